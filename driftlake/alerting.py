@@ -1,0 +1,92 @@
+"""Rules over signals: rows of alerts, with the sentence a person reads.
+
+An alert is derived from result tables alone, so any day can be raised again and gives the same rows. Not here:
+delivery, and the comparison itself (sql/views/sli_history.sql, sql/alerts.sql).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any
+
+import pyarrow as pa
+
+from driftlake.config import AlertRule
+from driftlake.warehouse import Warehouse
+
+# Signals that exist for several windows; the others are about one day whatever the rule's window is.
+_WINDOWED_SOURCES = ("feature_drift", "prediction_drift", "model_quality")
+
+_WHAT_IS_MEASURED = {
+    "psi": "population stability index",
+    "kl_divergence": "Kullback-Leibler divergence",
+    "js_distance": "Jensen-Shannon distance",
+    "missing_rate_change": "share of missing values",
+}
+
+
+def raise_alerts(warehouse: Warehouse, rules: Sequence[AlertRule], *, first_day: date, last_day: date) -> pa.Table:
+    """Rows of alerts for every day from `first_day` to `last_day`."""
+    with warehouse.offered(alert_rules=_rule_rows(rules)):
+        alerts = warehouse.query("alerts", first_day=first_day, last_day=last_day)
+    messages = [_message(row) for row in alerts.to_pylist()]
+    return alerts.drop_columns(["detail"]).append_column("message", pa.array(messages, pa.string()))
+
+
+def _rule_rows(rules: Sequence[AlertRule]) -> pa.Table:
+    rows = [
+        {**rule.model_dump(), "is_windowed": rule.signal.split(".")[0] in _WINDOWED_SOURCES} for rule in rules
+    ]
+    return pa.Table.from_pylist(
+        rows,
+        schema=pa.schema(
+            [
+                ("name", pa.string()),
+                ("signal", pa.string()),
+                ("window_days", pa.int32()),
+                ("warn", pa.float64()),
+                ("critical", pa.float64()),
+                ("minimum_sample", pa.int64()),
+                ("consecutive_days", pa.int32()),
+                ("deployments", pa.list_(pa.string())),
+                ("owner", pa.string()),
+                ("runbook", pa.string()),
+                ("is_windowed", pa.bool_()),
+            ]
+        ),
+    )
+
+
+def _message(alert: Mapping[str, Any]) -> str:
+    if alert["detail"]:
+        return f"{alert['detail']}{_since(alert)}"
+    who = f"{alert['model_id']} {alert['model_version']} ({alert['deployment']})"
+    source, _, measured = alert["signal"].partition(".")
+    value, threshold = f"{alert['value']:.3g}", f"{alert['threshold']:.3g}"
+    days = f"over {alert['window_days']} days" if alert["window_days"] > 1 else "on the day"
+    limit = f"{alert['severity']} from {threshold}"
+    sentence = {
+        "feature_drift": f"{alert['feature']} of {who} drifted from training: {_named(measured)} {value} {days}",
+        "prediction_drift": f"scores of {who} drifted from training: {_named(measured)} {value} {days}",
+        "model_quality": f"AUC of {who} is {value} below its baseline {days}",
+        "label_backlog": f"{_percent(alert['value'])} of the labels of {who} are overdue",
+        "service_levels": f"95th percentile of {alert['feature']} of {who} is {value} ms",
+    }[source]
+    if source == "label_backlog":
+        limit = f"{alert['severity']} from {_percent(alert['threshold'])}"
+    return f"{sentence} ({limit}; {alert['sample_count']:,} rows){_since(alert)}"
+
+
+def _named(statistic: str) -> str:
+    return _WHAT_IS_MEASURED[statistic] + (" changed by" if statistic == "missing_rate_change" else "")
+
+
+def _percent(share: float) -> str:
+    return f"{share:.1%}"
+
+
+def _since(alert: Mapping[str, Any]) -> str:
+    if alert["consecutive_days"] == 1:
+        return ", since today"
+    return f", since {alert['since_on']} ({alert['consecutive_days']} days)"

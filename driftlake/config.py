@@ -1,0 +1,410 @@
+"""driftlake.yaml as typed settings: every key, its default, its unit and the reason for it.
+
+Not here: reading inputs or opening the warehouse; a Settings object is plain data.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+from zoneinfo import ZoneInfo, available_timezones
+
+import yaml
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveInt,
+    PrivateAttr,
+    ValidationError,
+    model_validator,
+)
+
+from driftlake.errors import ConfigurationError
+
+Model = TypeVar("Model", bound=BaseModel)
+
+CONFIG_NAME = "driftlake.yaml"
+CONFIG_VARIABLE = "DRIFTLAKE_CONFIG"
+
+DriftStatistic = Literal["psi", "kl_divergence", "js_distance", "missing_rate_change"]
+AlertSignal = Literal[
+    "feature_drift.psi",
+    "feature_drift.kl_divergence",
+    "feature_drift.js_distance",
+    "feature_drift.missing_rate_change",
+    "prediction_drift.psi",
+    "prediction_drift.kl_divergence",
+    "prediction_drift.js_distance",
+    "model_quality.auc_drop",
+    "label_backlog.overdue_share",
+    "service_levels.p95_ms",
+    "contract_checks.failed",
+]
+
+
+def _known_time_zone(name: str) -> str:
+    if name not in available_timezones():
+        raise ValueError(f"'{name}' is not a time zone of the IANA database, e.g. America/New_York")
+    return name
+
+
+TimeZone = Annotated[str, AfterValidator(_known_time_zone)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Windows = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TelemetrySettings(_Section):
+    """Where predictions are and what their columns are called."""
+
+    path: str = Field(description="Folder or s3:// prefix that holds dt=YYYY-MM-DD/*.parquet, a row per prediction.")
+    columns: dict[str, str] = Field(
+        default_factory=dict,
+        description="Canonical name: your column name, e.g. correlation_id: request_id. Same names need no entry.",
+    )
+    features_column: str | None = Field(
+        default=None, description="STRUCT column that holds the features; null if they are columns of their own."
+    )
+
+
+class LabelSettings(_Section):
+    """Where labels are and how long they are waited for."""
+
+    path: str = Field(description="Folder or s3:// prefix that holds dt=YYYY-MM-DD/*.parquet by arrival day.")
+    columns: dict[str, str] = Field(default_factory=dict, description="Canonical name: your column name.")
+    horizon_days: PositiveInt = Field(
+        default=60,
+        description="Predictions older than this are no longer joined to labels, nor counted in the backlog: "
+        "it bounds what a night has to read.",
+    )
+
+
+class LineageSettings(_Section):
+    """Where the lineage files of the model versions are."""
+
+    path: str = Field(description="Folder of lineage files, one YAML file per model version.")
+
+
+class WarehouseSettings(_Section):
+    """The DuckLake that holds every result."""
+
+    catalog: str = Field(
+        default="sqlite:warehouse/catalog.sqlite", description="sqlite:FILE; the catalog of the DuckLake."
+    )
+    data: str = Field(default="warehouse/data", description="Folder or s3:// prefix of the DuckLake's Parquet files.")
+
+    @model_validator(mode="after")
+    def _catalog_is_supported(self) -> WarehouseSettings:
+        if not self.catalog.startswith("sqlite:"):
+            raise ValueError(f"catalog '{self.catalog}' must start with 'sqlite:', e.g. sqlite:warehouse/catalog.sqlite")
+        return self
+
+
+class ReportSettings(_Section):
+    """Where the pages go."""
+
+    path: str = Field(default="reports", description="Folder of the HTML pages.")
+    worst_features: PositiveInt = Field(
+        default=6, description="Features whose distributions a page draws: more than a person looks at is noise."
+    )
+
+
+class ScheduleSettings(_Section):
+    """When the nightly run starts. The time zone is also that of the partition days."""
+
+    hour: int = Field(default=2, ge=0, le=23, description="Hour of the day at which yesterday is processed.")
+    timezone: TimeZone = Field(default="UTC", description="IANA name, e.g. America/New_York.")
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.timezone)
+
+
+class Thresholds(_Section):
+    """Values of one statistic from which a comparison is called warn and drift."""
+
+    warn: float = Field(gt=0)
+    drift: float = Field(gt=0)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Thresholds:
+        if self.drift < self.warn:
+            raise ValueError(f"drift ({self.drift}) must not be smaller than warn ({self.warn})")
+        return self
+
+
+class DriftThresholds(_Section):
+    """Thresholds per statistic; the PSI pair is the one credit scoring made customary."""
+
+    psi: Thresholds = Thresholds(warn=0.1, drift=0.25)
+    kl_divergence: Thresholds = Thresholds(warn=0.05, drift=0.125)
+    js_distance: Thresholds = Thresholds(warn=0.13, drift=0.21)
+    missing_rate_change: Thresholds = Thresholds(warn=0.02, drift=0.1)
+
+    def of(self, statistic: DriftStatistic) -> Thresholds:
+        thresholds: Thresholds = getattr(self, statistic)
+        return thresholds
+
+
+class DriftSettings(_Section):
+    """What counts as drift."""
+
+    windows_days: Windows = Field(default=(1, 7, 28), description="Windows ending with the day, in days.")
+    thresholds: DriftThresholds = DriftThresholds()
+    minimum_rows: PositiveInt = Field(
+        default=200, description="Rows below which a comparison is insufficient_data: its noise floor nears 0.1."
+    )
+    false_alarm_rate: Share = Field(
+        default=0.01, description="Largest q-value (Benjamini-Hochberg) at which a shift is believed."
+    )
+    smoothing: float = Field(default=0.5, gt=0, description="Rows added to every bin on both sides before comparing.")
+
+
+class QualitySettings(_Section):
+    """What model quality is measured over."""
+
+    windows_days: Windows = Field(default=(1, 7, 28), description="Prediction days in the window, ending with the day.")
+    minimum_labels_per_class: PositiveInt = Field(
+        default=10, description="Positives and negatives below which an AUC is insufficient_data."
+    )
+
+
+class ModelSettings(_Section):
+    """Corrections to what is learned from the training data of one model."""
+
+    categorical: tuple[str, ...] = Field(default=(), description="Features to count as categories whatever their type.")
+    numeric: tuple[str, ...] = Field(default=(), description="Integer features to count as numbers.")
+
+    @model_validator(mode="after")
+    def _disjoint(self) -> ModelSettings:
+        if both := sorted(set(self.categorical) & set(self.numeric)):
+            raise ValueError(f"{', '.join(both)}: listed as categorical and as numeric")
+        return self
+
+
+class AlertRule(_Section):
+    """When a signal becomes an alert."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", description="Name of the rule: letters, digits, - and _.")
+    signal: AlertSignal
+    window_days: PositiveInt = Field(default=7, description="Window of the signal; signals of one day ignore it.")
+    warn: float = Field(description="Value from which the rule fires.")
+    critical: float = Field(description="Value from which the alert is critical.")
+    minimum_sample: int = Field(default=0, ge=0, description="Rows below which the rule never fires.")
+    consecutive_days: PositiveInt = Field(default=1, description="Days in a row above warn before the rule fires.")
+    deployments: tuple[str, ...] = Field(default=("production", "shadow", "canary"))
+    owner: str | None = None
+    runbook: str | None = None
+
+    @model_validator(mode="after")
+    def _ordered(self) -> AlertRule:
+        if self.critical < self.warn:
+            raise ValueError(f"critical ({self.critical}) must not be smaller than warn ({self.warn})")
+        return self
+
+
+DEFAULT_ALERTS = (
+    AlertRule(
+        name="feature-drift",
+        signal="feature_drift.psi",
+        window_days=7,
+        warn=0.1,
+        critical=0.25,
+        minimum_sample=500,
+        consecutive_days=3,
+    ),
+    AlertRule(
+        name="missing-values",
+        signal="feature_drift.missing_rate_change",
+        window_days=1,
+        warn=0.05,
+        critical=0.2,
+        minimum_sample=200,
+    ),
+    AlertRule(
+        name="score-drift",
+        signal="prediction_drift.psi",
+        window_days=7,
+        warn=0.1,
+        critical=0.25,
+        minimum_sample=500,
+        consecutive_days=3,
+    ),
+    AlertRule(
+        name="auc-drop",
+        signal="model_quality.auc_drop",
+        window_days=28,
+        warn=0.03,
+        critical=0.08,
+        minimum_sample=500,
+        consecutive_days=3,
+    ),
+    AlertRule(
+        name="labels-overdue",
+        signal="label_backlog.overdue_share",
+        warn=0.05,
+        critical=0.15,
+        minimum_sample=500,
+        consecutive_days=2,
+    ),
+    AlertRule(name="broken-contract", signal="contract_checks.failed", warn=1, critical=1),
+)
+
+
+class ComputeSettings(_Section):
+    """How much of the machine a run may use."""
+
+    threads: PositiveInt = Field(default_factory=lambda: os.cpu_count() or 1, description="Threads; all cores if unset.")
+    memory_limit: str = Field(
+        default="2GB", pattern=r"^\d+(\.\d+)?\s*(MB|GB|TB)$", description="DuckDB's limit; it spills to disk beyond it."
+    )
+    rows_per_chunk: PositiveInt = Field(
+        default=5_000_000, description="Rows of whole days that one scan takes: bounds memory, not results."
+    )
+    partitions_per_run: PositiveInt = Field(
+        default=400, description="Days of one Dagster run in a backfill: a run costs seconds, a day milliseconds."
+    )
+
+
+class Settings(_Section):
+    """All of driftlake.yaml."""
+
+    telemetry: TelemetrySettings
+    labels: LabelSettings | None = Field(default=None, description="Leave out if no labels ever come.")
+    lineage: LineageSettings
+    warehouse: WarehouseSettings = WarehouseSettings()
+    reports: ReportSettings = ReportSettings()
+    start: date = Field(description="First partition day.")
+    end: date | None = Field(default=None, description="Last partition day of a history that has ended.")
+    schedule: ScheduleSettings = ScheduleSettings()
+    models: dict[str, ModelSettings] = Field(default_factory=dict, description="Corrections per model_id.")
+    drift: DriftSettings = DriftSettings()
+    quality: QualitySettings = QualitySettings()
+    contracts: bool = Field(
+        default=True, description="Check telemetry and labels with Great Expectations before they are counted."
+    )
+    alerts: tuple[AlertRule, ...] = Field(default=DEFAULT_ALERTS, description="Rules; giving any replaces the default.")
+    compute: ComputeSettings = ComputeSettings()
+
+    # The folder that relative paths are resolved against: that of the file.
+    _root: Path = PrivateAttr(default_factory=Path.cwd)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Settings:
+        if self.end is not None and self.end < self.start:
+            raise ValueError(f"end ({self.end}) must not be before start ({self.start})")
+        names = [rule.name for rule in self.alerts]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"alerts: rule name used twice: {', '.join(twice)}")
+        return self
+
+    def resolve(self, location: str) -> str:
+        """Absolute form of a configured path; s3:// stays as it is."""
+        return location if "://" in location else str((self._root / location).resolve())
+
+    @property
+    def root(self) -> Path:
+        return self._root
+
+    @property
+    def catalog_file(self) -> Path:
+        """SQLite file of the catalog."""
+        return Path(self.resolve(self.warehouse.catalog.removeprefix("sqlite:")))
+
+    @property
+    def dagster_home(self) -> Path:
+        """Dagster's instance folder: DAGSTER_HOME, or .dagster beside driftlake.yaml."""
+        return Path(os.environ.get("DAGSTER_HOME") or self._root / ".dagster")
+
+    @property
+    def config_hash(self) -> str:
+        """SHA-256 of what can change a number; how much of the machine is used cannot."""
+        content = self.model_dump(mode="json", exclude={"compute", "reports", "schedule"})
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def load_settings(path: Path | None = None) -> Settings:
+    """Read driftlake.yaml: `path`, or the file DRIFTLAKE_CONFIG names, or the one in the current folder.
+
+    Raises ConfigurationError that lists every problem with its key and line.
+    """
+    path = (path or Path(os.environ.get(CONFIG_VARIABLE) or CONFIG_NAME)).resolve()
+    if not path.is_file():
+        raise ConfigurationError(
+            f"there is no configuration file {path}",
+            hint=f"create one with `driftlake init`, or name one with --config or {CONFIG_VARIABLE}",
+        )
+    settings = parse_yaml(Settings, path)
+    settings._root = path.parent
+    _require_folders(settings, path)
+    return settings
+
+
+def parse_yaml(model: type[Model], path: Path) -> Model:
+    """Validate a YAML file as `model`; every problem is reported in one ConfigurationError with key and line."""
+    text = path.read_text()
+    try:
+        content = yaml.safe_load(text)
+        nodes = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.YAMLError as error:
+        raise ConfigurationError(f"{path} is not valid YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise ConfigurationError(f"{path} must be a mapping of keys to values, found {type(content).__name__}")
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        problems = [_problem(path, nodes, item) for item in error.errors(include_url=False)]
+        raise ConfigurationError("\n".join(problems)) from error
+
+
+def _problem(path: Path, nodes: yaml.Node | None, item: Any) -> str:
+    location = [part for part in item["loc"] if not (isinstance(part, str) and part.startswith("function-"))]
+    key = ".".join(str(part) for part in location) or "the file"
+    line = _line_of(nodes, location)
+    if item["type"] == "extra_forbidden":
+        found = "unknown key"
+    elif item["type"] == "missing":
+        found = "required key is missing"
+    else:
+        found = f"{item['msg'].removeprefix('Value error, ')}"
+        if not isinstance(item["input"], (dict, list, BaseModel)):
+            found += f", found {item['input']!r}"
+    return f"{path}:{line}: {key}: {found}"
+
+
+def _line_of(node: yaml.Node | None, location: list[str | int]) -> int:
+    """Line, from 1, of the deepest node on the way to `location` that the file really has."""
+    line = 1
+    for part in location:
+        if isinstance(node, yaml.MappingNode):
+            pairs = [(key, value) for key, value in node.value if key.value == str(part)]
+            if not pairs:
+                break
+            line, node = pairs[0][0].start_mark.line + 1, pairs[0][1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            node = node.value[part]
+            line = node.start_mark.line + 1
+        else:
+            break
+    return line
+
+
+def _require_folders(settings: Settings, path: Path) -> None:
+    nodes = yaml.compose(path.read_text(), Loader=yaml.SafeLoader)
+    sections = {"telemetry": settings.telemetry, "labels": settings.labels, "lineage": settings.lineage}
+    missing = [
+        f"{path}:{_line_of(nodes, [name, 'path'])}: {name}.path: there is no folder {settings.resolve(section.path)}"
+        for name, section in sections.items()
+        if section and "://" not in section.path and not Path(settings.resolve(section.path)).is_dir()
+    ]
+    if missing:
+        raise ConfigurationError("\n".join(missing), hint="create the folder or correct the path")

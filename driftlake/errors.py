@@ -1,0 +1,29 @@
+"""The errors a user can meet, each saying what was tried, what was found and what to do.
+
+Not here: anything that catches or prints them; `cli.py` prints and the Dagster shell maps them once.
+"""
+
+
+class DriftlakeError(Exception):
+    """Base of every error whose cause is outside our code; `hint` is the action that mends it."""
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        self.message = message
+        self.hint = hint
+        super().__init__(f"{message}\nhint: {hint}" if hint else message)
+
+
+class ConfigurationError(DriftlakeError, ValueError):
+    """driftlake.yaml or a lineage file holds something that cannot be used."""
+
+
+class InputError(DriftlakeError, ValueError):
+    """A telemetry, label or training file cannot be read or lacks what was mapped."""
+
+
+class LineageConflictError(DriftlakeError, ValueError):
+    """A registered training run or dataset was offered again with other content."""
+
+
+class WarehouseError(DriftlakeError, RuntimeError):
+    """The DuckLake catalog cannot be reached or refuses the operation."""

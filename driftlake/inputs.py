@@ -1,0 +1,212 @@
+"""The partitioned Parquet that users hand over: which files a day has, whether they can be read, what identifies them.
+
+Only footers are read here. Not here: rows (telemetry.py, labels.py).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+
+import pyarrow as pa
+import pyarrow.fs as pafs
+import pyarrow.parquet as pq
+
+from driftlake.errors import InputError
+
+_MAGIC = b"PAR1"
+_TAIL_BYTES = 8  # footer length (4 bytes, little endian) and the magic
+
+
+@dataclass(frozen=True, slots=True)
+class InputFile:
+    """A Parquet file of a partition; `refusal` says why it cannot be used."""
+
+    dt: date
+    path: str
+    size_bytes: int
+    row_count: int
+    columns: Mapping[str, pa.DataType]
+    schema_fingerprint: str | None
+    content_fingerprint: str
+    row_group_sizes: tuple[int, ...] = ()
+    refusal: str | None = None
+
+    def refused(self, reason: str) -> InputFile:
+        """The same file, refused for `reason`."""
+        return replace(self, refusal=reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """The files of one day."""
+
+    dt: date
+    files: tuple[InputFile, ...]
+
+    @property
+    def row_count(self) -> int:
+        return sum(file.row_count for file in self.files)
+
+    @property
+    def refusals(self) -> tuple[InputFile, ...]:
+        return tuple(file for file in self.files if file.refusal)
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether every file can be read: a day counted without one of its files would be wrong, and silently so."""
+        return bool(self.files) and not self.refusals
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash over the contents of the files, whatever their names and order."""
+        digest = hashlib.sha256("".join(sorted(file.content_fingerprint for file in self.files)).encode())
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class RequiredColumn:
+    """A column a file must have under `name` (the user's own name), of a type that `is_accepted`."""
+
+    canonical: str
+    name: str
+    is_accepted: Callable[[pa.DataType], bool]
+    expected: str
+    is_optional: bool = False
+
+
+def days_between(first: date, last: date) -> list[date]:
+    """Every day from `first` to `last`, both included."""
+    return [first + timedelta(days=offset) for offset in range((last - first).days + 1)]
+
+
+def filesystem_of(location: str) -> tuple[pafs.FileSystem, str]:
+    """File system and path inside it for a local path or an s3:// URI."""
+    if "://" in location:
+        found: tuple[pafs.FileSystem, str] = pafs.FileSystem.from_uri(location)
+        return found
+    return pafs.LocalFileSystem(), location
+
+
+def list_days(location: str) -> list[date]:
+    """Days that have a dt=YYYY-MM-DD folder under `location`, in order."""
+    filesystem, root = filesystem_of(location)
+    names = (entry.base_name for entry in filesystem.get_file_info(pafs.FileSelector(root, allow_not_found=True)))
+    return sorted(date.fromisoformat(name.removeprefix("dt=")) for name in names if _is_day_folder(name))
+
+
+def read_partitions(location: str, days: Iterable[date], required: Collection[RequiredColumn]) -> list[Partition]:
+    """Inventory of the given days: a missing day is a partition without files, a bad file one that is refused."""
+    filesystem, root = filesystem_of(location)
+    prefix = f"{location.split('://', 1)[0]}://" if "://" in location else ""
+    partitions = []
+    for day in days:
+        selector = pafs.FileSelector(f"{root}/dt={day.isoformat()}", allow_not_found=True)
+        entries = sorted(
+            (entry for entry in filesystem.get_file_info(selector) if entry.extension == "parquet"),
+            key=lambda entry: str(entry.path),
+        )
+        files = (_read_footer(filesystem, entry, day, prefix) for entry in entries)
+        partitions.append(Partition(day, tuple(_check_columns(file, required) for file in files)))
+    return partitions
+
+
+def probe(partition: Partition) -> Partition:
+    """Read every page of a partition's files and refuse those that fail: footers can be fine above broken pages."""
+    return replace(partition, files=tuple(_probe_file(file) for file in partition.files))
+
+
+def chunks(partitions: Sequence[Partition], rows_per_chunk: int) -> list[list[Partition]]:
+    """Consecutive partitions, grouped so that a group has at most `rows_per_chunk` rows or is a single day."""
+    groups: list[list[Partition]] = []
+    rows = 0
+    for partition in partitions:
+        if not groups or rows + partition.row_count > rows_per_chunk:
+            groups.append([])
+            rows = 0
+        groups[-1].append(partition)
+        rows += partition.row_count
+    return groups
+
+
+def open_parquet(path: str, *, dictionary_columns: Sequence[str] = ()) -> pq.ParquetFile:
+    """A local or s3:// Parquet file; the named text columns come as dictionaries."""
+    filesystem, inner = filesystem_of(path)
+    return pq.ParquetFile(
+        filesystem.open_input_file(inner), read_dictionary=list(dictionary_columns), pre_buffer="://" in path
+    )
+
+
+def _is_day_folder(name: str) -> bool:
+    try:
+        date.fromisoformat(name.removeprefix("dt="))
+    except ValueError:
+        return False
+    return name.startswith("dt=")
+
+
+def _read_footer(filesystem: pafs.FileSystem, entry: pafs.FileInfo, day: date, prefix: str) -> InputFile:
+    path = prefix + entry.path
+    unread = InputFile(day, path, entry.size, 0, {}, None, f"size:{entry.size}")
+    try:
+        with filesystem.open_input_file(entry.path) as source:
+            footer = _footer_bytes(source, entry.size)
+            metadata = pq.read_metadata(pa.BufferReader(footer + struct.pack("<I", len(footer)) + _MAGIC))
+    except (pa.ArrowException, OSError, InputError) as error:
+        return unread.refused(f"{path} is not a readable Parquet file ({_first_line(error)})")
+    columns = {field.name: field.type for field in metadata.schema.to_arrow_schema()}
+    described = ";".join(f"{name}:{kind}" for name, kind in columns.items())
+    return replace(
+        unread,
+        row_count=metadata.num_rows,
+        row_group_sizes=tuple(metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)),
+        columns=columns,
+        schema_fingerprint=hashlib.sha256(described.encode()).hexdigest()[:16],
+        content_fingerprint=hashlib.sha256(entry.size.to_bytes(8, "little") + footer).hexdigest(),
+    )
+
+
+def _footer_bytes(source: pa.NativeFile, size: int) -> bytes:
+    if size < 2 * _TAIL_BYTES:
+        raise InputError(f"{size} bytes are too few")
+    tail: bytes = source.read_at(_TAIL_BYTES, size - _TAIL_BYTES)
+    if tail[4:] != _MAGIC:
+        raise InputError("no Parquet footer: truncated, or another format")
+    length = int(struct.unpack("<I", tail[:4])[0])
+    if length > size - _TAIL_BYTES:
+        raise InputError("footer longer than the file")
+    footer: bytes = source.read_at(length, size - _TAIL_BYTES - length)
+    return footer
+
+
+def _check_columns(file: InputFile, required: Collection[RequiredColumn]) -> InputFile:
+    if file.refusal:
+        return file
+    for column in required:
+        kind = file.columns.get(column.name)
+        asked = column.name if column.name == column.canonical else f"{column.name} (mapped to {column.canonical})"
+        if kind is None and not column.is_optional:
+            return file.refused(f"{file.path} has no column {asked}")
+        if kind is not None and not column.is_accepted(kind):
+            return file.refused(f"{file.path}: column {asked} has type {kind}, expected {column.expected}")
+    return file
+
+
+def _probe_file(file: InputFile) -> InputFile:
+    if file.refusal:
+        return file
+    try:
+        with open_parquet(file.path) as parquet:
+            for group in range(parquet.num_row_groups):
+                for column in parquet.schema_arrow.names:
+                    parquet.read_row_group(group, columns=[column])
+    except (pa.ArrowException, OSError) as error:
+        return file.refused(f"{file.path} is corrupt ({_first_line(error)})")
+    return file
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

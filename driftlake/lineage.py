@@ -1,0 +1,378 @@
+"""Training lineage: read lineage files, register versions once and for all, learn their bins, load them again.
+
+A registered version never changes: what was promised then is what production is compared with. Not here: how bins are
+learned (binning.py) and how rows are counted (kernel.py).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.dataset as pads
+import pyarrow.fs as pafs
+import pyarrow.types as pat
+from pydantic import BaseModel, ConfigDict, Field
+
+from driftlake import binning, kernel
+from driftlake.binning import FeatureBins
+from driftlake.config import ModelSettings, Settings, parse_yaml
+from driftlake.errors import InputError, LineageConflictError
+from driftlake.inputs import filesystem_of
+from driftlake.warehouse import Warehouse
+
+SCORE = "score"
+_HASH_BLOCK_BYTES = 1 << 22
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+class LabelDelay(_Section):
+    """How long labels take, in days after the prediction."""
+
+    p50_days: float = Field(ge=0)
+    p95_days: float = Field(ge=0)
+    max_days: float = Field(ge=0)
+
+
+class Baseline(_Section):
+    """What the version achieved on held-out training data."""
+
+    auc: float | None = Field(default=None, ge=0, le=1)
+
+
+class LineageRecord(_Section):
+    """One lineage file: what a model version was trained on and what it promises."""
+
+    model_id: str
+    model_version: str
+    training_run_id: str
+    training_dataset_id: str
+    training_data: str
+    target: str | None = None
+    score: str | None = None
+    score_kind: Literal["probability", "value"] = "probability"
+    features: tuple[str, ...] | None = None
+    label_delay: LabelDelay | None = None
+    released_at: datetime | None = None
+    baseline: Baseline = Baseline()
+    feature_importance: dict[str, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LineageFile:
+    """A record with the place of its training data made absolute."""
+
+    path: Path
+    record: LineageRecord
+    training_data: str
+
+
+@dataclass(frozen=True)
+class ModelVersion:
+    """A registered version, as the nightly stages need it."""
+
+    model_id: str
+    model_version: str
+    score_kind: str
+    features: Mapping[str, FeatureBins]
+    score_bins: FeatureBins | None
+    baseline_auc: float | None = None
+    reference_counts: Mapping[str, binning.Counts] = field(default_factory=dict)
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.model_id, self.model_version
+
+    @property
+    def score_grid(self) -> binning.Grid | None:
+        return self.score_bins.grid if self.score_bins else None
+
+    def score_cells(self) -> pa.Table:
+        """The bin of every cell of the score grid: columns model_id, model_version, cell, bin_id."""
+        bins = self.score_bins
+        cells = bins.grid.cells if bins and bins.grid else 0
+        first_cells = bins.first_cells.tolist() if bins and bins.first_cells is not None else []
+        bin_ids = [
+            binning.FIRST_RANGE + position
+            for position, first in enumerate(first_cells)
+            for _ in range(first, [*first_cells, cells][position + 1])
+        ]
+        return pa.table(
+            {
+                "model_id": pa.array([self.model_id] * cells, pa.string()),
+                "model_version": pa.array([self.model_version] * cells, pa.string()),
+                "cell": pa.array(range(cells), pa.int64()),
+                "bin_id": pa.array(bin_ids, pa.int32()),
+            }
+        )
+
+
+def read_lineage_file(path: Path) -> LineageFile:
+    """Read and validate a lineage file. Raises ConfigurationError."""
+    record = parse_yaml(LineageRecord, path)
+    location = record.training_data
+    return LineageFile(path, record, location if "://" in location else str((path.parent / location).resolve()))
+
+
+def read_lineage_folder(settings: Settings) -> list[LineageFile]:
+    """Every *.yaml of the configured lineage folder, by name."""
+    folder = Path(settings.resolve(settings.lineage.path))
+    return [read_lineage_file(path) for path in sorted(folder.glob("*.y*ml"))]
+
+
+def register(warehouse: Warehouse, settings: Settings, files: Sequence[LineageFile]) -> list[LineageFile]:
+    """Register the versions that are new; the ones already there must be unchanged. Returns the new ones.
+
+    Raises LineageConflictError if a registered version or dataset differs, InputError if training data cannot be used.
+    """
+    registered = []
+    for file in files:
+        fingerprint = _fingerprint(file)
+        if not _is_new(warehouse, file, fingerprint):
+            continue
+        warehouse.append(_learn(file, fingerprint, settings.models.get(file.record.model_id, ModelSettings())))
+        registered.append(file)
+    return registered
+
+
+def load_versions(warehouse: Warehouse) -> dict[tuple[str, str], ModelVersion]:
+    """Every registered version with its bins and reference counts."""
+    bin_rows = _grouped(warehouse.sql("select * from feature_bins"))
+    categories = _grouped(warehouse.sql("select * from feature_categories"))
+    counts = _grouped(warehouse.sql("select * from reference_profile"))
+    versions = {}
+    for run in warehouse.sql("select * from training_runs order by model_id, model_version").to_pylist():
+        key = (run["model_id"], run["model_version"])
+        bins = {
+            feature: FeatureBins.from_rows(rows, {c["category"]: c["bin_id"] for c in categories[*key, feature]})
+            for (*owner, feature), rows in bin_rows.items()
+            if tuple(owner) == key
+        }
+        versions[key] = ModelVersion(
+            *key,
+            score_kind=run["score_kind"],
+            features={name: bins[name] for name in run["features"]},
+            score_bins=bins.get(SCORE),
+            baseline_auc=run["baseline_auc"],
+            reference_counts={name: _dense(counts[*key, name], each.bin_count) for name, each in bins.items()},
+        )
+    return versions
+
+
+def _grouped(table: pa.Table) -> defaultdict[tuple[str, ...], list[dict[str, Any]]]:
+    groups: defaultdict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
+    for row in table.to_pylist():
+        groups[row["model_id"], row["model_version"], row["feature"]].append(row)
+    return groups
+
+
+def _dense(rows: Sequence[Mapping[str, Any]], bin_count: int) -> binning.Counts:
+    counts = kernel.no_counts(bin_count)
+    for row in rows:
+        counts[row["bin_id"]] = row["row_count"]
+    return counts
+
+
+@dataclass(frozen=True, slots=True)
+class _Fingerprint:
+    dataset: str
+    lineage: str
+
+
+def _fingerprint(file: LineageFile) -> _Fingerprint:
+    record = file.record.model_dump(mode="json", exclude={"training_data"})
+    lineage = hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
+    return _Fingerprint(_hash_files(file), lineage)
+
+
+def _hash_files(file: LineageFile) -> str:
+    filesystem, root = filesystem_of(file.training_data)
+    info = filesystem.get_file_info(root)
+    if info.type == pafs.FileType.NotFound:
+        raise InputError(
+            f"{file.path}: training_data: there is no {file.training_data}",
+            hint="the path is relative to the lineage file",
+        )
+    paths = [root]
+    if info.type == pafs.FileType.Directory:
+        entries = filesystem.get_file_info(pafs.FileSelector(root, recursive=True))
+        paths = sorted(entry.path for entry in entries if entry.extension == "parquet")
+    digest = hashlib.sha256()
+    for path in paths:
+        with filesystem.open_input_stream(path) as stream:
+            while block := stream.read(_HASH_BLOCK_BYTES):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def _is_new(warehouse: Warehouse, file: LineageFile, fingerprint: _Fingerprint) -> bool:
+    record = file.record
+    for run in warehouse.sql("select * from training_runs").to_pylist():
+        same_version = (run["model_id"], run["model_version"]) == (record.model_id, record.model_version)
+        if run["training_dataset_id"] == record.training_dataset_id and run["dataset_fingerprint"] != fingerprint.dataset:
+            raise LineageConflictError(
+                f"{file.path}: training dataset {record.training_dataset_id} was registered with fingerprint"
+                f" {run['dataset_fingerprint']}, {file.training_data} now has {fingerprint.dataset}",
+                hint="restore the data, or give the changed data a new training_dataset_id and model_version",
+            )
+        if same_version and run["lineage_fingerprint"] != fingerprint.lineage:
+            raise LineageConflictError(
+                f"{file.path}: {record.model_id} {record.model_version} was registered with other contents"
+                f" (lineage fingerprint {run['lineage_fingerprint']}, now {fingerprint.lineage})",
+                hint="restore the file, or register the change as a new model_version",
+            )
+        if same_version:
+            return False
+    return True
+
+
+def _learn(file: LineageFile, fingerprint: _Fingerprint, corrections: ModelSettings) -> dict[str, pa.Table]:
+    """Rows of the lineage tables of a new version."""
+    record = file.record
+    dataset = _open_training_data(file)
+    features = record.features or tuple(
+        name for name in dataset.schema.names if name not in {record.target, record.score, "correlation_id"}
+    )
+    _require_columns(file, dataset, features)
+    learned = [_learn_feature(file, dataset, name, corrections) for name in features]
+    learned += _learn_score(file, dataset)
+    owner = {"model_id": record.model_id, "model_version": record.model_version}
+    run = {
+        **owner,
+        "training_run_id": record.training_run_id,
+        "training_dataset_id": record.training_dataset_id,
+        "training_data": file.training_data,
+        "dataset_fingerprint": fingerprint.dataset,
+        "lineage_fingerprint": fingerprint.lineage,
+        "row_count": dataset.count_rows(),
+        "target": record.target,
+        "score": record.score,
+        "score_kind": record.score_kind,
+        "features": list(features),
+        **{f"label_delay_{name}": value for name, value in _delay(record).items()},
+        "baseline_auc": record.baseline.auc,
+        "feature_importance": json.dumps(record.feature_importance) if record.feature_importance else None,
+        "released_at": record.released_at,
+        "registered_at": datetime.now(UTC),
+    }
+    rows: dict[str, list[dict[str, Any]]] = {"training_runs": [run]}
+    for item in learned:
+        named = {**owner, "feature": item.bins.feature}
+        rows.setdefault("feature_bins", []).extend({**owner, **row} for row in item.bins.rows())
+        rows.setdefault("feature_categories", []).extend({**named, **row} for row in item.categories)
+        if item.counts is not None:
+            rows.setdefault("reference_profile", []).extend(
+                {**named, "bin_id": bin_id, "row_count": count}
+                for bin_id, count in enumerate(item.counts.bins.tolist())
+                if count
+            )
+            rows.setdefault("reference_stats", []).append({**named, **item.counts.stats(item.bins)})
+    return {table: _table(content) for table, content in rows.items() if content}
+
+
+def _delay(record: LineageRecord) -> dict[str, float | None]:
+    delay = record.label_delay
+    return {name: getattr(delay, name) if delay else None for name in LabelDelay.model_fields}
+
+
+@dataclass(frozen=True, slots=True)
+class _Learned:
+    bins: FeatureBins
+    counts: kernel.FeatureCounts | None
+    categories: Sequence[dict[str, Any]] = ()
+
+
+def _open_training_data(file: LineageFile) -> pads.Dataset:
+    filesystem, root = filesystem_of(file.training_data)
+    try:
+        return pads.dataset(root, filesystem=filesystem, format="parquet")
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"{file.path}: training data {file.training_data} cannot be read: {error}") from error
+
+
+def _require_columns(file: LineageFile, dataset: pads.Dataset, features: Sequence[str]) -> None:
+    asked = [*features, *(name for name in (file.record.target, file.record.score) if name)]
+    if absent := [name for name in asked if name not in dataset.schema.names]:
+        raise InputError(
+            f"{file.training_data} has no column {', '.join(absent)}, which {file.path} names",
+            hint=f"it has {', '.join(dataset.schema.names)}",
+        )
+    if SCORE in features:
+        raise InputError(f"{file.path}: a feature cannot be called '{SCORE}', which is the name of the prediction")
+
+
+def _learn_feature(file: LineageFile, dataset: pads.Dataset, name: str, corrections: ModelSettings) -> _Learned:
+    column = _read_column(file, dataset, name)
+    if kernel.unsupported(column.type):
+        raise InputError(
+            f"{file.training_data}: feature {name} has type {column.type}, which cannot be binned",
+            hint="leave it out of `features` in the lineage file, or store it as number, text or boolean",
+        )
+    if _is_categorical(column, name, corrections):
+        return _learn_categories(name, column)
+    values = kernel.finite_values(column)
+    if not len(values):
+        raise InputError(
+            f"{file.training_data}: feature {name} has no finite value, so there is nothing to learn bins from",
+            hint="leave it out of `features` in the lineage file",
+        )
+    bins = binning.learn_numeric_bins(name, values, is_integer=pat.is_integer(column.type))
+    return _Learned(bins, kernel.count_column(column, bins))
+
+
+def _is_categorical(column: pa.ChunkedArray, name: str, corrections: ModelSettings) -> bool:
+    if name in corrections.categorical:
+        return True
+    if name in corrections.numeric:
+        return False
+    if pat.is_integer(column.type):
+        return len(column.unique()) <= binning.MAX_INTEGER_CATEGORIES
+    return not kernel.is_numeric(column.type)
+
+
+def _learn_categories(name: str, column: pa.ChunkedArray) -> _Learned:
+    counted = kernel.category_counts(column)
+    bins = binning.learn_category_bins(name, list(counted), np.array(list(counted.values()), dtype=np.int64))
+    known = bins.categories or {}
+    rows = [{"category": c, "bin_id": bin_id, "row_count": counted[c]} for c, bin_id in known.items()]
+    return _Learned(bins, kernel.count_column(column, bins), rows)
+
+
+def _learn_score(file: LineageFile, dataset: pads.Dataset) -> list[_Learned]:
+    """Bins of the score; without training scores a probability still has bins, but no reference."""
+    record = file.record
+    column = _read_column(file, dataset, record.score) if record.score else None
+    if record.score_kind == "probability":
+        bins = binning.probability_bins(SCORE)
+        if column is None:
+            return [_Learned(bins, None)]
+        counts = kernel.count_column(column, bins)
+        return [_Learned(binning.with_coarse_bins(bins, counts.bins), counts)]
+    if column is None:
+        return []
+    values = kernel.finite_values(column)
+    bins = binning.learn_numeric_bins(SCORE, values, is_integer=False, kind="score")
+    return [_Learned(bins, kernel.count_column(column, bins))]
+
+
+def _read_column(file: LineageFile, dataset: pads.Dataset, name: str) -> pa.ChunkedArray:
+    try:
+        return dataset.to_table(columns=[name]).column(0)
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"{file.training_data}: column {name} cannot be read: {error}") from error
+
+
+def _table(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+    names = dict.fromkeys(name for row in rows for name in row)
+    return pa.Table.from_pylist([{name: row.get(name) for name in names} for row in rows])

@@ -1,0 +1,51 @@
+"""The SQL of sql/: found by name, its parameters checked before anything runs.
+
+Not here: connections, and SQL whose text depends on data.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+SQL_FOLDER = Path(__file__).resolve().parent.parent / "sql"
+
+_COMMENT_OR_STRING = re.compile(r"--[^\n]*|'(?:[^']|'')*'")
+_PARAMETER = re.compile(r"\$([a-z_]+)")
+
+
+@cache
+def statement(name: str) -> str:
+    """Text of sql/<name>.sql."""
+    return (SQL_FOLDER / f"{name}.sql").read_text()
+
+
+@cache
+def parameters(name: str) -> frozenset[str]:
+    """Names of the $parameters that sql/<name>.sql binds."""
+    return frozenset(_PARAMETER.findall(_COMMENT_OR_STRING.sub("", statement(name))))
+
+
+def run(connection: duckdb.DuckDBPyConnection, name: str, /, **values: Any) -> duckdb.DuckDBPyConnection:
+    """Execute sql/<name>.sql with `values` bound.
+
+    Raises ValueError if a parameter is missing or unused.
+    """
+    if parameters(name) != values.keys():
+        missing, unused = sorted(parameters(name) - values.keys()), sorted(values.keys() - parameters(name))
+        raise ValueError(f"sql/{name}.sql: missing parameters {missing}, unused parameters {unused}")
+    return connection.execute(statement(name), values)
+
+
+def quote(identifier: str) -> str:
+    """`identifier` as a quoted SQL name."""
+    return '"' + identifier.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """`text` as an SQL string, for the few statements that cannot bind (ATTACH, CREATE VIEW)."""
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,80 @@
+"""How well scores rank, from counts per score bin: pure functions that take arrays.
+
+`positives` and `negatives` are counts of shape (..., bins), bins ordered by ascending score. Scores inside a bin count
+as tied. Not here: which labels are counted (labels.py, quality.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+Floats = NDArray[np.float64]
+Counts = NDArray[np.int64]
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Auc:
+    """Area under the ROC curve with its interval and binning bounds, each of shape (...); nan with one class only."""
+
+    value: Floats
+    standard_error: Floats
+    confidence_low: Floats
+    confidence_high: Floats
+    binning_low: Floats
+    binning_high: Floats
+
+
+def auc(positives: Counts, negatives: Counts) -> Auc:
+    """AUC by Mann-Whitney, ties at half, with the variance of DeLong, DeLong and Clarke-Pearson (1988).
+
+    The interval is built on the log-odds scale so that it stays inside 0..1 (Pepe 2003). `binning_low` and
+    `binning_high` say how far the AUC of the unbinned scores can lie: half of the tied pairs either way.
+    """
+    positive_count, negative_count = positives.sum(axis=-1), negatives.sum(axis=-1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        # share of the other class that a member of each bin outranks, ties at half
+        positive_placement = (_below(negatives) + negatives / 2) / negative_count[..., None]
+        negative_placement = (_above(positives) + positives / 2) / positive_count[..., None]
+        value = (positives * positive_placement).sum(axis=-1) / positive_count
+        ties = (positives * negatives).sum(axis=-1) / (positive_count * negative_count) / 2
+        variance = _mean_variance(positives, positive_placement, positive_count) + _mean_variance(
+            negatives, negative_placement, negative_count
+        )
+        standard_error = np.sqrt(variance)
+        low, high = _logit_interval(value, standard_error)
+    is_known = (positive_count > 0) & (negative_count > 0)
+    fields = (value, standard_error, low, high, value - ties, value + ties)
+    return Auc(*(np.where(is_known, field, np.nan) for field in fields))
+
+
+def _below(counts: Counts) -> Counts:
+    lower: Counts = np.cumsum(counts, axis=-1) - counts
+    return lower
+
+
+def _above(counts: Counts) -> Counts:
+    higher: Counts = counts.sum(axis=-1, keepdims=True) - np.cumsum(counts, axis=-1)
+    return higher
+
+
+def _mean_variance(counts: Counts, placement: Floats, total: Counts) -> Floats:
+    """Variance of the mean placement of `total` members, `counts` of which share each placement."""
+    mean = (counts * placement).sum(axis=-1) / total
+    squares = (counts * (placement - mean[..., None]) ** 2).sum(axis=-1)
+    variance: Floats = np.where(total > 1, squares / (total - 1) / total, np.nan)
+    return variance
+
+
+def _logit_interval(value: Floats, standard_error: Floats) -> tuple[Floats, Floats]:
+    z = special.ndtri((1 + CONFIDENCE) / 2)
+    width = z * standard_error / (value * (1 - value))
+    is_inside = (value > 0) & (value < 1)
+    low = np.where(is_inside, special.expit(special.logit(value) - width), value)
+    high = np.where(is_inside, special.expit(special.logit(value) + width), value)
+    return low, high

@@ -1,0 +1,86 @@
+"""The tables and views of the warehouse, read from their DDL in sql/tables and sql/views.
+
+The DDL is the only source: its comments become the catalog's comments and docs/tables.md.
+Not here: rows.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from driftlake.queries import SQL_FOLDER
+
+_COLUMN = re.compile(r"^    (?P<name>\w+) (?P<type>[a-z \[\]]+?)(?P<required> not null)?,? -- (?P<meaning>.+)$")
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column as the DDL declares and explains it."""
+
+    name: str
+    type: str
+    is_required: bool
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table: `ddl` creates it, the rest explains it."""
+
+    name: str
+    purpose: str
+    grain: str
+    columns: tuple[Column, ...]
+    ddl: str
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A view: `ddl` creates it, `purpose` is the question it answers."""
+
+    name: str
+    purpose: str
+    ddl: str
+
+
+@cache
+def tables() -> tuple[Table, ...]:
+    """Every table, by name."""
+    return tuple(_read_table(path) for path in sorted((SQL_FOLDER / "tables").glob("*.sql")))
+
+
+@cache
+def views() -> tuple[View, ...]:
+    """Every view, by name."""
+    return tuple(
+        View(path.stem, " ".join(_header(path.read_text())), path.read_text())
+        for path in sorted((SQL_FOLDER / "views").glob("*.sql"))
+    )
+
+
+def macros() -> tuple[str, ...]:
+    """Statements that create the SQL macros of sql/macros."""
+    return tuple(path.read_text() for path in sorted((SQL_FOLDER / "macros").glob("*.sql")))
+
+
+def _read_table(path: Path) -> Table:
+    ddl = path.read_text()
+    purpose, grain = _header(ddl)
+    columns = tuple(
+        Column(match["name"], match["type"], bool(match["required"]), match["meaning"])
+        for line in ddl.splitlines()
+        if (match := _COLUMN.match(line))
+    )
+    return Table(path.stem, purpose, grain.removeprefix("grain: "), columns, ddl)
+
+
+def _header(sql: str) -> list[str]:
+    lines = []
+    for line in sql.splitlines():
+        if not line.startswith("--"):
+            break
+        lines.append(line.removeprefix("--").strip())
+    return lines

@@ -1,0 +1,217 @@
+"""Predictions as one conformed relation: the user's columns under canonical names, every row with its code.
+
+A *row code* says what a row belongs to (day, model version, deployment); rows that do not count (unknown version,
+duplicate) have none. Not here: features (profiling.py) and the join with labels (labels.py).
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from driftlake import queries, schema
+from driftlake.config import Settings
+from driftlake.inputs import InputFile, Partition, RequiredColumn
+from driftlake.lineage import ModelVersion
+from driftlake.warehouse import load_extension
+
+
+def _is_text_or_integer(kind: pa.DataType) -> bool:
+    return bool(
+        pa.types.is_string(kind)
+        or pa.types.is_large_string(kind)
+        or pa.types.is_string_view(kind)
+        or pa.types.is_integer(kind)
+        or (pa.types.is_dictionary(kind) and _is_text_or_integer(kind.value_type))
+    )
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
+
+
+def _is_instant(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_timestamp(kind) or pa.types.is_date(kind))
+
+
+def _is_label(kind: pa.DataType) -> bool:
+    return _is_number(kind) or bool(pa.types.is_boolean(kind))
+
+
+@dataclass(frozen=True, slots=True)
+class CanonicalColumn:
+    """A column of the data contract and the SQL type it is read as."""
+
+    name: str
+    sql_type: str
+    is_accepted: Callable[[pa.DataType], bool]
+    expected: str
+    is_optional: bool = False
+
+
+_TEXT = (_is_text_or_integer, "text or integer")
+_NUMBER = (_is_number, "a number")
+_INSTANT = (_is_instant, "a timestamp")
+
+TELEMETRY_COLUMNS = (
+    CanonicalColumn("correlation_id", "varchar", *_TEXT),
+    CanonicalColumn("event_time", "timestamp", *_INSTANT),
+    CanonicalColumn("model_id", "varchar", *_TEXT),
+    CanonicalColumn("model_version", "varchar", *_TEXT),
+    CanonicalColumn("deployment", "varchar", *_TEXT, is_optional=True),
+    CanonicalColumn("score", "double", *_NUMBER, is_optional=True),
+    CanonicalColumn("latency_ms", "double", *_NUMBER, is_optional=True),
+)
+LABEL_COLUMNS = (
+    CanonicalColumn("correlation_id", "varchar", *_TEXT),
+    CanonicalColumn("label", "double", _is_label, "a number or a boolean"),
+    CanonicalColumn("label_time", "timestamp", *_INSTANT, is_optional=True),
+    CanonicalColumn("prediction_on", "date", *_INSTANT, is_optional=True),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RowGroupKey:
+    """What a row code stands for."""
+
+    dt: date
+    model_id: str
+    model_version: str
+    deployment: str
+
+
+@dataclass(frozen=True, slots=True)
+class CodedRows:
+    """Codes of every row of some files: `codes[path]` has shape (rows of the file,), -1 for rows that do not count."""
+
+    keys: tuple[RowGroupKey, ...]
+    codes: Mapping[str, NDArray[np.int32]]
+
+
+def required_columns(columns: Sequence[CanonicalColumn], mapping: Mapping[str, str]) -> list[RequiredColumn]:
+    """The columns a file must have, under the names the user gave them."""
+    return [
+        RequiredColumn(column.name, mapping.get(column.name, column.name), column.is_accepted, column.expected,
+                       column.is_optional)
+        for column in columns
+    ]  # fmt: skip
+
+
+def open_session(settings: Settings) -> duckdb.DuckDBPyConnection:
+    """An in-memory DuckDB for one piece of work: bounded memory, our SQL macros, and a name to connect to again."""
+    connection = duckdb.connect(f":memory:driftlake-{uuid.uuid4().hex}")
+    connection.execute(f"set threads = {settings.compute.threads}")
+    connection.execute(f"set memory_limit = {queries.literal(settings.compute.memory_limit)}")
+    connection.execute("set TimeZone = 'UTC'")
+    if settings.telemetry.path.startswith("s3://") or (settings.labels and settings.labels.path.startswith("s3://")):
+        load_extension(connection, "httpfs")
+        connection.execute("create secret (type s3, provider credential_chain)")
+    for macro in schema.macros():
+        connection.execute(macro)
+    return connection
+
+
+def offer_versions(connection: duckdb.DuckDBPyConnection, versions: Sequence[ModelVersion]) -> None:
+    """Create the tables `versions` and `score_cells` (the bin of every cell of each version's score grid)."""
+    rows = [
+        {
+            "model_id": version.model_id,
+            "model_version": version.model_version,
+            "score_kind": version.score_kind,
+            **({f"grid_{part}": getattr(grid, part) for part in _GRID_PARTS} if (grid := version.score_grid) else {}),
+        }
+        for version in versions
+    ]
+    cells = [version.score_cells() for version in versions]
+    create_table(connection, "versions", pa.Table.from_pylist(rows, schema=_VERSIONS_SCHEMA))
+    create_table(connection, "score_cells", pa.concat_tables([_SCORE_CELLS_SCHEMA.empty_table(), *cells]))
+
+
+def offer_files(
+    connection: duckdb.DuckDBPyConnection,
+    relation: str,
+    files: Sequence[InputFile],
+    columns: Sequence[CanonicalColumn],
+    mapping: Mapping[str, str],
+) -> None:
+    """Create the view `relation`: canonical columns, dt, file_id (position in `files`) and file_row_number.
+
+    Optional columns that no file has are null.
+    """
+    ids = range(len(files))
+    create_table(
+        connection,
+        f"{relation}_files",
+        pa.table({"file_id": pa.array(ids, pa.int32()), "filename": [f.path for f in files], "dt": [f.dt for f in files]},
+                 schema=_FILES_SCHEMA),
+    )  # fmt: skip
+    there = {name for file in files for name in file.columns}
+    selected = []
+    for column in columns:
+        own = mapping.get(column.name, column.name)
+        source = f"source.{queries.quote(own)}" if own in there else "null"
+        selected.append(f"cast({source} as {column.sql_type}) as {column.name}")
+    paths = ", ".join(queries.literal(file.path) for file in files)
+    connection.execute(
+        f"create or replace view {relation} as select {', '.join(selected)}, files.dt, files.file_id,"
+        " source.file_row_number"
+        f" from read_parquet([{paths}], union_by_name = true, filename = true, file_row_number = true,"
+        " hive_partitioning = false) as source"
+        f" join {relation}_files as files on files.filename = source.filename"
+    )
+
+
+def code_rows(connection: duckdb.DuckDBPyConnection, partitions: Sequence[Partition]) -> CodedRows:
+    """Give every row of the view `predictions` its code; fills the table `prediction_rows` that the SQL profiles use.
+
+    The narrow columns are read once; features are not read at all.
+    """
+    queries.run(connection, "prediction_rows")
+    queries.run(connection, "prediction_groups")
+    keys = tuple(
+        RowGroupKey(*row)
+        for row in connection.execute(
+            "select dt, model_id, model_version, deployment from prediction_groups order by code"
+        ).fetchall()
+    )
+    files = [file for partition in partitions for file in partition.files]
+    offsets = np.cumsum([0, *(file.row_count for file in files)])
+    codes = np.full(offsets[-1], -1, dtype=np.int32)
+    for batch in queries.run(connection, "prediction_codes").to_arrow_reader(1_000_000):
+        columns = (batch.column(name).to_numpy() for name in ("file_id", "file_row_number", "code"))
+        file_ids, row_numbers, row_codes = columns
+        codes[offsets[file_ids] + row_numbers] = row_codes
+    return CodedRows(keys, {file.path: codes[offsets[i] : offsets[i + 1]] for i, file in enumerate(files)})
+
+
+def create_table(connection: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) -> None:
+    """Copy Arrow rows into a table, which other connections to the same session see too."""
+    connection.register("arrow_rows", rows)
+    connection.execute(f"create or replace table {name} as select * from arrow_rows")
+    connection.unregister("arrow_rows")
+
+
+_GRID_PARTS = ("transform", "scale", "lower", "upper", "cells")
+_VERSIONS_SCHEMA = pa.schema(
+    [
+        ("model_id", pa.string()),
+        ("model_version", pa.string()),
+        ("score_kind", pa.string()),
+        ("grid_transform", pa.string()),
+        ("grid_scale", pa.float64()),
+        ("grid_lower", pa.float64()),
+        ("grid_upper", pa.float64()),
+        ("grid_cells", pa.int32()),
+    ]
+)
+_SCORE_CELLS_SCHEMA = pa.schema(
+    [("model_id", pa.string()), ("model_version", pa.string()), ("cell", pa.int64()), ("bin_id", pa.int32())]
+)
+_FILES_SCHEMA = pa.schema([("file_id", pa.int32()), ("filename", pa.string()), ("dt", pa.date32())])

@@ -1,0 +1,261 @@
+"""The DuckLake catalog: attach, read, replace partitions in one transaction.
+
+Several processes may write at once. With a SQLite catalog they take turns at an inter-process lock that is held only
+to attach and to commit; computing happens outside of it. Not here: what the rows mean.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import duckdb
+import pyarrow as pa
+from filelock import FileLock
+
+from driftlake import queries, schema
+from driftlake.config import Settings
+from driftlake.errors import WarehouseError
+
+CATALOG = "lake"
+
+# A reader or writer waits this long for SQLite before it gives up; commits take milliseconds.
+_BUSY_TIMEOUT_MS = 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """New rows of `table` for whole `days`; `only` narrows what is replaced, e.g. {"source": "labels"}."""
+
+    table: str
+    rows: pa.Table
+    days: Sequence[date]
+    only: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionRun:
+    """What produced one partition of a stage; becomes a row of partition_runs."""
+
+    dt: date
+    stage: str
+    outcome: str
+    row_count: int
+    reason: str | None = None
+    input_fingerprint: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunContext:
+    """Who is writing: the same for every partition of a run."""
+
+    run_id: str
+    code_version: str
+    config_hash: str
+    started_at: datetime
+
+
+class Warehouse:
+    """A DuckLake attached as catalog `lake` to a DuckDB connection of its own.
+
+    Reads see the newest snapshot. Use as a context manager.
+    """
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, lock: contextlib.AbstractContextManager[Any]) -> None:
+        self.connection = connection
+        self._lock = lock
+
+    @classmethod
+    def open(cls, settings: Settings, *, read_only: bool = False) -> Self:
+        """Attach the warehouse; a writer creates it if there is none.
+
+        Raises WarehouseError if the catalog is missing (reader) or cannot be attached.
+        """
+        catalog = settings.catalog_file
+        if read_only and not catalog.is_file():
+            raise WarehouseError(
+                f"there is no warehouse at {catalog}",
+                hint="run `driftlake run` or `driftlake backfill` first, or correct warehouse.catalog",
+            )
+        connection = duckdb.connect()
+        lock: contextlib.AbstractContextManager[Any] = contextlib.nullcontext()
+        if not read_only:
+            catalog.parent.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(f"{catalog}.lock")
+        load_extension(connection, "sqlite_scanner")
+        load_extension(connection, "ducklake")
+        connection.execute("set TimeZone = 'UTC'")
+        data = settings.resolve(settings.warehouse.data)
+        if "://" in data:
+            load_extension(connection, "httpfs")
+            connection.execute("create secret (type s3, provider credential_chain)")
+        with lock:
+            try:
+                connection.execute(_attach_statement(catalog, data, read_only=read_only))
+            except duckdb.Error as error:
+                raise WarehouseError(f"cannot attach the warehouse catalog {catalog}: {error}") from error
+            connection.execute(f"use {CATALOG}")
+            if not read_only:
+                _create_missing(connection)
+        return cls(connection, lock)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.connection.close()
+
+    def query(self, name: str, /, **values: Any) -> pa.Table:
+        """Rows of sql/<name>.sql, tables named without catalog."""
+        return queries.run(self.connection, name, **values).to_arrow_table()
+
+    def sql(self, statement: str, values: Sequence[Any] = ()) -> pa.Table:
+        """Rows of a one-line query."""
+        return self.connection.execute(statement, values).to_arrow_table()
+
+    @contextlib.contextmanager
+    def offered(self, **relations: pa.Table) -> Iterator[None]:
+        """Arrow tables visible to queries under the given names while the block runs."""
+        for name, table in relations.items():
+            self.connection.register(name, table)
+        try:
+            yield
+        finally:
+            for name in relations:
+                self.connection.unregister(name)
+
+    def append(self, rows: Mapping[str, pa.Table]) -> None:
+        """Insert rows of several tables in one transaction."""
+        with self._transaction():
+            for table, new in rows.items():
+                self._insert(table, new)
+
+    def replace_partitions(
+        self, replacements: Sequence[Replacement], runs: Sequence[PartitionRun], *, context: RunContext
+    ) -> None:
+        """Replace days of several tables at once, and record in partition_runs what produced them.
+
+        Readers see the old rows or the new ones, never a mixture; a process killed in here leaves the old ones.
+        """
+        with self._transaction():
+            for replacement in replacements:
+                self._delete(replacement)
+                self._insert(replacement.table, replacement.rows)
+            self._insert("partition_runs", _run_rows(runs, context, self._next_snapshot()))
+            self.connection.execute(
+                f"call {CATALOG}.set_commit_message('driftlake', $message, extra_info => $run)",
+                {"message": f"{runs[0].stage} {runs[0].dt} to {runs[-1].dt}", "run": context.run_id},
+            )
+
+    def _next_snapshot(self) -> int:
+        # We hold the only write lock, so the snapshot that our commit creates is the next one.
+        row = self.connection.execute(f"select id + 1 from ducklake_current_snapshot('{CATALOG}')").fetchone()
+        return int(row[0]) if row else 0
+
+    def _delete(self, replacement: Replacement) -> None:
+        days = sorted(replacement.days)
+        if days:
+            narrowed = "".join(f" and {queries.quote(column)} = ?" for column in replacement.only)
+            self.connection.execute(
+                f"delete from {queries.quote(replacement.table)}"
+                f" where dt between ? and ? and list_contains(?, dt){narrowed}",
+                [days[0], days[-1], days, *replacement.only.values()],
+            )
+
+    def _insert(self, table: str, rows: pa.Table) -> None:
+        if rows.num_rows:
+            with self.offered(new_rows=rows):
+                self.connection.execute(f"insert into {queries.quote(table)} by name select * from new_rows")
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with self._lock:
+            self.connection.execute("begin")
+            try:
+                yield
+                self.connection.execute("commit")
+            except BaseException:
+                with contextlib.suppress(duckdb.Error):
+                    self.connection.execute("rollback")
+                raise
+
+
+def load_extension(connection: duckdb.DuckDBPyConnection, name: str) -> None:
+    """Load a DuckDB extension from its wheel, or from where INSTALL put it."""
+    package = importlib.util.find_spec(f"duckdb_extension_{name}")
+    found = sorted(Path(package.origin).parent.rglob("*.duckdb_extension")) if package and package.origin else []
+    try:
+        if found:
+            connection.execute(f"load {queries.literal(str(found[0]))}")
+        else:
+            connection.execute(f"install {name}")
+            connection.execute(f"load {name}")
+    except duckdb.Error as error:
+        raise WarehouseError(
+            f"DuckDB extension {name} cannot be loaded: {error}",
+            hint=f"install the package duckdb-extension-{name.replace('_', '-')}=={duckdb.__version__}",
+        ) from error
+
+
+def attach_statement(settings: Settings) -> str:
+    """The ATTACH with which any DuckDB client opens the warehouse read-only."""
+    return _attach_statement(settings.catalog_file, settings.resolve(settings.warehouse.data), read_only=True)
+
+
+def _attach_statement(catalog: Path, data: str, *, read_only: bool) -> str:
+    options = [f"META_BUSY_TIMEOUT {_BUSY_TIMEOUT_MS}"]
+    # Only a writer may set the journal mode; a reader finds it set.
+    options += ["READ_ONLY"] if read_only else ["META_JOURNAL_MODE 'WAL'", f"DATA_PATH {queries.literal(data)}"]
+    return f"attach {queries.literal(f'ducklake:sqlite:{catalog}')} as {CATALOG} ({', '.join(options)})"
+
+
+def _create_missing(connection: duckdb.DuckDBPyConnection) -> None:
+    there = connection.execute(
+        "select table_name from duckdb_tables() where database_name = $catalog"
+        " union all select view_name from duckdb_views() where database_name = $catalog",
+        {"catalog": CATALOG},
+    ).fetchall()
+    names = {name for (name,) in there}
+    missing = [item for item in (*schema.tables(), *schema.views()) if item.name not in names]
+    if not missing:
+        return
+    connection.execute("begin")
+    for item in missing:
+        connection.execute(item.ddl)
+        kind = "table" if isinstance(item, schema.Table) else "view"
+        connection.execute(f"comment on {kind} {queries.quote(item.name)} is {queries.literal(item.purpose)}")
+        for column in item.columns if isinstance(item, schema.Table) else ():
+            name = f"{queries.quote(item.name)}.{queries.quote(column.name)}"
+            connection.execute(f"comment on column {name} is {queries.literal(column.meaning)}")
+    connection.execute("commit")
+
+
+def _run_rows(runs: Sequence[PartitionRun], context: RunContext, snapshot_id: int) -> pa.Table:
+    committed_at = datetime.now(UTC)
+    return pa.Table.from_pylist(
+        [
+            {
+                "dt": run.dt,
+                "stage": run.stage,
+                "run_id": context.run_id,
+                "outcome": run.outcome,
+                "reason": run.reason,
+                "row_count": run.row_count,
+                "code_version": context.code_version,
+                "config_hash": context.config_hash,
+                "input_fingerprint": run.input_fingerprint,
+                "snapshot_id": snapshot_id,
+                "started_at": context.started_at,
+                "committed_at": committed_at,
+            }
+            for run in runs
+        ]
+    )

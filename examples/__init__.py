@@ -1,0 +1,1 @@
+"""Examples to run driftlake on, one package each; nothing in driftlake imports them."""

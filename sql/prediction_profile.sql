@@ -1,0 +1,16 @@
+-- Rows of prediction_profile: counts and score sums per score bin.
+-- grain: dt, model_id, model_version, deployment, segment, bin_id
+-- inputs: prediction_rows
+-- nulls: a missing score counts in bin 0 and adds nothing to the sum
+select
+    dt,
+    model_id,
+    model_version,
+    deployment,
+    'all' as segment,
+    bin_id,
+    count(*) as row_count,
+    coalesce(sum(score) filter (where isfinite(score)), 0)::double as score_sum
+from prediction_rows
+group by dt, model_id, model_version, deployment, bin_id
+order by dt, model_id, model_version, deployment, bin_id;

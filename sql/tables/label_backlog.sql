@@ -1,0 +1,18 @@
+-- Predictions still without a label, by age, against the delay the lineage promises.
+-- grain: dt, model_id, model_version, deployment, segment, age_bucket
+create table if not exists label_backlog (
+    dt date not null, -- day the row is about: only what had arrived by its end is used
+    model_id varchar not null, -- model the row is about
+    model_version varchar not null, -- version of the model
+    deployment varchar not null, -- production, shadow or canary
+    segment varchar not null, -- 'all', or column=value of a segment
+    age_bucket varchar not null, -- age of the predictions in days at the end of dt: 'all', or a range such as 2-3
+    age_from_days integer not null, -- youngest age in the bucket
+    prediction_count bigint not null, -- predictions of that age
+    labelled_count bigint not null, -- of these, labelled by the end of dt
+    outstanding_count bigint not null, -- of these, without a label
+    expected_outstanding_count double, -- of these, without a label if delays were as the lineage promises; null if it promises nothing
+    overdue_count double, -- outstanding beyond the expected, age by age; null if nothing is promised
+    overdue_share double, -- overdue_count / prediction_count
+    growth_count bigint not null -- outstanding_count minus that of the day before
+);

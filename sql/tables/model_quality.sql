@@ -1,0 +1,25 @@
+-- How well the model ranks, as of the day: labels that arrived later are not used. quality_history shows the hindsight beside it.
+-- grain: dt, model_id, model_version, deployment, segment, window_days, statistic
+create table if not exists model_quality (
+    dt date not null, -- day the row is about: only what had arrived by its end is used
+    model_id varchar not null, -- model the row is about
+    model_version varchar not null, -- version of the model
+    deployment varchar not null, -- production, shadow or canary
+    segment varchar not null, -- 'all', or column=value of a segment
+    window_days integer not null, -- prediction days in the window that ends with dt
+    statistic varchar not null, -- auc, log_loss, brier_score or calibration_error
+    value double, -- value of the statistic; null where it cannot be computed
+    confidence_low double, -- lower end of the 95 % interval (DeLong for auc)
+    confidence_high double, -- upper end of the 95 % interval
+    binning_low double, -- smallest value the unbinned scores can have
+    binning_high double, -- largest value the unbinned scores can have
+    prediction_count bigint not null, -- predictions of the window
+    label_count bigint not null, -- of these, labelled by the end of dt
+    positive_count bigint not null, -- labels that are 1
+    negative_count bigint not null, -- labels that are 0
+    coverage_share double, -- label_count / prediction_count
+    baseline_value double, -- value promised by the lineage
+    drop_from_baseline double, -- how much worse than the baseline: positive is worse
+    outcome varchar not null, -- measured or insufficient_data
+    reason varchar -- why there is no value
+);

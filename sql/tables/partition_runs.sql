@@ -1,0 +1,16 @@
+-- Which run, code, configuration and inputs produced each partition. Append-only: the newest row of a (dt, stage) is in force.
+-- grain: dt, stage, run_id, committed_at
+create table if not exists partition_runs (
+    dt date not null, -- day of the partition
+    stage varchar not null, -- profiles, label_cohorts, drift, model_quality or alerts
+    run_id varchar not null, -- Dagster run, or the command that ran
+    outcome varchar not null, -- complete, partial (a model or file was refused), refused or empty
+    reason varchar, -- what was refused and why
+    row_count bigint not null, -- input rows counted (profiles, label_cohorts) or rows written
+    code_version varchar not null, -- version of driftlake
+    config_hash varchar not null, -- SHA-256 of the settings in force
+    input_fingerprint varchar, -- hash over the content fingerprints of the input files; null for stages that read tables only
+    snapshot_id bigint not null, -- DuckLake snapshot that holds the result
+    started_at timestamp with time zone not null, -- start of the computation
+    committed_at timestamp with time zone not null -- time of the commit
+);

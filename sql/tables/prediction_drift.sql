@@ -1,0 +1,22 @@
+-- How far the scores are from the training scores, one row per statistic.
+-- grain: dt, model_id, model_version, deployment, segment, window_days, reference, statistic
+create table if not exists prediction_drift (
+    dt date not null, -- day the row is about: only what had arrived by its end is used
+    model_id varchar not null, -- model the row is about
+    model_version varchar not null, -- version of the model
+    deployment varchar not null, -- production, shadow or canary
+    segment varchar not null, -- 'all', or column=value of a segment
+    window_days integer not null, -- length of the window that ends with dt, in days
+    reference varchar not null, -- what the window is compared with: training
+    statistic varchar not null, -- psi, kl_divergence, js_distance or missing_rate_change
+    value double, -- value of the statistic; null where it cannot be computed
+    noise_floor double, -- 99th percentile of the statistic when nothing drifted, at these sample sizes; null where unknown
+    p_value double, -- probability of a value at least this large when nothing drifted
+    q_value double, -- p-value after Benjamini-Hochberg over the features of one model version, day and window
+    current_count bigint not null, -- rows of the window, the current side
+    reference_count bigint not null, -- rows of the reference side
+    warn_threshold double, -- threshold of warn in force, from driftlake.yaml
+    drift_threshold double, -- threshold of drift in force, from driftlake.yaml
+    outcome varchar not null, -- stable, warn, drift or insufficient_data
+    reason varchar -- why the value is missing or weaker than it looks; null if there is nothing to say
+);

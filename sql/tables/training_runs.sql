@@ -1,0 +1,23 @@
+-- Every model version ever registered, with the training data it stands on. Append-only.
+-- grain: model_id, model_version
+create table if not exists training_runs (
+    model_id varchar not null, -- model the row is about
+    model_version varchar not null, -- version of the model
+    training_run_id varchar not null, -- identifier of the training run
+    training_dataset_id varchar not null, -- identifier of the training dataset
+    training_data varchar not null, -- where the training Parquet was read
+    dataset_fingerprint varchar not null, -- SHA-256 over the bytes of the training files
+    lineage_fingerprint varchar not null, -- SHA-256 over the lineage record without paths
+    row_count bigint not null, -- rows of the training data
+    target varchar, -- label column of the training data
+    score varchar, -- score column of the training data; null if it has none
+    score_kind varchar not null, -- probability or value: decides the bins of the score
+    features varchar[] not null, -- features of the version in the order of the lineage
+    label_delay_p50_days double, -- days until half of the labels have arrived
+    label_delay_p95_days double, -- days until 95 % of the labels have arrived
+    label_delay_max_days double, -- days after which every label should have arrived
+    baseline_auc double, -- AUC promised by the lineage
+    feature_importance varchar, -- importance per feature as JSON; null if the lineage gives none
+    released_at timestamp with time zone, -- when the version was released
+    registered_at timestamp with time zone not null -- when it was registered here
+);

@@ -1,0 +1,8 @@
+-- How many predictions still wait for their label on the newest day, by age?
+create or replace view backlog_by_age as
+select
+    *,
+    outstanding_count / prediction_count as outstanding_share
+from label_backlog
+where dt = (select max(dt) from label_backlog)
+order by model_id, model_version, deployment, segment, age_bucket = 'all', age_from_days;

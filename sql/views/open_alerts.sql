@@ -1,0 +1,6 @@
+-- Which alerts are open on the newest day that was processed? The worst first.
+create or replace view open_alerts as
+select *
+from alerts
+where dt = (select max(dt) from partition_runs where stage = 'alerts')
+order by severity, value / nullif(threshold, 0) desc;

@@ -1,0 +1,91 @@
+-- How has the ranking of each model gone, as it was known on the day and with every label known now (hindsight)?
+create or replace view quality_history as
+with as_of as (
+    select *
+    from model_quality
+    where statistic = 'auc'
+),
+
+known_now as (
+    select
+        w.dt,
+        w.model_id,
+        w.model_version,
+        w.deployment,
+        w.segment,
+        w.window_days,
+        c.bin_id,
+        -- the bin above the grid is numbered before the ranges but holds the highest scores
+        if(c.bin_id = 2, 2147483647, c.bin_id) as position,
+        sum(c.positive_count) as positives,
+        sum(c.negative_count) as negatives
+    from as_of as w
+    inner join label_cohorts as c
+        on w.model_id = c.model_id
+        and w.model_version = c.model_version
+        and w.deployment = c.deployment
+        and w.segment = c.segment
+        and c.prediction_on > w.dt - w.window_days
+        and c.prediction_on <= w.dt
+    group by w.dt, w.model_id, w.model_version, w.deployment, w.segment, w.window_days, c.bin_id
+),
+
+-- Mann-Whitney: a positive outranks the negatives of the bins below it, and half of those in its own
+outranked as (
+    select
+        *,
+        sum(negatives) over (
+            partition by dt, model_id, model_version, deployment, segment, window_days
+            order by position
+        ) - negatives / 2 as negatives_outranked
+    from known_now
+    where bin_id <> 0
+),
+
+hindsight as (
+    select
+        dt,
+        model_id,
+        model_version,
+        deployment,
+        segment,
+        window_days,
+        sum(positives)::bigint as positive_count,
+        sum(negatives)::bigint as negative_count,
+        sum(positives * negatives_outranked) / nullif(sum(positives) * sum(negatives), 0) as auc
+    from outranked
+    group by dt, model_id, model_version, deployment, segment, window_days
+)
+
+select
+    a.dt,
+    a.model_id,
+    a.model_version,
+    a.deployment,
+    a.segment,
+    a.window_days,
+    a.value as auc,
+    a.confidence_low,
+    a.confidence_high,
+    a.binning_low,
+    a.binning_high,
+    a.coverage_share,
+    a.positive_count,
+    a.negative_count,
+    a.baseline_value as baseline_auc,
+    a.drop_from_baseline,
+    a.outcome,
+    a.reason,
+    h.auc as hindsight_auc,
+    h.positive_count as hindsight_positive_count,
+    h.negative_count as hindsight_negative_count,
+    (h.positive_count + h.negative_count) / a.prediction_count as hindsight_coverage_share
+from as_of as a
+left join hindsight as h
+    on a.dt = h.dt
+    and a.model_id = h.model_id
+    and a.model_version = h.model_version
+    and a.deployment = h.deployment
+    and a.segment = h.segment
+    and a.window_days = h.window_days
+order by a.dt, a.model_id, a.model_version, a.deployment, a.window_days;

@@ -1,0 +1,124 @@
+-- What has every signal that an alert rule can watch been, day by day? Larger is worse; days without a value are left out.
+create or replace view sli_history as
+with drift as (
+    select
+        dt,
+        'feature_drift' as source,
+        statistic,
+        model_id,
+        model_version,
+        deployment,
+        segment,
+        feature,
+        window_days,
+        reference,
+        value,
+        current_count,
+        noise_floor,
+        outcome
+    from feature_drift
+    union all
+    select
+        dt,
+        'prediction_drift' as source,
+        statistic,
+        model_id,
+        model_version,
+        deployment,
+        segment,
+        null as feature,
+        window_days,
+        reference,
+        value,
+        current_count,
+        noise_floor,
+        outcome
+    from prediction_drift
+)
+
+select
+    dt,
+    source || '.' || statistic as signal,
+    model_id,
+    model_version,
+    deployment,
+    segment,
+    feature,
+    window_days,
+    reference,
+    -- a rate that falls is a change too
+    abs(value) as value,
+    current_count as sample_count,
+    noise_floor,
+    null::varchar as detail
+from drift
+where outcome <> 'insufficient_data'
+union all
+select
+    dt,
+    'model_quality.auc_drop' as signal,
+    model_id,
+    model_version,
+    deployment,
+    segment,
+    null as feature,
+    window_days,
+    null as reference,
+    drop_from_baseline as value,
+    label_count as sample_count,
+    -- half the width of the interval: a drop inside it may be chance
+    (confidence_high - confidence_low) / 2 as noise_floor,
+    null as detail
+from model_quality
+where statistic = 'auc' and drop_from_baseline is not null
+union all
+select
+    dt,
+    'label_backlog.overdue_share' as signal,
+    model_id,
+    model_version,
+    deployment,
+    segment,
+    null as feature,
+    1 as window_days,
+    null as reference,
+    overdue_share as value,
+    prediction_count as sample_count,
+    null as noise_floor,
+    null as detail
+from label_backlog
+where age_bucket = 'all' and overdue_share is not null
+union all
+select
+    dt,
+    'service_levels.p95_ms' as signal,
+    model_id,
+    model_version,
+    deployment,
+    segment,
+    metric as feature,
+    1 as window_days,
+    null as reference,
+    p95_ms as value,
+    row_count as sample_count,
+    null as noise_floor,
+    null as detail
+from service_levels
+union all
+select
+    dt,
+    'contract_checks.failed' as signal,
+    model_id,
+    model_version,
+    null as deployment,
+    null as segment,
+    source || '.' || expectation || coalesce('.' || column_name, '') as feature,
+    1 as window_days,
+    null as reference,
+    count(*) as value,
+    max(checked_count) as sample_count,
+    null as noise_floor,
+    min(message) as detail
+from contract_checks
+where outcome = 'failed' and severity = 'error'
+group by dt, model_id, model_version, source, expectation, column_name;
