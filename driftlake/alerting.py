@@ -18,13 +18,6 @@ from driftlake.warehouse import Warehouse
 # Signals that exist for several windows; the others are about one day whatever the rule's window is.
 _WINDOWED_SOURCES = ("feature_drift", "prediction_drift", "model_quality")
 
-_WHAT_IS_MEASURED = {
-    "psi": "population stability index",
-    "kl_divergence": "Kullback-Leibler divergence",
-    "js_distance": "Jensen-Shannon distance",
-    "missing_rate_change": "share of missing values",
-}
-
 
 def raise_alerts(warehouse: Warehouse, rules: Sequence[AlertRule], *, first_day: date, last_day: date) -> pa.Table:
     """Rows of alerts for every day from `first_day` to `last_day`."""
@@ -61,29 +54,40 @@ def _rule_rows(rules: Sequence[AlertRule]) -> pa.Table:
 def _message(alert: Mapping[str, Any]) -> str:
     if alert["detail"]:
         return f"{alert['detail']}{_since(alert)}"
+    limit = f"{alert['severity']} from {_formatted(alert, alert['threshold'])}; {alert['sample_count']:,} rows"
+    return f"{_what_happened(alert)} ({limit}){_since(alert)}"
+
+
+def _what_happened(alert: Mapping[str, Any]) -> str:
     who = f"{alert['model_id']} {alert['model_version']} ({alert['deployment']})"
-    source, _, measured = alert["signal"].partition(".")
-    value, threshold = f"{alert['value']:.3g}", f"{alert['threshold']:.3g}"
+    value = _formatted(alert, alert["value"])
     days = f"over {alert['window_days']} days" if alert["window_days"] > 1 else "on the day"
-    limit = f"{alert['severity']} from {threshold}"
-    sentence = {
-        "feature_drift": f"{alert['feature']} of {who} drifted from training: {_named(measured)} {value} {days}",
-        "prediction_drift": f"scores of {who} drifted from training: {_named(measured)} {value} {days}",
-        "model_quality": f"AUC of {who} is {value} below its baseline {days}",
-        "label_backlog": f"{_percent(alert['value'])} of the labels of {who} are overdue",
-        "service_levels": f"95th percentile of {alert['feature']} of {who} is {value} ms",
-    }[source]
-    if source == "label_backlog":
-        limit = f"{alert['severity']} from {_percent(alert['threshold'])}"
-    return f"{sentence} ({limit}; {alert['sample_count']:,} rows){_since(alert)}"
+    source, _, measured = alert["signal"].partition(".")
+    match source, measured:
+        case "feature_drift", "missing_rate_change":
+            return f"the share of missing {alert['feature']} of {who} changed by {value} against training {days}"
+        case "feature_drift", _:
+            return f"{alert['feature']} of {who} drifted from training: {_NAMES[measured]} {value} {days}"
+        case "prediction_drift", _:
+            return f"scores of {who} drifted from training: {_NAMES[measured]} {value} {days}"
+        case "model_quality", _:
+            return f"the AUC of {who} is {value} below its baseline {days}"
+        case "label_backlog", _:
+            return f"{value} of the predictions of {who} wait for a label longer than expected"
+        case _:
+            return f"the 95th percentile of {alert['feature']} of {who} is {value} ms"
 
 
-def _named(statistic: str) -> str:
-    return _WHAT_IS_MEASURED[statistic] + (" changed by" if statistic == "missing_rate_change" else "")
+_NAMES = {
+    "psi": "population stability index",
+    "kl_divergence": "Kullback-Leibler divergence",
+    "js_distance": "Jensen-Shannon distance",
+}
 
 
-def _percent(share: float) -> str:
-    return f"{share:.1%}"
+def _formatted(alert: Mapping[str, Any], value: float) -> str:
+    is_share = alert["signal"].endswith(("_share", "missing_rate_change"))
+    return f"{value:.1%}" if is_share else f"{value:.3g}"
 
 
 def _since(alert: Mapping[str, Any]) -> str:

@@ -91,8 +91,8 @@ class Grid:
         return float(inverse(low + (high - low) * cell / self.cells)) * self.scale
 
 
-# A probability from 0.00005 to 0.99995, in steps of 10 % of the odds: fine at 0.001 and at 0.999.
-PROBABILITY_GRID = Grid("logit", 1.0, 1 / (1 + math.exp(10)), 1 / (1 + math.exp(-10)), 200)
+# A probability from 0.00005 to 0.99995, in steps of 5 % of the odds: fine at 0.001 and at 0.999.
+PROBABILITY_GRID = Grid("logit", 1.0, 1 / (1 + math.exp(10)), 1 / (1 + math.exp(-10)), 400)
 
 
 @dataclass(frozen=True)
@@ -197,10 +197,10 @@ def learn_numeric_bins(feature: str, values: Floats, *, is_integer: bool, kind: 
 
 
 def probability_bins(feature: str) -> FeatureBins:
-    """Bins of a probability: fixed ones on the logit scale, so nothing is learned; coarse bins join ten steps."""
+    """Bins of a probability: fixed ones on the logit scale, so nothing is learned; a coarse bin is two units of log-odds."""
     grid = PROBABILITY_GRID
     first_cells = np.arange(grid.cells, dtype=np.int32)
-    coarse = np.concatenate([[MISSING, BELOW, ABOVE], FIRST_RANGE + first_cells // 10])
+    coarse = np.concatenate([[MISSING, BELOW, ABOVE], FIRST_RANGE + first_cells // 40])
     return _assemble(feature, "score", grid, first_cells, coarse.astype(np.int32))
 
 

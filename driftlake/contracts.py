@@ -152,7 +152,7 @@ def _buffer_rows(_conn: Any, cursor: Any, _statement: Any, _parameters: Any, con
     """Fetch all rows as soon as a statement has run.
 
     Great Expectations reads a result after it gave the connection back (its issue 11579). Most drivers have fetched by
-    then; DuckDB's result is gone, and every metric fails with an IndexError.
+    then; DuckDB's result is gone, and every metric fails (with an IndexError or "No open result set").
     """
     from sqlalchemy.engine.cursor import FullyBufferedCursorFetchStrategy
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import duckdb
 import pyarrow as pa
@@ -17,7 +17,7 @@ import pyarrow as pa
 from driftlake import __version__, alerting, drift, profiling, quality, queries
 from driftlake.config import Settings
 from driftlake.contracts import ContractCheck
-from driftlake.errors import ConfigurationError
+from driftlake.errors import ConfigurationError, WarehouseError
 from driftlake.inputs import InputFile, Partition, chunks, days_between, probe, read_partitions
 from driftlake.lineage import ModelVersion, load_versions
 from driftlake.profiling import Profiles, RefusedFeature
@@ -162,6 +162,25 @@ def raise_alerts(warehouse: Warehouse, settings: Settings, context: RunContext, 
     """Raise the alerts of some days."""
     alerts = alerting.raise_alerts(warehouse, settings.alerts, first_day=min(days), last_day=max(days))
     return _replace(warehouse, context, "alerts", days, {"alerts": alerts})
+
+
+def newest_day(warehouse: Warehouse) -> date:
+    """The last day that was processed to the end. Raises WarehouseError if there is none."""
+    day = warehouse.sql("select max(dt) as dt from partition_runs where stage = 'alerts'")["dt"][0].as_py()
+    if day is None:
+        raise WarehouseError(
+            "no day has been processed yet", hint="run `driftlake run --date D` or `driftlake backfill` first"
+        )
+    return day
+
+
+def refused_days(warehouse: Warehouse, run_id: str) -> list[dict[str, Any]]:
+    """Days whose input a run refused, in whole or in part: dt, stage, outcome, reason."""
+    return warehouse.sql(
+        "select dt, stage, outcome, reason from partition_runs"
+        " where run_id = ? and outcome in ('refused', 'partial') order by dt, stage",
+        [run_id],
+    ).to_pylist()
 
 
 def _replace(

@@ -6,7 +6,6 @@ duplicate) have none. Not here: features (profiling.py) and the join with labels
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -105,8 +104,8 @@ def required_columns(columns: Sequence[CanonicalColumn], mapping: Mapping[str, s
 
 
 def open_session(settings: Settings) -> duckdb.DuckDBPyConnection:
-    """An in-memory DuckDB for one piece of work: bounded memory, our SQL macros, and a name to connect to again."""
-    connection = duckdb.connect(f":memory:driftlake-{uuid.uuid4().hex}")
+    """An in-memory DuckDB for one piece of work: bounded memory and our SQL macros."""
+    connection = duckdb.connect()
     connection.execute(f"set threads = {settings.compute.threads}")
     connection.execute(f"set memory_limit = {queries.literal(settings.compute.memory_limit)}")
     connection.execute("set TimeZone = 'UTC'")
@@ -152,6 +151,12 @@ def offer_files(
         pa.table({"file_id": pa.array(ids, pa.int32()), "filename": [f.path for f in files], "dt": [f.dt for f in files]},
                  schema=_FILES_SCHEMA),
     )  # fmt: skip
+    if not files:
+        nothing = [f"cast(null as {column.sql_type}) as {column.name}" for column in columns]
+        nothing += ["cast(null as date) as dt", "cast(null as integer) as file_id"]
+        nothing += ["cast(null as bigint) as file_row_number"]
+        connection.execute(f"create or replace view {relation} as select {', '.join(nothing)} where false")
+        return
     there = {name for file in files for name in file.columns}
     selected = []
     for column in columns:
@@ -192,7 +197,7 @@ def code_rows(connection: duckdb.DuckDBPyConnection, partitions: Sequence[Partit
 
 
 def create_table(connection: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) -> None:
-    """Copy Arrow rows into a table, which other connections to the same session see too."""
+    """Copy Arrow rows into a table, which cursors of the session see too."""
     connection.register("arrow_rows", rows)
     connection.execute(f"create or replace table {name} as select * from arrow_rows")
     connection.unregister("arrow_rows")

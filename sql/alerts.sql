@@ -27,10 +27,11 @@ with exceeding as (
 islands as (
     select
         *,
-        dt - (row_number() over what order by dt)::integer as island
+        dt - (row_number() over what)::integer as island
     from exceeding
     window what as (
         partition by rule, model_id, model_version, deployment, segment, feature, window_days, reference
+        order by dt
     )
 ),
 

@@ -3,7 +3,8 @@
 -- inputs: predictions, versions
 create or replace view telemetry as
 select
-    p.*,
+    -- scores that are no probabilities have no range to be checked against
+    p.* replace (case when v.score_kind = 'value' then null else p.score end as score),
     v.model_id is not null as is_known_version
 from predictions as p
 left join versions as v

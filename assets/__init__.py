@@ -1,0 +1,44 @@
+"""The Dagster assets: one module per stage, each a thin shell around one call of the core.
+
+Not here: formulas, SQL, schedules. `build_assets` is what `jobs/definitions.py` assembles.
+"""
+
+import dagster as dg
+
+from assets.alerts import alerts_asset
+from assets.drift import drift_asset
+from assets.inputs import input_specs
+from assets.label_cohorts import label_cohorts_asset
+from assets.lineage import training_lineage
+from assets.model_quality import model_quality_asset
+from assets.profiles import profiles_asset
+from assets.report import report
+from driftlake.config import Settings
+
+__all__ = ["build_assets", "daily_partitions"]
+
+
+def daily_partitions(settings: Settings) -> dg.DailyPartitionsDefinition:
+    """A partition per day from the configured start, in the configured time zone."""
+    return dg.DailyPartitionsDefinition(
+        start_date=settings.start.isoformat(),
+        end_date=settings.end.isoformat() if settings.end else None,
+        # the last day is a partition too
+        end_offset=1 if settings.end else 0,
+        timezone=settings.schedule.timezone,
+    )
+
+
+def build_assets(settings: Settings) -> list[dg.AssetsDefinition | dg.AssetSpec]:
+    """Every asset of the graph."""
+    partitions = daily_partitions(settings)
+    return [
+        *input_specs(settings, partitions),
+        training_lineage,
+        profiles_asset(partitions),
+        label_cohorts_asset(settings, partitions),
+        drift_asset(settings, partitions),
+        model_quality_asset(settings, partitions),
+        alerts_asset(partitions),
+        report,
+    ]

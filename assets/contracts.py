@@ -1,0 +1,30 @@
+"""The contracts of expectations/ as the core wants them: a function from a session and days to outcomes."""
+
+from driftlake import contracts
+from driftlake.config import Settings
+from driftlake.nightly import ContractChecker
+from driftlake.telemetry import LABEL_COLUMNS, TELEMETRY_COLUMNS
+
+
+def telemetry_contract(settings: Settings) -> ContractChecker | None:
+    """Checker of the session's view `telemetry`; None if contracts are switched off."""
+    from expectations.telemetry import telemetry_suite
+
+    columns = [*(column.name for column in TELEMETRY_COLUMNS), "is_known_version"]
+    if not settings.contracts:
+        return None
+    return lambda connection, days: contracts.validate(
+        connection, "telemetry", lambda: telemetry_suite(columns), source="telemetry", days=days
+    )
+
+
+def labels_contract(settings: Settings) -> ContractChecker | None:
+    """Checker of the session's view `labels`; None if contracts are switched off."""
+    from expectations.labels import labels_suite
+
+    columns = [column.name for column in LABEL_COLUMNS]
+    if not settings.contracts:
+        return None
+    return lambda connection, days: contracts.validate(
+        connection, "labels", lambda: labels_suite(columns), source="labels", days=days
+    )

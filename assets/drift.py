@@ -1,0 +1,25 @@
+"""Drift: windows of profiles compared with the training data."""
+
+import dagster as dg
+
+from assets.stage import run_stage
+from driftlake.config import Settings
+from driftlake.nightly import compare_days
+
+
+def drift_asset(settings: Settings, partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
+    window = dg.TimeWindowPartitionMapping(start_offset=1 - max(settings.drift.windows_days), end_offset=0)
+
+    @dg.asset(
+        group_name="drift",
+        partitions_def=partitions,
+        deps=[dg.AssetDep("profiles", partition_mapping=window)],
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        description="Distance of every feature and of the scores from training, over several windows, with its noise: "
+        "feature_drift, prediction_drift.",
+    )
+    def drift(context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings]) -> dg.MaterializeResult:
+        run_stage(context, settings, compare_days)
+        return dg.MaterializeResult()
+
+    return drift

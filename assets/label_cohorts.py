@@ -1,0 +1,26 @@
+"""Label cohorts: labels joined to their predictions, checked against their contract first."""
+
+import dagster as dg
+
+from assets.contracts import labels_contract
+from assets.stage import contract_result, run_stage
+from driftlake.config import Settings
+from driftlake.nightly import count_labels
+
+_CHECK = "labels_contract"
+
+
+def label_cohorts_asset(settings: Settings, partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
+    @dg.asset(
+        group_name="labels",
+        partitions_def=partitions,
+        deps=["labels", "profiles"] if settings.labels else ["profiles"],
+        check_specs=[dg.AssetCheckSpec(_CHECK, asset="label_cohorts", description="What labels promise, day by day.")],
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        description="Labels by prediction day, score bin and the day they became known: label_cohorts, label_arrivals.",
+    )
+    def label_cohorts(context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings]) -> dg.MaterializeResult:
+        report = run_stage(context, settings, lambda *arguments: count_labels(*arguments, labels_contract(settings)))
+        return dg.MaterializeResult(check_results=[contract_result(report, _CHECK)])
+
+    return label_cohorts

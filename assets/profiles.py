@@ -1,0 +1,29 @@
+"""Profiles: the one stage that reads telemetry rows, checked against their contract first."""
+
+import dagster as dg
+
+from assets.contracts import telemetry_contract
+from assets.stage import contract_result, run_stage
+from driftlake.config import Settings
+from driftlake.nightly import profile_days
+
+_CHECK = "telemetry_contract"
+
+
+def profiles_asset(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
+    @dg.asset(
+        group_name="profiles",
+        partitions_def=partitions,
+        deps=["telemetry", "training_lineage"],
+        check_specs=[dg.AssetCheckSpec(_CHECK, asset="profiles", description="What telemetry promises, day by day.")],
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        description="Counts per bin of features, scores and latencies: feature_profile, feature_stats, "
+        "prediction_profile, service_profile, service_levels. A day that breaks its contract keeps its old rows.",
+    )
+    def profiles(context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings]) -> dg.MaterializeResult:
+        report = run_stage(
+            context, settings, lambda *arguments: profile_days(*arguments, telemetry_contract(settings))
+        )
+        return dg.MaterializeResult(check_results=[contract_result(report, _CHECK)])
+
+    return profiles

@@ -1,0 +1,40 @@
+"""The report: the page of the last day of the run and the index.
+
+Unpartitioned, because a page takes longer to draw than a day to compute; `driftlake report` draws any other day.
+The run ends here, so this is where it fails if days were refused, after everything else is done.
+"""
+
+from collections.abc import Iterator
+from datetime import date
+
+import dagster as dg
+
+from assets.stage import failures_explained
+from driftlake.config import Settings
+from driftlake.nightly import newest_day, refused_days
+from driftlake.reporting import render_day, render_index
+from driftlake.warehouse import Warehouse
+
+_RANGE_END, _PARTITION = "dagster/asset_partition_range_end", "dagster/partition"
+
+
+@dg.asset(
+    group_name="action",
+    deps=["alerts"],
+    output_required=False,
+    description="One self-contained HTML page for the last day of the run, and the index of all pages.",
+)
+def report(
+    context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings]
+) -> Iterator[dg.MaterializeResult]:
+    asked = context.run.tags.get(_RANGE_END) or context.run.tags.get(_PARTITION)
+    with failures_explained(), Warehouse.open(settings, read_only=True) as warehouse:
+        page = render_day(warehouse, settings, date.fromisoformat(asked) if asked else newest_day(warehouse))
+        index = render_index(warehouse, settings)
+        refused = refused_days(warehouse, context.run_id)
+    yield dg.MaterializeResult(
+        metadata={"page": dg.MetadataValue.url(page.as_uri()), "index": dg.MetadataValue.url(index.as_uri())}
+    )
+    if refused:
+        named = "\n".join(f"{run['dt']} ({run['stage']}, {run['outcome']}): {run['reason']}" for run in refused)
+        raise dg.Failure(description=f"the input of {len(refused)} days was refused:\n{named}", allow_retries=False)

@@ -1,0 +1,250 @@
+"""The `driftlake` command. Data goes to stdout, everything else to stderr; a user's mistake is a sentence and exit 2.
+
+Not here: work. Every command calls one function of the core or of jobs/ and prints what came back.
+"""
+
+from __future__ import annotations
+
+import sys
+from datetime import date, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from driftlake import __version__
+from driftlake.config import CONFIG_NAME, Settings, load_settings
+from driftlake.errors import ConfigurationError, DriftlakeError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+REFUSED, MISTAKE = 1, 2
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    help="Nightly drift, label and quality analysis of production models.",
+    epilog="Example: `driftlake init && driftlake doctor && driftlake run --date 2026-01-31`",
+)
+lineage_app = typer.Typer(no_args_is_help=True, help="Register model versions with their training data.")
+app.add_typer(lineage_app, name="lineage")
+
+messages = Console(stderr=True, highlight=False)
+
+Config = Annotated[
+    Path | None, typer.Option("--config", help=f"Configuration file; default: $DRIFTLAKE_CONFIG or ./{CONFIG_NAME}.")
+]
+Day = Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="Partition day.")]
+
+
+class Format(StrEnum):
+    """How rows are written."""
+
+    table = "table"
+    csv = "csv"
+    json = "json"
+    parquet = "parquet"
+
+
+Output = Annotated[Format, typer.Option("--format", help="table, csv, json (an object per line) or parquet.")]
+
+
+def main() -> None:
+    """Run the command and end with its exit code: 0 done, 1 done but input was refused, 2 not done."""
+    try:
+        app()
+    except DriftlakeError as error:
+        messages.print(f"[bold red]error[/]: {error.message}", markup=True, soft_wrap=True)
+        if error.hint:
+            messages.print(f"[bold]hint[/]: {error.hint}", soft_wrap=True)
+        sys.exit(MISTAKE)
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)
+    ] = False,
+) -> None:
+    if version:
+        typer.echo(f"driftlake {__version__}")
+        raise typer.Exit
+
+
+@app.command(epilog="Example: `driftlake init monitoring`")
+def init(folder: Annotated[Path, typer.Argument(help="Where to put the files.")] = Path()) -> None:
+    """Write a commented driftlake.yaml and its JSON Schema for editors."""
+    from driftlake.scaffold import write_configuration
+
+    for path in write_configuration(folder):
+        typer.echo(path)
+
+
+@app.command(epilog="Example: `driftlake doctor --config monitoring/driftlake.yaml`")
+def doctor(config: Config = None) -> None:
+    """Check configuration, inputs, catalog and extensions, and say what to do about what is wrong."""
+    from driftlake.doctor import examine
+
+    is_well = True
+    for finding in examine(config):
+        mark = "[green]ok[/]  " if finding.is_well else "[bold red]bad[/] "
+        messages.print(f"{mark} [bold]{finding.subject}[/]: {finding.message}", soft_wrap=True)
+        if finding.hint:
+            messages.print(f"     [bold]hint[/]: {finding.hint}", soft_wrap=True)
+        is_well &= finding.is_well
+    raise typer.Exit(0 if is_well else REFUSED)
+
+
+@lineage_app.command("add", epilog="Example: `driftlake lineage add lineage/*.yaml`")
+def lineage_add(
+    files: Annotated[list[Path], typer.Argument(help="Lineage files, one per model version.")], config: Config = None
+) -> None:
+    """Register model versions: learn the bins of their features from the training data. Append-only."""
+    from driftlake.lineage import read_lineage_file, register
+    from driftlake.warehouse import Warehouse
+
+    settings = load_settings(config)
+    if absent := [str(path) for path in files if not path.is_file()]:
+        raise ConfigurationError(f"there is no lineage file {', '.join(absent)}")
+    offered = [read_lineage_file(path) for path in files]
+    with Warehouse.open(settings) as warehouse:
+        registered = register(warehouse, settings, offered)
+    for file in offered:
+        state = "registered" if file in registered else "already registered, unchanged"
+        typer.echo(f"{file.record.model_id} {file.record.model_version}: {state}")
+
+
+@app.command(epilog="Example: `driftlake run --date 2026-01-31`")
+def run(day: Annotated[datetime, typer.Option("--date", formats=["%Y-%m-%d"], help="Partition day.")], config: Config = None) -> None:  # fmt: skip
+    """Run the nightly job for one day, in the Dagster instance that the UI shows."""
+    _run_days(load_settings(config), day.date(), day.date())
+
+
+@app.command(epilog="Example: `driftlake backfill --from 2026-01-01 --to 2026-01-31`")
+def backfill(
+    first: Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="First day.")],
+    last: Annotated[datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="Last day.")],
+    config: Config = None,
+) -> None:
+    """Run the nightly job for a range of days, in few Dagster runs."""
+    _run_days(load_settings(config), first.date(), last.date())
+
+
+def _run_days(settings: Settings, first: date, last: date) -> None:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from driftlake.inputs import days_between
+    from driftlake.summary import summarize
+    from driftlake.warehouse import Warehouse
+
+    end = settings.end or date.max
+    if not settings.start <= first <= last <= end:
+        raise ConfigurationError(
+            f"{first} to {last} is no range of partition days: they go from {settings.start}"
+            + (f" to {end}" if settings.end else " on"),
+            hint="correct the days, or `start` and `end` in driftlake.yaml",
+        )
+    days = days_between(first, last)
+    failures: list[str] = []
+    columns = (TextColumn("{task.description:<16}"), BarColumn(), MofNCompleteColumn(), TextColumn("partitions"))
+    with Progress(*columns, TimeElapsedColumn(), console=messages, transient=True) as progress:
+        task = progress.add_task("starting Dagster", total=None)
+        from jobs.launch import launch, partitioned_asset_count
+
+        progress.update(task, total=len(days) * partitioned_asset_count(settings))
+        size = settings.compute.partitions_per_run
+        for some in (days[i : i + size] for i in range(0, len(days), size)):
+
+            def on_materialized(asset: str) -> None:
+                progress.update(task, description=asset, advance=1)
+
+            if failure := launch(settings, some, on_materialized):
+                failures.append(failure)
+    for failure in failures:
+        messages.print(f"[bold red]failed[/]: {failure}", soft_wrap=True)
+    if settings.catalog_file.is_file():
+        with Warehouse.open(settings, read_only=True) as warehouse:
+            for name, value in summarize(warehouse, settings, first, last):
+                typer.echo(f"{name:<24} {value}")
+    if failures:
+        raise typer.Exit(REFUSED)
+
+
+@app.command(epilog="Example: `driftlake sql 'select * from latest_drift limit 5' --format csv`")
+def sql(
+    query: Annotated[str | None, typer.Argument(help="A query; without one an interactive shell opens.")] = None,
+    output: Output = Format.table,
+    out: Annotated[Path | None, typer.Option("--out", help="File to write instead of stdout.")] = None,
+    config: Config = None,
+) -> None:
+    """Query the warehouse, attached read-only."""
+    from driftlake import shell
+    from driftlake.warehouse import Warehouse
+
+    with Warehouse.open(load_settings(config), read_only=True) as warehouse:
+        if query is None:
+            shell.interact(warehouse)
+        else:
+            _write(shell.answer(warehouse, query), output, out)
+
+
+@app.command(epilog="Example: `driftlake alerts --date 2026-01-31 --format json`")
+def alerts(
+    day: Annotated[datetime | None, typer.Option("--date", formats=["%Y-%m-%d"], help="Day; default: newest.")] = None,
+    output: Output = Format.table,
+    config: Config = None,
+) -> None:
+    """List the alerts of a day, the worst first."""
+    from driftlake.nightly import newest_day
+    from driftlake.warehouse import Warehouse
+
+    with Warehouse.open(load_settings(config), read_only=True) as warehouse:
+        asked = day.date() if day else newest_day(warehouse)
+        found = warehouse.sql(
+            "select severity, rule, since_on, message, owner, runbook from alerts where dt = ?"
+            " order by severity, value / nullif(threshold, 0) desc, message",
+            [asked],
+        )
+    if not found.num_rows:
+        messages.print(f"no alerts on {asked}")
+    if found.num_rows or output is not Format.table:
+        _write(found, output, None)
+
+
+@app.command(epilog="Example: `driftlake report --date 2026-01-31`")
+def report(
+    day: Annotated[datetime, typer.Option("--date", formats=["%Y-%m-%d"], help="Day to draw.")],
+    last: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Draw every day up to this.")] = None,
+    config: Config = None,
+) -> None:  # fmt: skip
+    """Draw the page of a day, or of every day of a range, and the index."""
+    from rich.progress import track
+
+    from driftlake.inputs import days_between
+    from driftlake.reporting import render_day, render_index
+    from driftlake.warehouse import Warehouse
+
+    settings = load_settings(config)
+    days = days_between(day.date(), (last or day).date())
+    with Warehouse.open(settings, read_only=True) as warehouse:
+        for each in track(days, "drawing pages", console=messages, transient=True, disable=len(days) == 1):
+            typer.echo(render_day(warehouse, settings, each))
+        typer.echo(render_index(warehouse, settings))
+
+
+def _write(rows: pa.Table, output: Format, out: Path | None) -> None:
+    from driftlake import shell
+
+    if output is Format.parquet and out is None and sys.stdout.isatty():
+        raise ConfigurationError("Parquet is not for a terminal", hint="name a file with --out")
+    if output is Format.table and out is None:
+        shell.print_table(rows)
+        return
+    target: Any = out.open("wb") if out else sys.stdout.buffer
+    with target:
+        shell.write_rows(rows, output.value, target)

@@ -1,0 +1,110 @@
+"""What can be found out about an installation before it runs: one finding per thing looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from driftlake.config import Settings, load_settings
+from driftlake.errors import DriftlakeError
+from driftlake.inputs import RequiredColumn, list_days, read_partitions
+from driftlake.lineage import read_lineage_folder
+from driftlake.telemetry import LABEL_COLUMNS, TELEMETRY_COLUMNS, required_columns
+from driftlake.warehouse import Warehouse, load_extension
+
+# Newest days whose files are opened: enough to find a wrong mapping, quick on years of data.
+_EXAMINED_DAYS = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something looked at: `hint` is what to do if it is not well."""
+
+    subject: str
+    is_well: bool
+    message: str
+    hint: str | None = None
+
+
+def examine(config: Path | None) -> Iterator[Finding]:
+    """Look at the configuration and at everything it names."""
+    try:
+        settings = load_settings(config)
+    except DriftlakeError as error:
+        yield _failed("configuration", error)
+        return
+    yield Finding("configuration", True, f"days from {settings.start} to {settings.end or 'today'}")
+    yield from _examine_extensions(settings)
+    yield _examine_partitions(
+        "telemetry",
+        settings.resolve(settings.telemetry.path),
+        required_columns(TELEMETRY_COLUMNS, settings.telemetry.columns),
+    )
+    if settings.labels:
+        yield _examine_partitions(
+            "labels", settings.resolve(settings.labels.path), required_columns(LABEL_COLUMNS, settings.labels.columns)
+        )
+    yield _examine_lineage(settings)
+    yield _examine_catalog(settings)
+
+
+def _examine_extensions(settings: Settings) -> Iterator[Finding]:
+    needs_s3 = any("://" in path for path in (settings.telemetry.path, settings.warehouse.data))
+    for name in ("sqlite_scanner", "ducklake", *(["httpfs"] if needs_s3 else [])):
+        try:
+            with duckdb.connect() as connection:
+                load_extension(connection, name)
+            yield Finding(f"extension {name}", True, f"loads into DuckDB {duckdb.__version__}")
+        except DriftlakeError as error:
+            yield _failed(f"extension {name}", error)
+
+
+def _examine_partitions(subject: str, location: str, required: Sequence[RequiredColumn]) -> Finding:
+    try:
+        days = list_days(location)
+    except OSError as error:
+        return Finding(subject, False, f"{location} cannot be listed: {error}", "check the path and the credentials")
+    if not days:
+        hint = "write files as dt=YYYY-MM-DD/*.parquet below it"
+        return Finding(subject, False, f"{location} has no folder dt=YYYY-MM-DD", hint)
+    partitions = read_partitions(location, days[-_EXAMINED_DAYS:], required)
+    refusals = [file.refusal for partition in partitions for file in partition.refusals]
+    if refusals:
+        hint = f"correct the files, or map your column names under {subject}.columns"
+        return Finding(subject, False, f"{len(refusals)} files cannot be used, e.g. {refusals[0]}", hint)
+    rows = sum(partition.row_count for partition in partitions)
+    return Finding(
+        subject, True, f"{len(days)} days, {days[0]} to {days[-1]}; {rows:,} rows in the last {len(partitions)}"
+    )
+
+
+def _examine_lineage(settings: Settings) -> Finding:
+    folder = settings.resolve(settings.lineage.path)
+    try:
+        files = read_lineage_folder(settings)
+    except DriftlakeError as error:
+        return _failed("lineage", error)
+    if not files:
+        return Finding("lineage", False, f"{folder} has no *.yaml", "write one lineage file per model version")
+    names = ", ".join(f"{file.record.model_id} {file.record.model_version}" for file in files)
+    return Finding("lineage", True, f"{len(files)} files: {names}")
+
+
+def _examine_catalog(settings: Settings) -> Finding:
+    if not settings.catalog_file.is_file():
+        return Finding("warehouse", True, f"{settings.catalog_file} will be created by the first run")
+    try:
+        with Warehouse.open(settings, read_only=True) as warehouse:
+            rows = warehouse.sql(
+                "select count(distinct dt) as days, max(snapshot_id) as snapshot from partition_runs"
+            ).to_pylist()[0]
+    except (DriftlakeError, duckdb.Error) as error:
+        return Finding("warehouse", False, str(error), "restore the catalog from a backup, or point to another one")
+    return Finding("warehouse", True, f"{rows['days']} days processed, newest snapshot {rows['snapshot']}")
+
+
+def _failed(subject: str, error: DriftlakeError) -> Finding:
+    return Finding(subject, False, error.message, error.hint)

@@ -1,0 +1,76 @@
+"""Answers to SQL on the warehouse: as a table, CSV, JSON or Parquet, or in an interactive shell.
+
+Not here: attaching the warehouse (warehouse.py).
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import IO
+
+import duckdb
+import pyarrow as pa
+
+from driftlake.errors import WarehouseError
+from driftlake.warehouse import Warehouse
+
+_PROMPT, _CONTINUATION = "driftlake> ", "      ...> "
+_SHOWN_ROWS = 200
+
+
+def answer(warehouse: Warehouse, query: str) -> pa.Table:
+    """Rows of a query. Raises WarehouseError with DuckDB's explanation if it is wrong."""
+    try:
+        return warehouse.sql(query)
+    except duckdb.Error as error:
+        raise WarehouseError(str(error), hint="`show tables` lists what there is; docs/tables.md explains it") from error
+
+
+def print_table(rows: pa.Table) -> None:
+    """Rows as DuckDB draws them, at most 200."""
+    duckdb.from_arrow(rows).show(max_rows=_SHOWN_ROWS)
+
+
+def write_rows(rows: pa.Table, output: str, target: IO[bytes]) -> None:
+    """Write rows as csv, json (an object per line), parquet or, into a file, a table."""
+    match output:
+        case "csv":
+            import pyarrow.csv
+
+            pyarrow.csv.write_csv(rows, target)
+        case "parquet":
+            import pyarrow.parquet
+
+            pyarrow.parquet.write_table(rows, target)
+        case "json":
+            for row in rows.to_pylist():
+                target.write(f"{json.dumps(row, default=str)}\n".encode())
+        case _:
+            target.write(str(duckdb.from_arrow(rows)).encode())
+
+
+def interact(warehouse: Warehouse) -> None:
+    """Read statements that end with ; until end of input."""
+    if sys.stdin.isatty():
+        import readline  # noqa: F401  # gives input() history and editing
+
+        print("Statements end with ; and `show tables;` lists what there is. Ctrl-D leaves.", file=sys.stderr)
+    lines: list[str] = []
+    while True:
+        try:
+            lines.append(input(_CONTINUATION if lines else _PROMPT) if sys.stdin.isatty() else input())
+        except EOFError:
+            break
+        if lines[-1].rstrip().endswith(";"):
+            _answer_aloud(warehouse, "\n".join(lines))
+            lines = []
+    if "".join(lines).strip():
+        _answer_aloud(warehouse, "\n".join(lines))
+
+
+def _answer_aloud(warehouse: Warehouse, query: str) -> None:
+    try:
+        print_table(answer(warehouse, query))
+    except WarehouseError as error:
+        print(f"error: {error.message}", file=sys.stderr)

@@ -1,0 +1,95 @@
+"""Runs of the nightly job started from a terminal, in the same Dagster instance that the UI shows.
+
+Not here: what a terminal prints (driftlake/cli.py).
+"""
+
+import logging
+import os
+from collections.abc import Callable, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster import DagsterEvent, DagsterEventType, InitLoggerContext
+
+from driftlake.config import Settings
+from jobs.definitions import build_definitions
+from jobs.nightly import NIGHTLY
+
+# Nothing about our users leaves their machine.
+_INSTANCE_SETTINGS = "telemetry:\n  enabled: false\n"
+
+_RANGE_START, _RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+
+OnMaterialized = Callable[[str], None]
+
+
+def prepare_instance(settings: Settings) -> Path:
+    """Make the instance folder if there is none, and make it the one Dagster uses. Returns the folder."""
+    home = settings.dagster_home.resolve()
+    home.mkdir(parents=True, exist_ok=True)
+    instance_settings = home / "dagster.yaml"
+    if not instance_settings.exists():
+        instance_settings.write_text(_INSTANCE_SETTINGS)
+    os.environ["DAGSTER_HOME"] = str(home)
+    return home
+
+
+def launch(settings: Settings, days: Sequence[date], on_materialized: OnMaterialized) -> str | None:
+    """Run the nightly job for consecutive days in this process.
+
+    `on_materialized` is told the asset of every partition as it is done. Returns why the run failed, None if it did not.
+    """
+    prepare_instance(settings)
+    definitions = build_definitions(settings, loggers={"progress": _progress_logger(on_materialized)})
+    job = definitions.resolve_job_def(NIGHTLY)
+    with dg.DagsterInstance.get() as instance:
+        result = job.execute_in_process(
+            instance=instance,
+            run_config={"loggers": {"progress": {}}},
+            raise_on_error=False,
+            **_selected(days),
+        )
+        failures = [event for event in result.all_events if event.event_type == DagsterEventType.STEP_FAILURE]
+        return None if result.success else "\n".join(map(_explained, failures)) or "the run failed"
+
+
+def partitioned_asset_count(settings: Settings) -> int:
+    """Assets of the job that have a partition per day."""
+    assets = build_definitions(settings).resolve_asset_graph()
+    return sum(1 for key in assets.materializable_asset_keys if assets.get(key).partitions_def)
+
+
+def _selected(days: Sequence[date]) -> dict[str, Any]:
+    if len(days) == 1:
+        return {"partition_key": days[0].isoformat()}
+    return {"tags": {_RANGE_START: days[0].isoformat(), _RANGE_END: days[-1].isoformat()}}
+
+
+def _explained(event: DagsterEvent) -> str:
+    failure = event.step_failure_data
+    if failure.user_failure_data and failure.user_failure_data.description:
+        return failure.user_failure_data.description
+    error = failure.error
+    while error and error.cause:
+        error = error.cause
+    return f"step {event.step_key} failed: {error.message.strip() if error else 'no reason given'}"
+
+
+def _progress_logger(on_materialized: OnMaterialized) -> dg.LoggerDefinition:
+    """A logger that prints nothing and tells `on_materialized` about each materialization."""
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            event = getattr(record, "dagster_event", None)
+            if event is not None and event.event_type == DagsterEventType.ASSET_MATERIALIZATION:
+                on_materialized(event.asset_key.to_user_string())
+
+    @dg.logger(description="Counts materializations for a progress bar.")
+    def progress(_context: InitLoggerContext) -> logging.Logger:
+        logger = logging.Logger("driftlake.progress", level=logging.DEBUG)
+        logger.addHandler(Handler())
+        return logger
+
+    return progress

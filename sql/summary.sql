@@ -1,0 +1,48 @@
+-- What a run came to: totals of the days, state of the last one.
+-- grain: one row
+-- inputs: partition_runs, feature_drift, alerts, label_backlog
+-- parameters: $first_day, $last_day
+with newest_runs as (
+    select
+        dt,
+        outcome,
+        row_count
+    from partition_runs
+    where stage = 'profiles' and dt between $first_day and $last_day
+    qualify row_number() over (partition by dt order by committed_at desc) = 1
+),
+
+drifted as (
+    select
+        count(distinct (model_id, model_version, deployment, feature)) as feature_count,
+        count(distinct (model_id, model_version, deployment, feature)) filter (where outcome = 'drift') as drifted_count
+    from feature_drift
+    where dt = $last_day and statistic = 'psi' and window_days = 7 and current_count > 0
+),
+
+raised as (
+    select
+        count(*) filter (where severity = 'critical') as critical_count,
+        count(*) filter (where severity = 'warn') as warn_count
+    from alerts
+    where dt = $last_day
+),
+
+waiting as (
+    select
+        coalesce(sum(outstanding_count), 0)::bigint as outstanding_count,
+        coalesce(sum(overdue_count), 0) as overdue_count
+    from label_backlog
+    where dt = $last_day and age_bucket = 'all' and segment = 'all'
+)
+
+select
+    (select count(*) from newest_runs where outcome in ('complete', 'partial', 'empty')) as day_count,
+    (select coalesce(sum(row_count), 0)::bigint from newest_runs where outcome in ('complete', 'partial')) as row_count,
+    drifted.feature_count,
+    drifted.drifted_count,
+    raised.critical_count,
+    raised.warn_count,
+    waiting.outstanding_count,
+    waiting.overdue_count
+from drifted, raised, waiting;

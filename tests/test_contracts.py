@@ -1,0 +1,329 @@
+"""Every expectation of the contracts has a row that breaks it, and no day hides another."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import pytest
+
+from driftlake.contracts import ContractCheck, ContractError, validate
+from expectations import labels, telemetry
+from expectations.labels import labels_suite
+from expectations.rules import Rule, rows_where, suite_of
+from expectations.telemetry import telemetry_suite
+
+if TYPE_CHECKING:
+    import great_expectations as gx
+
+DAY = date(2024, 3, 1)
+NEXT_DAY = date(2024, 3, 2)
+
+TELEMETRY = {
+    "dt": "date",
+    "correlation_id": "varchar",
+    "event_time": "timestamptz",
+    "model_id": "varchar",
+    "model_version": "varchar",
+    "score": "double",
+    "latency_ms": "double",
+    "deployment": "varchar",
+    "is_known_version": "boolean",
+}
+LABELS = {"dt": "date", "correlation_id": "varchar", "label": "double", "label_time": "timestamp"}
+
+PREDICTION = {
+    "model_id": "credit",
+    "model_version": "v1",
+    "score": 0.5,
+    "latency_ms": 12.0,
+    "deployment": "production",
+    "is_known_version": True,
+}
+
+# What to change in a good row of DAY, beside a good row with the correlation id "same".
+BREAKS_TELEMETRY: dict[str, dict[str, Any]] = {
+    "correlation_id_is_present": {"correlation_id": None},
+    "event_time_is_present": {"event_time": None},
+    "event_time_is_near_its_day": {"event_time": datetime(2024, 3, 3, 0, 0, 1, tzinfo=UTC)},
+    "score_is_a_probability": {"score": 1.4},
+    "latency_ms_is_not_negative": {"latency_ms": -1.0},
+    "deployment_is_known": {"deployment": "prod"},
+    "prediction_is_unique": {"correlation_id": "same"},
+    "model_version_is_known": {"is_known_version": False},
+}
+BREAKS_LABELS: dict[str, dict[str, Any]] = {
+    "correlation_id_is_present": {"correlation_id": None},
+    "label_is_present": {"label": None},
+    "label_is_zero_or_one": {"label": 0.5},
+    "correlation_id_is_unique": {"correlation_id": "same"},
+    "label_time_is_not_after_arrival": {"label_time": datetime(2024, 3, 3, 0, 0, 1)},
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def connection_attempts() -> Iterator[list[Any]]:
+    """No test of this module reaches the network, not even while Great Expectations is imported."""
+    attempts: list[Any] = []
+
+    def refuse(_socket: socket.socket, address: Any) -> None:
+        attempts.append(address)
+        raise OSError("no network in tests")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", refuse)
+        yield attempts
+
+
+@pytest.fixture
+def connection() -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect() as connection:
+        yield connection
+
+
+def load(
+    connection: duckdb.DuckDBPyConnection, relation: str, columns: dict[str, str], rows: list[dict[str, Any]]
+) -> None:
+    connection.execute(f"create table {relation} ({', '.join(f'{name} {kind}' for name, kind in columns.items())})")
+    marks = ", ".join("?" * len(columns))
+    connection.executemany(
+        f"insert into {relation} values ({marks})", [[row.get(name) for name in columns] for row in rows]
+    )
+
+
+def check_telemetry(
+    connection: duckdb.DuckDBPyConnection, *rows: dict[str, Any], days: tuple[date, ...] = (DAY, NEXT_DAY)
+) -> list[ContractCheck]:
+    noon = [
+        {"correlation_id": f"c{n}", "event_time": datetime.combine(row["dt"], time(12), UTC)}
+        for n, row in enumerate(rows)
+    ]
+    load(connection, "telemetry", TELEMETRY, [PREDICTION | known | row for known, row in zip(noon, rows, strict=True)])
+    return validate(connection, "telemetry", lambda: telemetry_suite(TELEMETRY), source="telemetry", days=days)
+
+
+def check_labels(connection: duckdb.DuckDBPyConnection, *rows: dict[str, Any]) -> list[ContractCheck]:
+    load(connection, "labels", LABELS, [{"correlation_id": f"c{n}", "label": 1} | row for n, row in enumerate(rows)])
+    return validate(connection, "labels", lambda: labels_suite(LABELS), source="labels", days=[DAY, NEXT_DAY])
+
+
+def failures(checks: list[ContractCheck]) -> list[tuple[date, str, int]]:
+    return [(check.dt, check.expectation, check.unexpected_count) for check in checks if check.outcome == "failed"]
+
+
+@pytest.mark.parametrize("expectation", BREAKS_TELEMETRY)
+def test_a_broken_prediction_fails_one_expectation_on_its_day_only(
+    connection: duckdb.DuckDBPyConnection, expectation: str
+) -> None:
+    broken = {"dt": DAY} | BREAKS_TELEMETRY[expectation]
+    checks = check_telemetry(connection, {"dt": DAY, "correlation_id": "same"}, broken, {"dt": NEXT_DAY})
+    assert failures(checks) == [(DAY, expectation, 1)]
+    assert len(checks) == 2 * len(telemetry.RULES)
+
+
+@pytest.mark.parametrize("expectation", BREAKS_LABELS)
+def test_a_broken_label_fails_one_expectation_on_its_day_only(
+    connection: duckdb.DuckDBPyConnection, expectation: str
+) -> None:
+    broken = {"dt": DAY} | BREAKS_LABELS[expectation]
+    checks = check_labels(connection, {"dt": DAY, "correlation_id": "same"}, broken, {"dt": NEXT_DAY})
+    assert failures(checks) == [(DAY, expectation, 1)]
+    assert len(checks) == 2 * len(labels.RULES)
+
+
+def test_every_rule_has_a_row_that_breaks_it() -> None:
+    assert [rule.name for rule in telemetry.RULES] == list(BREAKS_TELEMETRY)
+    assert [rule.name for rule in labels.RULES] == list(BREAKS_LABELS)
+
+
+def test_score_above_one_fails_its_day_only(connection: duckdb.DuckDBPyConnection) -> None:
+    checks = check_telemetry(
+        connection, {"dt": DAY, "score": -0.2}, {"dt": DAY, "score": 1.4}, {"dt": DAY}, {"dt": NEXT_DAY, "score": 1.0}
+    )
+    assert [check for check in checks if check.expectation == "score_is_a_probability"] == [
+        ContractCheck(
+            dt=DAY,
+            source="telemetry",
+            expectation="score_is_a_probability",
+            column_name="score",
+            severity="warning",
+            outcome="failed",
+            checked_count=3,
+            unexpected_count=2,
+            observed="min -0.2, max 1.4",
+            message="score lies outside 0..1 (min -0.2, max 1.4) in 2 of 3 rows; a probability is expected.",
+        ),
+        ContractCheck(
+            dt=NEXT_DAY,
+            source="telemetry",
+            expectation="score_is_a_probability",
+            column_name="score",
+            severity="warning",
+            outcome="passed",
+            checked_count=1,
+            unexpected_count=0,
+            observed="",
+            message="",
+        ),
+    ]
+
+
+def test_score_nan_is_no_probability_and_null_is_no_score(connection: duckdb.DuckDBPyConnection) -> None:
+    checks = check_telemetry(connection, {"dt": DAY, "score": float("nan")}, {"dt": NEXT_DAY, "score": None})
+    assert failures(checks) == [(DAY, "score_is_a_probability", 1)]
+
+
+def test_only_rows_beyond_the_first_are_duplicates(connection: duckdb.DuckDBPyConnection) -> None:
+    again = {"dt": DAY, "correlation_id": "same"}
+    checks = check_telemetry(connection, again, again, again, again | {"model_version": "v2"}, {"dt": NEXT_DAY})
+    assert failures(checks) == [(DAY, "prediction_is_unique", 2)]
+
+
+def test_rows_without_correlation_id_are_not_each_others_duplicates(connection: duckdb.DuckDBPyConnection) -> None:
+    anonymous = {"dt": DAY, "correlation_id": None}
+    assert failures(check_telemetry(connection, anonymous, anonymous)) == [(DAY, "correlation_id_is_present", 2)]
+
+
+def test_unknown_versions_are_named_by_frequency_three_at_most(connection: duckdb.DuckDBPyConnection) -> None:
+    versions = ["v4", "v2", "v3", "v3", "v5"]
+    rows = [{"dt": DAY, "model_version": version, "is_known_version": False} for version in versions]
+    (check,) = [check for check in check_telemetry(connection, *rows) if check.outcome == "failed"]
+    assert (check.unexpected_count, check.observed) == (5, "credit/v3, credit/v2, credit/v4")
+
+
+@pytest.mark.parametrize(
+    ("event_time", "outcome"),
+    [
+        ("2024-02-28 23:59:59+00", "failed"),
+        ("2024-02-29 00:00:00+00", "passed"),
+        ("2024-03-03 00:00:00+00", "passed"),
+        ("2024-03-03 00:00:01+00", "failed"),
+        ("infinity", "failed"),
+    ],
+)
+def test_event_time_is_compared_in_utc_whatever_the_session(
+    connection: duckdb.DuckDBPyConnection, event_time: str, outcome: str
+) -> None:
+    connection.execute("set TimeZone = 'America/New_York'")
+    checks = check_telemetry(connection, {"dt": DAY, "event_time": event_time})
+    assert [check.outcome for check in checks if check.expectation == "event_time_is_near_its_day"] == [outcome]
+
+
+@pytest.mark.parametrize(
+    ("label", "outcome"), [("1", "passed"), ("0.0", "passed"), ("true", "failed"), ("2", "failed")]
+)
+def test_label_as_text_must_be_zero_or_one(connection: duckdb.DuckDBPyConnection, label: str, outcome: str) -> None:
+    load(connection, "labels", LABELS | {"label": "varchar"}, [{"dt": DAY, "correlation_id": "a", "label": label}])
+    checks = validate(connection, "labels", lambda: labels_suite(LABELS), source="labels", days=[DAY])
+    assert [check.outcome for check in checks if check.expectation == "label_is_zero_or_one"] == [outcome]
+
+
+def test_absent_optional_columns_have_no_expectation(connection: duckdb.DuckDBPyConnection) -> None:
+    columns = ["correlation_id", "event_time", "model_id", "model_version", "is_known_version"]
+    load(connection, "telemetry", {name: TELEMETRY[name] for name in ["dt", *columns]}, [{"dt": DAY}])
+    checks = validate(connection, "telemetry", lambda: telemetry_suite(columns), source="telemetry", days=[DAY])
+    left_out = {"score_is_a_probability", "latency_ms_is_not_negative", "deployment_is_known"}
+    assert {check.expectation for check in checks} == BREAKS_TELEMETRY.keys() - left_out
+
+
+def test_score_of_a_regression_may_be_any_number(connection: duckdb.DuckDBPyConnection) -> None:
+    load(connection, "telemetry", TELEMETRY, [{"dt": DAY, "score": 250_000.0}])
+    suite = partial(telemetry_suite, TELEMETRY, score_is_probability=False)
+    checks = validate(connection, "telemetry", suite, source="telemetry", days=[DAY])
+    assert {check.expectation for check in checks} == BREAKS_TELEMETRY.keys() - {"score_is_a_probability"}
+
+
+def test_only_requested_days_that_have_rows_are_reported(connection: duckdb.DuckDBPyConnection) -> None:
+    checks = check_telemetry(connection, {"dt": DAY}, {"dt": NEXT_DAY}, days=(NEXT_DAY, date(2024, 3, 3)))
+    assert {check.dt for check in checks} == {NEXT_DAY}
+
+
+def test_days_without_rows_are_not_validated(connection: duckdb.DuckDBPyConnection) -> None:
+    assert check_telemetry(connection, {"dt": DAY}, days=(NEXT_DAY,)) == []
+
+
+def test_a_year_of_failing_days_is_reported_whole(connection: duckdb.DuckDBPyConnection) -> None:
+    days = tuple(DAY + timedelta(days=offset) for offset in range(366))
+    checks = check_telemetry(connection, *({"dt": day, "score": 2.0} for day in days), days=days)
+    assert failures(checks) == [(day, "score_is_a_probability", 1) for day in days]
+
+
+def rule(name: str, query: str) -> Rule:
+    return Rule(name, "score", "warning", query, "{column}")
+
+
+def check_rules(connection: duckdb.DuckDBPyConnection, *rules: Rule) -> list[ContractCheck]:
+    load(connection, "telemetry", TELEMETRY, [{"dt": DAY, "score": 2.0}])
+    return validate(connection, "telemetry", lambda: suite_of("own", rules, TELEMETRY), source="telemetry", days=[DAY])
+
+
+@pytest.mark.parametrize(
+    ("query", "reason"),
+    [
+        (rows_where("no_such_column", observed="''"), 'Referenced column "no_such_column" not found'),
+        (rows_where("score > ", observed="''"), "syntax error"),
+        ('select "dt", 1 as failed from {batch}', 'Referenced column "unexpected_count" not found'),
+        ('select "dt" from {batch} where {column}', "`column` is not a placeholder"),
+    ],
+)
+def test_a_broken_query_raises_naming_its_expectation(
+    connection: duckdb.DuckDBPyConnection, query: str, reason: str
+) -> None:
+    with pytest.raises(ContractError, match=f"expectation typo could not be evaluated: .*{reason}"):
+        check_rules(connection, *telemetry.RULES, rule("typo", query))
+
+
+def test_an_unpaired_brace_is_refused_naming_its_rule(connection: duckdb.DuckDBPyConnection) -> None:
+    with pytest.raises(ContractError, match="refuses the rule braces"):
+        check_rules(connection, rule("braces", "select 1 from {batch} where '}' = ''"))
+
+
+def test_two_rules_of_one_name_are_refused(connection: duckdb.DuckDBPyConnection) -> None:
+    ours = rows_where('"score" > 1', observed="''")
+    with pytest.raises(ContractError, match="declares same, same; Great Expectations took same"):
+        check_rules(connection, rule("same", ours), rule("same", ours + " "))
+
+
+def test_an_expectation_that_great_expectations_drops_is_missed(connection: duckdb.DuckDBPyConnection) -> None:
+    def suite_with_a_typo() -> gx.ExpectationSuite:
+        import great_expectations as gx
+
+        return gx.ExpectationSuite("own", expectations=[{"type": None, "kwargs": {}}], meta={"declared": ["typo"]})
+
+    load(connection, "telemetry", TELEMETRY, [{"dt": DAY}])
+    with pytest.raises(ContractError, match="declares typo; Great Expectations took nothing"):
+        validate(connection, "telemetry", suite_with_a_typo, source="telemetry", days=[DAY])
+
+
+def test_a_validation_leaves_no_trace(
+    connection: duckdb.DuckDBPyConnection,
+    connection_attempts: list[Any],
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    check_telemetry(connection, {"dt": DAY, "score": 2.0})
+    assert (connection_attempts, list(tmp_path.iterdir()), capfd.readouterr()) == ([], [], ("", ""))
+
+
+def test_a_validation_does_not_keep_the_database() -> None:
+    with duckdb.connect(":memory:contracts") as connection:
+        check_telemetry(connection, {"dt": DAY})
+    with duckdb.connect(":memory:contracts") as connection:
+        assert connection.execute("show tables").fetchall() == []
+
+
+def test_contracts_are_declared_without_importing_great_expectations() -> None:
+    code = "import sys, expectations.labels, expectations.telemetry; print('great_expectations' in sys.modules)"
+    root = Path(__file__).parents[1]
+    answer = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
+    assert answer.stdout == "False\n"
