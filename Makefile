@@ -27,8 +27,8 @@ check: lint test
 lint: $(VENV)/.installed
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/sqlfluff lint -q sql
 
-docs: $(VENV)/.installed  ## regenerate docs/tables.md and docs/configuration.md
-	@$(BIN)/python -m docs.generate
+docs: $(VENV)/.installed  ## regenerate the generated pages of docs/
+	@$(BIN)/python docs/generate.py
 
 bench: $(VENV)/.installed
 	@$(BIN)/python -m bench.nightly

@@ -3,6 +3,8 @@
 Not here: formulas, SQL, schedules. `build_assets` is what `jobs/definitions.py` assembles.
 """
 
+from datetime import timedelta
+
 import dagster as dg
 
 from assets.alerts import alerts_asset
@@ -22,9 +24,8 @@ def daily_partitions(settings: Settings) -> dg.DailyPartitionsDefinition:
     """A partition per day from the configured start, in the configured time zone."""
     return dg.DailyPartitionsDefinition(
         start_date=settings.start.isoformat(),
-        end_date=settings.end.isoformat() if settings.end else None,
-        # the last day is a partition too
-        end_offset=1 if settings.end else 0,
+        # Dagster's end is the first day that is no partition
+        end_date=(settings.end + timedelta(days=1)).isoformat() if settings.end else None,
         timezone=settings.schedule.timezone,
     )
 

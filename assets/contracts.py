@@ -2,14 +2,14 @@
 
 from driftlake import contracts
 from driftlake.config import Settings
-from driftlake.nightly import ContractChecker
+from driftlake.labels import ContractChecker
 from driftlake.telemetry import LABEL_COLUMNS, TELEMETRY_COLUMNS
+from expectations.labels import labels_suite
+from expectations.telemetry import telemetry_suite
 
 
 def telemetry_contract(settings: Settings) -> ContractChecker | None:
     """Checker of the session's view `telemetry`; None if contracts are switched off."""
-    from expectations.telemetry import telemetry_suite
-
     columns = [*(column.name for column in TELEMETRY_COLUMNS), "is_known_version"]
     if not settings.contracts:
         return None
@@ -20,8 +20,6 @@ def telemetry_contract(settings: Settings) -> ContractChecker | None:
 
 def labels_contract(settings: Settings) -> ContractChecker | None:
     """Checker of the session's view `labels`; None if contracts are switched off."""
-    from expectations.labels import labels_suite
-
     columns = [column.name for column in LABEL_COLUMNS]
     if not settings.contracts:
         return None

@@ -1,5 +1,7 @@
 """Label cohorts: labels joined to their predictions, checked against their contract first."""
 
+from functools import partial
+
 import dagster as dg
 
 from assets.contracts import labels_contract
@@ -19,8 +21,11 @@ def label_cohorts_asset(settings: Settings, partitions: dg.DailyPartitionsDefini
         backfill_policy=dg.BackfillPolicy.single_run(),
         description="Labels by prediction day, score bin and the day they became known: label_cohorts, label_arrivals.",
     )
-    def label_cohorts(context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings]) -> dg.MaterializeResult:
-        report = run_stage(context, settings, lambda *arguments: count_labels(*arguments, labels_contract(settings)))
+    def label_cohorts(
+        context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings]
+    ) -> dg.MaterializeResult[None]:
+        stage = partial(count_labels, check_contract=labels_contract(settings))
+        report = run_stage(context, settings, stage)
         return dg.MaterializeResult(check_results=[contract_result(report, _CHECK)])
 
     return label_cohorts

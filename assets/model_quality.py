@@ -21,7 +21,9 @@ def model_quality_asset(settings: Settings, partitions: dg.DailyPartitionsDefini
         description="AUC with its interval and the labels still outstanding, as of the day: model_quality, "
         "label_backlog.",
     )
-    def model_quality(context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings]) -> dg.MaterializeResult:
+    def model_quality(
+        context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings]
+    ) -> dg.MaterializeResult[None]:
         run_stage(context, settings, measure_quality)
         return dg.MaterializeResult()
 

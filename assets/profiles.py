@@ -1,5 +1,7 @@
 """Profiles: the one stage that reads telemetry rows, checked against their contract first."""
 
+from functools import partial
+
 import dagster as dg
 
 from assets.contracts import telemetry_contract
@@ -20,10 +22,9 @@ def profiles_asset(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinit
         description="Counts per bin of features, scores and latencies: feature_profile, feature_stats, "
         "prediction_profile, service_profile, service_levels. A day that breaks its contract keeps its old rows.",
     )
-    def profiles(context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings]) -> dg.MaterializeResult:
-        report = run_stage(
-            context, settings, lambda *arguments: profile_days(*arguments, telemetry_contract(settings))
-        )
+    def profiles(context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings]) -> dg.MaterializeResult[None]:
+        stage = partial(profile_days, check_contract=telemetry_contract(settings))
+        report = run_stage(context, settings, stage)
         return dg.MaterializeResult(check_results=[contract_result(report, _CHECK)])
 
     return profiles

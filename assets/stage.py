@@ -46,7 +46,7 @@ def run_stage(
             metadata["reason"] = run.reason
         context.add_asset_metadata(metadata, partition_key=run.dt.isoformat())
     for run in report.refused:
-        context.log.warning(f"{run.dt}: {run.reason}")
+        context.log.warning("%s: %s", run.dt, run.reason)
     return report
 
 

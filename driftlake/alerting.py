@@ -28,9 +28,7 @@ def raise_alerts(warehouse: Warehouse, rules: Sequence[AlertRule], *, first_day:
 
 
 def _rule_rows(rules: Sequence[AlertRule]) -> pa.Table:
-    rows = [
-        {**rule.model_dump(), "is_windowed": rule.signal.split(".")[0] in _WINDOWED_SOURCES} for rule in rules
-    ]
+    rows = [{**rule.model_dump(), "is_windowed": rule.signal.split(".")[0] in _WINDOWED_SOURCES} for rule in rules]
     return pa.Table.from_pylist(
         rows,
         schema=pa.schema(

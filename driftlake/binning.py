@@ -10,9 +10,10 @@ from __future__ import annotations
 import ctypes
 import ctypes.util
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
+from itertools import pairwise
 from typing import Any, Literal
 
 import boost_histogram as bh
@@ -61,7 +62,7 @@ class Grid:
     upper: float
     cells: int
 
-    def histogram(self) -> bh.Histogram:
+    def histogram(self) -> Any:
         """An empty histogram of the cells, with one flow bin below and one above."""
         if self.transform == "logit":
             axis = bh.axis.Regular(self.cells, _logit(self.lower), _logit(self.upper))
@@ -74,7 +75,8 @@ class Grid:
         """Values as `histogram` takes them."""
         if self.transform == "logit":
             # Training scores only: production scores are counted in SQL, whose ln may differ in the last bit.
-            return special.logit(np.clip(values, 0, 1))
+            log_odds: Floats = special.logit(np.clip(values, 0, 1))
+            return log_odds
         return values / self.scale if self.scale != 1 else values
 
     def count(self, values: Floats) -> Counts:
@@ -112,6 +114,7 @@ class FeatureBins:
 
     @property
     def bin_count(self) -> int:
+        """Bins, the missing one included."""
         return len(self.labels)
 
     @cached_property
@@ -262,7 +265,7 @@ def _assemble(feature: str, kind: FeatureKind, grid: Grid, first_cells: Indices,
             "missing",
             f"below {borders[0]:.6g}",
             f"above {borders[-1]:.6g}",
-            *(f"{low:.6g} to {high:.6g}" for low, high in zip(borders, borders[1:], strict=False)),
+            *(f"{low:.6g} to {high:.6g}" for low, high in pairwise(borders)),
         ),
         coarse_ids=coarse_ids,
         grid=grid,
@@ -333,7 +336,7 @@ def _expit(log_odds: float) -> float:
     return 1 / (1 + math.exp(-log_odds))
 
 
-_FORWARD_AND_INVERSE = {
+_FORWARD_AND_INVERSE: Mapping[str, tuple[Callable[[float], float], Callable[[float], float]]] = {
     "linear": (float, float),
     "log": (math.log, math.exp),
     "asinh": (math.asinh, math.sinh),

@@ -67,9 +67,7 @@ def main() -> None:
 
 @app.callback()
 def _options(
-    version: Annotated[
-        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)
-    ] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
 ) -> None:
     if version:
         typer.echo(f"driftlake {__version__}")
@@ -111,7 +109,7 @@ def lineage_add(
     settings = load_settings(config)
     if absent := [str(path) for path in files if not path.is_file()]:
         raise ConfigurationError(f"there is no lineage file {', '.join(absent)}")
-    offered = [read_lineage_file(path) for path in files]
+    offered = [read_lineage_file(str(path.resolve())) for path in files]
     with Warehouse.open(settings) as warehouse:
         registered = register(warehouse, settings, offered)
     for file in offered:

@@ -11,7 +11,7 @@ import os
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import available_timezones
 
 import yaml
 from pydantic import (
@@ -91,7 +91,7 @@ class LabelSettings(_Section):
 class LineageSettings(_Section):
     """Where the lineage files of the model versions are."""
 
-    path: str = Field(description="Folder of lineage files, one YAML file per model version.")
+    path: str = Field(description="Folder or s3:// prefix of lineage files, one YAML file per model version.")
 
 
 class WarehouseSettings(_Section):
@@ -105,7 +105,9 @@ class WarehouseSettings(_Section):
     @model_validator(mode="after")
     def _catalog_is_supported(self) -> WarehouseSettings:
         if not self.catalog.startswith("sqlite:"):
-            raise ValueError(f"catalog '{self.catalog}' must start with 'sqlite:', e.g. sqlite:warehouse/catalog.sqlite")
+            raise ValueError(
+                f"catalog '{self.catalog}' must start with 'sqlite:', e.g. sqlite:warehouse/catalog.sqlite"
+            )
         return self
 
 
@@ -124,16 +126,12 @@ class ScheduleSettings(_Section):
     hour: int = Field(default=2, ge=0, le=23, description="Hour of the day at which yesterday is processed.")
     timezone: TimeZone = Field(default="UTC", description="IANA name, e.g. America/New_York.")
 
-    @property
-    def zone(self) -> ZoneInfo:
-        return ZoneInfo(self.timezone)
-
 
 class Thresholds(_Section):
     """Values of one statistic from which a comparison is called warn and drift."""
 
-    warn: float = Field(gt=0)
-    drift: float = Field(gt=0)
+    warn: float = Field(gt=0, description="Absolute value from which the outcome is warn.")
+    drift: float = Field(gt=0, description="Absolute value from which the outcome is drift.")
 
     @model_validator(mode="after")
     def _ordered(self) -> Thresholds:
@@ -151,6 +149,7 @@ class DriftThresholds(_Section):
     missing_rate_change: Thresholds = Thresholds(warn=0.02, drift=0.1)
 
     def of(self, statistic: DriftStatistic) -> Thresholds:
+        """Thresholds of a statistic by its name."""
         thresholds: Thresholds = getattr(self, statistic)
         return thresholds
 
@@ -195,15 +194,17 @@ class AlertRule(_Section):
     """When a signal becomes an alert."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", description="Name of the rule: letters, digits, - and _.")
-    signal: AlertSignal
+    signal: AlertSignal = Field(description="What is watched; larger is worse.")
     window_days: PositiveInt = Field(default=7, description="Window of the signal; signals of one day ignore it.")
     warn: float = Field(description="Value from which the rule fires.")
     critical: float = Field(description="Value from which the alert is critical.")
     minimum_sample: int = Field(default=0, ge=0, description="Rows below which the rule never fires.")
     consecutive_days: PositiveInt = Field(default=1, description="Days in a row above warn before the rule fires.")
-    deployments: tuple[str, ...] = Field(default=("production", "shadow", "canary"))
-    owner: str | None = None
-    runbook: str | None = None
+    deployments: tuple[str, ...] = Field(
+        default=("production", "shadow", "canary"), description="Deployments the rule is about."
+    )
+    owner: str | None = Field(default=None, description="Who is responsible.")
+    runbook: str | None = Field(default=None, description="Where to read on: a link or a path.")
 
     @model_validator(mode="after")
     def _ordered(self) -> AlertRule:
@@ -263,7 +264,9 @@ DEFAULT_ALERTS = (
 class ComputeSettings(_Section):
     """How much of the machine a run may use."""
 
-    threads: PositiveInt = Field(default_factory=lambda: os.cpu_count() or 1, description="Threads; all cores if unset.")
+    threads: PositiveInt = Field(
+        default_factory=lambda: os.cpu_count() or 1, description="Threads; all cores if unset."
+    )
     memory_limit: str = Field(
         default="2GB", pattern=r"^\d+(\.\d+)?\s*(MB|GB|TB)$", description="DuckDB's limit; it spills to disk beyond it."
     )
@@ -305,6 +308,18 @@ class Settings(_Section):
         names = [rule.name for rule in self.alerts]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"alerts: rule name used twice: {', '.join(twice)}")
+        windows = {
+            "feature_drift": self.drift.windows_days,
+            "prediction_drift": self.drift.windows_days,
+            "model_quality": self.quality.windows_days,
+        }
+        for rule in self.alerts:
+            measured = windows.get(rule.signal.split(".")[0], (rule.window_days,))
+            if rule.window_days not in measured:
+                raise ValueError(
+                    f"alerts: rule {rule.name} watches {rule.window_days} days of {rule.signal}, which is measured over"
+                    f" {', '.join(map(str, measured))} days"
+                )
         return self
 
     def resolve(self, location: str) -> str:
@@ -312,8 +327,9 @@ class Settings(_Section):
         return location if "://" in location else str((self._root / location).resolve())
 
     @property
-    def root(self) -> Path:
-        return self._root
+    def reads_s3(self) -> bool:
+        """Whether telemetry or labels are on S3."""
+        return "://" in self.telemetry.path or (self.labels is not None and "://" in self.labels.path)
 
     @property
     def catalog_file(self) -> Path:
@@ -343,15 +359,15 @@ def load_settings(path: Path | None = None) -> Settings:
             f"there is no configuration file {path}",
             hint=f"create one with `driftlake init`, or name one with --config or {CONFIG_VARIABLE}",
         )
-    settings = parse_yaml(Settings, path)
-    settings._root = path.parent
-    _require_folders(settings, path)
+    text = path.read_text()
+    settings = parse_yaml(Settings, path, text)
+    settings._root = path.parent  # noqa: SLF001  # private, so that no key of the file can set it
+    _require_folders(settings, path, text)
     return settings
 
 
-def parse_yaml(model: type[Model], path: Path) -> Model:
-    """Validate a YAML file as `model`; every problem is reported in one ConfigurationError with key and line."""
-    text = path.read_text()
+def parse_yaml(model: type[Model], path: Path | str, text: str) -> Model:
+    """Validate the YAML `text` of the file `path`; one ConfigurationError reports every problem with key and line."""
     try:
         content = yaml.safe_load(text)
         nodes = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -366,7 +382,7 @@ def parse_yaml(model: type[Model], path: Path) -> Model:
         raise ConfigurationError("\n".join(problems)) from error
 
 
-def _problem(path: Path, nodes: yaml.Node | None, item: Any) -> str:
+def _problem(path: Path | str, nodes: yaml.Node | None, item: Any) -> str:
     location = [part for part in item["loc"] if not (isinstance(part, str) and part.startswith("function-"))]
     key = ".".join(str(part) for part in location) or "the file"
     line = _line_of(nodes, location)
@@ -398,8 +414,8 @@ def _line_of(node: yaml.Node | None, location: list[str | int]) -> int:
     return line
 
 
-def _require_folders(settings: Settings, path: Path) -> None:
-    nodes = yaml.compose(path.read_text(), Loader=yaml.SafeLoader)
+def _require_folders(settings: Settings, path: Path, text: str) -> None:
+    nodes = yaml.compose(text, Loader=yaml.SafeLoader)
     sections = {"telemetry": settings.telemetry, "labels": settings.labels, "lineage": settings.lineage}
     missing = [
         f"{path}:{_line_of(nodes, [name, 'path'])}: {name}.path: there is no folder {settings.resolve(section.path)}"

@@ -48,7 +48,8 @@ def shares(counts: Counts, occupied: NDArray[np.bool_], smoothing: float) -> Flo
     """Smoothed shares that sum to one over the occupied bins; zero elsewhere."""
     smoothed = np.where(occupied, counts + smoothing, 0.0)
     total = smoothed.sum(axis=-1, keepdims=True)
-    return np.divide(smoothed, total, out=np.zeros_like(smoothed), where=total > 0)
+    result: Floats = np.divide(smoothed, total, out=np.zeros_like(smoothed), where=total > 0)
+    return result
 
 
 def psi(current: Counts, reference: Counts, smoothing: float = 0.5) -> Comparison:

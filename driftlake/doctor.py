@@ -12,8 +12,9 @@ from driftlake.config import Settings, load_settings
 from driftlake.errors import DriftlakeError
 from driftlake.inputs import RequiredColumn, list_days, read_partitions
 from driftlake.lineage import read_lineage_folder
+from driftlake.session import load_extension
 from driftlake.telemetry import LABEL_COLUMNS, TELEMETRY_COLUMNS, required_columns
-from driftlake.warehouse import Warehouse, load_extension
+from driftlake.warehouse import Warehouse
 
 # Newest days whose files are opened: enough to find a wrong mapping, quick on years of data.
 _EXAMINED_DAYS = 7
@@ -52,7 +53,7 @@ def examine(config: Path | None) -> Iterator[Finding]:
 
 
 def _examine_extensions(settings: Settings) -> Iterator[Finding]:
-    needs_s3 = any("://" in path for path in (settings.telemetry.path, settings.warehouse.data))
+    needs_s3 = settings.reads_s3 or "://" in settings.warehouse.data
     for name in ("sqlite_scanner", "ducklake", *(["httpfs"] if needs_s3 else [])):
         try:
             with duckdb.connect() as connection:

@@ -53,7 +53,8 @@ def compare_with_training(
     days = days_between(first_day, last_day)
     history = len(days) + longest - 1
     origin = np.datetime64(days[0], "D") - (longest - 1)
-    features, scores = [], []
+    features: list[pa.Table] = []
+    scores: list[pa.Table] = []
     for group, rows in _by_group(coarse_counts):
         version = versions[group[0], group[1]]
         offsets = (rows["dt"].to_numpy().astype("datetime64[D]") - origin).astype(np.int64)
@@ -117,9 +118,7 @@ def _compare_group(daily: _DailyCounts, days: Sequence[date], settings: DriftSet
         current = cumulative[ends[is_alive]] - cumulative[ends[is_alive] - window]
         for name, statistic in STATISTICS.items():
             comparison = statistic.compare(current, daily.reference, settings.smoothing)
-            tables.append(
-                _rows(daily, alive_days, window, cast("DriftStatistic", name), comparison, current, settings)
-            )
+            tables.append(_rows(daily, alive_days, window, cast("DriftStatistic", name), comparison, current, settings))
     return pa.concat_tables(tables)
 
 

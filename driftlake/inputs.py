@@ -49,10 +49,12 @@ class Partition:
 
     @property
     def row_count(self) -> int:
+        """Rows over all files."""
         return sum(file.row_count for file in self.files)
 
     @property
     def refusals(self) -> tuple[InputFile, ...]:
+        """Files that cannot be used."""
         return tuple(file for file in self.files if file.refusal)
 
     @property

@@ -8,8 +8,9 @@ row groups come from (profiling.py).
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -20,7 +21,7 @@ from driftlake.binning import ABOVE, BELOW, FIRST_RANGE, MISSING, UNSEEN, Counts
 
 PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
 
-Column = pa.Array | pa.ChunkedArray
+Column: TypeAlias = "pa.Array | pa.ChunkedArray"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ class FeatureCounts:
         upper = np.array([*bins.borders, self.moments.maximum])
         ranks = np.array(PERCENTILES) / 100 * cumulative[-1]
         values = np.interp(ranks, cumulative, upper)
-        return np.clip(values, self.moments.minimum, self.moments.maximum).tolist()
+        return [float(value) for value in np.clip(values, self.moments.minimum, self.moments.maximum)]
 
 
 class FeatureAccumulator:
@@ -199,13 +200,14 @@ def category_counts(column: pa.ChunkedArray) -> Counter[str]:
     return totals
 
 
-def _chunk_bins(chunk: pa.Array, categories: dict[str, int]) -> Indices:
+def _chunk_bins(chunk: pa.Array, categories: Mapping[str, int]) -> Indices:
     encoded, names = _encode(chunk)
     by_position = [MISSING if name is None else categories.get(name, UNSEEN) for name in names]
     # the last entry serves the rows whose value is null
     lookup = np.array([*by_position, MISSING], dtype=np.int32)
     positions = encoded.indices.fill_null(len(names)) if encoded.indices.null_count else encoded.indices
-    return lookup[positions.to_numpy(zero_copy_only=False)]
+    found: Indices = lookup[positions.to_numpy(zero_copy_only=False)]
+    return found
 
 
 def _encode(chunk: pa.Array) -> tuple[pa.DictionaryArray, list[str | None]]:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import posixpath
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -25,7 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from driftlake import binning, kernel
 from driftlake.binning import FeatureBins
 from driftlake.config import ModelSettings, Settings, parse_yaml
-from driftlake.errors import InputError, LineageConflictError
+from driftlake.errors import ConfigurationError, InputError, LineageConflictError
 from driftlake.inputs import filesystem_of
 from driftlake.warehouse import Warehouse
 
@@ -73,7 +73,7 @@ class LineageRecord(_Section):
 class LineageFile:
     """A record with the place of its training data made absolute."""
 
-    path: Path
+    path: str
     record: LineageRecord
     training_data: str
 
@@ -91,11 +91,8 @@ class ModelVersion:
     reference_counts: Mapping[str, binning.Counts] = field(default_factory=dict)
 
     @property
-    def key(self) -> tuple[str, str]:
-        return self.model_id, self.model_version
-
-    @property
     def score_grid(self) -> binning.Grid | None:
+        """Grid of the score; None for a version without scores."""
         return self.score_bins.grid if self.score_bins else None
 
     def score_cells(self) -> pa.Table:
@@ -118,17 +115,32 @@ class ModelVersion:
         )
 
 
-def read_lineage_file(path: Path) -> LineageFile:
-    """Read and validate a lineage file. Raises ConfigurationError."""
-    record = parse_yaml(LineageRecord, path)
-    location = record.training_data
-    return LineageFile(path, record, location if "://" in location else str((path.parent / location).resolve()))
+def read_lineage_file(location: str) -> LineageFile:
+    """Read and validate a lineage file, local or s3://. Raises ConfigurationError."""
+    filesystem, path = filesystem_of(location)
+    try:
+        with filesystem.open_input_stream(path) as stream:
+            text = stream.read().decode()
+    except OSError as error:
+        raise ConfigurationError(f"lineage file {location} cannot be read: {error}") from error
+    record = parse_yaml(LineageRecord, location, text)
+    return LineageFile(location, record, _beside(location, record.training_data))
 
 
 def read_lineage_folder(settings: Settings) -> list[LineageFile]:
     """Every *.yaml of the configured lineage folder, by name."""
-    folder = Path(settings.resolve(settings.lineage.path))
-    return [read_lineage_file(path) for path in sorted(folder.glob("*.y*ml"))]
+    folder = settings.resolve(settings.lineage.path)
+    filesystem, root = filesystem_of(folder)
+    names = sorted(entry.base_name for entry in filesystem.get_file_info(pafs.FileSelector(root)))
+    return [read_lineage_file(f"{folder}/{name}") for name in names if name.endswith((".yaml", ".yml"))]
+
+
+def _beside(location: str, path: str) -> str:
+    """`path` as seen from the folder of the file at `location`."""
+    if "://" in path or path.startswith("/"):
+        return path
+    scheme, separator, inner = location.rpartition("://")
+    return scheme + separator + posixpath.normpath(posixpath.join(posixpath.dirname(inner), path))
 
 
 def register(warehouse: Warehouse, settings: Settings, files: Sequence[LineageFile]) -> list[LineageFile]:
@@ -220,7 +232,10 @@ def _is_new(warehouse: Warehouse, file: LineageFile, fingerprint: _Fingerprint) 
     record = file.record
     for run in warehouse.sql("select * from training_runs").to_pylist():
         same_version = (run["model_id"], run["model_version"]) == (record.model_id, record.model_version)
-        if run["training_dataset_id"] == record.training_dataset_id and run["dataset_fingerprint"] != fingerprint.dataset:
+        if (
+            run["training_dataset_id"] == record.training_dataset_id
+            and run["dataset_fingerprint"] != fingerprint.dataset
+        ):
             raise LineageConflictError(
                 f"{file.path}: training dataset {record.training_dataset_id} was registered with fingerprint"
                 f" {run['dataset_fingerprint']}, {file.training_data} now has {fingerprint.dataset}",

@@ -88,9 +88,7 @@ def profile_partitions(
 class _Plan:
     """What to count of which file: the features of the versions that appear in it."""
 
-    def __init__(
-        self, settings: Settings, coded: CodedRows, versions: Mapping[tuple[str, str], ModelVersion]
-    ) -> None:
+    def __init__(self, settings: Settings, coded: CodedRows, versions: Mapping[tuple[str, str], ModelVersion]) -> None:
         self._settings = settings
         self._coded = coded
         self._versions = [versions[key.model_id, key.model_version] for key in coded.keys]

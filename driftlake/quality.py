@@ -7,17 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
 
-from driftlake.binning import ABOVE, BELOW, FIRST_RANGE, MISSING, Counts, Floats
+from driftlake.binning import ABOVE, BELOW, FIRST_RANGE, Counts, Floats
 from driftlake.config import QualitySettings
 from driftlake.lineage import ModelVersion
 from driftlake.ranking import auc
 
 _KEY = ("dt", "window_days", "model_id", "model_version", "deployment", "segment")
+Numbers = TypeVar("Numbers", Counts, Floats)
+
 _BIN_SUMS = ("positive_count", "negative_count", "score_sum")
 _WINDOW_SUMS = ("log_loss_sum", "squared_error_sum")
 
@@ -38,10 +40,11 @@ class LabelledScores:
         total: Counts = (self.positive_count + self.negative_count).sum(axis=-1)
         return total
 
-    def scored(self, counts: Counts) -> Counts:
-        """Counts in ascending order of score, predictions without one left out."""
-        order = [BELOW, *range(FIRST_RANGE, counts.shape[-1]), ABOVE]
-        return counts[..., order] if counts.shape[-1] > ABOVE else counts[..., :0]
+
+def _by_score(per_bin: Numbers) -> Numbers:
+    """Bins in ascending order of score, predictions without one left out."""
+    order = [BELOW, *range(FIRST_RANGE, per_bin.shape[-1]), ABOVE]
+    return per_bin[..., order] if per_bin.shape[-1] > ABOVE else per_bin[..., :0]
 
 
 def measure(
@@ -75,7 +78,7 @@ class _Statistic:
 
 
 def _auc(windows: pa.Table, labels: LabelledScores, settings: QualitySettings) -> _Statistic:
-    positives, negatives = labels.scored(labels.positive_count), labels.scored(labels.negative_count)
+    positives, negatives = _by_score(labels.positive_count), _by_score(labels.negative_count)
     measured = auc(positives, negatives)
     smallest = np.minimum(positives.sum(axis=-1), negatives.sum(axis=-1))
     is_enough = smallest >= settings.minimum_labels_per_class
@@ -101,9 +104,9 @@ def _auc(windows: pa.Table, labels: LabelledScores, settings: QualitySettings) -
 
 def _probability_statistics(labels: LabelledScores) -> list[_Statistic]:
     """Log loss and Brier score exactly, from their sums; expected calibration error from the bins (Naeini 2015)."""
-    positives, negatives = labels.scored(labels.positive_count), labels.scored(labels.negative_count)
+    positives, negatives = _by_score(labels.positive_count), _by_score(labels.negative_count)
     scored_count = (positives + negatives).sum(axis=-1)
-    misses = np.abs(positives - labels.scored(labels.score_sum)).sum(axis=-1)  # type: ignore[arg-type]  # floats reorder as counts do
+    misses = np.abs(positives - _by_score(labels.score_sum)).sum(axis=-1)
     is_probability = ~np.isnan(labels.log_loss_sum)
     with np.errstate(divide="ignore", invalid="ignore"):
         values = {
@@ -131,7 +134,7 @@ def _labelled_scores(windows: pa.Table, counts: pa.Table, bin_count: int) -> Lab
         sums = counts[name].to_numpy()
         per_bin[name] = np.zeros((windows.num_rows, bin_count), dtype=sums.dtype)
         per_bin[name][rows, bins] = sums
-    per_window = {name: _sums_of_known(rows, counts[name], windows.num_rows) for name in _WINDOW_SUMS}
+    per_window: dict[str, Any] = {n: _sums_of_known(rows, counts[n], windows.num_rows) for n in _WINDOW_SUMS}
     return LabelledScores(**per_bin, **per_window)
 
 

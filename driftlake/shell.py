@@ -24,7 +24,9 @@ def answer(warehouse: Warehouse, query: str) -> pa.Table:
     try:
         return warehouse.sql(query)
     except duckdb.Error as error:
-        raise WarehouseError(str(error), hint="`show tables` lists what there is; docs/tables.md explains it") from error
+        raise WarehouseError(
+            str(error), hint="`show tables` lists what there is; docs/tables.md explains it"
+        ) from error
 
 
 def print_table(rows: pa.Table) -> None:

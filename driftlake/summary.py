@@ -34,13 +34,16 @@ def _quality(warehouse: Warehouse, day: date) -> str:
         " qualify window_days = max(window_days) over () order by deployment, model_id, model_version",
         [day],
     ).to_pylist()
-    return "; ".join(
-        f"{row['model_id']} {row['model_version']} ({row['deployment']}) "
-        + (
-            f"{row['value']:.3f} [{row['confidence_low']:.3f}, {row['confidence_high']:.3f}]"
-            f" over {row['window_days']} days"
-            if row["value"] is not None
-            else f"unknown: {row['reason']}"
+    return (
+        "; ".join(
+            f"{row['model_id']} {row['model_version']} ({row['deployment']}) "
+            + (
+                f"{row['value']:.3f} [{row['confidence_low']:.3f}, {row['confidence_high']:.3f}]"
+                f" over {row['window_days']} days"
+                if row["value"] is not None
+                else f"unknown: {row['reason']}"
+            )
+            for row in rows
         )
-        for row in rows
-    ) or "no model predicted"
+        or "no model predicted"
+    )

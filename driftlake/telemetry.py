@@ -15,11 +15,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from driftlake import queries, schema
-from driftlake.config import Settings
+from driftlake import queries
 from driftlake.inputs import InputFile, Partition, RequiredColumn
 from driftlake.lineage import ModelVersion
-from driftlake.warehouse import load_extension
+from driftlake.session import create_table
 
 
 def _is_text_or_integer(kind: pa.DataType) -> bool:
@@ -103,20 +102,6 @@ def required_columns(columns: Sequence[CanonicalColumn], mapping: Mapping[str, s
     ]  # fmt: skip
 
 
-def open_session(settings: Settings) -> duckdb.DuckDBPyConnection:
-    """An in-memory DuckDB for one piece of work: bounded memory and our SQL macros."""
-    connection = duckdb.connect()
-    connection.execute(f"set threads = {settings.compute.threads}")
-    connection.execute(f"set memory_limit = {queries.literal(settings.compute.memory_limit)}")
-    connection.execute("set TimeZone = 'UTC'")
-    if settings.telemetry.path.startswith("s3://") or (settings.labels and settings.labels.path.startswith("s3://")):
-        load_extension(connection, "httpfs")
-        connection.execute("create secret (type s3, provider credential_chain)")
-    for macro in schema.macros():
-        connection.execute(macro)
-    return connection
-
-
 def offer_versions(connection: duckdb.DuckDBPyConnection, versions: Sequence[ModelVersion]) -> None:
     """Create the tables `versions` and `score_cells` (the bin of every cell of each version's score grid)."""
     rows = [
@@ -173,6 +158,17 @@ def offer_files(
     )
 
 
+def offer_partitions(
+    connection: duckdb.DuckDBPyConnection,
+    relation: str,
+    partitions: Sequence[Partition],
+    columns: Sequence[CanonicalColumn],
+    mapping: Mapping[str, str],
+) -> None:
+    """`offer_files` for every file of the partitions."""
+    offer_files(connection, relation, [file for p in partitions for file in p.files], columns, mapping)
+
+
 def code_rows(connection: duckdb.DuckDBPyConnection, partitions: Sequence[Partition]) -> CodedRows:
     """Give every row of the view `predictions` its code; fills the table `prediction_rows` that the SQL profiles use.
 
@@ -194,13 +190,6 @@ def code_rows(connection: duckdb.DuckDBPyConnection, partitions: Sequence[Partit
         file_ids, row_numbers, row_codes = columns
         codes[offsets[file_ids] + row_numbers] = row_codes
     return CodedRows(keys, {file.path: codes[offsets[i] : offsets[i + 1]] for i, file in enumerate(files)})
-
-
-def create_table(connection: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) -> None:
-    """Copy Arrow rows into a table, which cursors of the session see too."""
-    connection.register("arrow_rows", rows)
-    connection.execute(f"create or replace table {name} as select * from arrow_rows")
-    connection.unregister("arrow_rows")
 
 
 _GRID_PARTS = ("transform", "scale", "lower", "upper", "cells")

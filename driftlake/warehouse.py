@@ -7,7 +7,6 @@ to attach and to commit; computing happens outside of it. Not here: what the row
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -22,6 +21,7 @@ from filelock import FileLock
 from driftlake import queries, schema
 from driftlake.config import Settings
 from driftlake.errors import WarehouseError
+from driftlake.session import allow_s3, load_extension
 
 CATALOG = "lake"
 
@@ -93,8 +93,7 @@ class Warehouse:
         connection.execute("set TimeZone = 'UTC'")
         data = settings.resolve(settings.warehouse.data)
         if "://" in data:
-            load_extension(connection, "httpfs")
-            connection.execute("create secret (type s3, provider credential_chain)")
+            allow_s3(connection)
         with lock:
             try:
                 connection.execute(_attach_statement(catalog, data, read_only=read_only))
@@ -188,23 +187,6 @@ class Warehouse:
                 raise
 
 
-def load_extension(connection: duckdb.DuckDBPyConnection, name: str) -> None:
-    """Load a DuckDB extension from its wheel, or from where INSTALL put it."""
-    package = importlib.util.find_spec(f"duckdb_extension_{name}")
-    found = sorted(Path(package.origin).parent.rglob("*.duckdb_extension")) if package and package.origin else []
-    try:
-        if found:
-            connection.execute(f"load {queries.literal(str(found[0]))}")
-        else:
-            connection.execute(f"install {name}")
-            connection.execute(f"load {name}")
-    except duckdb.Error as error:
-        raise WarehouseError(
-            f"DuckDB extension {name} cannot be loaded: {error}",
-            hint=f"install the package duckdb-extension-{name.replace('_', '-')}=={duckdb.__version__}",
-        ) from error
-
-
 def attach_statement(settings: Settings) -> str:
     """The ATTACH with which any DuckDB client opens the warehouse read-only."""
     return _attach_statement(settings.catalog_file, settings.resolve(settings.warehouse.data), read_only=True)
@@ -224,7 +206,8 @@ def _create_missing(connection: duckdb.DuckDBPyConnection) -> None:
         {"catalog": CATALOG},
     ).fetchall()
     names = {name for (name,) in there}
-    missing = [item for item in (*schema.tables(), *schema.views()) if item.name not in names]
+    wanted: list[schema.Table | schema.View] = [*schema.tables(), *schema.views()]
+    missing = [item for item in wanted if item.name not in names]
     if not missing:
         return
     connection.execute("begin")

@@ -10,23 +10,21 @@ warnings.filterwarnings("ignore", category=dg.BetaWarning)
 
 from assets import build_assets  # noqa: E402  # the filter has to come first
 from driftlake.config import Settings, load_settings  # noqa: E402
-from jobs.nightly import nightly_job, nightly_schedule  # noqa: E402
+from jobs.nightly import nightly_definitions  # noqa: E402
 
 
 def build_definitions(
     settings: Settings, *, loggers: Mapping[str, dg.LoggerDefinition] | None = None
 ) -> dg.Definitions:
     """The definitions for one configuration; `loggers` replaces the console logger."""
-    job = nightly_job()
-    return dg.Definitions(
+    graph = dg.Definitions(
         assets=build_assets(settings),
-        jobs=[job],
-        schedules=[nightly_schedule(settings, job)],
         resources={"settings": settings},
         # DuckDB uses every core already, and a process per step costs seconds each.
         executor=dg.in_process_executor,
         loggers=loggers,
     )
+    return dg.Definitions.merge(graph, nightly_definitions(settings))
 
 
 @dg.definitions

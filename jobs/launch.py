@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from dagster import DagsterEvent, DagsterEventType, InitLoggerContext
+from dagster import DagsterEvent, DagsterEventType
 
 from driftlake.config import Settings
 from jobs.definitions import build_definitions
@@ -86,10 +86,10 @@ def _progress_logger(on_materialized: OnMaterialized) -> dg.LoggerDefinition:
             if event is not None and event.event_type == DagsterEventType.ASSET_MATERIALIZATION:
                 on_materialized(event.asset_key.to_user_string())
 
-    @dg.logger(description="Counts materializations for a progress bar.")
-    def progress(_context: InitLoggerContext) -> logging.Logger:
-        logger = logging.Logger("driftlake.progress", level=logging.DEBUG)
+    def progress(_context: dg.InitLoggerContext) -> logging.Logger:
+        # not one of logging's named loggers: Dagster sends it every event, and nothing else may hear them
+        logger = logging.Logger("driftlake.progress", level=logging.DEBUG)  # noqa: LOG001
         logger.addHandler(Handler())
         return logger
 
-    return progress
+    return dg.LoggerDefinition(progress, description="Counts materializations for a progress bar.")

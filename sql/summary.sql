@@ -14,8 +14,8 @@ with newest_runs as (
 
 drifted as (
     select
-        count(distinct (model_id, model_version, deployment, feature)) as feature_count,
-        count(distinct (model_id, model_version, deployment, feature)) filter (where outcome = 'drift') as drifted_count
+        count(*) as feature_count,
+        count(*) filter (where outcome = 'drift') as drifted_count
     from feature_drift
     where dt = $last_day and statistic = 'psi' and window_days = 7 and current_count > 0
 ),
@@ -34,15 +34,25 @@ waiting as (
         coalesce(sum(overdue_count), 0) as overdue_count
     from label_backlog
     where dt = $last_day and age_bucket = 'all' and segment = 'all'
+),
+
+processed as (
+    select
+        count(*) filter (where outcome in ('complete', 'partial', 'empty')) as day_count,
+        coalesce(sum(row_count) filter (where outcome in ('complete', 'partial')), 0)::bigint as row_count
+    from newest_runs
 )
 
 select
-    (select count(*) from newest_runs where outcome in ('complete', 'partial', 'empty')) as day_count,
-    (select coalesce(sum(row_count), 0)::bigint from newest_runs where outcome in ('complete', 'partial')) as row_count,
+    processed.day_count,
+    processed.row_count,
     drifted.feature_count,
     drifted.drifted_count,
     raised.critical_count,
     raised.warn_count,
     waiting.outstanding_count,
     waiting.overdue_count
-from drifted, raised, waiting;
+from processed
+cross join drifted
+cross join raised
+cross join waiting;

@@ -1,0 +1,149 @@
+"""Writes the generated pages: docs/tables.md from sql/, docs/configuration.md from the settings, docs/commands.md.
+
+`python docs/generate.py` rewrites them; a test fails while they differ from what is here.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+FOLDER = Path(__file__).resolve().parent
+sys.path.insert(0, str(FOLDER.parent))
+
+from driftlake import schema  # works from anywhere
+from driftlake.config import DEFAULT_ALERTS, Settings, Thresholds
+
+_GENERATED = "<!-- written by docs/generate.py -->"
+
+
+def pages() -> dict[str, str]:
+    """File name and text of every generated page."""
+    return {"tables.md": tables_page(), "configuration.md": configuration_page(), "commands.md": commands_page()}
+
+
+def tables_page() -> str:
+    """Every table and view of the warehouse."""
+    lines = [
+        "# Tables",
+        "",
+        _GENERATED,
+        "",
+        "What is in the warehouse. The same texts are comments in the catalog: `select * from duckdb_columns()`.",
+        "",
+        "## Views",
+        "",
+        *(f"- `{view.name}`: {view.purpose}" for view in schema.views()),
+    ]
+    for table in schema.tables():
+        lines += ["", f"## {table.name}", "", table.purpose, "", f"One row per {table.grain}.", ""]
+        lines += ["| column | type | null | meaning |", "|---|---|---|---|"]
+        lines += [
+            f"| `{column.name}` | {column.type} | {'' if column.is_required else 'yes'} | {_cell(column.meaning)} |"
+            for column in table.columns
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def configuration_page() -> str:
+    """Every key of driftlake.yaml."""
+    lines = [
+        "# Configuration",
+        "",
+        _GENERATED,
+        "",
+        "`driftlake init` writes a commented `driftlake.yaml` and a JSON Schema with which editors complete and check it.",
+        "Paths are relative to the file, or `s3://` URIs. Unknown keys and bad values are refused, with key and line.",
+    ]
+    described: set[type[BaseModel]] = set()
+    for name, model in _sections(Settings, "driftlake.yaml"):
+        if model in described:
+            continue
+        described.add(model)
+        lines += ["", f"## {name}", "", " ".join((model.__doc__ or "").split()), ""]
+        lines += ["| key | default | meaning |", "|---|---|---|"]
+        lines += [
+            f"| `{key}` | {_default(field)} | {_cell(field.description or _what(field))} |"
+            for key, field in model.model_fields.items()
+        ]
+    lines += ["", "## The default alert rules", "", "| rule | signal | days | warn | critical | rows | days in a row |"]
+    lines += ["|---|---|---|---|---|---|---|"]
+    lines += [
+        f"| `{rule.name}` | `{rule.signal}` | {rule.window_days} | {rule.warn:g} | {rule.critical:g} |"
+        f" {rule.minimum_sample} | {rule.consecutive_days} |"
+        for rule in DEFAULT_ALERTS
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def commands_page() -> str:
+    """The help of every command."""
+    import typer
+    from typer.testing import CliRunner
+
+    from driftlake.cli import app
+
+    runner = CliRunner(env={"COLUMNS": "100", "TERM": "dumb", "NO_COLOR": "1"})
+    group: Any = typer.main.get_command(app)
+    commands = [[], *([name] for name in group.commands)]
+    commands += [["lineage", name] for name in group.commands["lineage"].commands]
+    lines = ["# Commands", "", _GENERATED]
+    for command in commands:
+        result = runner.invoke(app, [*command, "--help"], prog_name="driftlake")
+        text = "\n".join(line.rstrip() for line in result.output.strip().splitlines())
+        lines += ["", f"## driftlake {' '.join(command)}".rstrip(), "", "```text", text, "```"]
+    return "\n".join(lines) + "\n"
+
+
+def _sections(model: type[BaseModel], name: str) -> Iterator[tuple[str, type[BaseModel]]]:
+    yield name, model
+    for key, field in model.model_fields.items():
+        prefix = "" if name == "driftlake.yaml" else f"{name}."
+        for nested in _models_in(field.annotation):
+            yield from _sections(nested, prefix + key)
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return list(dict.fromkeys(model for part in getattr(annotation, "__args__", ()) for model in _models_in(part)))
+
+
+def _default(field: Any) -> str:
+    if field.is_required():
+        return "required"
+    if field.default is PydanticUndefined:
+        return "" if field.default_factory is None else "computed" if field.default_factory is not dict else "none"
+    if isinstance(field.default, Thresholds):
+        return f"`{{warn: {field.default.warn:g}, drift: {field.default.drift:g}}}`"
+    if isinstance(field.default, BaseModel) or (
+        isinstance(field.default, tuple) and field.default and isinstance(field.default[0], BaseModel)
+    ):
+        return "see below"
+    return "none" if field.default in (None, ()) else f"`{_plain(field.default)}`"
+
+
+def _plain(value: Any) -> str:
+    return (
+        str(list(value)) if isinstance(value, tuple) else str(value).lower() if isinstance(value, bool) else str(value)
+    )
+
+
+def _what(field: Any) -> str:
+    models = _models_in(field.annotation)
+    return (models[0].__doc__ or "").split("\n")[0] if models else ""
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    for file_name, page in pages().items():
+        (FOLDER / file_name).write_text(page)
+        print(FOLDER / file_name)

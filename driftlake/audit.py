@@ -1,0 +1,125 @@
+"""Records of what was read and what was refused: rows of input_files and contract_checks.
+
+Not here: deciding what is refused (inputs.py, contracts.py, profiling.py) and what it means for a day (nightly.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+import pyarrow as pa
+
+from driftlake.contracts import ContractCheck
+from driftlake.inputs import InputFile, Partition
+from driftlake.profiling import RefusedFeature
+from driftlake.warehouse import Replacement
+
+Row = dict[str, Any]
+
+
+def blocked_days(checks: Sequence[ContractCheck]) -> dict[date, str]:
+    """Days that broke a contract in a way that must not be counted, and how."""
+    errors = [check for check in checks if check.outcome == "failed" and check.severity == "error"]
+    return {day: "; ".join(c.message for c in errors if c.dt == day) for day in dict.fromkeys(c.dt for c in errors)}
+
+
+def failed_checks(
+    source: str,
+    partitions: Sequence[Partition],
+    checks: Sequence[ContractCheck],
+    refused_features: Sequence[RefusedFeature] = (),
+) -> list[Row]:
+    """Rows of contract_checks that failed: of the suite, and every day, file or feature refused before it ran."""
+    rows = [_suite_row(check) for check in checks if check.outcome == "failed"]
+    rows += [_refused_file_row(source, file) for partition in partitions for file in partition.refusals]
+    rows += [_refused_feature_row(refused) for refused in refused_features]
+    if source == "telemetry":
+        rows += [_missing_day_row(partition.dt) for partition in partitions if not partition.files]
+    return rows
+
+
+def audit(
+    source: str, partitions: Sequence[Partition], checks: Sequence[ContractCheck], failed: Sequence[Row]
+) -> list[Replacement]:
+    """New rows of input_files and contract_checks for the days of `partitions`."""
+    days = [partition.dt for partition in partitions]
+    passed = [_suite_row(check) for check in checks if check.outcome == "passed"]
+    files = [_file_row(source, file) for partition in partitions for file in partition.files]
+    return [
+        Replacement("contract_checks", pa.Table.from_pylist([*passed, *failed], schema=_CHECKS), days, {"source": source}),
+        Replacement("input_files", pa.Table.from_pylist(files), days, {"source": source}),
+    ]  # fmt: skip
+
+
+def _suite_row(check: ContractCheck) -> Row:
+    return {
+        "dt": check.dt,
+        "source": check.source,
+        "expectation": check.expectation,
+        "column_name": check.column_name,
+        "severity": check.severity,
+        "outcome": check.outcome,
+        "checked_count": check.checked_count,
+        "unexpected_count": check.unexpected_count,
+        "observed": check.observed or None,
+        "message": check.message or None,
+    }
+
+
+def _refused(source: str, dt: date, expectation: str, row_count: int, message: str | None) -> Row:
+    return {
+        "dt": dt,
+        "source": source,
+        "expectation": expectation,
+        "severity": "error",
+        "outcome": "failed",
+        "checked_count": row_count,
+        "unexpected_count": row_count,
+        "message": message,
+    }
+
+
+def _refused_file_row(source: str, file: InputFile) -> Row:
+    return _refused(source, file.dt, "file_is_readable", file.row_count, file.refusal) | {"path": file.path}
+
+
+def _refused_feature_row(refused: RefusedFeature) -> Row:
+    row = _refused("telemetry", refused.key.dt, "feature_is_readable", refused.row_count, refused.message)
+    owner: Row = {"model_id": refused.key.model_id, "model_version": refused.key.model_version}
+    return row | owner | {"column_name": refused.feature, "path": refused.path}
+
+
+def _missing_day_row(day: date) -> Row:
+    row = _refused("telemetry", day, "partition_is_present", 0, f"there is no telemetry for {day}")
+    return row | {"severity": "warning"}
+
+
+def _file_row(source: str, file: InputFile) -> Row:
+    return {
+        "dt": file.dt,
+        "source": source,
+        "path": file.path,
+        "size_bytes": file.size_bytes,
+        "row_count": file.row_count if file.columns else None,
+        "schema_fingerprint": file.schema_fingerprint,
+        "content_fingerprint": file.content_fingerprint,
+        "outcome": "refused" if file.refusal else "read",
+        "reason": file.refusal,
+    }
+
+
+_CHECKS = pa.schema(
+    [
+        ("dt", pa.date32()),
+        *((name, pa.string()) for name in ("source", "expectation", "column_name", "model_id", "model_version")),
+        ("path", pa.string()),
+        ("severity", pa.string()),
+        ("outcome", pa.string()),
+        ("checked_count", pa.int64()),
+        ("unexpected_count", pa.int64()),
+        ("observed", pa.string()),
+        ("message", pa.string()),
+    ]
+)

@@ -1,0 +1,542 @@
+"""Charts of the report: rows of sql/report/ in, the text of one SVG out.
+
+Pure functions that draw what they are given; an SVG needs no network, and scales by its viewBox. Altair and vl-convert
+take most of a second to import, so they are imported when something is drawn. Not here: reading the warehouse, words
+around a chart (reporting.py).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Literal, Self
+from xml.sax.saxutils import quoteattr
+
+if TYPE_CHECKING:
+    import altair as alt
+
+Rows = Sequence[Mapping[str, Any]]
+
+# Okabe and Ito (2008), told apart with any colour vision; the yellow is too pale for a line and left out.
+SERIES_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#a6508a", "#56b4e9", "#7a5c00")
+
+# From within noise to strong drift: lighter is calmer, so the scale also holds in grey.
+LEVEL_COLOURS = {
+    "noise": "#edf1f5",
+    "stable": "#c9dcea",
+    "warn": "#f4b95a",
+    "drift": "#d1601c",
+    "strong": "#7a1f0b",
+}
+
+_TRAINING_COLOUR, _PRODUCTION_COLOUR = "#8b96a3", "#0072b2"
+_SIDE_COLOURS = {"training": _TRAINING_COLOUR, "production": _PRODUCTION_COLOUR}
+_INK, _SOFT_INK, _FAINT = "#1f2933", "#52606d", "#e4e7eb"
+
+# A page shows wide charts about this wide; narrow ones stand side by side, or fill a phone.
+_WIDE, _NARROW = 560, 270
+_LABEL_LIMIT = 110
+# Steps across a value axis: bins narrower than one are drawn together, or a single value would dwarf the rest.
+_STEPS = 60
+# Share of the rows at each end of a value axis that is not drawn: the tail of one outlier would flatten everything.
+_TAIL_SHARE = 0.001
+_MAX_CATEGORIES = 12
+# Bars of shares never fill an axis shorter than this, so that one percent does not look like everything.
+_SMALLEST_BAR_AXIS = 0.1
+# Days a heatmap shows at least, of a version that is younger too.
+_SHORTEST_HEATMAP_DAYS = 28
+
+_CONFIG = {
+    "aria": False,
+    "background": None,
+    "font": "sans-serif",
+    "view": {"stroke": None},
+    "axis": {
+        "labelColor": _SOFT_INK,
+        "titleColor": _SOFT_INK,
+        "titleFontWeight": "normal",
+        "labelFontSize": 11,
+        "titleFontSize": 11,
+        "gridColor": _FAINT,
+        "domainColor": "#cbd2d9",
+        "tickColor": "#cbd2d9",
+    },
+    "legend": {
+        "orient": "top",
+        "title": None,
+        "labelColor": _INK,
+        "labelFontSize": 12,
+        "labelLimit": 260,
+        "symbolType": "square",
+        "symbolSize": 110,
+        "symbolOpacity": 1,
+        "symbolStrokeWidth": 0,
+    },
+    "text": {"color": _INK, "fontSize": 11},
+}
+
+
+def volume_chart(rows: Rows, *, first_day: date, last_day: date, description: str) -> str:
+    """Predictions per day, stacked: rows of sql/report/volume.sql with a `series` each."""
+    import altair as alt
+
+    chart = (
+        _chart("days")
+        .mark_bar(binSpacing=0.5)
+        .encode(
+            x=alt.X("dt:T", timeUnit="utcyearmonthdate", axis=_day_axis(), scale=_day_scale(first_day, last_day)),
+            y=alt.Y("prediction_count:Q", title="predictions", axis=alt.Axis(tickCount=4, format="~s")),
+            color=_series_colour(rows),
+        )
+        .properties(width=_WIDE, height=90)
+    )
+    return _svg(chart, description, days=rows)
+
+
+def quality_chart(rows: Rows, *, long_days: int, first_day: date, last_day: date, description: str) -> str:
+    """AUC over time with its interval, baseline and hindsight, and below it the share of labelled predictions.
+
+    `rows` are those of sql/report/quality.sql of one model with a `series` each: the window of `long_days` is drawn in
+    full, shorter ones as thin lines.
+    """
+    import altair as alt
+
+    colour = _series_colour(rows)
+    day = alt.X("dt:T", axis=_day_axis(), scale=_day_scale(first_day, last_day))
+    base, short = _chart("long").encode(x=day, color=colour), _chart("short").encode(x=day, color=colour)
+
+    def auc(column: str) -> alt.Y:
+        return alt.Y(f"{column}:Q", title="AUC", scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=5, format=".2f"))
+
+    ranking = alt.layer(
+        base.mark_area(opacity=0.16).encode(y=auc("confidence_low"), y2="confidence_high:Q"),
+        short.mark_line(strokeWidth=1, opacity=0.5).encode(y=auc("auc")),
+        base.mark_line(strokeWidth=1.3, strokeDash=[7, 4]).encode(y=auc("baseline_auc")),
+        base.mark_line(strokeWidth=2.4).encode(y=auc("auc")),
+        base.mark_line(strokeWidth=1.4, strokeDash=[1, 3], strokeCap="round", color=_INK).encode(
+            y=auc("hindsight_auc"), color=alt.Undefined, detail="series:N"
+        ),
+    ).properties(width=_WIDE, height=190)
+    coverage = (
+        base.mark_area(opacity=0.25, line={"strokeWidth": 1})
+        .encode(
+            y=alt.Y(
+                "coverage_share:Q",
+                title="labelled",
+                stack=None,
+                scale=alt.Scale(domain=[0, 1]),
+                axis=alt.Axis(values=[0, 0.5, 1], format=".0%"),
+            )
+        )
+        .properties(width=_WIDE, height=46)
+    )
+    return _svg(
+        alt.vconcat(ranking, coverage, spacing=12),
+        description,
+        long=[row for row in rows if row["window_days"] == long_days],
+        short=[row for row in rows if row["window_days"] != long_days],
+    )
+
+
+def backlog_chart(rows: Rows, *, description: str) -> str:
+    """Predictions without a label by age beside what was promised: rows of sql/report/backlog.sql of one version."""
+    import altair as alt
+
+    names = {"outstanding_count": "without a label", "expected_outstanding_count": "expected by the promised delay"}
+    bars = [
+        {"age": row["age_bucket"].replace("-", "\N{EN DASH}"), "kind": name, "count": row[column]}
+        for row in rows
+        for column, name in names.items()
+        if row["age_bucket"] != "all" and row[column] is not None
+    ]
+    ages = list(dict.fromkeys(bar["age"] for bar in bars))
+    base = _chart("ages").encode(
+        x=alt.X("age:N", sort=ages, title="age of the prediction in days", axis=alt.Axis(labelAngle=0)),
+        xOffset=alt.XOffset("kind:N", sort=list(names.values())),
+        y=alt.Y("count:Q", title="predictions", axis=alt.Axis(tickCount=4, format="~s")),
+    )
+    colour = alt.Color(
+        "kind:N",
+        scale=alt.Scale(domain=list(names.values()), range=[_PRODUCTION_COLOUR, "#c3cad2"]),
+        legend=alt.Legend(columns=1),
+    )
+    counts = base.mark_text(dy=-5, fontSize=9).encode(text=alt.Text("count:Q", format=",.0f"))
+    chart = alt.layer(base.mark_bar().encode(color=colour), counts).properties(width=_NARROW, height=150)
+    return _svg(chart, description, ages=bars)
+
+
+def drift_heatmap(spells: Rows, features: Rows, *, first_day: date, last_day: date, description: str) -> str:
+    """Drift level of each feature over time, the most drifted on top.
+
+    Parameters
+    ----------
+    spells : rows of sql/report/drift_levels.sql of one version
+    features : rows of sql/report/features.sql of the same version, in the order to draw them
+    """
+    import altair as alt
+
+    names = [row["feature"] for row in features]
+    levels = _level_names(features)
+    boxes = [
+        {
+            "feature": spell["feature"],
+            "level": levels.get(spell["level"]),
+            "from": max(spell["first_on"], first_day),
+            "to": spell["last_on"] + timedelta(days=1),
+        }
+        for spell in spells
+        if spell["feature"] in set(names)
+    ]
+    end = last_day + timedelta(days=1)
+    first_known = min((spell["first_on"] for spell in spells), default=first_day)
+    first_day = max(first_day, min(first_known, end - timedelta(days=_SHORTEST_HEATMAP_DAYS)))
+    day = alt.X("from:T", axis=_day_axis(), scale=_day_scale(first_day, end))
+    feature = alt.Y(
+        "feature:N",
+        sort=names,
+        title=None,
+        scale=alt.Scale(domain=names, paddingInner=0.18, paddingOuter=0.1),
+        axis=alt.Axis(domain=False, ticks=False, labelLimit=_LABEL_LIMIT, labelColor=_INK, labelPadding=6),
+    )
+    colour = alt.Color(
+        "level:N",
+        scale=alt.Scale(domain=list(levels.values()), range=[LEVEL_COLOURS[level] for level in levels]),
+        legend=alt.Legend(columnPadding=14),
+    )
+    chart = alt.layer(
+        _chart("judged").mark_bar().encode(x=day, x2="to:T", y=feature, color=colour),
+        _chart("too_few")
+        .mark_rule(strokeDash=[2, 3], color=_TRAINING_COLOUR, strokeWidth=1.5)
+        .encode(x=day, x2="to:T", y=feature),
+        _chart("latest").mark_text(align="left", dx=6).encode(x=alt.value(_WIDE - 80), y=feature, text="psi:N"),
+    ).properties(width=_WIDE - 80, height=alt.Step(20))
+    return _svg(
+        chart,
+        description,
+        judged=[box for box in boxes if box["level"]],
+        too_few=[box for box in boxes if not box["level"]],
+        latest=[{"feature": row["feature"], "psi": _rounded(row["psi"])} for row in features],
+    )
+
+
+def distribution_chart(bins: Rows, *, description: str) -> str:
+    """Training and production shares of one feature drawn over each other: its rows of sql/report/distributions.sql.
+
+    Numbers are drawn as densities over the value axis, so that a wide bin does not look heavier than it is, and what
+    has no place on the axis (missing, out of range) as bars below it. Categories are paired bars.
+    """
+    import altair as alt
+
+    bars = [*category_bars(bins), *special_bars(bins)]
+    steps = density_steps(bins) if _ranges(bins) else None
+    panels = [*([_density_panel(steps)] if steps else []), *([_bar_panel(bars)] if bars else [])]
+    return _svg(
+        alt.vconcat(*panels, spacing=14),
+        description,
+        steps=_step_points(steps) if steps else [],
+        bars=[
+            {"label": bar["label"], "side": side, "share": bar[side], "text": _percent(bar[side])}
+            for bar in bars
+            for side in _SIDE_COLOURS
+        ],
+    )
+
+
+def latency_chart(rows: Rows, *, first_day: date, last_day: date, description: str) -> str:
+    """Latency percentiles over time: rows of sql/report/latency.sql of one model and metric with a `series` each."""
+    import altair as alt
+
+    dashes = {"p50": [1, 0], "p95": [6, 3], "p99": [1, 3]}
+    lines = [
+        {"dt": row["dt"], "series": row["series"], "percentile": name, "ms": row[f"{name}_ms"]}
+        for row in rows
+        for name in dashes
+    ]
+    chart = (
+        _chart("lines")
+        .mark_line(strokeWidth=1.8)
+        .encode(
+            x=alt.X("dt:T", axis=_day_axis(), scale=_day_scale(first_day, last_day)),
+            y=alt.Y("ms:Q", title="milliseconds", axis=alt.Axis(tickCount=4)),
+            color=_series_colour(rows),
+            strokeDash=alt.StrokeDash(
+                "percentile:N", scale=alt.Scale(domain=list(dashes), range=list(dashes.values()))
+            ),
+        )
+        .properties(width=_WIDE, height=120)
+    )
+    return _svg(chart, description, lines=lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """How values lie on an axis: `kind` as Vega-Lite calls it, `constant` where a symlog scale turns linear."""
+
+    kind: Literal["linear", "log", "symlog"]
+    constant: float = 1.0
+
+    def place(self, value: float) -> float:
+        """Distance of `value` along the axis."""
+        if self.kind == "log":
+            return math.log(value)
+        if self.kind == "symlog":
+            return math.copysign(math.log1p(abs(value) / self.constant), value)
+        return value
+
+    @classmethod
+    def of_bins(cls, bins: Rows) -> Self:
+        """The scale on which the training data spread best (binning.py); scores are read on a linear one."""
+        match bins[0]["grid_transform"]:
+            case "log":
+                return cls("log")
+            case "asinh":
+                return cls("symlog", bins[0]["grid_scale"])
+            case _:
+                return cls("linear")
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """A distribution over a value axis: from `borders[i]` to `borders[i + 1]` the shares are `training[i]` per `step`.
+
+    `step` is a length along the axis as it is drawn, so equal areas are equal shares.
+    """
+
+    borders: tuple[float, ...]
+    training: tuple[float, ...]
+    production: tuple[float, ...]
+    step: float
+    scale: Scale
+
+
+def density_steps(bins: Rows) -> Steps:
+    """Shares of the range bins as densities; bins narrower than a step of the axis are drawn together.
+
+    Shares are of all rows, so the areas are smaller than one where rows are missing or out of range. Both ends of the
+    axis are cut where they hold less than a thousandth of either side.
+    """
+    scale = Scale.of_bins(bins)
+    ranges = _without_tails(_ranges(bins))
+    length = scale.place(ranges[-1]["upper"]) - scale.place(ranges[0]["lower"])
+    step = _round_step(length / _STEPS) if scale.kind == "linear" else length / _STEPS
+    groups = _merged(ranges, scale, step)
+    borders = (groups[0][0]["lower"], *(group[-1]["upper"] for group in groups))
+    widths = [scale.place(high) - scale.place(low) for low, high in pairwise(borders)]
+    training, production = (
+        tuple(
+            sum(row[side] for row in group) / total / width * step for group, width in zip(groups, widths, strict=True)
+        )
+        for side, total in _totals(bins).items()
+    )
+    return Steps(borders, training, production, step, scale)
+
+
+def category_bars(bins: Rows) -> list[dict[str, Any]]:
+    """Shares of the categories most frequent on either side, in training order; the others are summed up."""
+    bars = [_bar(row, row["label"], bins) for row in bins if row["bin_kind"] == "category"]
+    ranked = sorted(bars, key=lambda bar: -max(bar["training"], bar["production"]))
+    hidden = ranked[_MAX_CATEGORIES:]
+    shown = [bar for bar in bars if bar not in hidden]
+    if all(_is_number(bar["label"]) for bar in shown):
+        shown.sort(key=lambda bar: float(bar["label"]))
+    if hidden:
+        rest = {side: sum(bar[side] for bar in hidden) for side in ("training", "production")}
+        shown.append({"label": f"({len(hidden)} others)", **rest})
+    return shown
+
+
+def special_bars(bins: Rows) -> list[dict[str, Any]]:
+    """Shares of the rows that are in no range and no category: missing, out of range, rare, never seen in training."""
+    ranges = _ranges(bins)
+    names = {"missing": "(missing)", "other": "(rare in training)", "unseen": "(not in training)"}
+    if ranges:
+        names |= {"below": f"below {ranges[0]['lower']:.4g}", "above": f"above {ranges[-1]['upper']:.4g}"}
+    return [
+        _bar(row, names[row["bin_kind"]], bins)
+        for row in bins
+        if row["bin_kind"] in names and (row["reference_count"] or row["current_count"])
+    ]
+
+
+def _ranges(bins: Rows) -> list[Mapping[str, Any]]:
+    return [row for row in bins if row["bin_kind"] == "range"]
+
+
+def _totals(bins: Rows) -> dict[str, int]:
+    return {side: max(sum(row[side] for row in bins), 1) for side in ("reference_count", "current_count")}
+
+
+def _bar(row: Mapping[str, Any], label: str, bins: Rows) -> dict[str, Any]:
+    training, production = (row[side] / total for side, total in _totals(bins).items())
+    return {"label": label, "training": training, "production": production}
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _without_tails(ranges: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    inside: list[int] = []
+    for side in ("reference_count", "current_count"):
+        total = sum(row[side] for row in ranges)
+        counted = 0
+        for position, row in enumerate(ranges):
+            before, counted = counted, counted + row[side]
+            if counted > _TAIL_SHARE * total and before < (1 - _TAIL_SHARE) * total:
+                inside.append(position)
+    return ranges[min(inside) : max(inside) + 1] if inside else ranges
+
+
+def _merged(ranges: Rows, scale: Scale, step: float) -> list[list[Mapping[str, Any]]]:
+    """Consecutive ranges in groups at least a step wide."""
+    groups: list[list[Mapping[str, Any]]] = []
+
+    def width(group: Rows) -> float:
+        return scale.place(group[-1]["upper"]) - scale.place(group[0]["lower"])
+
+    # borders come from a grid that need not hit the step exactly
+    smallest = step * 0.98
+    for row in ranges:
+        if groups and width(groups[-1]) < smallest:
+            groups[-1].append(row)
+        else:
+            groups.append([row])
+    if len(groups) > 1 and width(groups[-1]) < smallest:
+        groups[-2:] = [[*groups[-2], *groups[-1]]]
+    return groups
+
+
+def _round_step(length: float) -> float:
+    """The smallest of 1, 2, 5, 10, 20, ... that is not below `length`."""
+    power = 10.0 ** math.floor(math.log10(length))
+    return next(power * factor for factor in (1, 2, 5, 10) if power * factor >= length * 0.999)
+
+
+def _step_points(steps: Steps) -> list[dict[str, Any]]:
+    sides = {"training": steps.training, "production": steps.production}
+    return [
+        {"value": border, "side": side, "share": share}
+        for side, shares in sides.items()
+        # the last step ends at the last border
+        for border, share in zip(steps.borders, [*shares, shares[-1]], strict=True)
+    ]
+
+
+def _density_panel(steps: Steps) -> alt.LayerChart | alt.FacetChart:
+    import altair as alt
+
+    ends = [steps.borders[0], steps.borders[-1]]
+    scale = alt.Scale(type=steps.scale.kind, domain=ends, nice=False)
+    if steps.scale.kind == "symlog":
+        scale.constant = steps.scale.constant
+    per = f"per {steps.step:.3g}" if steps.scale.kind == "linear" else "per step"
+    label_format = "~s" if max(map(abs, ends)) >= 1e5 else alt.Undefined
+    base = _chart("steps").encode(
+        x=alt.X("value:Q", title=None, scale=scale, axis=alt.Axis(tickCount=6, grid=False, format=label_format)),
+        y=alt.Y("share:Q", title=f"share of rows {per}", stack=None, axis=alt.Axis(tickCount=4, format="~%")),
+        color=_side_colour(),
+    )
+    return alt.layer(
+        base.mark_area(interpolate="step-after", opacity=0.35),
+        base.mark_line(interpolate="step-after", strokeWidth=1.4),
+    ).properties(width=_NARROW, height=130)
+
+
+def _bar_panel(bars: Sequence[Mapping[str, Any]]) -> alt.LayerChart | alt.FacetChart:
+    import altair as alt
+
+    largest = max(bar[side] for bar in bars for side in _SIDE_COLOURS)
+    base = _chart("bars").encode(
+        y=alt.Y(
+            "label:N",
+            sort=[bar["label"] for bar in bars],
+            title=None,
+            axis=alt.Axis(domain=False, ticks=False, labelLimit=_LABEL_LIMIT, labelColor=_INK),
+        ),
+        yOffset=alt.YOffset("side:N", sort=list(_SIDE_COLOURS)),
+        x=alt.X("share:Q", axis=None, scale=alt.Scale(domain=[0, max(_SMALLEST_BAR_AXIS, largest)])),
+    )
+    return alt.layer(
+        base.mark_bar().encode(color=_side_colour()),
+        base.mark_text(align="left", dx=4, fontSize=10).encode(text="text:N"),
+    ).properties(width=_NARROW - 60, height=28 * len(bars))
+
+
+def _percent(share: float) -> str:
+    if 0 < share < 0.001:
+        return "<0.1%"
+    return f"{share:.1%}"
+
+
+def _rounded(value: float | None) -> str:
+    if value is None:
+        return "\N{EN DASH}"
+    return f"{value:.3f}" if value < 1 else f"{value:.2f}"
+
+
+def _level_names(features: Rows) -> dict[str, str]:
+    """What the colours of the heatmap mean, by the thresholds in force on its last day."""
+    warn, drift = features[0]["warn_threshold"], features[0]["drift_threshold"]
+    return {
+        "noise": "within noise",
+        "stable": f"below {warn:g}",
+        "warn": f"{warn:g} to {drift:g}",
+        "drift": f"{drift:g} to {4 * drift:g}",
+        "strong": f"{4 * drift:g} or more",
+    }
+
+
+def _chart(dataset: str) -> alt.Chart:
+    """A chart of the rows that `_svg` is given under the name `dataset`."""
+    import altair as alt
+
+    return alt.Chart(alt.NamedData(dataset))
+
+
+def _day_axis() -> alt.Axis:
+    import altair as alt
+
+    return alt.Axis(title=None, grid=False, tickCount=6, format="%-d %b", labelOverlap="greedy", labelFlush=False)
+
+
+def _day_scale(first_day: date, last_day: date) -> alt.Scale:
+    """Days as UTC, so that the time zone of the machine never moves a label to the day before."""
+    import altair as alt
+
+    return alt.Scale(type="utc", domain=[first_day.isoformat(), last_day.isoformat()])
+
+
+def _series_colour(rows: Rows) -> alt.Color:
+    import altair as alt
+
+    colours = {row["series"]: row["colour"] for row in rows}
+    return alt.Color("series:N", scale=alt.Scale(domain=list(colours), range=list(colours.values())))
+
+
+def _side_colour() -> alt.Color:
+    import altair as alt
+
+    scale = alt.Scale(domain=list(_SIDE_COLOURS), range=list(_SIDE_COLOURS.values()))
+    return alt.Color("side:N", scale=scale)
+
+
+def _svg(chart: alt.TopLevelMixin, description: str, **datasets: Rows) -> str:
+    """Draw `chart`; the rows are added to its text at the end, because Altair copies them at every step."""
+    import vl_convert
+
+    specification = chart.to_dict()
+    specification["datasets"] = {
+        name: [
+            {key: value.isoformat() if isinstance(value, date) else value for key, value in row.items()} for row in rows
+        ]
+        for name, rows in datasets.items()
+    }
+    svg = vl_convert.vegalite_to_svg(specification, config=_CONFIG, allowed_base_urls=[])
+    return svg.replace("<svg ", f'<svg role="img" aria-label={quoteattr(description)} ', 1)

@@ -1,0 +1,22 @@
+"""`python -m jobs.ui`: Dagster's UI and daemon for this project, on the instance that `driftlake run` uses."""
+
+import os
+import sys
+
+from driftlake.config import load_settings
+from driftlake.errors import DriftlakeError
+from jobs.launch import prepare_instance
+
+
+def main() -> None:
+    """Replace this process with `dagster dev`; further arguments are passed on, e.g. --port 3001."""
+    try:
+        prepare_instance(load_settings())
+    except DriftlakeError as error:
+        sys.exit(f"error: {error}")
+    arguments = ["dagster", "dev", "--workspace", "workspace.yaml", *sys.argv[1:]]
+    os.execv(sys.executable, [sys.executable, "-m", *arguments])  # noqa: S606  # no shell wanted
+
+
+if __name__ == "__main__":
+    main()

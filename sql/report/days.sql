@@ -1,0 +1,77 @@
+-- Every processed day in one line, for the overview.
+-- grain: dt
+-- inputs: partition_runs, prediction_profile, feature_drift, alerts, model_quality
+-- parameters: $drift_window_days, $quality_window_days
+-- nulls: auc is null on days without a measured one; telemetry_outcome where telemetry was never profiled
+with runs as (
+    select
+        dt,
+        arg_max(outcome, committed_at) filter (where stage = 'profiles') as telemetry_outcome,
+        count(*) filter (where stage = 'alerts') > 0 as has_alerts
+    from partition_runs
+    group by dt
+),
+
+predicted as (
+    select
+        dt,
+        sum(row_count)::bigint as prediction_count
+    from prediction_profile
+    where segment = 'all'
+    group by dt
+),
+
+drifted as (
+    select
+        dt,
+        count(*) filter (where outcome = 'drift') as drift_count
+    from feature_drift
+    where
+        statistic = 'psi'
+        and window_days = $drift_window_days
+        and segment = 'all'
+        and deployment = 'production'
+    group by dt
+),
+
+fired as (
+    select
+        dt,
+        count(*) filter (where severity = 'critical') as critical_count,
+        count(*) filter (where severity = 'warn') as warn_count
+    from alerts
+    group by dt
+),
+
+-- of several production models, the one furthest below its baseline
+ranked as (
+    select
+        dt,
+        arg_max(value, coalesce(drop_from_baseline, -value)) as auc,
+        arg_max(model_id || ' ' || model_version, coalesce(drop_from_baseline, -value)) as auc_model
+    from model_quality
+    where
+        statistic = 'auc'
+        and window_days = $quality_window_days
+        and segment = 'all'
+        and deployment = 'production'
+        and outcome = 'measured'
+    group by dt
+)
+
+select
+    r.dt,
+    r.telemetry_outcome,
+    r.has_alerts,
+    coalesce(p.prediction_count, 0) as prediction_count,
+    coalesce(d.drift_count, 0) as drift_count,
+    coalesce(f.critical_count, 0) as critical_count,
+    coalesce(f.warn_count, 0) as warn_count,
+    q.auc,
+    q.auc_model
+from runs as r
+left join predicted as p on r.dt = p.dt
+left join drifted as d on r.dt = d.dt
+left join fired as f on r.dt = f.dt
+left join ranked as q on r.dt = q.dt
+order by r.dt;

@@ -1,0 +1,34 @@
+"""Fixtures that several test modules use. Not here: inputs (data.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import nullcontext
+
+import duckdb
+import hypothesis
+import pytest
+
+from driftlake import schema
+from driftlake.warehouse import Warehouse
+
+# No deadline: a busy machine breaks no claim.
+hypothesis.settings.register_profile("driftlake", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("driftlake")
+
+
+@pytest.fixture
+def db() -> Iterator[duckdb.DuckDBPyConnection]:
+    """An in-memory DuckDB with our SQL macros."""
+    with duckdb.connect() as connection:
+        for macro in schema.macros():
+            connection.execute(macro)
+        yield connection
+
+
+@pytest.fixture
+def memory(db: duckdb.DuckDBPyConnection) -> Warehouse:
+    """The tables and views of the warehouse in `db`, without a DuckLake below them."""
+    for item in (*schema.tables(), *schema.views()):
+        db.execute(item.ddl)
+    return Warehouse(db, nullcontext())

@@ -1,0 +1,190 @@
+"""Alerts follow from the result tables alone, and each says in a sentence what happened."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from driftlake.alerting import raise_alerts
+from driftlake.config import DEFAULT_ALERTS, AlertRule
+from driftlake.warehouse import Warehouse
+from tests.data import GROUP, MODEL, Row, day, insert
+
+DRIFT: Row = GROUP | {
+    "window_days": 7,
+    "reference": "training",
+    "statistic": "psi",
+    "value": 0.3,
+    "noise_floor": 0.01,
+    "current_count": 1000,
+    "reference_count": 5000,
+    "outcome": "drift",
+}
+QUALITY: Row = GROUP | {
+    "window_days": 28,
+    "statistic": "auc",
+    "value": 0.84,
+    "confidence_low": 0.82,
+    "confidence_high": 0.86,
+    "prediction_count": 2000,
+    "label_count": 1200,
+    "positive_count": 600,
+    "negative_count": 600,
+    "baseline_value": 0.9,
+    "drop_from_baseline": 0.06,
+    "outcome": "measured",
+}
+BACKLOG: Row = GROUP | {
+    "age_bucket": "all",
+    "age_from_days": 0,
+    "prediction_count": 1000,
+    "labelled_count": 800,
+    "outstanding_count": 200,
+    "overdue_count": 100.0,
+    "overdue_share": 0.1,
+    "growth_count": 10,
+}
+LEVELS: Row = GROUP | {"metric": "latency_ms", "row_count": 1000, "p50_ms": 20.0, "p95_ms": 150.0, "p99_ms": 200.0}
+CHECK: Row = MODEL | {
+    "source": "telemetry",
+    "expectation": "score_is_a_probability",
+    "column_name": "score",
+    "severity": "error",
+    "outcome": "failed",
+    "checked_count": 1000,
+    "unexpected_count": 10,
+    "message": "10 scores are above 1",
+}
+
+
+def rule(signal: str, warn: float, critical: float, **limits: Any) -> AlertRule:
+    return AlertRule.model_validate({"name": "watch", "signal": signal, "warn": warn, "critical": critical, **limits})
+
+
+def raised(memory: Warehouse, *rules: AlertRule, last: int = 9) -> list[Row]:
+    return [dict(row) for row in raise_alerts(memory, rules, first_day=day(1), last_day=day(last)).to_pylist()]
+
+
+@pytest.mark.parametrize(
+    ("table", "row", "watch", "sentence"),
+    [
+        (
+            "feature_drift",
+            DRIFT | {"feature": "age"},
+            rule("feature_drift.psi", 0.1, 0.25),
+            (
+                "age of credit v1 (production) drifted from training: population stability index 0.3 over 7 days"
+                " (critical from 0.25; 1,000 rows), since today"
+            ),
+        ),
+        (
+            "feature_drift",
+            DRIFT | {"feature": "age", "statistic": "missing_rate_change", "value": -0.123, "window_days": 1},
+            rule("feature_drift.missing_rate_change", 0.05, 0.2, window_days=1),
+            (
+                "the share of missing age of credit v1 (production) changed by 12.3% against training on the day"
+                " (warn from 5.0%; 1,000 rows), since today"
+            ),
+        ),
+        (
+            "prediction_drift",
+            DRIFT | {"statistic": "js_distance", "value": 0.2},
+            rule("prediction_drift.js_distance", 0.13, 0.21),
+            (
+                "scores of credit v1 (production) drifted from training: Jensen-Shannon distance 0.2 over 7 days"
+                " (warn from 0.13; 1,000 rows), since today"
+            ),
+        ),
+        (
+            "model_quality",
+            QUALITY,
+            rule("model_quality.auc_drop", 0.03, 0.08, window_days=28),
+            (
+                "the AUC of credit v1 (production) is 0.06 below its baseline over 28 days"
+                " (warn from 0.03; 1,200 rows), since today"
+            ),
+        ),
+        (
+            "label_backlog",
+            BACKLOG,
+            rule("label_backlog.overdue_share", 0.05, 0.15),
+            (
+                "10.0% of the predictions of credit v1 (production) wait for a label longer than expected"
+                " (warn from 5.0%; 1,000 rows), since today"
+            ),
+        ),
+        (
+            "service_levels",
+            LEVELS,
+            rule("service_levels.p95_ms", 100, 200),
+            (
+                "the 95th percentile of latency_ms of credit v1 (production) is 150 ms"
+                " (warn from 100; 1,000 rows), since today"
+            ),
+        ),
+        (
+            "contract_checks",
+            CHECK,
+            rule("contract_checks.failed", 1, 1),
+            "10 scores are above 1, since today",
+        ),
+    ],
+    ids=["psi", "missing values", "scores", "auc", "labels", "latency", "contract"],
+)
+def test_an_alert_says_what_happened(memory: Warehouse, table: str, row: Row, watch: AlertRule, sentence: str) -> None:
+    insert(memory.connection, table, [{"dt": day(1)} | row])
+    assert [alert["message"] for alert in raised(memory, watch)] == [sentence]
+
+
+def test_an_alert_says_since_when_it_runs(memory: Warehouse) -> None:
+    insert(memory.connection, "label_backlog", [{"dt": day(n)} | BACKLOG for n in (1, 2, 3)])
+    assert raised(memory, rule("label_backlog.overdue_share", 0.05, 0.15))[-1]["message"].endswith(
+        ", since 2024-03-01 (3 days)"
+    )
+
+
+def test_raising_the_alerts_of_a_day_again_gives_the_same_rows(memory: Warehouse) -> None:
+    insert(memory.connection, "label_backlog", [{"dt": day(n)} | BACKLOG for n in (1, 2, 3)])
+    watch = rule("label_backlog.overdue_share", 0.05, 0.15, consecutive_days=2)
+    assert raised(memory, watch, last=3) == raised(memory, watch, last=2) + [
+        alert for alert in raised(memory, watch) if alert["dt"] == day(3)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("table", "row", "watch"),
+    [
+        (
+            "feature_drift",
+            DRIFT | {"feature": "age", "outcome": "insufficient_data"},
+            rule("feature_drift.psi", 0.1, 0.25),
+        ),
+        (
+            "model_quality",
+            QUALITY | {"drop_from_baseline": 0.04, "confidence_low": 0.8, "confidence_high": 0.9},
+            rule("model_quality.auc_drop", 0.03, 0.08, window_days=28),
+        ),
+        ("model_quality", QUALITY | {"statistic": "log_loss"}, rule("model_quality.auc_drop", 0.03, 0.08)),
+        ("label_backlog", BACKLOG | {"age_bucket": "0"}, rule("label_backlog.overdue_share", 0.05, 0.15)),
+        ("contract_checks", CHECK | {"severity": "warning"}, rule("contract_checks.failed", 1, 1)),
+        ("contract_checks", CHECK | {"outcome": "passed"}, rule("contract_checks.failed", 1, 1)),
+    ],
+    ids=["insufficient data", "inside the interval", "other statistic", "one age", "warning", "passed"],
+)
+def test_what_is_no_signal_raises_nothing(memory: Warehouse, table: str, row: Row, watch: AlertRule) -> None:
+    insert(memory.connection, table, [{"dt": day(1)} | row])
+    assert raised(memory, watch) == []
+
+
+def test_the_default_rules_want_three_days_of_drift(memory: Warehouse) -> None:
+    insert(memory.connection, "feature_drift", [{"dt": day(n)} | DRIFT | {"feature": "age"} for n in (1, 2, 3)])
+    assert [(alert["dt"], alert["rule"], alert["severity"]) for alert in raised(memory, *DEFAULT_ALERTS)] == [
+        (day(3), "feature-drift", "critical")
+    ]
+
+
+def test_owner_and_runbook_of_the_rule_are_on_the_alert(memory: Warehouse) -> None:
+    insert(memory.connection, "label_backlog", [{"dt": day(1)} | BACKLOG])
+    watch = rule("label_backlog.overdue_share", 0.05, 0.15, owner="risk team", runbook="docs/labels.md")
+    assert [(alert["owner"], alert["runbook"]) for alert in raised(memory, watch)] == [("risk team", "docs/labels.md")]

@@ -1,0 +1,112 @@
+"""driftlake.yaml: what is refused, and how it is said."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+from driftlake.config import load_settings
+from driftlake.errors import ConfigurationError
+from driftlake.scaffold import write_configuration
+
+SMALLEST = """\
+telemetry: {path: telemetry}
+labels: {path: labels}
+lineage: {path: lineage}
+start: 2024-03-01
+"""
+
+
+def write(folder: Path, text: str) -> Path:
+    for name in ("telemetry", "labels", "lineage"):
+        (folder / name).mkdir(exist_ok=True)
+    path = folder / "driftlake.yaml"
+    path.write_text(text)
+    return path
+
+
+def refusal(path: Path) -> str:
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings(path)
+    return caught.value.message
+
+
+def test_the_smallest_configuration_is_enough(tmp_path: Path) -> None:
+    assert load_settings(write(tmp_path, SMALLEST)).drift.windows_days == (1, 7, 28)
+
+
+def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
+    settings = load_settings(write(tmp_path, SMALLEST))
+    assert settings.resolve("telemetry") == str(tmp_path / "telemetry")
+    assert settings.resolve("s3://bucket/telemetry") == "s3://bucket/telemetry"
+
+
+def test_an_unknown_key_is_named_with_its_line(tmp_path: Path) -> None:
+    path = write(tmp_path, SMALLEST + "drift:\n  window_days: [1]\n")
+    assert refusal(path) == f"{path}:6: drift.window_days: unknown key"
+
+
+def test_every_problem_is_reported_at_once(tmp_path: Path) -> None:
+    path = write(tmp_path, SMALLEST + "schedule: {hour: 25}\nquality: {minimum_labels_per_class: many}\n")
+    assert [line.split(": ")[1] for line in refusal(path).splitlines()] == [
+        "schedule.hour",
+        "quality.minimum_labels_per_class",
+    ]
+
+
+def test_a_bad_value_is_shown(tmp_path: Path) -> None:
+    path = write(tmp_path, SMALLEST + "schedule:\n  timezone: Mars/Olympus\n")
+    assert refusal(path).startswith(f"{path}:6: schedule.timezone: 'Mars/Olympus' is not a time zone")
+
+
+def test_a_missing_folder_is_named_with_its_line(tmp_path: Path) -> None:
+    path = write(tmp_path, SMALLEST.replace("{path: labels}", "{path: lables}"))
+    assert refusal(path) == f"{path}:2: labels.path: there is no folder {tmp_path / 'lables'}"
+
+
+def test_a_rule_about_a_window_that_is_not_measured_is_refused(tmp_path: Path) -> None:
+    rule = "alerts:\n  - {name: drift, signal: feature_drift.psi, window_days: 5, warn: 0.1, critical: 0.2}\n"
+    assert "rule drift watches 5 days of feature_drift.psi, which is measured over 1, 7, 28" in refusal(
+        write(tmp_path, SMALLEST + rule)
+    )
+
+
+def test_broken_yaml_is_a_sentence(tmp_path: Path) -> None:
+    assert "is not valid YAML" in refusal(write(tmp_path, "telemetry: {path: [}"))
+
+
+def test_settings_that_change_no_number_do_not_change_the_hash(tmp_path: Path) -> None:
+    plain = load_settings(write(tmp_path, SMALLEST)).config_hash
+    assert load_settings(write(tmp_path, SMALLEST + "compute: {threads: 1}\n")).config_hash == plain
+    assert load_settings(write(tmp_path, SMALLEST + "drift: {smoothing: 1}\n")).config_hash != plain
+
+
+def test_init_writes_a_configuration_that_its_own_schema_accepts(tmp_path: Path) -> None:
+    config, schema = write_configuration(tmp_path)
+    content = json.loads(json.dumps(yaml.safe_load(config.read_text()), default=str))
+    jsonschema.validate(content, json.loads(schema.read_text()))
+
+
+def test_the_commented_defaults_of_init_are_the_defaults(tmp_path: Path) -> None:
+    config, _ = write_configuration(tmp_path)
+    for folder in ("telemetry", "labels", "lineage"):
+        (tmp_path / "data" / folder).mkdir(parents=True)
+    as_written = load_settings(config)
+    lines = config.read_text().splitlines()
+    shown = [line for line in lines if not line.startswith("# ") or line.startswith(("# drift:", "#   ", "# quality:"))]
+    wanted = "\n".join(line.removeprefix("# ") if line.startswith("# ") else line for line in shown)
+    wanted = wanted.split("  my_model:")[0] + "\ndrift:" + wanted.split("\ndrift:")[1].split("  - name:")[0]
+    config.write_text(wanted)
+    uncommented = load_settings(config)
+    assert uncommented.drift == as_written.drift
+    assert uncommented.quality == as_written.quality
+
+
+def test_init_does_not_replace_a_configuration(tmp_path: Path) -> None:
+    write_configuration(tmp_path)
+    with pytest.raises(ConfigurationError, match="is there already"):
+        write_configuration(tmp_path)

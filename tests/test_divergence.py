@@ -1,0 +1,230 @@
+"""Divergences agree with scipy, stay in their range, and know their noise."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy import stats
+from scipy.spatial.distance import jensenshannon
+
+from driftlake.divergence import (
+    STATISTICS,
+    Comparison,
+    Counts,
+    Floats,
+    benjamini_hochberg,
+    js_distance,
+    kl_divergence,
+    missing_rate_change,
+    psi,
+    shares,
+)
+
+COUNTS = st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 10_000)), min_size=2, max_size=12)
+# Both sides have rows and at least two bins are in use.
+PAIRS = COUNTS.map(lambda pairs: np.array(pairs, dtype=np.int64).T).filter(
+    lambda sides: bool(sides.sum(axis=1).all() and (sides.sum(axis=0) > 0).sum() > 1)
+)
+Divergence = Callable[..., Comparison]
+DIVERGENCES: list[Divergence] = [psi, kl_divergence, js_distance]
+# A shift and its mirror image: with one row added to each bin the shares are 1/3, 2/3 and 2/3, 1/3.
+SHIFTED, ORIGINAL = np.array([1, 3]), np.array([3, 1])
+
+
+def smoothed(sides: Counts) -> tuple[Floats, Floats]:
+    """Current and reference shares over the bins in use, half a row added to each."""
+    current, reference = sides[:, sides.sum(axis=0) > 0] + 0.5
+    return current / current.sum(), reference / reference.sum()
+
+
+def noise_unit(sides: Counts) -> float:
+    return float((1 / sides.sum(axis=1)).sum())
+
+
+def p_values_without_drift(name: str, bin_shares: list[float]) -> Floats:
+    """Of 20,000 days of 1,000 rows each, against 5,000 training rows from the same distribution."""
+    generator = np.random.default_rng(20240301)
+    current = generator.multinomial(1_000, bin_shares, size=20_000)
+    reference = generator.multinomial(5_000, bin_shares, size=20_000)
+    return STATISTICS[name].compare(current, reference, 0.5).p_value
+
+
+def test_psi_of_a_swap_of_one_and_two_thirds_is_two_thirds_of_ln_2() -> None:
+    assert psi(SHIFTED, ORIGINAL, 1.0).value == pytest.approx(2 / 3 * math.log(2))
+
+
+def test_kl_divergence_of_a_swap_of_one_and_two_thirds_is_a_third_of_ln_2() -> None:
+    assert kl_divergence(SHIFTED, ORIGINAL, 1.0).value == pytest.approx(1 / 3 * math.log(2))
+
+
+def test_js_distance_is_the_root_of_the_entropy_gained_by_mixing_in_bits() -> None:
+    entropy_of_a_third = -(1 / 3 * math.log2(1 / 3) + 2 / 3 * math.log2(2 / 3))
+    assert js_distance(SHIFTED, ORIGINAL, 1.0).value == pytest.approx(math.sqrt(1 - entropy_of_a_third))
+
+
+@given(PAIRS)
+def test_psi_is_the_sum_of_scipys_relative_entropies_of_both_directions(sides: Counts) -> None:
+    q, p = smoothed(sides)
+    assert psi(*sides).value == pytest.approx(stats.entropy(q, p) + stats.entropy(p, q), abs=1e-12)
+
+
+@given(PAIRS)
+def test_kl_divergence_is_scipys_relative_entropy_of_current_to_reference(sides: Counts) -> None:
+    q, p = smoothed(sides)
+    assert kl_divergence(*sides).value == pytest.approx(stats.entropy(q, p), abs=1e-12)
+
+
+@given(PAIRS)
+def test_js_distance_is_scipys_in_base_2(sides: Counts) -> None:
+    q, p = smoothed(sides)
+    # scipy's root of a difference that should be zero can be nan
+    expected = np.nan_to_num(jensenshannon(p, q, base=2))
+    assert js_distance(*sides).value == pytest.approx(expected, abs=1e-7)
+
+
+@given(PAIRS)
+def test_psi_is_symmetric(sides: Counts) -> None:
+    assert psi(*sides).value == pytest.approx(psi(*sides[::-1]).value, abs=1e-12)
+
+
+@given(PAIRS)
+def test_js_distance_is_symmetric(sides: Counts) -> None:
+    assert js_distance(*sides).value == pytest.approx(js_distance(*sides[::-1]).value, abs=1e-7)
+
+
+@given(PAIRS)
+def test_js_distance_is_between_0_and_1(sides: Counts) -> None:
+    assert 0 <= js_distance(*sides).value <= 1
+
+
+@pytest.mark.parametrize("divergence", [psi, kl_divergence])
+@given(sides=PAIRS)
+def test_psi_and_kl_divergence_are_not_negative(divergence: Divergence, sides: Counts) -> None:
+    assert divergence(*sides).value >= -1e-12
+
+
+@pytest.mark.parametrize("name", STATISTICS)
+def test_every_statistic_is_zero_for_identical_counts(name: str) -> None:
+    counts = np.array([5, 0, 100, 895])
+    assert STATISTICS[name].compare(counts, counts, 0.5).value == 0
+
+
+@pytest.mark.parametrize("divergence", DIVERGENCES)
+@given(sides=PAIRS, position=st.integers(0, 12))
+def test_a_bin_that_is_empty_on_both_sides_changes_nothing(
+    divergence: Divergence, sides: Counts, position: int
+) -> None:
+    widened = np.insert(sides, min(position, sides.shape[1]), 0, axis=1)
+    before, after = divergence(*sides), divergence(*widened)
+    np.testing.assert_allclose(
+        (after.value, after.noise_floor, after.p_value), (before.value, before.noise_floor, before.p_value), atol=1e-12
+    )
+
+
+@pytest.mark.parametrize("name", STATISTICS)
+@pytest.mark.parametrize(("current", "reference"), [([0, 0], [3, 1]), ([3, 1], [0, 0]), ([0, 0], [0, 0])])
+def test_nothing_is_measured_where_a_side_is_empty(name: str, current: list[int], reference: list[int]) -> None:
+    comparison = STATISTICS[name].compare(np.array(current), np.array(reference), 0.5)
+    assert np.isnan([comparison.value, comparison.noise_floor, comparison.p_value]).all()
+
+
+@pytest.mark.parametrize("divergence", DIVERGENCES)
+def test_many_windows_and_features_are_compared_at_once(divergence: Divergence) -> None:
+    current = np.array([[[1, 3], [5, 5]], [[3, 1], [0, 9]]])
+    reference = np.array([[3, 1], [4, 6]])
+    together = divergence(current, reference).value
+    assert together.shape == (2, 2)
+    assert together[1, 1] == divergence(np.array([0, 9]), np.array([4, 6])).value
+
+
+@given(PAIRS)
+def test_shares_sum_to_one(sides: Counts) -> None:
+    assert shares(sides[0], sides.sum(axis=0) > 0, 0.5).sum() == pytest.approx(1)
+
+
+def test_a_single_bin_in_use_cannot_differ() -> None:
+    comparison = psi(np.array([0, 70]), np.array([0, 30]))
+    assert (comparison.value, comparison.noise_floor, comparison.p_value) == (0, 0, 1)
+
+
+@given(PAIRS)
+def test_one_percent_of_chi_square_lies_beyond_the_noise_floor_of_psi(sides: Counts) -> None:
+    freedom = (sides.sum(axis=0) > 0).sum() - 1
+    assert stats.chi2.sf(psi(*sides).noise_floor / noise_unit(sides), freedom) == pytest.approx(0.01)
+
+
+@pytest.mark.parametrize("name", ["psi", "kl_divergence", "js_distance"])
+@given(sides=PAIRS)
+def test_a_value_is_beyond_its_noise_floor_when_p_is_below_one_percent(name: str, sides: Counts) -> None:
+    comparison = STATISTICS[name].compare(*sides, 0.5)
+    assert (comparison.value > comparison.noise_floor) == (comparison.p_value < 0.01)
+
+
+@pytest.mark.parametrize("name", STATISTICS)
+@pytest.mark.parametrize(
+    "bin_shares",
+    [[0.1] * 10, [0.02, 0.001, 0.001, *[0.0978] * 10], [0.6, 0.2, 0.1, 0.05, 0.03, 0.02]],
+    ids=["deciles", "deciles and rare bins", "categories"],
+)
+def test_at_one_percent_at_most_one_and_a_half_percent_are_false_alarms(name: str, bin_shares: list[float]) -> None:
+    assert np.mean(p_values_without_drift(name, bin_shares) < 0.01) <= 0.015
+
+
+@pytest.mark.parametrize("name", STATISTICS)
+def test_p_values_are_near_uniform_when_nothing_drifted(name: str) -> None:
+    p_values = p_values_without_drift(name, [0.1] * 10)
+    for level in (0.1, 0.25, 0.5, 0.75, 0.9):
+        assert np.mean(p_values < level) == pytest.approx(level, abs=0.02)
+
+
+def test_thirty_missing_of_a_hundred_after_ten_of_a_hundred_is_a_change_of_a_fifth() -> None:
+    comparison = missing_rate_change(np.array([30, 70]), np.array([10, 90]))
+    deviation = math.sqrt(0.2 * 0.8 * (1 / 100 + 1 / 100))  # 20 % are missing in both together
+    assert comparison.value == pytest.approx(0.2)
+    assert comparison.p_value == pytest.approx(2 * stats.norm.sf(0.2 / deviation))
+    assert comparison.noise_floor == pytest.approx(stats.norm.isf(0.005) * deviation)
+
+
+def test_fewer_missing_values_are_a_negative_change() -> None:
+    assert missing_rate_change(np.array([10, 90]), np.array([30, 70])).value == pytest.approx(-0.2)
+
+
+@given(PAIRS.filter(lambda sides: bool(sides.sum(axis=0)[0] and sides.sum(axis=0)[1:].any())))
+def test_the_p_value_of_a_missing_rate_change_is_that_of_the_two_by_two_table(sides: Counts) -> None:
+    table = np.stack([sides[:, 0], sides[:, 1:].sum(axis=1)])
+    expected = stats.chi2_contingency(table, correction=False).pvalue
+    assert missing_rate_change(*sides).p_value == pytest.approx(expected, rel=1e-6, abs=1e-300)
+
+
+def test_a_feature_that_never_misses_has_no_missing_rate_change() -> None:
+    comparison = missing_rate_change(np.array([0, 70]), np.array([0, 30]))
+    assert (comparison.value, comparison.noise_floor, comparison.p_value) == (0, 0, 1)
+
+
+P_VALUES = arrays(np.float64, st.integers(1, 20), elements=st.floats(0, 1))
+
+
+@given(P_VALUES)
+def test_q_values_are_scipys(p_values: Floats) -> None:
+    np.testing.assert_allclose(benjamini_hochberg(p_values), stats.false_discovery_control(p_values), rtol=1e-12)
+
+
+@given(P_VALUES, st.sets(st.integers(0, 19), min_size=1))
+def test_q_values_leave_out_what_was_not_tested(p_values: Floats, untested: set[int]) -> None:
+    p_values[[position for position in untested if position < len(p_values)]] = np.nan
+    is_tested = ~np.isnan(p_values)
+    expected = np.full_like(p_values, np.nan)
+    if is_tested.any():
+        expected[is_tested] = stats.false_discovery_control(p_values[is_tested])
+    np.testing.assert_allclose(benjamini_hochberg(p_values), expected, rtol=1e-12)
+
+
+def test_q_values_of_one_day_ignore_the_other_days() -> None:
+    q_values = benjamini_hochberg(np.array([[0.01, 0.04], [0.5, 0.5]]))
+    assert q_values.tolist() == [[0.02, 0.04], [0.5, 0.5]]

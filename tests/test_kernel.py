@@ -1,0 +1,230 @@
+"""The kernel counts every value of every type once, and its pieces add up."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from driftlake.binning import (
+    ABOVE,
+    BELOW,
+    FIRST_CATEGORY,
+    FIRST_RANGE,
+    MISSING,
+    OTHER,
+    UNSEEN,
+    FeatureBins,
+    learn_category_bins,
+    learn_numeric_bins,
+    probability_bins,
+)
+from driftlake.kernel import Column, FeatureCounts, Moments, category_counts, count_column
+
+# One bin per number from 1 to 5: bin_id = value + 2.
+ONE_TO_FIVE = learn_numeric_bins("x", np.arange(1.0, 6.0), is_integer=True)
+MEASURED = learn_numeric_bins("x", np.exp(np.random.default_rng(1).normal(size=1000)), is_integer=False)
+CODES = learn_category_bins("x", ["1", "2", "7"], np.array([30, 20, 10]))
+COLOURS = learn_category_bins("x", ["red", "blue"], np.array([20, 10]))
+
+
+def bin_counts(column: Column, bins: FeatureBins = ONE_TO_FIVE) -> dict[int, int]:
+    """Rows per bin, empty bins left out."""
+    counts = count_column(column, bins).bins
+    return {bin_id: int(counts[bin_id]) for bin_id in np.flatnonzero(counts).tolist()}
+
+
+def assert_equal_counts(one: FeatureCounts, other: FeatureCounts) -> None:
+    np.testing.assert_array_equal(one.bins, other.bins)
+    assert one.moments.count == other.moments.count
+    assert (one.moments.minimum, one.moments.maximum) == (other.moments.minimum, other.moments.maximum)
+    assert one.moments.mean == pytest.approx(other.moments.mean)
+    assert one.moments.squared_deviations == pytest.approx(other.moments.squared_deviations, abs=1e-9)
+
+
+def test_null_and_nan_are_missing() -> None:
+    assert bin_counts(pa.array([1.0, None, float("nan")])) == {MISSING: 2, 3: 1}
+
+
+def test_plus_infinity_is_above_the_grid() -> None:
+    assert bin_counts(pa.array([1.0, np.inf])) == {ABOVE: 1, 3: 1}
+
+
+def test_minus_infinity_is_below_the_grid() -> None:
+    assert bin_counts(pa.array([1.0, -np.inf])) == {BELOW: 1, 3: 1}
+
+
+def test_infinities_of_both_signs_in_one_column_are_counted_in_silence() -> None:
+    assert bin_counts(pa.array([np.inf, -np.inf])) == {BELOW: 1, ABOVE: 1}
+
+
+def test_minus_infinity_is_below_a_logarithmic_grid() -> None:
+    assert bin_counts(pa.array([-np.inf]), logarithmic_bins()) == {BELOW: 1}
+
+
+def test_negative_values_are_below_a_logarithmic_grid() -> None:
+    assert bin_counts(pa.array([-1.0]), logarithmic_bins()) == {BELOW: 1}
+
+
+def logarithmic_bins() -> FeatureBins:
+    bins = learn_numeric_bins("x", np.exp(np.random.default_rng(1).normal(0, 3, 10_000)), is_integer=False)
+    assert bins.grid is not None
+    assert bins.grid.transform == "log"
+    return bins
+
+
+def test_the_lower_border_belongs_to_a_bin_and_the_upper_to_the_next() -> None:
+    assert bin_counts(pa.array([0.4, 0.5, 1.5, 5.5])) == {BELOW: 1, 3: 1, 4: 1, ABOVE: 1}
+
+
+def test_certain_scores_are_off_the_logit_grid() -> None:
+    assert bin_counts(pa.array([0.0, 1.0]), probability_bins("score")) == {BELOW: 1, ABOVE: 1}
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array([1, 2, None, 9], pa.int64()),
+        pa.array([1, 2, None, 9], pa.uint8()),
+        pa.array([1, 2, None, 9], pa.float32()),
+        pa.array([Decimal(1), Decimal(2), None, Decimal(9)], pa.decimal128(10, 2)),
+        pa.chunked_array([pa.array([1, 2], pa.int32()), pa.array([None, 9], pa.int32())]),
+        pa.chunked_array([pa.array([1.0, 2.0]), pa.array([None, 9.0])]),
+    ],
+    ids=["int64", "uint8", "float32", "decimal", "chunked int32", "chunked double"],
+)
+def test_a_number_falls_in_the_same_bin_whatever_its_type(column: Column) -> None:
+    assert bin_counts(column) == {MISSING: 1, ABOVE: 1, 3: 1, 4: 1}
+
+
+def test_booleans_are_categories() -> None:
+    bins = learn_category_bins("x", ["false", "true"], np.array([9, 5]))
+    assert bin_counts(pa.array([True, False, True, None]), bins) == {
+        MISSING: 1,
+        FIRST_CATEGORY: 1,
+        FIRST_CATEGORY + 1: 2,
+    }
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array([1, 2, 7, None], pa.int16()),
+        pa.array([1.0, 2.0, 7.0, None]),
+        pa.array([1.0, 2.0, 7.0, float("nan")], pa.float32()),
+        pa.array(["1", "2", "7", None]),
+        pa.chunked_array([pa.array([1.0, 2.0]), pa.array([7.0, None])]),
+    ],
+    ids=["integers", "floats", "floats with nan", "text", "chunks"],
+)
+def test_whole_number_categories_keep_their_bins_when_nulls_turn_them_into_floats(column: Column) -> None:
+    assert bin_counts(column, CODES) == {MISSING: 1, 3: 1, 4: 1, 5: 1}
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array(["red", "blue", "red", None]),
+        pa.array(["red", "blue", "red", None], pa.large_string()),
+        pa.array(["red", "blue", "red", None]).dictionary_encode(),
+        pa.DictionaryArray.from_arrays(pa.array([0, 1, 0, 2], pa.int8()), pa.array(["red", "blue", None])),
+    ],
+    ids=["text", "large text", "dictionary", "null in the dictionary"],
+)
+def test_text_falls_in_the_same_bin_however_it_is_encoded(column: Column) -> None:
+    assert bin_counts(column, COLOURS) == {MISSING: 1, 3: 2, 4: 1}
+
+
+def test_a_category_that_training_never_had_is_unseen() -> None:
+    assert bin_counts(pa.array(["green"]), COLOURS) == {UNSEEN: 1}
+
+
+def test_a_category_too_rare_for_a_bin_is_other() -> None:
+    names = [f"c{n:03}" for n in range(101)]
+    bins = learn_category_bins("x", names, np.arange(200, 99, -1))
+    assert bin_counts(pa.array(["c100"]), bins) == {OTHER: 1}
+
+
+def test_training_categories_are_counted_over_chunks_without_the_missing() -> None:
+    column = pa.chunked_array([pa.array(["a", None, "b"]), pa.array(["b"])])
+    assert category_counts(column) == {"a": 1, "b": 2}
+
+
+@pytest.mark.parametrize("bins", [ONE_TO_FIVE, COLOURS], ids=["numbers", "categories"])
+def test_an_empty_column_has_no_counts(bins: FeatureBins) -> None:
+    assert count_column(pa.chunked_array([], pa.float64()), bins).bins.sum() == 0
+
+
+VALUES = st.lists(st.one_of(st.none(), st.floats(-100, 100), st.sampled_from([np.nan, np.inf])), max_size=50)
+
+
+@given(VALUES, st.integers(0, 50))
+def test_profiling_two_parts_and_adding_equals_profiling_the_whole(values: list[float | None], split: int) -> None:
+    column = pa.array(values, pa.float64())
+    parts = count_column(column[:split], MEASURED) + count_column(column[split:], MEASURED)
+    assert_equal_counts(parts, count_column(column, MEASURED))
+
+
+@given(st.lists(st.sampled_from(["red", "blue", "green", None]), max_size=50), st.integers(0, 50))
+def test_categories_of_two_parts_add_up_to_those_of_the_whole(values: list[str | None], split: int) -> None:
+    column = pa.array(values, pa.string())
+    parts = count_column(column[:split], COLOURS) + count_column(column[split:], COLOURS)
+    assert_equal_counts(parts, count_column(column, COLOURS))
+
+
+def test_moments_are_numpys() -> None:
+    values = np.random.default_rng(1).normal(5, 2, 1000)
+    stats = count_column(pa.array(values), MEASURED).stats(MEASURED)
+    assert stats["mean"] == pytest.approx(values.mean())
+    assert stats["standard_deviation"] == pytest.approx(values.std())
+    assert (stats["minimum"], stats["maximum"]) == (values.min(), values.max())
+
+
+def test_a_huge_value_in_one_part_does_not_stop_the_sum() -> None:
+    parts = count_column(pa.array([1e200]), MEASURED) + count_column(pa.array([1.0]), MEASURED)
+    assert parts.bins[ABOVE] == 1
+
+
+def test_a_huge_value_beside_a_small_one_is_counted_in_silence() -> None:
+    assert bin_counts(pa.array([1e200, 1.0])) == {ABOVE: 1, 3: 1}
+
+
+def test_values_off_the_grid_and_missing_ones_leave_the_moments_finite() -> None:
+    moments = count_column(pa.array([2.0, 4.0, None, np.inf]), ONE_TO_FIVE).moments
+    assert moments == Moments(2, 3.0, 2.0, 2.0, 4.0)
+
+
+def test_percentiles_of_production_lie_within_their_bin() -> None:
+    values = np.random.default_rng(2).permutation(np.repeat(np.arange(1.0, 6.0), 20))
+    stats = count_column(pa.array(values), ONE_TO_FIVE).stats(ONE_TO_FIVE)
+    # 20 rows of each number: the median is 3, whose bin is 2.5 to 3.5
+    assert stats["p50"] == pytest.approx(3, abs=0.5)
+    assert (stats["row_count"], stats["missing_count"]) == (100, 0)
+
+
+def test_values_below_the_grid_lie_at_the_minimum() -> None:
+    stats = count_column(pa.array([-100.0] * 50 + [3.0] * 50), ONE_TO_FIVE).stats(ONE_TO_FIVE)
+    assert (stats["p01"], stats["p25"]) == (-100, -100)
+
+
+def test_values_above_the_grid_lie_at_the_maximum() -> None:
+    stats = count_column(pa.array([3.0] * 50 + [100.0] * 50), ONE_TO_FIVE).stats(ONE_TO_FIVE)
+    assert (stats["p75"], stats["p99"]) == (100, 100)
+
+
+def test_a_feature_that_is_always_missing_has_no_moments() -> None:
+    stats = count_column(pa.array([None, None], pa.float64()), ONE_TO_FIVE).stats(ONE_TO_FIVE)
+    assert (stats["missing_count"], stats["mean"], stats["p50"]) == (2, None, None)
+
+
+@given(st.lists(st.floats(allow_infinity=False, width=32), max_size=30))
+def test_every_row_is_in_exactly_one_bin(values: list[float]) -> None:
+    assert count_column(pa.array(values, pa.float64()), MEASURED).bins.sum() == len(values)
+
+
+def test_range_bins_start_after_missing_below_and_above() -> None:
+    assert ONE_TO_FIVE.bin_kinds[:FIRST_RANGE] == ("missing", "below", "above")

@@ -1,0 +1,726 @@
+"""Every statement of sql/ on a few rows, and the counts of the kernel recounted in SQL."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given as drawn
+from hypothesis import settings
+from hypothesis import strategies as st
+
+from driftlake import queries, schema
+from driftlake.binning import PROBABILITY_GRID, FeatureBins, Floats, learn_numeric_bins, probability_bins
+from driftlake.kernel import count_column
+from driftlake.warehouse import Warehouse
+from tests.data import GROUP, MODEL, TRAINING_RUN, Row, day, given, insert, noon
+
+PREDICTION_COLUMNS = {
+    "dt": "date",
+    "correlation_id": "varchar",
+    "model_id": "varchar",
+    "model_version": "varchar",
+    "deployment": "varchar",
+    "file_id": "integer",
+    "file_row_number": "bigint",
+    "event_time": "timestamp",
+    "score": "double",
+    "latency_ms": "double",
+    "score_kind": "varchar",
+    "bin_id": "integer",
+}
+PREDICTION: Row = MODEL | {
+    "dt": day(1),
+    "correlation_id": "a",
+    "deployment": "production",
+    "file_id": 0,
+    "event_time": noon(1),
+    "score": 0.5,
+    "score_kind": "probability",
+    "bin_id": 100,
+}
+LABEL_COLUMNS = {
+    "dt": "date",
+    "correlation_id": "varchar",
+    "label": "double",
+    "label_time": "timestamp",
+    "file_id": "integer",
+    "file_row_number": "bigint",
+}
+
+
+def given_predictions(db: duckdb.DuckDBPyConnection, *rows: Row) -> None:
+    """The relation scored_predictions; a row says only how it differs from PREDICTION."""
+    numbered = [PREDICTION | {"file_row_number": number} | row for number, row in enumerate(rows)]
+    given(db, "scored_predictions", PREDICTION_COLUMNS, numbered)
+
+
+def given_labels(db: duckdb.DuckDBPyConnection, *rows: tuple[int, str | None, float | None]) -> None:
+    """The relation labels, from (arrival day, correlation id, label)."""
+    given(
+        db,
+        "labels",
+        LABEL_COLUMNS,
+        [
+            {"dt": day(arrival), "correlation_id": key, "label": label, "file_id": 0, "file_row_number": number}
+            for number, (arrival, key, label) in enumerate(rows)
+        ],
+    )
+
+
+def rows_of(db: duckdb.DuckDBPyConnection, name: str, *columns: str, **values: Any) -> list[Any]:
+    """Result of sql/<name>.sql: tuples of `columns`, or values if it is one column."""
+    result = queries.run(db, name, **values).to_arrow_table()
+    listed = zip(*(result[column].to_pylist() for column in columns), strict=True)
+    return [row if len(columns) > 1 else row[0] for row in listed]
+
+
+# --- predictions ---
+
+
+def kept(db: duckdb.DuckDBPyConnection) -> list[int]:
+    """Row numbers that prediction_rows keeps."""
+    queries.run(db, "prediction_rows")
+    found = db.execute("select file_row_number from prediction_rows order by all").fetchall()
+    return [number for (number,) in found]
+
+
+def test_of_duplicate_predictions_the_earliest_stays(db: duckdb.DuckDBPyConnection) -> None:
+    given_predictions(db, {"event_time": noon(2)}, {"event_time": noon(1)}, {"event_time": noon(3)})
+    assert kept(db) == [1]
+
+
+def test_of_duplicates_at_the_same_instant_the_first_file_stays(db: duckdb.DuckDBPyConnection) -> None:
+    given_predictions(db, {"file_id": 1}, {"file_id": 0})
+    assert kept(db) == [1]
+
+
+@pytest.mark.parametrize("difference", [{"model_version": "v2"}, {"dt": day(2)}, {"correlation_id": "b"}])
+def test_predictions_of_another_version_day_or_id_are_no_duplicates(
+    db: duckdb.DuckDBPyConnection, difference: Row
+) -> None:
+    given_predictions(db, {}, difference)
+    assert kept(db) == [0, 1]
+
+
+def test_each_day_version_and_deployment_has_a_code(db: duckdb.DuckDBPyConnection) -> None:
+    given_predictions(db, {"correlation_id": "b", "deployment": "shadow"}, {}, {"dt": day(2)})
+    queries.run(db, "prediction_rows")
+    queries.run(db, "prediction_groups")
+    assert sorted(rows_of(db, "prediction_codes", "file_row_number", "code")) == [(0, 1), (1, 0), (2, 2)]
+
+
+def test_a_missing_score_counts_but_adds_nothing_to_the_sum(db: duckdb.DuckDBPyConnection) -> None:
+    given_predictions(db, {"score": 0.25}, {"correlation_id": "b", "score": None, "bin_id": 0})
+    queries.run(db, "prediction_rows")
+    assert rows_of(db, "prediction_profile", "bin_id", "row_count", "score_sum") == [(0, 1, 0.0), (100, 1, 0.25)]
+
+
+def given_raw_predictions(db: duckdb.DuckDBPyConnection, scores: Sequence[float | None], version: Row) -> None:
+    """The relations that scored_predictions reads."""
+    columns = {name: kind for name, kind in PREDICTION_COLUMNS.items() if name not in {"score_kind", "bin_id"}}
+    raw = {name: value for name, value in PREDICTION.items() if name in columns}
+    rows = [
+        raw | {"score": score, "deployment": None, "file_row_number": number} for number, score in enumerate(scores)
+    ]
+    given(db, "predictions", columns, rows)
+    grid = {"grid_transform": "varchar", "grid_cells": "integer"} | dict.fromkeys(
+        ("grid_scale", "grid_lower", "grid_upper"), "double"
+    )
+    given(db, "versions", dict.fromkeys((*MODEL, "score_kind"), "varchar") | grid, [MODEL | version])
+    cells = dict.fromkeys(MODEL, "varchar") | {"cell": "bigint", "bin_id": "integer"}
+    given(db, "score_cells", cells, [MODEL | {"cell": cell, "bin_id": 3 + cell // 2} for cell in range(4)])
+    queries.run(db, "scored_predictions")
+
+
+# Four cells of one half each, which merge into the bins 3 (0 to 1) and 4 (1 to 2).
+VALUE_SCORE = {
+    "score_kind": "value",
+    "grid_transform": "linear",
+    "grid_scale": 1.0,
+    "grid_lower": 0.0,
+    "grid_upper": 2.0,
+    "grid_cells": 4,
+}
+
+
+def score_bins(db: duckdb.DuckDBPyConnection) -> list[Any]:
+    found = db.execute("select bin_id from scored_predictions order by file_row_number").fetchall()
+    return [bin_id for (bin_id,) in found]
+
+
+def test_a_score_has_the_bin_of_its_cell(db: duckdb.DuckDBPyConnection) -> None:
+    given_raw_predictions(db, [None, -0.1, 0.0, 0.9, 1.0, 1.9, 2.0], VALUE_SCORE)
+    assert score_bins(db) == [0, 1, 3, 3, 4, 4, 2]
+
+
+def test_a_score_beyond_all_measure_is_above_the_grid(db: duckdb.DuckDBPyConnection) -> None:
+    given_raw_predictions(db, [1e20], VALUE_SCORE)
+    assert score_bins(db) == [2]
+
+
+@pytest.mark.parametrize("score", [0.5, math.inf, -math.inf])
+def test_a_score_without_bins_counts_as_missing(db: duckdb.DuckDBPyConnection, score: float) -> None:
+    given_raw_predictions(db, [score], {"score_kind": "value"})
+    assert score_bins(db) == [0]
+
+
+def test_a_missing_deployment_is_production(db: duckdb.DuckDBPyConnection) -> None:
+    given_raw_predictions(db, [0.5], VALUE_SCORE)
+    assert db.execute("select deployment from scored_predictions").fetchall() == [("production",)]
+
+
+def test_predictions_of_an_unknown_version_are_left_out(db: duckdb.DuckDBPyConnection) -> None:
+    given_raw_predictions(db, [0.5], VALUE_SCORE | {"model_version": "v2"})
+    assert score_bins(db) == []
+
+
+# --- labels ---
+
+
+def judged(db: duckdb.DuckDBPyConnection, memory_days: int = 67) -> list[tuple[bool, bool, bool]]:
+    """Whether each label is valid, a duplicate and a conflict, in the order given."""
+    queries.run(db, "label_rows", memory_days=memory_days)
+    return db.execute("select is_valid, is_duplicate, is_conflict from label_rows order by file_row_number").fetchall()
+
+
+def test_the_first_arrival_of_a_label_counts(db: duckdb.DuckDBPyConnection) -> None:
+    given_labels(db, (3, "a", 1), (2, "a", 1))
+    assert judged(db) == [(True, True, False), (True, False, False)]
+
+
+def test_a_later_label_that_says_otherwise_is_a_conflict(db: duckdb.DuckDBPyConnection) -> None:
+    given_labels(db, (1, "a", 1), (2, "a", 0))
+    assert judged(db)[1] == (True, True, True)
+
+
+def test_a_conflict_is_one_with_the_first_arrival(db: duckdb.DuckDBPyConnection) -> None:
+    given_labels(db, (1, "a", 1), (2, "a", 0), (3, "a", 1), (4, "a", 0))
+    assert [is_conflict for _, _, is_conflict in judged(db)] == [False, True, False, True]
+
+
+@pytest.mark.parametrize(("key", "label"), [(None, 1), ("a", None), ("a", 2), ("a", math.nan)])
+def test_a_label_without_id_or_of_another_value_is_invalid(
+    db: duckdb.DuckDBPyConnection, key: str | None, label: float | None
+) -> None:
+    given_labels(db, (1, key, label))
+    assert judged(db) == [(False, False, False)]
+
+
+def test_a_valid_label_after_an_invalid_one_is_no_duplicate(db: duckdb.DuckDBPyConnection) -> None:
+    given_labels(db, (1, "a", None), (2, "a", 1))
+    assert judged(db)[1] == (True, False, False)
+
+
+def test_a_repetition_beyond_the_memory_is_a_new_label(db: duckdb.DuckDBPyConnection) -> None:
+    given_labels(db, (1, "a", 1), (11, "b", 1), (12, "a", 0), (21, "b", 0))
+    assert [is_duplicate for _, is_duplicate, _ in judged(db, memory_days=10)] == [False, False, False, True]
+
+
+def paired(db: duckdb.DuckDBPyConnection, horizon_days: int = 10) -> list[Any]:
+    """(day known, version, row number of the prediction's label) of every pair."""
+    queries.run(db, "label_rows", memory_days=horizon_days + 7)
+    queries.run(db, "label_pairs", horizon_days=horizon_days, early_days=7)
+    return db.execute("select known_on, model_version, label_row_number from label_pairs order by all").fetchall()
+
+
+def test_a_pair_is_known_when_its_label_arrives(db: duckdb.DuckDBPyConnection) -> None:
+    given_predictions(db, {})
+    given_labels(db, (4, "a", 1))
+    assert paired(db) == [(day(4), "v1", 0)]
+
+
+def test_a_pair_is_known_when_its_prediction_comes_after_the_label(db: duckdb.DuckDBPyConnection) -> None:
+    given_predictions(db, {"dt": day(4)})
+    given_labels(db, (1, "a", 1))
+    assert paired(db) == [(day(4), "v1", 0)]
+
+
+def test_a_label_is_joined_on_the_last_day_of_the_horizon_and_not_after(db: duckdb.DuckDBPyConnection) -> None:
+    given_predictions(db, {}, {"correlation_id": "b"})
+    given_labels(db, (11, "a", 1), (12, "b", 1))
+    assert paired(db, horizon_days=10) == [(day(11), "v1", 0)]
+
+
+def test_a_label_may_be_a_week_early_and_not_more(db: duckdb.DuckDBPyConnection) -> None:
+    given_predictions(db, {"dt": day(8)}, {"dt": day(9), "correlation_id": "b"})
+    given_labels(db, (1, "a", 1), (1, "b", 1))
+    assert paired(db) == [(day(8), "v1", 0)]
+
+
+def test_an_id_scored_by_two_versions_makes_two_pairs(db: duckdb.DuckDBPyConnection) -> None:
+    given_predictions(db, {}, {"model_version": "v2"})
+    given_labels(db, (2, "a", 1))
+    assert paired(db) == [(day(2), "v1", 0), (day(2), "v2", 0)]
+
+
+def test_a_prediction_delivered_twice_is_labelled_once(db: duckdb.DuckDBPyConnection) -> None:
+    given_predictions(db, {"event_time": noon(1), "bin_id": 7}, {"event_time": noon(0), "bin_id": 8})
+    given_labels(db, (2, "a", 1))
+    paired(db)
+    assert db.execute("select bin_id from label_pairs").fetchall() == [(8,)]
+
+
+def test_duplicate_and_invalid_labels_make_no_pairs(db: duckdb.DuckDBPyConnection) -> None:
+    given_predictions(db, {}, {"correlation_id": "b"})
+    given_labels(db, (2, "a", 1), (3, "a", 1), (2, "b", None))
+    assert paired(db) == [(day(2), "v1", 0)]
+
+
+def cohorts(db: duckdb.DuckDBPyConnection, *columns: str, last_day: int = 30) -> list[Any]:
+    paired(db)
+    return rows_of(db, "label_cohorts", *columns, first_day=day(1), last_day=day(last_day))
+
+
+def test_cohorts_count_labels_by_day_known_and_day_predicted(db: duckdb.DuckDBPyConnection) -> None:
+    given_predictions(db, {}, {"correlation_id": "b"}, {"correlation_id": "c", "dt": day(2)})
+    given_labels(db, (2, "a", 1), (2, "b", 0), (3, "c", 0))
+    counted = cohorts(db, "dt", "prediction_on", "positive_count", "negative_count")
+    assert counted == [(day(2), day(1), 1, 1), (day(3), day(2), 0, 1)]
+
+
+def test_cohorts_leave_out_what_became_known_after_the_last_day(db: duckdb.DuckDBPyConnection) -> None:
+    given_predictions(db, {}, {"correlation_id": "b"})
+    given_labels(db, (2, "a", 1), (3, "b", 1))
+    assert cohorts(db, "dt", last_day=2) == [day(2)]
+
+
+def test_cohorts_sum_scores_losses_and_squared_errors(db: duckdb.DuckDBPyConnection) -> None:
+    given_predictions(db, {"score": 0.8}, {"correlation_id": "b", "score": 0.4})
+    given_labels(db, (2, "a", 1), (2, "b", 0))
+    [sums] = cohorts(db, "score_sum", "log_loss_sum", "squared_error_sum")
+    assert sums == pytest.approx((1.2, -math.log(0.8) - math.log(0.6), 0.04 + 0.16))
+
+
+def test_a_certain_and_wrong_prediction_has_a_finite_loss(db: duckdb.DuckDBPyConnection) -> None:
+    given_predictions(db, {"score": 0.0})
+    given_labels(db, (2, "a", 1))
+    assert cohorts(db, "log_loss_sum") == [pytest.approx(-math.log(1e-15))]
+
+
+def test_a_label_of_a_prediction_without_score_adds_nothing_to_the_sums(db: duckdb.DuckDBPyConnection) -> None:
+    given_predictions(db, {"score": None, "bin_id": 0})
+    given_labels(db, (2, "a", 1))
+    [(positives, *sums)] = cohorts(db, "positive_count", "score_sum", "log_loss_sum", "squared_error_sum")
+    assert (positives, [total or 0 for total in sums]) == (1, [0, 0, 0])
+
+
+def test_scores_that_are_no_probabilities_have_no_losses(db: duckdb.DuckDBPyConnection) -> None:
+    given_predictions(db, {"score": 7.0, "score_kind": "value"})
+    given_labels(db, (2, "a", 1))
+    assert cohorts(db, "log_loss_sum", "squared_error_sum") == [(None, None)]
+
+
+def test_arrivals_tell_what_became_of_each_label(db: duckdb.DuckDBPyConnection) -> None:
+    given_predictions(db, {}, {"model_version": "v2"}, {"correlation_id": "early", "dt": day(3)})
+    given_labels(db, (2, "a", 1), (2, "a", 0), (2, "b", None), (2, "unknown", 1), (2, "early", 1))
+    paired(db)
+    counts = ("label_count", "invalid_count", "duplicate_count", "conflict_count", "matched_count", "unmatched_count")
+    assert rows_of(db, "label_arrivals", *counts, first_day=day(2), last_day=day(2)) == [(5, 1, 1, 1, 1, 2)]
+
+
+# --- backlog ---
+
+
+def given_backlog(memory: Warehouse) -> None:
+    """100 predictions on each of three days; 10 and then 20 labels for the first, 40 for the second, some late."""
+    insert(memory.connection, "training_runs", [TRAINING_RUN])
+    insert(
+        memory.connection,
+        "prediction_profile",
+        [GROUP | {"dt": day(n), "bin_id": 100, "row_count": 100, "score_sum": 50.0} for n in (1, 2, 3)],
+    )
+    insert(
+        memory.connection,
+        "label_cohorts",
+        [
+            GROUP
+            | {"dt": day(known), "prediction_on": day(predicted), "bin_id": 100, "score_sum": 1.0}
+            | {"positive_count": 4, "negative_count": count - 4}
+            for known, predicted, count in [(2, 1, 10), (3, 1, 20), (3, 2, 40), (4, 3, 90)]
+        ],
+    )
+
+
+def backlog(memory: Warehouse, *columns: str, on: int = 3, age: str = "all", horizon_days: int = 60) -> list[Any]:
+    found = memory.query("label_backlog", first_day=day(on), last_day=day(on), horizon_days=horizon_days)
+    return [tuple(row[c] for c in columns) for row in found.to_pylist() if row["age_bucket"] == age]
+
+
+def test_outstanding_predictions_are_those_without_a_label_by_the_end_of_the_day(memory: Warehouse) -> None:
+    given_backlog(memory)
+    assert backlog(memory, "prediction_count", "labelled_count", "outstanding_count") == [(300, 70, 230)]
+
+
+def test_expected_outstanding_follows_the_promised_percentiles(memory: Warehouse) -> None:
+    given_backlog(memory)
+    # half of the labels come within 2 days: of age 0 all may be missing, of age 1 three quarters, of age 2 half
+    assert backlog(memory, "expected_outstanding_count") == [(100 + 75 + 50,)]
+
+
+@pytest.mark.parametrize(("on", "expected"), [(4, 27.5), (5, 5), (6, 2.5), (7, 0), (8, 0)])
+def test_fewer_labels_are_expected_outstanding_between_the_95th_percentile_and_the_last_day(
+    memory: Warehouse, on: int, expected: float
+) -> None:
+    # ages 3 to 7 of the 100 predictions of day 1: 5 % may be missing at age 4, none from age 6 on
+    insert(memory.connection, "training_runs", [TRAINING_RUN])
+    insert(
+        memory.connection,
+        "prediction_profile",
+        [GROUP | {"dt": day(1), "bin_id": 3, "row_count": 100, "score_sum": 1.0}],
+    )
+    assert backlog(memory, "expected_outstanding_count", on=on) == [(pytest.approx(expected),)]
+
+
+def test_labels_ahead_of_their_promise_do_not_make_up_for_overdue_ones(memory: Warehouse) -> None:
+    given_backlog(memory)
+    # day 1: 70 of 50 expected; day 2: 60 of 75
+    assert backlog(memory, "overdue_count", "overdue_share") == [(20, 20 / 300)]
+
+
+def test_growth_is_the_change_since_the_day_before(memory: Warehouse) -> None:
+    given_backlog(memory)
+    # 90 + 100 were outstanding on day 2
+    assert backlog(memory, "growth_count") == [(230 - 190,)]
+
+
+def test_growth_on_the_first_day_is_all_that_is_outstanding(memory: Warehouse) -> None:
+    given_backlog(memory)
+    assert backlog(memory, "growth_count", on=1) == [(100,)]
+
+
+def test_the_backlog_is_told_by_age(memory: Warehouse) -> None:
+    given_backlog(memory)
+    assert [backlog(memory, "outstanding_count", age=age) for age in ("0", "1", "2-3")] == [[(100,)], [(60,)], [(70,)]]
+
+
+def test_predictions_beyond_the_horizon_leave_the_backlog(memory: Warehouse) -> None:
+    given_backlog(memory)
+    assert backlog(memory, "outstanding_count", horizon_days=2) == [(160,)]
+
+
+def test_nothing_is_overdue_where_no_delay_is_promised(memory: Warehouse) -> None:
+    given_backlog(memory)
+    memory.connection.execute("update training_runs set label_delay_p50_days = null")
+    assert backlog(memory, "expected_outstanding_count", "overdue_count", "overdue_share") == [(None, None, None)]
+
+
+# --- quality ---
+
+
+def given_cohorts(memory: Warehouse, *rows: tuple[int, int, int]) -> None:
+    """Positives, as (day known, day predicted, count)."""
+    given_rows = [
+        GROUP
+        | {"dt": day(known), "prediction_on": day(predicted), "positive_count": count, "negative_count": 0}
+        | {"bin_id": 100, "score_sum": 0.5 * count}
+        for known, predicted, count in rows
+    ]
+    insert(memory.connection, "label_cohorts", given_rows)
+
+
+def positives(memory: Warehouse, on: int, window_days: int) -> int:
+    found = memory.query("quality_counts", first_day=day(on), last_day=day(on), windows_days=[window_days])
+    return sum(found["positive_count"].to_pylist())
+
+
+def test_a_label_that_arrives_later_is_not_counted(memory: Warehouse) -> None:
+    given_cohorts(memory, (2, 1, 5), (4, 2, 9))
+    assert [positives(memory, on, window_days=7) for on in (1, 2, 3, 4)] == [0, 5, 5, 14]
+
+
+def test_a_window_holds_the_predictions_of_its_days(memory: Warehouse) -> None:
+    given_cohorts(memory, (3, 1, 1), (3, 2, 10), (3, 3, 100))
+    assert [positives(memory, 3, window_days) for window_days in (1, 2, 3)] == [100, 110, 111]
+
+
+# --- service levels ---
+
+
+def served(db: duckdb.DuckDBPyConnection, latencies: Sequence[float | None]) -> list[Any]:
+    """(rows, p50, p95, p99) of each metric."""
+    given_predictions(
+        db, *({"correlation_id": f"c{number}", "latency_ms": value} for number, value in enumerate(latencies))
+    )
+    queries.run(db, "prediction_rows")
+    profile = queries.run(db, "service_profile").to_arrow_table()
+    db.register("service_rows", profile)
+    return rows_of(db, "service_levels", "row_count", "p50_ms", "p95_ms", "p99_ms")
+
+
+def test_latency_percentiles_are_within_half_a_percent(db: duckdb.DuckDBPyConnection) -> None:
+    assert served(db, [float(ms) for ms in range(1, 101)]) == [
+        (100, pytest.approx(50, rel=0.006), pytest.approx(95, rel=0.006), pytest.approx(99, rel=0.006))
+    ]
+
+
+def test_latencies_that_are_missing_or_negative_are_left_out(db: duckdb.DuckDBPyConnection) -> None:
+    [(rows, p50, *_)] = served(db, [10.0, None, math.nan, math.inf, -1.0])
+    assert (rows, p50) == (1, pytest.approx(10, rel=0.006))
+
+
+def test_a_latency_of_zero_is_in_the_lowest_bin(db: duckdb.DuckDBPyConnection) -> None:
+    [(_, p50, *_)] = served(db, [0.0])
+    assert p50 == pytest.approx(0.001, rel=0.01)
+
+
+def test_a_day_without_latencies_has_no_service_levels(db: duckdb.DuckDBPyConnection) -> None:
+    assert served(db, [None]) == []
+
+
+# --- alerts ---
+
+SIGNAL_COLUMNS = (
+    {"dt": "date", "signal": "varchar"}
+    | dict.fromkeys(GROUP, "varchar")
+    | {"feature": "varchar", "window_days": "integer", "reference": "varchar", "value": "double"}
+    | {"sample_count": "bigint", "noise_floor": "double", "detail": "varchar"}
+)
+SIGNAL: Row = GROUP | {
+    "signal": "feature_drift.psi",
+    "feature": "age",
+    "window_days": 7,
+    "reference": "training",
+    "value": 0.2,
+    "sample_count": 1000,
+    "noise_floor": 0.01,
+}
+RULE_COLUMNS = {
+    "name": "varchar",
+    "signal": "varchar",
+    "window_days": "integer",
+    "warn": "double",
+    "critical": "double",
+    "minimum_sample": "bigint",
+    "consecutive_days": "integer",
+    "deployments": "varchar[]",
+    "owner": "varchar",
+    "runbook": "varchar",
+    "is_windowed": "boolean",
+}
+RULE: Row = {
+    "name": "drift",
+    "signal": "feature_drift.psi",
+    "window_days": 7,
+    "warn": 0.1,
+    "critical": 0.25,
+    "minimum_sample": 500,
+    "consecutive_days": 1,
+    "deployments": ["production"],
+    "is_windowed": True,
+}
+
+
+def raised(db: duckdb.DuckDBPyConnection, signals: Sequence[Row], rule: Row | None = None, *columns: str) -> list[Any]:
+    """Alerts of days 1 to 9 for signals that differ from SIGNAL, under a rule that differs from RULE."""
+    given(db, "sli_history", SIGNAL_COLUMNS, [SIGNAL | {"dt": day(1)} | signal for signal in signals])
+    given(db, "alert_rules", RULE_COLUMNS, [RULE | (rule or {})])
+    return rows_of(db, "alerts", *(columns or ("dt",)), first_day=day(1), last_day=day(9))
+
+
+def days(*numbers: int) -> list[Row]:
+    return [{"dt": day(number)} for number in numbers]
+
+
+def test_a_rule_fires_once_its_days_in_a_row_are_full(db: duckdb.DuckDBPyConnection) -> None:
+    assert raised(db, days(1, 2, 3, 4), {"consecutive_days": 3}) == [day(3), day(4)]
+
+
+def test_a_gap_breaks_the_run(db: duckdb.DuckDBPyConnection) -> None:
+    assert raised(db, days(1, 2, 4, 5, 6), {"consecutive_days": 3}) == [day(6)]
+
+
+def test_a_day_below_the_threshold_breaks_the_run(db: duckdb.DuckDBPyConnection) -> None:
+    signals = [*days(1, 2), {"dt": day(3), "value": 0.05}, *days(4)]
+    assert raised(db, signals, {"consecutive_days": 2}) == [day(2)]
+
+
+def test_an_alert_knows_since_when_it_runs(db: duckdb.DuckDBPyConnection) -> None:
+    ran = raised(db, days(1, 3, 4), None, "since_on", "consecutive_days")
+    assert ran == [(day(1), 1), (day(3), 1), (day(3), 2)]
+
+
+def test_the_runs_of_two_features_are_counted_apart(db: duckdb.DuckDBPyConnection) -> None:
+    signals = [{"dt": day(1), "feature": "age"}, {"dt": day(2), "feature": "income"}]
+    assert raised(db, signals, {"consecutive_days": 2}) == []
+
+
+@pytest.mark.parametrize(
+    "signal",
+    [
+        {"value": 0.09},
+        {"sample_count": 499},
+        {"noise_floor": 0.2},
+        {"window_days": 28},
+        {"deployment": "shadow"},
+        {"signal": "feature_drift.js_distance"},
+    ],
+    ids=lambda signal: next(iter(signal)),
+)
+def test_a_rule_does_not_fire_below_its_limits_or_for_another_signal(
+    db: duckdb.DuckDBPyConnection, signal: Row
+) -> None:
+    assert raised(db, [signal]) == []
+
+
+def test_a_rule_fires_at_its_limits(db: duckdb.DuckDBPyConnection) -> None:
+    assert raised(db, [{"value": 0.1, "sample_count": 500}]) == [day(1)]
+
+
+def test_a_signal_without_a_noise_floor_fires(db: duckdb.DuckDBPyConnection) -> None:
+    assert raised(db, [{"noise_floor": None}]) == [day(1)]
+
+
+def test_a_signal_of_no_deployment_fires(db: duckdb.DuckDBPyConnection) -> None:
+    assert raised(db, [{"deployment": None, "segment": None}]) == [day(1)]
+
+
+def test_a_signal_of_one_day_ignores_the_window_of_the_rule(db: duckdb.DuckDBPyConnection) -> None:
+    assert raised(db, [{"window_days": 1}], {"is_windowed": False}) == [day(1)]
+
+
+@pytest.mark.parametrize(("value", "expected"), [(0.24, ("warn", 0.1)), (0.25, ("critical", 0.25))])
+def test_an_alert_is_critical_from_the_critical_threshold(
+    db: duckdb.DuckDBPyConnection, value: float, expected: tuple[str, float]
+) -> None:
+    assert raised(db, [{"value": value}], None, "severity", "threshold") == [expected]
+
+
+# --- the grid: the counts of the kernel, recounted ---
+
+RECOUNT = """
+with placed as (
+    select *, grid_cell(value, grid_transform, grid_scale, grid_lower, grid_upper, grid_cells) as cell
+    from raw, (select any_value(columns('^grid_')) from bins)
+)
+select
+    case when cell is null then 0 when cell < 0 then 1 when cell >= p.grid_cells then 2 else bin_id end as bin_id,
+    count(*) as row_count
+from placed as p
+left join bins on cell between cell_first and cell_last
+group by all
+order by all
+"""
+
+
+def recounted(db: duckdb.DuckDBPyConnection, bins: FeatureBins, column: pa.Array) -> dict[int, int]:
+    rows = bins.rows()
+    names = {name for row in rows for name in row}
+    db.register("bins", pa.table({name: [row.get(name) for row in rows] for name in names}))
+    db.register("raw", pa.table({"value": column}))
+    return dict(db.execute(RECOUNT).fetchall())
+
+
+def counted(bins: FeatureBins, column: pa.Array) -> dict[int, int]:
+    counts = count_column(column, bins).bins
+    return {bin_id: int(counts[bin_id]) for bin_id in np.flatnonzero(counts).tolist()}
+
+
+def awkward(bins: FeatureBins) -> Floats:
+    """Every border of the bins, its neighbours, and values far from all of them."""
+    borders = bins.borders
+    far = np.array([0.0, -0.0, 1e-300, 5e-324, 1e12, np.inf, np.nan])
+    return np.concatenate([borders, np.nextafter(borders, -np.inf), np.nextafter(borders, np.inf), far])
+
+
+def uniform(generator: np.random.Generator) -> Floats:
+    return generator.uniform(-3, 40, 50_000)
+
+
+def lognormal(generator: np.random.Generator) -> Floats:
+    return np.exp(generator.normal(2, 3, 50_000))
+
+
+def cauchy(generator: np.random.Generator) -> Floats:
+    return generator.standard_cauchy(50_000) * 1000
+
+
+@pytest.mark.parametrize(
+    ("transform", "sample", "signs"),
+    [("linear", uniform, (1, -1)), ("log", lognormal, (1,)), ("asinh", cauchy, (1, -1))],
+    ids=["linear", "log", "asinh"],
+)
+def test_sql_counts_what_the_kernel_counts(
+    db: duckdb.DuckDBPyConnection, transform: str, sample: Any, signs: tuple[int, ...]
+) -> None:
+    generator = np.random.default_rng(20240301)
+    training = sample(generator)
+    bins = learn_numeric_bins("x", training, is_integer=False)
+    assert bins.grid is not None
+    assert bins.grid.transform == transform
+    column = pa.array(
+        np.concatenate([training, sample(generator) * 1.5, *(sign * awkward(bins) for sign in signs)]),
+        mask=generator.random(len(training) * 2 + len(awkward(bins)) * len(signs)) < 0.01,
+    )
+    assert recounted(db, bins, column) == counted(bins, column)
+
+
+def test_sql_counts_negative_values_of_a_logarithmic_grid_as_the_kernel_does(db: duckdb.DuckDBPyConnection) -> None:
+    bins = learn_numeric_bins("x", lognormal(np.random.default_rng(1)), is_integer=False)
+    column = pa.array([-1.0, -np.inf, -1e-300])
+    assert counted(bins, column) == recounted(db, bins, column)
+
+
+@pytest.mark.parametrize("value", [1e17, -1e17, 1e300, -1e300])
+def test_sql_counts_values_beyond_all_measure_as_the_kernel_does(db: duckdb.DuckDBPyConnection, value: float) -> None:
+    bins = learn_numeric_bins("x", np.linspace(0, 1, 1000), is_integer=False)
+    column = pa.array([value])
+    assert recounted(db, bins, column) == counted(bins, column)
+
+
+def test_sql_counts_whole_numbers_as_the_kernel_does(db: duckdb.DuckDBPyConnection) -> None:
+    training = np.arange(-700, 700).astype(float)
+    bins = learn_numeric_bins("x", training, is_integer=True)
+    column = pa.array(np.concatenate([training, training + 0.5, training + 1000]))
+    assert recounted(db, bins, column) == counted(bins, column)
+
+
+SMALL_SAMPLES = st.tuples(
+    st.lists(st.integers(-(10**6), 10**6), min_size=1, max_size=30), st.integers(1, 4), st.booleans()
+).map(
+    lambda drawn: (
+        np.abs((np.array(drawn[0]) / 1000) ** drawn[1]) if drawn[2] else (np.array(drawn[0]) / 1000) ** drawn[1]
+    )
+)
+
+
+@settings(max_examples=50)
+@drawn(SMALL_SAMPLES)
+def test_sql_counts_any_small_training_sample_as_the_kernel_does(training: Floats) -> None:
+    bins = learn_numeric_bins("x", training, is_integer=False)
+    column = pa.array(np.concatenate([training, bins.borders]))
+    with duckdb.connect() as db:
+        for macro in schema.macros():
+            db.execute(macro)
+        assert recounted(db, bins, column) == counted(bins, column)
+
+
+def logit_bin(score: float) -> int:
+    """Bin of a probability by the formula of feature_bins."""
+    if score <= 0:
+        return 1
+    if score >= 1:
+        return 2
+    low = math.log(PROBABILITY_GRID.lower / (1 - PROBABILITY_GRID.lower))
+    high = math.log(PROBABILITY_GRID.upper / (1 - PROBABILITY_GRID.upper))
+    cell = math.floor((math.log(score / (1 - score)) - low) / (high - low) * PROBABILITY_GRID.cells)
+    return 1 if cell < 0 else 2 if cell >= PROBABILITY_GRID.cells else 3 + cell
+
+
+def test_sql_counts_probabilities_by_their_log_odds(db: duckdb.DuckDBPyConnection) -> None:
+    bins = probability_bins("score")
+    random = 1 / (1 + np.exp(-np.random.default_rng(1).normal(0, 4, 20_000)))
+    scores = np.concatenate([random, bins.borders, [0.0, 1.0, 0.5, 1e-300, 1 - 1e-16, -0.2, 1.2]])
+    assert recounted(db, bins, pa.array(scores)) == Counter(map(logit_bin, scores.tolist()))
+
+
+def test_training_scores_are_counted_as_production_scores(db: duckdb.DuckDBPyConnection) -> None:
+    bins = probability_bins("score")
+    column = pa.array(1 / (1 + np.exp(-np.random.default_rng(2).normal(0, 4, 20_000))))
+    assert counted(bins, column) == recounted(db, bins, column)

@@ -1,0 +1,175 @@
+"""The DuckLake: replaced whole, shared by many processes, never half-written."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import textwrap
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pytest
+from data import GROUP, day, write_project
+
+from driftlake import queries
+from driftlake.config import Settings
+from driftlake.errors import WarehouseError
+from driftlake.session import load_extension
+from driftlake.warehouse import PartitionRun, Replacement, RunContext, Warehouse, attach_statement
+
+CONTEXT = RunContext("run-7", "0.1", "hash", datetime(2024, 3, 2, tzinfo=UTC))
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return write_project(tmp_path / "project", features=["x"], training={"x": [1.0, 2.0], "score": [0.1, 0.2]})
+
+
+def profile(number: int, rows: int) -> Replacement:
+    table = pa.Table.from_pylist([GROUP | {"dt": day(number), "bin_id": 3, "row_count": rows, "score_sum": 0.0}])
+    return Replacement("prediction_profile", table, [day(number)])
+
+
+def replace(warehouse: Warehouse, number: int, rows: int) -> None:
+    run = PartitionRun(day(number), "profiles", "complete", rows)
+    warehouse.replace_partitions([profile(number, rows)], [run], context=CONTEXT)
+
+
+def stored(warehouse: Warehouse) -> list[tuple[object, ...]]:
+    return warehouse.connection.execute("select dt, row_count from prediction_profile order by dt").fetchall()
+
+
+def test_replacing_a_day_leaves_the_others(settings: Settings) -> None:
+    with Warehouse.open(settings) as warehouse:
+        for number, rows in ((1, 10), (2, 20), (1, 11)):
+            replace(warehouse, number, rows)
+        assert stored(warehouse) == [(day(1), 11), (day(2), 20)]
+
+
+def test_partition_runs_names_the_snapshot_that_holds_the_result(settings: Settings) -> None:
+    with Warehouse.open(settings) as warehouse:
+        replace(warehouse, 1, 10)
+        replace(warehouse, 1, 11)
+        snapshots = warehouse.sql("select distinct snapshot_id from partition_runs order by 1")["snapshot_id"].to_pylist()
+        committed = warehouse.sql(
+            "select snapshot_id from ducklake_snapshots('lake') where commit_extra_info = 'run-7' order by 1"
+        )
+        assert snapshots == committed["snapshot_id"].to_pylist()
+        before = warehouse.sql(f"select row_count from prediction_profile at (version => {snapshots[0]})")
+        assert before["row_count"].to_pylist() == [10]
+
+
+def test_a_failing_insert_changes_nothing(settings: Settings) -> None:
+    with Warehouse.open(settings) as warehouse:
+        replace(warehouse, 1, 10)
+        broken = Replacement("feature_stats", pa.table({"dt": [day(1)]}), [day(1)])
+        run = PartitionRun(day(1), "profiles", "complete", 1)
+        with pytest.raises(duckdb.Error):
+            warehouse.replace_partitions([profile(1, 99), broken], [run], context=CONTEXT)
+        assert stored(warehouse) == [(day(1), 10)]
+
+
+def test_a_reader_without_a_warehouse_is_told_what_to_run(settings: Settings) -> None:
+    with pytest.raises(WarehouseError, match="there is no warehouse at .*\nhint: run `driftlake run`"):
+        Warehouse.open(settings, read_only=True)
+
+
+def test_a_reader_cannot_write(settings: Settings) -> None:
+    with Warehouse.open(settings) as warehouse:
+        replace(warehouse, 1, 10)
+    with Warehouse.open(settings, read_only=True) as warehouse, pytest.raises(duckdb.Error, match="read-only"):
+        warehouse.sql("delete from prediction_profile")
+
+
+def test_a_plain_duckdb_client_can_attach(settings: Settings) -> None:
+    with Warehouse.open(settings) as warehouse:
+        replace(warehouse, 1, 10)
+    with duckdb.connect() as client:
+        load_extension(client, "sqlite_scanner")
+        load_extension(client, "ducklake")
+        client.execute(attach_statement(settings))
+        assert client.execute("select count(*) from lake.prediction_profile").fetchone() == (1,)
+
+
+def test_a_query_refuses_missing_and_unused_parameters(db: duckdb.DuckDBPyConnection) -> None:
+    with pytest.raises(ValueError, match=r"missing parameters \['last_day'\], unused parameters \['day'\]"):
+        queries.run(db, "label_cohorts", first_day=day(1), day=day(1))
+
+
+def child(code: str, settings: Settings, *arguments: str) -> subprocess.Popen[str]:
+    tests = str(Path(__file__).parent)
+    prelude = f"""
+        import sys
+        sys.path.insert(0, {tests!r})
+        from pathlib import Path
+        from driftlake.config import load_settings
+        from driftlake.warehouse import Warehouse
+        from test_warehouse import *
+        settings = load_settings(Path(sys.argv[1]))
+    """
+    script = textwrap.dedent(prelude) + textwrap.dedent(code)
+    config = str(Path(settings.resolve("driftlake.yaml")))
+    return subprocess.Popen(
+        [sys.executable, "-c", script, config, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+KILLED_IN_THE_TRANSACTION = """
+    with Warehouse.open(settings) as warehouse:
+        insert = warehouse._insert
+        def insert_and_wait(table, rows):
+            insert(table, rows)
+            print("inserted", flush=True)
+            sys.stdin.read()
+        warehouse._insert = insert_and_wait
+        replace(warehouse, 1, 99)
+"""
+
+
+def test_a_run_killed_before_its_commit_leaves_the_old_rows(settings: Settings) -> None:
+    with Warehouse.open(settings) as warehouse:
+        replace(warehouse, 1, 10)
+    process = child(KILLED_IN_THE_TRANSACTION, settings)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "inserted\n"
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    with Warehouse.open(settings) as warehouse:
+        assert stored(warehouse) == [(day(1), 10)]
+        replace(warehouse, 1, 12)
+        assert stored(warehouse) == [(day(1), 12)]
+
+
+WRITER = """
+    first = int(sys.argv[2])
+    for number in range(first, first + 3):
+        with Warehouse.open(settings) as warehouse:
+            replace(warehouse, number, number)
+            replace(warehouse, number, number * 100)
+"""
+READER = """
+    seen = 0
+    while seen < 12:
+        with Warehouse.open(settings, read_only=True) as warehouse:
+            rows = stored(warehouse)
+            assert len(rows) >= seen, (len(rows), seen)
+            assert all(count in {(dt - day(1)).days + 1, ((dt - day(1)).days + 1) * 100} for dt, count in rows)
+            seen = len(rows)
+"""
+
+
+def test_four_writers_and_two_readers_lose_nothing_and_see_no_error(settings: Settings) -> None:
+    with Warehouse.open(settings):
+        pass
+    processes = [child(WRITER, settings, str(first)) for first in (1, 4, 7, 10)]
+    processes += [child(READER, settings) for _ in range(2)]
+    errors = [process.communicate(timeout=120)[1] for process in processes]
+    assert [process.returncode for process in processes] == [0] * 6, "\n".join(errors)
+    with Warehouse.open(settings, read_only=True) as warehouse:
+        assert stored(warehouse) == [(day(number), number * 100) for number in range(1, 13)]
