@@ -20,9 +20,10 @@ select
     c.bin_id,
     sum(c.positive_count)::bigint as positive_count,
     sum(c.negative_count)::bigint as negative_count,
-    sum(c.score_sum) as score_sum,
-    sum(c.log_loss_sum) as log_loss_sum,
-    sum(c.squared_error_sum) as squared_error_sum
+    -- decimals, because a sum of floats depends on the order of the rows and a rerun must give the same
+    sum(try_cast(c.score_sum as decimal(38, 15)))::double as score_sum,
+    sum(c.log_loss_sum::decimal(38, 15))::double as log_loss_sum,
+    sum(c.squared_error_sum::decimal(38, 15))::double as squared_error_sum
 from windows as w
 inner join label_cohorts as c
     on c.prediction_on > w.dt - w.window_days

@@ -29,6 +29,5 @@ def db() -> Iterator[duckdb.DuckDBPyConnection]:
 @pytest.fixture
 def memory(db: duckdb.DuckDBPyConnection) -> Warehouse:
     """The tables and views of the warehouse in `db`, without a DuckLake below them."""
-    for item in (*schema.tables(), *schema.views()):
-        db.execute(item.ddl)
+    db.execute("".join([table.ddl for table in schema.tables()] + [view.ddl for view in schema.views()]))
     return Warehouse(db, nullcontext())

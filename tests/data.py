@@ -146,3 +146,19 @@ def write_project(root: Path, *, features: Sequence[str], training: Mapping[str,
     }
     (root / "driftlake.yaml").write_text(yaml.safe_dump(content | sections))
     return load_settings(root / "driftlake.yaml")
+
+
+def assert_same_rows(one: pa.Table, other: pa.Table) -> None:
+    """Equal but for their order and the last digits of sums, which depend on the order of summation."""
+    assert one.num_rows == other.num_rows
+    one, other = (in_order(table) for table in (one, other))
+    for name in one.column_names:
+        if pa.types.is_floating(one[name].type):
+            np.testing.assert_allclose(one[name].to_numpy(), other[name].to_numpy(), rtol=1e-9, err_msg=name)
+        else:
+            assert one[name].to_pylist() == other[name].to_pylist(), name
+
+
+def in_order(table: pa.Table) -> pa.Table:
+    """Rows sorted by every column that is no float."""
+    return table.sort_by([(field.name, "ascending") for field in table.schema if not pa.types.is_floating(field.type)])

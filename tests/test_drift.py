@@ -128,13 +128,9 @@ def test_a_score_without_training_scores_is_insufficient_data() -> None:
     assert set(scores["reason"].to_pylist()) == {"no training values to compare with"}
 
 
-# Two thirds red instead of one half: (2/3 - 1/2) ln((2/3) / (1/2)) twice over is a PSI of 0.11; at 30 rows chance does it.
-SHIFT = {"red": 20, "blue": 10}
-FEW_ROWS = {"minimum_rows": 30}
-
-
 def test_a_shift_below_the_noise_floor_is_stable() -> None:
-    row = found(compare(counts(1, **SHIFT), first=1, settings=FEW_ROWS))
+    # two thirds red instead of one half is a PSI of 1/6 ln(4/3) + 1/6 ln(3/2) = 0.116, and chance at 30 rows
+    row = found(compare(counts(1, red=20, blue=10), first=1, settings={"minimum_rows": 30}))
     assert row["warn_threshold"] < row["value"] < row["noise_floor"]
     assert row["outcome"] == "stable"
 

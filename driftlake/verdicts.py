@@ -1,0 +1,262 @@
+"""Whether a model version is all right on a day, in words: facts and alerts of the day in, a verdict out.
+
+Pure functions, and the way numbers are written wherever a person reads them. Not here: reading the facts
+(sql/report/models.sql) and laying out a page (reporting.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Literal, TypeVar
+
+Row = Mapping[str, Any]
+Item = TypeVar("Item")
+VerdictKind = Literal["attention", "watch", "fine", "unjudged"]
+
+VERDICT_WORDS: Mapping[VerdictKind, str] = {
+    "attention": "needs attention",
+    "watch": "watch",
+    "fine": "all right",
+    "unjudged": "not judged",
+}
+
+# Outcomes of the stage `profiles` after which the tables say nothing new about the day.
+_NO_TELEMETRY = ("refused", "missing", "empty")
+# A smaller share of overdue labels is no news.
+_ON_TIME_SHARE = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a model version is all right on a day, and the reasons in a sentence or two."""
+
+    name: str
+    kind: VerdictKind
+    reasons: str
+
+    @property
+    def word(self) -> str:
+        """The verdict as it is written on a page."""
+        return VERDICT_WORDS[self.kind]
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """What the facts were measured over: windows in days, and whether labels are configured at all."""
+
+    drift_days: int
+    quality_days: int
+    has_labels: bool
+
+
+def judge(facts: Row, alerts: Iterable[Row], runs: Mapping[str, Row], scale: Scale) -> Verdict:
+    """The verdict on one version, by the alerts of the day.
+
+    Critical alerts need attention and others watching; drift that no rule has reported is watched too, because calling
+    it all right would be wrong. A day that says nothing about the version is not judged, whatever is still open.
+
+    Parameters
+    ----------
+    facts : a row of sql/report/models.sql
+    alerts : rows of sql/report/alerts.sql; those about other versions are left out here
+    runs : rows of sql/report/runs.sql by stage
+    """
+    own = [alert for alert in alerts if _is_about(alert, facts)]
+    name = version_name(facts)
+    if obstacle := _obstacle(facts, runs):
+        return Verdict(name, "unjudged", f"{obstacle} {_still_open(own)}".strip())
+    if any(alert["severity"] == "critical" for alert in own):
+        return Verdict(name, "attention", _findings(facts, own, scale))
+    if own or facts["drift_count"]:
+        return Verdict(name, "watch", _findings(facts, own, scale))
+    if facts["auc"] is None and facts["unjudged_count"] == facts["feature_count"]:
+        return Verdict(name, "unjudged", f"Too little data: {_findings(facts, own, scale)}")
+    return Verdict(name, "fine", _findings(facts, own, scale))
+
+
+def kind_of_day(row: Row) -> VerdictKind:
+    """The worst verdict of a day, from a row of sql/report/days.sql."""
+    if row["telemetry_outcome"] in {None, *_NO_TELEMETRY} or not row["has_alerts"]:
+        return "unjudged"
+    if row["critical_count"]:
+        return "attention"
+    return "watch" if row["warn_count"] or row["drift_count"] else "fine"
+
+
+def _is_about(alert: Row, facts: Row) -> bool:
+    """Whether an alert concerns a version; one without a model is about the whole partition."""
+    if alert["model_id"] is None:
+        return True
+    is_same_version = all(alert[name] == facts[name] for name in ("model_id", "model_version"))
+    return is_same_version and alert["deployment"] in {None, facts["deployment"]}
+
+
+def _obstacle(facts: Row, runs: Mapping[str, Row]) -> str | None:
+    """Why the day says nothing about a version; None if it does."""
+    telemetry = runs.get("profiles")
+    if telemetry is None:
+        return "The telemetry of the day was not profiled."
+    if telemetry["outcome"] in _NO_TELEMETRY:
+        return f"Telemetry {telemetry['outcome']}: {telemetry['reason']}."
+    if not facts["prediction_count"]:
+        return f"No predictions on the day; the last were on {long_day(facts['last_predicted_on'])}."
+    if "alerts" not in runs:
+        return "The alert rules were not evaluated for the day."
+    return None
+
+
+def _still_open(alerts: Sequence[Row]) -> str:
+    return f"{counted(len(alerts), 'alert')} about earlier days still open." if alerts else ""
+
+
+def _findings(facts: Row, alerts: Sequence[Row], scale: Scale) -> str:
+    """The reasons of a verdict: drift, ranking and labels in one sentence, what other rules found in a second."""
+    main = [_drift_finding(facts, scale), *_label_findings(facts, alerts, scale)]
+    others = [_other_finding(signal, of_signal) for signal, of_signal in grouped(alerts, _signal).items()]
+    if facts["drift_count"] and not alerts:
+        others.append("no rule has fired")
+    sentences = [", ".join(filter(None, found)) for found in (main, others)]
+    return " ".join(f"{sentence[0].upper()}{sentence[1:]}." for sentence in sentences if sentence)
+
+
+def _signal(alert: Row) -> str:
+    return str(alert["signal"])
+
+
+def _drift_finding(facts: Row, scale: Scale) -> str:
+    over = f"over {counted(scale.drift_days, 'day')}"
+    if facts["feature_count"] is None:
+        return "drift was not computed"
+    if facts["worst_feature"] is None:
+        return f"too few rows to judge drift {over} ({number(facts['drift_sample_count'])})"
+    worst = f"worst: {facts['worst_feature']}, PSI {decimal(facts['worst_psi'])}"
+    if facts["drift_count"]:
+        return f"{counted(facts['drift_count'], 'feature')} drifted {over} ({worst})"
+    if facts["warn_count"]:
+        return f"{counted(facts['warn_count'], 'feature')} shifted noticeably {over} ({worst})"
+    return f"no feature drifted {over}"
+
+
+def _label_findings(facts: Row, alerts: Sequence[Row], scale: Scale) -> list[str | None]:
+    if not scale.has_labels:
+        return ["no labels are configured, so its ranking is not measured"]
+    return [_auc_finding(facts, scale), _backlog_finding(facts, alerts)]
+
+
+def _auc_finding(facts: Row, scale: Scale) -> str:
+    if facts["auc"] is None:
+        return f"no AUC: {facts['auc_reason'] or 'not measured'}"
+    found = f"AUC {facts['auc']:.3f} over {counted(scale.quality_days, 'day')}"
+    if facts["auc_drop"] is None:
+        return found
+    return f"{found}, {abs(facts['auc_drop']):.3f} {'below' if facts['auc_drop'] > 0 else 'above'} its baseline"
+
+
+def _backlog_finding(facts: Row, alerts: Sequence[Row]) -> str | None:
+    overdue = facts["overdue_share"]
+    if overdue is None:
+        return None
+    if any(alert["signal"] == "label_backlog.overdue_share" for alert in alerts):
+        return f"{percent(overdue)} of its labels overdue"
+    return "labels on time" if overdue < _ON_TIME_SHARE else f"labels mostly on time ({percent(overdue)} overdue)"
+
+
+def _other_finding(signal: str, alerts: Sequence[Row]) -> str | None:
+    """What the alerts of a signal say that the main sentence does not."""
+    worst = max(alerts, key=lambda alert: alert["value"])
+    value = signal_value(signal, worst["value"])
+    match signal:
+        case "feature_drift.psi" | "model_quality.auc_drop" | "label_backlog.overdue_share":
+            return None
+        case "feature_drift.missing_rate_change":
+            many = counted(len(alerts), "feature")
+            return f"missing values of {many} changed against training (most: {worst['feature']}, by {value})"
+        case "prediction_drift.psi":
+            return f"scores drifted (PSI {value})"
+        case "service_levels.p95_ms":
+            return f"the 95th percentile of {worst['feature']} is {value}"
+        case "contract_checks.failed":
+            return f"{counted(len(alerts), 'contract check')} failed"
+        case _:
+            return f"{counted(len(alerts), 'alert')} of rule {worst['rule']} (worst: {value})"
+
+
+# How things are named and numbers written
+
+
+def version_key(row: Row) -> tuple[str, str, str]:
+    """What tells one deployed version from another."""
+    return row["model_id"], row["model_version"], row["deployment"]
+
+
+def version_name(row: Row) -> str:
+    """A deployed version as it is called on a page."""
+    if row["model_id"] is None:
+        return "all models"
+    deployment = f" ({row['deployment']})" if row["deployment"] else ""
+    return f"{row['model_id']} {row['model_version']}{deployment}"
+
+
+def grouped(rows: Iterable[Item], key: Callable[[Item], Any]) -> dict[Any, list[Item]]:
+    """Rows by key; groups and rows keep the order they came in."""
+    groups: dict[Any, list[Item]] = {}
+    for row in rows:
+        groups.setdefault(key(row), []).append(row)
+    return groups
+
+
+def counted(count: float, noun: str) -> str:
+    """`1 day`, `1,200 rows`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def change(difference: int) -> str:
+    """`12 more than`, `as many as`."""
+    if not difference:
+        return "as many as"
+    return f"{abs(difference):,} {'more' if difference > 0 else 'fewer'} than"
+
+
+def number(value: float) -> str:
+    """A whole number with thousands apart."""
+    return f"{value:,.0f}"
+
+
+def percent(share: float, digits: int = 1) -> str:
+    """A share as percentage."""
+    return f"{share:.{digits}%}"
+
+
+def decimal(value: float) -> str:
+    """A divergence: as many decimals as anyone compares."""
+    return f"{value:.3f}" if value < 1 else f"{value:.2f}"
+
+
+def milliseconds(value: float) -> str:
+    """A duration in ms."""
+    return f"{value:.3g} ms" if value < 1000 else f"{value:,.0f} ms"
+
+
+def size(size_bytes: int) -> str:
+    """A file size in kB or MB."""
+    return f"{size_bytes / 1e6:,.1f} MB" if size_bytes >= 1e5 else f"{size_bytes / 1e3:,.1f} kB"
+
+
+def long_day(day: date) -> str:
+    """`22 August 2013`."""
+    return f"{day.day} {day:%B %Y}"
+
+
+def signal_value(signal: str, value: float) -> str:
+    """A value or threshold of an alert in the unit of its signal."""
+    match signal.partition(".")[2]:
+        case "overdue_share" | "missing_rate_change":
+            return percent(value)
+        case "p95_ms":
+            return milliseconds(value)
+        case "failed":
+            return number(value)
+        case _:
+            return f"{value:.3g}"

@@ -1,0 +1,115 @@
+"""Registered versions never change, and training data that cannot be used is refused by column."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from data import write_project
+
+from driftlake.config import Settings
+from driftlake.errors import ConfigurationError, InputError, LineageConflictError
+from driftlake.lineage import LineageFile, load_versions, read_lineage_folder, register
+from driftlake.warehouse import Warehouse
+
+TRAINING = {"x": [0.5, 1.5, 2.5, None], "colour": ["red", "blue", "red", "red"], "score": [0.1, 0.2, 0.3, 0.4]}
+
+
+def project(root: Path, training: dict[str, object] | None = None, *features: str) -> Settings:
+    return write_project(root / "project", features=features or ("x", "colour"), training=training or TRAINING)
+
+
+def registered(settings: Settings) -> list[LineageFile]:
+    with Warehouse.open(settings) as warehouse:
+        return register(warehouse, settings, read_lineage_folder(settings))
+
+
+def edit(settings: Settings, old: str, new: str) -> None:
+    path = Path(settings.resolve("lineage/credit-v1.yaml"))
+    path.write_text(path.read_text().replace(old, new))
+
+
+def test_a_version_is_registered_once(tmp_path: Path) -> None:
+    settings = project(tmp_path)
+    assert len(registered(settings)) == 1
+    assert registered(settings) == []
+
+
+def test_a_registered_version_comes_back_with_its_bins_and_counts(tmp_path: Path) -> None:
+    settings = project(tmp_path)
+    registered(settings)
+    with Warehouse.open(settings, read_only=True) as warehouse:
+        version = load_versions(warehouse)["credit", "v1"]
+    assert version.features["colour"].categories == {"red": 3, "blue": 4}
+    assert version.reference_counts["colour"].tolist() == [0, 0, 0, 3, 1]
+    assert version.reference_counts["x"].tolist()[:3] == [1, 0, 0]
+
+
+def test_changed_training_data_under_the_same_id_is_refused_with_both_fingerprints(tmp_path: Path) -> None:
+    settings = project(tmp_path)
+    registered(settings)
+    with Warehouse.open(settings, read_only=True) as warehouse:
+        (before,) = warehouse.sql("select dataset_fingerprint from training_runs")["dataset_fingerprint"].to_pylist()
+    pq.write_table(pa.table(TRAINING | {"x": [0.5, 1.5, 2.5, 9.0]}), settings.resolve("training.parquet"))
+    with pytest.raises(LineageConflictError) as caught:
+        registered(settings)
+    now = caught.value.message.split()[-1]
+    assert before in caught.value.message
+    assert now != before
+    assert len(now) == len(before)
+
+
+def test_a_changed_promise_of_a_registered_version_is_refused(tmp_path: Path) -> None:
+    settings = project(tmp_path)
+    registered(settings)
+    edit(settings, "auc: 0.9", "auc: 0.8")
+    with pytest.raises(LineageConflictError, match="credit v1 was registered with other contents"):
+        registered(settings)
+
+
+def test_moved_training_data_is_the_same_training_data(tmp_path: Path) -> None:
+    settings = project(tmp_path)
+    registered(settings)
+    Path(settings.resolve("training.parquet")).rename(settings.resolve("moved.parquet"))
+    edit(settings, "../training.parquet", "../moved.parquet")
+    assert registered(settings) == []
+
+
+def test_an_unknown_key_of_a_lineage_file_is_named_with_its_line(tmp_path: Path) -> None:
+    settings = project(tmp_path)
+    edit(settings, "training_run_id:", "trainingrun_id:")
+    with pytest.raises(ConfigurationError, match=r"credit-v1.yaml:\d+: trainingrun_id: unknown key"):
+        registered(settings)
+
+
+@pytest.mark.parametrize(
+    ("training", "features", "reason"),
+    [
+        (TRAINING, ("y",), "has no column y, which"),
+        ({"x": pa.array([None, None], pa.float64()), "score": [0.1, 0.2]}, ("x",), "feature x has no finite value"),
+        ({"x": [[1], [2]], "score": [0.1, 0.2]}, ("x",), "feature x has type list"),
+        (TRAINING, ("score",), "a feature cannot be called 'score'"),
+    ],
+)
+def test_training_data_that_cannot_be_used_is_refused(
+    tmp_path: Path, training: dict[str, object], features: tuple[str, ...], reason: str
+) -> None:
+    with pytest.raises(InputError, match=reason):
+        registered(project(tmp_path, training, *features))
+
+
+def test_missing_training_data_is_named(tmp_path: Path) -> None:
+    settings = project(tmp_path)
+    Path(settings.resolve("training.parquet")).unlink()
+    with pytest.raises(InputError, match=r"there is no .*training\.parquet"):
+        registered(settings)
+
+
+def test_without_a_list_every_column_but_target_and_score_is_a_feature(tmp_path: Path) -> None:
+    settings = project(tmp_path)
+    edit(settings, "features:\n- x\n- colour\n", "")
+    registered(settings)
+    with Warehouse.open(settings, read_only=True) as warehouse:
+        assert list(load_versions(warehouse)["credit", "v1"].features) == ["x", "colour"]

@@ -1,0 +1,333 @@
+"""Nights as they go wrong: what is bad is refused by name, the rest runs, nothing stored is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from data import day, noon, write_day, write_project
+
+from driftlake import schema
+from driftlake.config import Settings
+from driftlake.errors import ConfigurationError
+from driftlake.inputs import days_between
+from driftlake.lineage import read_lineage_folder, register
+from driftlake.nightly import (
+    StageReport,
+    compare_days,
+    count_labels,
+    measure_quality,
+    new_context,
+    profile_days,
+    raise_alerts,
+)
+from driftlake.warehouse import Warehouse
+
+# Tables whose rows say who wrote them and when.
+RUN_TABLES = {"partition_runs", "training_runs"}
+ROWS = 300
+
+
+class Project:
+    """A project of one model with a number and a category as features, telemetry and labels for some days."""
+
+    def __init__(self, root: Path, **sections: Any) -> None:
+        generator = np.random.default_rng(7)
+        training = {
+            "x": generator.normal(size=2000),
+            "colour": generator.choice(["red", "blue"], 2000),
+            "score": generator.random(2000),
+        }
+        self.root = root
+        self.settings: Settings = write_project(root, features=["x", "colour"], training=training, **sections)
+        with Warehouse.open(self.settings) as warehouse:
+            register(warehouse, self.settings, read_lineage_folder(self.settings))
+
+    def telemetry(self, number: int, *, name: str = "part-0", **changes: Any) -> Path:
+        """Write a file of predictions; `changes` replace columns, None leaves one out."""
+        generator = np.random.default_rng(number)
+        columns = {
+            "correlation_id": [f"d{number}-{row}" for row in range(ROWS)],
+            "event_time": [noon(number)] * ROWS,
+            "model_id": ["credit"] * ROWS,
+            "model_version": ["v1"] * ROWS,
+            "score": generator.random(ROWS),
+            "x": generator.normal(size=ROWS),
+            "colour": generator.choice(["red", "blue"], ROWS),
+        } | changes
+        kept = {name: values for name, values in columns.items() if values is not None}
+        return write_day(self.root / "telemetry", number, kept, name=name)
+
+    def labels(self, number: int, predicted: int | None = None, **changes: Any) -> Path:
+        """Write the labels that arrive on day `number` for the predictions of day `predicted`."""
+        generator = np.random.default_rng(100 + number)
+        columns = {
+            "correlation_id": [f"d{predicted or number}-{row}" for row in range(ROWS)],
+            "label": generator.integers(0, 2, ROWS),
+        } | changes
+        return write_day(self.root / "labels", number, columns)
+
+    def run(self, first: int, last: int) -> list[StageReport]:
+        """All stages for the days from `first` to `last`."""
+        days = days_between(day(first), day(last))
+        context = new_context(self.settings, "test")
+        with Warehouse.open(self.settings) as warehouse:
+            stages = (profile_days, count_labels, compare_days, measure_quality, raise_alerts)
+            return [stage(warehouse, self.settings, context, days) for stage in stages]
+
+    def rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Rows of a query, as tuples."""
+        with Warehouse.open(self.settings, read_only=True) as warehouse:
+            return warehouse.connection.execute(query, values).fetchall()
+
+    def contents(self) -> dict[str, list[tuple[Any, ...]]]:
+        """Every row of every result table."""
+        names = [table.name for table in schema.tables() if table.name not in RUN_TABLES]
+        with Warehouse.open(self.settings, read_only=True) as warehouse:
+            return {name: sorted(warehouse.connection.execute(f"from {name}").fetchall(), key=repr) for name in names}
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Project]:
+    yield Project(tmp_path / "project")
+
+
+def outcomes(report: StageReport) -> dict[date, str]:
+    return {run.dt: run.outcome for run in report.runs}
+
+
+def predictions_by_day(project: Project) -> list[tuple[Any, ...]]:
+    return project.rows("select dt, sum(row_count)::bigint from prediction_profile group by dt order by dt")
+
+
+def test_running_again_gives_the_same_rows(project: Project) -> None:
+    for number in (1, 2, 3):
+        project.telemetry(number)
+        project.labels(number)
+    project.run(1, 3)
+    before = project.contents()
+    project.run(1, 3)
+    assert project.contents() == before
+
+
+def test_a_backfill_gives_the_rows_of_the_nights(tmp_path: Path) -> None:
+    nightly, backfilled = Project(tmp_path / "nightly"), Project(tmp_path / "backfilled")
+    for project in (nightly, backfilled):
+        for number in (1, 2, 3, 4):
+            project.telemetry(number)
+        project.labels(1)
+        project.labels(3, predicted=2)
+        project.labels(4, predicted=3)
+    for number in (1, 2, 3, 4):
+        nightly.run(number, number)
+    backfilled.run(1, 4)
+    # the paths of the two projects differ, their contents do not
+    expected, found = nightly.contents(), backfilled.contents()
+    for contents in (expected, found):
+        contents["input_files"] = sorted(row[:2] + row[3:] for row in contents["input_files"])
+    assert found == expected
+
+
+def test_chunks_of_days_change_no_row(tmp_path: Path) -> None:
+    whole = Project(tmp_path / "whole")
+    pieces = Project(tmp_path / "pieces", compute={"rows_per_chunk": ROWS, "threads": 1})
+    for project in (whole, pieces):
+        for number in (1, 2, 3):
+            project.telemetry(number)
+            project.labels(number)
+        project.run(1, 3)
+    assert pieces.contents()["feature_profile"] == whole.contents()["feature_profile"]
+    assert pieces.contents()["label_cohorts"] == whole.contents()["label_cohorts"]
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-30])
+
+
+def break_pages(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[8:2000] = b"\xff" * 1992
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("damage", [truncate, break_pages])
+def test_a_damaged_file_refuses_its_day_and_keeps_what_was_stored(project: Project, damage: Any) -> None:
+    paths = [project.telemetry(number) for number in (1, 2, 3)]
+    project.run(1, 3)
+    stored = project.contents()["feature_profile"]
+    damage(paths[1])
+    profiles, *_ = project.run(1, 3)
+    assert outcomes(profiles) == {day(1): "complete", day(2): "refused", day(3): "complete"}
+    assert str(paths[1]) in str(profiles.refused[0].reason)
+    assert project.contents()["feature_profile"] == stored
+
+
+def test_labels_counted_once_are_kept_when_their_telemetry_breaks(project: Project) -> None:
+    path = project.telemetry(1)
+    project.labels(2, predicted=1)
+    project.run(1, 2)
+    stored = project.contents()["label_cohorts"]
+    break_pages(path)
+    project.run(2, 2)
+    assert project.contents()["label_cohorts"] == stored
+    assert stored
+
+
+def test_a_damaged_label_file_refuses_its_day_only(project: Project) -> None:
+    project.telemetry(1)
+    truncate(project.labels(1))
+    project.labels(2, predicted=1)
+    _, labels, *_ = project.run(1, 2)
+    assert outcomes(labels) == {day(1): "refused", day(2): "complete"}
+
+
+def test_a_missing_day_is_recorded_and_no_failure(project: Project) -> None:
+    project.telemetry(1)
+    project.telemetry(3)
+    profiles, *_ = project.run(1, 3)
+    assert outcomes(profiles)[day(2)] == "missing"
+    assert not profiles.refused
+    assert project.rows("select message from contract_checks where dt = ?", day(2)) == [
+        (f"there is no telemetry for {day(2)}",)
+    ]
+
+
+def test_an_empty_day_is_empty(project: Project) -> None:
+    path = project.telemetry(1)
+    write_day(project.root / "telemetry", 2, pa.parquet.read_table(path).slice(0, 0))
+    profiles, *_ = project.run(1, 2)
+    assert outcomes(profiles) == {day(1): "complete", day(2): "empty"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"x": None}, "has no column x"),
+        ({"x": ["many"] * ROWS}, "column x has type string, expected numeric as in training"),
+    ],
+)
+def test_a_feature_that_cannot_be_read_is_refused_and_the_others_run(
+    project: Project, changes: Mapping[str, Any], message: str
+) -> None:
+    path = project.telemetry(1, **changes)
+    profiles, *_ = project.run(1, 1)
+    assert outcomes(profiles) == {day(1): "partial"}
+    assert message in str(profiles.runs[0].reason)
+    assert str(path) in str(profiles.runs[0].reason)
+    assert project.rows("select distinct feature from feature_profile") == [("colour",)]
+    assert project.rows(
+        "select distinct outcome, reason from feature_drift where feature = 'x' and window_days = 1"
+    ) == [("insufficient_data", "no predictions in the window")]
+
+
+def test_a_required_column_that_is_missing_refuses_the_file(project: Project) -> None:
+    path = project.telemetry(1, model_version=None)
+    profiles, *_ = project.run(1, 1)
+    assert profiles.runs[0].reason == f"{path} has no column model_version"
+
+
+def test_rows_of_an_unknown_version_are_left_out_and_the_others_counted(project: Project) -> None:
+    project.telemetry(1, model_version=["v1"] * 200 + ["v9"] * (ROWS - 200))
+    project.run(1, 1)
+    assert predictions_by_day(project) == [(day(1), 200)]
+
+
+def test_a_prediction_delivered_twice_is_counted_once(project: Project) -> None:
+    project.telemetry(1)
+    project.telemetry(1, name="part-1")
+    project.run(1, 1)
+    assert predictions_by_day(project) == [(day(1), ROWS)]
+    assert project.rows("select sum(row_count)::bigint from feature_profile where feature = 'x'") == [(ROWS,)]
+
+
+def test_labels_for_unknown_predictions_and_second_labels_are_counted_as_such(project: Project) -> None:
+    project.telemetry(1)
+    ids = [f"d1-{row}" for row in range(ROWS - 2)]
+    project.labels(1, correlation_id=[*ids, "nobody", "d1-0"])
+    project.run(1, 1)
+    assert project.rows("select matched_count, unmatched_count, duplicate_count from label_arrivals") == [
+        (ROWS - 2, 1, 1)
+    ]
+
+
+def test_without_labels_everything_else_works(tmp_path: Path) -> None:
+    project = Project(tmp_path / "project", labels=None)
+    project.telemetry(1)
+    project.run(1, 1)
+    assert project.rows("select distinct reason from model_quality where statistic = 'auc'") == [
+        ("no labels have arrived for the window",)
+    ]
+    assert project.rows("select count(*) > 0 from feature_drift where outcome = 'stable'") == [(True,)]
+
+
+def test_without_scores_everything_else_works(project: Project) -> None:
+    project.telemetry(1, score=None)
+    project.labels(1)
+    project.run(1, 1)
+    assert project.rows("select distinct reason from model_quality where statistic = 'auc'") == [
+        ("no scores to rank by",)
+    ]
+    assert project.rows("select count(*) > 0 from feature_drift where outcome = 'stable'") == [(True,)]
+
+
+def test_own_column_names_and_a_struct_of_features_give_the_same_profile(tmp_path: Path, project: Project) -> None:
+    project.telemetry(1)
+    project.run(1, 1)
+    other = Project(
+        tmp_path / "other",
+        telemetry={"path": "telemetry", "columns": {"correlation_id": "request"}, "features_column": "features"},
+    )
+    table = pa.parquet.read_table(project.telemetry(1))
+    features = pa.StructArray.from_arrays([table[n].combine_chunks() for n in ("x", "colour")], ["x", "colour"])
+    table = table.drop_columns(["x", "colour"]).append_column("features", features)
+    write_day(other.root / "telemetry", 1, table.rename_columns({"correlation_id": "request"}))
+    other.run(1, 1)
+    assert other.contents()["feature_profile"] == project.contents()["feature_profile"]
+
+
+def test_without_a_registered_version_the_run_says_what_to_do(tmp_path: Path) -> None:
+    settings = write_project(tmp_path / "project", features=["x"], training={"x": [1.0]})
+    with Warehouse.open(settings) as warehouse, pytest.raises(ConfigurationError, match="driftlake lineage add FILE"):
+        profile_days(warehouse, settings, new_context(settings, "test"), [day(1)])
+
+
+def test_every_input_file_is_recorded_with_its_fingerprint(project: Project) -> None:
+    path = project.telemetry(1)
+    project.run(1, 1)
+    ((recorded, outcome, fingerprint),) = project.rows(
+        "select path, outcome, content_fingerprint from input_files where source = 'telemetry'"
+    )
+    assert (recorded, outcome, len(fingerprint)) == (str(path), "read", 64)
+
+
+def contract_of(expectation: str, severity: str) -> Any:
+    """A contract that fails on every day that it is asked about."""
+    from driftlake.contracts import ContractCheck
+
+    def check(_connection: Any, days: Sequence[date]) -> list[ContractCheck]:
+        return [
+            ContractCheck(d, "telemetry", expectation, "score", severity, "failed", ROWS, 1, "", f"{d} is bad")  # type: ignore[arg-type]  # two literals
+            for d in days
+            if d == day(2)
+        ]
+
+    return check
+
+
+@pytest.mark.parametrize(("severity", "outcome"), [("error", "refused"), ("warning", "complete")])
+def test_a_broken_contract_blocks_its_day_if_it_is_an_error(project: Project, severity: str, outcome: str) -> None:
+    for number in (1, 2):
+        project.telemetry(number)
+    days = [day(1), day(2)]
+    with Warehouse.open(project.settings) as warehouse:
+        context = new_context(project.settings, "test")
+        report = profile_days(warehouse, project.settings, context, days, contract_of("good", severity))
+    assert outcomes(report) == {day(1): "complete", day(2): outcome}
+    assert project.rows("select dt, message from contract_checks where outcome = 'failed'") == [
+        (day(2), f"{day(2)} is bad")
+    ]

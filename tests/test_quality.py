@@ -1,0 +1,327 @@
+"""Quality as of a day is what was known by its end, whenever it is computed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from numpy.typing import NDArray
+
+from driftlake import nightly, quality
+from driftlake.binning import Floats
+from driftlake.config import QualitySettings, Settings
+from driftlake.lineage import read_lineage_folder, register
+from driftlake.warehouse import Warehouse
+from tests.data import (
+    GROUP,
+    KEY,
+    TRAINING_RUN,
+    Row,
+    assert_same_rows,
+    day,
+    feature_columns,
+    insert,
+    model_version,
+    prediction_columns,
+    write_day,
+    write_project,
+)
+
+# Score bins: without a score, below and above the grid, and two inside it.
+MISSING, BELOW, ABOVE, LOW, HIGH = 0, 1, 2, 50, 150
+
+
+def given_predictions(memory: Warehouse, *numbers: int, count: int = 1000) -> None:
+    insert(memory.connection, "training_runs", [TRAINING_RUN])
+    insert(
+        memory.connection,
+        "prediction_profile",
+        [GROUP | {"dt": day(n), "bin_id": LOW, "row_count": count, "score_sum": 1.0} for n in numbers],
+    )
+
+
+def given_labels(
+    memory: Warehouse, known: int, predicted: int, bin_id: int, counts: tuple[int, int], **sums: float
+) -> None:
+    """`counts` labels of 1 and of 0, of predictions of one day and bin, that became known on day `known`."""
+    row = GROUP | {"dt": day(known), "prediction_on": day(predicted), "bin_id": bin_id, "score_sum": 0.0}
+    insert(
+        memory.connection, "label_cohorts", [row | {"positive_count": counts[0], "negative_count": counts[1]} | sums]
+    )
+
+
+def given_perfect_ranking(memory: Warehouse, known: int, predicted: int = 1) -> None:
+    given_labels(memory, known, predicted, HIGH, (10, 0))
+    given_labels(memory, known, predicted, LOW, (0, 10))
+
+
+def given_inverted_ranking(memory: Warehouse, known: int, predicted: int = 1) -> None:
+    given_labels(memory, known, predicted, HIGH, (0, 10))
+    given_labels(memory, known, predicted, LOW, (10, 0))
+
+
+def measured(memory: Warehouse, on: int, *, window: int = 7, last: int | None = None) -> pa.Table:
+    """Rows of model_quality of the days `on` to `last`."""
+    span = {"first_day": day(on), "last_day": day(last or on), "windows_days": [window]}
+    windows, counts = memory.query("window_predictions", **span), memory.query("quality_counts", **span)
+    return quality.measure(windows, counts, {KEY: model_version()}, QualitySettings(windows_days=(window,)))
+
+
+def value(memory: Warehouse, on: int, statistic: str = "auc", *, window: int = 7) -> Row:
+    [row] = [row for row in measured(memory, on, window=window).to_pylist() if row["statistic"] == statistic]
+    return dict(row)
+
+
+def history(memory: Warehouse, on: int) -> Row:
+    """The row of quality_history of a day that is measured now."""
+    memory.append({"model_quality": measured(memory, on)})
+    [row] = memory.sql("select * from quality_history where dt = ?", [day(on)]).to_pylist()
+    return dict(row)
+
+
+def test_labels_that_arrive_later_do_not_change_the_value_of_a_day(memory: Warehouse) -> None:
+    given_predictions(memory, 1)
+    given_perfect_ranking(memory, known=2)
+    before = value(memory, on=2)
+    given_inverted_ranking(memory, known=3)
+    assert value(memory, on=2) == before
+    assert before["value"] == 1
+
+
+def test_labels_that_arrive_later_change_the_value_of_the_day_they_arrive(memory: Warehouse) -> None:
+    given_predictions(memory, 1)
+    given_perfect_ranking(memory, known=2)
+    given_inverted_ranking(memory, known=3)
+    assert value(memory, on=3)["value"] == 0.5
+
+
+def test_hindsight_shows_every_label_known_now_beside_the_value_of_the_day(memory: Warehouse) -> None:
+    given_predictions(memory, 1)
+    given_perfect_ranking(memory, known=2)
+    given_inverted_ranking(memory, known=3)
+    row = history(memory, on=2)
+    assert (row["auc"], row["coverage_share"]) == (1, 0.02)
+    assert (row["hindsight_auc"], row["hindsight_coverage_share"]) == (0.5, 0.04)
+
+
+def test_hindsight_is_the_value_of_the_day_once_every_label_is_known(memory: Warehouse) -> None:
+    given_predictions(memory, 1)
+    generator = np.random.default_rng(1)
+    for bin_id in (MISSING, BELOW, ABOVE, LOW, HIGH):
+        given_labels(memory, 1, 1, bin_id, (int(generator.integers(10, 50)), int(generator.integers(10, 50))))
+    row = history(memory, on=1)
+    assert row["hindsight_auc"] == pytest.approx(row["auc"])
+
+
+def test_scores_above_the_grid_rank_highest_and_those_below_lowest(memory: Warehouse) -> None:
+    given_predictions(memory, 1)
+    given_labels(memory, 1, 1, ABOVE, (10, 0))
+    given_labels(memory, 1, 1, HIGH, (0, 10))
+    given_labels(memory, 1, 1, LOW, (10, 0))
+    given_labels(memory, 1, 1, BELOW, (0, 10))
+    # the positives above beat all, those of LOW beat the half that is below
+    assert value(memory, on=1)["value"] == 0.75
+
+
+def test_labels_of_predictions_without_a_score_count_but_do_not_rank(memory: Warehouse) -> None:
+    given_predictions(memory, 1)
+    given_perfect_ranking(memory, known=1)
+    given_labels(memory, 1, 1, MISSING, (30, 0))
+    row = value(memory, on=1)
+    assert (row["value"], row["label_count"], row["coverage_share"]) == (1, 50, 0.05)
+
+
+def test_a_window_holds_the_predictions_of_its_days(memory: Warehouse) -> None:
+    given_predictions(memory, 1, 2)
+    given_inverted_ranking(memory, known=2, predicted=1)
+    given_perfect_ranking(memory, known=2, predicted=2)
+    assert (value(memory, on=2, window=1)["value"], value(memory, on=2, window=2)["value"]) == (1, 0.5)
+
+
+def test_the_drop_is_measured_from_the_promised_auc(memory: Warehouse) -> None:
+    given_predictions(memory, 1)
+    given_perfect_ranking(memory, known=1)
+    given_inverted_ranking(memory, known=1)
+    row = value(memory, on=1)
+    assert (row["baseline_value"], row["drop_from_baseline"]) == (0.9, pytest.approx(0.4))
+
+
+@pytest.mark.parametrize(
+    ("counts", "reason"),
+    [
+        (None, "no labels have arrived for the window"),
+        ((20, 0), "labels of one class only"),
+        ((20, 9), "fewer than 10 labels of one class"),
+    ],
+)
+def test_an_auc_of_too_few_labels_is_insufficient_data(
+    memory: Warehouse, counts: tuple[int, int] | None, reason: str
+) -> None:
+    given_predictions(memory, 1)
+    if counts:
+        given_labels(memory, 1, 1, HIGH, counts)
+    row = value(memory, on=1)
+    assert (row["value"], row["outcome"], row["reason"]) == (None, "insufficient_data", reason)
+
+
+def test_labels_without_any_score_are_insufficient_data(memory: Warehouse) -> None:
+    given_predictions(memory, 1)
+    given_labels(memory, 1, 1, MISSING, (20, 20))
+    assert value(memory, on=1)["reason"] == "no scores to rank by"
+
+
+def test_ten_labels_of_each_class_are_enough(memory: Warehouse) -> None:
+    given_predictions(memory, 1)
+    given_labels(memory, 1, 1, HIGH, (10, 10))
+    row = value(memory, on=1)
+    assert (row["value"], row["outcome"], row["reason"]) == (0.5, "measured", None)
+
+
+def test_log_loss_and_brier_score_are_means_of_their_sums(memory: Warehouse) -> None:
+    given_predictions(memory, 1)
+    given_labels(memory, 1, 1, HIGH, (3, 1), log_loss_sum=2.0, squared_error_sum=0.5)
+    given_labels(memory, 1, 1, LOW, (0, 1), log_loss_sum=0.5, squared_error_sum=0.25)
+    found = (value(memory, on=1, statistic="log_loss")["value"], value(memory, on=1, statistic="brier_score")["value"])
+    assert found == (2.5 / 5, 0.75 / 5)
+
+
+def test_calibration_error_is_how_far_the_bins_miss_their_positives(memory: Warehouse) -> None:
+    given_predictions(memory, 1)
+    given_labels(memory, 1, 1, HIGH, (10, 0), score_sum=8.0, log_loss_sum=1.0)
+    given_labels(memory, 1, 1, LOW, (0, 10), score_sum=1.0, log_loss_sum=1.0)
+    # 2 positives too many where scores are high, 1 too few where they are low, of 20
+    assert value(memory, on=1, statistic="calibration_error")["value"] == pytest.approx(0.15)
+
+
+def test_a_model_without_probabilities_has_no_log_loss(memory: Warehouse) -> None:
+    given_predictions(memory, 1)
+    given_perfect_ranking(memory, known=1)
+    row = value(memory, on=1, statistic="log_loss")
+    assert (row["value"], row["reason"]) == (None, "the score is no probability, or missing")
+
+
+def test_a_range_of_days_gives_the_rows_of_its_days(memory: Warehouse) -> None:
+    given_predictions(memory, 1, 2, 3)
+    given_perfect_ranking(memory, known=2, predicted=1)
+    given_inverted_ranking(memory, known=3, predicted=2)
+    one_by_one = pa.concat_tables([measured(memory, on) for on in (1, 2, 3, 4)])
+    assert_same_rows(measured(memory, on=1, last=4), one_by_one)
+
+
+# --- whole nights: a backfill months later gives what the nights gave ---
+
+NIGHTS = (1, 2, 3)
+RESULTS = (
+    "feature_profile",
+    "prediction_profile",
+    "label_cohorts",
+    "label_arrivals",
+    "feature_drift",
+    "prediction_drift",
+    "model_quality",
+    "label_backlog",
+    "alerts",
+)
+
+
+# Training scores are uniform, those of production are not.
+RULE = {
+    "name": "scores",
+    "signal": "prediction_drift.psi",
+    "window_days": 7,
+    "warn": 0.1,
+    "critical": 0.25,
+    "consecutive_days": 2,
+}
+
+
+def deliver(settings: Settings, number: int) -> None:
+    """Telemetry of a day, and the labels that arrive on it: a third of those of this day and of the two before."""
+    write_day(Path(settings.resolve("telemetry")), number, predictions(number))
+    labels = [arriving(predicted, number) for predicted in range(max(number - 2, 1), number + 1)]
+    write_day(Path(settings.resolve("labels")), number, pa.concat_tables(labels))
+
+
+def predictions(number: int) -> dict[str, pa.Array]:
+    return prediction_columns(number, 400, np.random.default_rng(number))
+
+
+def arriving(predicted: int, number: int) -> pa.Table:
+    """Labels of day `predicted` that arrive on day `number`; a label is 1 with the probability of its score."""
+    rows = predictions(predicted)
+    generator = np.random.default_rng(100 + predicted)
+    label = generator.random(400) < rows["score"].to_numpy()
+    is_now = pa.array(generator.integers(0, 3, 400) == number - predicted)
+    return pa.table({"correlation_id": rows["correlation_id"], "label": pa.array(label)}).filter(is_now)
+
+
+def process(warehouse: Warehouse, settings: Settings, *numbers: int) -> None:
+    context, days = nightly.new_context(settings, "run"), [day(number) for number in numbers]
+    nightly.profile_days(warehouse, settings, context, days)
+    nightly.count_labels(warehouse, settings, context, days)
+    nightly.compare_days(warehouse, settings, context, days)
+    nightly.measure_quality(warehouse, settings, context, days)
+    nightly.raise_alerts(warehouse, settings, context, days)
+
+
+def new_project(root: Path) -> Settings:
+    """A project to which the days of NIGHTS were delivered."""
+    generator = np.random.default_rng(20240301)
+    training = feature_columns(2000, generator) | {"score": pa.array(generator.random(2000))}
+    settings = write_project(root / "project", features=("age", "channel"), training=training, alerts=[RULE])
+    for number in NIGHTS:
+        deliver(settings, number)
+    return settings
+
+
+def results_of(settings: Settings, *runs: tuple[int, ...]) -> dict[str, pa.Table]:
+    """Result tables after processing the days of each run together, the runs one after the other."""
+    with Warehouse.open(settings) as warehouse:
+        register(warehouse, settings, read_lineage_folder(settings))
+        for numbers in runs:
+            process(warehouse, settings, *numbers)
+        return {table: warehouse.sql(f"select * from {table}") for table in RESULTS}
+
+
+@pytest.fixture(scope="module")
+def backfill(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pa.Table]:
+    return results_of(new_project(tmp_path_factory.mktemp("backfill")), NIGHTS)
+
+
+def test_a_backfill_gives_what_the_nights_gave(backfill: dict[str, pa.Table], tmp_path: Path) -> None:
+    nights = results_of(new_project(tmp_path), *((number,) for number in NIGHTS))
+    for table in RESULTS:
+        assert nights[table].num_rows > 0, table
+        assert_same_rows(backfill[table], nights[table])
+
+
+def labels_known(on: int, predicted: int) -> tuple[Floats, NDArray[np.bool_]]:
+    """Scores and labels of the predictions of a day whose label has arrived by the end of day `on`."""
+    rows = predictions(predicted)
+    scores = dict(zip(rows["correlation_id"].to_pylist(), rows["score"].to_pylist(), strict=True))
+    known = pa.concat_tables([arriving(predicted, number) for number in range(predicted, on + 1)])
+    return np.array([scores[key] for key in known["correlation_id"].to_pylist()]), known["label"].to_numpy()
+
+
+def test_the_auc_of_a_day_is_that_of_the_unbinned_scores_labelled_by_then(backfill: dict[str, pa.Table]) -> None:
+    wanted = {"dt": day(2), "window_days": 7, "statistic": "auc"}
+    [row] = [row for row in backfill["model_quality"].to_pylist() if wanted.items() <= row.items()]
+    pairs = [labels_known(2, predicted) for predicted in (1, 2)]
+    scores, labels = (np.concatenate(parts) for parts in zip(*pairs, strict=True))
+    assert row["label_count"] == len(labels)
+    assert row["binning_low"] <= pairwise_auc(scores, labels) <= row["binning_high"]
+
+
+def test_the_log_loss_of_a_cohort_is_that_of_the_unbinned_scores(backfill: dict[str, pa.Table]) -> None:
+    wanted = {"dt": day(1), "prediction_on": day(1)}
+    rows = [row for row in backfill["label_cohorts"].to_pylist() if wanted.items() <= row.items()]
+    scores, labels = labels_known(1, 1)
+    expected = -np.log(np.where(labels, scores, 1 - scores)).sum()
+    assert sum(row["log_loss_sum"] for row in rows) == pytest.approx(expected)
+
+
+def pairwise_auc(scores: Floats, labels: NDArray[np.bool_]) -> float:
+    higher, lower = scores[labels][:, None], scores[~labels][None, :]
+    return float(np.mean(np.where(higher > lower, 1.0, np.where(higher == lower, 0.5, 0.0))))
