@@ -15,7 +15,7 @@ def alerts_asset(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinitio
         backfill_policy=dg.BackfillPolicy.single_run(),
         description="Rules that fired, each with a sentence a person understands.",
     )
-    def alerts(context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings]) -> dg.MaterializeResult[None]:
+    def alerts(context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings]) -> dg.MaterializeResult:
         run_stage(context, settings, raise_alerts)
         return dg.MaterializeResult()
 

@@ -18,7 +18,7 @@ def drift_asset(settings: Settings, partitions: dg.DailyPartitionsDefinition) ->
         description="Distance of every feature and of the scores from training, over several windows, with its noise: "
         "feature_drift, prediction_drift.",
     )
-    def drift(context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings]) -> dg.MaterializeResult[None]:
+    def drift(context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings]) -> dg.MaterializeResult:
         run_stage(context, settings, compare_days)
         return dg.MaterializeResult()
 

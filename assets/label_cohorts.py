@@ -23,7 +23,7 @@ def label_cohorts_asset(settings: Settings, partitions: dg.DailyPartitionsDefini
     )
     def label_cohorts(
         context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings]
-    ) -> dg.MaterializeResult[None]:
+    ) -> dg.MaterializeResult:
         stage = partial(count_labels, check_contract=labels_contract(settings))
         report = run_stage(context, settings, stage)
         return dg.MaterializeResult(check_results=[contract_result(report, _CHECK)])

@@ -14,7 +14,7 @@ from driftlake.warehouse import Warehouse
     description="Model versions with the bins learned from their training data: training_runs, feature_bins, "
     "feature_categories, reference_profile, reference_stats. Append-only.",
 )
-def training_lineage(settings: dg.ResourceParam[Settings]) -> dg.MaterializeResult[None]:
+def training_lineage(settings: dg.ResourceParam[Settings]) -> dg.MaterializeResult:
     with failures_explained(), Warehouse.open(settings) as warehouse:
         files = read_lineage_folder(settings)
         registered = register(warehouse, settings, files)

@@ -23,7 +23,7 @@ def model_quality_asset(settings: Settings, partitions: dg.DailyPartitionsDefini
     )
     def model_quality(
         context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings]
-    ) -> dg.MaterializeResult[None]:
+    ) -> dg.MaterializeResult:
         run_stage(context, settings, measure_quality)
         return dg.MaterializeResult()
 

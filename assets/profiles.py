@@ -22,7 +22,7 @@ def profiles_asset(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinit
         description="Counts per bin of features, scores and latencies: feature_profile, feature_stats, "
         "prediction_profile, service_profile, service_levels. A day that breaks its contract keeps its old rows.",
     )
-    def profiles(context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings]) -> dg.MaterializeResult[None]:
+    def profiles(context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings]) -> dg.MaterializeResult:
         stage = partial(profile_days, check_contract=telemetry_contract(settings))
         report = run_stage(context, settings, stage)
         return dg.MaterializeResult(check_results=[contract_result(report, _CHECK)])

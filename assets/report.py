@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from datetime import date
 
 import dagster as dg
-from driftlake.reporting import render_day, render_index
 
 from assets.stage import failures_explained
 from driftlake.config import Settings
 from driftlake.nightly import newest_day, refused_days
+from driftlake.reporting import render_day, render_index
 from driftlake.warehouse import Warehouse
 
 _RANGE_END, _PARTITION = "dagster/asset_partition_range_end", "dagster/partition"
@@ -26,12 +26,12 @@ _RANGE_END, _PARTITION = "dagster/asset_partition_range_end", "dagster/partition
 )
 def report(
     context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings]
-) -> Iterator[dg.MaterializeResult[None]]:
+) -> Iterator[dg.MaterializeResult]:
     asked = context.run.tags.get(_RANGE_END) or context.run.tags.get(_PARTITION)
     with failures_explained(), Warehouse.open(settings, read_only=True) as warehouse:
         page = render_day(warehouse, settings, date.fromisoformat(asked) if asked else newest_day(warehouse))
         index = render_index(warehouse, settings)
-        refused = refused_days(warehouse, context.run_id)
+        refused = refused_days(warehouse, context.run.run_id)
     yield dg.MaterializeResult(
         metadata={"page": dg.MetadataValue.url(page.as_uri()), "index": dg.MetadataValue.url(index.as_uri())}
     )

@@ -39,9 +39,9 @@ def run_stage(
 ) -> StageReport:
     """Run a stage for the partitions of the run and attach what happened to each of them."""
     with failures_explained(), Warehouse.open(settings) as warehouse:
-        report = stage(warehouse, settings, new_context(settings, context.run_id), days_of(context))
+        report = stage(warehouse, settings, new_context(settings, context.run.run_id), days_of(context))
     for run in report.runs:
-        metadata: dict[str, object] = {"rows": run.row_count, "outcome": run.outcome}
+        metadata = {"rows": run.row_count, "outcome": run.outcome, **report.highlights.get(run.dt, {})}
         if run.reason:
             metadata["reason"] = run.reason
         context.add_asset_metadata(metadata, partition_key=run.dt.isoformat())

@@ -1,6 +1,7 @@
 """Charts of the report: rows of sql/report/ in, the text of one SVG out.
 
-Pure functions that draw what they are given; an SVG needs no network, and scales by its viewBox. Altair and vl-convert
+Pure functions that draw what they are given; an SVG needs no network, and scales by its viewBox. A page writes the
+legends itself, from the colours that stand here: text on a small screen must not shrink with the chart. Altair and vl-convert
 take most of a second to import, so they are imported when something is drawn. Not here: reading the warehouse, words
 around a chart (reporting.py).
 """
@@ -32,13 +33,14 @@ LEVEL_COLOURS = {
     "strong": "#7a1f0b",
 }
 
-_TRAINING_COLOUR, _PRODUCTION_COLOUR = "#8b96a3", "#0072b2"
-_SIDE_COLOURS = {"training": _TRAINING_COLOUR, "production": _PRODUCTION_COLOUR}
+SIDE_COLOURS = {"training": "#8b96a3", "production": "#0072b2"}
+BACKLOG_COLOURS = {"without a label": "#0072b2", "expected by the promised delay": "#c3cad2"}
+
 _INK, _SOFT_INK, _FAINT = "#1f2933", "#52606d", "#e4e7eb"
 
 # A page shows wide charts about this wide; narrow ones stand side by side, or fill a phone.
 _WIDE, _NARROW = 560, 270
-_LABEL_LIMIT = 110
+_LABEL_LIMIT = 100
 # Steps across a value axis: bins narrower than one are drawn together, or a single value would dwarf the rest.
 _STEPS = 60
 # Share of the rows at each end of a value axis that is not drawn: the tail of one outlier would flatten everything.
@@ -46,13 +48,16 @@ _TAIL_SHARE = 0.001
 _MAX_CATEGORIES = 12
 # Bars of shares never fill an axis shorter than this, so that one percent does not look like everything.
 _SMALLEST_BAR_AXIS = 0.1
-# Days a heatmap shows at least, of a version that is younger too.
-_SHORTEST_HEATMAP_DAYS = 28
+# Days on an axis at least, of a model that is younger too.
+_SHORTEST_AXIS_DAYS = 28
+# A line of fewer points is drawn with them, or a single one would not be seen.
+_POINTS_BELOW_DAYS = 14
 
 _CONFIG = {
     "aria": False,
     "background": None,
-    "font": "sans-serif",
+    # the page asks for the same font: widths are measured with it
+    "font": "Arial, Helvetica, Liberation Sans, sans-serif",
     "view": {"stroke": None},
     "axis": {
         "labelColor": _SOFT_INK,
@@ -64,17 +69,6 @@ _CONFIG = {
         "domainColor": "#cbd2d9",
         "tickColor": "#cbd2d9",
     },
-    "legend": {
-        "orient": "top",
-        "title": None,
-        "labelColor": _INK,
-        "labelFontSize": 12,
-        "labelLimit": 260,
-        "symbolType": "square",
-        "symbolSize": 110,
-        "symbolOpacity": 1,
-        "symbolStrokeWidth": 0,
-    },
     "text": {"color": _INK, "fontSize": 11},
 }
 
@@ -83,15 +77,16 @@ def volume_chart(rows: Rows, *, first_day: date, last_day: date, description: st
     """Predictions per day, stacked: rows of sql/report/volume.sql with a `series` each."""
     import altair as alt
 
+    first_day = _first_shown([row["dt"] for row in rows], first_day, last_day)
     chart = (
         _chart("days")
         .mark_bar(binSpacing=0.5)
         .encode(
             x=alt.X("dt:T", timeUnit="utcyearmonthdate", axis=_day_axis(), scale=_day_scale(first_day, last_day)),
-            y=alt.Y("prediction_count:Q", title="predictions", axis=alt.Axis(tickCount=4, format="~s")),
+            y=alt.Y("prediction_count:Q", title="predictions", axis=alt.Axis(tickCount=2, format="~s")),
             color=_series_colour(rows),
         )
-        .properties(width=_WIDE, height=90)
+        .properties(width=_WIDE, height=100)
     )
     return _svg(chart, description, days=rows)
 
@@ -105,6 +100,9 @@ def quality_chart(rows: Rows, *, long_days: int, first_day: date, last_day: date
     import altair as alt
 
     colour = _series_colour(rows)
+    days = {row["dt"] for row in rows}
+    first_day = _first_shown([*days], first_day, last_day)
+    points = alt.OverlayMarkDef(size=16) if len(days) < _POINTS_BELOW_DAYS else False
     day = alt.X("dt:T", axis=_day_axis(), scale=_day_scale(first_day, last_day))
     base, short = _chart("long").encode(x=day, color=colour), _chart("short").encode(x=day, color=colour)
 
@@ -115,7 +113,7 @@ def quality_chart(rows: Rows, *, long_days: int, first_day: date, last_day: date
         base.mark_area(opacity=0.16).encode(y=auc("confidence_low"), y2="confidence_high:Q"),
         short.mark_line(strokeWidth=1, opacity=0.5).encode(y=auc("auc")),
         base.mark_line(strokeWidth=1.3, strokeDash=[7, 4]).encode(y=auc("baseline_auc")),
-        base.mark_line(strokeWidth=2.4).encode(y=auc("auc")),
+        base.mark_line(strokeWidth=2.4, point=points).encode(y=auc("auc")),
         base.mark_line(strokeWidth=1.4, strokeDash=[1, 3], strokeCap="round", color=_INK).encode(
             y=auc("hindsight_auc"), color=alt.Undefined, detail="series:N"
         ),
@@ -128,7 +126,7 @@ def quality_chart(rows: Rows, *, long_days: int, first_day: date, last_day: date
                 title="labelled",
                 stack=None,
                 scale=alt.Scale(domain=[0, 1]),
-                axis=alt.Axis(values=[0, 0.5, 1], format=".0%"),
+                axis=alt.Axis(values=[0, 1], format=".0%"),
             )
         )
         .properties(width=_WIDE, height=46)
@@ -145,26 +143,23 @@ def backlog_chart(rows: Rows, *, description: str) -> str:
     """Predictions without a label by age beside what was promised: rows of sql/report/backlog.sql of one version."""
     import altair as alt
 
-    names = {"outstanding_count": "without a label", "expected_outstanding_count": "expected by the promised delay"}
+    kinds = dict(zip(("outstanding_count", "expected_outstanding_count"), BACKLOG_COLOURS, strict=True))
     bars = [
-        {"age": row["age_bucket"].replace("-", "\N{EN DASH}"), "kind": name, "count": row[column]}
+        {"age": row["age_bucket"].replace("-", "\N{EN DASH}"), "kind": kind, "count": row[column]}
         for row in rows
-        for column, name in names.items()
+        for column, kind in kinds.items()
         if row["age_bucket"] != "all" and row[column] is not None
     ]
     ages = list(dict.fromkeys(bar["age"] for bar in bars))
     base = _chart("ages").encode(
         x=alt.X("age:N", sort=ages, title="age of the prediction in days", axis=alt.Axis(labelAngle=0)),
-        xOffset=alt.XOffset("kind:N", sort=list(names.values())),
+        xOffset=alt.XOffset("kind:N", sort=list(BACKLOG_COLOURS)),
         y=alt.Y("count:Q", title="predictions", axis=alt.Axis(tickCount=4, format="~s")),
     )
-    colour = alt.Color(
-        "kind:N",
-        scale=alt.Scale(domain=list(names.values()), range=[_PRODUCTION_COLOUR, "#c3cad2"]),
-        legend=alt.Legend(columns=1),
-    )
     counts = base.mark_text(dy=-5, fontSize=9).encode(text=alt.Text("count:Q", format=",.0f"))
-    chart = alt.layer(base.mark_bar().encode(color=colour), counts).properties(width=_NARROW, height=150)
+    chart = alt.layer(base.mark_bar().encode(color=_colour("kind", BACKLOG_COLOURS)), counts).properties(
+        width=_NARROW, height=150
+    )
     return _svg(chart, description, ages=bars)
 
 
@@ -179,47 +174,54 @@ def drift_heatmap(spells: Rows, features: Rows, *, first_day: date, last_day: da
     import altair as alt
 
     names = [row["feature"] for row in features]
-    levels = _level_names(features)
+    end = last_day + timedelta(days=1)
     boxes = [
         {
             "feature": spell["feature"],
-            "level": levels.get(spell["level"]),
+            "level": spell["level"],
             "from": max(spell["first_on"], first_day),
             "to": spell["last_on"] + timedelta(days=1),
         }
         for spell in spells
         if spell["feature"] in set(names)
     ]
-    end = last_day + timedelta(days=1)
-    first_known = min((spell["first_on"] for spell in spells), default=first_day)
-    first_day = max(first_day, min(first_known, end - timedelta(days=_SHORTEST_HEATMAP_DAYS)))
+    first_day = _first_shown([spell["first_on"] for spell in spells], first_day, end)
     day = alt.X("from:T", axis=_day_axis(), scale=_day_scale(first_day, end))
     feature = alt.Y(
         "feature:N",
         sort=names,
         title=None,
         scale=alt.Scale(domain=names, paddingInner=0.18, paddingOuter=0.1),
-        axis=alt.Axis(domain=False, ticks=False, labelLimit=_LABEL_LIMIT, labelColor=_INK, labelPadding=6),
-    )
-    colour = alt.Color(
-        "level:N",
-        scale=alt.Scale(domain=list(levels.values()), range=[LEVEL_COLOURS[level] for level in levels]),
-        legend=alt.Legend(columnPadding=14),
+        axis=alt.Axis(
+            domain=False, ticks=False, labelLimit=_LABEL_LIMIT, labelColor=_INK, labelPadding=6, minExtent=88
+        ),
     )
     chart = alt.layer(
-        _chart("judged").mark_bar().encode(x=day, x2="to:T", y=feature, color=colour),
+        _chart("judged").mark_bar().encode(x=day, x2="to:T", y=feature, color=_colour("level", LEVEL_COLOURS)),
         _chart("too_few")
-        .mark_rule(strokeDash=[2, 3], color=_TRAINING_COLOUR, strokeWidth=1.5)
+        .mark_rule(strokeDash=[2, 3], color=_SOFT_INK, strokeWidth=1.5)
         .encode(x=day, x2="to:T", y=feature),
         _chart("latest").mark_text(align="left", dx=6).encode(x=alt.value(_WIDE - 80), y=feature, text="psi:N"),
-    ).properties(width=_WIDE - 80, height=alt.Step(20))
+    ).properties(width=_WIDE - 80, height=alt.Step(22))
     return _svg(
         chart,
         description,
-        judged=[box for box in boxes if box["level"]],
-        too_few=[box for box in boxes if not box["level"]],
+        judged=[box for box in boxes if box["level"] in LEVEL_COLOURS],
+        too_few=[box for box in boxes if box["level"] not in LEVEL_COLOURS],
         latest=[{"feature": row["feature"], "psi": _rounded(row["psi"])} for row in features],
     )
+
+
+def level_names(features: Rows) -> dict[str, str]:
+    """What the colours of the heatmap mean, by the thresholds in force on its last day: level -> words."""
+    warn, drift = features[0]["warn_threshold"], features[0]["drift_threshold"]
+    return {
+        "noise": "within noise",
+        "stable": f"below {warn:g}",
+        "warn": f"{warn:g} to {drift:g}",
+        "drift": f"{drift:g} to {4 * drift:g}",
+        "strong": f"{4 * drift:g} or more",
+    }
 
 
 def distribution_chart(bins: Rows, *, description: str) -> str:
@@ -240,7 +242,7 @@ def distribution_chart(bins: Rows, *, description: str) -> str:
         bars=[
             {"label": bar["label"], "side": side, "share": bar[side], "text": _percent(bar[side])}
             for bar in bars
-            for side in _SIDE_COLOURS
+            for side in SIDE_COLOURS
         ],
     )
 
@@ -255,15 +257,17 @@ def latency_chart(rows: Rows, *, first_day: date, last_day: date, description: s
         for row in rows
         for name in dashes
     ]
+    days = {row["dt"] for row in rows}
+    first_day = _first_shown([*days], first_day, last_day)
     chart = (
         _chart("lines")
-        .mark_line(strokeWidth=1.8)
+        .mark_line(strokeWidth=1.8, point=alt.OverlayMarkDef(size=16) if len(days) < _POINTS_BELOW_DAYS else False)
         .encode(
             x=alt.X("dt:T", axis=_day_axis(), scale=_day_scale(first_day, last_day)),
             y=alt.Y("ms:Q", title="milliseconds", axis=alt.Axis(tickCount=4)),
             color=_series_colour(rows),
             strokeDash=alt.StrokeDash(
-                "percentile:N", scale=alt.Scale(domain=list(dashes), range=list(dashes.values()))
+                "percentile:N", scale=alt.Scale(domain=list(dashes), range=list(dashes.values())), legend=None
             ),
         )
         .properties(width=_WIDE, height=120)
@@ -441,7 +445,7 @@ def _density_panel(steps: Steps) -> alt.LayerChart | alt.FacetChart:
     base = _chart("steps").encode(
         x=alt.X("value:Q", title=None, scale=scale, axis=alt.Axis(tickCount=6, grid=False, format=label_format)),
         y=alt.Y("share:Q", title=f"share of rows {per}", stack=None, axis=alt.Axis(tickCount=4, format="~%")),
-        color=_side_colour(),
+        color=_colour("side", SIDE_COLOURS),
     )
     return alt.layer(
         base.mark_area(interpolate="step-after", opacity=0.35),
@@ -452,7 +456,7 @@ def _density_panel(steps: Steps) -> alt.LayerChart | alt.FacetChart:
 def _bar_panel(bars: Sequence[Mapping[str, Any]]) -> alt.LayerChart | alt.FacetChart:
     import altair as alt
 
-    largest = max(bar[side] for bar in bars for side in _SIDE_COLOURS)
+    largest = max(bar[side] for bar in bars for side in SIDE_COLOURS)
     base = _chart("bars").encode(
         y=alt.Y(
             "label:N",
@@ -460,13 +464,13 @@ def _bar_panel(bars: Sequence[Mapping[str, Any]]) -> alt.LayerChart | alt.FacetC
             title=None,
             axis=alt.Axis(domain=False, ticks=False, labelLimit=_LABEL_LIMIT, labelColor=_INK),
         ),
-        yOffset=alt.YOffset("side:N", sort=list(_SIDE_COLOURS)),
+        yOffset=alt.YOffset("side:N", sort=list(SIDE_COLOURS)),
         x=alt.X("share:Q", axis=None, scale=alt.Scale(domain=[0, max(_SMALLEST_BAR_AXIS, largest)])),
     )
     return alt.layer(
-        base.mark_bar().encode(color=_side_colour()),
+        base.mark_bar().encode(color=_colour("side", SIDE_COLOURS)),
         base.mark_text(align="left", dx=4, fontSize=10).encode(text="text:N"),
-    ).properties(width=_NARROW - 60, height=28 * len(bars))
+    ).properties(width=_NARROW - 60, height=32 * len(bars))
 
 
 def _percent(share: float) -> str:
@@ -479,18 +483,6 @@ def _rounded(value: float | None) -> str:
     if value is None:
         return "\N{EN DASH}"
     return f"{value:.3f}" if value < 1 else f"{value:.2f}"
-
-
-def _level_names(features: Rows) -> dict[str, str]:
-    """What the colours of the heatmap mean, by the thresholds in force on its last day."""
-    warn, drift = features[0]["warn_threshold"], features[0]["drift_threshold"]
-    return {
-        "noise": "within noise",
-        "stable": f"below {warn:g}",
-        "warn": f"{warn:g} to {drift:g}",
-        "drift": f"{drift:g} to {4 * drift:g}",
-        "strong": f"{4 * drift:g} or more",
-    }
 
 
 def _chart(dataset: str) -> alt.Chart:
@@ -506,6 +498,11 @@ def _day_axis() -> alt.Axis:
     return alt.Axis(title=None, grid=False, tickCount=6, format="%-d %b", labelOverlap="greedy", labelFlush=False)
 
 
+def _first_shown(days: Sequence[date], first_day: date, last_day: date) -> date:
+    """Where the axis of a chart starts: at its first data, if that is later than `first_day`."""
+    return max(first_day, min([*days, last_day - timedelta(days=_SHORTEST_AXIS_DAYS)]))
+
+
 def _day_scale(first_day: date, last_day: date) -> alt.Scale:
     """Days as UTC, so that the time zone of the machine never moves a label to the day before."""
     import altair as alt
@@ -514,24 +511,22 @@ def _day_scale(first_day: date, last_day: date) -> alt.Scale:
 
 
 def _series_colour(rows: Rows) -> alt.Color:
+    return _colour("series", {row["series"]: row["colour"] for row in rows})
+
+
+def _colour(column: str, colours: Mapping[str, str]) -> alt.Color:
     import altair as alt
 
-    colours = {row["series"]: row["colour"] for row in rows}
-    return alt.Color("series:N", scale=alt.Scale(domain=list(colours), range=list(colours.values())))
-
-
-def _side_colour() -> alt.Color:
-    import altair as alt
-
-    scale = alt.Scale(domain=list(_SIDE_COLOURS), range=list(_SIDE_COLOURS.values()))
-    return alt.Color("side:N", scale=scale)
+    scale = alt.Scale(domain=list(colours), range=list(colours.values()))
+    return alt.Color(f"{column}:N", scale=scale, legend=None)
 
 
 def _svg(chart: alt.TopLevelMixin, description: str, **datasets: Rows) -> str:
     """Draw `chart`; the rows are added to its text at the end, because Altair copies them at every step."""
     import vl_convert
 
-    specification = chart.to_dict()
+    # the charts above are fixed and tested, and validating them takes as long as drawing them
+    specification = chart.to_dict(validate=False)
     specification["datasets"] = {
         name: [
             {key: value.isoformat() if isinstance(value, date) else value for key, value in row.items()} for row in rows

@@ -10,14 +10,14 @@ import hashlib
 import json
 import posixpath
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.dataset as pads
 import pyarrow.fs as pafs
 import pyarrow.types as pat
 from pydantic import BaseModel, ConfigDict, Field
@@ -26,7 +26,7 @@ from driftlake import binning, kernel
 from driftlake.binning import FeatureBins
 from driftlake.config import ModelSettings, Settings, parse_yaml
 from driftlake.errors import ConfigurationError, InputError, LineageConflictError
-from driftlake.inputs import filesystem_of
+from driftlake.inputs import filesystem_of, open_parquet
 from driftlake.warehouse import Warehouse
 
 SCORE = "score"
@@ -209,6 +209,17 @@ def _fingerprint(file: LineageFile) -> _Fingerprint:
 
 
 def _hash_files(file: LineageFile) -> str:
+    digest = hashlib.sha256()
+    for path in _training_paths(file):
+        filesystem, inner = filesystem_of(path)
+        with filesystem.open_input_stream(inner) as stream:
+            while block := stream.read(_HASH_BLOCK_BYTES):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def _training_paths(file: LineageFile) -> list[str]:
+    """The training file, or every *.parquet of the training folder in order."""
     filesystem, root = filesystem_of(file.training_data)
     info = filesystem.get_file_info(root)
     if info.type == pafs.FileType.NotFound:
@@ -216,16 +227,13 @@ def _hash_files(file: LineageFile) -> str:
             f"{file.path}: training_data: there is no {file.training_data}",
             hint="the path is relative to the lineage file",
         )
-    paths = [root]
-    if info.type == pafs.FileType.Directory:
-        entries = filesystem.get_file_info(pafs.FileSelector(root, recursive=True))
-        paths = sorted(entry.path for entry in entries if entry.extension == "parquet")
-    digest = hashlib.sha256()
-    for path in paths:
-        with filesystem.open_input_stream(path) as stream:
-            while block := stream.read(_HASH_BLOCK_BYTES):
-                digest.update(block)
-    return digest.hexdigest()
+    if info.type == pafs.FileType.File:
+        return [file.training_data]
+    entries = filesystem.get_file_info(pafs.FileSelector(root, recursive=True))
+    found = sorted(entry.path.removeprefix(root) for entry in entries if entry.extension == "parquet")
+    if not found:
+        raise InputError(f"{file.path}: training_data: {file.training_data} has no Parquet file")
+    return [file.training_data + path for path in found]
 
 
 def _is_new(warehouse: Warehouse, file: LineageFile, fingerprint: _Fingerprint) -> bool:
@@ -255,13 +263,13 @@ def _is_new(warehouse: Warehouse, file: LineageFile, fingerprint: _Fingerprint) 
 def _learn(file: LineageFile, fingerprint: _Fingerprint, corrections: ModelSettings) -> dict[str, pa.Table]:
     """Rows of the lineage tables of a new version."""
     record = file.record
-    dataset = _open_training_data(file)
+    data = _TrainingData(file)
     features = record.features or tuple(
-        name for name in dataset.schema.names if name not in {record.target, record.score, "correlation_id"}
+        name for name in data.columns if name not in {record.target, record.score, "correlation_id"}
     )
-    _require_columns(file, dataset, features)
-    learned = [_learn_feature(file, dataset, name, corrections) for name in features]
-    learned += _learn_score(file, dataset)
+    _require_columns(file, data, features)
+    learned = [_learn_feature(file, data, name, corrections) for name in features]
+    learned += _learn_score(file, data)
     owner = {"model_id": record.model_id, "model_version": record.model_version}
     run = {
         **owner,
@@ -270,7 +278,7 @@ def _learn(file: LineageFile, fingerprint: _Fingerprint, corrections: ModelSetti
         "training_data": file.training_data,
         "dataset_fingerprint": fingerprint.dataset,
         "lineage_fingerprint": fingerprint.lineage,
-        "row_count": dataset.count_rows(),
+        "row_count": data.row_count(),
         "target": record.target,
         "score": record.score,
         "score_kind": record.score_kind,
@@ -308,27 +316,57 @@ class _Learned:
     categories: Sequence[dict[str, Any]] = ()
 
 
-def _open_training_data(file: LineageFile) -> pads.Dataset:
-    filesystem, root = filesystem_of(file.training_data)
-    try:
-        return pads.dataset(root, filesystem=filesystem, format="parquet")
-    except (pa.ArrowException, OSError) as error:
-        raise InputError(f"{file.path}: training data {file.training_data} cannot be read: {error}") from error
+class _TrainingData:
+    """The training Parquet, read a column at a time."""
+
+    def __init__(self, file: LineageFile) -> None:
+        self._file = file
+        self._paths = _training_paths(file)
+        with self._explained("it"), open_parquet(self._paths[0]) as first:
+            self.columns: list[str] = first.schema_arrow.names
+
+    def row_count(self) -> int:
+        """Rows over all files."""
+        with self._explained("it"):
+            return sum(self._rows_of(path) for path in self._paths)
+
+    def column(self, name: str) -> pa.ChunkedArray:
+        """A column of all files."""
+        with self._explained(f"column {name}"):
+            parts = [self._read(path, name) for path in self._paths]
+            return pa.chunked_array([chunk for part in parts for chunk in part.chunks], type=parts[0].type)
+
+    @staticmethod
+    def _rows_of(path: str) -> int:
+        with open_parquet(path) as parquet:
+            return int(parquet.metadata.num_rows)
+
+    @staticmethod
+    def _read(path: str, name: str) -> pa.ChunkedArray:
+        with open_parquet(path) as parquet:
+            return parquet.read(columns=[name]).column(name)
+
+    @contextmanager
+    def _explained(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except (pa.ArrowException, OSError, KeyError) as error:
+            raise InputError(f"{self._file.training_data}: {what} cannot be read: {error}") from error
 
 
-def _require_columns(file: LineageFile, dataset: pads.Dataset, features: Sequence[str]) -> None:
+def _require_columns(file: LineageFile, data: _TrainingData, features: Sequence[str]) -> None:
     asked = [*features, *(name for name in (file.record.target, file.record.score) if name)]
-    if absent := [name for name in asked if name not in dataset.schema.names]:
+    if absent := [name for name in asked if name not in data.columns]:
         raise InputError(
             f"{file.training_data} has no column {', '.join(absent)}, which {file.path} names",
-            hint=f"it has {', '.join(dataset.schema.names)}",
+            hint=f"it has {', '.join(data.columns)}",
         )
     if SCORE in features:
         raise InputError(f"{file.path}: a feature cannot be called '{SCORE}', which is the name of the prediction")
 
 
-def _learn_feature(file: LineageFile, dataset: pads.Dataset, name: str, corrections: ModelSettings) -> _Learned:
-    column = _read_column(file, dataset, name)
+def _learn_feature(file: LineageFile, data: _TrainingData, name: str, corrections: ModelSettings) -> _Learned:
+    column = data.column(name)
     if kernel.unsupported(column.type):
         raise InputError(
             f"{file.training_data}: feature {name} has type {column.type}, which cannot be binned",
@@ -364,10 +402,10 @@ def _learn_categories(name: str, column: pa.ChunkedArray) -> _Learned:
     return _Learned(bins, kernel.count_column(column, bins), rows)
 
 
-def _learn_score(file: LineageFile, dataset: pads.Dataset) -> list[_Learned]:
+def _learn_score(file: LineageFile, data: _TrainingData) -> list[_Learned]:
     """Bins of the score; without training scores a probability still has bins, but no reference."""
     record = file.record
-    column = _read_column(file, dataset, record.score) if record.score else None
+    column = data.column(record.score) if record.score else None
     if record.score_kind == "probability":
         bins = binning.probability_bins(SCORE)
         if column is None:
@@ -379,13 +417,6 @@ def _learn_score(file: LineageFile, dataset: pads.Dataset) -> list[_Learned]:
     values = kernel.finite_values(column)
     bins = binning.learn_numeric_bins(SCORE, values, is_integer=False, kind="score")
     return [_Learned(bins, kernel.count_column(column, bins))]
-
-
-def _read_column(file: LineageFile, dataset: pads.Dataset, name: str) -> pa.ChunkedArray:
-    try:
-        return dataset.to_table(columns=[name]).column(0)
-    except (pa.ArrowException, OSError) as error:
-        raise InputError(f"{file.training_data}: column {name} cannot be read: {error}") from error
 
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> pa.Table:

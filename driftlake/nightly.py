@@ -46,6 +46,8 @@ class StageReport:
     stage: str
     runs: Sequence[PartitionRun]
     failed_checks: Sequence[Mapping[str, Any]] = field(default_factory=list)
+    # what a person wants to know of a day without a query, by name
+    highlights: Mapping[date, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def row_count(self) -> int:
@@ -142,7 +144,9 @@ def compare_days(warehouse: Warehouse, settings: Settings, context: RunContext, 
         counts, load_versions(warehouse), settings.drift, first_day=first_day, last_day=last_day
     )
     tables = {"feature_drift": feature_drift, "prediction_drift": prediction_drift}
-    return _replace(warehouse, context, "drift", days, tables)
+    with warehouse.offered(new_drift=feature_drift):
+        highlights = _by_day(warehouse.query("highlights/drift"))
+    return _replace(warehouse, context, "drift", days, tables, highlights)
 
 
 def measure_quality(warehouse: Warehouse, settings: Settings, context: RunContext, days: Sequence[date]) -> StageReport:
@@ -156,13 +160,17 @@ def measure_quality(warehouse: Warehouse, settings: Settings, context: RunContex
         "model_quality": quality.measure(windows, counts, load_versions(warehouse), settings.quality),
         "label_backlog": warehouse.query("label_backlog", **span, horizon_days=horizon_days),
     }
-    return _replace(warehouse, context, "model_quality", days, tables)
+    with warehouse.offered(new_quality=tables["model_quality"]):
+        highlights = _by_day(warehouse.query("highlights/model_quality"))
+    return _replace(warehouse, context, "model_quality", days, tables, highlights)
 
 
 def raise_alerts(warehouse: Warehouse, settings: Settings, context: RunContext, days: Sequence[date]) -> StageReport:
     """Raise the alerts of some days."""
     alerts = alerting.raise_alerts(warehouse, settings.alerts, first_day=min(days), last_day=max(days))
-    return _replace(warehouse, context, "alerts", days, {"alerts": alerts})
+    with warehouse.offered(new_alerts=alerts):
+        highlights = _by_day(warehouse.query("highlights/alerts"))
+    return _replace(warehouse, context, "alerts", days, {"alerts": alerts}, highlights)
 
 
 def newest_day(warehouse: Warehouse) -> date:
@@ -185,8 +193,17 @@ def refused_days(warehouse: Warehouse, run_id: str) -> list[dict[str, Any]]:
     return rows
 
 
+def _by_day(rows: pa.Table) -> dict[date, dict[str, Any]]:
+    return {row.pop("dt"): row for row in rows.to_pylist()}
+
+
 def _replace(
-    warehouse: Warehouse, context: RunContext, stage: str, days: Sequence[date], tables: Mapping[str, pa.Table]
+    warehouse: Warehouse,
+    context: RunContext,
+    stage: str,
+    days: Sequence[date],
+    tables: Mapping[str, pa.Table],
+    highlights: Mapping[date, Mapping[str, Any]],
 ) -> StageReport:
     """Replace the days of tables that are derived from other tables."""
     written: dict[date, int] = dict.fromkeys(days, 0)
@@ -197,7 +214,7 @@ def _replace(
     warehouse.replace_partitions(
         [Replacement(name, rows, days) for name, rows in tables.items()], runs, context=context
     )
-    return StageReport(stage, runs)
+    return StageReport(stage, runs, highlights=highlights)
 
 
 def _telemetry(settings: Settings, days: Sequence[date]) -> list[Partition]:

@@ -12,6 +12,7 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -47,21 +48,21 @@ class ReportError(DriftlakeError, LookupError):
 
 @dataclass(frozen=True, slots=True)
 class AlertGroup:
-    """Alerts of one rule about one version, the worst first; `folded` ones are there for who asks."""
+    """Alerts about one version, the worst first; of a rule that fired often, most are `folded` away, by rule."""
 
     name: str
-    rule: str
     shown: Sequence[Row]
-    folded: Sequence[Row]
+    folded: Mapping[str, Sequence[Row]]
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A chart, the name of what it is about, and the rows that its caption speaks of."""
+    """A chart, the name of what it is about, the rows its caption speaks of, and what its colours mean."""
 
     name: str
     svg: str
     facts: Sequence[Row]
+    legend: Mapping[str, str]
 
 
 def render_day(warehouse: Warehouse, settings: Settings, day: date) -> Path:
@@ -175,7 +176,7 @@ def _day_content(scope: _Scope) -> dict[str, Any]:
         "facts": facts,
         "verdicts": scope.verdicts(facts, alerts),
         "alerts": alerts,
-        "alert_groups": _alert_groups(scope, alerts),
+        "alert_groups": _alert_groups(scope, alerts, listed),
         "retired_alert_names": _names(row for row in alerts if row["deployment"] and version_key(row) not in listed),
         "inputs": scope.rows("inputs", day=scope.day),
         "failed_checks": scope.rows("failed_checks", day=scope.day),
@@ -195,18 +196,27 @@ def _day_content(scope: _Scope) -> dict[str, Any]:
 # Alerts and inputs
 
 
-def _alert_groups(scope: _Scope, alerts: Sequence[Row]) -> list[AlertGroup]:
-    """Alerts by version and rule, in the order of their worst alert."""
+def _alert_groups(scope: _Scope, alerts: Sequence[Row], listed: set[tuple[str, str, str]]) -> list[AlertGroup]:
+    """Alerts by version: about whole partitions first, then production, then others, then what no longer predicts."""
+
+    def urgency(alert: Row) -> tuple[bool, ...]:
+        is_retired = alert["deployment"] is not None and version_key(alert) not in listed
+        return alert["model_id"] is not None, is_retired, alert["deployment"] not in {None, "production"}
+
     groups = []
-    for (_, rule), members in grouped(alerts, lambda alert: (version_key(alert), alert["rule"])).items():
-        rows = [{**alert, **_shown_values(scope, alert)} for alert in members]
-        cut = _SHOWN_WHEN_FOLDED if len(rows) > _FOLD_BEYOND else len(rows)
-        groups.append(AlertGroup(version_name(members[0]), rule, rows[:cut], rows[cut:]))
+    for members in grouped(sorted(alerts, key=urgency), version_key).values():
+        by_rule = grouped([_written_out(scope, alert) for alert in members], lambda alert: alert["rule"])
+        folded = {rule: rows[_SHOWN_WHEN_FOLDED:] for rule, rows in by_rule.items() if len(rows) > _FOLD_BEYOND}
+        shown = [
+            alert for rule, rows in by_rule.items() for alert in (rows[:_SHOWN_WHEN_FOLDED] if rule in folded else rows)
+        ]
+        groups.append(AlertGroup(version_name(members[0]), shown, folded))
     return groups
 
 
-def _shown_values(scope: _Scope, alert: Row) -> dict[str, Any]:
+def _written_out(scope: _Scope, alert: Row) -> dict[str, Any]:
     return {
+        **alert,
         "value_text": verdicts.signal_value(alert["signal"], alert["value"]),
         "threshold_text": verdicts.signal_value(alert["signal"], alert["threshold"]),
         "runbook_link": _runbook_link(scope.settings, alert["runbook"]),
@@ -249,6 +259,7 @@ def _volume_figures(scope: _Scope, volume: Sequence[Row], colours: Mapping[Any, 
             model,
             charts.volume_chart(_in_series(rows, colours), **span, description=f"Predictions per day of {model}"),
             [],
+            _series_legend(rows, colours),
         )
         for model, rows in grouped(recent, lambda row: row["model_id"]).items()
     ]
@@ -268,7 +279,7 @@ def _quality_figures(scope: _Scope, colours: Mapping[Any, str]) -> list[Figure]:
             description=f"AUC of {model} per day with its 95% interval, baseline and hindsight, and label coverage",
         )
         latest = [row for row in members if row["dt"] == scope.day and row["window_days"] == scope.quality_days]
-        figures.append(Figure(model, svg, latest))
+        figures.append(Figure(model, svg, latest, _series_legend(members, colours)))
     return figures
 
 
@@ -281,6 +292,7 @@ def _backlog_figures(scope: _Scope, listed: set[tuple[str, str, str]]) -> list[F
                 members, description=f"Predictions of {version_name(members[0])} without a label, by age"
             ),
             [row for row in members if row["age_bucket"] == "all"],
+            charts.BACKLOG_COLOURS,
         )
         for members in grouped(rows, version_key).values()
     ]
@@ -299,6 +311,7 @@ def _heatmaps(scope: _Scope, features: Sequence[Row]) -> list[Figure]:
                 description=f"Drift of the features of {version_name(members[0])} per day",
             ),
             members,
+            {words: charts.LEVEL_COLOURS[level] for level, words in charts.level_names(members).items()},
         )
         for key, members in grouped(features, version_key).items()
         if any(row["current_count"] for row in members)
@@ -325,6 +338,7 @@ def _distributions(scope: _Scope, wanted: Sequence[Row]) -> list[Figure]:
                 description=f"Distribution of {row['feature']} of {version_name(row)} in training and in production",
             ),
             [row],
+            charts.SIDE_COLOURS,
         )
         for row in wanted
         if (version_key(row), row["feature"]) in bins
@@ -341,6 +355,7 @@ def _latency_figures(scope: _Scope, colours: Mapping[Any, str]) -> list[Figure]:
                 _in_series(members, colours), **span, description=f"Percentiles of {metric} of {model} per day"
             ),
             [{**row, "name": version_name(row)} for row in members if row["dt"] == scope.day],
+            _series_legend(members, colours),
         )
         for (model, metric), members in grouped(rows, lambda row: (row["model_id"], row["metric"])).items()
     ]
@@ -357,10 +372,15 @@ def _series_colours(rows: Sequence[Row]) -> dict[tuple[str, str, str], str]:
 
 def _in_series(rows: Sequence[Row], colours: Mapping[Any, str]) -> list[dict[str, Any]]:
     """Rows of one model with the name and the colour of their line."""
-    return [
-        {**row, "series": f"{row['model_version']} {row['deployment']}", "colour": colours[version_key(row)]}
-        for row in rows
-    ]
+    return [{**row, "series": _series(row), "colour": colours[version_key(row)]} for row in rows]
+
+
+def _series_legend(rows: Sequence[Row], colours: Mapping[Any, str]) -> dict[str, str]:
+    return dict(sorted({_series(row): colours[version_key(row)] for row in rows}.items()))
+
+
+def _series(row: Row) -> str:
+    return f"{row['model_version']} {row['deployment']}"
 
 
 def _names(rows: Iterable[Row]) -> list[str]:
@@ -379,6 +399,7 @@ def _render(template: str, content: Mapping[str, Any]) -> str:
     return _environment().get_template(template).render(content)
 
 
+@cache
 def _environment() -> jinja2.Environment:
     import jinja2
 

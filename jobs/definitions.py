@@ -5,20 +5,21 @@ from collections.abc import Mapping
 
 import dagster as dg
 
-# Backfill policies are beta in 1.13; the version is pinned, so the warning tells our users nothing.
-warnings.filterwarnings("ignore", category=dg.BetaWarning)
-
-from assets import build_assets  # noqa: E402  # the filter has to come first
-from driftlake.config import Settings, load_settings  # noqa: E402
-from jobs.nightly import nightly_definitions  # noqa: E402
+from assets import build_assets
+from driftlake.config import Settings, load_settings
+from jobs.nightly import nightly_definitions
 
 
 def build_definitions(
     settings: Settings, *, loggers: Mapping[str, dg.LoggerDefinition] | None = None
 ) -> dg.Definitions:
     """The definitions for one configuration; `loggers` replaces the console logger."""
+    with warnings.catch_warnings():
+        # Backfill policies are beta in 1.13; the version is pinned, so the warning tells our users nothing.
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        assets = build_assets(settings)
     graph = dg.Definitions(
-        assets=build_assets(settings),
+        assets=assets,
         resources={"settings": settings},
         # DuckDB uses every core already, and a process per step costs seconds each.
         executor=dg.in_process_executor,

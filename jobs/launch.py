@@ -17,8 +17,8 @@ from driftlake.config import Settings
 from jobs.definitions import build_definitions
 from jobs.nightly import NIGHTLY
 
-# Nothing about our users leaves their machine.
-_INSTANCE_SETTINGS = "telemetry:\n  enabled: false\n"
+# Nothing about our users leaves their machine, and nobody is asked for an address.
+_INSTANCE_SETTINGS = "telemetry: {enabled: false}\nnux: {enabled: false}\n"
 
 _RANGE_START, _RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 

@@ -14,6 +14,8 @@ def main() -> None:
         prepare_instance(load_settings())
     except DriftlakeError as error:
         sys.exit(f"error: {error}")
+    # `dagster dev` recommends a command of a package that is not needed here.
+    os.environ["PYTHONWARNINGS"] = "ignore:Function `dev_command` is superseded"
     arguments = ["dagster", "dev", "--workspace", "workspace.yaml", *sys.argv[1:]]
     os.execv(sys.executable, [sys.executable, "-m", *arguments])  # noqa: S606  # no shell wanted
 

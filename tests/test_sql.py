@@ -390,6 +390,13 @@ def test_growth_is_the_change_since_the_day_before(memory: Warehouse) -> None:
     assert backlog(memory, "growth_count") == [(230 - 190,)]
 
 
+def test_the_backlog_of_a_range_of_days_is_that_of_its_days(memory: Warehouse) -> None:
+    given_backlog(memory)
+    one_by_one = [memory.query("label_backlog", first_day=day(n), last_day=day(n), horizon_days=60) for n in (1, 2, 3)]
+    together = memory.query("label_backlog", first_day=day(1), last_day=day(3), horizon_days=60)
+    assert together.to_pylist() == pa.concat_tables(one_by_one).to_pylist()
+
+
 def test_growth_on_the_first_day_is_all_that_is_outstanding(memory: Warehouse) -> None:
     given_backlog(memory)
     assert backlog(memory, "growth_count", on=1) == [(100,)]
@@ -438,6 +445,42 @@ def test_a_label_that_arrives_later_is_not_counted(memory: Warehouse) -> None:
 def test_a_window_holds_the_predictions_of_its_days(memory: Warehouse) -> None:
     given_cohorts(memory, (3, 1, 1), (3, 2, 10), (3, 3, 100))
     assert [positives(memory, 3, window_days) for window_days in (1, 2, 3)] == [100, 110, 111]
+
+
+def test_the_coverage_of_a_window_is_of_the_predictions_of_its_days(memory: Warehouse) -> None:
+    insert(memory.connection, "training_runs", [TRAINING_RUN])
+    rows = [(1, 3, 1), (2, 3, 10), (2, 4, 20), (3, 3, 100)]
+    insert(
+        memory.connection,
+        "prediction_profile",
+        [GROUP | {"dt": day(n), "bin_id": b, "row_count": count, "score_sum": 0.0} for n, b, count in rows],
+    )
+    found = memory.query("window_predictions", first_day=day(3), last_day=day(3), windows_days=[1, 2, 3])
+    assert found["prediction_count"].to_pylist() == [100, 130, 131]
+
+
+def test_counts_of_bins_are_summed_into_their_coarse_bin(memory: Warehouse) -> None:
+    bins = [(3, 7), (4, 7), (5, 8)]
+    insert(
+        memory.connection,
+        "feature_bins",
+        [
+            MODEL
+            | {"feature": "age", "bin_id": bin_id, "coarse_bin_id": coarse}
+            | {"feature_kind": "numeric", "bin_kind": "range", "label": ""}
+            for bin_id, coarse in bins
+        ],
+    )
+    insert(
+        memory.connection,
+        "feature_profile",
+        [GROUP | {"dt": day(1), "feature": "age", "bin_id": b, "row_count": 10**n} for n, (b, _) in enumerate(bins)],
+    )
+    found = memory.query("coarse_counts", first_day=day(1), last_day=day(1))
+    assert found.select(["coarse_bin_id", "row_count"]).to_pylist() == [
+        {"coarse_bin_id": 7, "row_count": 11},
+        {"coarse_bin_id": 8, "row_count": 100},
+    ]
 
 
 # --- service levels ---

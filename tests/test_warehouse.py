@@ -53,7 +53,9 @@ def test_partition_runs_names_the_snapshot_that_holds_the_result(settings: Setti
     with Warehouse.open(settings) as warehouse:
         replace(warehouse, 1, 10)
         replace(warehouse, 1, 11)
-        snapshots = warehouse.sql("select distinct snapshot_id from partition_runs order by 1")["snapshot_id"].to_pylist()
+        snapshots = warehouse.sql("select distinct snapshot_id from partition_runs order by 1")[
+            "snapshot_id"
+        ].to_pylist()
         committed = warehouse.sql(
             "select snapshot_id from ducklake_snapshots('lake') where commit_extra_info = 'run-7' order by 1"
         )

@@ -1,0 +1,25 @@
+-- What drifted on each day, in words: the three features with the largest PSI over the middle window.
+-- grain: dt
+-- inputs: new_drift (rows of feature_drift)
+with ranked as (
+    select
+        dt,
+        model_version,
+        feature,
+        value,
+        outcome,
+        row_number() over (partition by dt order by value desc) as place
+    from new_drift
+    where
+        statistic = 'psi'
+        and outcome <> 'insufficient_data'
+        and window_days = (select quantile_disc(window_days, 0.5) from new_drift)
+)
+
+select
+    dt,
+    count(*) filter (where outcome = 'drift') as drifted_features,
+    string_agg(printf('%s (%s) %.2f', feature, model_version, value), ', ' order by place) filter (where place <= 3)
+        as worst_psi
+from ranked
+group by dt;

@@ -1,0 +1,15 @@
+-- How the models ranked on each day, in words: AUC over the longest window.
+-- grain: dt
+-- inputs: new_quality (rows of model_quality)
+select
+    dt,
+    string_agg(
+        printf('%s %s (%s) %.3f', model_id, model_version, deployment, value), ', '
+        order by model_id, model_version, deployment
+    ) as auc
+from new_quality
+where
+    statistic = 'auc'
+    and value is not null
+    and window_days = (select max(window_days) from new_quality)
+group by dt;

@@ -1,0 +1,139 @@
+"""The Dagster shell: what it defines, and a small history of real flights through a real instance."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import warnings
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from driftlake.config import Settings, load_settings
+from driftlake.inputs import days_between
+from driftlake.warehouse import Warehouse
+from jobs.definitions import build_definitions
+from jobs.launch import launch
+
+ROOT = Path(__file__).resolve().parent.parent
+FIRST, LAST = date(2013, 3, 1), date(2013, 3, 4)
+
+
+@pytest.fixture(scope="module")
+def flights(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """The flights example at a small size: four days, a tenth of the flights."""
+    folder = tmp_path_factory.mktemp("flights")
+    # a process of its own, because scikit-learn and its threads are nothing the rest of the suite should inherit
+    build = [sys.executable, "-m", "examples.nycflights.build", "--out", str(folder / "data")]
+    subprocess.run([*build, "--to", LAST.isoformat(), "--share", "0.1"], cwd=ROOT, check=True, capture_output=True)
+    (folder / "driftlake.yaml").write_text(
+        "telemetry: {path: data/telemetry}\nlabels: {path: data/labels}\nlineage: {path: data/lineage}\n"
+        f"start: {FIRST}\nend: {LAST}\nschedule: {{hour: 2, timezone: America/New_York}}\n"
+        "drift: {minimum_rows: 50}\n"
+    )
+    return load_settings(folder / "driftlake.yaml")
+
+
+@pytest.fixture
+def instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A Dagster instance folder of its own."""
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "dagster"))
+    with warnings.catch_warnings():
+        # Dagster's storage leaves SQLite connections to the garbage collector.
+        warnings.simplefilter("ignore", ResourceWarning)
+        yield tmp_path / "dagster"
+
+
+def test_the_graph_the_job_and_the_schedule_are_what_users_see(flights: Settings) -> None:
+    definitions = build_definitions(flights)
+    graph = definitions.resolve_asset_graph()
+    assert {key.to_user_string(): graph.get(key).group_name for key in graph.get_all_asset_keys()} == {
+        "telemetry": "inputs",
+        "labels": "inputs",
+        "lineage_files": "inputs",
+        "training_lineage": "lineage",
+        "profiles": "profiles",
+        "label_cohorts": "labels",
+        "drift": "drift",
+        "model_quality": "labels",
+        "alerts": "action",
+        "report": "action",
+    }
+    assert {key.to_user_string() for key in graph.asset_check_keys} == {
+        "profiles:telemetry_contract",
+        "label_cohorts:labels_contract",
+    }
+    schedule = definitions.resolve_schedule_def("nightly")
+    assert (schedule.cron_schedule, schedule.execution_timezone) == ("0 2 * * *", "America/New_York")
+
+
+def test_partitions_run_from_the_first_day_to_the_last(flights: Settings) -> None:
+    partitions = build_definitions(flights).resolve_job_def("nightly").partitions_def
+    assert partitions is not None
+    assert partitions.get_partition_keys() == [day.isoformat() for day in days_between(FIRST, LAST)]
+
+
+def materialized(asset: str) -> set[str]:
+    with dg.DagsterInstance.get() as dagster:
+        return set(dagster.get_materialized_partitions(dg.AssetKey(asset)))
+
+
+def test_real_flights_go_through_a_real_instance(flights: Settings, instance: Path) -> None:
+    seen: list[str] = []
+    assert launch(flights, [FIRST], seen.append) is None
+    assert launch(flights, days_between(FIRST, LAST), seen.append) is None
+    every_day = {day.isoformat() for day in days_between(FIRST, LAST)}
+    assert {asset: materialized(asset) for asset in ("profiles", "alerts")} == dict.fromkeys(
+        ("profiles", "alerts"), every_day
+    )
+    assert seen.count("drift") == 1 + len(every_day)
+    assert "enabled: false" in (instance / "dagster.yaml").read_text()
+    with Warehouse.open(flights, read_only=True) as warehouse:
+        telemetry = warehouse.sql(f"select count(*) as n from '{flights.resolve('data/telemetry')}/*/*.parquet'")
+        counted = warehouse.sql("select sum(row_count)::bigint as n from prediction_profile")
+        checks = warehouse.sql("select distinct source, outcome from contract_checks order by source")
+    assert counted["n"].to_pylist() == telemetry["n"].to_pylist()
+    assert checks.to_pylist() == [
+        {"source": "labels", "outcome": "passed"},
+        {"source": "telemetry", "outcome": "passed"},
+    ]
+    reports = Path(flights.resolve(flights.reports.path))
+    assert {path.name for path in reports.iterdir()} == {f"{FIRST}.html", f"{LAST}.html", "index.html"}
+
+
+def test_a_refused_day_fails_the_run_by_name_after_the_others_are_done(flights: Settings, instance: Path) -> None:
+    path = Path(flights.resolve(f"data/telemetry/dt={date(2013, 3, 2)}/part-0.parquet"))
+    content = path.read_bytes()
+    path.write_bytes(content[:-10])
+    try:
+        failure = launch(flights, days_between(FIRST, LAST), lambda _: None)
+    finally:
+        path.write_bytes(content)
+    assert failure is not None
+    assert failure.splitlines()[0] == "the input of 1 days was refused:"
+    assert failure.splitlines()[1].startswith(f"2013-03-02 (profiles, refused): {path} is not a readable Parquet file")
+    assert date(2013, 3, 4).isoformat() in materialized("report") | materialized("alerts")
+
+
+CONSOLE = """
+import json, sys
+from pathlib import Path
+from driftlake.config import load_settings
+from jobs.definitions import build_definitions
+build_definitions(load_settings(Path(sys.argv[1]))).resolve_job_def("nightly")
+heavy = [name for name in ("great_expectations", "altair", "scipy.stats", "pandas") if name in sys.modules]
+print(json.dumps(heavy))
+"""
+
+
+def test_loading_the_definitions_prints_nothing_and_imports_nothing_heavy(flights: Settings) -> None:
+    config = flights.resolve("driftlake.yaml")
+    loaded = subprocess.run(
+        [sys.executable, "-W", "default", "-c", CONSOLE, config], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert json.loads(loaded.stdout) == []
+    assert "Warning" not in loaded.stderr

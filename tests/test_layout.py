@@ -1,0 +1,102 @@
+"""What depends on what, and that the documentation says what the code does."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from data import write_project
+
+import assets
+from driftlake import schema
+from driftlake.warehouse import Warehouse
+
+ROOT = Path(__file__).resolve().parent.parent
+# jobs -> assets -> driftlake, never back; the suites of expectations/ know the core only by name.
+ALLOWED = {
+    "driftlake": {"driftlake"},
+    "expectations": {"driftlake", "expectations"},
+    "assets": {"driftlake", "expectations", "assets"},
+    "jobs": {"driftlake", "assets", "jobs"},
+}
+# The command reaches for the jobs inside a command.
+EXCEPTIONS = {("driftlake/cli.py", "jobs")}
+
+
+def imported(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module.split(".")[0])
+    return names
+
+
+@pytest.mark.parametrize("package", list(ALLOWED))
+def test_packages_import_downwards_only(package: str) -> None:
+    wrong = {
+        (str(path.relative_to(ROOT)), name)
+        for path in (ROOT / package).rglob("*.py")
+        for name in imported(path) & ALLOWED.keys()
+        if name not in ALLOWED[package]
+    }
+    assert wrong <= EXCEPTIONS
+
+
+def test_the_core_imports_no_dagster() -> None:
+    assert not [path for path in (ROOT / "driftlake").rglob("*.py") if "dagster" in imported(path)]
+
+
+def test_importing_the_core_is_light() -> None:
+    code = (
+        "import sys, driftlake, driftlake.nightly, driftlake.cli;"
+        "print([m for m in ('dagster', 'great_expectations', 'altair', 'pandas', 'scipy.stats') if m in sys.modules])"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert loaded.stdout == "[]\n"
+
+
+def test_the_assets_imported_are_ours() -> None:
+    assert Path(str(assets.__file__)).parent == ROOT / "assets"
+
+
+def generated_pages() -> dict[str, str]:
+    spec = importlib.util.spec_from_file_location("docs_generate", ROOT / "docs" / "generate.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    pages: dict[str, str] = module.pages()
+    return pages
+
+
+@pytest.mark.parametrize("name", ["tables.md", "configuration.md", "commands.md"])
+def test_generated_pages_are_current(name: str) -> None:
+    assert (ROOT / "docs" / name).read_text() == generated_pages()[name], "run `make docs`"
+
+
+def test_the_catalog_has_exactly_the_tables_and_columns_that_are_described(tmp_path: Path) -> None:
+    settings = write_project(tmp_path / "project", features=["x"], training={"x": [1.0]})
+    with Warehouse.open(settings) as warehouse:
+        described = warehouse.sql(
+            "select table_name, column_name, comment, is_nullable from duckdb_columns()"
+            " where database_name = 'lake' and table_name in (select table_name from duckdb_tables()"
+            " where database_name = 'lake')"
+        ).to_pylist()
+        views = warehouse.sql("select view_name, comment from duckdb_views() where database_name = 'lake'").to_pylist()
+    assert {(row["table_name"], row["column_name"], row["comment"], row["is_nullable"]) for row in described} == {
+        (table.name, column.name, column.meaning, not column.is_required)
+        for table in schema.tables()
+        for column in table.columns
+    }
+    assert {(view["view_name"], view["comment"]) for view in views} == {(v.name, v.purpose) for v in schema.views()}
+
+
+def test_the_questions_people_ask_first_have_a_view() -> None:
+    wanted = {"latest_drift", "open_alerts", "quality_history", "backlog_by_age"}
+    assert wanted <= {view.name for view in schema.views()}
