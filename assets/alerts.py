@@ -5,6 +5,7 @@ import dagster as dg
 from assets.stage import run_stage
 from driftlake.config import Settings
 from driftlake.nightly import raise_alerts
+from driftlake.warehouse import Warehouse
 
 
 def alerts_asset(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
@@ -15,8 +16,10 @@ def alerts_asset(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinitio
         backfill_policy=dg.BackfillPolicy.single_run(),
         description="Rules that fired, each with a sentence a person understands.",
     )
-    def alerts(context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings]) -> dg.MaterializeResult:
-        run_stage(context, settings, raise_alerts)
+    def alerts(
+        context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse], settings: dg.ResourceParam[Settings]
+    ) -> dg.MaterializeResult:
+        run_stage(context, warehouse, settings, raise_alerts)
         return dg.MaterializeResult()
 
     return alerts

@@ -5,6 +5,7 @@ import dagster as dg
 from assets.stage import run_stage
 from driftlake.config import Settings
 from driftlake.nightly import compare_days
+from driftlake.warehouse import Warehouse
 
 
 def drift_asset(settings: Settings, partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
@@ -18,8 +19,10 @@ def drift_asset(settings: Settings, partitions: dg.DailyPartitionsDefinition) ->
         description="Distance of every feature and of the scores from training, over several windows, with its noise: "
         "feature_drift, prediction_drift.",
     )
-    def drift(context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings]) -> dg.MaterializeResult:
-        run_stage(context, settings, compare_days)
+    def drift(
+        context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse], settings: dg.ResourceParam[Settings]
+    ) -> dg.MaterializeResult:
+        run_stage(context, warehouse, settings, compare_days)
         return dg.MaterializeResult()
 
     return drift

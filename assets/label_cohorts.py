@@ -8,6 +8,7 @@ from assets.contracts import labels_contract
 from assets.stage import contract_result, run_stage
 from driftlake.config import Settings
 from driftlake.nightly import count_labels
+from driftlake.warehouse import Warehouse
 
 _CHECK = "labels_contract"
 
@@ -22,10 +23,10 @@ def label_cohorts_asset(settings: Settings, partitions: dg.DailyPartitionsDefini
         description="Labels by prediction day, score bin and the day they became known: label_cohorts, label_arrivals.",
     )
     def label_cohorts(
-        context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings]
+        context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse], settings: dg.ResourceParam[Settings]
     ) -> dg.MaterializeResult:
         stage = partial(count_labels, check_contract=labels_contract(settings))
-        report = run_stage(context, settings, stage)
+        report = run_stage(context, warehouse, settings, stage)
         return dg.MaterializeResult(check_results=[contract_result(report, _CHECK)])
 
     return label_cohorts

@@ -14,8 +14,10 @@ from driftlake.warehouse import Warehouse
     description="Model versions with the bins learned from their training data: training_runs, feature_bins, "
     "feature_categories, reference_profile, reference_stats. Append-only.",
 )
-def training_lineage(settings: dg.ResourceParam[Settings]) -> dg.MaterializeResult:
-    with failures_explained(), Warehouse.open(settings) as warehouse:
+def training_lineage(
+    warehouse: dg.ResourceParam[Warehouse], settings: dg.ResourceParam[Settings]
+) -> dg.MaterializeResult:
+    with failures_explained():
         files = read_lineage_folder(settings)
         registered = register(warehouse, settings, files)
     return dg.MaterializeResult(metadata={"lineage_files": len(files), "newly_registered": len(registered)})

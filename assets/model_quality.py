@@ -5,6 +5,7 @@ import dagster as dg
 from assets.stage import run_stage
 from driftlake.config import Settings
 from driftlake.nightly import measure_quality
+from driftlake.warehouse import Warehouse
 
 
 def model_quality_asset(settings: Settings, partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
@@ -22,9 +23,9 @@ def model_quality_asset(settings: Settings, partitions: dg.DailyPartitionsDefini
         "label_backlog.",
     )
     def model_quality(
-        context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings]
+        context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse], settings: dg.ResourceParam[Settings]
     ) -> dg.MaterializeResult:
-        run_stage(context, settings, measure_quality)
+        run_stage(context, warehouse, settings, measure_quality)
         return dg.MaterializeResult()
 
     return model_quality

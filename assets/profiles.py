@@ -8,6 +8,7 @@ from assets.contracts import telemetry_contract
 from assets.stage import contract_result, run_stage
 from driftlake.config import Settings
 from driftlake.nightly import profile_days
+from driftlake.warehouse import Warehouse
 
 _CHECK = "telemetry_contract"
 
@@ -22,9 +23,11 @@ def profiles_asset(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinit
         description="Counts per bin of features, scores and latencies: feature_profile, feature_stats, "
         "prediction_profile, service_profile, service_levels. A day that breaks its contract keeps its old rows.",
     )
-    def profiles(context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings]) -> dg.MaterializeResult:
+    def profiles(
+        context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse], settings: dg.ResourceParam[Settings]
+    ) -> dg.MaterializeResult:
         stage = partial(profile_days, check_contract=telemetry_contract(settings))
-        report = run_stage(context, settings, stage)
+        report = run_stage(context, warehouse, settings, stage)
         return dg.MaterializeResult(check_results=[contract_result(report, _CHECK)])
 
     return profiles

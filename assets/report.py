@@ -25,10 +25,10 @@ _RANGE_END, _PARTITION = "dagster/asset_partition_range_end", "dagster/partition
     description="One self-contained HTML page for the last day of the run, and the index of all pages.",
 )
 def report(
-    context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings]
+    context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse], settings: dg.ResourceParam[Settings]
 ) -> Iterator[dg.MaterializeResult]:
     asked = context.run.tags.get(_RANGE_END) or context.run.tags.get(_PARTITION)
-    with failures_explained(), Warehouse.open(settings, read_only=True) as warehouse:
+    with failures_explained():
         page = render_day(warehouse, settings, date.fromisoformat(asked) if asked else newest_day(warehouse))
         index = render_index(warehouse, settings)
         refused = refused_days(warehouse, context.run.run_id)

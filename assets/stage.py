@@ -1,4 +1,4 @@
-"""What every stage asset does around its one call of the core: open the warehouse, name the days, report counts.
+"""What every stage asset does around its one call of the core: name the days, explain failures, report counts.
 
 Errors of the core become Dagster failures here and nowhere else. Not here: what a stage computes.
 """
@@ -34,11 +34,12 @@ def days_of(context: dg.AssetExecutionContext) -> list[date]:
 
 def run_stage(
     context: dg.AssetExecutionContext,
+    warehouse: Warehouse,
     settings: Settings,
     stage: Callable[[Warehouse, Settings, RunContext, list[date]], StageReport],
 ) -> StageReport:
     """Run a stage for the partitions of the run and attach what happened to each of them."""
-    with failures_explained(), Warehouse.open(settings) as warehouse:
+    with failures_explained():
         report = stage(warehouse, settings, new_context(settings, context.run.run_id), days_of(context))
     for run in report.runs:
         metadata = {"rows": run.row_count, "outcome": run.outcome, **report.highlights.get(run.dt, {})}

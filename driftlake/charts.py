@@ -102,7 +102,7 @@ def quality_chart(rows: Rows, *, long_days: int, first_day: date, last_day: date
     colour = _series_colour(rows)
     days = {row["dt"] for row in rows}
     first_day = _first_shown([*days], first_day, last_day)
-    points = alt.OverlayMarkDef(size=16) if len(days) < _POINTS_BELOW_DAYS else False
+    points = alt.OverlayMarkDef(size=36) if len(days) < _POINTS_BELOW_DAYS else False
     day = alt.X("dt:T", axis=_day_axis(), scale=_day_scale(first_day, last_day))
     base, short = _chart("long").encode(x=day, color=colour), _chart("short").encode(x=day, color=colour)
 
@@ -156,7 +156,8 @@ def backlog_chart(rows: Rows, *, description: str) -> str:
         xOffset=alt.XOffset("kind:N", sort=list(BACKLOG_COLOURS)),
         y=alt.Y("count:Q", title="predictions", axis=alt.Axis(tickCount=4, format="~s")),
     )
-    counts = base.mark_text(dy=-5, fontSize=9).encode(text=alt.Text("count:Q", format=",.0f"))
+    waiting = base.transform_filter(alt.datum.kind == next(iter(BACKLOG_COLOURS)))
+    counts = waiting.mark_text(dy=-5, fontSize=10).encode(text=alt.Text("count:Q", format=",.0f"))
     chart = alt.layer(base.mark_bar().encode(color=_colour("kind", BACKLOG_COLOURS)), counts).properties(
         width=_NARROW, height=150
     )
@@ -261,7 +262,7 @@ def latency_chart(rows: Rows, *, first_day: date, last_day: date, description: s
     first_day = _first_shown([*days], first_day, last_day)
     chart = (
         _chart("lines")
-        .mark_line(strokeWidth=1.8, point=alt.OverlayMarkDef(size=16) if len(days) < _POINTS_BELOW_DAYS else False)
+        .mark_line(strokeWidth=1.8, point=alt.OverlayMarkDef(size=36) if len(days) < _POINTS_BELOW_DAYS else False)
         .encode(
             x=alt.X("dt:T", axis=_day_axis(), scale=_day_scale(first_day, last_day)),
             y=alt.Y("ms:Q", title="milliseconds", axis=alt.Axis(tickCount=4)),
@@ -357,7 +358,7 @@ def special_bars(bins: Rows) -> list[dict[str, Any]]:
     ranges = _ranges(bins)
     names = {"missing": "(missing)", "other": "(rare in training)", "unseen": "(not in training)"}
     if ranges:
-        names |= {"below": f"below {ranges[0]['lower']:.4g}", "above": f"above {ranges[-1]['upper']:.4g}"}
+        names |= {"below": f"below {_short(ranges[0]['lower'])}", "above": f"above {_short(ranges[-1]['upper'])}"}
     return [
         _bar(row, names[row["bin_kind"]], bins)
         for row in bins
@@ -436,14 +437,18 @@ def _step_points(steps: Steps) -> list[dict[str, Any]]:
 def _density_panel(steps: Steps) -> alt.LayerChart | alt.FacetChart:
     import altair as alt
 
-    ends = [steps.borders[0], steps.borders[-1]]
-    scale = alt.Scale(type=steps.scale.kind, domain=ends, nice=False)
+    low, high = steps.borders[0], steps.borders[-1]
+    scale = alt.Scale(type=steps.scale.kind, domain=[low, high], nice=False)
+    # every label by itself: the axis would give all of them the prefix of the largest, and 0M
+    axis = alt.Axis(
+        title=None, tickCount=6, grid=False, labelExpr="format(datum.value, abs(datum.value) < 1e4 ? ',~r' : '~s')"
+    )
     if steps.scale.kind == "symlog":
         scale.constant = steps.scale.constant
+        axis.values = _symlog_ticks(low, high, steps.scale.constant)
     per = f"per {steps.step:.3g}" if steps.scale.kind == "linear" else "per step"
-    label_format = "~s" if max(map(abs, ends)) >= 1e5 else alt.Undefined
     base = _chart("steps").encode(
-        x=alt.X("value:Q", title=None, scale=scale, axis=alt.Axis(tickCount=6, grid=False, format=label_format)),
+        x=alt.X("value:Q", scale=scale, axis=axis),
         y=alt.Y("share:Q", title=f"share of rows {per}", stack=None, axis=alt.Axis(tickCount=4, format="~%")),
         color=_colour("side", SIDE_COLOURS),
     )
@@ -451,6 +456,13 @@ def _density_panel(steps: Steps) -> alt.LayerChart | alt.FacetChart:
         base.mark_area(interpolate="step-after", opacity=0.35),
         base.mark_line(interpolate="step-after", strokeWidth=1.4),
     ).properties(width=_NARROW, height=130)
+
+
+def _symlog_ticks(low: float, high: float, constant: float) -> list[float]:
+    """Zero and every other power of ten from where the scale turns logarithmic."""
+    first = math.ceil(math.log10(constant))
+    powers = [10.0**power for power in range(first, first + 20, 2)]
+    return [value for value in (*(-power for power in reversed(powers)), 0.0, *powers) if low <= value <= high]
 
 
 def _bar_panel(bars: Sequence[Mapping[str, Any]]) -> alt.LayerChart | alt.FacetChart:
@@ -471,6 +483,10 @@ def _bar_panel(bars: Sequence[Mapping[str, Any]]) -> alt.LayerChart | alt.FacetC
         base.mark_bar().encode(color=_colour("side", SIDE_COLOURS)),
         base.mark_text(align="left", dx=4, fontSize=10).encode(text="text:N"),
     ).properties(width=_NARROW - 60, height=32 * len(bars))
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1e4 else f"{value:.4g}"
 
 
 def _percent(share: float) -> str:

@@ -95,10 +95,10 @@ def render_index(warehouse: Warehouse, settings: Settings) -> Path:
     content = {
         "newest": newest.day,
         "newest_has_page": bool(written) and written[-1]["dt"] == newest.day,
-        "verdicts": newest.verdicts(newest.model_facts(), newest.alerts()),
+        "verdicts": newest.judge(newest.model_facts(), newest.alerts()),
         "months": [(first, {row["dt"].day: row for row in rows}) for first, rows in reversed(months.items())],
         "day_count": len(written),
-        "has_several_models": len({row["auc_model"] for row in written}) > 1,
+        "has_several_models": len({row["auc_model"] for row in written if row["auc_model"]}) > 1,
         "drift_days": drift_days,
         "quality_days": quality_days,
     }
@@ -142,9 +142,11 @@ class _Scope:
     def alerts(self) -> list[dict[str, Any]]:
         return self.rows("alerts", day=self.day)
 
-    def verdicts(self, facts: Sequence[Row], alerts: Sequence[Row]) -> list[Verdict]:
+    def judge(self, facts: Sequence[Row], alerts: Sequence[Row]) -> list[Verdict]:
         scale = Scale(self.drift_days, self.quality_days, self.settings.labels is not None)
-        return [verdicts.judge(row, alerts, self.runs, scale) for row in facts]
+        order = list(verdicts.VERDICT_WORDS)
+        judged = [verdicts.judge(row, alerts, self.runs, scale) for row in facts]
+        return sorted(judged, key=lambda verdict: order.index(verdict.kind))
 
 
 def _window_days(settings: Settings) -> tuple[int, int, int]:
@@ -174,7 +176,7 @@ def _day_content(scope: _Scope) -> dict[str, Any]:
         "short_quality_days": scope.short_quality_days,
         "runs": scope.runs,
         "facts": facts,
-        "verdicts": scope.verdicts(facts, alerts),
+        "verdicts": scope.judge(facts, alerts),
         "alerts": alerts,
         "alert_groups": _alert_groups(scope, alerts, listed),
         "retired_alert_names": _names(row for row in alerts if row["deployment"] and version_key(row) not in listed),

@@ -15,11 +15,12 @@ Row = Mapping[str, Any]
 Item = TypeVar("Item")
 VerdictKind = Literal["attention", "watch", "fine", "unjudged"]
 
+# In the order in which a person wants to read them.
 VERDICT_WORDS: Mapping[VerdictKind, str] = {
     "attention": "needs attention",
     "watch": "watch",
-    "fine": "all right",
     "unjudged": "not judged",
+    "fine": "all right",
 }
 
 # Outcomes of the stage `profiles` after which the tables say nothing new about the day.
@@ -108,7 +109,9 @@ def _obstacle(facts: Row, runs: Mapping[str, Row]) -> str | None:
 
 
 def _still_open(alerts: Sequence[Row]) -> str:
-    return f"{counted(len(alerts), 'alert')} about earlier days still open." if alerts else ""
+    if not alerts:
+        return ""
+    return f"{counted(len(alerts), 'alert')} {'is' if len(alerts) == 1 else 'are'} open."
 
 
 def _findings(facts: Row, alerts: Sequence[Row], scale: Scale) -> str:

@@ -8,6 +8,7 @@ import dagster as dg
 from assets import build_assets
 from driftlake.config import Settings, load_settings
 from jobs.nightly import nightly_definitions
+from jobs.resources import warehouse_resource
 
 
 def build_definitions(
@@ -20,7 +21,7 @@ def build_definitions(
         assets = build_assets(settings)
     graph = dg.Definitions(
         assets=assets,
-        resources={"settings": settings},
+        resources={"settings": settings, "warehouse": warehouse_resource(settings)},
         # DuckDB uses every core already, and a process per step costs seconds each.
         executor=dg.in_process_executor,
         loggers=loggers,

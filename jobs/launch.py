@@ -49,10 +49,9 @@ def launch(settings: Settings, days: Sequence[date], on_materialized: OnMaterial
             instance=instance,
             run_config={"loggers": {"progress": {}}},
             raise_on_error=False,
-            **_selected(days),
+            **selected(days),
         )
-        failures = [event for event in result.all_events if event.event_type == DagsterEventType.STEP_FAILURE]
-        return None if result.success else "\n".join(map(_explained, failures)) or "the run failed"
+        return None if result.success else _explained(result.all_events)
 
 
 def partitioned_asset_count(settings: Settings) -> int:
@@ -61,20 +60,31 @@ def partitioned_asset_count(settings: Settings) -> int:
     return sum(1 for key in assets.materializable_asset_keys if assets.get(key).partitions_def)
 
 
-def _selected(days: Sequence[date]) -> dict[str, Any]:
+def selected(days: Sequence[date]) -> dict[str, Any]:
+    """How `execute_in_process` is told the partitions of consecutive days."""
     if len(days) == 1:
         return {"partition_key": days[0].isoformat()}
     return {"tags": {_RANGE_START: days[0].isoformat(), _RANGE_END: days[-1].isoformat()}}
 
 
-def _explained(event: DagsterEvent) -> str:
-    failure = event.step_failure_data
-    if failure.user_failure_data and failure.user_failure_data.description:
-        return failure.user_failure_data.description
-    error = failure.error
+def _explained(events: Sequence[DagsterEvent]) -> str:
+    """Why a run failed: the sentence of each step that did, or what kept the run from starting."""
+    failures = [event.step_failure_data for event in events if event.event_type == DagsterEventType.STEP_FAILURE]
+    if failures:
+        return "\n".join(
+            failure.user_failure_data.description
+            if failure.user_failure_data and failure.user_failure_data.description
+            else _root_cause(failure.error)
+            for failure in failures
+        )
+    ends = [event.job_failure_data.error for event in events if event.event_type == DagsterEventType.RUN_FAILURE]
+    return "\n".join(map(_root_cause, ends)) or "the run failed"
+
+
+def _root_cause(error: Any) -> str:
     while error and error.cause:
         error = error.cause
-    return f"step {event.step_key} failed: {error.message.strip() if error else 'no reason given'}"
+    return str(error.message).strip() if error else "no reason was given"
 
 
 def _progress_logger(on_materialized: OnMaterialized) -> dg.LoggerDefinition:

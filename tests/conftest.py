@@ -13,7 +13,7 @@ from driftlake import schema
 from driftlake.warehouse import Warehouse
 
 # No deadline: a busy machine breaks no claim.
-hypothesis.settings.register_profile("driftlake", deadline=None, print_blob=True)
+hypothesis.settings.register_profile("driftlake", deadline=None, max_examples=50, print_blob=True)
 hypothesis.settings.load_profile("driftlake")
 
 

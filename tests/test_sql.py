@@ -122,6 +122,12 @@ def test_a_missing_score_counts_but_adds_nothing_to_the_sum(db: duckdb.DuckDBPyC
     assert rows_of(db, "prediction_profile", "bin_id", "row_count", "score_sum") == [(0, 1, 0.0), (100, 1, 0.25)]
 
 
+def test_scores_beyond_all_measure_are_counted(db: duckdb.DuckDBPyConnection) -> None:
+    given_predictions(db, *({"correlation_id": key, "score": 9e22, "score_kind": "value"} for key in "abc"))
+    queries.run(db, "prediction_rows")
+    assert rows_of(db, "prediction_profile", "row_count") == [3]
+
+
 def given_raw_predictions(db: duckdb.DuckDBPyConnection, scores: Sequence[float | None], version: Row) -> None:
     """The relations that scored_predictions reads."""
     columns = {name: kind for name, kind in PREDICTION_COLUMNS.items() if name not in {"score_kind", "bin_id"}}
@@ -733,7 +739,7 @@ SMALL_SAMPLES = st.tuples(
 )
 
 
-@settings(max_examples=50)
+@settings(max_examples=25)
 @drawn(SMALL_SAMPLES)
 def test_sql_counts_any_small_training_sample_as_the_kernel_does(training: Floats) -> None:
     bins = learn_numeric_bins("x", training, is_integer=False)

@@ -1,0 +1,1 @@
+"""Measurements: one module per claim, each a ratio of things run side by side in the same call."""

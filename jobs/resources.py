@@ -1,0 +1,19 @@
+"""What the assets are given: the settings as they are, the warehouse opened once per run."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import dagster as dg
+
+from driftlake.config import Settings
+from driftlake.warehouse import Warehouse
+
+
+def warehouse_resource(settings: Settings) -> dg.ResourceDefinition:
+    """The warehouse, open for writing from the first stage of a run to the last: opening it costs more than a commit."""
+
+    def opened(_context: dg.InitResourceContext) -> Iterator[Warehouse]:
+        with Warehouse.open(settings) as warehouse:
+            yield warehouse
+
+    return dg.ResourceDefinition(contextmanager(opened), description="The DuckLake of the results.")

@@ -1,0 +1,294 @@
+"""What a page says, and what it must never do: run a script, ask the network, or say it differently the second time."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from data import GROUP, MODEL, Row, day, noon, write_day, write_project
+
+from driftlake import charts, lineage, nightly, verdicts
+from driftlake.config import Settings
+from driftlake.reporting import ReportError, render_day, render_index
+from driftlake.verdicts import Scale
+from driftlake.warehouse import Warehouse
+
+MARKUP = "<script>alert(1)</script>"
+CATEGORY = '<img src="x" onerror="alert(2)">'
+DAYS = 4
+MISSING_DAY, REFUSED_DAY = DAYS + 1, DAYS + 2
+ROWS = 300
+
+ALERTS = [
+    {
+        "name": "feature-drift",
+        "signal": "feature_drift.psi",
+        "window_days": 7,
+        "warn": 0.1,
+        "critical": 0.25,
+        "owner": "risk team",
+        "runbook": "docs/drift.md",
+    },
+]
+
+
+def columns(generator: np.random.Generator, income: float) -> dict[str, pa.Array]:
+    return {
+        "income": pa.array(generator.normal(income, 5, ROWS)),
+        MARKUP: pa.array(generator.choice(["plain", CATEGORY], ROWS)),
+        "score": pa.array(generator.random(ROWS)),
+    }
+
+
+def predictions(number: int, generator: np.random.Generator) -> dict[str, pa.Array]:
+    """A day on which income has moved by two of its standard deviations."""
+    return {
+        "correlation_id": pa.array([f"d{number}-{row}" for row in range(ROWS)]),
+        "event_time": pa.array([noon(number)] * ROWS),
+        **{name: pa.array([value] * ROWS) for name, value in MODEL.items()},
+        **columns(generator, 60),
+    }
+
+
+@dataclass(frozen=True)
+class Project:
+    settings: Settings
+    warehouse: Warehouse
+
+    def page(self, number: int = DAYS) -> str:
+        return render_day(self.warehouse, self.settings, day(number)).read_text()
+
+
+def process(root: Path, *, has_labels: bool = True) -> Project:
+    """Four days of telemetry that drifted, one day without a file and one whose file is broken, all processed."""
+    generator = np.random.default_rng(7)
+    settings = write_project(
+        root,
+        features=["income", MARKUP],
+        training=columns(generator, 50),
+        alerts=ALERTS,
+        **({} if has_labels else {"labels": None}),
+    )
+    for number in range(1, DAYS + 1):
+        write_day(root / "telemetry", number, predictions(number, generator))
+        labels = {
+            "correlation_id": pa.array([f"d{number}-{row}" for row in range(100)]),
+            "label": pa.array(generator.integers(0, 2, 100)),
+        }
+        write_day(root / "labels", number, labels)
+    broken = root / "telemetry" / f"dt={day(REFUSED_DAY)}" / "part-0.parquet"
+    broken.parent.mkdir()
+    broken.write_text("no Parquet")
+    warehouse = Warehouse.open(settings)
+    lineage.register(warehouse, settings, lineage.read_lineage_folder(settings))
+    context = nightly.new_context(settings, "run-of-the-test")
+    days = [day(number) for number in range(1, REFUSED_DAY + 1)]
+    for stage in (nightly.profile_days, nightly.count_labels, nightly.compare_days, nightly.measure_quality):
+        stage(warehouse, settings, context, days)
+    nightly.raise_alerts(warehouse, settings, context, days)
+    return Project(settings, warehouse)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    processed = process(tmp_path_factory.mktemp("project"))
+    yield processed
+    processed.warehouse.connection.close()
+
+
+def test_a_page_says_what_is_wrong_with_a_model_and_who_to_ask(project):
+    page = project.page()
+    assert "needs attention" in page
+    assert "1 feature drifted over 7 days (worst: income, PSI" in page
+    assert "income of credit v1 (production) drifted from training" in page
+    assert "Owner: risk team." in page
+    assert '<a href="../docs/drift.md">Runbook</a>' in page
+    assert "run-of-the-test" in page
+
+
+def test_the_same_tables_give_the_same_bytes(project):
+    assert project.page() == project.page()
+
+
+def test_markup_in_data_stays_text(project):
+    page = project.page()
+    assert "<script" not in page
+    assert "<img" not in page
+    # in the words of the page, in the heatmap, and as a category of the distribution
+    assert page.count("&lt;script&gt;") > 2
+    assert "&lt;img src=" in page
+
+
+def test_a_day_without_telemetry_is_not_judged(project):
+    assert "Telemetry missing: no telemetry file for the day." in project.page(MISSING_DAY)
+    assert "not judged" in project.page(MISSING_DAY)
+
+
+def test_a_refused_file_is_named(project):
+    page = project.page(REFUSED_DAY)
+    assert "Telemetry refused:" in page
+    assert "file_is_readable" in page
+
+
+def test_a_model_without_labels_says_so(tmp_path):
+    project = process(tmp_path, has_labels=False)
+    with project.warehouse:
+        page = project.page()
+    assert "no labels are configured, so its ranking is not measured" in page
+    assert "No labels are configured, so nobody knows how well the models rank." in page
+
+
+def test_a_day_that_was_not_processed_has_no_page(project):
+    with pytest.raises(ReportError, match="nothing was processed for 2024-03-31") as caught:
+        project.page(31)
+    assert "driftlake backfill --from 2024-03-31" in str(caught.value.hint)
+
+
+def test_the_index_links_the_pages_that_are_there(project):
+    written = {path.name for path in map(Path, [render_day(project.warehouse, project.settings, day(2))])}
+    index = render_index(project.warehouse, project.settings)
+    linked = set(re.findall(r'href="(2024-\d\d-\d\d\.html)"', index.read_text()))
+    assert written <= linked
+    assert linked == {path.name for path in index.parent.glob("2024-*.html")}
+
+
+@pytest.mark.skipif(not shutil.which("chromium"), reason="no chromium to open a page with")
+@pytest.mark.parametrize("name", ["day", "index"])
+def test_a_browser_opens_a_page_without_complaint_or_request(project, tmp_path, name):
+    path = render_day(project.warehouse, project.settings, day(DAYS))
+    if name == "index":
+        path = render_index(project.warehouse, project.settings)
+    opened = subprocess.run(
+        [
+            *("chromium", "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"),
+            *("--disable-background-networking", "--disable-component-update", "--enable-logging=stderr", "--v=0"),
+            *(f"--user-data-dir={tmp_path}", "--dump-dom", path.as_uri()),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert "</html>" in opened.stdout
+    # a script that ran, or a resource that the policy of the page forbids, leaves such a line
+    assert "CONSOLE" not in opened.stderr
+    assert "default-src 'none'" in opened.stdout
+    assert not re.search(r"(?:src|href)=[\"']?(?:https?:)?//|@import|url\((?!#)", path.read_text())
+
+
+# Charts
+
+
+def numeric_bins(counts: list[tuple[float, float, int, int]], *, missing: int = 0) -> list[Row]:
+    """Rows of sql/report/distributions.sql: (lower, upper, training rows, production rows) per range."""
+    kind: Row = {"feature_kind": "numeric", "grid_transform": "linear", "grid_scale": 1.0}
+    special = {"bin_kind": "missing", "label": "missing", "reference_count": 0, "current_count": missing}
+    ranges = [
+        {"bin_kind": "range", "label": "", "lower": low, "upper": high, "reference_count": old, "current_count": new}
+        for low, high, old, new in counts
+    ]
+    return [kind | row for row in (special, *ranges)]
+
+
+def test_the_area_of_a_density_is_its_share_of_the_rows():
+    # the second range is three times as wide and holds three times as much, so it is as high
+    steps = charts.density_steps(numeric_bins([(0, 10, 25, 10), (10, 40, 75, 40)], missing=50))
+    assert steps.borders == (0, 10, 40)
+    assert steps.training[0] == pytest.approx(steps.training[1])
+    widths = np.diff(steps.borders) / steps.step
+    assert sum(widths * steps.training) == pytest.approx(1)
+    assert sum(widths * steps.production) == pytest.approx(0.5)
+
+
+def test_a_single_value_is_drawn_a_step_wide():
+    # 0 alone holds 90 % in a range of a thousandth; its neighbour is drawn with it
+    steps = charts.density_steps(numeric_bins([(0, 0.001, 90, 90), (0.001, 1, 5, 5), (1, 10, 5, 5)]))
+    assert steps.borders == (0, 1, 10)
+
+
+def test_categories_beyond_the_twelfth_are_summed_up():
+    rows = [
+        {"bin_kind": "category", "label": name, "reference_count": count, "current_count": 1}
+        for name, count in zip("abcdefghijklmno", range(150, 0, -10), strict=True)
+    ]
+    bars = charts.category_bars(rows)
+    assert [bar["label"] for bar in bars] == [*"abcdefghijkl", "(3 others)"]
+    assert sum(bar["training"] for bar in bars) == pytest.approx(1)
+
+
+# Verdicts
+
+FACTS: Row = GROUP | {
+    "last_predicted_on": day(1),
+    "prediction_count": 500,
+    "drift_count": 0,
+    "warn_count": 0,
+    "unjudged_count": 0,
+    "feature_count": 3,
+    "worst_feature": "income",
+    "worst_psi": 0.01,
+    "drift_sample_count": 500,
+    "auc": 0.8,
+    "auc_reason": None,
+    "auc_drop": -0.01,
+    "overdue_share": 0.0,
+}
+ALERT: Row = GROUP | {
+    "signal": "feature_drift.psi",
+    "severity": "warn",
+    "rule": "feature-drift",
+    "feature": "income",
+    "value": 0.2,
+}
+RUNS: dict[str, Any] = {"profiles": {"outcome": "complete"}, "alerts": {"outcome": "complete"}}
+
+
+def judged(facts: Row | None = None, alerts: list[Row] | None = None, runs: dict[str, Any] = RUNS) -> str:
+    scale = Scale(drift_days=7, quality_days=28, has_labels=True)
+    return verdicts.judge(FACTS | (facts or {}), alerts or [], runs, scale).kind
+
+
+def test_a_model_without_an_alert_is_all_right():
+    scale = Scale(drift_days=7, quality_days=28, has_labels=True)
+    verdict = verdicts.judge(FACTS, [], RUNS, scale)
+    assert verdict.word == "all right"
+    assert verdict.reasons == (
+        "No feature drifted over 7 days, AUC 0.800 over 28 days, 0.010 above its baseline, labels on time."
+    )
+
+
+@pytest.mark.parametrize(
+    ("alert", "kind"),
+    [
+        ({}, "watch"),
+        ({"severity": "critical"}, "attention"),
+        ({"model_version": "v2"}, "fine"),
+        ({"deployment": "shadow"}, "fine"),
+        # a broken contract is about the version, whatever its deployment; a broken file about every model
+        ({"deployment": None}, "watch"),
+        ({"model_id": None, "model_version": None, "deployment": None}, "watch"),
+    ],
+)
+def test_a_verdict_heeds_the_alerts_that_are_about_the_version(alert, kind):
+    assert judged(alerts=[ALERT | alert]) == kind
+
+
+def test_drift_that_no_rule_reports_is_watched():
+    assert judged({"drift_count": 1, "worst_psi": 3.0}) == "watch"
+
+
+def test_too_few_rows_are_no_reason_for_calm():
+    few = {"unjudged_count": 3, "worst_feature": None, "worst_psi": None, "drift_sample_count": 9, "auc": None}
+    assert judged(few) == "unjudged"
+
+
+def test_alerts_that_were_never_raised_are_no_reason_for_calm():
+    assert judged(runs={"profiles": {"outcome": "complete"}}) == "unjudged"
