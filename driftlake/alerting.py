@@ -84,11 +84,11 @@ _NAMES = {
 
 
 def _formatted(alert: Mapping[str, Any], value: float) -> str:
-    is_share = alert["signal"].endswith(("_share", "missing_rate_change"))
-    return f"{value:.1%}" if is_share else f"{value:.3g}"
+    if alert["signal"].endswith("missing_rate_change"):
+        return f"{value * 100:.1f} percentage points"
+    return f"{value:.1%}" if alert["signal"].endswith("_share") else f"{value:.3g}"
 
 
 def _since(alert: Mapping[str, Any]) -> str:
-    if alert["consecutive_days"] == 1:
-        return ", since today"
-    return f", since {alert['since_on']} ({alert['consecutive_days']} days)"
+    days = alert["consecutive_days"]
+    return f", since {alert['since_on']} ({days} {'day' if days == 1 else 'days'})"

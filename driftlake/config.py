@@ -162,6 +162,11 @@ class DriftSettings(_Section):
     minimum_rows: PositiveInt = Field(
         default=200, description="Rows below which a comparison is insufficient_data: its noise floor nears 0.1."
     )
+    minimum_days_share: Share = Field(
+        default=0.9,
+        description="Share of a window's days that must have predictions: 7 of 7, 26 of 28. A window that lacks a "
+        "weekday differs from training without any drift, so it is insufficient_data. 0.7 suits five days a week.",
+    )
     false_alarm_rate: Share = Field(
         default=0.01, description="Largest q-value (Benjamini-Hochberg) at which a shift is believed."
     )

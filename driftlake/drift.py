@@ -6,6 +6,7 @@ Windows are sums over the daily profiles, so any number of days costs the same. 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -35,6 +36,28 @@ class _DailyCounts:
     features: tuple[str, ...]
     counts: Counts
     reference: Counts  # shape (features, coarse bins)
+
+    def windows(self, ends: Counts, window_days: int) -> _Window:
+        """The windows that end before each of the day positions `ends`."""
+        total = np.concatenate([np.zeros_like(self.counts[:1]), np.cumsum(self.counts, axis=0)])
+        has_rows = self.counts.sum(axis=-1) > 0
+        seen = np.concatenate([np.zeros_like(has_rows[:1], dtype=np.int64), np.cumsum(has_rows, axis=0)])
+        return _Window(
+            window_days,
+            total[ends] - total[ends - window_days],
+            seen[ends] - seen[ends - window_days],
+            has_rows[ends - 1],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """Sums over the window that ends with each of some days, shape (days, features[, coarse bins])."""
+
+    window_days: int
+    counts: Counts
+    day_count: Counts
+    has_rows_on_last_day: NDArray[np.bool_]
 
 
 def compare_with_training(
@@ -108,36 +131,35 @@ def _coarse_reference(version: ModelVersion, name: str) -> Counts:
 
 def _compare_group(daily: _DailyCounts, days: Sequence[date], settings: DriftSettings) -> pa.Table:
     longest = max(settings.windows_days)
-    cumulative = np.concatenate([np.zeros_like(daily.counts[:1]), np.cumsum(daily.counts, axis=0)])
     ends = np.arange(longest, longest + len(days))
     # a version says nothing about days on which none of its windows has a prediction
-    is_alive = (cumulative[ends] - cumulative[ends - longest]).sum(axis=(1, 2)) > 0
+    is_alive = daily.windows(ends, longest).counts.sum(axis=(1, 2)) > 0
     alive_days = [day for day, alive in zip(days, is_alive.tolist(), strict=True) if alive]
     tables = [_empty_rows()]
-    for window in settings.windows_days:
-        current = cumulative[ends[is_alive]] - cumulative[ends[is_alive] - window]
+    for window_days in settings.windows_days:
+        window = daily.windows(ends[is_alive], window_days)
         for name, statistic in STATISTICS.items():
-            comparison = statistic.compare(current, daily.reference, settings.smoothing)
-            tables.append(_rows(daily, alive_days, window, cast("DriftStatistic", name), comparison, current, settings))
+            comparison = statistic.compare(window.counts, daily.reference, settings.smoothing)
+            tables.append(_rows(daily, alive_days, window, cast("DriftStatistic", name), comparison, settings))
     return pa.concat_tables(tables)
 
 
 def _rows(
     daily: _DailyCounts,
     days: Sequence[date],
-    window_days: int,
+    window: _Window,
     statistic: DriftStatistic,
     comparison: Comparison,
-    current: Counts,
     settings: DriftSettings,
 ) -> pa.Table:
     thresholds = settings.thresholds.of(statistic)
-    sizes = current.sum(axis=-1)
+    sizes = window.counts.sum(axis=-1)
     reference_sizes = np.broadcast_to(daily.reference.sum(axis=-1), sizes.shape)
     q_values = benjamini_hochberg(comparison.p_value)
+    reason, reasons = _reasons(window, reference_sizes, settings)
     outcome = np.select(
         [
-            (sizes < settings.minimum_rows) | np.isnan(comparison.value),
+            (reason > 0) | np.isnan(comparison.value),
             ~_is_believed(comparison, q_values, settings),
             np.abs(comparison.value) >= thresholds.drift,
             np.abs(comparison.value) >= thresholds.warn,
@@ -145,13 +167,6 @@ def _rows(
         [_INSUFFICIENT, _STABLE, _DRIFT, _WARN],
         default=_STABLE,
     )
-    reasons = (
-        None,
-        "no predictions in the window",
-        "no training values to compare with",
-        f"fewer than {settings.minimum_rows} rows in the window",
-    )
-    reason = np.select([reference_sizes == 0, sizes == 0, sizes < settings.minimum_rows], [2, 1, 3], default=0)
     count = sizes.size
     constants = dict(zip(_GROUP, daily.group, strict=True))
     constants |= {"reference": "training", "statistic": statistic}
@@ -160,12 +175,13 @@ def _rows(
         "dt": pa.array(days, pa.date32()).take(pa.array(day_index)),
         "feature": pa.array(daily.features, pa.string()).take(pa.array(feature_index)),
         **{name: pa.repeat(pa.scalar(value, pa.string()), count) for name, value in constants.items()},
-        "window_days": pa.repeat(pa.scalar(window_days, pa.int32()), count),
+        "window_days": pa.repeat(pa.scalar(window.window_days, pa.int32()), count),
         "value": _nullable(comparison.value),
         "noise_floor": _nullable(comparison.noise_floor),
         "p_value": _nullable(comparison.p_value),
         "q_value": _nullable(q_values),
         "current_count": pa.array(sizes.ravel(), pa.int64()),
+        "current_day_count": pa.array(window.day_count.ravel(), pa.int32()),
         "reference_count": pa.array(reference_sizes.ravel(), pa.int64()),
         "warn_threshold": pa.repeat(pa.scalar(thresholds.warn), count),
         "drift_threshold": pa.repeat(pa.scalar(thresholds.drift), count),
@@ -173,6 +189,31 @@ def _rows(
         "reason": pa.array(reasons, pa.string()).take(pa.array(reason.ravel())),
     }
     return pa.table({name: columns[name] for name in _ROW_SCHEMA.names}, schema=_ROW_SCHEMA)
+
+
+def _reasons(
+    window: _Window, reference_sizes: Counts, settings: DriftSettings
+) -> tuple[NDArray[np.int64], tuple[str | None, ...]]:
+    """Why a comparison is not to be judged, as positions in the texts that are returned with them; 0 if it is."""
+    sizes = window.counts.sum(axis=-1)
+    # A window that a version has only begun or just left holds some weekdays and not others: that is no drift.
+    needed_days = math.ceil(settings.minimum_days_share * window.window_days)
+    reasons = (
+        None,
+        "no training values to compare with",
+        "no predictions in the window",
+        "no predictions on the day",
+        f"predictions on fewer than {needed_days} of {window.window_days} days",
+        f"fewer than {settings.minimum_rows} rows in the window",
+    )
+    conditions = [
+        reference_sizes == 0,
+        sizes == 0,
+        ~window.has_rows_on_last_day,
+        window.day_count < needed_days,
+        sizes < settings.minimum_rows,
+    ]
+    return np.select(conditions, list(range(1, len(reasons))), default=0), reasons
 
 
 def _is_believed(comparison: Comparison, q_values: Floats, settings: DriftSettings) -> NDArray[np.bool_]:
@@ -197,6 +238,7 @@ _ROW_SCHEMA = pa.schema(
         ("p_value", pa.float64()),
         ("q_value", pa.float64()),
         ("current_count", pa.int64()),
+        ("current_day_count", pa.int32()),
         ("reference_count", pa.int64()),
         ("warn_threshold", pa.float64()),
         ("drift_threshold", pa.float64()),

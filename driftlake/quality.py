@@ -83,9 +83,18 @@ def _auc(windows: pa.Table, labels: LabelledScores, settings: QualitySettings) -
     smallest = np.minimum(positives.sum(axis=-1), negatives.sum(axis=-1))
     is_enough = smallest >= settings.minimum_labels_per_class
     scored_count = (positives + negatives).sum(axis=-1)
+    is_current = windows["has_predictions_on_last_day"].to_numpy().astype(bool)
+    # what a version that predicts no more leaves behind is an ever smaller part of its window
+    is_enough &= is_current
     reason = np.select(
-        [is_enough, labels.label_count == 0, scored_count == 0, smallest == 0],
-        ["", "no labels have arrived for the window", "no scores to rank by", "labels of one class only"],
+        [is_enough, ~is_current, labels.label_count == 0, scored_count == 0, smallest == 0],
+        [
+            "",
+            "no predictions on the day",
+            "no labels have arrived for the window",
+            "no scores to rank by",
+            "labels of one class only",
+        ],
         default=f"fewer than {settings.minimum_labels_per_class} labels of one class",
     )
     return _Statistic(

@@ -99,8 +99,10 @@ bucketed as (
         sum(c.outstanding_count)::bigint as outstanding_count,
         -- decimals, because a sum of floats depends on the order of the rows and a rerun must give the same
         sum((c.outstanding_share * c.prediction_count)::decimal(38, 9))::double as expected_outstanding_count,
-        sum(greatest(c.outstanding_count - c.outstanding_share * c.prediction_count, 0)::decimal(38, 9))::double
-            as overdue_count
+        sum(case
+            when c.outstanding_share is not null
+                then greatest(c.outstanding_count - c.outstanding_share * c.prediction_count, 0)
+        end::decimal(38, 9))::double as overdue_count
     from cohorts as c
     inner join buckets as b on c.age_days between b.age_from_days and b.age_to_days
     group by c.dt, c.model_id, c.model_version, c.deployment, c.segment, b.age_bucket, b.age_from_days

@@ -31,6 +31,7 @@ select
     d.deployment,
     d.segment,
     t.baseline_auc,
+    bool_or(d.dt = w.dt) as has_predictions_on_last_day,
     sum(d.row_count)::bigint as prediction_count
 from windows as w
 inner join daily as d on d.dt > w.dt - w.window_days and d.dt <= w.dt

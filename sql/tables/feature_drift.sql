@@ -15,6 +15,7 @@ create table if not exists feature_drift (
     p_value double, -- probability of a value at least this large when nothing drifted
     q_value double, -- p-value after Benjamini-Hochberg over the features of one model version, day and window
     current_count bigint not null, -- rows of the window, the current side
+    current_day_count integer not null, -- days of the window that have predictions
     reference_count bigint not null, -- rows of the reference side
     warn_threshold double, -- threshold of warn in force, from driftlake.yaml
     drift_threshold double, -- threshold of drift in force, from driftlake.yaml

@@ -4,7 +4,7 @@ create table if not exists partition_runs (
     dt date not null, -- day of the partition
     stage varchar not null, -- profiles, label_cohorts, drift, model_quality or alerts
     run_id varchar not null, -- Dagster run, or the command that ran
-    outcome varchar not null, -- complete, partial (a model or file was refused), refused or empty
+    outcome varchar not null, -- complete, partial (a feature was refused), refused, empty or missing
     reason varchar, -- what was refused and why
     row_count bigint not null, -- input rows counted (profiles, label_cohorts) or rows written
     code_version varchar not null, -- version of driftlake

@@ -87,7 +87,15 @@ select
     null as noise_floor,
     null as detail
 from label_backlog
-where age_bucket = 'all' and overdue_share is not null
+where
+    age_bucket = 'all'
+    and overdue_share is not null
+    -- of a version that predicts no more, only what never gets a label is left after a while
+    and (dt, model_id, model_version, deployment, segment) in (
+        select (y.dt, y.model_id, y.model_version, y.deployment, y.segment)
+        from label_backlog as y
+        where y.age_bucket = '0'
+    )
 union all
 select
     dt,
