@@ -32,6 +32,8 @@ MISSING, BELOW, ABOVE, FIRST_RANGE = 0, 1, 2, 3
 OTHER, UNSEEN, FIRST_CATEGORY = 1, 2, 3
 
 GRID_CELLS = 4096
+# Larger training values are sentinels rather than measurements, and no grid spans them; they count as above or below.
+LARGEST_LEARNED = 1e150
 # A percentile per bin is as fine as a drift chart or a KS statistic can use.
 MAX_BINS = 99
 MAX_CATEGORIES = 100
@@ -77,6 +79,9 @@ class Grid:
             # Training scores only: production scores are counted in SQL, whose ln may differ in the last bit.
             log_odds: Floats = special.logit(np.clip(values, 0, 1))
             return log_odds
+        if self.transform == "log":
+            # the logarithm of a negative number is nan, which would count as above
+            return np.maximum(values, 0.0)
         return values / self.scale if self.scale != 1 else values
 
     def count(self, values: Floats) -> Counts:
@@ -187,14 +192,20 @@ class FeatureBins:
         )
 
 
+def learnable(values: Floats) -> Floats:
+    """The values that say something about the grid: finite, and not beyond all measure."""
+    return values[np.abs(values) <= LARGEST_LEARNED]
+
+
 def learn_numeric_bins(feature: str, values: Floats, *, is_integer: bool, kind: FeatureKind = "numeric") -> FeatureBins:
     """Learn the bins of a numeric feature.
 
     Parameters
     ----------
-    values : finite training values, shape (n,), n > 0
+    values : training values, shape (n,), at least one of them `learnable`
     is_integer : whether the values are whole numbers, which get a cell each where the grid has room
     """
+    values = learnable(values)
     grid = _choose_grid(values, is_integer=is_integer)
     return _bins_on_grid(feature, grid, grid.count(values), kind)
 
@@ -292,13 +303,23 @@ def merge_evenly(counts: Counts, parts: int, heavy_share: float) -> Indices:
         starts = starts[starts < len(counts)]
         if len(starts) <= parts:
             return starts.astype(np.int32)
-    # more heavy cells than parts (only with tiny `parts`): keep the quantile borders alone
-    return np.unique(np.linspace(0, len(counts), parts, endpoint=False).astype(np.int32))
+    return _merge_lightest(counts, starts, parts)
+
+
+def _merge_lightest(counts: Counts, starts: Counts, parts: int) -> Indices:
+    """Join the two neighbours that hold the least, until `parts` groups are left: heavy cells are the last to meet."""
+    masses = np.add.reduceat(counts, starts)
+    while len(starts) > parts:
+        lightest = int(np.argmin(masses[:-1] + masses[1:]))
+        masses[lightest] += masses[lightest + 1]
+        masses, starts = np.delete(masses, lightest + 1), np.delete(starts, lightest + 1)
+    return starts.astype(np.int32)
 
 
 def _choose_grid(values: Floats, *, is_integer: bool) -> Grid:
     low, high = float(values.min()), float(values.max())
-    if low == high:
+    if high - low <= GRID_CELLS * np.spacing(max(abs(low), abs(high))):
+        # one value, or several that only rounding tells apart
         # the smallest half-width that survives rounding at this magnitude
         half = max(0.5, abs(low) * 1e-9)
         return Grid("linear", 1.0, low - half, low + half, 1)
@@ -309,7 +330,8 @@ def _choose_grid(values: Floats, *, is_integer: bool) -> Grid:
     if low > 0:
         candidates.append(_stretched("log", 1.0, low, high))
     if typical := float(np.median(np.abs(values))):
-        scale = 2.0 ** round(math.log2(typical))  # a power of two divides exactly
+        # a power of two divides exactly; the limit keeps the largest value over it finite
+        scale = max(2.0 ** round(math.log2(typical)), 1 / LARGEST_LEARNED)
         candidates.append(_stretched("asinh", scale, low / scale, high / scale))
     linear, *others = [(grid, _entropy(grid.count(values))) for grid in candidates]
     best = max([linear, *others], key=lambda pair: pair[1])

@@ -17,7 +17,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pat
 
-from driftlake.binning import ABOVE, BELOW, FIRST_RANGE, MISSING, UNSEEN, Counts, FeatureBins, Floats, Indices
+from driftlake import binning
+from driftlake.binning import (
+    ABOVE,
+    BELOW,
+    FIRST_RANGE,
+    MISSING,
+    UNSEEN,
+    Counts,
+    FeatureBins,
+    Floats,
+    Indices,
+)
 
 PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
 
@@ -39,11 +50,12 @@ class Moments:
         """Moments of finite values, shape (n,)."""
         if not len(values):
             return cls()
-        mean = float(values.mean())
         # numpy, not BLAS: its threads would fight with ours
-        deviations = values - mean
-        return cls(len(values), mean, float(np.square(deviations, out=deviations).sum()),
-                   float(values.min()), float(values.max()))  # fmt: skip
+        with np.errstate(over="ignore"):
+            mean = float(values.mean())
+            deviations = values - mean
+            squared_deviations = float(np.square(deviations, out=deviations).sum())
+        return cls(len(values), mean, squared_deviations, float(values.min()), float(values.max()))
 
     def __add__(self, other: Moments) -> Moments:
         """Moments of both samples together (Chan, Golub and LeVeque 1983)."""
@@ -54,7 +66,7 @@ class Moments:
         return Moments(
             count,
             self.mean + shift * other.count / count,
-            self.squared_deviations + other.squared_deviations + shift**2 * self.count * other.count / count,
+            self.squared_deviations + other.squared_deviations + shift * shift * self.count * other.count / count,
             min(self.minimum, other.minimum),
             max(self.maximum, other.maximum),
         )
@@ -93,6 +105,8 @@ class FeatureCounts:
         upper = np.array([*bins.borders, self.moments.maximum])
         ranks = np.array(PERCENTILES) / 100 * cumulative[-1]
         values = np.interp(ranks, cumulative, upper)
+        values = np.where(ranks < self.bins[BELOW], self.moments.minimum, values)
+        values = np.where(ranks > cumulative[-1] - self.bins[ABOVE], self.moments.maximum, values)
         return [float(value) for value in np.clip(values, self.moments.minimum, self.moments.maximum)]
 
 
@@ -109,7 +123,9 @@ class FeatureAccumulator:
     def add_values(self, values: Floats) -> None:
         """Count float values, shape (n,), nan being missing."""
         finite = values
-        if not np.isfinite(values.sum()):
+        with np.errstate(over="ignore", invalid="ignore"):
+            total = values.sum()
+        if not np.isfinite(total):
             finite = values[np.isfinite(values)]
             missing = np.isnan(values)
             self._missing_count += int(missing.sum())
@@ -177,10 +193,9 @@ def float_values(column: Column) -> Floats:
     return values.astype(np.float64, copy=False)
 
 
-def finite_values(column: Column) -> Floats:
-    """The finite values of a numeric column."""
-    values = float_values(column)
-    return values[np.isfinite(values)]
+def learnable_values(column: Column) -> Floats:
+    """The values of a numeric column from which bins can be learned."""
+    return binning.learnable(float_values(column))
 
 
 def category_bins(column: Column, bins: FeatureBins) -> Indices:

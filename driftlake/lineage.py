@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.types as pat
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from driftlake import binning, kernel
 from driftlake.binning import FeatureBins
@@ -43,6 +43,12 @@ class LabelDelay(_Section):
     p50_days: float = Field(ge=0)
     p95_days: float = Field(ge=0)
     max_days: float = Field(ge=0)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> LabelDelay:
+        if not self.p50_days <= self.p95_days <= self.max_days:
+            raise ValueError("p50_days, p95_days and max_days must not decrease")
+        return self
 
 
 class Baseline(_Section):
@@ -374,7 +380,7 @@ def _learn_feature(file: LineageFile, data: _TrainingData, name: str, correction
         )
     if _is_categorical(column, name, corrections):
         return _learn_categories(name, column)
-    values = kernel.finite_values(column)
+    values = kernel.learnable_values(column)
     if not len(values):
         raise InputError(
             f"{file.training_data}: feature {name} has no finite value, so there is nothing to learn bins from",
@@ -390,7 +396,7 @@ def _is_categorical(column: pa.ChunkedArray, name: str, corrections: ModelSettin
     if name in corrections.numeric:
         return False
     if pat.is_integer(column.type):
-        return len(column.unique()) <= binning.MAX_INTEGER_CATEGORIES
+        return len(column.drop_null().unique()) <= binning.MAX_INTEGER_CATEGORIES
     return not kernel.is_numeric(column.type)
 
 
@@ -414,7 +420,7 @@ def _learn_score(file: LineageFile, data: _TrainingData) -> list[_Learned]:
         return [_Learned(binning.with_coarse_bins(bins, counts.bins), counts)]
     if column is None:
         return []
-    values = kernel.finite_values(column)
+    values = kernel.learnable_values(column)
     bins = binning.learn_numeric_bins(SCORE, values, is_integer=False, kind="score")
     return [_Learned(bins, kernel.count_column(column, bins))]
 

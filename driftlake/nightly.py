@@ -207,6 +207,7 @@ def _replace(
 ) -> StageReport:
     """Replace the days of tables that are derived from other tables."""
     written: dict[date, int] = dict.fromkeys(days, 0)
+    tables = {name: _of_days(rows, days) for name, rows in tables.items()}
     for table in tables.values():
         for counted in table["dt"].value_counts().to_pylist():
             written[counted["values"]] += counted["counts"]

@@ -71,7 +71,6 @@ LABEL_COLUMNS = (
     CanonicalColumn("correlation_id", "varchar", *_TEXT),
     CanonicalColumn("label", "double", _is_label, "a number or a boolean"),
     CanonicalColumn("label_time", "timestamp", *_INSTANT, is_optional=True),
-    CanonicalColumn("prediction_on", "date", *_INSTANT, is_optional=True),
 )
 
 

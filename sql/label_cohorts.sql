@@ -21,11 +21,15 @@ select
     bin_id,
     count(*) filter (where label = 1) as positive_count,
     count(*) filter (where label = 0) as negative_count,
-    -- decimals, because a sum of floats depends on the order of the rows and a rerun must give the same
-    coalesce(sum(try_cast(score as decimal(38, 15))) filter (where isfinite(score)), 0)::double as score_sum,
+    -- decimals, because a sum of floats depends on the order of the rows and a rerun must give the same;
+    -- 13 digits before the point leave the sum room for ten billion rows, larger scores add nothing
+    coalesce(sum(try_cast(score as decimal(28, 15))) filter (where isfinite(score)), 0)::double as score_sum,
     -- clipped, because one certain and wrong prediction would make the sum infinite for good
-    sum((-ln(greatest(if(label = 1, probability, 1 - probability), 1e-15)))::decimal(38, 15))::double as log_loss_sum,
-    sum(pow(probability - label, 2)::decimal(38, 15))::double as squared_error_sum
+    sum(case
+        -- greatest ignores nulls, and a label without a probability has no loss
+        when probability is not null then -ln(greatest(if(label = 1, probability, 1 - probability), 1e-15))
+    end::decimal(28, 15))::double as log_loss_sum,
+    sum(pow(probability - label, 2)::decimal(28, 15))::double as squared_error_sum
 from probable
 group by known_on, prediction_on, model_id, model_version, deployment, bin_id
 order by known_on, prediction_on, model_id, model_version, deployment, bin_id;

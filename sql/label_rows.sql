@@ -12,12 +12,21 @@ with checked as (
         file_id,
         file_row_number,
         coalesce(correlation_id is not null and label in (0, 1), false) as is_valid,
-        lag(dt) over earlier as previous_dt,
-        lag(label) over earlier as previous_label
+        -- what orders the labels of one prediction: the earliest counts
+        row(dt, coalesce(label_time, 'infinity'::timestamp), file_id, file_row_number) as arrival
     from labels
-    window earlier as (
-        partition by correlation_id, coalesce(correlation_id is not null and label in (0, 1), false)
-        order by dt, label_time nulls last, file_id, file_row_number
+),
+
+compared as (
+    select
+        *,
+        min(arrival) over remembered as first_arrival,
+        arg_min(label, arrival) over remembered as first_label
+    from checked
+    window remembered as (
+        partition by correlation_id, is_valid
+        order by dt - date '1970-01-01'
+        range between $memory_days preceding and current row
     )
 )
 
@@ -28,6 +37,6 @@ select
     file_id,
     file_row_number,
     is_valid,
-    coalesce(is_valid and dt - previous_dt <= $memory_days, false) as is_duplicate,
-    coalesce(is_valid and dt - previous_dt <= $memory_days and label <> previous_label, false) as is_conflict
-from checked;
+    is_valid and first_arrival < arrival as is_duplicate,
+    is_valid and first_arrival < arrival and label <> first_label as is_conflict
+from compared;

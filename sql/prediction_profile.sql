@@ -10,8 +10,9 @@ select
     'all' as segment,
     bin_id,
     count(*) as row_count,
-    -- decimals, because a sum of floats depends on the order of the rows and a rerun must give the same
-    coalesce(sum(try_cast(score as decimal(38, 15))) filter (where isfinite(score)), 0)::double as score_sum
+    -- decimals, because a sum of floats depends on the order of the rows and a rerun must give the same;
+    -- 13 digits before the point leave the sum room for ten billion rows, larger scores add nothing
+    coalesce(sum(try_cast(score as decimal(28, 15))) filter (where isfinite(score)), 0)::double as score_sum
 from prediction_rows
 group by dt, model_id, model_version, deployment, bin_id
 order by dt, model_id, model_version, deployment, bin_id;

@@ -16,13 +16,16 @@ with keyed as (
         latency_ms,
         bin_id,
         -- 64 bits: of 10 million rows a day two different keys meet once in 370,000 days, and cost one row
-        hash(dt, model_id, model_version, correlation_id) as key_hash
+        case
+            when correlation_id is not null then hash(dt, model_id, model_version, correlation_id)
+        end as key_hash
     from scored_predictions
 ),
 
 repeated as (
     select key_hash
     from keyed
+    where key_hash is not null
     group by key_hash
     having count(*) > 1
 ),

@@ -21,7 +21,7 @@ select
     sum(c.positive_count)::bigint as positive_count,
     sum(c.negative_count)::bigint as negative_count,
     -- decimals, because a sum of floats depends on the order of the rows and a rerun must give the same
-    sum(try_cast(c.score_sum as decimal(38, 15)))::double as score_sum,
+    sum(try_cast(c.score_sum as decimal(32, 15)))::double as score_sum,
     sum(c.log_loss_sum::decimal(38, 15))::double as log_loss_sum,
     sum(c.squared_error_sum::decimal(38, 15))::double as squared_error_sum
 from windows as w

@@ -18,6 +18,7 @@ DRIFT: Row = GROUP | {
     "value": 0.3,
     "noise_floor": 0.01,
     "current_count": 1000,
+    "current_day_count": 7,
     "reference_count": 5000,
     "outcome": "drift",
 }
@@ -45,6 +46,8 @@ BACKLOG: Row = GROUP | {
     "overdue_share": 0.1,
     "growth_count": 10,
 }
+# All ages, and the predictions of the day: without those a backlog is history.
+BACKLOG_ROWS = [BACKLOG, BACKLOG | {"age_bucket": "0"}]
 LEVELS: Row = GROUP | {"metric": "latency_ms", "row_count": 1000, "p50_ms": 20.0, "p95_ms": 150.0, "p99_ms": 200.0}
 CHECK: Row = MODEL | {
     "source": "telemetry",
@@ -67,85 +70,91 @@ def raised(memory: Warehouse, *rules: AlertRule, last: int = 9) -> list[Row]:
 
 
 @pytest.mark.parametrize(
-    ("table", "row", "watch", "sentence"),
+    ("table", "rows", "watch", "sentence"),
     [
         (
             "feature_drift",
-            DRIFT | {"feature": "age"},
+            [DRIFT | {"feature": "age"}],
             rule("feature_drift.psi", 0.1, 0.25),
             (
                 "age of credit v1 (production) drifted from training: population stability index 0.3 over 7 days"
-                " (critical from 0.25; 1,000 rows), since today"
+                " (critical from 0.25; 1,000 rows), since 2024-03-01 (1 day)"
             ),
         ),
         (
             "feature_drift",
-            DRIFT | {"feature": "age", "statistic": "missing_rate_change", "value": -0.123, "window_days": 1},
+            [DRIFT | {"feature": "age", "statistic": "missing_rate_change", "value": -0.123, "window_days": 1}],
             rule("feature_drift.missing_rate_change", 0.05, 0.2, window_days=1),
             (
-                "the share of missing age of credit v1 (production) changed by 12.3% against training on the day"
-                " (warn from 5.0%; 1,000 rows), since today"
+                "the share of missing age of credit v1 (production) changed by 12.3 percentage points"
+                " against training on the day (warn from 5.0 percentage points; 1,000 rows), since 2024-03-01 (1 day)"
             ),
         ),
         (
             "prediction_drift",
-            DRIFT | {"statistic": "js_distance", "value": 0.2},
+            [DRIFT | {"statistic": "js_distance", "value": 0.2}],
             rule("prediction_drift.js_distance", 0.13, 0.21),
             (
                 "scores of credit v1 (production) drifted from training: Jensen-Shannon distance 0.2 over 7 days"
-                " (warn from 0.13; 1,000 rows), since today"
+                " (warn from 0.13; 1,000 rows), since 2024-03-01 (1 day)"
             ),
         ),
         (
             "model_quality",
-            QUALITY,
+            [QUALITY],
             rule("model_quality.auc_drop", 0.03, 0.08, window_days=28),
             (
                 "the AUC of credit v1 (production) is 0.06 below its baseline over 28 days"
-                " (warn from 0.03; 1,200 rows), since today"
+                " (warn from 0.03; 1,200 rows), since 2024-03-01 (1 day)"
             ),
         ),
         (
             "label_backlog",
-            BACKLOG,
+            BACKLOG_ROWS,
             rule("label_backlog.overdue_share", 0.05, 0.15),
             (
                 "10.0% of the predictions of credit v1 (production) wait for a label longer than expected"
-                " (warn from 5.0%; 1,000 rows), since today"
+                " (warn from 5.0%; 1,000 rows), since 2024-03-01 (1 day)"
             ),
         ),
         (
             "service_levels",
-            LEVELS,
+            [LEVELS],
             rule("service_levels.p95_ms", 100, 200),
             (
                 "the 95th percentile of latency_ms of credit v1 (production) is 150 ms"
-                " (warn from 100; 1,000 rows), since today"
+                " (warn from 100; 1,000 rows), since 2024-03-01 (1 day)"
             ),
         ),
         (
             "contract_checks",
-            CHECK,
+            [CHECK],
             rule("contract_checks.failed", 1, 1),
-            "10 scores are above 1, since today",
+            "10 scores are above 1, since 2024-03-01 (1 day)",
         ),
     ],
     ids=["psi", "missing values", "scores", "auc", "labels", "latency", "contract"],
 )
-def test_an_alert_says_what_happened(memory: Warehouse, table: str, row: Row, watch: AlertRule, sentence: str) -> None:
-    insert(memory.connection, table, [{"dt": day(1)} | row])
+def test_an_alert_says_what_happened(
+    memory: Warehouse, table: str, rows: list[Row], watch: AlertRule, sentence: str
+) -> None:
+    insert(memory.connection, table, [{"dt": day(1)} | row for row in rows])
     assert [alert["message"] for alert in raised(memory, watch)] == [sentence]
 
 
+def given_backlog(memory: Warehouse, *numbers: int) -> None:
+    insert(memory.connection, "label_backlog", [{"dt": day(n)} | row for n in numbers for row in BACKLOG_ROWS])
+
+
 def test_an_alert_says_since_when_it_runs(memory: Warehouse) -> None:
-    insert(memory.connection, "label_backlog", [{"dt": day(n)} | BACKLOG for n in (1, 2, 3)])
+    given_backlog(memory, 1, 2, 3)
     assert raised(memory, rule("label_backlog.overdue_share", 0.05, 0.15))[-1]["message"].endswith(
         ", since 2024-03-01 (3 days)"
     )
 
 
 def test_raising_the_alerts_of_a_day_again_gives_the_same_rows(memory: Warehouse) -> None:
-    insert(memory.connection, "label_backlog", [{"dt": day(n)} | BACKLOG for n in (1, 2, 3)])
+    given_backlog(memory, 1, 2, 3)
     watch = rule("label_backlog.overdue_share", 0.05, 0.15, consecutive_days=2)
     assert raised(memory, watch, last=3) == raised(memory, watch, last=2) + [
         alert for alert in raised(memory, watch) if alert["dt"] == day(3)
@@ -167,10 +176,19 @@ def test_raising_the_alerts_of_a_day_again_gives_the_same_rows(memory: Warehouse
         ),
         ("model_quality", QUALITY | {"statistic": "log_loss"}, rule("model_quality.auc_drop", 0.03, 0.08)),
         ("label_backlog", BACKLOG | {"age_bucket": "0"}, rule("label_backlog.overdue_share", 0.05, 0.15)),
+        ("label_backlog", BACKLOG, rule("label_backlog.overdue_share", 0.05, 0.15)),
         ("contract_checks", CHECK | {"severity": "warning"}, rule("contract_checks.failed", 1, 1)),
         ("contract_checks", CHECK | {"outcome": "passed"}, rule("contract_checks.failed", 1, 1)),
     ],
-    ids=["insufficient data", "inside the interval", "other statistic", "one age", "warning", "passed"],
+    ids=[
+        "insufficient data",
+        "inside the interval",
+        "other statistic",
+        "one age",
+        "no predictions on the day",
+        "warning",
+        "passed",
+    ],
 )
 def test_what_is_no_signal_raises_nothing(memory: Warehouse, table: str, row: Row, watch: AlertRule) -> None:
     insert(memory.connection, table, [{"dt": day(1)} | row])
@@ -185,6 +203,6 @@ def test_the_default_rules_want_three_days_of_drift(memory: Warehouse) -> None:
 
 
 def test_owner_and_runbook_of_the_rule_are_on_the_alert(memory: Warehouse) -> None:
-    insert(memory.connection, "label_backlog", [{"dt": day(1)} | BACKLOG])
+    given_backlog(memory, 1)
     watch = rule("label_backlog.overdue_share", 0.05, 0.15, owner="risk team", runbook="docs/labels.md")
     assert [(alert["owner"], alert["runbook"]) for alert in raised(memory, watch)] == [("risk team", "docs/labels.md")]

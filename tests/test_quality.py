@@ -82,7 +82,7 @@ def history(memory: Warehouse, on: int) -> Row:
 
 
 def test_labels_that_arrive_later_do_not_change_the_value_of_a_day(memory: Warehouse) -> None:
-    given_predictions(memory, 1)
+    given_predictions(memory, 1, 2)
     given_perfect_ranking(memory, known=2)
     before = value(memory, on=2)
     given_inverted_ranking(memory, known=3)
@@ -91,19 +91,19 @@ def test_labels_that_arrive_later_do_not_change_the_value_of_a_day(memory: Wareh
 
 
 def test_labels_that_arrive_later_change_the_value_of_the_day_they_arrive(memory: Warehouse) -> None:
-    given_predictions(memory, 1)
+    given_predictions(memory, 1, 3)
     given_perfect_ranking(memory, known=2)
     given_inverted_ranking(memory, known=3)
     assert value(memory, on=3)["value"] == 0.5
 
 
 def test_hindsight_shows_every_label_known_now_beside_the_value_of_the_day(memory: Warehouse) -> None:
-    given_predictions(memory, 1)
+    given_predictions(memory, 1, 2)
     given_perfect_ranking(memory, known=2)
     given_inverted_ranking(memory, known=3)
     row = history(memory, on=2)
-    assert (row["auc"], row["coverage_share"]) == (1, 0.02)
-    assert (row["hindsight_auc"], row["hindsight_coverage_share"]) == (0.5, 0.04)
+    assert (row["auc"], row["coverage_share"]) == (1, 20 / 2000)
+    assert (row["hindsight_auc"], row["hindsight_coverage_share"]) == (0.5, 40 / 2000)
 
 
 def test_hindsight_is_the_value_of_the_day_once_every_label_is_known(memory: Warehouse) -> None:
@@ -172,6 +172,13 @@ def test_labels_without_any_score_are_insufficient_data(memory: Warehouse) -> No
     assert value(memory, on=1)["reason"] == "no scores to rank by"
 
 
+def test_a_version_that_predicts_no_more_is_insufficient_data(memory: Warehouse) -> None:
+    given_predictions(memory, 1)
+    given_perfect_ranking(memory, known=1)
+    row = value(memory, on=2)
+    assert (row["value"], row["reason"]) == (None, "no predictions on the day")
+
+
 def test_ten_labels_of_each_class_are_enough(memory: Warehouse) -> None:
     given_predictions(memory, 1)
     given_labels(memory, 1, 1, HIGH, (10, 10))
@@ -230,7 +237,7 @@ RESULTS = (
 RULE = {
     "name": "scores",
     "signal": "prediction_drift.psi",
-    "window_days": 7,
+    "window_days": 1,
     "warn": 0.1,
     "critical": 0.25,
     "consecutive_days": 2,

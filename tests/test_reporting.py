@@ -23,7 +23,7 @@ from driftlake.warehouse import Warehouse
 
 MARKUP = "<script>alert(1)</script>"
 CATEGORY = '<img src="x" onerror="alert(2)">'
-DAYS = 4
+DAYS = 7
 MISSING_DAY, REFUSED_DAY = DAYS + 1, DAYS + 2
 ROWS = 300
 
@@ -68,7 +68,7 @@ class Project:
 
 
 def process(root: Path, *, has_labels: bool = True) -> Project:
-    """Four days of telemetry that drifted, one day without a file and one whose file is broken, all processed."""
+    """A week of telemetry that drifted, one day without a file and one whose file is broken, all processed."""
     generator = np.random.default_rng(7)
     settings = write_project(
         root,
