@@ -137,6 +137,13 @@ class FeatureBins:
         merged: Counts = np.add.reduceat(cell_counts, self.first_cells, axis=-1)
         return merged
 
+    def bin_of_cells(self) -> list[int]:
+        """Bin of every cell of the grid."""
+        if self.grid is None or self.first_cells is None:
+            raise ValueError(f"{self.feature} has categories, not cells")
+        positions = np.searchsorted(self.first_cells, np.arange(self.grid.cells), side="right") - 1
+        return [int(position) for position in FIRST_RANGE + positions]
+
     def rows(self) -> list[dict[str, Any]]:
         """Rows of feature_bins, without the model columns."""
         return [self._row(bin_id) for bin_id in range(self.bin_count)]

@@ -101,25 +101,6 @@ class ModelVersion:
         """Grid of the score; None for a version without scores."""
         return self.score_bins.grid if self.score_bins else None
 
-    def score_cells(self) -> pa.Table:
-        """The bin of every cell of the score grid: columns model_id, model_version, cell, bin_id."""
-        bins = self.score_bins
-        cells = bins.grid.cells if bins and bins.grid else 0
-        first_cells = bins.first_cells.tolist() if bins and bins.first_cells is not None else []
-        bin_ids = [
-            binning.FIRST_RANGE + position
-            for position, first in enumerate(first_cells)
-            for _ in range(first, [*first_cells, cells][position + 1])
-        ]
-        return pa.table(
-            {
-                "model_id": pa.array([self.model_id] * cells, pa.string()),
-                "model_version": pa.array([self.model_version] * cells, pa.string()),
-                "cell": pa.array(range(cells), pa.int64()),
-                "bin_id": pa.array(bin_ids, pa.int32()),
-            }
-        )
-
 
 def read_lineage_file(location: str) -> LineageFile:
     """Read and validate a lineage file, local or s3://. Raises ConfigurationError."""

@@ -7,6 +7,7 @@ with placed as (
     select
         p.dt,
         p.correlation_id,
+        v.version_id,
         p.model_id,
         p.model_version,
         coalesce(p.deployment, 'production') as deployment,
@@ -29,8 +30,10 @@ select
         when r.cell is null then 0
         when r.cell < 0 then 1
         when r.cell >= r.grid_cells then 2
+        -- every cell of a probability is a bin; only learned grids are merged, and looked up
+        when r.score_kind = 'probability' then r.cell + 3
         else c.bin_id
     end::integer as bin_id
 from placed as r
 left join score_cells as c
-    on r.model_id = c.model_id and r.model_version = c.model_version and r.cell = c.cell;
+    on r.version_id = c.version_id and r.cell = c.cell;

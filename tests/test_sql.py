@@ -18,12 +18,14 @@ from hypothesis import strategies as st
 from driftlake import queries, schema
 from driftlake.binning import PROBABILITY_GRID, FeatureBins, Floats, learn_numeric_bins, probability_bins
 from driftlake.kernel import count_column
+from driftlake.telemetry import drop_repeated_predictions
 from driftlake.warehouse import Warehouse
 from tests.data import GROUP, MODEL, TRAINING_RUN, Row, day, given, insert, noon
 
 PREDICTION_COLUMNS = {
     "dt": "date",
     "correlation_id": "varchar",
+    "version_id": "integer",
     "model_id": "varchar",
     "model_version": "varchar",
     "deployment": "varchar",
@@ -38,6 +40,7 @@ PREDICTION_COLUMNS = {
 PREDICTION: Row = MODEL | {
     "dt": day(1),
     "correlation_id": "a",
+    "version_id": 0,
     "deployment": "production",
     "file_id": 0,
     "event_time": noon(1),
@@ -84,9 +87,16 @@ def rows_of(db: duckdb.DuckDBPyConnection, name: str, *columns: str, **values: A
 # --- predictions ---
 
 
+def count_predictions(db: duckdb.DuckDBPyConnection) -> None:
+    """Fill prediction_groups and prediction_rows from scored_predictions, as telemetry.code_rows does."""
+    queries.run(db, "prediction_groups")
+    queries.run(db, "prediction_rows")
+    drop_repeated_predictions(db)
+
+
 def kept(db: duckdb.DuckDBPyConnection) -> list[int]:
     """Row numbers that prediction_rows keeps."""
-    queries.run(db, "prediction_rows")
+    count_predictions(db)
     found = db.execute("select file_row_number from prediction_rows order by all").fetchall()
     return [number for (number,) in found]
 
@@ -101,7 +111,9 @@ def test_of_duplicates_at_the_same_instant_the_first_file_stays(db: duckdb.DuckD
     assert kept(db) == [1]
 
 
-@pytest.mark.parametrize("difference", [{"model_version": "v2"}, {"dt": day(2)}, {"correlation_id": "b"}])
+@pytest.mark.parametrize(
+    "difference", [{"version_id": 1, "model_version": "v2"}, {"dt": day(2)}, {"correlation_id": "b"}]
+)
 def test_predictions_of_another_version_day_or_id_are_no_duplicates(
     db: duckdb.DuckDBPyConnection, difference: Row
 ) -> None:
@@ -111,26 +123,27 @@ def test_predictions_of_another_version_day_or_id_are_no_duplicates(
 
 def test_each_day_version_and_deployment_has_a_code(db: duckdb.DuckDBPyConnection) -> None:
     given_predictions(db, {"correlation_id": "b", "deployment": "shadow"}, {}, {"dt": day(2)})
-    queries.run(db, "prediction_rows")
-    queries.run(db, "prediction_groups")
+    count_predictions(db)
     assert sorted(rows_of(db, "prediction_codes", "file_row_number", "code")) == [(0, 1), (1, 0), (2, 2)]
 
 
 def test_a_missing_score_counts_but_adds_nothing_to_the_sum(db: duckdb.DuckDBPyConnection) -> None:
     given_predictions(db, {"score": 0.25}, {"correlation_id": "b", "score": None, "bin_id": 0})
-    queries.run(db, "prediction_rows")
+    count_predictions(db)
     assert rows_of(db, "prediction_profile", "bin_id", "row_count", "score_sum") == [(0, 1, 0.0), (100, 1, 0.25)]
 
 
 def test_scores_beyond_all_measure_are_counted(db: duckdb.DuckDBPyConnection) -> None:
     given_predictions(db, *({"correlation_id": key, "score": 9e22, "score_kind": "value"} for key in "abc"))
-    queries.run(db, "prediction_rows")
+    count_predictions(db)
     assert rows_of(db, "prediction_profile", "row_count") == [3]
 
 
 def given_raw_predictions(db: duckdb.DuckDBPyConnection, scores: Sequence[float | None], version: Row) -> None:
     """The relations that scored_predictions reads."""
-    columns = {name: kind for name, kind in PREDICTION_COLUMNS.items() if name not in {"score_kind", "bin_id"}}
+    columns = {
+        name: kind for name, kind in PREDICTION_COLUMNS.items() if name not in {"score_kind", "bin_id", "version_id"}
+    }
     raw = {name: value for name, value in PREDICTION.items() if name in columns}
     rows = [
         raw | {"score": score, "deployment": None, "file_row_number": number} for number, score in enumerate(scores)
@@ -139,9 +152,10 @@ def given_raw_predictions(db: duckdb.DuckDBPyConnection, scores: Sequence[float 
     grid = {"grid_transform": "varchar", "grid_cells": "integer"} | dict.fromkeys(
         ("grid_scale", "grid_lower", "grid_upper"), "double"
     )
-    given(db, "versions", dict.fromkeys((*MODEL, "score_kind"), "varchar") | grid, [MODEL | version])
-    cells = dict.fromkeys(MODEL, "varchar") | {"cell": "bigint", "bin_id": "integer"}
-    given(db, "score_cells", cells, [MODEL | {"cell": cell, "bin_id": 3 + cell // 2} for cell in range(4)])
+    keys = {"version_id": "integer"} | dict.fromkeys((*MODEL, "score_kind"), "varchar")
+    given(db, "versions", keys | grid, [MODEL | {"version_id": 0} | version])
+    cells = {"version_id": "integer", "cell": "bigint", "bin_id": "integer"}
+    given(db, "score_cells", cells, [{"version_id": 0, "cell": cell, "bin_id": 3 + cell // 2} for cell in range(4)])
     queries.run(db, "scored_predictions")
 
 
@@ -497,7 +511,7 @@ def served(db: duckdb.DuckDBPyConnection, latencies: Sequence[float | None]) -> 
     given_predictions(
         db, *({"correlation_id": f"c{number}", "latency_ms": value} for number, value in enumerate(latencies))
     )
-    queries.run(db, "prediction_rows")
+    count_predictions(db)
     profile = queries.run(db, "service_profile").to_arrow_table()
     db.register("service_rows", profile)
     return rows_of(db, "service_levels", "row_count", "p50_ms", "p95_ms", "p99_ms")

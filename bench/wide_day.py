@@ -1,0 +1,111 @@
+"""A generated day of telemetry: two model versions, 30 numeric and 10 text features, with a registered training sample.
+
+The numbers come in the shapes that telemetry has: normal, heavy-tailed, counts, float32, some with missing values.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
+
+from driftlake.config import Settings, load_settings
+
+NUMERIC, TEXT = 30, 10
+DAY = date(2026, 1, 31)
+ROW_GROUP = 122_880
+
+
+def numeric_names(count: int = NUMERIC) -> list[str]:
+    return [f"n{i:03d}" for i in range(count)]
+
+
+def text_names(count: int = TEXT) -> list[str]:
+    return [f"t{i:03d}" for i in range(count)]
+
+
+def feature_columns(rows: int, generator: np.random.Generator, *, numeric: int = NUMERIC, text: int = TEXT) -> dict[str, pa.Array]:
+    """Features by name; every third number is log-normal, every fifth an integer, every tenth float32 with nulls."""
+    columns: dict[str, pa.Array] = {}
+    for i, name in enumerate(numeric_names(numeric)):
+        if i % 10 == 9:
+            columns[name] = pa.array(generator.normal(size=rows).astype(np.float32), mask=generator.random(rows) < 0.05)
+        elif i % 5 == 4:
+            columns[name] = pa.array(generator.poisson(200, rows))
+        elif i % 3 == 2:
+            columns[name] = pa.array(np.exp(generator.normal(0, 2, rows)))
+        else:
+            columns[name] = pa.array(generator.normal(i, 1 + i, rows))
+    for i, name in enumerate(text_names(text)):
+        categories = pa.array([f"category-{j}" for j in range(5 * (i + 1) ** 2)])
+        weights = 1 / np.arange(1, len(categories) + 1)
+        drawn = generator.choice(len(categories), rows, p=weights / weights.sum()).astype(np.int32)
+        columns[name] = pa.DictionaryArray.from_arrays(pa.array(drawn), categories).cast(pa.string())
+    return columns
+
+
+def prediction_columns(rows: int, generator: np.random.Generator, *, first_id: int = 0, day: date = DAY) -> dict[str, pa.Array]:
+    """Everything of a prediction but its features; both versions score every other row."""
+    start = datetime(day.year, day.month, day.day)  # noqa: DTZ001  # UTC throughout
+    seconds = generator.integers(0, 86_400, rows)
+    return {
+        "correlation_id": pa.array([f"{day:%Y%m%d}-{i:012d}" for i in range(first_id, first_id + rows)]),
+        "event_time": pa.array(np.datetime64(start, "us") + seconds.astype("timedelta64[s]")),
+        "model_id": pa.array(["wide"] * rows),
+        "model_version": pa.array(np.where(generator.random(rows) < 0.5, "v1", "v2")),
+        "score": pa.array(1 / (1 + np.exp(-generator.normal(-1, 1.5, rows)))),
+        "latency_ms": pa.array(np.exp(generator.normal(3, 0.5, rows))),
+    }
+
+
+def write_project(root: Path, *, training_rows: int = 200_000, numeric: int = NUMERIC, text: int = TEXT) -> Settings:
+    """A project with two versions trained on the same kind of data; telemetry is empty."""
+    generator = np.random.default_rng(1)
+    (root / "telemetry").mkdir(parents=True)
+    (root / "lineage").mkdir()
+    score = pa.array(1 / (1 + np.exp(-generator.normal(-1, 1.5, training_rows))))
+    features = feature_columns(training_rows, generator, numeric=numeric, text=text)
+    pq.write_table(pa.table({**features, "score": score}), root / "training.parquet")
+    for version in ("v1", "v2"):
+        record = {
+            "model_id": "wide",
+            "model_version": version,
+            "training_run_id": f"run-{version}",
+            "training_dataset_id": "wide-training",
+            "training_data": "../training.parquet",
+            "score": "score",
+            "features": list(features),
+        }
+        (root / "lineage" / f"{version}.yaml").write_text(yaml.safe_dump(record))
+    (root / "driftlake.yaml").write_text(
+        f"telemetry: {{path: telemetry}}\nlineage: {{path: lineage}}\nstart: {DAY - timedelta(days=400)}\ncontracts: false\n"
+    )
+    return load_settings(root / "driftlake.yaml")
+
+
+def write_day(
+    settings: Settings, rows: int, *, files: int = 1, day: date = DAY, numeric: int = NUMERIC, text: int = TEXT
+) -> list[Path]:
+    """Write a day of `rows` predictions in `files` files, a million rows in memory at a time."""
+    folder = Path(settings.resolve(settings.telemetry.path)) / f"dt={day}"
+    folder.mkdir(parents=True)
+    generator = np.random.default_rng(day.toordinal())
+    paths = []
+    for number in range(files):
+        path = folder / f"part-{number:03d}.parquet"
+        first, last = rows * number // files, rows * (number + 1) // files
+        writer: pq.ParquetWriter | None = None
+        for start in range(first, last, 1_000_000):
+            size = min(1_000_000, last - start)
+            columns = prediction_columns(size, generator, first_id=start, day=day)
+            table = pa.table(columns | feature_columns(size, generator, numeric=numeric, text=text))
+            writer = writer or pq.ParquetWriter(path, table.schema)
+            writer.write_table(table, row_group_size=ROW_GROUP)
+        if writer:
+            writer.close()
+        paths.append(path)
+    return paths
