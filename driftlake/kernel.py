@@ -8,7 +8,7 @@ row groups come from (profiling.py).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -122,9 +122,9 @@ class FeatureAccumulator:
 
     def add_values(self, values: Floats) -> None:
         """Count float values, shape (n,), nan being missing."""
-        finite = values
         with np.errstate(over="ignore", invalid="ignore"):
-            total = values.sum()
+            total = float(values.sum())
+        finite = values
         if not np.isfinite(total):
             finite = values[np.isfinite(values)]
             missing = np.isnan(values)
@@ -134,9 +134,14 @@ class FeatureAccumulator:
             self._histogram.fill(self._bins.grid.prepared(values))
         self._moments += Moments.of(finite)
 
-    def add_categories(self, bin_ids: Indices) -> None:
-        """Count rows that have their bin already, shape (n,)."""
-        self._category_counts += np.bincount(bin_ids, minlength=self._bins.bin_count)
+    def add_categories(self, positions: Indices, names: Sequence[str | None]) -> None:
+        """Count rows of an encoded column, shape (n,), positions and names as `encode` gives them."""
+        per_position = np.bincount(positions, minlength=len(names) + 1)
+        seen = np.flatnonzero(per_position)
+        known = self._bins.categories or {}
+        texts = (names[position] if position < len(names) else None for position in seen.tolist())
+        bin_ids = [MISSING if text is None else known.get(text, UNSEEN) for text in texts]
+        np.add.at(self._category_counts, bin_ids, per_position[seen])
 
     def counts(self) -> FeatureCounts:
         """Everything counted so far."""
@@ -156,7 +161,7 @@ def count_column(column: Column, bins: FeatureBins) -> FeatureCounts:
     """Count a whole column."""
     accumulator = FeatureAccumulator(bins)
     if bins.grid is None:
-        accumulator.add_categories(category_bins(column, bins))
+        accumulator.add_categories(*encode(column))
     else:
         accumulator.add_values(float_values(column))
     return accumulator.counts()
@@ -198,39 +203,30 @@ def learnable_values(column: Column) -> Floats:
     return binning.learnable(float_values(column))
 
 
-def category_bins(column: Column, bins: FeatureBins) -> Indices:
-    """Bin of every row of a column of categories, shape (rows,)."""
-    categories = bins.categories or {}
-    chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
-    return np.concatenate([_chunk_bins(chunk, categories) for chunk in chunks] or [np.array([], dtype=np.int32)])
-
-
-def category_counts(column: pa.ChunkedArray) -> Counter[str]:
+def category_counts(column: Column) -> dict[str, int]:
     """Rows per category, missing ones left out."""
+    positions, names = encode(column)
     totals: Counter[str] = Counter()
-    for chunk in column.chunks:
-        encoded, names = _encode(chunk)
-        counts = np.bincount(encoded.indices.drop_null().to_numpy(), minlength=len(names))
-        totals.update({name: int(n) for name, n in zip(names, counts.tolist(), strict=True) if n and name is not None})
+    for name, count in zip(names, np.bincount(positions, minlength=len(names) + 1).tolist(), strict=False):
+        if name is not None and count:
+            totals[name] += count
     return totals
 
 
-def _chunk_bins(chunk: pa.Array, categories: Mapping[str, int]) -> Indices:
-    encoded, names = _encode(chunk)
-    by_position = [MISSING if name is None else categories.get(name, UNSEEN) for name in names]
-    # the last entry serves the rows whose value is null
-    lookup = np.array([*by_position, MISSING], dtype=np.int32)
-    positions = encoded.indices.fill_null(len(names)) if encoded.indices.null_count else encoded.indices
-    found: Indices = lookup[positions.to_numpy(zero_copy_only=False)]
-    return found
+def encode(column: Column) -> tuple[Indices, list[str | None]]:
+    """Positions of the rows of a column among its categories, shape (rows,), and the text of each category.
 
-
-def _encode(chunk: pa.Array) -> tuple[pa.DictionaryArray, list[str | None]]:
-    """A dictionary of the chunk and the category text of each entry; None for values that are no category (nan)."""
-    encoded = chunk if pat.is_dictionary(chunk.type) else chunk.dictionary_encode()
-    # room for the position that stands for null, whatever index type the file had
-    encoded = pa.DictionaryArray.from_arrays(encoded.indices.cast(pa.int32()), encoded.dictionary)
-    return encoded, category_text(encoded.dictionary)
+    Rows that are null have the position after the last; categories that are none (nan) have the text None.
+    """
+    if isinstance(column, pa.ChunkedArray):
+        column = column.unify_dictionaries().combine_chunks()
+    encoded = column if pat.is_dictionary(column.type) else column.dictionary_encode()
+    # whatever index type the file had, there is room for the position that stands for null
+    indices = encoded.indices.cast(pa.int32())
+    if indices.null_count:
+        indices = indices.fill_null(len(encoded.dictionary))
+    positions: Indices = indices.to_numpy(zero_copy_only=False)
+    return positions, category_text(encoded.dictionary)
 
 
 def category_text(values: pa.Array) -> list[str | None]:

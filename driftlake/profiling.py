@@ -11,19 +11,24 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
+from typing import TypeVar
 
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from driftlake import kernel, queries
-from driftlake.binning import FeatureBins
+from driftlake.binning import FeatureBins, Floats, Indices
 from driftlake.config import Settings
 from driftlake.inputs import InputFile, Partition, open_parquet
 from driftlake.kernel import FeatureAccumulator, FeatureCounts
 from driftlake.lineage import ModelVersion
 from driftlake.telemetry import CodedRows, RowGroupKey, code_rows
+
+Values = TypeVar("Values", Floats, Indices)
 
 # Row groups smaller than this in total are not worth a second thread.
 _ROWS_PER_THREAD = 200_000
@@ -158,9 +163,7 @@ class _Plan:
                 order, segments = _segments(codes)
                 batch = parquet.read_row_group(task.row_group, columns=list(columns.values()), use_threads=False)
                 for name in needed:
-                    column = batch.column(struct).combine_chunks() if struct else batch.column(name)
-                    if struct:
-                        column = column.field(name) if isinstance(column, pa.StructArray) else column
+                    column = pc.struct_field(batch.column(struct), name) if struct else batch.column(name)
                     self._count_column(column, name, order, segments, features, accumulators)
 
     def _count_column(
@@ -172,22 +175,19 @@ class _Plan:
         features: Mapping[int, Sequence[str]],
         accumulators: dict[tuple[int, str], FeatureAccumulator],
     ) -> None:
-        floats = None
-        for code, segment in segments:
-            if name not in features[code]:
-                continue
-            bins = self._versions[code].features[name]
-            accumulator = accumulators.get((code, name))
-            if accumulator is None:
-                accumulator = accumulators[code, name] = FeatureAccumulator(bins)
-            if bins.grid is None:
-                ids = kernel.category_bins(column, bins)
-                accumulator.add_categories((ids if order is None else ids[order])[segment])
-                continue
-            if floats is None:
-                floats = kernel.float_values(column)
-                floats = floats if order is None else floats[order]
-            accumulator.add_values(floats[segment])
+        wanted = [(code, segment) for code, segment in segments if name in features[code]]
+        for code, _ in wanted:
+            if (code, name) not in accumulators:
+                accumulators[code, name] = FeatureAccumulator(self._versions[code].features[name])
+        # versions may disagree on what a feature is, so each reading of the column is made when first asked for
+        numbers = cache(lambda: _ordered(kernel.float_values(column), order))
+        categories = cache(lambda: kernel.encode(column))
+        positions = cache(lambda: _ordered(categories()[0], order))
+        for code, segment in wanted:
+            if self._versions[code].features[name].grid is None:
+                accumulators[code, name].add_categories(positions()[segment], categories()[1])
+            else:
+                accumulators[code, name].add_values(numbers()[segment])
 
     def _feature_columns(self, file: InputFile) -> Mapping[str, pa.DataType]:
         struct = self._settings.telemetry.features_column
@@ -204,6 +204,10 @@ class _Plan:
 def _row_groups(file: InputFile) -> list[_Task]:
     starts = np.cumsum([0, *file.row_group_sizes]).tolist()
     return [_Task(file, i, starts[i], size) for i, size in enumerate(file.row_group_sizes)]
+
+
+def _ordered(values: Values, order: NDArray[np.int64] | None) -> Values:
+    return values if order is None else values[order]
 
 
 def _segments(codes: NDArray[np.int32]) -> tuple[NDArray[np.int64] | None, list[tuple[int, slice]]]:
