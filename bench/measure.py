@@ -25,8 +25,8 @@ class Measurement:
     peak_mb: float
 
 
-def run(name: str, command: Sequence[str], *, env: Mapping[str, str] | None = None) -> Measurement:
-    """Run a command to its end. Raises CalledProcessError with its output if it fails."""
+def run(name: str, command: Sequence[str], *, env: Mapping[str, str] | None = None) -> tuple[Measurement, str]:
+    """Run a command to its end; also returns what it printed. Raises CalledProcessError with its output if it fails."""
     started = time.perf_counter()
     process = subprocess.Popen(
         command, env={**os.environ, **(env or {})}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
@@ -37,7 +37,7 @@ def run(name: str, command: Sequence[str], *, env: Mapping[str, str] | None = No
     seconds = time.perf_counter() - started
     if status:
         raise subprocess.CalledProcessError(status, command, output)
-    return Measurement(name, seconds, usage.ru_maxrss / 1024)
+    return Measurement(name, seconds, usage.ru_maxrss / 1024), output.decode()
 
 
 def best_of(count: int, measurements: Sequence[Measurement]) -> Measurement:

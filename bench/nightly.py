@@ -79,7 +79,7 @@ def _driftlake(config: Path, *arguments: str) -> list[str]:
 
 def _backfill(name: str, config: Path, last: date) -> Measurement:
     command = _driftlake(config, "backfill", "--from", FIRST.isoformat(), "--to", last.isoformat())
-    return run(name, command, env=_home(config))
+    return run(name, command, env=_home(config))[0]
 
 
 def _night(name: str, config: Path) -> Measurement:
@@ -88,7 +88,7 @@ def _night(name: str, config: Path) -> Measurement:
 
 def _floor(name: str, config: Path, first: date, last: date) -> Measurement:
     command = [PYTHON, "-m", "bench.floor", str(config), first.isoformat(), last.isoformat()]
-    return run(name, command, env=_home(config))
+    return run(name, command, env=_home(config))[0]
 
 
 def _home(config: Path) -> dict[str, str]:
@@ -96,7 +96,7 @@ def _home(config: Path) -> dict[str, str]:
 
 
 def _best(name: str, command: list[str], env: dict[str, str] | None = None) -> Measurement:
-    return best_of(REPEATS, [run(name, command, env=env) for _ in range(REPEATS)])
+    return best_of(REPEATS, [run(name, command, env=env)[0] for _ in range(REPEATS)])
 
 
 def _ratio(measured: dict[str, Measurement], above: str, below: str) -> float:

@@ -28,7 +28,9 @@ def text_names(count: int = TEXT) -> list[str]:
     return [f"t{i:03d}" for i in range(count)]
 
 
-def feature_columns(rows: int, generator: np.random.Generator, *, numeric: int = NUMERIC, text: int = TEXT) -> dict[str, pa.Array]:
+def feature_columns(
+    rows: int, generator: np.random.Generator, *, numeric: int = NUMERIC, text: int = TEXT
+) -> dict[str, pa.Array]:
     """Features by name; every third number is log-normal, every fifth an integer, every tenth float32 with nulls."""
     columns: dict[str, pa.Array] = {}
     for i, name in enumerate(numeric_names(numeric)):
@@ -48,7 +50,9 @@ def feature_columns(rows: int, generator: np.random.Generator, *, numeric: int =
     return columns
 
 
-def prediction_columns(rows: int, generator: np.random.Generator, *, first_id: int = 0, day: date = DAY) -> dict[str, pa.Array]:
+def prediction_columns(
+    rows: int, generator: np.random.Generator, *, first_id: int = 0, day: date = DAY
+) -> dict[str, pa.Array]:
     """Everything of a prediction but its features; both versions score every other row."""
     start = datetime(day.year, day.month, day.day)  # noqa: DTZ001  # UTC throughout
     seconds = generator.integers(0, 86_400, rows)

@@ -1,0 +1,111 @@
+"""The profiles of a 4,000,000 x 40 day, from Parquet to the rows of the profile tables, beside DuckDB's bare scan of it.
+
+`python -m bench.kernel`; prints a table, writes results/kernel.json. `--rows` makes it smaller.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench import wide_day
+from bench.measure import PYTHON, Measurement, best_of, environment, run, save
+from driftlake.config import load_settings
+from driftlake.lineage import read_lineage_folder, register
+from driftlake.warehouse import Warehouse
+
+REPEATS = 3
+ROOT = Path(__file__).resolve().parent.parent
+
+SCAN = """
+import sys, duckdb
+glob, numeric, text = sys.argv[1], sys.argv[2].split(","), sys.argv[3].split(",")
+columns = [f'sum("{name}")' for name in numeric] + [f'max(length("{name}"))' for name in text]
+with duckdb.connect() as connection:
+    connection.execute(f"set threads = {int(sys.argv[4])}")
+    clock(lambda: connection.execute(f"select {', '.join(columns)} from read_parquet('{glob}')").fetchall())
+"""
+PROFILE = """
+import sys
+from pathlib import Path
+from bench import wide_day
+from driftlake import lineage, profiling, queries, telemetry
+from driftlake.config import load_settings
+from driftlake.inputs import read_partitions
+from driftlake.session import open_session
+from driftlake.warehouse import Warehouse
+
+settings = load_settings(Path(sys.argv[1]))
+with Warehouse.open(settings, read_only=True) as warehouse:
+    versions = lineage.load_versions(warehouse)
+
+def profile():
+    required = telemetry.required_columns(telemetry.TELEMETRY_COLUMNS, {})
+    partitions = read_partitions(settings.resolve(settings.telemetry.path), [wide_day.DAY], required)
+    with open_session(settings) as connection:
+        telemetry.offer_versions(connection, list(versions.values()))
+        telemetry.offer_partitions(connection, "predictions", partitions, telemetry.TELEMETRY_COLUMNS, {})
+        queries.run(connection, "scored_predictions")
+        return profiling.profile_partitions(connection, settings, partitions, versions)
+
+clock(profile)
+"""
+# Time inside the process, so that neither pays for its imports; the first of two runs warms the file cache.
+CLOCK = """
+import time
+def clock(work):
+    work()
+    started = time.perf_counter()
+    work()
+    print(time.perf_counter() - started)
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=4_000_000)
+    rows = parser.parse_args().rows
+    results = {}
+    for files in (1, 50):
+        with tempfile.TemporaryDirectory() as folder:
+            results[f"{files} files"] = measure(Path(folder) / "project", rows, files)
+    cells = rows * (wide_day.NUMERIC + wide_day.TEXT)
+    print(f"{rows:,} rows x {wide_day.NUMERIC + wide_day.TEXT} features, two versions in every row group")
+    for name, (scan, profile) in results.items():
+        print(
+            f"{name:<9} scan {scan.seconds:5.2f} s  profile {profile.seconds:5.2f} s  ratio"
+            f" {profile.seconds / scan.seconds:4.1f}  {cells / profile.seconds / 1e6:5.0f} M cells/s"
+            f"  peak {profile.peak_mb:5.0f} MB"
+        )
+    print(save("kernel", {"environment": environment(), "rows": rows, "results": results}))
+
+
+def measure(root: Path, rows: int, files: int) -> tuple[Measurement, Measurement]:
+    """The scan and the profile of a day in `files` files, taken in turns."""
+    settings = wide_day.write_project(root)
+    wide_day.write_day(settings, rows, files=files)
+    config = root / "driftlake.yaml"
+    with Warehouse.open(load_settings(config)) as warehouse:
+        register(warehouse, settings, read_lineage_folder(settings))
+    glob = f"{root}/telemetry/dt={wide_day.DAY}/*.parquet"
+    columns = [",".join(wide_day.numeric_names()), ",".join(wide_day.text_names())]
+    scans, profiles = [], []
+    for _ in range(REPEATS):
+        scans.append(_clocked("scan", SCAN, glob, *columns, str(settings.compute.threads)))
+        profiles.append(_clocked("profile", PROFILE, str(config)))
+    return best_of(REPEATS, scans), best_of(REPEATS, profiles)
+
+
+def _clocked(name: str, code: str, *arguments: str) -> Measurement:
+    measurement, output = run(name, _command(code, arguments), env={"PYTHONPATH": str(ROOT)})
+    return Measurement(name, float(output.split()[-1]), measurement.peak_mb)
+
+
+def _command(code: str, arguments: Sequence[str]) -> list[str]:
+    return [PYTHON, "-c", CLOCK + code, *arguments]
+
+
+if __name__ == "__main__":
+    main()
