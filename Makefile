@@ -3,7 +3,6 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 CONFIG ?= driftlake.yaml
-export DAGSTER_HOME ?= $(CURDIR)/.dagster
 export PYTHONPATH := $(CURDIR)
 # Compiled once here, imported by every run: a cold start takes half the time.
 export UV_COMPILE_BYTECODE := 1

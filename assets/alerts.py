@@ -12,7 +12,7 @@ def alerts_asset(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinitio
     @dg.asset(
         group_name="action",
         partitions_def=partitions,
-        deps=["drift", "model_quality"],
+        deps=["profiles", "label_cohorts", "drift", "model_quality"],
         backfill_policy=dg.BackfillPolicy.single_run(),
         description="Rules that fired, each with a sentence a person understands.",
     )

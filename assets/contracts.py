@@ -1,9 +1,9 @@
 """The contracts of expectations/ as the core wants them: a function from a session and days to outcomes."""
 
 from driftlake import contracts
+from driftlake.columns import LABEL_COLUMNS, TELEMETRY_COLUMNS
 from driftlake.config import Settings
-from driftlake.labels import ContractChecker
-from driftlake.telemetry import LABEL_COLUMNS, TELEMETRY_COLUMNS
+from driftlake.contracts import ContractChecker
 from expectations.labels import labels_suite
 from expectations.telemetry import telemetry_suite
 

@@ -17,7 +17,7 @@ def label_cohorts_asset(settings: Settings, partitions: dg.DailyPartitionsDefini
     @dg.asset(
         group_name="labels",
         partitions_def=partitions,
-        deps=["labels", "profiles"] if settings.labels else ["profiles"],
+        deps=[*(["labels"] if settings.labels else []), "telemetry", "profiles"],
         check_specs=[dg.AssetCheckSpec(_CHECK, asset="label_cohorts", description="What labels promise, day by day.")],
         backfill_policy=dg.BackfillPolicy.single_run(),
         description="Labels by prediction day, score bin and the day they became known: label_cohorts, label_arrivals.",

@@ -4,7 +4,7 @@ import dagster as dg
 
 from assets.stage import failures_explained
 from driftlake.config import Settings
-from driftlake.lineage import read_lineage_folder, register
+from driftlake.registration import register_folder
 from driftlake.warehouse import Warehouse
 
 
@@ -18,6 +18,11 @@ def training_lineage(
     warehouse: dg.ResourceParam[Warehouse], settings: dg.ResourceParam[Settings]
 ) -> dg.MaterializeResult:
     with failures_explained():
-        files = read_lineage_folder(settings)
-        registered = register(warehouse, settings, files)
-    return dg.MaterializeResult(metadata={"lineage_files": len(files), "newly_registered": len(registered)})
+        registration = register_folder(warehouse, settings)
+    metadata: dict[str, int | str] = {
+        "lineage_files": registration.file_count,
+        "newly_registered": len(registration.registered),
+    }
+    if registration.refused:
+        metadata["refused"] = "\n".join(map(str, registration.refused))
+    return dg.MaterializeResult(metadata=metadata)

@@ -9,7 +9,10 @@ from driftlake.warehouse import Warehouse
 
 
 def model_quality_asset(settings: Settings, partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
-    window = dg.TimeWindowPartitionMapping(start_offset=1 - max(settings.quality.windows_days), end_offset=0)
+    horizon_days = settings.labels.horizon_days if settings.labels else 0
+    window = dg.TimeWindowPartitionMapping(
+        start_offset=1 - max(*settings.quality.windows_days, horizon_days), end_offset=0
+    )
 
     @dg.asset(
         group_name="labels",

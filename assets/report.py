@@ -1,7 +1,7 @@
 """The report: the page of the last day of the run and the index.
 
 Unpartitioned, because a page takes longer to draw than a day to compute; `driftlake report` draws any other day.
-The run ends here, so this is where it fails if days were refused, after everything else is done.
+The run ends here, so this is where it fails if input was refused, after everything else is done.
 """
 
 from collections.abc import Iterator
@@ -11,8 +11,9 @@ import dagster as dg
 
 from assets.stage import failures_explained
 from driftlake.config import Settings
-from driftlake.nightly import newest_day, refused_days
+from driftlake.registration import register_folder
 from driftlake.reporting import render_day, render_index
+from driftlake.runs import newest_day, refused_by
 from driftlake.warehouse import Warehouse
 
 _RANGE_END, _PARTITION = "dagster/asset_partition_range_end", "dagster/partition"
@@ -31,10 +32,13 @@ def report(
     with failures_explained():
         page = render_day(warehouse, settings, date.fromisoformat(asked) if asked else newest_day(warehouse))
         index = render_index(warehouse, settings)
-        refused = refused_days(warehouse, context.run.run_id)
+        refused = refused_by(warehouse, context.run.run_id)
+        lineage = register_folder(warehouse, settings).refused
     yield dg.MaterializeResult(
         metadata={"page": dg.MetadataValue.url(page.as_uri()), "index": dg.MetadataValue.url(index.as_uri())}
     )
-    if refused:
-        named = "\n".join(f"{run['dt']} ({run['stage']}, {run['outcome']}): {run['reason']}" for run in refused)
-        raise dg.Failure(description=f"the input of {len(refused)} days was refused:\n{named}", allow_retries=False)
+    reasons = [f"{run['dt']} ({run['stage']}, {run['outcome']}): {run['reason']}" for run in refused]
+    reasons += [f"lineage: {error}" for error in lineage]
+    if reasons:
+        named = "\n".join(reasons)
+        raise dg.Failure(description=f"done, but {len(reasons)} inputs were refused:\n{named}", allow_retries=False)

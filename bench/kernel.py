@@ -13,7 +13,8 @@ from pathlib import Path
 from bench import wide_day
 from bench.measure import PYTHON, Measurement, best_of, environment, run, save
 from driftlake.config import load_settings
-from driftlake.lineage import read_lineage_folder, register
+from driftlake.lineage import read_lineage_folder
+from driftlake.registration import register
 from driftlake.warehouse import Warehouse
 
 REPEATS = 3
@@ -31,7 +32,8 @@ PROFILE = """
 import sys
 from pathlib import Path
 from bench import wide_day
-from driftlake import lineage, profiling, queries, telemetry
+from driftlake import profiling, queries, telemetry, versions
+from driftlake.columns import TELEMETRY_COLUMNS
 from driftlake.config import load_settings
 from driftlake.inputs import read_partitions
 from driftlake.session import open_session
@@ -39,16 +41,16 @@ from driftlake.warehouse import Warehouse
 
 settings = load_settings(Path(sys.argv[1]))
 with Warehouse.open(settings, read_only=True) as warehouse:
-    versions = lineage.load_versions(warehouse)
+    registered = versions.load_versions(warehouse)
 
 def profile():
-    required = telemetry.required_columns(telemetry.TELEMETRY_COLUMNS, {})
-    partitions = read_partitions(settings.resolve(settings.telemetry.path), [wide_day.DAY], required)
+    location = settings.resolve(settings.telemetry.path)
+    partitions = read_partitions(location, [wide_day.DAY], TELEMETRY_COLUMNS, {})
     with open_session(settings) as connection:
-        telemetry.offer_versions(connection, list(versions.values()))
-        telemetry.offer_partitions(connection, "predictions", partitions, telemetry.TELEMETRY_COLUMNS, {})
+        telemetry.offer_versions(connection, list(registered.values()))
+        telemetry.offer_partitions(connection, "predictions", partitions, TELEMETRY_COLUMNS, {})
         queries.run(connection, "scored_predictions")
-        return profiling.profile_partitions(connection, settings, partitions, versions)
+        return profiling.profile_partitions(connection, settings, partitions, registered)
 
 clock(profile)
 """

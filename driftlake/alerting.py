@@ -1,7 +1,7 @@
 """Rules over signals: rows of alerts, with the sentence a person reads.
 
 An alert is derived from result tables alone, so any day can be raised again and gives the same rows. Not here:
-delivery, and the comparison itself (sql/views/sli_history.sql, sql/alerts.sql).
+delivery, how a number is written (wording.py), and the comparison itself (sql/views/sli_history.sql, sql/alerts.sql).
 """
 
 from __future__ import annotations
@@ -12,11 +12,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from driftlake.config import AlertRule
+from driftlake.config import WINDOWED_SOURCES, AlertRule
 from driftlake.warehouse import Warehouse
-
-# Signals that exist for several windows; the others are about one day whatever the rule's window is.
-_WINDOWED_SOURCES = ("feature_drift", "prediction_drift", "model_quality")
+from driftlake.wording import counted, signal_value, version_name
 
 
 def raise_alerts(warehouse: Warehouse, rules: Sequence[AlertRule], *, first_day: date, last_day: date) -> pa.Table:
@@ -28,7 +26,7 @@ def raise_alerts(warehouse: Warehouse, rules: Sequence[AlertRule], *, first_day:
 
 
 def _rule_rows(rules: Sequence[AlertRule]) -> pa.Table:
-    rows = [{**rule.model_dump(), "is_windowed": rule.signal.split(".")[0] in _WINDOWED_SOURCES} for rule in rules]
+    rows = [{**rule.model_dump(), "is_windowed": rule.signal.split(".")[0] in WINDOWED_SOURCES} for rule in rules]
     return pa.Table.from_pylist(
         rows,
         schema=pa.schema(
@@ -52,14 +50,14 @@ def _rule_rows(rules: Sequence[AlertRule]) -> pa.Table:
 def _message(alert: Mapping[str, Any]) -> str:
     if alert["detail"]:
         return f"{alert['detail']}{_since(alert)}"
-    limit = f"{alert['severity']} from {_formatted(alert, alert['threshold'])}; {alert['sample_count']:,} rows"
-    return f"{_what_happened(alert)} ({limit}){_since(alert)}"
+    limit = f"{alert['severity']} from {signal_value(alert['signal'], alert['threshold'])}"
+    return f"{_what_happened(alert)} ({limit}; {counted(alert['sample_count'], 'row')}){_since(alert)}"
 
 
 def _what_happened(alert: Mapping[str, Any]) -> str:
-    who = f"{alert['model_id']} {alert['model_version']} ({alert['deployment']})"
-    value = _formatted(alert, alert["value"])
-    days = f"over {alert['window_days']} days" if alert["window_days"] > 1 else "on the day"
+    who = version_name(alert)
+    value = signal_value(alert["signal"], alert["value"])
+    days = f"over {counted(alert['window_days'], 'day')}" if alert["window_days"] > 1 else "on the day"
     source, _, measured = alert["signal"].partition(".")
     match source, measured:
         case "feature_drift", "missing_rate_change":
@@ -73,7 +71,7 @@ def _what_happened(alert: Mapping[str, Any]) -> str:
         case "label_backlog", _:
             return f"{value} of the predictions of {who} wait for a label longer than expected"
         case _:
-            return f"the 95th percentile of {alert['feature']} of {who} is {value} ms"
+            return f"the 95th percentile of {alert['feature']} of {who} is {value}"
 
 
 _NAMES = {
@@ -83,12 +81,5 @@ _NAMES = {
 }
 
 
-def _formatted(alert: Mapping[str, Any], value: float) -> str:
-    if alert["signal"].endswith("missing_rate_change"):
-        return f"{value * 100:.1f} percentage points"
-    return f"{value:.1%}" if alert["signal"].endswith("_share") else f"{value:.3g}"
-
-
 def _since(alert: Mapping[str, Any]) -> str:
-    days = alert["consecutive_days"]
-    return f", since {alert['since_on']} ({days} {'day' if days == 1 else 'days'})"
+    return f", since {alert['since_on']} ({counted(alert['consecutive_days'], 'day')})"

@@ -19,12 +19,6 @@ from driftlake.warehouse import Replacement
 Row = dict[str, Any]
 
 
-def blocked_days(checks: Sequence[ContractCheck]) -> dict[date, str]:
-    """Days that broke a contract in a way that must not be counted, and how."""
-    errors = [check for check in checks if check.outcome == "failed" and check.severity == "error"]
-    return {day: "; ".join(c.message for c in errors if c.dt == day) for day in dict.fromkeys(c.dt for c in errors)}
-
-
 def failed_checks(
     source: str,
     partitions: Sequence[Partition],
@@ -40,7 +34,7 @@ def failed_checks(
     return rows
 
 
-def audit(
+def audit_replacements(
     source: str, partitions: Sequence[Partition], checks: Sequence[ContractCheck], failed: Sequence[Row]
 ) -> list[Replacement]:
     """New rows of input_files and contract_checks for the days of `partitions`."""

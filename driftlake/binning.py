@@ -18,12 +18,10 @@ from typing import Any, Literal
 
 import boost_histogram as bh
 import numpy as np
-from numpy.typing import NDArray
 from scipy import special
 
-Floats = NDArray[np.float64]
-Counts = NDArray[np.int64]
-Indices = NDArray[np.int32]
+from driftlake.arrays import Counts, Floats, Indices
+
 Transform = Literal["linear", "log", "asinh", "logit"]
 FeatureKind = Literal["numeric", "categorical", "score"]
 

@@ -2,24 +2,23 @@
 
 Pure functions that draw what they are given; an SVG needs no network, and scales by its viewBox. A page writes the
 legends itself, from the colours that stand here: text on a small screen must not shrink with the chart. Altair and vl-convert
-take most of a second to import, so they are imported when something is drawn. Not here: reading the warehouse, words
-around a chart (reporting.py).
+take most of a second to import, so they are imported when something is drawn. Not here: reading the warehouse, the shape
+of a distribution (distributions.py), words around a chart (reporting.py).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, timedelta
-from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import quoteattr
+
+from driftlake import wording
+from driftlake.distributions import Rows, Steps, category_bars, density_steps, special_bars
 
 if TYPE_CHECKING:
     import altair as alt
-
-Rows = Sequence[Mapping[str, Any]]
 
 # Okabe and Ito (2008), told apart with any colour vision; the yellow is too pale for a line and left out.
 SERIES_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#a6508a", "#56b4e9", "#7a5c00")
@@ -41,11 +40,6 @@ _INK, _SOFT_INK, _FAINT = "#1f2933", "#52606d", "#e4e7eb"
 # A page shows wide charts about this wide; narrow ones stand side by side, or fill a phone.
 _WIDE, _NARROW = 560, 270
 _LABEL_LIMIT = 100
-# Steps across a value axis: bins narrower than one are drawn together, or a single value would dwarf the rest.
-_STEPS = 60
-# Share of the rows at each end of a value axis that is not drawn: the tail of one outlier would flatten everything.
-_TAIL_SHARE = 0.001
-_MAX_CATEGORIES = 12
 # Bars of shares never fill an axis shorter than this, so that one percent does not look like everything.
 _SMALLEST_BAR_AXIS = 0.1
 # Days on an axis at least, of a model that is younger too.
@@ -209,8 +203,12 @@ def drift_heatmap(spells: Rows, features: Rows, *, first_day: date, last_day: da
         description,
         judged=[box for box in boxes if box["level"] in LEVEL_COLOURS],
         too_few=[box for box in boxes if box["level"] not in LEVEL_COLOURS],
-        latest=[{"feature": row["feature"], "psi": _rounded(row["psi"])} for row in features],
+        latest=[{"feature": row["feature"], "psi": _psi(row["psi"])} for row in features],
     )
+
+
+def _psi(value: float | None) -> str:
+    return "\N{EN DASH}" if value is None else wording.decimal(value)
 
 
 def level_names(features: Rows) -> dict[str, str]:
@@ -234,14 +232,14 @@ def distribution_chart(bins: Rows, *, description: str) -> str:
     import altair as alt
 
     bars = [*category_bars(bins), *special_bars(bins)]
-    steps = density_steps(bins) if _ranges(bins) else None
+    steps = density_steps(bins)
     panels = [*([_density_panel(steps)] if steps else []), *([_bar_panel(bars)] if bars else [])]
     return _svg(
         alt.vconcat(*panels, spacing=14),
         description,
         steps=_step_points(steps) if steps else [],
         bars=[
-            {"label": bar["label"], "side": side, "share": bar[side], "text": _percent(bar[side])}
+            {"label": bar["label"], "side": side, "share": bar[side], "text": wording.percent(bar[side])}
             for bar in bars
             for side in SIDE_COLOURS
         ],
@@ -274,154 +272,6 @@ def latency_chart(rows: Rows, *, first_day: date, last_day: date, description: s
         .properties(width=_WIDE, height=120)
     )
     return _svg(chart, description, lines=lines)
-
-
-@dataclass(frozen=True, slots=True)
-class Scale:
-    """How values lie on an axis: `kind` as Vega-Lite calls it, `constant` where a symlog scale turns linear."""
-
-    kind: Literal["linear", "log", "symlog"]
-    constant: float = 1.0
-
-    def place(self, value: float) -> float:
-        """Distance of `value` along the axis."""
-        if self.kind == "log":
-            return math.log(value)
-        if self.kind == "symlog":
-            return math.copysign(math.log1p(abs(value) / self.constant), value)
-        return value
-
-    @classmethod
-    def of_bins(cls, bins: Rows) -> Self:
-        """The scale on which the training data spread best (binning.py); scores are read on a linear one."""
-        match bins[0]["grid_transform"]:
-            case "log":
-                return cls("log")
-            case "asinh":
-                return cls("symlog", bins[0]["grid_scale"])
-            case _:
-                return cls("linear")
-
-
-@dataclass(frozen=True, slots=True)
-class Steps:
-    """A distribution over a value axis: from `borders[i]` to `borders[i + 1]` the shares are `training[i]` per `step`.
-
-    `step` is a length along the axis as it is drawn, so equal areas are equal shares.
-    """
-
-    borders: tuple[float, ...]
-    training: tuple[float, ...]
-    production: tuple[float, ...]
-    step: float
-    scale: Scale
-
-
-def density_steps(bins: Rows) -> Steps:
-    """Shares of the range bins as densities; bins narrower than a step of the axis are drawn together.
-
-    Shares are of all rows, so the areas are smaller than one where rows are missing or out of range. Both ends of the
-    axis are cut where they hold less than a thousandth of either side.
-    """
-    scale = Scale.of_bins(bins)
-    ranges = _without_tails(_ranges(bins))
-    length = scale.place(ranges[-1]["upper"]) - scale.place(ranges[0]["lower"])
-    step = _round_step(length / _STEPS) if scale.kind == "linear" else length / _STEPS
-    groups = _merged(ranges, scale, step)
-    borders = (groups[0][0]["lower"], *(group[-1]["upper"] for group in groups))
-    widths = [scale.place(high) - scale.place(low) for low, high in pairwise(borders)]
-    training, production = (
-        tuple(
-            sum(row[side] for row in group) / total / width * step for group, width in zip(groups, widths, strict=True)
-        )
-        for side, total in _totals(bins).items()
-    )
-    return Steps(borders, training, production, step, scale)
-
-
-def category_bars(bins: Rows) -> list[dict[str, Any]]:
-    """Shares of the categories most frequent on either side, in training order; the others are summed up."""
-    bars = [_bar(row, row["label"], bins) for row in bins if row["bin_kind"] == "category"]
-    ranked = sorted(bars, key=lambda bar: -max(bar["training"], bar["production"]))
-    hidden = ranked[_MAX_CATEGORIES:]
-    shown = [bar for bar in bars if bar not in hidden]
-    if all(_is_number(bar["label"]) for bar in shown):
-        shown.sort(key=lambda bar: float(bar["label"]))
-    if hidden:
-        rest = {side: sum(bar[side] for bar in hidden) for side in ("training", "production")}
-        shown.append({"label": f"({len(hidden)} others)", **rest})
-    return shown
-
-
-def special_bars(bins: Rows) -> list[dict[str, Any]]:
-    """Shares of the rows that are in no range and no category: missing, out of range, rare, never seen in training."""
-    ranges = _ranges(bins)
-    names = {"missing": "(missing)", "other": "(rare in training)", "unseen": "(not in training)"}
-    if ranges:
-        names |= {"below": f"below {_short(ranges[0]['lower'])}", "above": f"above {_short(ranges[-1]['upper'])}"}
-    return [
-        _bar(row, names[row["bin_kind"]], bins)
-        for row in bins
-        if row["bin_kind"] in names and (row["reference_count"] or row["current_count"])
-    ]
-
-
-def _ranges(bins: Rows) -> list[Mapping[str, Any]]:
-    return [row for row in bins if row["bin_kind"] == "range"]
-
-
-def _totals(bins: Rows) -> dict[str, int]:
-    return {side: max(sum(row[side] for row in bins), 1) for side in ("reference_count", "current_count")}
-
-
-def _bar(row: Mapping[str, Any], label: str, bins: Rows) -> dict[str, Any]:
-    training, production = (row[side] / total for side, total in _totals(bins).items())
-    return {"label": label, "training": training, "production": production}
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _without_tails(ranges: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    inside: list[int] = []
-    for side in ("reference_count", "current_count"):
-        total = sum(row[side] for row in ranges)
-        counted = 0
-        for position, row in enumerate(ranges):
-            before, counted = counted, counted + row[side]
-            if counted > _TAIL_SHARE * total and before < (1 - _TAIL_SHARE) * total:
-                inside.append(position)
-    return ranges[min(inside) : max(inside) + 1] if inside else ranges
-
-
-def _merged(ranges: Rows, scale: Scale, step: float) -> list[list[Mapping[str, Any]]]:
-    """Consecutive ranges in groups at least a step wide."""
-    groups: list[list[Mapping[str, Any]]] = []
-
-    def width(group: Rows) -> float:
-        return scale.place(group[-1]["upper"]) - scale.place(group[0]["lower"])
-
-    # borders come from a grid that need not hit the step exactly
-    smallest = step * 0.98
-    for row in ranges:
-        if groups and width(groups[-1]) < smallest:
-            groups[-1].append(row)
-        else:
-            groups.append([row])
-    if len(groups) > 1 and width(groups[-1]) < smallest:
-        groups[-2:] = [[*groups[-2], *groups[-1]]]
-    return groups
-
-
-def _round_step(length: float) -> float:
-    """The smallest of 1, 2, 5, 10, 20, ... that is not below `length`."""
-    power = 10.0 ** math.floor(math.log10(length))
-    return next(power * factor for factor in (1, 2, 5, 10) if power * factor >= length * 0.999)
 
 
 def _step_points(steps: Steps) -> list[dict[str, Any]]:
@@ -483,22 +333,6 @@ def _bar_panel(bars: Sequence[Mapping[str, Any]]) -> alt.LayerChart | alt.FacetC
         base.mark_bar().encode(color=_colour("side", SIDE_COLOURS)),
         base.mark_text(align="left", dx=4, fontSize=10).encode(text="text:N"),
     ).properties(width=_NARROW - 60, height=32 * len(bars))
-
-
-def _short(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 1e4 else f"{value:.4g}"
-
-
-def _percent(share: float) -> str:
-    if 0 < share < 0.001:
-        return "<0.1%"
-    return f"{share:.1%}"
-
-
-def _rounded(value: float | None) -> str:
-    if value is None:
-        return "\N{EN DASH}"
-    return f"{value:.3f}" if value < 1 else f"{value:.2f}"
 
 
 def _chart(dataset: str) -> alt.Chart:

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import gc
 import sys
+from contextlib import nullcontext
 from datetime import date, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from driftlake import __version__
 from driftlake.config import CONFIG_NAME, Settings, load_settings
@@ -21,6 +23,8 @@ from driftlake.errors import ConfigurationError, DriftlakeError
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from jobs.launch import LaunchFailure
 
 REFUSED, MISTAKE = 1, 2
 
@@ -40,7 +44,6 @@ messages = Console(stderr=True, highlight=False)
 Config = Annotated[
     Path | None, typer.Option("--config", help=f"Configuration file; default: $DRIFTLAKE_CONFIG or ./{CONFIG_NAME}.")
 ]
-Day = Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="Partition day.")]
 
 
 class Format(StrEnum):
@@ -62,10 +65,15 @@ def main() -> None:
     try:
         app()
     except DriftlakeError as error:
-        messages.print(f"[bold red]error[/]: {error.message}", markup=True, soft_wrap=True)
+        _say("error", error.message, style="bold red")
         if error.hint:
-            messages.print(f"[bold]hint[/]: {error.hint}", soft_wrap=True)
+            _say("hint", error.hint)
         sys.exit(MISTAKE)
+
+
+def _say(kind: str, text: str, *, style: str = "bold") -> None:
+    """Print a message whose text is data: what looks like markup in it is not."""
+    messages.print(f"[{style}]{kind}[/]: {escape(text)}", soft_wrap=True)
 
 
 @app.callback()
@@ -93,10 +101,11 @@ def doctor(config: Config = None) -> None:
 
     is_well = True
     for finding in examine(config):
-        mark = "[green]ok[/]  " if finding.is_well else "[bold red]bad[/] "
-        messages.print(f"{mark} [bold]{finding.subject}[/]: {finding.message}", soft_wrap=True)
+        messages.print("[green]ok[/]   " if finding.is_well else "[bold red]bad[/]  ", end="")
+        _say(finding.subject, finding.message)
         if finding.hint:
-            messages.print(f"     [bold]hint[/]: {finding.hint}", soft_wrap=True)
+            messages.print("     ", end="")
+            _say("hint", finding.hint)
         is_well &= finding.is_well
     raise typer.Exit(0 if is_well else REFUSED)
 
@@ -106,7 +115,8 @@ def lineage_add(
     files: Annotated[list[Path], typer.Argument(help="Lineage files, one per model version.")], config: Config = None
 ) -> None:
     """Register model versions: learn the bins of their features from the training data. Append-only."""
-    from driftlake.lineage import read_lineage_file, register
+    from driftlake.lineage import read_lineage_file
+    from driftlake.registration import register
     from driftlake.warehouse import Warehouse
 
     settings = load_settings(config)
@@ -123,7 +133,7 @@ def lineage_add(
 @app.command(epilog="Example: `driftlake run --date 2026-01-31`")
 def run(day: Annotated[datetime, typer.Option("--date", formats=["%Y-%m-%d"], help="Partition day.")], config: Config = None) -> None:  # fmt: skip
     """Run the nightly job for one day, in the Dagster instance that the UI shows."""
-    _run_days(load_settings(config), day.date(), day.date())
+    _run_days(load_settings(config, require_inputs=True), day.date(), day.date())
 
 
 @app.command(epilog="Example: `driftlake backfill --from 2026-01-01 --to 2026-01-31`")
@@ -133,7 +143,7 @@ def backfill(
     config: Config = None,
 ) -> None:
     """Run the nightly job for a range of days, in few Dagster runs."""
-    _run_days(load_settings(config), first.date(), last.date())
+    _run_days(load_settings(config, require_inputs=True), first.date(), last.date())
 
 
 def _run_days(settings: Settings, first: date, last: date) -> None:
@@ -151,7 +161,7 @@ def _run_days(settings: Settings, first: date, last: date) -> None:
             hint="correct the days, or `start` and `end` in driftlake.yaml",
         )
     days = days_between(first, last)
-    failures: list[str] = []
+    failures: list[LaunchFailure] = []
     columns = (TextColumn("{task.description:<16}"), BarColumn(), MofNCompleteColumn(), TextColumn("partitions"))
     with Progress(*columns, TimeElapsedColumn(), console=messages, transient=True) as progress:
         task = progress.add_task("starting Dagster", total=None)
@@ -167,13 +177,13 @@ def _run_days(settings: Settings, first: date, last: date) -> None:
             if failure := launch(settings, some, on_materialized):
                 failures.append(failure)
     for failure in failures:
-        messages.print(f"[bold red]failed[/]: {failure}", soft_wrap=True)
+        _say("failed", failure.message, style="bold red")
     if settings.catalog_file.is_file():
         with Warehouse.open(settings, read_only=True) as warehouse:
             for name, value in summarize(warehouse, settings, first, last):
                 typer.echo(f"{name:<24} {value}")
     if failures:
-        raise typer.Exit(REFUSED)
+        raise typer.Exit(REFUSED if all(failure.is_refusal for failure in failures) else MISTAKE)
 
 
 @app.command(epilog="Example: `driftlake sql 'select * from latest_drift limit 5' --format csv`")
@@ -201,16 +211,13 @@ def alerts(
     config: Config = None,
 ) -> None:
     """List the alerts of a day, the worst first."""
-    from driftlake.nightly import newest_day
+    from driftlake.runs import newest_day
     from driftlake.warehouse import Warehouse
 
     with Warehouse.open(load_settings(config), read_only=True) as warehouse:
         asked = day.date() if day else newest_day(warehouse)
-        found = warehouse.sql(
-            "select severity, rule, since_on, message, owner, runbook from alerts where dt = ?"
-            " order by severity, value / nullif(threshold, 0) desc, message",
-            [asked],
-        )
+        found = warehouse.query("report/alerts", day=asked)
+    found = found.select(["severity", "rule", "since_on", "message", "owner", "runbook"])
     if not found.num_rows:
         messages.print(f"no alerts on {asked}")
     if found.num_rows or output is not Format.table:
@@ -246,6 +253,5 @@ def _write(rows: pa.Table, output: Format, out: Path | None) -> None:
     if output is Format.table and out is None:
         shell.print_table(rows)
         return
-    target: Any = out.open("wb") if out else sys.stdout.buffer
-    with target:
+    with out.open("wb") if out else nullcontext(sys.stdout.buffer) as target:
         shell.write_rows(rows, output.value, target)

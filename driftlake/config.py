@@ -10,7 +10,7 @@ import json
 import os
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Literal
 from zoneinfo import available_timezones
 
 import yaml
@@ -21,13 +21,11 @@ from pydantic import (
     Field,
     PositiveInt,
     PrivateAttr,
-    ValidationError,
     model_validator,
 )
 
 from driftlake.errors import ConfigurationError
-
-Model = TypeVar("Model", bound=BaseModel)
+from driftlake.strict_yaml import line_of, parse_yaml
 
 CONFIG_NAME = "driftlake.yaml"
 CONFIG_VARIABLE = "DRIFTLAKE_CONFIG"
@@ -47,6 +45,9 @@ AlertSignal = Literal[
     "contract_checks.failed",
 ]
 
+# Signals that exist for several windows; the others are about one day whatever the rule's window is.
+WINDOWED_SOURCES = ("feature_drift", "prediction_drift", "model_quality")
+
 
 def _known_time_zone(name: str) -> str:
     if name not in available_timezones():
@@ -56,7 +57,15 @@ def _known_time_zone(name: str) -> str:
 
 TimeZone = Annotated[str, AfterValidator(_known_time_zone)]
 Share = Annotated[float, Field(ge=0, le=1)]
-Windows = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
+
+
+def _distinct(windows: tuple[int, ...]) -> tuple[int, ...]:
+    if len(set(windows)) < len(windows):
+        raise ValueError("a window is listed twice")
+    return windows
+
+
+Windows = Annotated[tuple[PositiveInt, ...], Field(min_length=1), AfterValidator(_distinct)]
 
 
 class _Section(BaseModel):
@@ -172,6 +181,11 @@ class DriftSettings(_Section):
     )
     smoothing: float = Field(default=0.5, gt=0, description="Rows added to every bin on both sides before comparing.")
 
+    @property
+    def headline_window_days(self) -> int:
+        """The window that pages and summaries speak of: the one nearest to a week, the shorter of two as near."""
+        return min(self.windows_days, key=lambda days: (abs(days - 7), days))
+
 
 class QualitySettings(_Section):
     """What model quality is measured over."""
@@ -180,6 +194,11 @@ class QualitySettings(_Section):
     minimum_labels_per_class: PositiveInt = Field(
         default=10, description="Positives and negatives below which an AUC is insufficient_data."
     )
+
+    @property
+    def headline_window_days(self) -> int:
+        """The window that pages and summaries speak of: the longest, because labels are few."""
+        return max(self.windows_days)
 
 
 class ModelSettings(_Section):
@@ -300,7 +319,9 @@ class Settings(_Section):
     contracts: bool = Field(
         default=True, description="Check telemetry and labels with Great Expectations before they are counted."
     )
-    alerts: tuple[AlertRule, ...] = Field(default=DEFAULT_ALERTS, description="Rules; giving any replaces the default.")
+    alerts: tuple[AlertRule, ...] | None = Field(
+        default=None, description="Rules; giving any replaces the default ones below."
+    )
     compute: ComputeSettings = ComputeSettings()
 
     # The folder that relative paths are resolved against: that of the file.
@@ -310,22 +331,40 @@ class Settings(_Section):
     def _consistent(self) -> Settings:
         if self.end is not None and self.end < self.start:
             raise ValueError(f"end ({self.end}) must not be before start ({self.start})")
-        names = [rule.name for rule in self.alerts]
+        names = [rule.name for rule in self.alerts or ()]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"alerts: rule name used twice: {', '.join(twice)}")
+        if problems := [problem for rule in self.alerts or () if (problem := self._unmeasured(rule))]:
+            raise ValueError("; ".join(problems))
+        return self
+
+    def _unmeasured(self, rule: AlertRule) -> str | None:
+        measured = self._windows_of(rule)
+        if measured is None or rule.window_days in measured:
+            return None
+        listed = ", ".join(map(str, measured))
+        return f"alerts: rule {rule.name} watches {rule.window_days} days of {rule.signal}, measured over {listed}"
+
+    def _windows_of(self, rule: AlertRule) -> tuple[int, ...] | None:
+        source = rule.signal.split(".")[0]
         windows = {
             "feature_drift": self.drift.windows_days,
             "prediction_drift": self.drift.windows_days,
             "model_quality": self.quality.windows_days,
         }
-        for rule in self.alerts:
-            measured = windows.get(rule.signal.split(".")[0], (rule.window_days,))
-            if rule.window_days not in measured:
-                raise ValueError(
-                    f"alerts: rule {rule.name} watches {rule.window_days} days of {rule.signal}, which is measured over"
-                    f" {', '.join(map(str, measured))} days"
-                )
-        return self
+        return windows.get(source) if source in WINDOWED_SOURCES else None
+
+    @property
+    def alert_rules(self) -> tuple[AlertRule, ...]:
+        """The rules in force: those given, or the default ones over the windows that are nearest to theirs."""
+        if self.alerts is not None:
+            return self.alerts
+        return tuple(
+            rule.model_copy(update={"window_days": min(windows, key=lambda days: abs(days - rule.window_days))})
+            if (windows := self._windows_of(rule))
+            else rule
+            for rule in DEFAULT_ALERTS
+        )
 
     def resolve(self, location: str) -> str:
         """Absolute form of a configured path; s3:// stays as it is."""
@@ -353,10 +392,11 @@ class Settings(_Section):
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def load_settings(path: Path | None = None) -> Settings:
+def load_settings(path: Path | None = None, *, require_inputs: bool = False) -> Settings:
     """Read driftlake.yaml: `path`, or the file DRIFTLAKE_CONFIG names, or the one in the current folder.
 
-    Raises ConfigurationError that lists every problem with its key and line.
+    Raises ConfigurationError that lists every problem with its key and line; with `require_inputs` a folder of
+    inputs that is not there is one, too. Who only reads results needs no inputs.
     """
     path = (path or Path(os.environ.get(CONFIG_VARIABLE) or CONFIG_NAME)).resolve()
     if not path.is_file():
@@ -367,63 +407,16 @@ def load_settings(path: Path | None = None) -> Settings:
     text = path.read_text()
     settings = parse_yaml(Settings, path, text)
     settings._root = path.parent  # noqa: SLF001  # private, so that no key of the file can set it
-    _require_folders(settings, path, text)
+    if require_inputs:
+        _require_folders(settings, path, text)
     return settings
-
-
-def parse_yaml(model: type[Model], path: Path | str, text: str) -> Model:
-    """Validate the YAML `text` of the file `path`; one ConfigurationError reports every problem with key and line."""
-    try:
-        content = yaml.safe_load(text)
-        nodes = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.YAMLError as error:
-        raise ConfigurationError(f"{path} is not valid YAML: {error}") from error
-    if not isinstance(content, dict):
-        raise ConfigurationError(f"{path} must be a mapping of keys to values, found {type(content).__name__}")
-    try:
-        return model.model_validate(content)
-    except ValidationError as error:
-        problems = [_problem(path, nodes, item) for item in error.errors(include_url=False)]
-        raise ConfigurationError("\n".join(problems)) from error
-
-
-def _problem(path: Path | str, nodes: yaml.Node | None, item: Any) -> str:
-    location = [part for part in item["loc"] if not (isinstance(part, str) and part.startswith("function-"))]
-    key = ".".join(str(part) for part in location) or "the file"
-    line = _line_of(nodes, location)
-    if item["type"] == "extra_forbidden":
-        found = "unknown key"
-    elif item["type"] == "missing":
-        found = "required key is missing"
-    else:
-        found = f"{item['msg'].removeprefix('Value error, ')}"
-        if not isinstance(item["input"], (dict, list, BaseModel)):
-            found += f", found {item['input']!r}"
-    return f"{path}:{line}: {key}: {found}"
-
-
-def _line_of(node: yaml.Node | None, location: list[str | int]) -> int:
-    """Line, from 1, of the deepest node on the way to `location` that the file really has."""
-    line = 1
-    for part in location:
-        if isinstance(node, yaml.MappingNode):
-            pairs = [(key, value) for key, value in node.value if key.value == str(part)]
-            if not pairs:
-                break
-            line, node = pairs[0][0].start_mark.line + 1, pairs[0][1]
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-            node = node.value[part]
-            line = node.start_mark.line + 1
-        else:
-            break
-    return line
 
 
 def _require_folders(settings: Settings, path: Path, text: str) -> None:
     nodes = yaml.compose(text, Loader=yaml.SafeLoader)
     sections = {"telemetry": settings.telemetry, "labels": settings.labels, "lineage": settings.lineage}
     missing = [
-        f"{path}:{_line_of(nodes, [name, 'path'])}: {name}.path: there is no folder {settings.resolve(section.path)}"
+        f"{path}:{line_of(nodes, [name, 'path'])}: {name}.path: there is no folder {settings.resolve(section.path)}"
         for name, section in sections.items()
         if section and "://" not in section.path and not Path(settings.resolve(section.path)).is_dir()
     ]

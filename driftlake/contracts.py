@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import duckdb
 
-from driftlake.errors import DriftlakeError
+from driftlake.errors import ContractError
 from driftlake.queries import quote
 
 if TYPE_CHECKING:
@@ -28,10 +28,6 @@ if TYPE_CHECKING:
 _Unexpected = tuple[int, str]
 
 _OBSERVED_CHARACTERS = 200
-
-
-class ContractError(DriftlakeError, RuntimeError):
-    """An expectation could not be evaluated: nothing is known about the data, which is no pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +44,16 @@ class ContractCheck:
     unexpected_count: int
     observed: str
     message: str
+
+
+# Checks the days that a session has made visible; given from outside, because the suites are the user's.
+ContractChecker = Callable[[duckdb.DuckDBPyConnection, Sequence[date]], list[ContractCheck]]
+
+
+def blocked_days(checks: Sequence[ContractCheck]) -> dict[date, str]:
+    """Days that broke a contract in a way that must not be counted, and how."""
+    errors = [check for check in checks if check.outcome == "failed" and check.severity == "error"]
+    return {day: "; ".join(c.message for c in errors if c.dt == day) for day in dict.fromkeys(c.dt for c in errors)}
 
 
 def validate(

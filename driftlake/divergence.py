@@ -15,12 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-Floats = NDArray[np.float64]
-Counts = NDArray[np.int64]
+from driftlake.arrays import Counts, Floats
+from driftlake.binning import MISSING
 
 NOISE_QUANTILE = 0.99
-# Position of the missing bin, the same for every feature.
-_MISSING = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +89,7 @@ def missing_rate_change(current: Counts, reference: Counts, _smoothing: float = 
     The noise floor is the 99th percentile of the absolute change without drift.
     """
     size, reference_size = current.sum(axis=-1), reference.sum(axis=-1)
-    missing, reference_missing = current[..., _MISSING], reference[..., _MISSING]
+    missing, reference_missing = current[..., MISSING], reference[..., MISSING]
     with np.errstate(divide="ignore", invalid="ignore"):
         change = missing / size - reference_missing / reference_size
         pooled = (missing + reference_missing) / (size + reference_size)

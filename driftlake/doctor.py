@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 
+from driftlake.columns import LABEL_COLUMNS, TELEMETRY_COLUMNS, CanonicalColumn
 from driftlake.config import Settings, load_settings
 from driftlake.errors import DriftlakeError
-from driftlake.inputs import RequiredColumn, list_days, read_partitions
+from driftlake.inputs import list_days, read_partitions
 from driftlake.lineage import read_lineage_folder
 from driftlake.session import load_extension
-from driftlake.telemetry import LABEL_COLUMNS, TELEMETRY_COLUMNS, required_columns
 from driftlake.warehouse import Warehouse
 
 # Newest days whose files are opened: enough to find a wrong mapping, quick on years of data.
@@ -33,7 +33,7 @@ class Finding:
 def examine(config: Path | None) -> Iterator[Finding]:
     """Look at the configuration and at everything it names."""
     try:
-        settings = load_settings(config)
+        settings = load_settings(config, require_inputs=True)
     except DriftlakeError as error:
         yield _failed("configuration", error)
         return
@@ -42,11 +42,12 @@ def examine(config: Path | None) -> Iterator[Finding]:
     yield _examine_partitions(
         "telemetry",
         settings.resolve(settings.telemetry.path),
-        required_columns(TELEMETRY_COLUMNS, settings.telemetry.columns),
+        TELEMETRY_COLUMNS,
+        settings.telemetry.columns,
     )
     if settings.labels:
         yield _examine_partitions(
-            "labels", settings.resolve(settings.labels.path), required_columns(LABEL_COLUMNS, settings.labels.columns)
+            "labels", settings.resolve(settings.labels.path), LABEL_COLUMNS, settings.labels.columns
         )
     yield _examine_lineage(settings)
     yield _examine_catalog(settings)
@@ -63,7 +64,9 @@ def _examine_extensions(settings: Settings) -> Iterator[Finding]:
             yield _failed(f"extension {name}", error)
 
 
-def _examine_partitions(subject: str, location: str, required: Sequence[RequiredColumn]) -> Finding:
+def _examine_partitions(
+    subject: str, location: str, columns: Sequence[CanonicalColumn], mapping: Mapping[str, str]
+) -> Finding:
     try:
         days = list_days(location)
     except OSError as error:
@@ -71,7 +74,7 @@ def _examine_partitions(subject: str, location: str, required: Sequence[Required
     if not days:
         hint = "write files as dt=YYYY-MM-DD/*.parquet below it"
         return Finding(subject, False, f"{location} has no folder dt=YYYY-MM-DD", hint)
-    partitions = read_partitions(location, days[-_EXAMINED_DAYS:], required)
+    partitions = read_partitions(location, days[-_EXAMINED_DAYS:], columns, mapping)
     refusals = [file.refusal for partition in partitions for file in partition.refusals]
     if refusals:
         hint = f"correct the files, or map your column names under {subject}.columns"

@@ -17,10 +17,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from driftlake.arrays import Counts, Floats
 from driftlake.config import DriftSettings, DriftStatistic
-from driftlake.divergence import STATISTICS, Comparison, Counts, Floats, benjamini_hochberg
+from driftlake.divergence import STATISTICS, Comparison, benjamini_hochberg
 from driftlake.inputs import days_between
-from driftlake.lineage import SCORE, ModelVersion
+from driftlake.versions import SCORE, ModelVersion
 
 OUTCOMES = ("stable", "warn", "drift", "insufficient_data")
 _STABLE, _WARN, _DRIFT, _INSUFFICIENT = range(4)

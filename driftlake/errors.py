@@ -27,3 +27,7 @@ class LineageConflictError(DriftlakeError, ValueError):
 
 class WarehouseError(DriftlakeError, RuntimeError):
     """The DuckLake catalog cannot be reached or refuses the operation."""
+
+
+class ContractError(DriftlakeError, RuntimeError):
+    """An expectation could not be evaluated: nothing is known about the data, which is no pass."""

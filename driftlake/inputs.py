@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
+from driftlake.columns import CanonicalColumn
 from driftlake.errors import InputError
 
 _MAGIC = b"PAR1"
@@ -69,17 +70,6 @@ class Partition:
         return digest.hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
-class RequiredColumn:
-    """A column a file must have under `name` (the user's own name), of a type that `is_accepted`."""
-
-    canonical: str
-    name: str
-    is_accepted: Callable[[pa.DataType], bool]
-    expected: str
-    is_optional: bool = False
-
-
 def days_between(first: date, last: date) -> list[date]:
     """Every day from `first` to `last`, both included."""
     return [first + timedelta(days=offset) for offset in range((last - first).days + 1)]
@@ -100,19 +90,26 @@ def list_days(location: str) -> list[date]:
     return sorted(date.fromisoformat(name.removeprefix("dt=")) for name in names if _is_day_folder(name))
 
 
-def read_partitions(location: str, days: Iterable[date], required: Collection[RequiredColumn]) -> list[Partition]:
-    """Inventory of the given days: a missing day is a partition without files, a bad file one that is refused."""
+def read_partitions(
+    location: str, days: Iterable[date], columns: Collection[CanonicalColumn], mapping: Mapping[str, str]
+) -> list[Partition]:
+    """Inventory of the given days: a missing day is a partition without files, a bad file one that is refused.
+
+    Raises InputError if `location` is not there at all: that is no missing day.
+    """
     filesystem, root = filesystem_of(location)
+    if filesystem.get_file_info(root).type == pafs.FileType.NotFound:
+        raise InputError(f"there is no folder {location}", hint="correct the path, or mount what it is on")
     prefix = f"{location.split('://', 1)[0]}://" if "://" in location else ""
     partitions = []
     for day in days:
         selector = pafs.FileSelector(f"{root}/dt={day.isoformat()}", allow_not_found=True)
         entries = sorted(
-            (entry for entry in filesystem.get_file_info(selector) if entry.extension == "parquet"),
+            (entry for entry in filesystem.get_file_info(selector) if entry.is_file and entry.extension == "parquet"),
             key=lambda entry: str(entry.path),
         )
         files = (_read_footer(filesystem, entry, day, prefix) for entry in entries)
-        partitions.append(Partition(day, tuple(_check_columns(file, required) for file in files)))
+        partitions.append(Partition(day, tuple(_check_columns(file, columns, mapping) for file in files)))
     return partitions
 
 
@@ -156,8 +153,17 @@ def _read_footer(filesystem: pafs.FileSystem, entry: pafs.FileInfo, day: date, p
     try:
         with filesystem.open_input_file(entry.path) as source:
             footer = _footer_bytes(source, entry.size)
-            metadata = pq.read_metadata(pa.BufferReader(footer + struct.pack("<I", len(footer)) + _MAGIC))
-    except (pa.ArrowException, OSError, InputError) as error:
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be read: {_first_line(error)}", hint="check permissions; if the storage was away, run again"
+        ) from error
+    if footer is None:
+        return unread.refused(
+            f"{path} is not a readable Parquet file (no Parquet footer: truncated, or another format)"
+        )
+    try:
+        metadata = pq.read_metadata(pa.BufferReader(footer + struct.pack("<I", len(footer)) + _MAGIC))
+    except (pa.ArrowException, OSError) as error:
         return unread.refused(f"{path} is not a readable Parquet file ({_first_line(error)})")
     columns = {field.name: field.type for field in metadata.schema.to_arrow_schema()}
     described = ";".join(f"{name}:{kind}" for name, kind in columns.items())
@@ -171,30 +177,23 @@ def _read_footer(filesystem: pafs.FileSystem, entry: pafs.FileInfo, day: date, p
     )
 
 
-def _footer_bytes(source: pa.NativeFile, size: int) -> bytes:
+def _footer_bytes(source: pa.NativeFile, size: int) -> bytes | None:
+    """The footer without its length and magic; None if there is none."""
     if size < 2 * _TAIL_BYTES:
-        raise InputError(f"{size} bytes are too few")
+        return None
     tail: bytes = source.read_at(_TAIL_BYTES, size - _TAIL_BYTES)
-    if tail[4:] != _MAGIC:
-        raise InputError("no Parquet footer: truncated, or another format")
     length = int(struct.unpack("<I", tail[:4])[0])
-    if length > size - _TAIL_BYTES:
-        raise InputError("footer longer than the file")
+    if tail[4:] != _MAGIC or length > size - _TAIL_BYTES:
+        return None
     footer: bytes = source.read_at(length, size - _TAIL_BYTES - length)
     return footer
 
 
-def _check_columns(file: InputFile, required: Collection[RequiredColumn]) -> InputFile:
+def _check_columns(file: InputFile, columns: Collection[CanonicalColumn], mapping: Mapping[str, str]) -> InputFile:
     if file.refusal:
         return file
-    for column in required:
-        kind = file.columns.get(column.name)
-        asked = column.name if column.name == column.canonical else f"{column.name} (mapped to {column.canonical})"
-        if kind is None and not column.is_optional:
-            return file.refused(f"{file.path} has no column {asked}")
-        if kind is not None and not column.is_accepted(kind):
-            return file.refused(f"{file.path}: column {asked} has type {kind}, expected {column.expected}")
-    return file
+    objections = [objection for column in columns if (objection := column.objection(file.columns, mapping))]
+    return file.refused(f"{file.path} {'; '.join(objections)}") if objections else file
 
 
 def _probe_file(file: InputFile) -> InputFile:

@@ -18,17 +18,8 @@ import pyarrow.compute as pc
 import pyarrow.types as pat
 
 from driftlake import binning
-from driftlake.binning import (
-    ABOVE,
-    BELOW,
-    FIRST_RANGE,
-    MISSING,
-    UNSEEN,
-    Counts,
-    FeatureBins,
-    Floats,
-    Indices,
-)
+from driftlake.arrays import Counts, Floats, Indices
+from driftlake.binning import ABOVE, BELOW, FIRST_RANGE, MISSING, UNSEEN, FeatureBins
 
 PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
 

@@ -5,27 +5,23 @@ Not here: what the counts say about a model (quality.py) and which days are writ
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-import duckdb
 import pyarrow as pa
 
 from driftlake import queries
-from driftlake.audit import blocked_days
+from driftlake.columns import LABEL_COLUMNS, TELEMETRY_COLUMNS
 from driftlake.config import LabelSettings, Settings
-from driftlake.contracts import ContractCheck
+from driftlake.contracts import ContractCheck, ContractChecker, blocked_days
 from driftlake.inputs import Partition
-from driftlake.lineage import ModelVersion
 from driftlake.session import open_session
-from driftlake.telemetry import LABEL_COLUMNS, TELEMETRY_COLUMNS, offer_partitions, offer_versions
+from driftlake.telemetry import offer_partitions, offer_versions
+from driftlake.versions import ModelVersion
 
 # A prediction's file may be written days after its label arrived; older labels without a prediction stay unmatched.
 EARLY_LABEL_DAYS = 7
-
-# Checks the days that a session has made visible; given from outside, because the suites are the user's.
-ContractChecker = Callable[[duckdb.DuckDBPyConnection, Sequence[date]], list[ContractCheck]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +54,9 @@ def count_labels(
     first_day, last_day = span
     with open_session(settings) as connection:
         offer_partitions(connection, "labels", labels, LABEL_COLUMNS, settings.labels.columns)
-        current = [partition.dt for partition in labels if partition.dt >= first_day and partition.row_count]
-        checks = check_contract(connection, current) if check_contract and current else []
+        # the days before are checked again: labels that were refused then must not count as first arrivals now
+        filled = [partition.dt for partition in labels if partition.row_count]
+        checks = check_contract(connection, filled) if check_contract and filled else []
         if blocked := blocked_days(checks):
             kept = [partition for partition in labels if partition.dt not in blocked]
             offer_partitions(connection, "labels", kept, LABEL_COLUMNS, settings.labels.columns)
@@ -72,4 +69,4 @@ def count_labels(
             name: queries.run(connection, name, first_day=first_day, last_day=last_day).to_arrow_table()
             for name in ("label_cohorts", "label_arrivals")
         }
-    return LabelCounts(tables, checks)
+    return LabelCounts(tables, [check for check in checks if check.dt >= first_day])

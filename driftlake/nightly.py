@@ -7,31 +7,26 @@ as it was; it never stops the other days. Not here: formulas, SQL, Dagster.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, TypeVar
 
 import duckdb
 import pyarrow as pa
 
-from driftlake import __version__, alerting, drift, profiling, quality, queries
-from driftlake.audit import audit, blocked_days, failed_checks
+from driftlake import __version__, alerting, drift, profiling, quality, queries, runs
+from driftlake.audit import audit_replacements, failed_checks
+from driftlake.columns import LABEL_COLUMNS, TELEMETRY_COLUMNS
 from driftlake.config import LabelSettings, Settings
-from driftlake.contracts import ContractCheck
-from driftlake.errors import ConfigurationError, WarehouseError
+from driftlake.contracts import ContractCheck, ContractChecker, blocked_days
+from driftlake.errors import ConfigurationError
 from driftlake.inputs import Partition, chunks, days_between, probe, read_partitions
-from driftlake.labels import ContractChecker, LabelCounts, memory_days
+from driftlake.labels import LabelCounts, memory_days
 from driftlake.labels import count_labels as count_labels_of
-from driftlake.lineage import ModelVersion, load_versions
 from driftlake.profiling import Profiles
 from driftlake.session import open_session
-from driftlake.telemetry import (
-    LABEL_COLUMNS,
-    TELEMETRY_COLUMNS,
-    offer_partitions,
-    offer_versions,
-    required_columns,
-)
+from driftlake.telemetry import offer_partitions, offer_versions
+from driftlake.versions import ModelVersion, load_versions
 from driftlake.warehouse import PartitionRun, Replacement, RunContext, Warehouse
 
 Result = TypeVar("Result")
@@ -48,11 +43,6 @@ class StageReport:
     failed_checks: Sequence[Mapping[str, Any]] = field(default_factory=list)
     # what a person wants to know of a day without a query, by name
     highlights: Mapping[date, Mapping[str, Any]] = field(default_factory=dict)
-
-    @property
-    def row_count(self) -> int:
-        """Rows over all days."""
-        return sum(run.row_count for run in self.runs)
 
     @property
     def refused(self) -> list[PartitionRun]:
@@ -80,7 +70,7 @@ def profile_days(
             hint="write one YAML file per model version there, or register one with `driftlake lineage add FILE`",
         )
     partitions = _telemetry(settings, days)
-    runs: list[PartitionRun] = []
+    done: list[PartitionRun] = []
     failed: list[Mapping[str, Any]] = []
 
     def profile(usable: Sequence[Partition]) -> _Profiled:
@@ -92,11 +82,11 @@ def profile_days(
         chunk_runs = [_profile_run(partition, profiled) for partition in chunk]
         replaced = [run.dt for run in chunk_runs if run.outcome not in {"refused", "missing"}]
         tables = (Replacement(name, profiled.profiles.tables[name], replaced) for name in _PROFILE_TABLES)
-        audited = audit("telemetry", chunk, profiled.checks, chunk_failed)
+        audited = audit_replacements("telemetry", chunk, profiled.checks, chunk_failed)
         warehouse.replace_partitions([*tables, *audited], chunk_runs, context=context)
-        runs += chunk_runs
+        done += chunk_runs
         failed += chunk_failed
-    return StageReport("profiles", runs, failed)
+    return StageReport("profiles", done, failed)
 
 
 def count_labels(
@@ -114,11 +104,11 @@ def count_labels(
         settings,
         settings.labels,
         {partition.dt: partition for partition in _labels(settings, settings.labels, history)},
-        _telemetry(settings, history),
+        _counted_telemetry(warehouse, settings, history),
         list(load_versions(warehouse).values()),
         check_contract,
     )
-    runs: list[PartitionRun] = []
+    done: list[PartitionRun] = []
     failed: list[Mapping[str, Any]] = []
     for planned in chunks([source.labels[day] for day in sorted(days)], settings.compute.rows_per_chunk):
         chunk, counted = source.count(planned)
@@ -128,11 +118,11 @@ def count_labels(
         kept = _stored_cohorts(warehouse, replaced, source.unreadable_prediction_days)
         tables = {**counted.tables, "label_cohorts": pa.concat_tables([counted.tables["label_cohorts"], kept])}
         replacements = (Replacement(name, _of_days(rows, replaced), replaced) for name, rows in tables.items())
-        audited = audit("labels", chunk, counted.checks, chunk_failed)
+        audited = audit_replacements("labels", chunk, counted.checks, chunk_failed)
         warehouse.replace_partitions([*replacements, *audited], chunk_runs, context=context)
-        runs += chunk_runs
+        done += chunk_runs
         failed += chunk_failed
-    return StageReport("label_cohorts", runs, failed)
+    return StageReport("label_cohorts", done, failed)
 
 
 def compare_days(warehouse: Warehouse, settings: Settings, context: RunContext, days: Sequence[date]) -> StageReport:
@@ -167,30 +157,10 @@ def measure_quality(warehouse: Warehouse, settings: Settings, context: RunContex
 
 def raise_alerts(warehouse: Warehouse, settings: Settings, context: RunContext, days: Sequence[date]) -> StageReport:
     """Raise the alerts of some days."""
-    alerts = alerting.raise_alerts(warehouse, settings.alerts, first_day=min(days), last_day=max(days))
+    alerts = alerting.raise_alerts(warehouse, settings.alert_rules, first_day=min(days), last_day=max(days))
     with warehouse.offered(new_alerts=alerts):
         highlights = _by_day(warehouse.query("highlights/alerts"))
     return _replace(warehouse, context, "alerts", days, {"alerts": alerts}, highlights)
-
-
-def newest_day(warehouse: Warehouse) -> date:
-    """The last day that was processed to the end. Raises WarehouseError if there is none."""
-    day = warehouse.sql("select max(dt) as dt from partition_runs where stage = 'alerts'")["dt"][0].as_py()
-    if day is None:
-        raise WarehouseError(
-            "no day has been processed yet", hint="run `driftlake run --date D` or `driftlake backfill` first"
-        )
-    return date.fromisoformat(str(day))
-
-
-def refused_days(warehouse: Warehouse, run_id: str) -> list[dict[str, Any]]:
-    """Days whose input a run refused, in whole or in part: dt, stage, outcome, reason."""
-    rows: list[dict[str, Any]] = warehouse.sql(
-        "select dt, stage, outcome, reason from partition_runs"
-        " where run_id = ? and outcome in ('refused', 'partial') order by dt, stage",
-        [run_id],
-    ).to_pylist()
-    return rows
 
 
 def _by_day(rows: pa.Table) -> dict[date, dict[str, Any]]:
@@ -211,21 +181,30 @@ def _replace(
     for table in tables.values():
         for counted in table["dt"].value_counts().to_pylist():
             written[counted["values"]] += counted["counts"]
-    runs = [PartitionRun(day, stage, "complete", rows) for day, rows in written.items()]
-    warehouse.replace_partitions(
-        [Replacement(name, rows, days) for name, rows in tables.items()], runs, context=context
-    )
-    return StageReport(stage, runs, highlights=highlights)
+    done = [PartitionRun(day, stage, "complete", rows) for day, rows in written.items()]
+    replacements = [Replacement(name, rows, days) for name, rows in tables.items()]
+    warehouse.replace_partitions(replacements, done, context=context)
+    return StageReport(stage, done, highlights=highlights)
 
 
 def _telemetry(settings: Settings, days: Sequence[date]) -> list[Partition]:
-    required = required_columns(TELEMETRY_COLUMNS, settings.telemetry.columns)
-    return read_partitions(settings.resolve(settings.telemetry.path), days, required)
+    location = settings.resolve(settings.telemetry.path)
+    return read_partitions(location, days, TELEMETRY_COLUMNS, settings.telemetry.columns)
+
+
+def _counted_telemetry(warehouse: Warehouse, settings: Settings, days: Sequence[date]) -> list[Partition]:
+    """Telemetry as the profiles counted it: what they refused, whatever the reason, gets no labels either."""
+    refused = {run["dt"]: run["reason"] for run in runs.refused_profiles(warehouse)}
+    return [
+        replace(partition, files=tuple(file.refused(refused[partition.dt]) for file in partition.files))
+        if partition.dt in refused
+        else partition
+        for partition in _telemetry(settings, days)
+    ]
 
 
 def _labels(settings: Settings, labels: LabelSettings, days: Sequence[date]) -> list[Partition]:
-    required = required_columns(LABEL_COLUMNS, labels.columns)
-    return read_partitions(settings.resolve(labels.path), days, required)
+    return read_partitions(settings.resolve(labels.path), days, LABEL_COLUMNS, labels.columns)
 
 
 def _without_corrupt_files(

@@ -21,24 +21,27 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from driftlake import kernel, queries
-from driftlake.binning import FeatureBins, Floats, Indices
+from driftlake.arrays import Floats, Indices
+from driftlake.binning import FeatureBins
 from driftlake.config import Settings
 from driftlake.inputs import InputFile, Partition, open_parquet
 from driftlake.kernel import FeatureAccumulator, FeatureCounts
-from driftlake.lineage import ModelVersion
-from driftlake.telemetry import CodedRows, RowGroupKey, code_rows
+from driftlake.telemetry import CodedRows, PredictionGroup, code_rows
+from driftlake.versions import ModelVersion
 
 Values = TypeVar("Values", Floats, Indices)
 
-# Row groups smaller than this in total are not worth a second thread.
-_ROWS_PER_THREAD = 200_000
+# A day is cut into stripes of row groups that threads take one by one. How it is cut depends on the day alone, so that
+# the moments, whose last digits depend on the order of additions, are the same whatever the number of threads.
+_STRIPES = 4
+_ROWS_PER_STRIPE = 100_000
 
 
 @dataclass(frozen=True, slots=True)
 class RefusedFeature:
     """A feature that a file of a day lacks or stores in a type that cannot be counted."""
 
-    key: RowGroupKey
+    key: PredictionGroup
     feature: str
     path: str
     row_count: int
@@ -67,7 +70,7 @@ def profile_partitions(
     partitions: Sequence[Partition],
     versions: Mapping[tuple[str, str], ModelVersion],
 ) -> Profiles:
-    """Profile partitions whose rows `telemetry.offer_files` has made visible as the view `predictions`."""
+    """Profile partitions whose rows `telemetry.offer_partitions` has made visible as the view `predictions`."""
     coded = code_rows(connection, partitions)
     plan = _Plan(settings, coded, versions)
     counted: dict[tuple[int, str], FeatureCounts] = {}
@@ -121,11 +124,9 @@ class _Plan:
     ) -> dict[tuple[int, str], FeatureCounts]:
         """Counts per (row code, feature) of one day."""
         tasks = [task for file in partition.files for task in _row_groups(file)]
-        threads = min(self._settings.compute.threads, 1 + partition.row_count // _ROWS_PER_THREAD, len(tasks))
-        if threads <= 1:
-            return self._count_tasks(tasks, features)
-        with ThreadPoolExecutor(threads) as pool:
-            shares = pool.map(lambda first: self._count_tasks(tasks[first::threads], features), range(threads))
+        stripes = max(1, min(_STRIPES, partition.row_count // _ROWS_PER_STRIPE, len(tasks)))
+        with ThreadPoolExecutor(min(self._settings.compute.threads, stripes)) as pool:
+            shares = pool.map(lambda first: self._count_tasks(tasks[first::stripes], features), range(stripes))
         total: dict[tuple[int, str], FeatureCounts] = {}
         for share in shares:
             for key, counts in share.items():
@@ -234,7 +235,7 @@ def _objection(file: InputFile, kind: pa.DataType | None, bins: FeatureBins) -> 
     return None
 
 
-def _profile_rows(keys: Sequence[RowGroupKey], counted: Mapping[tuple[int, str], FeatureCounts]) -> pa.Table:
+def _profile_rows(keys: Sequence[PredictionGroup], counted: Mapping[tuple[int, str], FeatureCounts]) -> pa.Table:
     codes, names, bin_ids, counts = [], [], [], []
     for (code, name), feature_counts in counted.items():
         occupied = np.flatnonzero(feature_counts.bins)
@@ -254,7 +255,7 @@ def _profile_rows(keys: Sequence[RowGroupKey], counted: Mapping[tuple[int, str],
 
 
 def _stats_rows(
-    keys: Sequence[RowGroupKey],
+    keys: Sequence[PredictionGroup],
     counted: Mapping[tuple[int, str], FeatureCounts],
     versions: Mapping[tuple[str, str], ModelVersion],
 ) -> pa.Table:
@@ -267,7 +268,7 @@ def _stats_rows(
     return pa.table({**_key_columns(keys, codes), **{name: pa.array([row[name] for row in rows]) for name in names}})
 
 
-def _key_columns(keys: Sequence[RowGroupKey], codes: NDArray[np.int64]) -> dict[str, pa.Array]:
+def _key_columns(keys: Sequence[PredictionGroup], codes: NDArray[np.int64]) -> dict[str, pa.Array]:
     indices = pa.array(codes, pa.int32())
 
     def column(values: pa.Array) -> pa.Array:

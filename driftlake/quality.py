@@ -12,10 +12,11 @@ from typing import Any, TypeVar
 import numpy as np
 import pyarrow as pa
 
-from driftlake.binning import ABOVE, BELOW, FIRST_RANGE, Counts, Floats
+from driftlake.arrays import Counts, Floats
+from driftlake.binning import ABOVE, BELOW, FIRST_RANGE
 from driftlake.config import QualitySettings
-from driftlake.lineage import ModelVersion
 from driftlake.ranking import auc
+from driftlake.versions import ModelVersion
 
 _KEY = ("dt", "window_days", "model_id", "model_version", "deployment", "segment")
 Numbers = TypeVar("Numbers", Counts, Floats)
@@ -62,7 +63,7 @@ def measure(
     """
     bin_count = max((v.score_bins.bin_count for v in versions.values() if v.score_bins), default=1)
     labels = _labelled_scores(windows, counts, bin_count)
-    statistics = [_auc(windows, labels, settings), *_probability_statistics(labels)]
+    statistics = [_auc(windows, labels, settings), *_probability_statistics(windows, labels, settings)]
     return pa.concat_tables([_ROW_SCHEMA.empty_table(), *(_rows(windows, labels, each) for each in statistics)])
 
 
@@ -111,24 +112,33 @@ def _auc(windows: pa.Table, labels: LabelledScores, settings: QualitySettings) -
     )
 
 
-def _probability_statistics(labels: LabelledScores) -> list[_Statistic]:
+def _probability_statistics(windows: pa.Table, labels: LabelledScores, settings: QualitySettings) -> list[_Statistic]:
     """Log loss and Brier score exactly, from their sums; expected calibration error from the bins (Naeini 2015)."""
     positives, negatives = _by_score(labels.positive_count), _by_score(labels.negative_count)
     scored_count = (positives + negatives).sum(axis=-1)
     misses = np.abs(positives - _by_score(labels.score_sum)).sum(axis=-1)
     is_probability = ~np.isnan(labels.log_loss_sum)
+    is_current = windows["has_predictions_on_last_day"].to_numpy().astype(bool)
+    needed = 2 * settings.minimum_labels_per_class
+    is_enough = is_probability & is_current & (scored_count >= needed)
     with np.errstate(divide="ignore", invalid="ignore"):
         values = {
             "log_loss": labels.log_loss_sum / scored_count,
             "brier_score": labels.squared_error_sum / scored_count,
-            "calibration_error": np.where(is_probability, misses / scored_count, np.nan),
+            "calibration_error": misses / scored_count,
         }
     reason = np.select(
-        [is_probability, labels.label_count == 0],
-        ["", "no labels have arrived for the window"],
-        default="the score is no probability, or missing",
+        [is_enough, ~is_current, labels.label_count == 0, ~is_probability],
+        [
+            "",
+            "no predictions on the day",
+            "no labels have arrived for the window",
+            "the score is no probability, or missing",
+        ],
+        default=f"fewer than {needed} labels",
     )
-    return [_Statistic(name, value, [text or None for text in reason.tolist()], {}) for name, value in values.items()]
+    texts = [text or None for text in reason.tolist()]
+    return [_Statistic(name, np.where(is_enough, value, np.nan), texts, {}) for name, value in values.items()]
 
 
 def _labelled_scores(windows: pa.Table, counts: pa.Table, bin_count: int) -> LabelledScores:

@@ -9,11 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import special
 
-Floats = NDArray[np.float64]
-Counts = NDArray[np.int64]
+from driftlake.arrays import Counts, Floats
 
 CONFIDENCE = 0.95
 

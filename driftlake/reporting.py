@@ -1,7 +1,8 @@
 """The pages people read: one HTML file per day and an overview of all of them.
 
 A page needs no network and no script to be viewed, and the same tables give the same bytes. Not here: drawing
-(charts.py), what is counted (sql/report/), layout and the sentences around a chart (templates/).
+(charts.py), how a number is written (wording.py), what is counted (sql/report/), layout and the sentences around a chart
+(templates/).
 """
 
 from __future__ import annotations
@@ -19,11 +20,12 @@ from urllib.parse import urlsplit
 
 import pyarrow as pa
 
-from driftlake import charts, verdicts
+from driftlake import charts, verdicts, wording
 from driftlake.config import Settings
 from driftlake.errors import DriftlakeError
-from driftlake.verdicts import Row, Scale, Verdict, grouped, version_key, version_name
+from driftlake.verdicts import MeasuredWindows, Row, Verdict, grouped
 from driftlake.warehouse import Warehouse
+from driftlake.wording import version_name
 
 if TYPE_CHECKING:
     import jinja2
@@ -32,14 +34,26 @@ if TYPE_CHECKING:
 RECENT_DAYS = 28
 # How far back the charts look.
 QUALITY_DAYS, VOLUME_DAYS, HEATMAP_DAYS, LATENCY_DAYS = 120, 90, 90, 90
-# The windows a page speaks of; the configured ones nearest to them are taken.
-DRIFT_WINDOW_DAYS, QUALITY_WINDOW_DAYS, SHORT_QUALITY_WINDOW_DAYS = 7, 28, 7
+# Beside the long window AUC is drawn over a short one: the configured one nearest to this.
+SHORT_QUALITY_DAYS = 7
 
 # Alerts of one rule and version: beyond the first number only the worst are shown, and the others folded up.
 _FOLD_BEYOND, _SHOWN_WHEN_FOLDED = 8, 5
 # A heatmap fits on a screen; the table below it has every feature.
 _HEATMAP_FEATURES = 30
 _TEMPLATES = Path(__file__).resolve().parent / "templates"
+# How the templates write a value.
+_FILTERS = (
+    wording.decimal,
+    wording.long_day,
+    wording.milliseconds,
+    wording.number,
+    wording.percent,
+    wording.points,
+    wording.probability,
+    wording.size,
+    wording.three_decimals,
+)
 
 
 class ReportError(DriftlakeError, LookupError):
@@ -84,7 +98,7 @@ def render_index(warehouse: Warehouse, settings: Settings) -> Path:
 
     Raises ReportError if nothing was processed yet.
     """
-    drift_days, quality_days = _window_days(settings)[:2]
+    drift_days, quality_days = settings.drift.headline_window_days, settings.quality.headline_window_days
     days = _rows(warehouse, "days", drift_window_days=drift_days, quality_window_days=quality_days)
     if not days:
         raise ReportError("nothing was processed yet", hint="run `driftlake run` or `driftlake backfill` first")
@@ -113,14 +127,23 @@ class _Scope:
     settings: Settings
     day: date
     runs: Mapping[str, Row]
-    drift_days: int
-    quality_days: int
-    short_quality_days: int
 
     @classmethod
     def of(cls, warehouse: Warehouse, settings: Settings, day: date) -> _Scope:
         runs = {run["stage"]: run for run in _rows(warehouse, "runs", day=day)}
-        return cls(warehouse, settings, day, runs, *_window_days(settings))
+        return cls(warehouse, settings, day, runs)
+
+    @property
+    def drift_days(self) -> int:
+        return self.settings.drift.headline_window_days
+
+    @property
+    def quality_days(self) -> int:
+        return self.settings.quality.headline_window_days
+
+    @property
+    def short_quality_days(self) -> int:
+        return min(self.settings.quality.windows_days, key=lambda days: (abs(days - SHORT_QUALITY_DAYS), days))
 
     def rows(self, name: str, **values: Any) -> list[dict[str, Any]]:
         return _rows(self.warehouse, name, **values)
@@ -143,22 +166,10 @@ class _Scope:
         return self.rows("alerts", day=self.day)
 
     def judge(self, facts: Sequence[Row], alerts: Sequence[Row]) -> list[Verdict]:
-        scale = Scale(self.drift_days, self.quality_days, self.settings.labels is not None)
+        windows = MeasuredWindows(self.drift_days, self.quality_days, self.settings.labels is not None)
         order = list(verdicts.VERDICT_WORDS)
-        judged = [verdicts.judge(row, alerts, self.runs, scale) for row in facts]
+        judged = [verdicts.judge(row, alerts, self.runs, windows) for row in facts]
         return sorted(judged, key=lambda verdict: order.index(verdict.kind))
-
-
-def _window_days(settings: Settings) -> tuple[int, int, int]:
-    def nearest(configured: Sequence[int], wanted: int) -> int:
-        return min(configured, key=lambda days: (abs(days - wanted), days))
-
-    quality_days = settings.quality.windows_days
-    return (
-        nearest(settings.drift.windows_days, DRIFT_WINDOW_DAYS),
-        nearest(quality_days, QUALITY_WINDOW_DAYS),
-        nearest(quality_days, SHORT_QUALITY_WINDOW_DAYS),
-    )
 
 
 def _day_content(scope: _Scope) -> dict[str, Any]:
@@ -219,8 +230,8 @@ def _alert_groups(scope: _Scope, alerts: Sequence[Row], listed: set[tuple[str, s
 def _written_out(scope: _Scope, alert: Row) -> dict[str, Any]:
     return {
         **alert,
-        "value_text": verdicts.signal_value(alert["signal"], alert["value"]),
-        "threshold_text": verdicts.signal_value(alert["signal"], alert["threshold"]),
+        "value_text": wording.signal_value(alert["signal"], alert["value"]),
+        "threshold_text": wording.signal_value(alert["signal"], alert["threshold"]),
         "runbook_link": _runbook_link(scope.settings, alert["runbook"]),
     }
 
@@ -372,6 +383,11 @@ def _series_colours(rows: Sequence[Row]) -> dict[tuple[str, str, str], str]:
     return colours
 
 
+def version_key(row: Row) -> tuple[str, str, str]:
+    """What tells one deployed version from another."""
+    return row["model_id"], row["model_version"], row["deployment"]
+
+
 def _in_series(rows: Sequence[Row], colours: Mapping[Any, str]) -> list[dict[str, Any]]:
     """Rows of one model with the name and the colour of their line."""
     return [{**row, "series": _series(row), "colour": colours[version_key(row)]} for row in rows]
@@ -412,14 +428,16 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    formats = (verdicts.number, verdicts.percent, verdicts.decimal, verdicts.milliseconds, verdicts.size)
-    environment.filters |= {function.__name__: function for function in (*formats, verdicts.long_day)}
+    environment.filters |= {function.__name__: function for function in _FILTERS}
     environment.globals |= {
         "verdict_words": verdicts.VERDICT_WORDS,
-        "counted": verdicts.counted,
-        "change": verdicts.change,
+        "counted": wording.counted,
+        "change": wording.change,
+        "version_name": version_name,
         "days_in_month": lambda first: calendar.monthrange(first.year, first.month)[1],
         "heatmap_features": _HEATMAP_FEATURES,
+        "recent_days": RECENT_DAYS,
+        "volume_days": VOLUME_DAYS,
     }
     return environment
 

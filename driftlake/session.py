@@ -27,15 +27,21 @@ _S3_SECRET = {
 
 
 def open_session(settings: Settings) -> duckdb.DuckDBPyConnection:
-    """An in-memory DuckDB for one piece of work: bounded memory and our SQL macros."""
-    connection = duckdb.connect()
-    connection.execute(f"set threads = {settings.compute.threads}")
-    connection.execute(f"set memory_limit = {queries.literal(settings.compute.memory_limit)}")
-    connection.execute("set TimeZone = 'UTC'")
+    """An in-memory DuckDB for one piece of work, with our SQL macros."""
+    connection = connect(settings)
     if settings.reads_s3:
         allow_s3(connection)
     for macro in schema.macros():
         connection.execute(macro)
+    return connection
+
+
+def connect(settings: Settings) -> duckdb.DuckDBPyConnection:
+    """An in-memory DuckDB that uses no more of the machine than the configuration allows."""
+    connection = duckdb.connect()
+    connection.execute(f"set threads = {settings.compute.threads}")
+    connection.execute(f"set memory_limit = {queries.literal(settings.compute.memory_limit)}")
+    connection.execute("set TimeZone = 'UTC'")
     return connection
 
 

@@ -5,7 +5,6 @@ Not here: attaching the warehouse (warehouse.py).
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import IO
 
@@ -36,18 +35,15 @@ def print_table(rows: pa.Table) -> None:
 
 def write_rows(rows: pa.Table, output: str, target: IO[bytes]) -> None:
     """Write rows as csv, json (an object per line), parquet or, into a file, a table."""
+    import polars as pl
+
     match output:
         case "csv":
-            import pyarrow.csv
-
-            pyarrow.csv.write_csv(rows, target)
+            pl.DataFrame(rows).write_csv(target)
         case "parquet":
-            import pyarrow.parquet
-
-            pyarrow.parquet.write_table(rows, target)
+            pl.DataFrame(rows).write_parquet(target)
         case "json":
-            for row in rows.to_pylist():
-                target.write(f"{json.dumps(row, default=str)}\n".encode())
+            pl.DataFrame(rows).write_ndjson(target)
         case _:
             target.write(str(duckdb.from_arrow(rows)).encode())
 

@@ -6,7 +6,7 @@ duplicate) have none. Not here: features (profiling.py) and the join with labels
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -16,66 +16,14 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from driftlake import queries
-from driftlake.inputs import InputFile, Partition, RequiredColumn
-from driftlake.lineage import ModelVersion
+from driftlake.columns import CanonicalColumn
+from driftlake.inputs import Partition
 from driftlake.session import create_table
-
-
-def _is_text_or_integer(kind: pa.DataType) -> bool:
-    return bool(
-        pa.types.is_string(kind)
-        or pa.types.is_large_string(kind)
-        or pa.types.is_string_view(kind)
-        or pa.types.is_integer(kind)
-        or (pa.types.is_dictionary(kind) and _is_text_or_integer(kind.value_type))
-    )
-
-
-def _is_number(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
-
-
-def _is_instant(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_timestamp(kind) or pa.types.is_date(kind))
-
-
-def _is_label(kind: pa.DataType) -> bool:
-    return _is_number(kind) or bool(pa.types.is_boolean(kind))
+from driftlake.versions import ModelVersion
 
 
 @dataclass(frozen=True, slots=True)
-class CanonicalColumn:
-    """A column of the data contract and the SQL type it is read as."""
-
-    name: str
-    sql_type: str
-    is_accepted: Callable[[pa.DataType], bool]
-    expected: str
-    is_optional: bool = False
-
-
-_TEXT = (_is_text_or_integer, "text or integer")
-_NUMBER = (_is_number, "a number")
-_INSTANT = (_is_instant, "a timestamp")
-
-TELEMETRY_COLUMNS = (
-    CanonicalColumn("correlation_id", "varchar", *_TEXT),
-    CanonicalColumn("event_time", "timestamp", *_INSTANT),
-    CanonicalColumn("model_id", "varchar", *_TEXT),
-    CanonicalColumn("model_version", "varchar", *_TEXT),
-    CanonicalColumn("deployment", "varchar", *_TEXT, is_optional=True),
-    CanonicalColumn("score", "double", *_NUMBER, is_optional=True),
-    CanonicalColumn("latency_ms", "double", *_NUMBER, is_optional=True),
-)
-LABEL_COLUMNS = (
-    CanonicalColumn("correlation_id", "varchar", *_TEXT),
-    CanonicalColumn("label", "double", _is_label, "a number or a boolean"),
-    CanonicalColumn("label_time", "timestamp", *_INSTANT, is_optional=True),
-)
-
-
-@dataclass(frozen=True, slots=True)
-class RowGroupKey:
+class PredictionGroup:
     """What a row code stands for."""
 
     dt: date
@@ -88,17 +36,8 @@ class RowGroupKey:
 class CodedRows:
     """Codes of every row of some files: `codes[path]` has shape (rows of the file,), -1 for rows that do not count."""
 
-    keys: tuple[RowGroupKey, ...]
+    keys: tuple[PredictionGroup, ...]
     codes: Mapping[str, NDArray[np.int32]]
-
-
-def required_columns(columns: Sequence[CanonicalColumn], mapping: Mapping[str, str]) -> list[RequiredColumn]:
-    """The columns a file must have, under the names the user gave them."""
-    return [
-        RequiredColumn(column.name, mapping.get(column.name, column.name), column.is_accepted, column.expected,
-                       column.is_optional)
-        for column in columns
-    ]  # fmt: skip
 
 
 def offer_versions(connection: duckdb.DuckDBPyConnection, versions: Sequence[ModelVersion]) -> None:
@@ -123,17 +62,18 @@ def offer_versions(connection: duckdb.DuckDBPyConnection, versions: Sequence[Mod
     create_table(connection, "score_cells", pa.Table.from_pylist(cells, schema=_SCORE_CELLS_SCHEMA))
 
 
-def offer_files(
+def offer_partitions(
     connection: duckdb.DuckDBPyConnection,
     relation: str,
-    files: Sequence[InputFile],
+    partitions: Sequence[Partition],
     columns: Sequence[CanonicalColumn],
     mapping: Mapping[str, str],
 ) -> None:
-    """Create the view `relation`: canonical columns, dt, file_id (position in `files`) and file_row_number.
+    """Create the view `relation`: canonical columns, dt, file_id (position among the files) and file_row_number.
 
     Optional columns that no file has are null.
     """
+    files = [file for partition in partitions for file in partition.files]
     if not files:
         nothing = [f"cast(null as {column.sql_type}) as {column.name}" for column in columns]
         nothing += ["cast(null as date) as dt", "cast(null as integer) as file_id"]
@@ -155,27 +95,16 @@ def offer_files(
     )
 
 
-def offer_partitions(
-    connection: duckdb.DuckDBPyConnection,
-    relation: str,
-    partitions: Sequence[Partition],
-    columns: Sequence[CanonicalColumn],
-    mapping: Mapping[str, str],
-) -> None:
-    """`offer_files` for every file of the partitions."""
-    offer_files(connection, relation, [file for p in partitions for file in p.files], columns, mapping)
-
-
 def code_rows(connection: duckdb.DuckDBPyConnection, partitions: Sequence[Partition]) -> CodedRows:
     """Give every row of the view `predictions` its code; fills the table `prediction_rows` that the SQL profiles use.
 
-    The narrow columns are read once; features are not read at all.
+    Features are not read at all; the few columns that say what a row belongs to are read twice.
     """
     queries.run(connection, "prediction_groups")
     queries.run(connection, "prediction_rows")
     drop_repeated_predictions(connection)
     keys = tuple(
-        RowGroupKey(*row)
+        PredictionGroup(*row)
         for row in connection.execute(
             "select dt, model_id, model_version, deployment from prediction_groups order by code"
         ).fetchall()

@@ -1,15 +1,16 @@
 """Whether a model version is all right on a day, in words: facts and alerts of the day in, a verdict out.
 
-Pure functions, and the way numbers are written wherever a person reads them. Not here: reading the facts
-(sql/report/models.sql) and laying out a page (reporting.py).
+Pure functions. Not here: reading the facts (sql/report/models.sql), how a number is written (wording.py), and laying
+out a page (reporting.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from typing import Any, Literal, TypeVar
+
+from driftlake.wording import counted, decimal, long_day, number, percent, signal_value, three_decimals, version_name
 
 Row = Mapping[str, Any]
 Item = TypeVar("Item")
@@ -44,7 +45,7 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
-class Scale:
+class MeasuredWindows:
     """What the facts were measured over: windows in days, and whether labels are configured at all."""
 
     drift_days: int
@@ -52,7 +53,7 @@ class Scale:
     has_labels: bool
 
 
-def judge(facts: Row, alerts: Iterable[Row], runs: Mapping[str, Row], scale: Scale) -> Verdict:
+def judge(facts: Row, alerts: Iterable[Row], runs: Mapping[str, Row], windows: MeasuredWindows) -> Verdict:
     """The verdict on one version, by the alerts of the day.
 
     Critical alerts need attention and others watching; drift that no rule has reported is watched too, because calling
@@ -69,12 +70,12 @@ def judge(facts: Row, alerts: Iterable[Row], runs: Mapping[str, Row], scale: Sca
     if obstacle := _obstacle(facts, runs):
         return Verdict(name, "unjudged", f"{obstacle} {_still_open(own)}".strip())
     if any(alert["severity"] == "critical" for alert in own):
-        return Verdict(name, "attention", _findings(facts, own, scale))
+        return Verdict(name, "attention", _findings(facts, own, windows))
     if own or facts["drift_count"]:
-        return Verdict(name, "watch", _findings(facts, own, scale))
+        return Verdict(name, "watch", _findings(facts, own, windows))
     if facts["auc"] is None and facts["unjudged_count"] == facts["feature_count"]:
-        return Verdict(name, "unjudged", f"Too little data: {_findings(facts, own, scale)}")
-    return Verdict(name, "fine", _findings(facts, own, scale))
+        return Verdict(name, "unjudged", f"Too little data: {_findings(facts, own, windows)}")
+    return Verdict(name, "fine", _findings(facts, own, windows))
 
 
 def kind_of_day(row: Row) -> VerdictKind:
@@ -114,9 +115,9 @@ def _still_open(alerts: Sequence[Row]) -> str:
     return f"{counted(len(alerts), 'alert')} {'is' if len(alerts) == 1 else 'are'} open."
 
 
-def _findings(facts: Row, alerts: Sequence[Row], scale: Scale) -> str:
+def _findings(facts: Row, alerts: Sequence[Row], windows: MeasuredWindows) -> str:
     """The reasons of a verdict: drift, ranking and labels in one sentence, what other rules found in a second."""
-    main = [_drift_finding(facts, scale), *_label_findings(facts, alerts, scale)]
+    main = [_drift_finding(facts, windows), *_label_findings(facts, alerts, windows)]
     others = [_other_finding(signal, of_signal) for signal, of_signal in grouped(alerts, _signal).items()]
     if facts["drift_count"] and not alerts:
         others.append("no rule has fired")
@@ -124,12 +125,20 @@ def _findings(facts: Row, alerts: Sequence[Row], scale: Scale) -> str:
     return " ".join(f"{sentence[0].upper()}{sentence[1:]}." for sentence in sentences if sentence)
 
 
+def grouped(rows: Iterable[Item], key: Callable[[Item], Any]) -> dict[Any, list[Item]]:
+    """Rows by key; groups and rows keep the order they came in."""
+    groups: dict[Any, list[Item]] = {}
+    for row in rows:
+        groups.setdefault(key(row), []).append(row)
+    return groups
+
+
 def _signal(alert: Row) -> str:
     return str(alert["signal"])
 
 
-def _drift_finding(facts: Row, scale: Scale) -> str:
-    over = f"over {counted(scale.drift_days, 'day')}"
+def _drift_finding(facts: Row, windows: MeasuredWindows) -> str:
+    over = f"over {counted(windows.drift_days, 'day')}"
     if facts["feature_count"] is None:
         return "drift was not computed"
     if facts["worst_feature"] is None:
@@ -142,19 +151,20 @@ def _drift_finding(facts: Row, scale: Scale) -> str:
     return f"no feature drifted {over}"
 
 
-def _label_findings(facts: Row, alerts: Sequence[Row], scale: Scale) -> list[str | None]:
-    if not scale.has_labels:
+def _label_findings(facts: Row, alerts: Sequence[Row], windows: MeasuredWindows) -> list[str | None]:
+    if not windows.has_labels:
         return ["no labels are configured, so its ranking is not measured"]
-    return [_auc_finding(facts, scale), _backlog_finding(facts, alerts)]
+    return [_auc_finding(facts, windows), _backlog_finding(facts, alerts)]
 
 
-def _auc_finding(facts: Row, scale: Scale) -> str:
+def _auc_finding(facts: Row, windows: MeasuredWindows) -> str:
     if facts["auc"] is None:
         return f"no AUC: {facts['auc_reason'] or 'not measured'}"
-    found = f"AUC {facts['auc']:.3f} over {counted(scale.quality_days, 'day')}"
+    found = f"AUC {three_decimals(facts['auc'])} over {counted(windows.quality_days, 'day')}"
     if facts["auc_drop"] is None:
         return found
-    return f"{found}, {abs(facts['auc_drop']):.3f} {'below' if facts['auc_drop'] > 0 else 'above'} its baseline"
+    side = "below" if facts["auc_drop"] > 0 else "above"
+    return f"{found}, {three_decimals(abs(facts['auc_drop']))} {side} its baseline"
 
 
 def _backlog_finding(facts: Row, alerts: Sequence[Row]) -> str | None:
@@ -184,82 +194,3 @@ def _other_finding(signal: str, alerts: Sequence[Row]) -> str | None:
             return f"{counted(len(alerts), 'contract check')} failed"
         case _:
             return f"{counted(len(alerts), 'alert')} of rule {worst['rule']} (worst: {value})"
-
-
-# How things are named and numbers written
-
-
-def version_key(row: Row) -> tuple[str, str, str]:
-    """What tells one deployed version from another."""
-    return row["model_id"], row["model_version"], row["deployment"]
-
-
-def version_name(row: Row) -> str:
-    """A deployed version as it is called on a page."""
-    if row["model_id"] is None:
-        return "all models"
-    deployment = f" ({row['deployment']})" if row["deployment"] else ""
-    return f"{row['model_id']} {row['model_version']}{deployment}"
-
-
-def grouped(rows: Iterable[Item], key: Callable[[Item], Any]) -> dict[Any, list[Item]]:
-    """Rows by key; groups and rows keep the order they came in."""
-    groups: dict[Any, list[Item]] = {}
-    for row in rows:
-        groups.setdefault(key(row), []).append(row)
-    return groups
-
-
-def counted(count: float, noun: str) -> str:
-    """`1 day`, `1,200 rows`."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
-def change(difference: int) -> str:
-    """`12 more than`, `as many as`."""
-    if not difference:
-        return "as many as"
-    return f"{abs(difference):,} {'more' if difference > 0 else 'fewer'} than"
-
-
-def number(value: float) -> str:
-    """A whole number with thousands apart."""
-    return f"{value:,.0f}"
-
-
-def percent(share: float, digits: int = 1) -> str:
-    """A share as percentage."""
-    return f"{share:.{digits}%}"
-
-
-def decimal(value: float) -> str:
-    """A divergence: as many decimals as anyone compares."""
-    return f"{value:.3f}" if value < 1 else f"{value:.2f}"
-
-
-def milliseconds(value: float) -> str:
-    """A duration in ms."""
-    return f"{value:.3g} ms" if value < 1000 else f"{value:,.0f} ms"
-
-
-def size(size_bytes: int) -> str:
-    """A file size in kB or MB."""
-    return f"{size_bytes / 1e6:,.1f} MB" if size_bytes >= 1e5 else f"{size_bytes / 1e3:,.1f} kB"
-
-
-def long_day(day: date) -> str:
-    """`22 August 2013`."""
-    return f"{day.day} {day:%B %Y}"
-
-
-def signal_value(signal: str, value: float) -> str:
-    """A value or threshold of an alert in the unit of its signal."""
-    match signal.partition(".")[2]:
-        case "overdue_share" | "missing_rate_change":
-            return percent(value)
-        case "p95_ms":
-            return milliseconds(value)
-        case "failed":
-            return number(value)
-        case _:
-            return f"{value:.3g}"

@@ -18,10 +18,11 @@ import duckdb
 import pyarrow as pa
 from filelock import FileLock
 
-from driftlake import queries, schema
+from driftlake import queries
 from driftlake.config import Settings
 from driftlake.errors import WarehouseError
-from driftlake.session import allow_s3, load_extension
+from driftlake.migration import migrate
+from driftlake.session import allow_s3, connect, load_extension
 
 CATALOG = "lake"
 
@@ -83,25 +84,25 @@ class Warehouse:
                 f"there is no warehouse at {catalog}",
                 hint="run `driftlake run` or `driftlake backfill` first, or correct warehouse.catalog",
             )
-        connection = duckdb.connect()
         lock: contextlib.AbstractContextManager[Any] = contextlib.nullcontext()
         if not read_only:
             catalog.parent.mkdir(parents=True, exist_ok=True)
             lock = FileLock(f"{catalog}.lock")
-        load_extension(connection, "sqlite_scanner")
-        load_extension(connection, "ducklake")
-        connection.execute("set TimeZone = 'UTC'")
-        data = settings.resolve(settings.warehouse.data)
-        if "://" in data:
-            allow_s3(connection)
-        with lock:
-            try:
+        connection = connect(settings)
+        try:
+            load_extension(connection, "sqlite_scanner")
+            load_extension(connection, "ducklake")
+            data = settings.resolve(settings.warehouse.data)
+            if "://" in data:
+                allow_s3(connection)
+            with lock:
                 connection.execute(_attach_statement(catalog, data, read_only=read_only))
-            except duckdb.Error as error:
-                raise WarehouseError(f"cannot attach the warehouse catalog {catalog}: {error}") from error
-            connection.execute(f"use {CATALOG}")
-            if not read_only:
-                _create_missing(connection)
+                connection.execute(f"use {CATALOG}")
+                if not read_only:
+                    migrate(connection)
+        except duckdb.Error as error:
+            connection.close()
+            raise WarehouseError(f"cannot attach the warehouse catalog {catalog}: {error}") from error
         return cls(connection, lock)
 
     def __enter__(self) -> Self:
@@ -131,11 +132,15 @@ class Warehouse:
             for name in relations:
                 self.connection.unregister(name)
 
-    def append(self, rows: Mapping[str, pa.Table]) -> None:
-        """Insert rows of several tables in one transaction."""
+    def append_once(self, rows: Mapping[str, pa.Table], table: str, key: Mapping[str, str]) -> bool:
+        """Insert rows of several tables in one transaction, unless `table` has a row with `key`. Returns whether it did."""
+        condition = " and ".join(f"{queries.quote(column)} = ?" for column in key)
         with self._transaction():
-            for table, new in rows.items():
-                self._insert(table, new)
+            if self.sql(f"select 1 from {queries.quote(table)} where {condition}", list(key.values())).num_rows:
+                return False
+            for name, new in rows.items():
+                self._insert(name, new)
+        return True
 
     def replace_partitions(
         self, replacements: Sequence[Replacement], runs: Sequence[PartitionRun], *, context: RunContext
@@ -187,38 +192,11 @@ class Warehouse:
                 raise
 
 
-def attach_statement(settings: Settings) -> str:
-    """The ATTACH with which any DuckDB client opens the warehouse read-only."""
-    return _attach_statement(settings.catalog_file, settings.resolve(settings.warehouse.data), read_only=True)
-
-
 def _attach_statement(catalog: Path, data: str, *, read_only: bool) -> str:
     options = [f"META_BUSY_TIMEOUT {_BUSY_TIMEOUT_MS}"]
     # Only a writer may set the journal mode; a reader finds it set.
     options += ["READ_ONLY"] if read_only else ["META_JOURNAL_MODE 'WAL'", f"DATA_PATH {queries.literal(data)}"]
     return f"attach {queries.literal(f'ducklake:sqlite:{catalog}')} as {CATALOG} ({', '.join(options)})"
-
-
-def _create_missing(connection: duckdb.DuckDBPyConnection) -> None:
-    there = connection.execute(
-        "select table_name from duckdb_tables() where database_name = $catalog"
-        " union all select view_name from duckdb_views() where database_name = $catalog",
-        {"catalog": CATALOG},
-    ).fetchall()
-    names = {name for (name,) in there}
-    wanted: list[schema.Table | schema.View] = [*schema.tables(), *schema.views()]
-    missing = [item for item in wanted if item.name not in names]
-    if not missing:
-        return
-    connection.execute("begin")
-    for item in missing:
-        connection.execute(item.ddl)
-        kind = "table" if isinstance(item, schema.Table) else "view"
-        connection.execute(f"comment on {kind} {queries.quote(item.name)} is {queries.literal(item.purpose)}")
-        for column in item.columns if isinstance(item, schema.Table) else ():
-            name = f"{queries.quote(item.name)}.{queries.quote(column.name)}"
-            connection.execute(f"comment on column {name} is {queries.literal(column.meaning)}")
-    connection.execute("commit")
 
 
 def _run_rows(runs: Sequence[PartitionRun], context: RunContext, snapshot_id: int) -> pa.Table:

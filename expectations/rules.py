@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from driftlake.contracts import ContractError
+from driftlake.errors import ContractError
 
 if TYPE_CHECKING:
     import great_expectations as gx

@@ -6,6 +6,7 @@ Not here: what a terminal prints (driftlake/cli.py).
 import logging
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,15 @@ def prepare_instance(settings: Settings) -> Path:
     return home
 
 
-def launch(settings: Settings, days: Sequence[date], on_materialized: OnMaterialized) -> str | None:
+@dataclass(frozen=True, slots=True)
+class LaunchFailure:
+    """Why a run failed; `is_refusal` if everything that could be done was done and only some input was refused."""
+
+    message: str
+    is_refusal: bool
+
+
+def launch(settings: Settings, days: Sequence[date], on_materialized: OnMaterialized) -> LaunchFailure | None:
     """Run the nightly job for consecutive days in this process.
 
     `on_materialized` is told the asset of every partition as it is done. Returns why the run failed, None if it did not.
@@ -67,18 +76,21 @@ def selected(days: Sequence[date]) -> dict[str, Any]:
     return {"tags": {_RANGE_START: days[0].isoformat(), _RANGE_END: days[-1].isoformat()}}
 
 
-def _explained(events: Sequence[DagsterEvent]) -> str:
-    """Why a run failed: the sentence of each step that did, or what kept the run from starting."""
-    failures = [event.step_failure_data for event in events if event.event_type == DagsterEventType.STEP_FAILURE]
-    if failures:
-        return "\n".join(
-            failure.user_failure_data.description
-            if failure.user_failure_data and failure.user_failure_data.description
-            else _root_cause(failure.error)
-            for failure in failures
-        )
+def _explained(events: Sequence[DagsterEvent]) -> LaunchFailure:
+    """The sentence of each step that failed, or what kept the run from starting."""
+    failed = [event for event in events if event.event_type == DagsterEventType.STEP_FAILURE]
+    if failed:
+        message = "\n".join(map(_step_message, failed))
+        # the last step is the one that reports refused input, after it has done its own work
+        return LaunchFailure(message, is_refusal={event.step_key for event in failed} == {"report"})
     ends = [event.job_failure_data.error for event in events if event.event_type == DagsterEventType.RUN_FAILURE]
-    return "\n".join(map(_root_cause, ends)) or "the run failed"
+    return LaunchFailure("\n".join(map(_root_cause, ends)) or "the run failed", is_refusal=False)
+
+
+def _step_message(event: DagsterEvent) -> str:
+    failure = event.step_failure_data
+    described = failure.user_failure_data and failure.user_failure_data.description
+    return described or f"step {event.step_key} failed: {_root_cause(failure.error)}"
 
 
 def _root_cause(error: Any) -> str:

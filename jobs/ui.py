@@ -2,10 +2,13 @@
 
 import os
 import sys
+from pathlib import Path
 
 from driftlake.config import load_settings
 from driftlake.errors import DriftlakeError
 from jobs.launch import prepare_instance
+
+_WORKSPACE = Path(__file__).resolve().parent.parent / "workspace.yaml"
 
 
 def main() -> None:
@@ -16,7 +19,7 @@ def main() -> None:
         sys.exit(f"error: {error}")
     # `dagster dev` recommends a command of a package that is not needed here.
     os.environ["PYTHONWARNINGS"] = "ignore:Function `dev_command` is superseded"
-    arguments = ["dagster", "dev", "--workspace", "workspace.yaml", *sys.argv[1:]]
+    arguments = ["dagster", "dev", "--workspace", str(_WORKSPACE), *sys.argv[1:]]
     os.execv(sys.executable, [sys.executable, "-m", *arguments])  # noqa: S606  # no shell wanted
 
 

@@ -18,7 +18,7 @@ predicted as (
         segment,
         sum(row_count) as prediction_count
     from prediction_profile
-    where dt > $first_day::date - 1 - $horizon_days and dt <= $last_day
+    where dt >= $first_day::date - 1 - $horizon_days and dt <= $last_day
     group by dt, model_id, model_version, deployment, segment
 ),
 
@@ -35,7 +35,7 @@ labelled as (
     inner join label_cohorts as c
         on c.dt <= d.dt
         and c.prediction_on <= d.dt
-        and c.prediction_on > d.dt - $horizon_days
+        and c.prediction_on >= d.dt - $horizon_days
     group by d.dt, c.prediction_on, c.model_id, c.model_version, c.deployment, c.segment
 ),
 
@@ -64,7 +64,7 @@ cohorts as (
         end as outstanding_share
     from days as d
     inner join predicted as p
-        on p.prediction_on <= d.dt and p.prediction_on > d.dt - $horizon_days
+        on p.prediction_on <= d.dt and p.prediction_on >= d.dt - $horizon_days
     left join labelled as l
         on d.dt = l.dt
         and p.prediction_on = l.prediction_on

@@ -1,7 +1,7 @@
 -- What a run came to: totals of the days, state of the last one.
 -- grain: one row
 -- inputs: partition_runs, feature_drift, alerts, label_backlog
--- parameters: $first_day, $last_day
+-- parameters: $first_day, $last_day, $window_days
 with newest_runs as (
     select
         dt,
@@ -17,7 +17,13 @@ drifted as (
         count(*) as feature_count,
         count(*) filter (where outcome = 'drift') as drifted_count
     from feature_drift
-    where dt = $last_day and statistic = 'psi' and window_days = 7 and current_count > 0
+    where
+        dt = $last_day
+        and statistic = 'psi'
+        and window_days = $window_days
+        and segment = 'all'
+        and reference = 'training'
+        and current_count > 0
 ),
 
 raised as (

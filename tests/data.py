@@ -18,7 +18,7 @@ import yaml
 
 from driftlake.binning import FeatureBins, probability_bins
 from driftlake.config import Settings, load_settings
-from driftlake.lineage import ModelVersion
+from driftlake.versions import ModelVersion
 
 Row = dict[str, Any]
 

@@ -123,7 +123,7 @@ def raised(memory: Warehouse, *rules: AlertRule, last: int = 9) -> list[Row]:
             rule("service_levels.p95_ms", 100, 200),
             (
                 "the 95th percentile of latency_ms of credit v1 (production) is 150 ms"
-                " (warn from 100; 1,000 rows), since 2024-03-01 (1 day)"
+                " (warn from 100 ms; 1,000 rows), since 2024-03-01 (1 day)"
             ),
         ),
         (

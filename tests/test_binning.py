@@ -25,7 +25,8 @@ from driftlake.binning import (
     probability_bins,
     with_coarse_bins,
 )
-from driftlake.lineage import read_lineage_folder, register
+from driftlake.lineage import read_lineage_folder
+from driftlake.registration import register
 from driftlake.warehouse import Warehouse
 from tests.data import MODEL, write_project
 
@@ -217,7 +218,7 @@ def test_a_rare_category_joins_other_when_coarse() -> None:
 def test_stored_bins_come_back_the_same(memory: Warehouse, bins: FeatureBins) -> None:
     rows = [MODEL | row for row in bins.rows()]
     names = {name for row in rows for name in row}
-    memory.append({"feature_bins": pa.table({name: [row.get(name) for row in rows] for name in names})})
+    memory._insert("feature_bins", pa.table({name: [row.get(name) for row in rows] for name in names}))
     stored = memory.sql("select * from feature_bins order by random()").to_pylist()
     assert_same(FeatureBins.from_rows(stored, bins.categories or {}), bins)
 

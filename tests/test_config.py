@@ -31,7 +31,7 @@ def write(folder: Path, text: str) -> Path:
 
 def refusal(path: Path) -> str:
     with pytest.raises(ConfigurationError) as caught:
-        load_settings(path)
+        load_settings(path, require_inputs=True)
     return caught.value.message
 
 

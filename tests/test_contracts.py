@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pytest
 
-from driftlake.contracts import ContractCheck, ContractError, validate
+from driftlake.contracts import ContractCheck, validate
+from driftlake.errors import ContractError
 from expectations import labels, telemetry
 from expectations.labels import labels_suite
 from expectations.rules import Rule, rows_where, suite_of

@@ -114,8 +114,9 @@ def test_a_refused_day_fails_the_run_by_name_after_the_others_are_done(flights: 
     finally:
         path.write_bytes(content)
     assert failure is not None
-    assert failure.splitlines()[0] == "the input of 1 days was refused:"
-    assert failure.splitlines()[1].startswith(f"2013-03-02 (profiles, refused): {path} is not a readable Parquet file")
+    assert failure.message.splitlines()[0] == "done, but 1 inputs were refused:"
+    assert failure.message.splitlines()[1].startswith(f"2013-03-02 (profiles, refused): {path} is not a readable")
+    assert failure.is_refusal
     assert date(2013, 3, 4).isoformat() in materialized("report") | materialized("alerts")
 
 

@@ -8,14 +8,14 @@ import pyarrow as pa
 import pytest
 from data import day, write_day
 
+from driftlake.columns import LABEL_COLUMNS
 from driftlake.inputs import InputFile, Partition, chunks, list_days, probe, read_partitions
-from driftlake.telemetry import LABEL_COLUMNS, required_columns
 
 LABELS = {"correlation_id": ["a", "b"], "label": [0, 1]}
 
 
 def only_file(folder: Path, mapping: dict[str, str] | None = None) -> InputFile:
-    (partition,) = read_partitions(str(folder), [day(1)], required_columns(LABEL_COLUMNS, mapping or {}))
+    (partition,) = read_partitions(str(folder), [day(1)], LABEL_COLUMNS, mapping or {})
     (file,) = partition.files
     return file
 
@@ -28,7 +28,7 @@ def test_a_good_file_is_counted_from_its_footer(tmp_path: Path) -> None:
 
 def test_a_missing_day_is_a_partition_without_files(tmp_path: Path) -> None:
     write_day(tmp_path, 1, LABELS)
-    assert read_partitions(str(tmp_path), [day(2)], []) == [Partition(day(2), ())]
+    assert read_partitions(str(tmp_path), [day(2)], [], {}) == [Partition(day(2), ())]
 
 
 def test_a_truncated_file_is_refused_by_name(tmp_path: Path) -> None:
@@ -43,7 +43,7 @@ def test_a_broken_page_under_a_good_footer_is_found_by_probing(tmp_path: Path) -
     content = bytearray(path.read_bytes())
     content[8:400] = b"\xff" * 392
     path.write_bytes(content)
-    (partition,) = read_partitions(str(tmp_path), [day(1)], required_columns(LABEL_COLUMNS, {}))
+    (partition,) = read_partitions(str(tmp_path), [day(1)], LABEL_COLUMNS, {})
     assert partition.is_usable
     probed = probe(partition)
     assert str(probed.refusals[0].refusal).startswith(f"{path} is corrupt (")

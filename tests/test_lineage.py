@@ -11,7 +11,9 @@ from data import write_project
 
 from driftlake.config import Settings
 from driftlake.errors import ConfigurationError, InputError, LineageConflictError
-from driftlake.lineage import LineageFile, load_versions, read_lineage_folder, register
+from driftlake.lineage import LineageFile, read_lineage_folder
+from driftlake.registration import register
+from driftlake.versions import load_versions
 from driftlake.warehouse import Warehouse
 
 TRAINING = {"x": [0.5, 1.5, 2.5, None], "colour": ["red", "blue", "red", "red"], "score": [0.1, 0.2, 0.3, 0.4]}

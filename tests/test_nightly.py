@@ -16,7 +16,7 @@ from driftlake import schema
 from driftlake.config import Settings
 from driftlake.errors import ConfigurationError
 from driftlake.inputs import days_between
-from driftlake.lineage import read_lineage_folder, register
+from driftlake.lineage import read_lineage_folder
 from driftlake.nightly import (
     StageReport,
     compare_days,
@@ -26,6 +26,7 @@ from driftlake.nightly import (
     profile_days,
     raise_alerts,
 )
+from driftlake.registration import register
 from driftlake.warehouse import Warehouse
 
 # Tables whose rows say who wrote them and when.

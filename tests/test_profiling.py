@@ -12,13 +12,15 @@ import pytest
 
 from driftlake import nightly, queries, schema
 from driftlake.binning import FeatureBins, learn_category_bins, learn_numeric_bins
+from driftlake.columns import TELEMETRY_COLUMNS
 from driftlake.config import Settings
 from driftlake.inputs import read_partitions
 from driftlake.kernel import count_column
-from driftlake.lineage import read_lineage_folder, register
+from driftlake.lineage import read_lineage_folder
 from driftlake.profiling import Profiles, profile_partitions
+from driftlake.registration import register
 from driftlake.session import open_session
-from driftlake.telemetry import TELEMETRY_COLUMNS, offer_partitions, offer_versions, required_columns
+from driftlake.telemetry import offer_partitions, offer_versions
 from driftlake.warehouse import Warehouse
 from tests.data import (
     KEY,
@@ -186,7 +188,7 @@ def profiled(root: Path, *bins: FeatureBins, threads: int = 2, **telemetry: str)
         }
     )
     versions = {KEY: model_version(bins)}
-    partitions = read_partitions(str(root), [day(1)], required_columns(TELEMETRY_COLUMNS, {}))
+    partitions = read_partitions(str(root), [day(1)], TELEMETRY_COLUMNS, {})
     with open_session(settings) as connection:
         offer_versions(connection, list(versions.values()))
         offer_partitions(connection, "predictions", partitions, TELEMETRY_COLUMNS, {})

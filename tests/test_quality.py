@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from driftlake import nightly, quality
 from driftlake.binning import Floats
 from driftlake.config import QualitySettings, Settings
-from driftlake.lineage import read_lineage_folder, register
+from driftlake.lineage import read_lineage_folder
+from driftlake.registration import register
 from driftlake.warehouse import Warehouse
 from tests.data import (
     GROUP,
@@ -76,7 +77,7 @@ def value(memory: Warehouse, on: int, statistic: str = "auc", *, window: int = 7
 
 def history(memory: Warehouse, on: int) -> Row:
     """The row of quality_history of a day that is measured now."""
-    memory.append({"model_quality": measured(memory, on)})
+    memory._insert("model_quality", measured(memory, on))
     [row] = memory.sql("select * from quality_history where dt = ?", [day(on)]).to_pylist()
     return dict(row)
 

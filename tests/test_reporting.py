@@ -15,10 +15,10 @@ import pyarrow as pa
 import pytest
 from data import GROUP, MODEL, Row, day, noon, write_day, write_project
 
-from driftlake import charts, lineage, nightly, verdicts
+from driftlake import distributions, lineage, nightly, registration, verdicts
 from driftlake.config import Settings
 from driftlake.reporting import ReportError, render_day, render_index
-from driftlake.verdicts import Scale
+from driftlake.verdicts import MeasuredWindows
 from driftlake.warehouse import Warehouse
 
 MARKUP = "<script>alert(1)</script>"
@@ -88,7 +88,7 @@ def process(root: Path, *, has_labels: bool = True) -> Project:
     broken.parent.mkdir()
     broken.write_text("no Parquet")
     warehouse = Warehouse.open(settings)
-    lineage.register(warehouse, settings, lineage.read_lineage_folder(settings))
+    registration.register(warehouse, settings, lineage.read_lineage_folder(settings))
     context = nightly.new_context(settings, "run-of-the-test")
     days = [day(number) for number in range(1, REFUSED_DAY + 1)]
     for stage in (nightly.profile_days, nightly.count_labels, nightly.compare_days, nightly.measure_quality):
@@ -200,7 +200,7 @@ def numeric_bins(counts: list[tuple[float, float, int, int]], *, missing: int = 
 
 def test_the_area_of_a_density_is_its_share_of_the_rows():
     # the second range is three times as wide and holds three times as much, so it is as high
-    steps = charts.density_steps(numeric_bins([(0, 10, 25, 10), (10, 40, 75, 40)], missing=50))
+    steps = distributions.density_steps(numeric_bins([(0, 10, 25, 10), (10, 40, 75, 40)], missing=50))
     assert steps.borders == (0, 10, 40)
     assert steps.training[0] == pytest.approx(steps.training[1])
     widths = np.diff(steps.borders) / steps.step
@@ -210,7 +210,7 @@ def test_the_area_of_a_density_is_its_share_of_the_rows():
 
 def test_a_single_value_is_drawn_a_step_wide():
     # 0 alone holds 90 % in a range of a thousandth; its neighbour is drawn with it
-    steps = charts.density_steps(numeric_bins([(0, 0.001, 90, 90), (0.001, 1, 5, 5), (1, 10, 5, 5)]))
+    steps = distributions.density_steps(numeric_bins([(0, 0.001, 90, 90), (0.001, 1, 5, 5), (1, 10, 5, 5)]))
     assert steps.borders == (0, 1, 10)
 
 
@@ -219,7 +219,7 @@ def test_categories_beyond_the_twelfth_are_summed_up():
         {"bin_kind": "category", "label": name, "reference_count": count, "current_count": 1}
         for name, count in zip("abcdefghijklmno", range(150, 0, -10), strict=True)
     ]
-    bars = charts.category_bars(rows)
+    bars = distributions.category_bars(rows)
     assert [bar["label"] for bar in bars] == [*"abcdefghijkl", "(3 others)"]
     assert sum(bar["training"] for bar in bars) == pytest.approx(1)
 
@@ -252,13 +252,13 @@ RUNS: dict[str, Any] = {"profiles": {"outcome": "complete"}, "alerts": {"outcome
 
 
 def judged(facts: Row | None = None, alerts: list[Row] | None = None, runs: dict[str, Any] = RUNS) -> str:
-    scale = Scale(drift_days=7, quality_days=28, has_labels=True)
-    return verdicts.judge(FACTS | (facts or {}), alerts or [], runs, scale).kind
+    windows = MeasuredWindows(drift_days=7, quality_days=28, has_labels=True)
+    return verdicts.judge(FACTS | (facts or {}), alerts or [], runs, windows).kind
 
 
 def test_a_model_without_an_alert_is_all_right():
-    scale = Scale(drift_days=7, quality_days=28, has_labels=True)
-    verdict = verdicts.judge(FACTS, [], RUNS, scale)
+    windows = MeasuredWindows(drift_days=7, quality_days=28, has_labels=True)
+    verdict = verdicts.judge(FACTS, [], RUNS, windows)
     assert verdict.word == "all right"
     assert verdict.reasons == (
         "No feature drifted over 7 days, AUC 0.800 over 28 days, 0.010 above its baseline, labels on time."

@@ -18,7 +18,7 @@ from driftlake import queries
 from driftlake.config import Settings
 from driftlake.errors import WarehouseError
 from driftlake.session import load_extension
-from driftlake.warehouse import PartitionRun, Replacement, RunContext, Warehouse, attach_statement
+from driftlake.warehouse import PartitionRun, Replacement, RunContext, Warehouse
 
 CONTEXT = RunContext("run-7", "0.1", "hash", datetime(2024, 3, 2, tzinfo=UTC))
 
@@ -92,7 +92,7 @@ def test_a_plain_duckdb_client_can_attach(settings: Settings) -> None:
     with duckdb.connect() as client:
         load_extension(client, "sqlite_scanner")
         load_extension(client, "ducklake")
-        client.execute(attach_statement(settings))
+        client.execute(f"attach 'ducklake:sqlite:{settings.catalog_file}' as lake (read_only)")
         assert client.execute("select count(*) from lake.prediction_profile").fetchone() == (1,)
 
 

@@ -12,6 +12,8 @@ with ranked as (
     from new_drift
     where
         statistic = 'psi'
+        and segment = 'all'
+        and reference = 'training'
         and outcome <> 'insufficient_data'
         and window_days = (select quantile_disc(window_days, 0.5) from new_drift)
 )

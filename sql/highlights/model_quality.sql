@@ -10,6 +10,7 @@ select
 from new_quality
 where
     statistic = 'auc'
+    and segment = 'all'
     and value is not null
     and window_days = (select max(window_days) from new_quality)
 group by dt;

@@ -30,6 +30,7 @@ drifted as (
         statistic = 'psi'
         and window_days = $drift_window_days
         and segment = 'all'
+        and reference = 'training'
         and deployment = 'production'
     group by dt
 ),

@@ -23,6 +23,7 @@ with levels as (
         and statistic = 'psi'
         and window_days = $window_days
         and segment = 'all'
+        and reference = 'training'
 ),
 
 -- consecutive days keep the same distance to their rank, so they share an island

@@ -1,6 +1,6 @@
 -- What a page says first about every model version and deployment that predicted lately: the facts of its verdict.
 -- grain: model_id, model_version, deployment
--- inputs: prediction_profile, feature_drift, prediction_drift, model_quality, label_backlog, alerts, training_runs
+-- inputs: prediction_profile, feature_drift, model_quality, label_backlog
 -- parameters: $day, $recent_days, $drift_window_days, $quality_window_days
 -- nulls: a fact is null where its table has no row for the day, or no value in it
 with predicted as (
@@ -28,24 +28,13 @@ drifted as (
         max(value) filter (where outcome <> 'insufficient_data') as worst_psi,
         max(current_count) as drift_sample_count
     from feature_drift
-    where dt = $day and statistic = 'psi' and window_days = $drift_window_days and segment = 'all'
+    where
+        dt = $day
+        and statistic = 'psi'
+        and window_days = $drift_window_days
+        and segment = 'all'
+        and reference = 'training'
     group by model_id, model_version, deployment
-),
-
-fired as (
-    select
-        p.model_id,
-        p.model_version,
-        p.deployment,
-        count(*) filter (where a.severity = 'critical') as critical_count,
-        count(*) filter (where a.severity = 'warn') as warn_alert_count
-    from predicted as p
-    inner join alerts as a
-        -- an alert without a model is about a whole partition and so about every model in it
-        on (a.model_id is null or (p.model_id = a.model_id and p.model_version = a.model_version))
-        and (a.deployment is null or p.deployment = a.deployment)
-    where a.dt = $day
-    group by p.model_id, p.model_version, p.deployment
 )
 
 select
@@ -54,8 +43,6 @@ select
     p.deployment,
     p.last_predicted_on,
     p.prediction_count,
-    coalesce(f.critical_count, 0) as critical_count,
-    coalesce(f.warn_alert_count, 0) as warn_alert_count,
     d.drift_count,
     d.warn_count,
     d.unjudged_count,
@@ -63,31 +50,13 @@ select
     d.worst_feature,
     d.worst_psi,
     d.drift_sample_count,
-    s.value as score_psi,
-    s.outcome as score_outcome,
     q.value as auc,
-    q.baseline_value as baseline_auc,
     q.drop_from_baseline as auc_drop,
-    q.coverage_share,
     q.reason as auc_reason,
-    b.outstanding_count,
-    b.overdue_share,
-    t.score is not null as has_reference_score,
-    t.label_delay_max_days
+    b.overdue_share
 from predicted as p
-inner join training_runs as t on p.model_id = t.model_id and p.model_version = t.model_version
-left join fired as f
-    on p.model_id = f.model_id and p.model_version = f.model_version and p.deployment = f.deployment
 left join drifted as d
     on p.model_id = d.model_id and p.model_version = d.model_version and p.deployment = d.deployment
-left join prediction_drift as s
-    on p.model_id = s.model_id
-    and p.model_version = s.model_version
-    and p.deployment = s.deployment
-    and s.dt = $day
-    and s.segment = 'all'
-    and s.statistic = 'psi'
-    and s.window_days = $drift_window_days
 left join model_quality as q
     on p.model_id = q.model_id
     and p.model_version = q.model_version

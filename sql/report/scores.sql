@@ -34,5 +34,10 @@ inner join produced as p
     on d.model_id = p.model_id and d.model_version = p.model_version and d.deployment = p.deployment
 left join reference_stats as r
     on d.model_id = r.model_id and d.model_version = r.model_version and r.feature = 'score'
-where d.dt = $day and d.window_days = $window_days and d.statistic = 'psi' and d.segment = 'all'
+where
+    d.dt = $day
+    and d.window_days = $window_days
+    and d.statistic = 'psi'
+    and d.segment = 'all'
+    and d.reference = 'training'
 order by d.model_id, d.deployment <> 'production', d.deployment, d.model_version;

@@ -3,4 +3,7 @@ create or replace view open_alerts as
 select *
 from alerts
 where dt = (select max(dt) from partition_runs where stage = 'alerts')
-order by severity, value / nullif(threshold, 0) desc;
+order by
+    case severity when 'critical' then 1 else 2 end,
+    value / nullif(threshold, 0) desc nulls last,
+    rule;

@@ -30,6 +30,20 @@ known_now as (
     group by w.dt, w.model_id, w.model_version, w.deployment, w.segment, w.window_days, c.bin_id
 ),
 
+counted as (
+    select
+        dt,
+        model_id,
+        model_version,
+        deployment,
+        segment,
+        window_days,
+        sum(positives)::bigint as positive_count,
+        sum(negatives)::bigint as negative_count
+    from known_now
+    group by dt, model_id, model_version, deployment, segment, window_days
+),
+
 -- Mann-Whitney: a positive outranks the negatives of the bins below it, and half of those in its own
 outranked as (
     select
@@ -50,8 +64,6 @@ hindsight as (
         deployment,
         segment,
         window_days,
-        sum(positives)::bigint as positive_count,
-        sum(negatives)::bigint as negative_count,
         sum(positives * negatives_outranked) / nullif(sum(positives) * sum(negatives), 0) as auc
     from outranked
     group by dt, model_id, model_version, deployment, segment, window_days
@@ -77,9 +89,9 @@ select
     a.outcome,
     a.reason,
     h.auc as hindsight_auc,
-    h.positive_count as hindsight_positive_count,
-    h.negative_count as hindsight_negative_count,
-    (h.positive_count + h.negative_count) / a.prediction_count as hindsight_coverage_share
+    c.positive_count as hindsight_positive_count,
+    c.negative_count as hindsight_negative_count,
+    (c.positive_count + c.negative_count) / a.prediction_count as hindsight_coverage_share
 from as_of as a
 left join hindsight as h
     on a.dt = h.dt
@@ -88,4 +100,11 @@ left join hindsight as h
     and a.deployment = h.deployment
     and a.segment = h.segment
     and a.window_days = h.window_days
+left join counted as c
+    on a.dt = c.dt
+    and a.model_id = c.model_id
+    and a.model_version = c.model_version
+    and a.deployment = c.deployment
+    and a.segment = c.segment
+    and a.window_days = c.window_days
 order by a.dt, a.model_id, a.model_version, a.deployment, a.window_days;

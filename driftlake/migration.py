@@ -1,0 +1,68 @@
+"""Brings the catalog of a warehouse to the tables and views that this version of driftlake declares.
+
+What can be added is added; a change that would touch stored rows is refused. Not here: the declarations (schema.py).
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import duckdb
+
+from driftlake import schema
+from driftlake.errors import WarehouseError
+from driftlake.queries import literal, quote
+
+
+def migrate(connection: duckdb.DuckDBPyConnection) -> None:
+    """Create missing tables and columns and all views, unless the catalog is as declared already.
+
+    The caller holds the write lock. Raises WarehouseError if stored rows would have to change.
+    """
+    wanted = declared_fingerprint()
+    if _applied_fingerprint(connection) == wanted:
+        return
+    connection.execute("begin")
+    try:
+        for table in schema.tables():
+            _bring_up(connection, table)
+        for view in schema.views():
+            connection.execute(view.ddl)
+            connection.execute(f"comment on view {quote(view.name)} is {literal(view.purpose)}")
+        connection.execute("insert into schema_versions values (now(), ?)", [wanted])
+        connection.execute("commit")
+    except (duckdb.Error, WarehouseError):
+        connection.execute("rollback")
+        raise
+
+
+def declared_fingerprint() -> str:
+    """SHA-256 over every declaration."""
+    declarations = [*(table.ddl for table in schema.tables()), *(view.ddl for view in schema.views())]
+    return hashlib.sha256("".join(declarations).encode()).hexdigest()
+
+
+def _applied_fingerprint(connection: duckdb.DuckDBPyConnection) -> str | None:
+    try:
+        row = connection.execute("select fingerprint from schema_versions order by applied_at desc limit 1").fetchone()
+    except duckdb.CatalogException:
+        return None
+    return str(row[0]) if row else None
+
+
+def _bring_up(connection: duckdb.DuckDBPyConnection, table: schema.Table) -> None:
+    connection.execute(table.ddl)
+    stored = {name: kind for name, kind, *_ in connection.execute(f"describe {quote(table.name)}").fetchall()}
+    for column in table.columns:
+        if column.name in stored:
+            continue
+        if column.is_required:
+            raise WarehouseError(
+                f"table {table.name} lacks column {column.name}, which its stored rows would need",
+                hint="back up the warehouse, then backfill into a new one: set warehouse.catalog and warehouse.data",
+            )
+        connection.execute(f"alter table {quote(table.name)} add column {quote(column.name)} {column.type}")
+    connection.execute(f"comment on table {quote(table.name)} is {literal(table.purpose)}")
+    for column in table.columns:
+        name = f"{quote(table.name)}.{quote(column.name)}"
+        connection.execute(f"comment on column {name} is {literal(column.meaning)}")

@@ -1,0 +1,163 @@
+"""Registering model versions, once and for all: what was promised then is what production is compared with.
+
+Not here: lineage files (lineage.py), learning (training.py), loading what is registered (versions.py).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+
+from driftlake.config import ModelSettings, Settings
+from driftlake.errors import DriftlakeError, LineageConflictError
+from driftlake.lineage import LabelDelay, LineageFile, LineageRecord, lineage_locations, read_lineage_file
+from driftlake.training import Learned, TrainingData, learn
+from driftlake.versions import SCORE
+from driftlake.warehouse import Warehouse
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """What became of the lineage files of a folder."""
+
+    file_count: int
+    registered: Sequence[LineageFile]
+    refused: Sequence[DriftlakeError]
+
+
+def register_folder(warehouse: Warehouse, settings: Settings) -> Registration:
+    """Register what is new in the lineage folder; a file that is wrong does not stop the others.
+
+    Training data of versions that are registered is not read again; `register` does that.
+    """
+    locations = lineage_locations(settings)
+    registered: list[LineageFile] = []
+    refused: list[DriftlakeError] = []
+    for location in locations:
+        try:
+            file = read_lineage_file(location)
+            if _find(warehouse, file) is None:
+                registered += register(warehouse, settings, [file])
+            else:
+                _require_same_promise(warehouse, file)
+        except DriftlakeError as error:
+            refused.append(error)
+    return Registration(len(locations), registered, refused)
+
+
+def register(warehouse: Warehouse, settings: Settings, files: Sequence[LineageFile]) -> list[LineageFile]:
+    """Register the versions that are new; the ones already there must be unchanged. Returns the new ones.
+
+    Raises LineageConflictError if a registered version or dataset differs, InputError if training data cannot be used.
+    """
+    return [file for file in files if _register(warehouse, settings, file)]
+
+
+def _register(warehouse: Warehouse, settings: Settings, file: LineageFile) -> bool:
+    _require_same_promise(warehouse, file)
+    data = TrainingData(file)
+    fingerprint = data.fingerprint()
+    _require_same_data(warehouse, file, fingerprint)
+    if _find(warehouse, file) is not None:
+        return False
+    learned = learn(file, data, settings.models.get(file.record.model_id, ModelSettings()))
+    rows = {"training_runs": [_run_row(file, data, fingerprint, learned)]} | _rows(file.record, learned)
+    tables = {name: _table(content) for name, content in rows.items() if content}
+    # another process may have registered the version since
+    return warehouse.append_once(tables, "training_runs", _owner(file.record))
+
+
+def _find(warehouse: Warehouse, file: LineageFile) -> dict[str, Any] | None:
+    found: list[dict[str, Any]] = warehouse.sql(
+        "select * from training_runs where model_id = ? and model_version = ?",
+        [file.record.model_id, file.record.model_version],
+    ).to_pylist()
+    return found[0] if found else None
+
+
+def _require_same_promise(warehouse: Warehouse, file: LineageFile) -> None:
+    run, fingerprint = _find(warehouse, file), _lineage_fingerprint(file.record)
+    if run and run["lineage_fingerprint"] != fingerprint:
+        raise LineageConflictError(
+            f"{file.path}: {file.record.model_id} {file.record.model_version} was registered with other contents"
+            f" (lineage fingerprint {run['lineage_fingerprint']}, now {fingerprint})",
+            hint="restore the file, or register the change as a new model_version",
+        )
+
+
+def _require_same_data(warehouse: Warehouse, file: LineageFile, fingerprint: str) -> None:
+    dataset = file.record.training_dataset_id
+    runs = warehouse.sql("select dataset_fingerprint from training_runs where training_dataset_id = ?", [dataset])
+    for registered in runs["dataset_fingerprint"].to_pylist():
+        if registered != fingerprint:
+            raise LineageConflictError(
+                f"{file.path}: training dataset {dataset} was registered with fingerprint {registered},"
+                f" {file.training_data} now has {fingerprint}",
+                hint="restore the data, or give the changed data a new training_dataset_id and model_version",
+            )
+
+
+def _lineage_fingerprint(record: LineageRecord) -> str:
+    # without defaults, so that a key that is added later changes no fingerprint
+    content = record.model_dump(mode="json", exclude={"training_data"}, exclude_defaults=True)
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _owner(record: LineageRecord) -> dict[str, str]:
+    return {"model_id": record.model_id, "model_version": record.model_version}
+
+
+def _run_row(file: LineageFile, data: TrainingData, fingerprint: str, learned: Sequence[Learned]) -> dict[str, Any]:
+    record = file.record
+    return {
+        **_owner(record),
+        "training_run_id": record.training_run_id,
+        "training_dataset_id": record.training_dataset_id,
+        "training_data": file.training_data,
+        "dataset_fingerprint": fingerprint,
+        "lineage_fingerprint": _lineage_fingerprint(record),
+        "row_count": data.row_count(),
+        "target": record.target,
+        "score": record.score,
+        "score_kind": record.score_kind,
+        "features": [item.bins.feature for item in learned if item.bins.feature != SCORE],
+        **{f"label_delay_{name}": value for name, value in _delay(record).items()},
+        "baseline_auc": record.baseline.auc,
+        "feature_importance": json.dumps(record.feature_importance) if record.feature_importance else None,
+        "released_at": record.released_at,
+        "registered_at": datetime.now(UTC),
+    }
+
+
+def _delay(record: LineageRecord) -> dict[str, float | None]:
+    delay = record.label_delay
+    return {name: getattr(delay, name) if delay else None for name in LabelDelay.model_fields}
+
+
+def _rows(record: LineageRecord, learned: Sequence[Learned]) -> dict[str, list[dict[str, Any]]]:
+    """Rows of feature_bins, feature_categories, reference_profile and reference_stats."""
+    owner = _owner(record)
+    named = [(item, owner | {"feature": item.bins.feature}) for item in learned]
+    counted = [(item.bins, item.counts, name) for item, name in named if item.counts is not None]
+    return {
+        "feature_bins": [owner | row for item in learned for row in item.bins.rows()],
+        "feature_categories": [name | row for item, name in named for row in item.categories],
+        "reference_profile": [
+            name | {"bin_id": bin_id, "row_count": count}
+            for _, counts, name in counted
+            for bin_id, count in enumerate(counts.bins.tolist())
+            if count
+        ],
+        "reference_stats": [name | counts.stats(bins) for bins, counts, name in counted],
+    }
+
+
+def _table(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+    names = dict.fromkeys(name for row in rows for name in row)
+    return pa.Table.from_pylist([{name: row.get(name) for name in names} for row in rows])

@@ -1,0 +1,195 @@
+"""What is learned from the training data of a version: bins, categories, reference counts.
+
+Not here: how bins are learned from values (binning.py), how rows are counted (kernel.py), and storing (registration.py).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.fs as pafs
+import pyarrow.types as pat
+
+from driftlake import binning, kernel
+from driftlake.binning import FeatureBins, FeatureKind
+from driftlake.config import ModelSettings
+from driftlake.errors import ConfigurationError, InputError
+from driftlake.inputs import filesystem_of, open_parquet
+from driftlake.lineage import LineageFile
+from driftlake.versions import SCORE
+
+_HASH_BLOCK_BYTES = 1 << 22
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What is known of a feature or of the score; `counts` is None without training values."""
+
+    bins: FeatureBins
+    counts: kernel.FeatureCounts | None
+    categories: Sequence[dict[str, Any]] = ()
+
+
+class TrainingData:
+    """The training Parquet of a version, read a column at a time."""
+
+    def __init__(self, file: LineageFile) -> None:
+        """Raises InputError if there is no training data or it is no Parquet."""
+        self._file = file
+        self._paths = _training_paths(file)
+        with self._explained("it"), open_parquet(self._paths[0]) as first:
+            self.columns: list[str] = first.schema_arrow.names
+
+    def row_count(self) -> int:
+        """Rows over all files."""
+        with self._explained("it"):
+            return sum(self._rows_of(path) for path in self._paths)
+
+    def fingerprint(self) -> str:
+        """SHA-256 over the bytes of all files."""
+        digest = hashlib.sha256()
+        for path in self._paths:
+            filesystem, inner = filesystem_of(path)
+            with self._explained("it"), filesystem.open_input_stream(inner) as stream:
+                while block := stream.read(_HASH_BLOCK_BYTES):
+                    digest.update(block)
+        return digest.hexdigest()
+
+    def column(self, name: str) -> pa.ChunkedArray:
+        """A column of all files."""
+        with self._explained(f"column {name}"):
+            parts = [self._read(path, name) for path in self._paths]
+            return pa.chunked_array([chunk for part in parts for chunk in part.chunks], type=parts[0].type)
+
+    @staticmethod
+    def _rows_of(path: str) -> int:
+        with open_parquet(path) as parquet:
+            return int(parquet.metadata.num_rows)
+
+    @staticmethod
+    def _read(path: str, name: str) -> pa.ChunkedArray:
+        with open_parquet(path) as parquet:
+            return parquet.read(columns=[name]).column(name)
+
+    @contextmanager
+    def _explained(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except (pa.ArrowException, OSError, KeyError) as error:
+            raise InputError(f"{self._file.training_data}: {what} cannot be read: {error}") from error
+
+
+def learn(file: LineageFile, data: TrainingData, corrections: ModelSettings) -> list[Learned]:
+    """Learn every feature of the version, in the order of its lineage, and then the score.
+
+    Raises InputError naming the column that cannot be used.
+    """
+    record = file.record
+    features = record.features or tuple(
+        name for name in data.columns if name not in {record.target, record.score, "correlation_id"}
+    )
+    _require_columns(file, data, features, corrections)
+    return [*(_learn_feature(file, data, name, corrections) for name in features), *_learn_score(file, data)]
+
+
+def _training_paths(file: LineageFile) -> list[str]:
+    """The training file, or every *.parquet of the training folder in order."""
+    filesystem, root = filesystem_of(file.training_data)
+    info = filesystem.get_file_info(root)
+    if info.type == pafs.FileType.NotFound:
+        raise InputError(
+            f"{file.path}: training_data: there is no {file.training_data}",
+            hint="the path is relative to the lineage file",
+        )
+    if info.type == pafs.FileType.File:
+        return [file.training_data]
+    entries = filesystem.get_file_info(pafs.FileSelector(root, recursive=True))
+    found = sorted(entry.path.removeprefix(root) for entry in entries if entry.extension == "parquet")
+    if not found:
+        raise InputError(f"{file.path}: training_data: {file.training_data} has no Parquet file")
+    return [file.training_data + path for path in found]
+
+
+def _require_columns(
+    file: LineageFile, data: TrainingData, features: Sequence[str], corrections: ModelSettings
+) -> None:
+    asked = [*features, *(name for name in (file.record.target, file.record.score) if name)]
+    if absent := [name for name in asked if name not in data.columns]:
+        raise InputError(
+            f"{file.training_data} has no column {', '.join(absent)}, which {file.path} names",
+            hint=f"it has {', '.join(data.columns)}",
+        )
+    if SCORE in features:
+        raise InputError(f"{file.path}: a feature cannot be called '{SCORE}', which is the name of the prediction")
+    if unknown := sorted({*corrections.categorical, *corrections.numeric} - set(features)):
+        raise ConfigurationError(
+            f"models.{file.record.model_id} corrects {', '.join(unknown)}, which {file.path} does not list as a feature",
+            hint=f"the features are {', '.join(features)}",
+        )
+
+
+def _learn_feature(file: LineageFile, data: TrainingData, name: str, corrections: ModelSettings) -> Learned:
+    column = data.column(name)
+    if kernel.unsupported(column.type):
+        raise InputError(
+            f"{file.training_data}: feature {name} has type {column.type}, which cannot be binned",
+            hint="leave it out of `features` in the lineage file, or store it as number, text or boolean",
+        )
+    if _is_categorical(column, name, corrections):
+        return _learn_categories(name, column)
+    bins = _numeric_bins(file, name, column)
+    return Learned(bins, kernel.count_column(column, bins))
+
+
+def _numeric_bins(file: LineageFile, name: str, column: pa.ChunkedArray, kind: FeatureKind = "numeric") -> FeatureBins:
+    if not kernel.is_numeric(column.type):
+        raise InputError(f"{file.training_data}: column {name} has type {column.type}, expected a number")
+    values = kernel.learnable_values(column)
+    if not len(values):
+        raise InputError(
+            f"{file.training_data}: feature {name} has no finite value, so there is nothing to learn bins from",
+            hint="leave it out of the lineage file",
+        )
+    return binning.learn_numeric_bins(name, values, is_integer=pat.is_integer(column.type), kind=kind)
+
+
+def _is_categorical(column: pa.ChunkedArray, name: str, corrections: ModelSettings) -> bool:
+    if name in corrections.categorical:
+        return True
+    if name in corrections.numeric:
+        return False
+    if pat.is_integer(column.type):
+        return len(column.drop_null().unique()) <= binning.MAX_INTEGER_CATEGORIES
+    return not kernel.is_numeric(column.type)
+
+
+def _learn_categories(name: str, column: pa.ChunkedArray) -> Learned:
+    counted = kernel.category_counts(column)
+    bins = binning.learn_category_bins(name, list(counted), np.array(list(counted.values()), dtype=np.int64))
+    known = bins.categories or {}
+    rows = [{"category": c, "bin_id": bin_id, "row_count": counted[c]} for c, bin_id in known.items()]
+    return Learned(bins, kernel.count_column(column, bins), rows)
+
+
+def _learn_score(file: LineageFile, data: TrainingData) -> list[Learned]:
+    """Bins of the score; without training scores a probability still has bins, but no reference."""
+    record = file.record
+    column = data.column(record.score) if record.score else None
+    if record.score_kind == "probability":
+        bins = binning.probability_bins(SCORE)
+        if column is None:
+            return [Learned(bins, None)]
+        if not kernel.is_numeric(column.type):
+            raise InputError(f"{file.training_data}: column {record.score} has type {column.type}, expected a number")
+        counts = kernel.count_column(column, bins)
+        return [Learned(binning.with_coarse_bins(bins, counts.bins), counts)]
+    if column is None:
+        return []
+    bins = _numeric_bins(file, SCORE, column, "score")
+    return [Learned(bins, kernel.count_column(column, bins))]

@@ -1,0 +1,96 @@
+"""Numbers, dates and names as people read them, the same in a page, an alert and a terminal.
+
+Pure functions from a value to its text. Not here: judgements (verdicts.py), and the sentences around a number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+
+def version_name(row: Mapping[str, Any]) -> str:
+    """A deployed version as it is called: `credit v1 (production)`; `all models` without a model."""
+    if row["model_id"] is None:
+        return "all models"
+    deployment = f" ({row['deployment']})" if row["deployment"] else ""
+    return f"{row['model_id']} {row['model_version']}{deployment}"
+
+
+def counted(count: float, noun: str) -> str:
+    """`1 day`, `1,200 rows`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def change(difference: int) -> str:
+    """`12 more than`, `as many as`."""
+    if not difference:
+        return "as many as"
+    return f"{abs(difference):,} {'more' if difference > 0 else 'fewer'} than"
+
+
+def long_day(day: date) -> str:
+    """`22 August 2013`."""
+    return f"{day.day} {day:%B %Y}"
+
+
+def number(value: float) -> str:
+    """A whole number with thousands apart."""
+    return f"{value:,.0f}"
+
+
+def percent(share: float, digits: int = 1) -> str:
+    """A share as percentage; one that would be rounded away is not called zero."""
+    smallest = 0.1**digits
+    return f"<{smallest:g}%" if 0 < share * 100 < smallest else f"{share:.{digits}%}"
+
+
+def points(change_of_share: float) -> str:
+    """How far a share has moved, in percentage points without their name: `+1.2`."""
+    return f"{change_of_share * 100:+.1f}"
+
+
+def decimal(value: float) -> str:
+    """A divergence: as many decimals as anyone compares."""
+    return f"{value:.3f}" if value < 1 else f"{value:.2f}"
+
+
+def three_decimals(value: float) -> str:
+    """An AUC or a score."""
+    return f"{value:.3f}"
+
+
+def probability(value: float) -> str:
+    """A p-value or q-value: `0.024`, `< 0.001`."""
+    return "< 0.001" if value < 0.001 else decimal(value)
+
+
+def measured(value: float) -> str:
+    """A value of a feature: four digits, and all of them before the point."""
+    return number(value) if abs(value) >= 1e4 else f"{value:.4g}"
+
+
+def milliseconds(value: float) -> str:
+    """A duration in ms."""
+    return f"{value:.3g} ms" if value < 1000 else f"{value:,.0f} ms"
+
+
+def size(size_bytes: int) -> str:
+    """A file size in kB or MB."""
+    return f"{size_bytes / 1e6:,.1f} MB" if size_bytes >= 1e5 else f"{size_bytes / 1e3:,.1f} kB"
+
+
+def signal_value(signal: str, value: float) -> str:
+    """A value or threshold of an alert in the unit of its signal."""
+    match signal.partition(".")[2]:
+        case "missing_rate_change":
+            return f"{value * 100:.1f} percentage points"
+        case "overdue_share":
+            return percent(value)
+        case "p95_ms":
+            return milliseconds(value)
+        case "failed":
+            return number(value)
+        case _:
+            return f"{value:.3g}"

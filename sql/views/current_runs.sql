@@ -1,0 +1,5 @@
+-- Which run is in force for each day and stage? The newest of partition_runs.
+create or replace view current_runs as
+select *
+from partition_runs
+qualify row_number() over (partition by dt, stage order by committed_at desc) = 1;
