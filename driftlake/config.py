@@ -334,18 +334,10 @@ class Settings(_Section):
         names = [rule.name for rule in self.alerts or ()]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"alerts: rule name used twice: {', '.join(twice)}")
-        if problems := [problem for rule in self.alerts or () if (problem := self._unmeasured(rule))]:
-            raise ValueError("; ".join(problems))
         return self
 
-    def _unmeasured(self, rule: AlertRule) -> str | None:
-        measured = self._windows_of(rule)
-        if measured is None or rule.window_days in measured:
-            return None
-        listed = ", ".join(map(str, measured))
-        return f"alerts: rule {rule.name} watches {rule.window_days} days of {rule.signal}, measured over {listed}"
-
-    def _windows_of(self, rule: AlertRule) -> tuple[int, ...] | None:
+    def windows_of(self, rule: AlertRule) -> tuple[int, ...] | None:
+        """Windows over which the signal of a rule is measured; None for signals of one day."""
         source = rule.signal.split(".")[0]
         windows = {
             "feature_drift": self.drift.windows_days,
@@ -361,7 +353,7 @@ class Settings(_Section):
             return self.alerts
         return tuple(
             rule.model_copy(update={"window_days": min(windows, key=lambda days: abs(days - rule.window_days))})
-            if (windows := self._windows_of(rule))
+            if (windows := self.windows_of(rule))
             else rule
             for rule in DEFAULT_ALERTS
         )
@@ -407,13 +399,25 @@ def load_settings(path: Path | None = None, *, require_inputs: bool = False) -> 
     text = path.read_text()
     settings = parse_yaml(Settings, path, text)
     settings._root = path.parent  # noqa: SLF001  # private, so that no key of the file can set it
+    nodes = yaml.compose(text, Loader=yaml.SafeLoader)
+    _require_measured_windows(settings, path, nodes)
     if require_inputs:
-        _require_folders(settings, path, text)
+        _require_folders(settings, path, nodes)
     return settings
 
 
-def _require_folders(settings: Settings, path: Path, text: str) -> None:
-    nodes = yaml.compose(text, Loader=yaml.SafeLoader)
+def _require_measured_windows(settings: Settings, path: Path, nodes: yaml.Node | None) -> None:
+    wrong = [
+        f"{path}:{line_of(nodes, ['alerts', number, 'window_days'])}: alerts.{number}.window_days: {rule.signal} is"
+        f" measured over {', '.join(map(str, windows))} days, found {rule.window_days}"
+        for number, rule in enumerate(settings.alerts or ())
+        if (windows := settings.windows_of(rule)) and rule.window_days not in windows
+    ]
+    if wrong:
+        raise ConfigurationError("\n".join(wrong), hint="choose one of them, or add the window to windows_days")
+
+
+def _require_folders(settings: Settings, path: Path, nodes: yaml.Node | None) -> None:
     sections = {"telemetry": settings.telemetry, "labels": settings.labels, "lineage": settings.lineage}
     missing = [
         f"{path}:{line_of(nodes, [name, 'path'])}: {name}.path: there is no folder {settings.resolve(section.path)}"

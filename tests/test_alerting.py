@@ -9,7 +9,7 @@ import pytest
 from driftlake.alerting import raise_alerts
 from driftlake.config import DEFAULT_ALERTS, AlertRule
 from driftlake.warehouse import Warehouse
-from tests.data import GROUP, MODEL, Row, day, insert
+from tests.data import GROUP, MODEL, Row, day, insert, noon
 
 DRIFT: Row = GROUP | {
     "window_days": 7,
@@ -206,3 +206,21 @@ def test_owner_and_runbook_of_the_rule_are_on_the_alert(memory: Warehouse) -> No
     given_backlog(memory, 1)
     watch = rule("label_backlog.overdue_share", 0.05, 0.15, owner="risk team", runbook="docs/labels.md")
     assert [(alert["owner"], alert["runbook"]) for alert in raised(memory, watch)] == [("risk team", "docs/labels.md")]
+
+
+def test_the_worst_alert_comes_first_in_the_view_and_in_the_report(memory: Warehouse) -> None:
+    levels = {"small": 0.12, "huge": 3.0, "large": 0.3}
+    insert(
+        memory.connection,
+        "feature_drift",
+        [{"dt": day(1)} | DRIFT | {"feature": f, "value": v} for f, v in levels.items()],
+    )
+    alerts = raise_alerts(memory, [rule("feature_drift.psi", 0.1, 0.25)], first_day=day(1), last_day=day(1))
+    with memory.offered(new_alerts=alerts):
+        memory.connection.execute("insert into alerts by name select * from new_alerts")
+    run = {"dt": day(1), "stage": "alerts", "run_id": "r", "outcome": "complete", "row_count": 3, "code_version": "0"}
+    times = {"started_at": noon(1), "committed_at": noon(1)}
+    insert(memory.connection, "partition_runs", [run | times | {"config_hash": "h", "snapshot_id": 1}])
+    worst_first = ["huge", "large", "small"]
+    assert memory.query("report/alerts", day=day(1))["feature"].to_pylist() == worst_first
+    assert memory.sql("select feature from open_alerts")["feature"].to_pylist() == worst_first

@@ -70,9 +70,15 @@ def test_a_missing_folder_is_named_with_its_line(tmp_path: Path) -> None:
 
 def test_a_rule_about_a_window_that_is_not_measured_is_refused(tmp_path: Path) -> None:
     rule = "alerts:\n  - {name: drift, signal: feature_drift.psi, window_days: 5, warn: 0.1, critical: 0.2}\n"
-    assert "rule drift watches 5 days of feature_drift.psi, which is measured over 1, 7, 28" in refusal(
-        write(tmp_path, SMALLEST + rule)
+    path = write(tmp_path, SMALLEST + rule)
+    assert refusal(path) == (
+        f"{path}:6: alerts.0.window_days: feature_drift.psi is measured over 1, 7, 28 days, found 5"
     )
+
+
+def test_the_default_rules_take_the_windows_that_are_measured(tmp_path: Path) -> None:
+    settings = load_settings(write(tmp_path, SMALLEST + "drift: {windows_days: [1, 14]}\n"))
+    assert {rule.name: rule.window_days for rule in settings.alert_rules}["feature-drift"] == 1
 
 
 def test_broken_yaml_is_a_sentence(tmp_path: Path) -> None:

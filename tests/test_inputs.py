@@ -57,7 +57,7 @@ def test_a_broken_page_under_a_good_footer_is_found_by_probing(tmp_path: Path) -
         (
             {"correlation_id": ["a"], "label": ["yes"]},
             {},
-            "column label has type string, expected a number or a boolean",
+            "has column label of type string, expected a number or a boolean",
         ),
     ],
 )

@@ -10,9 +10,9 @@ import pytest
 from data import write_project
 
 from driftlake.config import Settings
-from driftlake.errors import ConfigurationError, InputError, LineageConflictError
+from driftlake.errors import ConfigurationError, DriftlakeError, InputError, LineageConflictError
 from driftlake.lineage import LineageFile, read_lineage_folder
-from driftlake.registration import register
+from driftlake.registration import register, register_folder
 from driftlake.versions import load_versions
 from driftlake.warehouse import Warehouse
 
@@ -115,3 +115,45 @@ def test_without_a_list_every_column_but_target_and_score_is_a_feature(tmp_path:
     registered(settings)
     with Warehouse.open(settings, read_only=True) as warehouse:
         assert list(load_versions(warehouse)["credit", "v1"].features) == ["x", "colour"]
+
+
+def test_a_lineage_file_that_is_wrong_does_not_stop_the_others(tmp_path: Path) -> None:
+    settings = project(tmp_path)
+    Path(settings.resolve("lineage/a-broken.yaml")).write_text("model_id: [")
+    with Warehouse.open(settings) as warehouse:
+        registration = register_folder(warehouse, settings)
+    assert [file.record.model_version for file in registration.registered] == ["v1"]
+    assert "a-broken.yaml is not valid YAML" in str(registration.refused[0])
+
+
+def test_training_data_of_a_registered_version_may_go(tmp_path: Path) -> None:
+    settings = project(tmp_path)
+    registered(settings)
+    Path(settings.resolve("training.parquet")).unlink()
+    with Warehouse.open(settings) as warehouse:
+        assert register_folder(warehouse, settings).refused == []
+
+
+def test_two_sessions_that_register_at_once_leave_one_version(tmp_path: Path) -> None:
+    settings = project(tmp_path)
+    (file,) = read_lineage_folder(settings)
+    rows = {"training_runs": pa.table({"model_id": ["credit"], "model_version": ["v1"]})}
+    with Warehouse.open(settings) as warehouse:
+        register(warehouse, settings, [file])
+        assert not warehouse.append_once(rows, "training_runs", {"model_id": "credit", "model_version": "v1"})
+
+
+@pytest.mark.parametrize(
+    ("training", "models", "reason"),
+    [
+        ({"x": [1.0, 2.0], "score": ["low", "high"]}, {}, "column score has type string, expected a number"),
+        ({"x": ["a", "b"], "score": [0.1, 0.2]}, {"numeric": ["x"]}, "column x has type string, expected a number"),
+        ({"x": [1.0, 2.0], "score": [0.1, 0.2]}, {"categorical": ["y"]}, "models.credit corrects y"),
+    ],
+)
+def test_a_correction_or_score_that_does_not_fit_is_refused(
+    tmp_path: Path, training: dict[str, object], models: dict[str, list[str]], reason: str
+) -> None:
+    settings = write_project(tmp_path / "project", features=["x"], training=training, models={"credit": models})
+    with pytest.raises(DriftlakeError, match=reason):
+        registered(settings)

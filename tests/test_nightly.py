@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from data import day, noon, write_day, write_project
 
 from driftlake import schema
 from driftlake.config import Settings
-from driftlake.errors import ConfigurationError
+from driftlake.errors import ConfigurationError, InputError
 from driftlake.inputs import days_between
 from driftlake.lineage import read_lineage_folder
 from driftlake.nightly import (
@@ -30,7 +30,7 @@ from driftlake.registration import register
 from driftlake.warehouse import Warehouse
 
 # Tables whose rows say who wrote them and when.
-RUN_TABLES = {"partition_runs", "training_runs"}
+RUN_TABLES = {"partition_runs", "schema_versions", "training_runs"}
 ROWS = 300
 
 
@@ -94,8 +94,8 @@ class Project:
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Iterator[Project]:
-    yield Project(tmp_path / "project")
+def project(tmp_path: Path) -> Project:
+    return Project(tmp_path / "project")
 
 
 def outcomes(report: StageReport) -> dict[date, str]:
@@ -332,3 +332,45 @@ def test_a_broken_contract_blocks_its_day_if_it_is_an_error(project: Project, se
     assert project.rows("select dt, message from contract_checks where outcome = 'failed'") == [
         (day(2), f"{day(2)} is bad")
     ]
+
+
+def refusing(day_number: int) -> Any:
+    """A contract that one day breaks, whatever else is checked with it."""
+    from driftlake.contracts import ContractCheck
+
+    def check(_connection: Any, days: Sequence[date]) -> list[ContractCheck]:
+        bad = [d for d in days if d == day(day_number)]
+        return [ContractCheck(d, "labels", "good", None, "error", "failed", ROWS, 1, "", "bad") for d in bad]
+
+    return check
+
+
+def test_labels_refused_one_night_count_when_they_come_again(project: Project) -> None:
+    project.telemetry(1)
+    project.labels(2, predicted=1)
+    project.labels(3, predicted=1)
+    with Warehouse.open(project.settings) as warehouse:
+        for number in (1, 2, 3):
+            context = new_context(project.settings, "test")
+            profile_days(warehouse, project.settings, context, [day(number)])
+            count_labels(warehouse, project.settings, context, [day(number)], refusing(2))
+    assert project.rows("select dt, matched_count, duplicate_count from label_arrivals order by dt") == [
+        (day(3), ROWS, 0)
+    ]
+
+
+def test_telemetry_that_was_refused_gets_no_labels(project: Project) -> None:
+    project.telemetry(1)
+    project.labels(1)
+    with Warehouse.open(project.settings) as warehouse:
+        context = new_context(project.settings, "test")
+        profile_days(warehouse, project.settings, context, [day(1)], refusing(1))
+        count_labels(warehouse, project.settings, context, [day(1)])
+    assert project.rows("select matched_count, unmatched_count from label_arrivals") == [(0, ROWS)]
+    assert project.rows("from label_cohorts") == []
+
+
+def test_a_folder_of_telemetry_that_is_gone_is_an_error_and_no_missing_days(project: Project) -> None:
+    (project.root / "telemetry").rename(project.root / "elsewhere")
+    with pytest.raises(InputError, match="there is no folder"):
+        project.run(1, 1)

@@ -189,10 +189,10 @@ def test_ten_labels_of_each_class_are_enough(memory: Warehouse) -> None:
 
 def test_log_loss_and_brier_score_are_means_of_their_sums(memory: Warehouse) -> None:
     given_predictions(memory, 1)
-    given_labels(memory, 1, 1, HIGH, (3, 1), log_loss_sum=2.0, squared_error_sum=0.5)
-    given_labels(memory, 1, 1, LOW, (0, 1), log_loss_sum=0.5, squared_error_sum=0.25)
+    given_labels(memory, 1, 1, HIGH, (12, 4), log_loss_sum=8.0, squared_error_sum=2.0)
+    given_labels(memory, 1, 1, LOW, (0, 4), log_loss_sum=2.0, squared_error_sum=1.0)
     found = (value(memory, on=1, statistic="log_loss")["value"], value(memory, on=1, statistic="brier_score")["value"])
-    assert found == (2.5 / 5, 0.75 / 5)
+    assert found == (10.0 / 20, 3.0 / 20)
 
 
 def test_calibration_error_is_how_far_the_bins_miss_their_positives(memory: Warehouse) -> None:

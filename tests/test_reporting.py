@@ -13,13 +13,15 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from data import GROUP, MODEL, Row, day, noon, write_day, write_project
+from data import GROUP, MODEL, Row, day, insert, noon, write_day, write_project
 
 from driftlake import distributions, lineage, nightly, registration, verdicts
-from driftlake.config import Settings
+from driftlake.config import DriftSettings, Settings
 from driftlake.reporting import ReportError, render_day, render_index
+from driftlake.summary import summarize
 from driftlake.verdicts import MeasuredWindows
 from driftlake.warehouse import Warehouse
+from driftlake.wording import percent, signal_value
 
 MARKUP = "<script>alert(1)</script>"
 CATEGORY = '<img src="x" onerror="alert(2)">'
@@ -292,3 +294,61 @@ def test_too_few_rows_are_no_reason_for_calm():
 
 def test_alerts_that_were_never_raised_are_no_reason_for_calm():
     assert judged(runs={"profiles": {"outcome": "complete"}}) == "unjudged"
+
+
+# Numbers and windows
+
+DRIFT: Row = GROUP | {
+    "dt": day(1),
+    "feature": "income",
+    "reference": "training",
+    "statistic": "psi",
+    "value": 0.3,
+    "noise_floor": 0.01,
+    "current_count": 1000,
+    "current_day_count": 1,
+    "reference_count": 5000,
+    "outcome": "drift",
+}
+
+
+@pytest.mark.parametrize(
+    ("signal", "value", "text"),
+    [
+        ("feature_drift.psi", 0.3014, "0.301"),
+        ("feature_drift.missing_rate_change", 0.123, "12.3 percentage points"),
+        ("label_backlog.overdue_share", 0.123, "12.3%"),
+        ("service_levels.p95_ms", 1234.0, "1,234 ms"),
+        ("contract_checks.failed", 2.0, "2"),
+    ],
+)
+def test_a_signal_is_written_in_its_unit(signal, value, text):
+    assert signal_value(signal, value) == text
+
+
+@pytest.mark.parametrize(("share", "text"), [(0.0, "0.0%"), (0.0004, "<0.1%"), (0.001, "0.1%"), (1.0, "100.0%")])
+def test_a_small_share_is_not_called_zero(share, text):
+    assert percent(share) == text
+
+
+@pytest.mark.parametrize(("windows", "headline"), [((1, 7, 28), 7), ((1, 14), 1), ((5, 9), 5), ((14, 30), 14)])
+def test_the_headline_window_of_drift_is_nearest_to_a_week(windows, headline):
+    assert DriftSettings(windows_days=windows).headline_window_days == headline
+
+
+def test_the_summary_speaks_of_a_window_that_is_measured(tmp_path, memory):
+    settings = write_project(tmp_path, features=["income"], training={"income": [1.0]}, drift={"windows_days": [1, 14]})
+    insert(memory.connection, "feature_drift", [DRIFT | {"window_days": days} for days in (1, 14)])
+    lines = dict(summarize(memory, settings, day(1), day(1)))
+    assert lines["drifted features"] == "1 of 1 over 1 day"
+
+
+def test_a_second_reference_or_a_segment_counts_no_feature_twice(memory):
+    others = [{}, {"reference": "last month"}, {"segment": "channel=web"}]
+    insert(memory.connection, "feature_drift", [DRIFT | {"window_days": 7} | other for other in others])
+    insert(memory.connection, "prediction_profile", [GROUP | {"dt": day(1), "bin_id": 3, "row_count": 10}])
+    facts = memory.query("report/models", day=day(1), recent_days=28, drift_window_days=7, quality_window_days=28)
+    assert facts["feature_count"].to_pylist() == [1]
+    assert memory.query("report/features", day=day(1), window_days=7).num_rows == 1
+    summary = memory.query("summary", first_day=day(1), last_day=day(1), window_days=7)
+    assert summary["drifted_count"].to_pylist() == [1]

@@ -429,7 +429,7 @@ def test_the_backlog_is_told_by_age(memory: Warehouse) -> None:
 
 def test_predictions_beyond_the_horizon_leave_the_backlog(memory: Warehouse) -> None:
     given_backlog(memory)
-    assert backlog(memory, "outstanding_count", horizon_days=2) == [(160,)]
+    assert backlog(memory, "outstanding_count", horizon_days=1) == [(160,)]
 
 
 def test_nothing_is_overdue_where_no_delay_is_promised(memory: Warehouse) -> None:

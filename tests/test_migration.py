@@ -1,0 +1,43 @@
+"""A warehouse made by an older version is brought up to date, or refused before anything is touched."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from data import write_project
+
+from driftlake.config import Settings
+from driftlake.errors import WarehouseError
+from driftlake.warehouse import Warehouse
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return write_project(tmp_path / "project", features=["x"], training={"x": [1.0, 2.0]})
+
+
+def alter(settings: Settings, *statements: str) -> None:
+    """Change a warehouse as an older version would have left it."""
+    with Warehouse.open(settings) as warehouse:
+        for statement in (*statements, "delete from schema_versions"):
+            warehouse.connection.execute(statement)
+
+
+def test_a_view_that_changed_and_a_column_that_is_new_are_brought_up_to_date(settings: Settings) -> None:
+    alter(settings, "create or replace view open_alerts as select 1 as old", "alter table alerts drop column runbook")
+    with Warehouse.open(settings) as warehouse:
+        assert "runbook" in warehouse.sql("from open_alerts").column_names
+
+
+def test_a_column_that_stored_rows_would_need_is_refused(settings: Settings) -> None:
+    alter(settings, "alter table alerts drop column message")
+    with pytest.raises(WarehouseError, match="table alerts lacks column message"):
+        Warehouse.open(settings)
+
+
+def test_a_warehouse_that_is_up_to_date_is_left_alone(settings: Settings) -> None:
+    with Warehouse.open(settings) as warehouse:
+        before = warehouse.sql("from ducklake_current_snapshot('lake')").to_pylist()
+    with Warehouse.open(settings) as warehouse:
+        assert warehouse.sql("from ducklake_current_snapshot('lake')").to_pylist() == before
