@@ -346,7 +346,11 @@ def test_the_summary_speaks_of_a_window_that_is_measured(tmp_path, memory):
 def test_a_second_reference_or_a_segment_counts_no_feature_twice(memory):
     others = [{}, {"reference": "last month"}, {"segment": "channel=web"}]
     insert(memory.connection, "feature_drift", [DRIFT | {"window_days": 7} | other for other in others])
-    insert(memory.connection, "prediction_profile", [GROUP | {"dt": day(1), "bin_id": 3, "row_count": 10}])
+    insert(
+        memory.connection,
+        "prediction_profile",
+        [GROUP | {"dt": day(1), "bin_id": 3, "row_count": 10, "score_sum": 1.5}],
+    )
     facts = memory.query("report/models", day=day(1), recent_days=28, drift_window_days=7, quality_window_days=28)
     assert facts["feature_count"].to_pylist() == [1]
     assert memory.query("report/features", day=day(1), window_days=7).num_rows == 1
