@@ -135,7 +135,8 @@ def compare_days(warehouse: Warehouse, settings: Settings, context: RunContext, 
     )
     tables = {"feature_drift": feature_drift, "prediction_drift": prediction_drift}
     with warehouse.offered(new_drift=feature_drift):
-        highlights = _by_day(warehouse.query("highlights/drift"))
+        window_days = settings.drift.headline_window_days
+        highlights = _by_day(warehouse.query("highlights/drift", window_days=window_days))
     return _replace(warehouse, context, "drift", days, tables, highlights)
 
 
@@ -143,15 +144,14 @@ def measure_quality(warehouse: Warehouse, settings: Settings, context: RunContex
     """Measure ranking quality and the label backlog as of the end of some days."""
     span = {"first_day": min(days), "last_day": max(days)}
     windows_days = list(settings.quality.windows_days)
-    horizon_days = settings.labels.horizon_days if settings.labels else 0
     windows = warehouse.query("window_predictions", **span, windows_days=windows_days)
     counts = warehouse.query("quality_counts", **span, windows_days=windows_days)
-    tables = {
-        "model_quality": quality.measure(windows, counts, load_versions(warehouse), settings.quality),
-        "label_backlog": warehouse.query("label_backlog", **span, horizon_days=horizon_days),
-    }
+    tables = {"model_quality": quality.measure(windows, counts, load_versions(warehouse), settings.quality)}
+    if settings.labels:
+        tables["label_backlog"] = warehouse.query("label_backlog", **span, horizon_days=settings.labels.horizon_days)
     with warehouse.offered(new_quality=tables["model_quality"]):
-        highlights = _by_day(warehouse.query("highlights/model_quality"))
+        window_days = settings.quality.headline_window_days
+        highlights = _by_day(warehouse.query("highlights/model_quality", window_days=window_days))
     return _replace(warehouse, context, "model_quality", days, tables, highlights)
 
 

@@ -297,6 +297,9 @@ def _quality_figures(scope: _Scope, colours: Mapping[Any, str]) -> list[Figure]:
 
 
 def _backlog_figures(scope: _Scope, listed: set[tuple[str, str, str]]) -> list[Figure]:
+    # rows may be left from when labels were configured
+    if scope.settings.labels is None:
+        return []
     rows = [row for row in scope.rows("backlog", day=scope.day) if version_key(row) in listed]
     return [
         Figure(

@@ -263,6 +263,7 @@ def test_without_labels_everything_else_works(tmp_path: Path) -> None:
     assert project.rows("select distinct reason from model_quality where statistic = 'auc'") == [
         ("no labels have arrived for the window",)
     ]
+    assert project.rows("from label_backlog") == []
     assert project.rows("select count(*) > 0 from feature_drift where outcome = 'stable'") == [(True,)]
 
 

@@ -148,6 +148,12 @@ def test_a_model_without_labels_says_so(tmp_path):
     assert "No labels are configured, so nobody knows how well the models rank." in page
 
 
+def test_a_project_whose_labels_are_configured_no_more_still_has_pages(project):
+    settings = project.settings.model_copy(update={"labels": None})
+    page = render_day(project.warehouse, settings, day(DAYS)).read_text()
+    assert "wait for a label" not in page
+
+
 def test_a_day_that_was_not_processed_has_no_page(project):
     with pytest.raises(ReportError, match="nothing was processed for 2024-03-31") as caught:
         project.page(31)

@@ -1,6 +1,7 @@
--- What drifted on each day, in words: the three features with the largest PSI over the middle window.
+-- What drifted on each day, in words: the three features with the largest PSI over the headline window.
 -- grain: dt
 -- inputs: new_drift (rows of feature_drift)
+-- parameters: $window_days
 with ranked as (
     select
         dt,
@@ -15,7 +16,7 @@ with ranked as (
         and segment = 'all'
         and reference = 'training'
         and outcome <> 'insufficient_data'
-        and window_days = (select quantile_disc(window_days, 0.5) from new_drift)
+        and window_days = $window_days
 )
 
 select

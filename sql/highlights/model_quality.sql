@@ -1,6 +1,7 @@
--- How the models ranked on each day, in words: AUC over the longest window.
+-- How the models ranked on each day, in words: AUC over the headline window.
 -- grain: dt
 -- inputs: new_quality (rows of model_quality)
+-- parameters: $window_days
 select
     dt,
     string_agg(
@@ -12,5 +13,5 @@ where
     statistic = 'auc'
     and segment = 'all'
     and value is not null
-    and window_days = (select max(window_days) from new_quality)
+    and window_days = $window_days
 group by dt;

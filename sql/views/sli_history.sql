@@ -15,6 +15,7 @@ with drift as (
         value,
         current_count,
         noise_floor,
+        warn_threshold,
         outcome
     from feature_drift
     union all
@@ -32,6 +33,7 @@ with drift as (
         value,
         current_count,
         noise_floor,
+        warn_threshold,
         outcome
     from prediction_drift
 )
@@ -52,7 +54,10 @@ select
     noise_floor,
     null::varchar as detail
 from drift
-where outcome <> 'insufficient_data'
+where
+    outcome <> 'insufficient_data'
+    -- above its threshold and stable all the same: noise, and no signal
+    and (outcome <> 'stable' or abs(value) < warn_threshold)
 union all
 select
     dt,
