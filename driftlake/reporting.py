@@ -94,7 +94,7 @@ def render_day(warehouse: Warehouse, settings: Settings, day: date) -> Path:
 
 
 def render_index(warehouse: Warehouse, settings: Settings) -> Path:
-    """Write the overview of the pages that are there and return its path.
+    """Write the overview of every processed day, with links to the pages that are there, and return its path.
 
     Raises ReportError if nothing was processed yet.
     """
@@ -103,16 +103,19 @@ def render_index(warehouse: Warehouse, settings: Settings) -> Path:
     if not days:
         raise ReportError("nothing was processed yet", hint="run `driftlake run` or `driftlake backfill` first")
     folder = _folder(settings)
-    written = [{**row, "kind": verdicts.kind_of_day(row)} for row in days if (folder / f"{row['dt']}.html").is_file()]
+    judged = [
+        {**row, "kind": verdicts.kind_of_day(row), "has_page": (folder / f"{row['dt']}.html").is_file()} for row in days
+    ]
     newest = _Scope.of(warehouse, settings, days[-1]["dt"])
-    months = grouped(written, lambda row: row["dt"].replace(day=1))
+    months = grouped(judged, lambda row: row["dt"].replace(day=1))
     content = {
         "newest": newest.day,
-        "newest_has_page": bool(written) and written[-1]["dt"] == newest.day,
+        "newest_has_page": judged[-1]["has_page"],
         "verdicts": newest.judge(newest.model_facts(), newest.alerts()),
         "months": [(first, {row["dt"].day: row for row in rows}) for first, rows in reversed(months.items())],
-        "day_count": len(written),
-        "has_several_models": len({row["auc_model"] for row in written if row["auc_model"]}) > 1,
+        "day_count": len(judged),
+        "page_count": sum(row["has_page"] for row in judged),
+        "has_several_models": len({row["auc_model"] for row in judged if row["auc_model"]}) > 1,
         "drift_days": drift_days,
         "quality_days": quality_days,
     }
