@@ -5,6 +5,7 @@ Not here: attaching the warehouse (warehouse.py).
 
 from __future__ import annotations
 
+import shutil
 import sys
 from typing import IO
 
@@ -16,6 +17,7 @@ from driftlake.warehouse import Warehouse
 
 _PROMPT, _CONTINUATION = "driftlake> ", "      ...> "
 _SHOWN_ROWS = 200
+_FILE_WIDTH = 10_000
 
 
 def answer(warehouse: Warehouse, query: str) -> pa.Table:
@@ -29,8 +31,9 @@ def answer(warehouse: Warehouse, query: str) -> pa.Table:
 
 
 def print_table(rows: pa.Table) -> None:
-    """Rows as DuckDB draws them, at most 200."""
-    duckdb.from_arrow(rows).show(max_rows=_SHOWN_ROWS)
+    """Rows as DuckDB draws them, at most 200; columns are left out only where a terminal is too narrow for them."""
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _FILE_WIDTH
+    duckdb.from_arrow(rows).show(max_rows=_SHOWN_ROWS, max_width=width)
 
 
 def write_rows(rows: pa.Table, output: str, target: IO[bytes]) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import dagster as dg
 from dagster import DagsterEvent, DagsterEventType
+from filelock import FileLock
 
 from driftlake.config import Settings
 from jobs.definitions import build_definitions
@@ -50,10 +51,13 @@ def launch(settings: Settings, days: Sequence[date], on_materialized: OnMaterial
 
     `on_materialized` is told the asset of every partition as it is done. Returns why the run failed, None if it did not.
     """
-    prepare_instance(settings)
+    home = prepare_instance(settings)
     definitions = build_definitions(settings, loggers={"progress": _progress_logger(on_materialized)})
     job = definitions.resolve_job_def(NIGHTLY)
-    with dg.DagsterInstance.get() as instance:
+    # Dagster's SQLite storage is made by the first process that opens it, and two at once break it for both.
+    with FileLock(home / "instance.lock"):
+        instance = dg.DagsterInstance.get()
+    with instance:
         result = job.execute_in_process(
             instance=instance,
             run_config={"loggers": {"progress": {}}},

@@ -15,6 +15,7 @@ import pytest
 
 from driftlake.config import Settings, load_settings
 from driftlake.inputs import days_between
+from driftlake.registration import register_folder
 from driftlake.warehouse import Warehouse
 from jobs.definitions import build_definitions
 from jobs.launch import launch
@@ -118,6 +119,35 @@ def test_a_refused_day_fails_the_run_by_name_after_the_others_are_done(flights: 
     assert failure.message.splitlines()[1].startswith(f"2013-03-02 (profiles, refused): {path} is not a readable")
     assert failure.is_refusal
     assert date(2013, 3, 4).isoformat() in materialized("report") | materialized("alerts")
+
+
+def driftlake(config: Path, *arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", "from driftlake.cli import main; main()", *arguments, "--config", str(config)]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_four_processes_backfill_a_new_instance_while_two_others_read(
+    flights: Settings, instance: Path, tmp_path: Path
+) -> None:
+    config = tmp_path / "driftlake.yaml"
+    text = Path(flights.resolve("driftlake.yaml")).read_text()
+    config.write_text(text.replace("data/", f"{flights.resolve('data')}/") + "contracts: false\n")
+    settings = load_settings(config)
+    with Warehouse.open(settings) as warehouse:
+        register_folder(warehouse, settings)
+    days = days_between(FIRST, LAST)
+    writers = [driftlake(config, "backfill", "--from", str(day), "--to", str(day)) for day in days]
+    readers = [driftlake(config, "sql", "select count(*) from feature_drift", "--format", "csv") for _ in range(2)]
+    errors = [process.communicate(timeout=120)[1] for process in (*writers, *readers)]
+    assert [process.returncode for process in (*writers, *readers)] == [0] * 6, "\n".join(errors)
+    assert materialized("alerts") == {day.isoformat() for day in days}
+    with Warehouse.open(settings, read_only=True) as warehouse:
+        counted = warehouse.sql(
+            "select stage, count(distinct dt) as days from partition_runs group by stage"
+        ).to_pylist()
+    assert {row["stage"]: row["days"] for row in counted} == dict.fromkeys(
+        ("profiles", "label_cohorts", "drift", "model_quality", "alerts"), len(days)
+    )
 
 
 CONSOLE = """
