@@ -178,7 +178,7 @@ def _run_days(settings: Settings, first: date, last: date) -> None:
                 failures.append(failure)
     for failure in failures:
         _say("failed", failure.message, style="bold red")
-    if settings.catalog_file.is_file():
+    if all(failure.is_refusal for failure in failures):
         with Warehouse.open(settings, read_only=True) as warehouse:
             for name, value in summarize(warehouse, settings, first, last):
                 typer.echo(f"{name:<24} {value}")

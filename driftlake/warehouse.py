@@ -102,7 +102,10 @@ class Warehouse:
                     migrate(connection)
         except duckdb.Error as error:
             connection.close()
-            raise WarehouseError(f"cannot attach the warehouse catalog {catalog}: {error}") from error
+            raise WarehouseError(
+                f"cannot attach the warehouse catalog {catalog}: {error}",
+                hint="restore it from a backup, or point warehouse.catalog to another file",
+            ) from error
         return cls(connection, lock)
 
     def __enter__(self) -> Self:

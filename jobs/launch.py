@@ -16,6 +16,7 @@ from dagster import DagsterEvent, DagsterEventType
 from filelock import FileLock
 
 from driftlake.config import Settings
+from driftlake.errors import DriftlakeError
 from jobs.definitions import build_definitions
 from jobs.nightly import NIGHTLY
 
@@ -23,6 +24,8 @@ from jobs.nightly import NIGHTLY
 _INSTANCE_SETTINGS = "telemetry: {enabled: false}\nnux: {enabled: false}\n"
 
 _RANGE_START, _RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+
+_OUR_ERRORS = {kind.__name__ for kind in DriftlakeError.__subclasses__()}
 
 OnMaterialized = Callable[[str], None]
 
@@ -98,9 +101,16 @@ def _step_message(event: DagsterEvent) -> str:
 
 
 def _root_cause(error: Any) -> str:
-    while error and error.cause:
+    """The message of our own error if there is one in the chain of causes, else of the deepest."""
+    chain = []
+    while error:
+        chain.append(error)
         error = error.cause
-    return str(error.message).strip() if error else "no reason was given"
+    ours = [link for link in chain if link.cls_name in _OUR_ERRORS]
+    if ours:
+        # Dagster puts the name of the class before the message
+        return str(ours[0].message).strip().partition(": ")[2]
+    return str(chain[-1].message).strip() if chain else "no reason was given"
 
 
 def _progress_logger(on_materialized: OnMaterialized) -> dg.LoggerDefinition:
