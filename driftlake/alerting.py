@@ -49,7 +49,7 @@ def _rule_rows(rules: Sequence[AlertRule]) -> pa.Table:
 
 def _message(alert: Mapping[str, Any]) -> str:
     if alert["detail"]:
-        return f"{alert['detail']}{_since(alert)}"
+        return f"{alert['detail'].rstrip('.')}{_since(alert)}"
     limit = f"{alert['severity']} from {signal_value(alert['signal'], alert['threshold'])}"
     return f"{_what_happened(alert)} ({limit}; {counted(alert['sample_count'], 'row')}){_since(alert)}"
 

@@ -30,7 +30,7 @@ def failed_checks(
     rows += [_refused_file_row(source, file) for partition in partitions for file in partition.refusals]
     rows += [_refused_feature_row(refused) for refused in refused_features]
     if source == "telemetry":
-        rows += [_missing_day_row(partition.dt) for partition in partitions if not partition.files]
+        rows += [_missing_day_row(partition) for partition in partitions if not partition.row_count]
     return rows
 
 
@@ -85,8 +85,9 @@ def _refused_feature_row(refused: RefusedFeature) -> Row:
     return row | owner | {"column_name": refused.feature, "path": refused.path}
 
 
-def _missing_day_row(day: date) -> Row:
-    row = _refused("telemetry", day, "partition_is_present", 0, f"there is no telemetry for {day}")
+def _missing_day_row(partition: Partition) -> Row:
+    what = "the telemetry files have no rows" if partition.files else "there is no telemetry"
+    row = _refused("telemetry", partition.dt, "partition_is_present", 0, f"{what} for {partition.dt}")
     return row | {"severity": "warning"}
 
 

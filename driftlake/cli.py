@@ -6,12 +6,14 @@ Not here: work. Every command calls one function of the core or of jobs/ and pri
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from contextlib import nullcontext
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from zoneinfo import ZoneInfo
 
 import typer
 from rich.console import Console
@@ -69,6 +71,9 @@ def main() -> None:
         if error.hint:
             _say("hint", error.hint)
         sys.exit(MISTAKE)
+    except OSError as error:
+        _say("error", str(error), style="bold red")
+        sys.exit(MISTAKE)
 
 
 def _say(kind: str, text: str, *, style: str = "bold") -> None:
@@ -76,13 +81,19 @@ def _say(kind: str, text: str, *, style: str = "bold") -> None:
     messages.print(f"[{style}]{kind}[/]: {escape(text)}", soft_wrap=True)
 
 
-@app.callback()
-def _options(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
-) -> None:
-    if version:
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
         typer.echo(f"driftlake {__version__}")
         raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    pass
 
 
 @app.command(epilog="Example: `driftlake init monitoring`")
@@ -153,17 +164,18 @@ def _run_days(settings: Settings, first: date, last: date) -> None:
     from driftlake.summary import summarize
     from driftlake.warehouse import Warehouse
 
-    end = settings.end or date.max
-    if not settings.start <= first <= last <= end:
+    newest = settings.end or datetime.now(ZoneInfo(settings.schedule.timezone)).date() - timedelta(days=1)
+    if not settings.start <= first <= last <= newest:
         raise ConfigurationError(
-            f"{first} to {last} is no range of partition days: they go from {settings.start}"
-            + (f" to {end}" if settings.end else " on"),
-            hint="correct the days, or `start` and `end` in driftlake.yaml",
+            f"{first} to {last} is no range of partition days: they go from {settings.start} to {newest}",
+            hint="a day can be run once it is over; `start` and `end` are in driftlake.yaml",
         )
     days = days_between(first, last)
     failures: list[LaunchFailure] = []
     columns = (TextColumn("{task.description:<16}"), BarColumn(), MofNCompleteColumn(), TextColumn("partitions"))
-    with Progress(*columns, TimeElapsedColumn(), console=messages, transient=True) as progress:
+    # Dagster captures what a step prints, from the file descriptor up; the bar needs one of its own.
+    screen = Console(file=os.fdopen(os.dup(sys.stderr.fileno()), "w", encoding="utf-8"))
+    with Progress(*columns, TimeElapsedColumn(), console=screen, transient=True) as progress:
         task = progress.add_task("starting Dagster", total=None)
         from jobs.launch import launch, partitioned_asset_count
 
@@ -171,8 +183,8 @@ def _run_days(settings: Settings, first: date, last: date) -> None:
         size = settings.compute.partitions_per_run
         for some in (days[i : i + size] for i in range(0, len(days), size)):
 
-            def on_materialized(asset: str) -> None:
-                progress.update(task, description=asset, advance=1)
+            def on_materialized(asset: str, partition: str | None) -> None:
+                progress.update(task, description=asset, advance=1 if partition else 0)
 
             if failure := launch(settings, some, on_materialized):
                 failures.append(failure)
@@ -211,17 +223,23 @@ def alerts(
     config: Config = None,
 ) -> None:
     """List the alerts of a day, the worst first."""
-    from driftlake.runs import newest_day
+    from driftlake import runs
     from driftlake.warehouse import Warehouse
 
     with Warehouse.open(load_settings(config), read_only=True) as warehouse:
-        asked = day.date() if day else newest_day(warehouse)
+        asked = day.date() if day else runs.newest_day(warehouse)
         found = warehouse.query("report/alerts", day=asked)
+        if not runs.was_processed(warehouse, asked):
+            raise ConfigurationError(f"{asked} was never processed", hint=f"run `driftlake run --date {asked}`")
     found = found.select(["severity", "rule", "since_on", "message", "owner", "runbook"])
     if not found.num_rows:
         messages.print(f"no alerts on {asked}")
-    if found.num_rows or output is not Format.table:
+    if output is not Format.table:
         _write(found, output, None)
+        return
+    for alert in found.to_pylist():
+        who = "".join(f" ({alert[name]})" for name in ("owner", "runbook") if alert[name])
+        typer.echo(f"{alert['severity']:<9}{alert['rule']}: {alert['message']}{who}")
 
 
 @app.command(epilog="Example: `driftlake report --date 2026-01-31`")
@@ -239,6 +257,8 @@ def report(
 
     settings = load_settings(config)
     days = days_between(day.date(), (last or day).date())
+    if not days:
+        raise ConfigurationError(f"--to ({last:%Y-%m-%d}) is before --date ({day:%Y-%m-%d})")
     with Warehouse.open(settings, read_only=True) as warehouse:
         for each in track(days, "drawing pages", console=messages, transient=True, disable=len(days) == 1):
             typer.echo(render_day(warehouse, settings, each))

@@ -47,7 +47,8 @@ class CanonicalColumn:
         asked = own if own == self.name else f"{own} (mapped to {self.name})"
         kind = columns.get(own)
         if kind is None:
-            return None if self.is_optional else f"has no column {asked}"
+            # a column that was mapped is meant to be there
+            return None if self.is_optional and self.name not in mapping else f"has no column {asked}"
         return None if self.is_accepted(kind) else f"has column {asked} of type {kind}, expected {self.expected}"
 
 

@@ -43,6 +43,7 @@ AlertSignal = Literal[
     "label_backlog.overdue_share",
     "service_levels.p95_ms",
     "contract_checks.failed",
+    "contract_checks.warning_share",
 ]
 
 # Signals that exist for several windows; the others are about one day whatever the rule's window is.
@@ -172,9 +173,9 @@ class DriftSettings(_Section):
         default=200, description="Rows below which a comparison is insufficient_data: its noise floor nears 0.1."
     )
     minimum_days_share: Share = Field(
-        default=0.9,
-        description="Share of a window's days that must have predictions: 7 of 7, 26 of 28. A window that lacks a "
-        "weekday differs from training without any drift, so it is insufficient_data. 0.7 suits five days a week.",
+        default=0.7,
+        description="Share of a window's days that must have predictions: 5 of 7, 20 of 28. A window that lacks "
+        "weekdays differs from training without any drift, so with fewer it is insufficient_data.",
     )
     false_alarm_rate: Share = Field(
         default=0.01, description="Largest q-value (Benjamini-Hochberg) at which a shift is believed."
@@ -282,6 +283,8 @@ DEFAULT_ALERTS = (
         consecutive_days=2,
     ),
     AlertRule(name="broken-contract", signal="contract_checks.failed", warn=1, critical=1),
+    # rows that were left out, counted once or look wrong: an unknown version, a missing day, duplicates
+    AlertRule(name="doubtful-input", signal="contract_checks.warning_share", warn=0.02, critical=0.5),
 )
 
 

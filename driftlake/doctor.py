@@ -98,7 +98,7 @@ def _examine_lineage(settings: Settings) -> Finding:
 
 
 def _examine_catalog(settings: Settings) -> Finding:
-    if not settings.catalog_file.is_file():
+    if not settings.catalog_file.exists():
         return Finding("warehouse", True, f"{settings.catalog_file} will be created by the first run")
     try:
         with Warehouse.open(settings, read_only=True) as warehouse:

@@ -82,7 +82,7 @@ def read_lineage_file(location: str) -> LineageFile:
     try:
         with filesystem.open_input_stream(path) as stream:
             text = stream.read().decode()
-    except OSError as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"lineage file {location} cannot be read: {error}") from error
     record = parse_yaml(LineageRecord, location, text)
     return LineageFile(location, record, _beside(location, record.training_data))

@@ -79,7 +79,7 @@ def profile_days(
     for planned in chunks(partitions, settings.compute.rows_per_chunk):
         chunk, profiled = _without_corrupt_files(planned, profile)
         chunk_failed = failed_checks("telemetry", chunk, profiled.checks, profiled.profiles.refused_features)
-        chunk_runs = [_profile_run(partition, profiled) for partition in chunk]
+        chunk_runs = [_profile_run(warehouse, partition, profiled) for partition in chunk]
         replaced = [run.dt for run in chunk_runs if run.outcome not in {"refused", "missing"}]
         tables = (Replacement(name, profiled.profiles.tables[name], replaced) for name in _PROFILE_TABLES)
         audited = audit_replacements("telemetry", chunk, profiled.checks, chunk_failed)
@@ -250,7 +250,7 @@ def _profile(
         return _Profiled(profiling.profile_partitions(connection, settings, kept, versions), checks)
 
 
-def _profile_run(partition: Partition, profiled: _Profiled) -> PartitionRun:
+def _profile_run(warehouse: Warehouse, partition: Partition, profiled: _Profiled) -> PartitionRun:
     refused = [item.message for item in profiled.profiles.refused_features if item.key.dt == partition.dt]
     blocked = blocked_days(profiled.checks)
     outcome, reason = "complete", None
@@ -262,6 +262,8 @@ def _profile_run(partition: Partition, profiled: _Profiled) -> PartitionRun:
         outcome, reason = "refused", blocked[partition.dt]
     elif refused:
         outcome, reason = "partial", "; ".join(dict.fromkeys(refused))
+    elif not partition.row_count and _has_stored_rows(warehouse, "prediction_profile", partition.dt):
+        outcome, reason = "refused", "the telemetry files of the day have no rows any more; what they said is kept"
     elif not partition.row_count:
         outcome, reason = "empty", "the telemetry files of the day have no rows"
     return PartitionRun(partition.dt, "profiles", outcome, partition.row_count, reason, partition.fingerprint)
@@ -317,15 +319,15 @@ def _label_run(warehouse: Warehouse, partition: Partition, checks: Sequence[Cont
         outcome, reason = "refused", "; ".join(file.refusal or "" for file in partition.refusals)
     elif partition.dt in blocked:
         outcome, reason = "refused", blocked[partition.dt]
-    elif not partition.files and _has_stored_labels(warehouse, partition.dt):
-        outcome, reason = "refused", "the label files of the day are gone; what they said is kept"
+    elif not partition.row_count and _has_stored_rows(warehouse, "label_arrivals", partition.dt):
+        outcome, reason = "refused", "the labels of the day are gone; what they said is kept"
     elif not partition.row_count:
         outcome, reason = "empty", "no labels arrived on the day"
     return PartitionRun(partition.dt, "label_cohorts", outcome, partition.row_count, reason, partition.fingerprint)
 
 
-def _has_stored_labels(warehouse: Warehouse, day: date) -> bool:
-    return bool(warehouse.sql("select 1 from label_arrivals where dt = ? and label_count > 0", [day]).num_rows)
+def _has_stored_rows(warehouse: Warehouse, table: str, day: date) -> bool:
+    return bool(warehouse.sql(f"select 1 from {queries.quote(table)} where dt = ? limit 1", [day]).num_rows)
 
 
 def _stored_cohorts(warehouse: Warehouse, days: Sequence[date], prediction_days: Sequence[date]) -> pa.Table:

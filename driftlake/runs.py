@@ -13,13 +13,18 @@ from driftlake.warehouse import Warehouse
 
 
 def newest_day(warehouse: Warehouse) -> date:
-    """The last day that was processed to the end. Raises WarehouseError if there is none."""
-    day = warehouse.sql("select max(dt) as dt from current_runs where stage = 'alerts'")["dt"][0].as_py()
+    """The last day that had telemetry, good or bad. Raises WarehouseError if there is none."""
+    day = warehouse.sql("select dt from newest_day")["dt"][0].as_py()
     if day is None:
         raise WarehouseError(
             "no day has been processed yet", hint="run `driftlake run --date D` or `driftlake backfill` first"
         )
     return date.fromisoformat(str(day))
+
+
+def was_processed(warehouse: Warehouse, day: date) -> bool:
+    """Whether the alerts of a day were ever evaluated."""
+    return bool(warehouse.sql("select 1 from partition_runs where dt = ? and stage = 'alerts' limit 1", [day]).num_rows)
 
 
 def refused_by(warehouse: Warehouse, run_id: str) -> list[dict[str, Any]]:

@@ -54,11 +54,13 @@ def tables() -> tuple[Table, ...]:
 
 @cache
 def views() -> tuple[View, ...]:
-    """Every view, by name."""
-    return tuple(
+    """Every view, by name, those that others read first: a view can only be created on what is there."""
+    found = [
         View(path.stem, " ".join(_header(path.read_text())), path.read_text())
         for path in sorted((SQL_FOLDER / "views").glob("*.sql"))
-    )
+    ]
+    read_by_others = {v.name for v in found if any(v.name in other.ddl for other in found if other is not v)}
+    return tuple(sorted(found, key=lambda view: view.name not in read_by_others))
 
 
 def macros() -> tuple[str, ...]:

@@ -22,6 +22,8 @@ _FILE_WIDTH = 10_000
 
 def answer(warehouse: Warehouse, query: str) -> pa.Table:
     """Rows of a query. Raises WarehouseError with DuckDB's explanation if it is wrong."""
+    if not query.strip(" \n\t;"):
+        raise WarehouseError("there is no query", hint="try `select * from latest_drift`")
     try:
         return warehouse.sql(query)
     except duckdb.Error as error:

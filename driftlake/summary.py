@@ -18,17 +18,26 @@ def summarize(warehouse: Warehouse, settings: Settings, first_day: date, last_da
     """Name and value of each line; the last day stands for drift, alerts, backlog and quality."""
     window_days = settings.drift.headline_window_days
     facts = warehouse.query("summary", first_day=first_day, last_day=last_day, window_days=window_days).to_pylist()[0]
-    drifted = f"{facts['drifted_count']} of {facts['feature_count']} over {counted(window_days, 'day')}"
     return [
         ("days processed", f"{facts['day_count']} ({first_day} to {last_day})"),
         ("rows", number(facts["row_count"])),
-        ("drifted features", drifted),
+        ("drifted features", _drift(facts, window_days)),
         ("open alerts", f"{facts['critical_count']} critical, {facts['warn_count']} warn"),
         ("label backlog", _backlog(facts)),
         ("rolling AUC", _quality(warehouse, last_day, settings.quality.headline_window_days)),
         ("report", f"{settings.resolve(settings.reports.path)}/{last_day}.html"),
         ("warehouse", str(settings.catalog_file)),
     ]
+
+
+def _drift(facts: Mapping[str, Any], window_days: int) -> str:
+    judged = facts["feature_count"] - facts["unjudged_count"]
+    found = f"{facts['drifted_count']} of {judged} over {counted(window_days, 'day')}"
+    return (
+        f"{found}, {facts['unjudged_count']} not judged: {facts['unjudged_reason']}"
+        if facts["unjudged_count"]
+        else found
+    )
 
 
 def _backlog(facts: Mapping[str, Any]) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
-from driftlake.wording import counted, decimal, long_day, number, percent, signal_value, three_decimals, version_name
+from driftlake.wording import counted, decimal, long_day, percent, signal_value, three_decimals, version_name
 
 Row = Mapping[str, Any]
 Item = TypeVar("Item")
@@ -73,8 +73,8 @@ def judge(facts: Row, alerts: Iterable[Row], runs: Mapping[str, Row], windows: M
         return Verdict(name, "attention", _findings(facts, own, windows))
     if own or facts["drift_count"]:
         return Verdict(name, "watch", _findings(facts, own, windows))
-    if facts["auc"] is None and facts["unjudged_count"] == facts["feature_count"]:
-        return Verdict(name, "unjudged", f"Too little data: {_findings(facts, own, windows)}")
+    if facts["feature_count"] and facts["unjudged_count"] == facts["feature_count"]:
+        return Verdict(name, "unjudged", _findings(facts, own, windows))
     return Verdict(name, "fine", _findings(facts, own, windows))
 
 
@@ -142,7 +142,7 @@ def _drift_finding(facts: Row, windows: MeasuredWindows) -> str:
     if facts["feature_count"] is None:
         return "drift was not computed"
     if facts["worst_feature"] is None:
-        return f"too few rows to judge drift {over} ({number(facts['drift_sample_count'])})"
+        return f"drift {over} cannot be judged ({facts['unjudged_reason'] or 'no training values'})"
     worst = f"worst: {facts['worst_feature']}, PSI {decimal(facts['worst_psi'])}"
     if facts["drift_count"]:
         return f"{counted(facts['drift_count'], 'feature')} drifted {over} ({worst})"

@@ -27,7 +27,7 @@ _RANGE_START, _RANGE_END = "dagster/asset_partition_range_start", "dagster/asset
 
 _OUR_ERRORS = {kind.__name__ for kind in DriftlakeError.__subclasses__()}
 
-OnMaterialized = Callable[[str], None]
+OnMaterialized = Callable[[str, str | None], None]
 
 
 def prepare_instance(settings: Settings) -> Path:
@@ -52,7 +52,7 @@ class LaunchFailure:
 def launch(settings: Settings, days: Sequence[date], on_materialized: OnMaterialized) -> LaunchFailure | None:
     """Run the nightly job for consecutive days in this process.
 
-    `on_materialized` is told the asset of every partition as it is done. Returns why the run failed, None if it did not.
+    `on_materialized` is told the asset and the partition, if it has one, of everything that is done. Returns why the run failed, None if it did not.
     """
     home = prepare_instance(settings)
     definitions = build_definitions(settings, loggers={"progress": _progress_logger(on_materialized)})
@@ -89,7 +89,10 @@ def _explained(events: Sequence[DagsterEvent]) -> LaunchFailure:
     if failed:
         message = "\n".join(map(_step_message, failed))
         # the last step is the one that reports refused input, after it has done its own work
-        return LaunchFailure(message, is_refusal={event.step_key for event in failed} == {"report"})
+        is_refusal = all(
+            event.step_key == "report" and event.step_failure_data.user_failure_data is not None for event in failed
+        )
+        return LaunchFailure(message, is_refusal)
     ends = [event.job_failure_data.error for event in events if event.event_type == DagsterEventType.RUN_FAILURE]
     return LaunchFailure("\n".join(map(_root_cause, ends)) or "the run failed", is_refusal=False)
 
@@ -120,7 +123,7 @@ def _progress_logger(on_materialized: OnMaterialized) -> dg.LoggerDefinition:
         def emit(self, record: logging.LogRecord) -> None:
             event = getattr(record, "dagster_event", None)
             if event is not None and event.event_type == DagsterEventType.ASSET_MATERIALIZATION:
-                on_materialized(event.asset_key.to_user_string())
+                on_materialized(event.asset_key.to_user_string(), event.partition)
 
     def progress(_context: dg.InitLoggerContext) -> logging.Logger:
         # not one of logging's named loggers: Dagster sends it every event, and nothing else may hear them

@@ -15,7 +15,9 @@ with newest_runs as (
 drifted as (
     select
         count(*) as feature_count,
-        count(*) filter (where outcome = 'drift') as drifted_count
+        count(*) filter (where outcome = 'drift') as drifted_count,
+        count(*) filter (where outcome = 'insufficient_data') as unjudged_count,
+        max(reason) filter (where outcome = 'insufficient_data') as unjudged_reason
     from feature_drift
     where
         dt = $last_day
@@ -54,6 +56,8 @@ select
     processed.row_count,
     drifted.feature_count,
     drifted.drifted_count,
+    drifted.unjudged_count,
+    drifted.unjudged_reason,
     raised.critical_count,
     raised.warn_count,
     waiting.outstanding_count,

@@ -42,11 +42,11 @@ def settings_of(project: Path) -> Settings:
 def filled(project: Path) -> Path:
     """A warehouse with ten predictions of one day."""
     rows = pa.Table.from_pylist([GROUP | {"dt": day(1), "bin_id": 3, "row_count": 10, "score_sum": 1.5}])
-    run = PartitionRun(day(1), "alerts", "complete", 10)
+    runs = [PartitionRun(day(1), stage, "complete", 10) for stage in ("profiles", "alerts")]
     context = RunContext("run", "0.1", "hash", datetime(2024, 3, 2, tzinfo=UTC))
     with Warehouse.open(settings_of(project)) as warehouse:
         replacement = Replacement("prediction_profile", rows, [day(1)])
-        warehouse.replace_partitions([replacement], [run], context=context)
+        warehouse.replace_partitions([replacement], runs, context=context)
     return project
 
 
@@ -90,7 +90,7 @@ def test_lineage_add_registers_once(project: Path) -> None:
 def test_days_outside_the_partitions_are_refused(project: Path) -> None:
     result = driftlake("run", "--date", "2001-01-01", cwd=project)
     assert result.returncode == 2
-    assert "2001-01-01 to 2001-01-01 is no range of partition days: they go from 2024-03-01 on" in result.stderr
+    assert "2001-01-01 to 2001-01-01 is no range of partition days: they go from 2024-03-01 to" in result.stderr
 
 
 QUERY = "select dt, row_count, score_sum from prediction_profile"

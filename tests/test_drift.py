@@ -126,11 +126,11 @@ def test_a_window_is_judged_only_if_its_last_day_has_predictions() -> None:
     assert (row["value"], row["outcome"], row["reason"]) == (0, "insufficient_data", "no predictions on the day")
 
 
-def test_a_window_that_lacks_a_weekday_is_insufficient_data() -> None:
-    history = [row for n in range(2, 8) for row in counts(n, red=300, blue=300)]
+def test_a_window_that_lacks_three_weekdays_is_insufficient_data() -> None:
+    history = [row for n in range(4, 8) for row in counts(n, red=300, blue=300)]
     row = found(compare(history, first=7), window=7)
-    assert (row["outcome"], row["reason"]) == ("insufficient_data", "predictions on fewer than 7 of 7 days")
-    assert row["current_day_count"] == 6
+    assert (row["outcome"], row["reason"]) == ("insufficient_data", "predictions on fewer than 5 of 7 days")
+    assert row["current_day_count"] == 4
 
 
 def test_a_window_that_lacks_two_days_of_28_is_judged() -> None:
@@ -140,7 +140,7 @@ def test_a_window_that_lacks_two_days_of_28_is_judged() -> None:
 
 def test_a_service_of_five_days_a_week_can_be_judged() -> None:
     history = [row for n in range(3, 8) for row in counts(n, red=300, blue=300)]
-    assert found(compare(history, first=7, settings={"minimum_days_share": 0.7}), window=7)["outcome"] == "stable"
+    assert found(compare(history, first=7), window=7)["outcome"] == "stable"
 
 
 def test_a_score_without_training_scores_is_insufficient_data() -> None:

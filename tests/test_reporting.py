@@ -243,7 +243,7 @@ FACTS: Row = GROUP | {
     "feature_count": 3,
     "worst_feature": "income",
     "worst_psi": 0.01,
-    "drift_sample_count": 500,
+    "unjudged_reason": None,
     "auc": 0.8,
     "auc_reason": None,
     "auc_drop": -0.01,
@@ -294,7 +294,7 @@ def test_drift_that_no_rule_reports_is_watched():
 
 
 def test_too_few_rows_are_no_reason_for_calm():
-    few = {"unjudged_count": 3, "worst_feature": None, "worst_psi": None, "drift_sample_count": 9, "auc": None}
+    few = {"unjudged_count": 3, "worst_feature": None, "worst_psi": None, "unjudged_reason": "few", "auc": None}
     assert judged(few) == "unjudged"
 
 

@@ -26,7 +26,7 @@ drifted as (
         count(*) as feature_count,
         arg_max(feature, value) filter (where outcome <> 'insufficient_data') as worst_feature,
         max(value) filter (where outcome <> 'insufficient_data') as worst_psi,
-        max(current_count) as drift_sample_count
+        max(reason) filter (where outcome = 'insufficient_data') as unjudged_reason
     from feature_drift
     where
         dt = $day
@@ -49,7 +49,7 @@ select
     d.feature_count,
     d.worst_feature,
     d.worst_psi,
-    d.drift_sample_count,
+    d.unjudged_reason,
     q.value as auc,
     q.drop_from_baseline as auc_drop,
     q.reason as auc_reason,

@@ -2,5 +2,5 @@
 create or replace view latest_drift as
 select *
 from drift_by_feature
-where dt = (select max(dt) from feature_drift)
+where dt = (select n.dt from newest_day as n)
 order by psi desc nulls last;

@@ -2,7 +2,7 @@
 create or replace view open_alerts as
 select *
 from alerts
-where dt = (select max(dt) from partition_runs where stage = 'alerts')
+where dt = (select n.dt from newest_day as n)
 order by
     case severity when 'critical' then 1 else 2 end,
     value / nullif(threshold, 0) desc nulls last,
