@@ -41,4 +41,7 @@ def report(
     reasons += [f"lineage: {error}" for error in lineage]
     if reasons:
         named = "\n".join(reasons)
-        raise dg.Failure(description=f"done, but {len(reasons)} inputs were refused:\n{named}", allow_retries=False)
+        hint = "hint: what was stored is kept; correct the input, then backfill from its day to today"
+        raise dg.Failure(
+            description=f"done, but {len(reasons)} inputs were refused:\n{named}\n{hint}", allow_retries=False
+        )

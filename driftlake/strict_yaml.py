@@ -44,6 +44,8 @@ def _problem(path: Path | str, nodes: yaml.Node | None, item: Any) -> str:
         found = f"{item['msg'].removeprefix('Value error, ')}"
         if not isinstance(item["input"], (dict, list, BaseModel)):
             found += f", found {item['input']!r}"
+        if item["type"] == "string_type":
+            found += "; write it in quotes"
     return f"{path}:{line}: {key}: {found}"
 
 

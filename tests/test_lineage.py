@@ -157,3 +157,10 @@ def test_a_correction_or_score_that_does_not_fit_is_refused(
     settings = write_project(tmp_path / "project", features=["x"], training=training, models={"credit": models})
     with pytest.raises(DriftlakeError, match=reason):
         registered(settings)
+
+
+def test_a_version_that_yaml_reads_as_a_number_is_asked_for_in_quotes(tmp_path: Path) -> None:
+    settings = project(tmp_path)
+    edit(settings, "model_version: v1", "model_version: 1.0")
+    with pytest.raises(ConfigurationError, match=r"model_version: .*found 1\.0; write it in quotes"):
+        registered(settings)
