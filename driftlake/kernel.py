@@ -171,11 +171,6 @@ def is_category(kind: pa.DataType) -> bool:
     return bool(is_text or pat.is_boolean(kind) or is_numeric(kind))
 
 
-def unsupported(kind: pa.DataType) -> bool:
-    """Whether no bins can be learned for columns of this Arrow type."""
-    return not is_category(kind)
-
-
 def fits(kind: pa.DataType, bins: FeatureBins) -> bool:
     """Whether a production column of this Arrow type can be counted into `bins`."""
     return is_numeric(kind) or bool(pat.is_boolean(kind)) if bins.grid else is_category(kind)

@@ -136,7 +136,7 @@ def _require_columns(
 
 def _learn_feature(file: LineageFile, data: TrainingData, name: str, corrections: ModelSettings) -> Learned:
     column = data.column(name)
-    if kernel.unsupported(column.type):
+    if not kernel.is_category(column.type):
         raise InputError(
             f"{file.training_data}: feature {name} has type {column.type}, which cannot be binned",
             hint="leave it out of `features` in the lineage file, or store it as number, text or boolean",

@@ -1,18 +1,8 @@
 -- What a run came to: totals of the days, state of the last one.
 -- grain: one row
--- inputs: partition_runs, feature_drift, alerts, label_backlog
+-- inputs: current_runs, feature_drift, alerts, label_backlog
 -- parameters: $first_day, $last_day, $window_days
-with newest_runs as (
-    select
-        dt,
-        outcome,
-        row_count
-    from partition_runs
-    where stage = 'profiles' and dt between $first_day and $last_day
-    qualify row_number() over (partition by dt order by committed_at desc) = 1
-),
-
-drifted as (
+with drifted as (
     select
         count(*) as feature_count,
         count(*) filter (where outcome = 'drift') as drifted_count,
@@ -48,7 +38,8 @@ processed as (
     select
         count(*) filter (where outcome in ('complete', 'partial', 'empty')) as day_count,
         coalesce(sum(row_count) filter (where outcome in ('complete', 'partial')), 0)::bigint as row_count
-    from newest_runs
+    from current_runs
+    where stage = 'profiles' and dt between $first_day and $last_day
 )
 
 select

@@ -1,14 +1,14 @@
 -- Every processed day in one line, for the overview.
 -- grain: dt
--- inputs: partition_runs, prediction_profile, feature_drift, alerts, model_quality
+-- inputs: current_runs, prediction_profile, feature_drift, alerts, model_quality
 -- parameters: $drift_window_days, $quality_window_days
 -- nulls: auc is null on days without a measured one; telemetry_outcome where telemetry was never profiled
 with runs as (
     select
         dt,
-        arg_max(outcome, committed_at) filter (where stage = 'profiles') as telemetry_outcome,
+        max(outcome) filter (where stage = 'profiles') as telemetry_outcome,
         count(*) filter (where stage = 'alerts') > 0 as has_alerts
-    from partition_runs
+    from current_runs
     group by dt
 ),
 

@@ -1,6 +1,6 @@
 -- The run in force of every stage of a day: what the page was made from.
 -- grain: stage
--- inputs: partition_runs
+-- inputs: current_runs
 -- parameters: $day
 select
     stage,
@@ -11,7 +11,6 @@ select
     code_version,
     config_hash,
     snapshot_id
-from partition_runs
+from current_runs
 where dt = $day
-qualify row_number() over (partition by stage order by committed_at desc, snapshot_id desc) = 1
 order by snapshot_id, stage;
