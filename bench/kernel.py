@@ -32,7 +32,7 @@ PROFILE = """
 import sys
 from pathlib import Path
 from bench import wide_day
-from driftlake import profiling, queries, telemetry, versions
+from driftlake import profiling, telemetry, versions
 from driftlake.columns import TELEMETRY_COLUMNS
 from driftlake.config import load_settings
 from driftlake.inputs import read_partitions
@@ -49,7 +49,6 @@ def profile():
     with open_session(settings) as connection:
         telemetry.offer_versions(connection, list(registered.values()))
         telemetry.offer_partitions(connection, "predictions", partitions, TELEMETRY_COLUMNS, {})
-        queries.run(connection, "scored_predictions")
         return profiling.profile_partitions(connection, settings, partitions, registered)
 
 clock(profile)

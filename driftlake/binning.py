@@ -18,7 +18,6 @@ from typing import Any, Literal
 
 import boost_histogram as bh
 import numpy as np
-from scipy import special
 
 from driftlake.arrays import Counts, Floats, Indices
 
@@ -64,19 +63,24 @@ class Grid:
 
     def histogram(self) -> Any:
         """An empty histogram of the cells, with one flow bin below and one above."""
+        return bh.Histogram(self.axis(), storage=bh.storage.Int64())
+
+    def axis(self) -> Any:
+        """The cells as an axis of boost-histogram."""
         if self.transform == "logit":
-            axis = bh.axis.Regular(self.cells, _logit(self.lower), _logit(self.upper))
-        else:
-            transform = {"linear": None, "log": bh.axis.transform.log, "asinh": _asinh()}[self.transform]
-            axis = bh.axis.Regular(self.cells, self.lower, self.upper, transform=transform)
-        return bh.Histogram(axis, storage=bh.storage.Int64())
+            log = bh.axis.transform.log
+            return bh.axis.Regular(self.cells, _odds(self.lower), _odds(self.upper), transform=log)
+        transform = {"linear": None, "log": bh.axis.transform.log, "asinh": _asinh()}[self.transform]
+        return bh.axis.Regular(self.cells, self.lower, self.upper, transform=transform)
 
     def prepared(self, values: Floats) -> Floats:
-        """Values as `histogram` takes them."""
+        """Values as `axis` takes them."""
         if self.transform == "logit":
-            # Training scores only: production scores are counted in SQL, whose ln may differ in the last bit.
-            log_odds: Floats = special.logit(np.clip(values, 0, 1))
-            return log_odds
+            # the odds, whose logarithm is the logit; what is no probability is on the side it exceeds
+            with np.errstate(divide="ignore"):
+                probabilities = np.clip(values, 0.0, 1.0)
+                odds: Floats = probabilities / (1.0 - probabilities)
+            return odds
         if self.transform == "log":
             # the logarithm of a negative number is nan, which would count as above
             return np.maximum(values, 0.0)
@@ -134,6 +138,25 @@ class FeatureBins:
             raise ValueError(f"{self.feature} has categories, not cells")
         merged: Counts = np.add.reduceat(cell_counts, self.first_cells, axis=-1)
         return merged
+
+    def bin_ids(self, values: Floats) -> Indices:
+        """Bin of each value, shape (n,)."""
+        if self.grid is None:
+            raise ValueError(f"{self.feature} has categories, not cells")
+        cells = self.grid.axis().index(self.grid.prepared(values))
+        ids: Indices = self._bin_of_cell_or_flow[cells + 1]
+        ids[np.isnan(values)] = MISSING
+        return ids
+
+    @cached_property
+    def _bin_of_cell_or_flow(self) -> Indices:
+        return np.array([BELOW, *self.bin_of_cells(), ABOVE], dtype=np.int32)
+
+    def bins_of_categories(self, names: Sequence[str | None]) -> Indices:
+        """Bin of each category and, last, of null, shape (len(names) + 1,); a category without a name is missing too."""
+        known = self.categories or {}
+        ids = [MISSING if name is None else known.get(name, UNSEEN) for name in names]
+        return np.array([*ids, MISSING], dtype=np.int32)
 
     def bin_of_cells(self) -> list[int]:
         """Bin of every cell of the grid."""
@@ -357,6 +380,10 @@ def _entropy(counts: Counts) -> float:
 
 def _logit(probability: float) -> float:
     return math.log(probability / (1 - probability))
+
+
+def _odds(probability: float) -> float:
+    return probability / (1 - probability)
 
 
 def _expit(log_odds: float) -> float:

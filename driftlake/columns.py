@@ -5,12 +5,12 @@ Not here: what the values must be (expectations/), and reading them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
 
-from driftlake.kernel import is_numeric
+from driftlake.values import is_numeric
 
 
 def _is_text_or_integer(kind: pa.DataType) -> bool:
@@ -29,6 +29,10 @@ def _is_instant(kind: pa.DataType) -> bool:
 
 def _is_label(kind: pa.DataType) -> bool:
     return is_numeric(kind) or bool(pa.types.is_boolean(kind))
+
+
+def _is_segment(kind: pa.DataType) -> bool:
+    return _is_text_or_integer(kind) or bool(pa.types.is_boolean(kind))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,16 @@ TELEMETRY_COLUMNS = (
     CanonicalColumn("score", "double", *_NUMBER, is_optional=True),
     CanonicalColumn("latency_ms", "double", *_NUMBER, is_optional=True),
 )
+
+
+def telemetry_columns(segments: Iterable[str]) -> tuple[CanonicalColumn, ...]:
+    """The canonical columns and the segment columns, which keep the names they have in the files."""
+    own = (
+        CanonicalColumn(name, "varchar", _is_segment, "text, integer or boolean", is_optional=True) for name in segments
+    )
+    return (*TELEMETRY_COLUMNS, *own)
+
+
 LABEL_COLUMNS = (
     CanonicalColumn("correlation_id", "varchar", *_TEXT),
     CanonicalColumn("label", "double", _is_label, "a number or a boolean"),

@@ -84,6 +84,15 @@ class TelemetrySettings(_Section):
     features_column: str | None = Field(
         default=None, description="STRUCT column that holds the features; null if they are columns of their own."
     )
+    segments: tuple[str, ...] = Field(
+        default=(),
+        description="Columns (text, integer or boolean) by whose values everything is counted as well, e.g. [country].",
+    )
+    segment_limit: PositiveInt = Field(
+        default=100,
+        description="Most frequent values of a segment column on a day that are segments of their own; "
+        "the others are counted together as (other).",
+    )
 
 
 class LabelSettings(_Section):

@@ -1,226 +1,327 @@
-"""The profile kernel: Arrow columns in, counts per bin and moments out.
+"""The profile kernel: columns in, counts per group and bin, and moments per group, out.
 
-The same code counts training data, production row groups and, on a cluster, whatever a worker is given; counts add
-up, so the pieces may be cut anywhere. Not here: which rows count and what they belong to (telemetry.py), and where the
-row groups come from (profiling.py).
+A *group* is what a row belongs to: a deployment, or a deployment and the value of a segment column. The same code
+counts training data, production row groups and, on a cluster, whatever a worker is given; counts add up, so the pieces
+may be cut anywhere. Not here: which rows count and what they belong to (telemetry.py), and where the row groups come
+from (profiling.py).
 """
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.types as pat
+from numpy.typing import NDArray
 
-from driftlake import binning
 from driftlake.arrays import Counts, Floats, Indices
-from driftlake.binning import ABOVE, BELOW, FIRST_RANGE, MISSING, UNSEEN, FeatureBins
+from driftlake.binning import ABOVE, BELOW, FIRST_RANGE, MISSING, FeatureBins
+from driftlake.values import Column, encode, float_values
 
 PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
+# What `FeatureCounts.stats` measures of numbers, as columns of feature_stats.
+MEASURES = ("mean", "standard_deviation", "minimum", "maximum", *(f"p{q:02d}" for q in PERCENTILES))
 
-Column: TypeAlias = "pa.Array | pa.ChunkedArray"
+# Latency bins are of this relative width, and 0.001 ms is below what any clock on a serving path resolves.
+LATENCY_WIDTH = 1.01
+SHORTEST_LATENCY_MS = 0.001
+
+# A histogram of the cells for each group is quickest while the histograms of all features stay in the processor's
+# cache; of more groups the rows are counted by bin.
+_FEW_GROUPS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Grouping:
+    """Rows taken group by group: `order` are the rows, shape (n,), None if they lie so already.
+
+    `groups` are the groups that have rows, ascending, shape (present,); `starts` the first position of each in `order`.
+    """
+
+    groups: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    row_count: int
+    order: NDArray[np.int64] | None = None
+
+    @classmethod
+    def of(cls, codes: NDArray[Any]) -> Grouping:
+        """Group rows by their code, shape (n,); rows with a negative code are left out."""
+        is_grouped = bool(np.all(codes[1:] >= codes[:-1]))
+        order = None if is_grouped else np.argsort(codes, kind="stable")
+        ordered = codes if order is None else codes[order]
+        dropped = int(np.searchsorted(ordered, 0))
+        if dropped:
+            order = np.arange(dropped, len(codes)) if order is None else order[dropped:]
+            ordered = ordered[dropped:]
+        starts = np.flatnonzero(np.diff(ordered, prepend=-1))
+        return cls(ordered[starts].astype(np.int64), starts, len(ordered), order)
+
+    @classmethod
+    def single(cls, row_count: int) -> Grouping:
+        """All rows in group 0."""
+        present = min(row_count, 1)
+        return cls(np.zeros(present, dtype=np.int64), np.zeros(present, dtype=np.int64), row_count)
+
+    @property
+    def sizes(self) -> NDArray[np.int64]:
+        """Rows per group, shape (present,)."""
+        return np.diff(self.starts, append=self.row_count)
+
+    def ordered(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Values group by group."""
+        return values if self.order is None else values[self.order]
+
+    def slices(self) -> Iterator[tuple[int, slice]]:
+        """Each group with its positions in `order`."""
+        for group, start, size in zip(self.groups.tolist(), self.starts.tolist(), self.sizes.tolist(), strict=True):
+            yield group, slice(start, start + size)
 
 
 @dataclass(frozen=True, slots=True)
 class Moments:
-    """Count, mean, sum of squared deviations from the mean, minimum and maximum of finite values."""
+    """Count, mean, sum of squared deviations, minimum and maximum of finite values per group, each of shape (groups,)."""
 
-    count: int = 0
-    mean: float = 0.0
-    squared_deviations: float = 0.0
-    minimum: float = np.inf
-    maximum: float = -np.inf
+    count: Counts
+    mean: Floats
+    squared_deviations: Floats
+    minimum: Floats
+    maximum: Floats
 
     @classmethod
-    def of(cls, values: Floats) -> Moments:
-        """Moments of finite values, shape (n,)."""
-        if not len(values):
-            return cls()
+    def of(cls, values: Floats, starts: NDArray[np.int64]) -> Moments:
+        """Moments of finite values that lie group by group, shape (n,); no group is empty."""
+        sizes = np.diff(starts, append=len(values))
         # numpy, not BLAS: its threads would fight with ours
         with np.errstate(over="ignore"):
-            mean = float(values.mean())
-            deviations = values - mean
-            squared_deviations = float(np.square(deviations, out=deviations).sum())
-        return cls(len(values), mean, squared_deviations, float(values.min()), float(values.max()))
+            means = np.add.reduceat(values, starts) / sizes
+            deviations = values - (means if len(sizes) == 1 else np.repeat(means, sizes))
+            squared_deviations = np.add.reduceat(np.square(deviations, out=deviations), starts)
+        extremes = np.minimum.reduceat(values, starts), np.maximum.reduceat(values, starts)
+        return cls(sizes, means, squared_deviations, *extremes)
 
-    def __add__(self, other: Moments) -> Moments:
-        """Moments of both samples together (Chan, Golub and LeVeque 1983)."""
-        count = self.count + other.count
-        if not self.count or not other.count:
-            return self if self.count else other
-        shift = other.mean - self.mean
-        return Moments(
-            count,
-            self.mean + shift * other.count / count,
-            self.squared_deviations + other.squared_deviations + shift * shift * self.count * other.count / count,
-            min(self.minimum, other.minimum),
-            max(self.maximum, other.maximum),
-        )
+    @classmethod
+    def combined(cls, parts: Sequence[tuple[NDArray[np.int64], Moments]], group_count: int) -> Moments:
+        """Moments of all parts together, each given with its groups (Chan, Golub and LeVeque 1983)."""
+        groups = np.concatenate([np.empty(0, np.int64), *(groups for groups, _ in parts)])
+
+        def joined(name: str) -> Any:
+            return np.concatenate([np.empty(0), *(getattr(moments, name) for _, moments in parts)])
+
+        def summed(values: Floats) -> Floats:
+            return np.bincount(groups, weights=values, minlength=group_count).astype(np.float64, copy=False)
+
+        counts, means = joined("count"), joined("mean")
+        count = summed(counts)
+        mean = summed(counts / np.maximum(count, 1)[groups] * means)
+        with np.errstate(over="ignore"):
+            squared_deviations = summed(joined("squared_deviations") + counts * np.square(means - mean[groups]))
+        minimum, maximum = np.full(group_count, np.inf), np.full(group_count, -np.inf)
+        np.minimum.at(minimum, groups, joined("minimum"))
+        np.maximum.at(maximum, groups, joined("maximum"))
+        return cls(count.astype(np.int64), mean, squared_deviations, minimum, maximum)
 
 
 @dataclass(frozen=True, slots=True)
 class FeatureCounts:
-    """What is kept of a feature: `bins` has shape (bin_count,)."""
+    """What is kept of a feature: `bins` has shape (groups, bin_count), the moments of a category are those of nothing."""
 
     bins: Counts
     moments: Moments
 
     def __add__(self, other: FeatureCounts) -> FeatureCounts:
-        return FeatureCounts(self.bins + other.bins, self.moments + other.moments)
+        groups = np.arange(len(self.bins))
+        moments = Moments.combined([(groups, self.moments), (groups, other.moments)], len(groups))
+        return FeatureCounts(self.bins + other.bins, moments)
 
-    def stats(self, bins: FeatureBins) -> dict[str, Any]:
-        """Statistics as the columns of feature_stats and reference_stats."""
+    def stats(self, bins: FeatureBins) -> dict[str, NDArray[Any]]:
+        """Statistics as the columns of feature_stats and reference_stats, each of shape (groups,); nan for what is not there."""
         moments = self.moments
-        is_measured = moments.count > 0
+        with np.errstate(invalid="ignore"):
+            deviation = np.sqrt(moments.squared_deviations / moments.count)
+        measured = (moments.mean, deviation, moments.minimum, moments.maximum, *self._percentiles(bins))
         return {
-            "row_count": int(self.bins.sum()),
-            "missing_count": int(self.bins[MISSING]),
-            "mean": moments.mean if is_measured else None,
-            "standard_deviation": float(np.sqrt(moments.squared_deviations / moments.count)) if is_measured else None,
-            "minimum": moments.minimum if is_measured else None,
-            "maximum": moments.maximum if is_measured else None,
-            **dict(zip((f"p{q:02d}" for q in PERCENTILES), self._percentiles(bins), strict=True)),
+            "row_count": self.bins.sum(axis=1),
+            "missing_count": self.bins[:, MISSING],
+            **{
+                name: np.where(moments.count > 0, values, np.nan)
+                for name, values in zip(MEASURES, measured, strict=True)
+            },
         }
 
-    def _percentiles(self, bins: FeatureBins) -> list[float | None]:
-        """Interpolated inside the bin that holds the rank; values off the grid lie at the minimum or maximum."""
-        ranges = self.bins[FIRST_RANGE:]
-        if bins.grid is None or not self.moments.count:
-            return [None] * len(PERCENTILES)
-        cumulative = np.cumsum([self.bins[BELOW], *ranges, self.bins[ABOVE]])
-        upper = np.array([*bins.borders, self.moments.maximum])
-        ranks = np.array(PERCENTILES) / 100 * cumulative[-1]
-        values = np.interp(ranks, cumulative, upper)
-        values = np.where(ranks < self.bins[BELOW], self.moments.minimum, values)
-        values = np.where(ranks > cumulative[-1] - self.bins[ABOVE], self.moments.maximum, values)
-        return [float(value) for value in np.clip(values, self.moments.minimum, self.moments.maximum)]
+    def _percentiles(self, bins: FeatureBins) -> Floats:
+        """Interpolated inside the bin that holds the rank, shape (percentiles, groups); what is off the grid is at an extreme."""
+        minimum, maximum = self.moments.minimum, self.moments.maximum
+        if bins.grid is None:
+            return np.full((len(PERCENTILES), len(minimum)), np.nan)
+        ranges = np.cumsum(self.bins[:, FIRST_RANGE:], axis=1)
+        below, above = self.bins[:, BELOW], self.bins[:, ABOVE]
+        ranks = np.outer(PERCENTILES, (below + ranges[:, -1] + above) / 100) - below
+        place = np.minimum((ranges < ranks[..., np.newaxis]).sum(axis=-1), ranges.shape[1] - 1)
+        group = np.arange(len(minimum))
+        earlier = np.where(place > 0, ranges[group, place - 1], 0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            inside = (ranks - earlier) / (ranges[group, place] - earlier)
+        lower, upper = bins.borders[place], bins.borders[place + 1]
+        values = lower + np.clip(np.nan_to_num(inside), 0, 1) * (upper - lower)
+        values = np.where(ranks < 0, minimum, np.where(ranks > ranges[:, -1], maximum, values))
+        return np.clip(values, minimum, maximum)
 
 
 class FeatureAccumulator:
-    """Counts one feature of one row code over many row groups."""
+    """Counts one feature, by several groupings of the same rows, over many blocks of rows."""
 
-    def __init__(self, bins: FeatureBins) -> None:
+    def __init__(self, bins: FeatureBins, group_counts: Sequence[int]) -> None:
+        """`group_counts` says how many groups each grouping has."""
         self._bins = bins
-        self._histogram = bins.grid.histogram() if bins.grid else None
-        self._category_counts = no_counts(bins.bin_count)
-        self._missing_count = 0
-        self._moments = Moments()
+        self._parts = [_Part(bins, count) for count in group_counts]
 
-    def add_values(self, values: Floats) -> None:
-        """Count float values, shape (n,), nan being missing."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            total = float(values.sum())
-        finite = values
-        if not np.isfinite(total):
-            finite = values[np.isfinite(values)]
-            missing = np.isnan(values)
-            self._missing_count += int(missing.sum())
-            values = values[~missing]
-        if self._histogram is not None and self._bins.grid is not None and len(values):
-            self._histogram.fill(self._bins.grid.prepared(values))
-        self._moments += Moments.of(finite)
+    def add_values(self, values: Floats, groupings: Sequence[Grouping]) -> None:
+        """Count float values, shape (rows,), nan being missing."""
+        is_finite = np.isfinite(values)
+        is_all_finite = bool(is_finite.all())
+        bin_ids: Indices | None = None
+        for part, grouping in zip(self._parts, groupings, strict=True):
+            ordered = grouping.ordered(values)
+            if is_all_finite and part.histograms:
+                part.fill(ordered, grouping)
+            else:
+                bin_ids = self._bins.bin_ids(values) if bin_ids is None else bin_ids
+                part.count(grouping.ordered(bin_ids), grouping)
+            part.measure(ordered, grouping, None if is_all_finite else grouping.ordered(is_finite))
 
-    def add_categories(self, positions: Indices, names: Sequence[str | None]) -> None:
-        """Count rows of an encoded column, shape (n,), positions and names as `encode` gives them."""
-        per_position = np.bincount(positions, minlength=len(names) + 1)
-        seen = np.flatnonzero(per_position)
-        known = self._bins.categories or {}
-        texts = (names[position] if position < len(names) else None for position in seen.tolist())
-        bin_ids = [MISSING if text is None else known.get(text, UNSEEN) for text in texts]
-        np.add.at(self._category_counts, bin_ids, per_position[seen])
+    def add_categories(self, positions: Indices, names: Sequence[str | None], groupings: Sequence[Grouping]) -> None:
+        """Count rows of an encoded column, shape (rows,), positions and names as `values.encode` gives them."""
+        bin_of_position = self._bins.bins_of_categories(names)
+        for part, grouping in zip(self._parts, groupings, strict=True):
+            part.count(bin_of_position[grouping.ordered(positions)], grouping)
 
-    def counts(self) -> FeatureCounts:
+    def counts(self) -> list[FeatureCounts]:
+        """Everything counted so far, per grouping."""
+        return [part.total() for part in self._parts]
+
+
+class _Part:
+    """The counts of one grouping."""
+
+    def __init__(self, bins: FeatureBins, group_count: int) -> None:
+        self._bins = bins
+        self._counts = np.zeros((group_count, bins.bin_count), dtype=np.int64)
+        self._moments: list[tuple[NDArray[np.int64], Moments]] = []
+        few = bins.grid is not None and group_count <= _FEW_GROUPS
+        self.histograms = [bins.grid.histogram() for _ in range(group_count)] if few and bins.grid else []
+
+    def fill(self, values: Floats, grouping: Grouping) -> None:
+        """Count finite values, shape (rows,), cell by cell."""
+        assert self._bins.grid
+        for group, rows in grouping.slices():
+            self.histograms[group].fill(self._bins.grid.prepared(values[rows]))
+
+    def count(self, bin_ids: Indices, grouping: Grouping) -> None:
+        """Count rows by their bins, shape (rows,)."""
+        keys = _pair_keys(grouping, bin_ids, self._bins.bin_count)
+        self._counts += np.bincount(keys, minlength=self._counts.size).reshape(self._counts.shape)
+
+    def measure(self, values: Floats, grouping: Grouping, is_finite: NDArray[np.bool_] | None) -> None:
+        """Take in the moments of the finite ones of values, shape (rows,)."""
+        groups, starts = grouping.groups, grouping.starts
+        if is_finite is not None:
+            values = values[is_finite]
+            ends = np.cumsum(is_finite)[starts[1:] - 1] if len(starts) else starts
+            starts = np.concatenate([starts[:1], ends])
+            has_rows = np.diff(starts, append=len(values)) > 0
+            groups, starts = groups[has_rows], starts[has_rows]
+        if len(groups):
+            self._moments.append((groups, Moments.of(values, starts)))
+
+    def total(self) -> FeatureCounts:
         """Everything counted so far."""
-        if self._histogram is None:
-            return FeatureCounts(self._category_counts.copy(), Moments())
-        cells: Counts = self._histogram.view(flow=True).astype(np.int64)
-        ranges = self._bins.bin_counts(cells[1:-1])
-        return FeatureCounts(np.concatenate([[self._missing_count, cells[0], cells[-1]], ranges]), self._moments)
+        bins = self._counts.copy()
+        for group, histogram in enumerate(self.histograms):
+            cells = histogram.view(flow=True).astype(np.int64)
+            bins[group, [BELOW, ABOVE]] += cells[[0, -1]]
+            bins[group, FIRST_RANGE:] += self._bins.bin_counts(cells[1:-1])
+        return FeatureCounts(bins, Moments.combined(self._moments, len(bins)))
 
 
-def no_counts(bin_count: int) -> Counts:
-    """Zero rows in every bin."""
-    return np.zeros(bin_count, dtype=np.int64)
+@dataclass(frozen=True, slots=True)
+class ScoreCounts:
+    """Predictions and sums of their finite scores per group and score bin, each of shape (groups, bin_count)."""
+
+    rows: Counts
+    sums: Floats
+
+    def __add__(self, other: ScoreCounts) -> ScoreCounts:
+        return ScoreCounts(self.rows + other.rows, self.sums + other.sums)
+
+
+class ScoreAccumulator:
+    """Counts predictions by score bin; those of a version without scores are in the missing bin."""
+
+    def __init__(self, bins: FeatureBins | None, group_counts: Sequence[int]) -> None:
+        self._bins = bins
+        width = bins.bin_count if bins else 1
+        self._totals = [ScoreCounts(np.zeros((n, width), np.int64), np.zeros((n, width))) for n in group_counts]
+
+    def add_values(self, scores: Floats, groupings: Sequence[Grouping]) -> None:
+        """Count scores, shape (rows,), nan being missing."""
+        bin_ids = self._bins.bin_ids(scores) if self._bins else np.zeros(len(scores), dtype=np.int32)
+        weights = np.where(np.isfinite(scores), scores, 0.0)
+        for i, (total, grouping) in enumerate(zip(self._totals, groupings, strict=True)):
+            keys = _pair_keys(grouping, grouping.ordered(bin_ids), total.rows.shape[1])
+            rows = np.bincount(keys, minlength=total.rows.size)
+            sums = np.bincount(keys, grouping.ordered(weights), total.rows.size).astype(np.float64, copy=False)
+            self._totals[i] += ScoreCounts(rows.reshape(total.rows.shape), sums.reshape(total.rows.shape))
+
+    def counts(self) -> list[ScoreCounts]:
+        """Everything counted so far, per grouping."""
+        return list(self._totals)
+
+
+class LatencyAccumulator:
+    """Counts latencies by bins of one per cent relative width; what is negative or no number is left out."""
+
+    def __init__(self, grouping_count: int) -> None:
+        self._counts: list[Counter[tuple[int, int]]] = [Counter() for _ in range(grouping_count)]
+
+    def add_values(self, latencies_ms: Floats, groupings: Sequence[Grouping]) -> None:
+        """Count latencies in milliseconds, shape (rows,)."""
+        with np.errstate(invalid="ignore"):
+            is_latency = np.isfinite(latencies_ms) & (latencies_ms >= 0)
+            logarithms = np.log(np.maximum(latencies_ms, SHORTEST_LATENCY_MS)) / math.log(LATENCY_WIDTH)
+        bins = np.floor(np.where(is_latency, logarithms, 0.0)).astype(np.int64)
+        for counts, grouping in zip(self._counts, groupings, strict=True):
+            is_counted, ids = grouping.ordered(is_latency), grouping.ordered(bins)
+            keys = _pair_keys(grouping, ids - _LOWEST_LATENCY_BIN, _LATENCY_BINS)[is_counted]
+            for key, count in zip(*(found.tolist() for found in np.unique(keys, return_counts=True)), strict=True):
+                group, bin_id = divmod(key, _LATENCY_BINS)
+                counts[group, bin_id + _LOWEST_LATENCY_BIN] += count
+
+    def counts(self) -> list[Counter[tuple[int, int]]]:
+        """Rows per (group, bin), per grouping."""
+        return self._counts
+
+
+# floor(ln(value) / ln(1.01)) of the shortest latency and, roughly, of the largest float
+_LOWEST_LATENCY_BIN = math.floor(math.log(SHORTEST_LATENCY_MS) / math.log(LATENCY_WIDTH))
+_LATENCY_BINS = 100_000
 
 
 def count_column(column: Column, bins: FeatureBins) -> FeatureCounts:
-    """Count a whole column."""
-    accumulator = FeatureAccumulator(bins)
+    """Count a whole column as one group."""
+    accumulator = FeatureAccumulator(bins, [1])
+    groupings = [Grouping.single(len(column))]
     if bins.grid is None:
-        accumulator.add_categories(*encode(column))
+        accumulator.add_categories(*encode(column), groupings)
     else:
-        accumulator.add_values(float_values(column))
-    return accumulator.counts()
+        accumulator.add_values(float_values(column), groupings)
+    [counts] = accumulator.counts()
+    return counts
 
 
-def is_numeric(kind: pa.DataType) -> bool:
-    """Whether columns of this Arrow type can be counted as numbers."""
-    return bool(pat.is_integer(kind) or pat.is_floating(kind) or pat.is_decimal(kind))
-
-
-def is_category(kind: pa.DataType) -> bool:
-    """Whether columns of this Arrow type can be counted as categories."""
-    if pat.is_dictionary(kind):
-        kind = kind.value_type
-    is_text = pat.is_string(kind) or pat.is_large_string(kind) or pat.is_string_view(kind)
-    return bool(is_text or pat.is_boolean(kind) or is_numeric(kind))
-
-
-def fits(kind: pa.DataType, bins: FeatureBins) -> bool:
-    """Whether a production column of this Arrow type can be counted into `bins`."""
-    return is_numeric(kind) or bool(pat.is_boolean(kind)) if bins.grid else is_category(kind)
-
-
-def float_values(column: Column) -> Floats:
-    """A numeric column as float64, null as nan; without a copy where Arrow already stores that."""
-    if not pat.is_floating(column.type) and not pat.is_integer(column.type):
-        column = column.cast(pa.float64())
-    values: Floats = column.to_numpy(zero_copy_only=False) if isinstance(column, pa.Array) else column.to_numpy()
-    return values.astype(np.float64, copy=False)
-
-
-def learnable_values(column: Column) -> Floats:
-    """The values of a numeric column from which bins can be learned."""
-    return binning.learnable(float_values(column))
-
-
-def category_counts(column: Column) -> dict[str, int]:
-    """Rows per category, missing ones left out."""
-    positions, names = encode(column)
-    totals: Counter[str] = Counter()
-    for name, count in zip(names, np.bincount(positions, minlength=len(names) + 1).tolist(), strict=False):
-        if name is not None and count:
-            totals[name] += count
-    return totals
-
-
-def encode(column: Column) -> tuple[Indices, list[str | None]]:
-    """Positions of the rows of a column among its categories, shape (rows,), and the text of each category.
-
-    Rows that are null have the position after the last; categories that are none (nan) have the text None.
-    """
-    if isinstance(column, pa.ChunkedArray):
-        column = column.unify_dictionaries().combine_chunks()
-    encoded = column if pat.is_dictionary(column.type) else column.dictionary_encode()
-    # whatever index type the file had, there is room for the position that stands for null
-    indices = encoded.indices.cast(pa.int32())
-    if indices.null_count:
-        indices = indices.fill_null(len(encoded.dictionary))
-    positions: Indices = indices.to_numpy(zero_copy_only=False)
-    return positions, category_text(encoded.dictionary)
-
-
-def category_text(values: pa.Array) -> list[str | None]:
-    """Categories as text; whole numbers read the same whether stored as integers or, because of nulls, as floats."""
-    if pat.is_floating(values.type):
-        values = pc.if_else(pc.is_nan(values), pa.scalar(None, values.type), values)
-        numbers = values.to_pylist()
-        if all(number is None or float(number).is_integer() for number in numbers):
-            return [None if number is None else str(int(number)) for number in numbers]
-    text: list[str | None] = values.cast(pa.string()).to_pylist()
-    return text
+def _pair_keys(grouping: Grouping, bin_ids: Indices, width: int) -> NDArray[np.int64]:
+    """A number for each pair of group and bin, of rows that lie group by group."""
+    keys: NDArray[np.int64] = np.repeat(grouping.groups * width, grouping.sizes) + bin_ids
+    return keys

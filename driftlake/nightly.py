@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from driftlake import __version__, alerting, drift, profiling, quality, queries, runs
 from driftlake.audit import audit_replacements, failed_checks
-from driftlake.columns import LABEL_COLUMNS, TELEMETRY_COLUMNS
+from driftlake.columns import LABEL_COLUMNS, telemetry_columns
 from driftlake.config import LabelSettings, Settings
 from driftlake.contracts import ContractCheck, ContractChecker, blocked_days
 from driftlake.errors import ConfigurationError
@@ -189,7 +189,7 @@ def _replace(
 
 def _telemetry(settings: Settings, days: Sequence[date]) -> list[Partition]:
     location = settings.resolve(settings.telemetry.path)
-    return read_partitions(location, days, TELEMETRY_COLUMNS, settings.telemetry.columns)
+    return read_partitions(location, days, telemetry_columns(settings.telemetry.segments), settings.telemetry.columns)
 
 
 def _counted_telemetry(warehouse: Warehouse, settings: Settings, days: Sequence[date]) -> list[Partition]:
@@ -234,19 +234,18 @@ def _profile(
     versions: Mapping[tuple[str, str], ModelVersion],
     check_contract: ContractChecker | None,
 ) -> _Profiled:
-    mapping = settings.telemetry.columns
+    columns, mapping = telemetry_columns(settings.telemetry.segments), settings.telemetry.columns
     with open_session(settings) as connection:
         offer_versions(connection, list(versions.values()))
         checks: list[ContractCheck] = []
         kept = [partition for partition in partitions if partition.row_count]
-        offer_partitions(connection, "predictions", kept, TELEMETRY_COLUMNS, mapping)
+        offer_partitions(connection, "predictions", kept, columns, mapping)
         if check_contract and kept:
             queries.run(connection, "telemetry")
             checks = check_contract(connection, [partition.dt for partition in kept])
         if blocked := blocked_days(checks):
             kept = [partition for partition in kept if partition.dt not in blocked]
-            offer_partitions(connection, "predictions", kept, TELEMETRY_COLUMNS, mapping)
-        queries.run(connection, "scored_predictions")
+            offer_partitions(connection, "predictions", kept, columns, mapping)
         return _Profiled(profiling.profile_partitions(connection, settings, kept, versions), checks)
 
 

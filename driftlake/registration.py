@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,8 +15,10 @@ from typing import Any
 
 import pyarrow as pa
 
+from driftlake.binning import FeatureBins
 from driftlake.config import ModelSettings, Settings
 from driftlake.errors import DriftlakeError, LineageConflictError
+from driftlake.kernel import FeatureCounts
 from driftlake.lineage import LabelDelay, LineageFile, LineageRecord, lineage_locations, read_lineage_file
 from driftlake.training import Learned, TrainingData, learn
 from driftlake.versions import SCORE
@@ -151,11 +154,16 @@ def _rows(record: LineageRecord, learned: Sequence[Learned]) -> dict[str, list[d
         "reference_profile": [
             name | {"bin_id": bin_id, "row_count": count}
             for _, counts, name in counted
-            for bin_id, count in enumerate(counts.bins.tolist())
+            for bin_id, count in enumerate(counts.bins[0].tolist())
             if count
         ],
-        "reference_stats": [name | counts.stats(bins) for bins, counts, name in counted],
+        "reference_stats": [name | _stats(counts, bins) for bins, counts, name in counted],
     }
+
+
+def _stats(counts: FeatureCounts, bins: FeatureBins) -> dict[str, float | None]:
+    values = {name: column[0].item() for name, column in counts.stats(bins).items()}
+    return {name: None if math.isnan(value) else value for name, value in values.items()}
 
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> pa.Table:

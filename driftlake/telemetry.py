@@ -6,9 +6,11 @@ duplicate) have none. Not here: features (profiling.py) and the join with labels
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -17,9 +19,15 @@ from numpy.typing import NDArray
 
 from driftlake import queries
 from driftlake.columns import CanonicalColumn
+from driftlake.config import TelemetrySettings
 from driftlake.inputs import Partition
 from driftlake.session import create_table
+from driftlake.shards import SegmentColumn
 from driftlake.versions import ModelVersion
+
+# Keys of predictions are compared with each other this many at a time: a quarter of a gigabyte, however large a day is.
+_KEYS_AT_ONCE = 32_000_000
+_ROWS_PER_BATCH = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +42,14 @@ class PredictionGroup:
 
 @dataclass(frozen=True, slots=True)
 class CodedRows:
-    """Codes of every row of some files: `codes[path]` has shape (rows of the file,), -1 for rows that do not count."""
+    """Codes of every row of some files: `codes[path]` has shape (rows of the file,), -1 for rows that do not count.
 
-    keys: tuple[PredictionGroup, ...]
-    codes: Mapping[str, NDArray[np.int32]]
+    A code is a position in `groups`, which are in order of day, version and deployment.
+    """
+
+    groups: tuple[PredictionGroup, ...]
+    codes: Mapping[str, NDArray[Any]]
+    segment_columns: Mapping[date, Sequence[SegmentColumn]]
 
 
 def offer_versions(connection: duckdb.DuckDBPyConnection, versions: Sequence[ModelVersion]) -> None:
@@ -95,43 +107,71 @@ def offer_partitions(
     )
 
 
-def code_rows(connection: duckdb.DuckDBPyConnection, partitions: Sequence[Partition]) -> CodedRows:
-    """Give every row of the view `predictions` its code; fills the table `prediction_rows` that the SQL profiles use.
-
-    Features are not read at all; the few columns that say what a row belongs to are read twice.
-    """
+def code_rows(
+    connection: duckdb.DuckDBPyConnection, partitions: Sequence[Partition], telemetry: TelemetrySettings
+) -> CodedRows:
+    """Give every row of the view `predictions` its code: identifiers and segments are read, features are not."""
     queries.run(connection, "prediction_groups")
-    queries.run(connection, "prediction_rows")
-    drop_repeated_predictions(connection)
-    keys = tuple(
-        PredictionGroup(*row)
-        for row in connection.execute(
-            "select dt, model_id, model_version, deployment from prediction_groups order by code"
-        ).fetchall()
-    )
+    found = connection.execute("select dt, model_id, model_version, deployment from prediction_groups order by code")
+    groups = tuple(PredictionGroup(*row) for row in found.fetchall())
     files = [file for partition in partitions for file in partition.files]
     offsets = np.cumsum([0, *(file.row_count for file in files)])
-    codes = np.full(offsets[-1], -1, dtype=np.int32)
-    for batch in queries.run(connection, "prediction_codes").to_arrow_reader(1_000_000):
-        columns = (batch.column(name).to_numpy() for name in ("file_id", "file_row_number", "code"))
-        file_ids, row_numbers, row_codes = columns
-        codes[offsets[file_ids] + row_numbers] = row_codes
-    return CodedRows(keys, {file.path: codes[offsets[i] : offsets[i + 1]] for i, file in enumerate(files)})
+    codes = np.full(offsets[-1], -1, dtype=np.min_scalar_type(-len(groups) - 1))
+    surplus = []
+    passes = 1 + len(codes) // _KEYS_AT_ONCE
+    for number in range(passes):
+        keys = []
+        for batch in queries.run(connection, "prediction_codes").to_arrow_reader(_ROWS_PER_BATCH):
+            codes[_places(batch, offsets)] = batch.column("code").to_numpy()
+            batch_keys = batch.column("key_hash").drop_null().to_numpy()
+            keys.append(batch_keys if passes == 1 else batch_keys[batch_keys % passes == number])
+        surplus += [_places(batch, offsets) for batch in _surplus_predictions(connection, keys)]
+    for places in surplus:
+        codes[places] = -1
+    codes_of_files = {file.path: codes[offsets[i] : offsets[i + 1]] for i, file in enumerate(files)}
+    return CodedRows(groups, codes_of_files, _segment_columns(connection, telemetry))
 
 
-def drop_repeated_predictions(connection: duckdb.DuckDBPyConnection) -> None:
-    """Delete all but the earliest of predictions delivered twice from `prediction_rows`.
+def _segment_columns(
+    connection: duckdb.DuckDBPyConnection, telemetry: TelemetrySettings
+) -> Mapping[date, Sequence[SegmentColumn]]:
+    """The segments of each day."""
+    columns: defaultdict[date, list[SegmentColumn]] = defaultdict(list)
+    for name in telemetry.segments:
+        connection.execute(
+            f"create or replace view segment_column as select dt, {queries.quote(name)} as value from predictions"
+        )
+        rows = queries.run(connection, "segment_values", limit=telemetry.segment_limit).fetchall()
+        values: dict[date, list[str]] = {
+            dt: [] for (dt,) in connection.execute("select distinct dt from prediction_groups").fetchall()
+        }
+        for dt, value in rows:
+            values[dt].append(value)
+        for dt, of_day in values.items():
+            columns[dt].append(SegmentColumn(name, tuple(of_day)))
+    return columns
+
+
+def _places(batch: pa.RecordBatch, offsets: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Positions of rows in all files together."""
+    places: NDArray[np.int64] = offsets[batch.column("file_id").to_numpy()] + batch.column("file_row_number").to_numpy()
+    return places
+
+
+def _surplus_predictions(
+    connection: duckdb.DuckDBPyConnection, keys: Sequence[NDArray[np.uint64]]
+) -> Iterable[pa.RecordBatch]:
+    """Where all but the earliest of predictions delivered twice are.
 
     Sorting the keys here takes a tenth of the time of grouping by them: nearly always no key occurs twice.
     """
-    keys = connection.execute("select key_hash from prediction_rows where key_hash is not null").fetchnumpy()[
-        "key_hash"
-    ]
-    keys = np.sort(keys)
-    repeated = np.unique(keys[1:][keys[1:] == keys[:-1]])
-    if len(repeated):
-        create_table(connection, "repeated_keys", pa.table({"key_hash": pa.array(repeated, pa.uint64())}))
-        queries.run(connection, "surplus_predictions")
+    ordered = np.sort(np.concatenate(keys)) if keys else np.empty(0, np.uint64)
+    repeated = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+    if not len(repeated):
+        return []
+    create_table(connection, "repeated_keys", pa.table({"key_hash": pa.array(repeated, pa.uint64())}))
+    surplus: Iterable[pa.RecordBatch] = queries.run(connection, "surplus_predictions").to_arrow_reader(_ROWS_PER_BATCH)
+    return surplus
 
 
 _GRID_PARTS = ("transform", "scale", "lower", "upper", "cells")

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.types as pat
 
-from driftlake import binning, kernel
+from driftlake import binning, kernel, values
 from driftlake.binning import FeatureBins, FeatureKind
 from driftlake.config import ModelSettings
 from driftlake.errors import ConfigurationError, InputError
@@ -136,7 +136,7 @@ def _require_columns(
 
 def _learn_feature(file: LineageFile, data: TrainingData, name: str, corrections: ModelSettings) -> Learned:
     column = data.column(name)
-    if not kernel.is_category(column.type):
+    if not values.is_category(column.type):
         raise InputError(
             f"{file.training_data}: feature {name} has type {column.type}, which cannot be binned",
             hint="leave it out of `features` in the lineage file, or store it as number, text or boolean",
@@ -148,15 +148,15 @@ def _learn_feature(file: LineageFile, data: TrainingData, name: str, corrections
 
 
 def _numeric_bins(file: LineageFile, name: str, column: pa.ChunkedArray, kind: FeatureKind = "numeric") -> FeatureBins:
-    if not kernel.is_numeric(column.type):
+    if not values.is_numeric(column.type):
         raise InputError(f"{file.training_data}: column {name} has type {column.type}, expected a number")
-    values = kernel.learnable_values(column)
-    if not len(values):
+    known = values.learnable_values(column)
+    if not len(known):
         raise InputError(
             f"{file.training_data}: feature {name} has no finite value, so there is nothing to learn bins from",
             hint="leave it out of the lineage file",
         )
-    return binning.learn_numeric_bins(name, values, is_integer=pat.is_integer(column.type), kind=kind)
+    return binning.learn_numeric_bins(name, known, is_integer=pat.is_integer(column.type), kind=kind)
 
 
 def _is_categorical(column: pa.ChunkedArray, name: str, corrections: ModelSettings) -> bool:
@@ -166,11 +166,11 @@ def _is_categorical(column: pa.ChunkedArray, name: str, corrections: ModelSettin
         return False
     if pat.is_integer(column.type):
         return len(column.drop_null().unique()) <= binning.MAX_INTEGER_CATEGORIES
-    return not kernel.is_numeric(column.type)
+    return not values.is_numeric(column.type)
 
 
 def _learn_categories(name: str, column: pa.ChunkedArray) -> Learned:
-    counted = kernel.category_counts(column)
+    counted = values.category_counts(column)
     bins = binning.learn_category_bins(name, list(counted), np.array(list(counted.values()), dtype=np.int64))
     known = bins.categories or {}
     rows = [{"category": c, "bin_id": bin_id, "row_count": counted[c]} for c, bin_id in known.items()]
@@ -185,10 +185,10 @@ def _learn_score(file: LineageFile, data: TrainingData) -> list[Learned]:
         bins = binning.probability_bins(SCORE)
         if column is None:
             return [Learned(bins, None)]
-        if not kernel.is_numeric(column.type):
+        if not values.is_numeric(column.type):
             raise InputError(f"{file.training_data}: column {record.score} has type {column.type}, expected a number")
         counts = kernel.count_column(column, bins)
-        return [Learned(binning.with_coarse_bins(bins, counts.bins), counts)]
+        return [Learned(binning.with_coarse_bins(bins, counts.bins[0]), counts)]
     if column is None:
         return []
     bins = _numeric_bins(file, SCORE, column, "score")

@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
-from driftlake import binning, kernel
+from driftlake import binning
 from driftlake.arrays import Counts
 from driftlake.binning import FeatureBins
 from driftlake.warehouse import Warehouse
@@ -72,7 +73,7 @@ def _grouped(table: pa.Table) -> defaultdict[tuple[str, ...], list[dict[str, Any
 
 
 def _dense(rows: Sequence[Mapping[str, Any]], bin_count: int) -> Counts:
-    counts = kernel.no_counts(bin_count)
+    counts = np.zeros(bin_count, dtype=np.int64)
     for row in rows:
         counts[row["bin_id"]] = row["row_count"]
     return counts

@@ -1,8 +1,15 @@
--- The code of every prediction that counts, by its place in the files.
+-- The code and the key of every prediction of a registered version, by its place in the files.
 -- grain: file_id, file_row_number
--- inputs: prediction_rows
+-- inputs: predictions, prediction_groups
+-- nulls: a prediction without correlation id has no key
 select
-    file_id,
-    file_row_number,
-    code
-from prediction_rows;
+    p.file_id,
+    p.file_row_number,
+    g.code,
+    prediction_key(g.dt, g.version_id, p.correlation_id) as key_hash
+from predictions as p
+inner join prediction_groups as g
+    on p.dt = g.dt
+    and p.model_id = g.model_id
+    and p.model_version = g.model_version
+    and coalesce(p.deployment, 'production') = g.deployment;

@@ -1,13 +1,23 @@
 -- Fills prediction_groups: the distinct things a prediction belongs to, numbered from 0.
 -- grain: dt, version_id, deployment
--- inputs: scored_predictions
+-- inputs: predictions, versions
+-- nulls: a missing deployment is production
 create or replace table prediction_groups as
+with found as (
+    select distinct
+        dt,
+        model_id,
+        model_version,
+        coalesce(deployment, 'production') as deployment
+    from predictions
+)
+
 select
-    dt,
-    version_id,
-    model_id,
-    model_version,
-    deployment,
-    (row_number() over (order by dt, model_id, model_version, deployment) - 1)::integer as code
-from scored_predictions
-group by dt, version_id, model_id, model_version, deployment;
+    f.dt,
+    v.version_id,
+    f.model_id,
+    f.model_version,
+    f.deployment,
+    (row_number() over (order by f.dt, f.model_id, f.model_version, f.deployment) - 1)::integer as code
+from found as f
+inner join versions as v on f.model_id = v.model_id and f.model_version = v.model_version;

@@ -23,7 +23,17 @@ from driftlake.binning import (
     learn_numeric_bins,
     probability_bins,
 )
-from driftlake.kernel import Column, FeatureCounts, Moments, category_counts, count_column
+from driftlake.kernel import (
+    LATENCY_WIDTH,
+    FeatureAccumulator,
+    FeatureCounts,
+    Grouping,
+    LatencyAccumulator,
+    Moments,
+    ScoreAccumulator,
+    count_column,
+)
+from driftlake.values import Column, category_counts, float_values
 
 # One bin per number from 1 to 5: bin_id = value + 2.
 ONE_TO_FIVE = learn_numeric_bins("x", np.arange(1.0, 6.0), is_integer=True)
@@ -34,16 +44,13 @@ COLOURS = learn_category_bins("x", ["red", "blue"], np.array([20, 10]))
 
 def bin_counts(column: Column, bins: FeatureBins = ONE_TO_FIVE) -> dict[int, int]:
     """Rows per bin, empty bins left out."""
-    counts = count_column(column, bins).bins
+    [counts] = count_column(column, bins).bins
     return {bin_id: int(counts[bin_id]) for bin_id in np.flatnonzero(counts).tolist()}
 
 
 def assert_equal_counts(one: FeatureCounts, other: FeatureCounts) -> None:
     np.testing.assert_array_equal(one.bins, other.bins)
-    assert one.moments.count == other.moments.count
-    assert (one.moments.minimum, one.moments.maximum) == (other.moments.minimum, other.moments.maximum)
-    assert one.moments.mean == pytest.approx(other.moments.mean)
-    assert one.moments.squared_deviations == pytest.approx(other.moments.squared_deviations, abs=1e-9)
+    assert moments_of(one.moments) == pytest.approx(moments_of(other.moments), abs=1e-9, nan_ok=True)
 
 
 def test_null_and_nan_are_missing() -> None:
@@ -180,14 +187,36 @@ def test_categories_of_two_parts_add_up_to_those_of_the_whole(one: list[str | No
 
 
 def test_moments_of_two_parts_are_those_of_the_whole() -> None:
+    parts = [Moments.of(np.array(values), np.array([0])) for values in ([1.0, 3.0], [5.0, 11.0])]
     # 1, 3, 5 and 11 lie 4, 2, 0 and 6 from their mean
-    parts = Moments.of(np.array([1.0, 3.0])) + Moments.of(np.array([5.0, 11.0]))
-    assert parts == Moments(4, 5.0, 16.0 + 4.0 + 36.0, 1.0, 11.0)
+    assert moments_of(Moments.combined([(np.array([0]), part) for part in parts], 1)) == (
+        4,
+        5.0,
+        16.0 + 4.0 + 36.0,
+        1.0,
+        11.0,
+    )
+
+
+def test_moments_are_those_of_each_group() -> None:
+    moments = Moments.of(np.array([1.0, 3.0, 7.0]), np.array([0, 2]))
+    assert moments.mean.tolist() == [2, 7]
+    assert moments.squared_deviations.tolist() == [2, 0]
+
+
+def moments_of(moments: Moments, group: int = 0) -> tuple[float, ...]:
+    fields = (moments.count, moments.mean, moments.squared_deviations, moments.minimum, moments.maximum)
+    return tuple(values[group].item() for values in fields)
+
+
+def stats_of(column: Column, bins: FeatureBins) -> dict[str, float]:
+    """Statistics of the only group."""
+    return {name: values.item() for name, values in count_column(column, bins).stats(bins).items()}
 
 
 def test_moments_are_numpys() -> None:
     values = np.random.default_rng(1).normal(5, 2, 1000)
-    stats = count_column(pa.array(values), MEASURED).stats(MEASURED)
+    stats = stats_of(pa.array(values), MEASURED)
     assert stats["mean"] == pytest.approx(values.mean())
     assert stats["standard_deviation"] == pytest.approx(values.std())
     assert (stats["minimum"], stats["maximum"]) == (values.min(), values.max())
@@ -195,7 +224,7 @@ def test_moments_are_numpys() -> None:
 
 def test_a_huge_value_in_one_part_does_not_stop_the_sum() -> None:
     parts = count_column(pa.array([1e200]), MEASURED) + count_column(pa.array([1.0]), MEASURED)
-    assert parts.bins[ABOVE] == 1
+    assert parts.bins[0, ABOVE] == 1
 
 
 def test_a_huge_value_beside_a_small_one_is_counted_in_silence() -> None:
@@ -204,30 +233,103 @@ def test_a_huge_value_beside_a_small_one_is_counted_in_silence() -> None:
 
 def test_values_off_the_grid_and_missing_ones_leave_the_moments_finite() -> None:
     moments = count_column(pa.array([2.0, 4.0, None, np.inf]), ONE_TO_FIVE).moments
-    assert moments == Moments(2, 3.0, 2.0, 2.0, 4.0)
+    assert moments_of(moments) == (2, 3.0, 2.0, 2.0, 4.0)
 
 
 def test_percentiles_of_production_lie_within_their_bin() -> None:
     values = np.random.default_rng(2).permutation(np.repeat(np.arange(1.0, 6.0), 20))
-    stats = count_column(pa.array(values), ONE_TO_FIVE).stats(ONE_TO_FIVE)
+    stats = stats_of(pa.array(values), ONE_TO_FIVE)
     # 20 rows of each number: the median is 3, whose bin is 2.5 to 3.5
     assert stats["p50"] == pytest.approx(3, abs=0.5)
     assert (stats["row_count"], stats["missing_count"]) == (100, 0)
 
 
+def test_percentiles_are_within_a_bin_of_numpys() -> None:
+    values = np.exp(np.random.default_rng(1).normal(size=1000))
+    stats = stats_of(pa.array(values), MEASURED)
+    for name, expected in zip(("p01", "p25", "p50", "p99"), np.percentile(values, [1, 25, 50, 99]), strict=True):
+        nearest = np.abs(MEASURED.borders - expected).argmin()
+        width = np.diff(MEASURED.borders)[max(nearest - 1, 0) : nearest + 1].max()
+        assert stats[name] == pytest.approx(expected, abs=width)
+
+
 def test_values_below_the_grid_lie_at_the_minimum() -> None:
-    stats = count_column(pa.array([-100.0] * 50 + [3.0] * 50), ONE_TO_FIVE).stats(ONE_TO_FIVE)
+    stats = stats_of(pa.array([-100.0] * 50 + [3.0] * 50), ONE_TO_FIVE)
     assert (stats["p01"], stats["p25"]) == (-100, -100)
 
 
 def test_values_above_the_grid_lie_at_the_maximum() -> None:
-    stats = count_column(pa.array([3.0] * 50 + [100.0] * 50), ONE_TO_FIVE).stats(ONE_TO_FIVE)
+    stats = stats_of(pa.array([3.0] * 50 + [100.0] * 50), ONE_TO_FIVE)
     assert (stats["p75"], stats["p99"]) == (100, 100)
 
 
 def test_a_feature_that_is_always_missing_has_no_moments() -> None:
-    stats = count_column(pa.array([None, None], pa.float64()), ONE_TO_FIVE).stats(ONE_TO_FIVE)
-    assert (stats["missing_count"], stats["mean"], stats["p50"]) == (2, None, None)
+    stats = stats_of(pa.array([None, None], pa.float64()), ONE_TO_FIVE)
+    assert stats["missing_count"] == 2
+    assert np.isnan([stats["mean"], stats["p50"]]).all()
+
+
+def score_counts(scores: list[float], bins: FeatureBins | None) -> tuple[dict[int, int], dict[int, float]]:
+    """Rows and sum of scores per bin that has rows."""
+    accumulator = ScoreAccumulator(bins, [1])
+    accumulator.add_values(np.array(scores), [Grouping.single(len(scores))])
+    [counts] = accumulator.counts()
+    present = np.flatnonzero(counts.rows[0]).tolist()
+    return {i: int(counts.rows[0, i]) for i in present}, {i: float(counts.sums[0, i]) for i in present}
+
+
+def test_a_missing_score_counts_but_adds_nothing_to_the_sum() -> None:
+    # the logit of 0.6 is 0.405, the middle of 400 cells 0 and a cell 0.05 wide
+    assert score_counts([0.6, np.nan], probability_bins("score")) == (
+        {MISSING: 1, FIRST_RANGE + 208: 1},
+        {MISSING: 0.0, FIRST_RANGE + 208: 0.6},
+    )
+
+
+@pytest.mark.parametrize("score", [0.5, np.inf, -np.inf])
+def test_a_score_without_bins_counts_as_missing(score: float) -> None:
+    assert score_counts([score], None)[0] == {MISSING: 1}
+
+
+def latency_bins(latencies: list[float]) -> list[tuple[float, int]]:
+    """Lower border in ms and rows of each bin."""
+    accumulator = LatencyAccumulator(1)
+    accumulator.add_values(np.array(latencies), [Grouping.single(len(latencies))])
+    [counts] = accumulator.counts()
+    return [(LATENCY_WIDTH**bin_id, rows) for (_, bin_id), rows in sorted(counts.items())]
+
+
+@given(st.floats(0.01, 1e9))
+def test_a_latency_lies_in_a_bin_of_one_per_cent(latency: float) -> None:
+    [(lower, _)] = latency_bins([latency])
+    assert lower * (1 - 1e-9) <= latency < lower * LATENCY_WIDTH * (1 + 1e-9)
+
+
+def test_latencies_that_are_missing_or_negative_are_left_out() -> None:
+    assert latency_bins([np.nan, np.inf, -1.0]) == []
+
+
+def test_a_latency_of_zero_is_in_the_lowest_bin() -> None:
+    assert latency_bins([0.0, 0.001]) == [(pytest.approx(0.001, rel=0.01), 2)]
+
+
+ROWS_OF_GROUPS = st.lists(st.tuples(st.integers(-1, 11), st.one_of(st.none(), st.floats(width=32))), max_size=60)
+
+
+@pytest.mark.parametrize("group_count", [3, 12], ids=["few groups", "many groups"])
+@given(rows=ROWS_OF_GROUPS)
+def test_groups_counted_together_are_the_groups_counted_apart(
+    group_count: int, rows: list[tuple[int, float | None]]
+) -> None:
+    codes = np.array([min(code, group_count - 1) for code, _ in rows], dtype=np.int64)
+    column = pa.array([value for _, value in rows], pa.float64())
+    accumulator = FeatureAccumulator(MEASURED, [group_count])
+    accumulator.add_values(float_values(column), [Grouping.of(codes)])
+    [together] = accumulator.counts()
+    for group in range(group_count):
+        apart = count_column(column.filter(pa.array(codes == group)), MEASURED)
+        np.testing.assert_array_equal(together.bins[group], apart.bins[0])
+        assert moments_of(together.moments, group) == pytest.approx(moments_of(apart.moments), nan_ok=True)
 
 
 @given(st.lists(st.floats(allow_infinity=False, width=32), max_size=30))

@@ -192,7 +192,6 @@ def profiled(root: Path, *bins: FeatureBins, threads: int = 2, **telemetry: str)
     with open_session(settings) as connection:
         offer_versions(connection, list(versions.values()))
         offer_partitions(connection, "predictions", partitions, TELEMETRY_COLUMNS, {})
-        queries.run(connection, "scored_predictions")
         return profile_partitions(connection, settings, partitions, versions)
 
 
@@ -243,7 +242,7 @@ def test_interleaved_deployments_are_counted_apart(tmp_path: Path, columns: Mapp
     deployment = np.array(["production", "shadow"] * 300)
     write_day(tmp_path, 1, {**columns, "deployment": pa.array(deployment)})
     rows = [row for row in sorted_rows(profiled(tmp_path, RATIO)) if row["deployment"] == "shadow"]
-    expected = count_column(columns["ratio"].filter(pa.array(deployment == "shadow")), RATIO).bins
+    [expected] = count_column(columns["ratio"].filter(pa.array(deployment == "shadow")), RATIO).bins
     assert {row["bin_id"]: row["row_count"] for row in rows} == {
         int(bin_id): int(expected[bin_id]) for bin_id in np.flatnonzero(expected)
     }

@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 from driftlake import queries, schema
 from driftlake.binning import PROBABILITY_GRID, FeatureBins, Floats, learn_numeric_bins, probability_bins
 from driftlake.kernel import count_column
-from driftlake.telemetry import drop_repeated_predictions
 from driftlake.warehouse import Warehouse
 from tests.data import GROUP, MODEL, TRAINING_RUN, Row, day, given, insert, noon
 
@@ -85,58 +84,6 @@ def rows_of(db: duckdb.DuckDBPyConnection, name: str, *columns: str, **values: A
 
 
 # --- predictions ---
-
-
-def count_predictions(db: duckdb.DuckDBPyConnection) -> None:
-    """Fill prediction_groups and prediction_rows from scored_predictions, as telemetry.code_rows does."""
-    queries.run(db, "prediction_groups")
-    queries.run(db, "prediction_rows")
-    drop_repeated_predictions(db)
-
-
-def kept(db: duckdb.DuckDBPyConnection) -> list[int]:
-    """Row numbers that prediction_rows keeps."""
-    count_predictions(db)
-    found = db.execute("select file_row_number from prediction_rows order by all").fetchall()
-    return [number for (number,) in found]
-
-
-def test_of_duplicate_predictions_the_earliest_stays(db: duckdb.DuckDBPyConnection) -> None:
-    given_predictions(db, {"event_time": noon(2)}, {"event_time": noon(1)}, {"event_time": noon(3)})
-    assert kept(db) == [1]
-
-
-def test_of_duplicates_at_the_same_instant_the_first_file_stays(db: duckdb.DuckDBPyConnection) -> None:
-    given_predictions(db, {"file_id": 1}, {"file_id": 0})
-    assert kept(db) == [1]
-
-
-@pytest.mark.parametrize(
-    "difference", [{"version_id": 1, "model_version": "v2"}, {"dt": day(2)}, {"correlation_id": "b"}]
-)
-def test_predictions_of_another_version_day_or_id_are_no_duplicates(
-    db: duckdb.DuckDBPyConnection, difference: Row
-) -> None:
-    given_predictions(db, {}, difference)
-    assert kept(db) == [0, 1]
-
-
-def test_each_day_version_and_deployment_has_a_code(db: duckdb.DuckDBPyConnection) -> None:
-    given_predictions(db, {"correlation_id": "b", "deployment": "shadow"}, {}, {"dt": day(2)})
-    count_predictions(db)
-    assert sorted(rows_of(db, "prediction_codes", "file_row_number", "code")) == [(0, 1), (1, 0), (2, 2)]
-
-
-def test_a_missing_score_counts_but_adds_nothing_to_the_sum(db: duckdb.DuckDBPyConnection) -> None:
-    given_predictions(db, {"score": 0.25}, {"correlation_id": "b", "score": None, "bin_id": 0})
-    count_predictions(db)
-    assert rows_of(db, "prediction_profile", "bin_id", "row_count", "score_sum") == [(0, 1, 0.0), (100, 1, 0.25)]
-
-
-def test_scores_beyond_all_measure_are_counted(db: duckdb.DuckDBPyConnection) -> None:
-    given_predictions(db, *({"correlation_id": key, "score": 9e22, "score_kind": "value"} for key in "abc"))
-    count_predictions(db)
-    assert rows_of(db, "prediction_profile", "row_count") == [3]
 
 
 def given_raw_predictions(db: duckdb.DuckDBPyConnection, scores: Sequence[float | None], version: Row) -> None:
@@ -506,35 +453,24 @@ def test_counts_of_bins_are_summed_into_their_coarse_bin(memory: Warehouse) -> N
 # --- service levels ---
 
 
-def served(db: duckdb.DuckDBPyConnection, latencies: Sequence[float | None]) -> list[Any]:
-    """(rows, p50, p95, p99) of each metric."""
-    given_predictions(
-        db, *({"correlation_id": f"c{number}", "latency_ms": value} for number, value in enumerate(latencies))
-    )
-    count_predictions(db)
-    profile = queries.run(db, "service_profile").to_arrow_table()
-    db.register("service_rows", profile)
-    return rows_of(db, "service_levels", "row_count", "p50_ms", "p95_ms", "p99_ms")
+LATENCY_COLUMNS = (
+    {"dt": "date"}
+    | dict.fromkeys((*GROUP, "metric"), "varchar")
+    | {
+        "bin_id": "integer",
+        "lower_ms": "double",
+        "upper_ms": "double",
+        "row_count": "bigint",
+    }
+)
 
 
-def test_latency_percentiles_are_within_half_a_percent(db: duckdb.DuckDBPyConnection) -> None:
-    assert served(db, [float(ms) for ms in range(1, 101)]) == [
-        (100, pytest.approx(50, rel=0.006), pytest.approx(95, rel=0.006), pytest.approx(99, rel=0.006))
-    ]
-
-
-def test_latencies_that_are_missing_or_negative_are_left_out(db: duckdb.DuckDBPyConnection) -> None:
-    [(rows, p50, *_)] = served(db, [10.0, None, math.nan, math.inf, -1.0])
-    assert (rows, p50) == (1, pytest.approx(10, rel=0.006))
-
-
-def test_a_latency_of_zero_is_in_the_lowest_bin(db: duckdb.DuckDBPyConnection) -> None:
-    [(_, p50, *_)] = served(db, [0.0])
-    assert p50 == pytest.approx(0.001, rel=0.01)
-
-
-def test_a_day_without_latencies_has_no_service_levels(db: duckdb.DuckDBPyConnection) -> None:
-    assert served(db, [None]) == []
+def test_percentiles_are_the_middles_of_the_bins_that_hold_the_ranks(db: duckdb.DuckDBPyConnection) -> None:
+    row = GROUP | {"dt": day(1), "metric": "latency_ms"}
+    bins = [(0, 1.0, 4.0, 50), (1, 4.0, 9.0, 45), (2, 9.0, 16.0, 5)]
+    names = ("bin_id", "lower_ms", "upper_ms", "row_count")
+    given(db, "service_rows", LATENCY_COLUMNS, [row | dict(zip(names, values, strict=True)) for values in bins])
+    assert rows_of(db, "service_levels", "row_count", "p50_ms", "p95_ms", "p99_ms") == [(100, 2.0, 6.0, 12.0)]
 
 
 # --- alerts ---
@@ -681,7 +617,7 @@ def recounted(db: duckdb.DuckDBPyConnection, bins: FeatureBins, column: pa.Array
 
 
 def counted(bins: FeatureBins, column: pa.Array) -> dict[int, int]:
-    counts = count_column(column, bins).bins
+    [counts] = count_column(column, bins).bins
     return {bin_id: int(counts[bin_id]) for bin_id in np.flatnonzero(counts).tolist()}
 
 

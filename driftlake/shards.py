@@ -1,0 +1,263 @@
+"""A shard: some row groups of a day, counted from Parquet to counts that add up.
+
+What a thread gets, or a worker of a cluster. How a day is cut into shards depends on the day alone, so that moments
+and sums, whose last digits depend on the order of additions, are the same whoever counts. Not here: the counting of
+one column (kernel.py), which rows count (telemetry.py), how a day is cut and what becomes of the counts (profiling.py).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from driftlake.binning import FeatureBins
+from driftlake.inputs import open_parquet
+from driftlake.kernel import (
+    FeatureAccumulator,
+    FeatureCounts,
+    Grouping,
+    LatencyAccumulator,
+    ScoreAccumulator,
+    ScoreCounts,
+)
+from driftlake.values import Column, encode, float_values
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentColumn:
+    """A column whose values are segments of their own: those in `values`; the others share one, rows without one, too."""
+
+    name: str
+    values: tuple[str, ...]
+
+    @property
+    def segments(self) -> list[str]:
+        """Name of each segment."""
+        return [f"{self.name}={value}" for value in (*self.values, "(other)", "(missing)")]
+
+    def positions(self, column: Column | None, row_count: int) -> NDArray[np.int64]:
+        """Position of every row's segment in `segments`, shape (row_count,)."""
+        other = len(self.values)
+        if column is None:
+            return np.full(row_count, other + 1)
+        known = {value: position for position, value in enumerate(self.values)}
+        codes, names = encode(column)
+        of_name = [other + 1 if name is None else known.get(name, other) for name in names]
+        return np.array([*of_name, other + 1])[codes]
+
+
+@dataclass(frozen=True, slots=True)
+class CountedVersion:
+    """What is counted of a model version on a day; its deployments have consecutive row codes from `first_code`."""
+
+    first_code: int
+    deployment_count: int
+    features: Mapping[str, FeatureBins]
+    score_bins: FeatureBins | None
+
+
+@dataclass(frozen=True, slots=True)
+class RowGroup:
+    """A row group of a file; `codes` says what each row belongs to, shape (rows,), -1 for rows that do not count."""
+
+    path: str
+    index: int
+    columns: Mapping[str, pa.DataType]
+    codes: NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnNames:
+    """What the columns are called in the files; features are fields of the struct column `features` if there is one."""
+
+    score: str
+    latency_ms: str
+    features: str | None
+
+    def of_feature(self, name: str) -> str:
+        """Path of a feature's column."""
+        return f"{self.features}.{name}" if self.features else name
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """Row groups of a day and what to count of them, by the deployment alone and by each segment column."""
+
+    row_groups: Sequence[RowGroup]
+    versions: Sequence[CountedVersion]
+    segment_columns: Sequence[SegmentColumn]
+    names: ColumnNames
+
+
+@dataclass(frozen=True, slots=True)
+class VersionCounts:
+    """Counts of a version: one entry per grouping, the whole first and then each segment column."""
+
+    features: Mapping[str, Sequence[FeatureCounts]]
+    scores: Sequence[ScoreCounts]
+    latencies: Sequence[Counter[tuple[int, int]]]
+
+    def __add__(self, other: VersionCounts) -> VersionCounts:
+        return VersionCounts(
+            {name: _added(counts, other.features[name]) for name, counts in self.features.items()},
+            _added(self.scores, other.scores),
+            _added(self.latencies, other.latencies),
+        )
+
+
+def count_shard(shard: Shard) -> list[VersionCounts]:
+    """Count every version of a shard."""
+    accumulators = [_VersionAccumulator(version, shard.segment_columns) for version in shard.versions]
+    for _, row_groups in groupby(shard.row_groups, key=lambda row_group: row_group.path):
+        _count_file(list(row_groups), accumulators, shard)
+    return [accumulator.counts() for accumulator in accumulators]
+
+
+def _added(ones: Sequence[Any], others: Sequence[Any]) -> list[Any]:
+    return [one + other for one, other in zip(ones, others, strict=True)]
+
+
+def _count_file(row_groups: Sequence[RowGroup], accumulators: Sequence[_VersionAccumulator], shard: Shard) -> None:
+    columns = row_groups[0].columns
+    features = list(dict.fromkeys(name for one in accumulators for name in one.version.features))
+    needed = [shard.names.of_feature(name) for name in features]
+    needed += [name for name in (shard.names.score, shard.names.latency_ms) if name in columns]
+    needed += [column.name for column in shard.segment_columns if column.name in columns]
+    texts = [shard.names.of_feature(name) for name in features] + [column.name for column in shard.segment_columns]
+    with open_parquet(row_groups[0].path, dictionary_columns=_text_columns(row_groups[0], texts)) as parquet:
+        for row_group in row_groups:
+            if (row_group.codes >= 0).any():
+                reader = _Reader(parquet, row_group, list(dict.fromkeys(needed)))
+                _count_row_group(reader, features, accumulators, shard)
+
+
+def _count_row_group(
+    reader: _Reader, features: Sequence[str], accumulators: Sequence[_VersionAccumulator], shard: Shard
+) -> None:
+    whole = Grouping.of(reader.row_group.codes)
+    segments = [
+        whole.ordered(column.positions(reader.column(column.name), len(reader.row_group.codes)))
+        for column in shard.segment_columns
+    ]
+    blocks = list(_blocks(whole, segments, accumulators))
+    for name in features:
+        column = reader.column(shard.names.of_feature(name))
+        assert column is not None, "a feature that a file lacks is refused before"
+        _count_feature(name, column, whole, blocks)
+    scores, latencies = reader.numbers(shard.names.score), reader.numbers(shard.names.latency_ms)
+    for block in blocks:
+        block.accumulator.scores.add_values(whole.ordered(scores)[block.rows], block.groupings)
+        block.accumulator.latencies.add_values(whole.ordered(latencies)[block.rows], block.groupings)
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """The rows of one version in a row group, deployment by deployment."""
+
+    accumulator: _VersionAccumulator
+    rows: slice
+    groupings: Sequence[Grouping]
+
+
+def _blocks(
+    whole: Grouping, segments: Sequence[NDArray[np.int64]], accumulators: Sequence[_VersionAccumulator]
+) -> Iterator[_Block]:
+    for accumulator in accumulators:
+        version = accumulator.version
+        first, last = np.searchsorted(whole.groups, [version.first_code, version.first_code + version.deployment_count])
+        if first == last:
+            continue
+        starts = np.append(whole.starts, whole.row_count)[first : last + 1]
+        rows = slice(int(starts[0]), int(starts[-1]))
+        deployments = whole.groups[first:last] - version.first_code
+        by_deployment = Grouping(deployments, starts[:-1] - starts[0], rows.stop - rows.start)
+        of_row = np.repeat(deployments, np.diff(starts))
+        by_segment = (
+            Grouping.of(of_row * count + positions[rows])
+            for positions, count in zip(segments, accumulator.segment_counts, strict=True)
+        )
+        yield _Block(accumulator, rows, [by_deployment, *by_segment])
+
+
+def _count_feature(name: str, column: Column, whole: Grouping, blocks: Sequence[_Block]) -> None:
+    # versions may disagree on what a feature is, so each reading of the column is made when first asked for
+    numbers = cache(lambda: whole.ordered(float_values(column)))
+    categories = cache(lambda: encode(column))
+    positions = cache(lambda: whole.ordered(categories()[0]))
+    for block in blocks:
+        if counted := block.accumulator.features.get(name):
+            if block.accumulator.version.features[name].grid is None:
+                counted.add_categories(positions()[block.rows], categories()[1], block.groupings)
+            else:
+                counted.add_values(numbers()[block.rows], block.groupings)
+
+
+class _VersionAccumulator:
+    """Everything counted of a version."""
+
+    def __init__(self, version: CountedVersion, segment_columns: Sequence[SegmentColumn]) -> None:
+        self.version = version
+        self.segment_counts = [len(column.segments) for column in segment_columns]
+        group_counts = [version.deployment_count * count for count in (1, *self.segment_counts)]
+        self.features = {name: FeatureAccumulator(bins, group_counts) for name, bins in version.features.items()}
+        self.scores = ScoreAccumulator(version.score_bins, group_counts)
+        self.latencies = LatencyAccumulator(len(group_counts))
+
+    def counts(self) -> VersionCounts:
+        features = {name: accumulator.counts() for name, accumulator in self.features.items()}
+        return VersionCounts(features, self.scores.counts(), self.latencies.counts())
+
+
+class _Reader:
+    """The columns of a row group: one by one from a disk, while each is hot in the cache; at once from a store far away."""
+
+    def __init__(self, parquet: pq.ParquetFile, row_group: RowGroup, needed: Sequence[str]) -> None:
+        self.row_group = row_group
+        self._parquet = parquet
+        self._needed = needed
+        is_far = "://" in row_group.path
+        self._table = self._read(needed) if is_far else None
+
+    def column(self, path: str) -> Column | None:
+        """A column, or a field of a struct column by its path; None if the file has no such column."""
+        if path not in self._needed:
+            return None
+        table = self._read([path]) if self._table is None else self._table
+        if path in table.column_names:
+            return table.column(path)
+        struct, field = path.split(".", 1)
+        return pc.struct_field(table.column(struct), field)
+
+    def numbers(self, path: str) -> NDArray[np.float64]:
+        """A numeric column, nan where it is null or not there."""
+        column = self.column(path)
+        return np.full(len(self.row_group.codes), np.nan) if column is None else float_values(column)
+
+    def _read(self, paths: Sequence[str]) -> pa.Table:
+        return self._parquet.read_row_group(self.row_group.index, columns=list(paths), use_threads=False)
+
+
+def _text_columns(row_group: RowGroup, paths: Sequence[str]) -> list[str]:
+    return [path for path in paths if _is_text(_type_of(row_group.columns, path))]
+
+
+def _type_of(columns: Mapping[str, pa.DataType], path: str) -> pa.DataType | None:
+    if path in columns:
+        return columns[path]
+    struct, _, field = path.partition(".")
+    kind = columns.get(struct)
+    return kind.field(field).type if kind is not None and pa.types.is_struct(kind) else None
+
+
+def _is_text(kind: pa.DataType | None) -> bool:
+    return kind is not None and bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))

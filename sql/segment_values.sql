@@ -1,0 +1,20 @@
+-- The values of a segment column that get a segment of their own on a day: the most frequent ones.
+-- grain: dt, value
+-- inputs: segment_column (view of predictions: dt, value)
+-- parameters: $limit, how many values that are
+with counted as (
+    select
+        dt,
+        value,
+        count(*) as row_count
+    from segment_column
+    where value is not null
+    group by dt, value
+)
+
+select
+    dt,
+    value
+from counted
+qualify row_number() over (partition by dt order by row_count desc, value) <= $limit
+order by dt, value;
