@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench import wide_day
-from bench.measure import PYTHON, Measurement, best_of, environment, run, save
+from bench.measure import PYTHON, Measurement, apart, best_of, environment, run, save
 from driftlake.config import load_settings
 from driftlake.lineage import read_lineage_folder
 from driftlake.registration import register
@@ -85,18 +85,23 @@ def main() -> None:
 
 def measure(root: Path, rows: int, files: int) -> tuple[Measurement, Measurement]:
     """The scan and the profile of a day in `files` files, taken in turns."""
-    settings = wide_day.write_project(root)
-    wide_day.write_day(settings, rows, files=files)
+    apart(prepare, root, rows, files)
     config = root / "driftlake.yaml"
-    with Warehouse.open(load_settings(config)) as warehouse:
-        register(warehouse, settings, read_lineage_folder(settings))
     glob = f"{root}/telemetry/dt={wide_day.DAY}/*.parquet"
     columns = [",".join(wide_day.numeric_names()), ",".join(wide_day.text_names())]
     scans, profiles = [], []
     for _ in range(REPEATS):
-        scans.append(_clocked("scan", SCAN, glob, *columns, str(settings.compute.threads)))
+        scans.append(_clocked("scan", SCAN, glob, *columns, str(load_settings(config).compute.threads)))
         profiles.append(_clocked("profile", PROFILE, str(config)))
     return best_of(REPEATS, scans), best_of(REPEATS, profiles)
+
+
+def prepare(root: Path, rows: int, files: int) -> None:
+    """Write the day and register its versions."""
+    settings = wide_day.write_project(root)
+    wide_day.write_day(settings, rows, files=files)
+    with Warehouse.open(settings) as warehouse:
+        register(warehouse, settings, read_lineage_folder(settings))
 
 
 def _clocked(name: str, code: str, *arguments: str) -> Measurement:

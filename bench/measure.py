@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import platform
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -38,6 +39,15 @@ def run(name: str, command: Sequence[str], *, env: Mapping[str, str] | None = No
     if status:
         raise subprocess.CalledProcessError(status, command, output)
     return Measurement(name, seconds, usage.ru_maxrss / 1024), output.decode()
+
+
+def apart(work: Callable[..., object], *arguments: object) -> None:
+    """Do preparations in a process of their own: a measured process would inherit our peak of memory."""
+    process = multiprocessing.get_context("spawn").Process(target=work, args=arguments)
+    process.start()
+    process.join()
+    if process.exitcode:
+        raise RuntimeError(f"{work.__name__} failed")
 
 
 def best_of(count: int, measurements: Sequence[Measurement]) -> Measurement:
