@@ -17,7 +17,7 @@ FOLDER = Path(__file__).resolve().parent
 sys.path.insert(0, str(FOLDER.parent))
 
 from driftlake import schema  # works from anywhere
-from driftlake.config import DEFAULT_ALERTS, Settings, Thresholds
+from driftlake.config import Settings, Thresholds, default_alerts
 
 _GENERATED = "<!-- written by docs/generate.py -->"
 
@@ -76,7 +76,7 @@ def configuration_page() -> str:
     lines += [
         f"| `{rule.name}` | `{rule.signal}` | {rule.window_days} | {rule.warn:g} | {rule.critical:g} |"
         f" {rule.minimum_sample} | {rule.consecutive_days} |"
-        for rule in DEFAULT_ALERTS
+        for rule in default_alerts()
     ]
     return "\n".join(lines) + "\n"
 

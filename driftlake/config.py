@@ -9,8 +9,9 @@ import hashlib
 import json
 import os
 from datetime import date
+from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 from zoneinfo import available_timezones
 
 import yaml
@@ -30,21 +31,17 @@ from driftlake.strict_yaml import line_of, parse_yaml
 CONFIG_NAME = "driftlake.yaml"
 CONFIG_VARIABLE = "DRIFTLAKE_CONFIG"
 
-DriftStatistic = Literal["psi", "kl_divergence", "js_distance", "missing_rate_change"]
-AlertSignal = Literal[
-    "feature_drift.psi",
-    "feature_drift.kl_divergence",
-    "feature_drift.js_distance",
-    "feature_drift.missing_rate_change",
-    "prediction_drift.psi",
-    "prediction_drift.kl_divergence",
-    "prediction_drift.js_distance",
+ReferenceKind = Literal["training", "preceding", "four_weeks_before"]
+
+# What an alert rule can watch besides the drift statistics.
+_OTHER_SIGNALS = (
     "model_quality.auc_drop",
     "label_backlog.overdue_share",
     "service_levels.p95_ms",
     "contract_checks.failed",
     "contract_checks.warning_share",
-]
+)
+_DRIFT_SOURCES = ("feature_drift", "prediction_drift")
 
 # Signals that exist for several windows; the others are about one day whatever the rule's window is.
 WINDOWED_SOURCES = ("feature_drift", "prediction_drift", "model_quality")
@@ -58,6 +55,29 @@ def _known_time_zone(name: str) -> str:
 
 TimeZone = Annotated[str, AfterValidator(_known_time_zone)]
 Share = Annotated[float, Field(ge=0, le=1)]
+
+
+def _known_statistic(name: str) -> str:
+    # numpy and scipy are not needed to print a help text
+    from driftlake.statistics import STATISTICS
+
+    if name not in STATISTICS:
+        raise ValueError(f"there is no statistic '{name}'; there are {', '.join(STATISTICS)}")
+    return name
+
+
+def _known_signal(signal: str) -> str:
+    source, _, statistic = signal.partition(".")
+    if source in _DRIFT_SOURCES:
+        _known_statistic(statistic)
+    elif signal not in _OTHER_SIGNALS:
+        patterns = [*(f"{source}.<statistic>" for source in _DRIFT_SOURCES), *_OTHER_SIGNALS]
+        raise ValueError(f"there is no signal '{signal}'; there are {', '.join(patterns)}")
+    return signal
+
+
+StatisticName = Annotated[str, AfterValidator(_known_statistic)]
+AlertSignal = Annotated[str, AfterValidator(_known_signal)]
 
 
 def _distinct(windows: tuple[int, ...]) -> tuple[int, ...]:
@@ -159,25 +179,73 @@ class Thresholds(_Section):
         return self
 
 
-class DriftThresholds(_Section):
-    """Thresholds per statistic; the PSI pair is the one credit scoring made customary."""
+class DriftStatistics(_Section):
+    """Which statistics are computed; see docs/statistics.md for what each is good at."""
 
-    psi: Thresholds = Thresholds(warn=0.1, drift=0.25)
-    kl_divergence: Thresholds = Thresholds(warn=0.05, drift=0.125)
-    js_distance: Thresholds = Thresholds(warn=0.13, drift=0.21)
-    missing_rate_change: Thresholds = Thresholds(warn=0.02, drift=0.1)
+    numeric: tuple[StatisticName, ...] = Field(
+        default=(
+            "psi",
+            "kl_divergence",
+            "js_distance",
+            "ks_distance",
+            "wasserstein_distance",
+            "missing_rate_change",
+            "below_range_change",
+            "above_range_change",
+        ),
+        description="Of numbers, and of scores.",
+    )
+    categorical: tuple[StatisticName, ...] = Field(
+        default=("psi", "kl_divergence", "js_distance", "missing_rate_change", "unseen_change"),
+        description="Of categories.",
+    )
 
-    def of(self, statistic: DriftStatistic) -> Thresholds:
-        """Thresholds of a statistic by its name."""
-        thresholds: Thresholds = getattr(self, statistic)
-        return thresholds
+    @model_validator(mode="after")
+    def _applicable(self) -> DriftStatistics:
+        if not self.model_fields_set:
+            return self
+        from driftlake.statistics import STATISTICS
+
+        for kind, names in (("numeric", self.numeric), ("categorical", self.categorical)):
+            if wrong := [name for name in names if kind not in STATISTICS[name].kinds]:
+                raise ValueError(f"{', '.join(wrong)}: not defined for {kind} features")
+        return self
+
+    def of(self, kind: str) -> tuple[str, ...]:
+        """Statistics of a kind of feature."""
+        return self.numeric if kind == "numeric" else self.categorical
+
+
+class Period(_Section):
+    """Days known to be good, to compare with."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", description="What the reference is called in the tables.")
+    first_day: date = Field(description="First day of the period.")
+    last_day: date = Field(description="Last day of the period.")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Period:
+        if self.last_day < self.first_day:
+            raise ValueError(f"last_day ({self.last_day}) must not be before first_day ({self.first_day})")
+        if self.name in get_args(ReferenceKind):
+            raise ValueError(f"'{self.name}' is the name of a reference of its own")
+        return self
 
 
 class DriftSettings(_Section):
     """What counts as drift."""
 
     windows_days: Windows = Field(default=(1, 7, 28), description="Windows ending with the day, in days.")
-    thresholds: DriftThresholds = DriftThresholds()
+    statistics: DriftStatistics = DriftStatistics()
+    thresholds: dict[StatisticName, Thresholds] = Field(
+        default_factory=dict, description="Per statistic, e.g. psi: {warn: 0.2, drift: 0.4}; else those it comes with."
+    )
+    references: tuple[ReferenceKind | Period, ...] = Field(
+        default=("training",),
+        min_length=1,
+        description="What windows are compared with: training, preceding (the window before), four_weeks_before (the "
+        "same weekdays), or periods of your own.",
+    )
     minimum_rows: PositiveInt = Field(
         default=200, description="Rows below which a comparison is insufficient_data: its noise floor nears 0.1."
     )
@@ -190,6 +258,14 @@ class DriftSettings(_Section):
         default=0.01, description="Largest q-value (Benjamini-Hochberg) at which a shift is believed."
     )
     smoothing: float = Field(default=0.5, gt=0, description="Rows added to every bin on both sides before comparing.")
+
+    def thresholds_of(self, statistic: str) -> tuple[float | None, float | None]:
+        """Values from which a statistic is called warn and drift; None if it is judged by its noise alone."""
+        from driftlake.statistics import STATISTICS
+
+        if given := self.thresholds.get(statistic):
+            return given.warn, given.drift
+        return STATISTICS[statistic].warn, STATISTICS[statistic].drift
 
     @property
     def headline_window_days(self) -> int:
@@ -247,54 +323,57 @@ class AlertRule(_Section):
         return self
 
 
-DEFAULT_ALERTS = (
-    AlertRule(
-        name="feature-drift",
-        signal="feature_drift.psi",
-        window_days=7,
-        warn=0.1,
-        critical=0.25,
-        minimum_sample=500,
-        consecutive_days=3,
-    ),
-    AlertRule(
-        name="missing-values",
-        signal="feature_drift.missing_rate_change",
-        window_days=1,
-        warn=0.05,
-        critical=0.2,
-        minimum_sample=200,
-    ),
-    AlertRule(
-        name="score-drift",
-        signal="prediction_drift.psi",
-        window_days=7,
-        warn=0.1,
-        critical=0.25,
-        minimum_sample=500,
-        consecutive_days=3,
-    ),
-    AlertRule(
-        name="auc-drop",
-        signal="model_quality.auc_drop",
-        window_days=28,
-        warn=0.03,
-        critical=0.08,
-        minimum_sample=500,
-        consecutive_days=3,
-    ),
-    AlertRule(
-        name="labels-overdue",
-        signal="label_backlog.overdue_share",
-        warn=0.05,
-        critical=0.15,
-        minimum_sample=500,
-        consecutive_days=2,
-    ),
-    AlertRule(name="broken-contract", signal="contract_checks.failed", warn=1, critical=1),
-    # rows that were left out, counted once or look wrong: an unknown version, a missing day, duplicates
-    AlertRule(name="doubtful-input", signal="contract_checks.warning_share", warn=0.02, critical=0.5),
-)
+@cache
+def default_alerts() -> tuple[AlertRule, ...]:
+    """The rules that are in force unless driftlake.yaml has its own."""
+    return (
+        AlertRule(
+            name="feature-drift",
+            signal="feature_drift.psi",
+            window_days=7,
+            warn=0.1,
+            critical=0.25,
+            minimum_sample=500,
+            consecutive_days=3,
+        ),
+        AlertRule(
+            name="missing-values",
+            signal="feature_drift.missing_rate_change",
+            window_days=1,
+            warn=0.05,
+            critical=0.2,
+            minimum_sample=200,
+        ),
+        AlertRule(
+            name="score-drift",
+            signal="prediction_drift.psi",
+            window_days=7,
+            warn=0.1,
+            critical=0.25,
+            minimum_sample=500,
+            consecutive_days=3,
+        ),
+        AlertRule(
+            name="auc-drop",
+            signal="model_quality.auc_drop",
+            window_days=28,
+            warn=0.03,
+            critical=0.08,
+            minimum_sample=500,
+            consecutive_days=3,
+        ),
+        AlertRule(
+            name="labels-overdue",
+            signal="label_backlog.overdue_share",
+            warn=0.05,
+            critical=0.15,
+            minimum_sample=500,
+            consecutive_days=2,
+        ),
+        AlertRule(name="broken-contract", signal="contract_checks.failed", warn=1, critical=1),
+        # rows that were left out, counted once or look wrong: an unknown version, a missing day, duplicates
+        AlertRule(name="doubtful-input", signal="contract_checks.warning_share", warn=0.02, critical=0.5),
+    )
 
 
 class ComputeSettings(_Section):
@@ -350,7 +429,7 @@ class Settings(_Section):
 
     def windows_of(self, rule: AlertRule) -> tuple[int, ...] | None:
         """Windows over which the signal of a rule is measured; None for signals of one day."""
-        source = rule.signal.split(".")[0]
+        source = rule.signal.partition(".")[0]
         windows = {
             "feature_drift": self.drift.windows_days,
             "prediction_drift": self.drift.windows_days,
@@ -367,7 +446,7 @@ class Settings(_Section):
             rule.model_copy(update={"window_days": min(windows, key=lambda days: abs(days - rule.window_days))})
             if (windows := self.windows_of(rule))
             else rule
-            for rule in DEFAULT_ALERTS
+            for rule in default_alerts()
         )
 
     def resolve(self, location: str) -> str:

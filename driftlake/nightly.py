@@ -126,12 +126,13 @@ def count_labels(
 
 
 def compare_days(warehouse: Warehouse, settings: Settings, context: RunContext, days: Sequence[date]) -> StageReport:
-    """Compare the windows that end with some days with the training data."""
-    first_day, last_day = min(days), max(days)
-    history = timedelta(days=max(settings.drift.windows_days) - 1)
-    counts = warehouse.query("coarse_counts", first_day=first_day - history, last_day=last_day)
-    feature_drift, prediction_drift = drift.compare_with_training(
-        counts, load_versions(warehouse), settings.drift, first_day=first_day, last_day=last_day
+    """Compare the windows that end with some days with their references."""
+    days = sorted(days)
+    buckets = drift.buckets_of(days, settings.drift)
+    with warehouse.offered(buckets=buckets.days()):
+        counts, day_counts = warehouse.query("bucket_counts"), warehouse.query("bucket_days")
+    feature_drift, prediction_drift = drift.compare_windows(
+        counts, day_counts, buckets, load_versions(warehouse), settings.drift, days
     )
     tables = {"feature_drift": feature_drift, "prediction_drift": prediction_drift}
     with warehouse.offered(new_drift=feature_drift):

@@ -33,6 +33,10 @@ class ModelVersion:
     baseline_auc: float | None = None
     reference_counts: Mapping[str, Counts] = field(default_factory=dict)
 
+    def reference_of(self, feature: str, segment: str) -> Counts | None:
+        """Training counts of a feature, or of the score, in a segment, shape (bin_count,); None if there are none."""
+        return self.reference_counts.get(feature) if segment == "all" else None
+
     @property
     def score_grid(self) -> binning.Grid | None:
         """Grid of the score; None for a version without scores."""

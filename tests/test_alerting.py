@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from driftlake.alerting import raise_alerts
-from driftlake.config import DEFAULT_ALERTS, AlertRule
+from driftlake.config import AlertRule, default_alerts
 from driftlake.warehouse import Warehouse
 from tests.data import GROUP, MODEL, Row, day, insert, noon
 
@@ -197,7 +197,7 @@ def test_what_is_no_signal_raises_nothing(memory: Warehouse, table: str, row: Ro
 
 def test_the_default_rules_want_three_days_of_drift(memory: Warehouse) -> None:
     insert(memory.connection, "feature_drift", [{"dt": day(n)} | DRIFT | {"feature": "age"} for n in (1, 2, 3)])
-    assert [(alert["dt"], alert["rule"], alert["severity"]) for alert in raised(memory, *DEFAULT_ALERTS)] == [
+    assert [(alert["dt"], alert["rule"], alert["severity"]) for alert in raised(memory, *default_alerts())] == [
         (day(3), "feature-drift", "critical")
     ]
 

@@ -7,24 +7,29 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 from scipy.spatial.distance import jensenshannon
 
+from driftlake.arrays import Counts, Floats
+from driftlake.binning import ABOVE, BELOW, FIRST_RANGE, MISSING
 from driftlake.divergence import (
-    STATISTICS,
     Comparison,
-    Counts,
-    Floats,
     benjamini_hochberg,
+    g_statistic,
+    hellinger_distance,
     js_distance,
     kl_divergence,
-    missing_rate_change,
+    ks_distance,
     psi,
+    share_change,
     shares,
+    total_variation_distance,
+    wasserstein_distance,
 )
+from driftlake.statistics import STATISTICS, Sides, Statistic, register, resampled
 
 COUNTS = st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 10_000)), min_size=2, max_size=12)
 # Both sides have rows and at least two bins are in use.
@@ -32,7 +37,7 @@ PAIRS = COUNTS.map(lambda pairs: np.array(pairs, dtype=np.int64).T).filter(
     lambda sides: bool(sides.sum(axis=1).all() and (sides.sum(axis=0) > 0).sum() > 1)
 )
 Divergence = Callable[..., Comparison]
-DIVERGENCES: list[Divergence] = [psi, kl_divergence, js_distance]
+DIVERGENCES: list[Divergence] = [psi, kl_divergence, js_distance, hellinger_distance]
 # A shift and its mirror image: with one row added to each bin the shares are 1/3, 2/3 and 2/3, 1/3.
 SHIFTED, ORIGINAL = np.array([1, 3]), np.array([3, 1])
 
@@ -56,7 +61,13 @@ def p_values_without_drift(name: str, bin_shares: list[float]) -> Floats:
     generator = np.random.default_rng(20240301)
     current = generator.multinomial(1_000, bin_shares, size=20_000)
     reference = generator.multinomial(5_000, bin_shares, size=20_000)
-    return STATISTICS[name].compare(current, reference, 0.5).p_value
+    return compared(name, current, reference).p_value
+
+
+def compared(name: str, current: Counts, reference: Counts) -> Comparison:
+    """A registered statistic of counts whose bins are the coarse ones too, of numbers from 0 on, one apart."""
+    borders = np.arange(max(current.shape[-1] - 2, 2), dtype=float)
+    return STATISTICS[name].compare(Sides(current, reference, current, reference, borders, 0.5))
 
 
 def test_psi_of_a_swap_of_one_and_two_thirds_is_two_thirds_of_ln_2() -> None:
@@ -116,7 +127,7 @@ def test_psi_and_kl_divergence_are_not_negative(divergence: Divergence, sides: C
 @pytest.mark.parametrize("name", STATISTICS)
 def test_every_statistic_is_zero_for_identical_counts(name: str) -> None:
     counts = np.array([5, 0, 100, 895])
-    assert STATISTICS[name].compare(counts, counts, 0.5).value == 0
+    assert compared(name, counts, counts).value == pytest.approx(0, abs=1e-7)
 
 
 @pytest.mark.parametrize("divergence", DIVERGENCES)
@@ -129,9 +140,11 @@ def test_a_bin_that_is_empty_on_both_sides_changes_nothing(
 
 
 @pytest.mark.parametrize("name", STATISTICS)
-@pytest.mark.parametrize(("current", "reference"), [([0, 0], [3, 1]), ([3, 1], [0, 0]), ([0, 0], [0, 0])])
+@pytest.mark.parametrize(
+    ("current", "reference"), [([0, 0, 0, 0], [3, 1, 0, 5]), ([3, 1, 0, 5], [0, 0, 0, 0]), ([0] * 4, [0] * 4)]
+)
 def test_nothing_is_measured_where_a_side_is_empty(name: str, current: list[int], reference: list[int]) -> None:
-    comparison = STATISTICS[name].compare(np.array(current), np.array(reference), 0.5)
+    comparison = compared(name, np.array(current), np.array(reference))
     assert np.isnan(as_floats(comparison)).all()
 
 
@@ -163,7 +176,7 @@ def test_one_percent_of_chi_square_lies_beyond_the_noise_floor_of_psi(sides: Cou
 @pytest.mark.parametrize("name", ["psi", "kl_divergence", "js_distance"])
 @given(sides=PAIRS)
 def test_a_value_is_beyond_its_noise_floor_when_p_is_below_one_percent(name: str, sides: Counts) -> None:
-    comparison = STATISTICS[name].compare(sides[0], sides[1], 0.5)
+    comparison = compared(name, sides[0], sides[1])
     assert (comparison.value > comparison.noise_floor) == (comparison.p_value < 0.01)
 
 
@@ -177,7 +190,8 @@ def test_at_one_percent_at_most_one_and_a_half_percent_are_false_alarms(name: st
     assert np.mean(p_values_without_drift(name, bin_shares) < 0.01) <= 0.015
 
 
-@pytest.mark.parametrize("name", STATISTICS)
+# Distances of binned values are a little smaller than their distributions have them: conservative.
+@pytest.mark.parametrize("name", [name for name in STATISTICS if name not in {"ks_distance", "wasserstein_distance"}])
 def test_p_values_are_near_uniform_when_nothing_drifted(name: str) -> None:
     p_values = p_values_without_drift(name, [0.1] * 10)
     for level in (0.1, 0.25, 0.5, 0.75, 0.9):
@@ -185,7 +199,7 @@ def test_p_values_are_near_uniform_when_nothing_drifted(name: str) -> None:
 
 
 def test_thirty_missing_of_a_hundred_after_ten_of_a_hundred_is_a_change_of_a_fifth() -> None:
-    comparison = missing_rate_change(np.array([30, 70]), np.array([10, 90]))
+    comparison = share_change(np.array([30, 70]), np.array([10, 90]), MISSING)
     deviation = math.sqrt(0.2 * 0.8 * (1 / 100 + 1 / 100))  # 20 % are missing in both together
     assert comparison.value == pytest.approx(0.2)
     assert comparison.p_value == pytest.approx(2 * stats.norm.sf(0.2 / deviation))
@@ -193,19 +207,129 @@ def test_thirty_missing_of_a_hundred_after_ten_of_a_hundred_is_a_change_of_a_fif
 
 
 def test_fewer_missing_values_are_a_negative_change() -> None:
-    assert missing_rate_change(np.array([10, 90]), np.array([30, 70])).value == pytest.approx(-0.2)
+    assert share_change(np.array([10, 90]), np.array([30, 70]), MISSING).value == pytest.approx(-0.2)
 
 
-@given(PAIRS.filter(lambda sides: bool(sides.sum(axis=0)[0] and sides.sum(axis=0)[1:].any())))
+# Enough rows with and without the value on both sides for the test of two proportions.
+@given(PAIRS.filter(lambda sides: bool(sides[:, 0].min() > 20 and sides[:, 1:].sum(axis=1).min() > 20)))
 def test_the_p_value_of_a_missing_rate_change_is_that_of_the_two_by_two_table(sides: Counts) -> None:
     table = np.stack([sides[:, 0], sides[:, 1:].sum(axis=1)])
     expected = stats.chi2_contingency(table, correction=False).pvalue
-    assert missing_rate_change(*sides).p_value == pytest.approx(expected, rel=1e-6, abs=1e-300)
+    assert share_change(*sides, MISSING).p_value == pytest.approx(expected, rel=1e-6, abs=1e-300)
 
 
 def test_a_feature_that_never_misses_has_no_missing_rate_change() -> None:
-    comparison = missing_rate_change(np.array([0, 70]), np.array([0, 30]))
+    comparison = share_change(np.array([0, 70]), np.array([0, 30]), MISSING)
     assert as_floats(comparison) == (0, 0, 1)
+
+
+@given(PAIRS)
+def test_hellinger_distance_is_that_of_the_affinity(sides: Counts) -> None:
+    q, p = smoothed(sides)
+    affinity = np.sqrt(p * q).sum()
+    assert hellinger_distance(*sides).value == pytest.approx(math.sqrt(max(1 - affinity, 0)), abs=1e-7)
+
+
+@given(PAIRS)
+def test_total_variation_distance_is_the_share_that_one_side_has_more_of(sides: Counts) -> None:
+    q, p = sides / sides.sum(axis=1, keepdims=True)
+    assert total_variation_distance(*sides).value == pytest.approx(np.maximum(q - p, 0).sum(), abs=1e-12)
+
+
+@given(PAIRS)
+def test_g_is_scipys_where_no_bin_is_rare(sides: Counts) -> None:
+    sides = sides[:, sides.sum(axis=0) > 0] + 20
+    assume(stats.contingency.expected_freq(sides).min() >= 5)
+    expected = stats.chi2_contingency(sides, lambda_="log-likelihood", correction=False)
+    comparison = g_statistic(*sides)
+    assert comparison.value == pytest.approx(expected.statistic, rel=1e-6, abs=1e-8)
+    # Williams' correction makes it a little less significant
+    assert comparison.p_value >= expected.pvalue * (1 - 1e-6)
+
+
+# Whole numbers from 0 to 9, one bin each, and beyond.
+BORDERS = np.arange(-0.5, 10.5)
+SAMPLES = st.lists(st.integers(-5, 14), min_size=2, max_size=60)
+
+
+def counted(values: list[int]) -> Counts:
+    counts = np.zeros(FIRST_RANGE + 10, dtype=np.int64)
+    bin_ids = [BELOW if value < 0 else ABOVE if value > 9 else FIRST_RANGE + value for value in values]
+    np.add.at(counts, bin_ids, 1)
+    return counts
+
+
+@given(SAMPLES, SAMPLES)
+def test_ks_distance_is_scipys_of_values_that_are_their_bins(current: list[int], reference: list[int]) -> None:
+    clipped = [np.clip(values, -1, 10) for values in (current, reference)]
+    assert ks_distance(counted(current), counted(reference)).value == pytest.approx(
+        stats.ks_2samp(*clipped, method="asymp").statistic
+    )
+
+
+@given(arrays(np.float64, 200, elements=st.floats(0, 1)), arrays(np.float64, 300, elements=st.floats(0, 1)))
+def test_the_unbinned_ks_distance_is_within_its_error_bound(current: Floats, reference: Floats) -> None:
+    edges = np.linspace(0, 1, 6)
+    sides = [np.concatenate([[0, 0, 0], np.histogram(values, edges)[0]]) for values in (current, reference)]
+    comparison = ks_distance(*sides)
+    unbinned = stats.ks_2samp(current, reference, method="asymp").statistic
+    # a value on a border is on the other side of it for scipy
+    on_border = max(np.isin(values, edges).mean() for values in (current, reference))
+    assert comparison.error_bound is not None
+    assert unbinned <= comparison.value + comparison.error_bound + on_border + 1e-12
+
+
+@given(SAMPLES, SAMPLES.filter(lambda values: len(set(np.clip(values, 0, 9))) > 1))
+def test_wasserstein_distance_is_scipys_within_a_bin(current: list[int], reference: list[int]) -> None:
+    current_counts, reference_counts = counted(current), counted(reference)
+    found = wasserstein_distance(current_counts, reference_counts, BORDERS).value
+    q, p = (np.clip(values, -0.5, 9.5) for values in (current, reference))
+    spread = np.sqrt(np.var(p) + 1 / 12)
+    expected = stats.wasserstein_distance(q, p) / spread
+    # values lie anywhere in bins one wide, and so does the spread
+    assert found == pytest.approx(expected, abs=1.1 / spread)
+
+
+def test_a_shift_by_one_bin_is_a_wasserstein_distance_of_its_width_in_standard_deviations() -> None:
+    reference, current = counted([3] * 100 + [4] * 100), counted([4] * 100 + [5] * 100)
+    # spread evenly over two bins of width one: the variance is 4 / 12
+    assert wasserstein_distance(current, reference, BORDERS).value == pytest.approx(1 / math.sqrt(4 / 12))
+
+
+@pytest.mark.parametrize(("hits", "reference_hits"), [(3, 0), (0, 4), (2, 1)])
+def test_a_rare_share_has_the_exact_tail_given_its_total(hits: int, reference_hits: int) -> None:
+    comparison = share_change(np.array([hits, 1000 - hits]), np.array([reference_hits, 3000 - reference_hits]), MISSING)
+    tails = stats.binom(hits + reference_hits, 0.25)
+    assert comparison.p_value == pytest.approx(min(1, 2 * min(tails.cdf(hits), tails.sf(hits - 1))))
+
+
+def test_rare_missing_values_raise_no_more_false_alarms_than_the_rate() -> None:
+    generator = np.random.default_rng(1)
+    current = np.stack([hits := generator.binomial(1000, 0.0005, 20_000), 1000 - hits], axis=-1)
+    reference = np.stack([hits := generator.binomial(5000, 0.0005, 20_000), 5000 - hits], axis=-1)
+    assert np.mean(share_change(current, reference, MISSING).p_value < 0.01) <= 0.01
+
+
+def largest_gain(current: Counts, reference: Counts) -> float:
+    """A statistic of somebody's own."""
+    return float((current / current.sum() - reference / reference.sum()).max())
+
+
+def test_a_function_of_two_count_vectors_becomes_a_statistic_with_noise() -> None:
+    counts = np.array([[100, 100, 0], [160, 40, 0]])
+    sides = Sides(counts, np.array([100, 100, 0]), counts, counts, np.full(1, np.nan), 0.5)
+    comparison = resampled(largest_gain)(sides)
+    assert comparison.value.tolist() == [0, pytest.approx(0.3)]
+    assert (comparison.p_value < 0.01).tolist() == [False, True]
+    assert 0.05 < comparison.noise_floor[0] < 0.2
+
+
+def test_a_statistic_can_be_registered_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("driftlake.statistics.STATISTICS", dict(STATISTICS))
+    own = Statistic("largest_gain", resampled(largest_gain), ("categorical",), None, None, "", "", "", "")
+    register(own)
+    with pytest.raises(ValueError, match="largest_gain"):
+        register(own)
 
 
 P_VALUES = arrays(np.float64, st.integers(1, 20), elements=st.floats(0, 1))

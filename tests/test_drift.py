@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
 
+from driftlake import queries
 from driftlake.binning import learn_category_bins
 from driftlake.config import DriftSettings
-from driftlake.divergence import STATISTICS, benjamini_hochberg, psi
-from driftlake.drift import compare_with_training
-from tests.data import GROUP, KEY, Row, day, model_version
+from driftlake.divergence import benjamini_hochberg, psi
+from driftlake.drift import buckets_of, compare_windows
+from driftlake.statistics import STATISTICS, Sides
+from driftlake.versions import ModelVersion
+from tests.data import GROUP, KEY, Row, day, given, model_version
 
 # Coarse bins of a feature with two categories: missing, other, unseen, red, blue.
 MISSING, RED, BLUE = 0, 3, 4
@@ -24,51 +28,63 @@ VERSION = model_version(
 
 
 def counts(number: int, feature: str = "colour", *, red: int = 0, blue: int = 0, missing: int = 0) -> list[Row]:
-    """Rows of coarse_counts of one day."""
+    """Counts of one day."""
     binned = {RED: red, BLUE: blue, MISSING: missing}
     return [
-        GROUP | {"dt": day(number), "feature": feature, "coarse_bin_id": bin_id, "row_count": count}
+        GROUP | {"dt": day(number), "feature": feature, "bin_id": bin_id, "row_count": count}
         for bin_id, count in binned.items()
         if count
     ]
 
 
-def table(rows: list[Row]) -> pa.Table:
-    types = {"dt": pa.date32(), "coarse_bin_id": pa.int32(), "row_count": pa.int64()}
-    names = [*GROUP, "feature", *types]
-    return pa.table({name: pa.array([row[name] for row in rows], types.get(name, pa.string())) for name in names})
-
-
 def compare(
-    rows: list[Row], *, first: int, last: int | None = None, settings: Mapping[str, Any] | None = None
+    rows: list[Row],
+    *,
+    first: int,
+    last: int | None = None,
+    settings: Mapping[str, Any] | None = None,
+    version: ModelVersion = VERSION,
+    scores: bool = False,
 ) -> pa.Table:
-    """Rows of feature_drift from day `first` to day `last`, of windows up to 28 days."""
-    last = last or first
-    in_reach = [row for row in rows if day(first - 27) <= row["dt"] <= day(last)]
+    """Rows of feature_drift (or of prediction_drift) from day `first` to day `last`, of windows up to 28 days."""
     drift_settings = DriftSettings.model_validate({"windows_days": (1, 7, 28), **(settings or {})})
-    feature_drift, _ = compare_with_training(
-        table(in_reach), {KEY: VERSION}, drift_settings, first_day=day(first), last_day=day(last)
-    )
-    return feature_drift
+    days = [day(number) for number in range(first, (last or first) + 1)]
+    buckets = buckets_of(days, drift_settings)
+    with duckdb.connect() as db:
+        columns = {"dt": "date", **dict.fromkeys((*GROUP, "feature"), "varchar")}
+        profile = {**columns, "bin_id": "integer", "row_count": "bigint"}
+        given(db, "feature_profile", profile, (row for row in rows if row["feature"] != "score"))
+        given(db, "prediction_profile", profile, (row for row in rows if row["feature"] == "score"))
+        db.execute("create table feature_stats as select distinct * exclude (bin_id, row_count) from feature_profile")
+        db.register("buckets", buckets.days())
+        counts, day_counts = (queries.run(db, name).to_arrow_table() for name in ("bucket_counts", "bucket_days"))
+    return compare_windows(counts, day_counts, buckets, {KEY: version}, drift_settings, days)[scores]
 
 
 def found(
-    drift: pa.Table, *, window: int = 1, statistic: str = "psi", feature: str = "colour", number: int | None = None
+    drift: pa.Table,
+    *,
+    window: int = 1,
+    statistic: str = "psi",
+    feature: str = "colour",
+    number: int | None = None,
+    reference: str = "training",
 ) -> Row:
     """The one row of a comparison."""
-    wanted = {"window_days": window, "statistic": statistic, "feature": feature}
+    wanted = {"window_days": window, "statistic": statistic, "feature": feature, "reference": reference}
     if number is not None:
         wanted["dt"] = day(number)
     [row] = [row for row in drift.to_pylist() if wanted.items() <= row.items()]
     return dict(row)
 
 
-@pytest.mark.parametrize("statistic", STATISTICS)
+@pytest.mark.parametrize("statistic", DriftSettings().statistics.categorical)
 def test_a_window_is_the_sum_of_its_days(statistic: str) -> None:
     # days 2 to 8 make the window; day 1 lies before it and is all blue
     history = counts(1, blue=9999) + [row for n in range(2, 9) for row in counts(n, red=90 + n, blue=100, missing=n)]
     summed = np.array([35, 0, 0, 7 * 90 + 35, 700])  # 2 + 3 + ... + 8 = 35
-    expected = STATISTICS[statistic].compare(summed, np.array([0, 0, 0, 500, 500]), 0.5)
+    training = np.array([0, 0, 0, 500, 500])
+    expected = STATISTICS[statistic].compare(Sides(summed, training, summed, training, np.full(3, np.nan), 0.5))
     row = found(compare(history, first=8), window=7, statistic=statistic)
     assert (row["value"], row["noise_floor"], row["p_value"]) == (
         expected.value,
@@ -144,10 +160,7 @@ def test_a_service_of_five_days_a_week_can_be_judged() -> None:
 
 
 def test_a_score_without_training_scores_is_insufficient_data() -> None:
-    rows = table(counts(1, red=300) + counts(1, "score", red=300))
-    _, scores = compare_with_training(
-        rows, {KEY: VERSION}, DriftSettings(windows_days=(1,)), first_day=day(1), last_day=day(1)
-    )
+    scores = compare(counts(1, red=300) + counts(1, "score", red=300), first=1, scores=True)
     assert set(scores["reason"].to_pylist()) == {"no training values to compare with"}
 
 
@@ -178,13 +191,7 @@ def test_fewer_missing_values_than_in_training_are_drift_too() -> None:
     version = model_version(
         [learn_category_bins("colour", ["red", "blue"], np.array([250, 250]))], {"colour": [500, 0, 0, 250, 250]}
     )
-    drift, _ = compare_with_training(
-        table(counts(1, red=300, blue=300)),
-        {KEY: version},
-        DriftSettings(windows_days=(1,)),
-        first_day=day(1),
-        last_day=day(1),
-    )
+    drift = compare(counts(1, red=300, blue=300), first=1, version=version)
     row = found(drift, statistic="missing_rate_change")
     assert (row["value"], row["outcome"]) == (-0.5, "drift")
 
@@ -217,3 +224,71 @@ def test_each_deployment_is_compared_for_itself() -> None:
     drift = compare(counts(1, red=300) + shadow, first=1)
     assert set(drift.select(["deployment"]).column(0).to_pylist()) == {"production", "shadow"}
     assert set(drift.filter(pa.array(np.array(drift["window_days"]) == 1))["current_count"].to_pylist()) == {0, 300}
+
+
+# --- references other than training ---
+
+
+def daily(first: int, last: int, **colours: int) -> list[Row]:
+    return [row for number in range(first, last + 1) for row in counts(number, **colours)]
+
+
+def against(reference: Any, history: list[Row], *, on: int, window: int = 7) -> Row:
+    """The PSI against one reference, whose name is taken from it."""
+    drift = compare(history, first=on, settings={"references": [reference], "windows_days": [window]})
+    name = reference if isinstance(reference, str) else reference["name"]
+    return found(drift, window=window, reference=name)
+
+
+def test_the_preceding_window_is_the_one_that_ends_where_the_window_begins() -> None:
+    # days 1 to 7 are red, days 8 to 14 blue, and the window is the second week
+    row = against("preceding", daily(1, 7, red=300) + daily(8, 14, blue=300), on=14)
+    assert (row["current_count"], row["reference_count"]) == (2100, 2100)
+    assert row["value"] == psi(np.array([0, 2100]), np.array([2100, 0])).value
+
+
+def test_four_weeks_before_is_the_same_weekdays() -> None:
+    row = against("four_weeks_before", daily(1, 1, red=300) + daily(2, 29, blue=300), on=29, window=1)
+    assert row["value"] == psi(np.array([0, 300]), np.array([300, 0])).value
+
+
+def test_a_window_of_more_than_four_weeks_goes_back_by_eight() -> None:
+    row = against("four_weeks_before", daily(1, 56, red=10) + daily(57, 96, blue=10), on=96, window=40)
+    assert (row["current_count"], row["reference_count"], row["outcome"]) == (400, 400, "drift")
+
+
+def test_a_period_is_compared_with_whatever_the_window() -> None:
+    period = {"name": "good", "first_day": day(1), "last_day": day(2)}
+    row = against(period, daily(1, 2, red=300) + daily(20, 26, blue=300), on=26)
+    assert (row["current_count"], row["reference_count"]) == (2100, 600)
+
+
+def test_days_of_a_period_that_are_in_the_window_are_left_out_of_it() -> None:
+    period = {"name": "good", "first_day": day(1), "last_day": day(10)}
+    row = against(period, daily(1, 14, red=300), on=14)
+    # the window has days 8 to 14, so the period has days 1 to 7 left
+    assert (row["current_count"], row["reference_count"]) == (2100, 2100)
+
+
+def test_a_window_that_is_all_of_its_reference_has_nothing_to_be_compared_with() -> None:
+    period = {"name": "good", "first_day": day(8), "last_day": day(14)}
+    row = against(period, daily(1, 14, red=300), on=14)
+    assert (row["value"], row["reason"]) == (None, "no predictions in the reference")
+
+
+def test_a_reference_of_few_days_is_insufficient_data() -> None:
+    row = against("preceding", daily(6, 14, red=300), on=14)
+    assert (row["outcome"], row["reason"]) == ("insufficient_data", "predictions on too few days of the reference")
+
+
+def test_several_references_have_rows_of_their_own() -> None:
+    drift = compare(daily(1, 14, red=300), first=14, settings={"references": ["training", "preceding"]})
+    assert set(drift["reference"].to_pylist()) == {"training", "preceding"}
+
+
+def test_a_statistic_without_thresholds_warns_beyond_its_noise() -> None:
+    settings = {"statistics": {"categorical": ["g_statistic"]}}
+    shifted = compare(counts(1, red=600, blue=400), first=1, settings=settings)
+    assert found(shifted, statistic="g_statistic")["outcome"] == "warn"
+    level = compare(counts(1, red=510, blue=490), first=1, settings=settings)
+    assert found(level, statistic="g_statistic")["outcome"] == "stable"

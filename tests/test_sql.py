@@ -426,27 +426,17 @@ def test_the_coverage_of_a_window_is_of_the_predictions_of_its_days(memory: Ware
     assert found["prediction_count"].to_pylist() == [100, 130, 131]
 
 
-def test_counts_of_bins_are_summed_into_their_coarse_bin(memory: Warehouse) -> None:
-    bins = [(3, 7), (4, 7), (5, 8)]
-    insert(
-        memory.connection,
-        "feature_bins",
-        [
-            MODEL
-            | {"feature": "age", "bin_id": bin_id, "coarse_bin_id": coarse}
-            | {"feature_kind": "numeric", "bin_kind": "range", "label": ""}
-            for bin_id, coarse in bins
-        ],
-    )
-    insert(
-        memory.connection,
-        "feature_profile",
-        [GROUP | {"dt": day(1), "feature": "age", "bin_id": b, "row_count": 10**n} for n, (b, _) in enumerate(bins)],
-    )
-    found = memory.query("coarse_counts", first_day=day(1), last_day=day(1))
-    assert found.select(["coarse_bin_id", "row_count"]).to_pylist() == [
-        {"coarse_bin_id": 7, "row_count": 11},
-        {"coarse_bin_id": 8, "row_count": 100},
+def test_counts_are_summed_over_the_days_of_a_bucket(memory: Warehouse) -> None:
+    row = GROUP | {"feature": "age", "bin_id": 3}
+    days = {1: 1, 2: 10, 3: 100, 9: 1000}
+    rows = [row | {"dt": day(number), "row_count": count} for number, count in days.items()]
+    insert(memory.connection, "feature_profile", rows)
+    buckets = pa.table({"dt": [day(1), day(2), day(3)], "bucket": [0, 0, 1]})
+    with memory.offered(buckets=buckets):
+        found = memory.query("bucket_counts")
+    assert found.select(["bucket", "row_count"]).to_pylist() == [
+        {"bucket": 0, "row_count": 11},
+        {"bucket": 1, "row_count": 100},
     ]
 
 

@@ -7,10 +7,11 @@ create table if not exists prediction_drift (
     deployment varchar not null, -- production, shadow or canary
     segment varchar not null, -- 'all', or column=value of a segment
     window_days integer not null, -- length of the window that ends with dt, in days
-    reference varchar not null, -- what the window is compared with: training
-    statistic varchar not null, -- psi, kl_divergence, js_distance or missing_rate_change
+    reference varchar not null, -- what the window is compared with: training, preceding, four_weeks_before or the name of a period
+    statistic varchar not null, -- a statistic of docs/statistics.md, e.g. psi
     value double, -- value of the statistic; null where it cannot be computed
     noise_floor double, -- 99th percentile of the statistic when nothing drifted, at these sample sizes; null where unknown
+    error_bound double, -- how much larger the statistic of the unbinned values can be; null if binning costs nothing
     p_value double, -- probability of a value at least this large when nothing drifted
     q_value double, -- p-value after Benjamini-Hochberg over the features of one model version, day and window
     current_count bigint not null, -- rows of the window, the current side

@@ -1,0 +1,116 @@
+"""Windows of days as differences of cumulative sums.
+
+The days that matter are cut into *buckets* at every day on which some window or reference period begins or ends, so one
+night asks the warehouse for a dozen sums however long its windows are, and a backfill for one per day.
+Not here: what is summed (drift.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from driftlake.config import Period, ReferenceKind
+
+# Four weeks before, so that weekdays and the turn of the month stay where they are.
+_SEASON_DAYS = 28
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Consecutive days: from `first` on, before `end`."""
+
+    first: date
+    end: date
+
+    @classmethod
+    def window(cls, last: date, days: int) -> Span:
+        """The window of some days that ends with `last`."""
+        return cls(last + timedelta(days=1 - days), last + timedelta(days=1))
+
+    @property
+    def day_count(self) -> int:
+        """Days of the span."""
+        return (self.end - self.first).days
+
+    def shifted(self, days: int) -> Span:
+        """The same number of days, `days` earlier."""
+        return Span(self.first - timedelta(days=days), self.end - timedelta(days=days))
+
+    def intersection(self, other: Span) -> Span:
+        """The days of both; without days if there are none."""
+        first = max(self.first, other.first)
+        return Span(first, max(first, min(self.end, other.end)))
+
+
+@dataclass(frozen=True, slots=True)
+class Spans:
+    """Days added up, less days left out."""
+
+    whole: Span
+    without: Span
+
+    @property
+    def day_count(self) -> int:
+        """Days that are added up."""
+        return self.whole.day_count - self.without.day_count
+
+
+def reference_spans(reference: ReferenceKind | Period, window: Span) -> Spans:
+    """The days of a reference that is a period; those of the window itself are left out, so nothing meets itself."""
+    days = window.day_count
+    if isinstance(reference, Period):
+        whole = Span(reference.first_day, reference.last_day + timedelta(days=1))
+    elif reference == "preceding":
+        whole = window.shifted(days)
+    else:
+        # a window longer than four weeks goes back by more of them
+        whole = window.shifted(-(-days // _SEASON_DAYS) * _SEASON_DAYS)
+    return Spans(whole, whole.intersection(window))
+
+
+@dataclass(frozen=True)
+class Buckets:
+    """The days of some spans, cut at every edge of theirs."""
+
+    spans: frozenset[Span]
+
+    @classmethod
+    def of(cls, spans: Iterable[Span]) -> Buckets:
+        """Buckets of which every span is a whole number."""
+        return cls(frozenset(spans))
+
+    @cached_property
+    def edges(self) -> list[date]:
+        """First day of each bucket in order, and the day after the last."""
+        return sorted({edge for span in self.spans for edge in (span.first, span.end)})
+
+    def days(self) -> pa.Table:
+        """Every day of the spans with its bucket: columns dt and bucket."""
+        wanted = sorted({day.toordinal() for span in self.spans for day in _days(span)})
+        edges = np.array([edge.toordinal() for edge in self.edges])
+        buckets = np.searchsorted(edges, wanted, side="right") - 1
+        dates = pa.array([date.fromordinal(day) for day in wanted], pa.date32())
+        return pa.table({"dt": dates, "bucket": pa.array(buckets, pa.int32())})
+
+    def sums(self, spans: Sequence[Span], totals: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Sums over spans, shape (spans, ...); `totals` are the cumulative sums at the edges, shape (edges, ...)."""
+        place = self._positions
+        difference: NDArray[np.int64] = (
+            totals[[place[span.end] for span in spans]] - totals[[place[span.first] for span in spans]]
+        )
+        return difference
+
+    @cached_property
+    def _positions(self) -> dict[date, int]:
+        return {edge: position for position, edge in enumerate(self.edges)}
+
+
+def _days(span: Span) -> Iterable[date]:
+    return (span.first + timedelta(days=offset) for offset in range(span.day_count))
