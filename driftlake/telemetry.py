@@ -141,7 +141,7 @@ def _segment_columns(
         connection.execute(
             f"create or replace view segment_column as select dt, {queries.quote(name)} as value from predictions"
         )
-        rows = queries.run(connection, "segment_values", limit=telemetry.segment_limit).fetchall()
+        rows = queries.run(connection, "segment_values", value_count=telemetry.segment_limit).fetchall()
         values: dict[date, list[str]] = {
             dt: [] for (dt,) in connection.execute("select distinct dt from prediction_groups").fetchall()
         }

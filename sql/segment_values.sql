@@ -1,7 +1,7 @@
 -- The values of a segment column that get a segment of their own on a day: the most frequent ones.
 -- grain: dt, value
 -- inputs: segment_column (view of predictions: dt, value)
--- parameters: $limit, how many values that are
+-- parameters: $value_count, how many values that are
 with counted as (
     select
         dt,
@@ -16,5 +16,5 @@ select
     dt,
     value
 from counted
-qualify row_number() over (partition by dt order by row_count desc, value) <= $limit
+qualify row_number() over (partition by dt order by row_count desc, value) <= $value_count
 order by dt, value;
