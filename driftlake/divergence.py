@@ -201,6 +201,12 @@ def benjamini_hochberg(p_values: Floats) -> Floats:
     return np.where(np.isnan(p_values), np.nan, result)
 
 
+def log_ratio(current: Counts, reference: Counts, smoothing: float = 0.5) -> Floats:
+    """ln(q / p) of the smoothed shares per bin, by which PSI weighs a difference; 0 for bins without rows."""
+    _, _, ratio = _shares_and_log_ratio(current, reference, smoothing)
+    return ratio
+
+
 def _shares_and_log_ratio(current: Counts, reference: Counts, smoothing: float) -> tuple[Floats, Floats, Floats]:
     occupied = (current > 0) | (reference > 0)
     p, q = shares(reference, occupied, smoothing), shares(current, occupied, smoothing)

@@ -309,10 +309,12 @@ _LOWEST_LATENCY_BIN = math.floor(math.log(SHORTEST_LATENCY_MS) / math.log(LATENC
 _LATENCY_BINS = 100_000
 
 
-def count_column(column: Column, bins: FeatureBins) -> FeatureCounts:
-    """Count a whole column as one group."""
-    accumulator = FeatureAccumulator(bins, [1])
-    groupings = [Grouping.single(len(column))]
+def count_column(
+    column: Column, bins: FeatureBins, grouping: Grouping | None = None, group_count: int = 1
+) -> FeatureCounts:
+    """Count a whole column, as one group unless a grouping of its rows is given."""
+    accumulator = FeatureAccumulator(bins, [group_count])
+    groupings = [grouping or Grouping.single(len(column))]
     if bins.grid is None:
         accumulator.add_categories(*encode(column), groupings)
     else:

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import duckdb
 import pyarrow as pa
 
-from driftlake import __version__, alerting, drift, profiling, quality, queries, runs
+from driftlake import __version__, alerting, attribution, drift, profiling, quality, queries, runs
 from driftlake.audit import audit_replacements, failed_checks
 from driftlake.columns import LABEL_COLUMNS, telemetry_columns
 from driftlake.config import LabelSettings, Settings
@@ -131,10 +131,14 @@ def compare_days(warehouse: Warehouse, settings: Settings, context: RunContext, 
     buckets = drift.buckets_of(days, settings.drift)
     with warehouse.offered(buckets=buckets.days()):
         counts, day_counts = warehouse.query("bucket_counts"), warehouse.query("bucket_days")
-    feature_drift, prediction_drift = drift.compare_windows(
-        counts, day_counts, buckets, load_versions(warehouse), settings.drift, days
-    )
+    versions = load_versions(warehouse)
+    feature_drift, prediction_drift = drift.compare_windows(counts, day_counts, buckets, versions, settings.drift, days)
     tables = {"feature_drift": feature_drift, "prediction_drift": prediction_drift}
+    with warehouse.offered(new_drift=feature_drift, new_prediction_drift=prediction_drift):
+        shifted = warehouse.query("shifted_features")
+    tables["segment_shift"] = attribution.segment_shift(
+        shifted, counts, day_counts, buckets, versions, settings.telemetry.segments, settings.drift
+    )
     with warehouse.offered(new_drift=feature_drift):
         window_days = settings.drift.headline_window_days
         highlights = _by_day(warehouse.query("highlights/drift", window_days=window_days))

@@ -23,7 +23,8 @@ from driftlake.binning import FeatureBins
 from driftlake.config import Settings, TelemetrySettings
 from driftlake.inputs import InputFile, Partition
 from driftlake.kernel import LATENCY_WIDTH, MEASURES, FeatureCounts, ScoreCounts
-from driftlake.shards import ColumnNames, CountedVersion, RowGroup, SegmentColumn, Shard, VersionCounts, count_shard
+from driftlake.segments import ALL, SegmentColumn
+from driftlake.shards import ColumnNames, CountedVersion, RowGroup, Shard, VersionCounts, count_shard
 from driftlake.telemetry import CodedRows, PredictionGroup, code_rows
 from driftlake.versions import ModelVersion
 
@@ -210,7 +211,7 @@ class _ProfileRows:
 
     def add(self, day: _Day, counts: Sequence[VersionCounts]) -> None:
         """Take in the counts of the versions of a day."""
-        segments_of_groupings = [["all"], *(column.segments for column in day.segment_columns)]
+        segments_of_groupings = [[ALL], *(column.segments for column in day.segment_columns)]
         for version, counted in zip(day.versions, counts, strict=True):
             deployments = day.groups[version.first_code : version.first_code + version.deployment_count]
             for grouping, segments in enumerate(segments_of_groupings):

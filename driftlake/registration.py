@@ -20,6 +20,7 @@ from driftlake.config import ModelSettings, Settings
 from driftlake.errors import DriftlakeError, LineageConflictError
 from driftlake.kernel import FeatureCounts
 from driftlake.lineage import LabelDelay, LineageFile, LineageRecord, lineage_locations, read_lineage_file
+from driftlake.reference_segments import count_reference_segments
 from driftlake.training import Learned, TrainingData, learn
 from driftlake.versions import SCORE
 from driftlake.warehouse import Warehouse
@@ -41,6 +42,7 @@ def register_folder(warehouse: Warehouse, settings: Settings) -> Registration:
     """
     locations = lineage_locations(settings)
     registered: list[LineageFile] = []
+    known: list[LineageFile] = []
     refused: list[DriftlakeError] = []
     for location in locations:
         try:
@@ -49,8 +51,13 @@ def register_folder(warehouse: Warehouse, settings: Settings) -> Registration:
                 registered += register(warehouse, settings, [file])
             else:
                 _require_same_promise(warehouse, file)
+            known.append(file)
         except DriftlakeError as error:
             refused.append(error)
+    try:
+        count_reference_segments(warehouse, settings, known)
+    except DriftlakeError as error:
+        refused.append(error)
     return Registration(len(locations), registered, refused)
 
 

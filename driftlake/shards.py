@@ -30,30 +30,8 @@ from driftlake.kernel import (
     ScoreAccumulator,
     ScoreCounts,
 )
+from driftlake.segments import SegmentColumn
 from driftlake.values import Column, encode, float_values
-
-
-@dataclass(frozen=True, slots=True)
-class SegmentColumn:
-    """A column whose values are segments of their own: those in `values`; the others share one, rows without one, too."""
-
-    name: str
-    values: tuple[str, ...]
-
-    @property
-    def segments(self) -> list[str]:
-        """Name of each segment."""
-        return [f"{self.name}={value}" for value in (*self.values, "(other)", "(missing)")]
-
-    def positions(self, column: Column | None, row_count: int) -> NDArray[np.int64]:
-        """Position of every row's segment in `segments`, shape (row_count,)."""
-        other = len(self.values)
-        if column is None:
-            return np.full(row_count, other + 1)
-        known = {value: position for position, value in enumerate(self.values)}
-        codes, names = encode(column)
-        of_name = [other + 1 if name is None else known.get(name, other) for name in names]
-        return np.array([*of_name, other + 1])[codes]
 
 
 @dataclass(frozen=True, slots=True)

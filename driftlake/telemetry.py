@@ -21,8 +21,8 @@ from driftlake import queries
 from driftlake.columns import CanonicalColumn
 from driftlake.config import TelemetrySettings
 from driftlake.inputs import Partition
+from driftlake.segments import SegmentColumn
 from driftlake.session import create_table
-from driftlake.shards import SegmentColumn
 from driftlake.versions import ModelVersion
 
 # Keys of predictions are compared with each other this many at a time: a quarter of a gigabyte, however large a day is.

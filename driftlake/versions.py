@@ -16,6 +16,7 @@ import pyarrow as pa
 from driftlake import binning
 from driftlake.arrays import Counts
 from driftlake.binning import FeatureBins
+from driftlake.segments import ALL
 from driftlake.warehouse import Warehouse
 
 SCORE = "score"
@@ -32,10 +33,13 @@ class ModelVersion:
     score_bins: FeatureBins | None
     baseline_auc: float | None = None
     reference_counts: Mapping[str, Counts] = field(default_factory=dict)
+    # by segment and then by feature
+    segment_reference_counts: Mapping[str, Mapping[str, Counts]] = field(default_factory=dict)
 
     def reference_of(self, feature: str, segment: str) -> Counts | None:
         """Training counts of a feature, or of the score, in a segment, shape (bin_count,); None if there are none."""
-        return self.reference_counts.get(feature) if segment == "all" else None
+        counts = self.reference_counts if segment == ALL else self.segment_reference_counts.get(segment, {})
+        return counts.get(feature)
 
     @property
     def score_grid(self) -> binning.Grid | None:
@@ -50,6 +54,7 @@ def load_versions(warehouse: Warehouse) -> dict[tuple[str, str], ModelVersion]:
     bin_rows = _grouped(warehouse.sql("select * from feature_bins"))
     categories = _grouped(warehouse.sql("select * from feature_categories"))
     counts = _grouped(warehouse.sql("select * from reference_profile"))
+    segments = _by_segment(warehouse.query("segment_references"))
     versions = {}
     for run in runs:
         key = (run["model_id"], run["model_version"])
@@ -65,6 +70,10 @@ def load_versions(warehouse: Warehouse) -> dict[tuple[str, str], ModelVersion]:
             score_bins=bins.get(SCORE),
             baseline_auc=run["baseline_auc"],
             reference_counts={name: _dense(counts[*key, name], each.bin_count) for name, each in bins.items()},
+            segment_reference_counts={
+                segment: {name: _spread(*pairs, bins[name].bin_count) for name, pairs in of_features.items()}
+                for segment, of_features in segments[key].items()
+            },
         )
     return versions
 
@@ -74,6 +83,23 @@ def _grouped(table: pa.Table) -> defaultdict[tuple[str, ...], list[dict[str, Any
     for row in table.to_pylist():
         groups[row["model_id"], row["model_version"], row["feature"]].append(row)
     return groups
+
+
+def _by_segment(table: pa.Table) -> defaultdict[tuple[str, str], dict[str, dict[str, tuple[Counts, Counts]]]]:
+    """Bins and counts by version, segment and feature."""
+    versions: defaultdict[tuple[str, str], dict[str, dict[str, tuple[Counts, Counts]]]] = defaultdict(dict)
+    table = table.combine_chunks()
+    keys = zip(*(table[name].to_pylist() for name in ("model_id", "model_version", "segment", "feature")), strict=True)
+    for row, (model_id, model_version, segment, feature) in enumerate(keys):
+        lists = (table[name][row].values.to_numpy() for name in ("bin_ids", "row_counts"))
+        versions[model_id, model_version].setdefault(segment, {})[feature] = tuple(lists)
+    return versions
+
+
+def _spread(bin_ids: Counts, row_counts: Counts, bin_count: int) -> Counts:
+    counts = np.zeros(bin_count, dtype=np.int64)
+    counts[bin_ids] = row_counts
+    return counts
 
 
 def _dense(rows: Sequence[Mapping[str, Any]], bin_count: int) -> Counts:

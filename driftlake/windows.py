@@ -62,6 +62,11 @@ class Spans:
         return self.whole.day_count - self.without.day_count
 
 
+def reference_name(reference: ReferenceKind | Period) -> str:
+    """What a reference is called in the tables."""
+    return reference.name if isinstance(reference, Period) else reference
+
+
 def reference_spans(reference: ReferenceKind | Period, window: Span) -> Spans:
     """The days of a reference that is a period; those of the window itself are left out, so nothing meets itself."""
     days = window.day_count

@@ -39,4 +39,5 @@ select
 from profiles as p
 inner join buckets as b on p.dt = b.dt
 group by b.bucket, p.model_id, p.model_version, p.deployment, p.segment, p.feature, p.bin_id
-order by p.model_id, p.model_version, p.deployment, p.segment, p.feature, b.bucket, p.bin_id;
+-- the whole before its segments
+order by p.model_id, p.model_version, p.deployment, p.segment <> 'all', p.segment, p.feature, b.bucket, p.bin_id;

@@ -32,4 +32,4 @@ select
 from counted as c
 inner join buckets as b on c.dt = b.dt
 group by b.bucket, c.model_id, c.model_version, c.deployment, c.segment, c.feature
-order by c.model_id, c.model_version, c.deployment, c.segment, c.feature, b.bucket;
+order by c.model_id, c.model_version, c.deployment, c.segment <> 'all', c.segment, c.feature, b.bucket;

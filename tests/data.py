@@ -16,9 +16,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
+from driftlake import queries
 from driftlake.binning import FeatureBins, probability_bins
 from driftlake.config import Settings, load_settings
 from driftlake.versions import ModelVersion
+from driftlake.windows import Buckets
 
 Row = dict[str, Any]
 
@@ -66,6 +68,19 @@ def insert(db: duckdb.DuckDBPyConnection, table: str, rows: Iterable[Row]) -> No
     for row in rows:
         marks = ", ".join("?" * len(row))
         db.execute(f"insert into {table} ({', '.join(row)}) values ({marks})", list(row.values()))
+
+
+def bucketed(rows: Iterable[Row], buckets: Buckets) -> tuple[pa.Table, pa.Table]:
+    """Results of sql/bucket_counts.sql and sql/bucket_days.sql for counts of features and of 'score'."""
+    with duckdb.connect() as db:
+        columns = {"dt": "date", **dict.fromkeys((*GROUP, "feature"), "varchar")}
+        profile = {**columns, "bin_id": "integer", "row_count": "bigint"}
+        given(db, "feature_profile", profile, (row for row in rows if row["feature"] != "score"))
+        given(db, "prediction_profile", profile, (row for row in rows if row["feature"] == "score"))
+        db.execute("create table feature_stats as select distinct * exclude (bin_id, row_count) from feature_profile")
+        db.register("buckets", buckets.days())
+        counts, day_counts = (queries.run(db, name).to_arrow_table() for name in ("bucket_counts", "bucket_days"))
+    return counts, day_counts
 
 
 def model_version(

@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from driftlake import queries
 from driftlake.binning import learn_category_bins
 from driftlake.config import DriftSettings
 from driftlake.divergence import benjamini_hochberg, psi
 from driftlake.drift import buckets_of, compare_windows
 from driftlake.statistics import STATISTICS, Sides
 from driftlake.versions import ModelVersion
-from tests.data import GROUP, KEY, Row, day, given, model_version
+from tests.data import GROUP, KEY, Row, bucketed, day, model_version
 
 # Coarse bins of a feature with two categories: missing, other, unseen, red, blue.
 MISSING, RED, BLUE = 0, 3, 4
@@ -50,14 +48,7 @@ def compare(
     drift_settings = DriftSettings.model_validate({"windows_days": (1, 7, 28), **(settings or {})})
     days = [day(number) for number in range(first, (last or first) + 1)]
     buckets = buckets_of(days, drift_settings)
-    with duckdb.connect() as db:
-        columns = {"dt": "date", **dict.fromkeys((*GROUP, "feature"), "varchar")}
-        profile = {**columns, "bin_id": "integer", "row_count": "bigint"}
-        given(db, "feature_profile", profile, (row for row in rows if row["feature"] != "score"))
-        given(db, "prediction_profile", profile, (row for row in rows if row["feature"] == "score"))
-        db.execute("create table feature_stats as select distinct * exclude (bin_id, row_count) from feature_profile")
-        db.register("buckets", buckets.days())
-        counts, day_counts = (queries.run(db, name).to_arrow_table() for name in ("bucket_counts", "bucket_days"))
+    counts, day_counts = bucketed(rows, buckets)
     return compare_windows(counts, day_counts, buckets, {KEY: version}, drift_settings, days)[scores]
 
 

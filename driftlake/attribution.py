@@ -1,0 +1,158 @@
+"""How much of a feature's shift each segment explains: rows of segment_shift.
+
+PSI is a sum over bins of (q - p) ln(q / p). The difference of the shares of the whole is the sum over the segments of
+(their rows now over all rows now) - (their rows in the reference over all rows of it), so each segment has its part of
+the sum, and the parts of the segments of a column add up. A part holds both ways in which a segment moves the whole: it
+changes inside, or it becomes more or less frequent.
+Not here: which features shifted at all (drift.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from driftlake import divergence
+from driftlake.arrays import Counts, Floats
+from driftlake.config import DriftSettings, Period, ReferenceKind
+from driftlake.history import History, by_group
+from driftlake.segments import ALL
+from driftlake.versions import ModelVersion
+from driftlake.windows import Buckets, Span, reference_name
+
+_DEPLOYMENT = ("model_id", "model_version", "deployment")
+
+
+def segment_shift(
+    shifted: pa.Table,
+    counts: pa.Table,
+    day_counts: pa.Table,
+    buckets: Buckets,
+    versions: Mapping[tuple[str, str], ModelVersion],
+    segment_columns: Sequence[str],
+    settings: DriftSettings,
+) -> pa.Table:
+    """Rows of segment_shift.
+
+    Parameters
+    ----------
+    shifted : the comparisons to be explained: columns dt, model_id, model_version, deployment, feature, window_days, reference
+    counts, day_counts, buckets : as `drift.compare_windows` takes them
+    """
+    rows: list[dict[str, Any]] = []
+    days_of_groups = dict(by_group(day_counts)) if segment_columns and shifted.num_rows else {}
+    for deployment, groups in groupby(by_group(counts) if days_of_groups else [], key=lambda pair: pair[0][:-1]):
+        wanted = _rows_of(shifted, deployment)
+        features = sorted({row["feature"] for row in wanted})
+        version = versions[deployment[0], deployment[1]]
+        if wanted:
+            histories = {
+                group[-1]: History.of(group, features, found, days_of_groups[group], buckets, version)
+                for group, found in groups
+            }
+            for key, of_window in groupby(wanted, key=lambda row: (row["window_days"], row["reference"])):
+                comparison = _Comparison.of(*key, list(of_window), settings)
+                for column in segment_columns:
+                    rows += comparison.explained(histories, version, column, settings.smoothing)
+    return pa.Table.from_pylist(rows, schema=_ROW_SCHEMA)
+
+
+def _rows_of(shifted: pa.Table, deployment: tuple[str, ...]) -> list[dict[str, Any]]:
+    rows = [row for row in shifted.to_pylist() if tuple(row[name] for name in _DEPLOYMENT) == deployment]
+    return sorted(rows, key=lambda row: (row["window_days"], row["reference"], row["dt"], row["feature"]))
+
+
+@dataclass(frozen=True, slots=True)
+class _Comparison:
+    """A window and a reference of some days, with the features to be explained."""
+
+    days: Sequence[date]
+    window_days: int
+    reference: ReferenceKind | Period
+    wanted: Sequence[Mapping[str, Any]]
+
+    @classmethod
+    def of(
+        cls, window_days: int, reference: str, wanted: Sequence[Mapping[str, Any]], settings: DriftSettings
+    ) -> _Comparison:
+        [asked] = [one for one in settings.references if reference_name(one) == reference]
+        return cls(sorted({row["dt"] for row in wanted}), window_days, asked, wanted)
+
+    def explained(
+        self, histories: Mapping[str, History], version: ModelVersion, column: str, smoothing: float
+    ) -> Iterator[dict[str, Any]]:
+        """A row for each segment of a column and each day and feature to be explained."""
+        parts = self._parts(histories, version, column, smoothing)
+        total = np.sum([part.contribution for part in parts.values()], axis=0)
+        features = histories[ALL].features
+        for row in self.wanted if parts else []:
+            place = self.days.index(row["dt"]), features.index(row["feature"])
+            for segment, part in parts.items():
+                if part.current_count[place] or part.reference_count[place]:
+                    yield {
+                        **{name: row[name] for name in _KEY},
+                        "segment_column": column,
+                        "segment": segment,
+                        "current_count": part.current_count[place],
+                        "reference_count": part.reference_count[place],
+                        "contribution": part.contribution[place],
+                        "shift_share": part.contribution[place] / total[place],
+                    }
+
+    def _parts(
+        self, histories: Mapping[str, History], version: ModelVersion, column: str, smoothing: float
+    ) -> dict[str, _Part]:
+        current, reference = self._coarse(histories[ALL])
+        log_ratio = divergence.log_ratio(current, reference, smoothing)
+        sizes = current.sum(axis=-1), reference.sum(axis=-1)
+        named = [name for name in histories if name.startswith(f"{column}=")]
+        if self.reference == "training":
+            trained = [name for name in version.segment_reference_counts if name.startswith(f"{column}=")]
+            # without training segments there is nothing to compare them with
+            named = list(dict.fromkeys([*named, *trained])) if trained else []
+        absent = histories[ALL].emptied
+        return {
+            name: _Part.of(*self._coarse(histories.get(name) or absent(name, version)), *sizes, log_ratio)
+            for name in named
+        }
+
+    def _coarse(self, history: History) -> tuple[Counts, Counts]:
+        """Counts per coarse bin now and in the reference, shape (days, features, coarse bins)."""
+        spans = [Span.window(day, self.window_days) for day in self.days]
+        reference = history.reference(self.reference, spans).counts
+        return history.coarse(history.window(spans).counts), history.coarse(reference)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What a segment has to do with the shift of the whole, each of shape (days, features)."""
+
+    current_count: Counts
+    reference_count: Counts
+    contribution: Floats
+
+    @classmethod
+    def of(cls, current: Counts, reference: Counts, size: Counts, reference_size: Counts, log_ratio: Floats) -> _Part:
+        moved = current / size[..., np.newaxis] - reference / reference_size[..., np.newaxis]
+        return cls(current.sum(axis=-1), reference.sum(axis=-1), (moved * log_ratio).sum(axis=-1))
+
+
+_KEY = ("dt", *_DEPLOYMENT, "feature", "window_days", "reference")
+_ROW_SCHEMA = pa.schema(
+    [
+        ("dt", pa.date32()),
+        *((name, pa.string()) for name in (*_DEPLOYMENT, "segment_column", "segment", "feature")),
+        ("window_days", pa.int32()),
+        ("reference", pa.string()),
+        ("current_count", pa.int64()),
+        ("reference_count", pa.int64()),
+        ("contribution", pa.float64()),
+        ("shift_share", pa.float64()),
+    ]
+)

@@ -1,0 +1,89 @@
+"""Training data counted by segment, once for each version and configured segment column.
+
+Not here: the bins, which are the version's own (training.py), and the first registration (registration.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from driftlake.config import Settings
+from driftlake.kernel import Grouping, count_column
+from driftlake.lineage import LineageFile
+from driftlake.segments import SegmentColumn
+from driftlake.training import TrainingData
+from driftlake.versions import SCORE, ModelVersion, load_versions
+from driftlake.warehouse import Warehouse
+
+
+def count_reference_segments(warehouse: Warehouse, settings: Settings, files: Sequence[LineageFile]) -> None:
+    """Fill segment_reference_profile for registered versions; training data without a column has no segments by it.
+
+    Raises InputError if training data cannot be read any more.
+    """
+    if not settings.telemetry.segments:
+        return
+    versions = load_versions(warehouse)
+    for file in files:
+        version = versions[file.record.model_id, file.record.model_version]
+        for name in settings.telemetry.segments:
+            if not _is_counted(warehouse, version, name):
+                _count(warehouse, file, version, name, settings.telemetry.segment_limit)
+
+
+def _key(version: ModelVersion, segment_column: str) -> dict[str, str]:
+    return {
+        "model_id": version.model_id,
+        "model_version": version.model_version,
+        "segment_column": segment_column,
+    }
+
+
+def _is_counted(warehouse: Warehouse, version: ModelVersion, segment_column: str) -> bool:
+    found = warehouse.sql(
+        "select 1 from segment_reference_profile where model_id = ? and model_version = ? and segment_column = ? limit 1",
+        list(_key(version, segment_column).values()),
+    )
+    return bool(found.num_rows)
+
+
+def _count(warehouse: Warehouse, file: LineageFile, version: ModelVersion, segment_column: str, limit: int) -> None:
+    data = TrainingData(file)
+    if segment_column not in data.columns:
+        return
+    values = data.column(segment_column)
+    segments = SegmentColumn.most_frequent(segment_column, values, limit)
+    grouping = Grouping.of(segments.positions(values, len(values)))
+    tables = [
+        table.append_column("segment_column", pa.repeat(segment_column, table.num_rows))
+        for table in _profiles(file, data, version, segments, grouping)
+    ]
+    rows = pa.concat_tables(tables)
+    # another process may have counted it since
+    warehouse.append_once(
+        {"segment_reference_profile": rows}, "segment_reference_profile", _key(version, segment_column)
+    )
+
+
+def _profiles(
+    file: LineageFile, data: TrainingData, version: ModelVersion, segments: SegmentColumn, grouping: Grouping
+) -> Iterator[pa.Table]:
+    bins_of_columns = dict(version.features)
+    if version.score_bins and file.record.score:
+        bins_of_columns |= {file.record.score: version.score_bins}
+    for column, bins in bins_of_columns.items():
+        counts = count_column(data.column(column), bins, grouping, len(segments.segments)).bins
+        groups, bin_ids = np.nonzero(counts)
+        yield pa.table(
+            {
+                "model_id": pa.repeat(version.model_id, len(groups)),
+                "model_version": pa.repeat(version.model_version, len(groups)),
+                "segment": pa.array(segments.segments, pa.string()).take(pa.array(groups)),
+                "feature": pa.repeat(SCORE if bins is version.score_bins else bins.feature, len(groups)),
+                "bin_id": pa.array(bin_ids, pa.int32()),
+                "row_count": pa.array(counts[groups, bin_ids], pa.int64()),
+            }
+        )
