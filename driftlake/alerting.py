@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from driftlake.config import WINDOWED_SOURCES, AlertRule
+from driftlake.segments import ALL
 from driftlake.warehouse import Warehouse
 from driftlake.wording import counted, signal_value, version_name
 
@@ -26,7 +27,14 @@ def raise_alerts(warehouse: Warehouse, rules: Sequence[AlertRule], *, first_day:
 
 
 def _rule_rows(rules: Sequence[AlertRule]) -> pa.Table:
-    rows = [{**rule.model_dump(), "is_windowed": rule.signal.split(".")[0] in WINDOWED_SOURCES} for rule in rules]
+    rows = [
+        {
+            **rule.model_dump(),
+            "reference_names": rule.references,
+            "is_windowed": rule.signal.split(".")[0] in WINDOWED_SOURCES,
+        }
+        for rule in rules
+    ]
     return pa.Table.from_pylist(
         rows,
         schema=pa.schema(
@@ -39,6 +47,8 @@ def _rule_rows(rules: Sequence[AlertRule]) -> pa.Table:
                 ("minimum_sample", pa.int64()),
                 ("consecutive_days", pa.int32()),
                 ("deployments", pa.list_(pa.string())),
+                ("reference_names", pa.list_(pa.string())),
+                ("each_segment", pa.bool_()),
                 ("owner", pa.string()),
                 ("runbook", pa.string()),
                 ("is_windowed", pa.bool_()),
@@ -56,16 +66,20 @@ def _message(alert: Mapping[str, Any]) -> str:
 
 def _what_happened(alert: Mapping[str, Any]) -> str:
     who = version_name(alert)
+    if alert["segment"] not in {None, ALL}:
+        who += f", {alert['segment']},"
     value = signal_value(alert["signal"], alert["value"])
     days = f"over {counted(alert['window_days'], 'day')}" if alert["window_days"] > 1 else "on the day"
     source, _, measured = alert["signal"].partition(".")
+    reference = _REFERENCES.get(alert["reference"], f"the period {alert['reference']}")
+    statistic = _NAMES.get(measured, measured.replace("_", " "))
     match source, measured:
-        case "feature_drift", "missing_rate_change":
-            return f"the share of missing {alert['feature']} of {who} changed by {value} against training {days}"
+        case "feature_drift", change if change in _SHARES:
+            return f"the share of {_SHARES[change]} {alert['feature']} of {who} changed by {value} against {reference} {days}"
         case "feature_drift", _:
-            return f"{alert['feature']} of {who} drifted from training: {_NAMES[measured]} {value} {days}"
+            return f"{alert['feature']} of {who} drifted from {reference}: {statistic} {value} {days}"
         case "prediction_drift", _:
-            return f"scores of {who} drifted from training: {_NAMES[measured]} {value} {days}"
+            return f"scores of {who} drifted from {reference}: {statistic} {value} {days}"
         case "model_quality", _:
             return f"the AUC of {who} is {value} below its baseline {days}"
         case "label_backlog", _:
@@ -78,6 +92,18 @@ _NAMES = {
     "psi": "population stability index",
     "kl_divergence": "Kullback-Leibler divergence",
     "js_distance": "Jensen-Shannon distance",
+    "ks_distance": "Kolmogorov-Smirnov distance",
+}
+_SHARES = {
+    "missing_rate_change": "missing",
+    "below_range_change": "values below the training range of",
+    "above_range_change": "values above the training range of",
+    "unseen_change": "unseen categories of",
+}
+_REFERENCES = {
+    "training": "training",
+    "preceding": "the window before",
+    "four_weeks_before": "the same weekdays four weeks before",
 }
 
 

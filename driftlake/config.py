@@ -313,6 +313,10 @@ class AlertRule(_Section):
     deployments: tuple[str, ...] = Field(
         default=("production", "shadow", "canary"), description="Deployments the rule is about."
     )
+    references: tuple[str, ...] = Field(
+        default=("training",), description="References the rule is about, by name; signals without one ignore it."
+    )
+    each_segment: bool = Field(default=False, description="Whether the rule looks at every segment beside the whole.")
     owner: str | None = Field(default=None, description="Who is responsible.")
     runbook: str | None = Field(default=None, description="Where to read on: a link or a path.")
 

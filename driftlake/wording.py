@@ -84,7 +84,7 @@ def size(size_bytes: int) -> str:
 def signal_value(signal: str, value: float) -> str:
     """A value or threshold of an alert in the unit of its signal."""
     match signal.partition(".")[2]:
-        case "missing_rate_change":
+        case change if change.endswith("_change"):
             return f"{value * 100:.1f} percentage points"
         case "overdue_share":
             return percent(value)

@@ -16,6 +16,8 @@ with exceeding as (
         on s.signal = r.signal
         and (s.window_days = r.window_days or not r.is_windowed)
         and (s.deployment is null or list_contains(r.deployments, s.deployment))
+        and (s.reference is null or list_contains(r.reference_names, s.reference))
+        and (s.segment is null or s.segment = 'all' or r.each_segment)
     where
         s.dt <= $last_day
         and s.value >= r.warn

@@ -489,6 +489,8 @@ RULE_COLUMNS = {
     "minimum_sample": "bigint",
     "consecutive_days": "integer",
     "deployments": "varchar[]",
+    "reference_names": "varchar[]",
+    "each_segment": "boolean",
     "owner": "varchar",
     "runbook": "varchar",
     "is_windowed": "boolean",
@@ -502,6 +504,8 @@ RULE: Row = {
     "minimum_sample": 500,
     "consecutive_days": 1,
     "deployments": ["production"],
+    "reference_names": ["training"],
+    "each_segment": False,
     "is_windowed": True,
 }
 
@@ -519,6 +523,19 @@ def days(*numbers: int) -> list[Row]:
 
 def test_a_rule_fires_once_its_days_in_a_row_are_full(db: duckdb.DuckDBPyConnection) -> None:
     assert raised(db, days(1, 2, 3, 4), {"consecutive_days": 3}) == [day(3), day(4)]
+
+
+def test_a_rule_is_about_its_references(db: duckdb.DuckDBPyConnection) -> None:
+    signals = [{"reference": "preceding"}, {"dt": day(2)}]
+    assert raised(db, signals, {"reference_names": ["preceding"]}) == [day(1)]
+
+
+@pytest.mark.parametrize(("each_segment", "expected"), [(False, ["all"]), (True, ["all", "country=at"])])
+def test_a_rule_looks_at_segments_if_asked_to(
+    db: duckdb.DuckDBPyConnection, each_segment: bool, expected: list[str]
+) -> None:
+    signals = [{"segment": "country=at"}, {}]
+    assert raised(db, signals, {"each_segment": each_segment}, "segment") == expected
 
 
 def test_a_gap_breaks_the_run(db: duckdb.DuckDBPyConnection) -> None:
