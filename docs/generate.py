@@ -18,13 +18,20 @@ sys.path.insert(0, str(FOLDER.parent))
 
 from driftlake import schema  # works from anywhere
 from driftlake.config import Settings, Thresholds, default_alerts
+from driftlake.statistics import STATISTICS
 
+_TABLE_BEGIN, _TABLE_END = "<!-- statistics, written by docs/generate.py -->", "<!-- end of statistics -->"
 _GENERATED = "<!-- written by docs/generate.py -->"
 
 
 def pages() -> dict[str, str]:
     """File name and text of every generated page."""
-    return {"tables.md": tables_page(), "configuration.md": configuration_page(), "commands.md": commands_page()}
+    return {
+        "tables.md": tables_page(),
+        "configuration.md": configuration_page(),
+        "commands.md": commands_page(),
+        "statistics.md": statistics_page(),
+    }
 
 
 def tables_page() -> str:
@@ -81,6 +88,24 @@ def configuration_page() -> str:
     return "\n".join(lines) + "\n"
 
 
+def statistics_page() -> str:
+    """The page as it is, with the table of the registered statistics."""
+    before, _, rest = (FOLDER / "statistics.md").read_text().partition(_TABLE_BEGIN)
+    _, _, after = rest.partition(_TABLE_END)
+    lines = [
+        _TABLE_BEGIN,
+        "",
+        "| statistic | of | warn | drift | formula | range | misses | source |",
+        "|---" * 8 + "|",
+    ]
+    lines += [
+        f"| `{one.name}` | {' and '.join(one.kinds)} | {_threshold(one.warn)} | {_threshold(one.drift)} |"
+        f" {_cell(one.formula)} | {one.value_range} | {one.misses} | {one.source} |"
+        for one in STATISTICS.values()
+    ]
+    return before + "\n".join([*lines, "", _TABLE_END]) + after
+
+
 def commands_page() -> str:
     """The help of every command."""
     import typer
@@ -98,6 +123,10 @@ def commands_page() -> str:
         text = "\n".join(line.rstrip() for line in result.output.strip().splitlines())
         lines += ["", f"## driftlake {' '.join(command)}".rstrip(), "", "```text", text, "```"]
     return "\n".join(lines) + "\n"
+
+
+def _threshold(value: float | None) -> str:
+    return "noise" if value is None else f"{value:g}"
 
 
 def _sections(model: type[BaseModel], name: str) -> Iterator[tuple[str, type[BaseModel]]]:

@@ -26,6 +26,7 @@ from pydantic import (
 )
 
 from driftlake.errors import ConfigurationError
+from driftlake.extensions import load_extensions
 from driftlake.strict_yaml import line_of, parse_yaml
 
 CONFIG_NAME = "driftlake.yaml"
@@ -236,6 +237,9 @@ class DriftSettings(_Section):
     """What counts as drift."""
 
     windows_days: Windows = Field(default=(1, 7, 28), description="Windows ending with the day, in days.")
+    extensions: tuple[str, ...] = Field(
+        default=(), description="Python files that register statistics of your own; see docs/statistics.md."
+    )
     statistics: DriftStatistics = DriftStatistics()
     thresholds: dict[StatisticName, Thresholds] = Field(
         default_factory=dict, description="Per statistic, e.g. psi: {warn: 0.2, drift: 0.4}; else those it comes with."
@@ -476,6 +480,7 @@ class Settings(_Section):
     def config_hash(self) -> str:
         """SHA-256 of what can change a number; how much of the machine is used cannot."""
         content = self.model_dump(mode="json", exclude={"compute", "reports", "schedule"})
+        content["extensions"] = [Path(self.resolve(path)).read_text() for path in self.drift.extensions]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
@@ -492,6 +497,8 @@ def load_settings(path: Path | None = None, *, require_inputs: bool = False) -> 
             hint=f"create one with `driftlake init`, or name one with --config or {CONFIG_VARIABLE}",
         )
     text = path.read_text()
+    # first, because what they register may be named in the rest
+    load_extensions(_extensions_in(text), path.parent)
     settings = parse_yaml(Settings, path, text)
     settings._root = path.parent  # noqa: SLF001  # private, so that no key of the file can set it
     nodes = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -499,6 +506,17 @@ def load_settings(path: Path | None = None, *, require_inputs: bool = False) -> 
     if require_inputs:
         _require_folders(settings, path, nodes)
     return settings
+
+
+def _extensions_in(text: str) -> list[str]:
+    """The value of drift.extensions if it is what it should be; anything wrong is reported when the file is parsed."""
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return []
+    drift = content.get("drift") if isinstance(content, dict) else None
+    listed = drift.get("extensions") if isinstance(drift, dict) else None
+    return [path for path in listed if isinstance(path, str)] if isinstance(listed, list) else []
 
 
 def _require_measured_windows(settings: Settings, path: Path, nodes: yaml.Node | None) -> None:

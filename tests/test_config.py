@@ -12,6 +12,7 @@ import yaml
 from driftlake.config import load_settings
 from driftlake.errors import ConfigurationError
 from driftlake.scaffold import write_configuration
+from driftlake.statistics import STATISTICS
 
 SMALLEST = """\
 telemetry: {path: telemetry}
@@ -116,3 +117,52 @@ def test_init_does_not_replace_a_configuration(tmp_path: Path) -> None:
     write_configuration(tmp_path)
     with pytest.raises(ConfigurationError, match="is there already"):
         write_configuration(tmp_path)
+
+
+OWN_STATISTIC = """\
+from driftlake.statistics import Statistic, register, resampled
+
+def largest_gain(current, reference):
+    return float((current / current.sum() - reference / reference.sum()).max())
+
+register(Statistic("largest_gain", resampled(largest_gain), ("categorical",), 0.1, 0.2, "", "", "", ""))
+"""
+
+
+def test_an_extension_registers_statistics_that_the_file_may_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("driftlake.statistics.STATISTICS", dict(STATISTICS))
+    (tmp_path / "own.py").write_text(OWN_STATISTIC)
+    drift = "drift: {extensions: [own.py], statistics: {categorical: [psi, largest_gain]}}\n"
+    settings = load_settings(write(tmp_path, SMALLEST + drift))
+    assert settings.drift.thresholds_of("largest_gain") == (0.1, 0.2)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"), [(None, "there is no file"), ("import nothing_of_this_name", "ModuleNotFoundError")]
+)
+def test_an_extension_that_is_missing_or_fails_is_named(tmp_path: Path, text: str | None, problem: str) -> None:
+    if text:
+        (tmp_path / "own.py").write_text(text)
+    message = refusal(write(tmp_path, SMALLEST + "drift: {extensions: [own.py]}\n"))
+    assert "own.py" in message
+    assert problem in message
+
+
+@pytest.mark.parametrize(
+    ("drift", "problem"),
+    [
+        ("statistics: {numeric: [psy]}", "there is no statistic 'psy'"),
+        ("statistics: {numeric: [g_statistic]}", "not defined for numeric features"),
+        ("references: [{name: good, first_day: 2024-03-02, last_day: 2024-03-01}]", "must not be before"),
+        ("references: [{name: training, first_day: 2024-03-01, last_day: 2024-03-02}]", "a reference of its own"),
+    ],
+)
+def test_what_drift_cannot_be_is_said(tmp_path: Path, drift: str, problem: str) -> None:
+    assert problem in refusal(write(tmp_path, SMALLEST + f"drift: {{{drift}}}\n"))
+
+
+def test_a_signal_of_an_unknown_statistic_is_refused(tmp_path: Path) -> None:
+    rule = "alerts: [{name: a, signal: feature_drift.psy, warn: 1, critical: 1}]\n"
+    assert "there is no statistic 'psy'" in refusal(write(tmp_path, SMALLEST + rule))
