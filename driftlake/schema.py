@@ -7,6 +7,7 @@ Not here: rows.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -63,9 +64,18 @@ def views() -> tuple[View, ...]:
     return tuple(sorted(found, key=lambda view: view.name not in read_by_others))
 
 
-def macros() -> tuple[str, ...]:
-    """Statements that create the SQL macros of sql/macros."""
-    return tuple(path.read_text() for path in sorted((SQL_FOLDER / "macros").glob("*.sql")))
+def scalar_macros() -> tuple[str, ...]:
+    """Statements that create the macros of sql/macros that compute a value."""
+    return tuple(text for text in _macros() if " as table" not in text)
+
+
+def table_macros() -> tuple[str, ...]:
+    """Statements that create the macros of sql/macros that read the tables of a warehouse."""
+    return tuple(text for text in _macros() if " as table" in text)
+
+
+def _macros() -> Iterator[str]:
+    return (path.read_text() for path in sorted((SQL_FOLDER / "macros").glob("*.sql")))
 
 
 def _read_table(path: Path) -> Table:

@@ -31,7 +31,7 @@ def open_session(settings: Settings) -> duckdb.DuckDBPyConnection:
     connection = connect(settings)
     if settings.reads_s3:
         allow_s3(connection)
-    for macro in schema.macros():
+    for macro in schema.scalar_macros():
         connection.execute(macro)
     return connection
 

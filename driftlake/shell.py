@@ -12,6 +12,7 @@ from typing import IO
 import duckdb
 import pyarrow as pa
 
+from driftlake import schema
 from driftlake.errors import WarehouseError
 from driftlake.warehouse import Warehouse
 
@@ -25,6 +26,8 @@ def answer(warehouse: Warehouse, query: str) -> pa.Table:
     if not query.strip(" \n\t;"):
         raise WarehouseError("there is no query", hint="try `select * from latest_drift`")
     try:
+        for macro in schema.table_macros():
+            warehouse.sql(macro)
         return warehouse.sql(query)
     except duckdb.Error as error:
         raise WarehouseError(

@@ -1,0 +1,216 @@
+-- How far is every feature (and the score) of a period from another, in plain SQL over the profile tables? A row per feature.
+--   from drift_between('flights', 'v2', date '2013-12-01', date '2013-12-28')
+--   from drift_between('flights', 'v2', date '2013-12-01', date '2013-12-28', against := 'period',
+--                      against_from := date '2013-07-01', against_to := date '2013-07-28')
+-- model, version, from_day, to_day: what is compared; deployment_name and segment_name narrow it ('production', 'all')
+-- against: 'training' or 'period' (against_from to against_to, without the days of the period itself)
+-- smoothing: rows added to every occupied bin on both sides before comparing, as drift.smoothing
+-- The values are those of feature_drift; what their noise is, and so the outcome, is only there.
+create or replace temp macro drift_between(
+    model,
+    version,
+    from_day,
+    to_day,
+    against := 'training',
+    against_from := null,
+    against_to := null,
+    deployment_name := 'production',
+    segment_name := 'all',
+    smoothing := 0.5
+) as table
+    with profiles as (
+        select
+            dt,
+            feature,
+            bin_id,
+            row_count
+        from feature_profile
+        where model_id = model and model_version = version and deployment = deployment_name and segment = segment_name
+        union all
+        select
+            dt,
+            'score' as feature,
+            bin_id,
+            row_count
+        from prediction_profile
+        where model_id = model and model_version = version and deployment = deployment_name and segment = segment_name
+    ),
+
+    references_given as (
+        select
+            feature,
+            bin_id,
+            row_count
+        from reference_profile
+        where against = 'training' and segment_name = 'all' and model_id = model and model_version = version
+        union all
+        select
+            feature,
+            bin_id,
+            row_count
+        from segment_reference_profile
+        where against = 'training' and segment = segment_name and model_id = model and model_version = version
+        union all
+        select
+            feature,
+            bin_id,
+            row_count
+        from profiles
+        where
+            against = 'period'
+            and dt between against_from and against_to
+            -- a period that is part of its own reference is compared with the rest of it
+            and dt not between from_day and to_day
+    ),
+
+    sides as (
+        select
+            feature,
+            bin_id,
+            sum(row_count) as current_rows,
+            0 as reference_rows
+        from profiles
+        where dt between from_day and to_day
+        group by feature, bin_id
+        union all
+        select
+            feature,
+            bin_id,
+            0 as current_rows,
+            sum(row_count) as reference_rows
+        from references_given
+        group by feature, bin_id
+    ),
+
+    binned as (
+        select
+            b.feature,
+            b.bin_id,
+            b.bin_kind,
+            b.coarse_bin_id,
+            b.lower,
+            b.upper,
+            coalesce(sum(s.current_rows), 0)::double as current_rows,
+            coalesce(sum(s.reference_rows), 0)::double as reference_rows
+        from feature_bins as b
+        left join sides as s on b.feature = s.feature and b.bin_id = s.bin_id
+        where b.model_id = model and b.model_version = version
+        group by b.feature, b.bin_id, b.bin_kind, b.coarse_bin_id, b.lower, b.upper
+    ),
+
+    coarse as (
+        select
+            feature,
+            sum(current_rows) as current_rows,
+            sum(reference_rows) as reference_rows,
+            sum(sum(current_rows)) over whole as current_count,
+            sum(sum(reference_rows)) over whole as reference_count,
+            (sum(current_rows) + smoothing) / sum(sum(current_rows) + smoothing) over whole as q,
+            (sum(reference_rows) + smoothing) / sum(sum(reference_rows) + smoothing) over whole as p
+        from binned
+        group by feature, coarse_bin_id
+        having sum(current_rows) + sum(reference_rows) > 0
+        window whole as (partition by feature)
+    ),
+
+    divergences as (
+        select
+            feature,
+            any_value(current_count)::bigint as current_count,
+            any_value(reference_count)::bigint as reference_count,
+            sum((q - p) * ln(q / p)) as psi,
+            sum(q * ln(q / p)) as kl_divergence,
+            sqrt(greatest(sum(p * ln(2 * p / (p + q)) + q * ln(2 * q / (p + q))) / 2 / ln(2), 0)) as js_distance,
+            sqrt(sum(pow(sqrt(p) - sqrt(q), 2)) / 2) as hellinger_distance,
+            sum(abs(current_rows / current_count - reference_rows / reference_count)) / 2 as total_variation_distance
+        from coarse
+        where current_count > 0 and reference_count > 0
+        group by feature
+    ),
+
+    shares as (
+        select
+            feature,
+            sum(current_rows) filter (where bin_kind = 'missing') / sum(current_rows)
+            - sum(reference_rows) filter (where bin_kind = 'missing') / sum(reference_rows) as missing_rate_change,
+            sum(current_rows) filter (where bin_kind = 'below') / sum(current_rows)
+            - sum(reference_rows) filter (where bin_kind = 'below') / sum(reference_rows) as below_range_change,
+            sum(current_rows) filter (where bin_kind = 'above') / sum(current_rows)
+            - sum(reference_rows) filter (where bin_kind = 'above') / sum(reference_rows) as above_range_change,
+            sum(current_rows) filter (where bin_kind = 'unseen') / sum(current_rows)
+            - sum(reference_rows) filter (where bin_kind = 'unseen') / sum(reference_rows) as unseen_change
+        from binned
+        group by feature
+        having sum(current_rows) > 0 and sum(reference_rows) > 0
+    ),
+
+    measured as (
+        select
+            *,
+            sum(current_rows) over whole as current_size,
+            sum(reference_rows) over whole as reference_size,
+            case bin_kind when 'below' then -1 when 'above' then 1000000 else bin_id end as place,
+            -- what is off the grid lies at its end
+            coalesce((lower + upper) / 2, if(bin_kind = 'below', min(lower) over whole, max(upper) over whole)) as middle,
+            coalesce(upper - lower, 0) as width
+        from binned
+        where bin_kind in ('below', 'range', 'above')
+        window whole as (partition by feature)
+    ),
+
+    cumulative as (
+        select
+            *,
+            reference_rows / reference_size as reference_share,
+            sum(reference_rows / reference_size * middle) over (partition by feature) as reference_mean,
+            sum(current_rows) over upward / current_size - sum(reference_rows) over upward / reference_size as difference
+        from measured
+        where current_size > 0 and reference_size > 0
+        window upward as (partition by feature order by place)
+    ),
+
+    steps as (
+        select
+            *,
+            coalesce(lag(difference) over (partition by feature order by place), 0) as before
+        from cumulative
+    ),
+
+    distances as (
+        select
+            feature,
+            max(abs(difference)) as ks_distance,
+            sum(
+                width / 2 * case
+                    when bin_kind <> 'range' then 0
+                    -- two triangles where the sign changes inside the bin
+                    when before * difference < 0
+                        then (before * before + difference * difference) / (abs(before) + abs(difference))
+                    else abs(before) + abs(difference)
+                end
+            )
+            / nullif(sqrt(sum(reference_share * (pow(middle - reference_mean, 2) + width * width / 12))), 0)
+                as wasserstein_distance
+        from steps
+        group by feature
+    )
+
+    select
+        d.feature,
+        d.current_count,
+        d.reference_count,
+        d.psi,
+        d.kl_divergence,
+        d.js_distance,
+        d.hellinger_distance,
+        d.total_variation_distance,
+        t.ks_distance,
+        t.wasserstein_distance,
+        s.missing_rate_change,
+        s.below_range_change,
+        s.above_range_change,
+        s.unseen_change
+    from divergences as d
+    inner join shares as s on d.feature = s.feature
+    left join distances as t on d.feature = t.feature
+    order by d.psi desc;
