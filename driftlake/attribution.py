@@ -140,7 +140,9 @@ class _Part:
     @classmethod
     def of(cls, current: Counts, reference: Counts, size: Counts, reference_size: Counts, log_ratio: Floats) -> _Part:
         moved = current / size[..., np.newaxis] - reference / reference_size[..., np.newaxis]
-        return cls(current.sum(axis=-1), reference.sum(axis=-1), (moved * log_ratio).sum(axis=-1))
+        # training counts are the same for every day
+        reference_count = np.broadcast_to(reference.sum(axis=-1), current.shape[:-1])
+        return cls(current.sum(axis=-1), reference_count, (moved * log_ratio).sum(axis=-1))
 
 
 _KEY = ("dt", *_DEPLOYMENT, "feature", "window_days", "reference")
