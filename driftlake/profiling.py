@@ -22,7 +22,7 @@ from driftlake import queries, values
 from driftlake.binning import FeatureBins
 from driftlake.config import Settings, TelemetrySettings
 from driftlake.inputs import InputFile, Partition
-from driftlake.kernel import LATENCY_WIDTH, MEASURES, FeatureCounts, ScoreCounts
+from driftlake.kernel import LATENCY_WIDTH, MEASURES, FeatureCounts, LatencyCounts, ScoreCounts
 from driftlake.shards import ColumnNames, CountedVersion, RowGroup, SegmentColumn, Shard, VersionCounts, count_shard
 from driftlake.telemetry import CodedRows, PredictionGroup, code_rows
 from driftlake.versions import ModelVersion
@@ -245,17 +245,15 @@ class _ProfileRows:
         rows, sums = counts.rows[groups, bin_ids], counts.sums[groups, bin_ids]
         self._add("prediction_profile", first + groups, bin_id=bin_ids, row_count=rows, score_sum=sums)
 
-    def _add_latencies(self, first: int, counts: Mapping[tuple[int, int], int]) -> None:
-        pairs = np.array(sorted(counts), dtype=np.int64).reshape(-1, 2)
-        bin_ids = pairs[:, 1]
+    def _add_latencies(self, first: int, counts: LatencyCounts) -> None:
         self._add(
             "service_profile",
-            first + pairs[:, 0],
+            first + counts.groups,
             metric="latency_ms",
-            bin_id=bin_ids,
-            lower_ms=LATENCY_WIDTH**bin_ids,
-            upper_ms=LATENCY_WIDTH ** (bin_ids + 1),
-            row_count=np.array([counts[pair] for pair in sorted(counts)], dtype=np.int64),
+            bin_id=counts.bin_ids,
+            lower_ms=LATENCY_WIDTH**counts.bin_ids,
+            upper_ms=LATENCY_WIDTH ** (counts.bin_ids + 1),
+            row_count=counts.rows,
         )
 
     def _add(self, table: str, groups: NDArray[np.int64], **columns: NDArray[Any] | str) -> None:
