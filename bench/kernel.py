@@ -7,18 +7,13 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 
 from bench import wide_day
-from bench.measure import PYTHON, Measurement, apart, best_of, environment, run, save
+from bench.measure import Measurement, apart, best_of, clocked, environment, save
 from driftlake.config import load_settings
-from driftlake.lineage import read_lineage_folder
-from driftlake.registration import register
-from driftlake.warehouse import Warehouse
 
 REPEATS = 3
-ROOT = Path(__file__).resolve().parent.parent
 
 SCAN = """
 import sys, duckdb
@@ -53,15 +48,6 @@ def profile():
 
 clock(profile)
 """
-# Time inside the process, so that neither pays for its imports; the first of two runs warms the file cache.
-CLOCK = """
-import time
-def clock(work):
-    work()
-    started = time.perf_counter()
-    work()
-    print(time.perf_counter() - started)
-"""
 
 
 def main() -> None:
@@ -91,8 +77,8 @@ def measure(root: Path, rows: int, files: int) -> tuple[Measurement, Measurement
     columns = [",".join(wide_day.numeric_names()), ",".join(wide_day.text_names())]
     scans, profiles = [], []
     for _ in range(REPEATS):
-        scans.append(_clocked("scan", SCAN, glob, *columns, str(load_settings(config).compute.threads)))
-        profiles.append(_clocked("profile", PROFILE, str(config)))
+        scans.append(clocked("scan", SCAN, glob, *columns, str(load_settings(config).compute.threads)))
+        profiles.append(clocked("profile", PROFILE, str(config)))
     return best_of(REPEATS, scans), best_of(REPEATS, profiles)
 
 
@@ -100,17 +86,7 @@ def prepare(root: Path, rows: int, files: int) -> None:
     """Write the day and register its versions."""
     settings = wide_day.write_project(root)
     wide_day.write_day(settings, rows, files=files)
-    with Warehouse.open(settings) as warehouse:
-        register(warehouse, settings, read_lineage_folder(settings))
-
-
-def _clocked(name: str, code: str, *arguments: str) -> Measurement:
-    measurement, output = run(name, _command(code, arguments), env={"PYTHONPATH": str(ROOT)})
-    return Measurement(name, float(output.split()[-1]), measurement.peak_mb)
-
-
-def _command(code: str, arguments: Sequence[str]) -> list[str]:
-    return [PYTHON, "-c", CLOCK + code, *arguments]
+    wide_day.register_versions(settings)
 
 
 if __name__ == "__main__":

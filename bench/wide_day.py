@@ -1,12 +1,14 @@
-"""A generated day of telemetry: two model versions, 30 numeric and 10 text features, with a registered training sample.
+"""Generated days of telemetry: model versions, numeric and text features, with a registered training sample.
 
 The numbers come in the shapes that telemetry has: normal, heavy-tailed, counts, float32, some with missing values.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +16,9 @@ import pyarrow.parquet as pq
 import yaml
 
 from driftlake.config import Settings, load_settings
+from driftlake.lineage import read_lineage_folder
+from driftlake.registration import register
+from driftlake.warehouse import Warehouse
 
 NUMERIC, TEXT = 30, 10
 DAY = date(2026, 1, 31)
@@ -43,11 +48,21 @@ def feature_columns(
         else:
             columns[name] = pa.array(generator.normal(i, 1 + i, rows))
     for i, name in enumerate(text_names(text)):
-        categories = pa.array([f"category-{j}" for j in range(5 * (i + 1) ** 2)])
-        weights = 1 / np.arange(1, len(categories) + 1)
-        drawn = generator.choice(len(categories), rows, p=weights / weights.sum()).astype(np.int32)
-        columns[name] = pa.DictionaryArray.from_arrays(pa.array(drawn), categories).cast(pa.string())
+        columns[name] = text_column(5 * (i % 10 + 1) ** 2, rows, generator)
     return columns
+
+
+def text_column(categories: int, rows: int, generator: np.random.Generator) -> pa.Array:
+    """Text drawn from some categories, the second half as often as the first, the third a third as often."""
+    weights = 1 / np.arange(1, categories + 1)
+    drawn = generator.choice(categories, rows, p=weights / weights.sum()).astype(np.int32)
+    names = pa.array([f"category-{j}" for j in range(categories)])
+    return pa.DictionaryArray.from_arrays(pa.array(drawn), names).cast(pa.string())
+
+
+def segment_name(segments: int) -> str:
+    """Name of the column that cuts a day into so many segments."""
+    return f"s{segments:04d}"
 
 
 def prediction_columns(
@@ -66,15 +81,22 @@ def prediction_columns(
     }
 
 
-def write_project(root: Path, *, training_rows: int = 200_000, numeric: int = NUMERIC, text: int = TEXT) -> Settings:
-    """A project with two versions trained on the same kind of data; telemetry is empty."""
+def write_project(
+    root: Path,
+    *,
+    training_rows: int = 200_000,
+    numeric: int = NUMERIC,
+    text: int = TEXT,
+    versions: Sequence[str] = ("v1", "v2"),
+) -> Settings:
+    """A project with versions trained on the same kind of data; telemetry is empty, nothing is registered."""
     generator = np.random.default_rng(1)
     (root / "telemetry").mkdir(parents=True)
     (root / "lineage").mkdir()
     score = pa.array(1 / (1 + np.exp(-generator.normal(-1, 1.5, training_rows))))
     features = feature_columns(training_rows, generator, numeric=numeric, text=text)
     pq.write_table(pa.table({**features, "score": score}), root / "training.parquet")
-    for version in ("v1", "v2"):
+    for version in versions:
         record = {
             "model_id": "wide",
             "model_version": version,
@@ -85,18 +107,51 @@ def write_project(root: Path, *, training_rows: int = 200_000, numeric: int = NU
             "features": list(features),
         }
         (root / "lineage" / f"{version}.yaml").write_text(yaml.safe_dump(record))
-    (root / "driftlake.yaml").write_text(
-        f"telemetry: {{path: telemetry}}\nlineage: {{path: lineage}}\nstart: {DAY - timedelta(days=400)}\ncontracts: false\n"
-    )
-    return load_settings(root / "driftlake.yaml")
+    return load_settings(write_config(root, "driftlake"))
+
+
+def write_config(root: Path, name: str, *, telemetry: dict[str, Any] | None = None, **sections: Any) -> Path:
+    """A configuration of the project; any number of them share its data and its warehouse."""
+    path = root / f"{name}.yaml"
+    content = {
+        "telemetry": {"path": "telemetry", **(telemetry or {})},
+        "lineage": {"path": "lineage"},
+        "start": DAY - timedelta(days=400),
+        "contracts": False,
+        **sections,
+    }
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+def register_versions(settings: Settings) -> None:
+    """Register the versions of a project."""
+    with Warehouse.open(settings) as warehouse:
+        register(warehouse, settings, read_lineage_folder(settings))
+
+
+def day_folder(settings: Settings, day: date) -> Path:
+    """The folder of a day's telemetry, created if it is not there."""
+    folder = Path(settings.resolve(settings.telemetry.path)) / f"dt={day}"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def write_day(
-    settings: Settings, rows: int, *, files: int = 1, day: date = DAY, numeric: int = NUMERIC, text: int = TEXT
+    settings: Settings,
+    rows: int,
+    *,
+    files: int = 1,
+    day: date = DAY,
+    numeric: int = NUMERIC,
+    text: int = TEXT,
+    segments: Sequence[int] = (),
 ) -> list[Path]:
-    """Write a day of `rows` predictions in `files` files, a million rows in memory at a time."""
-    folder = Path(settings.resolve(settings.telemetry.path)) / f"dt={day}"
-    folder.mkdir(parents=True)
+    """Write a day of `rows` predictions in `files` files, a million rows in memory at a time.
+
+    `segments` are the numbers of values of further text columns, called by `segment_name`.
+    """
+    folder = day_folder(settings, day)
     generator = np.random.default_rng(day.toordinal())
     paths = []
     for number in range(files):
@@ -106,7 +161,9 @@ def write_day(
         for start in range(first, last, 1_000_000):
             size = min(1_000_000, last - start)
             columns = prediction_columns(size, generator, first_id=start, day=day)
-            table = pa.table(columns | feature_columns(size, generator, numeric=numeric, text=text))
+            columns |= feature_columns(size, generator, numeric=numeric, text=text)
+            columns |= {segment_name(count): text_column(count, size, generator) for count in segments}
+            table = pa.table(columns)
             writer = writer or pq.ParquetWriter(path, table.schema)
             writer.write_table(table, row_group_size=ROW_GROUP)
         if writer:

@@ -22,7 +22,7 @@ from driftlake import queries, values
 from driftlake.binning import FeatureBins
 from driftlake.config import Settings, TelemetrySettings
 from driftlake.inputs import InputFile, Partition
-from driftlake.kernel import LATENCY_WIDTH, MEASURES, FeatureCounts, ScoreCounts
+from driftlake.kernel import LATENCY_WIDTH, MEASURES, FeatureCounts, LatencyCounts, ScoreCounts
 from driftlake.segments import ALL, SegmentColumn
 from driftlake.shards import ColumnNames, CountedVersion, RowGroup, Shard, VersionCounts, count_shard
 from driftlake.telemetry import CodedRows, PredictionGroup, code_rows
@@ -149,7 +149,6 @@ def _counted(
         mapping.get("score", "score"), mapping.get("latency_ms", "latency_ms"), settings.telemetry.features_column
     )
     shards = [day.shards(coded, names) for day in days]
-    shards = [day.shards(coded, names) for day in days]
     with ThreadPoolExecutor(settings.compute.threads) as pool:
         counted = pool.map(count_shard, chain.from_iterable(shards))
         for day, shards_of_day in zip(days, shards, strict=True):
@@ -207,7 +206,7 @@ class _ProfileRows:
     def __init__(self) -> None:
         self._groups: list[tuple[PredictionGroup, str]] = []
         # per table, pieces of columns; `group` is a position in `_groups`, of which the rows take their key columns
-        self._pieces: dict[str, list[Mapping[str, NDArray[Any]]]] = {name: [] for name in _COLUMNS}
+        self._pieces: dict[str, list[Mapping[str, Any]]] = {name: [] for name in _COLUMNS}
 
     def add(self, day: _Day, counts: Sequence[VersionCounts]) -> None:
         """Take in the counts of the versions of a day."""
@@ -226,12 +225,7 @@ class _ProfileRows:
         """The rows of a profile table."""
         pieces = self._pieces[name]
         groups = np.concatenate([np.empty(0, np.int64), *(piece["group"] for piece in pieces)])
-        columns = {
-            column: pa.array(
-                np.concatenate([piece[column] for piece in pieces]) if pieces else [], kind, from_pandas=True
-            )
-            for column, kind in _COLUMNS[name].items()
-        }
+        columns = {column: _joined(pieces, column, kind) for column, kind in _COLUMNS[name].items()}
         return pa.table(self._key_columns(groups) | columns)
 
     def _add_feature(self, first: int, bins: FeatureBins, counts: FeatureCounts) -> None:
@@ -252,31 +246,26 @@ class _ProfileRows:
         rows, sums = counts.rows[groups, bin_ids], counts.sums[groups, bin_ids]
         self._add("prediction_profile", first + groups, bin_id=bin_ids, row_count=rows, score_sum=sums)
 
-    def _add_latencies(self, first: int, counts: Mapping[tuple[int, int], int]) -> None:
-        pairs = np.array(sorted(counts), dtype=np.int64).reshape(-1, 2)
-        bin_ids = pairs[:, 1]
+    def _add_latencies(self, first: int, counts: LatencyCounts) -> None:
         self._add(
             "service_profile",
-            first + pairs[:, 0],
+            first + counts.groups,
             metric="latency_ms",
-            bin_id=bin_ids,
-            lower_ms=LATENCY_WIDTH**bin_ids,
-            upper_ms=LATENCY_WIDTH ** (bin_ids + 1),
-            row_count=np.array([counts[pair] for pair in sorted(counts)], dtype=np.int64),
+            bin_id=counts.bin_ids,
+            lower_ms=LATENCY_WIDTH**counts.bin_ids,
+            upper_ms=LATENCY_WIDTH ** (counts.bin_ids + 1),
+            row_count=counts.rows,
         )
 
     def _add(self, table: str, groups: NDArray[np.int64], **columns: NDArray[Any] | str) -> None:
-        repeated = {
-            name: np.full(len(groups), column, dtype=object) if isinstance(column, str) else column
-            for name, column in columns.items()
-        }
-        self._pieces[table].append({"group": groups, **repeated})
+        self._pieces[table].append({"group": groups, **columns})
 
     def _key_columns(self, groups: NDArray[np.int64]) -> dict[str, pa.Array]:
         places = pa.array(groups)
 
         def column(texts: Iterable[Any], kind: pa.DataType) -> pa.Array:
-            return pa.array(texts, kind).take(places)
+            # a dictionary: with many segments there are millions of rows of a few texts
+            return pa.array(texts, kind).dictionary_encode().take(places)
 
         return {
             "dt": column((group.dt for group, _ in self._groups), pa.date32()),
@@ -285,3 +274,11 @@ class _ProfileRows:
             "deployment": column((group.deployment for group, _ in self._groups), pa.string()),
             "segment": column((segment for _, segment in self._groups), pa.string()),
         }
+
+
+def _joined(pieces: Sequence[Mapping[str, Any]], column: str, kind: pa.DataType) -> pa.Array:
+    """A column of all pieces; a text is the same in all rows of a piece."""
+    if pa.types.is_string(kind):
+        texts = pa.array([piece[column] for piece in pieces], kind).dictionary_encode()
+        return texts.take(pa.array(np.repeat(np.arange(len(pieces)), [len(piece["group"]) for piece in pieces])))
+    return pa.array(np.concatenate([piece[column] for piece in pieces]) if pieces else [], kind, from_pandas=True)

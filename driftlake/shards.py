@@ -7,7 +7,6 @@ one column (kernel.py), which rows count (telemetry.py), how a day is cut and wh
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -27,6 +26,7 @@ from driftlake.kernel import (
     FeatureCounts,
     Grouping,
     LatencyAccumulator,
+    LatencyCounts,
     ScoreAccumulator,
     ScoreCounts,
 )
@@ -83,7 +83,7 @@ class VersionCounts:
 
     features: Mapping[str, Sequence[FeatureCounts]]
     scores: Sequence[ScoreCounts]
-    latencies: Sequence[Counter[tuple[int, int]]]
+    latencies: Sequence[LatencyCounts]
 
     def __add__(self, other: VersionCounts) -> VersionCounts:
         return VersionCounts(

@@ -296,7 +296,7 @@ def latency_bins(latencies: list[float]) -> list[tuple[float, int]]:
     accumulator = LatencyAccumulator(1)
     accumulator.add_values(np.array(latencies), [Grouping.single(len(latencies))])
     [counts] = accumulator.counts()
-    return [(LATENCY_WIDTH**bin_id, rows) for (_, bin_id), rows in sorted(counts.items())]
+    return [(LATENCY_WIDTH**bin_id, rows) for bin_id, rows in zip(counts.bin_ids, counts.rows, strict=True)]
 
 
 @given(st.floats(0.01, 1e9))
