@@ -5,11 +5,12 @@ import dagster as dg
 from assets.stage import run_stage
 from driftlake.config import Settings
 from driftlake.nightly import compare_days
+from driftlake.stages import DRIFT
 from driftlake.warehouse import Warehouse
 
 
 def drift_asset(settings: Settings, partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
-    window = dg.TimeWindowPartitionMapping(start_offset=1 - max(settings.drift.windows_days), end_offset=0)
+    window = dg.TimeWindowPartitionMapping(start_offset=-DRIFT.reads(settings)["profiles"], end_offset=0)
 
     @dg.asset(
         group_name="drift",

@@ -5,22 +5,20 @@ import dagster as dg
 from assets.stage import run_stage
 from driftlake.config import Settings
 from driftlake.nightly import measure_quality
+from driftlake.stages import MODEL_QUALITY
 from driftlake.warehouse import Warehouse
 
 
 def model_quality_asset(settings: Settings, partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
-    horizon_days = settings.labels.horizon_days if settings.labels else 0
-    window = dg.TimeWindowPartitionMapping(
-        start_offset=1 - max(*settings.quality.windows_days, horizon_days), end_offset=0
-    )
+    windows = {
+        stage: dg.TimeWindowPartitionMapping(start_offset=-reach_days, end_offset=0)
+        for stage, reach_days in MODEL_QUALITY.reads(settings).items()
+    }
 
     @dg.asset(
         group_name="labels",
         partitions_def=partitions,
-        deps=[
-            dg.AssetDep("profiles", partition_mapping=window),
-            dg.AssetDep("label_cohorts", partition_mapping=window),
-        ],
+        deps=[dg.AssetDep(stage, partition_mapping=window) for stage, window in windows.items()],
         backfill_policy=dg.BackfillPolicy.single_run(),
         description="AUC with its interval and the labels still outstanding, as of the day: model_quality, "
         "label_backlog.",

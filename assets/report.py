@@ -13,10 +13,11 @@ from assets.stage import failures_explained
 from driftlake.config import Settings
 from driftlake.registration import register_folder
 from driftlake.reporting import render_day, render_index
-from driftlake.runs import newest_day, refused_by
+from driftlake.runs import newest_day, refused_between
 from driftlake.warehouse import Warehouse
 
-_RANGE_END, _PARTITION = "dagster/asset_partition_range_end", "dagster/partition"
+_RANGE_START, _RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+_PARTITION = "dagster/partition"
 
 
 @dg.asset(
@@ -28,11 +29,12 @@ _RANGE_END, _PARTITION = "dagster/asset_partition_range_end", "dagster/partition
 def report(
     context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse], settings: dg.ResourceParam[Settings]
 ) -> Iterator[dg.MaterializeResult]:
-    asked = context.run.tags.get(_RANGE_END) or context.run.tags.get(_PARTITION)
+    span = _days_of(context.run)
     with failures_explained():
-        page = render_day(warehouse, settings, date.fromisoformat(asked) if asked else newest_day(warehouse))
+        page = render_day(warehouse, settings, span[1] if span else newest_day(warehouse))
         index = render_index(warehouse, settings)
-        refused = refused_by(warehouse, context.run.run_id)
+        # a day that was left as it is because nothing changed fails the run as it did before
+        refused = refused_between(warehouse, *span) if span else []
         lineage = register_folder(warehouse, settings).refused
     yield dg.MaterializeResult(
         metadata={"page": dg.MetadataValue.url(page.as_uri()), "index": dg.MetadataValue.url(index.as_uri())}
@@ -45,3 +47,10 @@ def report(
         raise dg.Failure(
             description=f"done, but {len(reasons)} inputs were refused:\n{named}\n{hint}", allow_retries=False
         )
+
+
+def _days_of(run: dg.DagsterRun) -> tuple[date, date] | None:
+    """First and last partition day of a run; the report itself has no partitions to ask for them."""
+    first = run.tags.get(_RANGE_START) or run.tags.get(_PARTITION)
+    last = run.tags.get(_RANGE_END) or run.tags.get(_PARTITION)
+    return (date.fromisoformat(first), date.fromisoformat(last)) if first and last else None

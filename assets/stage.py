@@ -10,9 +10,16 @@ from datetime import date
 import dagster as dg
 
 from driftlake.config import Settings
-from driftlake.errors import DriftlakeError
+from driftlake.errors import ConfigurationError, DriftlakeError
 from driftlake.nightly import StageReport, new_context
 from driftlake.warehouse import RunContext, Warehouse
+
+# A run with this tag works on days that did not change, too. A tag, because it reaches every stage of a run and every run
+# of a backfill, where configuration would have to be repeated per asset.
+FORCE_TAG = "driftlake/force"
+
+# Name of the metadata of a day that says whether it was worked on (done) or left alone (unchanged).
+WORK = "work"
 
 # Failed checks a person reads in the UI; the rest is in contract_checks.
 _LISTED_CHECKS = 20
@@ -38,17 +45,26 @@ def run_stage(
     settings: Settings,
     stage: Callable[[Warehouse, Settings, RunContext, list[date]], StageReport],
 ) -> StageReport:
-    """Run a stage for the partitions of the run and attach what happened to each of them."""
+    """Run a stage for the partitions of the run and attach how each of them stands."""
     with failures_explained():
-        report = stage(warehouse, settings, new_context(settings, context.run.run_id), days_of(context))
+        identity = new_context(settings, context.run.run_id, is_forced=_is_forced(context))
+        report = stage(warehouse, settings, identity, days_of(context))
     for run in report.runs:
-        metadata = {"rows": run.row_count, "outcome": run.outcome, **report.highlights.get(run.dt, {})}
+        work = "unchanged" if run.dt in report.unchanged else "done"
+        metadata = {"rows": run.row_count, "outcome": run.outcome, WORK: work, **report.highlights.get(run.dt, {})}
         if run.reason:
             metadata["reason"] = run.reason
         context.add_asset_metadata(metadata, partition_key=run.dt.isoformat())
     for run in report.refused:
         context.log.warning("%s: %s", run.dt, run.reason)
     return report
+
+
+def _is_forced(context: dg.AssetExecutionContext) -> bool:
+    value = context.run.tags.get(FORCE_TAG, "false").lower()
+    if value not in {"true", "false"}:
+        raise ConfigurationError(f"tag {FORCE_TAG} is '{value}', expected true or false")
+    return value == "true"
 
 
 def contract_result(report: StageReport, check_name: str) -> dg.AssetCheckResult:

@@ -36,6 +36,7 @@ def main() -> None:
         idle = _project(Path(folder) / "idle", contracts="false")
         backfills = {
             "backfill of 306 days": _backfill("backfill of 306 days", checked, LAST),
+            "the same again, nothing changed": _backfill("the same again, nothing changed", checked, LAST),
             "the same without contracts": _backfill("the same without contracts", unchecked, LAST),
             "floor: idle assets, 306 days": _floor("floor: idle assets, 306 days", idle, FIRST, LAST),
         }
@@ -55,6 +56,9 @@ def main() -> None:
             nights, "cold night without contracts", "floor: idle assets, one day"
         ),
         "backfill / floor": _ratio(backfills, "backfill of 306 days", "floor: idle assets, 306 days"),
+        "unchanged backfill / floor": _ratio(
+            backfills, "the same again, nothing changed", "floor: idle assets, 306 days"
+        ),
         "backfill without contracts / floor": _ratio(
             backfills, "the same without contracts", "floor: idle assets, 306 days"
         ),
@@ -83,7 +87,7 @@ def _backfill(name: str, config: Path, last: date) -> Measurement:
 
 
 def _night(name: str, config: Path) -> Measurement:
-    return _best(name, _driftlake(config, "run", "--date", LAST.isoformat()), _home(config))
+    return _best(name, _driftlake(config, "run", "--date", LAST.isoformat(), "--force"), _home(config))
 
 
 def _floor(name: str, config: Path, first: date, last: date) -> Measurement:

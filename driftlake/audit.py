@@ -14,7 +14,7 @@ import pyarrow as pa
 from driftlake.contracts import ContractCheck
 from driftlake.inputs import InputFile, Partition
 from driftlake.profiling import RefusedFeature
-from driftlake.warehouse import Replacement
+from driftlake.warehouse import Replacement, Warehouse
 
 Row = dict[str, Any]
 
@@ -31,6 +31,16 @@ def failed_checks(
     rows += [_refused_feature_row(refused) for refused in refused_features]
     if source == "telemetry":
         rows += [_missing_day_row(partition) for partition in partitions if not partition.row_count]
+    return rows
+
+
+def stored_failures(warehouse: Warehouse, source: str, days: Sequence[date]) -> list[Row]:
+    """Rows of contract_checks that failed on the days, as they were stored when the days were last worked on."""
+    rows: list[Row] = warehouse.sql(
+        "select * from contract_checks where source = ? and outcome = 'failed' and list_contains(?::date[], dt)"
+        " order by dt, severity, expectation, column_name",
+        [source, list(days)],
+    ).to_pylist()
     return rows
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from collections import Counter
 from contextlib import nullcontext
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -46,6 +47,8 @@ messages = Console(stderr=True, highlight=False)
 Config = Annotated[
     Path | None, typer.Option("--config", help=f"Configuration file; default: $DRIFTLAKE_CONFIG or ./{CONFIG_NAME}.")
 ]
+
+Force = Annotated[bool, typer.Option("--force", help="Work on days on which nothing changed, too.")]
 
 
 class Format(StrEnum):
@@ -142,22 +145,27 @@ def lineage_add(
 
 
 @app.command(epilog="Example: `driftlake run --date 2026-01-31`")
-def run(day: Annotated[datetime, typer.Option("--date", formats=["%Y-%m-%d"], help="Partition day.")], config: Config = None) -> None:  # fmt: skip
-    """Run the nightly job for one day, in the Dagster instance that the UI shows."""
-    _run_days(load_settings(config, require_inputs=True), day.date(), day.date())
+def run(
+    day: Annotated[datetime, typer.Option("--date", formats=["%Y-%m-%d"], help="Partition day.")],
+    force: Force = False,
+    config: Config = None,
+) -> None:
+    """Run the nightly job for one day, in the Dagster instance that the UI shows; what did not change is left alone."""
+    _run_days(load_settings(config, require_inputs=True), day.date(), day.date(), is_forced=force)
 
 
 @app.command(epilog="Example: `driftlake backfill --from 2026-01-01 --to 2026-01-31`")
 def backfill(
     first: Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="First day.")],
     last: Annotated[datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="Last day.")],
+    force: Force = False,
     config: Config = None,
 ) -> None:
-    """Run the nightly job for a range of days, in few Dagster runs."""
-    _run_days(load_settings(config, require_inputs=True), first.date(), last.date())
+    """Run the nightly job for a range of days, in few Dagster runs; what did not change is left alone."""
+    _run_days(load_settings(config, require_inputs=True), first.date(), last.date(), is_forced=force)
 
 
-def _run_days(settings: Settings, first: date, last: date) -> None:
+def _run_days(settings: Settings, first: date, last: date, *, is_forced: bool) -> None:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     from driftlake.inputs import days_between
@@ -172,6 +180,8 @@ def _run_days(settings: Settings, first: date, last: date) -> None:
         )
     days = days_between(first, last)
     failures: list[LaunchFailure] = []
+    # by what was to do: done or unchanged
+    partitions: Counter[str | None] = Counter()
     columns = (TextColumn("{task.description:<16}"), BarColumn(), MofNCompleteColumn(), TextColumn("partitions"))
     # Dagster captures what a step prints, from the file descriptor up; the bar needs one of its own.
     screen = Console(file=os.fdopen(os.dup(sys.stderr.fileno()), "w", encoding="utf-8"))
@@ -183,10 +193,11 @@ def _run_days(settings: Settings, first: date, last: date) -> None:
         size = settings.compute.partitions_per_run
         for some in (days[i : i + size] for i in range(0, len(days), size)):
 
-            def on_materialized(asset: str, partition: str | None) -> None:
+            def on_materialized(asset: str, partition: str | None, work: str | None) -> None:
+                partitions[work] += 1
                 progress.update(task, description=asset, advance=1 if partition else 0)
 
-            if failure := launch(settings, some, on_materialized):
+            if failure := launch(settings, some, on_materialized, is_forced=is_forced):
                 failures.append(failure)
     for failure in failures:
         _say("failed", failure.message, style="bold red")
@@ -194,8 +205,20 @@ def _run_days(settings: Settings, first: date, last: date) -> None:
         with Warehouse.open(settings, read_only=True) as warehouse:
             for name, value in summarize(warehouse, settings, first, last):
                 typer.echo(f"{name:<24} {value}")
+        if unchanged := partitions["unchanged"]:
+            _say_what_was_left_alone(unchanged, partitions["done"])
     if failures:
         raise typer.Exit(REFUSED if all(failure.is_refusal for failure in failures) else MISTAKE)
+
+
+def _say_what_was_left_alone(unchanged: int, done: int) -> None:
+    if done:
+        messages.print(f"unchanged: {unchanged:,} of {unchanged + done:,} partitions, left as they were")
+    else:
+        messages.print(
+            "unchanged: nothing these days rest on is new, so nothing was done; --force does it all again",
+            soft_wrap=True,
+        )
 
 
 @app.command(epilog="Example: `driftlake sql 'select * from latest_drift limit 5' --format csv`")

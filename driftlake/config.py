@@ -477,10 +477,15 @@ class Settings(_Section):
         return Path(os.environ.get("DAGSTER_HOME") or self._root / ".dagster")
 
     @property
+    def extension_texts(self) -> list[str]:
+        """What the files of drift.extensions say."""
+        return [Path(self.resolve(path)).read_text() for path in self.drift.extensions]
+
+    @property
     def config_hash(self) -> str:
         """SHA-256 of what can change a number; how much of the machine is used cannot."""
         content = self.model_dump(mode="json", exclude={"compute", "reports", "schedule"})
-        content["extensions"] = [Path(self.resolve(path)).read_text() for path in self.drift.extensions]
+        content["extensions"] = self.extension_texts
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 

@@ -88,13 +88,12 @@ class History:
         if reference == "training":
             return Reference("training", self.training[np.newaxis])
         spans = [reference_spans(reference, window) for window in windows]
-        whole = self.window([one.whole for one in spans])
-        is_cut = np.array([one.without.day_count > 0 for one in spans])
-        cut = self.window([one.without for one in spans if one.without.day_count])
-        whole.counts[is_cut] -= cut.counts
-        whole.day_count[is_cut] -= cut.day_count
+        whole, without = self.window([one.whole for one in spans]), self.window([one.without for one in spans])
         return Reference(
-            reference_name(reference), whole.counts, whole.day_count, np.array([one.day_count for one in spans])
+            reference_name(reference),
+            whole.counts - without.counts,
+            whole.day_count - without.day_count,
+            np.array([one.day_count for one in spans]),
         )
 
     def alive_days(self, days: Sequence[date], longest_window: int) -> list[date]:

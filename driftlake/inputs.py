@@ -33,6 +33,7 @@ class InputFile:
     columns: Mapping[str, pa.DataType]
     schema_fingerprint: str | None
     content_fingerprint: str
+    modified_ns: int | None = None
     row_group_sizes: tuple[int, ...] = ()
     refusal: str | None = None
 
@@ -47,6 +48,8 @@ class Partition:
 
     dt: date
     files: tuple[InputFile, ...]
+    # whether every page was read because some could not be, here or in a partition used together with this one
+    is_probed: bool = False
 
     @property
     def row_count(self) -> int:
@@ -65,9 +68,12 @@ class Partition:
 
     @property
     def fingerprint(self) -> str:
-        """Hash over the contents of the files, whatever their names and order."""
-        digest = hashlib.sha256("".join(sorted(file.content_fingerprint for file in self.files)).encode())
-        return digest.hexdigest()
+        """Hash over path, content fingerprint, time of modification and refusal of each file.
+
+        The time, because other bytes can stand under the same size and footer.
+        """
+        known = [(file.path, file.content_fingerprint, file.modified_ns, file.refusal) for file in self.files]
+        return hashlib.sha256(repr(known).encode()).hexdigest()
 
 
 def days_between(first: date, last: date) -> list[date]:
@@ -115,15 +121,16 @@ def read_partitions(
 
 def probe(partition: Partition) -> Partition:
     """Read every page of a partition's files and refuse those that fail: footers can be fine above broken pages."""
-    return replace(partition, files=tuple(_probe_file(file) for file in partition.files))
+    return replace(partition, files=tuple(_probe_file(file) for file in partition.files), is_probed=True)
 
 
 def chunks(partitions: Sequence[Partition], rows_per_chunk: int) -> list[list[Partition]]:
-    """Consecutive partitions, grouped so that a group has at most `rows_per_chunk` rows or is a single day."""
+    """Groups of consecutive days, each of at most `rows_per_chunk` rows or a single day."""
     groups: list[list[Partition]] = []
     rows = 0
     for partition in partitions:
-        if not groups or rows + partition.row_count > rows_per_chunk:
+        follows = groups and partition.dt - groups[-1][-1].dt == timedelta(days=1)
+        if not follows or rows + partition.row_count > rows_per_chunk:
             groups.append([])
             rows = 0
         groups[-1].append(partition)
@@ -149,7 +156,7 @@ def _is_day_folder(name: str) -> bool:
 
 def _read_footer(filesystem: pafs.FileSystem, entry: pafs.FileInfo, day: date, prefix: str) -> InputFile:
     path = prefix + entry.path
-    unread = InputFile(day, path, entry.size, 0, {}, None, f"size:{entry.size}")
+    unread = InputFile(day, path, entry.size, 0, {}, None, f"size:{entry.size}", entry.mtime_ns)
     try:
         with filesystem.open_input_file(entry.path) as source:
             footer = _footer_bytes(source, entry.size)

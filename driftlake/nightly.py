@@ -1,12 +1,13 @@
 """The stages of a night: read the inputs, call the pure parts, replace the partitions of the result tables.
 
-Every stage takes the days it is about and may be run again for any of them. What cannot be read is recorded and left
-as it was; it never stops the other days. Not here: formulas, SQL, Dagster.
+Every stage takes the days it is about and may be run again for any of them; days on which nothing changed are left
+alone. What cannot be read is recorded and left as it was; it never stops the other days. Not here: formulas, SQL,
+Dagster, and what a day rests on (stages.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, TypeVar
@@ -14,8 +15,8 @@ from typing import Any, TypeVar
 import duckdb
 import pyarrow as pa
 
-from driftlake import __version__, alerting, attribution, drift, profiling, quality, queries, runs
-from driftlake.audit import audit_replacements, failed_checks
+from driftlake import alerting, attribution, drift, profiling, quality, queries, runs
+from driftlake.audit import audit_replacements, failed_checks, stored_failures
 from driftlake.columns import LABEL_COLUMNS, telemetry_columns
 from driftlake.config import LabelSettings, Settings
 from driftlake.contracts import ContractCheck, ContractChecker, blocked_days
@@ -25,6 +26,7 @@ from driftlake.labels import LabelCounts, memory_days
 from driftlake.labels import count_labels as count_labels_of
 from driftlake.profiling import Profiles
 from driftlake.session import open_session
+from driftlake.stages import ALERTS, DRIFT, LABEL_COHORTS, MODEL_QUALITY, PROFILES, Stage, Work, code_version, find_work
 from driftlake.telemetry import offer_partitions, offer_versions
 from driftlake.versions import ModelVersion, load_versions
 from driftlake.warehouse import PartitionRun, Replacement, RunContext, Warehouse
@@ -36,10 +38,13 @@ _PROFILE_TABLES = ("feature_profile", "feature_stats", "prediction_profile", "se
 
 @dataclass(frozen=True, slots=True)
 class StageReport:
-    """What a stage did, for logs, metadata and the exit code."""
+    """How the days of a stage stand, for logs, metadata and the exit code."""
 
     stage: str
+    # in force after the stage, by day
     runs: Sequence[PartitionRun]
+    # days that were left as an earlier run made them, because nothing they rest on changed
+    unchanged: Collection[date] = ()
     failed_checks: Sequence[Mapping[str, Any]] = field(default_factory=list)
     # what a person wants to know of a day without a query, by name
     highlights: Mapping[date, Mapping[str, Any]] = field(default_factory=dict)
@@ -50,9 +55,9 @@ class StageReport:
         return [run for run in self.runs if run.outcome in {"refused", "partial"}]
 
 
-def new_context(settings: Settings, run_id: str) -> RunContext:
-    """Identify a run that starts now."""
-    return RunContext(run_id, __version__, settings.config_hash, datetime.now(UTC))
+def new_context(settings: Settings, run_id: str, *, is_forced: bool = False) -> RunContext:
+    """Identify a run that starts now; a forced one works on days that did not change, too."""
+    return RunContext(run_id, code_version(), settings.config_hash, datetime.now(UTC), is_forced)
 
 
 def profile_days(
@@ -63,30 +68,30 @@ def profile_days(
     check_contract: ContractChecker | None = None,
 ) -> StageReport:
     """Check and profile the telemetry of some days."""
+    partitions = _telemetry(settings, days)
+    work = find_work(warehouse, settings, context, PROFILES, days, telemetry=partitions)
     versions = load_versions(warehouse)
     if not versions:
         raise ConfigurationError(
             f"no model version is registered, and {settings.resolve(settings.lineage.path)} holds no lineage file",
             hint="write one YAML file per model version there, or register one with `driftlake lineage add FILE`",
         )
-    partitions = _telemetry(settings, days)
+    changed = set(work.days)
     done: list[PartitionRun] = []
-    failed: list[Mapping[str, Any]] = []
 
     def profile(usable: Sequence[Partition]) -> _Profiled:
         return _profile(settings, usable, versions, check_contract)
 
-    for planned in chunks(partitions, settings.compute.rows_per_chunk):
+    for planned in chunks([p for p in partitions if p.dt in changed], settings.compute.rows_per_chunk):
         chunk, profiled = _without_corrupt_files(planned, profile)
         chunk_failed = failed_checks("telemetry", chunk, profiled.checks, profiled.profiles.refused_features)
-        chunk_runs = [_profile_run(warehouse, partition, profiled) for partition in chunk]
+        chunk_runs = [_profile_run(warehouse, partition, profiled, work) for partition in chunk]
         replaced = [run.dt for run in chunk_runs if run.outcome not in {"refused", "missing"}]
         tables = (Replacement(name, profiled.profiles.tables[name], replaced) for name in _PROFILE_TABLES)
         audited = audit_replacements("telemetry", chunk, profiled.checks, chunk_failed)
         warehouse.replace_partitions([*tables, *audited], chunk_runs, context=context)
         done += chunk_runs
-        failed += chunk_failed
-    return StageReport("profiles", done, failed)
+    return _report(work, done, failed_checks=stored_failures(warehouse, "telemetry", days))
 
 
 def count_labels(
@@ -100,20 +105,23 @@ def count_labels(
     if settings.labels is None:
         return StageReport("label_cohorts", [])
     history = days_between(min(days) - timedelta(days=memory_days(settings.labels)), max(days))
+    labels, telemetry = _labels(settings, settings.labels, history), _counted_telemetry(warehouse, settings, history)
+    work = find_work(warehouse, settings, context, LABEL_COHORTS, days, labels=labels, telemetry=telemetry)
     source = _LabelSource(
         settings,
         settings.labels,
-        {partition.dt: partition for partition in _labels(settings, settings.labels, history)},
-        _counted_telemetry(warehouse, settings, history),
+        {partition.dt: partition for partition in labels},
+        telemetry,
         list(load_versions(warehouse).values()),
         check_contract,
     )
     done: list[PartitionRun] = []
-    failed: list[Mapping[str, Any]] = []
-    for planned in chunks([source.labels[day] for day in sorted(days)], settings.compute.rows_per_chunk):
+    for planned in chunks([source.labels[day] for day in work.days], settings.compute.rows_per_chunk):
         chunk, counted = source.count(planned)
         chunk_failed = failed_checks("labels", chunk, counted.checks)
-        chunk_runs = [_label_run(warehouse, partition, counted.checks) for partition in chunk]
+        # what was counted without rows that could not be read is counted again by the next run
+        is_certain = not any(partition.is_probed for partition in (*chunk, *source.telemetry))
+        chunk_runs = [_label_run(warehouse, p, counted.checks, work, is_certain=is_certain) for p in chunk]
         replaced = [run.dt for run in chunk_runs if run.outcome != "refused"]
         kept = _stored_cohorts(warehouse, replaced, source.unreadable_prediction_days)
         tables = {**counted.tables, "label_cohorts": pa.concat_tables([counted.tables["label_cohorts"], kept])}
@@ -121,75 +129,107 @@ def count_labels(
         audited = audit_replacements("labels", chunk, counted.checks, chunk_failed)
         warehouse.replace_partitions([*replacements, *audited], chunk_runs, context=context)
         done += chunk_runs
-        failed += chunk_failed
-    return StageReport("label_cohorts", done, failed)
+    return _report(work, done, failed_checks=stored_failures(warehouse, "labels", days))
 
 
 def compare_days(warehouse: Warehouse, settings: Settings, context: RunContext, days: Sequence[date]) -> StageReport:
     """Compare the windows that end with some days with their references."""
-    days = sorted(days)
-    buckets = drift.buckets_of(days, settings.drift)
-    with warehouse.offered(buckets=buckets.days()):
-        counts, day_counts = warehouse.query("bucket_counts"), warehouse.query("bucket_days")
-    versions = load_versions(warehouse)
-    feature_drift, prediction_drift = drift.compare_windows(counts, day_counts, buckets, versions, settings.drift, days)
-    tables = {"feature_drift": feature_drift, "prediction_drift": prediction_drift}
-    with warehouse.offered(new_drift=feature_drift, new_prediction_drift=prediction_drift):
-        shifted = warehouse.query("shifted_features")
-    tables["segment_shift"] = attribution.segment_shift(
-        shifted, counts, day_counts, buckets, versions, settings.telemetry.segments, settings.drift
-    )
-    with warehouse.offered(new_drift=feature_drift):
-        window_days = settings.drift.headline_window_days
-        highlights = _by_day(warehouse.query("highlights/drift", window_days=window_days))
-    return _replace(warehouse, context, "drift", days, tables, highlights)
+    work = find_work(warehouse, settings, context, DRIFT, days)
+
+    def compare(first_day: date, last_day: date) -> Mapping[str, pa.Table]:
+        compared = days_between(first_day, last_day)
+        buckets = drift.buckets_of(compared, settings.drift)
+        with warehouse.offered(buckets=buckets.days()):
+            counts, day_counts = warehouse.query("bucket_counts"), warehouse.query("bucket_days")
+        versions = load_versions(warehouse)
+        feature_drift, prediction_drift = drift.compare_windows(
+            counts, day_counts, buckets, versions, settings.drift, compared
+        )
+        with warehouse.offered(new_drift=feature_drift, new_prediction_drift=prediction_drift):
+            shifted = warehouse.query("shifted_features")
+        segment_shift = attribution.segment_shift(
+            shifted, counts, day_counts, buckets, versions, settings.telemetry.segments, settings.drift
+        )
+        return {"feature_drift": feature_drift, "prediction_drift": prediction_drift, "segment_shift": segment_shift}
+
+    done = _derive(warehouse, context, work, compare)
+    window_days = settings.drift.headline_window_days
+    return _report(work, done, highlights=_highlights(warehouse, DRIFT, days, window_days=window_days))
 
 
 def measure_quality(warehouse: Warehouse, settings: Settings, context: RunContext, days: Sequence[date]) -> StageReport:
     """Measure ranking quality and the label backlog as of the end of some days."""
-    span = {"first_day": min(days), "last_day": max(days)}
-    windows_days = list(settings.quality.windows_days)
-    windows = warehouse.query("window_predictions", **span, windows_days=windows_days)
-    counts = warehouse.query("quality_counts", **span, windows_days=windows_days)
-    tables = {"model_quality": quality.measure(windows, counts, load_versions(warehouse), settings.quality)}
-    if settings.labels:
-        tables["label_backlog"] = warehouse.query("label_backlog", **span, horizon_days=settings.labels.horizon_days)
-    with warehouse.offered(new_quality=tables["model_quality"]):
-        window_days = settings.quality.headline_window_days
-        highlights = _by_day(warehouse.query("highlights/model_quality", window_days=window_days))
-    return _replace(warehouse, context, "model_quality", days, tables, highlights)
+    work = find_work(warehouse, settings, context, MODEL_QUALITY, days)
+
+    def measure(first_day: date, last_day: date) -> Mapping[str, pa.Table]:
+        span = {"first_day": first_day, "last_day": last_day}
+        windows_days = list(settings.quality.windows_days)
+        windows = warehouse.query("window_predictions", **span, windows_days=windows_days)
+        counts = warehouse.query("quality_counts", **span, windows_days=windows_days)
+        tables = {"model_quality": quality.measure(windows, counts, load_versions(warehouse), settings.quality)}
+        if settings.labels:
+            tables["label_backlog"] = warehouse.query(
+                "label_backlog", **span, horizon_days=settings.labels.horizon_days
+            )
+        return tables
+
+    done = _derive(warehouse, context, work, measure)
+    window_days = settings.quality.headline_window_days
+    return _report(work, done, highlights=_highlights(warehouse, MODEL_QUALITY, days, window_days=window_days))
 
 
 def raise_alerts(warehouse: Warehouse, settings: Settings, context: RunContext, days: Sequence[date]) -> StageReport:
     """Raise the alerts of some days."""
-    alerts = alerting.raise_alerts(warehouse, settings.alert_rules, first_day=min(days), last_day=max(days))
-    with warehouse.offered(new_alerts=alerts):
-        highlights = _by_day(warehouse.query("highlights/alerts"))
-    return _replace(warehouse, context, "alerts", days, {"alerts": alerts}, highlights)
+    work = find_work(warehouse, settings, context, ALERTS, days)
+
+    def evaluate(first_day: date, last_day: date) -> Mapping[str, pa.Table]:
+        rules = settings.alert_rules
+        return {"alerts": alerting.raise_alerts(warehouse, rules, first_day=first_day, last_day=last_day)}
+
+    done = _derive(warehouse, context, work, evaluate)
+    return _report(work, done, highlights=_highlights(warehouse, ALERTS, days))
 
 
-def _by_day(rows: pa.Table) -> dict[date, dict[str, Any]]:
-    return {row.pop("dt"): row for row in rows.to_pylist()}
+def _derive(
+    warehouse: Warehouse, context: RunContext, work: Work, tables_of: Callable[[date, date], Mapping[str, pa.Table]]
+) -> list[PartitionRun]:
+    """Replace the days to work on in tables that are derived from other tables.
 
-
-def _replace(
-    warehouse: Warehouse,
-    context: RunContext,
-    stage: str,
-    days: Sequence[date],
-    tables: Mapping[str, pa.Table],
-    highlights: Mapping[date, Mapping[str, Any]],
-) -> StageReport:
-    """Replace the days of tables that are derived from other tables."""
+    What lies between them is computed with them, which costs less than a query for each piece, and not written.
+    """
+    days = work.days
+    if not days:
+        return []
+    tables = {name: _of_days(rows, days) for name, rows in tables_of(days[0], days[-1]).items()}
     written: dict[date, int] = dict.fromkeys(days, 0)
-    tables = {name: _of_days(rows, days) for name, rows in tables.items()}
     for table in tables.values():
         for counted in table["dt"].value_counts().to_pylist():
             written[counted["values"]] += counted["counts"]
-    done = [PartitionRun(day, stage, "complete", rows) for day, rows in written.items()]
+    done = [
+        PartitionRun(day, work.stage, "complete", rows, input_fingerprint=work.fingerprints[day])
+        for day, rows in written.items()
+    ]
     replacements = [Replacement(name, rows, days) for name, rows in tables.items()]
     warehouse.replace_partitions(replacements, done, context=context)
-    return StageReport(stage, done, highlights=highlights)
+    return done
+
+
+def _highlights(
+    warehouse: Warehouse, stage: Stage, days: Sequence[date], **values: Any
+) -> Mapping[date, Mapping[str, Any]]:
+    rows = warehouse.query(f"highlights/{stage.name}", first_day=min(days), last_day=max(days), **values)
+    return {row.pop("dt"): row for row in rows.to_pylist()}
+
+
+def _report(
+    work: Work,
+    done: Sequence[PartitionRun],
+    *,
+    failed_checks: Sequence[Mapping[str, Any]] = (),
+    highlights: Mapping[date, Mapping[str, Any]] | None = None,
+) -> StageReport:
+    in_force = sorted([*work.unchanged.values(), *done], key=lambda run: run.dt)
+    return StageReport(work.stage, in_force, work.unchanged.keys(), failed_checks, highlights or {})
 
 
 def _telemetry(settings: Settings, days: Sequence[date]) -> list[Partition]:
@@ -254,7 +294,7 @@ def _profile(
         return _Profiled(profiling.profile_partitions(connection, settings, kept, versions), checks)
 
 
-def _profile_run(warehouse: Warehouse, partition: Partition, profiled: _Profiled) -> PartitionRun:
+def _profile_run(warehouse: Warehouse, partition: Partition, profiled: _Profiled, work: Work) -> PartitionRun:
     refused = [item.message for item in profiled.profiles.refused_features if item.key.dt == partition.dt]
     blocked = blocked_days(profiled.checks)
     outcome, reason = "complete", None
@@ -270,7 +310,10 @@ def _profile_run(warehouse: Warehouse, partition: Partition, profiled: _Profiled
         outcome, reason = "refused", "the telemetry files of the day have no rows any more; what they said is kept"
     elif not partition.row_count:
         outcome, reason = "empty", "the telemetry files of the day have no rows"
-    return PartitionRun(partition.dt, "profiles", outcome, partition.row_count, reason, partition.fingerprint)
+    # rows that could not be read are tried again by the next run: it may have been the storage
+    is_certain = not (partition.is_probed and partition.refusals)
+    fingerprint = work.fingerprints[partition.dt] if is_certain else None
+    return PartitionRun(partition.dt, work.stage, outcome, partition.row_count, reason, fingerprint)
 
 
 @dataclass(slots=True)
@@ -316,7 +359,9 @@ class _LabelSource:
         return count_labels_of(self.settings, labels, telemetry, span, self.versions, self.check_contract)
 
 
-def _label_run(warehouse: Warehouse, partition: Partition, checks: Sequence[ContractCheck]) -> PartitionRun:
+def _label_run(
+    warehouse: Warehouse, partition: Partition, checks: Sequence[ContractCheck], work: Work, *, is_certain: bool
+) -> PartitionRun:
     blocked = blocked_days(checks)
     outcome, reason = "complete", None
     if partition.refusals:
@@ -327,7 +372,8 @@ def _label_run(warehouse: Warehouse, partition: Partition, checks: Sequence[Cont
         outcome, reason = "refused", "the labels of the day are gone; what they said is kept"
     elif not partition.row_count:
         outcome, reason = "empty", "no labels arrived on the day"
-    return PartitionRun(partition.dt, "label_cohorts", outcome, partition.row_count, reason, partition.fingerprint)
+    fingerprint = work.fingerprints[partition.dt] if is_certain else None
+    return PartitionRun(partition.dt, work.stage, outcome, partition.row_count, reason, fingerprint)
 
 
 def _has_stored_rows(warehouse: Warehouse, table: str, day: date) -> bool:

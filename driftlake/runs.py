@@ -5,11 +5,12 @@ Not here: recording runs (warehouse.py).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
 from driftlake.errors import WarehouseError
-from driftlake.warehouse import Warehouse
+from driftlake.warehouse import PartitionRun, Warehouse
 
 
 def newest_day(warehouse: Warehouse) -> date:
@@ -27,12 +28,33 @@ def was_processed(warehouse: Warehouse, day: date) -> bool:
     return bool(warehouse.sql("select 1 from partition_runs where dt = ? and stage = 'alerts' limit 1", [day]).num_rows)
 
 
-def refused_by(warehouse: Warehouse, run_id: str) -> list[dict[str, Any]]:
-    """Days whose input a run refused, in whole or in part: dt, stage, outcome, reason."""
+def in_force(warehouse: Warehouse, stage: str, days: Sequence[date]) -> dict[date, PartitionRun]:
+    """The run in force of each of the days on which the stage ever ran."""
+    rows = warehouse.sql(
+        "select dt, stage, outcome, row_count, reason, input_fingerprint from current_runs"
+        " where stage = ? and list_contains(?::date[], dt)",
+        [stage, list(days)],
+    ).to_pylist()
+    return {row["dt"]: PartitionRun(**row) for row in rows}
+
+
+def commits_read(
+    warehouse: Warehouse, stage: str, days: Sequence[date], reach_days: int
+) -> dict[date, tuple[int, int | None]]:
+    """What each of the days reads of a stage when it looks `reach_days` back: the number of commits, and the newest.
+
+    Commits and not fingerprints, because a day that was refused keeps rows which its newest fingerprint says nothing of.
+    """
+    rows = warehouse.query("commits_read", stage=stage, days=list(days), reach_days=reach_days).to_pylist()
+    return {row["dt"]: (row["commit_count"], row["newest_snapshot_id"]) for row in rows}
+
+
+def refused_between(warehouse: Warehouse, first_day: date, last_day: date) -> list[dict[str, Any]]:
+    """Days whose input was refused, in whole or in part, when it was last read: dt, stage, outcome, reason."""
     rows: list[dict[str, Any]] = warehouse.sql(
-        "select dt, stage, outcome, reason from partition_runs"
-        " where run_id = ? and outcome in ('refused', 'partial') order by dt, stage",
-        [run_id],
+        "select dt, stage, outcome, reason from current_runs"
+        " where dt between ? and ? and outcome in ('refused', 'partial') order by dt, stage",
+        [first_day, last_day],
     ).to_pylist()
     return rows
 

@@ -60,6 +60,8 @@ class RunContext:
     code_version: str
     config_hash: str
     started_at: datetime
+    # whether days are worked on although nothing they rest on has changed
+    is_forced: bool = False
 
 
 class Warehouse:

@@ -20,6 +20,8 @@ from driftlake.config import Period, ReferenceKind
 
 # Four weeks before, so that weekdays and the turn of the month stay where they are.
 _SEASON_DAYS = 28
+# Further back than any history goes.
+_EVERY_DAY_BEFORE = 36_500
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +69,26 @@ def reference_name(reference: ReferenceKind | Period) -> str:
     return reference.name if isinstance(reference, Period) else reference
 
 
+def reference_reach_days(reference: ReferenceKind | Period, window_days: int) -> int:
+    """On how many days before its own the comparison of a window looks."""
+    if reference == "training":
+        return window_days - 1
+    if isinstance(reference, Period):
+        # wherever the period lies
+        return _EVERY_DAY_BEFORE
+    last = date(2000, 1, 1)
+    return (last - reference_spans(reference, Span.window(last, window_days)).whole.first).days
+
+
 def reference_spans(reference: ReferenceKind | Period, window: Span) -> Spans:
-    """The days of a reference that is a period; those of the window itself are left out, so nothing meets itself."""
+    """The days of a reference that is a period; those of the window itself are left out, so nothing meets itself.
+
+    Days after the window are not used either: they were not known at its end.
+    """
     days = window.day_count
     if isinstance(reference, Period):
-        whole = Span(reference.first_day, reference.last_day + timedelta(days=1))
+        end = min(reference.last_day + timedelta(days=1), window.end)
+        whole = Span(reference.first_day, max(reference.first_day, end))
     elif reference == "preceding":
         whole = window.shifted(days)
     else:
@@ -106,15 +123,12 @@ class Buckets:
 
     def sums(self, spans: Sequence[Span], totals: NDArray[np.int64]) -> NDArray[np.int64]:
         """Sums over spans, shape (spans, ...); `totals` are the cumulative sums at the edges, shape (edges, ...)."""
-        place = self._positions
-        difference: NDArray[np.int64] = (
-            totals[[place[span.end] for span in spans]] - totals[[place[span.first] for span in spans]]
-        )
+        # the edges of a span without days need not be edges of a bucket
+        place = {edge: position for position, edge in enumerate(self.edges)}
+        firsts = [place[span.first] if span.day_count else 0 for span in spans]
+        ends = [place[span.end] if span.day_count else 0 for span in spans]
+        difference: NDArray[np.int64] = totals[ends] - totals[firsts]
         return difference
-
-    @cached_property
-    def _positions(self) -> dict[date, int]:
-        return {edge: position for position, edge in enumerate(self.edges)}
 
 
 def _days(span: Span) -> Iterable[date]:

@@ -5,7 +5,7 @@ Not here: what a terminal prints (driftlake/cli.py).
 
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -15,6 +15,7 @@ import dagster as dg
 from dagster import DagsterEvent, DagsterEventType
 from filelock import FileLock
 
+from assets.stage import FORCE_TAG, WORK
 from driftlake.config import Settings
 from driftlake.errors import DriftlakeError
 from jobs.definitions import build_definitions
@@ -27,7 +28,8 @@ _RANGE_START, _RANGE_END = "dagster/asset_partition_range_start", "dagster/asset
 
 _OUR_ERRORS = {kind.__name__ for kind in DriftlakeError.__subclasses__()}
 
-OnMaterialized = Callable[[str, str | None], None]
+# Told the asset, the partition if it has one, and what was to do there: done or unchanged.
+OnMaterialized = Callable[[str, str | None, str | None], None]
 
 
 def prepare_instance(settings: Settings) -> Path:
@@ -49,10 +51,12 @@ class LaunchFailure:
     is_refusal: bool
 
 
-def launch(settings: Settings, days: Sequence[date], on_materialized: OnMaterialized) -> LaunchFailure | None:
-    """Run the nightly job for consecutive days in this process.
+def launch(
+    settings: Settings, days: Sequence[date], on_materialized: OnMaterialized, *, is_forced: bool = False
+) -> LaunchFailure | None:
+    """Run the nightly job for consecutive days in this process; a forced run works on days that did not change, too.
 
-    `on_materialized` is told the asset and the partition, if it has one, of everything that is done. Returns why the run failed, None if it did not.
+    `on_materialized` is told of everything that is done. Returns why the run failed, None if it did not.
     """
     home = prepare_instance(settings)
     definitions = build_definitions(settings, loggers={"progress": _progress_logger(on_materialized)})
@@ -65,7 +69,7 @@ def launch(settings: Settings, days: Sequence[date], on_materialized: OnMaterial
             instance=instance,
             run_config={"loggers": {"progress": {}}},
             raise_on_error=False,
-            **selected(days),
+            **selected(days, {FORCE_TAG: "true"} if is_forced else {}),
         )
         return None if result.success else _explained(result.all_events)
 
@@ -76,11 +80,11 @@ def partitioned_asset_count(settings: Settings) -> int:
     return sum(1 for key in assets.materializable_asset_keys if assets.get(key).partitions_def)
 
 
-def selected(days: Sequence[date]) -> dict[str, Any]:
-    """How `execute_in_process` is told the partitions of consecutive days."""
+def selected(days: Sequence[date], tags: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """How `execute_in_process` is told the partitions of consecutive days, and further tags of the run."""
     if len(days) == 1:
-        return {"partition_key": days[0].isoformat()}
-    return {"tags": {_RANGE_START: days[0].isoformat(), _RANGE_END: days[-1].isoformat()}}
+        return {"partition_key": days[0].isoformat(), "tags": dict(tags or {})}
+    return {"tags": {_RANGE_START: days[0].isoformat(), _RANGE_END: days[-1].isoformat(), **(tags or {})}}
 
 
 def _explained(events: Sequence[DagsterEvent]) -> LaunchFailure:
@@ -123,7 +127,8 @@ def _progress_logger(on_materialized: OnMaterialized) -> dg.LoggerDefinition:
         def emit(self, record: logging.LogRecord) -> None:
             event = getattr(record, "dagster_event", None)
             if event is not None and event.event_type == DagsterEventType.ASSET_MATERIALIZATION:
-                on_materialized(event.asset_key.to_user_string(), event.partition)
+                work = event.step_materialization_data.materialization.metadata.get(WORK)
+                on_materialized(event.asset_key.to_user_string(), event.partition, work and str(work.value))
 
     def progress(_context: dg.InitLoggerContext) -> logging.Logger:
         # not one of logging's named loggers: Dagster sends it every event, and nothing else may hear them

@@ -6,9 +6,10 @@ import json
 import subprocess
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -18,7 +19,7 @@ from driftlake.inputs import days_between
 from driftlake.registration import register_folder
 from driftlake.warehouse import Warehouse
 from jobs.definitions import build_definitions
-from jobs.launch import launch
+from jobs.launch import LaunchFailure, launch
 
 ROOT = Path(__file__).resolve().parent.parent
 FIRST, LAST = date(2013, 3, 1), date(2013, 3, 4)
@@ -84,14 +85,14 @@ def materialized(asset: str) -> set[str]:
 
 
 def test_real_flights_go_through_a_real_instance(flights: Settings, instance: Path) -> None:
-    seen: list[tuple[str, str | None]] = []
+    seen: list[tuple[str, str | None, str | None]] = []
     assert launch(flights, [FIRST], lambda *done: seen.append(done)) is None
     assert launch(flights, days_between(FIRST, LAST), lambda *done: seen.append(done)) is None
     every_day = {day.isoformat() for day in days_between(FIRST, LAST)}
     assert {asset: materialized(asset) for asset in ("profiles", "alerts")} == dict.fromkeys(
         ("profiles", "alerts"), every_day
     )
-    assert len([asset for asset, partition in seen if asset == "drift" and partition]) == 1 + len(every_day)
+    assert len([asset for asset, partition, _ in seen if asset == "drift" and partition]) == 1 + len(every_day)
     assert "enabled: false" in (instance / "dagster.yaml").read_text()
     with Warehouse.open(flights, read_only=True) as warehouse:
         telemetry = warehouse.sql(f"select count(*) as n from '{flights.resolve('data/telemetry')}/*/*.parquet'")
@@ -106,15 +107,30 @@ def test_real_flights_go_through_a_real_instance(flights: Settings, instance: Pa
     assert {path.name for path in reports.iterdir()} == {f"{FIRST}.html", f"{LAST}.html", "index.html"}
 
 
+def launch_and_watch(flights: Settings, days: Sequence[date], **how: Any) -> tuple[LaunchFailure | None, set[str]]:
+    """Why a run failed, and what the metadata of its days says was to do there."""
+    work: set[str] = set()
+    failure = launch(flights, days, lambda _asset, _partition, done: work.add(done) if done else None, **how)
+    return failure, work
+
+
+def test_a_run_without_changes_works_on_nothing_unless_it_is_forced(flights: Settings, instance: Path) -> None:
+    launch(flights, [FIRST], lambda *_: None)
+    assert launch_and_watch(flights, [FIRST]) == (None, {"unchanged"})
+    assert launch_and_watch(flights, [FIRST], is_forced=True) == (None, {"done"})
+
+
 def test_a_refused_day_fails_the_run_by_name_after_the_others_are_done(flights: Settings, instance: Path) -> None:
     path = Path(flights.resolve(f"data/telemetry/dt={date(2013, 3, 2)}/part-0.parquet"))
     content = path.read_bytes()
     path.write_bytes(content[:-10])
     try:
         failure = launch(flights, days_between(FIRST, LAST), lambda *_: None)
+        again, work = launch_and_watch(flights, days_between(FIRST, LAST))
     finally:
         path.write_bytes(content)
     assert failure is not None
+    assert (again, work) == (failure, {"unchanged"})
     assert failure.message.splitlines()[0] == "done, but 1 inputs were refused:"
     assert failure.message.splitlines()[1].startswith(f"2013-03-02 (profiles, refused): {path} is not a readable")
     assert failure.is_refusal
@@ -148,6 +164,13 @@ def test_four_processes_backfill_a_new_instance_while_two_others_read(
     assert {row["stage"]: row["days"] for row in counted} == dict.fromkeys(
         ("profiles", "label_cohorts", "drift", "model_quality", "alerts"), len(days)
     )
+
+
+def test_the_command_says_that_nothing_changed(flights: Settings, instance: Path) -> None:
+    launch(flights, [FIRST], lambda *_: None)
+    again = driftlake(Path(flights.resolve("driftlake.yaml")), "run", "--date", str(FIRST))
+    assert "unchanged: nothing these days rest on is new" in again.communicate(timeout=120)[1]
+    assert again.returncode == 0
 
 
 CONSOLE = """

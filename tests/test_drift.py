@@ -283,3 +283,15 @@ def test_a_statistic_without_thresholds_warns_beyond_its_noise() -> None:
     assert found(shifted, statistic="g_statistic")["outcome"] == "warn"
     level = compare(counts(1, red=510, blue=490), first=1, settings=settings)
     assert found(level, statistic="g_statistic")["outcome"] == "stable"
+
+
+def test_days_of_a_period_after_the_window_were_not_known_yet() -> None:
+    period = {"name": "good", "first_day": day(1), "last_day": day(20)}
+    row = against(period, daily(1, 7, red=300) + daily(8, 20, blue=300), on=7, window=1)
+    assert (row["current_count"], row["reference_count"], row["value"]) == (300, 1800, 0)
+
+
+def test_a_period_that_lies_ahead_has_nothing_to_compare_with() -> None:
+    period = {"name": "good", "first_day": day(10), "last_day": day(20)}
+    row = against(period, daily(1, 20, red=300), on=7, window=1)
+    assert row["reason"] == "no predictions in the reference"

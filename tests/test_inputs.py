@@ -90,3 +90,8 @@ def test_chunks_hold_whole_days_up_to_a_number_of_rows() -> None:
 
     days = [partition(1, 4), partition(2, 6), partition(3, 1), partition(4, 30)]
     assert [[p.row_count for p in chunk] for chunk in chunks(days, 10)] == [[4, 6], [1], [30]]
+
+
+def test_chunks_hold_consecutive_days() -> None:
+    days = [Partition(day(number), ()) for number in (1, 2, 4)]
+    assert chunks(days, 10) == [days[:2], days[2:]]

@@ -7,99 +7,19 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pytest
-from data import day, noon, write_day, write_project
+from data import day, write_day, write_project
+from project import ROWS, Project, break_pages, outcomes, truncate
 
-from driftlake import schema
-from driftlake.config import Settings
 from driftlake.errors import ConfigurationError, InputError
-from driftlake.inputs import days_between
-from driftlake.lineage import read_lineage_folder
-from driftlake.nightly import (
-    StageReport,
-    compare_days,
-    count_labels,
-    measure_quality,
-    new_context,
-    profile_days,
-    raise_alerts,
-)
-from driftlake.registration import register
+from driftlake.nightly import count_labels, new_context, profile_days
 from driftlake.warehouse import Warehouse
-
-# Tables whose rows say who wrote them and when.
-RUN_TABLES = {"partition_runs", "schema_versions", "training_runs"}
-ROWS = 300
-
-
-class Project:
-    """A project of one model with a number and a category as features, telemetry and labels for some days."""
-
-    def __init__(self, root: Path, **sections: Any) -> None:
-        generator = np.random.default_rng(7)
-        training = {
-            "x": generator.normal(size=2000),
-            "colour": generator.choice(["red", "blue"], 2000),
-            "score": generator.random(2000),
-        }
-        self.root = root
-        self.settings: Settings = write_project(root, features=["x", "colour"], training=training, **sections)
-        with Warehouse.open(self.settings) as warehouse:
-            register(warehouse, self.settings, read_lineage_folder(self.settings))
-
-    def telemetry(self, number: int, *, name: str = "part-0", **changes: Any) -> Path:
-        """Write a file of predictions; `changes` replace columns, None leaves one out."""
-        generator = np.random.default_rng(number)
-        columns = {
-            "correlation_id": [f"d{number}-{row}" for row in range(ROWS)],
-            "event_time": [noon(number)] * ROWS,
-            "model_id": ["credit"] * ROWS,
-            "model_version": ["v1"] * ROWS,
-            "score": generator.random(ROWS),
-            "x": generator.normal(size=ROWS),
-            "colour": generator.choice(["red", "blue"], ROWS),
-        } | changes
-        kept = {name: values for name, values in columns.items() if values is not None}
-        return write_day(self.root / "telemetry", number, kept, name=name)
-
-    def labels(self, number: int, predicted: int | None = None, **changes: Any) -> Path:
-        """Write the labels that arrive on day `number` for the predictions of day `predicted`."""
-        generator = np.random.default_rng(100 + number)
-        columns = {
-            "correlation_id": [f"d{predicted or number}-{row}" for row in range(ROWS)],
-            "label": generator.integers(0, 2, ROWS),
-        } | changes
-        return write_day(self.root / "labels", number, columns)
-
-    def run(self, first: int, last: int) -> list[StageReport]:
-        """All stages for the days from `first` to `last`."""
-        days = days_between(day(first), day(last))
-        context = new_context(self.settings, "test")
-        with Warehouse.open(self.settings) as warehouse:
-            stages = (profile_days, count_labels, compare_days, measure_quality, raise_alerts)
-            return [stage(warehouse, self.settings, context, days) for stage in stages]
-
-    def rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
-        """Rows of a query, as tuples."""
-        with Warehouse.open(self.settings, read_only=True) as warehouse:
-            return warehouse.connection.execute(query, values).fetchall()
-
-    def contents(self) -> dict[str, list[tuple[Any, ...]]]:
-        """Every row of every result table."""
-        names = [table.name for table in schema.tables() if table.name not in RUN_TABLES]
-        with Warehouse.open(self.settings, read_only=True) as warehouse:
-            return {name: sorted(warehouse.connection.execute(f"from {name}").fetchall(), key=repr) for name in names}
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     return Project(tmp_path / "project")
-
-
-def outcomes(report: StageReport) -> dict[date, str]:
-    return {run.dt: run.outcome for run in report.runs}
 
 
 def predictions_by_day(project: Project) -> list[tuple[Any, ...]]:
@@ -112,7 +32,7 @@ def test_running_again_gives_the_same_rows(project: Project) -> None:
         project.labels(number)
     project.run(1, 3)
     before = project.contents()
-    project.run(1, 3)
+    project.run(1, 3, is_forced=True)
     assert project.contents() == before
 
 
@@ -144,16 +64,6 @@ def test_chunks_of_days_change_no_row(tmp_path: Path) -> None:
         project.run(1, 3)
     assert pieces.contents()["feature_profile"] == whole.contents()["feature_profile"]
     assert pieces.contents()["label_cohorts"] == whole.contents()["label_cohorts"]
-
-
-def truncate(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-30])
-
-
-def break_pages(path: Path) -> None:
-    content = bytearray(path.read_bytes())
-    content[8:2000] = b"\xff" * 1992
-    path.write_bytes(content)
 
 
 @pytest.mark.parametrize("damage", [truncate, break_pages])

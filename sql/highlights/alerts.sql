@@ -1,9 +1,11 @@
 -- How many alerts each day raised.
 -- grain: dt
--- inputs: new_alerts (rows of alerts)
+-- inputs: alerts
+-- parameters: $first_day, $last_day
 select
     dt,
     count(*) filter (where severity = 'critical') as critical_alerts,
     count(*) filter (where severity = 'warn') as warnings
-from new_alerts
+from alerts
+where dt between $first_day and $last_day
 group by dt;

@@ -1,7 +1,7 @@
 -- What drifted on each day, in words: the three features with the largest PSI over the headline window.
 -- grain: dt
--- inputs: new_drift (rows of feature_drift)
--- parameters: $window_days
+-- inputs: feature_drift
+-- parameters: $first_day, $last_day, $window_days
 with ranked as (
     select
         dt,
@@ -10,13 +10,14 @@ with ranked as (
         value,
         outcome,
         row_number() over (partition by dt order by value desc) as place
-    from new_drift
+    from feature_drift
     where
         statistic = 'psi'
         and segment = 'all'
         and reference = 'training'
         and outcome <> 'insufficient_data'
         and window_days = $window_days
+        and dt between $first_day and $last_day
 )
 
 select

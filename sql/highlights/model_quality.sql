@@ -1,17 +1,18 @@
 -- How the models ranked on each day, in words: AUC over the headline window.
 -- grain: dt
--- inputs: new_quality (rows of model_quality)
--- parameters: $window_days
+-- inputs: model_quality
+-- parameters: $first_day, $last_day, $window_days
 select
     dt,
     string_agg(
         printf('%s %s (%s) %.3f', model_id, model_version, deployment, value), ', '
         order by model_id, model_version, deployment
     ) as auc
-from new_quality
+from model_quality
 where
     statistic = 'auc'
     and segment = 'all'
     and value is not null
     and window_days = $window_days
+    and dt between $first_day and $last_day
 group by dt;

@@ -7,9 +7,9 @@ create table if not exists partition_runs (
     outcome varchar not null, -- complete, partial (a feature was refused), refused, empty or missing
     reason varchar, -- what was refused and why
     row_count bigint not null, -- input rows counted (profiles, label_cohorts) or rows written
-    code_version varchar not null, -- version of driftlake
+    code_version varchar not null, -- version of driftlake and a hash over its code
     config_hash varchar not null, -- SHA-256 of the settings in force
-    input_fingerprint varchar, -- hash over the content fingerprints of the input files; null for stages that read tables only
+    input_fingerprint varchar, -- hash over everything the rows rest on: input files, earlier stages, settings, registered versions, code; the same again needs no work; null if something could not be read
     snapshot_id bigint not null, -- DuckLake snapshot that holds the result
     started_at timestamp with time zone not null, -- start of the computation
     committed_at timestamp with time zone not null -- time of the commit

@@ -1,0 +1,152 @@
+"""What the rows of a day rest on, stage by stage, as one fingerprint: while it stays the same, the day needs no work.
+
+Not here: the work (nightly.py) and what earlier runs recorded (runs.py).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from pydantic_core import to_json
+
+from driftlake import __version__, runs
+from driftlake.config import Settings
+from driftlake.inputs import Partition
+from driftlake.labels import memory_days
+from driftlake.warehouse import PartitionRun, RunContext, Warehouse
+from driftlake.windows import reference_reach_days
+
+_ROOT = Path(__file__).resolve().parent.parent
+_CODE_FOLDERS = ("driftlake", "sql", "expectations", "assets")
+_COMPUTING_LIBRARIES = ("boost-histogram", "duckdb", "great-expectations", "numpy", "pyarrow", "scipy")
+
+# Further back than any history goes.
+_EVERY_DAY_BEFORE = 36_500
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What a day of a stage reads beside what every stage rests on: the code and the registered model versions.
+
+    A stage that comes to read another setting, another stage or a longer past says so here, or leaves stale rows.
+    """
+
+    name: str
+    settings: Callable[[Settings], Sequence[Any]]
+    # by source: on how many days before its own the day looks; a source is telemetry, labels or an earlier stage
+    reads: Callable[[Settings], Mapping[str, int]]
+
+
+def _label_reach(settings: Settings) -> Mapping[str, int]:
+    if settings.labels is None:
+        return {}
+    return {"labels": memory_days(settings.labels), "telemetry": settings.labels.horizon_days}
+
+
+def _quality_reach(settings: Settings) -> Mapping[str, int]:
+    # growth of the backlog compares with the day before, whose horizon begins a day earlier
+    backlog = settings.labels.horizon_days + 1 if settings.labels else 0
+    return dict.fromkeys(("profiles", "label_cohorts"), max(max(settings.quality.windows_days) - 1, backlog))
+
+
+def _drift_reach(settings: Settings) -> Mapping[str, int]:
+    longest = max(settings.drift.windows_days)
+    return {"profiles": max(reference_reach_days(reference, longest) for reference in settings.drift.references)}
+
+
+PROFILES = Stage("profiles", lambda s: [s.telemetry, s.contracts], lambda _: {"telemetry": 0})
+LABEL_COHORTS = Stage("label_cohorts", lambda s: [s.telemetry, s.labels, s.contracts], _label_reach)
+DRIFT = Stage("drift", lambda s: [s.drift, s.extension_texts, s.telemetry.segments], _drift_reach)
+MODEL_QUALITY = Stage("model_quality", lambda s: [s.quality, s.labels and s.labels.horizon_days], _quality_reach)
+ALERTS = Stage(
+    "alerts",
+    lambda s: [s.alert_rules],
+    # an alert says since when its signal has been above the threshold
+    lambda _: dict.fromkeys(("profiles", "label_cohorts", "drift", "model_quality"), _EVERY_DAY_BEFORE),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a stage has to do: the fingerprint of every day asked for, and the run in force of those that need no work."""
+
+    stage: str
+    fingerprints: Mapping[date, str]
+    unchanged: Mapping[date, PartitionRun]
+
+    @property
+    def days(self) -> list[date]:
+        """Days to work on, in order."""
+        return sorted(self.fingerprints.keys() - self.unchanged.keys())
+
+
+def find_work(
+    warehouse: Warehouse,
+    settings: Settings,
+    context: RunContext,
+    stage: Stage,
+    days: Sequence[date],
+    **inputs: Sequence[Partition],
+) -> Work:
+    """Compare what each day rests on with what its run in force recorded; a forced run works on every day.
+
+    To be called before the stage reads anything else: what is written meanwhile then makes the next run work again,
+    rather than pass for read. `inputs` holds the partitions of telemetry or labels on every day that is looked at.
+    """
+    fingerprints = _fingerprints(warehouse, settings, stage, days, inputs)
+    in_force = {} if context.is_forced else runs.in_force(warehouse, stage.name, days)
+    unchanged = {day: run for day, run in in_force.items() if run.input_fingerprint == fingerprints[day]}
+    return Work(stage.name, fingerprints, unchanged)
+
+
+@cache
+def code_version() -> str:
+    """The version of driftlake, and a hash over everything that computes: an edited formula is another code."""
+    digest = hashlib.sha256()
+    for library in _COMPUTING_LIBRARIES:
+        digest.update(f"{library} {version(library)}\n".encode())
+    for folder in _CODE_FOLDERS:
+        for path in sorted((_ROOT / folder).rglob("*")):
+            if path.suffix in {".py", ".sql"}:
+                digest.update(f"{path.relative_to(_ROOT)}\n".encode() + path.read_bytes())
+    return f"{__version__}+{digest.hexdigest()[:12]}"
+
+
+def _fingerprints(
+    warehouse: Warehouse,
+    settings: Settings,
+    stage: Stage,
+    days: Sequence[date],
+    inputs: Mapping[str, Sequence[Partition]],
+) -> dict[date, str]:
+    registered = warehouse.sql("from training_runs order by model_id, model_version").to_pylist()
+    digest = hashlib.sha256(to_json([stage.name, code_version(), registered, stage.settings(settings)]))
+    read: dict[date, list[Any]] = {day: [] for day in days}
+    for source, reach_days in stage.reads(settings).items():
+        found: Mapping[date, Any] = (
+            _partitions_read(inputs[source], days, reach_days)
+            if source in inputs
+            else runs.commits_read(warehouse, source, days, reach_days)
+        )
+        for day in days:
+            read[day].append((source, found[day]))
+    fingerprints = {}
+    for day in days:
+        of_day = digest.copy()
+        of_day.update(to_json(read[day]))
+        fingerprints[day] = of_day.hexdigest()
+    return fingerprints
+
+
+def _partitions_read(partitions: Sequence[Partition], days: Sequence[date], reach_days: int) -> dict[date, list[str]]:
+    known = {partition.dt.toordinal(): partition.fingerprint for partition in partitions}
+    return {
+        day: [known[ordinal] for ordinal in range(day.toordinal() - reach_days, day.toordinal() + 1)] for day in days
+    }

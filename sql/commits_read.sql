@@ -1,0 +1,13 @@
+-- What each day reads of another stage: how often it was written, and the newest commit. Any commit changes one of them.
+-- grain: dt
+-- inputs: partition_runs
+-- parameters: $stage, $days, $reach_days, on how many days before its own the day looks
+select
+    d.dt,
+    count(r.dt) as commit_count,
+    max(r.snapshot_id) as newest_snapshot_id
+from (select unnest($days::date[]) as dt) as d
+left join partition_runs as r
+    on r.stage = $stage
+    and r.dt between d.dt - $reach_days::integer and d.dt
+group by d.dt;

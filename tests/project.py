@@ -1,0 +1,129 @@
+"""A project on disk that tests fill with telemetry and labels and run night by night, and ways to damage its files.
+
+Not here: what a night should do (test_nightly.py, test_stages.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from data import day, noon, write_day, write_project
+
+from driftlake import schema
+from driftlake.config import Settings, load_settings
+from driftlake.inputs import days_between
+from driftlake.lineage import read_lineage_folder
+from driftlake.nightly import (
+    StageReport,
+    compare_days,
+    count_labels,
+    measure_quality,
+    new_context,
+    profile_days,
+    raise_alerts,
+)
+from driftlake.registration import register
+from driftlake.warehouse import RunContext, Warehouse
+
+# Tables whose rows say who wrote them and when.
+RUN_TABLES = {"partition_runs", "schema_versions", "training_runs"}
+ROWS = 300
+STAGES: dict[str, Callable[[Warehouse, Settings, RunContext, list[date]], StageReport]] = {
+    "profiles": profile_days,
+    "label_cohorts": count_labels,
+    "drift": compare_days,
+    "model_quality": measure_quality,
+    "alerts": raise_alerts,
+}
+
+
+class Project:
+    """A project of one model with a number and a category as features, telemetry and labels for some days."""
+
+    def __init__(self, root: Path, **sections: Any) -> None:
+        generator = np.random.default_rng(7)
+        training = {
+            "x": generator.normal(size=2000),
+            "colour": generator.choice(["red", "blue"], 2000),
+            "score": generator.random(2000),
+        }
+        self.root = root
+        self.settings: Settings = write_project(root, features=["x", "colour"], training=training, **sections)
+        with Warehouse.open(self.settings) as warehouse:
+            register(warehouse, self.settings, read_lineage_folder(self.settings))
+
+    def telemetry(self, number: int, *, name: str = "part-0", **changes: Any) -> Path:
+        """Write a file of predictions; `changes` replace columns, None leaves one out."""
+        generator = np.random.default_rng(number)
+        columns = {
+            "correlation_id": [f"d{number}-{row}" for row in range(ROWS)],
+            "event_time": [noon(number)] * ROWS,
+            "model_id": ["credit"] * ROWS,
+            "model_version": ["v1"] * ROWS,
+            "score": generator.random(ROWS),
+            "x": generator.normal(size=ROWS),
+            "colour": generator.choice(["red", "blue"], ROWS),
+        } | changes
+        kept = {name: values for name, values in columns.items() if values is not None}
+        return write_day(self.root / "telemetry", number, kept, name=name)
+
+    def labels(self, number: int, predicted: int | None = None, **changes: Any) -> Path:
+        """Write the labels that arrive on day `number` for the predictions of day `predicted`."""
+        generator = np.random.default_rng(100 + number)
+        columns = {
+            "correlation_id": [f"d{predicted or number}-{row}" for row in range(ROWS)],
+            "label": generator.integers(0, 2, ROWS),
+        } | changes
+        return write_day(self.root / "labels", number, columns)
+
+    def configure(self, **sections: Any) -> None:
+        """Change sections of driftlake.yaml."""
+        path = self.root / "driftlake.yaml"
+        path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | sections))
+        self.settings = load_settings(path)
+
+    def register(self, model_version: str) -> None:
+        """Register another version of the model, trained on the same data."""
+        lineage = yaml.safe_load((self.root / "lineage" / "credit-v1.yaml").read_text())
+        changed = lineage | {"model_version": model_version}
+        (self.root / "lineage" / f"credit-{model_version}.yaml").write_text(yaml.safe_dump(changed))
+        with Warehouse.open(self.settings) as warehouse:
+            register(warehouse, self.settings, read_lineage_folder(self.settings))
+
+    def run(self, first: int, last: int, *, is_forced: bool = False, until: str = "alerts") -> list[StageReport]:
+        """The stages for the days from `first` to `last`, all of them or those up to `until`."""
+        days = days_between(day(first), day(last))
+        context = new_context(self.settings, "test", is_forced=is_forced)
+        names = list(STAGES)[: list(STAGES).index(until) + 1]
+        with Warehouse.open(self.settings) as warehouse:
+            return [STAGES[name](warehouse, self.settings, context, days) for name in names]
+
+    def rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Rows of a query, as tuples."""
+        with Warehouse.open(self.settings, read_only=True) as warehouse:
+            return warehouse.connection.execute(query, values).fetchall()
+
+    def contents(self) -> dict[str, list[tuple[Any, ...]]]:
+        """Every row of every result table."""
+        names = [table.name for table in schema.tables() if table.name not in RUN_TABLES]
+        with Warehouse.open(self.settings, read_only=True) as warehouse:
+            return {name: sorted(warehouse.connection.execute(f"from {name}").fetchall(), key=repr) for name in names}
+
+
+def outcomes(report: StageReport) -> dict[date, str]:
+    return {run.dt: run.outcome for run in report.runs}
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-30])
+
+
+def break_pages(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[8:400] = b"\xff" * 392
+    path.write_bytes(content)
