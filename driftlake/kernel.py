@@ -11,6 +11,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 from typing import Any
 
 import numpy as np
@@ -130,10 +132,12 @@ class FeatureCounts:
     bins: Counts
     moments: Moments
 
-    def __add__(self, other: FeatureCounts) -> FeatureCounts:
-        groups = np.arange(len(self.bins))
-        moments = Moments.combined([(groups, self.moments), (groups, other.moments)], len(groups))
-        return FeatureCounts(self.bins + other.bins, moments)
+    @classmethod
+    def combined(cls, parts: Sequence[FeatureCounts]) -> FeatureCounts:
+        """Everything counted in all parts, which have the same groups."""
+        bins = np.sum([part.bins for part in parts], axis=0)
+        groups = np.arange(len(bins))
+        return cls(bins, Moments.combined([(groups, part.moments) for part in parts], len(groups)))
 
     def stats(self, bins: FeatureBins) -> dict[str, NDArray[Any]]:
         """Statistics as the columns of feature_stats and reference_stats, each of shape (groups,); nan for what is not there."""
@@ -195,7 +199,10 @@ class FeatureAccumulator:
         """Count rows of an encoded column, shape (rows,), positions and names as `values.encode` gives them."""
         bin_of_position = self._bins.bins_of_categories(names)
         for part, grouping in zip(self._parts, groupings, strict=True):
-            part.count(bin_of_position[grouping.ordered(positions)], grouping)
+            if part.is_small:
+                part.count_positions(grouping.ordered(positions), bin_of_position, grouping)
+            else:
+                part.count(bin_of_position[grouping.ordered(positions)], grouping)
 
     def counts(self) -> list[FeatureCounts]:
         """Everything counted so far, per grouping."""
@@ -209,8 +216,8 @@ class _Part:
         self._bins = bins
         self._counts = np.zeros((group_count, bins.bin_count), dtype=np.int64)
         self._moments: list[tuple[NDArray[np.int64], Moments]] = []
-        few = bins.grid is not None and group_count <= _FEW_GROUPS
-        self.histograms = [bins.grid.histogram() for _ in range(group_count)] if few and bins.grid else []
+        self.is_small = group_count <= _FEW_GROUPS
+        self.histograms = [bins.grid.histogram() for _ in range(group_count)] if self.is_small and bins.grid else []
 
     def fill(self, values: Floats, grouping: Grouping) -> None:
         """Count finite values, shape (rows,), cell by cell."""
@@ -222,6 +229,12 @@ class _Part:
         """Count rows by their bins, shape (rows,)."""
         keys = _pair_keys(grouping, bin_ids, self._bins.bin_count)
         self._counts += np.bincount(keys, minlength=self._counts.size).reshape(self._counts.shape)
+
+    def count_positions(self, positions: Indices, bin_of_position: Indices, grouping: Grouping) -> None:
+        """Count rows by the bins of their categories, category by category first: there are fewer of them than rows."""
+        for group, rows in grouping.slices():
+            per_position = np.bincount(positions[rows], minlength=len(bin_of_position))
+            np.add.at(self._counts[group], bin_of_position, per_position)
 
     def measure(self, values: Floats, grouping: Grouping, is_finite: NDArray[np.bool_] | None) -> None:
         """Take in the moments of the finite ones of values, shape (rows,)."""
@@ -254,6 +267,11 @@ class ScoreCounts:
 
     def __add__(self, other: ScoreCounts) -> ScoreCounts:
         return ScoreCounts(self.rows + other.rows, self.sums + other.sums)
+
+    @classmethod
+    def combined(cls, parts: Sequence[ScoreCounts]) -> ScoreCounts:
+        """Everything counted in all parts, in their order: the last digits of sums depend on it."""
+        return reduce(add, parts)
 
 
 class ScoreAccumulator:
@@ -295,9 +313,14 @@ class LatencyCounts:
         distinct, places = np.unique(pair_keys, return_inverse=True)
         return cls(distinct, np.bincount(places, rows, minlength=len(distinct)).astype(np.int64))
 
-    def __add__(self, other: LatencyCounts) -> LatencyCounts:
-        keys, rows = (np.concatenate(both) for both in ((self.pair_keys, other.pair_keys), (self.rows, other.rows)))
-        return LatencyCounts.of(keys, rows)
+    @classmethod
+    def combined(cls, parts: Sequence[LatencyCounts]) -> LatencyCounts:
+        """Everything counted in all parts."""
+        keys, rows = (
+            np.concatenate([np.empty(0, np.int64), *(getattr(part, name) for part in parts)])
+            for name in ("pair_keys", "rows")
+        )
+        return cls.of(keys, rows)
 
     @property
     def groups(self) -> NDArray[np.int64]:
@@ -314,7 +337,7 @@ class LatencyAccumulator:
     """Counts latencies by bins of one per cent relative width; what is negative or no number is left out."""
 
     def __init__(self, grouping_count: int) -> None:
-        self._counts = [LatencyCounts.of(np.empty(0, np.int64)) for _ in range(grouping_count)]
+        self._parts: list[list[LatencyCounts]] = [[] for _ in range(grouping_count)]
 
     def add_values(self, latencies_ms: Floats, groupings: Sequence[Grouping]) -> None:
         """Count latencies in milliseconds, shape (rows,)."""
@@ -322,14 +345,14 @@ class LatencyAccumulator:
             is_latency = np.isfinite(latencies_ms) & (latencies_ms >= 0)
             logarithms = np.log(np.maximum(latencies_ms, SHORTEST_LATENCY_MS)) / math.log(LATENCY_WIDTH)
         bins = np.floor(np.where(is_latency, logarithms, 0.0)).astype(np.int64)
-        for i, grouping in enumerate(groupings):
+        for parts, grouping in zip(self._parts, groupings, strict=True):
             is_counted, ids = grouping.ordered(is_latency), grouping.ordered(bins)
             keys = _pair_keys(grouping, ids - _LOWEST_LATENCY_BIN, _LATENCY_BINS)
-            self._counts[i] += LatencyCounts.of(keys[is_counted])
+            parts.append(LatencyCounts.of(keys[is_counted]))
 
     def counts(self) -> list[LatencyCounts]:
         """Everything counted so far, per grouping."""
-        return list(self._counts)
+        return [LatencyCounts.combined(parts) for parts in self._parts]
 
 
 # floor(ln(value) / ln(1.01)) of the shortest latency and, roughly, of the largest float

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import reduce
 from itertools import chain, islice, pairwise
 from typing import Any
 
@@ -152,11 +151,8 @@ def _counted(
     with ThreadPoolExecutor(settings.compute.threads) as pool:
         counted = pool.map(count_shard, chain.from_iterable(shards))
         for day, shards_of_day in zip(days, shards, strict=True):
-            yield day, reduce(_added, islice(counted, len(shards_of_day)))
-
-
-def _added(ones: Sequence[VersionCounts], others: Sequence[VersionCounts]) -> list[VersionCounts]:
-    return [one + other for one, other in zip(ones, others, strict=True)]
+            parts = list(islice(counted, len(shards_of_day)))
+            yield day, [VersionCounts.combined(of_version) for of_version in zip(*parts, strict=True)]
 
 
 def _row_groups(partition: Partition, coded: CodedRows) -> Iterator[RowGroup]:

@@ -85,11 +85,14 @@ class VersionCounts:
     scores: Sequence[ScoreCounts]
     latencies: Sequence[LatencyCounts]
 
-    def __add__(self, other: VersionCounts) -> VersionCounts:
-        return VersionCounts(
-            {name: _added(counts, other.features[name]) for name, counts in self.features.items()},
-            _added(self.scores, other.scores),
-            _added(self.latencies, other.latencies),
+    @classmethod
+    def combined(cls, parts: Sequence[VersionCounts]) -> VersionCounts:
+        """Everything counted in all parts, which are of the same version and day."""
+        first = parts[0]
+        return cls(
+            {name: _combined(FeatureCounts, [part.features[name] for part in parts]) for name in first.features},
+            _combined(ScoreCounts, [part.scores for part in parts]),
+            _combined(LatencyCounts, [part.latencies for part in parts]),
         )
 
 
@@ -101,8 +104,9 @@ def count_shard(shard: Shard) -> list[VersionCounts]:
     return [accumulator.counts() for accumulator in accumulators]
 
 
-def _added(ones: Sequence[Any], others: Sequence[Any]) -> list[Any]:
-    return [one + other for one, other in zip(ones, others, strict=True)]
+def _combined(kind: Any, parts: Sequence[Sequence[Any]]) -> list[Any]:
+    """Grouping by grouping."""
+    return [kind.combined(of_grouping) for of_grouping in zip(*parts, strict=True)]
 
 
 def _count_file(row_groups: Sequence[RowGroup], accumulators: Sequence[_VersionAccumulator], shard: Shard) -> None:

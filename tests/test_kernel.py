@@ -175,14 +175,14 @@ def test_profiling_two_parts_and_adding_equals_profiling_the_whole(
     one: list[float | None], other: list[float | None]
 ) -> None:
     whole = pa.array([*one, *other], pa.float64())
-    parts = count_column(whole[: len(one)], MEASURED) + count_column(whole[len(one) :], MEASURED)
+    parts = FeatureCounts.combined([count_column(part, MEASURED) for part in (whole[: len(one)], whole[len(one) :])])
     assert_equal_counts(parts, count_column(whole, MEASURED))
 
 
 @given(CATEGORIES, CATEGORIES)
 def test_categories_of_two_parts_add_up_to_those_of_the_whole(one: list[str | None], other: list[str | None]) -> None:
     whole = pa.array([*one, *other], pa.string())
-    parts = count_column(whole[: len(one)], COLOURS) + count_column(whole[len(one) :], COLOURS)
+    parts = FeatureCounts.combined([count_column(part, COLOURS) for part in (whole[: len(one)], whole[len(one) :])])
     assert_equal_counts(parts, count_column(whole, COLOURS))
 
 
@@ -223,7 +223,7 @@ def test_moments_are_numpys() -> None:
 
 
 def test_a_huge_value_in_one_part_does_not_stop_the_sum() -> None:
-    parts = count_column(pa.array([1e200]), MEASURED) + count_column(pa.array([1.0]), MEASURED)
+    parts = FeatureCounts.combined([count_column(pa.array([value]), MEASURED) for value in (1e200, 1.0)])
     assert parts.bins[0, ABOVE] == 1
 
 
