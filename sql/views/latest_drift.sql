@@ -1,6 +1,6 @@
--- How far is every feature from training on the newest day? The common statistics side by side.
+-- How far is every feature, over all segments, from training on the newest day? drift_by_feature has segments and other references.
 create or replace view latest_drift as
 select *
 from drift_by_feature
-where dt = (select n.dt from newest_day as n)
+where dt = (select n.dt from newest_day as n) and segment = 'all' and reference = 'training'
 order by psi desc nulls last;
