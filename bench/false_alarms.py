@@ -1,0 +1,153 @@
+"""How often a rule cries wolf where nothing drifted, and how often it sees a shift of known size.
+
+`python -m bench.false_alarms`; prints two tables, writes results/false_alarms.json. Both sides of a comparison are random
+halves of one sample of 40 features (normal, log-normal, counts, categories); for the power, a tenth of the features of
+the current half is shifted. Every rule sees the same halves.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from scipy import stats
+
+from bench.measure import environment, save
+from driftlake import binning
+from driftlake.arrays import Floats
+from driftlake.config import DriftSettings
+from driftlake.divergence import Comparison, benjamini_hochberg, ks_distance, psi
+from driftlake.kernel import count_column
+
+FEATURES = 40
+SIZES = (200, 500, 2_000, 20_000, 200_000)
+# in standard deviations of a normal feature; the others move by the same share of their rows
+SHIFTS = (0.1, 0.2, 0.5)
+SETTINGS = DriftSettings()
+
+
+def draw(kind: int, size: int, generator: np.random.Generator, shift: float = 0.0) -> Floats:
+    """A feature of one of four kinds."""
+    normal = generator.normal(shift, 1, size)
+    match kind % 4:
+        case 0:
+            return normal
+        case 1:
+            return np.exp(normal)
+        case 2:
+            return stats.poisson.ppf(stats.norm.cdf(normal), 5)
+        case _:
+            # twelve categories of falling frequency
+            return np.floor(12 * stats.norm.cdf(normal) ** 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Both sides of every feature, by kind of feature, and the comparisons of their counts."""
+
+    current: list[Floats]
+    reference: list[Floats]
+    psi: Comparison
+    ks: Comparison
+
+    @classmethod
+    def of(cls, current: list[Floats], reference: list[Floats]) -> Sample:
+        """Bins are learned from the reference, as from training data."""
+        found = [_compare(kind, *sides) for kind, sides in enumerate(zip(current, reference, strict=True))]
+        stacked = [
+            Comparison(
+                *(np.array([getattr(one, name) for one in ones]) for name in ("value", "noise_floor", "p_value"))
+            )
+            for ones in zip(*found, strict=True)
+        ]
+        return cls(current, reference, *stacked)
+
+
+def _compare(kind: int, current: Floats, reference: Floats) -> tuple[Comparison, Comparison]:
+    if kind % 4 == 3:
+        categories, counts = np.unique(reference, return_counts=True)
+        bins = binning.learn_category_bins("x", [str(int(category)) for category in categories], counts)
+    else:
+        bins = binning.learn_numeric_bins("x", reference, is_integer=kind % 4 == 2)
+    fine = [count_column(pa.array(values), bins).bins[0] for values in (current, reference)]
+    coarse = [np.bincount(bins.coarse_ids, counts).astype(np.int64) for counts in fine]
+    nothing = Comparison(*(np.array(value) for value in (0.0, 1.0, 1.0)))
+    return psi(*coarse), nothing if bins.grid is None else ks_distance(*fine)
+
+
+def _plain_psi(current: Floats, reference: Floats) -> float:
+    """PSI as it is usually written: reference deciles, 0.0001 for an empty bin."""
+    edges = np.unique(np.quantile(reference, np.linspace(0, 1, 11))[1:-1])
+    shares = [
+        np.bincount(np.searchsorted(edges, side, "right"), minlength=len(edges) + 1) / len(side)
+        for side in (current, reference)
+    ]
+    q, p = (np.maximum(share, 1e-4) for share in shares)
+    return float(((q - p) * np.log(q / p)).sum())
+
+
+def _believed(comparison: Comparison, threshold: float) -> Floats:
+    is_believed = (comparison.value > comparison.noise_floor) & (
+        benjamini_hochberg(comparison.p_value) <= SETTINGS.false_alarm_rate
+    )
+    return is_believed & (comparison.value >= threshold)
+
+
+def _each(rule: Callable[[Floats, Floats], bool]) -> Callable[[Sample], Floats]:
+    return lambda sample: np.array([rule(*sides) for sides in zip(sample.current, sample.reference, strict=True)])
+
+
+def _ks_or_wasserstein(current: Floats, reference: Floats) -> bool:
+    """Evidently's default for numbers: KS at 0.05 up to 1,000 rows, the scaled Wasserstein distance at 0.1 beyond."""
+    if len(reference) <= 1_000:
+        return bool(stats.ks_2samp(current, reference, method="asymp").pvalue < 0.05)
+    return bool(stats.wasserstein_distance(current, reference) / max(reference.std(), 1e-3) >= 0.1)
+
+
+RULES: Mapping[str, Callable[[Sample], Floats]] = {
+    "PSI > 0.1": _each(lambda current, reference: _plain_psi(current, reference) > 0.1),
+    "PSI > 0.25": _each(lambda current, reference: _plain_psi(current, reference) > 0.25),
+    "KS, p < 0.05": _each(lambda c, r: bool(stats.ks_2samp(c, r, method="asymp").pvalue < 0.05)),
+    "KS p < 0.05 to 1,000 rows, then Wasserstein > 0.1": _each(_ks_or_wasserstein),
+    "driftlake: psi beyond noise (no threshold)": lambda sample: _believed(sample.psi, 0.0),
+    "driftlake: ks_distance beyond noise (no threshold)": lambda sample: _believed(sample.ks, 0.0),
+    "driftlake: outcome of psi, as it comes": lambda sample: _believed(
+        sample.psi, SETTINGS.thresholds_of("psi")[0] or 0
+    ),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--trials", type=int, default=25)
+    trials = parser.parse_args().trials
+    alarms = {f"{size:,} rows": rates(size, 0.0, trials) for size in SIZES}
+    power = {
+        f"{size:,} rows, {shift} sd": rates(size, shift, trials) for size in (500, 2_000, 20_000) for shift in SHIFTS
+    }
+    for title, table in (("false alarms, share of features", alarms), ("shifted features found", power)):
+        print(f"\n{title}\n{'':<52}" + "".join(f"{name:>20}" for name in table))
+        for rule in RULES:
+            print(f"{rule:<52}" + "".join(f"{table[name][rule]:>20.1%}" for name in table))
+    print(save("false_alarms", {"environment": environment(), "trials": trials, "alarms": alarms, "power": power}))
+
+
+def rates(size: int, shift: float, trials: int) -> dict[str, float]:
+    """Share of the features flagged by each rule: of all if nothing shifted, else of the shifted ones."""
+    generator = np.random.default_rng([size, int(shift * 100)])
+    flagged: defaultdict[str, list[float]] = defaultdict(list)
+    moved = range(FEATURES // 10) if shift else range(FEATURES)
+    for _ in range(trials):
+        current = [draw(kind, size, generator, shift if kind in moved else 0.0) for kind in range(FEATURES)]
+        sample = Sample.of(current, [draw(kind, size, generator) for kind in range(FEATURES)])
+        for name, rule in RULES.items():
+            flagged[name].append(float(np.mean(rule(sample)[list(moved)])))
+    return {name: float(np.mean(shares)) for name, shares in flagged.items()}
+
+
+if __name__ == "__main__":
+    main()
