@@ -17,12 +17,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from driftlake.arrays import Counts, Floats
+from driftlake.arrays import Floats
 from driftlake.config import DriftSettings
 from driftlake.divergence import Comparison, benjamini_hochberg
 from driftlake.history import GROUP, History, Reference, Window, by_group
 from driftlake.segments import ALL
-from driftlake.statistics import KINDS, STATISTICS
+from driftlake.statistics import KINDS, STATISTICS, Kind, Sides
 from driftlake.versions import SCORE, ModelVersion
 from driftlake.windows import Buckets, Span, reference_spans
 
@@ -86,22 +86,23 @@ def _compare(history: History, days: Sequence[date], settings: DriftSettings) ->
         for asked in settings.references:
             reference = history.reference(asked, spans)
             reasons = _reasons(current, last_day, reference, length, settings)
+            sides = {kind: history.sides(kind, current.counts, reference.counts, settings.smoothing) for kind in KINDS}
             for statistic in dict.fromkeys((*settings.statistics.numeric, *settings.statistics.categorical)):
                 places = history.places([kind for kind in KINDS if statistic in settings.statistics.of(kind)])
-                comparison = _comparison(history, statistic, current.counts, reference.counts, settings)
+                comparison = _comparison(history, statistic, sides, current.counts.shape[:-1], settings)
                 judged = _Judged(days, length, reference, statistic, current, comparison, reasons)
                 yield judged.rows(history, places, settings)
 
 
 def _comparison(
-    history: History, statistic: str, current: Counts, reference: Counts, settings: DriftSettings
+    history: History, statistic: str, sides: Mapping[Kind, Sides], shape: tuple[int, ...], settings: DriftSettings
 ) -> Comparison:
     """Value and noise, shape (days, features); nan where a statistic is not defined for a feature or not asked for."""
-    value, floor, p_value, bound = (np.full(current.shape[:-1], np.nan) for _ in range(4))
+    value, floor, p_value, bound = (np.full(shape, np.nan) for _ in range(4))
     for kind in KINDS:
         places = history.places([kind])
         if statistic in settings.statistics.of(kind) and len(places):
-            found = STATISTICS[statistic].compare(history.sides(places, current, reference, settings.smoothing))
+            found = STATISTICS[statistic].compare(sides[kind])
             value[:, places], floor[:, places], p_value[:, places] = found.value, found.noise_floor, found.p_value
             if found.error_bound is not None:
                 bound[:, places] = found.error_bound

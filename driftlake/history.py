@@ -108,24 +108,15 @@ class History:
 
     def coarse(self, counts: Counts) -> Counts:
         """Counts of shape (days, features, bins) per coarse bin."""
-        ids = np.zeros((len(self.bins), counts.shape[-1]), dtype=np.int64)
-        for position, one in enumerate(self.bins):
-            if one is not None:
-                ids[position, : one.bin_count] = one.coarse_ids
-        merge = (ids[..., np.newaxis] == np.arange(ids.max() + 1)).astype(np.int64)
-        merged: Counts = np.einsum("dfb,fbc->dfc", counts, merge)
-        return merged
+        return _coarse(self.bins, counts)
 
-    def sides(self, places: NDArray[np.int64], current: Counts, reference: Counts, smoothing: float) -> Sides:
-        """Counts of some features, both of shape (days, features, bins), as the statistics take them."""
-        return Sides(
-            current[:, places],
-            reference[:, places],
-            self.coarse(current)[:, places],
-            self.coarse(reference)[:, places],
-            _borders([self.bins[place] for place in places.tolist()], current.shape[-1] - 2),
-            smoothing,
-        )
+    def sides(self, kind: Kind, current: Counts, reference: Counts, smoothing: float) -> Sides:
+        """Counts of the features of a kind, out of those of shape (days, features, bins), as the statistics take them."""
+        places = self.places([kind])
+        bins = [self.bins[place] for place in places.tolist()]
+        current, reference = current[:, places], reference[:, places]
+        borders = _borders(bins, current.shape[-1] - 2)
+        return Sides(current, reference, _coarse(bins, current), _coarse(bins, reference), borders, smoothing)
 
     def emptied(self, segment: str, version: ModelVersion) -> History:
         """The same without predictions, for a segment that only the training data has."""
@@ -178,6 +169,16 @@ def _training(
         if one is not None and reference is not None:
             training[position, : len(reference)] = reference
     return training
+
+
+def _coarse(bins: Sequence[FeatureBins | None], counts: Counts) -> Counts:
+    ids = np.zeros((len(bins), counts.shape[-1]), dtype=np.int64)
+    for position, one in enumerate(bins):
+        if one is not None:
+            ids[position, : one.bin_count] = one.coarse_ids
+    merge = (ids[..., np.newaxis] == np.arange(ids.max(initial=0) + 1)).astype(np.int64)
+    merged: Counts = np.einsum("dfb,fbc->dfc", counts, merge)
+    return merged
 
 
 def _borders(bins: Sequence[FeatureBins | None], count: int) -> Floats:
