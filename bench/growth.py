@@ -164,15 +164,14 @@ def _print_table(name: str, results: Sequence[Result], flat_from: int) -> None:
 
 
 def _verdicts(results: Sequence[Result], flat_from: int) -> list[str]:
-    """What holds of the claim and what does not."""
-    base, slowest = results[flat_from], max(results[flat_from:], key=lambda row: row.ratio)
-    largest = max(results, key=lambda row: row.peak_mb)
-    flat = "holds" if slowest.ratio <= LARGEST_RATIO else "DOES NOT HOLD"
-    small = "holds" if largest.peak_mb <= LARGEST_PEAK_MB else "DOES NOT HOLD"
-    cpu_ratio = max(row.cpu_ratio for row in results[flat_from:])
+    """What holds of the claim and what does not; that a cell gets cheaper, as fixed prices are shared, is no objection."""
+    ratios = [row.ratio for row in results[flat_from:]]
+    largest_mb = max(row.peak_mb for row in results)
+    flat = "holds" if max(ratios) <= LARGEST_RATIO else "DOES NOT HOLD"
+    small = "holds" if largest_mb <= LARGEST_PEAK_MB else "DOES NOT HOLD"
     return [
-        f"time per cell flat from {base.name} on: {flat}, at most {slowest.ratio:.2f} of it ({slowest.name}); CPU {cpu_ratio:.2f}",
-        f"memory below {LARGEST_PEAK_MB:,} MB: {small}, at most {largest.peak_mb:,.0f} MB ({largest.name})",
+        f"time per cell does not grow from {results[flat_from].name} on: {flat}, {min(ratios):.2f} to {max(ratios):.2f} of it",
+        f"memory stays below {LARGEST_PEAK_MB:,} MB: {small}, at most {largest_mb:,.0f} MB",
     ]
 
 
@@ -181,7 +180,9 @@ def _days(root: Path, options: argparse.Namespace) -> Direction:
     last = {count: wide_day.DAY + timedelta(days=count - 1) for count in DAYS}
     apart(prepare, root, dict.fromkeys(days_between(wide_day.DAY, max(last.values())), rows))
     config = root / "driftlake.yaml"
-    return Direction([Size(f"{n} days", config, wide_day.DAY, last[n], rows * n) for n in DAYS], flat_from=0)
+    return Direction(
+        [Size(f"{n} days" if n > 1 else "1 day", config, wide_day.DAY, last[n], rows * n) for n in DAYS], flat_from=0
+    )
 
 
 def _features(root: Path, options: argparse.Namespace) -> Direction:
@@ -214,8 +215,8 @@ def _rows(root: Path, options: argparse.Namespace) -> Direction:
     apart(prepare_long, root, days)
     config, features = root / "driftlake.yaml", long_day.NUMERIC + long_day.TEXT
     sizes = [Size(f"{rows:,} rows", config, day, day, rows, features) for day, rows in days.items()]
-    # up to 100,000 rows the price of a run, about a quarter of a second, is most of it
-    return Direction(sizes, flat_from=2, repeats=2 if options.largest else 3)
+    # the price of a run, a fifth of a second, is nearly all of it up to 100,000 rows and a third at a million
+    return Direction(sizes, flat_from=3 if options.largest else 2, repeats=2 if options.largest else 3)
 
 
 DIRECTIONS: Mapping[str, Callable[[Path, argparse.Namespace], Direction]] = {
