@@ -1,22 +1,26 @@
 """The partitioned Parquet that users hand over: which files a day has, whether they can be read, what identifies them.
 
-Only footers are read here. Not here: rows (telemetry.py, labels.py).
+Only footers are read, unless rows turn out to be broken. Not here: rows (telemetry.py, labels.py).
 """
 
 from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from typing import TypeVar
 
+import duckdb
 import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
 from driftlake.columns import CanonicalColumn
 from driftlake.errors import InputError
+
+Result = TypeVar("Result")
 
 _MAGIC = b"PAR1"
 _TAIL_BYTES = 8  # footer length (4 bytes, little endian) and the magic
@@ -65,6 +69,10 @@ class Partition:
     def is_usable(self) -> bool:
         """Whether every file can be read: a day counted without one of its files would be wrong, and silently so."""
         return bool(self.files) and not self.refusals
+
+    def refused(self, reason: str) -> Partition:
+        """The same partition, every file of it refused for `reason`."""
+        return replace(self, files=tuple(file.refused(reason) for file in self.files))
 
     @property
     def fingerprint(self) -> str:
@@ -122,6 +130,21 @@ def read_partitions(
 def probe(partition: Partition) -> Partition:
     """Read every page of a partition's files and refuse those that fail: footers can be fine above broken pages."""
     return replace(partition, files=tuple(_probe_file(file) for file in partition.files), is_probed=True)
+
+
+def without_corrupt_files(
+    partitions: Sequence[Partition], use: Callable[[Sequence[Partition]], Result]
+) -> tuple[list[Partition], Result]:
+    """`use` the partitions that can be read; if that fails, find the files whose pages are broken and go on without."""
+    usable = [partition for partition in partitions if partition.is_usable]
+    try:
+        return list(partitions), use(usable)
+    except (duckdb.Error, pa.ArrowException, OSError):
+        probed = [probe(partition) for partition in partitions]
+        still_usable = [partition for partition in probed if partition.is_usable]
+        if len(still_usable) == len(usable):
+            raise
+        return probed, use(still_usable)
 
 
 def chunks(partitions: Sequence[Partition], rows_per_chunk: int) -> list[list[Partition]]:

@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any
 
-import duckdb
 import pyarrow as pa
 
 from driftlake import alerting, attribution, drift, profiling, quality, queries, runs
@@ -21,17 +20,14 @@ from driftlake.columns import LABEL_COLUMNS, telemetry_columns
 from driftlake.config import LabelSettings, Settings
 from driftlake.contracts import ContractCheck, ContractChecker, blocked_days
 from driftlake.errors import ConfigurationError
-from driftlake.inputs import Partition, chunks, days_between, probe, read_partitions
-from driftlake.labels import LabelCounts, memory_days
-from driftlake.labels import count_labels as count_labels_of
+from driftlake.inputs import Partition, chunks, days_between, read_partitions, without_corrupt_files
+from driftlake.labels import LabelSource, history_days
 from driftlake.profiling import Profiles
 from driftlake.session import open_session
 from driftlake.stages import ALERTS, DRIFT, LABEL_COHORTS, MODEL_QUALITY, PROFILES, Stage, Work, code_version, find_work
 from driftlake.telemetry import offer_partitions, offer_versions
 from driftlake.versions import ModelVersion, load_versions
 from driftlake.warehouse import PartitionRun, Replacement, RunContext, Warehouse
-
-Result = TypeVar("Result")
 
 _PROFILE_TABLES = ("feature_profile", "feature_stats", "prediction_profile", "service_profile", "service_levels")
 
@@ -83,7 +79,7 @@ def profile_days(
         return _profile(settings, usable, versions, check_contract)
 
     for planned in chunks([p for p in partitions if p.dt in changed], settings.compute.rows_per_chunk):
-        chunk, profiled = _without_corrupt_files(planned, profile)
+        chunk, profiled = without_corrupt_files(planned, profile)
         chunk_failed = failed_checks("telemetry", chunk, profiled.checks, profiled.profiles.refused_features)
         chunk_runs = [_profile_run(warehouse, partition, profiled, work) for partition in chunk]
         replaced = [run.dt for run in chunk_runs if run.outcome not in {"refused", "missing"}]
@@ -104,10 +100,10 @@ def count_labels(
     """Check the labels that arrived on some days, join them to their predictions and count them."""
     if settings.labels is None:
         return StageReport("label_cohorts", [])
-    history = days_between(min(days) - timedelta(days=memory_days(settings.labels)), max(days))
+    history = days_between(min(days) - timedelta(days=history_days(settings.labels)), max(days))
     labels, telemetry = _labels(settings, settings.labels, history), _counted_telemetry(warehouse, settings, history)
     work = find_work(warehouse, settings, context, LABEL_COHORTS, days, labels=labels, telemetry=telemetry)
-    source = _LabelSource(
+    source = LabelSource(
         settings,
         settings.labels,
         {partition.dt: partition for partition in labels},
@@ -252,21 +248,6 @@ def _labels(settings: Settings, labels: LabelSettings, days: Sequence[date]) -> 
     return read_partitions(settings.resolve(labels.path), days, LABEL_COLUMNS, labels.columns)
 
 
-def _without_corrupt_files(
-    partitions: Sequence[Partition], use: Callable[[Sequence[Partition]], Result]
-) -> tuple[list[Partition], Result]:
-    """`use` the partitions that can be read; if that fails, find the files whose pages are broken and go on without."""
-    usable = [partition for partition in partitions if partition.is_usable]
-    try:
-        return list(partitions), use(usable)
-    except (duckdb.Error, pa.ArrowException, OSError):
-        probed = [probe(partition) for partition in partitions]
-        still_usable = [partition for partition in probed if partition.is_usable]
-        if len(still_usable) == len(usable):
-            raise
-        return probed, use(still_usable)
-
-
 @dataclass(frozen=True, slots=True)
 class _Profiled:
     profiles: Profiles
@@ -314,49 +295,6 @@ def _profile_run(warehouse: Warehouse, partition: Partition, profiled: _Profiled
     is_certain = not (partition.is_probed and partition.refusals)
     fingerprint = work.fingerprints[partition.dt] if is_certain else None
     return PartitionRun(partition.dt, work.stage, outcome, partition.row_count, reason, fingerprint)
-
-
-@dataclass(slots=True)
-class _LabelSource:
-    """What the label stage reads: label and telemetry partitions that reach back as far as the join looks."""
-
-    settings: Settings
-    label_settings: LabelSettings
-    labels: Mapping[date, Partition]
-    telemetry: Sequence[Partition]
-    versions: Sequence[ModelVersion]
-    check_contract: ContractChecker | None
-
-    @property
-    def unreadable_prediction_days(self) -> list[date]:
-        """Days whose telemetry is missing or refused."""
-        return [partition.dt for partition in self.telemetry if not partition.is_usable]
-
-    def count(self, chunk: Sequence[Partition]) -> tuple[list[Partition], LabelCounts]:
-        """Count the labels of `chunk`; files that turn out to be corrupt are refused on the way."""
-        first_day, last_day = chunk[0].dt, chunk[-1].dt
-        reach = timedelta(days=memory_days(self.label_settings))
-        earlier = [label for day, label in self.labels.items() if first_day - reach <= day < first_day]
-        horizon = timedelta(days=self.label_settings.horizon_days)
-
-        def in_reach(partition: Partition) -> bool:
-            return first_day - horizon <= partition.dt <= last_day
-
-        def count_with(telemetry: Sequence[Partition]) -> tuple[list[Partition], LabelCounts]:
-            return _without_corrupt_files([*earlier, *chunk], lambda usable: self._count(usable, telemetry, chunk))
-
-        try:
-            labels, counted = count_with([p for p in self.telemetry if in_reach(p) and p.is_usable])
-        except (duckdb.Error, pa.ArrowException, OSError):
-            self.telemetry = [probe(p) if in_reach(p) else p for p in self.telemetry]
-            labels, counted = count_with([p for p in self.telemetry if in_reach(p) and p.is_usable])
-        return [partition for partition in labels if partition.dt >= first_day], counted
-
-    def _count(
-        self, labels: Sequence[Partition], telemetry: Sequence[Partition], chunk: Sequence[Partition]
-    ) -> LabelCounts:
-        span = (chunk[0].dt, chunk[-1].dt)
-        return count_labels_of(self.settings, labels, telemetry, span, self.versions, self.check_contract)
 
 
 def _label_run(
