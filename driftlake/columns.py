@@ -83,4 +83,6 @@ LABEL_COLUMNS = (
     CanonicalColumn("correlation_id", "varchar", *_TEXT),
     CanonicalColumn("label", "double", _is_label, "a number or a boolean"),
     CanonicalColumn("label_time", "timestamp", *_INSTANT, is_optional=True),
+    # the partition day of the prediction: a label that says it is joined to predictions of that day and no other
+    CanonicalColumn("prediction_on", "date", pa.types.is_date, "a date", is_optional=True),
 )

@@ -70,6 +70,10 @@ class Partition:
         """Whether every file can be read: a day counted without one of its files would be wrong, and silently so."""
         return bool(self.files) and not self.refusals
 
+    def refused(self, reason: str) -> Partition:
+        """The same partition, every file of it refused for `reason`."""
+        return replace(self, files=tuple(file.refused(reason) for file in self.files))
+
     @property
     def fingerprint(self) -> str:
         """Hash over path, content fingerprint, time of modification and refusal of each file.

@@ -6,7 +6,7 @@ Not here: what the counts say about a model (quality.py) and which days are writ
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 
 import duckdb
@@ -33,21 +33,26 @@ class LabelCounts:
     checks: Sequence[ContractCheck]
 
 
-def memory_days(settings: LabelSettings) -> int:
-    """Days before an arrival in which an earlier label of the same prediction can lie."""
-    return settings.horizon_days + EARLY_LABEL_DAYS
+def history_days(settings: LabelSettings) -> int:
+    """Days before an arrival that its count depends on: those in which an earlier label of an early one can lie."""
+    return _memory_days(settings) + EARLY_LABEL_DAYS
 
 
 @dataclass(slots=True)
 class LabelSource:
-    """What labels are counted from: label and telemetry partitions that reach back as far as the join looks."""
+    """What labels are counted from: label partitions of `history_days` before the first day, telemetry likewise.
+
+    `checked_days` are those whose labels keep their contract as far as is known: they are not checked again.
+    """
 
     settings: Settings
     label_settings: LabelSettings
-    labels: Mapping[date, Partition]
+    labels: dict[date, Partition]
     telemetry: Sequence[Partition]
     versions: Sequence[ModelVersion]
     check_contract: ContractChecker | None
+    checked_days: set[date] = field(default_factory=set)
+    _checks: list[ContractCheck] = field(default_factory=list)
 
     @property
     def unreadable_prediction_days(self) -> list[date]:
@@ -56,8 +61,8 @@ class LabelSource:
 
     def count(self, chunk: Sequence[Partition]) -> tuple[list[Partition], LabelCounts]:
         """Count what became known on the days of `chunk`; files that turn out to be corrupt are refused on the way."""
-        first_day, last_day = chunk[0].dt, chunk[-1].dt
-        reach = timedelta(days=memory_days(self.label_settings))
+        first_day, last_day = span = (chunk[0].dt, chunk[-1].dt)
+        reach = timedelta(days=history_days(self.label_settings))
         earlier = [label for day, label in self.labels.items() if first_day - reach <= day < first_day]
         horizon = timedelta(days=self.label_settings.horizon_days)
 
@@ -65,9 +70,7 @@ class LabelSource:
             return first_day - horizon <= partition.dt <= last_day
 
         def count_with(telemetry: Sequence[Partition]) -> tuple[list[Partition], LabelCounts]:
-            return without_corrupt_files(
-                [*earlier, *chunk], lambda usable: self._count(usable, telemetry, (first_day, last_day))
-            )
+            return without_corrupt_files([*earlier, *chunk], lambda usable: self._count(usable, telemetry, span))
 
         try:
             labels, counted = count_with([p for p in self.telemetry if in_reach(p) and p.is_usable])
@@ -80,27 +83,71 @@ class LabelSource:
         self, labels: Sequence[Partition], telemetry: Sequence[Partition], span: tuple[date, date]
     ) -> LabelCounts:
         first_day, last_day = span
-        mapping = self.label_settings.columns
         with open_session(self.settings) as connection:
-            offer_partitions(connection, "labels", labels, LABEL_COLUMNS, mapping)
-            # the days before are checked again: labels that were refused then must not count as first arrivals now
-            filled = [partition.dt for partition in labels if partition.row_count]
-            checks = self.check_contract(connection, filled) if self.check_contract and filled else []
-            if blocked := blocked_days(checks):
-                kept = [partition for partition in labels if partition.dt not in blocked]
-                offer_partitions(connection, "labels", kept, LABEL_COLUMNS, mapping)
+            kept = self._keep_checked(connection, labels)
             offer_versions(connection, self.versions)
-            offer_partitions(connection, "predictions", telemetry, TELEMETRY_COLUMNS, self.settings.telemetry.columns)
-            queries.run(connection, "scored_predictions")
-            queries.run(connection, "label_rows", memory_days=memory_days(self.label_settings))
-            queries.run(
-                connection,
-                "label_pairs",
-                horizon_days=self.label_settings.horizon_days,
-                early_days=EARLY_LABEL_DAYS,
-            )
+            self._judge(connection, kept, telemetry, first_day)
+            self._pair(connection, telemetry, first_day)
             tables = {
                 name: queries.run(connection, name, first_day=first_day, last_day=last_day).to_arrow_table()
                 for name in ("label_cohorts", "label_arrivals")
             }
-        return LabelCounts(tables, [check for check in checks if check.dt >= first_day])
+        return LabelCounts(tables, [check for check in self._checks if first_day <= check.dt <= last_day])
+
+    def _keep_checked(self, connection: duckdb.DuckDBPyConnection, labels: Sequence[Partition]) -> list[Partition]:
+        """Labels without the days that break their contract, which must not count as first arrivals later either."""
+        unchecked = [label for label in labels if label.row_count and label.dt not in self.checked_days]
+        if self.check_contract and unchecked:
+            self._offer_labels(connection, "labels", unchecked)
+            checks = self.check_contract(connection, [label.dt for label in unchecked])
+            self._checks += checks
+            self.checked_days.update(label.dt for label in unchecked)
+            for day, reason in blocked_days(checks).items():
+                self.labels[day] = self.labels[day].refused(reason)
+        return [label for label in labels if self.labels[label.dt].is_usable]
+
+    def _judge(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        labels: Sequence[Partition],
+        telemetry: Sequence[Partition],
+        first_day: date,
+    ) -> None:
+        """Fill label_rows: which labels count."""
+        early = timedelta(days=EARLY_LABEL_DAYS)
+        self._offer_labels(connection, "labels", [label for label in labels if label.dt >= first_day])
+        self._offer_labels(connection, "earlier_labels", [label for label in labels if label.dt < first_day])
+        self._offer_labels(
+            connection, "recent_labels", [label for label in labels if first_day - early <= label.dt < first_day]
+        )
+        self._offer_predictions(
+            connection, "new_predictions", [p for p in telemetry if first_day <= p.dt < first_day + early]
+        )
+        queries.run(connection, "remembered_labels", first_day=first_day)
+        queries.run(connection, "label_rows", memory_days=_memory_days(self.label_settings))
+
+    def _pair(self, connection: duckdb.DuckDBPyConnection, telemetry: Sequence[Partition], first_day: date) -> None:
+        """Fill label_pairs: labels that count with their predictions, of which only the days asked for are read."""
+        reach = {
+            "first_day": first_day,
+            "horizon_days": self.label_settings.horizon_days,
+            "early_days": EARLY_LABEL_DAYS,
+        }
+        awaited = {day for (day,) in queries.run(connection, "awaited_days", **reach).fetchall()}
+        self._offer_predictions(connection, "predictions", [p for p in telemetry if p.dt in awaited])
+        queries.run(connection, "label_pairs", **reach)
+
+    def _offer_labels(
+        self, connection: duckdb.DuckDBPyConnection, relation: str, partitions: Sequence[Partition]
+    ) -> None:
+        offer_partitions(connection, relation, partitions, LABEL_COLUMNS, self.label_settings.columns)
+
+    def _offer_predictions(
+        self, connection: duckdb.DuckDBPyConnection, relation: str, partitions: Sequence[Partition]
+    ) -> None:
+        offer_partitions(connection, relation, partitions, TELEMETRY_COLUMNS, self.settings.telemetry.columns)
+
+
+def _memory_days(settings: LabelSettings) -> int:
+    """Days before an arrival in which an earlier label of the same prediction can lie."""
+    return settings.horizon_days + EARLY_LABEL_DAYS

@@ -21,7 +21,7 @@ from driftlake.config import LabelSettings, Settings
 from driftlake.contracts import ContractCheck, ContractChecker, blocked_days
 from driftlake.errors import ConfigurationError
 from driftlake.inputs import Partition, chunks, days_between, read_partitions, without_corrupt_files
-from driftlake.labels import LabelSource, memory_days
+from driftlake.labels import LabelSource, history_days
 from driftlake.profiling import Profiles
 from driftlake.session import open_session
 from driftlake.stages import ALERTS, DRIFT, LABEL_COHORTS, MODEL_QUALITY, PROFILES, Stage, Work, code_version, find_work
@@ -100,7 +100,7 @@ def count_labels(
     """Check the labels that arrived on some days, join them to their predictions and count them."""
     if settings.labels is None:
         return StageReport("label_cohorts", [])
-    history = days_between(min(days) - timedelta(days=memory_days(settings.labels)), max(days))
+    history = days_between(min(days) - timedelta(days=history_days(settings.labels)), max(days))
     labels, telemetry = _labels(settings, settings.labels, history), _counted_telemetry(warehouse, settings, history)
     work = find_work(warehouse, settings, context, LABEL_COHORTS, days, labels=labels, telemetry=telemetry)
     source = LabelSource(

@@ -19,7 +19,7 @@ from pydantic_core import to_json
 from driftlake import __version__, runs
 from driftlake.config import Settings
 from driftlake.inputs import Partition
-from driftlake.labels import memory_days
+from driftlake.labels import history_days
 from driftlake.warehouse import PartitionRun, RunContext, Warehouse
 from driftlake.windows import reference_reach_days
 
@@ -47,7 +47,7 @@ class Stage:
 def _label_reach(settings: Settings) -> Mapping[str, int]:
     if settings.labels is None:
         return {}
-    return {"labels": memory_days(settings.labels), "telemetry": settings.labels.horizon_days}
+    return {"labels": history_days(settings.labels), "telemetry": settings.labels.horizon_days}
 
 
 def _quality_reach(settings: Settings) -> Mapping[str, int]:

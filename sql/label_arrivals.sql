@@ -3,23 +3,35 @@
 -- inputs: label_rows, label_pairs
 -- parameters: $first_day, $last_day
 with matched as (
-    select distinct
-        label_file_id as file_id,
-        label_row_number as file_row_number
+    select
+        label_on as dt,
+        count(distinct label_id) as matched_count
     from label_pairs
     where known_on = label_on
+    group by label_on
+),
+
+judged as (
+    select
+        dt,
+        count(*) as label_count,
+        count(*) filter (where not is_valid) as invalid_count,
+        count(*) filter (where is_duplicate) as duplicate_count,
+        count(*) filter (where is_conflict) as conflict_count,
+        count(*) filter (where is_valid and not is_duplicate) as first_count
+    from label_rows
+    where dt between $first_day and $last_day
+    group by dt
 )
 
 select
-    l.dt,
-    count(*) as label_count,
-    count(*) filter (where not l.is_valid) as invalid_count,
-    count(*) filter (where l.is_duplicate) as duplicate_count,
-    count(*) filter (where l.is_conflict) as conflict_count,
-    count(m.file_id) as matched_count,
-    count(*) filter (where l.is_valid and not l.is_duplicate and m.file_id is null) as unmatched_count
-from label_rows as l
-left join matched as m on l.file_id = m.file_id and l.file_row_number = m.file_row_number
-where l.dt between $first_day and $last_day
-group by l.dt
-order by l.dt;
+    j.dt,
+    j.label_count,
+    j.invalid_count,
+    j.duplicate_count,
+    j.conflict_count,
+    coalesce(m.matched_count, 0) as matched_count,
+    j.first_count - coalesce(m.matched_count, 0) as unmatched_count
+from judged as j
+left join matched as m on j.dt = m.dt
+order by j.dt;

@@ -1,14 +1,43 @@
 -- Rows of label_cohorts: what became known on each day, by prediction day and score bin.
 -- grain: dt, prediction_on, model_id, model_version, deployment, segment, bin_id
--- inputs: label_pairs
+-- inputs: label_pairs, versions, score_cells
 -- parameters: $first_day, $last_day
 -- nulls: pairs without a score count in bin 0 and add nothing to the sums
-with probable as (
+with placed as (
     select
-        *,
-        case when score_kind = 'probability' and isfinite(score) then greatest(least(score, 1), 0) end as probability
-    from label_pairs
-    where known_on between $first_day and $last_day
+        p.known_on,
+        p.label,
+        p.prediction_on,
+        p.version_id,
+        p.deployment,
+        p.score,
+        v.model_id,
+        v.model_version,
+        v.score_kind,
+        v.grid_cells,
+        grid_cell(p.score, v.grid_transform, v.grid_scale, v.grid_lower, v.grid_upper, v.grid_cells) as cell
+    from label_pairs as p
+    inner join versions as v on p.version_id = v.version_id
+    where p.known_on between $first_day and $last_day
+),
+
+binned as (
+    select
+        p.* exclude (cell, grid_cells),
+        case
+            when p.cell is null then 0
+            when p.cell < 0 then 1
+            when p.cell >= p.grid_cells then 2
+            -- every cell of a probability is a bin; only learned grids are merged, and looked up
+            when p.score_kind = 'probability' then p.cell + 3
+            else c.bin_id
+        end::integer as bin_id,
+        case
+            when p.score_kind = 'probability' and isfinite(p.score) then greatest(least(p.score, 1), 0)
+        end as probability
+    from placed as p
+    left join score_cells as c
+        on p.version_id = c.version_id and p.cell = c.cell
 )
 
 select
@@ -30,6 +59,6 @@ select
         when probability is not null then -ln(greatest(if(label = 1, probability, 1 - probability), 1e-15))
     end::decimal(28, 15))::double as log_loss_sum,
     sum(pow(probability - label, 2)::decimal(28, 15))::double as squared_error_sum
-from probable
+from binned
 group by known_on, prediction_on, model_id, model_version, deployment, bin_id
 order by known_on, prediction_on, model_id, model_version, deployment, bin_id;

@@ -1,31 +1,48 @@
 -- Fills label_pairs: first labels joined to their predictions.
 -- grain: a label and a prediction (a correlation id scored by two versions makes two pairs)
--- inputs: label_rows, scored_predictions
--- parameters: $horizon_days, how long after its prediction a label may come; $early_days, how long before
+-- inputs: label_rows, predictions, versions
+-- parameters: $first_day; $horizon_days, how long after its prediction a label may come; $early_days, how long before
+-- nulls: a label without prediction_on may be about any day; a missing deployment is production
 create or replace table label_pairs as
+with met as (
+    select
+        greatest(l.dt, p.dt) as known_on,
+        l.dt as label_on,
+        l.rowid as label_id,
+        l.label,
+        p.dt as prediction_on,
+        v.version_id,
+        coalesce(p.deployment, 'production') as deployment,
+        p.score,
+        p.event_time,
+        p.file_id,
+        p.file_row_number
+    from predictions as p
+    inner join label_rows as l
+        on p.correlation_id = l.correlation_id
+    inner join versions as v
+        on p.model_id = v.model_id and p.model_version = v.model_version
+    where
+        l.is_valid
+        and not l.is_duplicate
+        and coalesce(l.prediction_on = p.dt, true)
+        and l.dt - p.dt <= $horizon_days
+        and p.dt - l.dt <= $early_days
+        and greatest(l.dt, p.dt) >= $first_day
+)
+
 select
-    greatest(l.dt, p.dt) as known_on,
-    l.dt as label_on,
-    l.file_id as label_file_id,
-    l.file_row_number as label_row_number,
-    l.label,
-    p.dt as prediction_on,
-    p.model_id,
-    p.model_version,
-    p.deployment,
-    p.score_kind,
-    p.score,
-    p.bin_id
-from scored_predictions as p
-inner join label_rows as l
-    on p.correlation_id = l.correlation_id
-where
-    l.is_valid
-    and not l.is_duplicate
-    and l.dt - p.dt <= $horizon_days
-    and p.dt - l.dt <= $early_days
+    known_on,
+    label_on,
+    label_id,
+    label,
+    prediction_on,
+    version_id,
+    deployment,
+    score
+from met
 -- a prediction delivered twice is labelled once
 qualify row_number() over (
-    partition by p.dt, p.model_id, p.model_version, l.file_id, l.file_row_number
-    order by p.event_time, p.file_id, p.file_row_number
+    partition by prediction_on, version_id, label_id
+    order by event_time, file_id, file_row_number
 ) = 1;

@@ -1,42 +1,90 @@
--- Fills label_rows: every label with whether it is usable and whether it repeats an earlier one.
+-- Fills label_rows: every label of the span, and those remembered, with whether it is usable and repeats an earlier one.
 -- grain: a row of a label partition
--- inputs: labels
+-- inputs: labels, remembered_labels
 -- parameters: $memory_days, how far back an earlier label of the same prediction is looked for
 -- nulls: a label without correlation id or value is invalid
 create or replace table label_rows as
-with checked as (
+with checked as not materialized (
     select
         dt,
         correlation_id,
         label,
+        label_time,
+        prediction_on,
         file_id,
         file_row_number,
-        coalesce(correlation_id is not null and label in (0, 1), false) as is_valid,
-        -- what orders the labels of one prediction: the earliest counts
-        row(dt, coalesce(label_time, 'infinity'::timestamp), file_id, file_row_number) as arrival
+        is_valid_label(correlation_id, label) as is_valid
     from labels
+    union all
+    select
+        dt,
+        correlation_id,
+        label,
+        label_time,
+        prediction_on,
+        file_id,
+        file_row_number,
+        true as is_valid
+    from remembered_labels
+),
+
+-- Few ids come twice, and only theirs are put in order. That two ids share a hash costs nothing but a look.
+repeated_ids as (
+    select hash(correlation_id) as id_hash
+    from checked
+    where is_valid
+    group by id_hash
+    having count(*) > 1
+),
+
+arrived as (
+    select
+        c.*,
+        -- what orders the labels of one prediction: the earliest counts
+        row(c.dt, coalesce(c.label_time, 'infinity'::timestamp), c.file_id, c.file_row_number) as arrival
+    from checked as c
+    semi join repeated_ids as r on hash(c.correlation_id) = r.id_hash
+    where c.is_valid
 ),
 
 compared as (
     select
-        *,
+        dt,
+        file_id,
+        file_row_number,
+        label,
+        arrival,
         min(arrival) over remembered as first_arrival,
         arg_min(label, arrival) over remembered as first_label
-    from checked
+    from arrived
     window remembered as (
-        partition by correlation_id, is_valid
+        partition by correlation_id
         order by dt - date '1970-01-01'
         range between $memory_days preceding and current row
     )
+),
+
+repetitions as (
+    select
+        dt,
+        file_id,
+        file_row_number,
+        label <> first_label as is_conflict
+    from compared
+    where first_arrival < arrival
 )
 
 select
-    dt,
-    correlation_id,
-    label,
-    file_id,
-    file_row_number,
-    is_valid,
-    is_valid and first_arrival < arrival as is_duplicate,
-    is_valid and first_arrival < arrival and label <> first_label as is_conflict
-from compared;
+    c.dt,
+    c.correlation_id,
+    c.label,
+    c.prediction_on,
+    c.file_id,
+    c.file_row_number,
+    c.is_valid,
+    r.file_id is not null as is_duplicate,
+    coalesce(r.is_conflict, false) as is_conflict
+from checked as c
+left join repetitions as r
+    -- files are numbered in each of the two relations, but no day is in both
+    on c.dt = r.dt and c.file_id = r.file_id and c.file_row_number = r.file_row_number;

@@ -7,5 +7,5 @@ create table if not exists label_arrivals (
     duplicate_count bigint not null, -- rows whose correlation id had a label before (same day or within the horizon): the first arrival counts
     conflict_count bigint not null, -- duplicates that contradict the first arrival
     matched_count bigint not null, -- labels whose prediction is known
-    unmatched_count bigint not null -- labels without a prediction within the horizon up to this day
+    unmatched_count bigint not null -- labels without a prediction within the horizon up to this day, or on the day that the label names
 );

@@ -1,0 +1,32 @@
+-- Prediction days that some label asks for: nothing else is read of the predictions.
+-- grain: prediction_on
+-- inputs: label_rows
+-- parameters: $first_day; $horizon_days, how long after its prediction a label may come; $early_days, how long before
+-- nulls: a label that does not say its prediction day asks for all that it can have
+with asking as (
+    select distinct
+        dt as label_on,
+        prediction_on
+    from label_rows
+    where is_valid and not is_duplicate
+),
+
+asked as (
+    select
+        label_on,
+        unnest(
+            case
+                when prediction_on is not null then [prediction_on]
+                else range(label_on - $horizon_days, label_on + $early_days + 1, interval 1 day)::date[]
+            end
+        ) as prediction_on
+    from asking
+)
+
+select distinct prediction_on
+from asked
+where
+    label_on - prediction_on <= $horizon_days
+    and prediction_on - label_on <= $early_days
+    and greatest(label_on, prediction_on) >= $first_day
+order by prediction_on;

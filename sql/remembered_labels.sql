@@ -1,0 +1,34 @@
+-- Fills remembered_labels: valid labels that arrived before the span and have to do with it, because their id has a
+-- label in it, which then is a repetition, or a prediction, which then comes after its label.
+-- grain: a row of a label partition before the span
+-- inputs: labels, earlier_labels (as far back as they are remembered), recent_labels (the last days of these, of which
+--         a label can be early), new_predictions (of the first days of the span, for which a label can be early)
+-- parameters: $first_day
+create or replace table remembered_labels as
+with early as (
+    select l.correlation_id
+    from recent_labels as l
+    semi join new_predictions as p on l.correlation_id = p.correlation_id
+    where
+        is_valid_label(l.correlation_id, l.label)
+        and coalesce(l.prediction_on >= $first_day, true)
+),
+
+looked_up as (
+    select correlation_id from early
+    union all
+    select correlation_id from labels
+    where is_valid_label(correlation_id, label)
+)
+
+select
+    l.dt,
+    l.correlation_id,
+    l.label,
+    l.label_time,
+    l.prediction_on,
+    l.file_id,
+    l.file_row_number
+from earlier_labels as l
+semi join looked_up as u on l.correlation_id = u.correlation_id
+where is_valid_label(l.correlation_id, l.label);

@@ -1,0 +1,539 @@
+"""Labels: which of them count, which predictions they meet, and the counts against a plain recount in Python."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pytest
+from data import MODEL, Row, day, given, model_version, noon, write_day
+from hypothesis import given as drawn
+from hypothesis import strategies as st
+
+from driftlake import queries
+from driftlake.binning import PROBABILITY_GRID
+from driftlake.columns import LABEL_COLUMNS, TELEMETRY_COLUMNS
+from driftlake.config import LabelSettings, LineageSettings, Settings, TelemetrySettings
+from driftlake.inputs import chunks, days_between, read_partitions
+from driftlake.labels import EARLY_LABEL_DAYS, LabelSource, history_days
+
+FILE_COLUMNS = {"dt": "date", "file_id": "integer", "file_row_number": "bigint"}
+PREDICTION: Row = MODEL | {
+    "dt": day(1),
+    "correlation_id": "a",
+    "file_id": 0,
+    "event_time": noon(1),
+    "score": 0.5,
+}
+PROBABILITY: Row = {
+    "score_kind": "probability",
+    "grid_transform": "logit",
+    "grid_scale": 1.0,
+    "grid_lower": PROBABILITY_GRID.lower,
+    "grid_upper": PROBABILITY_GRID.upper,
+    "grid_cells": PROBABILITY_GRID.cells,
+}
+# Four cells of one half each, which merge into the bins 3 (0 to 1) and 4 (1 to 2).
+VALUE: Row = {
+    "score_kind": "value",
+    "grid_transform": "linear",
+    "grid_scale": 1.0,
+    "grid_lower": 0.0,
+    "grid_upper": 2.0,
+    "grid_cells": 4,
+}
+VERSION_COLUMNS = (
+    {"version_id": "integer"}
+    | dict.fromkeys((*MODEL, "score_kind", "grid_transform"), "varchar")
+    | dict.fromkeys(("grid_scale", "grid_lower", "grid_upper"), "double")
+    | {"grid_cells": "integer"}
+)
+
+
+def given_predictions(
+    db: duckdb.DuckDBPyConnection, *rows: Row, first_day: int = 1, version: Row = PROBABILITY
+) -> None:
+    """The relations of predictions for a span from `first_day`; a row says only how it differs from PREDICTION."""
+    columns = {column.name: column.sql_type for column in TELEMETRY_COLUMNS} | FILE_COLUMNS
+    numbered = [PREDICTION | {"file_row_number": number} | row for number, row in enumerate(rows)]
+    given(db, "predictions", columns, numbered)
+    given(db, "new_predictions", columns, [row for row in numbered if row["dt"] >= day(first_day)])
+    versions = [MODEL | {"version_id": number, "model_version": name} for number, name in enumerate(("v1", "v2"))]
+    given(db, "versions", VERSION_COLUMNS, [row | version for row in versions])
+    cells = {"version_id": "integer", "cell": "bigint", "bin_id": "integer"}
+    given(db, "score_cells", cells, [{"version_id": 0, "cell": cell, "bin_id": 3 + cell // 2} for cell in range(4)])
+
+
+def given_labels(
+    db: duckdb.DuckDBPyConnection,
+    *rows: tuple[int, str | None, float | None] | tuple[int, str, float, date],
+    first_day: int = 1,
+) -> None:
+    """The relations of labels for a span from `first_day`: (arrival day, correlation id, label, prediction day)."""
+    columns = {column.name: column.sql_type for column in LABEL_COLUMNS} | FILE_COLUMNS
+    names = ("dt", "correlation_id", "label", "prediction_on")
+    arrived = [dict(zip(names, (day(arrival), *rest), strict=False)) for arrival, *rest in rows]
+    earlier = [row for row in arrived if row["dt"] < day(first_day)]
+    recent = [row for row in earlier if (day(first_day) - row["dt"]).days <= EARLY_LABEL_DAYS]
+    of_span = [row for row in arrived if row["dt"] >= day(first_day)]
+    for relation, kept in (("labels", of_span), ("earlier_labels", earlier), ("recent_labels", recent)):
+        # files and their rows are numbered in each relation
+        files = [row | {"file_id": 0, "file_row_number": number} for number, row in enumerate(kept)]
+        given(db, relation, columns, files)
+
+
+# --- which labels count ---
+
+
+def judged(db: duckdb.DuckDBPyConnection, memory_days: int = 67, first_day: int = 1) -> list[tuple[bool, bool, bool]]:
+    """Whether each label is valid, a duplicate and a conflict, day by day."""
+    if not db.execute("select 1 from duckdb_tables() where table_name = 'new_predictions'").fetchall():
+        given_predictions(db)
+    queries.run(db, "remembered_labels", first_day=day(first_day))
+    queries.run(db, "label_rows", memory_days=memory_days)
+    return db.execute(
+        "select is_valid, is_duplicate, is_conflict from label_rows order by dt, file_row_number"
+    ).fetchall()
+
+
+def test_the_first_arrival_of_a_label_counts(db: duckdb.DuckDBPyConnection) -> None:
+    given_labels(db, (3, "a", 1), (2, "a", 1))
+    assert judged(db) == [(True, False, False), (True, True, False)]
+
+
+def test_a_later_label_that_says_otherwise_is_a_conflict(db: duckdb.DuckDBPyConnection) -> None:
+    given_labels(db, (1, "a", 1), (2, "a", 0))
+    assert judged(db)[1] == (True, True, True)
+
+
+def test_a_conflict_is_one_with_the_first_arrival(db: duckdb.DuckDBPyConnection) -> None:
+    given_labels(db, (1, "a", 1), (2, "a", 0), (3, "a", 1), (4, "a", 0))
+    assert [is_conflict for _, _, is_conflict in judged(db)] == [False, True, False, True]
+
+
+@pytest.mark.parametrize(("key", "label"), [(None, 1), ("a", None), ("a", 2), ("a", math.nan)])
+def test_a_label_without_id_or_of_another_value_is_invalid(
+    db: duckdb.DuckDBPyConnection, key: str | None, label: float | None
+) -> None:
+    given_labels(db, (1, key, label))
+    assert judged(db) == [(False, False, False)]
+
+
+def test_a_valid_label_after_an_invalid_one_is_no_duplicate(db: duckdb.DuckDBPyConnection) -> None:
+    given_labels(db, (1, "a", None), (2, "a", 1))
+    assert judged(db)[1] == (True, False, False)
+
+
+def test_a_repetition_beyond_the_memory_is_a_new_label(db: duckdb.DuckDBPyConnection) -> None:
+    given_labels(db, (1, "a", 1), (11, "b", 1), (12, "a", 0), (21, "b", 0))
+    assert [is_duplicate for _, is_duplicate, _ in judged(db, memory_days=10)] == [False, False, False, True]
+
+
+def test_a_label_repeats_one_that_arrived_before_the_span(db: duckdb.DuckDBPyConnection) -> None:
+    given_labels(db, (1, "a", 1), (9, "a", 0), first_day=9)
+    assert judged(db, first_day=9) == [(True, False, False), (True, True, True)]
+
+
+def test_of_what_arrived_before_the_span_only_what_has_to_do_with_it_is_remembered(
+    db: duckdb.DuckDBPyConnection,
+) -> None:
+    given_predictions(db, {"dt": day(9), "correlation_id": "early"}, first_day=9)
+    given_labels(db, (1, "again", 1), (8, "early", 1), (8, "other", 1), (9, "again", 1), first_day=9)
+    judged(db, first_day=9)
+    assert db.execute("select correlation_id from remembered_labels order by all").fetchall() == [
+        ("again",),
+        ("early",),
+    ]
+
+
+# --- which predictions they meet ---
+
+
+def paired(db: duckdb.DuckDBPyConnection, horizon_days: int = 10, first_day: int = 1) -> list[Any]:
+    """(day known, version, arrival day of the label) of every pair."""
+    judged(db, memory_days=horizon_days + EARLY_LABEL_DAYS, first_day=first_day)
+    reach = {"first_day": day(first_day), "horizon_days": horizon_days, "early_days": EARLY_LABEL_DAYS}
+    queries.run(db, "label_pairs", **reach)
+    return db.execute("select known_on, version_id, label_on from label_pairs order by all").fetchall()
+
+
+def test_a_pair_is_known_when_its_label_arrives(db: duckdb.DuckDBPyConnection) -> None:
+    given_predictions(db, {})
+    given_labels(db, (4, "a", 1))
+    assert paired(db) == [(day(4), 0, day(4))]
+
+
+def test_a_pair_is_known_when_its_prediction_comes_after_the_label(db: duckdb.DuckDBPyConnection) -> None:
+    given_predictions(db, {"dt": day(4)})
+    given_labels(db, (1, "a", 1))
+    assert paired(db) == [(day(4), 0, day(1))]
+
+
+def test_a_label_that_arrived_before_the_span_meets_its_prediction_in_it(db: duckdb.DuckDBPyConnection) -> None:
+    given_predictions(db, {"dt": day(4)}, first_day=4)
+    given_labels(db, (1, "a", 1), (2, "a", 1), first_day=4)
+    assert paired(db, first_day=4) == [(day(4), 0, day(1))]
+
+
+def test_what_became_known_before_the_span_is_no_pair_of_it(db: duckdb.DuckDBPyConnection) -> None:
+    given_predictions(db, {}, {"dt": day(4)}, first_day=4)
+    given_labels(db, (2, "a", 1), first_day=4)
+    assert paired(db, first_day=4) == [(day(4), 0, day(2))]
+
+
+def test_a_label_is_joined_on_the_last_day_of_the_horizon_and_not_after(db: duckdb.DuckDBPyConnection) -> None:
+    given_predictions(db, {}, {"correlation_id": "b"})
+    given_labels(db, (11, "a", 1), (12, "b", 1))
+    assert paired(db, horizon_days=10) == [(day(11), 0, day(11))]
+
+
+def test_a_label_may_be_a_week_early_and_not_more(db: duckdb.DuckDBPyConnection) -> None:
+    given_predictions(db, {"dt": day(8)}, {"dt": day(9), "correlation_id": "b"})
+    given_labels(db, (1, "a", 1), (1, "b", 1))
+    assert paired(db) == [(day(8), 0, day(1))]
+
+
+def test_an_id_scored_by_two_versions_makes_two_pairs(db: duckdb.DuckDBPyConnection) -> None:
+    given_predictions(db, {}, {"model_version": "v2"})
+    given_labels(db, (2, "a", 1))
+    assert paired(db) == [(day(2), 0, day(2)), (day(2), 1, day(2))]
+
+
+def test_predictions_of_an_unknown_version_get_no_labels(db: duckdb.DuckDBPyConnection) -> None:
+    given_predictions(db, {"model_version": "v9"})
+    given_labels(db, (2, "a", 1))
+    assert paired(db) == []
+
+
+def test_a_prediction_delivered_twice_is_labelled_once(db: duckdb.DuckDBPyConnection) -> None:
+    given_predictions(db, {"event_time": noon(1), "score": 0.7}, {"event_time": noon(0), "score": 0.8})
+    given_labels(db, (2, "a", 1))
+    paired(db)
+    assert db.execute("select score from label_pairs").fetchall() == [(0.8,)]
+
+
+def test_duplicate_and_invalid_labels_make_no_pairs(db: duckdb.DuckDBPyConnection) -> None:
+    given_predictions(db, {}, {"correlation_id": "b"})
+    given_labels(db, (2, "a", 1), (3, "a", 1), (2, "b", None))
+    assert paired(db) == [(day(2), 0, day(2))]
+
+
+def test_a_label_that_names_a_day_meets_the_predictions_of_that_day_only(db: duckdb.DuckDBPyConnection) -> None:
+    given_predictions(db, {}, {"dt": day(2)}, {"dt": day(2), "correlation_id": "b"})
+    given_labels(db, (4, "a", 1, day(2)), (4, "b", 1, day(1)))
+    paired(db)
+    assert db.execute("select prediction_on from label_pairs").fetchall() == [(day(2),)]
+
+
+# --- which days of predictions are read ---
+
+
+def awaited(db: duckdb.DuckDBPyConnection, first_day: int = 1) -> list[date]:
+    """Prediction days that the labels ask for; a prediction may be three days old."""
+    judged(db, first_day=first_day)
+    reach = {"first_day": day(first_day), "horizon_days": 3, "early_days": EARLY_LABEL_DAYS}
+    return [asked for (asked,) in queries.run(db, "awaited_days", **reach).fetchall()]
+
+
+def test_labels_ask_for_the_days_they_name(db: duckdb.DuckDBPyConnection) -> None:
+    given_labels(db, (9, "a", 1, day(7)), (9, "b", 1, day(9)), (9, "c", 1, day(7)))
+    assert awaited(db) == [day(7), day(9)]
+
+
+def test_a_label_that_names_no_day_asks_for_every_day_it_can_have(db: duckdb.DuckDBPyConnection) -> None:
+    given_labels(db, (9, "a", 1, day(7)), (9, "b", 1))
+    assert awaited(db) == days_between(day(6), day(16))
+
+
+def test_days_out_of_reach_invalid_labels_and_duplicates_ask_for_nothing(db: duckdb.DuckDBPyConnection) -> None:
+    given_labels(db, (9, "a", 1, day(5)), (9, "b", 1, day(17)), (9, "c", 7), (9, "d", 1, day(8)), (9, "d", 1))
+    assert awaited(db) == [day(8)]
+
+
+def test_a_label_from_before_the_span_asks_for_days_of_the_span_only(db: duckdb.DuckDBPyConnection) -> None:
+    given_predictions(db, {"dt": day(9)}, first_day=9)
+    given_labels(db, (8, "a", 1), first_day=9)
+    assert awaited(db, first_day=9) == days_between(day(9), day(15))
+
+
+# --- what is counted ---
+
+
+def rows_of(db: duckdb.DuckDBPyConnection, name: str, *columns: str, **values: Any) -> list[Any]:
+    """Result of sql/<name>.sql: tuples of `columns`, or values if it is one column."""
+    result = queries.run(db, name, **values).to_arrow_table()
+    listed = zip(*(result[column].to_pylist() for column in columns), strict=True)
+    return [row if len(columns) > 1 else row[0] for row in listed]
+
+
+def cohorts(db: duckdb.DuckDBPyConnection, *columns: str, last_day: int = 30) -> list[Any]:
+    paired(db)
+    return rows_of(db, "label_cohorts", *columns, first_day=day(1), last_day=day(last_day))
+
+
+def test_cohorts_count_labels_by_day_known_and_day_predicted(db: duckdb.DuckDBPyConnection) -> None:
+    given_predictions(db, {}, {"correlation_id": "b"}, {"correlation_id": "c", "dt": day(2)})
+    given_labels(db, (2, "a", 1), (2, "b", 0), (3, "c", 0))
+    counted = cohorts(db, "dt", "prediction_on", "positive_count", "negative_count")
+    assert counted == [(day(2), day(1), 1, 1), (day(3), day(2), 0, 1)]
+
+
+def test_cohorts_leave_out_what_became_known_after_the_last_day(db: duckdb.DuckDBPyConnection) -> None:
+    given_predictions(db, {}, {"correlation_id": "b"})
+    given_labels(db, (2, "a", 1), (3, "b", 1))
+    assert cohorts(db, "dt", last_day=2) == [day(2)]
+
+
+def test_cohorts_sum_scores_losses_and_squared_errors(db: duckdb.DuckDBPyConnection) -> None:
+    given_predictions(db, {"score": 0.81}, {"correlation_id": "b", "score": 0.8101})
+    given_labels(db, (2, "a", 1), (2, "b", 0))
+    [sums] = cohorts(db, "score_sum", "log_loss_sum", "squared_error_sum")
+    assert sums == pytest.approx((1.6201, -math.log(0.81) - math.log(0.1899), 0.19**2 + 0.8101**2))
+
+
+def test_a_certain_and_wrong_prediction_has_a_finite_loss(db: duckdb.DuckDBPyConnection) -> None:
+    given_predictions(db, {"score": 0.0})
+    given_labels(db, (2, "a", 1))
+    assert cohorts(db, "log_loss_sum") == [pytest.approx(-math.log(1e-15))]
+
+
+def test_a_label_of_a_prediction_without_score_adds_nothing_to_the_sums(db: duckdb.DuckDBPyConnection) -> None:
+    given_predictions(db, {"score": None})
+    given_labels(db, (2, "a", 1))
+    [(bin_id, positives, *sums)] = cohorts(
+        db, "bin_id", "positive_count", "score_sum", "log_loss_sum", "squared_error_sum"
+    )
+    assert (bin_id, positives, [total or 0 for total in sums]) == (0, 1, [0, 0, 0])
+
+
+def test_scores_that_are_no_probabilities_have_no_losses(db: duckdb.DuckDBPyConnection) -> None:
+    given_predictions(db, {"score": 7.0}, version=VALUE)
+    given_labels(db, (2, "a", 1))
+    assert cohorts(db, "log_loss_sum", "squared_error_sum") == [(None, None)]
+
+
+@pytest.mark.parametrize(
+    ("score", "bin_id"),
+    [(None, 0), (-0.1, 1), (0.0, 3), (0.9, 3), (1.0, 4), (1.9, 4), (2.0, 2), (1e20, 2), (math.nan, 0)],
+)
+def test_a_labelled_score_has_the_bin_of_its_cell(
+    db: duckdb.DuckDBPyConnection, score: float | None, bin_id: int
+) -> None:
+    given_predictions(db, {"score": score}, version=VALUE)
+    given_labels(db, (2, "a", 1))
+    assert cohorts(db, "bin_id") == [bin_id]
+
+
+def test_a_labelled_score_without_bins_counts_as_missing(db: duckdb.DuckDBPyConnection) -> None:
+    given_predictions(db, {"score": 0.5}, version={"score_kind": "value"})
+    given_labels(db, (2, "a", 1))
+    assert cohorts(db, "bin_id") == [0]
+
+
+def test_a_missing_deployment_is_production(db: duckdb.DuckDBPyConnection) -> None:
+    given_predictions(db, {})
+    given_labels(db, (2, "a", 1))
+    assert cohorts(db, "deployment") == ["production"]
+
+
+def test_arrivals_tell_what_became_of_each_label(db: duckdb.DuckDBPyConnection) -> None:
+    given_predictions(db, {}, {"model_version": "v2"}, {"correlation_id": "early", "dt": day(3)})
+    given_labels(db, (2, "a", 1), (2, "a", 0), (2, "b", None), (2, "unknown", 1), (2, "early", 1))
+    paired(db)
+    counts = ("label_count", "invalid_count", "duplicate_count", "conflict_count", "matched_count", "unmatched_count")
+    assert rows_of(db, "label_arrivals", *counts, first_day=day(2), last_day=day(2)) == [(5, 1, 1, 1, 1, 2)]
+
+
+# --- any labels and predictions, beside a plain recount ---
+
+HORIZON_DAYS = 3
+MEMORY_DAYS = HORIZON_DAYS + EARLY_LABEL_DAYS
+LAST_DAY = 2 * MEMORY_DAYS
+# Bins of the probability grid; quarters add up without rounding.
+BINS = {None: 0, 0.25: 181, 0.75: 224}
+
+
+@dataclass(frozen=True)
+class Label:
+    arrival: int
+    correlation_id: str | None
+    label: float | None
+    hour: int | None
+    prediction_on: int | None
+    row: int = 0
+
+    @property
+    def is_valid(self) -> bool:
+        return self.correlation_id is not None and self.label in (0, 1)
+
+    @property
+    def order(self) -> tuple[int, int, int]:
+        return self.arrival, 24 if self.hour is None else self.hour, self.row
+
+
+@dataclass(frozen=True)
+class Prediction:
+    predicted: int
+    correlation_id: str | None
+    version: str
+    hour: int
+    score: float | None
+    row: int = 0
+
+
+IDS = st.sampled_from(["a", "a", "b", None])
+DAYS = st.integers(1, LAST_DAY)
+SOME_LABELS = st.lists(
+    st.builds(
+        Label,
+        arrival=DAYS,
+        correlation_id=IDS,
+        label=st.sampled_from([0.0, 0.0, 1.0, 1.0, 2.0, None]),
+        hour=st.sampled_from([None, 1, 2]),
+        prediction_on=st.none() | DAYS,
+    ),
+    max_size=12,
+)
+SOME_PREDICTIONS = st.lists(
+    st.builds(
+        Prediction,
+        predicted=DAYS,
+        correlation_id=IDS,
+        version=st.sampled_from(["v1", "v2", "unknown"]),
+        hour=st.sampled_from([1, 2]),
+        score=st.sampled_from(list(BINS)),
+    ),
+    max_size=12,
+)
+
+
+def first_labels(labels: Sequence[Label]) -> tuple[list[Label], list[Label], list[Label]]:
+    """Labels that count, that repeat an earlier one, and that contradict the first of these."""
+    first, repeated, contradicting = [], [], []
+    for label in labels:
+        before = [
+            other
+            for other in labels
+            if other.is_valid
+            and other.correlation_id == label.correlation_id
+            and other.order < label.order
+            and label.arrival - other.arrival <= MEMORY_DAYS
+        ]
+        if label.is_valid and not before:
+            first.append(label)
+        elif label.is_valid:
+            repeated.append(label)
+            if min(before, key=lambda other: other.order).label != label.label:
+                contradicting.append(label)
+    return first, repeated, contradicting
+
+
+def pairs_of(first: Sequence[Label], predictions: Sequence[Prediction]) -> list[tuple[Label, Prediction]]:
+    """First labels with their predictions; of those delivered twice the earliest."""
+    met: dict[Any, tuple[Label, Prediction]] = {}
+    for prediction in sorted(predictions, key=lambda p: (p.hour, p.row)):
+        for label in first:
+            if (
+                prediction.version != "unknown"
+                and label.correlation_id == prediction.correlation_id
+                and label.prediction_on in (None, prediction.predicted)
+                and -EARLY_LABEL_DAYS <= label.arrival - prediction.predicted <= HORIZON_DAYS
+            ):
+                met.setdefault((prediction.predicted, prediction.version, label.row), (label, prediction))
+    return list(met.values())
+
+
+def recounted(labels: Sequence[Label], predictions: Sequence[Prediction]) -> tuple[set[Any], set[Any]]:
+    """Rows of label_cohorts (dt, prediction_on, version, bin, positives, negatives, sum of scores), of label_arrivals."""
+    first, repeated, contradicting = first_labels(labels)
+    pairs = pairs_of(first, predictions)
+    cohorts: dict[Any, list[float]] = defaultdict(lambda: [0, 0, 0.0])
+    for label, prediction in pairs:
+        known = max(label.arrival, prediction.predicted)
+        counts = cohorts[day(known), day(prediction.predicted), prediction.version, BINS[prediction.score]]
+        counts[0 if label.label else 1] += 1
+        counts[2] += prediction.score or 0
+    matched = {label for label, prediction in pairs if prediction.predicted <= label.arrival}
+    arrivals = set()
+    for arrival in {label.arrival for label in labels}:
+        of_day = {label for label in labels if label.arrival == arrival}
+        groups = [repeated, contradicting, matched, set(first) - matched]
+        invalid = sum(not label.is_valid for label in of_day)
+        arrivals.add((day(arrival), len(of_day), invalid, *(len(of_day & set(group)) for group in groups)))
+    return {(*key, *counts) for key, counts in cohorts.items()}, arrivals
+
+
+def write_inputs(root: Path, labels: Iterable[Label], predictions: Iterable[Prediction]) -> Settings:
+    """Parquet partitions of labels and predictions."""
+    for name in ("labels", "telemetry"):
+        (root / name).mkdir()
+    for number in range(1, LAST_DAY + 1):
+        arrived = [label for label in labels if label.arrival == number]
+        if arrived:
+            columns = {
+                "correlation_id": pa.array([x.correlation_id for x in arrived], pa.string()),
+                "label": pa.array([x.label for x in arrived], pa.float64()),
+                "label_time": pa.array([at(number, x.hour) for x in arrived], pa.timestamp("us")),
+                "prediction_on": pa.array([x.prediction_on and day(x.prediction_on) for x in arrived], pa.date32()),
+            }
+            # whoever never says the prediction day has no such column
+            if not any(x.prediction_on for x in arrived):
+                del columns["prediction_on"]
+            write_day(root / "labels", number, columns)
+        predicted = [prediction for prediction in predictions if prediction.predicted == number]
+        if predicted:
+            columns = {
+                "correlation_id": pa.array([x.correlation_id for x in predicted], pa.string()),
+                "event_time": pa.array([at(number, x.hour) for x in predicted], pa.timestamp("us")),
+                "model_id": pa.array(["credit"] * len(predicted)),
+                "model_version": pa.array([x.version for x in predicted]),
+                "score": pa.array([x.score for x in predicted], pa.float64()),
+            }
+            write_day(root / "telemetry", number, columns)
+    return Settings(
+        telemetry=TelemetrySettings(path=str(root / "telemetry")),
+        labels=LabelSettings(path=str(root / "labels"), horizon_days=HORIZON_DAYS),
+        lineage=LineageSettings(path=str(root)),
+        start=day(1),
+    )
+
+
+def at(number: int, hour: int | None) -> datetime | None:
+    return None if hour is None else noon(number) + timedelta(hours=hour)
+
+
+def label_source(settings: Settings) -> LabelSource:
+    """Everything that `write_inputs` wrote, and two versions."""
+    assert settings.labels
+    span = days_between(day(1) - timedelta(days=history_days(settings.labels)), day(LAST_DAY))
+    labels = read_partitions(settings.labels.path, span, LABEL_COLUMNS, {})
+    telemetry = read_partitions(settings.telemetry.path, span, TELEMETRY_COLUMNS, {})
+    versions = [model_version(), replace(model_version(), model_version="v2")]
+    return LabelSource(settings, settings.labels, {label.dt: label for label in labels}, telemetry, versions, None)
+
+
+def numbered(rows: Sequence[Any]) -> list[Any]:
+    return [replace(row, row=number) for number, row in enumerate(rows)]
+
+
+@drawn(SOME_LABELS.map(numbered), SOME_PREDICTIONS.map(numbered), st.integers(1, 6))
+def test_counts_are_those_of_a_plain_recount_whatever_days_are_counted_at_once(
+    labels: list[Label], predictions: list[Prediction], rows_per_chunk: int
+) -> None:
+    cohorts, arrivals = recounted(labels, predictions)
+    with tempfile.TemporaryDirectory() as folder:
+        source = label_source(write_inputs(Path(folder), labels, predictions))
+        of_days = [source.labels[each] for each in days_between(day(1), day(LAST_DAY))]
+        tables = [source.count(chunk)[1].tables for chunk in chunks(of_days, rows_per_chunk)]
+    found = [row for table in tables for row in table["label_cohorts"].to_pylist()]
+    names = ("dt", "prediction_on", "model_version", "bin_id", "positive_count", "negative_count", "score_sum")
+    assert {tuple(row[name] for name in names) for row in found} == cohorts
+    assert {tuple(row.values()) for table in tables for row in table["label_arrivals"].to_pylist()} == arrivals
