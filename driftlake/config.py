@@ -87,6 +87,13 @@ def _distinct(windows: tuple[int, ...]) -> tuple[int, ...]:
     return windows
 
 
+def _segment_name(name: str) -> str:
+    if "=" in name or not name:
+        raise ValueError(f"'{name}' cannot be a segment column: segments are called column=value")
+    return name
+
+
+SegmentName = Annotated[str, AfterValidator(_segment_name)]
 Windows = Annotated[tuple[PositiveInt, ...], Field(min_length=1), AfterValidator(_distinct)]
 
 
@@ -105,7 +112,7 @@ class TelemetrySettings(_Section):
     features_column: str | None = Field(
         default=None, description="STRUCT column that holds the features; null if they are columns of their own."
     )
-    segments: tuple[str, ...] = Field(
+    segments: tuple[SegmentName, ...] = Field(
         default=(),
         description="Columns (text, integer or boolean) by whose values everything is counted as well, e.g. [country].",
     )

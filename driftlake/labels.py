@@ -13,11 +13,11 @@ import duckdb
 import pyarrow as pa
 
 from driftlake import queries
-from driftlake.columns import LABEL_COLUMNS, TELEMETRY_COLUMNS
+from driftlake.columns import LABEL_COLUMNS, telemetry_columns
 from driftlake.config import LabelSettings, Settings
 from driftlake.contracts import ContractCheck, ContractChecker, blocked_days
 from driftlake.inputs import Partition, probe, without_corrupt_files
-from driftlake.session import open_session
+from driftlake.session import create_table, open_session
 from driftlake.telemetry import offer_partitions, offer_versions
 from driftlake.versions import ModelVersion
 
@@ -51,6 +51,8 @@ class LabelSource:
     telemetry: Sequence[Partition]
     versions: Sequence[ModelVersion]
     check_contract: ContractChecker | None
+    # rows of sql/counted_segments.sql
+    segments: pa.Table
     checked_days: set[date] = field(default_factory=set)
     _checks: list[ContractCheck] = field(default_factory=list)
 
@@ -88,6 +90,7 @@ class LabelSource:
             offer_versions(connection, self.versions)
             self._judge(connection, kept, telemetry, first_day)
             self._pair(connection, telemetry, first_day)
+            create_table(connection, "counted_segments", self.segments)
             tables = {
                 name: queries.run(connection, name, first_day=first_day, last_day=last_day).to_arrow_table()
                 for name in ("label_cohorts", "label_arrivals")
@@ -145,7 +148,9 @@ class LabelSource:
     def _offer_predictions(
         self, connection: duckdb.DuckDBPyConnection, relation: str, partitions: Sequence[Partition]
     ) -> None:
-        offer_partitions(connection, relation, partitions, TELEMETRY_COLUMNS, self.settings.telemetry.columns)
+        telemetry = self.settings.telemetry
+        columns = telemetry_columns(telemetry.segments)
+        offer_partitions(connection, relation, partitions, columns, telemetry.columns, telemetry.segments)
 
 
 def _memory_days(settings: LabelSettings) -> int:

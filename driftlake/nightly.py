@@ -110,6 +110,7 @@ def count_labels(
         telemetry,
         list(load_versions(warehouse).values()),
         check_contract,
+        warehouse.query("counted_segments", first_day=history[0], last_day=history[-1]),
     )
     done: list[PartitionRun] = []
     for planned in chunks([source.labels[day] for day in work.days], settings.compute.rows_per_chunk):

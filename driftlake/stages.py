@@ -47,7 +47,9 @@ class Stage:
 def _label_reach(settings: Settings) -> Mapping[str, int]:
     if settings.labels is None:
         return {}
-    return {"labels": history_days(settings.labels), "telemetry": settings.labels.horizon_days}
+    reach = {"labels": history_days(settings.labels), "telemetry": settings.labels.horizon_days}
+    # which values of a column are segments was decided when predictions were counted
+    return reach | ({"profiles": settings.labels.horizon_days} if settings.telemetry.segments else {})
 
 
 def _quality_reach(settings: Settings) -> Mapping[str, int]:

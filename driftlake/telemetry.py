@@ -80,15 +80,17 @@ def offer_partitions(
     partitions: Sequence[Partition],
     columns: Sequence[CanonicalColumn],
     mapping: Mapping[str, str],
+    segments: Sequence[str] = (),
 ) -> None:
     """Create the view `relation`: canonical columns, dt, file_id (position among the files) and file_row_number.
 
-    Optional columns that no file has are null.
+    Optional columns that no file has are null. The column `segments` lists the segments that a row is in, by those of
+    `columns` that are named in `segments`.
     """
     files = [file for partition in partitions for file in partition.files]
     if not files:
-        nothing = [f"cast(null as {column.sql_type}) as {column.name}" for column in columns]
-        nothing += ["cast(null as date) as dt", "cast(null as integer) as file_id"]
+        nothing = [f"cast(null as {column.sql_type}) as {queries.quote(column.name)}" for column in columns]
+        nothing += ["cast(null as date) as dt", "cast(null as integer) as file_id", "cast([] as varchar[]) as segments"]
         nothing += ["cast(null as bigint) as file_row_number"]
         connection.execute(f"create or replace view {relation} as select {', '.join(nothing)} where false")
         return
@@ -97,7 +99,9 @@ def offer_partitions(
     for column in columns:
         own = mapping.get(column.name, column.name)
         source = queries.quote(own) if own in there else "null"
-        selected.append(f"cast({source} as {column.sql_type}) as {column.name}")
+        selected.append(f"cast({source} as {column.sql_type}) as {queries.quote(column.name)}")
+    named = [f"{queries.literal(name + '=')} || coalesce({queries.quote(name)}, '(missing)')" for name in segments]
+    selected.append(f"cast([{', '.join(named)}] as varchar[]) as segments")
     paths = ", ".join(queries.literal(file.path) for file in files)
     days = ", ".join(f"date '{file.dt}'" for file in files)
     connection.execute(

@@ -1,6 +1,6 @@
 -- Rows of label_cohorts: what became known on each day, by prediction day and score bin.
 -- grain: dt, prediction_on, model_id, model_version, deployment, segment, bin_id
--- inputs: label_pairs, versions, score_cells
+-- inputs: label_pairs, versions, score_cells, counted_segments
 -- parameters: $first_day, $last_day
 -- nulls: pairs without a score count in bin 0 and add nothing to the sums
 with placed as (
@@ -11,6 +11,7 @@ with placed as (
         p.version_id,
         p.deployment,
         p.score,
+        p.segments,
         v.model_id,
         v.model_version,
         v.score_kind,
@@ -38,6 +39,31 @@ binned as (
     from placed as p
     left join score_cells as c
         on p.version_id = c.version_id and p.cell = c.cell
+),
+
+-- a pair counts in the whole and once for each segment column
+memberships as (
+    select
+        * exclude (segments),
+        unnest(list_prepend('all', segments)) as segment
+    from binned
+),
+
+-- values that were too rare on the day of the prediction share a segment, as they did when predictions were counted
+segmented as (
+    select
+        m.* exclude (segment),
+        case
+            when m.segment = 'all' or s.segment is not null then m.segment
+            else split_part(m.segment, '=', 1) || '=(other)'
+        end as segment
+    from memberships as m
+    left join counted_segments as s
+        on m.prediction_on = s.dt
+        and m.model_id = s.model_id
+        and m.model_version = s.model_version
+        and m.deployment = s.deployment
+        and m.segment = s.segment
 )
 
 select
@@ -46,7 +72,7 @@ select
     model_id,
     model_version,
     deployment,
-    'all' as segment,
+    segment,
     bin_id,
     count(*) filter (where label = 1) as positive_count,
     count(*) filter (where label = 0) as negative_count,
@@ -59,6 +85,6 @@ select
         when probability is not null then -ln(greatest(if(label = 1, probability, 1 - probability), 1e-15))
     end::decimal(28, 15))::double as log_loss_sum,
     sum(pow(probability - label, 2)::decimal(28, 15))::double as squared_error_sum
-from binned
-group by known_on, prediction_on, model_id, model_version, deployment, bin_id
-order by known_on, prediction_on, model_id, model_version, deployment, bin_id;
+from segmented
+group by known_on, prediction_on, model_id, model_version, deployment, segment, bin_id
+order by known_on, prediction_on, model_id, model_version, deployment, segment, bin_id;

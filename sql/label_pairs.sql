@@ -14,6 +14,7 @@ with met as (
         v.version_id,
         coalesce(p.deployment, 'production') as deployment,
         p.score,
+        p.segments,
         p.event_time,
         p.file_id,
         p.file_row_number
@@ -39,7 +40,8 @@ select
     prediction_on,
     version_id,
     deployment,
-    score
+    score,
+    segments
 from met
 -- a prediction delivered twice is labelled once
 qualify row_number() over (

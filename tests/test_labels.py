@@ -62,12 +62,16 @@ def given_predictions(
     db: duckdb.DuckDBPyConnection, *rows: Row, first_day: int = 1, version: Row = PROBABILITY
 ) -> None:
     """The relations of predictions for a span from `first_day`; a row says only how it differs from PREDICTION."""
-    columns = {column.name: column.sql_type for column in TELEMETRY_COLUMNS} | FILE_COLUMNS
-    numbered = [PREDICTION | {"file_row_number": number} | row for number, row in enumerate(rows)]
+    columns = {column.name: column.sql_type for column in TELEMETRY_COLUMNS} | FILE_COLUMNS | {"segments": "varchar[]"}
+    numbered = [PREDICTION | {"file_row_number": number, "segments": []} | row for number, row in enumerate(rows)]
     given(db, "predictions", columns, numbered)
     given(db, "new_predictions", columns, [row for row in numbered if row["dt"] >= day(first_day)])
     versions = [MODEL | {"version_id": number, "model_version": name} for number, name in enumerate(("v1", "v2"))]
     given(db, "versions", VERSION_COLUMNS, [row | version for row in versions])
+    counted = {"dt": "date"} | dict.fromkeys((*MODEL, "deployment", "segment"), "varchar")
+    given(
+        db, "counted_segments", counted, [MODEL | {"dt": day(1), "deployment": "production", "segment": "country=at"}]
+    )
     cells = {"version_id": "integer", "cell": "bigint", "bin_id": "integer"}
     given(db, "score_cells", cells, [{"version_id": 0, "cell": cell, "bin_id": 3 + cell // 2} for cell in range(4)])
 
@@ -284,6 +288,16 @@ def test_cohorts_count_labels_by_day_known_and_day_predicted(db: duckdb.DuckDBPy
     given_labels(db, (2, "a", 1), (2, "b", 0), (3, "c", 0))
     counted = cohorts(db, "dt", "prediction_on", "positive_count", "negative_count")
     assert counted == [(day(2), day(1), 1, 1), (day(3), day(2), 0, 1)]
+
+
+def test_cohorts_count_a_label_in_the_segments_of_its_prediction_too(db: duckdb.DuckDBPyConnection) -> None:
+    given_predictions(db, {"segments": ["country=at"]}, {"correlation_id": "b", "segments": ["country=rare"]})
+    given_labels(db, (2, "a", 1), (2, "b", 0))
+    assert sorted(cohorts(db, "segment", "positive_count", "negative_count")) == [
+        ("all", 1, 1),
+        ("country=(other)", 0, 1),
+        ("country=at", 1, 0),
+    ]
 
 
 def test_cohorts_leave_out_what_became_known_after_the_last_day(db: duckdb.DuckDBPyConnection) -> None:
@@ -517,7 +531,14 @@ def label_source(settings: Settings) -> LabelSource:
     labels = read_partitions(settings.labels.path, span, LABEL_COLUMNS, {})
     telemetry = read_partitions(settings.telemetry.path, span, TELEMETRY_COLUMNS, {})
     versions = [model_version(), replace(model_version(), model_version="v2")]
-    return LabelSource(settings, settings.labels, {label.dt: label for label in labels}, telemetry, versions, None)
+    of_days = {label.dt: label for label in labels}
+    no_segments = pa.table(
+        {
+            "dt": pa.array([], pa.date32()),
+            **{name: pa.array([], pa.string()) for name in (*MODEL, "deployment", "segment")},
+        }
+    )
+    return LabelSource(settings, settings.labels, of_days, telemetry, versions, None, no_segments)
 
 
 def numbered(rows: Sequence[Any]) -> list[Any]:
