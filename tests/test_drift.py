@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from driftlake.divergence import benjamini_hochberg, psi
 from driftlake.drift import buckets_of, compare_windows
 from driftlake.statistics import STATISTICS, Sides
 from driftlake.versions import ModelVersion
+from driftlake.windows import reference_reach_days
 from tests.data import GROUP, KEY, Row, bucketed, day, model_version
 
 # Coarse bins of a feature with two categories: missing, other, unseen, red, blue.
@@ -295,3 +297,16 @@ def test_a_period_that_lies_ahead_has_nothing_to_compare_with() -> None:
     period = {"name": "good", "first_day": day(10), "last_day": day(20)}
     row = against(period, daily(1, 20, red=300), on=7, window=1)
     assert row["reason"] == "no predictions in the reference"
+
+
+@pytest.mark.parametrize("window", [1, 7, 40])
+@pytest.mark.parametrize(
+    "reference",
+    ["training", "preceding", "four_weeks_before", {"name": "good", "first_day": day(1), "last_day": day(9)}],
+    ids=str,
+)
+def test_no_comparison_looks_further_back_than_its_stage_says(reference: Any, window: int) -> None:
+    settings = DriftSettings.model_validate({"windows_days": [window], "references": [reference]})
+    [asked] = settings.references
+    reach = timedelta(days=reference_reach_days(asked, window))
+    assert buckets_of([day(100)], settings).edges[0] >= day(100) - reach

@@ -232,7 +232,7 @@ def test_what_a_stage_does_not_say_it_reads_changes_no_row(project: Project, sta
         STAGES[stage.name](warehouse, project.settings, context, [day(LAST)])
     after = project.contents()
     assert after["prediction_profile"] != before["prediction_profile"]
-    for table in ("feature_drift", "prediction_drift", "model_quality", "label_backlog"):
+    for table in ("feature_drift", "prediction_drift", "segment_shift", "model_quality", "label_backlog"):
         assert after[table] == before[table], table
 
 
@@ -265,6 +265,8 @@ EVENTS: Mapping[str, Callable[[Project, int], object]] = {
     "run of some days": lambda project, n: project.run(1, n),
     "crash after profiles": lambda project, n: project.run(n, LAST, until="profiles"),
     "crash after labels": lambda project, n: project.run(1, n, until="label_cohorts"),
+    "references": lambda project, _: project.configure(drift={**SHORT, "references": ["preceding", "training"]}),
+    "segments": lambda project, _: project.configure(telemetry={"path": "telemetry", "segments": ["colour"]}),
     "crash after drift": lambda project, n: project.run(n, n, until="drift"),
 }
 
