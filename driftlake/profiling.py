@@ -27,7 +27,8 @@ from driftlake.shards import ColumnNames, CountedVersion, RowGroup, Shard, Versi
 from driftlake.telemetry import CodedRows, PredictionGroup, code_rows
 from driftlake.versions import ModelVersion
 
-_ROWS_PER_SHARD = 500_000
+# Few enough shards that putting them together costs nothing, enough that every thread has some.
+_SHARDS, _SMALLEST_SHARD, _LARGEST_SHARD = 4, 250_000, 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +91,9 @@ class _Day:
         refused: dict[tuple[int, str], RefusedFeature] = {}
         for file in partition.files:
             columns = _feature_columns(file, telemetry.features_column)
-            present, row_counts = np.unique(coded.codes[file.path], return_counts=True)
-            for code, row_count in zip(present.tolist(), row_counts.tolist(), strict=True):
-                if code >= 0:
+            row_counts = np.bincount(coded.codes[file.path] + 1, minlength=len(coded.groups) + 1)[1:]
+            for code, row_count in enumerate(row_counts.tolist()):
+                if row_count:
                     group = coded.groups[code]
                     for name, bins in versions[group.model_id, group.model_version].features.items():
                         if message := _objection(file, columns.get(name), bins):
@@ -107,11 +108,12 @@ class _Day:
         return cls(partition, coded.groups, _merged(counted, coded.groups), segment_columns, list(refused.values()))
 
     def shards(self, coded: CodedRows, names: ColumnNames) -> list[Shard]:
-        """The day in pieces of about `_ROWS_PER_SHARD` rows; where it is cut depends on its files alone."""
+        """The day in pieces; where it is cut depends on its files alone."""
+        rows_per_shard = min(max(self.partition.row_count // _SHARDS, _SMALLEST_SHARD), _LARGEST_SHARD)
         cuts: list[list[RowGroup]] = [[]]
         rows = 0
         for row_group in _row_groups(self.partition, coded):
-            if rows >= _ROWS_PER_SHARD:
+            if rows >= rows_per_shard:
                 cuts.append([])
                 rows = 0
             cuts[-1].append(row_group)
