@@ -22,7 +22,7 @@ from json import JSONDecodeError, loads
 from pathlib import Path
 
 from bench import wide_day
-from bench.measure import PYTHON, environment, run, save
+from bench.measure import PYTHON, apart, environment, run, save
 from bench.peer_scripts.protocol import WARM_UP_ROWS
 from driftlake.lineage import read_lineage_folder
 from driftlake.registration import register
@@ -108,7 +108,8 @@ def _compete(contenders: Sequence[str], rows: int, *, repeats: int) -> Iterator[
     """The contenders' outcomes on a day of `rows` rows, taken in turns."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "project"
-        day = _write(root, rows)
+        apart(_write, root, rows)
+        [day] = (root / "telemetry" / f"dt={wide_day.DAY}").glob("*.parquet")
         turns = [[_measure(name, root, day, rows) for name in contenders] for _ in range(repeats)]
     for outcomes in zip(*turns, strict=True):
         failures = (outcome for outcome in outcomes if isinstance(outcome, Failure))
@@ -119,13 +120,13 @@ def _results(outcomes: Iterable[Result | Failure]) -> list[Result]:
     return [outcome for outcome in outcomes if isinstance(outcome, Result)]
 
 
-def _write(root: Path, rows: int) -> Path:
+def _write(root: Path, rows: int) -> None:
     """A day of `rows` rows, the day before to warm up on, and the versions they belong to, registered."""
     settings = wide_day.write_project(root)
     wide_day.write_day(settings, WARM_UP_ROWS, day=wide_day.DAY - timedelta(days=1))
     with Warehouse.open(settings) as warehouse:
         register(warehouse, settings, read_lineage_folder(settings))
-    return wide_day.write_day(settings, rows)[0]
+    wide_day.write_day(settings, rows)
 
 
 def _measure(name: str, root: Path, day: Path, rows: int) -> Result | Failure:
