@@ -42,7 +42,7 @@ from driftlake.warehouse import Warehouse
 
 settings = load_settings(Path(sys.argv[1]))
 warm, first, last = (date.fromisoformat(day) for day in sys.argv[2:])
-context = nightly.new_context(settings, "growth")
+context = nightly.new_context(settings, "growth", is_forced=True)
 with Warehouse.open(settings) as warehouse:
     def profile(days):
         runs = nightly.profile_days(warehouse, settings, context, days).runs

@@ -34,6 +34,8 @@ _SHARED = """
 """
 DAY_ROWS = {
     "feature_profile": f"select {_SHARED}, feature from reference_profile where feature <> 'score'",
+    "feature_stats": "select ?::date as dt, model_id, model_version, 'production' as deployment, 'all' as segment, feature,"
+    " row_count, missing_count from reference_stats where feature <> 'score'",
     "prediction_profile": f"select {_SHARED}, 0.0 as score_sum from reference_profile where feature = 'score'",
 }
 SUM = """
@@ -56,7 +58,7 @@ from driftlake.config import load_settings
 from driftlake.warehouse import Warehouse
 
 settings, day = load_settings(Path(sys.argv[1])), date.fromisoformat(sys.argv[2])
-context = nightly.new_context(settings, "windows")
+context = nightly.new_context(settings, "windows", is_forced=True)
 with Warehouse.open(settings) as warehouse:
     clock(lambda: nightly.compare_days(warehouse, settings, context, [day]))
     compared = warehouse.sql("select distinct feature from feature_drift where outcome <> 'insufficient_data'")
@@ -108,7 +110,7 @@ def prepare(root: Path) -> None:
     for windows in WINDOWS:
         wide_day.write_config(root, _config_name(windows), drift={"windows_days": list(windows)})
     wide_day.register_versions(settings)
-    context = nightly.new_context(settings, "windows")
+    context = nightly.new_context(settings, "windows", is_forced=True)
     with Warehouse.open(settings) as warehouse:
         for day in days_between(wide_day.DAY - timedelta(days=DAYS - 1), wide_day.DAY):
             tables = [Replacement(name, warehouse.sql(rows, [day]), [day]) for name, rows in DAY_ROWS.items()]

@@ -22,7 +22,7 @@ def main() -> None:
     with Warehouse.open(settings) as warehouse:
 
         def work(day: date) -> None:
-            context = nightly.new_context(settings, "bench")
+            context = nightly.new_context(settings, "bench", is_forced=True)
             nightly.profile_days(warehouse, settings, context, [day])
             nightly.compare_days(warehouse, settings, context, [day])
 
