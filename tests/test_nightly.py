@@ -7,12 +7,13 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pytest
 from data import day, write_day, write_project
 from project import ROWS, Project, break_pages, outcomes, truncate
 
-from driftlake.errors import ConfigurationError, InputError
+from driftlake.errors import ConfigurationError, ContractError, InputError
 from driftlake.nightly import count_labels, new_context, profile_days
 from driftlake.warehouse import Warehouse
 
@@ -95,6 +96,22 @@ def test_a_damaged_label_file_refuses_its_day_only(project: Project) -> None:
     project.labels(2, predicted=1)
     _, labels, *_ = project.run(1, 2)
     assert outcomes(labels) == {day(1): "refused", day(2): "complete"}
+
+
+def test_a_damaged_label_file_is_refused_though_its_contract_cannot_be_evaluated(project: Project) -> None:
+    def contract(connection: duckdb.DuckDBPyConnection, _days: Sequence[date]) -> list[Any]:
+        try:
+            connection.execute("select max(correlation_id), max(label) from labels")
+        except duckdb.Error as error:
+            raise ContractError("an expectation could not be evaluated") from error
+        return []
+
+    project.labels(1)
+    break_pages(project.labels(2))
+    with Warehouse.open(project.settings) as warehouse:
+        days = [day(1), day(2)]
+        labels = count_labels(warehouse, project.settings, new_context(project.settings, "test"), days, contract)
+    assert outcomes(labels) == {day(1): "complete", day(2): "refused"}
 
 
 def test_a_missing_day_is_recorded_and_no_failure(project: Project) -> None:
