@@ -18,7 +18,7 @@ import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
 from driftlake.columns import CanonicalColumn
-from driftlake.errors import InputError
+from driftlake.errors import ContractError, InputError
 
 Result = TypeVar("Result")
 
@@ -139,7 +139,7 @@ def without_corrupt_files(
     usable = [partition for partition in partitions if partition.is_usable]
     try:
         return list(partitions), use(usable)
-    except (duckdb.Error, pa.ArrowException, OSError):
+    except (duckdb.Error, pa.ArrowException, OSError, ContractError):
         probed = [probe(partition) for partition in partitions]
         still_usable = [partition for partition in probed if partition.is_usable]
         if len(still_usable) == len(usable):

@@ -103,14 +103,16 @@ def count_labels(
     history = days_between(min(days) - timedelta(days=history_days(settings.labels)), max(days))
     labels, telemetry = _labels(settings, settings.labels, history), _counted_telemetry(warehouse, settings, history)
     work = find_work(warehouse, settings, context, LABEL_COHORTS, days, labels=labels, telemetry=telemetry)
+    as_counted, checked_days = _counted_labels(warehouse, labels, set(history) - set(work.days))
     source = LabelSource(
         settings,
         settings.labels,
-        {partition.dt: partition for partition in labels},
+        as_counted,
         telemetry,
         list(load_versions(warehouse).values()),
         check_contract,
         warehouse.query("counted_segments", first_day=history[0], last_day=history[-1]),
+        checked_days,
     )
     done: list[PartitionRun] = []
     for planned in chunks([source.labels[day] for day in work.days], settings.compute.rows_per_chunk):
@@ -247,6 +249,25 @@ def _counted_telemetry(warehouse: Warehouse, settings: Settings, days: Sequence[
 
 def _labels(settings: Settings, labels: LabelSettings, days: Sequence[date]) -> list[Partition]:
     return read_partitions(settings.resolve(labels.path), days, LABEL_COLUMNS, labels.columns)
+
+
+def _counted_labels(
+    warehouse: Warehouse, partitions: Sequence[Partition], days: Collection[date]
+) -> tuple[dict[date, Partition], set[date]]:
+    """Labels of every day, of `days` as they were last counted, and which of these need no second check.
+
+    What was refused then is refused here, too. A day whose files are others now is as if it was never counted.
+    """
+    labels = {partition.dt: partition for partition in partitions}
+    checked_days = set()
+    for row in warehouse.query("counted_inputs", stage="label_cohorts", source="labels", days=list(days)).to_pylist():
+        partition = labels[row["dt"]]
+        counted = {(file["path"], file["content_fingerprint"]) for file in row["files"]}
+        if counted == {(file.path, file.content_fingerprint) for file in partition.files}:
+            checked_days.add(partition.dt)
+            if row["outcome"] == "refused":
+                labels[partition.dt] = partition.refused(row["reason"])
+    return labels, checked_days
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,14 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pytest
 from data import day, write_day, write_project
 from project import ROWS, Project, break_pages, outcomes, truncate
 
-from driftlake.errors import ConfigurationError, InputError
+from driftlake.errors import ConfigurationError, ContractError, InputError
+from driftlake.inputs import days_between
 from driftlake.nightly import count_labels, new_context, profile_days
 from driftlake.warehouse import Warehouse
 
@@ -95,6 +97,22 @@ def test_a_damaged_label_file_refuses_its_day_only(project: Project) -> None:
     project.labels(2, predicted=1)
     _, labels, *_ = project.run(1, 2)
     assert outcomes(labels) == {day(1): "refused", day(2): "complete"}
+
+
+def test_a_damaged_label_file_is_refused_though_its_contract_cannot_be_evaluated(project: Project) -> None:
+    def contract(connection: duckdb.DuckDBPyConnection, _days: Sequence[date]) -> list[Any]:
+        try:
+            connection.execute("select max(correlation_id), max(label) from labels")
+        except duckdb.Error as error:
+            raise ContractError("an expectation could not be evaluated") from error
+        return []
+
+    project.labels(1)
+    break_pages(project.labels(2))
+    with Warehouse.open(project.settings) as warehouse:
+        days = [day(1), day(2)]
+        labels = count_labels(warehouse, project.settings, new_context(project.settings, "test"), days, contract)
+    assert outcomes(labels) == {day(1): "complete", day(2): "refused"}
 
 
 def test_a_missing_day_is_recorded_and_no_failure(project: Project) -> None:
@@ -268,6 +286,41 @@ def test_labels_refused_one_night_count_when_they_come_again(project: Project) -
     assert project.rows("select dt, matched_count, duplicate_count from label_arrivals order by dt") == [
         (day(3), ROWS, 0)
     ]
+
+
+class Spy:
+    """A contract that no day breaks; remembers which days it was asked about."""
+
+    def __init__(self) -> None:
+        self.asked: list[list[int]] = []
+
+    def __call__(self, _connection: Any, days: Sequence[date]) -> list[Any]:
+        self.asked.append([(each - day(1)).days + 1 for each in days])
+        return []
+
+
+def test_labels_of_earlier_days_are_not_checked_again_unless_they_changed(project: Project) -> None:
+    spy = Spy()
+    for number in (1, 2, 3):
+        project.labels(number)
+        project.run(number, number)
+    with Warehouse.open(project.settings) as warehouse:
+        project.labels(4)
+        count_labels(warehouse, project.settings, new_context(project.settings, "test"), [day(4)], spy)
+        project.labels(2, label=[1] * ROWS)
+        project.labels(5)
+        count_labels(warehouse, project.settings, new_context(project.settings, "test"), [day(5)], spy)
+    assert spy.asked == [[4], [2, 5]]
+
+
+def test_a_backfill_checks_the_labels_of_each_day_once(tmp_path: Path) -> None:
+    project, spy = Project(tmp_path / "project", compute={"rows_per_chunk": ROWS, "threads": 1}), Spy()
+    for number in (1, 2, 3):
+        project.labels(number)
+    with Warehouse.open(project.settings) as warehouse:
+        days = days_between(day(1), day(3))
+        count_labels(warehouse, project.settings, new_context(project.settings, "test"), days, spy)
+    assert spy.asked == [[1], [2], [3]]
 
 
 def test_telemetry_that_was_refused_gets_no_labels(project: Project) -> None:
