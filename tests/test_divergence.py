@@ -210,10 +210,11 @@ def test_fewer_missing_values_are_a_negative_change() -> None:
     assert share_change(np.array([10, 90]), np.array([30, 70]), MISSING).value == pytest.approx(-0.2)
 
 
-# Enough rows with and without the value on both sides for the test of two proportions.
-@given(PAIRS.filter(lambda sides: bool(sides[:, 0].min() > 20 and sides[:, 1:].sum(axis=1).min() > 20)))
+@given(PAIRS)
 def test_the_p_value_of_a_missing_rate_change_is_that_of_the_two_by_two_table(sides: Counts) -> None:
     table = np.stack([sides[:, 0], sides[:, 1:].sum(axis=1)])
+    # with fewer expected the exact tail is taken
+    assume(stats.contingency.expected_freq(table).min() >= 10 if table.sum(axis=1).all() else False)
     expected = stats.chi2_contingency(table, correction=False).pvalue
     assert share_change(*sides, MISSING).p_value == pytest.approx(expected, rel=1e-6, abs=1e-300)
 
