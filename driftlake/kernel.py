@@ -268,6 +268,12 @@ class ScoreCounts:
     def __add__(self, other: ScoreCounts) -> ScoreCounts:
         return ScoreCounts(self.rows + other.rows, self.sums + other.sums)
 
+    def columns(self) -> dict[str, NDArray[Any]]:
+        """Columns of prediction_profile, each of shape (pairs of group and bin that have rows,)."""
+        groups, bin_ids = np.nonzero(self.rows)
+        pairs = groups, bin_ids
+        return {"group": groups, "bin_id": bin_ids, "row_count": self.rows[pairs], "score_sum": self.sums[pairs]}
+
     @classmethod
     def combined(cls, parts: Sequence[ScoreCounts]) -> ScoreCounts:
         """Everything counted in all parts, in their order: the last digits of sums depend on it."""
@@ -322,15 +328,16 @@ class LatencyCounts:
         )
         return cls.of(keys, rows)
 
-    @property
-    def groups(self) -> NDArray[np.int64]:
-        """Group of each pair."""
-        return self.pair_keys // _LATENCY_BINS
-
-    @property
-    def bin_ids(self) -> NDArray[np.int64]:
-        """Latency bin of each pair."""
-        return self.pair_keys % _LATENCY_BINS + _LOWEST_LATENCY_BIN
+    def columns(self) -> dict[str, NDArray[Any]]:
+        """Columns of service_profile, each of shape (pairs,)."""
+        bin_ids = self.pair_keys % _LATENCY_BINS + _LOWEST_LATENCY_BIN
+        return {
+            "group": self.pair_keys // _LATENCY_BINS,
+            "bin_id": bin_ids,
+            "lower_ms": LATENCY_WIDTH**bin_ids,
+            "upper_ms": LATENCY_WIDTH ** (bin_ids + 1),
+            "row_count": self.rows,
+        }
 
 
 class LatencyAccumulator:

@@ -21,7 +21,7 @@ from driftlake import queries, values
 from driftlake.binning import FeatureBins
 from driftlake.config import Settings, TelemetrySettings
 from driftlake.inputs import InputFile, Partition
-from driftlake.kernel import LATENCY_WIDTH, MEASURES, FeatureCounts, LatencyCounts, ScoreCounts
+from driftlake.kernel import MEASURES, FeatureCounts
 from driftlake.segments import ALL, SegmentColumn
 from driftlake.shards import ColumnNames, CountedVersion, RowGroup, Shard, VersionCounts, count_shard
 from driftlake.telemetry import CodedRows, PredictionGroup, code_rows
@@ -196,6 +196,8 @@ _COLUMNS: Mapping[str, Mapping[str, pa.DataType]] = {
         "row_count": pa.int64(),
     },
 }
+# columns that are the same in every row
+_TEXTS: Mapping[str, Mapping[str, str]] = {"service_profile": {"metric": "latency_ms"}}
 
 
 class _ProfileRows:
@@ -216,8 +218,9 @@ class _ProfileRows:
                 self._groups += [(deployment, segment) for deployment in deployments for segment in segments]
                 for name, of_groupings in counted.features.items():
                     self._add_feature(first, version.features[name], of_groupings[grouping])
-                self._add_scores(first, counted.scores[grouping])
-                self._add_latencies(first, counted.latencies[grouping])
+                for name, profiles in counted.profiles.items():
+                    columns = profiles[grouping].columns()
+                    self._add(name, first + columns.pop("group"), **_TEXTS.get(name, {}), **columns)
 
     def table(self, name: str) -> pa.Table:
         """The rows of a profile table."""
@@ -238,22 +241,6 @@ class _ProfileRows:
         present = np.flatnonzero(counts.bins.any(axis=1))
         stats = {column: values_of_group[present] for column, values_of_group in counts.stats(bins).items()}
         self._add("feature_stats", first + present, feature=bins.feature, **stats)
-
-    def _add_scores(self, first: int, counts: ScoreCounts) -> None:
-        groups, bin_ids = np.nonzero(counts.rows)
-        rows, sums = counts.rows[groups, bin_ids], counts.sums[groups, bin_ids]
-        self._add("prediction_profile", first + groups, bin_id=bin_ids, row_count=rows, score_sum=sums)
-
-    def _add_latencies(self, first: int, counts: LatencyCounts) -> None:
-        self._add(
-            "service_profile",
-            first + counts.groups,
-            metric="latency_ms",
-            bin_id=counts.bin_ids,
-            lower_ms=LATENCY_WIDTH**counts.bin_ids,
-            upper_ms=LATENCY_WIDTH ** (counts.bin_ids + 1),
-            row_count=counts.rows,
-        )
 
     def _add(self, table: str, groups: NDArray[np.int64], **columns: NDArray[Any] | str) -> None:
         self._pieces[table].append({"group": groups, **columns})

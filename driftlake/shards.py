@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import groupby
+from itertools import chain, groupby
 from typing import Any
 
 import numpy as np
@@ -26,9 +26,7 @@ from driftlake.kernel import (
     FeatureCounts,
     Grouping,
     LatencyAccumulator,
-    LatencyCounts,
     ScoreAccumulator,
-    ScoreCounts,
 )
 from driftlake.segments import SegmentColumn
 from driftlake.values import Column, encode, float_values
@@ -79,41 +77,43 @@ class Shard:
 
 @dataclass(frozen=True, slots=True)
 class VersionCounts:
-    """Counts of a version: one entry per grouping, the whole first and then each segment column."""
+    """Counts of a version: one entry per grouping, the whole first and then each segment column.
+
+    `profiles` are those beside the features, by the table whose rows they are.
+    """
 
     features: Mapping[str, Sequence[FeatureCounts]]
-    scores: Sequence[ScoreCounts]
-    latencies: Sequence[LatencyCounts]
+    profiles: Mapping[str, Sequence[Any]]
 
     @classmethod
     def combined(cls, parts: Sequence[VersionCounts]) -> VersionCounts:
         """Everything counted in all parts, which are of the same version and day."""
         first = parts[0]
         return cls(
-            {name: _combined(FeatureCounts, [part.features[name] for part in parts]) for name in first.features},
-            _combined(ScoreCounts, [part.scores for part in parts]),
-            _combined(LatencyCounts, [part.latencies for part in parts]),
+            {name: _combined([part.features[name] for part in parts]) for name in first.features},
+            {table: _combined([part.profiles[table] for part in parts]) for table in first.profiles},
         )
 
 
 def count_shard(shard: Shard) -> list[VersionCounts]:
     """Count every version of a shard."""
-    accumulators = [_VersionAccumulator(version, shard.segment_columns) for version in shard.versions]
+    accumulators = [_VersionAccumulator(version, shard) for version in shard.versions]
     for _, row_groups in groupby(shard.row_groups, key=lambda row_group: row_group.path):
         _count_file(list(row_groups), accumulators, shard)
     return [accumulator.counts() for accumulator in accumulators]
 
 
-def _combined(kind: Any, parts: Sequence[Sequence[Any]]) -> list[Any]:
+def _combined(parts: Sequence[Sequence[Any]]) -> list[Any]:
     """Grouping by grouping."""
-    return [kind.combined(of_grouping) for of_grouping in zip(*parts, strict=True)]
+    return [type(of_grouping[0]).combined(of_grouping) for of_grouping in zip(*parts, strict=True)]
 
 
 def _count_file(row_groups: Sequence[RowGroup], accumulators: Sequence[_VersionAccumulator], shard: Shard) -> None:
     columns = row_groups[0].columns
     features = list(dict.fromkeys(name for one in accumulators for name in one.version.features))
     needed = [shard.names.of_feature(name) for name in features]
-    needed += [name for name in (shard.names.score, shard.names.latency_ms) if name in columns]
+    of_profiles = chain.from_iterable(part.paths for one in accumulators for part in one.parts.values())
+    needed += [path for path in of_profiles if path in columns]
     needed += [column.name for column in shard.segment_columns if column.name in columns]
     texts = [shard.names.of_feature(name) for name in features] + [column.name for column in shard.segment_columns]
     with open_parquet(row_groups[0].path, dictionary_columns=_text_columns(row_groups[0], texts)) as parquet:
@@ -136,10 +136,10 @@ def _count_row_group(
         column = reader.column(shard.names.of_feature(name))
         assert column is not None, "a feature that a file lacks is refused before"
         _count_feature(name, column, whole, blocks)
-    scores, latencies = reader.numbers(shard.names.score), reader.numbers(shard.names.latency_ms)
+    numbers = cache(lambda path: whole.ordered(reader.numbers(path)))
     for block in blocks:
-        block.accumulator.scores.add_values(whole.ordered(scores)[block.rows], block.groupings)
-        block.accumulator.latencies.add_values(whole.ordered(latencies)[block.rows], block.groupings)
+        for part in block.accumulator.parts.values():
+            part.accumulator.add_values(*(numbers(path)[block.rows] for path in part.paths), block.groupings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,20 +184,32 @@ def _count_feature(name: str, column: Column, whole: Grouping, blocks: Sequence[
                 counted.add_values(numbers()[block.rows], block.groupings)
 
 
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What counts a profile, and the numeric columns it takes."""
+
+    paths: Sequence[str]
+    accumulator: Any
+
+
 class _VersionAccumulator:
     """Everything counted of a version."""
 
-    def __init__(self, version: CountedVersion, segment_columns: Sequence[SegmentColumn]) -> None:
+    def __init__(self, version: CountedVersion, shard: Shard) -> None:
         self.version = version
-        self.segment_counts = [len(column.segments) for column in segment_columns]
+        self.segment_counts = [len(column.segments) for column in shard.segment_columns]
         group_counts = [version.deployment_count * count for count in (1, *self.segment_counts)]
         self.features = {name: FeatureAccumulator(bins, group_counts) for name, bins in version.features.items()}
-        self.scores = ScoreAccumulator(version.score_bins, group_counts)
-        self.latencies = LatencyAccumulator(len(group_counts))
+        names = shard.names
+        # by the table that is filled
+        self.parts = {
+            "prediction_profile": _Part([names.score], ScoreAccumulator(version.score_bins, group_counts)),
+            "service_profile": _Part([names.latency_ms], LatencyAccumulator(len(group_counts))),
+        }
 
     def counts(self) -> VersionCounts:
         features = {name: accumulator.counts() for name, accumulator in self.features.items()}
-        return VersionCounts(features, self.scores.counts(), self.latencies.counts())
+        return VersionCounts(features, {table: part.accumulator.counts() for table, part in self.parts.items()})
 
 
 class _Reader:

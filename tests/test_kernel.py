@@ -296,7 +296,8 @@ def latency_bins(latencies: list[float]) -> list[tuple[float, int]]:
     accumulator = LatencyAccumulator(1)
     accumulator.add_values(np.array(latencies), [Grouping.single(len(latencies))])
     [counts] = accumulator.counts()
-    return [(LATENCY_WIDTH**bin_id, rows) for bin_id, rows in zip(counts.bin_ids, counts.rows, strict=True)]
+    columns = counts.columns()
+    return list(zip(columns["lower_ms"], columns["row_count"], strict=True))
 
 
 @given(st.floats(0.01, 1e9))
