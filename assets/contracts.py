@@ -19,10 +19,10 @@ def telemetry_contract(settings: Settings) -> ContractChecker | None:
 
 
 def labels_contract(settings: Settings) -> ContractChecker | None:
-    """Checker of the session's view `labels`; None if contracts are switched off."""
-    columns = [column.name for column in LABEL_COLUMNS]
+    """Checker of the session's view `checked_labels`; None if contracts are switched off."""
+    columns = [*(column.name for column in LABEL_COLUMNS), "is_countable"]
     if not settings.contracts:
         return None
     return lambda connection, days: contracts.validate(
-        connection, "labels", lambda: labels_suite(columns), source="labels", days=days
+        connection, "checked_labels", lambda: labels_suite(columns), source="labels", days=days
     )

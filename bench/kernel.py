@@ -42,7 +42,7 @@ def profile():
     location = settings.resolve(settings.telemetry.path)
     partitions = read_partitions(location, [wide_day.DAY], TELEMETRY_COLUMNS, {})
     with open_session(settings) as connection:
-        telemetry.offer_versions(connection, list(registered.values()))
+        telemetry.offer_versions(connection, list(registered.values()), settings.models)
         telemetry.offer_partitions(connection, "predictions", partitions, TELEMETRY_COLUMNS, {})
         return profiling.profile_partitions(connection, settings, partitions, registered)
 

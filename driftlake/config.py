@@ -37,6 +37,9 @@ ReferenceKind = Literal["training", "preceding", "four_weeks_before"]
 # What an alert rule can watch besides the drift statistics.
 _OTHER_SIGNALS = (
     "model_quality.auc_drop",
+    "model_quality.estimated_auc_drop",
+    "model_quality.positive_rate_change",
+    "model_quality.absolute_error_increase",
     "label_backlog.overdue_share",
     "service_levels.p95_ms",
     "contract_checks.failed",
@@ -291,6 +294,14 @@ class QualitySettings(_Section):
     minimum_labels_per_class: PositiveInt = Field(
         default=10, description="Positives and negatives below which an AUC is insufficient_data."
     )
+    calibration_days: PositiveInt = Field(
+        default=90,
+        description="Estimates made before labels come take the probabilities of what scores mean from labels that "
+        "became known in so many days up to the day.",
+    )
+    minimum_calibration_labels: PositiveInt = Field(
+        default=1000, description="Labels of these days below which the training data say what scores mean."
+    )
 
     @property
     def headline_window_days(self) -> int:
@@ -299,10 +310,13 @@ class QualitySettings(_Section):
 
 
 class ModelSettings(_Section):
-    """Corrections to what is learned from the training data of one model."""
+    """What a model's lineage does not say, and corrections to what is learned from its training data."""
 
     categorical: tuple[str, ...] = Field(default=(), description="Features to count as categories whatever their type.")
     numeric: tuple[str, ...] = Field(default=(), description="Integer features to count as numbers.")
+    decision_cut: float | None = Field(
+        default=None, description="Score from which a prediction is taken as positive; null is 0.5 for a probability."
+    )
 
     @model_validator(mode="after")
     def _disjoint(self) -> ModelSettings:

@@ -86,8 +86,8 @@ class LabelSource:
     ) -> LabelCounts:
         first_day, last_day = span
         with open_session(self.settings) as connection:
+            offer_versions(connection, self.versions, self.settings.models)
             kept = self._keep_checked(connection, labels)
-            offer_versions(connection, self.versions)
             self._judge(connection, kept, telemetry, first_day)
             self._pair(connection, telemetry, first_day)
             create_table(connection, "counted_segments", self.segments)
@@ -102,6 +102,7 @@ class LabelSource:
         unchecked = [label for label in labels if label.row_count and label.dt not in self.checked_days]
         if self.check_contract and unchecked:
             self._offer_labels(connection, "labels", unchecked)
+            queries.run(connection, "checked_labels")
             checks = self.check_contract(connection, [label.dt for label in unchecked])
             self._checks += checks
             self.checked_days.update(label.dt for label in unchecked)

@@ -60,11 +60,23 @@ class LineageRecord(_Section):
     target: str | None = None
     score: str | None = None
     score_kind: Literal["probability", "value"] = "probability"
+    # binary labels are 0 or 1, those of a regression are numbers like its score
+    task: Literal["binary", "regression"] = "binary"
+    # of the target that a regression predicts; null if it predicts the mean
+    quantile: float | None = Field(default=None, gt=0, lt=1)
     features: Annotated[tuple[str, ...], AfterValidator(_distinct)] | None = None
     label_delay: LabelDelay | None = None
     released_at: datetime | None = None
     baseline: Baseline = Baseline()
     feature_importance: dict[str, float] | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> LineageRecord:
+        if self.task == "regression" and self.score_kind == "probability":
+            raise ValueError("a regression predicts values: add `score_kind: value`")
+        if self.quantile is not None and self.task != "regression":
+            raise ValueError("only a regression has a quantile: add `task: regression`")
+        return self
 
 
 @dataclass(frozen=True, slots=True)

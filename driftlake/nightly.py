@@ -284,7 +284,7 @@ def _profile(
 ) -> _Profiled:
     columns, mapping = telemetry_columns(settings.telemetry.segments), settings.telemetry.columns
     with open_session(settings) as connection:
-        offer_versions(connection, list(versions.values()))
+        offer_versions(connection, list(versions.values()), settings.models)
         checks: list[ContractCheck] = []
         kept = [partition for partition in partitions if partition.row_count]
         offer_partitions(connection, "predictions", kept, columns, mapping)

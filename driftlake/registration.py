@@ -136,6 +136,8 @@ def _run_row(file: LineageFile, data: TrainingData, fingerprint: str, learned: S
         "target": record.target,
         "score": record.score,
         "score_kind": record.score_kind,
+        "task": record.task,
+        "quantile": record.quantile,
         "features": [item.bins.feature for item in learned if item.bins.feature != SCORE],
         **{f"label_delay_{name}": value for name, value in _delay(record).items()},
         "baseline_auc": record.baseline.auc,

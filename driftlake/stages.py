@@ -64,7 +64,7 @@ def _drift_reach(settings: Settings) -> Mapping[str, int]:
 
 
 PROFILES = Stage("profiles", lambda s: [s.telemetry, s.contracts], lambda _: {"telemetry": 0})
-LABEL_COHORTS = Stage("label_cohorts", lambda s: [s.telemetry, s.labels, s.contracts], _label_reach)
+LABEL_COHORTS = Stage("label_cohorts", lambda s: [s.telemetry, s.labels, s.contracts, s.models], _label_reach)
 DRIFT = Stage("drift", lambda s: [s.drift, s.extension_texts, s.telemetry.segments], _drift_reach)
 MODEL_QUALITY = Stage("model_quality", lambda s: [s.quality, s.labels and s.labels.horizon_days], _quality_reach)
 ALERTS = Stage(

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from driftlake import queries
 from driftlake.columns import CanonicalColumn
-from driftlake.config import TelemetrySettings
+from driftlake.config import ModelSettings, TelemetrySettings
 from driftlake.inputs import Partition
 from driftlake.segments import SegmentColumn
 from driftlake.session import create_table
@@ -52,7 +52,11 @@ class CodedRows:
     segment_columns: Mapping[date, Sequence[SegmentColumn]]
 
 
-def offer_versions(connection: duckdb.DuckDBPyConnection, versions: Sequence[ModelVersion]) -> None:
+def offer_versions(
+    connection: duckdb.DuckDBPyConnection,
+    versions: Sequence[ModelVersion],
+    models: Mapping[str, ModelSettings],
+) -> None:
     """Create the tables `versions` and `score_cells` (the bin of every cell of the score grids that were learned)."""
     rows = [
         {
@@ -60,6 +64,9 @@ def offer_versions(connection: duckdb.DuckDBPyConnection, versions: Sequence[Mod
             "model_id": version.model_id,
             "model_version": version.model_version,
             "score_kind": version.score_kind,
+            "task": version.task,
+            "quantile": version.quantile,
+            "decision_cut": version.decision_cut(models.get(version.model_id)),
             **({f"grid_{part}": getattr(grid, part) for part in _GRID_PARTS} if (grid := version.score_grid) else {}),
         }
         for version_id, version in enumerate(versions)
@@ -185,6 +192,9 @@ _VERSIONS_SCHEMA = pa.schema(
         ("model_id", pa.string()),
         ("model_version", pa.string()),
         ("score_kind", pa.string()),
+        ("task", pa.string()),
+        ("quantile", pa.float64()),
+        ("decision_cut", pa.float64()),
         ("grid_transform", pa.string()),
         ("grid_scale", pa.float64()),
         ("grid_lower", pa.float64()),

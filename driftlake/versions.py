@@ -16,6 +16,7 @@ import pyarrow as pa
 from driftlake import binning
 from driftlake.arrays import Counts
 from driftlake.binning import FeatureBins
+from driftlake.config import ModelSettings
 from driftlake.segments import ALL
 from driftlake.warehouse import Warehouse
 
@@ -31,6 +32,8 @@ class ModelVersion:
     score_kind: str
     features: Mapping[str, FeatureBins]
     score_bins: FeatureBins | None
+    task: str = "binary"
+    quantile: float | None = None
     baseline_auc: float | None = None
     reference_counts: Mapping[str, Counts] = field(default_factory=dict)
     # by segment and then by feature
@@ -40,6 +43,13 @@ class ModelVersion:
         """Training counts of a feature, or of the score, in a segment, shape (bin_count,); None if there are none."""
         counts = self.reference_counts if segment == ALL else self.segment_reference_counts.get(segment, {})
         return counts.get(feature)
+
+    def decision_cut(self, settings: ModelSettings | None) -> float | None:
+        """Score from which a prediction is taken as positive; None if there is no such score."""
+        if self.task != "binary":
+            return None
+        given = settings.decision_cut if settings else None
+        return 0.5 if given is None and self.score_kind == "probability" else given
 
     @property
     def score_grid(self) -> binning.Grid | None:
@@ -68,6 +78,8 @@ def load_versions(warehouse: Warehouse) -> dict[tuple[str, str], ModelVersion]:
             score_kind=run["score_kind"],
             features={name: bins[name] for name in run["features"]},
             score_bins=bins.get(SCORE),
+            task=run["task"] or "binary",
+            quantile=run["quantile"],
             baseline_auc=run["baseline_auc"],
             reference_counts={name: _dense(counts[*key, name], each.bin_count) for name, each in bins.items()},
             segment_reference_counts={

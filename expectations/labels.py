@@ -29,15 +29,12 @@ RULES = (
         message="{column} is null in {unexpected} of {checked} rows; these rows are refused.",
     ),
     Rule(
-        name="label_is_zero_or_one",
+        name="label_is_countable",
         column="label",
         severity="warning",
-        query=values_where(
-            # Text that is no number casts to null, which is in no list.
-            '"label" is not null and (try_cast("label" as double) in (0, 1)) is not true',
-            value='"label"::varchar',
-        ),
-        message="{column} is {observed} in {unexpected} of {checked} rows; expected 0 or 1, these rows are refused.",
+        query=values_where('"label" is not null and not "is_countable"', value='"label"::varchar'),
+        message="{column} is {observed} in {unexpected} of {checked} rows; expected 0 or 1, or any number if a version"
+        " is a regression; these rows are refused.",
     ),
     Rule(
         name="correlation_id_is_unique",

@@ -30,7 +30,7 @@ labelled as (
         c.model_version,
         c.deployment,
         c.segment,
-        sum(c.positive_count + c.negative_count) as labelled_count
+        sum(c.positive_count + c.negative_count + coalesce(c.number_count, 0)) as labelled_count
     from days as d
     inner join label_cohorts as c
         on c.dt <= d.dt

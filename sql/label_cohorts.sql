@@ -2,7 +2,7 @@
 -- grain: dt, prediction_on, model_id, model_version, deployment, segment, bin_id
 -- inputs: label_pairs, versions, score_cells, counted_segments
 -- parameters: $first_day, $last_day
--- nulls: pairs without a score count in bin 0 and add nothing to the sums
+-- nulls: pairs without a score count in bin 0 and add nothing to the sums; sums are null where the task has none
 with placed as (
     select
         p.known_on,
@@ -15,6 +15,9 @@ with placed as (
         v.model_id,
         v.model_version,
         v.score_kind,
+        v.task,
+        v.quantile,
+        v.decision_cut,
         v.grid_cells,
         grid_cell(p.score, v.grid_transform, v.grid_scale, v.grid_lower, v.grid_upper, v.grid_cells) as cell
     from label_pairs as p
@@ -35,7 +38,9 @@ binned as (
         end::integer as bin_id,
         case
             when p.score_kind = 'probability' and isfinite(p.score) then greatest(least(p.score, 1), 0)
-        end as probability
+        end as probability,
+        p.task = 'binary' as is_binary,
+        case when p.task = 'regression' and isfinite(p.score) then p.score - p.label end as error
     from placed as p
     left join score_cells as c
         on p.version_id = c.version_id and p.cell = c.cell
@@ -74,8 +79,8 @@ select
     deployment,
     segment,
     bin_id,
-    count(*) filter (where label = 1) as positive_count,
-    count(*) filter (where label = 0) as negative_count,
+    count(*) filter (where is_binary and label = 1) as positive_count,
+    count(*) filter (where is_binary and label = 0) as negative_count,
     -- decimals, because a sum of floats depends on the order of the rows and a rerun must give the same;
     -- 13 digits before the point leave the sum room for ten billion rows, larger scores add nothing
     coalesce(sum(try_cast(score as decimal(28, 15))) filter (where isfinite(score)), 0)::double as score_sum,
@@ -84,7 +89,20 @@ select
         -- greatest ignores nulls, and a label without a probability has no loss
         when probability is not null then -ln(greatest(if(label = 1, probability, 1 - probability), 1e-15))
     end::decimal(28, 15))::double as log_loss_sum,
-    sum(pow(probability - label, 2)::decimal(28, 15))::double as squared_error_sum
+    coalesce(
+        sum(pow(probability - label, 2)::decimal(28, 15)),
+        -- errors have the unit of the label: squares up to 28 digits before the point, larger ones add nothing
+        sum(try_cast(pow(error, 2) as decimal(38, 10)))
+    )::double as squared_error_sum,
+    count(*) filter (where label = 1 and score >= decision_cut) as true_positive_count,
+    count(*) filter (where label = 0 and score >= decision_cut) as false_positive_count,
+    count(*) filter (where not is_binary) as number_count,
+    sum(try_cast(error as decimal(38, 10)))::double as error_sum,
+    sum(try_cast(abs(error) as decimal(38, 10)))::double as absolute_error_sum,
+    -- the loss that the quantile minimises (Koenker and Bassett 1978); of the median where none is promised
+    sum(
+        try_cast(greatest(-error * coalesce(quantile, 0.5), error * (1 - coalesce(quantile, 0.5))) as decimal(38, 10))
+    )::double as quantile_loss_sum
 from segmented
 group by known_on, prediction_on, model_id, model_version, deployment, segment, bin_id
 order by known_on, prediction_on, model_id, model_version, deployment, segment, bin_id;

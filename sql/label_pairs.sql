@@ -25,6 +25,7 @@ with met as (
         on p.model_id = v.model_id and p.model_version = v.model_version
     where
         l.is_valid
+        and (l.label in (0, 1) or v.task = 'regression')
         and not l.is_duplicate
         and coalesce(l.prediction_on = p.dt, true)
         and l.dt - p.dt <= $horizon_days

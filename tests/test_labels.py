@@ -34,6 +34,8 @@ PREDICTION: Row = MODEL | {
     "score": 0.5,
 }
 PROBABILITY: Row = {
+    "task": "binary",
+    "decision_cut": 0.5,
     "score_kind": "probability",
     "grid_transform": "logit",
     "grid_scale": 1.0,
@@ -43,6 +45,7 @@ PROBABILITY: Row = {
 }
 # Four cells of one half each, which merge into the bins 3 (0 to 1) and 4 (1 to 2).
 VALUE: Row = {
+    "task": "binary",
     "score_kind": "value",
     "grid_transform": "linear",
     "grid_scale": 1.0,
@@ -52,8 +55,8 @@ VALUE: Row = {
 }
 VERSION_COLUMNS = (
     {"version_id": "integer"}
-    | dict.fromkeys((*MODEL, "score_kind", "grid_transform"), "varchar")
-    | dict.fromkeys(("grid_scale", "grid_lower", "grid_upper"), "double")
+    | dict.fromkeys((*MODEL, "score_kind", "task", "grid_transform"), "varchar")
+    | dict.fromkeys(("quantile", "decision_cut", "grid_scale", "grid_lower", "grid_upper"), "double")
     | {"grid_cells": "integer"}
 )
 
@@ -313,6 +316,30 @@ def test_cohorts_sum_scores_losses_and_squared_errors(db: duckdb.DuckDBPyConnect
     assert sums == pytest.approx((1.6201, -math.log(0.81) - math.log(0.1899), 0.19**2 + 0.8101**2))
 
 
+def test_cohorts_count_the_labels_from_the_decision_cut_on(db: duckdb.DuckDBPyConnection) -> None:
+    scores = {"a": 0.5, "b": 0.9, "c": 0.5, "d": 0.4999, "e": None}
+    given_predictions(db, *({"correlation_id": name, "score": score} for name, score in scores.items()))
+    given_labels(db, (2, "a", 1), (2, "b", 1), (2, "c", 0), (2, "d", 0), (2, "e", 1))
+    counted = cohorts(db, "true_positive_count", "false_positive_count")
+    assert [sum(column) for column in zip(*counted, strict=True)] == [2, 1]
+
+
+def test_a_regression_counts_numbers_and_sums_its_errors(db: duckdb.DuckDBPyConnection) -> None:
+    version = VALUE | {"task": "regression", "quantile": 0.9}
+    given_predictions(db, {"score": 1.0}, {"correlation_id": "b", "score": 1.5}, version=version)
+    given_labels(db, (2, "a", 3.0), (2, "b", 1.0))
+    sums = cohorts(db, "number_count", "error_sum", "absolute_error_sum", "squared_error_sum", "quantile_loss_sum")
+    # 2 too low costs 0.9 each, 0.5 too high 0.1 each
+    assert sums == [(2, -1.5, 2.5, 4.25, pytest.approx(1.85))]
+
+
+def test_a_number_is_no_label_of_a_binary_model(db: duckdb.DuckDBPyConnection) -> None:
+    given_predictions(db, {}, {"model_version": "v2"})
+    db.execute("update versions set task = 'regression' where model_version = 'v2'")
+    given_labels(db, (2, "a", 7.0))
+    assert cohorts(db, "model_version", "number_count") == [("v2", 1)]
+
+
 def test_a_certain_and_wrong_prediction_has_a_finite_loss(db: duckdb.DuckDBPyConnection) -> None:
     given_predictions(db, {"score": 0.0})
     given_labels(db, (2, "a", 1))
@@ -347,7 +374,7 @@ def test_a_labelled_score_has_the_bin_of_its_cell(
 
 
 def test_a_labelled_score_without_bins_counts_as_missing(db: duckdb.DuckDBPyConnection) -> None:
-    given_predictions(db, {"score": 0.5}, version={"score_kind": "value"})
+    given_predictions(db, {"score": 0.5}, version={"score_kind": "value", "task": "binary"})
     given_labels(db, (2, "a", 1))
     assert cohorts(db, "bin_id") == [0]
 

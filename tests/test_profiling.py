@@ -190,7 +190,7 @@ def profiled(root: Path, *bins: FeatureBins, threads: int = 2, **telemetry: str)
     versions = {KEY: model_version(bins)}
     partitions = read_partitions(str(root), [day(1)], TELEMETRY_COLUMNS, {})
     with open_session(settings) as connection:
-        offer_versions(connection, list(versions.values()))
+        offer_versions(connection, list(versions.values()), {})
         offer_partitions(connection, "predictions", partitions, TELEMETRY_COLUMNS, {})
         return profile_partitions(connection, settings, partitions, versions)
 

@@ -19,5 +19,7 @@ create table if not exists training_runs (
     baseline_auc double, -- AUC promised by the lineage
     feature_importance varchar, -- importance per feature as JSON; null if the lineage gives none
     released_at timestamp with time zone, -- when the version was released
-    registered_at timestamp with time zone not null -- when it was registered here
+    registered_at timestamp with time zone not null, -- when it was registered here
+    task varchar, -- binary or regression; null is binary
+    quantile double -- quantile of the target that a regression predicts; null for the mean
 );
