@@ -21,6 +21,7 @@ from driftlake.config import LabelSettings, Settings
 from driftlake.contracts import ContractCheck, ContractChecker, blocked_days
 from driftlake.errors import ConfigurationError
 from driftlake.inputs import Partition, chunks, days_between, read_partitions, without_corrupt_files
+from driftlake.labelled_windows import QualityCounts
 from driftlake.labels import LabelSource, history_days
 from driftlake.profiling import Profiles
 from driftlake.session import open_session
@@ -164,8 +165,13 @@ def measure_quality(warehouse: Warehouse, settings: Settings, context: RunContex
         span = {"first_day": first_day, "last_day": last_day}
         windows_days = list(settings.quality.windows_days)
         windows = warehouse.query("window_predictions", **span, windows_days=windows_days)
-        counts = warehouse.query("quality_counts", **span, windows_days=windows_days)
-        tables = {"model_quality": quality.measure(windows, counts, load_versions(warehouse), settings.quality)}
+        labels = warehouse.query("quality_counts", **span, windows_days=windows_days)
+        scores = warehouse.query("window_scores", **span, windows_days=windows_days)
+        calibrated_from = first_day - timedelta(days=settings.quality.calibration_days - 1)
+        known_labels = warehouse.query("known_labels", first_day=calibrated_from, last_day=last_day)
+        counts = QualityCounts(windows, labels, scores, known_labels)
+        measured = quality.measure(counts, load_versions(warehouse), settings.quality, settings.models)
+        tables = {"model_quality": measured}
         if settings.labels:
             tables["label_backlog"] = warehouse.query(
                 "label_backlog", **span, horizon_days=settings.labels.horizon_days

@@ -1,200 +1,274 @@
-"""How well the models rank and how honest their probabilities are: rows of model_quality.
+"""How well the models do, by known labels and, before labels come, by what scores have meant: rows of model_quality.
 
-Not here: the AUC itself (ranking.py) and which labels count as of a day (sql/quality_counts.sql).
+Not here: the formulas (ranking.py, estimation.py), gathering counts into arrays (labelled_windows.py) and which labels
+count as of a day (sql/quality_counts.sql).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
-from driftlake.arrays import Counts, Floats
-from driftlake.binning import ABOVE, BELOW, FIRST_RANGE
-from driftlake.config import QualitySettings
-from driftlake.ranking import auc
-from driftlake.versions import ModelVersion
+from driftlake.arrays import Floats
+from driftlake.config import ModelSettings, QualitySettings
+from driftlake.estimation import Estimate, Estimator
+from driftlake.labelled_windows import KEY, LabelledWindows, QualityCounts, by_version
+from driftlake.ranking import auc, wilson_interval
+from driftlake.versions import ModelVersion, TrainingLabels
 
-_KEY = ("dt", "window_days", "model_id", "model_version", "deployment", "segment")
-Numbers = TypeVar("Numbers", Counts, Floats)
-
-_BIN_SUMS = ("positive_count", "negative_count", "score_sum")
-_WINDOW_SUMS = ("log_loss_sum", "squared_error_sum")
-
-
-@dataclass(frozen=True, slots=True)
-class LabelledScores:
-    """Labels of several windows: per score bin, shape (windows, bins), or per window, shape (windows,)."""
-
-    positive_count: Counts
-    negative_count: Counts
-    score_sum: Floats
-    log_loss_sum: Floats
-    squared_error_sum: Floats
-
-    @property
-    def label_count(self) -> Counts:
-        """Labels per window, those of predictions without a score included."""
-        total: Counts = (self.positive_count + self.negative_count).sum(axis=-1)
-        return total
-
-
-def _by_score(per_bin: Numbers) -> Numbers:
-    """Bins in ascending order of score, predictions without one left out."""
-    order = [BELOW, *range(FIRST_RANGE, per_bin.shape[-1]), ABOVE]
-    return per_bin[..., order] if per_bin.shape[-1] > ABOVE else per_bin[..., :0]
-
-
-def measure(
-    windows: pa.Table,
-    counts: pa.Table,
-    versions: Mapping[tuple[str, str], ModelVersion],
-    settings: QualitySettings,
-) -> pa.Table:
-    """Rows of model_quality.
-
-    Parameters
-    ----------
-    windows : rows of sql/window_predictions.sql, one per window that has predictions
-    counts : rows of sql/quality_counts.sql
-    """
-    bin_count = max((v.score_bins.bin_count for v in versions.values() if v.score_bins), default=1)
-    labels = _labelled_scores(windows, counts, bin_count)
-    statistics = [_auc(windows, labels, settings), *_probability_statistics(windows, labels, settings)]
-    return pa.concat_tables([_ROW_SCHEMA.empty_table(), *(_rows(windows, labels, each) for each in statistics)])
+_NO_PREDICTIONS, _NO_LABELS = "no predictions on the day", "no labels have arrived for the window"
 
 
 @dataclass(frozen=True, slots=True)
 class _Statistic:
-    """Values of one statistic, shape (windows,); nan where it cannot be computed, then `reason` says why."""
+    """Values of one statistic, shape (windows,); nan where it cannot be computed, then `reason` says why.
+
+    `worse` is the direction of a value that is worse than the baseline, 0 if neither is.
+    """
 
     name: str
     value: Floats
-    reason: list[str | None]
-    intervals: Mapping[str, Floats]
-    baseline: Floats | None = None
+    reason: NDArray[np.str_]
+    intervals: Mapping[str, Floats] = field(default_factory=dict)
+    baseline: float | None = None
+    worse: Literal[-1, 0, 1] = 0
 
 
-def _auc(windows: pa.Table, labels: LabelledScores, settings: QualitySettings) -> _Statistic:
-    positives, negatives = _by_score(labels.positive_count), _by_score(labels.negative_count)
+def measure(
+    counts: QualityCounts,
+    versions: Mapping[tuple[str, str], ModelVersion],
+    settings: QualitySettings,
+    models: Mapping[str, ModelSettings],
+) -> pa.Table:
+    """Rows of model_quality for every window."""
+    tables = [_ROW_SCHEMA.empty_table()]
+    for windows in by_version(counts, versions, settings):
+        cut = windows.version.decision_cut(models.get(windows.version.model_id))
+        tables += [_rows(windows, statistic) for statistic in _statistics(windows, settings, cut)]
+    return pa.concat_tables(tables)
+
+
+def _statistics(windows: LabelledWindows, settings: QualitySettings, cut: float | None) -> Iterator[_Statistic]:
+    if windows.version.task == "regression":
+        yield from _errors(windows, settings)
+        return
+    yield _auc(windows, settings)
+    yield from _losses(windows, settings)
+    yield from _decisions(windows, settings, cut)
+    yield _positive_rate(windows, settings)
+    yield from _estimates(windows, cut)
+
+
+def _auc(windows: LabelledWindows, settings: QualitySettings) -> _Statistic:
+    positives, negatives = windows.by_score("positive_count"), windows.by_score("negative_count")
     measured = auc(positives, negatives)
     smallest = np.minimum(positives.sum(axis=-1), negatives.sum(axis=-1))
-    is_enough = smallest >= settings.minimum_labels_per_class
-    scored_count = (positives + negatives).sum(axis=-1)
-    is_current = windows["has_predictions_on_last_day"].to_numpy().astype(bool)
-    # what a version that predicts no more leaves behind is an ever smaller part of its window
-    is_enough &= is_current
-    reason = np.select(
-        [is_enough, ~is_current, labels.label_count == 0, scored_count == 0, smallest == 0],
-        [
-            "",
-            "no predictions on the day",
-            "no labels have arrived for the window",
-            "no scores to rank by",
-            "labels of one class only",
-        ],
-        default=f"fewer than {settings.minimum_labels_per_class} labels of one class",
+    is_enough, reason = _judged(
+        windows,
+        smallest >= settings.minimum_labels_per_class,
+        {"no scores to rank by": windows.scored_count == 0, "labels of one class only": smallest == 0},
+        f"fewer than {settings.minimum_labels_per_class} labels of one class",
     )
-    return _Statistic(
-        "auc",
-        np.where(is_enough, measured.value, np.nan),
-        [text or None for text in reason.tolist()],
-        {
-            "confidence_low": np.where(is_enough, measured.confidence_low, np.nan),
-            "confidence_high": np.where(is_enough, measured.confidence_high, np.nan),
-            "binning_low": np.where(is_enough, measured.binning_low, np.nan),
-            "binning_high": np.where(is_enough, measured.binning_high, np.nan),
-        },
-        windows["baseline_auc"].to_numpy().astype(float),
-    )
+    intervals = {
+        name: np.where(is_enough, getattr(measured, name), np.nan)
+        for name in ("confidence_low", "confidence_high", "binning_low", "binning_high")
+    }
+    value = np.where(is_enough, measured.value, np.nan)
+    return _Statistic("auc", value, reason, intervals, windows.version.baseline_auc, -1)
 
 
-def _probability_statistics(windows: pa.Table, labels: LabelledScores, settings: QualitySettings) -> list[_Statistic]:
+def _losses(windows: LabelledWindows, settings: QualitySettings) -> Iterator[_Statistic]:
     """Log loss and Brier score exactly, from their sums; expected calibration error from the bins (Naeini 2015)."""
-    positives, negatives = _by_score(labels.positive_count), _by_score(labels.negative_count)
-    scored_count = (positives + negatives).sum(axis=-1)
-    misses = np.abs(positives - _by_score(labels.score_sum)).sum(axis=-1)
-    is_probability = ~np.isnan(labels.log_loss_sum)
-    is_current = windows["has_predictions_on_last_day"].to_numpy().astype(bool)
+    misses = np.abs(windows.by_score("positive_count") - windows.by_score("score_sum")).sum(axis=-1)
     needed = 2 * settings.minimum_labels_per_class
-    is_enough = is_probability & is_current & (scored_count >= needed)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        values = {
-            "log_loss": labels.log_loss_sum / scored_count,
-            "brier_score": labels.squared_error_sum / scored_count,
-            "calibration_error": misses / scored_count,
-        }
-    reason = np.select(
-        [is_enough, ~is_current, labels.label_count == 0, ~is_probability],
-        [
-            "",
-            "no predictions on the day",
-            "no labels have arrived for the window",
-            "the score is no probability, or missing",
-        ],
-        default=f"fewer than {needed} labels",
+    log_loss_sum, squared_error_sum = windows.sums["log_loss_sum"], windows.sums["squared_error_sum"]
+    is_probability = ~np.isnan(log_loss_sum)
+    is_enough, reason = _judged(
+        windows,
+        is_probability & (windows.scored_count >= needed),
+        {"the score is no probability, or missing": ~is_probability},
+        f"fewer than {needed} labels",
     )
-    texts = [text or None for text in reason.tolist()]
-    return [_Statistic(name, np.where(is_enough, value, np.nan), texts, {}) for name, value in values.items()]
+    for name, total, baseline in (
+        ("log_loss", log_loss_sum, _training_mean(windows.version, "log_loss_sum")),
+        ("brier_score", squared_error_sum, _training_mean(windows.version, "squared_error_sum")),
+        ("calibration_error", misses, None),
+    ):
+        yield _Statistic(name, _ratio(total, windows.scored_count, is_enough), reason, baseline=baseline, worse=1)
 
 
-def _labelled_scores(windows: pa.Table, counts: pa.Table, bin_count: int) -> LabelledScores:
-    places = {key: i for i, key in enumerate(_keys(windows))}
-    rows = np.array([places.get(key, -1) for key in _keys(counts)], dtype=np.int64)
-    # labels can arrive for a window whose predictions were since removed
-    counts = counts.filter(pa.array(rows >= 0))
-    rows = rows[rows >= 0]
-    bins = counts["bin_id"].to_numpy()
-    per_bin: dict[str, Any] = {}
-    for name in _BIN_SUMS:
-        sums = counts[name].to_numpy()
-        per_bin[name] = np.zeros((windows.num_rows, bin_count), dtype=sums.dtype)
-        per_bin[name][rows, bins] = sums
-    per_window: dict[str, Any] = {n: _sums_of_known(rows, counts[n], windows.num_rows) for n in _WINDOW_SUMS}
-    return LabelledScores(**per_bin, **per_window)
+def _decisions(windows: LabelledWindows, settings: QualitySettings, cut: float | None) -> Iterator[_Statistic]:
+    """What the predictions are worth as decisions, taken as positive from the cut on."""
+    true_positives, false_positives = windows.sums["true_positive_count"], windows.sums["false_positive_count"]
+    positives = windows.by_score("positive_count").sum(axis=-1)
+    negatives = windows.by_score("negative_count").sum(axis=-1)
+    needed = 2 * settings.minimum_labels_per_class
+    is_decided = np.full(len(positives), cut is not None) & ~np.isnan(true_positives)
+    is_enough, reason = _judged(
+        windows,
+        is_decided & (windows.scored_count >= needed),
+        {"the model has no decision_cut": ~is_decided},
+        f"fewer than {needed} labels",
+    )
+    right = true_positives + negatives - false_positives
+    for name, hits, trials in (
+        ("accuracy", right, positives + negatives),
+        ("precision", true_positives, true_positives + false_positives),
+        ("recall", true_positives, positives),
+    ):
+        low, high = wilson_interval(hits, trials)
+        intervals = {"confidence_low": low, "confidence_high": high}
+        kept = {side: np.where(is_enough & (trials > 0), bound, np.nan) for side, bound in intervals.items()}
+        texts = np.where(is_enough & (trials == 0), "nothing to be a share of", reason)
+        yield _Statistic(name, _ratio(hits, trials, is_enough), texts, kept)
+    both = true_positives + false_positives + positives
+    texts = np.where(is_enough & (both == 0), "nothing to be a share of", reason)
+    yield _Statistic("f1_score", _ratio(2 * true_positives, both, is_enough), texts)
 
 
-def _keys(table: pa.Table) -> list[tuple[Any, ...]]:
-    return list(zip(*(table[name].to_pylist() for name in _KEY), strict=True))
+def _positive_rate(windows: LabelledWindows, settings: QualitySettings) -> _Statistic:
+    """Share of positive labels beside that of the training data."""
+    positives = windows.counts["positive_count"].sum(axis=-1)
+    needed = 2 * settings.minimum_labels_per_class
+    is_enough, reason = _judged(windows, windows.label_count >= needed, {}, f"fewer than {needed} labels")
+    low, high = wilson_interval(positives, windows.label_count)
+    intervals = {
+        "confidence_low": np.where(is_enough, low, np.nan),
+        "confidence_high": np.where(is_enough, high, np.nan),
+    }
+    value = _ratio(positives, windows.label_count, is_enough)
+    return _Statistic("positive_rate", value, reason, intervals, _training_rate(windows.version.training_labels))
 
 
-def _sums_of_known(rows: Counts, column: pa.ChunkedArray, size: int) -> Floats:
-    """Sum per window; nan where no row has a value."""
-    values = column.to_numpy().astype(float)
-    is_known = ~np.isnan(values)
-    sums = np.bincount(rows[is_known], weights=values[is_known], minlength=size)
-    return np.where(np.bincount(rows[is_known], minlength=size) > 0, sums, np.nan)
+def _estimates(windows: LabelledWindows, cut: float | None) -> Iterator[_Statistic]:
+    """What the labels of all predictions of the window are expected to say."""
+    known = [place for place, calibration in enumerate(windows.calibrations) if calibration is not None]
+    predictions = windows.by_score("row_count")
+    estimator = Estimator(
+        predictions[known],
+        windows.by_score("prediction_score_sum")[known],
+        [calibration for calibration in windows.calibrations if calibration is not None],
+    )
+    is_enough = np.zeros(len(predictions), dtype=bool)
+    is_enough[known] = True
+    reason = np.select(
+        [~windows.is_current, predictions.sum(axis=-1) == 0, ~is_enough, windows.is_calibrated_on_training],
+        [_NO_PREDICTIONS, "no scores", "too few labels to know what scores mean", "calibrated on the training data"],
+        default="",
+    )
+    is_enough &= windows.is_current & (predictions.sum(axis=-1) > 0)
+    estimates: dict[str, tuple[Estimate, float | None, Literal[-1, 0, 1]]] = {
+        "estimated_auc": (estimator.auc(), windows.version.baseline_auc, -1),
+        "estimated_positive_rate": (estimator.positive_rate(), _training_rate(windows.version.training_labels), 0),
+    }
+    if cut is not None:
+        above = np.broadcast_to(windows.share_above(cut), predictions[known].shape)
+        estimates["estimated_accuracy"] = (estimator.accuracy(above), None, -1)
+    if windows.version.score_kind == "probability":
+        baseline = _training_mean(windows.version, "log_loss_sum")
+        estimates["estimated_log_loss"] = (estimator.log_loss(), baseline, 1)
+    for name, (estimate, baseline, worse) in estimates.items():
+        value, low, high = (np.full(len(predictions), np.nan) for _ in range(3))
+        value[known], low[known], high[known] = estimate.value, estimate.confidence_low, estimate.confidence_high
+        intervals = {
+            "confidence_low": np.where(is_enough, low, np.nan),
+            "confidence_high": np.where(is_enough, high, np.nan),
+        }
+        yield _Statistic(name, np.where(is_enough, value, np.nan), reason, intervals, baseline, worse)
 
 
-def _rows(windows: pa.Table, labels: LabelledScores, statistic: _Statistic) -> pa.Table:
-    count = windows.num_rows
-    predictions = windows["prediction_count"].to_numpy()
-    nothing = np.full(count, np.nan)
-    baseline = nothing if statistic.baseline is None else statistic.baseline
+def _errors(windows: LabelledWindows, settings: QualitySettings) -> Iterator[_Statistic]:
+    """Errors of a regression, score - label, from their sums; the intervals are those of means."""
+    sums, count = windows.sums, windows.scored_count
+    needed = 2 * settings.minimum_labels_per_class
+    is_known = ~np.isnan(sums["error_sum"])
+    is_enough, reason = _judged(
+        windows, is_known & (count >= needed), {"no scores to compare with": ~is_known}, f"fewer than {needed} labels"
+    )
+    mean_square = _ratio(sums["squared_error_sum"], count, is_enough)
+    baselines = {name: _training_mean(windows.version, f"{name}_sum") for name in _ERRORS}
+    for name, statistic in _ERRORS.items():
+        value = _ratio(sums[f"{name}_sum"], count, is_enough)
+        worse: Literal[0, 1] = 1
+        intervals: dict[str, Floats] = {}
+        if name in {"error", "absolute_error"}:
+            width = 1.96 * np.sqrt(np.maximum(mean_square - value**2, 0) / np.maximum(count, 1))
+            intervals = {"confidence_low": value - width, "confidence_high": value + width}
+            worse = 1 if name == "absolute_error" else 0
+        baseline = baselines[name]
+        if name == "squared_error":
+            value, baseline = np.sqrt(value), None if baseline is None else baseline**0.5
+        yield _Statistic(statistic, value, reason, intervals, baseline, worse)
+
+
+# what is summed up of the errors, and the statistic that is its mean
+_ERRORS = {
+    "absolute_error": "mean_absolute_error",
+    "squared_error": "root_mean_squared_error",
+    "error": "mean_error",
+    "quantile_loss": "quantile_loss",
+}
+
+
+def _judged(
+    windows: LabelledWindows,
+    is_enough: NDArray[np.bool_],
+    reasons: Mapping[str, NDArray[np.bool_]],
+    otherwise: str,
+) -> tuple[NDArray[np.bool_], NDArray[np.str_]]:
+    """Whether labels say something of each window, and why not."""
+    # what a version that predicts no more leaves behind is an ever smaller part of its window
+    is_enough = is_enough & windows.is_current
+    conditions = [is_enough, ~windows.is_current, windows.label_count == 0, *reasons.values()]
+    return is_enough, np.select(conditions, ["", _NO_PREDICTIONS, _NO_LABELS, *reasons], default=otherwise)
+
+
+def _ratio(sums: NDArray[Any], counts: NDArray[Any], is_enough: NDArray[np.bool_]) -> Floats:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(is_enough & (counts > 0), sums / counts, np.nan)
+
+
+def _training_rate(labels: TrainingLabels | None) -> float | None:
+    total = labels.positives.sum() + labels.negatives.sum() if labels else 0
+    return float(labels.positives.sum() / total) if labels and total else None
+
+
+def _training_mean(version: ModelVersion, name: str) -> float | None:
+    labels = version.training_labels
+    total = labels.scored_sums.get(name) if labels else None
+    return total / labels.scored_count if labels and total is not None and labels.scored_count else None
+
+
+def _rows(windows: LabelledWindows, statistic: _Statistic) -> pa.Table:
+    size = len(windows.label_count)
+    nothing = np.full(size, np.nan)
+    baseline = nothing if statistic.baseline is None else np.full(size, statistic.baseline)
     numbers = {
         "value": statistic.value,
         **{name: statistic.intervals.get(name, nothing) for name in _INTERVALS},
-        "coverage_share": labels.label_count / predictions,
+        "coverage_share": windows.label_count / windows.prediction_count,
         "baseline_value": baseline,
-        "drop_from_baseline": baseline - statistic.value,
+        "drop_from_baseline": statistic.worse * (statistic.value - baseline) if statistic.worse else nothing,
     }
     whole = {
-        "prediction_count": predictions,
-        "label_count": labels.label_count,
-        "positive_count": labels.positive_count.sum(axis=-1),
-        "negative_count": labels.negative_count.sum(axis=-1),
+        "prediction_count": windows.prediction_count,
+        "label_count": windows.label_count,
+        "positive_count": windows.counts["positive_count"].sum(axis=-1),
+        "negative_count": windows.counts["negative_count"].sum(axis=-1),
     }
     outcome = np.where(np.isnan(statistic.value), "insufficient_data", "measured")
     columns = {
-        **{name: windows[name] for name in _KEY},
-        "statistic": pa.repeat(pa.scalar(statistic.name), count),
+        **{name: windows.keys[name] for name in KEY},
+        "statistic": pa.repeat(pa.scalar(statistic.name), size),
         **{name: pa.array(values, pa.float64(), from_pandas=True) for name, values in numbers.items()},
         **{name: pa.array(values, pa.int64()) for name, values in whole.items()},
         "outcome": pa.array(outcome.tolist(), pa.string()),
-        "reason": pa.array(statistic.reason, pa.string()),
+        "reason": pa.array([text or None for text in statistic.reason.tolist()], pa.string()),
     }
     return pa.table({name: columns[name] for name in _ROW_SCHEMA.names}).cast(_ROW_SCHEMA)
 

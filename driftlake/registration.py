@@ -20,6 +20,7 @@ from driftlake.config import ModelSettings, Settings
 from driftlake.errors import DriftlakeError, LineageConflictError
 from driftlake.kernel import FeatureCounts
 from driftlake.lineage import LabelDelay, LineageFile, LineageRecord, lineage_locations, read_lineage_file
+from driftlake.reference_labels import count_reference_labels
 from driftlake.reference_segments import count_reference_segments
 from driftlake.training import Learned, TrainingData, learn
 from driftlake.versions import SCORE
@@ -55,6 +56,8 @@ def register_folder(warehouse: Warehouse, settings: Settings) -> Registration:
         except DriftlakeError as error:
             refused.append(error)
     try:
+        # of versions that an earlier release registered
+        count_reference_labels(warehouse, known)
         count_reference_segments(warehouse, settings, known)
     except DriftlakeError as error:
         refused.append(error)
@@ -66,7 +69,9 @@ def register(warehouse: Warehouse, settings: Settings, files: Sequence[LineageFi
 
     Raises LineageConflictError if a registered version or dataset differs, InputError if training data cannot be used.
     """
-    return [file for file in files if _register(warehouse, settings, file)]
+    registered = [file for file in files if _register(warehouse, settings, file)]
+    count_reference_labels(warehouse, files)
+    return registered
 
 
 def _register(warehouse: Warehouse, settings: Settings, file: LineageFile) -> bool:

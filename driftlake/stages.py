@@ -55,7 +55,8 @@ def _label_reach(settings: Settings) -> Mapping[str, int]:
 def _quality_reach(settings: Settings) -> Mapping[str, int]:
     # growth of the backlog compares with the day before, whose horizon begins a day earlier
     backlog = settings.labels.horizon_days + 1 if settings.labels else 0
-    return dict.fromkeys(("profiles", "label_cohorts"), max(max(settings.quality.windows_days) - 1, backlog))
+    longest = max(max(settings.quality.windows_days) - 1, backlog)
+    return {"profiles": longest, "label_cohorts": max(longest, settings.quality.calibration_days - 1)}
 
 
 def _drift_reach(settings: Settings) -> Mapping[str, int]:
@@ -66,7 +67,9 @@ def _drift_reach(settings: Settings) -> Mapping[str, int]:
 PROFILES = Stage("profiles", lambda s: [s.telemetry, s.contracts], lambda _: {"telemetry": 0})
 LABEL_COHORTS = Stage("label_cohorts", lambda s: [s.telemetry, s.labels, s.contracts, s.models], _label_reach)
 DRIFT = Stage("drift", lambda s: [s.drift, s.extension_texts, s.telemetry.segments], _drift_reach)
-MODEL_QUALITY = Stage("model_quality", lambda s: [s.quality, s.labels and s.labels.horizon_days], _quality_reach)
+MODEL_QUALITY = Stage(
+    "model_quality", lambda s: [s.quality, s.models, s.labels and s.labels.horizon_days], _quality_reach
+)
 ALERTS = Stage(
     "alerts",
     lambda s: [s.alert_rules],

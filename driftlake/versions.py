@@ -15,12 +15,39 @@ import pyarrow as pa
 
 from driftlake import binning
 from driftlake.arrays import Counts
-from driftlake.binning import FeatureBins
+from driftlake.binning import MISSING, FeatureBins
 from driftlake.config import ModelSettings
 from driftlake.segments import ALL
 from driftlake.warehouse import Warehouse
 
 SCORE = "score"
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingLabels:
+    """Labels of the training data: counts per score bin, shape (bins,), and sums over those that have a score, by name."""
+
+    positives: Counts
+    negatives: Counts
+    scored_count: int
+    scored_sums: Mapping[str, float]
+
+    @classmethod
+    def of(cls, rows: Sequence[Mapping[str, Any]], bin_count: int) -> TrainingLabels | None:
+        """From the rows of reference_label_profile of a version; None without any label."""
+        positives, negatives, numbers = (np.zeros(bin_count, dtype=np.int64) for _ in range(3))
+        for row in rows:
+            bin_id = row["bin_id"]
+            positives[bin_id], negatives[bin_id] = row["positive_count"], row["negative_count"]
+            numbers[bin_id] = row["number_count"]
+        counts = positives + negatives + numbers
+        if not counts.any():
+            return None
+        scored = [row for row in rows if row["bin_id"] != MISSING]
+        names = [name for name in rows[0] if name.endswith("_sum")]
+        known = {name: [row[name] for row in scored if row[name] is not None] for name in names}
+        sums = {name: float(sum(found)) for name, found in known.items() if found}
+        return cls(positives, negatives, int(counts.sum() - counts[MISSING]), sums)
 
 
 @dataclass(frozen=True)
@@ -38,6 +65,7 @@ class ModelVersion:
     reference_counts: Mapping[str, Counts] = field(default_factory=dict)
     # by segment and then by feature
     segment_reference_counts: Mapping[str, Mapping[str, Counts]] = field(default_factory=dict)
+    training_labels: TrainingLabels | None = None
 
     def reference_of(self, feature: str, segment: str) -> Counts | None:
         """Training counts of a feature, or of the score, in a segment, shape (bin_count,); None if there are none."""
@@ -65,6 +93,7 @@ def load_versions(warehouse: Warehouse) -> dict[tuple[str, str], ModelVersion]:
     categories = _grouped(warehouse.sql("select * from feature_categories"))
     counts = _grouped(warehouse.sql("select * from reference_profile"))
     segments = _by_segment(warehouse.query("segment_references"))
+    labels = warehouse.sql("select * from reference_label_profile").to_pylist()
     versions = {}
     for run in runs:
         key = (run["model_id"], run["model_version"])
@@ -86,6 +115,10 @@ def load_versions(warehouse: Warehouse) -> dict[tuple[str, str], ModelVersion]:
                 segment: {name: _spread(*pairs, bins[name].bin_count) for name, pairs in of_features.items()}
                 for segment, of_features in segments[key].items()
             },
+            training_labels=TrainingLabels.of(
+                [row for row in labels if (row["model_id"], row["model_version"]) == key],
+                bins[SCORE].bin_count if SCORE in bins else 1,
+            ),
         )
     return versions
 

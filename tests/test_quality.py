@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from driftlake import nightly, quality
 from driftlake.binning import Floats
 from driftlake.config import QualitySettings, Settings
+from driftlake.labelled_windows import QualityCounts
 from driftlake.lineage import read_lineage_folder
 from driftlake.registration import register
+from driftlake.versions import ModelVersion
 from driftlake.warehouse import Warehouse
 from tests.data import (
     GROUP,
@@ -63,11 +65,15 @@ def given_inverted_ranking(memory: Warehouse, known: int, predicted: int = 1) ->
     given_labels(memory, known, predicted, LOW, (10, 0))
 
 
-def measured(memory: Warehouse, on: int, *, window: int = 7, last: int | None = None) -> pa.Table:
+def measured(
+    memory: Warehouse, on: int, *, window: int = 7, last: int | None = None, version: ModelVersion | None = None
+) -> pa.Table:
     """Rows of model_quality of the days `on` to `last`."""
     span = {"first_day": day(on), "last_day": day(last or on), "windows_days": [window]}
-    windows, counts = memory.query("window_predictions", **span), memory.query("quality_counts", **span)
-    return quality.measure(windows, counts, {KEY: model_version()}, QualitySettings(windows_days=(window,)))
+    tables = [memory.query(name, **span) for name in ("window_predictions", "quality_counts", "window_scores")]
+    known = memory.query("known_labels", first_day=day(on - 89), last_day=day(last or on))
+    settings = QualitySettings(windows_days=(window,))
+    return quality.measure(QualityCounts(*tables, known), {KEY: version or model_version()}, settings, {})
 
 
 def value(memory: Warehouse, on: int, statistic: str = "auc", *, window: int = 7) -> Row:

@@ -1,0 +1,229 @@
+"""Windows of one model version as arrays: labels, predictions and what scores have meant, per score bin.
+
+Not here: what is measured of them (quality.py, estimation.py) and the queries (sql/).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from driftlake.arrays import Counts, Floats
+from driftlake.binning import ABOVE, BELOW, FIRST_RANGE, MISSING
+from driftlake.config import QualitySettings
+from driftlake.estimation import Calibration, calibrate
+from driftlake.versions import ModelVersion
+
+KEY = ("dt", "window_days", "model_id", "model_version", "deployment", "segment")
+
+_LABELS_PER_BIN = ("positive_count", "negative_count", "score_sum", "number_count")
+_LABELS_PER_WINDOW = (
+    "log_loss_sum",
+    "squared_error_sum",
+    "true_positive_count",
+    "false_positive_count",
+    "error_sum",
+    "absolute_error_sum",
+    "quantile_loss_sum",
+)
+# A window of a probability takes 30 kB, and there are as many as days times window lengths times segments.
+_WINDOWS_AT_ONCE = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class QualityCounts:
+    """Rows of window_predictions.sql, quality_counts.sql, window_scores.sql and known_labels.sql."""
+
+    windows: pa.Table
+    labels: pa.Table
+    scores: pa.Table
+    known_labels: pa.Table
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledWindows:
+    """Some windows of one version: `counts` of shape (windows, bins) and `sums` of shape (windows,), by column.
+
+    Sums are nan where nothing was summed up.
+    """
+
+    version: ModelVersion
+    keys: pa.Table
+    counts: Mapping[str, NDArray[Any]]
+    sums: Mapping[str, Floats]
+    calibrations: Sequence[Calibration | None]
+    is_calibrated_on_training: NDArray[np.bool_]
+
+    @property
+    def prediction_count(self) -> Counts:
+        """Predictions, shape (windows,)."""
+        count: Counts = self.keys["prediction_count"].to_numpy()
+        return count
+
+    @property
+    def is_current(self) -> NDArray[np.bool_]:
+        """Whether there are predictions on the last day, shape (windows,)."""
+        is_current: NDArray[np.bool_] = self.keys["has_predictions_on_last_day"].to_numpy().astype(bool)
+        return is_current
+
+    @property
+    def label_count(self) -> Counts:
+        """Labels, those of predictions without a score included, shape (windows,)."""
+        total: Counts = np.sum([self.counts[name] for name in _COUNTS_OF_LABELS], axis=(0, -1))
+        return total
+
+    @property
+    def scored_count(self) -> Counts:
+        """Labels of predictions with a score, shape (windows,)."""
+        total: Counts = np.sum([self.by_score(name) for name in _COUNTS_OF_LABELS], axis=(0, -1))
+        return total
+
+    def by_score(self, name: str) -> NDArray[Any]:
+        """Bins in ascending order of score, predictions without one left out."""
+        per_bin = self.counts[name]
+        order = [BELOW, *range(FIRST_RANGE, per_bin.shape[-1]), ABOVE]
+        return per_bin[..., order] if per_bin.shape[-1] > ABOVE else per_bin[..., :0]
+
+    def share_above(self, cut: float) -> Floats:
+        """Share of each bin's scores from `cut` on, bins as in `by_score`: inside a bin as if they lay evenly."""
+        if self.version.score_bins is None:
+            return np.empty(0)
+        borders = self.version.score_bins.borders
+        inside = np.clip((borders[1:] - cut) / np.diff(borders), 0, 1)
+        return np.concatenate([[float(cut < borders[0])], inside, [float(cut <= borders[-1])]])
+
+
+_COUNTS_OF_LABELS = ("positive_count", "negative_count", "number_count")
+
+
+def by_version(
+    counts: QualityCounts, versions: Mapping[tuple[str, str], ModelVersion], settings: QualitySettings
+) -> Iterator[LabelledWindows]:
+    """All windows, those of one version at a time and of many segments in pieces."""
+    for (model_id, model_version), version in versions.items():
+        mine = QualityCounts(
+            *(
+                table.filter((pc.field("model_id") == model_id) & (pc.field("model_version") == model_version))
+                for table in (counts.windows, counts.labels, counts.scores, counts.known_labels)
+            )
+        )
+        calibrations = _Calibrations(mine.known_labels, version, settings)
+        label_places, score_places = (_places(mine.windows, table) for table in (mine.labels, mine.scores))
+        for start in range(0, mine.windows.num_rows, _WINDOWS_AT_ONCE):
+            keys = mine.windows.slice(start, _WINDOWS_AT_ONCE)
+            labels = _Rows.of(mine.labels, label_places, start, keys.num_rows)
+            scores = _Rows.of(mine.scores, score_places, start, keys.num_rows)
+            yield _gathered(version, keys, labels, scores, calibrations)
+
+
+def _gathered(
+    version: ModelVersion, keys: pa.Table, labels: _Rows, scores: _Rows, calibrations: _Calibrations
+) -> LabelledWindows:
+    width = version.score_bins.bin_count if version.score_bins else 1
+    learned = [calibrations.as_of(day) for day in keys["dt"].to_pylist()]
+    return LabelledWindows(
+        version,
+        keys,
+        {
+            **{name: labels.per_bin(name, width) for name in _LABELS_PER_BIN},
+            "row_count": scores.per_bin("row_count", width),
+            "prediction_score_sum": scores.per_bin("score_sum", width),
+        },
+        {name: labels.per_window(name) for name in _LABELS_PER_WINDOW},
+        [calibration for calibration, _ in learned],
+        np.array([is_training for _, is_training in learned], dtype=bool),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Rows of some windows, with the position of each one's window."""
+
+    table: pa.Table
+    places: NDArray[np.int64]
+    window_count: int
+
+    @classmethod
+    def of(cls, table: pa.Table, places: NDArray[np.int64], first: int, window_count: int) -> _Rows:
+        # labels can arrive for a window whose predictions were since removed: those have no place
+        is_here = (places >= first) & (places < first + window_count)
+        return cls(table.filter(pa.array(is_here)), places[is_here] - first, window_count)
+
+    def per_bin(self, name: str, width: int) -> NDArray[Any]:
+        """Values at their bins, shape (windows, width)."""
+        values = self.table[name].to_numpy()
+        dense = np.zeros((self.window_count, width), dtype=values.dtype)
+        dense[self.places, self.table["bin_id"].to_numpy()] = values
+        return dense
+
+    def per_window(self, name: str) -> Floats:
+        """Sum per window, shape (windows,); nan where no row has a value."""
+        values = self.table[name].to_numpy().astype(float)
+        is_known = ~np.isnan(values)
+        places = self.places[is_known]
+        sums = np.bincount(places, weights=values[is_known], minlength=self.window_count)
+        return np.where(np.bincount(places, minlength=self.window_count) > 0, sums, np.nan)
+
+
+def _places(windows: pa.Table, rows: pa.Table) -> NDArray[np.int64]:
+    """Position of each row's window, -1 if there is none."""
+    both = [pa.concat_arrays([*windows[name].chunks, *rows[name].chunks]) for name in KEY]
+    codes = np.zeros(len(both[0]), dtype=np.int64)
+    for column in both:
+        encoded = column.dictionary_encode()
+        codes = codes * max(len(encoded.dictionary), 1) + encoded.indices.to_numpy(zero_copy_only=False)
+    of_windows, of_rows = codes[: windows.num_rows], codes[windows.num_rows :]
+    order = np.argsort(of_windows)
+    found = np.clip(np.searchsorted(of_windows, of_rows, sorter=order), 0, max(len(order) - 1, 0))
+    if not len(order):
+        return np.full(len(of_rows), -1)
+    return np.where(of_windows[order[found]] == of_rows, order[found], -1)
+
+
+class _Calibrations:
+    """What the scores of a version meant as of any day: by labels that became known lately, else by the training data."""
+
+    def __init__(self, known_labels: pa.Table, version: ModelVersion, settings: QualitySettings) -> None:
+        self._settings = settings
+        self._width = version.score_bins.bin_count if version.score_bins else 1
+        self._learned: dict[date, tuple[Calibration | None, bool]] = {}
+        self._days = known_labels["dt"].to_numpy()
+        self._rows = known_labels
+        training = version.training_labels
+        self._training = self._calibration(training.positives, training.negatives) if training else None
+
+    def as_of(self, day: date) -> tuple[Calibration | None, bool]:
+        """The calibration, None if too little is known, and whether the training data gave it."""
+        if day not in self._learned:
+            lately = self._calibration(*self._known(day))
+            self._learned[day] = (self._training, self._training is not None) if lately is None else (lately, False)
+        return self._learned[day]
+
+    def _known(self, day: date) -> tuple[Counts, Counts]:
+        """Labels per bin that became known in the days up to `day`; rows are in order of days."""
+        first = np.datetime64(day - timedelta(days=self._settings.calibration_days - 1))
+        start, end = np.searchsorted(self._days, first), np.searchsorted(self._days, np.datetime64(day), side="right")
+        rows = self._rows.slice(start, end - start)
+        bins = rows["bin_id"].to_numpy()
+        positives, negatives = (
+            np.bincount(bins, weights=rows[name].to_numpy(), minlength=self._width).astype(np.int64)
+            for name in ("positive_count", "negative_count")
+        )
+        return positives, negatives
+
+    def _calibration(self, positives: Counts, negatives: Counts) -> Calibration | None:
+        positives, negatives = (np.delete(side, MISSING) for side in (positives, negatives))
+        smallest = min(positives.sum(), negatives.sum())
+        too_few = positives.sum() + negatives.sum() < self._settings.minimum_calibration_labels
+        if too_few or smallest < self._settings.minimum_labels_per_class:
+            return None
+        # the bins below and above the grid come first; in order of score the latter is the last
+        order = [0, *range(2, len(positives)), 1]
+        return calibrate(positives[order], negatives[order])

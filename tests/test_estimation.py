@@ -1,0 +1,98 @@
+"""What is estimated before labels come is what they say when they come, within the interval."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.isotonic import IsotonicRegression
+
+from driftlake.arrays import Counts, Floats
+from driftlake.estimation import Calibration, Estimate, Estimator, calibrate
+from driftlake.ranking import auc
+
+BINS = 30
+PROBABILITIES = np.linspace(0.02, 0.6, BINS)
+COUNTS = st.lists(st.tuples(st.integers(0, 50), st.integers(0, 50)), min_size=1, max_size=12).filter(
+    lambda pairs: any(map(sum, pairs))
+)
+
+
+def drawn(generator: np.random.Generator, row_count: int) -> tuple[Counts, Counts]:
+    """Predictions per bin, more at low scores, and how many of them are positive."""
+    shares = np.linspace(2, 1, BINS)
+    predictions = generator.multinomial(row_count, shares / shares.sum())
+    return predictions, generator.binomial(predictions, PROBABILITIES)
+
+
+def estimator(predictions: Counts, calibration: Calibration) -> Estimator:
+    return Estimator(predictions[np.newaxis], (predictions * PROBABILITIES)[np.newaxis], [calibration])
+
+
+@given(COUNTS)
+def test_calibration_is_isotonic_regression(pairs: list[tuple[int, int]]) -> None:
+    positives, negatives = np.array(pairs).T
+    counts = positives + negatives
+    known = np.flatnonzero(counts)
+    expected = IsotonicRegression().fit(known, positives[known] / counts[known], counts[known]).predict(known)
+    np.testing.assert_allclose(calibrate(positives, negatives).probability[known], expected, atol=1e-12)
+
+
+def test_a_bin_without_labels_lies_between_its_neighbours() -> None:
+    calibration = calibrate(np.array([1, 0, 3, 0]), np.array([9, 0, 7, 0]))
+    assert calibration.probability.tolist() == pytest.approx([0.1, 0.2, 0.3, 0.3])
+
+
+def test_of_a_window_whose_labels_calibrate_the_estimate_is_their_auc() -> None:
+    predictions, positives = np.array([10, 10, 10]), np.array([1, 4, 8])
+    calibration = calibrate(positives, predictions - positives)
+    estimated = Estimator(predictions[np.newaxis], np.zeros((1, 3)), [calibration]).auc()
+    assert estimated.value == pytest.approx(float(auc(positives, predictions - positives).value))
+
+
+def test_rates_and_losses_are_means_over_predictions() -> None:
+    calibration = calibrate(np.array([1, 8]), np.array([9, 2]))
+    estimates = Estimator(np.array([[30, 10]]), np.array([[6.0, 7.0]]), [calibration])
+    assert estimates.positive_rate().value == pytest.approx([(30 * 0.1 + 10 * 0.8) / 40])
+    assert estimates.accuracy(np.array([[0.0, 1.0]])).value == pytest.approx([(30 * 0.9 + 10 * 0.8) / 40])
+    low, high = (-(c * np.log(s) + (1 - c) * np.log(1 - s)) for c, s in ((0.1, 0.2), (0.8, 0.7)))
+    assert estimates.log_loss().value == pytest.approx([(30 * low + 10 * high) / 40])
+
+
+def realised(predictions: Counts, positives: Counts) -> dict[str, Floats]:
+    negatives = predictions - positives
+    losses = -positives * np.log(PROBABILITIES) - negatives * np.log(1 - PROBABILITIES)
+    above = PROBABILITIES >= 0.3
+    return {
+        "auc": auc(positives, negatives).value,
+        "accuracy": (positives[above].sum() + negatives[~above].sum()) / predictions.sum(),
+        "positive_rate": positives.sum() / predictions.sum(),
+        "log_loss": losses.sum() / predictions.sum(),
+    }
+
+
+def estimated(predictions: Counts, calibration: Calibration) -> dict[str, Estimate]:
+    estimates = estimator(predictions, calibration)
+    return {
+        "auc": estimates.auc(),
+        "accuracy": estimates.accuracy((PROBABILITIES >= 0.3)[np.newaxis].astype(float)),
+        "positive_rate": estimates.positive_rate(),
+        "log_loss": estimates.log_loss(),
+    }
+
+
+@pytest.mark.parametrize(("calibration_rows", "window_rows"), [(20_000, 1_000), (2_000, 20_000)])
+def test_intervals_hold_what_labels_say_as_often_as_they_claim(calibration_rows: int, window_rows: int) -> None:
+    generator = np.random.default_rng(5)
+    hits: dict[str, list[bool]] = {"auc": [], "accuracy": [], "positive_rate": [], "log_loss": []}
+    for _ in range(400):
+        counted, positives = drawn(generator, calibration_rows)
+        calibration = calibrate(positives, counted - positives)
+        predictions, later = drawn(generator, window_rows)
+        truth = realised(predictions, later)
+        for name, estimate in estimated(predictions, calibration).items():
+            hits[name].append(bool(estimate.confidence_low[0] <= truth[name] <= estimate.confidence_high[0]))
+    coverage = {name: np.mean(found) for name, found in hits.items()}
+    # 95 % claimed; of 400 draws two standard errors are 2 %, and isotonic regression flatters its own labels a little
+    assert all(0.90 <= share <= 0.99 for share in coverage.values()), coverage
