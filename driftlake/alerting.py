@@ -81,7 +81,7 @@ def _what_happened(alert: Mapping[str, Any]) -> str:
         case "prediction_drift", _:
             return f"scores of {who} drifted from {reference}: {statistic} {value} {days}"
         case "model_quality", _:
-            return f"the AUC of {who} is {value} below its baseline {days}"
+            return f"{_QUALITIES[measured].format(who=who, value=value)} {days}"
         case "label_backlog", _:
             return f"{value} of the predictions of {who} wait for a label longer than expected"
         case _:
@@ -93,6 +93,12 @@ _NAMES = {
     "kl_divergence": "Kullback-Leibler divergence",
     "js_distance": "Jensen-Shannon distance",
     "ks_distance": "Kolmogorov-Smirnov distance",
+}
+_QUALITIES = {
+    "auc_drop": "the AUC of {who} is {value} below its baseline",
+    "estimated_auc_drop": "the AUC of {who} is estimated {value} below its baseline",
+    "positive_rate_change": "the share of positive labels of {who} is {value} away from that in training",
+    "absolute_error_increase": "the mean absolute error of {who} is {value} above that in training",
 }
 _SHARES = {
     "missing_rate_change": "missing",

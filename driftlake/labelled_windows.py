@@ -174,16 +174,15 @@ class _Rows:
 
 def _places(windows: pa.Table, rows: pa.Table) -> NDArray[np.int64]:
     """Position of each row's window, -1 if there is none."""
-    both = [pa.concat_arrays([*windows[name].chunks, *rows[name].chunks]) for name in KEY]
-    codes = np.zeros(len(both[0]), dtype=np.int64)
-    for column in both:
-        encoded = column.dictionary_encode()
+    if not windows.num_rows or not rows.num_rows:
+        return np.full(rows.num_rows, -1)
+    codes = np.zeros(windows.num_rows + rows.num_rows, dtype=np.int64)
+    for name in KEY:
+        encoded = pa.concat_arrays([*windows[name].chunks, *rows[name].chunks]).dictionary_encode()
         codes = codes * max(len(encoded.dictionary), 1) + encoded.indices.to_numpy(zero_copy_only=False)
     of_windows, of_rows = codes[: windows.num_rows], codes[windows.num_rows :]
     order = np.argsort(of_windows)
-    found = np.clip(np.searchsorted(of_windows, of_rows, sorter=order), 0, max(len(order) - 1, 0))
-    if not len(order):
-        return np.full(len(of_rows), -1)
+    found = np.clip(np.searchsorted(of_windows, of_rows, sorter=order), 0, len(order) - 1)
     return np.where(of_windows[order[found]] == of_rows, order[found], -1)
 
 

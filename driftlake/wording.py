@@ -86,7 +86,7 @@ def signal_value(signal: str, value: float) -> str:
     match signal.partition(".")[2]:
         case change if change.endswith("_change"):
             return f"{value * 100:.1f} percentage points"
-        case "overdue_share":
+        case "overdue_share" | "absolute_error_increase":
             return percent(value)
         case "p95_ms":
             return milliseconds(value)

@@ -109,6 +109,27 @@ def raised(memory: Warehouse, *rules: AlertRule, last: int = 9) -> list[Row]:
             ),
         ),
         (
+            "model_quality",
+            [
+                QUALITY
+                | {"statistic": "positive_rate", "value": 0.31, "baseline_value": 0.2, "drop_from_baseline": None}
+            ],
+            rule("model_quality.positive_rate_change", 0.1, 0.2, window_days=28),
+            (
+                "the share of positive labels of credit v1 (production) is 11.0 percentage points away from that in"
+                " training over 28 days (warn from 10.0 percentage points; 1,200 rows), since 2024-03-01 (1 day)"
+            ),
+        ),
+        (
+            "model_quality",
+            [QUALITY | {"statistic": "mean_absolute_error", "baseline_value": 0.5, "drop_from_baseline": 0.1}],
+            rule("model_quality.absolute_error_increase", 0.1, 0.3, window_days=28),
+            (
+                "the mean absolute error of credit v1 (production) is 20.0% above that in training over 28 days"
+                " (warn from 10.0%; 1,200 rows), since 2024-03-01 (1 day)"
+            ),
+        ),
+        (
             "label_backlog",
             BACKLOG_ROWS,
             rule("label_backlog.overdue_share", 0.05, 0.15),
@@ -133,7 +154,7 @@ def raised(memory: Warehouse, *rules: AlertRule, last: int = 9) -> list[Row]:
             "10 scores are above 1, since 2024-03-01 (1 day)",
         ),
     ],
-    ids=["psi", "missing values", "scores", "auc", "labels", "latency", "contract"],
+    ids=["psi", "missing values", "scores", "auc", "positive rate", "error", "labels", "latency", "contract"],
 )
 def test_an_alert_says_what_happened(
     memory: Warehouse, table: str, rows: list[Row], watch: AlertRule, sentence: str

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
 from numpy.typing import NDArray
+from scipy import stats
 
 from driftlake import nightly, quality
 from driftlake.binning import Floats
@@ -15,7 +17,7 @@ from driftlake.config import QualitySettings, Settings
 from driftlake.labelled_windows import QualityCounts
 from driftlake.lineage import read_lineage_folder
 from driftlake.registration import register
-from driftlake.versions import ModelVersion
+from driftlake.versions import ModelVersion, TrainingLabels
 from driftlake.warehouse import Warehouse
 from tests.data import (
     GROUP,
@@ -214,6 +216,102 @@ def test_a_model_without_probabilities_has_no_log_loss(memory: Warehouse) -> Non
     given_perfect_ranking(memory, known=1)
     row = value(memory, on=1, statistic="log_loss")
     assert (row["value"], row["reason"]) == (None, "the score is no probability, or missing")
+
+
+# --- before labels come ---
+
+
+def trained(positives: int, negatives: int) -> ModelVersion:
+    """A version whose training data have so many positives at high scores and as many negatives at low ones."""
+    version = model_version()
+    assert version.score_bins
+    width = version.score_bins.bin_count
+    labels = {"positives": np.zeros(width, np.int64), "negatives": np.zeros(width, np.int64)}
+    labels["positives"][HIGH], labels["negatives"][LOW] = positives, negatives
+    return replace(version, training_labels=TrainingLabels(**labels, scored_count=0, scored_sums={}))
+
+
+def estimate(memory: Warehouse, statistic: str, version: ModelVersion) -> Row:
+    [row] = [row for row in measured(memory, 1, version=version).to_pylist() if row["statistic"] == statistic]
+    return dict(row)
+
+
+def test_without_labels_the_training_data_say_what_scores_mean(memory: Warehouse) -> None:
+    given_predictions(memory, 1)
+    row = estimate(memory, "estimated_positive_rate", trained(1000, 1000))
+    assert (row["value"], row["reason"]) == (0.0, "calibrated on the training data")
+
+
+def test_labels_that_became_known_lately_say_what_scores_mean(memory: Warehouse) -> None:
+    given_predictions(memory, 1)
+    given_labels(memory, 1, -20, LOW, (300, 700))
+    row = estimate(memory, "estimated_positive_rate", trained(1000, 1000))
+    assert (row["value"], row["reason"]) == (pytest.approx(0.3), None)
+
+
+def test_labels_that_become_known_later_change_no_estimate(memory: Warehouse) -> None:
+    given_predictions(memory, 1)
+    given_labels(memory, 2, 1, LOW, (500, 500))
+    assert estimate(memory, "estimated_positive_rate", trained(1000, 1000))["value"] == 0.0
+
+
+def test_an_estimate_without_enough_labels_is_insufficient_data(memory: Warehouse) -> None:
+    given_predictions(memory, 1)
+    given_labels(memory, 1, 1, LOW, (400, 599))
+    row = estimate(memory, "estimated_auc", model_version())
+    assert (row["value"], row["reason"]) == (None, "too few labels to know what scores mean")
+
+
+def test_the_history_of_estimates_puts_beside_them_what_labels_said_later(memory: Warehouse) -> None:
+    given_predictions(memory, 1)
+    memory._insert("model_quality", measured(memory, 1, version=trained(1000, 1000)))
+    given_labels(memory, 5, 1, LOW, (100, 300), true_positive_count=0, false_positive_count=0, log_loss_sum=80.0)
+    found = memory.sql("select statistic, realised_value, realised_coverage_share from estimate_history").to_pylist()
+    assert {row["statistic"]: row["realised_value"] for row in found} == {
+        "estimated_positive_rate": 0.25,
+        "estimated_accuracy": 0.75,
+        "estimated_log_loss": 0.2,
+    }
+    assert {row["realised_coverage_share"] for row in found} == {0.4}
+
+
+# --- decisions and errors ---
+
+
+def test_decisions_are_right_or_wrong_at_the_cut(memory: Warehouse) -> None:
+    given_predictions(memory, 1)
+    given_labels(memory, 1, 1, HIGH, (30, 10), true_positive_count=30, false_positive_count=10)
+    given_labels(memory, 1, 1, LOW, (20, 40), true_positive_count=0, false_positive_count=0)
+    found = {row["statistic"]: row["value"] for row in measured(memory, 1).to_pylist()}
+    expected = {"accuracy": 0.7, "precision": 0.75, "recall": 0.6, "f1_score": 2 * 0.75 * 0.6 / 1.35}
+    assert {name: found[name] for name in expected} == pytest.approx(expected)
+
+
+def test_the_positive_rate_stands_beside_that_of_the_training_data(memory: Warehouse) -> None:
+    given_predictions(memory, 1)
+    given_labels(memory, 1, 1, LOW, (30, 70))
+    row = estimate(memory, "positive_rate", trained(200, 800))
+    interval = stats.binomtest(30, 100).proportion_ci(method="wilson")
+    assert (row["value"], row["baseline_value"]) == (0.3, 0.2)
+    assert (row["confidence_low"], row["confidence_high"]) == pytest.approx((interval.low, interval.high))
+
+
+def test_a_regression_has_errors_and_no_auc(memory: Warehouse) -> None:
+    given_predictions(memory, 1)
+    errors = np.random.default_rng(3).normal(1, 2, 100)
+    sums = {"error_sum": errors.sum(), "absolute_error_sum": np.abs(errors).sum()}
+    sums |= {"squared_error_sum": (errors**2).sum(), "quantile_loss_sum": np.abs(errors).sum() / 2}
+    given_labels(memory, 1, 1, LOW, (0, 0), number_count=100, **sums)
+    version = replace(model_version(), task="regression", score_kind="value")
+    found = {row["statistic"]: row for row in measured(memory, 1, version=version).to_pylist()}
+    assert {name: row["value"] for name, row in found.items()} == {
+        "mean_absolute_error": pytest.approx(np.abs(errors).mean()),
+        "root_mean_squared_error": pytest.approx(np.sqrt((errors**2).mean())),
+        "mean_error": pytest.approx(errors.mean()),
+        "quantile_loss": pytest.approx(np.abs(errors).mean() / 2),
+    }
+    half_width = 1.96 * errors.std() / 10
+    assert found["mean_error"]["confidence_high"] == pytest.approx(errors.mean() + half_width)
 
 
 def test_a_range_of_days_gives_the_rows_of_its_days(memory: Warehouse) -> None:

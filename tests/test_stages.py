@@ -51,7 +51,7 @@ def restored(pristine: Project) -> Project:
 
 def small_project(root: Path) -> Project:
     labels = {"path": "labels", "horizon_days": 1}
-    return Project(root, drift=SHORT, quality=SHORT, labels=labels, alerts=[rule(warn=0.1)])
+    return Project(root, drift=SHORT, quality=SHORT | {"calibration_days": 1}, labels=labels, alerts=[rule(warn=0.1)])
 
 
 def rule(*, warn: float) -> dict[str, Any]:
@@ -259,7 +259,7 @@ EVENTS: Mapping[str, Callable[[Project, int], object]] = {
     "labels broken": lambda project, n: damage(project, "labels", n, break_pages),
     "labels removed": lambda project, n: damage(project, "labels", n, Path.unlink),
     "windows": lambda project, n: project.configure(drift={"windows_days": [1, n + 1]}, alerts=None),
-    "quality": lambda project, n: project.configure(quality={"windows_days": [n]}, alerts=None),
+    "quality": lambda project, n: project.configure(quality={"windows_days": [n], "calibration_days": n}, alerts=None),
     "horizon": lambda project, n: project.configure(labels={"path": "labels", "horizon_days": n}),
     "run of a day": lambda project, n: project.run(n, n),
     "run of some days": lambda project, n: project.run(1, n),

@@ -1,4 +1,4 @@
--- How well the model ranks, as of the day: labels that arrived later are not used. quality_history shows the hindsight beside it.
+-- How well the model does, as of the day: labels that arrived later are not used. quality_history shows the hindsight beside it.
 -- grain: dt, model_id, model_version, deployment, segment, window_days, statistic
 create table if not exists model_quality (
     dt date not null, -- day the row is about: only what had arrived by its end is used
@@ -7,9 +7,9 @@ create table if not exists model_quality (
     deployment varchar not null, -- production, shadow or canary
     segment varchar not null, -- 'all', or column=value of a segment
     window_days integer not null, -- prediction days in the window that ends with dt
-    statistic varchar not null, -- auc, log_loss, brier_score or calibration_error
+    statistic varchar not null, -- a statistic of docs/statistics.md, e.g. auc, estimated_auc, mean_absolute_error
     value double, -- value of the statistic; null where it cannot be computed
-    confidence_low double, -- lower end of the 95 % interval (DeLong for auc)
+    confidence_low double, -- lower end of the 95 % interval; of an estimate, for what all labels will say
     confidence_high double, -- upper end of the 95 % interval
     binning_low double, -- smallest value the unbinned scores can have
     binning_high double, -- largest value the unbinned scores can have
@@ -18,8 +18,8 @@ create table if not exists model_quality (
     positive_count bigint not null, -- labels that are 1
     negative_count bigint not null, -- labels that are 0
     coverage_share double, -- label_count / prediction_count
-    baseline_value double, -- value promised by the lineage
-    drop_from_baseline double, -- how much worse than the baseline: positive is worse
+    baseline_value double, -- AUC promised by the lineage, else the value on the training data
+    drop_from_baseline double, -- how much worse than the baseline: positive is worse; null where no direction is
     outcome varchar not null, -- measured or insufficient_data
-    reason varchar -- why there is no value
+    reason varchar -- why there is no value, or what it rests on
 );
