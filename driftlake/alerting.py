@@ -71,7 +71,7 @@ def _what_happened(alert: Mapping[str, Any]) -> str:
     value = signal_value(alert["signal"], alert["value"])
     days = f"over {counted(alert['window_days'], 'day')}" if alert["window_days"] > 1 else "on the day"
     source, _, measured = alert["signal"].partition(".")
-    reference = _REFERENCES.get(alert["reference"], f"the period {alert['reference']}")
+    reference = _REFERENCES.get(alert["reference"], f"the reference {alert['reference']}")
     statistic = _NAMES.get(measured, measured.replace("_", " "))
     match source, measured:
         case "feature_drift", change if change in _SHARES:

@@ -20,8 +20,8 @@ import pyarrow as pa
 
 from driftlake import divergence
 from driftlake.arrays import Counts, Floats
-from driftlake.config import DriftSettings, Period, ReferenceKind
-from driftlake.history import History, by_group
+from driftlake.config import DriftSettings, OtherVersion, ReferenceSetting
+from driftlake.history import Group, History, Profiles, other_group
 from driftlake.segments import ALL
 from driftlake.versions import ModelVersion
 from driftlake.windows import Buckets, Span, reference_name
@@ -46,21 +46,22 @@ def segment_shift(
     counts, day_counts, buckets : as `drift.compare_windows` takes them
     """
     rows: list[dict[str, Any]] = []
-    days_of_groups = dict(by_group(day_counts)) if segment_columns and shifted.num_rows else {}
-    for deployment, groups in groupby(by_group(counts) if days_of_groups else [], key=lambda pair: pair[0][:-1]):
-        wanted = _rows_of(shifted, deployment)
-        features = sorted({row["feature"] for row in wanted})
-        version = versions[deployment[0], deployment[1]]
-        if wanted:
-            histories = {
-                group[-1]: History.of(group, features, found, days_of_groups[group], buckets, version)
-                for group, found in groups
-            }
+    if segment_columns and shifted.num_rows:
+        profiles = Profiles.of(counts, day_counts, buckets, versions)
+        for whole in (group for group in profiles.counts if group[-1] == ALL):
+            wanted = _rows_of(shifted, whole[:-1])
+            histories = _histories(profiles, whole, sorted({row["feature"] for row in wanted})) if wanted else {}
             for key, of_window in groupby(wanted, key=lambda row: (row["window_days"], row["reference"])):
                 comparison = _Comparison.of(*key, list(of_window), settings)
                 for column in segment_columns:
-                    rows += comparison.explained(histories, version, column, settings.smoothing)
+                    rows += comparison.explained(histories, column, settings.smoothing)
     return pa.Table.from_pylist(rows, schema=_ROW_SCHEMA)
+
+
+def _histories(profiles: Profiles, whole: Group, features: Sequence[str]) -> dict[str, History]:
+    """By segment, the whole among them."""
+    groups = [(*whole[:-1], segment) for segment in profiles.segments(whole)]
+    return {group[-1]: History.of(profiles, group, features) for group in groups}
 
 
 def _rows_of(shifted: pa.Table, deployment: tuple[str, ...]) -> list[dict[str, Any]]:
@@ -74,7 +75,7 @@ class _Comparison:
 
     days: Sequence[date]
     window_days: int
-    reference: ReferenceKind | Period
+    reference: ReferenceSetting
     wanted: Sequence[Mapping[str, Any]]
 
     @classmethod
@@ -84,11 +85,9 @@ class _Comparison:
         [asked] = [one for one in settings.references if reference_name(one) == reference]
         return cls(sorted({row["dt"] for row in wanted}), window_days, asked, wanted)
 
-    def explained(
-        self, histories: Mapping[str, History], version: ModelVersion, column: str, smoothing: float
-    ) -> Iterator[dict[str, Any]]:
+    def explained(self, histories: Mapping[str, History], column: str, smoothing: float) -> Iterator[dict[str, Any]]:
         """A row for each segment of a column and each day and feature to be explained."""
-        parts = self._parts(histories, version, column, smoothing)
+        parts = self._parts(histories, column, smoothing)
         total = np.sum([part.contribution for part in parts.values()], axis=0)
         features = histories[ALL].features
         for row in self.wanted if parts else []:
@@ -105,22 +104,28 @@ class _Comparison:
                         "shift_share": part.contribution[place] / total[place],
                     }
 
-    def _parts(
-        self, histories: Mapping[str, History], version: ModelVersion, column: str, smoothing: float
-    ) -> dict[str, _Part]:
-        current, reference = self._coarse(histories[ALL])
+    def _parts(self, histories: Mapping[str, History], column: str, smoothing: float) -> dict[str, _Part]:
+        whole = histories[ALL]
+        current, reference = self._coarse(whole)
         log_ratio = divergence.log_ratio(current, reference, smoothing)
         sizes = current.sum(axis=-1), reference.sum(axis=-1)
-        named = [name for name in histories if name.startswith(f"{column}=")]
-        if self.reference == "training":
-            trained = [name for name in version.segment_reference_counts if name.startswith(f"{column}=")]
-            # without training segments there is nothing to compare them with
-            named = list(dict.fromkeys([*named, *trained])) if trained else []
-        absent = histories[ALL].emptied
         return {
-            name: _Part.of(*self._coarse(histories.get(name) or absent(name, version)), *sizes, log_ratio)
-            for name in named
+            name: _Part.of(*self._coarse(histories.get(name) or whole.of_segment(name)), *sizes, log_ratio)
+            for name in self._segments(histories, column)
         }
+
+    def _segments(self, histories: Mapping[str, History], column: str) -> list[str]:
+        """Segments of a column on either side; none if the reference was not counted by it."""
+        profiles, group = histories[ALL].profiles, histories[ALL].group
+        if self.reference == "training":
+            elsewhere = list(profiles.version(group).segment_reference_counts)
+        elif isinstance(self.reference, OtherVersion):
+            elsewhere = profiles.segments(other_group(group, self.reference))
+        else:
+            elsewhere = list(histories)
+        counted = [name for name in elsewhere if name.startswith(f"{column}=")]
+        own = [name for name in histories if name.startswith(f"{column}=")]
+        return list(dict.fromkeys([*own, *counted])) if counted else []
 
     def _coarse(self, history: History) -> tuple[Counts, Counts]:
         """Counts per coarse bin now and in the reference, shape (days, features, coarse bins)."""

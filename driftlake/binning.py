@@ -158,6 +158,26 @@ class FeatureBins:
         ids = [MISSING if name is None else known.get(name, UNSEEN) for name in names]
         return np.array([*ids, MISSING], dtype=np.int32)
 
+    def places_in(self, other: FeatureBins) -> Indices | None:
+        """The bin of `other` that counts the same values as each of these, shape (bin_count,); None if one has none."""
+        if self._counted != other._counted or sorted(self._meanings) != sorted(other._meanings):
+            return None
+        places = {meaning: bin_id for bin_id, meaning in enumerate(other._meanings)}
+        return np.array([places[meaning] for meaning in self._meanings], dtype=np.int32)
+
+    @property
+    def _counted(self) -> Any:
+        """What is told apart before values are put into bins: cells of a grid, or known categories."""
+        return set(self.categories or ()) if self.grid is None else self.grid
+
+    @cached_property
+    def _meanings(self) -> list[tuple[str, str | int]]:
+        """What each bin counts; categories are ranked by how frequent they were in training, ranges by value."""
+        if self.first_cells is None:
+            return list(zip(self.bin_kinds, self.labels, strict=True))
+        cells = [-1] * FIRST_RANGE + self.first_cells.tolist()
+        return list(zip(self.bin_kinds, cells, strict=True))
+
     def bin_of_cells(self) -> list[int]:
         """Bin of every cell of the grid."""
         if self.grid is None or self.first_cells is None:

@@ -227,10 +227,21 @@ class DriftStatistics(_Section):
         return self.numeric if kind == "numeric" else self.categorical
 
 
-class Period(_Section):
+def _free_name(name: str) -> str:
+    if name in get_args(ReferenceKind):
+        raise ValueError(f"'{name}' is the name of a reference of its own")
+    return name
+
+
+class _NamedReference(_Section):
+    name: Annotated[str, AfterValidator(_free_name)] = Field(
+        pattern=r"^[a-z0-9][a-z0-9_-]*$", description="What the reference is called in the tables."
+    )
+
+
+class Period(_NamedReference):
     """Days known to be good, to compare with."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", description="What the reference is called in the tables.")
     first_day: date = Field(description="First day of the period.")
     last_day: date = Field(description="Last day of the period.")
 
@@ -238,9 +249,16 @@ class Period(_Section):
     def _ordered(self) -> Period:
         if self.last_day < self.first_day:
             raise ValueError(f"last_day ({self.last_day}) must not be before first_day ({self.first_day})")
-        if self.name in get_args(ReferenceKind):
-            raise ValueError(f"'{self.name}' is the name of a reference of its own")
         return self
+
+
+class OtherVersion(_NamedReference):
+    """A version of the same model in production, to compare the others with on the same days."""
+
+    model_version: str = Field(description="The version, as in its lineage file.")
+
+
+ReferenceSetting = ReferenceKind | Period | OtherVersion
 
 
 class DriftSettings(_Section):
@@ -254,11 +272,11 @@ class DriftSettings(_Section):
     thresholds: dict[StatisticName, Thresholds] = Field(
         default_factory=dict, description="Per statistic, e.g. psi: {warn: 0.2, drift: 0.4}; else those it comes with."
     )
-    references: tuple[ReferenceKind | Period, ...] = Field(
+    references: tuple[ReferenceSetting, ...] = Field(
         default=("training",),
         min_length=1,
         description="What windows are compared with: training, preceding (the window before), four_weeks_before (the "
-        "same weekdays), or periods of your own.",
+        "same weekdays), periods of your own, or another version.",
     )
     minimum_rows: PositiveInt = Field(
         default=200, description="Rows below which a comparison is insufficient_data: its noise floor nears 0.1."
@@ -272,6 +290,13 @@ class DriftSettings(_Section):
         default=0.01, description="Largest q-value (Benjamini-Hochberg) at which a shift is believed."
     )
     smoothing: float = Field(default=0.5, gt=0, description="Rows added to every bin on both sides before comparing.")
+
+    @model_validator(mode="after")
+    def _distinct_references(self) -> DriftSettings:
+        names = [one if isinstance(one, str) else one.name for one in self.references]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"references: name used twice: {', '.join(twice)}")
+        return self
 
     def thresholds_of(self, statistic: str) -> tuple[float | None, float | None]:
         """Values from which a statistic is called warn and drift; None if it is judged by its noise alone."""

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from driftlake.arrays import Floats
 from driftlake.config import DriftSettings
 from driftlake.divergence import Comparison, benjamini_hochberg
-from driftlake.history import GROUP, History, Reference, Window, by_group
+from driftlake.history import GROUP, History, Profiles, Reference, Window
 from driftlake.segments import ALL
 from driftlake.statistics import KINDS, STATISTICS, Kind, Sides
 from driftlake.versions import SCORE, ModelVersion
@@ -60,11 +60,10 @@ def compare_windows(
     buckets : those of `buckets_of` for the same days
     """
     tables = [_ROW_SCHEMA.empty_table()]
-    days_of_groups = dict(by_group(day_counts))
-    for group, rows in by_group(counts):
-        version = versions[group[0], group[1]]
-        for names in (list(version.features), [SCORE]):
-            history = History.of(group, names, rows, days_of_groups[group], buckets, version)
+    profiles = Profiles.of(counts, day_counts, buckets, versions)
+    for group in profiles.counts:
+        for names in (list(profiles.version(group).features), [SCORE]):
+            history = History.of(profiles, group, names)
             found = pa.concat_tables([_ROW_SCHEMA.empty_table(), *_compare(history, days, settings)])
             # segments come in hundreds: what could not be judged of them is not worth a row
             is_judged = pc.not_equal(found["outcome"], "insufficient_data")
@@ -83,7 +82,7 @@ def _compare(history: History, days: Sequence[date], settings: DriftSettings) ->
     for length in settings.windows_days:
         spans = [Span.window(day, length) for day in days]
         current = history.window(spans)
-        for asked in settings.references:
+        for asked in (one for one in settings.references if history.profiles.has(one, history.group)):
             reference = history.reference(asked, spans)
             reasons = _reasons(current, last_day, reference, length, settings)
             sides = {kind: history.sides(kind, current.counts, reference.counts, settings.smoothing) for kind in KINDS}
@@ -174,6 +173,7 @@ def _reasons(
     # A window that a version has only begun or just left holds some weekdays and not others: that is no drift.
     needed_days = math.ceil(settings.minimum_days_share * window_days)
     conditions = {
+        **reference.obstacles,
         "no training values to compare with": (reference_sizes == 0) & (reference.name == "training"),
         "no predictions in the reference": reference_sizes == 0,
         "no predictions in the window": sizes == 0,

@@ -67,6 +67,10 @@ class ModelVersion:
     segment_reference_counts: Mapping[str, Mapping[str, Counts]] = field(default_factory=dict)
     training_labels: TrainingLabels | None = None
 
+    def bins_of(self, feature: str) -> FeatureBins | None:
+        """Bins of a feature, or of the score; None if the version has no such feature."""
+        return self.score_bins if feature == SCORE else self.features.get(feature)
+
     def reference_of(self, feature: str, segment: str) -> Counts | None:
         """Training counts of a feature, or of the score, in a segment, shape (bin_count,); None if there are none."""
         counts = self.reference_counts if segment == ALL else self.segment_reference_counts.get(segment, {})

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from driftlake.config import Period, ReferenceKind
+from driftlake.config import OtherVersion, Period, ReferenceSetting
 
 # Four weeks before, so that weekdays and the turn of the month stay where they are.
 _SEASON_DAYS = 28
@@ -64,14 +64,14 @@ class Spans:
         return self.whole.day_count - self.without.day_count
 
 
-def reference_name(reference: ReferenceKind | Period) -> str:
+def reference_name(reference: ReferenceSetting) -> str:
     """What a reference is called in the tables."""
-    return reference.name if isinstance(reference, Period) else reference
+    return reference if isinstance(reference, str) else reference.name
 
 
-def reference_reach_days(reference: ReferenceKind | Period, window_days: int) -> int:
+def reference_reach_days(reference: ReferenceSetting, window_days: int) -> int:
     """On how many days before its own the comparison of a window looks."""
-    if reference == "training":
+    if reference == "training" or isinstance(reference, OtherVersion):
         return window_days - 1
     if isinstance(reference, Period):
         # wherever the period lies
@@ -80,12 +80,15 @@ def reference_reach_days(reference: ReferenceKind | Period, window_days: int) ->
     return (last - reference_spans(reference, Span.window(last, window_days)).whole.first).days
 
 
-def reference_spans(reference: ReferenceKind | Period, window: Span) -> Spans:
-    """The days of a reference that is a period; those of the window itself are left out, so nothing meets itself.
+def reference_spans(reference: ReferenceSetting, window: Span) -> Spans:
+    """The days of a reference that is no training data; those of the window are left out, so nothing meets itself.
 
     Days after the window are not used either: they were not known at its end.
     """
     days = window.day_count
+    if isinstance(reference, OtherVersion):
+        # other predictions on the same days
+        return Spans(window, Span(window.first, window.first))
     if isinstance(reference, Period):
         end = min(reference.last_day + timedelta(days=1), window.end)
         whole = Span(reference.first_day, max(reference.first_day, end))

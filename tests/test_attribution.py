@@ -24,18 +24,25 @@ COLOUR = learn_category_bins("colour", ["red", "blue"], np.array([500, 500]))
 Counted = dict[str, tuple[int, int]]
 
 
+CHAMPION = {"name": "champion", "model_version": "v0"}
+
+
 def explained(now: Counted, before: Counted, reference: str = "training", *, is_trained: bool = True) -> list[Row]:
     """Rows of segment_shift of day 2; `now` and `before` are red and blue rows per country."""
-    settings = DriftSettings.model_validate({"windows_days": [1], "references": [reference]})
+    asked = CHAMPION if reference == "champion" else reference
+    settings = DriftSettings.model_validate({"windows_days": [1], "references": [asked]})
     buckets = buckets_of([day(2)], settings)
     rows = segment_rows(2, now) + (segment_rows(1, before) if reference == "preceding" else [])
+    if reference == "champion":
+        rows += [row | {"model_version": "v0"} for row in segment_rows(2, before)]
     version = model_version([COLOUR], {"colour": dense(np.sum(list(before.values()), axis=0))})
     if is_trained:
         trained = {f"country={name}": {"colour": np.array(dense(counts))} for name, counts in before.items()}
         version = replace(version, segment_reference_counts=trained)
     key = {name: value for name, value in GROUP.items() if name != "segment"}
     wanted = pa.Table.from_pylist([key | {"dt": day(2), "feature": "colour", "window_days": 1, "reference": reference}])
-    shift = segment_shift(wanted, *bucketed(rows, buckets), buckets, {KEY: version}, ["country"], settings)
+    versions = {KEY: version, ("credit", "v0"): replace(version, model_version="v0")}
+    shift = segment_shift(wanted, *bucketed(rows, buckets), buckets, versions, ["country"], settings)
     return sorted(shift.to_pylist(), key=lambda row: row["segment"])
 
 
@@ -82,6 +89,12 @@ def test_a_segment_that_vanished_has_its_part() -> None:
 def test_against_the_window_before_segments_are_compared_with_themselves() -> None:
     at, de = explained({"at": (500, 0), "de": (250, 250)}, {"at": (250, 250), "de": (250, 250)}, "preceding")
     assert (at["reference_count"], at["shift_share"], de["shift_share"]) == (500, 1, 0)
+
+
+def test_against_another_version_its_segments_are_compared_even_those_that_only_it_has() -> None:
+    at, de = explained({"at": (100, 100)}, {"at": (100, 100), "de": (200, 0)}, "champion")
+    assert (de["segment"], de["current_count"], de["reference_count"]) == ("country=de", 0, 200)
+    assert de["shift_share"] + at["shift_share"] == pytest.approx(1)
 
 
 def test_training_data_without_the_column_explains_nothing() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -17,7 +18,7 @@ from driftlake.drift import buckets_of, compare_windows
 from driftlake.statistics import STATISTICS, Sides
 from driftlake.versions import ModelVersion
 from driftlake.windows import reference_reach_days
-from tests.data import GROUP, KEY, Row, bucketed, day, model_version
+from tests.data import GROUP, Row, bucketed, day, model_version
 
 # Coarse bins of a feature with two categories: missing, other, unseen, red, blue.
 MISSING, RED, BLUE = 0, 3, 4
@@ -44,6 +45,7 @@ def compare(
     last: int | None = None,
     settings: Mapping[str, Any] | None = None,
     version: ModelVersion = VERSION,
+    other: ModelVersion | None = None,
     scores: bool = False,
 ) -> pa.Table:
     """Rows of feature_drift (or of prediction_drift) from day `first` to day `last`, of windows up to 28 days."""
@@ -51,7 +53,8 @@ def compare(
     days = [day(number) for number in range(first, (last or first) + 1)]
     buckets = buckets_of(days, drift_settings)
     counts, day_counts = bucketed(rows, buckets)
-    return compare_windows(counts, day_counts, buckets, {KEY: version}, drift_settings, days)[scores]
+    versions = {(one.model_id, one.model_version): one for one in (version, other) if one is not None}
+    return compare_windows(counts, day_counts, buckets, versions, drift_settings, days)[scores]
 
 
 def found(
@@ -299,10 +302,91 @@ def test_a_period_that_lies_ahead_has_nothing_to_compare_with() -> None:
     assert row["reason"] == "no predictions in the reference"
 
 
+CHAMPION = {"name": "champion", "model_version": "v0"}
+
+
+def rival(categories: list[str], counted: list[int], feature: str = "colour") -> ModelVersion:
+    """Version v0 with one feature of some categories."""
+    bins = learn_category_bins(feature, categories, np.array(counted))
+    return replace(model_version([bins], {feature: [0, 0, 0, *sorted(counted, reverse=True)]}), model_version="v0")
+
+
+def of_rival(rows: list[Row]) -> list[Row]:
+    return [row | {"model_version": "v0"} for row in rows]
+
+
+def against_champion(
+    history: list[Row], other: ModelVersion, *, window: int = 1, on: int = 1, **given: Any
+) -> pa.Table:
+    settings = {"references": [CHAMPION], "windows_days": [window]}
+    return compare(history, first=on, settings=settings, other=other, **given)
+
+
+def test_another_version_is_compared_on_the_same_days() -> None:
+    champion = of_rival(daily(1, 14, red=300) + daily(15, 20, blue=300))
+    drift = against_champion(daily(8, 14, blue=300) + champion, rival(["red", "blue"], [500, 500]), window=7, on=14)
+    row = found(drift, window=7, reference="champion")
+    assert (row["current_count"], row["reference_count"], row["outcome"]) == (2100, 2100, "drift")
+    assert row["value"] == psi(np.array([0, 2100]), np.array([2100, 0])).value
+
+
+def test_categories_that_were_ranked_otherwise_are_the_same_categories() -> None:
+    # equally frequent categories are ranked by name, here red comes first: both versions see the same rows
+    champion = of_rival(counts(1, red=100, blue=200))
+    drift = against_champion(counts(1, red=200, blue=100) + champion, rival(["red", "blue"], [900, 100]))
+    assert found(drift, reference="champion")["value"] == 0
+
+
+def test_a_feature_in_other_bins_is_insufficient_data() -> None:
+    champion = of_rival(counts(1, blue=100, red=200))
+    drift = against_champion(counts(1, blue=100, red=200) + champion, rival(["red", "green"], [500, 500]))
+    row = found(drift, reference="champion")
+    assert (row["value"], row["reference_count"], row["outcome"]) == (None, 0, "insufficient_data")
+    assert row["reason"] == "binned otherwise by version v0"
+
+
+def test_a_feature_that_the_other_version_lacks_is_insufficient_data() -> None:
+    history = counts(1, red=300) + of_rival(counts(1, "trim", red=300))
+    row = found(against_champion(history, rival(["red", "blue"], [500, 500], "trim")), reference="champion")
+    assert (row["outcome"], row["reason"]) == ("insufficient_data", "version v0 does not have it")
+
+
+def test_scores_of_versions_are_compared_in_the_bins_that_all_probabilities_have() -> None:
+    scores = [row | {"feature": "score", "bin_id": 3 + row["bin_id"]} for row in counts(1, red=300, blue=100)]
+    moved = [row | {"bin_id": row["bin_id"] + 200} for row in scores]
+    [row] = [
+        row
+        for row in against_champion(scores + of_rival(moved), rival(["red"], [1]), scores=True).to_pylist()
+        if row["statistic"] == "ks_distance"
+    ]
+    assert (row["value"], row["reference_count"], row["outcome"]) == (1, 400, "drift")
+
+
+def test_a_version_is_not_compared_with_itself() -> None:
+    shadow = [row | {"deployment": "shadow"} for row in of_rival(counts(1, red=300))]
+    drift = against_champion(of_rival(counts(1, red=300)) + shadow, rival(["red", "blue"], [500, 500]))
+    assert drift.num_rows == 0
+
+
+def test_any_deployment_is_compared_with_the_other_version_in_production() -> None:
+    shadow = [row | {"deployment": "shadow"} for row in counts(1, blue=300)]
+    champion = of_rival(counts(1, red=300))
+    elsewhere = [row | {"deployment": "canary"} for row in of_rival(counts(1, blue=300))]
+    drift = against_champion(shadow + champion + elsewhere, rival(["red", "blue"], [500, 500]))
+    row = found(drift, reference="champion")
+    assert (row["deployment"], row["reference_count"]) == ("shadow", 300)
+    assert row["value"] == psi(np.array([0, 300]), np.array([300, 0])).value
+
+
+def test_another_version_without_predictions_is_insufficient_data() -> None:
+    drift = against_champion(counts(1, red=300), rival(["red", "blue"], [500, 500]))
+    assert found(drift, reference="champion")["reason"] == "no predictions in the reference"
+
+
 @pytest.mark.parametrize("window", [1, 7, 40])
 @pytest.mark.parametrize(
     "reference",
-    ["training", "preceding", "four_weeks_before", {"name": "good", "first_day": day(1), "last_day": day(9)}],
+    ["training", "preceding", "four_weeks_before", {"name": "good", "first_day": day(1), "last_day": day(9)}, CHAMPION],
     ids=str,
 )
 def test_no_comparison_looks_further_back_than_its_stage_says(reference: Any, window: int) -> None:

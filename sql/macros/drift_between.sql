@@ -2,8 +2,11 @@
 --   from drift_between('flights', 'v2', date '2013-12-01', date '2013-12-28')
 --   from drift_between('flights', 'v2', date '2013-12-01', date '2013-12-28', against := 'period',
 --                      against_from := date '2013-07-01', against_to := date '2013-07-28')
+--   from drift_between('flights', 'v2', date '2013-12-01', date '2013-12-28', against := 'period', against_version := 'v1')
 -- model, version, from_day, to_day: what is compared; deployment_name and segment_name narrow it ('production', 'all')
--- against: 'training' or 'period' (against_from to against_to, without the days of the period itself)
+-- against: 'training' or 'period' (against_from to against_to, the same days if not given). against_version, against_deployment
+-- and against_segment say of what, else the same. Days that are on both sides are left out of the reference, and so are
+-- features that another version counts in other bins.
 -- smoothing: rows added to every occupied bin on both sides before comparing, as drift.smoothing
 -- The values are those of feature_drift; what their noise is, and so the outcome, is only there.
 create or replace temp macro drift_between(
@@ -14,53 +17,134 @@ create or replace temp macro drift_between(
     against := 'training',
     against_from := null,
     against_to := null,
+    against_version := null,
+    against_deployment := null,
+    against_segment := null,
     deployment_name := 'production',
     segment_name := 'all',
     smoothing := 0.5
 ) as table
-    with profiles as (
+    with reference_side as (
+        select
+            coalesce(against_version, version) as model_version,
+            coalesce(against_deployment, deployment_name) as deployment,
+            coalesce(against_segment, segment_name) as segment,
+            coalesce(against_from, from_day) as first_day,
+            coalesce(against_to, to_day) as last_day
+    ),
+
+    profiles as (
         select
             dt,
+            model_version,
+            deployment,
+            segment,
             feature,
             bin_id,
             row_count
         from feature_profile
-        where model_id = model and model_version = version and deployment = deployment_name and segment = segment_name
+        where model_id = model
         union all
         select
             dt,
+            model_version,
+            deployment,
+            segment,
             'score' as feature,
             bin_id,
             row_count
         from prediction_profile
-        where model_id = model and model_version = version and deployment = deployment_name and segment = segment_name
+        where model_id = model
     ),
 
-    references_given as (
+    reference_counts as (
         select
-            feature,
-            bin_id,
-            row_count
-        from reference_profile
-        where against = 'training' and segment_name = 'all' and model_id = model and model_version = version
+            p.feature,
+            p.bin_id,
+            p.row_count
+        from reference_profile as p
+        inner join reference_side as r on p.model_version = r.model_version and r.segment = 'all'
+        where against = 'training' and p.model_id = model
         union all
         select
-            feature,
-            bin_id,
-            row_count
-        from segment_reference_profile
-        where against = 'training' and segment = segment_name and model_id = model and model_version = version
+            p.feature,
+            p.bin_id,
+            p.row_count
+        from segment_reference_profile as p
+        inner join reference_side as r on p.model_version = r.model_version and p.segment = r.segment
+        where against = 'training' and p.model_id = model
         union all
         select
-            feature,
-            bin_id,
-            row_count
-        from profiles
+            p.feature,
+            p.bin_id,
+            p.row_count
+        from profiles as p
+        inner join reference_side as r
+            on p.model_version = r.model_version and p.deployment = r.deployment and p.segment = r.segment
         where
             against = 'period'
-            and dt between against_from and against_to
+            and p.dt between r.first_day and r.last_day
             -- a period that is part of its own reference is compared with the rest of it
-            and dt not between from_day and to_day
+            and not (
+                p.dt between from_day and to_day
+                and p.model_version = version and p.deployment = deployment_name and p.segment = segment_name
+            )
+    ),
+
+    -- the bin of the reference's version that counts the same values
+    bin_pairs as (
+        select
+            b.feature,
+            b.bin_id,
+            o.bin_id as reference_bin_id
+        from feature_bins as b
+        inner join reference_side as r on true
+        inner join feature_bins as o
+            on
+                b.model_id = o.model_id
+                and r.model_version = o.model_version
+                and b.feature = o.feature
+                and b.bin_kind = o.bin_kind
+                and b.category is not distinct from o.category
+                and b.cell_first is not distinct from o.cell_first
+                and b.cell_last is not distinct from o.cell_last
+                and b.grid_transform is not distinct from o.grid_transform
+                and b.grid_scale is not distinct from o.grid_scale
+                and b.grid_lower is not distinct from o.grid_lower
+                and b.grid_upper is not distinct from o.grid_upper
+                and b.grid_cells is not distinct from o.grid_cells
+        where b.model_id = model and b.model_version = version
+    ),
+
+    -- categories that only one of the versions knows
+    odd_categories as (
+        select c.feature
+        from feature_categories as c
+        inner join reference_side as r on c.model_version in (version, r.model_version)
+        where c.model_id = model
+        group by c.feature, c.category, r.model_version
+        having count(*) < if(r.model_version = version, 1, 2)
+    ),
+
+    bin_numbers as (
+        select
+            feature,
+            model_version,
+            count(*) as bin_count
+        from feature_bins
+        where model_id = model
+        group by feature, model_version
+    ),
+
+    comparable as (
+        select p.feature
+        from bin_pairs as p
+        inner join reference_side as r on true
+        inner join bin_numbers as b on p.feature = b.feature and b.model_version = version
+        inner join bin_numbers as o on p.feature = o.feature and r.model_version = o.model_version
+        where p.feature not in (select c.feature from odd_categories as c)
+        group by p.feature, b.bin_count, o.bin_count
+        having count(*) = b.bin_count and count(*) = o.bin_count
     ),
 
     sides as (
@@ -70,16 +154,20 @@ create or replace temp macro drift_between(
             sum(row_count) as current_rows,
             0 as reference_rows
         from profiles
-        where dt between from_day and to_day
+        where
+            dt between from_day and to_day
+            and model_version = version and deployment = deployment_name and segment = segment_name
         group by feature, bin_id
         union all
         select
-            feature,
-            bin_id,
+            c.feature,
+            p.bin_id,
             0 as current_rows,
-            sum(row_count) as reference_rows
-        from references_given
-        group by feature, bin_id
+            sum(c.row_count) as reference_rows
+        from reference_counts as c
+        inner join bin_pairs as p on c.feature = p.feature and c.bin_id = p.reference_bin_id
+        inner join comparable as o on c.feature = o.feature
+        group by c.feature, p.bin_id
     ),
 
     binned as (

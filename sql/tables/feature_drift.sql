@@ -8,7 +8,7 @@ create table if not exists feature_drift (
     segment varchar not null, -- 'all', or column=value of a segment
     feature varchar not null, -- feature
     window_days integer not null, -- length of the window that ends with dt, in days
-    reference varchar not null, -- what the window is compared with: training, preceding, four_weeks_before or the name of a period
+    reference varchar not null, -- what the window is compared with: training, preceding, four_weeks_before or the name of a period or version in drift.references
     statistic varchar not null, -- a statistic of docs/statistics.md, e.g. psi
     value double, -- value of the statistic; null where it cannot be computed
     noise_floor double, -- 99th percentile of the statistic when nothing drifted, at these sample sizes; null where unknown
