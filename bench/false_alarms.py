@@ -1,16 +1,18 @@
 """How often a rule cries wolf where nothing drifted, and how often it sees a shift of known size.
 
-`python -m bench.false_alarms`; prints two tables, writes results/false_alarms.json. Both sides of a comparison are random
+`python -m bench.false_alarms`; prints three tables, writes results/false_alarms.json. Both sides of a comparison are random
 halves of one sample of 40 features (normal, log-normal, counts, categories); for the power, a tenth of the features of
-the current half is shifted. Every rule sees the same halves.
+the current half is shifted. Every rule sees the same halves. The third table is about rules alike in their false alarms:
+the cut-off of each is where it flags 1 % of the features of the halves without a shift.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import pyarrow as pa
@@ -27,6 +29,8 @@ FEATURES = 40
 SIZES = (200, 500, 2_000, 20_000, 200_000)
 # in standard deviations of a normal feature; the others move by the same share of their rows
 SHIFTS = (0.1, 0.2, 0.5)
+# for which rules are made alike
+FALSE_ALARM_RATE = 0.01
 SETTINGS = DriftSettings()
 
 
@@ -90,6 +94,10 @@ def _plain_psi(current: Floats, reference: Floats) -> float:
     return float(((q - p) * np.log(q / p)).sum())
 
 
+def _ks_p_value(current: Floats, reference: Floats) -> float:
+    return float(stats.ks_2samp(current, reference, method="asymp").pvalue)
+
+
 def _believed(comparison: Comparison, threshold: float) -> Floats:
     is_believed = (comparison.value > comparison.noise_floor) & (
         benjamini_hochberg(comparison.p_value) <= SETTINGS.false_alarm_rate
@@ -97,21 +105,21 @@ def _believed(comparison: Comparison, threshold: float) -> Floats:
     return is_believed & (comparison.value >= threshold)
 
 
-def _each(rule: Callable[[Floats, Floats], bool]) -> Callable[[Sample], Floats]:
+def _each(rule: Callable[[Floats, Floats], float]) -> Callable[[Sample], Floats]:
     return lambda sample: np.array([rule(*sides) for sides in zip(sample.current, sample.reference, strict=True)])
 
 
 def _ks_or_wasserstein(current: Floats, reference: Floats) -> bool:
     """Evidently's default for numbers: KS at 0.05 up to 1,000 rows, the scaled Wasserstein distance at 0.1 beyond."""
     if len(reference) <= 1_000:
-        return bool(stats.ks_2samp(current, reference, method="asymp").pvalue < 0.05)
+        return _ks_p_value(current, reference) < 0.05
     return bool(stats.wasserstein_distance(current, reference) / max(reference.std(), 1e-3) >= 0.1)
 
 
 RULES: Mapping[str, Callable[[Sample], Floats]] = {
     "PSI > 0.1": _each(lambda current, reference: _plain_psi(current, reference) > 0.1),
     "PSI > 0.25": _each(lambda current, reference: _plain_psi(current, reference) > 0.25),
-    "KS, p < 0.05": _each(lambda c, r: bool(stats.ks_2samp(c, r, method="asymp").pvalue < 0.05)),
+    "KS, p < 0.05": _each(lambda current, reference: _ks_p_value(current, reference) < 0.05),
     "KS p < 0.05 to 1,000 rows, then Wasserstein > 0.1": _each(_ks_or_wasserstein),
     "driftlake: psi beyond noise (no threshold)": lambda sample: _believed(sample.psi, 0.0),
     "driftlake: ks_distance beyond noise (no threshold)": lambda sample: _believed(sample.ks, 0.0),
@@ -121,32 +129,78 @@ RULES: Mapping[str, Callable[[Sample], Floats]] = {
 }
 
 
+# What rules look at, larger being worse, so that a cut-off can be set for each.
+SCORES: Mapping[str, Callable[[Sample], Floats]] = {
+    "PSI": _each(_plain_psi),
+    "KS p-value": _each(lambda current, reference: -_ks_p_value(current, reference)),
+    "driftlake: p-value of psi": lambda sample: -sample.psi.p_value,
+    # categories have no order, and so no distance of this kind
+    "driftlake: p-value of ks_distance, else of psi": lambda sample: (
+        -np.where([kind % 4 == 3 for kind in range(FEATURES)], sample.psi.p_value, sample.ks.p_value)
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Of the features that were shifted, of all if none was: the share that each rule flags, and their scores."""
+
+    rates: dict[str, float]
+    scores: dict[str, Floats]
+
+    @classmethod
+    def of(cls, size: int, shift: float, trials: int) -> Found:
+        """In halves of `size` rows, drawn `trials` times."""
+        flagged, scores = defaultdict(list), defaultdict(list)
+        moved = list(range(FEATURES // 10) if shift else range(FEATURES))
+        for sample in _samples(size, shift, trials, moved):
+            for name, rule in RULES.items():
+                flagged[name].append(rule(sample)[moved])
+            for name, score in SCORES.items():
+                scores[name].append(score(sample)[moved])
+        return cls(
+            {name: float(np.mean(flags)) for name, flags in flagged.items()},
+            {name: np.concatenate(values) for name, values in scores.items()},
+        )
+
+    def rates_beyond(self, unshifted: Found) -> dict[str, float]:
+        """Shares beyond the cut-offs at which FALSE_ALARM_RATE of the unshifted features are flagged."""
+        cut_offs = {
+            name: np.quantile(scores, 1 - FALSE_ALARM_RATE, method="higher")
+            for name, scores in unshifted.scores.items()
+        }
+        return {name: float(np.mean(self.scores[name] > cut_off)) for name, cut_off in cut_offs.items()}
+
+
+def _samples(size: int, shift: float, trials: int, moved: Sequence[int]) -> Iterator[Sample]:
+    generator = np.random.default_rng([size, int(shift * 100)])
+    for _ in range(trials):
+        current = [draw(kind, size, generator, shift if kind in moved else 0.0) for kind in range(FEATURES)]
+        yield Sample.of(current, [draw(kind, size, generator) for kind in range(FEATURES)])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trials", type=int, default=25)
     trials = parser.parse_args().trials
-    alarms = {f"{size:,} rows": rates(size, 0.0, trials) for size in SIZES}
-    power = {
-        f"{size:,} rows, {shift} sd": rates(size, shift, trials) for size in (500, 2_000, 20_000) for shift in SHIFTS
+    unshifted = {size: Found.of(size, 0.0, trials) for size in SIZES}
+    alarms = {f"{size:,} rows": found.rates for size, found in unshifted.items()}
+    power, power_at_rate = {}, {}
+    for size, shift in product((500, 2_000, 20_000), SHIFTS):
+        found = Found.of(size, shift, trials)
+        name = f"{size:,} rows, {shift} sd"
+        power[name], power_at_rate[name] = found.rates, found.rates_beyond(unshifted[size])
+    tables = {
+        "false alarms, share of features": alarms,
+        "shifted features found": power,
+        f"shifted features found at {FALSE_ALARM_RATE:.0%} false alarms": power_at_rate,
     }
-    for title, table in (("false alarms, share of features", alarms), ("shifted features found", power)):
+    for title, table in tables.items():
         print(f"\n{title}\n{'':<52}" + "".join(f"{name:>20}" for name in table))
-        for rule in RULES:
+        for rule in next(iter(table.values())):
             print(f"{rule:<52}" + "".join(f"{table[name][rule]:>20.1%}" for name in table))
-    print(save("false_alarms", {"environment": environment(), "trials": trials, "alarms": alarms, "power": power}))
-
-
-def rates(size: int, shift: float, trials: int) -> dict[str, float]:
-    """Share of the features flagged by each rule: of all if nothing shifted, else of the shifted ones."""
-    generator = np.random.default_rng([size, int(shift * 100)])
-    flagged: defaultdict[str, list[float]] = defaultdict(list)
-    moved = range(FEATURES // 10) if shift else range(FEATURES)
-    for _ in range(trials):
-        current = [draw(kind, size, generator, shift if kind in moved else 0.0) for kind in range(FEATURES)]
-        sample = Sample.of(current, [draw(kind, size, generator) for kind in range(FEATURES)])
-        for name, rule in RULES.items():
-            flagged[name].append(float(np.mean(rule(sample)[list(moved)])))
-    return {name: float(np.mean(shares)) for name, shares in flagged.items()}
+    results = {"alarms": alarms, "power": power, "power_at_the_same_rate": power_at_rate}
+    print(save("false_alarms", {"environment": environment(), "trials": trials, **results}))
 
 
 if __name__ == "__main__":

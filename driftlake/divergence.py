@@ -47,27 +47,31 @@ def shares(counts: Counts, occupied: NDArray[np.bool_], smoothing: float) -> Flo
 
 
 def psi(current: Counts, reference: Counts, smoothing: float = 0.5) -> Comparison:
-    """Population stability index: sum (q - p) ln(q / p), from 0, symmetric, in nats.
+    """Population stability index: sum (q - p) ln(q / p), 0 and up, in nats, symmetric, larger is worse (Siddiqi 2006).
 
-    Without drift PSI / (1/N + 1/M) is about chi-square with bins - 1 degrees of freedom (Yurdakul 2018).
+    Without drift PSI / (1/N + 1/M) is about chi-square with bins - 1 degrees of freedom (Yurdakul 2018). Misses shifts
+    inside a bin; a bin that one side hardly has can be most of the sum.
     """
     p, q, ratio = _shares_and_log_ratio(current, reference, smoothing)
     return _with_noise(((q - p) * ratio).sum(axis=-1), current, reference, scale=1.0)
 
 
 def kl_divergence(current: Counts, reference: Counts, smoothing: float = 0.5) -> Comparison:
-    """Kullback-Leibler divergence of current from reference: sum q ln(q / p), from 0, in nats.
+    """Kullback-Leibler divergence of current from reference: sum q ln(q / p), 0 and up, in nats, larger is worse.
 
-    Without drift twice the divergence over (1/N + 1/M) is about chi-square (Kullback 1959).
+    Of Kullback and Leibler (1951), and not symmetric. Without drift twice the divergence over (1/N + 1/M) is about
+    chi-square (Kullback 1959). Misses shifts inside a bin, and weighs what vanished little, because q is small there.
     """
     _, q, ratio = _shares_and_log_ratio(current, reference, smoothing)
     return _with_noise((q * ratio).sum(axis=-1), current, reference, scale=1 / 2)
 
 
 def js_distance(current: Counts, reference: Counts, smoothing: float = 0.5) -> Comparison:
-    """Jensen-Shannon distance: square root of the base-2 Jensen-Shannon divergence, 0 to 1, symmetric (Lin 1991).
+    """Jensen-Shannon distance: sqrt(sum (p log2(p / m) + q log2(q / m)) / 2) with m = (p + q) / 2, without unit.
 
-    Without drift eight times the divergence in nats over (1/N + 1/M) is about chi-square.
+    The square root of the base-2 divergence of Lin (1991), a metric (Endres and Schindelin 2003): 0 to 1, symmetric, larger
+    is worse. Without drift eight times the divergence in nats over (1/N + 1/M) is about chi-square. Misses shifts inside
+    a bin, and as a square root makes small shifts look large.
     """
     occupied = (current > 0) | (reference > 0)
     p, q = shares(reference, occupied, smoothing), shares(current, occupied, smoothing)
@@ -77,9 +81,10 @@ def js_distance(current: Counts, reference: Counts, smoothing: float = 0.5) -> C
 
 
 def hellinger_distance(current: Counts, reference: Counts, smoothing: float = 0.5) -> Comparison:
-    """Hellinger distance: sqrt(1 - sum sqrt(p q)), 0 to 1, symmetric (Hellinger 1909).
+    """Hellinger distance: sqrt(1 - sum sqrt(p q)), 0 to 1, without unit, symmetric, larger is worse (Hellinger 1909).
 
-    Without drift eight times its square over (1/N + 1/M) is about chi-square.
+    Without drift eight times its square over (1/N + 1/M) is about chi-square. Misses shifts inside a bin, and as a square
+    root makes small shifts look large.
     """
     occupied = (current > 0) | (reference > 0)
     p, q = shares(reference, occupied, smoothing), shares(current, occupied, smoothing)
@@ -88,10 +93,11 @@ def hellinger_distance(current: Counts, reference: Counts, smoothing: float = 0.
 
 
 def total_variation_distance(current: Counts, reference: Counts) -> Comparison:
-    """Total variation distance: sum |q - p| / 2, 0 to 1, symmetric: the share of rows that would have to move.
+    """Total variation distance: sum |q - p| / 2, 0 to 1, symmetric, larger is worse (Levin, Peres and Wilmer 2009).
 
-    Without drift the differences of the shares are about normal, so their absolute sum has a known mean and variance,
-    from which the noise comes as of a gamma distribution.
+    Its unit is the share of rows that would have to move. Without drift the differences of the shares are about normal, so
+    their absolute sum has a known mean and variance (Nabeya 1951), from which the noise comes as of a gamma distribution.
+    Misses shifts inside a bin, and how many times more frequent a rare bin became.
     """
     p, q, pooled, unit = _plain_shares(current, reference)
     with np.errstate(invalid="ignore"):
@@ -104,9 +110,10 @@ def total_variation_distance(current: Counts, reference: Counts) -> Comparison:
 
 
 def ks_distance(current: Counts, reference: Counts) -> Comparison:
-    """Kolmogorov-Smirnov distance: largest difference of the cumulative shares at the borders of the bins, 0 to 1.
+    """Kolmogorov-Smirnov distance: max |F(x) - G(x)| at the borders of the bins, 0 to 1, symmetric, larger is worse.
 
-    Values of unknown order (missing) are left out. The unbinned statistic is larger by `error_bound` at most: between
+    F and G are cumulative shares of rows. Misses missing values, which have no order and are left out, and shifts in the
+    tails, where F and G are both near 0 or 1. The unbinned statistic is larger by `error_bound` at most: between
     two borders one side can gain no more than the larger of the bin's shares. The p-value is the asymptotic one
     (Kolmogorov 1933, Smirnov 1948), which is conservative for binned values.
     """
@@ -122,10 +129,11 @@ def ks_distance(current: Counts, reference: Counts) -> Comparison:
 
 
 def wasserstein_distance(current: Counts, reference: Counts, borders: Floats) -> Comparison:
-    """Wasserstein-1 distance in standard deviations of the reference: how far the mass moved on average, from 0.
+    """Wasserstein-1 distance: integral of |F(x) - G(x)| dx / s, 0 and up, larger is worse (Vallender 1974).
 
-    The integral of |F - G| with values spread evenly inside their bins; what is off the grid lies at its end, so a shift
-    beyond the training range counts as one to its end. Missing values are left out. Without drift F - G is a Brownian
+    How far the rows moved on average; its unit is s, the standard deviation of the reference. Values are spread evenly
+    inside their bins; what is off the grid lies at its end, so it misses how far beyond the training range values
+    lie, and missing values, which are left out. Without drift F - G is a Brownian
     bridge (del Barrio, Gine and Matran 1999), whose area has a known mean and variance, from which the noise comes as of a
     gamma distribution.
 
@@ -146,9 +154,10 @@ def wasserstein_distance(current: Counts, reference: Counts, borders: Floats) ->
 
 
 def g_statistic(current: Counts, reference: Counts) -> Comparison:
-    """G statistic of homogeneity: 2 sum O ln(O / E) over both sides, from 0, about chi-square (Sokal and Rohlf 1981).
+    """G statistic of homogeneity: 2 sum O ln(O / E) over both sides, 0 and up, larger is worse (Sokal and Rohlf 1981).
 
-    Bins of which fewer than five rows are expected on the smaller side are taken as one, and the noise has the correction
+    O and E are observed and expected rows; without drift it is about chi-square, without unit. Misses how large a shift is:
+    it grows with the number of rows. Bins of which fewer than five rows are expected on the smaller side are taken as one, and the noise has the correction
     of Williams (1976).
     """
     size, reference_size = current.sum(axis=-1, keepdims=True), reference.sum(axis=-1, keepdims=True)
@@ -164,8 +173,9 @@ def g_statistic(current: Counts, reference: Counts) -> Comparison:
 
 
 def share_change(current: Counts, reference: Counts, bin_id: int) -> Comparison:
-    """Share of a bin now minus its share in the reference, -1 to 1; two-sided test of two proportions.
+    """Share of a bin now minus its share in the reference, -1 to 1, a share of the rows; larger absolute values are worse.
 
+    Judged by the two-sided test of two proportions. Misses everything but the rows of this bin.
     The test is the z test where enough rows are expected on both sides, and else the exact tail of the bin's rows given
     their number on both sides together (a conditional binomial, twice the smaller tail, which is conservative).
     The noise floor is the 99th percentile of the absolute change without drift.
