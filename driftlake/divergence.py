@@ -133,20 +133,20 @@ def wasserstein_distance(current: Counts, reference: Counts, borders: Floats) ->
 
     How far the rows moved on average; its unit is s, the standard deviation of the reference. Values are spread evenly
     inside their bins; what is off the grid lies at its end, so it misses how far beyond the training range values
-    lie, and missing values, which are left out. Without drift F - G is a Brownian
-    bridge (del Barrio, Gine and Matran 1999), whose area has a known mean and variance, from which the noise comes as of a
-    gamma distribution.
+    lie, and missing values, which are left out. Without drift F - G is a Brownian bridge (del Barrio, Gine and Matran 1999),
+    whose area has a known mean and variance, from which the noise comes as of a gamma distribution.
 
     `borders` has shape (..., bins - 2).
     """
     q, p, size = _cumulative(current, reference)
+    pooled, _, _ = _cumulative(current + reference, reference)
     # at the borders: after what is below, and after each range bin
-    q, p = q[..., :-1], p[..., :-1]
+    q, p, pooled = q[..., :-1], p[..., :-1], pooled[..., :-1]
     widths = np.diff(borders, axis=-1)
     deviation = _standard_deviation(p, borders)
     with np.errstate(divide="ignore", invalid="ignore"):
         value = _area(q - p, widths) / deviation
-        mean, variance = _noise_of_bridge_area(p, widths / deviation[..., np.newaxis])
+        mean, variance = _noise_of_bridge_area(pooled, widths / deviation[..., np.newaxis])
         comparison = _with_gamma_noise(value, mean / np.sqrt(size), variance / size)
     return Comparison(
         *_where((size > 0) & (deviation > 0), comparison.value, comparison.noise_floor, comparison.p_value)
@@ -157,8 +157,8 @@ def g_statistic(current: Counts, reference: Counts) -> Comparison:
     """G statistic of homogeneity: 2 sum O ln(O / E) over both sides, 0 and up, larger is worse (Sokal and Rohlf 1981).
 
     O and E are observed and expected rows; without drift it is about chi-square, without unit. Misses how large a shift is:
-    it grows with the number of rows. Bins of which fewer than five rows are expected on the smaller side are taken as one, and the noise has the correction
-    of Williams (1976).
+    it grows with the number of rows. Bins of which fewer than five rows are expected on the smaller side are taken as one,
+    and the noise has the correction of Williams (1976).
     """
     size, reference_size = current.sum(axis=-1, keepdims=True), reference.sum(axis=-1, keepdims=True)
     total = current + reference

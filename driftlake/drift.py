@@ -27,6 +27,7 @@ from driftlake.versions import SCORE, ModelVersion
 from driftlake.windows import Buckets, Span, reference_spans
 
 OUTCOMES = ("stable", "warn", "drift", "insufficient_data")
+_UNDEFINED = "the statistic is not defined for these counts"
 _STABLE, _WARN, _DRIFT, _INSUFFICIENT = range(4)
 
 
@@ -124,7 +125,8 @@ class _Judged:
         """A row for each day and feature; `places` are the features for which the statistic is defined."""
         warn, drift = settings.thresholds_of(self.statistic)
         q_values = benjamini_hochberg(self.comparison.p_value)
-        outcome = _outcomes(self.comparison, q_values, self.reasons.position, warn, drift, settings)
+        reasons = self.reasons.with_undefined(np.isnan(self.comparison.value))
+        outcome = _outcomes(self.comparison, q_values, reasons.position, warn, drift, settings)
         sizes = self.current.counts.sum(axis=-1)
         bound = self.comparison.error_bound
         day_index, feature_index = (index.ravel() for index in np.indices((len(self.days), len(places))))
@@ -153,7 +155,7 @@ class _Judged:
             "warn_threshold": constant(warn, pa.float64()),
             "drift_threshold": constant(drift, pa.float64()),
             "outcome": pa.array(OUTCOMES, pa.string()).take(pa.array(flat(outcome))),
-            "reason": pa.array(self.reasons.texts, pa.string()).take(pa.array(flat(self.reasons.position))),
+            "reason": pa.array(reasons.texts, pa.string()).take(pa.array(flat(reasons.position))),
         }
         return pa.table([_column(columns[field.name], field.type) for field in _ROW_SCHEMA], schema=_ROW_SCHEMA)
 
@@ -165,6 +167,11 @@ class _Reasons:
     position: NDArray[np.int64]
     texts: Sequence[str | None]
 
+    def with_undefined(self, is_undefined: NDArray[np.bool_]) -> _Reasons:
+        """The same, where there was no reason and yet the statistic has no value: a side is all missing, for example."""
+        is_unexplained = is_undefined & (self.position == 0)
+        return _Reasons(np.where(is_unexplained, len(self.texts), self.position), (*self.texts, _UNDEFINED))
+
 
 def _reasons(
     current: Window, last_day: Window, reference: Reference, window_days: int, settings: DriftSettings
@@ -175,9 +182,9 @@ def _reasons(
     conditions = {
         **reference.obstacles,
         "no training values to compare with": (reference_sizes == 0) & (reference.name == "training"),
-        "no predictions in the reference": reference_sizes == 0,
-        "no predictions in the window": sizes == 0,
-        "no predictions on the day": last_day.day_count == 0,
+        "no values in the reference": reference_sizes == 0,
+        "no values in the window": sizes == 0,
+        "no values on the day": last_day.day_count == 0,
         f"predictions on fewer than {needed_days} of {window_days} days": current.day_count < needed_days,
         f"fewer than {settings.minimum_rows} rows in the window": sizes < settings.minimum_rows,
     }

@@ -34,7 +34,9 @@ def is_category(kind: pa.DataType) -> bool:
 
 
 def fits(kind: pa.DataType, bins: FeatureBins) -> bool:
-    """Whether a production column of this Arrow type can be counted into `bins`."""
+    """Whether a production column of this Arrow type can be counted into `bins`; one without type holds nulls alone."""
+    if pat.is_null(kind):
+        return True
     return is_numeric(kind) or bool(pat.is_boolean(kind)) if bins.grid else is_category(kind)
 
 
@@ -68,6 +70,8 @@ def encode(column: Column) -> tuple[Indices, list[str | None]]:
     """
     if isinstance(column, pa.ChunkedArray):
         column = column.unify_dictionaries().combine_chunks()
+    if pat.is_null(column.type):
+        column = column.cast(pa.string())
     encoded = column if pat.is_dictionary(column.type) else column.dictionary_encode()
     # whatever index type the file had, there is room for the position that stands for null
     indices = encoded.indices.cast(pa.int32())

@@ -5,7 +5,7 @@ Not here: what a night should do (test_nightly.py, test_stages.py).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -43,31 +43,37 @@ STAGES: dict[str, Callable[[Warehouse, Settings, RunContext, list[date]], StageR
 
 
 class Project:
-    """A project of one model with a number and a category as features, telemetry and labels for some days."""
+    """A project of one model with a number and a category as features, telemetry and labels for some days.
 
-    def __init__(self, root: Path, **sections: Any) -> None:
+    `training` replaces columns of the training data, or adds a feature.
+    """
+
+    def __init__(self, root: Path, *, training: Mapping[str, Any] | None = None, **sections: Any) -> None:
         generator = np.random.default_rng(7)
-        training = {
-            "x": generator.normal(size=2000),
-            "colour": generator.choice(["red", "blue"], 2000),
-            "score": generator.random(2000),
-        }
+        count = _length(training or {}, 2000)
+        columns = {
+            "x": generator.normal(size=count),
+            "colour": generator.choice(["red", "blue"], count),
+            "score": generator.random(count),
+        } | dict(training or {})
+        features = [name for name in columns if name != "score"]
         self.root = root
-        self.settings: Settings = write_project(root, features=["x", "colour"], training=training, **sections)
+        self.settings: Settings = write_project(root, features=features, training=columns, **sections)
         with Warehouse.open(self.settings) as warehouse:
             register(warehouse, self.settings, read_lineage_folder(self.settings))
 
     def telemetry(self, number: int, *, name: str = "part-0", **changes: Any) -> Path:
         """Write a file of predictions; `changes` replace columns, None leaves one out."""
         generator = np.random.default_rng(number)
+        count = _length(changes, ROWS)
         columns = {
-            "correlation_id": [f"d{number}-{row}" for row in range(ROWS)],
-            "event_time": [noon(number)] * ROWS,
-            "model_id": ["credit"] * ROWS,
-            "model_version": ["v1"] * ROWS,
-            "score": generator.random(ROWS),
-            "x": generator.normal(size=ROWS),
-            "colour": generator.choice(["red", "blue"], ROWS),
+            "correlation_id": [f"d{number}-{row}" for row in range(count)],
+            "event_time": [noon(number)] * count,
+            "model_id": ["credit"] * count,
+            "model_version": ["v1"] * count,
+            "score": generator.random(count),
+            "x": generator.normal(size=count),
+            "colour": generator.choice(["red", "blue"], count),
         } | changes
         kept = {name: values for name, values in columns.items() if values is not None}
         return write_day(self.root / "telemetry", number, kept, name=name)
@@ -113,6 +119,11 @@ class Project:
         names = [table.name for table in schema.tables() if table.name not in RUN_TABLES]
         with Warehouse.open(self.settings, read_only=True) as warehouse:
             return {name: sorted(warehouse.connection.execute(f"from {name}").fetchall(), key=repr) for name in names}
+
+
+def _length(columns: Mapping[str, Any], default: int) -> int:
+    """Rows of the first column that is there."""
+    return next((len(values) for values in columns.values() if values is not None), default)
 
 
 def outcomes(report: StageReport) -> dict[date, str]:

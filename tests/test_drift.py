@@ -128,14 +128,14 @@ def test_a_window_without_predictions_is_insufficient_data() -> None:
     assert (row["value"], row["outcome"], row["reason"]) == (
         None,
         "insufficient_data",
-        "no predictions in the window",
+        "no values in the window",
     )
 
 
 def test_a_window_is_judged_only_if_its_last_day_has_predictions() -> None:
     history = [row for n in range(1, 7) for row in counts(n, red=300, blue=300)]
     row = found(compare(history, first=7), window=7)
-    assert (row["value"], row["outcome"], row["reason"]) == (0, "insufficient_data", "no predictions on the day")
+    assert (row["value"], row["outcome"], row["reason"]) == (0, "insufficient_data", "no values on the day")
 
 
 def test_a_window_that_lacks_three_weekdays_is_insufficient_data() -> None:
@@ -269,7 +269,7 @@ def test_days_of_a_period_that_are_in_the_window_are_left_out_of_it() -> None:
 def test_a_window_that_is_all_of_its_reference_has_nothing_to_be_compared_with() -> None:
     period = {"name": "good", "first_day": day(8), "last_day": day(14)}
     row = against(period, daily(1, 14, red=300), on=14)
-    assert (row["value"], row["reason"]) == (None, "no predictions in the reference")
+    assert (row["value"], row["reason"]) == (None, "no values in the reference")
 
 
 def test_a_reference_of_few_days_is_insufficient_data() -> None:
@@ -299,7 +299,7 @@ def test_days_of_a_period_after_the_window_were_not_known_yet() -> None:
 def test_a_period_that_lies_ahead_has_nothing_to_compare_with() -> None:
     period = {"name": "good", "first_day": day(10), "last_day": day(20)}
     row = against(period, daily(1, 20, red=300), on=7, window=1)
-    assert row["reason"] == "no predictions in the reference"
+    assert row["reason"] == "no values in the reference"
 
 
 CHAMPION = {"name": "champion", "model_version": "v0"}
@@ -380,7 +380,7 @@ def test_any_deployment_is_compared_with_the_other_version_in_production() -> No
 
 def test_another_version_without_predictions_is_insufficient_data() -> None:
     drift = against_champion(counts(1, red=300), rival(["red", "blue"], [500, 500]))
-    assert found(drift, reference="champion")["reason"] == "no predictions in the reference"
+    assert found(drift, reference="champion")["reason"] == "no values in the reference"
 
 
 @pytest.mark.parametrize("window", [1, 7, 40])

@@ -151,7 +151,7 @@ def test_a_feature_that_cannot_be_read_is_refused_and_the_others_run(
     assert project.rows("select distinct feature from feature_profile") == [("colour",)]
     assert project.rows(
         "select distinct outcome, reason from feature_drift where feature = 'x' and window_days = 1"
-    ) == [("insufficient_data", "no predictions in the window")]
+    ) == [("insufficient_data", "no values in the window")]
 
 
 def test_a_required_column_that_is_missing_refuses_the_file(project: Project) -> None:
