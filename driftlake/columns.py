@@ -55,7 +55,11 @@ class CanonicalColumn:
             return None if self.is_optional and self.name not in mapping else f"has no column {asked}"
         # a column of nulls alone is often written without a type
         is_empty = self.is_optional and pa.types.is_null(kind)
-        return None if is_empty or self.is_accepted(kind) else f"has column {asked} of type {kind}, expected {self.expected}"
+        return (
+            None
+            if is_empty or self.is_accepted(kind)
+            else f"has column {asked} of type {kind}, expected {self.expected}"
+        )
 
 
 _TEXT = (_is_text_or_integer, "text or integer")

@@ -292,17 +292,27 @@ def _standard_deviation(cumulative: Floats, borders: Floats) -> Floats:
 def _noise_of_bridge_area(cumulative: Floats, widths: Floats) -> tuple[Floats, Floats]:
     """Mean and variance of the area of a Brownian bridge at the given cumulative shares, shape (..., borders)."""
     reach = (np.insert(widths, 0, 0, axis=-1) + np.insert(widths, widths.shape[-1], 0, axis=-1)) / 2
-    groups = np.arange(0, reach.shape[-1], max(1, -(-reach.shape[-1] // _NOISE_BORDERS)))
-    weights = np.add.reduceat(reach, groups, axis=-1)
-    shares_below = cumulative[..., groups]
-    deviations = np.sqrt(np.maximum(shares_below * (1 - shares_below), 0))
-    one, other = shares_below[..., :, np.newaxis], shares_below[..., np.newaxis, :]
-    lower, upper = np.minimum(one, other), np.maximum(one, other)
+    areas = reach * np.sqrt(np.maximum(cumulative * (1 - cumulative), 0))
+    groups = _border_groups(reach)
+    deviations = np.einsum("...b,...bg->...g", areas, groups)
     with np.errstate(divide="ignore", invalid="ignore"):
+        shares_below = np.einsum("...b,...bg->...g", areas * cumulative, groups) / deviations
+        one, other = shares_below[..., :, np.newaxis], shares_below[..., np.newaxis, :]
+        lower, upper = np.minimum(one, other), np.maximum(one, other)
         correlations = np.sqrt(lower * (1 - upper) / (upper * (1 - lower)))
-    mean = np.sqrt(2 / np.pi) * (reach * np.sqrt(np.maximum(cumulative * (1 - cumulative), 0))).sum(axis=-1)
-    _, variance = _noise_of_absolute_sum(weights * deviations, correlations)
-    return mean, variance
+    _, variance = _noise_of_absolute_sum(deviations, correlations)
+    return np.sqrt(2 / np.pi) * areas.sum(axis=-1), variance
+
+
+def _border_groups(reach: Floats) -> Floats:
+    """Neighbouring borders that are taken as one, shape (..., borders, groups): 1 for those of a group.
+
+    A feature has the groups that it would have alone: borders repeated to fill up an array have no reach and do not count.
+    """
+    size = np.maximum(-(-(reach > 0).sum(axis=-1, keepdims=True) // _NOISE_BORDERS), 1)
+    group = np.arange(reach.shape[-1]) // size
+    membership: Floats = (group[..., np.newaxis] == np.arange(_NOISE_BORDERS)).astype(np.float64)
+    return membership
 
 
 def _noise_of_absolute_sum(deviations: Floats, correlations: Floats) -> tuple[Floats, Floats]:

@@ -356,3 +356,20 @@ def test_q_values_leave_out_what_was_not_tested(p_values: Floats, untested: set[
 def test_q_values_of_one_day_ignore_the_other_days() -> None:
     q_values = benjamini_hochberg(np.array([[0.01, 0.04], [0.5, 0.5]]))
     assert q_values.tolist() == [[0.02, 0.04], [0.5, 0.5]]
+
+
+def test_the_noise_of_a_feature_does_not_depend_on_how_many_bins_another_has() -> None:
+    current, reference, borders = np.array([0, 0, 3, 40, 60]), np.array([0, 0, 0, 500, 500]), np.array([0.0, 1.0, 3.0])
+    alone = wasserstein_distance(current, reference, borders)
+    filled = wasserstein_distance(
+        np.pad(current, (0, 97)), np.pad(reference, (0, 97)), np.pad(borders, (0, 97), mode="edge")
+    )
+    assert as_floats(filled) == pytest.approx(as_floats(alone), rel=1e-12)
+
+
+def test_a_constant_that_moved_is_beyond_the_noise_of_its_distance() -> None:
+    value, floor, p_value = as_floats(
+        wasserstein_distance(np.array([0, 0, 300, 0]), np.array([0, 0, 0, 2000]), np.array([6.5, 7.5]))
+    )
+    assert value > floor > 0
+    assert p_value < 1e-6
