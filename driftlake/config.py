@@ -44,6 +44,10 @@ _OTHER_SIGNALS = (
     "service_levels.p95_ms",
     "contract_checks.failed",
     "contract_checks.warning_share",
+    "schema_changes.added",
+    "schema_changes.lost",
+    "schema_changes.retyped",
+    "schema_changes.reordered",
 )
 _DRIFT_SOURCES = ("feature_drift", "prediction_drift")
 
@@ -427,6 +431,8 @@ def default_alerts() -> tuple[AlertRule, ...]:
         AlertRule(name="broken-contract", signal="contract_checks.failed", warn=1, critical=1),
         # rows that were left out, counted once or look wrong: an unknown version, a missing day, duplicates
         AlertRule(name="doubtful-input", signal="contract_checks.warning_share", warn=0.02, critical=0.5),
+        # a lost feature breaks its contract as well; this one is about every other column
+        AlertRule(name="lost-columns", signal="schema_changes.lost", warn=1, critical=10),
     )
 
 

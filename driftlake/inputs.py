@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
+from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
@@ -125,6 +126,27 @@ def read_partitions(
         files = (_read_footer(filesystem, entry, day, prefix) for entry in entries)
         partitions.append(Partition(day, tuple(_check_columns(file, columns, mapping) for file in files)))
     return partitions
+
+
+def earlier_partitions(
+    location: str,
+    partitions: Iterable[Partition],
+    first_day: date,
+    columns: Collection[CanonicalColumn],
+    mapping: Mapping[str, str],
+) -> dict[date, Partition]:
+    """The last partition before each, from `first_day` on, that has rows and can be used; where there is none, no entry."""
+    known = {partition.dt: partition for partition in partitions}
+    days = [day for day in list_days(location) if day >= first_day]
+    earlier = {}
+    for asked in list(known):
+        for day in reversed(days[: bisect_left(days, asked)]):
+            if day not in known:
+                (known[day],) = read_partitions(location, [day], columns, mapping)
+            if known[day].is_usable and known[day].row_count:
+                earlier[asked] = known[day]
+                break
+    return earlier
 
 
 def probe(partition: Partition) -> Partition:

@@ -14,16 +14,17 @@ from typing import Any
 
 import pyarrow as pa
 
-from driftlake import alerting, attribution, drift, profiling, quality, queries, runs
+from driftlake import alerting, attribution, drift, profiling, quality, queries, runs, schema_changes
 from driftlake.audit import audit_replacements, failed_checks, stored_failures
 from driftlake.columns import LABEL_COLUMNS, telemetry_columns
 from driftlake.config import LabelSettings, Settings
 from driftlake.contracts import ContractCheck, ContractChecker, blocked_days
 from driftlake.errors import ConfigurationError
-from driftlake.inputs import Partition, chunks, days_between, read_partitions, without_corrupt_files
+from driftlake.inputs import Partition, chunks, days_between, earlier_partitions, read_partitions, without_corrupt_files
 from driftlake.labelled_windows import QualityCounts
 from driftlake.labels import LabelSource, history_days
 from driftlake.profiling import Profiles
+from driftlake.schema_changes import DayChanges, FileVersions
 from driftlake.session import open_session
 from driftlake.stages import ALERTS, DRIFT, LABEL_COHORTS, MODEL_QUALITY, PROFILES, Stage, Work, code_version, find_work
 from driftlake.telemetry import offer_partitions, offer_versions
@@ -66,7 +67,8 @@ def profile_days(
 ) -> StageReport:
     """Check and profile the telemetry of some days."""
     partitions = _telemetry(settings, days)
-    work = find_work(warehouse, settings, context, PROFILES, days, telemetry=partitions)
+    since = _since_earlier_days(settings, partitions)
+    work = find_work(warehouse, settings, context, PROFILES, days, telemetry=partitions, schema_changes=since)
     versions = load_versions(warehouse)
     if not versions:
         raise ConfigurationError(
@@ -86,9 +88,15 @@ def profile_days(
         replaced = [run.dt for run in chunk_runs if run.outcome not in {"refused", "missing"}]
         tables = (Replacement(name, profiled.profiles.tables[name], replaced) for name in _PROFILE_TABLES)
         audited = audit_replacements("telemetry", chunk, profiled.checks, chunk_failed)
-        warehouse.replace_partitions([*tables, *audited], chunk_runs, context=context)
+        changed_columns = _schema_changes(settings, chunk, since, profiled, versions)
+        warehouse.replace_partitions([*tables, *audited, changed_columns], chunk_runs, context=context)
         done += chunk_runs
-    return _report(work, done, failed_checks=stored_failures(warehouse, "telemetry", days))
+    return _report(
+        work,
+        done,
+        failed_checks=stored_failures(warehouse, "telemetry", days),
+        highlights=_highlights(warehouse, PROFILES, days),
+    )
 
 
 def count_labels(
@@ -242,6 +250,16 @@ def _telemetry(settings: Settings, days: Sequence[date]) -> list[Partition]:
     return read_partitions(location, days, telemetry_columns(settings.telemetry.segments), settings.telemetry.columns)
 
 
+def _since_earlier_days(settings: Settings, partitions: Sequence[Partition]) -> list[DayChanges]:
+    """How the columns of each day differ from those of the last earlier day, whether or not that is worked on."""
+    telemetry = settings.telemetry
+    columns = telemetry_columns(telemetry.segments)
+    earlier = earlier_partitions(
+        settings.resolve(telemetry.path), partitions, settings.start, columns, telemetry.columns
+    )
+    return schema_changes.changes_between_days(partitions, earlier, telemetry.features_column)
+
+
 def _counted_telemetry(warehouse: Warehouse, settings: Settings, days: Sequence[date]) -> list[Partition]:
     """Telemetry as the profiles counted it: what they refused, whatever the reason, gets no labels either."""
     refused = {run["dt"]: run["reason"] for run in runs.refused_profiles(warehouse)}
@@ -280,6 +298,7 @@ def _counted_labels(
 class _Profiled:
     profiles: Profiles
     checks: Sequence[ContractCheck]
+    file_versions: FileVersions
 
 
 def _profile(
@@ -294,13 +313,32 @@ def _profile(
         checks: list[ContractCheck] = []
         kept = [partition for partition in partitions if partition.row_count]
         offer_partitions(connection, "predictions", kept, columns, mapping)
+        file_versions = schema_changes.file_versions(connection, kept)
         if check_contract and kept:
             queries.run(connection, "telemetry")
             checks = check_contract(connection, [partition.dt for partition in kept])
         if blocked := blocked_days(checks):
             kept = [partition for partition in kept if partition.dt not in blocked]
             offer_partitions(connection, "predictions", kept, columns, mapping)
-        return _Profiled(profiling.profile_partitions(connection, settings, kept, versions), checks)
+        profiles = profiling.profile_partitions(connection, settings, kept, versions)
+        return _Profiled(profiles, checks, file_versions)
+
+
+def _schema_changes(
+    settings: Settings,
+    partitions: Sequence[Partition],
+    since: Sequence[DayChanges],
+    profiled: _Profiled,
+    versions: Mapping[tuple[str, str], ModelVersion],
+) -> Replacement:
+    """Changes of the columns of some days; like the record of the files, also of days that were refused."""
+    days = [partition.dt for partition in partitions]
+    changes = [change for of_day in since if of_day.dt in days for change in of_day.changes]
+    for partition in partitions:
+        changes += schema_changes.changes_of_versions(
+            partition, profiled.file_versions, versions, settings.telemetry.features_column
+        )
+    return Replacement("schema_changes", schema_changes.rows(changes), days)
 
 
 def _profile_run(warehouse: Warehouse, partition: Partition, profiled: _Profiled, work: Work) -> PartitionRun:

@@ -22,6 +22,7 @@ from driftlake.kernel import FeatureCounts
 from driftlake.lineage import LabelDelay, LineageFile, LineageRecord, lineage_locations, read_lineage_file
 from driftlake.reference_labels import count_reference_labels
 from driftlake.reference_segments import count_reference_segments
+from driftlake.schema_changes import type_name
 from driftlake.training import Learned, TrainingData, learn
 from driftlake.versions import SCORE
 from driftlake.warehouse import Warehouse
@@ -130,6 +131,7 @@ def _owner(record: LineageRecord) -> dict[str, str]:
 
 def _run_row(file: LineageFile, data: TrainingData, fingerprint: str, learned: Sequence[Learned]) -> dict[str, Any]:
     record = file.record
+    features = [item.bins.feature for item in learned if item.bins.feature != SCORE]
     return {
         **_owner(record),
         "training_run_id": record.training_run_id,
@@ -143,7 +145,8 @@ def _run_row(file: LineageFile, data: TrainingData, fingerprint: str, learned: S
         "score_kind": record.score_kind,
         "task": record.task,
         "quantile": record.quantile,
-        "features": [item.bins.feature for item in learned if item.bins.feature != SCORE],
+        "features": features,
+        "feature_types": [type_name(data.types[name]) for name in features],
         **{f"label_delay_{name}": value for name, value in _delay(record).items()},
         "baseline_auc": record.baseline.auc,
         "feature_importance": json.dumps(record.feature_importance) if record.feature_importance else None,

@@ -196,6 +196,7 @@ def _day_content(scope: _Scope) -> dict[str, Any]:
         "retired_alert_names": _names(row for row in alerts if row["deployment"] and version_key(row) not in listed),
         "inputs": scope.rows("inputs", day=scope.day),
         "failed_checks": scope.rows("failed_checks", day=scope.day),
+        "schema_changes": scope.rows("schema_changes", day=scope.day),
         "arrivals": scope.warehouse.sql("select * from label_arrivals where dt = ?", [scope.day]).to_pylist(),
         "predictions": _usual_predictions(scope.day, volume),
         "volume_figures": _volume_figures(scope, volume, colours),

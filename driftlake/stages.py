@@ -12,13 +12,12 @@ from datetime import date
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from pydantic_core import to_json
 
 from driftlake import __version__, runs
 from driftlake.config import Settings
-from driftlake.inputs import Partition
 from driftlake.labels import history_days
 from driftlake.warehouse import PartitionRun, RunContext, Warehouse
 from driftlake.windows import reference_reach_days
@@ -31,6 +30,18 @@ _COMPUTING_LIBRARIES = ("boost-histogram", "duckdb", "great-expectations", "nump
 _EVERY_DAY_BEFORE = 36_500
 
 
+class Input(Protocol):
+    """What a day reads that is not in the warehouse: the partition of a day, or what is taken from another."""
+
+    @property
+    def dt(self) -> date:
+        """The day."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash over everything of it that rows may depend on."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stage:
     """What a day of a stage reads beside what every stage rests on: the code and the registered model versions.
@@ -40,7 +51,8 @@ class Stage:
 
     name: str
     settings: Callable[[Settings], Sequence[Any]]
-    # by source: on how many days before its own the day looks; a source is telemetry, labels or an earlier stage
+    # by source: on how many days before its own the day looks; a source is telemetry, schema_changes (since the last
+    # earlier day), labels or an earlier stage
     reads: Callable[[Settings], Mapping[str, int]]
 
 
@@ -64,7 +76,7 @@ def _drift_reach(settings: Settings) -> Mapping[str, int]:
     return {"profiles": max(reference_reach_days(reference, longest) for reference in settings.drift.references)}
 
 
-PROFILES = Stage("profiles", lambda s: [s.telemetry, s.contracts], lambda _: {"telemetry": 0})
+PROFILES = Stage("profiles", lambda s: [s.telemetry, s.contracts], lambda _: {"telemetry": 0, "schema_changes": 0})
 LABEL_COHORTS = Stage("label_cohorts", lambda s: [s.telemetry, s.labels, s.contracts, s.models], _label_reach)
 DRIFT = Stage("drift", lambda s: [s.drift, s.extension_texts, s.telemetry.segments], _drift_reach)
 MODEL_QUALITY = Stage(
@@ -98,12 +110,12 @@ def find_work(
     context: RunContext,
     stage: Stage,
     days: Sequence[date],
-    **inputs: Sequence[Partition],
+    **inputs: Sequence[Input],
 ) -> Work:
     """Compare what each day rests on with what its run in force recorded; a forced run works on every day.
 
     To be called before the stage reads anything else: what is written meanwhile then makes the next run work again,
-    rather than pass for read. `inputs` holds the partitions of telemetry or labels on every day that is looked at.
+    rather than pass for read. `inputs` holds what a source other than a stage is on every day that is looked at.
     """
     fingerprints = _fingerprints(warehouse, settings, stage, days, inputs)
     in_force = {} if context.is_forced else runs.in_force(warehouse, stage.name, days)
@@ -129,14 +141,14 @@ def _fingerprints(
     settings: Settings,
     stage: Stage,
     days: Sequence[date],
-    inputs: Mapping[str, Sequence[Partition]],
+    inputs: Mapping[str, Sequence[Input]],
 ) -> dict[date, str]:
     registered = warehouse.sql("from training_runs order by model_id, model_version").to_pylist()
     digest = hashlib.sha256(to_json([stage.name, code_version(), registered, stage.settings(settings)]))
     read: dict[date, list[Any]] = {day: [] for day in days}
     for source, reach_days in stage.reads(settings).items():
         found: Mapping[date, Any] = (
-            _partitions_read(inputs[source], days, reach_days)
+            _inputs_read(inputs[source], days, reach_days)
             if source in inputs
             else runs.commits_read(warehouse, source, days, reach_days)
         )
@@ -150,8 +162,8 @@ def _fingerprints(
     return fingerprints
 
 
-def _partitions_read(partitions: Sequence[Partition], days: Sequence[date], reach_days: int) -> dict[date, list[str]]:
-    known = {partition.dt.toordinal(): partition.fingerprint for partition in partitions}
+def _inputs_read(inputs: Sequence[Input], days: Sequence[date], reach_days: int) -> dict[date, list[str]]:
+    known = {each.dt.toordinal(): each.fingerprint for each in inputs}
     return {
         day: [known[ordinal] for ordinal in range(day.toordinal() - reach_days, day.toordinal() + 1)] for day in days
     }

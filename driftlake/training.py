@@ -44,7 +44,12 @@ class TrainingData:
         self._file = file
         self._paths = _training_paths(file)
         with self._explained("it"), open_parquet(self._paths[0]) as first:
-            self.columns: list[str] = first.schema_arrow.names
+            self.types: dict[str, pa.DataType] = {field.name: field.type for field in first.schema_arrow}
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the columns, in order."""
+        return list(self.types)
 
     def row_count(self) -> int:
         """Rows over all files."""

@@ -66,6 +66,8 @@ class ModelVersion:
     # by segment and then by feature
     segment_reference_counts: Mapping[str, Mapping[str, Counts]] = field(default_factory=dict)
     training_labels: TrainingLabels | None = None
+    # by feature; of a version that was registered before types were stored, nothing
+    feature_types: Mapping[str, str] = field(default_factory=dict)
 
     def bins_of(self, feature: str) -> FeatureBins | None:
         """Bins of a feature, or of the score; None if the version has no such feature."""
@@ -123,6 +125,7 @@ def load_versions(warehouse: Warehouse) -> dict[tuple[str, str], ModelVersion]:
                 [row for row in labels if (row["model_id"], row["model_version"]) == key],
                 bins[SCORE].bin_count if SCORE in bins else 1,
             ),
+            feature_types=dict(zip(run["features"], run["feature_types"], strict=True)) if run["feature_types"] else {},
         )
     return versions
 

@@ -90,7 +90,7 @@ def signal_value(signal: str, value: float) -> str:
             return percent(value)
         case "p95_ms":
             return milliseconds(value)
-        case "failed":
+        case "failed" | "added" | "lost" | "retyped" | "reordered":
             return number(value)
         case _:
             return f"{value:.3g}"

@@ -21,5 +21,6 @@ create table if not exists training_runs (
     released_at timestamp with time zone, -- when the version was released
     registered_at timestamp with time zone not null, -- when it was registered here
     task varchar, -- binary or regression; null is binary
-    quantile double -- quantile of the target that a regression predicts; null for the mean
+    quantile double, -- quantile of the target that a regression predicts; null for the mean
+    feature_types varchar[] -- Arrow types of the features in the training data, as schema_changes names them; null if registered before they were stored
 );

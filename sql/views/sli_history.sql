@@ -167,4 +167,22 @@ select
     min(message) as detail
 from contract_checks
 where outcome = 'failed' and severity = 'warning'
-group by dt, model_id, model_version, source, expectation, column_name;
+group by dt, model_id, model_version, source, expectation, column_name
+union all
+select
+    dt,
+    'schema_changes.' || change as signal,
+    model_id,
+    model_version,
+    null as deployment,
+    null as segment,
+    null as feature,
+    1 as window_days,
+    null as reference,
+    count(distinct column_name) as value,
+    max(row_count) as sample_count,
+    null as noise_floor,
+    min(message)
+    || if(count(distinct column_name) > 1, printf(' (and %d more)', count(distinct column_name) - 1), '') as detail
+from schema_changes
+group by dt, model_id, model_version, change;
