@@ -1,0 +1,207 @@
+"""A column that comes, goes, changes its type or its place is told once, with what it was and where it was found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from data import KEY, day, model_version, noon
+from hypothesis import given
+from hypothesis import strategies as st
+from project import ROWS, Project, truncate
+
+from driftlake.binning import learn_numeric_bins
+from driftlake.inputs import InputFile, Partition
+from driftlake.schema_changes import SchemaChange, changes_between_days, changes_of_versions, type_name
+
+INTEGER, NUMBER, TEXT = pa.int64(), pa.float64(), pa.string()
+NARROW = {"id": TEXT, "x": NUMBER}
+
+
+def partition(number: int, *files: Mapping[str, pa.DataType], row_counts: Sequence[int] = ()) -> Partition:
+    """Files a, b, ... of `row_counts` rows each, or 10, with the given columns."""
+    counts = row_counts or [10] * len(files)
+    return Partition(
+        day(number),
+        tuple(
+            InputFile(day(number), f"folder/{name}", 1, rows, columns, None, "c")
+            for name, columns, rows in zip("abcdef", files, counts, strict=False)
+        ),
+    )
+
+
+def since(before: Partition, now: Partition, features_column: str | None = None) -> list[SchemaChange]:
+    ((day_changes),) = changes_between_days([now], {now.dt: before}, features_column)
+    return list(day_changes.changes)
+
+
+def of_version(now: Partition, *, paths: str = "abcdef", **settings: Any) -> list[SchemaChange]:
+    """Changes of the version credit v1, whose predictions are in the files named, with the feature x."""
+    bins = learn_numeric_bins("x", np.arange(100.0), is_integer=False)
+    version = replace(model_version([bins]), feature_types=settings.get("types", {"x": "double"}))
+    held = {file.path: {KEY: file.row_count} for file in now.files if file.path[-1] in paths}
+    return changes_of_versions(now, held, {KEY: version}, settings.get("features_column"))
+
+
+def told(changes: Sequence[SchemaChange]) -> list[tuple[str, str, str, str | None, str | None]]:
+    return [(c.comparison, c.column_name, c.change, c.expected, c.found) for c in changes]
+
+
+@pytest.mark.parametrize(
+    ("now", "expected"),
+    [
+        (NARROW, []),
+        (NARROW | {"y": TEXT}, [("y", "added", None, "string")]),
+        ({"id": TEXT}, [("x", "lost", "double", None)]),
+        (NARROW | {"x": TEXT}, [("x", "retyped", "double", "string")]),
+        ({"x": NUMBER, "id": TEXT}, [("x", "reordered", "2", "1")]),
+        ({"y": TEXT, "x": INTEGER}, [("id", "lost", "string", None), ("x", "retyped", "double", "int64"),
+                                     ("y", "added", None, "string")]),
+    ],
+)  # fmt: skip
+def test_each_kind_of_change_is_told_with_what_was_and_what_is(
+    now: Mapping[str, pa.DataType], expected: list[tuple[str | None, ...]]
+) -> None:
+    assert [row[1:] for row in told(since(partition(1, NARROW), partition(2, now)))] == expected
+
+
+@pytest.mark.parametrize("encoded", [pa.dictionary(pa.int8(), TEXT), pa.large_string(), pa.string_view()])
+def test_another_encoding_of_the_same_values_is_no_other_type(encoded: pa.DataType) -> None:
+    assert type_name(encoded) == "string"
+
+
+def test_only_columns_that_moved_past_others_are_reordered() -> None:
+    before, now = (partition(n, dict.fromkeys(names, TEXT)) for n, names in ((1, "abcdef"), (2, "bcXdaef")))
+    assert [row[1:] for row in told(since(before, now)) if row[2] == "reordered"] == [("a", "reordered", "1", "4")]
+
+
+@given(st.permutations("abcdef"))
+def test_taking_out_what_was_reordered_leaves_the_order_of_before(names: list[str]) -> None:
+    before, now = (partition(n, dict.fromkeys(each, TEXT)) for n, each in ((1, "abcdef"), (2, names)))
+    changes = since(before, now)
+    moved = {change.column_name for change in changes}
+    assert bool(changes) == (names != sorted(names))
+    assert all(change.expected != change.found for change in changes)
+    # one that stands where it stood may remain between those that changed sides
+    at_home = {name for name, home in zip(names, "abcdef", strict=True) if name == home}
+    kept = [name for name in names if name not in moved | at_home]
+    assert kept == sorted(kept)
+
+
+def test_fields_of_the_features_struct_are_columns() -> None:
+    before, now = (partition(n, {"id": TEXT, "f": pa.struct(fields)}) for n, fields in (
+        (1, [("x", NUMBER), ("y", TEXT)]), (2, [("x", INTEGER), ("z", TEXT)])
+    ))  # fmt: skip
+    assert [row[1:] for row in told(since(before, now, "f"))] == [
+        ("f.x", "retyped", "double", "int64"),
+        ("f.y", "lost", "string", None),
+        ("f.z", "added", None, "string"),
+    ]
+    assert told(of_version(now, features_column="f")) == [("training", "f.x", "retyped", "double", "int64")]
+
+
+def test_what_one_file_of_the_day_still_has_was_not_lost_since_the_day_before() -> None:
+    assert since(partition(1, NARROW), partition(2, NARROW, {"id": TEXT})) == []
+
+
+def test_files_of_several_models_need_not_be_alike() -> None:
+    other = {"id": TEXT, "y": TEXT}
+    assert since(partition(1, NARROW, other), partition(2, other, NARROW)) == []
+    assert of_version(partition(2, NARROW, other), paths="a") == []
+
+
+def test_files_that_disagree_are_named_against_those_with_most_rows() -> None:
+    now = partition(2, NARROW | {"x": TEXT}, NARROW, NARROW | {"x": TEXT}, row_counts=[20, 100, 30])
+    within, training = of_version(now)
+    assert told([within, training]) == [
+        ("within_day", "x", "retyped", "double", "string"),
+        ("training", "x", "retyped", "double", "string"),
+    ]
+    assert (within.file_count, within.row_count, within.paths) == (2, 50, ("folder/a", "folder/c"))
+    assert within.message == (
+        "column x of credit v1 is string in 2 of 3 files (a, c); in the files with most rows: double"
+    )
+
+
+def test_a_feature_is_lost_against_training_where_a_file_of_the_version_lacks_it() -> None:
+    (change,) = of_version(partition(2, {"id": TEXT}))
+    assert told([change]) == [("training", "x", "lost", "double", None)]
+    assert change.paths is None
+    assert change.message == "column x of credit v1 is missing; in training: double"
+
+
+def test_without_a_known_training_type_only_a_lost_feature_is_told() -> None:
+    assert of_version(partition(2, NARROW | {"x": TEXT}), types={}) == []
+    assert told(of_version(partition(2, {"id": TEXT}), types={})) == [("training", "x", "lost", None, None)]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return Project(tmp_path / "project")
+
+
+STORED = "select day(dt), comparison, day(compared_on), column_name, change from schema_changes order by all"
+
+
+def test_a_day_is_compared_with_the_last_earlier_one_that_could_be_used(project: Project) -> None:
+    project.telemetry(1)
+    truncate(project.telemetry(3))
+    project.telemetry(4, extra=[1] * ROWS)
+    project.run(1, 4)
+    assert project.rows(STORED) == [(4, "day_before", 1, "extra", "added")]
+
+
+def test_training_types_are_those_of_registration(project: Project) -> None:
+    project.telemetry(1, x=[1] * ROWS)
+    project.run(1, 1)
+    assert project.rows(STORED) == [(1, "training", None, "x", "retyped")]
+
+
+def test_the_day_after_is_worked_on_when_columns_change_and_not_when_rows_do(project: Project) -> None:
+    for number in (1, 2, 3):
+        project.telemetry(number)
+    project.run(1, 3)
+    project.telemetry(2, score=[0.5] * ROWS)
+    assert set(project.run(1, 3)[0].unchanged) == {day(1), day(3)}
+    project.telemetry(2, latency_ms=[5.0] * ROWS)
+    assert set(project.run(1, 3)[0].unchanged) == {day(1)}
+    assert project.rows(STORED) == [
+        (2, "day_before", 1, "latency_ms", "added"),
+        (3, "day_before", 2, "latency_ms", "lost"),
+    ]
+
+
+def test_days_in_any_order_and_again_give_the_same_rows(project: Project) -> None:
+    project.telemetry(1)
+    project.telemetry(2, x=None)
+    project.telemetry(2, name="part-1", x=["1"] * ROWS)
+    project.telemetry(3)
+    for number in (3, 1, 2):
+        project.run(number, number)
+    rows = project.contents()["schema_changes"]
+    project.run(1, 3, is_forced=True)
+    assert project.contents()["schema_changes"] == rows
+    assert {row[6] for row in rows} == {"lost", "added", "retyped"}
+
+
+def test_a_refused_day_says_which_column_it_lost(project: Project) -> None:
+    project.telemetry(1)
+    project.telemetry(2, correlation_id=None)
+    project.run(1, 2)
+    assert project.rows(STORED) == [(2, "day_before", 1, "correlation_id", "lost")]
+
+
+def test_lost_columns_are_one_alert_of_the_day_and_highlighted(project: Project) -> None:
+    project.telemetry(1, latency_ms=[5.0] * ROWS, extra=[noon(1)] * ROWS)
+    project.telemetry(2)
+    reports = project.run(1, 2)
+    alerts = project.rows("select day(dt), severity, value, message from alerts where rule = 'lost-columns'")
+    assert alerts == [
+        (2, "warn", 2.0, "column extra is missing; on 2024-03-01: timestamp[us] (and 1 more), since 2024-03-02 (1 day)")
+    ]
+    assert reports[0].highlights == {day(2): {"changed_columns": 2}}
