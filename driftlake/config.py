@@ -431,7 +431,7 @@ def default_alerts() -> tuple[AlertRule, ...]:
         AlertRule(name="broken-contract", signal="contract_checks.failed", warn=1, critical=1),
         # rows that were left out, counted once or look wrong: an unknown version, a missing day, duplicates
         AlertRule(name="doubtful-input", signal="contract_checks.warning_share", warn=0.02, critical=0.5),
-        # a lost feature breaks its contract as well; this one is about every other column
+        # counts columns lost at once; a feature among them breaks its contract as well
         AlertRule(name="lost-columns", signal="schema_changes.lost", warn=1, critical=10),
     )
 

@@ -272,7 +272,7 @@ def _longest_increasing(numbers: Sequence[int]) -> set[int]:
 def _message(what: _What, difference: _Difference, where: str) -> str:
     owner = f" of {what.model_id} {what.model_version}" if what.model_id else ""
     now = {
-        "added": f"is new ({difference.found})",
+        "added": f"is {'there' if what.comparison == 'within_day' else 'new'} ({difference.found})",
         "lost": "is missing",
         "retyped": f"is {difference.found}",
         "reordered": f"is at position {difference.found}",

@@ -10,14 +10,16 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from data import KEY, day, model_version, noon
+from data import KEY, day, model_version
 from hypothesis import given
 from hypothesis import strategies as st
 from project import ROWS, Project, truncate
 
 from driftlake.binning import learn_numeric_bins
 from driftlake.inputs import InputFile, Partition
+from driftlake.reporting import render_day
 from driftlake.schema_changes import SchemaChange, changes_between_days, changes_of_versions, type_name
+from driftlake.warehouse import Warehouse
 
 INTEGER, NUMBER, TEXT = pa.int64(), pa.float64(), pa.string()
 NARROW = {"id": TEXT, "x": NUMBER}
@@ -196,12 +198,26 @@ def test_a_refused_day_says_which_column_it_lost(project: Project) -> None:
     assert project.rows(STORED) == [(2, "day_before", 1, "correlation_id", "lost")]
 
 
-def test_lost_columns_are_one_alert_of_the_day_and_highlighted(project: Project) -> None:
-    project.telemetry(1, latency_ms=[5.0] * ROWS, extra=[noon(1)] * ROWS)
+def test_each_lost_column_is_an_alert_with_the_number_lost_at_once(project: Project) -> None:
+    project.telemetry(1, latency_ms=[5.0] * ROWS, extra=[1] * ROWS)
     project.telemetry(2)
     reports = project.run(1, 2)
-    alerts = project.rows("select day(dt), severity, value, message from alerts where rule = 'lost-columns'")
+    alerts = project.rows("select day(dt), severity, value, message from alerts where rule = 'lost-columns' order by 4")
     assert alerts == [
-        (2, "warn", 2.0, "column extra is missing; on 2024-03-01: timestamp[us] (and 1 more), since 2024-03-02 (1 day)")
+        (2, "warn", 2.0, "column extra is missing; on 2024-03-01: int64, since 2024-03-02 (1 day)"),
+        (2, "warn", 2.0, "column latency_ms is missing; on 2024-03-01: double, since 2024-03-02 (1 day)"),
     ]
     assert reports[0].highlights == {day(2): {"changed_columns": 2}}
+
+
+def test_the_page_of_a_day_says_what_changed_and_that_of_another_nothing(project: Project) -> None:
+    project.telemetry(1)
+    project.telemetry(2, extra=[1] * ROWS)
+    project.run(1, 2)
+    with Warehouse.open(project.settings, read_only=True) as warehouse:
+        pages = [render_day(warehouse, project.settings, day(number)).read_text() for number in (1, 2)]
+    sentence = "column extra is new (int64); on 2024-03-01: not there"
+    assert [(sentence in page, "Columns of telemetry that changed" in page) for page in pages] == [
+        (False, False),
+        (True, True),
+    ]

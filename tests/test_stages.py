@@ -246,6 +246,7 @@ EVENTS: Mapping[str, Callable[[Project, int], object]] = {
     "version registered": lambda project, _: project.register("v2"),
     "no model version": lambda project, n: project.telemetry(n, model_version=None),
     "no feature": lambda project, n: project.telemetry(n, x=None),
+    "another column": lambda project, n: project.telemetry(n, extra=["x"] * ROWS),
     "no rows": lambda project, n: write_day(
         project.root / "telemetry", n, pq.read_table(project.telemetry(n)).slice(0, 0)
     ),

@@ -176,13 +176,13 @@ select
     model_version,
     null as deployment,
     null as segment,
-    null as feature,
+    -- a row per column, so that an alert says since when for each
+    column_name as feature,
     1 as window_days,
     null as reference,
-    count(distinct column_name) as value,
+    count(*) over (partition by dt, model_id, model_version, change) as value,
     max(row_count) as sample_count,
     null as noise_floor,
-    min(message)
-    || if(count(distinct column_name) > 1, printf(' (and %d more)', count(distinct column_name) - 1), '') as detail
+    min(message) as detail
 from schema_changes
-group by dt, model_id, model_version, change;
+group by dt, model_id, model_version, change, column_name;
