@@ -313,7 +313,7 @@ def _profile(
         checks: list[ContractCheck] = []
         kept = [partition for partition in partitions if partition.row_count]
         offer_partitions(connection, "predictions", kept, columns, mapping)
-        file_versions = schema_changes.file_versions(connection, kept)
+        file_versions = schema_changes.file_versions(connection, kept, versions, settings.telemetry.features_column)
         if check_contract and kept:
             queries.run(connection, "telemetry")
             checks = check_contract(connection, [partition.dt for partition in kept])

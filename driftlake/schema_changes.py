@@ -29,7 +29,7 @@ Change = Literal["added", "lost", "retyped", "reordered"]
 # Types by column, in order; None where the type is not known.
 Columns: TypeAlias = Mapping[str, str | None]
 VersionKey: TypeAlias = tuple[str, str]
-# By path and version: the rows of the version in the file.
+# By path and version: rows of the version in the file.
 FileVersions: TypeAlias = Mapping[str, Mapping[VersionKey, int]]
 
 _NAMED_FILES = 3
@@ -89,12 +89,22 @@ def changes_between_days(
     ]
 
 
-def file_versions(connection: duckdb.DuckDBPyConnection, partitions: Iterable[Partition]) -> FileVersions:
-    """Which registered versions the files hold that `telemetry.offer_partitions` has made visible as `predictions`."""
-    paths = [file.path for partition in partitions for file in partition.files]
+def file_versions(
+    connection: duckdb.DuckDBPyConnection,
+    partitions: Sequence[Partition],
+    versions: Mapping[VersionKey, ModelVersion],
+    features_column: str | None,
+) -> FileVersions:
+    """Which versions the files hold that `telemetry.offer_partitions` has made visible as `predictions`.
+
+    Nothing, if it does not matter: a scan is spared where no version could find a change in any file.
+    """
+    files = [file for partition in partitions for file in partition.files]
+    every_version = {file.path: dict.fromkeys(versions, file.row_count) for file in files}
     held: defaultdict[str, dict[VersionKey, int]] = defaultdict(dict)
-    for file_id, model_id, model_version, row_count in queries.run(connection, "file_versions").fetchall():
-        held[paths[file_id]][model_id, model_version] = row_count
+    if any(changes_of_versions(each, every_version, versions, features_column) for each in partitions):
+        for file_id, model_id, model_version, row_count in queries.run(connection, "file_versions").fetchall():
+            held[files[file_id].path][model_id, model_version] = row_count
     return held
 
 
