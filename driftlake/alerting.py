@@ -74,12 +74,14 @@ def _what_happened(alert: Mapping[str, Any]) -> str:
     reference = _REFERENCES.get(alert["reference"], f"the reference {alert['reference']}")
     statistic = _NAMES.get(measured, measured.replace("_", " "))
     match source, measured:
-        case "feature_drift", change if change in _SHARES:
-            return f"the share of {_SHARES[change]} {alert['feature']} of {who} changed by {value} against {reference} {days}"
         case "feature_drift", _:
-            return f"{alert['feature']} of {who} drifted from {reference}: {statistic} {value} {days}"
-        case "prediction_drift", _:
-            return f"scores of {who} drifted from {reference}: {statistic} {value} {days}"
+            feature = f"{alert['feature']} of {who}"
+            if share := _SHARES.get(measured):
+                return f"the share of {share} {feature} changed by {value} against {reference} {days}"
+            return f"{feature} drifted from {reference}: {statistic} {value} {days}"
+        case "prediction_drift" | "importance_drift", _:
+            what = "scores" if source == "prediction_drift" else "importance of the features"
+            return f"{what} of {who} drifted from {reference}: {statistic} {value} {days}"
         case "model_quality", _:
             return f"{_QUALITIES[measured].format(who=who, value=value)} {days}"
         case "label_backlog", _:
@@ -93,6 +95,7 @@ _NAMES = {
     "kl_divergence": "Kullback-Leibler divergence",
     "js_distance": "Jensen-Shannon distance",
     "ks_distance": "Kolmogorov-Smirnov distance",
+    "ndcg_loss": "loss of NDCG",
 }
 _QUALITIES = {
     "auc_drop": "the AUC of {who} is {value} below its baseline",

@@ -41,6 +41,7 @@ _OTHER_SIGNALS = (
     "model_quality.positive_rate_change",
     "model_quality.absolute_error_increase",
     "label_backlog.overdue_share",
+    "importance_drift.ndcg_loss",
     "service_levels.p95_ms",
     "contract_checks.failed",
     "contract_checks.warning_share",
@@ -52,7 +53,7 @@ _OTHER_SIGNALS = (
 _DRIFT_SOURCES = ("feature_drift", "prediction_drift")
 
 # Signals that exist for several windows; the others are about one day whatever the rule's window is.
-WINDOWED_SOURCES = ("feature_drift", "prediction_drift", "model_quality")
+WINDOWED_SOURCES = ("feature_drift", "prediction_drift", "model_quality", "importance_drift")
 
 
 def _known_time_zone(name: str) -> str:
@@ -108,6 +109,24 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class ShapSettings(_Section):
+    """Where the SHAP values of predictions are: columns with a common prefix, or the fields of one column."""
+
+    prefix: str | None = Field(default=None, description="A column per feature: this prefix and the feature's name.")
+    column: str | None = Field(default=None, description="STRUCT column with a field per feature.")
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> ShapSettings:
+        if (self.prefix is None) == (self.column is None):
+            raise ValueError("give either prefix or column")
+        return self
+
+    @property
+    def path_prefix(self) -> str:
+        """What precedes the name of a feature in the path of its SHAP values."""
+        return self.prefix if self.prefix is not None else f"{self.column}."
+
+
 class TelemetrySettings(_Section):
     """Where predictions are and what their columns are called."""
 
@@ -118,6 +137,10 @@ class TelemetrySettings(_Section):
     )
     features_column: str | None = Field(
         default=None, description="STRUCT column that holds the features; null if they are columns of their own."
+    )
+    shap: ShapSettings | None = Field(
+        default=None,
+        description="SHAP values of the features, e.g. {prefix: shap_} or {column: shap}; null if predictions are not explained.",
     )
     segments: tuple[SegmentName, ...] = Field(
         default=(),
@@ -265,6 +288,20 @@ class OtherVersion(_NamedReference):
 ReferenceSetting = ReferenceKind | Period | OtherVersion
 
 
+class ImportanceSettings(_Section):
+    """When the importance of features is called drifted; it is measured where telemetry has SHAP values."""
+
+    minimum_ndcg: Share = Field(
+        default=0.9, description="NDCG of the ranking below which it is drift; that of Amazon SageMaker Clarify."
+    )
+    dominant_share: Share = Field(
+        default=0.3, description="Share of all importance from which a feature can be called dominant."
+    )
+    dominant_growth: float = Field(
+        default=2.0, ge=1, description="Times its share in the reference that a dominant feature must exceed."
+    )
+
+
 class DriftSettings(_Section):
     """What counts as drift."""
 
@@ -293,6 +330,7 @@ class DriftSettings(_Section):
     false_alarm_rate: Share = Field(
         default=0.01, description="Largest q-value (Benjamini-Hochberg) at which a shift is believed."
     )
+    importance: ImportanceSettings = ImportanceSettings()
     smoothing: float = Field(default=0.5, gt=0, description="Rows added to every bin on both sides before comparing.")
 
     @model_validator(mode="after")
@@ -494,6 +532,7 @@ class Settings(_Section):
             "feature_drift": self.drift.windows_days,
             "prediction_drift": self.drift.windows_days,
             "model_quality": self.quality.windows_days,
+            "importance_drift": self.drift.windows_days,
         }
         return windows.get(source) if source in WINDOWED_SOURCES else None
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from driftlake import alerting, attribution, drift, profiling, quality, queries, runs, schema_changes
+from driftlake import alerting, attribution, drift, importance, profiling, quality, queries, runs, schema_changes
 from driftlake.audit import audit_replacements, failed_checks, stored_failures
 from driftlake.columns import LABEL_COLUMNS, telemetry_columns
 from driftlake.config import LabelSettings, Settings
@@ -31,7 +31,14 @@ from driftlake.telemetry import offer_partitions, offer_versions
 from driftlake.versions import ModelVersion, load_versions
 from driftlake.warehouse import PartitionRun, Replacement, RunContext, Warehouse
 
-_PROFILE_TABLES = ("feature_profile", "feature_stats", "prediction_profile", "service_profile", "service_levels")
+_PROFILE_TABLES = (
+    "feature_profile",
+    "feature_stats",
+    "prediction_profile",
+    "service_profile",
+    "service_levels",
+    "importance_profile",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +165,16 @@ def compare_days(warehouse: Warehouse, settings: Settings, context: RunContext, 
         segment_shift = attribution.segment_shift(
             shifted, counts, day_counts, buckets, versions, settings.telemetry.segments, settings.drift
         )
-        return {"feature_drift": feature_drift, "prediction_drift": prediction_drift, "segment_shift": segment_shift}
+        windows_days = list(settings.drift.windows_days) if settings.telemetry.shap else []
+        explained = warehouse.query(
+            "importance_windows", first_day=first_day, last_day=last_day, windows_days=windows_days
+        )
+        return {
+            "feature_drift": feature_drift,
+            "prediction_drift": prediction_drift,
+            "segment_shift": segment_shift,
+            "importance_drift": importance.compare_importance(explained, versions, settings.drift),
+        }
 
     done = _derive(warehouse, context, work, compare)
     window_days = settings.drift.headline_window_days

@@ -147,7 +147,10 @@ def _counted(
     """Each day with the counts of its versions."""
     mapping = settings.telemetry.columns
     names = ColumnNames(
-        mapping.get("score", "score"), mapping.get("latency_ms", "latency_ms"), settings.telemetry.features_column
+        mapping.get("score", "score"),
+        mapping.get("latency_ms", "latency_ms"),
+        settings.telemetry.features_column,
+        settings.telemetry.shap.path_prefix if settings.telemetry.shap else None,
     )
     shards = [day.shards(coded, names) for day in days]
     with ThreadPoolExecutor(settings.compute.threads) as pool:
@@ -194,6 +197,12 @@ _COLUMNS: Mapping[str, Mapping[str, pa.DataType]] = {
         "lower_ms": pa.float64(),
         "upper_ms": pa.float64(),
         "row_count": pa.int64(),
+    },
+    "importance_profile": {
+        "feature": pa.string(),
+        "row_count": pa.int64(),
+        "absolute_sum": pa.float64(),
+        "signed_sum": pa.float64(),
     },
 }
 # columns that are the same in every row
@@ -262,7 +271,9 @@ class _ProfileRows:
 
 
 def _joined(pieces: Sequence[Mapping[str, Any]], column: str, kind: pa.DataType) -> pa.Array:
-    """A column of all pieces; a text is the same in all rows of a piece."""
+    """A column of all pieces; a text that is no array is the same in all rows of a piece."""
+    if any(isinstance(piece[column], pa.Array) for piece in pieces):
+        return pa.concat_arrays([piece[column] for piece in pieces])
     if pa.types.is_string(kind):
         texts = pa.array([piece[column] for piece in pieces], kind).dictionary_encode()
         return texts.take(pa.array(np.repeat(np.arange(len(pieces)), [len(piece["group"]) for piece in pieces])))

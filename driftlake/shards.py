@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from driftlake.binning import FeatureBins
+from driftlake.explanations import ImportanceAccumulator
 from driftlake.inputs import open_parquet
 from driftlake.kernel import (
     FeatureAccumulator,
@@ -29,7 +30,7 @@ from driftlake.kernel import (
     ScoreAccumulator,
 )
 from driftlake.segments import SegmentColumn
-from driftlake.values import Column, encode, float_values
+from driftlake.values import Column, encode, float_values, is_numeric
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,8 @@ class ColumnNames:
     score: str
     latency_ms: str
     features: str | None
+    # what precedes the name of a feature in that of its SHAP values; None if there are none
+    shap: str | None = None
 
     def of_feature(self, name: str) -> str:
         """Path of a feature's column."""
@@ -113,7 +116,7 @@ def _count_file(row_groups: Sequence[RowGroup], accumulators: Sequence[_VersionA
     features = list(dict.fromkeys(name for one in accumulators for name in one.version.features))
     needed = [shard.names.of_feature(name) for name in features]
     of_profiles = chain.from_iterable(part.paths for one in accumulators for part in one.parts.values())
-    needed += [path for path in of_profiles if path in columns]
+    needed += [path for path in of_profiles if (kind := _type_of(columns, path)) and is_numeric(kind)]
     needed += [column.name for column in shard.segment_columns if column.name in columns]
     texts = [shard.names.of_feature(name) for name in features] + [column.name for column in shard.segment_columns]
     with open_parquet(row_groups[0].path, dictionary_columns=_text_columns(row_groups[0], texts)) as parquet:
@@ -139,7 +142,7 @@ def _count_row_group(
     numbers = cache(lambda path: whole.ordered(reader.numbers(path)))
     for block in blocks:
         for part in block.accumulator.parts.values():
-            part.accumulator.add_values(*(numbers(path)[block.rows] for path in part.paths), block.groupings)
+            part.accumulator.add_values(*(numbers(path)[block.rows] for path in part.paths), groupings=block.groupings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +209,9 @@ class _VersionAccumulator:
             "prediction_profile": _Part([names.score], ScoreAccumulator(version.score_bins, group_counts)),
             "service_profile": _Part([names.latency_ms], LatencyAccumulator(len(group_counts))),
         }
+        if names.shap is not None:
+            explained = ImportanceAccumulator(list(version.features), group_counts)
+            self.parts["importance_profile"] = _Part([names.shap + name for name in version.features], explained)
 
     def counts(self) -> VersionCounts:
         features = {name: accumulator.counts() for name, accumulator in self.features.items()}

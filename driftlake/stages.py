@@ -73,12 +73,16 @@ def _quality_reach(settings: Settings) -> Mapping[str, int]:
 
 def _drift_reach(settings: Settings) -> Mapping[str, int]:
     longest = max(settings.drift.windows_days)
-    return {"profiles": max(reference_reach_days(reference, longest) for reference in settings.drift.references)}
+    reach = max(reference_reach_days(reference, longest) for reference in settings.drift.references)
+    if settings.telemetry.shap:
+        # importance is compared with the window before if the lineage has none
+        reach = max(reach, reference_reach_days("preceding", longest))
+    return {"profiles": reach}
 
 
 PROFILES = Stage("profiles", lambda s: [s.telemetry, s.contracts], lambda _: {"telemetry": 0, "schema_changes": 0})
 LABEL_COHORTS = Stage("label_cohorts", lambda s: [s.telemetry, s.labels, s.contracts, s.models], _label_reach)
-DRIFT = Stage("drift", lambda s: [s.drift, s.extension_texts, s.telemetry.segments], _drift_reach)
+DRIFT = Stage("drift", lambda s: [s.drift, s.extension_texts, s.telemetry.segments, s.telemetry.shap], _drift_reach)
 MODEL_QUALITY = Stage(
     "model_quality", lambda s: [s.quality, s.models, s.labels and s.labels.horizon_days], _quality_reach
 )

@@ -5,6 +5,7 @@ Not here: how a version is registered (registration.py).
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -68,6 +69,7 @@ class ModelVersion:
     training_labels: TrainingLabels | None = None
     # by feature; of a version that was registered before types were stored, nothing
     feature_types: Mapping[str, str] = field(default_factory=dict)
+    feature_importance: Mapping[str, float] = field(default_factory=dict)
 
     def bins_of(self, feature: str) -> FeatureBins | None:
         """Bins of a feature, or of the score; None if the version has no such feature."""
@@ -126,6 +128,7 @@ def load_versions(warehouse: Warehouse) -> dict[tuple[str, str], ModelVersion]:
                 bins[SCORE].bin_count if SCORE in bins else 1,
             ),
             feature_types=dict(zip(run["features"], run["feature_types"], strict=True)) if run["feature_types"] else {},
+            feature_importance=json.loads(run["feature_importance"] or "{}"),
         )
     return versions
 

@@ -93,6 +93,23 @@ where
 union all
 select
     dt,
+    'importance_drift.ndcg_loss' as signal,
+    model_id,
+    model_version,
+    deployment,
+    segment,
+    null as feature,
+    window_days,
+    reference,
+    1 - value as value,
+    current_count as sample_count,
+    null as noise_floor,
+    null as detail
+from importance_drift
+where statistic = 'ndcg' and value is not null
+union all
+select
+    dt,
     'label_backlog.overdue_share' as signal,
     model_id,
     model_version,

@@ -1,0 +1,44 @@
+-- SHAP sums per feature of every window and of the window before it.
+-- grain: dt, window_days, model_id, model_version, deployment, segment, feature
+-- inputs: importance_profile
+-- parameters: $first_day, $last_day, $windows_days
+with windows as (
+    select
+        d.dt::date as dt,
+        w.window_days
+    from generate_series($first_day::date, $last_day::date, interval 1 day) as d(dt)
+    cross join (select unnest($windows_days::integer[]) as window_days) as w
+),
+
+placed as (
+    select
+        w.dt,
+        w.window_days,
+        p.* exclude (dt),
+        p.dt > w.dt - w.window_days as is_current,
+        p.dt = w.dt as is_last_day,
+        p.dt as profile_on
+    from windows as w
+    inner join importance_profile as p on p.dt > w.dt - 2 * w.window_days and p.dt <= w.dt
+)
+
+select
+    dt,
+    window_days,
+    model_id,
+    model_version,
+    deployment,
+    segment,
+    feature,
+    coalesce(sum(row_count) filter (where is_current), 0)::bigint as current_count,
+    count(distinct profile_on) filter (where is_current)::integer as current_day_count,
+    -- decimals, because a sum of floats depends on the order of the rows and a rerun must give the same
+    coalesce(sum(try_cast(absolute_sum as decimal(38, 15))) filter (where is_current), 0)::double as current_sum,
+    coalesce(sum(row_count) filter (where not is_current), 0)::bigint as preceding_count,
+    count(distinct profile_on) filter (where not is_current)::integer as preceding_day_count,
+    coalesce(sum(try_cast(absolute_sum as decimal(38, 15))) filter (where not is_current), 0)::double as preceding_sum
+from placed
+group by dt, window_days, model_id, model_version, deployment, segment, feature
+-- a window is told of on days of its own only
+qualify bool_or(bool_or(is_last_day)) over (partition by dt, window_days, model_id, model_version, deployment, segment)
+order by dt, window_days, model_id, model_version, deployment, segment, feature;
