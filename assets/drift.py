@@ -18,7 +18,7 @@ def drift_asset(settings: Settings, partitions: dg.DailyPartitionsDefinition) ->
         deps=[dg.AssetDep("profiles", partition_mapping=window)],
         backfill_policy=dg.BackfillPolicy.single_run(),
         description="Distance of every feature and of the scores from training, over several windows, with its noise: "
-        "feature_drift, prediction_drift, segment_shift, importance_drift.",
+        "feature_drift, prediction_drift, segment_shift, importance_drift, rare_combinations.",
     )
     def drift(
         context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse], settings: dg.ResourceParam[Settings]

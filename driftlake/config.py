@@ -42,6 +42,7 @@ _OTHER_SIGNALS = (
     "model_quality.absolute_error_increase",
     "label_backlog.overdue_share",
     "importance_drift.ndcg_loss",
+    "rare_combinations.count",
     "service_levels.p95_ms",
     "contract_checks.failed",
     "contract_checks.warning_share",
@@ -53,7 +54,7 @@ _OTHER_SIGNALS = (
 _DRIFT_SOURCES = ("feature_drift", "prediction_drift")
 
 # Signals that exist for several windows; the others are about one day whatever the rule's window is.
-WINDOWED_SOURCES = ("feature_drift", "prediction_drift", "model_quality", "importance_drift")
+WINDOWED_SOURCES = ("feature_drift", "prediction_drift", "model_quality", "importance_drift", "rare_combinations")
 
 
 def _known_time_zone(name: str) -> str:
@@ -99,6 +100,15 @@ def _segment_name(name: str) -> str:
     if "=" in name or not name:
         raise ValueError(f"'{name}' cannot be a segment column: segments are called column=value")
     return name
+
+
+def _distinct_pairs(pairs: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    unordered = [frozenset(pair) for pair in pairs]
+    if any(len(pair) < 2 for pair in unordered):
+        raise ValueError("a pair has two different features")
+    if len(set(unordered)) < len(pairs):
+        raise ValueError("a pair is listed twice")
+    return pairs
 
 
 SegmentName = Annotated[str, AfterValidator(_segment_name)]
@@ -331,6 +341,9 @@ class DriftSettings(_Section):
         default=0.01, description="Largest q-value (Benjamini-Hochberg) at which a shift is believed."
     )
     importance: ImportanceSettings = ImportanceSettings()
+    rare_share: Share = Field(
+        default=0.001, description="Share of the training rows below which a combination of two features is rare."
+    )
     smoothing: float = Field(default=0.5, gt=0, description="Rows added to every bin on both sides before comparing.")
 
     @model_validator(mode="after")
@@ -383,6 +396,11 @@ class ModelSettings(_Section):
     numeric: tuple[str, ...] = Field(default=(), description="Integer features to count as numbers.")
     decision_cut: float | None = Field(
         default=None, description="Score from which a prediction is taken as positive; null is 0.5 for a probability."
+    )
+    pairs: Annotated[tuple[tuple[str, str], ...], AfterValidator(_distinct_pairs)] = Field(
+        default=(),
+        description="Pairs of features to count together, e.g. [[channel, country]]: combinations that training hardly had "
+        "are told of when production has them.",
     )
 
     @model_validator(mode="after")
@@ -525,6 +543,11 @@ class Settings(_Section):
             raise ValueError(f"alerts: rule name used twice: {', '.join(twice)}")
         return self
 
+    def pairs_of(self, model_id: str) -> tuple[tuple[str, str], ...]:
+        """Pairs of features of a model that are counted together."""
+        model = self.models.get(model_id)
+        return model.pairs if model else ()
+
     def windows_of(self, rule: AlertRule) -> tuple[int, ...] | None:
         """Windows over which the signal of a rule is measured; None for signals of one day."""
         source = rule.signal.partition(".")[0]
@@ -533,6 +556,7 @@ class Settings(_Section):
             "prediction_drift": self.drift.windows_days,
             "model_quality": self.quality.windows_days,
             "importance_drift": self.drift.windows_days,
+            "rare_combinations": self.drift.windows_days,
         }
         return windows.get(source) if source in WINDOWED_SOURCES else None
 

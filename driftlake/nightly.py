@@ -14,7 +14,18 @@ from typing import Any
 
 import pyarrow as pa
 
-from driftlake import alerting, attribution, drift, importance, profiling, quality, queries, runs, schema_changes
+from driftlake import (
+    alerting,
+    attribution,
+    combinations,
+    drift,
+    importance,
+    profiling,
+    quality,
+    queries,
+    runs,
+    schema_changes,
+)
 from driftlake.audit import audit_replacements, failed_checks, stored_failures
 from driftlake.columns import LABEL_COLUMNS, telemetry_columns
 from driftlake.config import LabelSettings, Settings
@@ -38,6 +49,7 @@ _PROFILE_TABLES = (
     "service_profile",
     "service_levels",
     "importance_profile",
+    "pair_profile",
 )
 
 
@@ -165,20 +177,30 @@ def compare_days(warehouse: Warehouse, settings: Settings, context: RunContext, 
         segment_shift = attribution.segment_shift(
             shifted, counts, day_counts, buckets, versions, settings.telemetry.segments, settings.drift
         )
-        windows_days = list(settings.drift.windows_days) if settings.telemetry.shap else []
+        span = {"first_day": first_day, "last_day": last_day}
+        windows_days = list(settings.drift.windows_days)
         explained = warehouse.query(
-            "importance_windows", first_day=first_day, last_day=last_day, windows_days=windows_days
+            "importance_windows", **span, windows_days=windows_days if settings.telemetry.shap else []
         )
+        with warehouse.offered(configured_pairs=_configured_pairs(settings)):
+            paired = warehouse.query("pair_windows", **span, windows_days=windows_days)
         return {
             "feature_drift": feature_drift,
             "prediction_drift": prediction_drift,
             "segment_shift": segment_shift,
             "importance_drift": importance.compare_importance(explained, versions, settings.drift),
+            "rare_combinations": combinations.rare_combinations(paired, versions, settings.drift),
         }
 
     done = _derive(warehouse, context, work, compare)
     window_days = settings.drift.headline_window_days
     return _report(work, done, highlights=_highlights(warehouse, DRIFT, days, window_days=window_days))
+
+
+def _configured_pairs(settings: Settings) -> pa.Table:
+    rows = [(model_id, *pair) for model_id, model in settings.models.items() for pair in model.pairs]
+    names = ("model_id", "feature_a", "feature_b")
+    return pa.table({name: pa.array([row[place] for row in rows], pa.string()) for place, name in enumerate(names)})
 
 
 def measure_quality(warehouse: Warehouse, settings: Settings, context: RunContext, days: Sequence[date]) -> StageReport:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from driftlake import queries, values
 from driftlake.binning import FeatureBins
-from driftlake.config import Settings, TelemetrySettings
+from driftlake.config import Settings
 from driftlake.inputs import InputFile, Partition
 from driftlake.kernel import MEASURES, FeatureCounts
 from driftlake.segments import ALL, SegmentColumn
@@ -58,7 +58,7 @@ def profile_partitions(
 ) -> Profiles:
     """Profile partitions whose rows `telemetry.offer_partitions` has made visible as the view `predictions`."""
     coded = code_rows(connection, partitions, settings.telemetry)
-    days = [_Day.of(partition, coded, versions, settings.telemetry) for partition in partitions]
+    days = [_Day.of(partition, coded, versions, settings) for partition in partitions]
     rows = _ProfileRows()
     for day, counts in _counted(days, coded, settings):
         rows.add(day, counts)
@@ -84,13 +84,13 @@ class _Day:
         partition: Partition,
         coded: CodedRows,
         versions: Mapping[tuple[str, str], ModelVersion],
-        telemetry: TelemetrySettings,
+        settings: Settings,
     ) -> _Day:
         """Plan a day; a feature that one file of a deployment lacks is refused for that deployment's whole day."""
         codes = [code for code, group in enumerate(coded.groups) if group.dt == partition.dt]
         refused: dict[tuple[int, str], RefusedFeature] = {}
         for file in partition.files:
-            columns = _feature_columns(file, telemetry.features_column)
+            columns = _feature_columns(file, settings.telemetry.features_column)
             row_counts = np.bincount(coded.codes[file.path] + 1, minlength=len(coded.groups) + 1)[1:]
             for code, row_count in enumerate(row_counts.tolist()):
                 if row_count:
@@ -103,7 +103,8 @@ class _Day:
             group = coded.groups[code]
             version = versions[group.model_id, group.model_version]
             features = {name: bins for name, bins in version.features.items() if (code, name) not in refused}
-            counted.append(CountedVersion(code, 1, features, version.score_bins))
+            pairs = [pair for pair in settings.pairs_of(group.model_id) if set(pair) <= features.keys()]
+            counted.append(CountedVersion(code, 1, features, version.score_bins, pairs))
         segment_columns = coded.segment_columns.get(partition.dt, ())
         return cls(partition, coded.groups, _merged(counted, coded.groups), segment_columns, list(refused.values()))
 
@@ -203,6 +204,13 @@ _COLUMNS: Mapping[str, Mapping[str, pa.DataType]] = {
         "row_count": pa.int64(),
         "absolute_sum": pa.float64(),
         "signed_sum": pa.float64(),
+    },
+    "pair_profile": {
+        "feature_a": pa.string(),
+        "feature_b": pa.string(),
+        "bin_a": pa.int32(),
+        "bin_b": pa.int32(),
+        "row_count": pa.int64(),
     },
 }
 # columns that are the same in every row

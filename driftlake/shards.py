@@ -29,6 +29,7 @@ from driftlake.kernel import (
     LatencyAccumulator,
     ScoreAccumulator,
 )
+from driftlake.pairs import Pair, PairAccumulator, bins_in_pairs
 from driftlake.segments import SegmentColumn
 from driftlake.values import Column, encode, float_values, is_numeric
 
@@ -41,6 +42,7 @@ class CountedVersion:
     deployment_count: int
     features: Mapping[str, FeatureBins]
     score_bins: FeatureBins | None
+    pairs: Sequence[Pair] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +145,7 @@ def _count_row_group(
     for block in blocks:
         for part in block.accumulator.parts.values():
             part.accumulator.add_values(*(numbers(path)[block.rows] for path in part.paths), groupings=block.groupings)
+        _count_pairs(block, reader, whole, shard.names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +190,16 @@ def _count_feature(name: str, column: Column, whole: Grouping, blocks: Sequence[
                 counted.add_values(numbers()[block.rows], block.groupings)
 
 
+def _count_pairs(block: _Block, reader: _Reader, whole: Grouping, names: ColumnNames) -> None:
+    counted = block.accumulator.pairs
+    bins = []
+    for name in counted.features:
+        column = reader.column(names.of_feature(name))
+        assert column is not None, "a feature that a file lacks is refused before"
+        bins.append(whole.ordered(bins_in_pairs(block.accumulator.version.features[name], column))[block.rows])
+    counted.add_values(*bins, groupings=block.groupings)
+
+
 @dataclass(frozen=True, slots=True)
 class _Part:
     """What counts a profile, and the numeric columns it takes."""
@@ -213,9 +226,12 @@ class _VersionAccumulator:
             explained = ImportanceAccumulator(list(version.features), group_counts)
             self.parts["importance_profile"] = _Part([names.shap + name for name in version.features], explained)
 
+        self.pairs = PairAccumulator(version.pairs, len(group_counts))
+
     def counts(self) -> VersionCounts:
         features = {name: accumulator.counts() for name, accumulator in self.features.items()}
-        return VersionCounts(features, {table: part.accumulator.counts() for table, part in self.parts.items()})
+        profiles = {table: part.accumulator.counts() for table, part in self.parts.items()}
+        return VersionCounts(features, profiles | {"pair_profile": self.pairs.counts()})
 
 
 class _Reader:

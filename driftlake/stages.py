@@ -80,9 +80,19 @@ def _drift_reach(settings: Settings) -> Mapping[str, int]:
     return {"profiles": reach}
 
 
-PROFILES = Stage("profiles", lambda s: [s.telemetry, s.contracts], lambda _: {"telemetry": 0, "schema_changes": 0})
+def _pairs(settings: Settings) -> Mapping[str, Any]:
+    return {model_id: model.pairs for model_id, model in settings.models.items() if model.pairs}
+
+
+PROFILES = Stage(
+    "profiles", lambda s: [s.telemetry, s.contracts, _pairs(s)], lambda _: {"telemetry": 0, "schema_changes": 0}
+)
 LABEL_COHORTS = Stage("label_cohorts", lambda s: [s.telemetry, s.labels, s.contracts, s.models], _label_reach)
-DRIFT = Stage("drift", lambda s: [s.drift, s.extension_texts, s.telemetry.segments, s.telemetry.shap], _drift_reach)
+DRIFT = Stage(
+    "drift",
+    lambda s: [s.drift, s.extension_texts, s.telemetry.segments, s.telemetry.shap, _pairs(s)],
+    _drift_reach,
+)
 MODEL_QUALITY = Stage(
     "model_quality", lambda s: [s.quality, s.models, s.labels and s.labels.horizon_days], _quality_reach
 )

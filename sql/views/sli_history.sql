@@ -110,6 +110,35 @@ where statistic = 'ndcg' and value is not null
 union all
 select
     dt,
+    'rare_combinations.count' as signal,
+    model_id,
+    model_version,
+    deployment,
+    'all' as segment,
+    null as feature,
+    window_days,
+    'training' as reference,
+    count(*) as value,
+    max(current_size) as sample_count,
+    null as noise_floor,
+    format(
+        '{} {} ({}): {} combinations of features that are rare in training came up, {} rows of {} {} with {} {} above all ({:.1f} expected)',
+        model_id,
+        model_version,
+        deployment,
+        count(*),
+        arg_min(current_count, p_value),
+        arg_min(feature_a, p_value),
+        arg_min(label_a, p_value),
+        arg_min(feature_b, p_value),
+        arg_min(label_b, p_value),
+        arg_min(expected_count, p_value)
+    ) as detail
+from rare_combinations
+group by dt, model_id, model_version, deployment, window_days
+union all
+select
+    dt,
     'label_backlog.overdue_share' as signal,
     model_id,
     model_version,

@@ -1,0 +1,81 @@
+"""Training data counted by pairs of features, once for each version and configured pair.
+
+Not here: how a pair is counted (pairs.py), and the first registration (registration.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import pyarrow as pa
+
+from driftlake.config import Settings
+from driftlake.errors import ConfigurationError
+from driftlake.kernel import Grouping
+from driftlake.lineage import LineageFile
+from driftlake.pairs import Pair, PairAccumulator, bins_in_pairs
+from driftlake.training import TrainingData
+from driftlake.versions import ModelVersion, load_versions
+from driftlake.warehouse import Warehouse
+
+
+def count_reference_pairs(warehouse: Warehouse, settings: Settings, files: Sequence[LineageFile]) -> None:
+    """Fill reference_pair_profile for registered versions that have both features of a pair.
+
+    Raises InputError if training data cannot be read any more, ConfigurationError for a pair that no version has.
+    """
+    if not any(model.pairs for model in settings.models.values()):
+        return
+    versions = load_versions(warehouse)
+    _require_features(settings, versions)
+    for file in files:
+        version = versions[file.record.model_id, file.record.model_version]
+        for pair in settings.pairs_of(version.model_id):
+            if set(pair) <= version.features.keys() and not _is_counted(warehouse, version, pair):
+                # another process may have counted it since
+                rows = {"reference_pair_profile": _count(file, version, pair)}
+                warehouse.append_once(rows, "reference_pair_profile", _key(version, pair))
+
+
+def _require_features(settings: Settings, versions: Mapping[tuple[str, str], ModelVersion]) -> None:
+    for model_id, model in settings.models.items():
+        features = [version.features.keys() for key, version in versions.items() if key[0] == model_id]
+        for pair in model.pairs:
+            if features and not any(set(pair) <= of_version for of_version in features):
+                raise ConfigurationError(
+                    f"models.{model_id}.pairs: no version of {model_id} has the features {' and '.join(pair)}",
+                    hint=f"the features are {', '.join(sorted(set().union(*features)))}",
+                )
+
+
+def _key(version: ModelVersion, pair: Pair) -> dict[str, str]:
+    return {
+        "model_id": version.model_id,
+        "model_version": version.model_version,
+        "feature_a": pair[0],
+        "feature_b": pair[1],
+    }
+
+
+def _is_counted(warehouse: Warehouse, version: ModelVersion, pair: Pair) -> bool:
+    key = _key(version, pair)
+    condition = " and ".join(f"{name} = ?" for name in key)
+    return bool(
+        warehouse.sql(f"select 1 from reference_pair_profile where {condition} limit 1", list(key.values())).num_rows
+    )
+
+
+def _count(file: LineageFile, version: ModelVersion, pair: Pair) -> pa.Table:
+    data = TrainingData(file)
+    bins = [bins_in_pairs(version.features[name], data.column(name)) for name in pair]
+    accumulator = PairAccumulator([pair], 1)
+    accumulator.add_values(*bins, groupings=[Grouping.single(len(bins[0]))])
+    [counts] = accumulator.counts()
+    columns = counts.columns()
+    rows = len(columns.pop("group"))
+    return pa.table(dict(_repeated(version, rows)) | columns)
+
+
+def _repeated(version: ModelVersion, rows: int) -> Iterator[tuple[str, pa.Array]]:
+    for name in ("model_id", "model_version"):
+        yield name, pa.repeat(getattr(version, name), rows)
