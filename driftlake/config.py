@@ -96,6 +96,12 @@ def _distinct(windows: tuple[int, ...]) -> tuple[int, ...]:
     return windows
 
 
+def _no_repetition(names: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(names)) < len(names):
+        raise ValueError("a column is listed twice")
+    return names
+
+
 def _segment_name(name: str) -> str:
     if "=" in name or not name:
         raise ValueError(f"'{name}' cannot be a segment column: segments are called column=value")
@@ -151,6 +157,12 @@ class TelemetrySettings(_Section):
     shap: ShapSettings | None = Field(
         default=None,
         description="SHAP values of the features, e.g. {prefix: shap_} or {column: shap}; null if predictions are not explained.",
+    )
+    high_cardinality: Annotated[tuple[str, ...], AfterValidator(_no_repetition)] = Field(
+        default=(),
+        description="Columns (text, integer or boolean; struct.field for a field) with very many values, features or not, "
+        "e.g. [merchant_id]: distinct values are counted, and the most frequent ones are stored as they are. "
+        "Name no column that says who a person is.",
     )
     segments: tuple[SegmentName, ...] = Field(
         default=(),

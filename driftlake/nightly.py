@@ -50,6 +50,8 @@ _PROFILE_TABLES = (
     "service_levels",
     "importance_profile",
     "pair_profile",
+    "distinct_profile",
+    "heavy_hitters",
 )
 
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from driftlake import queries, values
 from driftlake.binning import FeatureBins
 from driftlake.config import Settings
+from driftlake.distinct import profile_values
 from driftlake.inputs import InputFile, Partition
 from driftlake.kernel import MEASURES, FeatureCounts
 from driftlake.segments import ALL, SegmentColumn
@@ -65,6 +66,7 @@ def profile_partitions(
     tables = {name: rows.table(name) for name in _COLUMNS}
     connection.register("service_rows", tables["service_profile"])
     tables["service_levels"] = queries.run(connection, "service_levels").to_arrow_table()
+    tables |= profile_values(connection, tables.pop("value_counts"))
     return Profiles(tables, [refused for day in days for refused in day.refused])
 
 
@@ -152,6 +154,7 @@ def _counted(
         mapping.get("latency_ms", "latency_ms"),
         settings.telemetry.features_column,
         settings.telemetry.shap.path_prefix if settings.telemetry.shap else None,
+        settings.telemetry.high_cardinality,
     )
     shards = [day.shards(coded, names) for day in days]
     with ThreadPoolExecutor(settings.compute.threads) as pool:
@@ -212,6 +215,7 @@ _COLUMNS: Mapping[str, Mapping[str, pa.DataType]] = {
         "bin_b": pa.int32(),
         "row_count": pa.int64(),
     },
+    "value_counts": {"column_name": pa.string(), "value": pa.large_string(), "row_count": pa.int64()},
 }
 # columns that are the same in every row
 _TEXTS: Mapping[str, Mapping[str, str]] = {"service_profile": {"metric": "latency_ms"}}

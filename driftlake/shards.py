@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from driftlake.binning import FeatureBins
+from driftlake.distinct import ValueAccumulator
 from driftlake.explanations import ImportanceAccumulator
 from driftlake.inputs import open_parquet
 from driftlake.kernel import (
@@ -31,7 +32,7 @@ from driftlake.kernel import (
 )
 from driftlake.pairs import Pair, PairAccumulator, bins_in_pairs
 from driftlake.segments import SegmentColumn
-from driftlake.values import Column, encode, float_values, is_numeric
+from driftlake.values import Column, encode, float_values, is_category, is_numeric
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,7 @@ class ColumnNames:
     features: str | None
     # what precedes the name of a feature in that of its SHAP values; None if there are none
     shap: str | None = None
+    high_cardinality: Sequence[str] = ()
 
     def of_feature(self, name: str) -> str:
         """Path of a feature's column."""
@@ -120,7 +122,10 @@ def _count_file(row_groups: Sequence[RowGroup], accumulators: Sequence[_VersionA
     of_profiles = chain.from_iterable(part.paths for one in accumulators for part in one.parts.values())
     needed += [path for path in of_profiles if (kind := _type_of(columns, path)) and is_numeric(kind)]
     needed += [column.name for column in shard.segment_columns if column.name in columns]
+    many_valued = shard.names.high_cardinality
+    needed += [path for path in many_valued if (kind := _type_of(columns, path)) and is_category(kind)]
     texts = [shard.names.of_feature(name) for name in features] + [column.name for column in shard.segment_columns]
+    texts += many_valued
     with open_parquet(row_groups[0].path, dictionary_columns=_text_columns(row_groups[0], texts)) as parquet:
         for row_group in row_groups:
             if (row_group.codes >= 0).any():
@@ -146,6 +151,9 @@ def _count_row_group(
         for part in block.accumulator.parts.values():
             part.accumulator.add_values(*(numbers(path)[block.rows] for path in part.paths), groupings=block.groupings)
         _count_pairs(block, reader, whole, shard.names)
+    for path in shard.names.high_cardinality:
+        if (column := reader.column(path)) is not None:
+            _count_values(path, column, whole, blocks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +208,13 @@ def _count_pairs(block: _Block, reader: _Reader, whole: Grouping, names: ColumnN
     counted.add_values(*bins, groupings=block.groupings)
 
 
+def _count_values(path: str, column: Column, whole: Grouping, blocks: Sequence[_Block]) -> None:
+    positions, names = encode(column)
+    positions = whole.ordered(positions)
+    for block in blocks:
+        block.accumulator.values.add_values(path, positions[block.rows], names, block.groupings)
+
+
 @dataclass(frozen=True, slots=True)
 class _Part:
     """What counts a profile, and the numeric columns it takes."""
@@ -227,11 +242,13 @@ class _VersionAccumulator:
             self.parts["importance_profile"] = _Part([names.shap + name for name in version.features], explained)
 
         self.pairs = PairAccumulator(version.pairs, len(group_counts))
+        self.values = ValueAccumulator(len(group_counts))
 
     def counts(self) -> VersionCounts:
         features = {name: accumulator.counts() for name, accumulator in self.features.items()}
         profiles = {table: part.accumulator.counts() for table, part in self.parts.items()}
-        return VersionCounts(features, profiles | {"pair_profile": self.pairs.counts()})
+        further = {"pair_profile": self.pairs.counts(), "value_counts": self.values.counts()}
+        return VersionCounts(features, profiles | further)
 
 
 class _Reader:
