@@ -245,17 +245,20 @@ def learnable(values: Floats) -> Floats:
     return values[np.abs(values) <= LARGEST_LEARNED]
 
 
-def learn_numeric_bins(feature: str, values: Floats, *, is_integer: bool, kind: FeatureKind = "numeric") -> FeatureBins:
+def learn_numeric_bins(
+    feature: str, values: Floats, *, is_integer: bool, kind: FeatureKind = "numeric", bin_limit: int | None = None
+) -> FeatureBins:
     """Learn the bins of a numeric feature.
 
     Parameters
     ----------
     values : training values, shape (n,), at least one of them `learnable`
     is_integer : whether the values are whole numbers, which get a cell each where the grid has room
+    bin_limit : most bins within the training range, if fewer than MAX_BINS
     """
     values = learnable(values)
     grid = _choose_grid(values, is_integer=is_integer)
-    return _bins_on_grid(feature, grid, grid.count(values), kind)
+    return _bins_on_grid(feature, grid, grid.count(values), kind, min(bin_limit or MAX_BINS, MAX_BINS))
 
 
 def probability_bins(feature: str) -> FeatureBins:
@@ -273,19 +276,23 @@ def with_coarse_bins(bins: FeatureBins, counts: Counts) -> FeatureBins:
     return _assemble(bins.feature, bins.kind, bins.grid, bins.first_cells, _coarse_ids(counts[FIRST_RANGE:]))
 
 
-def learn_category_bins(feature: str, categories: Sequence[str], counts: Counts) -> FeatureBins:
+def learn_category_bins(
+    feature: str, categories: Sequence[str], counts: Counts, bin_limit: int | None = None
+) -> FeatureBins:
     """Learn the bins of a categorical feature.
 
     Parameters
     ----------
     categories : the distinct training categories
     counts : training rows of each, shape (len(categories),)
+    bin_limit : most categories with a bin of their own, if fewer than MAX_CATEGORIES
     """
+    limit = min(bin_limit or MAX_CATEGORIES, MAX_CATEGORIES)
     ranked = sorted(zip(categories, counts.tolist(), strict=True), key=lambda pair: (-pair[1], pair[0]))
     ranked = ranked[:MAX_KNOWN_CATEGORIES]
-    named = [category for category, _ in ranked[:MAX_CATEGORIES]]
+    named = [category for category, _ in ranked[:limit]]
     total = max(int(counts.sum()), 1)
-    own_coarse = sum(1 for _, count in ranked[:MAX_COARSE_CATEGORIES] if count >= HEAVY_SHARE * total)
+    own_coarse = sum(1 for _, count in ranked[: min(limit, MAX_COARSE_CATEGORIES)] if count >= HEAVY_SHARE * total)
     coarse = [MISSING, OTHER, UNSEEN] + [
         FIRST_CATEGORY + rank if rank < own_coarse else OTHER for rank in range(len(named))
     ]
@@ -296,14 +303,13 @@ def learn_category_bins(feature: str, categories: Sequence[str], counts: Counts)
         labels=("missing", "other", "unseen", *named),
         coarse_ids=np.array(coarse, dtype=np.int32),
         categories={
-            category: FIRST_CATEGORY + rank if rank < MAX_CATEGORIES else OTHER
-            for rank, (category, _) in enumerate(ranked)
+            category: FIRST_CATEGORY + rank if rank < limit else OTHER for rank, (category, _) in enumerate(ranked)
         },
     )
 
 
-def _bins_on_grid(feature: str, grid: Grid, cell_counts: Counts, kind: FeatureKind) -> FeatureBins:
-    first_cells = merge_evenly(cell_counts, MAX_BINS, HEAVY_SHARE)
+def _bins_on_grid(feature: str, grid: Grid, cell_counts: Counts, kind: FeatureKind, bin_limit: int) -> FeatureBins:
+    first_cells = merge_evenly(cell_counts, bin_limit, max(HEAVY_SHARE, 1 / (bin_limit + 1)))
     bin_counts = np.add.reduceat(cell_counts, first_cells)
     return _assemble(feature, kind, grid, first_cells, _coarse_ids(bin_counts))
 

@@ -353,6 +353,12 @@ class DriftSettings(_Section):
         default=0.01, description="Largest q-value (Benjamini-Hochberg) at which a shift is believed."
     )
     importance: ImportanceSettings = ImportanceSettings()
+    other_features_bins: int | None = Field(
+        default=None,
+        ge=10,
+        description="Most bins of features that are not critical (models.<id>.critical), for versions registered from now "
+        "on; null is full resolution. Fewer bins are fewer rows, and blunter KS, Wasserstein and percentiles.",
+    )
     rare_share: Share = Field(
         default=0.001, description="Share of the training rows below which a combination of two features is rare."
     )
@@ -408,6 +414,9 @@ class ModelSettings(_Section):
     numeric: tuple[str, ...] = Field(default=(), description="Integer features to count as numbers.")
     decision_cut: float | None = Field(
         default=None, description="Score from which a prediction is taken as positive; null is 0.5 for a probability."
+    )
+    critical: tuple[str, ...] = Field(
+        default=(), description="Features kept at full resolution whatever drift.other_features_bins says."
     )
     pairs: Annotated[tuple[tuple[str, str], ...], AfterValidator(_distinct_pairs)] = Field(
         default=(),

@@ -84,7 +84,8 @@ def _register(warehouse: Warehouse, settings: Settings, file: LineageFile) -> bo
     _require_same_data(warehouse, file, fingerprint)
     if _find(warehouse, file) is not None:
         return False
-    learned = learn(file, data, settings.models.get(file.record.model_id, ModelSettings()))
+    corrections = settings.models.get(file.record.model_id, ModelSettings())
+    learned = learn(file, data, corrections, settings.drift.other_features_bins)
     rows = {"training_runs": [_run_row(file, data, fingerprint, learned)]} | _rows(file.record, learned)
     tables = {name: _table(content) for name, content in rows.items() if content}
     # another process may have registered the version since

@@ -90,8 +90,12 @@ class TrainingData:
             raise InputError(f"{self._file.training_data}: {what} cannot be read: {error}") from error
 
 
-def learn(file: LineageFile, data: TrainingData, corrections: ModelSettings) -> list[Learned]:
+def learn(
+    file: LineageFile, data: TrainingData, corrections: ModelSettings, other_features_bins: int | None = None
+) -> list[Learned]:
     """Learn every feature of the version, in the order of its lineage, and then the score.
+
+    Features that are not critical get `other_features_bins` bins at most.
 
     Raises InputError naming the column that cannot be used.
     """
@@ -100,7 +104,9 @@ def learn(file: LineageFile, data: TrainingData, corrections: ModelSettings) -> 
         name for name in data.columns if name not in {record.target, record.score, "correlation_id"}
     )
     _require_columns(file, data, features, corrections)
-    return [*(_learn_feature(file, data, name, corrections) for name in features), *_learn_score(file, data)]
+    limits = {name: None if name in corrections.critical else other_features_bins for name in features}
+    learned = (_learn_feature(file, data, name, corrections, limit) for name, limit in limits.items())
+    return [*learned, *_learn_score(file, data)]
 
 
 def _training_paths(file: LineageFile) -> list[str]:
@@ -132,14 +138,16 @@ def _require_columns(
         )
     if SCORE in features:
         raise InputError(f"{file.path}: a feature cannot be called '{SCORE}', which is the name of the prediction")
-    if unknown := sorted({*corrections.categorical, *corrections.numeric} - set(features)):
+    if unknown := sorted({*corrections.categorical, *corrections.numeric, *corrections.critical} - set(features)):
         raise ConfigurationError(
             f"models.{file.record.model_id} corrects {', '.join(unknown)}, which {file.path} does not list as a feature",
             hint=f"the features are {', '.join(features)}",
         )
 
 
-def _learn_feature(file: LineageFile, data: TrainingData, name: str, corrections: ModelSettings) -> Learned:
+def _learn_feature(
+    file: LineageFile, data: TrainingData, name: str, corrections: ModelSettings, bin_limit: int | None
+) -> Learned:
     column = data.column(name)
     if not values.is_category(column.type):
         raise InputError(
@@ -147,12 +155,18 @@ def _learn_feature(file: LineageFile, data: TrainingData, name: str, corrections
             hint="leave it out of `features` in the lineage file, or store it as number, text or boolean",
         )
     if _is_categorical(column, name, corrections):
-        return _learn_categories(name, column)
-    bins = _numeric_bins(file, name, column)
+        return _learn_categories(name, column, bin_limit)
+    bins = _numeric_bins(file, name, column, bin_limit=bin_limit)
     return Learned(bins, kernel.count_column(column, bins))
 
 
-def _numeric_bins(file: LineageFile, name: str, column: pa.ChunkedArray, kind: FeatureKind = "numeric") -> FeatureBins:
+def _numeric_bins(
+    file: LineageFile,
+    name: str,
+    column: pa.ChunkedArray,
+    kind: FeatureKind = "numeric",
+    bin_limit: int | None = None,
+) -> FeatureBins:
     if not values.is_numeric(column.type):
         raise InputError(f"{file.training_data}: column {name} has type {column.type}, expected a number")
     known = values.learnable_values(column)
@@ -161,7 +175,8 @@ def _numeric_bins(file: LineageFile, name: str, column: pa.ChunkedArray, kind: F
             f"{file.training_data}: feature {name} has no finite value, so there is nothing to learn bins from",
             hint="leave it out of the lineage file",
         )
-    return binning.learn_numeric_bins(name, known, is_integer=pat.is_integer(column.type), kind=kind)
+    is_integer = pat.is_integer(column.type)
+    return binning.learn_numeric_bins(name, known, is_integer=is_integer, kind=kind, bin_limit=bin_limit)
 
 
 def _is_categorical(column: pa.ChunkedArray, name: str, corrections: ModelSettings) -> bool:
@@ -174,12 +189,13 @@ def _is_categorical(column: pa.ChunkedArray, name: str, corrections: ModelSettin
     return not values.is_numeric(column.type)
 
 
-def _learn_categories(name: str, column: pa.ChunkedArray) -> Learned:
+def _learn_categories(name: str, column: pa.ChunkedArray, bin_limit: int | None) -> Learned:
     counted = values.category_counts(column)
-    bins = binning.learn_category_bins(name, list(counted), np.array(list(counted.values()), dtype=np.int64))
+    rows = np.array(list(counted.values()), dtype=np.int64)
+    bins = binning.learn_category_bins(name, list(counted), rows, bin_limit)
     known = bins.categories or {}
-    rows = [{"category": c, "bin_id": bin_id, "row_count": counted[c]} for c, bin_id in known.items()]
-    return Learned(bins, kernel.count_column(column, bins), rows)
+    categories = [{"category": c, "bin_id": bin_id, "row_count": counted[c]} for c, bin_id in known.items()]
+    return Learned(bins, kernel.count_column(column, bins), categories)
 
 
 def _learn_score(file: LineageFile, data: TrainingData) -> list[Learned]:

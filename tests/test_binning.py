@@ -245,3 +245,17 @@ def learned_kind(memory: Warehouse, root: Path, codes: list[int | None]) -> str:
     register(memory, settings, read_lineage_folder(settings))
     [kind] = memory.sql("select distinct feature_kind from feature_bins where feature = 'code'").column(0).to_pylist()
     return str(kind)
+
+
+@given(SAMPLES)
+def test_a_lower_limit_is_kept_and_holds_all_training_values(values: Floats) -> None:
+    bins = learn_numeric_bins("x", values, is_integer=False, bin_limit=20)
+    assert bins.bin_kinds.count("range") <= 20
+    assert counted(bins, values).sum() == len(values)
+
+
+def test_categories_after_a_lower_limit_are_other() -> None:
+    names = [f"{number:03}" for number in range(30)]
+    bins = learn_category_bins("x", names, np.full(30, 10), bin_limit=12)
+    assert bins.labels[FIRST_CATEGORY:] == tuple(names[:12])
+    assert bins.bins_of_categories(names).tolist().count(OTHER) == 18

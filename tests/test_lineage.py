@@ -164,3 +164,18 @@ def test_a_version_that_yaml_reads_as_a_number_is_asked_for_in_quotes(tmp_path: 
     edit(settings, "model_version: v1", "model_version: 1.0")
     with pytest.raises(ConfigurationError, match=r"model_version: .*found 1\.0; write it in quotes"):
         registered(settings)
+
+
+def test_only_features_that_are_not_critical_are_learned_with_fewer_bins(tmp_path: Path) -> None:
+    values = [number / 7 for number in range(1000)]
+    settings = write_project(
+        tmp_path / "project",
+        features=("x", "y"),
+        training={"x": values, "y": values, "score": [0.5] * 1000},
+        models={"credit": {"critical": ["x"]}},
+        drift={"other_features_bins": 12},
+    )
+    registered(settings)
+    with Warehouse.open(settings, read_only=True) as warehouse:
+        features = load_versions(warehouse)["credit", "v1"].features
+    assert {name: bins.bin_kinds.count("range") for name, bins in features.items()} == {"x": 99, "y": 12}
