@@ -20,7 +20,7 @@ from driftlake.shell import answer
 from driftlake.values import encode
 from driftlake.warehouse import Warehouse
 from tests.data import GROUP, Row, day, insert
-from tests.project import ROWS, Project
+from tests.project import ROWS, Project, outcomes
 
 STANDARD_ERROR = 1.04 / math.sqrt(4096)
 
@@ -156,3 +156,12 @@ def test_a_period_is_the_days_merged(tmp_path: Path) -> None:
     assert found["extra.till"] == (600, pytest.approx(50, rel=3 * STANDARD_ERROR))
     assert found["shop"] == (600, pytest.approx(400, rel=3 * STANDARD_ERROR))
     assert [row["distinct_count"] for row in segment] == [1]
+
+
+def test_columns_that_cannot_be_counted_are_left_out_and_the_day_is_counted(tmp_path: Path) -> None:
+    telemetry = {"path": "telemetry", "high_cardinality": ["shop", "absent"], "shap": {"prefix": "shap_"}}
+    project = Project(tmp_path / "project", telemetry=telemetry)
+    project.telemetry(1, shop=[[1, 2]] * ROWS, shap_x=["high"] * ROWS)
+    [report] = project.run(1, 1, until="profiles")
+    assert set(outcomes(report).values()) == {"complete"}
+    assert project.rows("from distinct_profile") == project.rows("from importance_profile") == []
