@@ -31,7 +31,7 @@ def _is_label(kind: pa.DataType) -> bool:
     return is_numeric(kind) or bool(pa.types.is_boolean(kind))
 
 
-def _is_segment(kind: pa.DataType) -> bool:
+def _is_category(kind: pa.DataType) -> bool:
     return _is_text_or_integer(kind) or bool(pa.types.is_boolean(kind))
 
 
@@ -65,6 +65,7 @@ class CanonicalColumn:
 _TEXT = (_is_text_or_integer, "text or integer")
 _NUMBER = (is_numeric, "a number")
 _INSTANT = (_is_instant, "a timestamp")
+_CATEGORY = (_is_category, "text, integer or boolean")
 
 TELEMETRY_COLUMNS = (
     CanonicalColumn("correlation_id", "varchar", *_TEXT),
@@ -73,15 +74,14 @@ TELEMETRY_COLUMNS = (
     CanonicalColumn("model_version", "varchar", *_TEXT),
     CanonicalColumn("deployment", "varchar", *_TEXT, is_optional=True),
     CanonicalColumn("score", "double", *_NUMBER, is_optional=True),
+    CanonicalColumn("predicted_class", "varchar", *_CATEGORY, is_optional=True),
     CanonicalColumn("latency_ms", "double", *_NUMBER, is_optional=True),
 )
 
 
 def telemetry_columns(segments: Iterable[str]) -> tuple[CanonicalColumn, ...]:
     """The canonical columns and the segment columns, which keep the names they have in the files."""
-    own = (
-        CanonicalColumn(name, "varchar", _is_segment, "text, integer or boolean", is_optional=True) for name in segments
-    )
+    own = (CanonicalColumn(name, "varchar", *_CATEGORY, is_optional=True) for name in segments)
     return (*TELEMETRY_COLUMNS, *own)
 
 

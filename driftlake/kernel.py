@@ -9,7 +9,8 @@ from (profiling.py).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
@@ -29,6 +30,9 @@ MEASURES = ("mean", "standard_deviation", "minimum", "maximum", *(f"p{q:02d}" fo
 # Latency bins are of this relative width, and 0.001 ms is below what any clock on a serving path resolves.
 LATENCY_WIDTH = 1.01
 SHORTEST_LATENCY_MS = 0.001
+
+# The predicted class of rows without one.
+NO_CLASS = "(missing)"
 
 # A histogram of the cells for each group is quickest while the histograms of all features stay in the processor's
 # cache; of more groups the rows are counted by bin.
@@ -260,19 +264,36 @@ class _Part:
 
 @dataclass(frozen=True, slots=True)
 class ScoreCounts:
-    """Predictions and sums of their finite scores per group and score bin, each of shape (groups, bin_count)."""
+    """Predictions, sums of their finite scores and predictions at the cut per group and score bin, shape (groups, bin_count).
+
+    At the cut is a score from the decision cut on; `at_cut` is None for a version without one.
+    """
 
     rows: Counts
     sums: Floats
+    at_cut: Counts | None = None
+
+    @classmethod
+    def empty(cls, shape: tuple[int, int], *, has_cut: bool) -> ScoreCounts:
+        """Counts of nothing."""
+        return cls(np.zeros(shape, np.int64), np.zeros(shape), np.zeros(shape, np.int64) if has_cut else None)
 
     def __add__(self, other: ScoreCounts) -> ScoreCounts:
-        return ScoreCounts(self.rows + other.rows, self.sums + other.sums)
+        at_cut = None if self.at_cut is None or other.at_cut is None else self.at_cut + other.at_cut
+        return ScoreCounts(self.rows + other.rows, self.sums + other.sums, at_cut)
 
     def columns(self) -> dict[str, NDArray[Any]]:
         """Columns of prediction_profile, each of shape (pairs of group and bin that have rows,)."""
         groups, bin_ids = np.nonzero(self.rows)
         pairs = groups, bin_ids
-        return {"group": groups, "bin_id": bin_ids, "row_count": self.rows[pairs], "score_sum": self.sums[pairs]}
+        at_cut = np.full(len(groups), None) if self.at_cut is None else self.at_cut[pairs]
+        return {
+            "group": groups,
+            "bin_id": bin_ids,
+            "row_count": self.rows[pairs],
+            "score_sum": self.sums[pairs],
+            "at_cut_count": at_cut,
+        }
 
     @classmethod
     def combined(cls, parts: Sequence[ScoreCounts]) -> ScoreCounts:
@@ -283,24 +304,74 @@ class ScoreCounts:
 class ScoreAccumulator:
     """Counts predictions by score bin; those of a version without scores are in the missing bin."""
 
-    def __init__(self, bins: FeatureBins | None, group_counts: Sequence[int]) -> None:
+    def __init__(self, bins: FeatureBins | None, group_counts: Sequence[int], cut: float | None = None) -> None:
         self._bins = bins
+        self._cut = cut
         width = bins.bin_count if bins else 1
-        self._totals = [ScoreCounts(np.zeros((n, width), np.int64), np.zeros((n, width))) for n in group_counts]
+        self._totals = [ScoreCounts.empty((n, width), has_cut=cut is not None) for n in group_counts]
 
     def add_values(self, scores: Floats, groupings: Sequence[Grouping]) -> None:
         """Count scores, shape (rows,), nan being missing."""
         bin_ids = self._bins.bin_ids(scores) if self._bins else np.zeros(len(scores), dtype=np.int32)
         weights = np.where(np.isfinite(scores), scores, 0.0)
+        is_at_cut = None if self._cut is None else scores >= self._cut
         for i, (total, grouping) in enumerate(zip(self._totals, groupings, strict=True)):
-            keys = _pair_keys(grouping, grouping.ordered(bin_ids), total.rows.shape[1])
-            rows = np.bincount(keys, minlength=total.rows.size)
-            sums = np.bincount(keys, grouping.ordered(weights), total.rows.size).astype(np.float64, copy=False)
-            self._totals[i] += ScoreCounts(rows.reshape(total.rows.shape), sums.reshape(total.rows.shape))
+            shape, size = total.rows.shape, total.rows.size
+            keys = _pair_keys(grouping, grouping.ordered(bin_ids), shape[1])
+            rows = np.bincount(keys, minlength=size)
+            sums = np.bincount(keys, grouping.ordered(weights), size).astype(np.float64, copy=False)
+            at_cut = None
+            if is_at_cut is not None:
+                at_cut = np.bincount(keys[grouping.ordered(is_at_cut)], minlength=size).reshape(shape)
+            self._totals[i] += ScoreCounts(rows.reshape(shape), sums.reshape(shape), at_cut)
 
     def counts(self) -> list[ScoreCounts]:
         """Everything counted so far, per grouping."""
         return list(self._totals)
+
+
+@dataclass(frozen=True, slots=True)
+class ClassCounts:
+    """Predictions per group and predicted class, pairs that have rows only."""
+
+    rows: Mapping[tuple[int, str], int]
+
+    @classmethod
+    def combined(cls, parts: Sequence[ClassCounts]) -> ClassCounts:
+        """Everything counted in all parts."""
+        rows: Counter[tuple[int, str]] = Counter()
+        for part in parts:
+            rows.update(part.rows)
+        return cls(rows)
+
+    def columns(self) -> dict[str, NDArray[Any]]:
+        """Columns of class_profile, each of shape (pairs,)."""
+        pairs = sorted(self.rows)
+        return {
+            "group": np.array([group for group, _ in pairs], np.int64),
+            "predicted_class": np.array([name for _, name in pairs], object),
+            "row_count": np.array([self.rows[pair] for pair in pairs], np.int64),
+        }
+
+
+class ClassAccumulator:
+    """Counts predictions by their class; those without one are in the class (missing)."""
+
+    def __init__(self, grouping_count: int) -> None:
+        self._totals: list[Counter[tuple[int, str]]] = [Counter() for _ in range(grouping_count)]
+
+    def add_categories(self, positions: Indices, names: Sequence[str | None], groupings: Sequence[Grouping]) -> None:
+        """Count rows of an encoded column, shape (rows,), positions and names as `values.encode` gives them."""
+        classes = [NO_CLASS if name is None else name for name in (*names, None)]
+        for total, grouping in zip(self._totals, groupings, strict=True):
+            keys, rows = np.unique(_pair_keys(grouping, grouping.ordered(positions), len(classes)), return_counts=True)
+            for key, count in zip(keys.tolist(), rows.tolist(), strict=True):
+                group, position = divmod(key, len(classes))
+                total[group, classes[position]] += count
+
+    def counts(self) -> list[ClassCounts]:
+        """Everything counted so far, per grouping."""
+        return [ClassCounts(total) for total in self._totals]
 
 
 @dataclass(frozen=True, slots=True)

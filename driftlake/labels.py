@@ -27,7 +27,7 @@ EARLY_LABEL_DAYS = 7
 
 @dataclass(frozen=True, slots=True)
 class LabelCounts:
-    """Rows of label_cohorts and label_arrivals, and what their contract said."""
+    """Rows of label_cohorts, shadow_cohorts and label_arrivals, and what their contract said."""
 
     tables: Mapping[str, pa.Table]
     checks: Sequence[ContractCheck]
@@ -93,7 +93,7 @@ class LabelSource:
             create_table(connection, "counted_segments", self.segments)
             tables = {
                 name: queries.run(connection, name, first_day=first_day, last_day=last_day).to_arrow_table()
-                for name in ("label_cohorts", "label_arrivals")
+                for name in ("label_cohorts", "shadow_cohorts", "label_arrivals")
             }
         return LabelCounts(tables, [check for check in self._checks if first_day <= check.dt <= last_day])
 

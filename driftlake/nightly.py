@@ -20,11 +20,14 @@ from driftlake import (
     combinations,
     drift,
     importance,
+    levels,
+    paired_predictions,
     profiling,
     quality,
     queries,
     runs,
     schema_changes,
+    shadow,
 )
 from driftlake.audit import audit_replacements, failed_checks, stored_failures
 from driftlake.columns import LABEL_COLUMNS, telemetry_columns
@@ -52,7 +55,10 @@ _PROFILE_TABLES = (
     "pair_profile",
     "distinct_profile",
     "heavy_hitters",
+    "class_profile",
+    *paired_predictions.TABLES,
 )
+_COHORT_TABLES = ("label_cohorts", "shadow_cohorts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +158,12 @@ def count_labels(
         is_certain = not any(partition.is_probed for partition in (*chunk, *source.telemetry))
         chunk_runs = [_label_run(warehouse, p, counted.checks, work, is_certain=is_certain) for p in chunk]
         replaced = [run.dt for run in chunk_runs if run.outcome != "refused"]
-        kept = _stored_cohorts(warehouse, replaced, source.unreadable_prediction_days)
-        tables = {**counted.tables, "label_cohorts": pa.concat_tables([counted.tables["label_cohorts"], kept])}
+        unreadable = source.unreadable_prediction_days
+        kept = {name: _stored_cohorts(warehouse, name, replaced, unreadable) for name in _COHORT_TABLES}
+        tables = {
+            name: pa.concat_tables([rows, kept[name]]) if name in kept else rows
+            for name, rows in counted.tables.items()
+        }
         replacements = (Replacement(name, _of_days(rows, replaced), replaced) for name, rows in tables.items())
         audited = audit_replacements("labels", chunk, counted.checks, chunk_failed)
         warehouse.replace_partitions([*replacements, *audited], chunk_runs, context=context)
@@ -186,12 +196,19 @@ def compare_days(warehouse: Warehouse, settings: Settings, context: RunContext, 
         )
         with warehouse.offered(configured_pairs=_configured_pairs(settings)):
             paired = warehouse.query("pair_windows", **span, windows_days=windows_days)
+        prediction_levels = levels.measure(
+            warehouse.query("prediction_sums", **span, windows_days=windows_days),
+            warehouse.query("class_sums", **span, windows_days=windows_days),
+            versions,
+            settings.models,
+        )
         return {
             "feature_drift": feature_drift,
             "prediction_drift": prediction_drift,
             "segment_shift": segment_shift,
             "importance_drift": importance.compare_importance(explained, versions, settings.drift),
             "rare_combinations": combinations.rare_combinations(paired, versions, settings.drift),
+            "prediction_levels": prediction_levels,
         }
 
     done = _derive(warehouse, context, work, compare)
@@ -218,8 +235,14 @@ def measure_quality(warehouse: Warehouse, settings: Settings, context: RunContex
         calibrated_from = first_day - timedelta(days=settings.quality.calibration_days - 1)
         known_labels = warehouse.query("known_labels", first_day=calibrated_from, last_day=last_day)
         counts = QualityCounts(windows, labels, scores, known_labels)
-        measured = quality.measure(counts, load_versions(warehouse), settings.quality, settings.models)
-        tables = {"model_quality": measured}
+        pair_counts = shadow.PairCounts(
+            *(warehouse.query(name, **span, windows_days=windows_days) for name in shadow.QUERIES)
+        )
+        versions = load_versions(warehouse)
+        tables = {
+            "model_quality": quality.measure(counts, versions, settings.quality, settings.models),
+            "shadow_comparison": shadow.compare(windows, pair_counts, versions, settings.drift, settings.quality),
+        }
         if settings.labels:
             tables["label_backlog"] = warehouse.query(
                 "label_backlog", **span, horizon_days=settings.labels.horizon_days
@@ -424,10 +447,13 @@ def _has_stored_rows(warehouse: Warehouse, table: str, day: date) -> bool:
     return bool(warehouse.sql(f"select 1 from {queries.quote(table)} where dt = ? limit 1", [day]).num_rows)
 
 
-def _stored_cohorts(warehouse: Warehouse, days: Sequence[date], prediction_days: Sequence[date]) -> pa.Table:
+def _stored_cohorts(
+    warehouse: Warehouse, table: str, days: Sequence[date], prediction_days: Sequence[date]
+) -> pa.Table:
     """Cohorts counted earlier whose telemetry cannot be read any more: they are kept rather than lost."""
     return warehouse.sql(
-        "select * from label_cohorts where list_contains(?::date[], dt) and list_contains(?::date[], prediction_on)",
+        f"select * from {queries.quote(table)}"
+        " where list_contains(?::date[], dt) and list_contains(?::date[], prediction_on)",
         [list(days), list(prediction_days)],
     )
 

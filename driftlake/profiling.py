@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from driftlake import queries, values
+from driftlake import paired_predictions, queries, values
 from driftlake.binning import FeatureBins
 from driftlake.config import Settings
 from driftlake.distinct import profile_values
@@ -67,6 +67,7 @@ def profile_partitions(
     connection.register("service_rows", tables["service_profile"])
     tables["service_levels"] = queries.run(connection, "service_levels").to_arrow_table()
     tables |= profile_values(connection, tables.pop("value_counts"))
+    tables |= paired_predictions.count_pairs(connection, coded.groups)
     return Profiles(tables, [refused for day in days for refused in day.refused])
 
 
@@ -106,7 +107,8 @@ class _Day:
             version = versions[group.model_id, group.model_version]
             features = {name: bins for name, bins in version.features.items() if (code, name) not in refused}
             pairs = [pair for pair in settings.pairs_of(group.model_id) if set(pair) <= features.keys()]
-            counted.append(CountedVersion(code, 1, features, version.score_bins, pairs))
+            cut = version.decision_cut(settings.models.get(group.model_id))
+            counted.append(CountedVersion(code, 1, features, version.score_bins, cut, pairs))
         segment_columns = coded.segment_columns.get(partition.dt, ())
         return cls(partition, coded.groups, _merged(counted, coded.groups), segment_columns, list(refused.values()))
 
@@ -152,6 +154,7 @@ def _counted(
     names = ColumnNames(
         mapping.get("score", "score"),
         mapping.get("latency_ms", "latency_ms"),
+        mapping.get("predicted_class", "predicted_class"),
         settings.telemetry.features_column,
         settings.telemetry.shap.path_prefix if settings.telemetry.shap else None,
         settings.telemetry.high_cardinality,
@@ -194,7 +197,13 @@ _COLUMNS: Mapping[str, Mapping[str, pa.DataType]] = {
         "missing_count": pa.int64(),
         **{name: pa.float64() for name in MEASURES},
     },
-    "prediction_profile": {"bin_id": pa.int32(), "row_count": pa.int64(), "score_sum": pa.float64()},
+    "prediction_profile": {
+        "bin_id": pa.int32(),
+        "row_count": pa.int64(),
+        "score_sum": pa.float64(),
+        "at_cut_count": pa.int64(),
+    },
+    "class_profile": {"predicted_class": pa.string(), "row_count": pa.int64()},
     "service_profile": {
         "metric": pa.string(),
         "bin_id": pa.int32(),

@@ -24,6 +24,7 @@ from driftlake.distinct import ValueAccumulator
 from driftlake.explanations import ImportanceAccumulator
 from driftlake.inputs import open_parquet
 from driftlake.kernel import (
+    ClassAccumulator,
     FeatureAccumulator,
     FeatureCounts,
     Grouping,
@@ -43,6 +44,7 @@ class CountedVersion:
     deployment_count: int
     features: Mapping[str, FeatureBins]
     score_bins: FeatureBins | None
+    decision_cut: float | None = None
     pairs: Sequence[Pair] = ()
 
 
@@ -62,6 +64,7 @@ class ColumnNames:
 
     score: str
     latency_ms: str
+    predicted_class: str
     features: str | None
     # what precedes the name of a feature in that of its SHAP values; None if there are none
     shap: str | None = None
@@ -121,11 +124,11 @@ def _count_file(row_groups: Sequence[RowGroup], accumulators: Sequence[_VersionA
     needed = [shard.names.of_feature(name) for name in features]
     of_profiles = chain.from_iterable(part.paths for one in accumulators for part in one.parts.values())
     needed += [path for path in of_profiles if (kind := _type_of(columns, path)) and is_numeric(kind)]
-    needed += [column.name for column in shard.segment_columns if column.name in columns]
+    categories = [shard.names.predicted_class, *(column.name for column in shard.segment_columns)]
+    needed += [path for path in categories if path in columns]
     many_valued = shard.names.high_cardinality
     needed += [path for path in many_valued if (kind := _type_of(columns, path)) and is_category(kind)]
-    texts = [shard.names.of_feature(name) for name in features] + [column.name for column in shard.segment_columns]
-    texts += many_valued
+    texts = [*(shard.names.of_feature(name) for name in features), *categories, *many_valued]
     with open_parquet(row_groups[0].path, dictionary_columns=_text_columns(row_groups[0], texts)) as parquet:
         for row_group in row_groups:
             if (row_group.codes >= 0).any():
@@ -154,6 +157,12 @@ def _count_row_group(
     for path in shard.names.high_cardinality:
         if (column := reader.column(path)) is not None:
             _count_values(path, column, whole, blocks)
+    # a file without classes says nothing about them
+    if (column := reader.column(shard.names.predicted_class)) is not None:
+        positions, classes = encode(column)
+        positions = whole.ordered(positions)
+        for block in blocks:
+            block.accumulator.classes.add_categories(positions[block.rows], classes, block.groupings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +243,9 @@ class _VersionAccumulator:
         names = shard.names
         # by the table that is filled
         self.parts = {
-            "prediction_profile": _Part([names.score], ScoreAccumulator(version.score_bins, group_counts)),
+            "prediction_profile": _Part(
+                [names.score], ScoreAccumulator(version.score_bins, group_counts, version.decision_cut)
+            ),
             "service_profile": _Part([names.latency_ms], LatencyAccumulator(len(group_counts))),
         }
         if names.shap is not None:
@@ -243,11 +254,16 @@ class _VersionAccumulator:
 
         self.pairs = PairAccumulator(version.pairs, len(group_counts))
         self.values = ValueAccumulator(len(group_counts))
+        self.classes = ClassAccumulator(len(group_counts))
 
     def counts(self) -> VersionCounts:
         features = {name: accumulator.counts() for name, accumulator in self.features.items()}
         profiles = {table: part.accumulator.counts() for table, part in self.parts.items()}
-        further = {"pair_profile": self.pairs.counts(), "value_counts": self.values.counts()}
+        further = {
+            "pair_profile": self.pairs.counts(),
+            "value_counts": self.values.counts(),
+            "class_profile": self.classes.counts(),
+        }
         return VersionCounts(features, profiles | further)
 
 

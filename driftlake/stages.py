@@ -80,21 +80,35 @@ def _drift_reach(settings: Settings) -> Mapping[str, int]:
     return {"profiles": reach}
 
 
+def _decision_cuts(settings: Settings) -> Mapping[str, float]:
+    return {key: model.decision_cut for key, model in settings.models.items() if model.decision_cut is not None}
+
+
 def _pairs(settings: Settings) -> Mapping[str, Any]:
     return {model_id: model.pairs for model_id, model in settings.models.items() if model.pairs}
 
 
 PROFILES = Stage(
-    "profiles", lambda s: [s.telemetry, s.contracts, _pairs(s)], lambda _: {"telemetry": 0, "schema_changes": 0}
+    "profiles",
+    lambda s: [s.telemetry, s.contracts, _pairs(s), _decision_cuts(s)],
+    lambda _: {"telemetry": 0, "schema_changes": 0},
 )
-LABEL_COHORTS = Stage("label_cohorts", lambda s: [s.telemetry, s.labels, s.contracts, s.models], _label_reach)
+LABEL_COHORTS = Stage("label_cohorts", lambda s: [s.telemetry, s.labels, s.contracts, _decision_cuts(s)], _label_reach)
 DRIFT = Stage(
     "drift",
-    lambda s: [s.drift, s.extension_texts, s.telemetry.segments, s.telemetry.shap, _pairs(s)],
+    lambda s: [s.drift, s.extension_texts, s.telemetry.segments, s.telemetry.shap, _pairs(s), _decision_cuts(s)],
     _drift_reach,
 )
 MODEL_QUALITY = Stage(
-    "model_quality", lambda s: [s.quality, s.models, s.labels and s.labels.horizon_days], _quality_reach
+    "model_quality",
+    lambda s: [
+        s.quality,
+        _decision_cuts(s),
+        s.labels and s.labels.horizon_days,
+        s.drift.minimum_rows,
+        s.drift.smoothing,
+    ],
+    _quality_reach,
 )
 ALERTS = Stage(
     "alerts",

@@ -121,14 +121,17 @@ def offer_partitions(
 def code_rows(
     connection: duckdb.DuckDBPyConnection, partitions: Sequence[Partition], telemetry: TelemetrySettings
 ) -> CodedRows:
-    """Give every row of the view `predictions` its code: identifiers and segments are read, features are not."""
+    """Give every row of the view `predictions` its code: identifiers and segments are read, features are not.
+
+    Leaves the tables `prediction_groups` and `surplus_rows` (rows delivered twice, which do not count) in the session.
+    """
     queries.run(connection, "prediction_groups")
     found = connection.execute("select dt, model_id, model_version, deployment from prediction_groups order by code")
     groups = tuple(PredictionGroup(*row) for row in found.fetchall())
     files = [file for partition in partitions for file in partition.files]
     offsets = np.cumsum([0, *(file.row_count for file in files)])
     codes = np.full(offsets[-1], -1, dtype=np.min_scalar_type(-len(groups) - 1))
-    surplus = []
+    surplus: list[pa.RecordBatch] = []
     passes = 1 + len(codes) // _KEYS_AT_ONCE
     for number in range(passes):
         keys = []
@@ -136,9 +139,10 @@ def code_rows(
             codes[_places(batch, offsets)] = batch.column("code").to_numpy()
             batch_keys = batch.column("key_hash").drop_null().to_numpy()
             keys.append(batch_keys if passes == 1 else batch_keys[batch_keys % passes == number])
-        surplus += [_places(batch, offsets) for batch in _surplus_predictions(connection, keys)]
-    for places in surplus:
-        codes[places] = -1
+        surplus += _surplus_predictions(connection, keys)
+    for batch in surplus:
+        codes[_places(batch, offsets)] = -1
+    create_table(connection, "surplus_rows", pa.Table.from_batches(surplus, _SURPLUS_SCHEMA))
     codes_of_files = {file.path: codes[offsets[i] : offsets[i + 1]] for i, file in enumerate(files)}
     return CodedRows(groups, codes_of_files, _segment_columns(connection, telemetry))
 
@@ -185,6 +189,7 @@ def _surplus_predictions(
     return surplus
 
 
+_SURPLUS_SCHEMA = pa.schema([("file_id", pa.int32()), ("file_row_number", pa.int64())])
 _GRID_PARTS = ("transform", "scale", "lower", "upper", "cells")
 _VERSIONS_SCHEMA = pa.schema(
     [

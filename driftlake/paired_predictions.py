@@ -1,0 +1,34 @@
+"""Predictions that a candidate and production have both answered, counted: rows of shadow_profile and shadow_differences.
+
+The one thing that profiles count in SQL, because it joins rows; days without a candidate cost nothing. Not here: what the
+counts say (shadow.py) and pairs with labels (labels.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import duckdb
+import pyarrow as pa
+
+from driftlake import queries
+from driftlake.telemetry import PredictionGroup
+
+PRODUCTION = "production"
+TABLES = ("shadow_profile", "shadow_differences")
+
+_NO_ROWS = pa.table({"dt": pa.array([], pa.date32())})
+
+
+def count_pairs(connection: duckdb.DuckDBPyConnection, groups: Sequence[PredictionGroup]) -> Mapping[str, pa.Table]:
+    """Rows of TABLES from the relations that `telemetry.code_rows` has left; `groups` are those it found."""
+    if not _has_candidate(groups):
+        return dict.fromkeys(TABLES, _NO_ROWS)
+    queries.run(connection, "shadow_pairs")
+    return {name: queries.run(connection, name).to_arrow_table() for name in TABLES}
+
+
+def _has_candidate(groups: Sequence[PredictionGroup]) -> bool:
+    """Whether some model has predictions of production and of another deployment on one day."""
+    produced = {(group.dt, group.model_id) for group in groups if group.deployment == PRODUCTION}
+    return any((group.dt, group.model_id) in produced for group in groups if group.deployment != PRODUCTION)

@@ -1,0 +1,54 @@
+-- Labels of paired scores of every window, as they were known at the end of its last day: the occupied bins as lists.
+-- grain: dt, window_days, model_id, model_version, deployment, production_version
+-- inputs: shadow_cohorts
+-- parameters: $first_day, $last_day, $windows_days
+with windows as (
+    select
+        d.dt::date as dt,
+        w.window_days
+    from generate_series($first_day::date, $last_day::date, interval 1 day) as d(dt)
+    cross join (select unnest($windows_days::integer[]) as window_days) as w
+),
+
+summed as (
+    select
+        w.dt,
+        w.window_days,
+        c.model_id,
+        c.model_version,
+        c.deployment,
+        c.production_version,
+        c.bin_id,
+        c.production_bin_id,
+        sum(c.positive_count)::bigint as positive_count,
+        sum(c.negative_count)::bigint as negative_count
+    from windows as w
+    inner join shadow_cohorts as c
+        on c.prediction_on > w.dt - w.window_days
+        and c.prediction_on <= w.dt
+        and c.dt <= w.dt
+    group by
+        w.dt,
+        w.window_days,
+        c.model_id,
+        c.model_version,
+        c.deployment,
+        c.production_version,
+        c.bin_id,
+        c.production_bin_id
+)
+
+select
+    dt,
+    window_days,
+    model_id,
+    model_version,
+    deployment,
+    production_version,
+    list(bin_id order by bin_id, production_bin_id) as bin_ids,
+    list(production_bin_id order by bin_id, production_bin_id) as production_bin_ids,
+    list(positive_count order by bin_id, production_bin_id) as positive_counts,
+    list(negative_count order by bin_id, production_bin_id) as negative_counts
+from summed
+group by dt, window_days, model_id, model_version, deployment, production_version
+order by dt, window_days, model_id, model_version, deployment, production_version;
