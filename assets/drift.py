@@ -17,8 +17,9 @@ def drift_asset(settings: Settings, partitions: dg.DailyPartitionsDefinition) ->
         partitions_def=partitions,
         deps=[dg.AssetDep("profiles", partition_mapping=window)],
         backfill_policy=dg.BackfillPolicy.single_run(),
-        description="Distance of every feature and of the scores from training, over several windows, with its noise: "
-        "feature_drift, prediction_drift, segment_shift, importance_drift, rare_combinations.",
+        description="Distance of every feature and of the scores from training, over several windows, with its noise, and "
+        "what is predicted: feature_drift, prediction_drift, segment_shift, importance_drift, rare_combinations, "
+        "prediction_levels.",
     )
     def drift(
         context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse], settings: dg.ResourceParam[Settings]

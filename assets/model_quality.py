@@ -20,8 +20,8 @@ def model_quality_asset(settings: Settings, partitions: dg.DailyPartitionsDefini
         partitions_def=partitions,
         deps=[dg.AssetDep(stage, partition_mapping=window) for stage, window in windows.items()],
         backfill_policy=dg.BackfillPolicy.single_run(),
-        description="AUC with its interval and the labels still outstanding, as of the day: model_quality, "
-        "label_backlog.",
+        description="AUC with its interval, candidates against production and the labels still outstanding, as of the day: "
+        "model_quality, shadow_comparison, label_backlog.",
     )
     def model_quality(
         context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse], settings: dg.ResourceParam[Settings]

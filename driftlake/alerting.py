@@ -84,12 +84,16 @@ def _what_happened(alert: Mapping[str, Any]) -> str:
             return f"{what} of {who} drifted from {reference}: {statistic} {value} {days}"
         case "model_quality", _:
             return f"{_QUALITIES[measured].format(who=who, value=value)} {days}"
-        case "label_backlog", _:
-            return f"{value} of the predictions of {who} wait for a label longer than expected"
         case _:
-            return f"the 95th percentile of {alert['feature']} of {who} is {value}"
+            return _SENTENCES[measured].format(who=who, feature=alert["feature"], value=value, days=days)
 
 
+_SENTENCES = {
+    "overdue_share": "{value} of the predictions of {who} wait for a label longer than expected",
+    "p95_ms": "the 95th percentile of {feature} of {who} is {value}",
+    "disagreement_share": "{who} and {feature} in production disagree on {value} of the same predictions {days}",
+    "auc_loss": "the AUC of {who} is {value} below that of {feature} in production on the same labels {days}",
+}
 _NAMES = {
     "psi": "population stability index",
     "kl_divergence": "Kullback-Leibler divergence",

@@ -43,6 +43,8 @@ _OTHER_SIGNALS = (
     "label_backlog.overdue_share",
     "importance_drift.ndcg_loss",
     "rare_combinations.count",
+    "shadow_comparison.disagreement_share",
+    "shadow_comparison.auc_loss",
     "service_levels.p95_ms",
     "contract_checks.failed",
     "contract_checks.warning_share",
@@ -54,7 +56,14 @@ _OTHER_SIGNALS = (
 _DRIFT_SOURCES = ("feature_drift", "prediction_drift")
 
 # Signals that exist for several windows; the others are about one day whatever the rule's window is.
-WINDOWED_SOURCES = ("feature_drift", "prediction_drift", "model_quality", "importance_drift", "rare_combinations")
+WINDOWED_SOURCES = (
+    "feature_drift",
+    "prediction_drift",
+    "model_quality",
+    "importance_drift",
+    "rare_combinations",
+    "shadow_comparison",
+)
 
 
 def _known_time_zone(name: str) -> str:
@@ -578,6 +587,7 @@ class Settings(_Section):
             "model_quality": self.quality.windows_days,
             "importance_drift": self.drift.windows_days,
             "rare_combinations": self.drift.windows_days,
+            "shadow_comparison": self.quality.windows_days,
         }
         return windows.get(source) if source in WINDOWED_SOURCES else None
 

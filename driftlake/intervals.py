@@ -24,4 +24,5 @@ def wilson_interval(hits: Counts | Floats, size: Counts) -> tuple[Floats, Floats
         weight = 1 + z**2 / size
         middle = (share + z**2 / (2 * size)) / weight
         half = z / weight * np.sqrt(share * (1 - share) / size + z**2 / (4 * size**2))
-    return np.maximum(middle - half, 0), np.minimum(middle + half, 1)
+    # rounding must not leave the share outside
+    return np.minimum(middle - half, share), np.maximum(middle + half, share)

@@ -51,6 +51,7 @@ _FILTERS = (
     wording.percent,
     wording.points,
     wording.probability,
+    wording.signed,
     wording.size,
     wording.three_decimals,
 )
@@ -206,6 +207,7 @@ def _day_content(scope: _Scope) -> dict[str, Any]:
         "distributions": _distributions(scope, _worst_features(features, scope.settings.reports.worst_features)),
         "score_figures": _distributions(scope, [row for row in scores if row["current_mean"] is not None]),
         "scoreless": _names(row for row in scores if row["current_mean"] is None),
+        "shadows": scope.rows("shadow", day=scope.day, window_days=scope.quality_days),
         "latency_figures": _latency_figures(scope, colours),
     }
 

@@ -61,6 +61,11 @@ def three_decimals(value: float) -> str:
     return f"{value:.3f}"
 
 
+def signed(difference: float) -> str:
+    """A difference of two scores or AUCs: `+0.012`."""
+    return f"{difference:+.3f}"
+
+
 def probability(value: float) -> str:
     """A p-value or q-value: `0.024`, `< 0.001`."""
     return "< 0.001" if value < 0.001 else decimal(value)
@@ -86,7 +91,7 @@ def signal_value(signal: str, value: float) -> str:
     match signal.partition(".")[2]:
         case change if change.endswith("_change"):
             return f"{value * 100:.1f} percentage points"
-        case "overdue_share" | "absolute_error_increase":
+        case "overdue_share" | "absolute_error_increase" | "disagreement_share":
             return percent(value)
         case "p95_ms":
             return milliseconds(value)
