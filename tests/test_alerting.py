@@ -46,6 +46,20 @@ BACKLOG: Row = GROUP | {
     "overdue_share": 0.1,
     "growth_count": 10,
 }
+SHADOW: Row = MODEL | {
+    "model_version": "v2",
+    "deployment": "shadow",
+    "production_version": "v1",
+    "window_days": 7,
+    "statistic": "agreement_share",
+    "value": 0.8,
+    "paired_count": 1000,
+    "outcome": "measured",
+}
+LOSS: Row = {"statistic": "auc_difference", "value": -0.05, "confidence_low": -0.09, "confidence_high": -0.01} | {
+    "positive_count": 100,
+    "negative_count": 300,
+}
 # All ages, and the predictions of the day: without those a backlog is history.
 BACKLOG_ROWS = [BACKLOG, BACKLOG | {"age_bucket": "0"}]
 LEVELS: Row = GROUP | {"metric": "latency_ms", "row_count": 1000, "p50_ms": 20.0, "p95_ms": 150.0, "p99_ms": 200.0}
@@ -130,6 +144,24 @@ def raised(memory: Warehouse, *rules: AlertRule, last: int = 9) -> list[Row]:
             ),
         ),
         (
+            "shadow_comparison",
+            [SHADOW],
+            rule("shadow_comparison.disagreement_share", 0.1, 0.3, window_days=7),
+            (
+                "credit v2 (shadow) and v1 in production disagree on 20.0% of the same predictions over 7 days"
+                " (warn from 10.0%; 1,000 rows), since 2024-03-01 (1 day)"
+            ),
+        ),
+        (
+            "shadow_comparison",
+            [SHADOW | LOSS],
+            rule("shadow_comparison.auc_loss", 0.02, 0.1, window_days=7),
+            (
+                "the AUC of credit v2 (shadow) is 0.05 below that of v1 in production on the same labels over 7 days"
+                " (warn from 0.02; 400 rows), since 2024-03-01 (1 day)"
+            ),
+        ),
+        (
             "label_backlog",
             BACKLOG_ROWS,
             rule("label_backlog.overdue_share", 0.05, 0.15),
@@ -154,7 +186,19 @@ def raised(memory: Warehouse, *rules: AlertRule, last: int = 9) -> list[Row]:
             "10 scores are above 1, since 2024-03-01 (1 day)",
         ),
     ],
-    ids=["psi", "missing values", "scores", "auc", "positive rate", "error", "labels", "latency", "contract"],
+    ids=[
+        "psi",
+        "missing values",
+        "scores",
+        "auc",
+        "positive rate",
+        "error",
+        "disagreement",
+        "auc loss",
+        "labels",
+        "latency",
+        "contract",
+    ],
 )
 def test_an_alert_says_what_happened(
     memory: Warehouse, table: str, rows: list[Row], watch: AlertRule, sentence: str
@@ -245,3 +289,12 @@ def test_the_worst_alert_comes_first_in_the_view_and_in_the_report(memory: Wareh
     worst_first = ["huge", "large", "small"]
     assert memory.query("report/alerts", day=day(1))["feature"].to_pylist() == worst_first
     assert memory.sql("select feature from open_alerts")["feature"].to_pylist() == worst_first
+
+
+def test_a_loss_of_auc_inside_its_interval_is_no_alert(memory: Warehouse) -> None:
+    insert(
+        memory.connection,
+        "shadow_comparison",
+        [SHADOW | LOSS | {"dt": day(1), "confidence_low": -0.2, "confidence_high": 0.1}],
+    )
+    assert raised(memory, rule("shadow_comparison.auc_loss", 0.02, 0.1)) == []

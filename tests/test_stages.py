@@ -214,8 +214,17 @@ def test_a_day_refused_as_before_may_keep_other_rows_than_before(project: Projec
 
 
 TABLES_OF = {
-    "profiles": ("feature_profile", "feature_stats", "prediction_profile", "service_profile", "service_levels"),
-    "label_cohorts": ("label_cohorts", "label_arrivals"),
+    "profiles": (
+        "feature_profile",
+        "feature_stats",
+        "prediction_profile",
+        "class_profile",
+        "shadow_profile",
+        "shadow_differences",
+        "service_profile",
+        "service_levels",
+    ),
+    "label_cohorts": ("label_cohorts", "shadow_cohorts", "label_arrivals"),
 }
 
 

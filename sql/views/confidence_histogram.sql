@@ -9,6 +9,7 @@ with binned as (
         p.segment,
         -- ten bins on either side of one half are one; what is off the grid is as sure as can be
         if(p.bin_id < 3, b.grid_cells // 20, floor(abs(p.bin_id - 2.5 - b.grid_cells / 2) / 10))::integer as step,
+        b.grid_cells // 20 as last_step,
         ln(b.grid_upper / (1 - b.grid_upper)) * 20 / b.grid_cells as step_log_odds,
         p.row_count
     from prediction_profile as p
@@ -26,7 +27,7 @@ select
     deployment,
     segment,
     1 / (1 + exp(-step_log_odds * step)) as confidence_from,
-    1 / (1 + exp(-step_log_odds * (step + 1))) as confidence_to,
+    if(step = last_step, 1, 1 / (1 + exp(-step_log_odds * (step + 1)))) as confidence_to,
     sum(row_count)::bigint as row_count
 from binned
-group by dt, model_id, model_version, deployment, segment, step, step_log_odds;
+group by dt, model_id, model_version, deployment, segment, step, last_step, step_log_odds;

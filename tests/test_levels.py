@@ -1,0 +1,110 @@
+"""What is predicted: levels beside the raw rows, and beside the training scores."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from data import day
+from project import ROWS, Project
+
+from driftlake.binning import FIRST_RANGE, MISSING, learn_numeric_bins, probability_bins
+from driftlake.levels import TrainingLevels
+
+SCORES = np.random.default_rng(5).random(ROWS)
+CLASSES = ["yes" if score >= 0.7 else "no" for score in SCORES]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return Project(tmp_path / "project")
+
+
+def levels(project: Project, window_days: int = 1) -> dict[tuple[str, str | None], Any]:
+    """Value and size of the levels of day 1, by statistic and class."""
+    rows = project.rows(
+        "select statistic, predicted_class, value, prediction_count from prediction_levels where dt = ?"
+        " and window_days = ?",
+        day(1),
+        window_days,
+    )
+    return {(statistic, name): (value, count) for statistic, name, value, count in rows}
+
+
+def test_the_levels_are_those_of_the_raw_scores(project: Project) -> None:
+    project.configure(models={"credit": {"decision_cut": 0.37}})
+    project.telemetry(1, score=SCORES)
+    project.run(1, 1, until="drift")
+    found = levels(project)
+    assert found["mean_score", None] == pytest.approx((SCORES.mean(), ROWS))
+    assert found["share_at_cut", None] == (np.mean(SCORES >= 0.37), ROWS)
+    assert found["mean_confidence", None] == pytest.approx((np.maximum(SCORES, 1 - SCORES).mean(), ROWS))
+
+
+def test_another_cut_is_counted_anew(project: Project) -> None:
+    project.telemetry(1, score=SCORES)
+    project.run(1, 1, until="drift")
+    project.configure(models={"credit": {"decision_cut": 0.9}})
+    project.run(1, 1, until="drift")
+    assert levels(project)["share_at_cut", None] == (np.mean(SCORES >= 0.9), ROWS)
+
+
+def test_predictions_without_a_score_have_no_level(project: Project) -> None:
+    project.telemetry(1, score=np.where(np.arange(ROWS) < 100, np.nan, SCORES))
+    project.run(1, 1, until="drift")
+    assert levels(project)["share_at_cut", None] == (np.mean(SCORES[100:] >= 0.5), ROWS - 100)
+
+
+def test_classes_have_the_share_that_they_have(project: Project) -> None:
+    classes = [None, *CLASSES[1:]]
+    project.telemetry(1, predicted_class=classes)
+    project.run(1, 1, until="drift")
+    found = {name: value for (statistic, name), value in levels(project).items() if statistic == "class_share"}
+    expected = {name or "(missing)": (classes.count(name) / ROWS, ROWS) for name in (None, "yes", "no")}
+    assert found == expected
+
+
+def test_booleans_and_integers_are_classes_by_their_text(project: Project) -> None:
+    project.telemetry(1, predicted_class=[score >= 0.7 for score in SCORES])
+    project.telemetry(2, predicted_class=[int(score >= 0.7) for score in SCORES])
+    project.run(1, 2, until="profiles")
+    found = project.rows("select dt, predicted_class from class_profile order by all")
+    assert found == [(day(1), "false"), (day(1), "true"), (day(2), "0"), (day(2), "1")]
+
+
+def test_a_file_without_classes_says_nothing_about_them(project: Project) -> None:
+    project.telemetry(1)
+    project.telemetry(1, name="part-1", correlation_id=[f"e{row}" for row in range(ROWS)], predicted_class=CLASSES)
+    project.run(1, 1, until="profiles")
+    assert project.rows("select sum(row_count)::bigint from class_profile") == [(ROWS,)]
+
+
+def test_the_confidence_histogram_counts_every_score_by_the_larger_probability(project: Project) -> None:
+    project.telemetry(1, score=SCORES)
+    project.run(1, 1, until="profiles")
+    rows = project.rows("select confidence_from, confidence_to, row_count from confidence_histogram order by 1")
+    confidence = np.maximum(SCORES, 1 - SCORES)
+    for low, high, count in rows:
+        assert count == np.sum((confidence >= low) & (confidence < high))
+    assert sum(count for *_, count in rows) == ROWS
+
+
+def test_the_training_share_at_a_cut_on_a_border_is_exact() -> None:
+    bins = probability_bins("score")
+    counts = np.zeros(bins.bin_count, dtype=np.int64)
+    counts[[MISSING, FIRST_RANGE + 199, FIRST_RANGE + 200]] = 50, 30, 10
+    assert TrainingLevels.of(bins, counts, 0.5).share_at_cut == pytest.approx(0.25)
+
+
+def test_the_training_share_at_a_cut_inside_a_bin_is_read_off_evenly() -> None:
+    bins = learn_numeric_bins("score", np.array([0.0, 1.0, 2.0, 3.0]), is_integer=True)
+    counts = np.array([0, 0, 0, 1, 1, 1, 1])
+    # from -0.5 to 3.5 in four bins of a row each: a quarter of the third lies above 2.25
+    assert TrainingLevels.of(bins, counts, 2.25).share_at_cut == pytest.approx((0.25 + 1) / 4)
+
+
+def test_without_training_scores_there_is_nothing_to_compare_with() -> None:
+    bins = probability_bins("score")
+    assert np.isnan(TrainingLevels.of(bins, np.zeros(bins.bin_count, dtype=np.int64), 0.5).share_at_cut)
