@@ -13,7 +13,7 @@ import numpy as np
 from scipy import special
 
 from driftlake.arrays import Counts, Floats
-from driftlake.ranking import CONFIDENCE
+from driftlake.ranking import CONFIDENCE, placements
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,23 +32,23 @@ class PairedAuc:
 def paired_auc_difference(positives: Counts, negatives: Counts) -> PairedAuc:
     """Difference of two AUCs on the same labels, with the covariance of DeLong, DeLong and Clarke-Pearson (1988).
 
-    A label's contribution to an AUC is the share of the other class that its score outranks, ties at half. The difference
+    A label's contribution to an AUC is the share of the other class that it is ranked right against, ties at half. The difference
     is the mean of the differences of the contributions, and their variance holds the covariance of the two AUCs. The
-    p-value is two-sided and normal; 1 where the two scores rank alike.
+    p-value is two-sided and normal.
     """
     positive_count, negative_count = positives.sum(axis=(-2, -1)), negatives.sum(axis=(-2, -1))
-    contributions = [_contributions(positives.sum(axis=axis), negatives.sum(axis=axis)) for axis in (-1, -2)]
     with np.errstate(divide="ignore", invalid="ignore"):
+        contributions = [placements(positives.sum(axis=axis), negatives.sum(axis=axis)) for axis in (-1, -2)]
         candidate, production = (
-            (positives.sum(axis=axis) * of_positives).sum(axis=-1) / positive_count
-            for axis, (of_positives, _) in zip((-1, -2), contributions, strict=True)
+            (positives.sum(axis=axis) * placement).sum(axis=-1) / positive_count
+            for axis, (placement, _) in zip((-1, -2), contributions, strict=True)
         )
-        variance = _mean_variance(positives, *(one[0] for one in contributions)) + _mean_variance(
-            negatives, *(one[1] for one in contributions)
-        )
+        of_positives, of_negatives = zip(*contributions, strict=True)
+        variance = _mean_variance(positives, *of_positives) + _mean_variance(negatives, *of_negatives)
         error = np.sqrt(variance)
         difference = candidate - production
-        z = np.divide(difference, error, out=np.zeros_like(error), where=error > 0)
+        # without any variance they are equal or told apart for certain
+        z = np.where(error > 0, difference / error, np.where(difference == 0, 0, np.inf))
     p_value = np.where(np.isnan(error), np.nan, 2 * special.ndtr(-np.abs(z)))
     half = special.ndtri((1 + CONFIDENCE) / 2) * error
     is_known = (positive_count > 0) & (negative_count > 0)
@@ -64,14 +64,6 @@ def rank_correlation(counts: Counts) -> Floats:
     deviation = np.sqrt((candidate * one**2).sum(axis=-1) * (production * other**2).sum(axis=-1))
     correlation: Floats = np.divide(covariance, deviation, out=np.full(deviation.shape, np.nan), where=deviation > 0)
     return correlation
-
-
-def _contributions(positives: Counts, negatives: Counts) -> tuple[Floats, Floats]:
-    """Share of the other class that is ranked right against a positive, and a negative, of each bin; shape (..., bins)."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        below = (np.cumsum(negatives, axis=-1) - negatives / 2) / negatives.sum(axis=-1, keepdims=True)
-        above = 1 - (np.cumsum(positives, axis=-1) - positives / 2) / positives.sum(axis=-1, keepdims=True)
-    return below, above
 
 
 def _mean_variance(counts: Counts, candidate: Floats, production: Floats) -> Floats:

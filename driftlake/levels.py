@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from driftlake.arrays import Counts, Floats
 from driftlake.binning import ABOVE, BELOW, FIRST_RANGE, FeatureBins
 from driftlake.config import ModelSettings
-from driftlake.intervals import wilson_interval
+from driftlake.ranking import wilson_interval
 from driftlake.versions import SCORE, ModelVersion
 
 _GROUP = ("model_id", "model_version", "deployment", "segment")

@@ -17,13 +17,13 @@ from driftlake.telemetry import PredictionGroup
 PRODUCTION = "production"
 TABLES = ("shadow_profile", "shadow_differences")
 
-_NO_ROWS = pa.table({"dt": pa.array([], pa.date32())})
+_NO_ROWS = pa.schema([("dt", pa.date32())])
 
 
 def count_pairs(connection: duckdb.DuckDBPyConnection, groups: Sequence[PredictionGroup]) -> Mapping[str, pa.Table]:
     """Rows of TABLES from the relations that `telemetry.code_rows` has left; `groups` are those it found."""
     if not _has_candidate(groups):
-        return dict.fromkeys(TABLES, _NO_ROWS)
+        return dict.fromkeys(TABLES, _NO_ROWS.empty_table())
     queries.run(connection, "shadow_pairs")
     return {name: queries.run(connection, name).to_arrow_table() for name in TABLES}
 

@@ -68,7 +68,7 @@ def logit_interval(value: Floats, standard_error: Floats) -> tuple[Floats, Float
     return low, high
 
 
-def wilson_interval(hits: Numbers, trials: Numbers) -> tuple[Floats, Floats]:
+def wilson_interval(hits: Counts | Floats, trials: Counts | Floats) -> tuple[Floats, Floats]:
     """Interval of a share (Wilson 1927); nan without trials."""
     z = special.ndtri((1 + CONFIDENCE) / 2)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -76,7 +76,8 @@ def wilson_interval(hits: Numbers, trials: Numbers) -> tuple[Floats, Floats]:
         centre = share + z**2 / trials / 2
         width = z * np.sqrt(share * (1 - share) / trials + z**2 / trials**2 / 4)
         scale = 1 + z**2 / trials
-        return (centre - width) / scale, (centre + width) / scale
+        # rounding must not leave the share outside
+        return np.minimum((centre - width) / scale, share), np.maximum((centre + width) / scale, share)
 
 
 def _below(counts: Numbers) -> Numbers:

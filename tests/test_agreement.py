@@ -12,7 +12,7 @@ from sklearn.metrics import roc_auc_score  # type: ignore[import-untyped]  # it 
 
 from driftlake.agreement import paired_auc_difference, rank_correlation
 from driftlake.arrays import Counts, Floats
-from driftlake.intervals import wilson_interval
+from driftlake.ranking import wilson_interval
 
 BINS = 6
 # Bin of the candidate's score, bin of production's, label; two of each label, so that there is a variance.
@@ -60,6 +60,11 @@ def test_both_aucs_are_scikit_learns(rows: list[tuple[int, int, bool]]) -> None:
 def test_scores_that_are_the_same_differ_by_nothing_with_certainty() -> None:
     measured = paired_auc_difference(np.diag([1, 2, 3]), np.diag([3, 2, 1]))
     assert [measured.difference, measured.standard_error, measured.p_value] == [0, 0, 1]
+
+
+def test_a_perfect_score_and_its_reverse_are_told_apart_with_certainty() -> None:
+    measured = paired_auc_difference(np.array([[0, 0], [5, 0]]), np.array([[0, 5], [0, 0]]))
+    assert [measured.difference, measured.p_value] == [1, 0]
 
 
 def test_labels_of_one_class_compare_nothing() -> None:
