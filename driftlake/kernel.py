@@ -17,6 +17,7 @@ from operator import add
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from driftlake.arrays import Counts, Floats, Indices
@@ -344,12 +345,12 @@ class ClassCounts:
             rows.update(part.rows)
         return cls(rows)
 
-    def columns(self) -> dict[str, NDArray[Any]]:
+    def columns(self) -> dict[str, Any]:
         """Columns of class_profile, each of shape (pairs,)."""
         pairs = sorted(self.rows)
         return {
             "group": np.array([group for group, _ in pairs], np.int64),
-            "predicted_class": np.array([name for _, name in pairs], object),
+            "predicted_class": pa.array([name for _, name in pairs], pa.string()),
             "row_count": np.array([self.rows[pair] for pair in pairs], np.int64),
         }
 

@@ -19,7 +19,7 @@ from driftlake.arrays import Counts, Indices
 from driftlake.binning import ABOVE, BELOW, FIRST_RANGE, MISSING, PROBABILITY_GRID
 from driftlake.config import DriftSettings, QualitySettings
 from driftlake.divergence import psi
-from driftlake.pairs import PRODUCTION
+from driftlake.paired_predictions import PRODUCTION
 from driftlake.ranking import CONFIDENCE, wilson_interval
 from driftlake.segments import ALL
 from driftlake.versions import ModelVersion
