@@ -20,6 +20,8 @@ from driftlake.arrays import Counts, Floats
 from driftlake.ranking import CONFIDENCE, logit_interval, placements
 
 _SMALLEST_PROBABILITY = 1e-15
+# Fewer periods say little about how much periods differ.
+_PERIODS_TO_COMPARE = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,19 +29,24 @@ class Calibration:
     """Share of positives among scores of each bin, shape (bins,), never falling with the score.
 
     Bins that share a value are a block: `block` says which each bin is in, shape (bins,), and `block_variance` how
-    uncertain the share of a block is, shape (bins,), zero beyond the last block.
+    uncertain the share of a block is, shape (bins,), zero beyond the last block. `surplus` is how many more positives each
+    period had than these shares say, and `chance_variance` its variance were it chance alone, both of shape (periods, bins).
     """
 
     probability: Floats
     block: NDArray[np.int64]
     block_variance: Floats
+    surplus: Floats
+    chance_variance: Floats
 
 
 def calibrate(positives: Counts, negatives: Counts) -> Calibration:
-    """Learn what scores mean from labels per bin, shape (bins,), by isotonic regression (Zadrozny and Elkan 2002).
+    """Learn what scores mean by isotonic regression (Zadrozny and Elkan 2002) on labels of shape (periods, bins).
 
     A bin without labels lies on the line between its neighbours. At least one bin must have labels.
     """
+    by_period, positives_by_period = positives + negatives, positives
+    positives, negatives = positives.sum(axis=0), negatives.sum(axis=0)
     # it takes half a second to import, and most runs estimate nothing
     from scipy.optimize import isotonic_regression
 
@@ -52,7 +59,25 @@ def calibrate(positives: Counts, negatives: Counts) -> Calibration:
     block_variance = np.zeros(len(counts))
     shares, sizes = fit.x[fit.blocks[:-1]], np.add.reduceat(counts[known], fit.blocks[:-1])
     block_variance[: len(sizes)] = shares * (1 - shares) / sizes
-    return Calibration(np.interp(places, known, fit.x), block, block_variance)
+    probability = np.interp(places, known, fit.x)
+    surplus = positives_by_period - by_period * probability
+    return Calibration(probability, block, block_variance, surplus, by_period * probability * (1 - probability))
+
+
+def overdispersion(calibration: Calibration, slopes: Floats) -> Floats:
+    """How many times chance the periods differ in a sum over their labels, at least 1, shape (windows,).
+
+    Labels of one period have more in common than their scores (a storm delays all flights), so that intervals from single
+    labels would be too narrow: Pearson's statistic over its degrees of freedom (McCullagh and Nelder 1989). `slopes` are
+    the weights of a positive per bin, shape (windows, bins).
+    """
+    period_count = np.count_nonzero(calibration.chance_variance.any(axis=1))
+    if period_count < _PERIODS_TO_COMPARE:
+        return np.ones(len(slopes))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = ((calibration.surplus @ slopes.T) ** 2).sum(axis=0) * period_count / (period_count - 1)
+        ratio: Floats = found / (calibration.chance_variance @ (slopes**2).T).sum(axis=0)
+    return np.fmax(ratio, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +93,13 @@ class Estimate:
 class Estimator:
     """Estimates over windows: `predictions` and `score_sums` per bin, shape (windows, bins), each with its calibration.
 
-    An interval covers the chance in the labels to come and the uncertainty of the calibration, by the delta method.
+    An interval covers the chance in the labels to come and the uncertainty of the calibration, by the delta method, both
+    as many times as the periods of the calibration differed by more than chance.
     """
 
     def __init__(self, predictions: Counts, score_sums: Floats, calibrations: Sequence[Calibration]) -> None:
         self._predictions = predictions
+        self._calibrations = calibrations
         self._total = predictions.sum(axis=-1)[:, np.newaxis]
         with np.errstate(divide="ignore", invalid="ignore"):
             self._mean_score = score_sums / predictions
@@ -125,8 +152,17 @@ class Estimator:
             (window + self._block).ravel(), weights=(self._predictions * slope).ravel(), minlength=slope.size
         )
         learned = (moved.reshape(slope.shape) ** 2 * self._block_variance).sum(axis=-1)
-        error: Floats = np.sqrt(chance + learned)
+        error: Floats = np.sqrt((chance + learned) * self._overdispersion(np.nan_to_num(slope)))
         return error
+
+    def _overdispersion(self, slope: Floats) -> Floats:
+        factors = np.ones(len(slope))
+        windows: dict[int, list[int]] = {}
+        for window, calibration in enumerate(self._calibrations):
+            windows.setdefault(id(calibration), []).append(window)
+        for places in windows.values():
+            factors[places] = overdispersion(self._calibrations[places[0]], slope[places])
+        return factors
 
 
 def _stacked(rows: Sequence[Any], predictions: Counts) -> NDArray[Any]:

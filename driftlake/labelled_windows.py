@@ -196,7 +196,9 @@ class _Calibrations:
         self._days = known_labels["dt"].to_numpy()
         self._rows = known_labels
         training = version.training_labels
-        self._training = self._calibration(training.positives, training.negatives) if training else None
+        self._training = (
+            self._calibration(training.positives[np.newaxis], training.negatives[np.newaxis]) if training else None
+        )
 
     def as_of(self, day: date) -> tuple[Calibration | None, bool]:
         """The calibration, None if too little is known, and whether the training data gave it."""
@@ -206,23 +208,21 @@ class _Calibrations:
         return self._learned[day]
 
     def _known(self, day: date) -> tuple[Counts, Counts]:
-        """Labels per bin that became known in the days up to `day`; rows are in order of days."""
+        """Labels that became known in the days up to `day`, shape (days, bins); rows are in order of days."""
         first = np.datetime64(day - timedelta(days=self._settings.calibration_days - 1))
         start, end = np.searchsorted(self._days, first), np.searchsorted(self._days, np.datetime64(day), side="right")
         rows = self._rows.slice(start, end - start)
-        bins = rows["bin_id"].to_numpy()
-        positives, negatives = (
-            np.bincount(bins, weights=rows[name].to_numpy(), minlength=self._width).astype(np.int64)
-            for name in ("positive_count", "negative_count")
-        )
+        places = (rows["dt"].to_numpy() - first).astype(np.int64), rows["bin_id"].to_numpy()
+        positives, negatives = np.zeros((2, self._settings.calibration_days, self._width), dtype=np.int64)
+        positives[places], negatives[places] = rows["positive_count"].to_numpy(), rows["negative_count"].to_numpy()
         return positives, negatives
 
     def _calibration(self, positives: Counts, negatives: Counts) -> Calibration | None:
-        positives, negatives = (np.delete(side, MISSING) for side in (positives, negatives))
+        positives, negatives = (np.delete(side, MISSING, axis=1) for side in (positives, negatives))
         smallest = min(positives.sum(), negatives.sum())
         too_few = positives.sum() + negatives.sum() < self._settings.minimum_calibration_labels
         if too_few or smallest < self._settings.minimum_labels_per_class:
             return None
         # the bins below and above the grid come first; in order of score the latter is the last
-        order = [0, *range(2, len(positives)), 1]
-        return calibrate(positives[order], negatives[order])
+        order = [0, *range(2, self._width - 1), 1]
+        return calibrate(positives[:, order], negatives[:, order])

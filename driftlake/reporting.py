@@ -46,6 +46,7 @@ _TEMPLATES = Path(__file__).resolve().parent / "templates"
 _FILTERS = (
     wording.decimal,
     wording.long_day,
+    wording.measured,
     wording.milliseconds,
     wording.number,
     wording.percent,
@@ -53,6 +54,7 @@ _FILTERS = (
     wording.probability,
     wording.signed,
     wording.size,
+    wording.statistic_name,
     wording.three_decimals,
 )
 
@@ -202,11 +204,16 @@ def _day_content(scope: _Scope) -> dict[str, Any]:
         "predictions": _usual_predictions(scope.day, volume),
         "volume_figures": _volume_figures(scope, volume, colours),
         "quality_figures": _quality_figures(scope, colours),
+        "quality_statistics": grouped(
+            scope.rows("quality_statistics", day=scope.day, window_days=scope.quality_days), version_name
+        ),
         "backlog_figures": _backlog_figures(scope, listed),
         "heatmaps": _heatmaps(scope, features),
         "distributions": _distributions(scope, _worst_features(features, scope.settings.reports.worst_features)),
         "score_figures": _distributions(scope, [row for row in scores if row["current_mean"] is not None]),
         "scoreless": _names(row for row in scores if row["current_mean"] is None),
+        "rare_combinations": scope.rows("rare_combinations", day=scope.day, window_days=scope.drift_days),
+        "importance": grouped(scope.rows("importance", day=scope.day, window_days=scope.drift_days), version_name),
         "shadows": scope.rows("shadow", day=scope.day, window_days=scope.quality_days),
         "latency_figures": _latency_figures(scope, colours),
     }

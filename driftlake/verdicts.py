@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
-from driftlake.wording import counted, decimal, long_day, percent, signal_value, three_decimals, version_name
+from driftlake.wording import counted, decimal, long_day, measured, percent, signal_value, three_decimals, version_name
 
 Row = Mapping[str, Any]
 Item = TypeVar("Item")
@@ -153,18 +153,20 @@ def _drift_finding(facts: Row, windows: MeasuredWindows) -> str:
 
 def _label_findings(facts: Row, alerts: Sequence[Row], windows: MeasuredWindows) -> list[str | None]:
     if not windows.has_labels:
-        return ["no labels are configured, so its ranking is not measured"]
-    return [_auc_finding(facts, windows), _backlog_finding(facts, alerts)]
+        return ["no labels are configured, so nobody knows how well it does"]
+    return [_quality_finding(facts, windows), _backlog_finding(facts, alerts)]
 
 
-def _auc_finding(facts: Row, windows: MeasuredWindows) -> str:
-    if facts["auc"] is None:
-        return f"no AUC: {facts['auc_reason'] or 'not measured'}"
-    found = f"AUC {three_decimals(facts['auc'])} over {counted(windows.quality_days, 'day')}"
-    if facts["auc_drop"] is None:
+def _quality_finding(facts: Row, windows: MeasuredWindows) -> str:
+    is_error = facts["quality_statistic"] == "mean_absolute_error"
+    name, written = ("mean absolute error", measured) if is_error else ("AUC", three_decimals)
+    if facts["quality"] is None:
+        return f"no {name}: {facts['quality_reason'] or 'not measured'}"
+    found = f"{name} {written(facts['quality'])} over {counted(windows.quality_days, 'day')}"
+    if facts["quality_drop"] is None:
         return found
-    side = "below" if facts["auc_drop"] > 0 else "above"
-    return f"{found}, {three_decimals(abs(facts['auc_drop']))} {side} its baseline"
+    side = "above" if (facts["quality_drop"] > 0) == is_error else "below"
+    return f"{found}, {written(abs(facts['quality_drop']))} {side} its baseline"
 
 
 def _backlog_finding(facts: Row, alerts: Sequence[Row]) -> str | None:

@@ -18,6 +18,11 @@ def version_name(row: Mapping[str, Any]) -> str:
     return f"{row['model_id']} {row['model_version']}{deployment}"
 
 
+def statistic_name(statistic: str) -> str:
+    """A statistic of model_quality as people say it: `estimated AUC`."""
+    return " ".join("AUC" if word == "auc" else word for word in statistic.split("_"))
+
+
 def counted(count: float, noun: str) -> str:
     """`1 day`, `1,200 rows`."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"

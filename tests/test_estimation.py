@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import special
 from sklearn.isotonic import IsotonicRegression
 
 from driftlake.arrays import Counts, Floats
-from driftlake.estimation import Calibration, Estimate, Estimator, calibrate
+from driftlake.estimation import Calibration, Estimate, Estimator, calibrate, overdispersion
 from driftlake.ranking import auc
 
 BINS = 30
@@ -36,23 +40,25 @@ def test_calibration_is_isotonic_regression(pairs: list[tuple[int, int]]) -> Non
     counts = positives + negatives
     known = np.flatnonzero(counts)
     expected = IsotonicRegression().fit(known, positives[known] / counts[known], counts[known]).predict(known)
-    np.testing.assert_allclose(calibrate(positives, negatives).probability[known], expected, atol=1e-12)
+    np.testing.assert_allclose(
+        calibrate(positives[np.newaxis], negatives[np.newaxis]).probability[known], expected, atol=1e-12
+    )
 
 
 def test_a_bin_without_labels_lies_between_its_neighbours() -> None:
-    calibration = calibrate(np.array([1, 0, 3, 0]), np.array([9, 0, 7, 0]))
+    calibration = calibrate(np.array([[1, 0, 3, 0]]), np.array([[9, 0, 7, 0]]))
     assert calibration.probability.tolist() == pytest.approx([0.1, 0.2, 0.3, 0.3])
 
 
 def test_of_a_window_whose_labels_calibrate_the_estimate_is_their_auc() -> None:
     predictions, positives = np.array([10, 10, 10]), np.array([1, 4, 8])
-    calibration = calibrate(positives, predictions - positives)
+    calibration = calibrate(positives[np.newaxis], (predictions - positives)[np.newaxis])
     estimated = Estimator(predictions[np.newaxis], np.zeros((1, 3)), [calibration]).auc()
     assert estimated.value == pytest.approx(float(auc(positives, predictions - positives).value))
 
 
 def test_rates_and_losses_are_means_over_predictions() -> None:
-    calibration = calibrate(np.array([1, 8]), np.array([9, 2]))
+    calibration = calibrate(np.array([[1, 8]]), np.array([[9, 2]]))
     estimates = Estimator(np.array([[30, 10]]), np.array([[6.0, 7.0]]), [calibration])
     assert estimates.positive_rate().value == pytest.approx([(30 * 0.1 + 10 * 0.8) / 40])
     assert estimates.accuracy(np.array([[0.0, 1.0]])).value == pytest.approx([(30 * 0.9 + 10 * 0.8) / 40])
@@ -82,17 +88,54 @@ def estimated(predictions: Counts, calibration: Calibration) -> dict[str, Estima
     }
 
 
+def coverage(cases: Iterable[tuple[Calibration, Counts, Counts]]) -> dict[str, Any]:
+    """Share of the cases (calibration, predictions, positives among them) whose truth lies in the interval."""
+    hits: dict[str, list[bool]] = {"auc": [], "accuracy": [], "positive_rate": [], "log_loss": []}
+    for calibration, predictions, positives in cases:
+        truth = realised(predictions, positives)
+        for name, estimate in estimated(predictions, calibration).items():
+            hits[name].append(bool(estimate.confidence_low[0] <= truth[name] <= estimate.confidence_high[0]))
+    return {name: np.mean(found) for name, found in hits.items()}
+
+
 @pytest.mark.parametrize(("calibration_rows", "window_rows"), [(20_000, 1_000), (2_000, 20_000)])
 def test_intervals_hold_what_labels_say_as_often_as_they_claim(calibration_rows: int, window_rows: int) -> None:
     generator = np.random.default_rng(5)
-    hits: dict[str, list[bool]] = {"auc": [], "accuracy": [], "positive_rate": [], "log_loss": []}
-    for _ in range(400):
-        counted, positives = drawn(generator, calibration_rows)
-        calibration = calibrate(positives, counted - positives)
-        predictions, later = drawn(generator, window_rows)
-        truth = realised(predictions, later)
-        for name, estimate in estimated(predictions, calibration).items():
-            hits[name].append(bool(estimate.confidence_low[0] <= truth[name] <= estimate.confidence_high[0]))
-    coverage = {name: np.mean(found) for name, found in hits.items()}
+
+    def cases() -> Iterator[tuple[Calibration, Counts, Counts]]:
+        for _ in range(400):
+            counted, positives = drawn(generator, calibration_rows)
+            calibration = calibrate(positives[np.newaxis], (counted - positives)[np.newaxis])
+            yield calibration, *drawn(generator, window_rows)
+
+    found = coverage(cases())
     # 95 % claimed; of 400 draws two standard errors are 2 %, and isotonic regression flatters its own labels a little
-    assert all(0.90 <= share <= 0.99 for share in coverage.values()), coverage
+    assert all(0.90 <= share <= 0.99 for share in found.values()), found
+
+
+def drawn_days(generator: np.random.Generator, days: int, spread: float) -> tuple[Counts, Counts]:
+    """Predictions and positives of days that differ by chance, and by `spread` on the log-odds."""
+    counted = generator.multinomial(500, np.full(len(PROBABILITIES), 1 / len(PROBABILITIES)), days)
+    moved = special.expit(special.logit(PROBABILITIES) + spread * generator.standard_normal((days, 1)))
+    return counted, generator.binomial(counted, moved)
+
+
+@pytest.mark.parametrize("spread", [0, 0.5])
+def test_intervals_hold_also_where_days_differ_by_more_than_chance(spread: float) -> None:
+    generator = np.random.default_rng(6)
+
+    def cases() -> Iterator[tuple[Calibration, Counts, Counts]]:
+        for _ in range(200):
+            counted, positives = drawn_days(generator, 60, spread)
+            predictions, later = drawn_days(generator, 7, spread)
+            yield calibrate(positives, counted - positives), predictions.sum(axis=0), later.sum(axis=0)
+
+    found = coverage(cases())
+    # 95 % claimed; of 200 draws two standard errors are 3 %, and how far days differ is itself estimated
+    assert all(0.89 <= share <= 0.99 for share in found.values()), found
+
+
+def test_a_handful_of_periods_say_nothing_about_how_periods_differ() -> None:
+    positives = np.array([[0, 0], [50, 50]])
+    calibration = calibrate(positives, 50 - positives)
+    assert overdispersion(calibration, np.ones((1, 2))) == [1]

@@ -144,7 +144,7 @@ def test_a_model_without_labels_says_so(tmp_path):
     project = process(tmp_path, has_labels=False)
     with project.warehouse:
         page = project.page()
-    assert "no labels are configured, so its ranking is not measured" in page
+    assert "no labels are configured, so nobody knows how well it does" in page
     assert "No labels are configured, so nobody knows how well the models rank." in page
 
 
@@ -244,9 +244,10 @@ FACTS: Row = GROUP | {
     "worst_feature": "income",
     "worst_psi": 0.01,
     "unjudged_reason": None,
-    "auc": 0.8,
-    "auc_reason": None,
-    "auc_drop": -0.01,
+    "quality_statistic": "auc",
+    "quality": 0.8,
+    "quality_reason": None,
+    "quality_drop": -0.01,
     "overdue_share": 0.0,
 }
 ALERT: Row = GROUP | {
@@ -294,7 +295,7 @@ def test_drift_that_no_rule_reports_is_watched():
 
 
 def test_too_few_rows_are_no_reason_for_calm():
-    few = {"unjudged_count": 3, "worst_feature": None, "worst_psi": None, "unjudged_reason": "few", "auc": None}
+    few = {"unjudged_count": 3, "worst_feature": None, "worst_psi": None, "unjudged_reason": "few", "quality": None}
     assert judged(few) == "unjudged"
 
 

@@ -126,7 +126,7 @@ DERIVED = ("drift", "model_quality", "alerts")
         ({"reports": {"path": "elsewhere"}, "compute": {"threads": 1, "rows_per_chunk": 1}}, ()),
         ({"alerts": [rule(warn=0.2)]}, ("alerts",)),
         ({"quality": {**SHORT, "minimum_labels_per_class": 5}}, ("model_quality", "alerts")),
-        ({"drift": {**SHORT, "minimum_rows": 50}}, ("drift", "alerts")),
+        ({"drift": {**SHORT, "minimum_rows": 50}}, DERIVED),
         ({"labels": {"path": "labels", "horizon_days": 2}}, ("label_cohorts", "model_quality", "alerts")),
         ({"contracts": False}, tuple(STAGES)),
         ({"telemetry": {"path": "telemetry", "columns": {"latency_ms": "took"}}}, tuple(STAGES)),

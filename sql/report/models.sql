@@ -50,9 +50,10 @@ select
     d.worst_feature,
     d.worst_psi,
     d.unjudged_reason,
-    q.value as auc,
-    q.drop_from_baseline as auc_drop,
-    q.reason as auc_reason,
+    q.statistic as quality_statistic,
+    q.value as quality,
+    q.drop_from_baseline as quality_drop,
+    q.reason as quality_reason,
     b.overdue_share
 from predicted as p
 left join drifted as d
@@ -63,7 +64,8 @@ left join model_quality as q
     and p.deployment = q.deployment
     and q.dt = $day
     and q.segment = 'all'
-    and q.statistic = 'auc'
+    -- a version has the one or the other
+    and q.statistic in ('auc', 'mean_absolute_error')
     and q.window_days = $quality_window_days
 left join label_backlog as b
     on p.model_id = b.model_id

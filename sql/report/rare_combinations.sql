@@ -1,0 +1,18 @@
+-- Combinations of features that training hardly had and the window has, the most surprising first.
+-- grain: model_id, model_version, deployment, feature_a, feature_b, bin_a, bin_b
+-- inputs: rare_combinations
+-- parameters: $day, $window_days
+select
+    model_id,
+    model_version,
+    deployment,
+    feature_a,
+    label_a,
+    feature_b,
+    label_b,
+    current_count,
+    expected_count,
+    q_value
+from rare_combinations
+where dt = $day and window_days = $window_days
+order by model_id, deployment <> 'production', deployment, model_version, p_value, feature_a, feature_b, bin_a, bin_b;
