@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
+_PROPER_NAMES = {"auc": "AUC", "brier": "Brier", "f1": "F1"}
+
 
 def version_name(row: Mapping[str, Any]) -> str:
     """A deployed version as it is called: `credit v1 (production)`; `all models` without a model."""
@@ -20,7 +22,7 @@ def version_name(row: Mapping[str, Any]) -> str:
 
 def statistic_name(statistic: str) -> str:
     """A statistic of model_quality as people say it: `estimated AUC`."""
-    return " ".join("AUC" if word == "auc" else word for word in statistic.split("_"))
+    return " ".join(_PROPER_NAMES.get(word, word) for word in statistic.split("_"))
 
 
 def counted(count: float, noun: str) -> str:

@@ -18,4 +18,11 @@ select
     reason
 from model_quality
 where dt = $day and window_days = $window_days and segment = 'all'
-order by model_id, deployment <> 'production', deployment, model_version, is_estimate, statistic;
+order by
+    model_id,
+    deployment <> 'production',
+    deployment,
+    model_version,
+    is_estimate,
+    statistic not in ('auc', 'mean_absolute_error'),
+    statistic;
