@@ -145,7 +145,7 @@ def test_a_model_without_labels_says_so(tmp_path):
     with project.warehouse:
         page = project.page()
     assert "no labels are configured, so nobody knows how well it does" in page
-    assert "No labels are configured, so nobody knows how well the models rank." in page
+    assert "No labels are configured, so nobody knows how well the models do." in page
 
 
 def test_a_project_whose_labels_are_configured_no_more_still_has_pages(project):
