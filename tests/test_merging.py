@@ -1,0 +1,126 @@
+"""Everything that is counted of predictions merges: two parts of a day add up to the whole, however it is cut."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pytest
+from data import day, model_version, prediction_columns, write_day
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from driftlake.binning import learn_category_bins, learn_numeric_bins
+from driftlake.columns import telemetry_columns
+from driftlake.config import Settings
+from driftlake.inputs import read_partitions
+from driftlake.profiling import profile_partitions
+from driftlake.session import open_session
+from driftlake.telemetry import offer_partitions, offer_versions
+
+ROWS = 40
+RATIO = learn_numeric_bins("ratio", np.linspace(0, 1, 1000), is_integer=False)
+CHANNEL = learn_category_bins("channel", ["web", "app"], np.array([600, 300]))
+VERSIONS = {("credit", name): replace(model_version([RATIO, CHANNEL]), model_version=name) for name in ("v1", "v2")}
+
+GROUP = "model_version, deployment"
+# The rest of the key of every table, and what becomes of rows that share it; levels are percentiles of service_profile.
+MERGED = {
+    "feature_profile": ("segment, feature, bin_id", "sum(row_count)"),
+    "feature_stats": (
+        "segment, feature",
+        "sum(row_count), sum(mean * (row_count - missing_count)), sum(missing_count), min(minimum), max(maximum)",
+    ),
+    "prediction_profile": ("segment, bin_id", "sum(row_count), sum(score_sum), sum(at_cut_count)"),
+    "class_profile": ("segment, predicted_class", "sum(row_count)"),
+    "service_profile": ("segment, metric, bin_id", "sum(row_count)"),
+    "importance_profile": ("segment, feature", "sum(row_count), sum(absolute_sum), sum(signed_sum)"),
+    "pair_profile": ("segment, feature_a, feature_b, bin_a, bin_b", "sum(row_count)"),
+    # the largest rank of a register
+    "distinct_profile": ("segment, column_name, register // 64", "max(register)"),
+    "heavy_hitters": ("segment, column_name, value", "sum(row_count)"),
+    "shadow_profile": (
+        "production_version, bin_id, production_bin_id",
+        "sum(row_count), sum(difference_sum), sum(squared_difference_sum), sum(both_at_cut_count)",
+    ),
+    "shadow_differences": ("production_version, bin_id", "sum(row_count)"),
+}
+
+
+@settings(max_examples=10, deadline=None)
+@given(chosen=st.sets(st.integers(0, ROWS - 1)), seed=st.integers(0, 99))
+def test_two_parts_of_a_day_add_up_to_the_whole(chosen: set[int], seed: int) -> None:
+    with TemporaryDirectory() as folder:
+        write_predictions(Path(folder), chosen, seed)
+        tables = profiled(Path(folder))
+    assert set(tables) == {*MERGED, "service_levels"}
+    for table, (key, sums) in MERGED.items():
+        whole, parts = (merged(tables[table], key, sums, days) for days in ([day(1)], [day(2), day(3)]))
+        assert list(whole)
+        assert list(parts) == list(whole), table
+        for values, expected in zip(parts.values(), whole.values(), strict=True):
+            assert values == pytest.approx(expected), table
+
+
+def write_predictions(root: Path, chosen: set[int], seed: int) -> None:
+    """Predictions of v1 that v2 answers in shadow: all of them on day 1, `chosen` on day 2, the others on day 3."""
+    generator = np.random.default_rng(seed)
+    for version, deployment in (("v1", "production"), ("v2", "shadow")):
+        columns = prediction_columns(1, ROWS, generator) | {
+            "model_version": pa.array([version] * ROWS),
+            "deployment": pa.array([deployment] * ROWS),
+            "predicted_class": pa.array(generator.choice(["a", "b"], ROWS)),
+            "shap_ratio": pa.array(generator.normal(size=ROWS)),
+            "shap_channel": pa.array(generator.normal(size=ROWS)),
+            "merchant": pa.array(generator.integers(0, 60, ROWS).astype(str), mask=generator.random(ROWS) < 0.1),
+        }
+        others = set(range(ROWS)) - chosen
+        for number, rows in enumerate((range(ROWS), sorted(chosen), sorted(others)), start=1):
+            write_day(root, number, pa.table(columns).take(pa.array(rows, pa.int64())), name=version)
+
+
+def profiled(root: Path) -> Mapping[str, pa.Table]:
+    configured = Settings.model_validate(
+        {
+            "telemetry": {
+                "path": str(root),
+                "segments": ["is_member"],
+                "shap": {"prefix": "shap_"},
+                "high_cardinality": ["merchant"],
+            },
+            "models": {"credit": {"pairs": [["ratio", "channel"]]}},
+            "lineage": {"path": "lineage"},
+            "start": day(1),
+        }
+    )
+    columns = telemetry_columns(configured.telemetry.segments)
+    partitions = read_partitions(str(root), [day(1), day(2), day(3)], columns, {})
+    with open_session(configured) as connection:
+        offer_versions(connection, list(VERSIONS.values()), configured.models)
+        offer_partitions(connection, "predictions", partitions, columns, {}, configured.telemetry.segments)
+        return profile_partitions(connection, configured, partitions, VERSIONS).tables
+
+
+def merged(table: pa.Table, key: str, sums: str, days: list[date]) -> dict[tuple[Any, ...], tuple[Any, ...]]:
+    """What is counted of some days, by the rest of the key."""
+    names = f"{GROUP}, {key}"
+    width = len(names.split(","))
+    with duckdb.connect() as connection:
+        connection.register("counted", table)
+        profile = (
+            "select * exclude (registers), unnest(registers) as register"
+            if "registers" in table.schema.names
+            else "select *"
+        )
+        connection.execute(f"create view profile as {profile} from counted")
+        rows = connection.execute(
+            f"select {names}, {sums} from profile where list_contains(?, dt) group by {names} order by {names}", [days]
+        ).fetchall()
+    return {row[:width]: row[width:] for row in rows}
