@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 
 from driftlake.columns import LABEL_COLUMNS, TELEMETRY_COLUMNS, CanonicalColumn
-from driftlake.config import Settings, load_settings
+from driftlake.config import OtherVersion, Settings, load_settings
 from driftlake.errors import DriftlakeError
 from driftlake.inputs import list_days, read_partitions
 from driftlake.lineage import read_lineage_folder
@@ -49,7 +49,7 @@ def examine(config: Path | None) -> Iterator[Finding]:
         yield _examine_partitions(
             "labels", settings.resolve(settings.labels.path), LABEL_COLUMNS, settings.labels.columns
         )
-    yield _examine_lineage(settings)
+    yield from _examine_lineage(settings)
     yield _examine_catalog(settings)
 
 
@@ -85,16 +85,31 @@ def _examine_partitions(
     )
 
 
-def _examine_lineage(settings: Settings) -> Finding:
+def _examine_lineage(settings: Settings) -> Iterator[Finding]:
     folder = settings.resolve(settings.lineage.path)
     try:
-        files = read_lineage_folder(settings)
+        records = [file.record for file in read_lineage_folder(settings)]
     except DriftlakeError as error:
-        return _failed("lineage", error)
-    if not files:
-        return Finding("lineage", False, f"{folder} has no *.yaml", "write one lineage file per model version")
-    names = ", ".join(f"{file.record.model_id} {file.record.model_version}" for file in files)
-    return Finding("lineage", True, f"{len(files)} files: {names}")
+        yield _failed("lineage", error)
+        return
+    if not records:
+        yield Finding("lineage", False, f"{folder} has no *.yaml", "write one lineage file per model version")
+        return
+    names = ", ".join(f"{record.model_id} {record.model_version}" for record in records)
+    yield Finding("lineage", True, f"{len(records)} files: {names}")
+    yield from _unknown("models", settings.models, {record.model_id for record in records})
+    others = [one.model_version for one in settings.drift.references if isinstance(one, OtherVersion)]
+    yield from _unknown("drift.references", others, {record.model_version for record in records})
+
+
+def _unknown(setting: str, names: Iterable[str], known: Iterable[str]) -> Iterator[Finding]:
+    """Names in the settings that no lineage file has; without a word they would do nothing."""
+    known = sorted(set(known))
+    if unknown := [name for name in names if name not in known]:
+        message = f"no lineage file has {', '.join(unknown)}"
+        yield Finding(
+            setting, False, message, f"correct the name, or write its lineage file; known: {', '.join(known)}"
+        )
 
 
 def _examine_catalog(settings: Settings) -> Finding:

@@ -1,0 +1,27 @@
+"""The doctor tells what a run would pass over in silence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+from data import write_project
+
+from driftlake.doctor import examine
+
+
+def unwell(root: Path, **sections: object) -> dict[str, str]:
+    """Message of every finding that is not well, by subject."""
+    write_project(root, features=["x"], training={"x": [1.0, 2.0], "score": [0.1, 0.2]})
+    config = root / "driftlake.yaml"
+    config.write_text(yaml.safe_dump(yaml.safe_load(config.read_text()) | sections))
+    return {finding.subject: finding.message for finding in examine(config) if not finding.is_well}
+
+
+def test_settings_of_a_model_without_lineage_are_named(tmp_path: Path) -> None:
+    assert unwell(tmp_path, models={"credits": {"decision_cut": 0.3}})["models"] == "no lineage file has credits"
+
+
+def test_a_reference_version_without_lineage_is_named(tmp_path: Path) -> None:
+    references = ["training", {"name": "champion", "model_version": "v0"}]
+    assert unwell(tmp_path, drift={"references": references})["drift.references"] == "no lineage file has v0"
