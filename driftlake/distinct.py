@@ -33,8 +33,11 @@ class ValueCounts:
     @classmethod
     def combined(cls, parts: Sequence[ValueCounts]) -> ValueCounts:
         """Everything counted in all parts."""
-        rows = pa.concat_tables([_SCHEMA.empty_table(), *(part.rows for part in parts)])
-        summed = rows.group_by(_SCHEMA.names[:3]).aggregate([("row_count", "sum")])
+        tables = [part.rows for part in parts if part.rows.num_rows]
+        # a day without such columns has no parts: summing up nothing would cost more than reading it
+        if len(tables) < 2:
+            return cls(tables[0] if tables else _SCHEMA.empty_table())
+        summed = pa.concat_tables(tables).group_by(_SCHEMA.names[:3]).aggregate([("row_count", "sum")])
         return cls(summed.rename_columns(_SCHEMA.names).cast(_SCHEMA))
 
     def columns(self) -> dict[str, Any]:
