@@ -85,6 +85,17 @@ def telemetry_columns(segments: Iterable[str]) -> tuple[CanonicalColumn, ...]:
     return (*TELEMETRY_COLUMNS, *own)
 
 
+EXPLANATION_COLUMNS = (
+    CanonicalColumn("model_id", "varchar", *_TEXT),
+    CanonicalColumn("model_version", "varchar", *_TEXT),
+    CanonicalColumn("deployment", "varchar", *_TEXT, is_optional=True),
+    CanonicalColumn("segment", "varchar", *_TEXT, is_optional=True),
+    CanonicalColumn("feature", "varchar", *_TEXT),
+    CanonicalColumn("row_count", "bigint", *_NUMBER),
+    CanonicalColumn("absolute_sum", "double", *_NUMBER),
+    CanonicalColumn("signed_sum", "double", *_NUMBER),
+)
+
 LABEL_COLUMNS = (
     CanonicalColumn("correlation_id", "varchar", *_TEXT),
     CanonicalColumn("label", "double", _is_label, "a number or a boolean"),

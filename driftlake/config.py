@@ -135,21 +135,26 @@ class _Section(BaseModel):
 
 
 class ShapSettings(_Section):
-    """Where the SHAP values of predictions are: columns with a common prefix, or the fields of one column."""
+    """Where the SHAP values of predictions are: columns with a common prefix, the fields of one column, or files of sums."""
 
     prefix: str | None = Field(default=None, description="A column per feature: this prefix and the feature's name.")
     column: str | None = Field(default=None, description="STRUCT column with a field per feature.")
+    path: str | None = Field(
+        default=None,
+        description="Folder or s3:// prefix that holds dt=YYYY-MM-DD/*.parquet with model_id, model_version, feature, "
+        "row_count, absolute_sum and signed_sum, and optionally deployment and segment: values that are summed up already.",
+    )
 
     @model_validator(mode="after")
     def _one_of_them(self) -> ShapSettings:
-        if (self.prefix is None) == (self.column is None):
-            raise ValueError("give either prefix or column")
+        if sum(place is not None for place in (self.prefix, self.column, self.path)) != 1:
+            raise ValueError("give one of prefix, column and path")
         return self
 
     @property
-    def path_prefix(self) -> str:
-        """What precedes the name of a feature in the path of its SHAP values."""
-        return self.prefix if self.prefix is not None else f"{self.column}."
+    def path_prefix(self) -> str | None:
+        """What precedes the name of a feature in the path of its SHAP values; None if they are summed up already."""
+        return self.prefix if self.column is None else f"{self.column}."
 
 
 class TelemetrySettings(_Section):
@@ -610,7 +615,9 @@ class Settings(_Section):
     @property
     def reads_s3(self) -> bool:
         """Whether telemetry or labels are on S3."""
-        return "://" in self.telemetry.path or (self.labels is not None and "://" in self.labels.path)
+        shap = self.telemetry.shap.path if self.telemetry.shap else None
+        labels = self.labels.path if self.labels else None
+        return any("://" in path for path in (self.telemetry.path, shap, labels) if path)
 
     @property
     def catalog_file(self) -> Path:

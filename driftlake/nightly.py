@@ -30,7 +30,7 @@ from driftlake import (
     shadow,
 )
 from driftlake.audit import audit_replacements, failed_checks, stored_failures
-from driftlake.columns import LABEL_COLUMNS, telemetry_columns
+from driftlake.columns import EXPLANATION_COLUMNS, LABEL_COLUMNS, telemetry_columns
 from driftlake.config import LabelSettings, Settings
 from driftlake.contracts import ContractCheck, ContractChecker, blocked_days
 from driftlake.errors import ConfigurationError
@@ -40,7 +40,19 @@ from driftlake.labels import LabelSource, history_days
 from driftlake.profiling import Profiles
 from driftlake.schema_changes import DayChanges, FileVersions
 from driftlake.session import open_session
-from driftlake.stages import ALERTS, DRIFT, LABEL_COHORTS, MODEL_QUALITY, PROFILES, Stage, Work, code_version, find_work
+from driftlake.stages import (
+    ALERTS,
+    DRIFT,
+    LABEL_COHORTS,
+    MODEL_QUALITY,
+    PROFILES,
+    Input,
+    Stage,
+    Work,
+    code_version,
+    find_work,
+)
+from driftlake.summed_explanations import summed_explanations
 from driftlake.telemetry import offer_partitions, offer_versions
 from driftlake.versions import ModelVersion, load_versions
 from driftlake.warehouse import PartitionRun, Replacement, RunContext, Warehouse
@@ -95,7 +107,13 @@ def profile_days(
     """Check and profile the telemetry of some days."""
     partitions = _telemetry(settings, days)
     since = _since_earlier_days(settings, partitions)
-    work = find_work(warehouse, settings, context, PROFILES, days, telemetry=partitions, schema_changes=since)
+    explanations = _explanations(settings, days)
+    inputs: dict[str, Sequence[Input]] = {
+        "telemetry": partitions,
+        "schema_changes": since,
+        "explanations": explanations,
+    }
+    work = find_work(warehouse, settings, context, PROFILES, days, **inputs)
     versions = load_versions(warehouse)
     if not versions:
         raise ConfigurationError(
@@ -111,12 +129,17 @@ def profile_days(
     for planned in chunks([p for p in partitions if p.dt in changed], settings.compute.rows_per_chunk):
         chunk, profiled = without_corrupt_files(planned, profile)
         chunk_failed = failed_checks("telemetry", chunk, profiled.checks, profiled.profiles.refused_features)
-        chunk_runs = [_profile_run(warehouse, partition, profiled, work) for partition in chunk]
+        explained = _explained(settings, [p for p in explanations if p.dt in {one.dt for one in chunk}], versions)
+        chunk_runs = [_profile_run(warehouse, partition, profiled, explained, work) for partition in chunk]
         replaced = [run.dt for run in chunk_runs if run.outcome not in {"refused", "missing"}]
-        tables = (Replacement(name, profiled.profiles.tables[name], replaced) for name in _PROFILE_TABLES)
+        summed = {name: _of_days(table, replaced) for name, table in explained.tables.items()}
+        rows = {**profiled.profiles.tables, **summed}
+        tables = (Replacement(name, rows[name], replaced) for name in _PROFILE_TABLES)
         audited = audit_replacements("telemetry", chunk, profiled.checks, chunk_failed)
         changed_columns = _schema_changes(settings, chunk, since, profiled, versions)
-        warehouse.replace_partitions([*tables, *audited, changed_columns], chunk_runs, context=context)
+        warehouse.replace_partitions(
+            [*tables, *audited, *explained.audited, changed_columns], chunk_runs, context=context
+        )
         done += chunk_runs
     return _report(
         work,
@@ -358,6 +381,15 @@ def _counted_labels(
 
 
 @dataclass(frozen=True, slots=True)
+class _Explained:
+    """SHAP values that were summed up already: tables, the record of their files, and what was refused, by day."""
+
+    tables: Mapping[str, pa.Table]
+    audited: Sequence[Replacement]
+    refusals: Mapping[date, Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
 class _Profiled:
     profiles: Profiles
     checks: Sequence[ContractCheck]
@@ -387,6 +419,25 @@ def _profile(
         return _Profiled(profiles, checks, file_versions)
 
 
+def _explanations(settings: Settings, days: Sequence[date]) -> list[Partition]:
+    """Files of SHAP values that are summed up already; none if telemetry has them per prediction, or not at all."""
+    shap = settings.telemetry.shap
+    if shap is None or shap.path is None:
+        return []
+    return read_partitions(settings.resolve(shap.path), days, EXPLANATION_COLUMNS, {})
+
+
+def _explained(
+    settings: Settings, partitions: Sequence[Partition], versions: Mapping[tuple[str, str], ModelVersion]
+) -> _Explained:
+    if not partitions:
+        return _Explained({}, [], {})
+    checked, rows = summed_explanations(settings, partitions, versions)
+    failed = failed_checks("explanations", checked, [])
+    refusals = {partition.dt: [file.refusal or "" for file in partition.refusals] for partition in checked}
+    return _Explained({"importance_profile": rows}, audit_replacements("explanations", checked, [], failed), refusals)
+
+
 def _schema_changes(
     settings: Settings,
     partitions: Sequence[Partition],
@@ -404,8 +455,11 @@ def _schema_changes(
     return Replacement("schema_changes", schema_changes.rows(changes), days)
 
 
-def _profile_run(warehouse: Warehouse, partition: Partition, profiled: _Profiled, work: Work) -> PartitionRun:
+def _profile_run(
+    warehouse: Warehouse, partition: Partition, profiled: _Profiled, explained: _Explained, work: Work
+) -> PartitionRun:
     refused = [item.message for item in profiled.profiles.refused_features if item.key.dt == partition.dt]
+    refused += explained.refusals.get(partition.dt, [])
     blocked = blocked_days(profiled.checks)
     outcome, reason = "complete", None
     if not partition.files:

@@ -88,10 +88,14 @@ def _pairs(settings: Settings) -> Mapping[str, Any]:
     return {model_id: model.pairs for model_id, model in settings.models.items() if model.pairs}
 
 
+def _has_summed_shap(settings: Settings) -> bool:
+    return settings.telemetry.shap is not None and settings.telemetry.shap.path is not None
+
+
 PROFILES = Stage(
     "profiles",
     lambda s: [s.telemetry, s.contracts, _pairs(s), _decision_cuts(s)],
-    lambda _: {"telemetry": 0, "schema_changes": 0},
+    lambda s: {"telemetry": 0, "schema_changes": 0} | ({"explanations": 0} if _has_summed_shap(s) else {}),
 )
 LABEL_COHORTS = Stage("label_cohorts", lambda s: [s.telemetry, s.labels, s.contracts, _decision_cuts(s)], _label_reach)
 DRIFT = Stage(

@@ -22,8 +22,8 @@ from driftlake.explanations import ImportanceAccumulator, ImportanceCounts
 from driftlake.importance import compare_importance, ndcg, ranks
 from driftlake.kernel import Grouping
 from driftlake.warehouse import Warehouse
-from tests.data import GROUP, KEY, Row, day, insert, model_version
-from tests.project import ROWS, Project
+from tests.data import GROUP, KEY, MODEL, Row, day, insert, model_version, write_day
+from tests.project import ROWS, Project, outcomes
 
 IMPORTANCE = st.integers(2, 12).flatmap(
     lambda count: st.tuples(*[arrays(np.float64, count, elements=st.integers(0, 5).map(float))] * 2)
@@ -162,3 +162,60 @@ def test_a_night_sums_shap_values_and_an_alert_can_watch_their_ranking(tmp_path:
     assert sorted(sums) == [("colour", 300, pytest.approx(270), 0), ("x", 300, pytest.approx(30), 0)]
     [(message,)] = project.rows("select message from alerts where rule = 'ranking'")
     assert message.startswith("importance of the features of credit v1 (production) drifted from the window before:")
+
+
+def summed(project: Project, number: int, **changes: Any) -> None:
+    """A file of sums of day `number`, beside its telemetry."""
+    columns = MODEL | {"feature": ["x", "colour"], "row_count": [300, 300], "absolute_sum": [270.0, 30.0]}
+    columns |= {"signed_sum": [-270.0, 0.0]} | changes
+    rows = {name: values if isinstance(values, list) else [values] * 2 for name, values in columns.items()}
+    write_day(project.root / "explanations", number, rows)
+
+
+@pytest.fixture
+def explained(tmp_path: Path) -> Project:
+    """A day of telemetry whose SHAP values are summed up already."""
+    shap = {"path": "explanations"}
+    project = Project(tmp_path / "project", telemetry={"path": "telemetry", "shap": shap})
+    project.telemetry(1)
+    summed(project, 1)
+    return project
+
+
+def test_sums_are_taken_as_they_are(explained: Project) -> None:
+    explained.run(1, 1)
+    rows = explained.rows(
+        "select deployment, segment, feature, row_count, absolute_sum, signed_sum from importance_profile"
+    )
+    assert sorted(rows) == [
+        ("production", "all", "colour", 300, 30.0, 0.0),
+        ("production", "all", "x", 300, 270.0, -270.0),
+    ]
+
+
+def test_sums_that_come_late_are_worked_on(explained: Project) -> None:
+    explained.run(1, 1)
+    summed(explained, 1, absolute_sum=[900.0, 30.0])
+    explained.run(1, 1)
+    assert explained.rows("select max(absolute_sum) from importance_profile") == [(900.0,)]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"row_count": [0, 300]},
+        {"absolute_sum": [200.0, 30.0]},
+        {"absolute_sum": [np.inf, 30.0]},
+        {"feature": [None, "x"]},
+        {"row_count": ["many", "few"]},
+    ],
+    ids=["no rows", "smaller than its signed sum", "infinite", "no feature", "no number"],
+)
+def test_sums_that_cannot_be_are_refused_and_the_telemetry_is_not(explained: Project, change: dict[str, Any]) -> None:
+    summed(explained, 1, **change)
+    [profiles, *_] = explained.run(1, 1)
+    assert outcomes(profiles) == {day(1): "partial"}
+    assert explained.rows("select count(*) from importance_profile") == [(0,)]
+    assert explained.rows("select sum(row_count) from prediction_profile") == [(ROWS,)]
+    [(source, expectation)] = explained.rows("select source, expectation from contract_checks where outcome = 'failed'")
+    assert (source, expectation) == ("explanations", "file_is_readable")

@@ -2,7 +2,7 @@
 -- grain: dt, source, path
 create table if not exists input_files (
     dt date not null, -- day of the partition
-    source varchar not null, -- telemetry or labels
+    source varchar not null, -- telemetry, labels, or explanations: files of telemetry.shap.path
     path varchar not null, -- file
     size_bytes bigint not null, -- size of the file
     row_count bigint, -- rows; null if the file cannot be read
