@@ -6,7 +6,7 @@ Not here: what the values must be (expectations/), and reading them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
@@ -44,10 +44,26 @@ class CanonicalColumn:
     is_accepted: Callable[[pa.DataType], bool]
     expected: str
     is_optional: bool = False
+    # SQL of a value of this column, from what a file has ({0}) and `sql_type` ({1})
+    reading: str = "cast({0} as {1})"
+    # canonical column whose values these are too, read in another way
+    read_from: str | None = None
+
+    def own_name(self, mapping: Mapping[str, str]) -> str:
+        """What files call the column."""
+        name = self.read_from or self.name
+        return mapping.get(name, name)
+
+    def unread(self) -> CanonicalColumn:
+        """The column as nulls, whatever files have."""
+        return replace(self, reading="cast(null as {1})")
 
     def objection(self, columns: Mapping[str, pa.DataType], mapping: Mapping[str, str]) -> str | None:
         """What is wrong with this column in a file that has `columns`; None if nothing is."""
-        own = mapping.get(self.name, self.name)
+        if self.read_from:
+            # what is wrong with it is told of that column
+            return None
+        own = self.own_name(mapping)
         asked = own if own == self.name else f"{own} (mapped to {self.name})"
         kind = columns.get(own)
         if kind is None:
@@ -96,10 +112,36 @@ EXPLANATION_COLUMNS = (
     CanonicalColumn("signed_sum", "double", *_NUMBER),
 )
 
+_LABEL = CanonicalColumn("label", "double", _is_label, "a number or a boolean")
+# The label as the text of a class. A whole number reads the same whether stored as an integer or, because of nulls, as a float.
+_LABEL_CLASS = CanonicalColumn(
+    "label_class",
+    "varchar",
+    *_CATEGORY,
+    is_optional=True,
+    reading=r"regexp_replace(cast({0} as {1}), '^(-?[0-9]+)\.0+$', '\1')",
+    read_from="label",
+)
+# Labels of several models may share a file: among texts, those of a number or a truth value are what they would be alone.
+_LABEL_OR_CLASS = replace(
+    _LABEL,
+    is_accepted=lambda kind: _is_label(kind) or _is_category(kind),
+    expected="text, a number or a boolean",
+    reading="coalesce(try_cast({0} as {1}), case cast({0} as varchar) when 'true' then 1 when 'false' then 0 end)",
+)
+
 LABEL_COLUMNS = (
     CanonicalColumn("correlation_id", "varchar", *_TEXT),
-    CanonicalColumn("label", "double", _is_label, "a number or a boolean"),
+    _LABEL,
+    # without a multiclass model no label is read twice
+    _LABEL_CLASS.unread(),
     CanonicalColumn("label_time", "timestamp", *_INSTANT, is_optional=True),
     # the partition day of the prediction: a label that says it is joined to predictions of that day and no other
     CanonicalColumn("prediction_on", "date", pa.types.is_date, "a date", is_optional=True),
 )
+
+
+def label_columns(*, has_classes: bool) -> tuple[CanonicalColumn, ...]:
+    """LABEL_COLUMNS, or those of labels that may be classes of a multiclass model."""
+    read_as = {"label": _LABEL_OR_CLASS, "label_class": _LABEL_CLASS} if has_classes else {}
+    return tuple(read_as.get(column.name, column) for column in LABEL_COLUMNS)

@@ -157,6 +157,24 @@ class ShapSettings(_Section):
         return self.prefix if self.column is None else f"{self.column}."
 
 
+class ClassScoreSettings(_Section):
+    """Where the probabilities that multiclass models give each class are: columns with a common prefix, or one column."""
+
+    prefix: str | None = Field(default=None, description="A column per class: this prefix and the class.")
+    column: str | None = Field(default=None, description="STRUCT column with a field per class.")
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> ClassScoreSettings:
+        if (self.prefix is None) == (self.column is None):
+            raise ValueError("give either prefix or column")
+        return self
+
+    @property
+    def path_prefix(self) -> str:
+        """What precedes a class in the path of its scores."""
+        return self.prefix if self.prefix is not None else f"{self.column}."
+
+
 class TelemetrySettings(_Section):
     """Where predictions are and what their columns are called."""
 
@@ -171,6 +189,11 @@ class TelemetrySettings(_Section):
     shap: ShapSettings | None = Field(
         default=None,
         description="SHAP values of the features, e.g. {prefix: shap_} or {column: shap}; null if predictions are not explained.",
+    )
+    class_scores: ClassScoreSettings | None = Field(
+        default=None,
+        description="Probability of each class of multiclass models, e.g. {prefix: p_} or {column: probabilities}; "
+        "null if there are none, then they have no AUC.",
     )
     high_cardinality: Annotated[tuple[str, ...], AfterValidator(_no_repetition)] = Field(
         default=(),

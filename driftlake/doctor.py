@@ -8,7 +8,7 @@ from pathlib import Path
 
 import duckdb
 
-from driftlake.columns import LABEL_COLUMNS, TELEMETRY_COLUMNS, CanonicalColumn
+from driftlake.columns import TELEMETRY_COLUMNS, CanonicalColumn, label_columns
 from driftlake.config import OtherVersion, Settings, load_settings
 from driftlake.errors import DriftlakeError
 from driftlake.inputs import list_days, read_partitions
@@ -46,9 +46,8 @@ def examine(config: Path | None) -> Iterator[Finding]:
         settings.telemetry.columns,
     )
     if settings.labels:
-        yield _examine_partitions(
-            "labels", settings.resolve(settings.labels.path), LABEL_COLUMNS, settings.labels.columns
-        )
+        columns = label_columns(has_classes=_has_classes(settings))
+        yield _examine_partitions("labels", settings.resolve(settings.labels.path), columns, settings.labels.columns)
     yield from _examine_lineage(settings)
     yield _examine_catalog(settings)
 
@@ -83,6 +82,14 @@ def _examine_partitions(
     return Finding(
         subject, True, f"{len(days)} days, {days[0]} to {days[-1]}; {rows:,} rows in the last {len(partitions)}"
     )
+
+
+def _has_classes(settings: Settings) -> bool:
+    """Whether some lineage file is of a multiclass model; what cannot be read is a finding of its own."""
+    try:
+        return any(file.record.classes for file in read_lineage_folder(settings))
+    except DriftlakeError:
+        return False
 
 
 def _examine_lineage(settings: Settings) -> Iterator[Finding]:

@@ -124,7 +124,7 @@ def read_partitions(
             key=lambda entry: str(entry.path),
         )
         files = (_read_footer(filesystem, entry, day, prefix) for entry in entries)
-        partitions.append(Partition(day, tuple(_check_columns(file, columns, mapping) for file in files)))
+        partitions.append(check_columns(Partition(day, tuple(files)), columns, mapping))
     return partitions
 
 
@@ -147,6 +147,11 @@ def earlier_partitions(
                 earlier[asked] = known[day]
                 break
     return earlier
+
+
+def check_columns(partition: Partition, columns: Collection[CanonicalColumn], mapping: Mapping[str, str]) -> Partition:
+    """Refuse the files of a partition that lack a column or have it in a type that is not expected."""
+    return replace(partition, files=tuple(_check_columns(file, columns, mapping) for file in partition.files))
 
 
 def probe(partition: Partition) -> Partition:

@@ -6,7 +6,7 @@ Not here: what is measured of them (quality.py, estimation.py) and the queries (
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -16,9 +16,11 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from driftlake.arrays import Counts, Floats
-from driftlake.binning import ABOVE, BELOW, FIRST_RANGE, MISSING
+from driftlake.binning import ABOVE, BELOW, FIRST_RANGE, MISSING, PROBABILITY_GRID
 from driftlake.config import QualitySettings
 from driftlake.estimation import Calibration, calibrate
+from driftlake.kernel import NO_CLASS
+from driftlake.ranking import Auc, auc
 from driftlake.versions import ModelVersion
 
 KEY = ("dt", "window_days", "model_id", "model_version", "deployment", "segment")
@@ -33,18 +35,37 @@ _LABELS_PER_WINDOW = (
     "absolute_error_sum",
     "quantile_loss_sum",
 )
+# Of class_score_cohorts.
+_CLASS_SCORE_BINS = FIRST_RANGE + PROBABILITY_GRID.cells
 # A window of a probability takes 30 kB, and there are as many as days times window lengths times segments.
 _WINDOWS_AT_ONCE = 4096
 
 
 @dataclass(frozen=True, slots=True)
 class QualityCounts:
-    """Rows of window_predictions.sql, quality_counts.sql, window_scores.sql and known_labels.sql."""
+    """Rows of window_predictions, quality_counts, window_scores, known_labels, class_counts and class_score_counts.sql."""
 
     windows: pa.Table
     labels: pa.Table
     scores: pa.Table
     known_labels: pa.Table
+    confusions: pa.Table
+    class_scores: pa.Table
+
+
+@dataclass(frozen=True, slots=True)
+class ClassCounts:
+    """Labels of predictions that have a class, shape (windows, classes), and of those that have class scores.
+
+    `of_others` are labels of other classes, shape (windows, classes); `aucs` are those of each class against the rest.
+    """
+
+    hits: Counts
+    predicted: Counts
+    labelled: Counts
+    scored: Counts
+    of_others: Counts
+    aucs: Sequence[Auc]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +81,8 @@ class LabelledWindows:
     sums: Mapping[str, Floats]
     calibrations: Sequence[Calibration | None]
     is_calibrated_on_training: NDArray[np.bool_]
+    # of a multiclass model
+    classes: ClassCounts | None = None
 
     @property
     def prediction_count(self) -> Counts:
@@ -88,8 +111,7 @@ class LabelledWindows:
     def by_score(self, name: str) -> NDArray[Any]:
         """Bins in ascending order of score, predictions without one left out."""
         per_bin = self.counts[name]
-        order = [BELOW, *range(FIRST_RANGE, per_bin.shape[-1]), ABOVE]
-        return per_bin[..., order] if per_bin.shape[-1] > ABOVE else per_bin[..., :0]
+        return per_bin[..., _ascending(per_bin.shape[-1])] if per_bin.shape[-1] > ABOVE else per_bin[..., :0]
 
     def share_above(self, cut: float) -> Floats:
         """Share of each bin's scores from `cut` on, bins as in `by_score`: inside a bin as if they lay evenly."""
@@ -98,6 +120,11 @@ class LabelledWindows:
         borders = self.version.score_bins.borders
         inside = np.clip((borders[1:] - cut) / np.diff(borders), 0, 1)
         return np.concatenate([[float(cut < borders[0])], inside, [float(cut <= borders[-1])]])
+
+
+def _ascending(bin_count: int) -> list[int]:
+    """Bins that hold scores in ascending order of them."""
+    return [BELOW, *range(FIRST_RANGE, bin_count), ABOVE]
 
 
 _COUNTS_OF_LABELS = ("positive_count", "negative_count", "number_count")
@@ -111,16 +138,20 @@ def by_version(
         mine = QualityCounts(
             *(
                 table.filter((pc.field("model_id") == model_id) & (pc.field("model_version") == model_version))
-                for table in (counts.windows, counts.labels, counts.scores, counts.known_labels)
+                for table in (getattr(counts, each.name) for each in fields(QualityCounts))
             )
         )
         calibrations = _Calibrations(mine.known_labels, version, settings)
-        label_places, score_places = (_places(mine.windows, table) for table in (mine.labels, mine.scores))
+        counted = [(table, _places(mine.windows, table)) for table in (mine.labels, mine.scores)]
+        of_classes = [(table, _places(mine.windows, table)) for table in (mine.confusions, mine.class_scores)]
         for start in range(0, mine.windows.num_rows, _WINDOWS_AT_ONCE):
             keys = mine.windows.slice(start, _WINDOWS_AT_ONCE)
-            labels = _Rows.of(mine.labels, label_places, start, keys.num_rows)
-            scores = _Rows.of(mine.scores, score_places, start, keys.num_rows)
-            yield _gathered(version, keys, labels, scores, calibrations)
+            labels, scores = (_Rows.of(*rows, start, keys.num_rows) for rows in counted)
+            windows = _gathered(version, keys, labels, scores, calibrations)
+            if version.classes:
+                confusions, class_scores = (_Rows.of(*rows, start, keys.num_rows) for rows in of_classes)
+                windows = replace(windows, classes=_by_class(version.classes, confusions, class_scores))
+            yield windows
 
 
 def _gathered(
@@ -139,6 +170,28 @@ def _gathered(
         {name: labels.per_window(name) for name in _LABELS_PER_WINDOW},
         [calibration for calibration, _ in learned],
         np.array([is_training for _, is_training in learned], dtype=bool),
+    )
+
+
+def _by_class(classes: Sequence[str], confusions: _Rows, scores: _Rows) -> ClassCounts:
+    is_decided = pc.field("predicted_class") != NO_CLASS
+    decided = confusions.where(is_decided)
+    shape = (confusions.window_count, len(classes))
+    positives, negatives = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+    aucs, order = [], _ascending(_CLASS_SCORE_BINS)
+    for place, one in enumerate(classes):
+        # class by class: all of them at once would take megabytes for each window
+        of_class = scores.where(pc.field("scored_class") == one)
+        ranked = [of_class.per_bin(name, _CLASS_SCORE_BINS)[:, order] for name in ("positive_count", "negative_count")]
+        positives[:, place], negatives[:, place] = (side.sum(axis=-1) for side in ranked)
+        aucs.append(auc(*ranked))
+    return ClassCounts(
+        decided.where(pc.field("predicted_class") == pc.field("label_class")).per_class("label_class", classes),
+        decided.per_class("predicted_class", classes),
+        decided.per_class("label_class", classes),
+        positives,
+        negatives,
+        aucs,
     )
 
 
@@ -162,6 +215,19 @@ class _Rows:
         dense = np.zeros((self.window_count, width), dtype=values.dtype)
         dense[self.places, self.table["bin_id"].to_numpy()] = values
         return dense
+
+    def where(self, condition: pc.Expression) -> _Rows:
+        """Rows for which the condition holds."""
+        numbered = self.table.append_column("place", pa.array(self.places)).filter(condition)
+        return _Rows(numbered.drop_columns("place"), numbered["place"].to_numpy(), self.window_count)
+
+    def per_class(self, name: str, classes: Sequence[str]) -> Counts:
+        """Rows counted by the class that they have in a column, shape (windows, classes); other classes are left out."""
+        counts = np.zeros((self.window_count, len(classes)), dtype=np.int64)
+        found = pc.index_in(self.table[name], pa.array(classes)).fill_null(-1).to_numpy()
+        is_known = found >= 0
+        np.add.at(counts, (self.places[is_known], found[is_known]), self.table["row_count"].to_numpy()[is_known])
+        return counts
 
     def per_window(self, name: str) -> Floats:
         """Sum per window, shape (windows,); nan where no row has a value."""

@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from typing import Any
 
 import duckdb
 import pyarrow as pa
 
 from driftlake import queries
-from driftlake.columns import LABEL_COLUMNS, telemetry_columns
+from driftlake.binning import PROBABILITY_GRID
+from driftlake.columns import label_columns, telemetry_columns
 from driftlake.config import LabelSettings, Settings
 from driftlake.contracts import ContractCheck, ContractChecker, blocked_days
 from driftlake.inputs import Partition, probe, without_corrupt_files
@@ -21,13 +23,15 @@ from driftlake.session import create_table, open_session
 from driftlake.telemetry import offer_partitions, offer_versions
 from driftlake.versions import ModelVersion
 
+COHORT_TABLES = ("label_cohorts", "shadow_cohorts", "class_cohorts", "class_score_cohorts")
+
 # A prediction's file may be written days after its label arrived; older labels without a prediction stay unmatched.
 EARLY_LABEL_DAYS = 7
 
 
 @dataclass(frozen=True, slots=True)
 class LabelCounts:
-    """Rows of label_cohorts, shadow_cohorts and label_arrivals, and what their contract said."""
+    """Rows of COHORT_TABLES and label_arrivals, and what their contract said."""
 
     tables: Mapping[str, pa.Table]
     checks: Sequence[ContractCheck]
@@ -55,6 +59,11 @@ class LabelSource:
     segments: pa.Table
     checked_days: set[date] = field(default_factory=set)
     _checks: list[ContractCheck] = field(default_factory=list)
+
+    @property
+    def classes(self) -> list[str]:
+        """Classes of all multiclass models."""
+        return sorted({name for version in self.versions for name in version.classes})
 
     @property
     def unreadable_prediction_days(self) -> list[date]:
@@ -91,10 +100,13 @@ class LabelSource:
             self._judge(connection, kept, telemetry, first_day)
             self._pair(connection, telemetry, first_day)
             create_table(connection, "counted_segments", self.segments)
-            tables = {
-                name: queries.run(connection, name, first_day=first_day, last_day=last_day).to_arrow_table()
-                for name in ("label_cohorts", "shadow_cohorts", "label_arrivals")
-            }
+            days = {"first_day": first_day, "last_day": last_day}
+            queries.run(connection, "class_pairs", **days)
+            asked: dict[str, Mapping[str, Any]] = dict.fromkeys(
+                ("label_cohorts", "shadow_cohorts", "label_arrivals"), days
+            )
+            asked |= {"class_cohorts": {}, "class_score_cohorts": _SCORE_GRID}
+            tables = {name: queries.run(connection, name, **values).to_arrow_table() for name, values in asked.items()}
         return LabelCounts(tables, [check for check in self._checks if first_day <= check.dt <= last_day])
 
     def _keep_checked(self, connection: duckdb.DuckDBPyConnection, labels: Sequence[Partition]) -> list[Partition]:
@@ -144,14 +156,26 @@ class LabelSource:
     def _offer_labels(
         self, connection: duckdb.DuckDBPyConnection, relation: str, partitions: Sequence[Partition]
     ) -> None:
-        offer_partitions(connection, relation, partitions, LABEL_COLUMNS, self.label_settings.columns)
+        columns = label_columns(has_classes=bool(self.classes))
+        offer_partitions(connection, relation, partitions, columns, self.label_settings.columns)
 
     def _offer_predictions(
         self, connection: duckdb.DuckDBPyConnection, relation: str, partitions: Sequence[Partition]
     ) -> None:
         telemetry = self.settings.telemetry
         columns = telemetry_columns(telemetry.segments)
-        offer_partitions(connection, relation, partitions, columns, telemetry.columns, telemetry.segments)
+        if not self.classes:
+            columns = tuple(c.unread() if c.name == "predicted_class" else c for c in columns)
+        scores = telemetry.class_scores
+        paths = {name: scores.path_prefix + name for name in self.classes} if scores else {}
+        offer_partitions(connection, relation, partitions, columns, telemetry.columns, telemetry.segments, paths)
+
+
+_SCORE_GRID = {
+    "grid_lower": PROBABILITY_GRID.lower,
+    "grid_upper": PROBABILITY_GRID.upper,
+    "grid_cells": PROBABILITY_GRID.cells,
+}
 
 
 def _memory_days(settings: LabelSettings) -> int:

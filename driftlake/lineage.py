@@ -6,12 +6,13 @@ Not here: registering a version (registration.py) and what is learned from its t
 from __future__ import annotations
 
 import posixpath
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Literal
 
 import pyarrow.fs as pafs
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from driftlake.config import Settings
 from driftlake.errors import ConfigurationError
@@ -23,6 +24,21 @@ def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ValueError(f"listed twice: {', '.join(twice)}")
     return names
+
+
+def _class_text(name: object) -> object:
+    return str(name) if isinstance(name, int) and not isinstance(name, bool) else name
+
+
+def _class_name(name: str) -> str:
+    if name == "(missing)":
+        raise ValueError("(missing) stands for predictions without a class")
+    if re.fullmatch(r"-?\d+\.0+", name):
+        raise ValueError("labels that are whole numbers are read without decimals: write the class without them")
+    return name
+
+
+ClassName = Annotated[str, BeforeValidator(_class_text), AfterValidator(_class_name)]
 
 
 class _Section(BaseModel):
@@ -60,8 +76,10 @@ class LineageRecord(_Section):
     target: str | None = None
     score: str | None = None
     score_kind: Literal["probability", "value"] = "probability"
-    # binary labels are 0 or 1, those of a regression are numbers like its score
-    task: Literal["binary", "regression"] = "binary"
+    # binary labels are 0 or 1, those of a regression are numbers like its score, those of a multiclass model its classes
+    task: Literal["binary", "regression", "multiclass"] = "binary"
+    # of a multiclass model, as labels and predicted_class name them; its score is the confidence of the predicted class
+    classes: Annotated[tuple[ClassName, ...], Field(min_length=2), AfterValidator(_distinct)] | None = None
     # of the target that a regression predicts; null if it predicts the mean
     quantile: float | None = Field(default=None, gt=0, lt=1)
     features: Annotated[tuple[str, ...], AfterValidator(_distinct)] | None = None
@@ -76,6 +94,10 @@ class LineageRecord(_Section):
             raise ValueError("a regression predicts values: add `score_kind: value`")
         if self.quantile is not None and self.task != "regression":
             raise ValueError("only a regression has a quantile: add `task: regression`")
+        if self.task == "multiclass" and self.classes is None:
+            raise ValueError("a multiclass model needs its classes: add e.g. `classes: [red, green, blue]`")
+        if self.classes is not None and self.task != "multiclass":
+            raise ValueError("only a multiclass model has classes: add `task: multiclass`")
         return self
 
 

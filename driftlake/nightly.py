@@ -30,13 +30,21 @@ from driftlake import (
     shadow,
 )
 from driftlake.audit import audit_replacements, failed_checks, stored_failures
-from driftlake.columns import EXPLANATION_COLUMNS, LABEL_COLUMNS, telemetry_columns
+from driftlake.columns import EXPLANATION_COLUMNS, label_columns, telemetry_columns
 from driftlake.config import LabelSettings, Settings
 from driftlake.contracts import ContractCheck, ContractChecker, blocked_days
 from driftlake.errors import ConfigurationError
-from driftlake.inputs import Partition, chunks, days_between, earlier_partitions, read_partitions, without_corrupt_files
+from driftlake.inputs import (
+    Partition,
+    check_columns,
+    chunks,
+    days_between,
+    earlier_partitions,
+    read_partitions,
+    without_corrupt_files,
+)
 from driftlake.labelled_windows import QualityCounts
-from driftlake.labels import LabelSource, history_days
+from driftlake.labels import COHORT_TABLES, LabelSource, history_days
 from driftlake.profiling import Profiles
 from driftlake.schema_changes import DayChanges, FileVersions
 from driftlake.session import open_session
@@ -70,7 +78,6 @@ _PROFILE_TABLES = (
     "class_profile",
     *paired_predictions.TABLES,
 )
-_COHORT_TABLES = ("label_cohorts", "shadow_cohorts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,13 +169,16 @@ def count_labels(
     history = days_between(min(days) - timedelta(days=history_days(settings.labels)), max(days))
     labels, telemetry = _labels(settings, settings.labels, history), _counted_telemetry(warehouse, settings, history)
     work = find_work(warehouse, settings, context, LABEL_COHORTS, days, labels=labels, telemetry=telemetry)
+    versions = list(load_versions(warehouse).values())
+    columns = label_columns(has_classes=any(version.classes for version in versions))
+    labels = [check_columns(partition, columns, settings.labels.columns) for partition in labels]
     as_counted, checked_days = _counted_labels(warehouse, labels, set(history) - set(work.days))
     source = LabelSource(
         settings,
         settings.labels,
         as_counted,
         telemetry,
-        list(load_versions(warehouse).values()),
+        versions,
         check_contract,
         warehouse.query("counted_segments", first_day=history[0], last_day=history[-1]),
         checked_days,
@@ -182,7 +192,7 @@ def count_labels(
         chunk_runs = [_label_run(warehouse, p, counted.checks, work, is_certain=is_certain) for p in chunk]
         replaced = [run.dt for run in chunk_runs if run.outcome != "refused"]
         unreadable = source.unreadable_prediction_days
-        kept = {name: _stored_cohorts(warehouse, name, replaced, unreadable) for name in _COHORT_TABLES}
+        kept = {name: _stored_cohorts(warehouse, name, replaced, unreadable) for name in COHORT_TABLES}
         tables = {
             name: pa.concat_tables([rows, kept[name]]) if name in kept else rows
             for name, rows in counted.tables.items()
@@ -257,7 +267,9 @@ def measure_quality(warehouse: Warehouse, settings: Settings, context: RunContex
         scores = warehouse.query("window_scores", **span, windows_days=windows_days)
         calibrated_from = first_day - timedelta(days=settings.quality.calibration_days - 1)
         known_labels = warehouse.query("known_labels", first_day=calibrated_from, last_day=last_day)
-        counts = QualityCounts(windows, labels, scores, known_labels)
+        confusions = warehouse.query("class_counts", **span, windows_days=windows_days)
+        class_scores = warehouse.query("class_score_counts", **span, windows_days=windows_days)
+        counts = QualityCounts(windows, labels, scores, known_labels, confusions, class_scores)
         pair_counts = shadow.PairCounts(
             *(warehouse.query(name, **span, windows_days=windows_days) for name in shadow.QUERIES)
         )
@@ -358,7 +370,8 @@ def _counted_telemetry(warehouse: Warehouse, settings: Settings, days: Sequence[
 
 
 def _labels(settings: Settings, labels: LabelSettings, days: Sequence[date]) -> list[Partition]:
-    return read_partitions(settings.resolve(labels.path), days, LABEL_COLUMNS, labels.columns)
+    """Labels of any kind: whether classes are expected among them is known when the versions are."""
+    return read_partitions(settings.resolve(labels.path), days, label_columns(has_classes=True), labels.columns)
 
 
 def _counted_labels(

@@ -1,6 +1,6 @@
 """How well the models do, by known labels and, before labels come, by what scores have meant: rows of model_quality.
 
-Not here: the formulas (ranking.py, estimation.py), gathering counts into arrays (labelled_windows.py) and which labels
+Not here: the formulas (ranking.py, classes.py, estimation.py), gathering counts into arrays (labelled_windows.py) and which labels
 count as of a day (sql/quality_counts.sql).
 """
 
@@ -15,9 +15,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from driftlake.arrays import Floats
+from driftlake.classes import macro_auc, macro_f1
 from driftlake.config import ModelSettings, QualitySettings
 from driftlake.estimation import Estimate, Estimator
-from driftlake.labelled_windows import KEY, LabelledWindows, QualityCounts, by_version
+from driftlake.labelled_windows import KEY, ClassCounts, LabelledWindows, QualityCounts, by_version
 from driftlake.ranking import auc, wilson_interval
 from driftlake.versions import ModelVersion, TrainingLabels
 
@@ -56,6 +57,10 @@ def measure(
 def _statistics(windows: LabelledWindows, settings: QualitySettings, cut: float | None) -> Iterator[_Statistic]:
     if windows.version.task == "regression":
         yield from _errors(windows, settings)
+        return
+    if windows.classes:
+        yield _macro_auc(windows, windows.classes, settings)
+        yield from _class_decisions(windows, windows.classes, settings)
         return
     yield _auc(windows, settings)
     yield from _losses(windows, settings)
@@ -213,6 +218,43 @@ _ERRORS = {
     "error": "mean_error",
     "quantile_loss": "quantile_loss",
 }
+
+
+def _macro_auc(windows: LabelledWindows, classes: ClassCounts, settings: QualitySettings) -> _Statistic:
+    """Mean over the classes that have enough labels, and enough of other classes beside them."""
+    smallest = np.minimum(classes.scored, classes.of_others)
+    is_counted = smallest >= settings.minimum_labels_per_class
+    counted_count, class_count = is_counted.sum(axis=-1), is_counted.shape[-1]
+    is_enough, reason = _judged(
+        windows,
+        counted_count > 0,
+        {
+            "no scores of the classes: see telemetry.class_scores": classes.scored.sum(axis=-1) == 0,
+            "labels of one class only": (smallest == 0).all(axis=-1),
+        },
+        f"no class with {settings.minimum_labels_per_class} labels and as many of others",
+    )
+    measured = macro_auc(classes.aucs, is_counted)
+    intervals = {name: np.where(is_enough, getattr(measured, name), np.nan) for name in _INTERVALS}
+    partial = np.array([f"mean over {count} of {class_count} classes" for count in counted_count], dtype=str)
+    reason = np.where(is_enough & (counted_count < class_count), partial, reason)
+    value = np.where(is_enough, measured.value, np.nan)
+    return _Statistic("auc", value, reason, intervals, windows.version.baseline_auc, -1)
+
+
+def _class_decisions(windows: LabelledWindows, classes: ClassCounts, settings: QualitySettings) -> Iterator[_Statistic]:
+    """What predicted classes are worth; predictions without one are left out."""
+    decided, right = classes.labelled.sum(axis=-1), classes.hits.sum(axis=-1)
+    needed = 2 * settings.minimum_labels_per_class
+    is_enough, reason = _judged(
+        windows, decided >= needed, {"no predicted_class": decided == 0}, f"fewer than {needed} labels"
+    )
+    low, high = wilson_interval(right, decided)
+    intervals = {"confidence_low": low, "confidence_high": high}
+    kept = {side: np.where(is_enough, bound, np.nan) for side, bound in intervals.items()}
+    yield _Statistic("accuracy", _ratio(right, decided, is_enough), reason, kept)
+    f1_score = macro_f1(classes.hits, classes.predicted, classes.labelled)
+    yield _Statistic("f1_score", np.where(is_enough, f1_score, np.nan), reason)
 
 
 def _judged(

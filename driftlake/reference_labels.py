@@ -23,7 +23,7 @@ _SMALLEST_PROBABILITY = 1e-15
 
 
 def count_reference_labels(warehouse: Warehouse, files: Sequence[LineageFile]) -> None:
-    """Fill reference_label_profile for registered versions; a target that is no number counts nothing.
+    """Fill reference_label_profile for registered versions; a target that is no number, or of classes, counts nothing.
 
     Raises InputError if training data cannot be read any more.
     """
@@ -81,7 +81,8 @@ def _labels_and_scores(file: LineageFile) -> tuple[Floats, Floats]:
     if pa.types.is_boolean(target.type):
         target = target.cast(pa.int8())
     nothing = np.full(len(target), np.nan)
-    labels = values.float_values(target) if values.is_numeric(target.type) else nothing
+    is_counted = values.is_numeric(target.type) and record.task != "multiclass"
+    labels = values.float_values(target) if is_counted else nothing
     return labels, values.float_values(data.column(record.score)) if record.score else nothing
 
 

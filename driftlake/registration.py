@@ -148,6 +148,7 @@ def _run_row(file: LineageFile, data: TrainingData, fingerprint: str, learned: S
         "score_kind": record.score_kind,
         "task": record.task,
         "quantile": record.quantile,
+        "classes": list(record.classes) if record.classes else None,
         "features": features,
         "feature_types": [type_name(data.types[name]) for name in features],
         **{f"label_delay_{name}": value for name, value in _delay(record).items()},

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from driftlake import queries
 from driftlake.columns import CanonicalColumn
 from driftlake.config import ModelSettings, TelemetrySettings
-from driftlake.inputs import Partition
+from driftlake.inputs import InputFile, Partition
 from driftlake.segments import SegmentColumn
 from driftlake.session import create_table
 from driftlake.versions import ModelVersion
@@ -66,6 +66,7 @@ def offer_versions(
             "score_kind": version.score_kind,
             "task": version.task,
             "quantile": version.quantile,
+            "classes": list(version.classes) or None,
             "decision_cut": version.decision_cut(models.get(version.model_id)),
             **({f"grid_{part}": getattr(grid, part) for part in _GRID_PARTS} if (grid := version.score_grid) else {}),
         }
@@ -88,27 +89,31 @@ def offer_partitions(
     columns: Sequence[CanonicalColumn],
     mapping: Mapping[str, str],
     segments: Sequence[str] = (),
+    class_scores: Mapping[str, str] | None = None,
 ) -> None:
     """Create the view `relation`: canonical columns, dt, file_id (position among the files) and file_row_number.
 
     Optional columns that no file has are null. The column `segments` lists the segments that a row is in, by those of
-    `columns` that are named in `segments`.
+    `columns` that are named in `segments`. The column `class_scores` is a map from class to score, by the paths of the
+    scores in `class_scores`, null if that is empty.
     """
     files = [file for partition in partitions for file in partition.files]
     if not files:
         nothing = [f"cast(null as {column.sql_type}) as {queries.quote(column.name)}" for column in columns]
         nothing += ["cast(null as date) as dt", "cast(null as integer) as file_id", "cast([] as varchar[]) as segments"]
-        nothing += ["cast(null as bigint) as file_row_number"]
+        nothing += ["cast(null as bigint) as file_row_number", f"{_scores_by_class([], {})} as class_scores"]
         connection.execute(f"create or replace view {relation} as select {', '.join(nothing)} where false")
         return
     there = {name for file in files for name in file.columns}
     selected = []
     for column in columns:
-        own = mapping.get(column.name, column.name)
+        own = column.own_name(mapping)
         source = queries.quote(own) if own in there else "null"
-        selected.append(f"cast({source} as {column.sql_type}) as {queries.quote(column.name)}")
+        value = column.reading.format(source, column.sql_type)
+        selected.append(f"{value} as {queries.quote(column.name)}")
     named = [f"{queries.literal(name + '=')} || coalesce({queries.quote(name)}, '(missing)')" for name in segments]
     selected.append(f"cast([{', '.join(named)}] as varchar[]) as segments")
+    selected.append(f"{_scores_by_class(files, class_scores or {})} as class_scores")
     paths = ", ".join(queries.literal(file.path) for file in files)
     days = ", ".join(f"date '{file.dt}'" for file in files)
     connection.execute(
@@ -116,6 +121,27 @@ def offer_partitions(
         f" list_extract([{days}], file_index::bigint + 1) as dt, file_index::integer as file_id, file_row_number"
         f" from read_parquet([{paths}], union_by_name = true, file_row_number = true, hive_partitioning = false)"
     )
+
+
+def _scores_by_class(files: Sequence[InputFile], paths: Mapping[str, str]) -> str:
+    """SQL of the map from class to score."""
+    found = {name: source for name, path in paths.items() if (source := _source_at(files, path))}
+    if not found:
+        return "cast(null as map(varchar, double))"
+    names = ", ".join(queries.literal(name) for name in found)
+    scores = ", ".join(f"try_cast({source} as double)" for source in found.values())
+    return f"map([{names}], [{scores}])"
+
+
+def _source_at(files: Sequence[InputFile], path: str) -> str | None:
+    """SQL of a column, or of a field of a struct column by its path; None if no file has it."""
+    if any(path in file.columns for file in files):
+        return queries.quote(path)
+    struct, _, field = path.partition(".")
+    kinds = [file.columns[struct] for file in files if struct in file.columns]
+    if any(pa.types.is_struct(kind) and kind.get_field_index(field) >= 0 for kind in kinds):
+        return f"struct_extract({queries.quote(struct)}, {queries.literal(field)})"
+    return None
 
 
 def code_rows(
@@ -199,6 +225,7 @@ _VERSIONS_SCHEMA = pa.schema(
         ("score_kind", pa.string()),
         ("task", pa.string()),
         ("quantile", pa.float64()),
+        ("classes", pa.list_(pa.string())),
         ("decision_cut", pa.float64()),
         ("grid_transform", pa.string()),
         ("grid_scale", pa.float64()),

@@ -62,6 +62,8 @@ class ModelVersion:
     score_bins: FeatureBins | None
     task: str = "binary"
     quantile: float | None = None
+    # of a multiclass model
+    classes: tuple[str, ...] = ()
     baseline_auc: float | None = None
     reference_counts: Mapping[str, Counts] = field(default_factory=dict)
     # by segment and then by feature
@@ -117,6 +119,7 @@ def load_versions(warehouse: Warehouse) -> dict[tuple[str, str], ModelVersion]:
             score_bins=bins.get(SCORE),
             task=run["task"] or "binary",
             quantile=run["quantile"],
+            classes=tuple(run["classes"] or ()),
             baseline_auc=run["baseline_auc"],
             reference_counts={name: _dense(counts[*key, name], each.bin_count) for name, each in bins.items()},
             segment_reference_counts={

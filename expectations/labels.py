@@ -25,16 +25,19 @@ RULES = (
         name="label_is_present",
         column="label",
         severity="warning",
-        query=rows_where('"label" is null', observed="'null'"),
+        query=rows_where('"label" is null and "label_class" is null', observed="'null'"),
         message="{column} is null in {unexpected} of {checked} rows; these rows are refused.",
     ),
     Rule(
         name="label_is_countable",
         column="label",
         severity="warning",
-        query=values_where('"label" is not null and not "is_countable"', value='"label"::varchar'),
-        message="{column} is {observed} in {unexpected} of {checked} rows; expected 0 or 1, or any number if a version"
-        " is a regression; these rows are refused.",
+        query=values_where(
+            'coalesce("label_class", "label"::varchar) is not null and not "is_countable"',
+            value='coalesce("label_class", "label"::varchar)',
+        ),
+        message="{column} is {observed} in {unexpected} of {checked} rows; expected 0 or 1, any number if a version"
+        " is a regression, a class if one is multiclass; these rows are refused.",
     ),
     Rule(
         name="correlation_id_is_unique",

@@ -6,8 +6,9 @@ select
     *,
     -- is_valid_label without its look at the id: temporary macros are unknown to the cursor that checks
     coalesce(
-        label in (0, 1)
-        or (isfinite(label) and (select bool_or(v.task = 'regression') from versions as v)),
+        (label in (0, 1) and (select bool_or(v.task <> 'multiclass') from versions as v))
+        or (isfinite(label) and (select bool_or(v.task = 'regression') from versions as v))
+        or list_contains((select flatten(list(v.classes)) from versions as v), label_class),
         false
     ) as is_countable
 from labels;

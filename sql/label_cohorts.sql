@@ -37,7 +37,8 @@ binned as (
             else c.bin_id
         end::integer as bin_id,
         case
-            when p.score_kind = 'probability' and isfinite(p.score) then greatest(least(p.score, 1), 0)
+            -- the score of a multiclass model is a confidence, which no label is compared with
+            when p.task = 'binary' and p.score_kind = 'probability' and isfinite(p.score) then greatest(least(p.score, 1), 0)
         end as probability,
         p.task = 'binary' as is_binary,
         case when p.task = 'regression' and isfinite(p.score) then p.score - p.label end as error

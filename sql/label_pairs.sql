@@ -10,10 +10,13 @@ with met as (
         l.dt as label_on,
         l.rowid as label_id,
         l.label,
+        l.label_class,
         p.dt as prediction_on,
         v.version_id,
         coalesce(p.deployment, 'production') as deployment,
         p.score,
+        p.predicted_class,
+        p.class_scores,
         p.segments,
         p.event_time,
         p.file_id,
@@ -25,7 +28,11 @@ with met as (
         on p.model_id = v.model_id and p.model_version = v.model_version
     where
         l.is_valid
-        and (l.label in (0, 1) or v.task = 'regression')
+        and case v.task
+            when 'multiclass' then list_contains(v.classes, l.label_class)
+            when 'regression' then isfinite(l.label)
+            else l.label in (0, 1)
+        end
         and not l.is_duplicate
         and coalesce(l.prediction_on = p.dt, true)
         and l.dt - p.dt <= $horizon_days
@@ -38,10 +45,13 @@ select
     label_on,
     label_id,
     label,
+    label_class,
     prediction_on,
     version_id,
     deployment,
     score,
+    predicted_class,
+    class_scores,
     segments
 from met
 -- a prediction delivered twice is labelled once

@@ -9,17 +9,19 @@ with checked as not materialized (
         dt,
         correlation_id,
         label,
+        label_class,
         label_time,
         prediction_on,
         file_id,
         file_row_number,
-        is_valid_label(correlation_id, label) as is_valid
+        is_valid_label(correlation_id, label, label_class) as is_valid
     from labels
     union all
     select
         dt,
         correlation_id,
         label,
+        label_class,
         label_time,
         prediction_on,
         file_id,
@@ -40,6 +42,7 @@ repeated_ids as (
 arrived as (
     select
         c.*,
+        coalesce(c.label::varchar, c.label_class) as said,
         -- what orders the labels of one prediction: the earliest counts
         row(c.dt, coalesce(c.label_time, 'infinity'::timestamp), c.file_id, c.file_row_number) as arrival
     from checked as c
@@ -52,10 +55,10 @@ compared as (
         dt,
         file_id,
         file_row_number,
-        label,
+        said,
         arrival,
         min(arrival) over remembered as first_arrival,
-        arg_min(label, arrival) over remembered as first_label
+        arg_min(said, arrival) over remembered as first_said
     from arrived
     window remembered as (
         partition by correlation_id
@@ -69,7 +72,7 @@ repetitions as (
         dt,
         file_id,
         file_row_number,
-        label <> first_label as is_conflict
+        said <> first_said as is_conflict
     from compared
     where first_arrival < arrival
 )
@@ -78,6 +81,7 @@ select
     c.dt,
     c.correlation_id,
     c.label,
+    c.label_class,
     c.prediction_on,
     c.file_id,
     c.file_row_number,

@@ -10,7 +10,7 @@ with early as (
     from recent_labels as l
     semi join new_predictions as p on l.correlation_id = p.correlation_id
     where
-        is_valid_label(l.correlation_id, l.label)
+        is_valid_label(l.correlation_id, l.label, l.label_class)
         and coalesce(l.prediction_on >= $first_day, true)
 ),
 
@@ -18,17 +18,18 @@ looked_up as (
     select correlation_id from early
     union all
     select correlation_id from labels
-    where is_valid_label(correlation_id, label)
+    where is_valid_label(correlation_id, label, label_class)
 )
 
 select
     l.dt,
     l.correlation_id,
     l.label,
+    l.label_class,
     l.label_time,
     l.prediction_on,
     l.file_id,
     l.file_row_number
 from earlier_labels as l
 semi join looked_up as u on l.correlation_id = u.correlation_id
-where is_valid_label(l.correlation_id, l.label);
+where is_valid_label(l.correlation_id, l.label, l.label_class);

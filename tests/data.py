@@ -137,12 +137,22 @@ def write_day(folder: Path, number: int, columns: Mapping[str, Any] | pa.Table, 
     return path
 
 
-def write_project(root: Path, *, features: Sequence[str], training: Mapping[str, Any], **sections: Any) -> Settings:
-    """A project folder with one registered version, empty telemetry and labels; `sections` go into driftlake.yaml."""
+def write_project(
+    root: Path,
+    *,
+    features: Sequence[str],
+    training: Mapping[str, Any],
+    lineage: Mapping[str, Any] | None = None,
+    **sections: Any,
+) -> Settings:
+    """A project folder with one version, empty telemetry and labels; `sections` go into driftlake.yaml.
+
+    `lineage` adds to the lineage file of the version, or replaces what it says.
+    """
     for folder in ("telemetry", "labels", "lineage"):
         (root / folder).mkdir(parents=True)
     pq.write_table(pa.table(training), root / "training.parquet")
-    lineage = MODEL | {
+    promised = MODEL | {
         "training_run_id": "run-1",
         "training_dataset_id": "data-1",
         "training_data": "../training.parquet",
@@ -151,7 +161,7 @@ def write_project(root: Path, *, features: Sequence[str], training: Mapping[str,
         "label_delay": {"p50_days": 1, "p95_days": 2, "max_days": 3},
         "baseline": {"auc": 0.9},
     }
-    (root / "lineage" / "credit-v1.yaml").write_text(yaml.safe_dump(lineage))
+    (root / "lineage" / "credit-v1.yaml").write_text(yaml.safe_dump(promised | dict(lineage or {})))
     content = {
         "telemetry": {"path": "telemetry"},
         "labels": {"path": "labels"},

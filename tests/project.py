@@ -45,10 +45,17 @@ STAGES: dict[str, Callable[[Warehouse, Settings, RunContext, list[date]], StageR
 class Project:
     """A project of one model with a number and a category as features, telemetry and labels for some days.
 
-    `training` replaces columns of the training data, or adds a feature.
+    `training` replaces columns of the training data, or adds a feature; `lineage` adds to the lineage file.
     """
 
-    def __init__(self, root: Path, *, training: Mapping[str, Any] | None = None, **sections: Any) -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        training: Mapping[str, Any] | None = None,
+        lineage: Mapping[str, Any] | None = None,
+        **sections: Any,
+    ) -> None:
         generator = np.random.default_rng(7)
         count = _length(training or {}, 2000)
         columns = {
@@ -58,7 +65,7 @@ class Project:
         } | dict(training or {})
         features = [name for name in columns if name != "score"]
         self.root = root
-        self.settings: Settings = write_project(root, features=features, training=columns, **sections)
+        self.settings: Settings = write_project(root, features=features, training=columns, lineage=lineage, **sections)
         with Warehouse.open(self.settings) as warehouse:
             register(warehouse, self.settings, read_lineage_folder(self.settings))
 
@@ -93,10 +100,10 @@ class Project:
         path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | sections))
         self.settings = load_settings(path)
 
-    def register(self, model_version: str) -> None:
-        """Register another version of the model, trained on the same data."""
+    def register(self, model_version: str, **changes: Any) -> None:
+        """Register another version of the model, trained on the same data; `changes` are what its lineage says otherwise."""
         lineage = yaml.safe_load((self.root / "lineage" / "credit-v1.yaml").read_text())
-        changed = lineage | {"model_version": model_version}
+        changed = lineage | {"model_version": model_version} | changes
         (self.root / "lineage" / f"credit-{model_version}.yaml").write_text(yaml.safe_dump(changed))
         with Warehouse.open(self.settings) as warehouse:
             register(warehouse, self.settings, read_lineage_folder(self.settings))

@@ -42,6 +42,7 @@ LABELS = {
     "dt": "date",
     "correlation_id": "varchar",
     "label": "double",
+    "label_class": "varchar",
     "label_time": "timestamp",
     "is_countable": "boolean",
 }

@@ -57,7 +57,7 @@ VERSION_COLUMNS = (
     {"version_id": "integer"}
     | dict.fromkeys((*MODEL, "score_kind", "task", "grid_transform"), "varchar")
     | dict.fromkeys(("quantile", "decision_cut", "grid_scale", "grid_lower", "grid_upper"), "double")
-    | {"grid_cells": "integer"}
+    | {"grid_cells": "integer", "classes": "varchar[]"}
 )
 
 
@@ -65,7 +65,8 @@ def given_predictions(
     db: duckdb.DuckDBPyConnection, *rows: Row, first_day: int = 1, version: Row = PROBABILITY
 ) -> None:
     """The relations of predictions for a span from `first_day`; a row says only how it differs from PREDICTION."""
-    columns = {column.name: column.sql_type for column in TELEMETRY_COLUMNS} | FILE_COLUMNS | {"segments": "varchar[]"}
+    columns = {column.name: column.sql_type for column in TELEMETRY_COLUMNS} | FILE_COLUMNS
+    columns |= {"segments": "varchar[]", "class_scores": "map(varchar, double)"}
     numbered = [PREDICTION | {"file_row_number": number, "segments": []} | row for number, row in enumerate(rows)]
     given(db, "predictions", columns, numbered)
     given(db, "new_predictions", columns, [row for row in numbered if row["dt"] >= day(first_day)])

@@ -74,8 +74,9 @@ def measured(
     span = {"first_day": day(on), "last_day": day(last or on), "windows_days": [window]}
     tables = [memory.query(name, **span) for name in ("window_predictions", "quality_counts", "window_scores")]
     known = memory.query("known_labels", first_day=day(on - 89), last_day=day(last or on))
+    of_classes = [memory.query(name, **span) for name in ("class_counts", "class_score_counts")]
     settings = QualitySettings(windows_days=(window,))
-    return quality.measure(QualityCounts(*tables, known), {KEY: version or model_version()}, settings, {})
+    return quality.measure(QualityCounts(*tables, known, *of_classes), {KEY: version or model_version()}, settings, {})
 
 
 def value(memory: Warehouse, on: int, statistic: str = "auc", *, window: int = 7) -> Row:

@@ -20,7 +20,8 @@ create table if not exists training_runs (
     feature_importance varchar, -- importance per feature as JSON; null if the lineage gives none
     released_at timestamp with time zone, -- when the version was released
     registered_at timestamp with time zone not null, -- when it was registered here
-    task varchar, -- binary or regression; null is binary
+    task varchar, -- binary, regression or multiclass; null is binary
     quantile double, -- quantile of the target that a regression predicts; null for the mean
-    feature_types varchar[] -- Arrow types of the features in the training data, as schema_changes names them; null if registered before they were stored
+    feature_types varchar[], -- Arrow types of the features in the training data, as schema_changes names them; null if registered before they were stored
+    classes varchar[] -- classes of a multiclass model; null for other tasks
 );

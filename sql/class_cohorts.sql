@@ -1,0 +1,16 @@
+-- Rows of class_cohorts: what became known on each day, by prediction day, predicted class and class of the label.
+-- grain: dt, prediction_on, model_id, model_version, deployment, segment, predicted_class, label_class
+-- inputs: class_pairs
+select
+    known_on as dt,
+    prediction_on,
+    model_id,
+    model_version,
+    deployment,
+    segment,
+    predicted_class,
+    label_class,
+    count(*) as row_count
+from class_pairs
+group by known_on, prediction_on, model_id, model_version, deployment, segment, predicted_class, label_class
+order by known_on, prediction_on, model_id, model_version, deployment, segment, predicted_class, label_class;

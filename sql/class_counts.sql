@@ -1,0 +1,29 @@
+-- Labels by predicted class and class of every window, as they were known at the end of its last day.
+-- grain: dt, window_days, model_id, model_version, deployment, segment, predicted_class, label_class
+-- inputs: class_cohorts
+-- parameters: $first_day, $last_day, $windows_days
+with windows as (
+    select
+        d.dt::date as dt,
+        w.window_days
+    from generate_series($first_day::date, $last_day::date, interval 1 day) as d(dt)
+    cross join (select unnest($windows_days::integer[]) as window_days) as w
+)
+
+select
+    w.dt,
+    w.window_days,
+    c.model_id,
+    c.model_version,
+    c.deployment,
+    c.segment,
+    c.predicted_class,
+    c.label_class,
+    sum(c.row_count)::bigint as row_count
+from windows as w
+inner join class_cohorts as c
+    on c.prediction_on > w.dt - w.window_days
+    and c.prediction_on <= w.dt
+    and c.dt <= w.dt
+group by w.dt, w.window_days, c.model_id, c.model_version, c.deployment, c.segment, c.predicted_class, c.label_class
+order by w.dt, w.window_days, c.model_id, c.model_version, c.deployment, c.segment, c.predicted_class, c.label_class;

@@ -1,0 +1,383 @@
+"""Multiclass models: their labels are classes, and what is counted of them says how well classes are told apart."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pytest
+from data import MODEL, day, write_day
+from hypothesis import assume
+from hypothesis import given as drawn
+from hypothesis import strategies as st
+from project import ROWS, Project, outcomes
+from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
+from test_labels import PROBABILITY, given_labels, given_predictions, paired
+
+from driftlake import queries, schema
+from driftlake.classes import macro_auc, macro_f1
+from driftlake.lineage import LineageRecord
+from driftlake.ranking import auc
+
+CLASSES = ("bus", "car", "tram")
+
+# --- formulas, beside scikit-learn ---
+
+labelled = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=60)
+
+
+@drawn(labelled)
+def test_macro_f1_is_that_of_scikit_learn(pairs: list[tuple[int, int]]) -> None:
+    labels, predicted = np.array(pairs).T
+    counts = [np.bincount(values, minlength=4) for values in (labels[labels == predicted], predicted, labels)]
+    assert macro_f1(*counts) == pytest.approx(f1_score(labels, predicted, average="macro"))
+
+
+@drawn(st.integers(0, 2**32 - 1), st.integers(30, 200))
+def test_macro_auc_is_that_of_scikit_learn(seed: int, count: int) -> None:
+    generator = np.random.default_rng(seed)
+    labels = generator.integers(0, 3, count)
+    assume(len(set(labels.tolist())) == 3)
+    # scores in bins of their own: nothing is hidden by binning
+    scores = generator.dirichlet(np.ones(3), count)
+    measured = macro_auc([binned_auc(scores[:, k], labels == k) for k in range(3)], np.ones(3, dtype=bool))
+    assert measured.value == pytest.approx(roc_auc_score(labels, scores, multi_class="ovr", average="macro"))
+
+
+def binned_auc(scores: np.ndarray, is_positive: np.ndarray) -> Any:
+    _, bins = np.unique(scores, return_inverse=True)
+    size = bins.max() + 1
+    return auc(np.bincount(bins[is_positive], minlength=size), np.bincount(bins[~is_positive], minlength=size))
+
+
+def test_classes_that_do_not_count_are_left_out_of_the_macro_auc() -> None:
+    perfect, random = auc(np.array([0, 5]), np.array([5, 0])), auc(np.array([5, 5]), np.array([5, 5]))
+    assert macro_auc([perfect, random], np.array([True, False])).value == 1
+    assert np.isnan(macro_auc([perfect, random], np.array([False, False])).value)
+
+
+def test_the_interval_of_the_macro_auc_holds_at_least_what_it_claims() -> None:
+    generator = np.random.default_rng(11)
+    truth = np.mean([drawn_auc(generator, 20_000).value for _ in range(5)])
+    intervals = [drawn_auc(generator, 200) for _ in range(300)]
+    held = np.mean([one.confidence_low <= truth <= one.confidence_high for one in intervals])
+    assert held >= 0.93
+
+
+def drawn_auc(generator: np.random.Generator, count: int) -> Any:
+    """Macro AUC of three classes whose scores share rows, each a softmax of a noisy hint at the label."""
+    labels = generator.integers(0, 3, count)
+    hints = np.exp(generator.normal(size=(count, 3)) + 1.2 * np.eye(3)[labels])
+    scores = hints / hints.sum(axis=1, keepdims=True)
+    return macro_auc([binned_auc(scores[:, k], labels == k) for k in range(3)], np.ones(3, dtype=bool))
+
+
+# --- lineage ---
+
+
+def record(**changes: Any) -> LineageRecord:
+    given = MODEL | {"training_run_id": "r", "training_dataset_id": "d", "training_data": "t", "task": "multiclass"}
+    return LineageRecord(**(given | {"classes": list(CLASSES)} | changes))
+
+
+def test_classes_that_are_whole_numbers_are_texts() -> None:
+    assert record(classes=[0, 1, 2]).classes == ("0", "1", "2")
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"classes": None}, "a multiclass model needs its classes"),
+        ({"task": "binary"}, "only a multiclass model has classes"),
+        ({"classes": ["car"]}, "at least 2"),
+        ({"classes": ["car", "bus", "car"]}, "listed twice: car"),
+        ({"classes": ["car", "(missing)"]}, "stands for predictions without a class"),
+        ({"classes": ["1.0", "2.0"]}, "write the class without them"),
+        ({"classes": [True, False]}, "valid string"),
+    ],
+)
+def test_classes_belong_to_multiclass_models_and_differ(changes: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        record(**changes)
+
+
+# --- counts ---
+
+MULTICLASS = PROBABILITY | {"task": "multiclass", "decision_cut": None, "classes": list(CLASSES)}
+SPAN = {"first_day": day(1), "last_day": day(30)}
+GRID = {"grid_lower": 1 / (1 + np.exp(10)), "grid_upper": 1 / (1 + np.exp(-10)), "grid_cells": 400}
+
+
+def given_class_labels(db: duckdb.DuckDBPyConnection, *rows: tuple[int, str, str]) -> None:
+    """Labels as (arrival day, correlation id, class)."""
+    given_labels(db, *((arrival, key, None) for arrival, key, _ in rows))
+    for number, (*_, name) in enumerate(rows):
+        db.execute("update labels set label_class = ? where file_row_number = ?", [name, number])
+
+
+def confusions(db: duckdb.DuckDBPyConnection, first_day: int = 1, last_day: int = 30) -> Counter[tuple[Any, ...]]:
+    """Rows of class_cohorts as (day known, predicted class, class of the label), segment 'all'."""
+    queries.run(db, "class_pairs", first_day=day(first_day), last_day=day(last_day))
+    rows = queries.run(db, "class_cohorts").to_arrow_table().to_pylist()
+    return Counter({(row["dt"], row["predicted_class"], row["label_class"]): row["row_count"] for row in rows})
+
+
+def test_a_label_that_is_no_class_is_invalid(db: duckdb.DuckDBPyConnection) -> None:
+    given_predictions(db, {}, version=MULTICLASS)
+    given_class_labels(db, (2, "a", "plane"))
+    paired(db)
+    assert db.execute("select is_valid from label_rows").fetchall() == [(False,)]
+
+
+def test_zero_and_one_are_no_labels_if_every_model_has_classes(db: duckdb.DuckDBPyConnection) -> None:
+    given_predictions(db, {}, version=MULTICLASS)
+    given_labels(db, (2, "a", 1))
+    paired(db)
+    assert db.execute("select is_valid from label_rows").fetchall() == [(False,)]
+
+
+def test_a_later_label_of_another_class_is_a_conflict(db: duckdb.DuckDBPyConnection) -> None:
+    given_predictions(db, {}, version=MULTICLASS)
+    given_class_labels(db, (2, "a", "car"), (3, "a", "car"), (4, "a", "bus"))
+    paired(db)
+    found = db.execute("select is_duplicate, is_conflict from label_rows order by dt").fetchall()
+    assert found == [(False, False), (True, False), (True, True)]
+
+
+def test_a_prediction_without_a_class_is_counted_as_missing(db: duckdb.DuckDBPyConnection) -> None:
+    given_predictions(db, {"predicted_class": None}, version=MULTICLASS)
+    given_class_labels(db, (2, "a", "car"))
+    paired(db)
+    assert confusions(db) == Counter({(day(2), "(missing)", "car"): 1})
+
+
+def test_the_labels_of_a_multiclass_model_are_neither_positive_nor_negative(db: duckdb.DuckDBPyConnection) -> None:
+    given_predictions(db, {"score": 0.9}, version=MULTICLASS | {"classes": ["0", "1"]})
+    given_class_labels(db, (2, "a", "1"))
+    db.execute("update labels set label = 1")
+    paired(db)
+    [row] = queries.run(db, "label_cohorts", **SPAN).to_arrow_table().to_pylist()
+    counted = ("positive_count", "negative_count", "number_count", "log_loss_sum", "squared_error_sum")
+    assert [row[name] for name in counted] == [0, 0, 1, None, None]
+
+
+def test_each_class_is_counted_by_its_own_score(db: duckdb.DuckDBPyConnection) -> None:
+    scores = {"bus": 0.75, "car": 0.25, "tram": None}
+    given_predictions(db, {"class_scores": scores}, version=MULTICLASS)
+    given_class_labels(db, (2, "a", "car"))
+    paired(db)
+    confusions(db)
+    rows = queries.run(db, "class_score_cohorts", **GRID).to_arrow_table().to_pylist()
+    found = [(row["scored_class"], row["bin_id"], row["positive_count"], row["negative_count"]) for row in rows]
+    assert found == [("bus", 224, 0, 1), ("car", 181, 1, 0)]
+
+
+drawn_labels = st.lists(
+    st.tuples(st.integers(1, 6), st.sampled_from((*CLASSES, None)), st.sampled_from(CLASSES)), max_size=25
+)
+
+
+@drawn(drawn_labels, st.integers(1, 6))
+def test_counts_of_any_two_spans_add_up_to_those_of_the_whole(
+    rows: list[tuple[int, str | None, str]], split: int
+) -> None:
+    with duckdb.connect() as db:
+        for macro in schema.scalar_macros():
+            db.execute(macro)
+        predictions = [{"correlation_id": f"p{n}", "predicted_class": p} for n, (_, p, _) in enumerate(rows)]
+        given_predictions(db, *predictions, version=MULTICLASS)
+        given_class_labels(db, *((arrival, f"p{n}", name) for n, (arrival, _, name) in enumerate(rows)))
+        paired(db)
+        whole = Counter((day(arrival), p or "(missing)", name) for arrival, p, name in rows)
+        assert confusions(db, 1, split) + confusions(db, split + 1, 6) == whole
+
+
+# --- nights ---
+
+LINEAGE = {"task": "multiclass", "classes": list(CLASSES), "baseline": {"auc": 0.95}}
+SCORES = {"prefix": "p_"}
+
+
+class Predictions:
+    """What a model with noisy hints at the label predicts on a day."""
+
+    def __init__(self, number: int) -> None:
+        generator = np.random.default_rng(number)
+        truth = generator.integers(0, 3, ROWS)
+        hints = np.exp(generator.normal(size=(ROWS, 3)) + 1.2 * np.eye(3)[truth])
+        self.scores = hints / hints.sum(axis=1, keepdims=True)
+        self.predicted, self.labels = np.array(CLASSES)[self.scores.argmax(axis=1)], np.array(CLASSES)[truth]
+
+    def columns(self) -> dict[str, Any]:
+        of_classes = {f"p_{name}": self.scores[:, place] for place, name in enumerate(CLASSES)}
+        return {"score": self.scores.max(axis=1), "predicted_class": self.predicted} | of_classes
+
+
+def new_project(root: Path, **telemetry: Any) -> Project:
+    """Days 1 and 2; labels of the first half of each day come on it, those of the second half a day later."""
+    project = Project(root, lineage=LINEAGE, telemetry={"path": "telemetry", "class_scores": SCORES} | telemetry)
+    for number in (1, 2):
+        project.telemetry(number, **Predictions(number).columns(), colour=["red", "blue"] * (ROWS // 2))
+        project.labels(number, **labels_of(*((n, slice(*half)) for n, half in arriving(number))))
+    return project
+
+
+def arriving(number: int) -> list[tuple[int, tuple[int, int]]]:
+    """Rows that get their labels on a day: (day of the prediction, first and last row)."""
+    return [(number, (0, ROWS // 2))] + [(number - 1, (ROWS // 2, ROWS))] * (number > 1)
+
+
+def labels_of(*rows: tuple[int, slice]) -> dict[str, Any]:
+    ids = [f"d{number}-{row}" for number, part in rows for row in range(ROWS)[part]]
+    return {"correlation_id": ids, "label": np.concatenate([Predictions(n).labels[part] for n, part in rows])}
+
+
+def known(on: int) -> tuple[Any, Any, Any]:
+    """Labels that have arrived by the end of a day, with the predicted classes and the scores."""
+    parts = [(Predictions(n), slice(*half)) for number in range(1, on + 1) for n, half in arriving(number)]
+    return tuple(
+        np.concatenate([getattr(p, name)[part] for p, part in parts]) for name in ("labels", "predicted", "scores")
+    )
+
+
+def quality_of(project: Project, on: int, segment: str = "all") -> dict[str, dict[str, Any]]:
+    names = ("statistic", "value", "confidence_low", "confidence_high", "binning_low", "binning_high", "label_count")
+    names += ("baseline_value", "reason")
+    rows = project.rows(
+        f"select {', '.join(names)} from model_quality where dt = ? and segment = ? and window_days = 7",
+        day(on),
+        segment,
+    )
+    return {row[0]: dict(zip(names, row, strict=True)) for row in rows}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    project = new_project(tmp_path_factory.mktemp("classes") / "project", segments=["colour"])
+    project.run(1, 1)
+    project.run(2, 2)
+    return project
+
+
+@pytest.mark.parametrize("on", [1, 2])
+def test_a_night_measures_classes_by_the_labels_known_by_then(project: Project, on: int) -> None:
+    labels, predicted, scores = known(on)
+    found = quality_of(project, on)
+    assert found["accuracy"]["value"] == pytest.approx(accuracy_score(labels, predicted))
+    assert found["f1_score"]["value"] == pytest.approx(f1_score(labels, predicted, average="macro"))
+    unbinned = roc_auc_score(labels, scores, multi_class="ovr", average="macro")
+    assert found["auc"]["binning_low"] <= unbinned <= found["auc"]["binning_high"]
+    assert found["auc"]["value"] == pytest.approx(unbinned, abs=0.01)
+    assert found["auc"]["label_count"] == len(labels)
+
+
+def test_only_statistics_of_classes_are_measured(project: Project) -> None:
+    assert quality_of(project, 2).keys() == {"auc", "accuracy", "f1_score"}
+
+
+def test_the_macro_auc_stands_beside_the_promised_one(project: Project) -> None:
+    row = quality_of(project, 2)["auc"]
+    assert row["baseline_value"] == 0.95
+    assert row["confidence_low"] < row["value"] < row["confidence_high"]
+
+
+def test_hindsight_of_a_day_is_its_value_with_the_labels_that_came_later(project: Project) -> None:
+    history = "select auc, hindsight_auc, coverage_share, hindsight_coverage_share from quality_history"
+    [(auc, hindsight, share, hindsight_share)] = project.rows(
+        f"{history} where dt = ? and segment = 'all' and window_days = 7", day(1)
+    )
+    one = Predictions(1)
+    everything = roc_auc_score(one.labels, one.scores, multi_class="ovr", average="macro")
+    assert hindsight == pytest.approx(everything, abs=0.01)
+    assert auc != hindsight
+    assert (share, hindsight_share) == (0.5, 1.0)
+
+
+def test_segments_are_measured_too(project: Project) -> None:
+    labels, predicted, _ = known(2)
+    # red and blue take turns, and so do the labels that are known
+    assert quality_of(project, 2, "colour=red")["accuracy"]["value"] == pytest.approx(
+        accuracy_score(labels[::2], predicted[::2])
+    )
+
+
+def test_labels_of_classes_leave_no_backlog(project: Project) -> None:
+    [(labelled, outstanding)] = project.rows(
+        "select labelled_count, outstanding_count from label_backlog"
+        " where dt = ? and segment = 'all' and age_bucket = 'all'",
+        day(2),
+    )
+    assert (labelled, outstanding) == (3 * ROWS // 2, ROWS // 2)
+
+
+def test_a_backfill_counts_classes_as_the_nights_did(project: Project, tmp_path: Path) -> None:
+    backfilled = new_project(tmp_path / "project", segments=["colour"])
+    backfilled.run(1, 2)
+    nights, at_once = project.contents(), backfilled.contents()
+    for table in ("class_cohorts", "class_score_cohorts", "model_quality"):
+        assert nights[table], table
+        assert nights[table] == at_once[table], table
+
+
+def test_without_class_scores_there_is_no_auc_and_a_reason(tmp_path: Path) -> None:
+    project = new_project(tmp_path / "project", class_scores=None)
+    project.run(1, 2)
+    found = quality_of(project, 2)
+    assert (found["auc"]["value"], found["auc"]["reason"]) == (
+        None,
+        "no scores of the classes: see telemetry.class_scores",
+    )
+    assert found["accuracy"]["value"] is not None
+
+
+def test_scores_of_classes_may_be_fields_of_a_struct_column(project: Project, tmp_path: Path) -> None:
+    nested = new_project(tmp_path / "project", segments=["colour"], class_scores={"column": "p"})
+    for number in (1, 2):
+        scores = Predictions(number).scores.tolist()
+        structs = pa.array([dict(zip(CLASSES, row, strict=True)) for row in scores])
+        changes = {name: None for name in Predictions(number).columns() if name.startswith("p_")}
+        columns = Predictions(number).columns() | changes | {"p": structs, "colour": ["red", "blue"] * (ROWS // 2)}
+        nested.telemetry(number, **columns)
+    nested.run(1, 2)
+    assert nested.contents()["class_score_cohorts"] == project.contents()["class_score_cohorts"]
+
+
+def test_text_labels_of_classes_and_numbers_of_another_model_share_a_folder(tmp_path: Path) -> None:
+    """A binary version beside the multiclass one: each counts the labels that it knows."""
+    project = new_project(tmp_path / "project")
+    project.register("v2", task="binary", classes=None)
+    project.telemetry(2, name="part-1", correlation_id=[f"binary-{n}" for n in range(4)], model_version=["v2"] * 4)
+    binary = {"correlation_id": [f"binary-{n}" for n in range(4)], "label": pa.array([True, False, True, True])}
+    write_day(project.root / "labels", 2, binary, name="part-1")
+    project.run(1, 2)
+    assert project.rows(
+        "select model_version, sum(positive_count), sum(negative_count), sum(number_count) from label_cohorts"
+        " where segment = 'all' group by all order by all"
+    ) == [("v1", 0, 0, 3 * ROWS // 2), ("v2", 3, 1, 0)]
+    assert project.rows("select sum(invalid_count), sum(conflict_count) from label_arrivals") == [(0, 0)]
+
+
+def test_text_labels_are_refused_while_no_model_has_classes(tmp_path: Path) -> None:
+    project = Project(tmp_path / "project")
+    project.telemetry(1)
+    project.labels(1, label=["car"] * ROWS)
+    report = project.run(1, 1)[1]
+    assert outcomes(report) == {day(1): "refused"}
+    assert "expected a number or a boolean" in (report.runs[0].reason or "")
+
+
+def test_whole_numbers_stored_as_floats_are_classes(tmp_path: Path) -> None:
+    project = Project(tmp_path / "project", lineage=LINEAGE | {"classes": [1, 2, 3]})
+    project.telemetry(1, predicted_class=[1, 2, 3] * (ROWS // 3))
+    project.labels(1, label=pa.array([1.0, 2.0, None] * (ROWS // 3)))
+    project.run(1, 1)
+    assert project.rows(
+        "select predicted_class, label_class, sum(row_count) from class_cohorts group by all order by all"
+    ) == [
+        ("1", "1", ROWS // 3),
+        ("2", "2", ROWS // 3),
+    ]
