@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,11 @@ def test_macro_auc_is_that_of_scikit_learn(seed: int, count: int) -> None:
     scores = generator.dirichlet(np.ones(3), count)
     measured = macro_auc([binned_auc(scores[:, k], labels == k) for k in range(3)], np.ones(3, dtype=bool))
     assert measured.value == pytest.approx(roc_auc_score(labels, scores, multi_class="ovr", average="macro"))
+
+
+def test_the_example_of_the_page() -> None:
+    # hits, predictions and labels of bus, car and tram
+    assert macro_f1(np.array([1, 1, 1]), np.array([1, 2, 1]), np.array([2, 1, 1])) == pytest.approx(0.778, abs=5e-4)
 
 
 def binned_auc(scores: np.ndarray, is_positive: np.ndarray) -> Any:
@@ -176,24 +182,69 @@ def test_each_class_is_counted_by_its_own_score(db: duckdb.DuckDBPyConnection) -
     assert found == [("bus", 224, 0, 1), ("car", 181, 1, 0)]
 
 
+one_score = st.sampled_from([None, 0.25, 0.75])
+# Bins of the probability grid.
+BINS = {0.25: 181, 0.75: 224}
+
+
+@dataclass(frozen=True)
+class Labelled:
+    arrival: int
+    predicted: str | None
+    label: str
+    scores: tuple[float | None, ...]
+
+
 drawn_labels = st.lists(
-    st.tuples(st.integers(1, 6), st.sampled_from((*CLASSES, None)), st.sampled_from(CLASSES)), max_size=25
+    st.builds(
+        Labelled,
+        arrival=st.integers(1, 6),
+        predicted=st.sampled_from((*CLASSES, None)),
+        label=st.sampled_from(CLASSES),
+        scores=st.tuples(one_score, one_score, one_score),
+    ),
+    max_size=20,
 )
 
 
 @drawn(drawn_labels, st.integers(1, 6))
-def test_counts_of_any_two_spans_add_up_to_those_of_the_whole(
-    rows: list[tuple[int, str | None, str]], split: int
-) -> None:
+def test_counts_of_any_two_spans_add_up_to_those_of_the_whole(rows: list[Labelled], split: int) -> None:
     with duckdb.connect() as db:
         for macro in schema.scalar_macros():
             db.execute(macro)
-        predictions = [{"correlation_id": f"p{n}", "predicted_class": p} for n, (_, p, _) in enumerate(rows)]
-        given_predictions(db, *predictions, version=MULTICLASS)
-        given_class_labels(db, *((arrival, f"p{n}", name) for n, (arrival, _, name) in enumerate(rows)))
-        paired(db)
-        whole = Counter((day(arrival), p or "(missing)", name) for arrival, p, name in rows)
-        assert confusions(db, 1, split) + confusions(db, split + 1, 6) == whole
+        given_labelled(db, rows)
+        halves = [counted(db, *span) for span in ((1, split), (split + 1, 6))]
+    whole = Counter((day(row.arrival), row.predicted or "(missing)", row.label) for row in rows)
+    whole += Counter(
+        (day(row.arrival), name, BINS[score], row.label == name)
+        for row in rows
+        for name, score in zip(CLASSES, row.scores, strict=True)
+        if score
+    )
+    assert halves[0] + halves[1] == whole
+
+
+def given_labelled(db: duckdb.DuckDBPyConnection, rows: list[Labelled]) -> None:
+    predictions = [
+        {
+            "correlation_id": f"p{number}",
+            "predicted_class": row.predicted,
+            "class_scores": dict(zip(CLASSES, row.scores, strict=True)),
+        }
+        for number, row in enumerate(rows)
+    ]
+    given_predictions(db, *predictions, version=MULTICLASS)
+    given_class_labels(db, *((row.arrival, f"p{number}", row.label) for number, row in enumerate(rows)))
+    paired(db)
+
+
+def counted(db: duckdb.DuckDBPyConnection, first_day: int, last_day: int) -> Counter[tuple[Any, ...]]:
+    """Labels by (day known, predicted class, class) and by (day known, scored class, bin, whether the label is the class)."""
+    counts = confusions(db, first_day, last_day)
+    for row in queries.run(db, "class_score_cohorts", **GRID).to_arrow_table().to_pylist():
+        key = (row["dt"], row["scored_class"], row["bin_id"])
+        counts += Counter({(*key, True): row["positive_count"], (*key, False): row["negative_count"]})
+    return counts
 
 
 # --- nights ---
