@@ -66,7 +66,10 @@ def measure(
     nothing = np.full(len(scored), np.nan)
     keys = list(zip(sums["model_id"].to_pylist(), sums["model_version"].to_pylist(), strict=True))
     has_cut = np.array([versions[key].decision_cut(models.get(key[0])) is not None for key in keys], dtype=bool)
-    is_probability = np.array([versions[key].score_kind == "probability" for key in keys], dtype=bool)
+    # of a multiclass model the score is the confidence already
+    is_probability = np.array(
+        [versions[key].score_kind == "probability" and not versions[key].classes for key in keys], dtype=bool
+    )
     everything = np.ones(len(keys), dtype=bool)
     training_mean = sums["training_mean"].to_numpy().astype(np.float64)
     tables = [

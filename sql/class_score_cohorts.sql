@@ -5,43 +5,58 @@
 -- nulls: a class without a score, or with one that is no number, has no row
 with scored as (
     select
-        p.* exclude (version_id, predicted_class, class_scores),
-        c.scored_class,
-        grid_cell(p.class_scores[c.scored_class], 'logit', 1.0, $grid_lower, $grid_upper, $grid_cells) as cell
-    from class_pairs as p
-    inner join (
-        select
-            version_id,
-            unnest(classes) as scored_class
-        from versions
-    ) as c
-        on p.version_id = c.version_id
-    where p.class_scores is not null
+        known_on,
+        prediction_on,
+        version_id,
+        deployment,
+        segment,
+        label_class,
+        unnest(map_keys(class_scores)) as scored_class,
+        unnest(map_values(class_scores)) as score
+    from class_pairs
+),
+
+placed as (
+    select
+        * exclude (score),
+        grid_cell(score, 'logit', 1.0, $grid_lower, $grid_upper, $grid_cells) as cell
+    from scored
 ),
 
 binned as (
     select
-        * exclude (cell),
+        known_on,
+        prediction_on,
+        version_id,
+        deployment,
+        segment,
+        scored_class,
         case
             when cell < 0 then 1
             when cell >= $grid_cells then 2
             else cell + 3
-        end::integer as bin_id
-    from scored
+        end::integer as bin_id,
+        count(*) filter (where label_class = scored_class) as positive_count,
+        count(*) filter (where label_class <> scored_class) as negative_count
+    from placed
     where cell is not null
+    group by known_on, prediction_on, version_id, deployment, segment, scored_class, bin_id
 )
 
 select
-    known_on as dt,
-    prediction_on,
-    model_id,
-    model_version,
-    deployment,
-    segment,
-    scored_class,
-    bin_id,
-    count(*) filter (where label_class = scored_class) as positive_count,
-    count(*) filter (where label_class <> scored_class) as negative_count
-from binned
-group by known_on, prediction_on, model_id, model_version, deployment, segment, scored_class, bin_id
-order by known_on, prediction_on, model_id, model_version, deployment, segment, scored_class, bin_id;
+    b.known_on as dt,
+    b.prediction_on,
+    v.model_id,
+    v.model_version,
+    b.deployment,
+    b.segment,
+    b.scored_class,
+    b.bin_id,
+    b.positive_count,
+    b.negative_count
+from binned as b
+inner join versions as v
+    on b.version_id = v.version_id
+    -- telemetry may have scores of another model's classes
+    and list_contains(v.classes, b.scored_class)
+order by b.known_on, b.prediction_on, v.model_id, v.model_version, b.deployment, b.segment, b.scored_class, b.bin_id;

@@ -182,6 +182,15 @@ def test_each_class_is_counted_by_its_own_score(db: duckdb.DuckDBPyConnection) -
     assert found == [("bus", 224, 0, 1), ("car", 181, 1, 0)]
 
 
+def test_scores_of_classes_that_another_model_has_are_left_out(db: duckdb.DuckDBPyConnection) -> None:
+    given_predictions(db, {"class_scores": {"car": 0.25, "plane": 0.25}}, version=MULTICLASS)
+    given_class_labels(db, (2, "a", "car"))
+    paired(db)
+    confusions(db)
+    rows = queries.run(db, "class_score_cohorts", **GRID).to_arrow_table().to_pylist()
+    assert [row["scored_class"] for row in rows] == ["car"]
+
+
 one_score = st.sampled_from([None, 0.25, 0.75])
 # Bins of the probability grid.
 BINS = {0.25: 181, 0.75: 224}
@@ -328,6 +337,18 @@ def test_a_night_measures_classes_by_the_labels_known_by_then(project: Project, 
 
 def test_only_statistics_of_classes_are_measured(project: Project) -> None:
     assert quality_of(project, 2).keys() == {"auc", "accuracy", "f1_score"}
+
+
+def test_the_confidence_of_a_multiclass_model_is_its_score(project: Project) -> None:
+    found = dict(
+        project.rows(
+            "select statistic, value from prediction_levels where dt = ? and segment = 'all' and predicted_class is null"
+            " and window_days = 7",
+            day(1),
+        )
+    )
+    assert found == {"mean_score": pytest.approx(Predictions(1).scores.max(axis=1).mean())}
+    assert project.rows("from confidence_histogram") == []
 
 
 def test_the_macro_auc_stands_beside_the_promised_one(project: Project) -> None:

@@ -1,4 +1,4 @@
--- How sure were the models of their predictions, day by day? Predictions by max(p, 1 - p), for scores that are probabilities.
+-- How sure were the models of their predictions, day by day? Predictions by max(p, 1 - p), for scores that are probabilities of a positive.
 create or replace view confidence_histogram as
 with binned as (
     select
@@ -15,6 +15,7 @@ with binned as (
     from prediction_profile as p
     inner join training_runs as t
         on p.model_id = t.model_id and p.model_version = t.model_version and t.score_kind = 'probability'
+        and t.classes is null
     inner join feature_bins as b
         on p.model_id = b.model_id and p.model_version = b.model_version and b.feature = 'score' and b.bin_id = 0
     where p.bin_id > 0
