@@ -55,9 +55,10 @@ class QualityCounts:
 
 @dataclass(frozen=True, slots=True)
 class ClassCounts:
-    """Labels of predictions that have a class, shape (windows, classes), and of those that have class scores.
+    """Labels by class, shape (windows, classes), and the AUC of each class against the rest, shape (windows,).
 
-    `of_others` are labels of other classes, shape (windows, classes); `aucs` are those of each class against the rest.
+    `hits`, `predicted` and `labelled` are of predictions that have a class. `scored` are labels of the class, `of_others`
+    those of other classes, of predictions that have a score of the class.
     """
 
     hits: Counts

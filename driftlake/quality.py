@@ -1,7 +1,7 @@
 """How well the models do, by known labels and, before labels come, by what scores have meant: rows of model_quality.
 
-Not here: the formulas (ranking.py, classes.py, estimation.py), gathering counts into arrays (labelled_windows.py) and which labels
-count as of a day (sql/quality_counts.sql).
+Not here: the formulas (ranking.py, classes.py, estimation.py), gathering counts into arrays (labelled_windows.py) and
+which labels count as of a day (sql/quality_counts.sql).
 """
 
 from __future__ import annotations
@@ -223,13 +223,14 @@ _ERRORS = {
 def _macro_auc(windows: LabelledWindows, classes: ClassCounts, settings: QualitySettings) -> _Statistic:
     """Mean over the classes that have enough labels, and enough of other classes beside them."""
     smallest = np.minimum(classes.scored, classes.of_others)
+    scored_count = (classes.scored + classes.of_others).sum(axis=-1)
     is_counted = smallest >= settings.minimum_labels_per_class
     counted_count, class_count = is_counted.sum(axis=-1), is_counted.shape[-1]
     is_enough, reason = _judged(
         windows,
         counted_count > 0,
         {
-            "no scores of the classes: see telemetry.class_scores": classes.scored.sum(axis=-1) == 0,
+            "no scores of the classes: see telemetry.class_scores": scored_count == 0,
             "labels of one class only": (smallest == 0).all(axis=-1),
         },
         f"no class with {settings.minimum_labels_per_class} labels and as many of others",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,8 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
-from data import MODEL, day, write_day
+import test_quality
+from data import GROUP, MODEL, day, insert, model_version, write_day
 from hypothesis import assume
 from hypothesis import given as drawn
 from hypothesis import strategies as st
@@ -23,8 +24,10 @@ from driftlake import queries, schema
 from driftlake.classes import macro_auc, macro_f1
 from driftlake.lineage import LineageRecord
 from driftlake.ranking import auc
+from driftlake.warehouse import Warehouse
 
 CLASSES = ("bus", "car", "tram")
+COHORT = GROUP | {"dt": day(1), "prediction_on": day(1)}
 
 # --- formulas, beside scikit-learn ---
 
@@ -254,6 +257,65 @@ def counted(db: duckdb.DuckDBPyConnection, first_day: int, last_day: int) -> Cou
         key = (row["dt"], row["scored_class"], row["bin_id"])
         counts += Counter({(*key, True): row["positive_count"], (*key, False): row["negative_count"]})
     return counts
+
+
+# --- what the counts say ---
+
+LOW, HIGH = 50, 150
+
+
+def measured(memory: Warehouse) -> dict[str, dict[str, Any]]:
+    """Rows of model_quality of day 1 by statistic."""
+    test_quality.given_predictions(memory, 1)
+    version = replace(model_version(), task="multiclass", classes=CLASSES)
+    return {row["statistic"]: row for row in test_quality.measured(memory, 1, version=version).to_pylist()}
+
+
+def given_confusions(memory: Warehouse, *counts: tuple[str, str, int]) -> None:
+    """Labels of day 1 as (predicted class, class, number)."""
+    names = ("predicted_class", "label_class", "row_count")
+    insert(memory.connection, "class_cohorts", [COHORT | dict(zip(names, row, strict=True)) for row in counts])
+    cohort = {"bin_id": LOW, "score_sum": 0.0, "positive_count": 0, "negative_count": 0}
+    insert(memory.connection, "label_cohorts", [COHORT | cohort | {"number_count": sum(row[2] for row in counts)}])
+
+
+def given_scores(memory: Warehouse, *counts: tuple[str, int, int, int]) -> None:
+    """Labels of day 1 as (class, bin of its score, labels of the class, labels of others)."""
+    names = ("scored_class", "bin_id", "positive_count", "negative_count")
+    insert(memory.connection, "class_score_cohorts", [COHORT | dict(zip(names, row, strict=True)) for row in counts])
+
+
+def test_a_class_of_few_labels_has_no_part_in_the_auc_and_the_reason_says_so(memory: Warehouse) -> None:
+    given_confusions(memory, ("car", "car", 60))
+    given_scores(memory, ("bus", HIGH, 20, 0), ("bus", LOW, 0, 21), ("car", HIGH, 20, 21), ("tram", LOW, 1, 40))
+    row = measured(memory)["auc"]
+    assert (row["value"], row["reason"]) == (0.75, "mean over 2 of 3 classes")
+
+
+def test_labels_of_one_class_have_no_auc(memory: Warehouse) -> None:
+    given_confusions(memory, ("car", "car", 60))
+    given_scores(memory, ("bus", HIGH, 0, 60), ("car", HIGH, 60, 0), ("tram", LOW, 0, 60))
+    row = measured(memory)["auc"]
+    assert (row["value"], row["reason"]) == (None, "labels of one class only")
+
+
+def test_a_predicted_class_that_the_lineage_lacks_is_a_miss_of_no_class(memory: Warehouse) -> None:
+    given_confusions(memory, ("car", "car", 30), ("bus", "bus", 30), ("plane", "bus", 30))
+    found = measured(memory)
+    assert found["accuracy"]["value"] == pytest.approx(60 / 90)
+    # the car without a miss, the bus with 30 of its 60 labels
+    assert found["f1_score"]["value"] == pytest.approx((1 + 2 * 30 / (30 + 60)) / 2)
+
+
+def test_predictions_without_a_class_are_neither_right_nor_wrong(memory: Warehouse) -> None:
+    given_confusions(memory, ("car", "car", 30), ("(missing)", "bus", 30))
+    assert measured(memory)["accuracy"]["value"] == 1
+
+
+def test_without_predicted_classes_there_is_no_accuracy_and_a_reason(memory: Warehouse) -> None:
+    given_confusions(memory, ("(missing)", "bus", 90))
+    row = measured(memory)["accuracy"]
+    assert (row["value"], row["reason"]) == (None, "no predicted_class")
 
 
 # --- nights ---
