@@ -142,6 +142,16 @@ def test_a_label_that_is_no_class_is_invalid(db: duckdb.DuckDBPyConnection) -> N
     assert db.execute("select is_valid from label_rows").fetchall() == [(False,)]
 
 
+def test_the_contract_counts_the_labels_that_are_valid(db: duckdb.DuckDBPyConnection) -> None:
+    given_predictions(db, {}, version=MULTICLASS)
+    given_class_labels(db, (2, "a", "plane"), (2, "b", "car"))
+    queries.run(db, "checked_labels")
+    assert db.execute("select label_class, is_countable from checked_labels order by all").fetchall() == [
+        ("car", True),
+        ("plane", False),
+    ]
+
+
 def test_zero_and_one_are_no_labels_if_every_model_has_classes(db: duckdb.DuckDBPyConnection) -> None:
     given_predictions(db, {}, version=MULTICLASS)
     given_labels(db, (2, "a", 1))

@@ -151,6 +151,15 @@ def test_a_broken_label_fails_one_expectation_on_its_day_only(
     assert len(checks) == 2 * len(labels.RULES)
 
 
+def test_a_label_of_text_is_there_and_is_told_if_it_is_no_class(connection: duckdb.DuckDBPyConnection) -> None:
+    text = {"dt": DAY, "label": None}
+    checks = check_labels(
+        connection, text | {"label_class": "car"}, text | {"label_class": "plane", "is_countable": False}
+    )
+    [failed] = [check for check in checks if check.outcome == "failed"]
+    assert (failed.expectation, failed.unexpected_count, failed.observed) == ("label_is_countable", 1, "plane")
+
+
 def test_every_rule_has_a_row_that_breaks_it() -> None:
     assert [rule.name for rule in telemetry.RULES] == list(BREAKS_TELEMETRY)
     assert [rule.name for rule in labels.RULES] == list(BREAKS_LABELS)
