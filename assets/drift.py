@@ -19,7 +19,7 @@ def drift_asset(settings: Settings, partitions: dg.DailyPartitionsDefinition) ->
         backfill_policy=dg.BackfillPolicy.single_run(),
         description="Distance of every feature and of the scores from training, over several windows, with its noise, and "
         "what is predicted: feature_drift, prediction_drift, segment_shift, importance_drift, rare_combinations, "
-        "prediction_levels.",
+        "multivariate_drift, prediction_levels.",
     )
     def drift(
         context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse], settings: dg.ResourceParam[Settings]

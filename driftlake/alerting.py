@@ -91,6 +91,7 @@ def _what_happened(alert: Mapping[str, Any]) -> str:
 _SENTENCES = {
     "overdue_share": "{value} of the predictions of {who} wait for a label longer than expected",
     "p95_ms": "the 95th percentile of {feature} of {who} is {value}",
+    "error_shift": "the features of {who} have moved from training together: their PCA reconstruction error is {value} away {days}",
     "disagreement_share": "{who} and {feature} in production disagree on {value} of the same predictions {days}",
     "auc_loss": "the AUC of {who} is {value} below that of {feature} in production on the same labels {days}",
 }

@@ -43,6 +43,7 @@ _OTHER_SIGNALS = (
     "label_backlog.overdue_share",
     "importance_drift.ndcg_loss",
     "rare_combinations.count",
+    "multivariate_drift.error_shift",
     "shadow_comparison.disagreement_share",
     "shadow_comparison.auc_loss",
     "service_levels.p95_ms",
@@ -62,6 +63,7 @@ WINDOWED_SOURCES = (
     "model_quality",
     "importance_drift",
     "rare_combinations",
+    "multivariate_drift",
     "shadow_comparison",
 )
 
@@ -361,6 +363,20 @@ class ImportanceSettings(_Section):
     )
 
 
+class MultivariateSettings(_Section):
+    """How large the samples are by which all features are compared at once."""
+
+    sample_rows: PositiveInt = Field(
+        default=2000,
+        description="Predictions of a day, version and deployment that are kept as bins, and of a window that are compared: "
+        "more find smaller shifts. Days keep the sample that they were counted with until they are run again.",
+    )
+    reference_rows: PositiveInt = Field(
+        default=10_000,
+        description="Training rows that are kept as bins; of versions whose sample was taken before, so many as then.",
+    )
+
+
 class DriftSettings(_Section):
     """What counts as drift."""
 
@@ -398,6 +414,10 @@ class DriftSettings(_Section):
     )
     rare_share: Share = Field(
         default=0.001, description="Share of the training rows below which a combination of two features is rare."
+    )
+    multivariate: MultivariateSettings | None = Field(
+        default=None,
+        description="Compare all features of a window with training at once, on samples, e.g. {sample_rows: 2000}; null is off.",
     )
     smoothing: float = Field(default=0.5, gt=0, description="Rows added to every bin on both sides before comparing.")
 
@@ -615,6 +635,7 @@ class Settings(_Section):
             "model_quality": self.quality.windows_days,
             "importance_drift": self.drift.windows_days,
             "rare_combinations": self.drift.windows_days,
+            "multivariate_drift": self.drift.windows_days,
             "shadow_comparison": self.quality.windows_days,
         }
         return windows.get(source) if source in WINDOWED_SOURCES else None

@@ -21,6 +21,7 @@ from driftlake import (
     drift,
     importance,
     levels,
+    multivariate,
     paired_predictions,
     profiling,
     quality,
@@ -76,6 +77,7 @@ _PROFILE_TABLES = (
     "distinct_profile",
     "heavy_hitters",
     "class_profile",
+    "prediction_sample",
     *paired_predictions.TABLES,
 )
 
@@ -241,12 +243,25 @@ def compare_days(warehouse: Warehouse, settings: Settings, context: RunContext, 
             "segment_shift": segment_shift,
             "importance_drift": importance.compare_importance(explained, versions, settings.drift),
             "rare_combinations": combinations.rare_combinations(paired, versions, settings.drift),
+            "multivariate_drift": _compare_samples(warehouse, settings, versions, compared),
             "prediction_levels": prediction_levels,
         }
 
     done = _derive(warehouse, context, work, compare)
     window_days = settings.drift.headline_window_days
     return _report(work, done, highlights=_highlights(warehouse, DRIFT, days, window_days=window_days))
+
+
+def _compare_samples(
+    warehouse: Warehouse, settings: Settings, versions: Mapping[tuple[str, str], ModelVersion], days: Sequence[date]
+) -> pa.Table:
+    if settings.drift.multivariate is None:
+        return multivariate.NO_ROWS
+    first_day = days[0] - timedelta(days=max(settings.drift.windows_days) - 1)
+    samples = warehouse.query("window_samples", first_day=first_day, last_day=days[-1])
+    return multivariate.compare_samples(
+        samples, warehouse.query("reference_samples"), versions, settings.drift, settings.drift.multivariate, days
+    )
 
 
 def _configured_pairs(settings: Settings) -> pa.Table:

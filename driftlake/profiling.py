@@ -23,6 +23,7 @@ from driftlake.config import Settings
 from driftlake.distinct import profile_values
 from driftlake.inputs import InputFile, Partition
 from driftlake.kernel import MEASURES, FeatureCounts
+from driftlake.samples import SampledRows, sample_predictions
 from driftlake.segments import ALL, SegmentColumn
 from driftlake.shards import ColumnNames, CountedVersion, RowGroup, Shard, VersionCounts, count_shard
 from driftlake.telemetry import CodedRows, PredictionGroup, code_rows
@@ -61,9 +62,12 @@ def profile_partitions(
     coded = code_rows(connection, partitions, settings.telemetry)
     days = [_Day.of(partition, coded, versions, settings) for partition in partitions]
     rows = _ProfileRows()
-    for day, counts in _counted(days, coded, settings):
+    sampled = settings.drift.multivariate
+    samples = sample_predictions(connection, partitions, sampled.sample_rows) if sampled else {}
+    for day, counts in _counted(days, coded, samples, settings):
         rows.add(day, counts)
     tables = {name: rows.table(name) for name in _COLUMNS}
+    tables["prediction_sample"] = tables["prediction_sample"].drop_columns(["segment"])
     connection.register("service_rows", tables["service_profile"])
     tables["service_levels"] = queries.run(connection, "service_levels").to_arrow_table()
     tables |= profile_values(connection, tables.pop("value_counts"))
@@ -108,16 +112,18 @@ class _Day:
             features = {name: bins for name, bins in version.features.items() if (code, name) not in refused}
             pairs = [pair for pair in settings.pairs_of(group.model_id) if set(pair) <= features.keys()]
             cut = version.decision_cut(settings.models.get(group.model_id))
-            counted.append(CountedVersion(code, 1, features, version.score_bins, cut, pairs))
+            # a sampled row has a bin of every feature
+            is_sampled = len(features) == len(version.features)
+            counted.append(CountedVersion(code, 1, features, version.score_bins, cut, pairs, is_sampled))
         segment_columns = coded.segment_columns.get(partition.dt, ())
         return cls(partition, coded.groups, _merged(counted, coded.groups), segment_columns, list(refused.values()))
 
-    def shards(self, coded: CodedRows, names: ColumnNames) -> list[Shard]:
+    def shards(self, coded: CodedRows, samples: Mapping[str, SampledRows], names: ColumnNames) -> list[Shard]:
         """The day in pieces; where it is cut depends on its files alone."""
         rows_per_shard = min(max(self.partition.row_count // _SHARDS, _SMALLEST_SHARD), _LARGEST_SHARD)
         cuts: list[list[RowGroup]] = [[]]
         rows = 0
-        for row_group in _row_groups(self.partition, coded):
+        for row_group in _row_groups(self.partition, coded, samples):
             if rows >= rows_per_shard:
                 cuts.append([])
                 rows = 0
@@ -147,7 +153,7 @@ def _owner(group: PredictionGroup) -> tuple[str, str]:
 
 
 def _counted(
-    days: Sequence[_Day], coded: CodedRows, settings: Settings
+    days: Sequence[_Day], coded: CodedRows, samples: Mapping[str, SampledRows], settings: Settings
 ) -> Iterator[tuple[_Day, Sequence[VersionCounts]]]:
     """Each day with the counts of its versions."""
     mapping = settings.telemetry.columns
@@ -159,7 +165,7 @@ def _counted(
         settings.telemetry.shap.path_prefix if settings.telemetry.shap else None,
         settings.telemetry.high_cardinality,
     )
-    shards = [day.shards(coded, names) for day in days]
+    shards = [day.shards(coded, samples, names) for day in days]
     with ThreadPoolExecutor(settings.compute.threads) as pool:
         counted = pool.map(count_shard, chain.from_iterable(shards))
         for day, shards_of_day in zip(days, shards, strict=True):
@@ -167,11 +173,14 @@ def _counted(
             yield day, [VersionCounts.combined(of_version) for of_version in zip(*parts, strict=True)]
 
 
-def _row_groups(partition: Partition, coded: CodedRows) -> Iterator[RowGroup]:
+def _row_groups(partition: Partition, coded: CodedRows, samples: Mapping[str, SampledRows]) -> Iterator[RowGroup]:
     for file in partition.files:
+        sampled = samples.get(file.path, SampledRows())
         starts = np.cumsum([0, *file.row_group_sizes]).tolist()
         for index, (start, end) in enumerate(pairwise(starts)):
-            yield RowGroup(file.path, index, file.columns, coded.codes[file.path][start:end])
+            yield RowGroup(
+                file.path, index, file.columns, coded.codes[file.path][start:end], sampled.between(start, end)
+            )
 
 
 def _feature_columns(file: InputFile, struct: str | None) -> Mapping[str, pa.DataType]:
@@ -224,6 +233,7 @@ _COLUMNS: Mapping[str, Mapping[str, pa.DataType]] = {
         "bin_b": pa.int32(),
         "row_count": pa.int64(),
     },
+    "prediction_sample": {"row_hash": pa.uint64(), "bins": pa.list_(pa.int32())},
     "value_counts": {"column_name": pa.string(), "value": pa.large_string(), "row_count": pa.int64()},
 }
 # columns that are the same in every row

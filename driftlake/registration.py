@@ -22,6 +22,7 @@ from driftlake.kernel import FeatureCounts
 from driftlake.lineage import LabelDelay, LineageFile, LineageRecord, lineage_locations, read_lineage_file
 from driftlake.reference_labels import count_reference_labels
 from driftlake.reference_pairs import count_reference_pairs
+from driftlake.reference_sample import take_reference_samples
 from driftlake.reference_segments import count_reference_segments
 from driftlake.schema_changes import type_name
 from driftlake.training import Learned, TrainingData, learn
@@ -62,6 +63,7 @@ def register_folder(warehouse: Warehouse, settings: Settings) -> Registration:
         count_reference_labels(warehouse, known)
         count_reference_segments(warehouse, settings, known)
         count_reference_pairs(warehouse, settings, known)
+        take_reference_samples(warehouse, settings, known)
     except DriftlakeError as error:
         refused.append(error)
     return Registration(len(locations), registered, refused)

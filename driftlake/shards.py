@@ -8,7 +8,7 @@ one column (kernel.py), which rows count (telemetry.py), how a day is cut and wh
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from itertools import chain, groupby
 from typing import Any
@@ -32,6 +32,7 @@ from driftlake.kernel import (
     ScoreAccumulator,
 )
 from driftlake.pairs import Pair, PairAccumulator, bins_in_pairs
+from driftlake.samples import SampleAccumulator, SampledRows, stored_bins
 from driftlake.segments import SegmentColumn
 from driftlake.values import Column, encode, float_values, is_category, is_numeric
 
@@ -46,6 +47,7 @@ class CountedVersion:
     score_bins: FeatureBins | None
     decision_cut: float | None = None
     pairs: Sequence[Pair] = ()
+    is_sampled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,7 @@ class RowGroup:
     index: int
     columns: Mapping[str, pa.DataType]
     codes: NDArray[Any]
+    sampled: SampledRows = field(default_factory=SampledRows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,10 +148,15 @@ def _count_row_group(
         for column in shard.segment_columns
     ]
     blocks = list(_blocks(whole, segments, accumulators))
+    samples = list(_samples(reader.row_group, accumulators))
     for name in features:
         column = reader.column(shard.names.of_feature(name))
         assert column is not None, "a feature that a file lacks is refused before"
         _count_feature(name, column, whole, blocks)
+        for sample in samples:
+            sample.add_feature(name, column)
+    for sample in samples:
+        sample.accumulator.sample.add_values(sample.deployments, sample.rows.hashes, sample.bins)
     numbers = cache(lambda path: whole.ordered(reader.numbers(path)))
     for block in blocks:
         for part in block.accumulator.parts.values():
@@ -207,6 +215,31 @@ def _count_feature(name: str, column: Column, whole: Grouping, blocks: Sequence[
                 counted.add_values(numbers()[block.rows], block.groupings)
 
 
+@dataclass(frozen=True, slots=True)
+class _BlockSample:
+    """The sampled rows of one version in a row group, whose bins are collected feature by feature."""
+
+    accumulator: _VersionAccumulator
+    rows: SampledRows
+    deployments: NDArray[np.int64]
+    bins: dict[str, NDArray[np.int32]] = field(default_factory=dict)
+
+    def add_feature(self, name: str, column: Column) -> None:
+        if bins := self.accumulator.version.features.get(name):
+            self.bins[name] = stored_bins(bins, column.take(pa.array(self.rows.positions)))
+
+
+def _samples(row_group: RowGroup, accumulators: Sequence[_VersionAccumulator]) -> Iterator[_BlockSample]:
+    sampled = row_group.sampled
+    codes = row_group.codes[sampled.positions].astype(np.int64)
+    for accumulator in accumulators:
+        deployments = codes - accumulator.version.first_code
+        is_own = (deployments >= 0) & (deployments < accumulator.version.deployment_count)
+        if accumulator.version.is_sampled and is_own.any():
+            rows = SampledRows(sampled.positions[is_own], sampled.hashes[is_own])
+            yield _BlockSample(accumulator, rows, deployments[is_own])
+
+
 def _count_pairs(block: _Block, reader: _Reader, whole: Grouping, names: ColumnNames) -> None:
     counted = block.accumulator.pairs
     bins = []
@@ -255,6 +288,7 @@ class _VersionAccumulator:
         self.pairs = PairAccumulator(version.pairs, len(group_counts))
         self.values = ValueAccumulator(len(group_counts))
         self.classes = ClassAccumulator(len(group_counts))
+        self.sample = SampleAccumulator(version.features, len(group_counts))
 
     def counts(self) -> VersionCounts:
         features = {name: accumulator.counts() for name, accumulator in self.features.items()}
@@ -263,6 +297,7 @@ class _VersionAccumulator:
             "pair_profile": self.pairs.counts(),
             "value_counts": self.values.counts(),
             "class_profile": self.classes.counts(),
+            "prediction_sample": self.sample.counts(),
         }
         return VersionCounts(features, profiles | further)
 

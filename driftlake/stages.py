@@ -92,9 +92,13 @@ def _has_summed_shap(settings: Settings) -> bool:
     return settings.telemetry.shap is not None and settings.telemetry.shap.path is not None
 
 
+def _sample_rows(settings: Settings) -> int | None:
+    return settings.drift.multivariate and settings.drift.multivariate.sample_rows
+
+
 PROFILES = Stage(
     "profiles",
-    lambda s: [s.telemetry, s.contracts, _pairs(s), _decision_cuts(s)],
+    lambda s: [s.telemetry, s.contracts, _pairs(s), _decision_cuts(s), _sample_rows(s)],
     lambda s: {"telemetry": 0, "schema_changes": 0} | ({"explanations": 0} if _has_summed_shap(s) else {}),
 )
 LABEL_COHORTS = Stage("label_cohorts", lambda s: [s.telemetry, s.labels, s.contracts, _decision_cuts(s)], _label_reach)

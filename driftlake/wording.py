@@ -98,7 +98,7 @@ def signal_value(signal: str, value: float) -> str:
     match signal.partition(".")[2]:
         case change if change.endswith("_change"):
             return f"{value * 100:.1f} percentage points"
-        case "overdue_share" | "absolute_error_increase" | "disagreement_share":
+        case "overdue_share" | "absolute_error_increase" | "disagreement_share" | "error_shift":
             return percent(value)
         case "p95_ms":
             return milliseconds(value)

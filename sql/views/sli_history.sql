@@ -139,6 +139,24 @@ group by dt, model_id, model_version, deployment, window_days
 union all
 select
     dt,
+    'multivariate_drift.error_shift' as signal,
+    model_id,
+    model_version,
+    deployment,
+    'all' as segment,
+    null as feature,
+    window_days,
+    'training' as reference,
+    -- rows that training describes better than its own are a change too
+    abs(error_shift) as value,
+    current_count as sample_count,
+    noise_floor,
+    null as detail
+from multivariate_drift
+where error_shift is not null
+union all
+select
+    dt,
     'label_backlog.overdue_share' as signal,
     model_id,
     model_version,

@@ -1,0 +1,59 @@
+"""A sample of the training data of each version, taken once: rows of reference_sample.
+
+Not here: bins (binning.py), the sample of predictions (samples.py), and the first registration (registration.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from driftlake.config import Settings
+from driftlake.lineage import LineageFile
+from driftlake.samples import lists_of, stored_bins
+from driftlake.training import TrainingData
+from driftlake.versions import ModelVersion, load_versions
+from driftlake.warehouse import Warehouse
+
+
+def take_reference_samples(warehouse: Warehouse, settings: Settings, files: Sequence[LineageFile]) -> None:
+    """Fill reference_sample for registered versions, if samples are asked for.
+
+    Raises InputError if training data cannot be read any more.
+    """
+    asked = settings.drift.multivariate
+    if asked is None:
+        return
+    versions = load_versions(warehouse)
+    for file in files:
+        version = versions[file.record.model_id, file.record.model_version]
+        if not _is_taken(warehouse, version):
+            # another process may have taken it since
+            rows = {"reference_sample": _take(warehouse, file, version, asked.reference_rows)}
+            key = {"model_id": version.model_id, "model_version": version.model_version}
+            warehouse.append_once(rows, "reference_sample", key)
+
+
+def _is_taken(warehouse: Warehouse, version: ModelVersion) -> bool:
+    found = warehouse.sql(
+        "select 1 from reference_sample where model_id = ? and model_version = ? limit 1",
+        [version.model_id, version.model_version],
+    )
+    return bool(found.num_rows)
+
+
+def _take(warehouse: Warehouse, file: LineageFile, version: ModelVersion, sample_rows: int) -> pa.Table:
+    data = TrainingData(file)
+    sampled = warehouse.query("sampled_positions", row_count=data.row_count(), sample_rows=sample_rows)
+    positions = sampled["row_number"].combine_chunks()
+    columns = (stored_bins(bins, data.column(name).take(positions)) for name, bins in version.features.items())
+    return pa.table(
+        {
+            "model_id": pa.repeat(version.model_id, len(positions)),
+            "model_version": pa.repeat(version.model_version, len(positions)),
+            "row_hash": sampled["row_hash"],
+            "bins": lists_of(np.stack(list(columns), axis=1)),
+        }
+    )

@@ -1,0 +1,10 @@
+-- The samples of the training data, those of a version together, in the order of their hashes.
+-- grain: model_id, model_version, row_hash
+-- inputs: reference_sample
+select
+    model_id,
+    model_version,
+    row_hash,
+    bins
+from reference_sample
+order by model_id, model_version, row_hash, bins;
