@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import cache
+from functools import cache, cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from driftlake.arrays import Floats, Indices
 from driftlake.config import DriftSettings, MultivariateSettings
-from driftlake.reconstruction import Components, Encoding, MeanTest
+from driftlake.reconstruction import Components, Encoding, MeanTest, resampled_means
 from driftlake.samples import Hashes, smallest
 from driftlake.versions import ModelVersion
 
@@ -43,15 +43,15 @@ def compare_samples(
     `reference_samples` has the columns of reference_sample, in order of version and hash.
     """
     references = {
-        owner: _Reference.of(versions[owner], _bins(found), settings)
-        for owner, found in _grouped(reference_samples, _GROUP[:2])
+        (model_id, model_version): _Reference.of(versions[model_id, model_version], _bins(found), settings)
+        for (model_id, model_version), found in _grouped(reference_samples, _GROUP[:2])
     }
     rows: list[dict[str, Any]] = []
     for group, found in _grouped(samples, _GROUP):
         key = dict(zip(_GROUP, group, strict=True)) | {"statistic": STATISTIC}
-        history = _History.of(found, references.get(group[:2], _Reference("no sample of the training data")))
+        history = _History.of(found, references.get((group[0], group[1]), _Reference("no sample of the training data")))
         rows += (key | row for row in history.rows(settings, asked, days))
-    return pa.Table.from_pylist(rows, schema=_ROW_SCHEMA)
+    return pa.Table.from_pylist(rows, schema=ROW_SCHEMA)
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,16 @@ class _Reference:
         """The test of a window with so many sampled rows: the same whenever it is made."""
         if self.held_out_errors is None:
             return None
-        return MeanTest.of(self.held_out_errors, sample_rows, np.random.default_rng([self.seed, sample_rows]))
+        return MeanTest.of(self.held_out_errors, self._means(sample_rows), self._training_means)
+
+    @cached_property
+    def _training_means(self) -> Floats:
+        assert self.held_out_errors is not None
+        return self._means(len(self.held_out_errors), side=1)
+
+    def _means(self, size: int, side: int = 0) -> Floats:
+        assert self.held_out_errors is not None
+        return resampled_means(self.held_out_errors, size, np.random.default_rng([self.seed, side, size]))
 
 
 @dataclass(frozen=True)
@@ -171,7 +180,7 @@ def _bins(table: pa.Table) -> Indices:
     return bins
 
 
-_ROW_SCHEMA = pa.schema(
+ROW_SCHEMA = pa.schema(
     [
         ("dt", pa.date32()),
         *((name, pa.string()) for name in _GROUP),
@@ -186,4 +195,3 @@ _ROW_SCHEMA = pa.schema(
         ("reason", pa.string()),
     ]
 )
-NO_ROWS = _ROW_SCHEMA.empty_table()

@@ -256,7 +256,7 @@ def _compare_samples(
     warehouse: Warehouse, settings: Settings, versions: Mapping[tuple[str, str], ModelVersion], days: Sequence[date]
 ) -> pa.Table:
     if settings.drift.multivariate is None:
-        return multivariate.NO_ROWS
+        return multivariate.ROW_SCHEMA.empty_table()
     first_day = days[0] - timedelta(days=max(settings.drift.windows_days) - 1)
     samples = warehouse.query("window_samples", first_day=first_day, last_day=days[-1])
     return multivariate.compare_samples(

@@ -96,7 +96,8 @@ def _standardised(values: Floats, counts: Floats | Counts) -> Floats:
         return np.empty((0, len(values)))
     mean = np.average(values, weights=counts)
     deviation = np.sqrt(np.average((values - mean) ** 2, weights=counts))
-    return ((values - mean) / deviation)[np.newaxis]
+    standardised: Floats = ((values - mean) / deviation)[np.newaxis]
+    return standardised
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,14 +136,13 @@ class MeanTest:
     differences: Floats
 
     @classmethod
-    def of(cls, errors: Floats, sample_rows: int, generator: np.random.Generator) -> MeanTest:
-        """Resample training errors, shape (n,): a window of `sample_rows` less training of n, both with replacement.
+    def of(cls, errors: Floats, window_means: Floats, training_means: Floats) -> MeanTest:
+        """From training errors, shape (n,), and `resampled_means` of them of the size of a window and of n.
 
         The bootstrap of two samples from one distribution (Efron and Tibshirani 1993, chapter 16): the noise of both
         sides counts.
         """
-        means = [_resampled_means(errors, size, generator) for size in (sample_rows, len(errors))]
-        return cls(float(errors.mean()), np.abs(means[0] - means[1]))
+        return cls(float(errors.mean()), np.abs(window_means - training_means))
 
     def p_value(self, mean: float) -> float:
         """Probability without drift that the mean of a window is at least as far away, on either side."""
@@ -155,7 +155,8 @@ class MeanTest:
         return float(np.quantile(self.differences, NOISE_QUANTILE))
 
 
-def _resampled_means(errors: Floats, size: int, generator: np.random.Generator) -> Floats:
+def resampled_means(errors: Floats, size: int, generator: np.random.Generator) -> Floats:
+    """Means of `size` errors drawn with replacement, shape (RESAMPLES,)."""
     pieces = [
         errors[generator.integers(0, len(errors), (min(_RESAMPLES_AT_ONCE, RESAMPLES - start), size))].mean(axis=1)
         for start in range(0, RESAMPLES, _RESAMPLES_AT_ONCE)

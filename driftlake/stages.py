@@ -93,7 +93,8 @@ def _has_summed_shap(settings: Settings) -> bool:
 
 
 def _sample_rows(settings: Settings) -> int | None:
-    return settings.drift.multivariate and settings.drift.multivariate.sample_rows
+    multivariate = settings.drift.multivariate
+    return multivariate.sample_rows if multivariate else None
 
 
 PROFILES = Stage(

@@ -40,6 +40,8 @@ MERGED = {
     ),
     "prediction_profile": ("segment, bin_id", "sum(row_count), sum(score_sum), sum(at_cut_count)"),
     "class_profile": ("segment, predicted_class", "sum(row_count)"),
+    # more rows than there are; test_multivariate.py has fewer
+    "prediction_sample": ("row_hash", "count(*), any_value(bins[1]), any_value(bins[2])"),
     "service_profile": ("segment, metric, bin_id", "sum(row_count)"),
     "importance_profile": ("segment, feature", "sum(row_count), sum(absolute_sum), sum(signed_sum)"),
     "pair_profile": ("segment, feature_a, feature_b, bin_a, bin_b", "sum(row_count)"),
@@ -96,6 +98,7 @@ def profiled(root: Path) -> Mapping[str, pa.Table]:
                 "high_cardinality": ["merchant"],
             },
             "models": {"credit": {"pairs": [["ratio", "channel"]]}},
+            "drift": {"multivariate": {"sample_rows": ROWS}},
             "lineage": {"path": "lineage"},
             "start": day(1),
         }

@@ -20,7 +20,15 @@ from driftlake.arrays import Floats
 from driftlake.binning import FIRST_RANGE, MISSING, FeatureBins, learn_category_bins, learn_numeric_bins
 from driftlake.config import DriftSettings, MultivariateSettings
 from driftlake.multivariate import compare_samples
-from driftlake.reconstruction import EXPLAINED_SHARE, Components, Encoding, MeanTest, category_numbers, range_numbers
+from driftlake.reconstruction import (
+    EXPLAINED_SHARE,
+    Components,
+    Encoding,
+    MeanTest,
+    category_numbers,
+    range_numbers,
+    resampled_means,
+)
 from driftlake.registration import register_folder
 from driftlake.samples import lists_of, smallest, stored_bins
 from driftlake.versions import ModelVersion
@@ -88,9 +96,13 @@ def test_errors_are_those_of_scikit_learn(seed: int, width: int) -> None:
     assert components.errors(rows) == pytest.approx(expected, abs=1e-8)
 
 
+def mean_test(errors: Floats, sample_rows: int, generator: np.random.Generator) -> MeanTest:
+    return MeanTest.of(errors, *(resampled_means(errors, size, generator) for size in (sample_rows, len(errors))))
+
+
 def test_the_resampled_differences_have_the_noise_of_both_sides() -> None:
     errors = np.random.default_rng(3).gamma(2.0, size=3000)
-    test = MeanTest.of(errors, 500, np.random.default_rng(4))
+    test = mean_test(errors, 500, np.random.default_rng(4))
     deviation = errors.std() * np.sqrt(1 / 500 + 1 / 3000)
     assert test.noise_floor == pytest.approx(stats.norm.isf(0.005) * deviation, rel=0.1)
     assert test.p_value(test.mean - 2 * deviation) == pytest.approx(2 * stats.norm.sf(2), rel=0.25)
@@ -180,7 +192,7 @@ def test_windows_without_drift_are_flagged_no_more_often_than_allowed() -> None:
         rows = [encoding.encode(binned(related(generator, count, 0.8))) for count in (1000, 1000, 500)]
         components = Components.fit(rows[0])
         errors: Floats = components.errors(rows[1])
-        p_values.append(MeanTest.of(errors, 500, generator).p_value(float(components.errors(rows[2]).mean())))
+        p_values.append(mean_test(errors, 500, generator).p_value(float(components.errors(rows[2]).mean())))
     assert stats.kstest(p_values, "uniform").pvalue > 0.001
     assert np.count_nonzero(np.array(p_values) <= 0.05) <= stats.binom.ppf(0.999, 300, 0.05)
 
