@@ -83,7 +83,11 @@ class Sample:
     @classmethod
     def combined(cls, parts: Sequence[Sample]) -> Sample:
         """The rows of all parts, in an order that is theirs alone."""
-        groups, hashes, bins = (np.concatenate([getattr(part, name) for part in parts]) for name in cls.__slots__)
+        filled = [part for part in parts if len(part.hashes)]
+        # where nothing is sampled it costs nothing
+        if not filled:
+            return parts[0]
+        groups, hashes, bins = (np.concatenate([getattr(part, name) for part in filled]) for name in cls.__slots__)
         order = np.lexsort((*bins.T[::-1], hashes, groups))
         return cls(groups[order], hashes[order], bins[order])
 

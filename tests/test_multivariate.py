@@ -96,6 +96,11 @@ def test_errors_are_those_of_scikit_learn(seed: int, width: int) -> None:
     assert components.errors(rows) == pytest.approx(expected, abs=1e-8)
 
 
+def test_the_worked_example_of_the_documentation() -> None:
+    components = Components.fit(np.array([[2, 2], [-2, -2], [0.5, -0.5], [-0.5, 0.5]]))
+    assert components.errors(np.array([[1, -1], [1, 1]])) == pytest.approx([1.414, 0], abs=1e-3)
+
+
 def mean_test(errors: Floats, sample_rows: int, generator: np.random.Generator) -> MeanTest:
     return MeanTest.of(errors, *(resampled_means(errors, size, generator) for size in (sample_rows, len(errors))))
 

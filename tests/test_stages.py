@@ -127,6 +127,7 @@ DERIVED = ("drift", "model_quality", "alerts")
         ({"alerts": [rule(warn=0.2)]}, ("alerts",)),
         ({"quality": {**SHORT, "minimum_labels_per_class": 5}}, ("model_quality", "alerts")),
         ({"drift": {**SHORT, "minimum_rows": 50}}, DERIVED),
+        ({"drift": {**SHORT, "multivariate": {"sample_rows": 100}}}, ("profiles", *DERIVED)),
         ({"labels": {"path": "labels", "horizon_days": 2}}, ("label_cohorts", "model_quality", "alerts")),
         ({"contracts": False}, tuple(STAGES)),
         ({"telemetry": {"path": "telemetry", "columns": {"latency_ms": "took"}}}, tuple(STAGES)),
