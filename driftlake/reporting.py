@@ -213,6 +213,7 @@ def _day_content(scope: _Scope) -> dict[str, Any]:
         "score_figures": _distributions(scope, [row for row in scores if row["current_mean"] is not None]),
         "scoreless": _names(row for row in scores if row["current_mean"] is None),
         "rare_combinations": scope.rows("rare_combinations", day=scope.day, window_days=scope.drift_days),
+        "multivariate": scope.rows("multivariate", day=scope.day, window_days=scope.drift_days),
         "importance": grouped(scope.rows("importance", day=scope.day, window_days=scope.drift_days), version_name),
         "shadows": scope.rows("shadow", day=scope.day, window_days=scope.quality_days),
         "latency_figures": _latency_figures(scope, colours),
