@@ -64,18 +64,23 @@ def views() -> tuple[View, ...]:
     return tuple(sorted(found, key=lambda view: view.name not in read_by_others))
 
 
-def scalar_macros() -> tuple[str, ...]:
-    """Statements that create the macros of sql/macros that compute a value."""
-    return tuple(text for text in _macros() if " as table" not in text)
+def session_macros() -> tuple[str, ...]:
+    """Statements that create the macros of sql/macros that need no warehouse."""
+    return tuple(text for text in _macros() if not _reads_tables(text))
 
 
-def table_macros() -> tuple[str, ...]:
+def warehouse_macros() -> tuple[str, ...]:
     """Statements that create the macros of sql/macros that read the tables of a warehouse."""
-    return tuple(text for text in _macros() if " as table" in text)
+    return tuple(text for text in _macros() if _reads_tables(text))
 
 
 def _macros() -> Iterator[str]:
     return (path.read_text() for path in sorted((SQL_FOLDER / "macros").glob("*.sql")))
+
+
+def _reads_tables(sql: str) -> bool:
+    names = "|".join(table.name for table in tables())
+    return bool(re.search(rf"\b(from|join) ({names})\b", sql))
 
 
 def _read_table(path: Path) -> Table:

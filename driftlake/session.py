@@ -27,21 +27,21 @@ _S3_SECRET = {
 
 
 def open_session(settings: Settings) -> duckdb.DuckDBPyConnection:
-    """An in-memory DuckDB for one piece of work, with our SQL macros."""
+    """An in-memory DuckDB for one piece of work on input files."""
     connection = connect(settings)
     if settings.reads_s3:
         allow_s3(connection)
-    for macro in schema.scalar_macros():
-        connection.execute(macro)
     return connection
 
 
 def connect(settings: Settings) -> duckdb.DuckDBPyConnection:
-    """An in-memory DuckDB that uses no more of the machine than the configuration allows."""
+    """An in-memory DuckDB with our SQL macros that uses no more of the machine than the configuration allows."""
     connection = duckdb.connect()
     connection.execute(f"set threads = {settings.compute.threads}")
     connection.execute(f"set memory_limit = {queries.literal(settings.compute.memory_limit)}")
     connection.execute("set TimeZone = 'UTC'")
+    for macro in schema.session_macros():
+        connection.execute(macro)
     return connection
 
 

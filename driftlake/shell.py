@@ -26,7 +26,7 @@ def answer(warehouse: Warehouse, query: str) -> pa.Table:
     if not query.strip(" \n\t;"):
         raise WarehouseError("there is no query", hint="try `select * from latest_drift`")
     try:
-        for macro in (*schema.scalar_macros(), *schema.table_macros()):
+        for macro in schema.warehouse_macros():
             warehouse.sql(macro)
         return warehouse.sql(query)
     except duckdb.Error as error:

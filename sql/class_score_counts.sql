@@ -2,14 +2,6 @@
 -- grain: dt, window_days, model_id, model_version, deployment, segment, scored_class, bin_id
 -- inputs: class_score_cohorts
 -- parameters: $first_day, $last_day, $windows_days
-with windows as (
-    select
-        d.dt::date as dt,
-        w.window_days
-    from generate_series($first_day::date, $last_day::date, interval 1 day) as d(dt)
-    cross join (select unnest($windows_days::integer[]) as window_days) as w
-)
-
 select
     w.dt,
     w.window_days,
@@ -21,7 +13,7 @@ select
     c.bin_id,
     sum(c.positive_count)::bigint as positive_count,
     sum(c.negative_count)::bigint as negative_count
-from windows as w
+from windows_of($first_day, $last_day, $windows_days) as w
 inner join class_score_cohorts as c
     on c.prediction_on > w.dt - w.window_days
     and c.prediction_on <= w.dt

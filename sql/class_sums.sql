@@ -2,15 +2,7 @@
 -- grain: dt, window_days, model_id, model_version, deployment, segment, predicted_class
 -- inputs: class_profile
 -- parameters: $first_day, $last_day, $windows_days
-with windows as (
-    select
-        d.dt::date as dt,
-        w.window_days
-    from generate_series($first_day::date, $last_day::date, interval 1 day) as d(dt)
-    cross join (select unnest($windows_days::integer[]) as window_days) as w
-),
-
-summed as (
+with summed as (
     select
         w.dt,
         w.window_days,
@@ -21,7 +13,7 @@ summed as (
         c.predicted_class,
         sum(c.row_count)::bigint as row_count,
         max(c.dt) as last_on
-    from windows as w
+    from windows_of($first_day, $last_day, $windows_days) as w
     inner join class_profile as c on c.dt > w.dt - w.window_days and c.dt <= w.dt
     group by w.dt, w.window_days, c.model_id, c.model_version, c.deployment, c.segment, c.predicted_class
 )

@@ -2,15 +2,7 @@
 -- grain: dt, window_days, model_id, model_version, deployment, segment, feature
 -- inputs: importance_profile
 -- parameters: $first_day, $last_day, $windows_days
-with windows as (
-    select
-        d.dt::date as dt,
-        w.window_days
-    from generate_series($first_day::date, $last_day::date, interval 1 day) as d(dt)
-    cross join (select unnest($windows_days::integer[]) as window_days) as w
-),
-
-placed as (
+with placed as (
     select
         w.dt,
         w.window_days,
@@ -18,7 +10,7 @@ placed as (
         p.dt > w.dt - w.window_days as is_current,
         p.dt = w.dt as is_last_day,
         p.dt as profile_on
-    from windows as w
+    from windows_of($first_day, $last_day, $windows_days) as w
     inner join importance_profile as p on p.dt > w.dt - 2 * w.window_days and p.dt <= w.dt
 )
 

@@ -2,21 +2,13 @@
 -- grain: dt, window_days, model_id, model_version, deployment, feature_a, feature_b, bin_a, bin_b
 -- inputs: pair_profile, reference_pair_profile, configured_pairs (model_id, feature_a, feature_b)
 -- parameters: $first_day, $last_day, $windows_days
-with windows as (
-    select
-        d.dt::date as dt,
-        w.window_days
-    from generate_series($first_day::date, $last_day::date, interval 1 day) as d(dt)
-    cross join (select unnest($windows_days::integer[]) as window_days) as w
-),
-
-profiles as (
+with profiles as (
     select
         w.dt,
         w.window_days,
         p.* exclude (dt, segment),
         p.dt as profile_on
-    from windows as w
+    from windows_of($first_day, $last_day, $windows_days) as w
     inner join pair_profile as p on p.dt > w.dt - w.window_days and p.dt <= w.dt
     inner join configured_pairs as c
         on p.model_id = c.model_id and p.feature_a = c.feature_a and p.feature_b = c.feature_b

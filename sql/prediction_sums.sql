@@ -3,15 +3,7 @@
 -- inputs: prediction_profile, reference_stats
 -- parameters: $first_day, $last_day, $windows_days
 -- nulls: at_cut_count is null for models without a decision cut; training_mean without training scores, and in segments
-with windows as (
-    select
-        d.dt::date as dt,
-        w.window_days
-    from generate_series($first_day::date, $last_day::date, interval 1 day) as d(dt)
-    cross join (select unnest($windows_days::integer[]) as window_days) as w
-),
-
-daily as (
+with daily as (
     select
         dt,
         model_id,
@@ -43,7 +35,7 @@ select
     sum(d.score_sum)::double as score_sum,
     if(bool_or(d.at_cut_count is null), null, sum(d.at_cut_count))::bigint as at_cut_count,
     sum(d.confidence_sum)::double as confidence_sum
-from windows as w
+from windows_of($first_day, $last_day, $windows_days) as w
 inner join daily as d on d.dt > w.dt - w.window_days and d.dt <= w.dt
 left join reference_stats as r
     on d.model_id = r.model_id and d.model_version = r.model_version and r.feature = 'score'

@@ -2,14 +2,6 @@
 -- grain: dt, window_days, model_id, model_version, deployment, segment, bin_id
 -- inputs: label_cohorts
 -- parameters: $first_day, $last_day, $windows_days
-with windows as (
-    select
-        d.dt::date as dt,
-        w.window_days
-    from generate_series($first_day::date, $last_day::date, interval 1 day) as d(dt)
-    cross join (select unnest($windows_days::integer[]) as window_days) as w
-)
-
 select
     w.dt,
     w.window_days,
@@ -30,7 +22,7 @@ select
     sum(try_cast(c.error_sum as decimal(38, 10)))::double as error_sum,
     sum(try_cast(c.absolute_error_sum as decimal(38, 10)))::double as absolute_error_sum,
     sum(try_cast(c.quantile_loss_sum as decimal(38, 10)))::double as quantile_loss_sum
-from windows as w
+from windows_of($first_day, $last_day, $windows_days) as w
 inner join label_cohorts as c
     on c.prediction_on > w.dt - w.window_days
     and c.prediction_on <= w.dt

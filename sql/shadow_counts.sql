@@ -2,15 +2,7 @@
 -- grain: dt, window_days, model_id, model_version, deployment, production_version
 -- inputs: shadow_profile
 -- parameters: $first_day, $last_day, $windows_days
-with windows as (
-    select
-        d.dt::date as dt,
-        w.window_days
-    from generate_series($first_day::date, $last_day::date, interval 1 day) as d(dt)
-    cross join (select unnest($windows_days::integer[]) as window_days) as w
-),
-
-summed as (
+with summed as (
     select
         w.dt,
         w.window_days,
@@ -25,7 +17,7 @@ summed as (
         sum(try_cast(p.difference_sum as decimal(32, 15))) as difference_sum,
         sum(try_cast(p.squared_difference_sum as decimal(32, 15))) as squared_difference_sum,
         sum(p.candidate_at_cut_count + p.production_at_cut_count) as disagreement_count
-    from windows as w
+    from windows_of($first_day, $last_day, $windows_days) as w
     inner join shadow_profile as p on p.dt > w.dt - w.window_days and p.dt <= w.dt
     group by
         w.dt,

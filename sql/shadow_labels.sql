@@ -2,15 +2,7 @@
 -- grain: dt, window_days, model_id, model_version, deployment, production_version
 -- inputs: shadow_cohorts
 -- parameters: $first_day, $last_day, $windows_days
-with windows as (
-    select
-        d.dt::date as dt,
-        w.window_days
-    from generate_series($first_day::date, $last_day::date, interval 1 day) as d(dt)
-    cross join (select unnest($windows_days::integer[]) as window_days) as w
-),
-
-summed as (
+with summed as (
     select
         w.dt,
         w.window_days,
@@ -22,7 +14,7 @@ summed as (
         c.production_bin_id,
         sum(c.positive_count)::bigint as positive_count,
         sum(c.negative_count)::bigint as negative_count
-    from windows as w
+    from windows_of($first_day, $last_day, $windows_days) as w
     inner join shadow_cohorts as c
         on c.prediction_on > w.dt - w.window_days
         and c.prediction_on <= w.dt

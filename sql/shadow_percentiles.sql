@@ -2,15 +2,7 @@
 -- grain: dt, window_days, model_id, model_version, deployment, production_version
 -- inputs: shadow_differences
 -- parameters: $first_day, $last_day, $windows_days
-with windows as (
-    select
-        d.dt::date as dt,
-        w.window_days
-    from generate_series($first_day::date, $last_day::date, interval 1 day) as d(dt)
-    cross join (select unnest($windows_days::integer[]) as window_days) as w
-),
-
-summed as (
+with summed as (
     select
         w.dt,
         w.window_days,
@@ -21,7 +13,7 @@ summed as (
         s.bin_id,
         any_value(s.difference) as difference,
         sum(s.row_count) as row_count
-    from windows as w
+    from windows_of($first_day, $last_day, $windows_days) as w
     inner join shadow_differences as s on s.dt > w.dt - w.window_days and s.dt <= w.dt
     group by w.dt, w.window_days, s.model_id, s.model_version, s.deployment, s.production_version, s.bin_id
 ),

@@ -2,15 +2,7 @@
 -- grain: dt, window_days, model_id, model_version, deployment, segment
 -- inputs: prediction_profile, training_runs
 -- parameters: $first_day, $last_day, $windows_days
-with windows as (
-    select
-        d.dt::date as dt,
-        w.window_days
-    from generate_series($first_day::date, $last_day::date, interval 1 day) as d(dt)
-    cross join (select unnest($windows_days::integer[]) as window_days) as w
-),
-
-daily as (
+with daily as (
     select
         dt,
         model_id,
@@ -33,7 +25,7 @@ select
     t.baseline_auc,
     bool_or(d.dt = w.dt) as has_predictions_on_last_day,
     sum(d.row_count)::bigint as prediction_count
-from windows as w
+from windows_of($first_day, $last_day, $windows_days) as w
 inner join daily as d on d.dt > w.dt - w.window_days and d.dt <= w.dt
 inner join training_runs as t on d.model_id = t.model_id and d.model_version = t.model_version
 group by w.dt, w.window_days, d.model_id, d.model_version, d.deployment, d.segment, t.baseline_auc

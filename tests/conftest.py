@@ -21,7 +21,7 @@ hypothesis.settings.load_profile("driftlake")
 def db() -> Iterator[duckdb.DuckDBPyConnection]:
     """An in-memory DuckDB with our SQL macros."""
     with duckdb.connect() as connection:
-        for macro in schema.scalar_macros():
+        for macro in schema.session_macros():
             connection.execute(macro)
         yield connection
 

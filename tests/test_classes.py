@@ -232,7 +232,7 @@ drawn_labels = st.lists(
 @drawn(drawn_labels, st.integers(1, 6))
 def test_counts_of_any_two_spans_add_up_to_those_of_the_whole(rows: list[Labelled], split: int) -> None:
     with duckdb.connect() as db:
-        for macro in schema.scalar_macros():
+        for macro in schema.session_macros():
             db.execute(macro)
         given_labelled(db, rows)
         halves = [counted(db, *span) for span in ((1, split), (split + 1, 6))]

@@ -98,7 +98,7 @@ def test_two_parts_add_up_to_the_whole(one: list[tuple[int, str | None]], other:
 @given(st.sets(st.text(max_size=3), min_size=1), st.sets(st.text(max_size=3), min_size=1))
 def test_registers_of_two_parts_merge_into_those_of_the_whole(one: set[str], other: set[str]) -> None:
     with duckdb.connect() as db:
-        for macro in schema.scalar_macros():
+        for macro in schema.session_macros():
             db.execute(macro)
         parts = [profiled(db, pa.array(sorted(values)))[0] for values in (one, other)]
         whole, _ = profiled(db, pa.array(sorted(one | other)))

@@ -105,7 +105,7 @@ def night(project: Settings) -> Iterator[Warehouse]:
     with Warehouse.open(project) as warehouse:
         register(warehouse, project, read_lineage_folder(project))
         nightly.profile_days(warehouse, project, nightly.new_context(project, "night"), [day(1)])
-        for macro in schema.scalar_macros():
+        for macro in schema.session_macros():
             warehouse.connection.execute(macro)
         files = queries.literal(project.resolve("telemetry/*/*.parquet"))
         warehouse.connection.execute(PREDICTIONS.format(files=files))

@@ -439,7 +439,7 @@ def test_sql_counts_any_small_training_sample_as_the_kernel_does(training: Float
     bins = learn_numeric_bins("x", training, is_integer=False)
     column = pa.array(np.concatenate([training, bins.borders]))
     with duckdb.connect() as db:
-        for macro in schema.scalar_macros():
+        for macro in schema.session_macros():
             db.execute(macro)
         assert recounted(db, bins, column) == counted(bins, column)
 
