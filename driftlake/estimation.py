@@ -74,9 +74,11 @@ def overdispersion(calibration: Calibration, slopes: Floats) -> Floats:
     period_count = np.count_nonzero(calibration.chance_variance.any(axis=1))
     if period_count < _PERIODS_TO_COMPARE:
         return np.ones(len(slopes))
+    # window by window: the last digits of a matrix product depend on how many windows there are
+    found = np.array([((calibration.surplus * slope).sum(axis=1) ** 2).sum() for slope in slopes])
+    expected = (calibration.chance_variance.sum(axis=0) * slopes**2).sum(axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        found = ((calibration.surplus @ slopes.T) ** 2).sum(axis=0) * period_count / (period_count - 1)
-        ratio: Floats = found / (calibration.chance_variance @ (slopes**2).T).sum(axis=0)
+        ratio: Floats = found * period_count / (period_count - 1) / expected
     return np.fmax(ratio, 1)
 
 

@@ -112,7 +112,7 @@ class LabelledWindows:
     def by_score(self, name: str) -> NDArray[Any]:
         """Bins in ascending order of score, predictions without one left out."""
         per_bin = self.counts[name]
-        return per_bin[..., _ascending(per_bin.shape[-1])] if per_bin.shape[-1] > ABOVE else per_bin[..., :0]
+        return _by_score(per_bin) if per_bin.shape[-1] > ABOVE else per_bin[..., :0]
 
     def share_above(self, cut: float) -> Floats:
         """Share of each bin's scores from `cut` on, bins as in `by_score`: inside a bin as if they lay evenly."""
@@ -123,9 +123,13 @@ class LabelledWindows:
         return np.concatenate([[float(cut < borders[0])], inside, [float(cut <= borders[-1])]])
 
 
-def _ascending(bin_count: int) -> list[int]:
-    """Bins that hold scores in ascending order of them."""
-    return [BELOW, *range(FIRST_RANGE, bin_count), ABOVE]
+def _by_score(per_bin: NDArray[Any]) -> NDArray[Any]:
+    """Bins that hold scores in ascending order of them, from shape (..., bins).
+
+    Taken, not indexed: an index would lay the windows beside each other in memory, and how numpy adds up the bins of a
+    window would depend on how many windows there are.
+    """
+    return np.take(per_bin, [BELOW, *range(FIRST_RANGE, per_bin.shape[-1]), ABOVE], axis=-1)
 
 
 _COUNTS_OF_LABELS = ("positive_count", "negative_count", "number_count")
@@ -179,11 +183,12 @@ def _by_class(classes: Sequence[str], confusions: _Rows, scores: _Rows) -> Class
     decided = confusions.where(is_decided)
     shape = (confusions.window_count, len(classes))
     positives, negatives = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
-    aucs, order = [], _ascending(_CLASS_SCORE_BINS)
+    aucs = []
     for place, one in enumerate(classes):
         # class by class: all of them at once would take megabytes for each window
         of_class = scores.where(pc.field("scored_class") == one)
-        ranked = [of_class.per_bin(name, _CLASS_SCORE_BINS)[:, order] for name in ("positive_count", "negative_count")]
+        counted = (of_class.per_bin(name, _CLASS_SCORE_BINS) for name in ("positive_count", "negative_count"))
+        ranked = [_by_score(per_bin) for per_bin in counted]
         positives[:, place], negatives[:, place] = (side.sum(axis=-1) for side in ranked)
         aucs.append(auc(*ranked))
     return ClassCounts(
