@@ -82,13 +82,15 @@ def _what_happened(alert: Mapping[str, Any]) -> str:
         case "prediction_drift" | "importance_drift", _:
             what = "scores" if source == "prediction_drift" else "importance of the features"
             return f"{what} of {who} drifted from {reference}: {statistic} {value} {days}"
-        case "model_quality", _:
-            return f"{_QUALITIES[measured].format(who=who, value=value)} {days}"
         case _:
             return _SENTENCES[measured].format(who=who, feature=alert["feature"], value=value, days=days)
 
 
 _SENTENCES = {
+    "auc_drop": "the AUC of {who} is {value} below its baseline {days}",
+    "estimated_auc_drop": "the AUC of {who} is estimated {value} below its baseline {days}",
+    "positive_rate_change": "the share of positive labels of {who} is {value} away from that in training {days}",
+    "absolute_error_increase": "the mean absolute error of {who} is {value} above that in training {days}",
     "overdue_share": "{value} of the predictions of {who} wait for a label longer than expected",
     "p95_ms": "the 95th percentile of {feature} of {who} is {value}",
     "error_shift": "the features of {who} have moved from training together: their PCA reconstruction error is {value} away {days}",
@@ -101,12 +103,6 @@ _NAMES = {
     "js_distance": "Jensen-Shannon distance",
     "ks_distance": "Kolmogorov-Smirnov distance",
     "ndcg_loss": "loss of NDCG",
-}
-_QUALITIES = {
-    "auc_drop": "the AUC of {who} is {value} below its baseline",
-    "estimated_auc_drop": "the AUC of {who} is estimated {value} below its baseline",
-    "positive_rate_change": "the share of positive labels of {who} is {value} away from that in training",
-    "absolute_error_increase": "the mean absolute error of {who} is {value} above that in training",
 }
 _SHARES = {
     "missing_rate_change": "missing",
