@@ -23,11 +23,7 @@ with memberships as (
 
 select
     m.* exclude (segment),
-    -- as sql/label_cohorts.sql has it
-    case
-        when m.segment = 'all' or s.segment is not null then m.segment
-        else split_part(m.segment, '=', 1) || '=(other)'
-    end as segment
+    counted_segment(m.segment, s.segment) as segment
 from memberships as m
 left join counted_segments as s
     on m.prediction_on = s.dt
