@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from driftlake.arrays import Counts, Indices
 from driftlake.binning import FIRST_RANGE, FeatureBins
 from driftlake.kernel import Grouping
-from driftlake.values import Column, encode, float_values
+from driftlake.values import Column, stored_bins
 
 Pair: TypeAlias = tuple[str, str]
 
@@ -28,11 +28,8 @@ _WIDTH = 1 << 10
 
 def bins_in_pairs(bins: FeatureBins, column: Column) -> Indices:
     """Bin of each row as pairs take it, shape (rows,)."""
-    if bins.grid is None:
-        positions, names = encode(column)
-        return bins.bins_of_categories(names)[positions]
-    coarse: Indices = bins.coarse_ids[bins.bin_ids(float_values(column))]
-    return coarse
+    stored = stored_bins(bins, column)
+    return stored if bins.grid is None else bins.coarse_ids[stored]
 
 
 def labels_in_pairs(bins: FeatureBins) -> list[str]:

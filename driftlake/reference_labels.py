@@ -35,9 +35,8 @@ def count_reference_labels(warehouse: Warehouse, files: Sequence[LineageFile]) -
     versions = load_versions(warehouse)
     for key in wanted.keys() - counted:
         rows = _count(wanted[key], versions[key])
-        owner = {"model_id": key[0], "model_version": key[1]}
         # another process may have counted it since
-        warehouse.append_once({"reference_label_profile": rows}, "reference_label_profile", owner)
+        warehouse.append_once({"reference_label_profile": rows}, "reference_label_profile", versions[key].owner)
 
 
 def _count(file: LineageFile, version: ModelVersion) -> pa.Table:

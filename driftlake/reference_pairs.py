@@ -5,7 +5,7 @@ Not here: how a pair is counted (pairs.py), and the first registration (registra
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
@@ -31,10 +31,11 @@ def count_reference_pairs(warehouse: Warehouse, settings: Settings, files: Seque
     for file in files:
         version = versions[file.record.model_id, file.record.model_version]
         for pair in settings.pairs_of(version.model_id):
-            if set(pair) <= version.features.keys() and not _is_counted(warehouse, version, pair):
+            key = {**version.owner, "feature_a": pair[0], "feature_b": pair[1]}
+            if set(pair) <= version.features.keys() and not warehouse.has_rows("reference_pair_profile", key):
                 # another process may have counted it since
                 rows = {"reference_pair_profile": _count(file, version, pair)}
-                warehouse.append_once(rows, "reference_pair_profile", _key(version, pair))
+                warehouse.append_once(rows, "reference_pair_profile", key)
 
 
 def _require_features(settings: Settings, versions: Mapping[tuple[str, str], ModelVersion]) -> None:
@@ -48,23 +49,6 @@ def _require_features(settings: Settings, versions: Mapping[tuple[str, str], Mod
                 )
 
 
-def _key(version: ModelVersion, pair: Pair) -> dict[str, str]:
-    return {
-        "model_id": version.model_id,
-        "model_version": version.model_version,
-        "feature_a": pair[0],
-        "feature_b": pair[1],
-    }
-
-
-def _is_counted(warehouse: Warehouse, version: ModelVersion, pair: Pair) -> bool:
-    key = _key(version, pair)
-    condition = " and ".join(f"{name} = ?" for name in key)
-    return bool(
-        warehouse.sql(f"select 1 from reference_pair_profile where {condition} limit 1", list(key.values())).num_rows
-    )
-
-
 def _count(file: LineageFile, version: ModelVersion, pair: Pair) -> pa.Table:
     data = TrainingData(file)
     bins = [bins_in_pairs(version.features[name], data.column(name)) for name in pair]
@@ -73,9 +57,4 @@ def _count(file: LineageFile, version: ModelVersion, pair: Pair) -> pa.Table:
     [counts] = accumulator.counts()
     columns = counts.columns()
     rows = len(columns.pop("group"))
-    return pa.table(dict(_repeated(version, rows)) | columns)
-
-
-def _repeated(version: ModelVersion, rows: int) -> Iterator[tuple[str, pa.Array]]:
-    for name in ("model_id", "model_version"):
-        yield name, pa.repeat(getattr(version, name), rows)
+    return pa.table({**{name: pa.repeat(value, rows) for name, value in version.owner.items()}, **columns})

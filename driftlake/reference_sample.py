@@ -12,8 +12,9 @@ import pyarrow as pa
 
 from driftlake.config import Settings
 from driftlake.lineage import LineageFile
-from driftlake.samples import lists_of, stored_bins
+from driftlake.samples import lists_of
 from driftlake.training import TrainingData
+from driftlake.values import stored_bins
 from driftlake.versions import ModelVersion, load_versions
 from driftlake.warehouse import Warehouse
 
@@ -29,19 +30,10 @@ def take_reference_samples(warehouse: Warehouse, settings: Settings, files: Sequ
     versions = load_versions(warehouse)
     for file in files:
         version = versions[file.record.model_id, file.record.model_version]
-        if not _is_taken(warehouse, version):
+        if not warehouse.has_rows("reference_sample", version.owner):
             # another process may have taken it since
             rows = {"reference_sample": _take(warehouse, file, version, asked.reference_rows)}
-            key = {"model_id": version.model_id, "model_version": version.model_version}
-            warehouse.append_once(rows, "reference_sample", key)
-
-
-def _is_taken(warehouse: Warehouse, version: ModelVersion) -> bool:
-    found = warehouse.sql(
-        "select 1 from reference_sample where model_id = ? and model_version = ? limit 1",
-        [version.model_id, version.model_version],
-    )
-    return bool(found.num_rows)
+            warehouse.append_once(rows, "reference_sample", version.owner)
 
 
 def _take(warehouse: Warehouse, file: LineageFile, version: ModelVersion, sample_rows: int) -> pa.Table:

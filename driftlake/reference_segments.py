@@ -30,24 +30,8 @@ def count_reference_segments(warehouse: Warehouse, settings: Settings, files: Se
     for file in files:
         version = versions[file.record.model_id, file.record.model_version]
         for name in settings.telemetry.segments:
-            if not _is_counted(warehouse, version, name):
+            if not warehouse.has_rows("segment_reference_profile", {**version.owner, "segment_column": name}):
                 _count(warehouse, file, version, name, settings.telemetry.segment_limit)
-
-
-def _key(version: ModelVersion, segment_column: str) -> dict[str, str]:
-    return {
-        "model_id": version.model_id,
-        "model_version": version.model_version,
-        "segment_column": segment_column,
-    }
-
-
-def _is_counted(warehouse: Warehouse, version: ModelVersion, segment_column: str) -> bool:
-    found = warehouse.sql(
-        "select 1 from segment_reference_profile where model_id = ? and model_version = ? and segment_column = ? limit 1",
-        list(_key(version, segment_column).values()),
-    )
-    return bool(found.num_rows)
 
 
 def _count(warehouse: Warehouse, file: LineageFile, version: ModelVersion, segment_column: str, limit: int) -> None:
@@ -63,9 +47,8 @@ def _count(warehouse: Warehouse, file: LineageFile, version: ModelVersion, segme
     ]
     rows = pa.concat_tables(tables)
     # another process may have counted it since
-    warehouse.append_once(
-        {"segment_reference_profile": rows}, "segment_reference_profile", _key(version, segment_column)
-    )
+    key = {**version.owner, "segment_column": segment_column}
+    warehouse.append_once({"segment_reference_profile": rows}, "segment_reference_profile", key)
 
 
 def _profiles(

@@ -20,7 +20,6 @@ from driftlake import queries
 from driftlake.arrays import Indices
 from driftlake.binning import FeatureBins
 from driftlake.inputs import Partition
-from driftlake.values import Column, encode, float_values
 
 Hashes = NDArray[np.uint64]
 
@@ -55,14 +54,6 @@ def sample_predictions(
 def smallest(hashes: Hashes, sample_rows: int) -> NDArray[np.int64]:
     """Positions of the smallest of some hashes, `sample_rows` at most; of equal ones the first. Ascending by hash."""
     return np.argsort(hashes, kind="stable")[:sample_rows]
-
-
-def stored_bins(bins: FeatureBins, column: Column) -> Indices:
-    """Bin of each row, shape (rows,)."""
-    if bins.grid is None:
-        positions, names = encode(column)
-        return bins.bins_of_categories(names)[positions]
-    return bins.bin_ids(float_values(column))
 
 
 def lists_of(bins: Indices) -> pa.Array:

@@ -32,9 +32,9 @@ from driftlake.kernel import (
     ScoreAccumulator,
 )
 from driftlake.pairs import Pair, PairAccumulator, bins_in_pairs
-from driftlake.samples import SampleAccumulator, SampledRows, stored_bins
+from driftlake.samples import SampleAccumulator, SampledRows
 from driftlake.segments import SegmentColumn
-from driftlake.values import Column, encode, float_values, is_category, is_numeric
+from driftlake.values import Column, encode, float_values, is_category, is_numeric, stored_bins
 
 
 @dataclass(frozen=True, slots=True)

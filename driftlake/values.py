@@ -90,3 +90,11 @@ def category_text(values: pa.Array) -> list[str | None]:
             return [None if number is None else str(int(number)) for number in numbers]
     text: list[str | None] = values.cast(pa.string()).to_pylist()
     return text
+
+
+def stored_bins(bins: FeatureBins, column: Column) -> Indices:
+    """Bin of each row, shape (rows,)."""
+    if bins.grid is None:
+        positions, names = encode(column)
+        return bins.bins_of_categories(names)[positions]
+    return bins.bin_ids(float_values(column))

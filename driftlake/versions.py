@@ -73,6 +73,11 @@ class ModelVersion:
     feature_types: Mapping[str, str] = field(default_factory=dict)
     feature_importance: Mapping[str, float] = field(default_factory=dict)
 
+    @property
+    def owner(self) -> dict[str, str]:
+        """The columns that say of every row which version it is about."""
+        return {"model_id": self.model_id, "model_version": self.model_version}
+
     def bins_of(self, feature: str) -> FeatureBins | None:
         """Bins of a feature, or of the score; None if the version has no such feature."""
         return self.score_bins if feature == SCORE else self.features.get(feature)

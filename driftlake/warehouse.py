@@ -137,11 +137,16 @@ class Warehouse:
             for name in relations:
                 self.connection.unregister(name)
 
+    def has_rows(self, table: str, key: Mapping[str, str]) -> bool:
+        """Whether a table has a row with these values."""
+        condition = " and ".join(f"{queries.quote(column)} = ?" for column in key)
+        query = f"select 1 from {queries.quote(table)} where {condition} limit 1"
+        return bool(self.sql(query, list(key.values())).num_rows)
+
     def append_once(self, rows: Mapping[str, pa.Table], table: str, key: Mapping[str, str]) -> bool:
         """Insert rows of several tables in one transaction, unless `table` has a row with `key`. Returns whether it did."""
-        condition = " and ".join(f"{queries.quote(column)} = ?" for column in key)
         with self._transaction():
-            if self.sql(f"select 1 from {queries.quote(table)} where {condition}", list(key.values())).num_rows:
+            if self.has_rows(table, key):
                 return False
             for name, new in rows.items():
                 self._insert(name, new)

@@ -30,7 +30,8 @@ from driftlake.reconstruction import (
     resampled_means,
 )
 from driftlake.registration import register_folder
-from driftlake.samples import lists_of, smallest, stored_bins
+from driftlake.samples import lists_of, smallest
+from driftlake.values import stored_bins
 from driftlake.versions import ModelVersion
 from driftlake.warehouse import Warehouse
 from tests.data import GROUP, KEY, MODEL, Row, day, model_version
