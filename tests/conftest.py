@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import nullcontext
+from functools import partial
 
 import duckdb
 import hypothesis
@@ -15,6 +16,17 @@ from driftlake.warehouse import Warehouse
 # No deadline: a busy machine breaks no claim.
 hypothesis.settings.register_profile("driftlake", deadline=None, max_examples=50, print_blob=True)
 hypothesis.settings.load_profile("driftlake")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_connections() -> Iterator[None]:
+    """A connection costs a third when DuckDB does not hash our extensions to check their signatures.
+
+    A connection with a `config` of its own checks them; test_a_plain_duckdb_client_can_attach makes one.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(duckdb, "connect", partial(duckdb.connect, config={"allow_unsigned_extensions": True}))
+        yield
 
 
 @pytest.fixture

@@ -167,7 +167,8 @@ def write_project(
         "labels": {"path": "labels"},
         "lineage": {"path": "lineage"},
         "start": day(1),
-        "compute": {"threads": 2},
+        # the queries are small: a second thread mostly waits, and doubles the time
+        "compute": {"threads": 1},
     }
     (root / "driftlake.yaml").write_text(yaml.safe_dump(content | sections))
     return load_settings(root / "driftlake.yaml")

@@ -125,6 +125,8 @@ class Project:
         """Every row of every result table."""
         names = [table.name for table in schema.tables() if table.name not in RUN_TABLES]
         with Warehouse.open(self.settings, read_only=True) as warehouse:
+            # DuckLake looks the catalog up once for each transaction
+            warehouse.connection.execute("begin")
             return {name: sorted(warehouse.connection.execute(f"from {name}").fetchall(), key=repr) for name in names}
 
 

@@ -28,12 +28,13 @@ def predictions_by_day(project: Project) -> list[tuple[Any, ...]]:
     return project.rows("select dt, sum(row_count)::bigint from prediction_profile group by dt order by dt")
 
 
-def test_running_again_gives_the_same_rows(project: Project) -> None:
+def test_running_again_with_another_number_of_threads_gives_the_same_rows(project: Project) -> None:
     for number in (1, 2, 3):
         project.telemetry(number)
         project.labels(number)
     project.run(1, 3)
     before = project.contents()
+    project.configure(compute={"threads": 2})
     project.run(1, 3, is_forced=True)
     assert project.contents() == before
 
@@ -57,7 +58,7 @@ def test_a_backfill_gives_the_rows_of_the_nights(tmp_path: Path) -> None:
 
 
 def test_chunks_of_days_change_no_row(tmp_path: Path) -> None:
-    whole = Project(tmp_path / "whole")
+    whole = Project(tmp_path / "whole", compute={"threads": 2})
     pieces = Project(tmp_path / "pieces", compute={"rows_per_chunk": ROWS, "threads": 1})
     for project in (whole, pieces):
         for number in (1, 2, 3):

@@ -123,7 +123,7 @@ DERIVED = ("drift", "model_quality", "alerts")
 @pytest.mark.parametrize(
     ("sections", "expected"),
     [
-        ({"reports": {"path": "elsewhere"}, "compute": {"threads": 1, "rows_per_chunk": 1}}, ()),
+        ({"reports": {"path": "elsewhere"}, "compute": {"threads": 2, "rows_per_chunk": 1}}, ()),
         ({"alerts": [rule(warn=0.2)]}, ("alerts",)),
         ({"quality": {**SHORT, "minimum_labels_per_class": 5}}, ("model_quality", "alerts")),
         ({"drift": {**SHORT, "minimum_rows": 50}}, DERIVED),
@@ -299,6 +299,7 @@ def test_whatever_happens_an_ordinary_run_gives_the_rows_of_a_forced_one(
     for name, number in events:
         EVENTS[name](project, number)
     ordinary, ordinary_rows = project.run(1, LAST), project.contents()
+    project.configure(compute={"threads": 2})
     forced, forced_rows = project.run(1, LAST, is_forced=True), project.contents()
     assert ordinary_rows == forced_rows
     for one, other in zip(ordinary, forced, strict=True):

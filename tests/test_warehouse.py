@@ -89,7 +89,8 @@ def test_a_reader_cannot_write(settings: Settings) -> None:
 def test_a_plain_duckdb_client_can_attach(settings: Settings) -> None:
     with Warehouse.open(settings) as warehouse:
         replace(warehouse, 1, 10)
-    with duckdb.connect() as client:
+    # a client that loads signed extensions only, as DuckDB does unless it is told otherwise
+    with duckdb.connect(config={"allow_unsigned_extensions": False}) as client:
         load_extension(client, "sqlite_scanner")
         load_extension(client, "ducklake")
         client.execute(f"attach 'ducklake:sqlite:{settings.catalog_file}' as lake (read_only)")
