@@ -121,9 +121,9 @@ class Project:
         with Warehouse.open(self.settings, read_only=True) as warehouse:
             return warehouse.connection.execute(query, values).fetchall()
 
-    def contents(self) -> dict[str, list[tuple[Any, ...]]]:
-        """Every row of every result table."""
-        names = [table.name for table in schema.tables() if table.name not in RUN_TABLES]
+    def contents(self, *tables: str) -> dict[str, list[tuple[Any, ...]]]:
+        """Every row of some tables, or of every result table."""
+        names = tables or [table.name for table in schema.tables() if table.name not in RUN_TABLES]
         with Warehouse.open(self.settings, read_only=True) as warehouse:
             # DuckLake looks the catalog up once for each transaction
             warehouse.connection.execute("begin")

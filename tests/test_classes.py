@@ -460,16 +460,17 @@ def test_labels_of_classes_leave_no_backlog(project: Project) -> None:
 
 def test_a_backfill_counts_classes_as_the_nights_did(project: Project, tmp_path: Path) -> None:
     backfilled = new_project(tmp_path / "project", segments=["colour"])
-    backfilled.run(1, 2)
-    nights, at_once = project.contents(), backfilled.contents()
-    for table in ("class_cohorts", "class_score_cohorts", "model_quality"):
+    backfilled.run(1, 2, until="model_quality")
+    tables = ("class_cohorts", "class_score_cohorts", "model_quality")
+    nights, at_once = project.contents(*tables), backfilled.contents(*tables)
+    for table in tables:
         assert nights[table], table
         assert nights[table] == at_once[table], table
 
 
 def test_without_class_scores_there_is_no_auc_and_a_reason(tmp_path: Path) -> None:
     project = new_project(tmp_path / "project", class_scores=None)
-    project.run(1, 2)
+    project.run(1, 2, until="model_quality")
     found = quality_of(project, 2)
     assert (found["auc"]["value"], found["auc"]["reason"]) == (
         None,
@@ -486,8 +487,8 @@ def test_scores_of_classes_may_be_fields_of_a_struct_column(project: Project, tm
         changes = {name: None for name in Predictions(number).columns() if name.startswith("p_")}
         columns = Predictions(number).columns() | changes | {"p": structs, "colour": ["red", "blue"] * (ROWS // 2)}
         nested.telemetry(number, **columns)
-    nested.run(1, 2)
-    assert nested.contents()["class_score_cohorts"] == project.contents()["class_score_cohorts"]
+    nested.run(1, 2, until="label_cohorts")
+    assert nested.contents("class_score_cohorts") == project.contents("class_score_cohorts")
 
 
 def test_text_labels_of_classes_and_numbers_of_another_model_share_a_folder(tmp_path: Path) -> None:
@@ -497,7 +498,7 @@ def test_text_labels_of_classes_and_numbers_of_another_model_share_a_folder(tmp_
     project.telemetry(2, name="part-1", correlation_id=[f"binary-{n}" for n in range(4)], model_version=["v2"] * 4)
     binary = {"correlation_id": [f"binary-{n}" for n in range(4)], "label": pa.array([True, False, True, True])}
     write_day(project.root / "labels", 2, binary, name="part-1")
-    project.run(1, 2)
+    project.run(1, 2, until="label_cohorts")
     assert project.rows(
         "select model_version, sum(positive_count), sum(negative_count), sum(number_count) from label_cohorts"
         " where segment = 'all' group by all order by all"
@@ -509,7 +510,7 @@ def test_text_labels_are_refused_while_no_model_has_classes(tmp_path: Path) -> N
     project = Project(tmp_path / "project")
     project.telemetry(1)
     project.labels(1, label=["car"] * ROWS)
-    report = project.run(1, 1)[1]
+    report = project.run(1, 1, until="label_cohorts")[1]
     assert outcomes(report) == {day(1): "refused"}
     assert "expected a number or a boolean" in (report.runs[0].reason or "")
 
@@ -518,7 +519,7 @@ def test_whole_numbers_stored_as_floats_are_classes(tmp_path: Path) -> None:
     project = Project(tmp_path / "project", lineage=LINEAGE | {"classes": [1, 2, 3]})
     project.telemetry(1, predicted_class=[1, 2, 3] * (ROWS // 3))
     project.labels(1, label=pa.array([1.0, 2.0, None] * (ROWS // 3)))
-    project.run(1, 1)
+    project.run(1, 1, until="label_cohorts")
     assert project.rows(
         "select predicted_class, label_class, sum(row_count) from class_cohorts group by all order by all"
     ) == [

@@ -64,31 +64,30 @@ def test_chunks_of_days_change_no_row(tmp_path: Path) -> None:
         for number in (1, 2, 3):
             project.telemetry(number)
             project.labels(number)
-        project.run(1, 3)
-    assert pieces.contents()["feature_profile"] == whole.contents()["feature_profile"]
-    assert pieces.contents()["label_cohorts"] == whole.contents()["label_cohorts"]
+        project.run(1, 3, until="label_cohorts")
+    assert pieces.contents("feature_profile", "label_cohorts") == whole.contents("feature_profile", "label_cohorts")
 
 
 @pytest.mark.parametrize("damage", [truncate, break_pages])
 def test_a_damaged_file_refuses_its_day_and_keeps_what_was_stored(project: Project, damage: Any) -> None:
     paths = [project.telemetry(number) for number in (1, 2, 3)]
-    project.run(1, 3)
-    stored = project.contents()["feature_profile"]
+    project.run(1, 3, until="profiles")
+    stored = project.contents("feature_profile")
     damage(paths[1])
-    profiles, *_ = project.run(1, 3)
+    [profiles] = project.run(1, 3, until="profiles")
     assert outcomes(profiles) == {day(1): "complete", day(2): "refused", day(3): "complete"}
     assert str(paths[1]) in str(profiles.refused[0].reason)
-    assert project.contents()["feature_profile"] == stored
+    assert project.contents("feature_profile") == stored
 
 
 def test_labels_counted_once_are_kept_when_their_telemetry_breaks(project: Project) -> None:
     path = project.telemetry(1)
     project.labels(2, predicted=1)
-    project.run(1, 2)
-    stored = project.contents()["label_cohorts"]
+    project.run(1, 2, until="label_cohorts")
+    stored = project.contents("label_cohorts")["label_cohorts"]
     break_pages(path)
-    project.run(2, 2)
-    assert project.contents()["label_cohorts"] == stored
+    project.run(2, 2, until="label_cohorts")
+    assert project.contents("label_cohorts")["label_cohorts"] == stored
     assert stored
 
 
@@ -96,7 +95,7 @@ def test_a_damaged_label_file_refuses_its_day_only(project: Project) -> None:
     project.telemetry(1)
     truncate(project.labels(1))
     project.labels(2, predicted=1)
-    _, labels, *_ = project.run(1, 2)
+    _, labels = project.run(1, 2, until="label_cohorts")
     assert outcomes(labels) == {day(1): "refused", day(2): "complete"}
 
 
@@ -119,7 +118,7 @@ def test_a_damaged_label_file_is_refused_though_its_contract_cannot_be_evaluated
 def test_a_missing_day_is_recorded_and_no_failure(project: Project) -> None:
     project.telemetry(1)
     project.telemetry(3)
-    profiles, *_ = project.run(1, 3)
+    [profiles] = project.run(1, 3, until="profiles")
     assert outcomes(profiles)[day(2)] == "missing"
     assert not profiles.refused
     assert project.rows("select message from contract_checks where dt = ?", day(2)) == [
@@ -130,7 +129,7 @@ def test_a_missing_day_is_recorded_and_no_failure(project: Project) -> None:
 def test_an_empty_day_is_empty(project: Project) -> None:
     path = project.telemetry(1)
     write_day(project.root / "telemetry", 2, pa.parquet.read_table(path).slice(0, 0))
-    profiles, *_ = project.run(1, 2)
+    [profiles] = project.run(1, 2, until="profiles")
     assert outcomes(profiles) == {day(1): "complete", day(2): "empty"}
 
 
@@ -145,7 +144,7 @@ def test_a_feature_that_cannot_be_read_is_refused_and_the_others_run(
     project: Project, changes: Mapping[str, Any], message: str
 ) -> None:
     path = project.telemetry(1, **changes)
-    profiles, *_ = project.run(1, 1)
+    profiles, *_ = project.run(1, 1, until="drift")
     assert outcomes(profiles) == {day(1): "partial"}
     assert message in str(profiles.runs[0].reason)
     assert str(path) in str(profiles.runs[0].reason)
@@ -157,20 +156,20 @@ def test_a_feature_that_cannot_be_read_is_refused_and_the_others_run(
 
 def test_a_required_column_that_is_missing_refuses_the_file(project: Project) -> None:
     path = project.telemetry(1, model_version=None)
-    profiles, *_ = project.run(1, 1)
+    [profiles] = project.run(1, 1, until="profiles")
     assert profiles.runs[0].reason == f"{path} has no column model_version"
 
 
 def test_rows_of_an_unknown_version_are_left_out_and_the_others_counted(project: Project) -> None:
     project.telemetry(1, model_version=["v1"] * 200 + ["v9"] * (ROWS - 200))
-    project.run(1, 1)
+    project.run(1, 1, until="profiles")
     assert predictions_by_day(project) == [(day(1), 200)]
 
 
 def test_a_prediction_delivered_twice_is_counted_once(project: Project) -> None:
     project.telemetry(1)
     project.telemetry(1, name="part-1")
-    project.run(1, 1)
+    project.run(1, 1, until="profiles")
     assert predictions_by_day(project) == [(day(1), ROWS)]
     assert project.rows("select sum(row_count)::bigint from feature_profile where feature = 'x'") == [(ROWS,)]
 
@@ -179,7 +178,7 @@ def test_labels_for_unknown_predictions_and_second_labels_are_counted_as_such(pr
     project.telemetry(1)
     ids = [f"d1-{row}" for row in range(ROWS - 2)]
     project.labels(1, correlation_id=[*ids, "nobody", "d1-0"])
-    project.run(1, 1)
+    project.run(1, 1, until="label_cohorts")
     assert project.rows("select matched_count, unmatched_count, duplicate_count from label_arrivals") == [
         (ROWS - 2, 1, 1)
     ]
@@ -208,7 +207,7 @@ def test_without_scores_everything_else_works(project: Project) -> None:
 
 def test_own_column_names_and_a_struct_of_features_give_the_same_profile(tmp_path: Path, project: Project) -> None:
     project.telemetry(1)
-    project.run(1, 1)
+    project.run(1, 1, until="profiles")
     other = Project(
         tmp_path / "other",
         telemetry={"path": "telemetry", "columns": {"correlation_id": "request"}, "features_column": "features"},
@@ -217,8 +216,8 @@ def test_own_column_names_and_a_struct_of_features_give_the_same_profile(tmp_pat
     features = pa.StructArray.from_arrays([table[n].combine_chunks() for n in ("x", "colour")], ["x", "colour"])
     table = table.drop_columns(["x", "colour"]).append_column("features", features)
     write_day(other.root / "telemetry", 1, table.rename_columns({"correlation_id": "request"}))
-    other.run(1, 1)
-    assert other.contents()["feature_profile"] == project.contents()["feature_profile"]
+    other.run(1, 1, until="profiles")
+    assert other.contents("feature_profile") == project.contents("feature_profile")
 
 
 def test_without_a_registered_version_the_run_says_what_to_do(tmp_path: Path) -> None:
@@ -229,7 +228,7 @@ def test_without_a_registered_version_the_run_says_what_to_do(tmp_path: Path) ->
 
 def test_every_input_file_is_recorded_with_its_fingerprint(project: Project) -> None:
     path = project.telemetry(1)
-    project.run(1, 1)
+    project.run(1, 1, until="profiles")
     ((recorded, outcome, fingerprint),) = project.rows(
         "select path, outcome, content_fingerprint from input_files where source = 'telemetry'"
     )
@@ -304,7 +303,7 @@ def test_labels_of_earlier_days_are_not_checked_again_unless_they_changed(projec
     spy = Spy()
     for number in (1, 2, 3):
         project.labels(number)
-        project.run(number, number)
+        project.run(number, number, until="label_cohorts")
     with Warehouse.open(project.settings) as warehouse:
         project.labels(4)
         count_labels(warehouse, project.settings, new_context(project.settings, "test"), [day(4)], spy)

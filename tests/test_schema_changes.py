@@ -154,24 +154,24 @@ def test_a_day_is_compared_with_the_last_earlier_one_that_could_be_used(project:
     project.telemetry(1)
     truncate(project.telemetry(3))
     project.telemetry(4, extra=[1] * ROWS)
-    project.run(1, 4)
+    project.run(1, 4, until="profiles")
     assert project.rows(STORED) == [(4, "day_before", 1, "extra", "added")]
 
 
 def test_training_types_are_those_of_registration(project: Project) -> None:
     project.telemetry(1, x=[1] * ROWS)
-    project.run(1, 1)
+    project.run(1, 1, until="profiles")
     assert project.rows(STORED) == [(1, "training", None, "x", "retyped")]
 
 
 def test_the_day_after_is_worked_on_when_columns_change_and_not_when_rows_do(project: Project) -> None:
     for number in (1, 2, 3):
         project.telemetry(number)
-    project.run(1, 3)
+    project.run(1, 3, until="profiles")
     project.telemetry(2, score=[0.5] * ROWS)
-    assert set(project.run(1, 3)[0].unchanged) == {day(1), day(3)}
+    assert set(project.run(1, 3, until="profiles")[0].unchanged) == {day(1), day(3)}
     project.telemetry(2, latency_ms=[5.0] * ROWS)
-    assert set(project.run(1, 3)[0].unchanged) == {day(1)}
+    assert set(project.run(1, 3, until="profiles")[0].unchanged) == {day(1)}
     assert project.rows(STORED) == [
         (2, "day_before", 1, "latency_ms", "added"),
         (3, "day_before", 2, "latency_ms", "lost"),
@@ -184,17 +184,17 @@ def test_days_in_any_order_and_again_give_the_same_rows(project: Project) -> Non
     project.telemetry(2, name="part-1", x=["1"] * ROWS)
     project.telemetry(3)
     for number in (3, 1, 2):
-        project.run(number, number)
-    rows = project.contents()["schema_changes"]
-    project.run(1, 3, is_forced=True)
-    assert project.contents()["schema_changes"] == rows
+        project.run(number, number, until="profiles")
+    rows = project.contents("schema_changes")["schema_changes"]
+    project.run(1, 3, is_forced=True, until="profiles")
+    assert project.contents("schema_changes")["schema_changes"] == rows
     assert {row[6] for row in rows} == {"lost", "added", "retyped"}
 
 
 def test_a_refused_day_says_which_column_it_lost(project: Project) -> None:
     project.telemetry(1)
     project.telemetry(2, correlation_id=None)
-    project.run(1, 2)
+    project.run(1, 2, until="profiles")
     assert project.rows(STORED) == [(2, "day_before", 1, "correlation_id", "lost")]
 
 
@@ -213,7 +213,7 @@ def test_each_lost_column_is_an_alert_with_the_number_lost_at_once(project: Proj
 def test_the_page_of_a_day_says_what_changed_and_that_of_another_nothing(project: Project) -> None:
     project.telemetry(1)
     project.telemetry(2, extra=[1] * ROWS)
-    project.run(1, 2)
+    project.run(1, 2, until="profiles")
     with Warehouse.open(project.settings, read_only=True) as warehouse:
         pages = [render_day(warehouse, project.settings, day(number)).read_text() for number in (1, 2)]
     sentence = "column extra is new (int64); on 2024-03-01: not there"

@@ -30,6 +30,15 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return project
 
 
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A day of a model without a candidate."""
+    project = Project(tmp_path_factory.mktemp("alone") / "project")
+    project.telemetry(1)
+    project.run(1, 1, until="model_quality")
+    return project
+
+
 def shadowed(root: Path, *, candidate: Floats = TRIED, ids: list[str] | None = None, **changes: Any) -> Project:
     """A day on which v2 scored the predictions of v1 in shadow, and labels that arrive on the day after."""
     project = Project(root)
@@ -79,13 +88,13 @@ def test_the_aucs_are_compared_once_labels_have_arrived(project: Project) -> Non
 def test_a_prediction_delivered_twice_is_paired_once(tmp_path: Path) -> None:
     project = shadowed(tmp_path / "project")
     project.telemetry(1, name="part-2", score=PRODUCED)
-    project.run(1, 1)
+    project.run(1, 1, until="model_quality")
     assert compared(project)["matched_share"]["paired_count"] == ROWS
 
 
 def test_a_candidate_that_answers_other_predictions_matches_none(tmp_path: Path) -> None:
     project = shadowed(tmp_path / "project", ids=[f"other-{row}" for row in range(ROWS)])
-    project.run(1, 1)
+    project.run(1, 1, until="model_quality")
     found = compared(project)
     assert found["matched_share"]["value"] == 0
     assert found["agreement_share"]["reason"] == "no predictions of both in the window"
@@ -94,7 +103,7 @@ def test_a_candidate_that_answers_other_predictions_matches_none(tmp_path: Path)
 def test_predictions_without_a_score_are_matched_and_not_compared(tmp_path: Path) -> None:
     candidate = np.where(np.arange(ROWS) < 10, np.nan, TRIED)
     project = shadowed(tmp_path / "project", candidate=candidate)
-    project.run(1, 1)
+    project.run(1, 1, until="model_quality")
     found = compared(project)
     assert found["matched_share"]["value"] == 1
     assert found["agreement_share"]["paired_count"] == ROWS - 10
@@ -103,9 +112,9 @@ def test_predictions_without_a_score_are_matched_and_not_compared(tmp_path: Path
 
 def test_the_cut_of_the_model_decides_what_agrees(tmp_path: Path) -> None:
     project = shadowed(tmp_path / "project")
-    project.run(1, 1)
+    project.run(1, 1, until="model_quality")
     project.configure(models={"credit": {"decision_cut": 0.9}})
-    project.run(1, 1)
+    project.run(1, 1, until="model_quality")
     assert compared(project)["agreement_share"]["value"] == np.mean((TRIED >= 0.9) == (PRODUCED >= 0.9))
 
 
@@ -123,19 +132,12 @@ def test_disagreement_is_a_signal_and_without_labels_the_only_one(project: Proje
     assert found == [("shadow_comparison.disagreement_share", "v1", ROWS)]
 
 
-def test_without_a_candidate_nothing_is_compared(tmp_path: Path) -> None:
-    project = Project(tmp_path / "project")
-    project.telemetry(1)
-    project.run(1, 1)
-    assert [project.contents()[name] for name in ("shadow_profile", "shadow_differences", "shadow_comparison")] == [
-        []
-    ] * 3
+def test_without_a_candidate_nothing_is_compared(alone: Project) -> None:
+    tables = ("shadow_profile", "shadow_differences", "shadow_comparison")
+    assert alone.contents(*tables) == {name: [] for name in tables}
 
 
-def test_the_page_of_a_day_shows_candidates_only_where_there_are_some(tmp_path: Path, project: Project) -> None:
-    alone = Project(tmp_path / "alone")
-    alone.telemetry(1)
-    alone.run(1, 1)
+def test_the_page_of_a_day_shows_candidates_only_where_there_are_some(project: Project, alone: Project) -> None:
     assert ['id="shadow"' in page(one) for one in (project, alone)] == [True, False]
     assert '<th scope="row">credit v2 (shadow)</th><td>v1</td>' in page(project)
 
