@@ -119,8 +119,8 @@ def test_predictions_without_any_score_are_counted_as_missing(night: Project) ->
 def test_a_day_of_one_row_is_counted_and_not_judged(tmp_path: Path) -> None:
     project = Project(tmp_path / "project")
     project.telemetry(1, x=[0.0])
-    assert outcomes(project.run(1, 1, until="profiles")[0]) == {day(1): "complete"}
-    project.run(1, 1)
+    profiles, *_ = project.run(1, 1, until="drift")
+    assert outcomes(profiles) == {day(1): "complete"}
     assert set(project.rows("select outcome, reason from feature_drift where window_days = 1")) == {
         ("insufficient_data", "fewer than 200 rows in the window")
     }

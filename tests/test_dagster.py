@@ -35,7 +35,7 @@ def flights(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     (folder / "driftlake.yaml").write_text(
         "telemetry: {path: data/telemetry}\nlabels: {path: data/labels}\nlineage: {path: data/lineage}\n"
         f"start: {FIRST}\nend: {LAST}\nschedule: {{hour: 2, timezone: America/New_York}}\n"
-        "drift: {minimum_rows: 50}\n"
+        "drift: {minimum_rows: 50}\ncompute: {threads: 1}\n"
     )
     return load_settings(folder / "driftlake.yaml")
 

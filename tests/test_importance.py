@@ -183,7 +183,7 @@ def explained(tmp_path: Path) -> Project:
 
 
 def test_sums_are_taken_as_they_are(explained: Project) -> None:
-    explained.run(1, 1)
+    explained.run(1, 1, until="profiles")
     rows = explained.rows(
         "select deployment, segment, feature, row_count, absolute_sum, signed_sum from importance_profile"
     )
@@ -194,9 +194,9 @@ def test_sums_are_taken_as_they_are(explained: Project) -> None:
 
 
 def test_sums_that_come_late_are_worked_on(explained: Project) -> None:
-    explained.run(1, 1)
+    explained.run(1, 1, until="profiles")
     summed(explained, 1, absolute_sum=[900.0, 30.0])
-    explained.run(1, 1)
+    explained.run(1, 1, until="profiles")
     assert explained.rows("select max(absolute_sum) from importance_profile") == [(900.0,)]
 
 
@@ -213,7 +213,7 @@ def test_sums_that_come_late_are_worked_on(explained: Project) -> None:
 )
 def test_sums_that_cannot_be_are_refused_and_the_telemetry_is_not(explained: Project, change: dict[str, Any]) -> None:
     summed(explained, 1, **change)
-    [profiles, *_] = explained.run(1, 1)
+    [profiles] = explained.run(1, 1, until="profiles")
     assert outcomes(profiles) == {day(1): "partial"}
     assert explained.rows("select count(*) from importance_profile") == [(0,)]
     assert explained.rows("select sum(row_count) from prediction_profile") == [(ROWS,)]

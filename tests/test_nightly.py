@@ -32,6 +32,8 @@ def test_running_again_with_another_number_of_threads_gives_the_same_rows(projec
     for number in (1, 2, 3):
         project.telemetry(number)
         project.labels(number)
+    # threads share a day by its files
+    project.telemetry(2, name="part-1", correlation_id=[f"e{row}" for row in range(ROWS)])
     project.run(1, 3)
     before = project.contents()
     project.configure(compute={"threads": 2})

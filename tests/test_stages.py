@@ -114,7 +114,7 @@ def test_the_same_size_and_footer_over_other_bytes_is_a_change(project: Project)
     size = path.stat().st_size
     break_pages(path)
     assert path.stat().st_size == size
-    assert worked_on(project.run(1, LAST))["profiles"] == {3}
+    assert worked_on(project.run(1, LAST, until="profiles"))["profiles"] == {3}
 
 
 DERIVED = ("drift", "model_quality", "alerts")
@@ -189,8 +189,8 @@ def test_a_day_that_went_wrong_is_reported_again_without_work(
 @pytest.mark.parametrize(("folder", "stage"), [("telemetry", "profiles"), ("labels", "label_cohorts")])
 def test_rows_that_could_not_be_read_are_tried_again(project: Project, folder: str, stage: str) -> None:
     break_pages(project.root / folder / f"dt={day(2)}" / "part-0.parquet")
-    project.run(1, LAST)
-    assert 2 in worked_on(project.run(1, LAST))[stage]
+    project.run(1, LAST, until=stage)
+    assert 2 in worked_on(project.run(1, LAST, until=stage))[stage]
 
 
 def test_after_a_crash_between_stages_the_later_ones_catch_up(project: Project) -> None:
@@ -211,7 +211,7 @@ def test_a_day_refused_as_before_may_keep_other_rows_than_before(project: Projec
     project.telemetry(2, x=[9.0] * ROWS)
     project.run(1, LAST, until="profiles")
     refused.rename(path)
-    assert worked_on(project.run(1, LAST))["drift"] == {2, 3}
+    assert worked_on(project.run(1, LAST, until="drift"))["drift"] == {2, 3}
 
 
 TABLES_OF = {
@@ -277,6 +277,7 @@ EVENTS: Mapping[str, Callable[[Project, int], object]] = {
     "crash after profiles": lambda project, n: project.run(n, LAST, until="profiles"),
     "crash after labels": lambda project, n: project.run(1, n, until="label_cohorts"),
     "references": lambda project, _: project.configure(drift={**SHORT, "references": ["preceding", "training"]}),
+    "two threads": lambda project, _: project.configure(compute={"threads": 2}),
     "segments": lambda project, _: project.configure(telemetry={"path": "telemetry", "segments": ["colour"]}),
     "crash after drift": lambda project, n: project.run(n, n, until="drift"),
 }
@@ -291,7 +292,7 @@ def damage(project: Project, folder: str, number: int, how: Callable[[Path], obj
 @settings(max_examples=6, suppress_health_check=[HealthCheck.too_slow])
 @given(events=st.lists(st.tuples(st.sampled_from(sorted(EVENTS)), DAYS), min_size=1, max_size=10))
 # one window at a time or many: the last digits of sums over bins were others
-@example(events=[("quality", 1), ("another column", 1), ("run of some days", 1)])
+@example(events=[("quality", 1), ("another column", 1), ("run of some days", 1), ("two threads", 1)])
 def test_whatever_happens_an_ordinary_run_gives_the_rows_of_a_forced_one(
     pristine: Project, events: Sequence[tuple[str, int]]
 ) -> None:
@@ -299,7 +300,6 @@ def test_whatever_happens_an_ordinary_run_gives_the_rows_of_a_forced_one(
     for name, number in events:
         EVENTS[name](project, number)
     ordinary, ordinary_rows = project.run(1, LAST), project.contents()
-    project.configure(compute={"threads": 2})
     forced, forced_rows = project.run(1, LAST, is_forced=True), project.contents()
     assert ordinary_rows == forced_rows
     for one, other in zip(ordinary, forced, strict=True):
