@@ -4,11 +4,11 @@ from functools import partial
 
 import dagster as dg
 
-from assets.contracts import labels_contract
 from assets.stage import contract_result, run_stage
 from driftlake.config import Settings
 from driftlake.nightly import count_labels
 from driftlake.warehouse import Warehouse
+from expectations.contracts import contracts
 
 _CHECK = "labels_contract"
 
@@ -26,7 +26,7 @@ def label_cohorts_asset(settings: Settings, partitions: dg.DailyPartitionsDefini
     def label_cohorts(
         context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse], settings: dg.ResourceParam[Settings]
     ) -> dg.MaterializeResult:
-        stage = partial(count_labels, check_contract=labels_contract(settings))
+        stage = partial(count_labels, contracts=contracts(settings.contracts))
         report = run_stage(context, warehouse, settings, stage)
         return dg.MaterializeResult(check_results=[contract_result(report, _CHECK)])
 

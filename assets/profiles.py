@@ -4,11 +4,11 @@ from functools import partial
 
 import dagster as dg
 
-from assets.contracts import telemetry_contract
 from assets.stage import contract_result, run_stage
 from driftlake.config import Settings
 from driftlake.nightly import profile_days
 from driftlake.warehouse import Warehouse
+from expectations.contracts import contracts
 
 _CHECK = "telemetry_contract"
 
@@ -29,7 +29,7 @@ def profiles_asset(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinit
     def profiles(
         context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse], settings: dg.ResourceParam[Settings]
     ) -> dg.MaterializeResult:
-        stage = partial(profile_days, check_contract=telemetry_contract(settings))
+        stage = partial(profile_days, contracts=contracts(settings.contracts))
         report = run_stage(context, warehouse, settings, stage)
         return dg.MaterializeResult(check_results=[contract_result(report, _CHECK)])
 

@@ -155,7 +155,7 @@ def write_project(root: Path, case: str) -> None:
         "lineage": {"path": "lineage"},
         "warehouse": {"catalog": f"sqlite:{case}-warehouse/catalog.sqlite", "data": f"{case}-warehouse/data"},
         "start": EMPTY_DAY,
-        "contracts": False,
+        "contracts": {"enabled": False},
         "compute": {"memory_limit": MEMORY_LIMIT},
     }
     (root / f"{case}.yaml").write_text(yaml.safe_dump(content))

@@ -23,7 +23,7 @@ lineage: {{path: {data}/lineage}}
 start: {first}
 end: {last}
 schedule: {{hour: 2, timezone: America/New_York}}
-contracts: {contracts}
+contracts: {{enabled: {contracts}}}
 """
 
 

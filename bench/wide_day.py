@@ -117,7 +117,7 @@ def write_config(root: Path, name: str, *, telemetry: dict[str, Any] | None = No
         "telemetry": {"path": "telemetry", **(telemetry or {})},
         "lineage": {"path": "lineage"},
         "start": DAY - timedelta(days=400),
-        "contracts": False,
+        "contracts": {"enabled": False},
         **sections,
     }
     path.write_text(yaml.safe_dump(content))

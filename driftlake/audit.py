@@ -63,6 +63,8 @@ def _suite_row(check: ContractCheck) -> Row:
         "source": check.source,
         "expectation": check.expectation,
         "column_name": check.column_name,
+        "model_id": check.model_id,
+        "model_version": check.model_version,
         "severity": check.severity,
         "outcome": check.outcome,
         "checked_count": check.checked_count,

@@ -570,6 +570,30 @@ def default_alerts() -> tuple[AlertRule, ...]:
     )
 
 
+class ContractSettings(_Section):
+    """What is promised about the inputs, and what becomes of rows that break it."""
+
+    enabled: bool = Field(default=True, description="Check telemetry and labels before they are counted.")
+    severities: dict[str, Literal["error", "warning", "off"]] = Field(
+        default_factory=dict,
+        description="By the name of a rule of expectations/, e.g. score_is_a_probability: error. Rows that break a rule of "
+        "severity error go to quarantine; rows that break a warning are counted and told of.",
+    )
+    largest_quarantined_share: Share = Field(
+        default=0.5,
+        description="Share of a day in quarantine above which the day is refused: the rest says too little.",
+    )
+    missing_rate_increase: Share = Field(
+        default=0.05, description="More than training that a feature may be missing, as a share of the rows."
+    )
+    row_count_factor: float = Field(
+        default=2.0, gt=1, description="Times more or fewer rows than the median of the same weekdays of four weeks."
+    )
+    quiet_hours: float = Field(
+        default=12.0, gt=0, le=24, description="Hours before the end of a day that may pass without a prediction."
+    )
+
+
 class ComputeSettings(_Section):
     """How much of the machine a run may use."""
 
@@ -601,9 +625,7 @@ class Settings(_Section):
     models: dict[str, ModelSettings] = Field(default_factory=dict, description="Corrections per model_id.")
     drift: DriftSettings = DriftSettings()
     quality: QualitySettings = QualitySettings()
-    contracts: bool = Field(
-        default=True, description="Check telemetry and labels with Great Expectations before they are counted."
-    )
+    contracts: ContractSettings = ContractSettings()
     alerts: tuple[AlertRule, ...] | None = Field(
         default=None, description="Rules; giving any replaces the default ones below."
     )

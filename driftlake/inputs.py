@@ -68,12 +68,23 @@ class Partition:
 
     @property
     def is_usable(self) -> bool:
-        """Whether every file can be read: a day counted without one of its files would be wrong, and silently so."""
-        return bool(self.files) and not self.refusals
+        """Whether some file can be used; the others are in quarantine, and the day says what share of it was counted."""
+        return len(self.refusals) < len(self.files)
+
+    @property
+    def readable(self) -> Partition:
+        """The same partition without the files that cannot be used."""
+        return replace(self, files=tuple(file for file in self.files if not file.refusal))
+
+    @property
+    def refused_share(self) -> float:
+        """Share of its bytes in files that cannot be used: how many rows those have is often not known."""
+        size = sum(file.size_bytes for file in self.files)
+        return sum(file.size_bytes for file in self.refusals) / size if size else 0.0
 
     def refused(self, reason: str) -> Partition:
-        """The same partition, every file of it refused for `reason`."""
-        return replace(self, files=tuple(file.refused(reason) for file in self.files))
+        """The same partition, every file of it refused for `reason`, unless it was for another already."""
+        return replace(self, files=tuple(file if file.refusal else file.refused(reason) for file in self.files))
 
     @property
     def fingerprint(self) -> str:
@@ -160,18 +171,31 @@ def probe(partition: Partition) -> Partition:
 
 
 def without_corrupt_files(
-    partitions: Sequence[Partition], use: Callable[[Sequence[Partition]], Result]
+    partitions: Sequence[Partition],
+    use: Callable[[Sequence[Partition]], Result],
+    judge: Callable[[Partition], Partition] = lambda partition: partition,
 ) -> tuple[list[Partition], Result]:
-    """`use` the partitions that can be read; if that fails, find the files whose pages are broken and go on without."""
-    usable = [partition for partition in partitions if partition.is_usable]
+    """`use` what can be read of the partitions; if that fails, find the files whose pages are broken and go on without.
+
+    `judge` may refuse a partition as a whole because of the files that it lacks.
+    """
+    judged = [judge(partition) for partition in partitions]
     try:
-        return list(partitions), use(usable)
+        return judged, use(readable(judged))
     except (duckdb.Error, pa.ArrowException, OSError, ContractError):
-        probed = [probe(partition) for partition in partitions]
-        still_usable = [partition for partition in probed if partition.is_usable]
-        if len(still_usable) == len(usable):
+        probed = [judge(probe(partition)) for partition in partitions]
+        if _refusal_count(probed) == _refusal_count(judged):
             raise
-        return probed, use(still_usable)
+        return probed, use(readable(probed))
+
+
+def readable(partitions: Sequence[Partition]) -> list[Partition]:
+    """What can be read of the partitions of which something can."""
+    return [partition.readable for partition in partitions if partition.is_usable]
+
+
+def _refusal_count(partitions: Sequence[Partition]) -> int:
+    return sum(len(partition.refusals) for partition in partitions)
 
 
 def chunks(partitions: Sequence[Partition], rows_per_chunk: int) -> list[list[Partition]]:

@@ -5,7 +5,7 @@ Not here: what the counts say about a model (quality.py) and which days are writ
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
@@ -17,8 +17,10 @@ from driftlake import queries
 from driftlake.binning import PROBABILITY_GRID
 from driftlake.columns import label_columns, telemetry_columns
 from driftlake.config import LabelSettings, Settings
-from driftlake.contracts import ContractCheck, ContractChecker, blocked_days
-from driftlake.inputs import Partition, probe, without_corrupt_files
+from driftlake.contracts import ContractCheck, Contracts, blocked_days
+from driftlake.day_checks import day_bounds
+from driftlake.inputs import Partition, probe, readable, without_corrupt_files
+from driftlake.quarantine import Offer, Quarantined, days_with_broken_rows, offer_sound_rows
 from driftlake.session import create_table, open_session
 from driftlake.telemetry import offer_partitions, offer_versions
 from driftlake.versions import ModelVersion
@@ -31,10 +33,11 @@ EARLY_LABEL_DAYS = 7
 
 @dataclass(frozen=True, slots=True)
 class LabelCounts:
-    """Rows of COHORT_TABLES and label_arrivals, and what their contract said."""
+    """Rows of COHORT_TABLES and label_arrivals, what their contract said, and the rows that it took out."""
 
     tables: Mapping[str, pa.Table]
     checks: Sequence[ContractCheck]
+    quarantined: Sequence[Quarantined]
 
 
 def history_days(settings: LabelSettings) -> int:
@@ -47,6 +50,8 @@ class LabelSource:
     """What labels are counted from: label partitions of `history_days` before the first day, telemetry likewise.
 
     `checked_days` are those whose labels keep their contract as far as is known: they are not checked again.
+    `broken_days` are, by source, those with rows that break a contract, which are left out. `judge` refuses days that
+    lack too much.
     """
 
     settings: Settings
@@ -54,11 +59,14 @@ class LabelSource:
     labels: dict[date, Partition]
     telemetry: Sequence[Partition]
     versions: Sequence[ModelVersion]
-    check_contract: ContractChecker | None
+    contracts: Contracts | None
     # rows of sql/counted_segments.sql
     segments: pa.Table
+    judge: Callable[[Partition], Partition] = lambda partition: partition
     checked_days: set[date] = field(default_factory=set)
+    broken_days: Mapping[str, set[date]] = field(default_factory=lambda: {"telemetry": set(), "labels": set()})
     _checks: list[ContractCheck] = field(default_factory=list)
+    _quarantined: list[Quarantined] = field(default_factory=list)
 
     @property
     def classes(self) -> list[str]:
@@ -81,13 +89,15 @@ class LabelSource:
             return first_day - horizon <= partition.dt <= last_day
 
         def count_with(telemetry: Sequence[Partition]) -> tuple[list[Partition], LabelCounts]:
-            return without_corrupt_files([*earlier, *chunk], lambda usable: self._count(usable, telemetry, span))
+            return without_corrupt_files(
+                [*earlier, *chunk], lambda usable: self._count(usable, telemetry, span), self.judge
+            )
 
         try:
-            labels, counted = count_with([p for p in self.telemetry if in_reach(p) and p.is_usable])
+            labels, counted = count_with(readable([p for p in self.telemetry if in_reach(p)]))
         except (duckdb.Error, pa.ArrowException, OSError):
             self.telemetry = [probe(p) if in_reach(p) else p for p in self.telemetry]
-            labels, counted = count_with([p for p in self.telemetry if in_reach(p) and p.is_usable])
+            labels, counted = count_with(readable([p for p in self.telemetry if in_reach(p)]))
         return [partition for partition in labels if partition.dt >= first_day], counted
 
     def _count(
@@ -107,17 +117,28 @@ class LabelSource:
             )
             asked |= {"class_cohorts": {}, "class_score_cohorts": _SCORE_GRID}
             tables = {name: queries.run(connection, name, **values).to_arrow_table() for name, values in asked.items()}
-        return LabelCounts(tables, [check for check in self._checks if first_day <= check.dt <= last_day])
+        return LabelCounts(
+            tables,
+            [check for check in self._checks if first_day <= check.dt <= last_day],
+            [one for one in self._quarantined if first_day <= one.dt <= last_day],
+        )
 
     def _keep_checked(self, connection: duckdb.DuckDBPyConnection, labels: Sequence[Partition]) -> list[Partition]:
         """Labels without the days that break their contract, which must not count as first arrivals later either."""
         unchecked = [label for label in labels if label.row_count and label.dt not in self.checked_days]
-        if self.check_contract and unchecked:
-            self._offer_labels(connection, "labels", unchecked)
-            queries.run(connection, "checked_labels")
-            checks = self.check_contract(connection, [label.dt for label in unchecked])
+        if self.contracts and unchecked:
+            contract = self.contracts.labels
+            self._all_labels(connection)("labels", unchecked, None)
+            queries.run(connection, contract.relation)
+            checks = contract.check(connection, [label.dt for label in unchecked])
             self._checks += checks
             self.checked_days.update(label.dt for label in unchecked)
+            if broken := days_with_broken_rows(checks, contract):
+                self.broken_days["labels"].update(broken)
+                of_days = [label for label in unchecked if label.dt in broken]
+                self._quarantined += offer_sound_rows(
+                    connection, contract, self._all_labels(connection), "labels", of_days
+                )
             for day, reason in blocked_days(checks).items():
                 self.labels[day] = self.labels[day].refused(reason)
         return [label for label in labels if self.labels[label.dt].is_usable]
@@ -131,11 +152,12 @@ class LabelSource:
     ) -> None:
         """Fill label_rows: which labels count."""
         early = timedelta(days=EARLY_LABEL_DAYS)
-        self._offer_labels(connection, "labels", [label for label in labels if label.dt >= first_day])
         self._offer_labels(connection, "earlier_labels", [label for label in labels if label.dt < first_day])
         self._offer_labels(
             connection, "recent_labels", [label for label in labels if first_day - early <= label.dt < first_day]
         )
+        # last, because rows that break their contract are looked for in a relation of this name
+        self._offer_labels(connection, "labels", [label for label in labels if label.dt >= first_day])
         self._offer_predictions(
             connection, "new_predictions", [p for p in telemetry if first_day <= p.dt < first_day + early]
         )
@@ -156,19 +178,47 @@ class LabelSource:
     def _offer_labels(
         self, connection: duckdb.DuckDBPyConnection, relation: str, partitions: Sequence[Partition]
     ) -> None:
-        columns = label_columns(has_classes=bool(self.classes))
-        offer_partitions(connection, relation, partitions, columns, self.label_settings.columns)
+        """Labels without the rows that break a rule of severity error."""
+        offer = self._all_labels(connection)
+        if self.contracts and any(p.dt in self.broken_days["labels"] for p in partitions):
+            offer_sound_rows(connection, self.contracts.labels, offer, relation, partitions)
+        else:
+            offer(relation, partitions, None)
 
     def _offer_predictions(
         self, connection: duckdb.DuckDBPyConnection, relation: str, partitions: Sequence[Partition]
     ) -> None:
+        """Predictions without the rows that break a rule of severity error, as the profiles have counted them."""
+        offer = self._all_predictions(connection)
+        if self.contracts and any(p.dt in self.broken_days["telemetry"] for p in partitions):
+            bounds = day_bounds([p.dt for p in partitions], self.settings.schedule.timezone)
+            create_table(connection, "partition_days", bounds)
+            offer_sound_rows(connection, self.contracts.telemetry, offer, relation, partitions)
+        else:
+            offer(relation, partitions, None)
+
+    def _all_labels(self, connection: duckdb.DuckDBPyConnection) -> Offer:
+        columns = label_columns(has_classes=bool(self.classes))
+
+        def offer(relation: str, partitions: Sequence[Partition], without: str | None) -> None:
+            offer_partitions(connection, relation, partitions, columns, self.label_settings.columns, without=without)
+
+        return offer
+
+    def _all_predictions(self, connection: duckdb.DuckDBPyConnection) -> Offer:
         telemetry = self.settings.telemetry
         columns = telemetry_columns(telemetry.segments)
         if not self.classes:
             columns = tuple(c.unread() if c.name == "predicted_class" else c for c in columns)
         scores = telemetry.class_scores
         paths = {name: scores.path_prefix + name for name in self.classes} if scores else {}
-        offer_partitions(connection, relation, partitions, columns, telemetry.columns, telemetry.segments, paths)
+
+        def offer(relation: str, partitions: Sequence[Partition], without: str | None) -> None:
+            offer_partitions(
+                connection, relation, partitions, columns, telemetry.columns, telemetry.segments, paths, without
+            )
+
+        return offer
 
 
 _SCORE_GRID = {

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 
 from driftlake import (
@@ -25,6 +26,7 @@ from driftlake import (
     paired_predictions,
     profiling,
     quality,
+    quarantine,
     queries,
     runs,
     schema_changes,
@@ -32,8 +34,17 @@ from driftlake import (
 )
 from driftlake.audit import audit_replacements, failed_checks, stored_failures
 from driftlake.columns import EXPLANATION_COLUMNS, label_columns, telemetry_columns
-from driftlake.config import LabelSettings, Settings
-from driftlake.contracts import ContractCheck, ContractChecker, blocked_days
+from driftlake.config import ContractSettings, LabelSettings, Settings
+from driftlake.contracts import Contract, ContractCheck, Contracts, blocked_days
+from driftlake.day_checks import (
+    UsualRows,
+    check_completeness,
+    check_evenings,
+    check_row_count,
+    day_bounds,
+    usual_rows,
+    weekdays_before,
+)
 from driftlake.errors import ConfigurationError
 from driftlake.inputs import (
     Partition,
@@ -45,10 +56,11 @@ from driftlake.inputs import (
     without_corrupt_files,
 )
 from driftlake.labelled_windows import QualityCounts
-from driftlake.labels import COHORT_TABLES, LabelSource, history_days
+from driftlake.labels import COHORT_TABLES, LabelCounts, LabelSource, history_days
 from driftlake.profiling import Profiles
+from driftlake.quarantine import Quarantined, days_with_broken_rows, judge_files, offer_sound_rows
 from driftlake.schema_changes import DayChanges, FileVersions
-from driftlake.session import open_session
+from driftlake.session import create_table, open_session
 from driftlake.stages import (
     ALERTS,
     DRIFT,
@@ -111,14 +123,16 @@ def profile_days(
     settings: Settings,
     context: RunContext,
     days: Sequence[date],
-    check_contract: ContractChecker | None = None,
+    contracts: Contracts | None = None,
 ) -> StageReport:
     """Check and profile the telemetry of some days."""
     partitions = _telemetry(settings, days)
     since = _since_earlier_days(settings, partitions)
+    usual = _usual_rows(settings, partitions) if settings.contracts.enabled else []
     explanations = _explanations(settings, days)
     inputs: dict[str, Sequence[Input]] = {
         "telemetry": partitions,
+        "usual_rows": usual,
         "schema_changes": since,
         "explanations": explanations,
     }
@@ -130,13 +144,16 @@ def profile_days(
             hint="write one YAML file per model version there, or register one with `driftlake lineage add FILE`",
         )
     changed = set(work.days)
+    judge = judge_files(
+        settings.contracts.largest_quarantined_share, quarantine.files_read(warehouse, "telemetry", work.days)
+    )
     done: list[PartitionRun] = []
 
     def profile(usable: Sequence[Partition]) -> _Profiled:
-        return _profile(settings, usable, versions, check_contract)
+        return _profile(settings, usable, versions, contracts.telemetry if contracts else None, usual)
 
     for planned in chunks([p for p in partitions if p.dt in changed], settings.compute.rows_per_chunk):
-        chunk, profiled = without_corrupt_files(planned, profile)
+        chunk, profiled = without_corrupt_files(planned, profile, judge)
         chunk_failed = failed_checks("telemetry", chunk, profiled.checks, profiled.profiles.refused_features)
         explained = _explained(settings, [p for p in explanations if p.dt in {one.dt for one in chunk}], versions)
         chunk_runs = [_profile_run(warehouse, partition, profiled, explained, work) for partition in chunk]
@@ -146,8 +163,13 @@ def profile_days(
         tables = (Replacement(name, rows[name], replaced) for name in _PROFILE_TABLES)
         audited = audit_replacements("telemetry", chunk, profiled.checks, chunk_failed)
         changed_columns = _schema_changes(settings, chunk, since, profiled, versions)
+        left_out = quarantine.replacement(
+            "telemetry",
+            [*quarantine.refused_files(chunk), *profiled.quarantined],
+            [partition.dt for partition in chunk],
+        )
         warehouse.replace_partitions(
-            [*tables, *audited, *explained.audited, changed_columns], chunk_runs, context=context
+            [*tables, *audited, *explained.audited, changed_columns, left_out], chunk_runs, context=context
         )
         done += chunk_runs
     return _report(
@@ -163,7 +185,7 @@ def count_labels(
     settings: Settings,
     context: RunContext,
     days: Sequence[date],
-    check_contract: ContractChecker | None = None,
+    contracts: Contracts | None = None,
 ) -> StageReport:
     """Check the labels that arrived on some days, join them to their predictions and count them."""
     if settings.labels is None:
@@ -181,9 +203,13 @@ def count_labels(
         as_counted,
         telemetry,
         versions,
-        check_contract,
+        contracts,
         warehouse.query("counted_segments", first_day=history[0], last_day=history[-1]),
+        judge_files(
+            settings.contracts.largest_quarantined_share, quarantine.files_read(warehouse, "labels", work.days)
+        ),
         checked_days,
+        {source: _days_with_broken_rows(warehouse, source, history) for source in ("telemetry", "labels")},
     )
     done: list[PartitionRun] = []
     for planned in chunks([source.labels[day] for day in work.days], settings.compute.rows_per_chunk):
@@ -191,7 +217,7 @@ def count_labels(
         chunk_failed = failed_checks("labels", chunk, counted.checks)
         # what was counted without rows that could not be read is counted again by the next run
         is_certain = not any(partition.is_probed for partition in (*chunk, *source.telemetry))
-        chunk_runs = [_label_run(warehouse, p, counted.checks, work, is_certain=is_certain) for p in chunk]
+        chunk_runs = [_label_run(warehouse, p, counted, work, is_certain=is_certain) for p in chunk]
         replaced = [run.dt for run in chunk_runs if run.outcome != "refused"]
         unreadable = source.unreadable_prediction_days
         kept = {name: _stored_cohorts(warehouse, name, replaced, unreadable) for name in COHORT_TABLES}
@@ -201,7 +227,10 @@ def count_labels(
         }
         replacements = (Replacement(name, _of_days(rows, replaced), replaced) for name, rows in tables.items())
         audited = audit_replacements("labels", chunk, counted.checks, chunk_failed)
-        warehouse.replace_partitions([*replacements, *audited], chunk_runs, context=context)
+        left_out = quarantine.replacement(
+            "labels", [*quarantine.refused_files(chunk), *counted.quarantined], [partition.dt for partition in chunk]
+        )
+        warehouse.replace_partitions([*replacements, *audited, left_out], chunk_runs, context=context)
         done += chunk_runs
     return _report(work, done, failed_checks=stored_failures(warehouse, "labels", days))
 
@@ -373,15 +402,31 @@ def _since_earlier_days(settings: Settings, partitions: Sequence[Partition]) -> 
     return schema_changes.changes_between_days(partitions, earlier, telemetry.features_column)
 
 
+def _usual_rows(settings: Settings, partitions: Sequence[Partition]) -> list[UsualRows]:
+    days = [partition.dt for partition in partitions]
+    known = {partition.dt: partition for partition in partitions}
+    before = [day for day in weekdays_before(days, settings.start) if day not in known]
+    return usual_rows(days, known | {partition.dt: partition for partition in _telemetry(settings, before)})
+
+
 def _counted_telemetry(warehouse: Warehouse, settings: Settings, days: Sequence[date]) -> list[Partition]:
     """Telemetry as the profiles counted it: what they refused, whatever the reason, gets no labels either."""
     refused = {run["dt"]: run["reason"] for run in runs.refused_profiles(warehouse)}
-    return [
-        replace(partition, files=tuple(file.refused(refused[partition.dt]) for file in partition.files))
-        if partition.dt in refused
-        else partition
-        for partition in _telemetry(settings, days)
+    left_out = {one.path: one.reason for one in _quarantined_files(warehouse, days)}
+    partitions = [
+        replace(p, files=tuple(f.refused(left_out[f.path]) if f.path in left_out else f for f in p.files))
+        for p in _telemetry(settings, days)
     ]
+    return [p.refused(refused[p.dt]) if p.dt in refused else p for p in partitions]
+
+
+def _quarantined_files(warehouse: Warehouse, days: Sequence[date]) -> list[Quarantined]:
+    return [one for one in quarantine.stored(warehouse, "telemetry", days) if one.expectation == quarantine.FILE_RULE]
+
+
+def _days_with_broken_rows(warehouse: Warehouse, source: str, days: Sequence[date]) -> set[date]:
+    stored = quarantine.stored(warehouse, source, days)
+    return {one.dt for one in stored if one.expectation != quarantine.FILE_RULE}
 
 
 def _labels(settings: Settings, labels: LabelSettings, days: Sequence[date]) -> list[Partition]:
@@ -422,29 +467,86 @@ class _Profiled:
     profiles: Profiles
     checks: Sequence[ContractCheck]
     file_versions: FileVersions
+    quarantined: Sequence[Quarantined]
+    # days that are not counted, and why
+    blocked: Mapping[date, str]
 
 
 def _profile(
     settings: Settings,
     partitions: Sequence[Partition],
     versions: Mapping[tuple[str, str], ModelVersion],
-    check_contract: ContractChecker | None,
+    contract: Contract | None,
+    usual: Sequence[UsualRows],
 ) -> _Profiled:
     columns, mapping = telemetry_columns(settings.telemetry.segments), settings.telemetry.columns
     with open_session(settings) as connection:
+
+        def offer(relation: str, offered: Sequence[Partition], without: str | None) -> None:
+            offer_partitions(connection, relation, offered, columns, mapping, without=without)
+
         offer_versions(connection, list(versions.values()), settings.models)
-        checks: list[ContractCheck] = []
         kept = [partition for partition in partitions if partition.row_count]
-        offer_partitions(connection, "predictions", kept, columns, mapping)
+        offer("predictions", kept, None)
         file_versions = schema_changes.file_versions(connection, kept, versions, settings.telemetry.features_column)
-        if check_contract and kept:
-            queries.run(connection, "telemetry")
-            checks = check_contract(connection, [partition.dt for partition in kept])
-        if blocked := blocked_days(checks):
-            kept = [partition for partition in kept if partition.dt not in blocked]
-            offer_partitions(connection, "predictions", kept, columns, mapping)
+        checks: list[ContractCheck] = []
+        quarantined: list[Quarantined] = []
+        blocked: dict[date, str] = {}
+        if contract and kept:
+            create_table(connection, "partition_days", day_bounds([p.dt for p in kept], settings.schedule.timezone))
+            queries.run(connection, contract.relation)
+            checks = contract.check(connection, [partition.dt for partition in kept])
+            if has_broken_rows := bool(days_with_broken_rows(checks, contract)):
+                quarantined = offer_sound_rows(connection, contract, offer, "predictions", kept)
+            blocked = _gutted_days(kept, quarantined, settings) | blocked_days(checks)
+            if blocked:
+                kept = [partition for partition in kept if partition.dt not in blocked]
+                if has_broken_rows:
+                    offer_sound_rows(connection, contract, offer, "predictions", kept)
+                else:
+                    offer("predictions", kept, None)
         profiles = profiling.profile_partitions(connection, settings, kept, versions)
-        return _Profiled(profiles, checks, file_versions)
+        if contract and kept:
+            checks += _checks_of_days(connection, contract, kept, versions, profiles, usual, settings.contracts)
+        return _Profiled(profiles, checks, file_versions, quarantined, blocked)
+
+
+def _gutted_days(
+    partitions: Sequence[Partition], quarantined: Sequence[Quarantined], settings: Settings
+) -> dict[date, str]:
+    """Days of which too many rows are in quarantine, and what to say of them."""
+    gutted = {}
+    for partition in partitions:
+        broken = [one for one in quarantined if one.dt == partition.dt]
+        share = sum(one.row_count or 0 for one in broken) / partition.row_count
+        if share > settings.contracts.largest_quarantined_share:
+            why = "; ".join(dict.fromkeys(f"{one.expectation}: {one.reason}" for one in broken))
+            gutted[partition.dt] = f"{share:.1%} of the rows break the contract, which is too much ({why})"
+    return gutted
+
+
+def _checks_of_days(
+    connection: duckdb.DuckDBPyConnection,
+    contract: Contract,
+    partitions: Sequence[Partition],
+    versions: Mapping[tuple[str, str], ModelVersion],
+    profiles: Profiles,
+    usual: Sequence[UsualRows],
+    settings: ContractSettings,
+) -> list[ContractCheck]:
+    """What whole days promise, of the days that were counted."""
+    usual_of = {one.dt: one for one in usual}
+    checks = [
+        *check_evenings(connection, contract, settings.quiet_hours),
+        *check_completeness(contract, profiles.tables["feature_stats"], versions, settings),
+    ]
+    for partition in partitions:
+        checks += check_row_count(contract, partition, usual_of[partition.dt], settings.row_count_factor)
+        surplus = profiles.surplus_counts.get(partition.dt, 0)
+        checks += contract.measured(
+            "prediction_is_unique", partition.dt, partition.row_count, surplus, f"{surplus:,} rows"
+        )
+    return checks
 
 
 def _explanations(settings: Settings, days: Sequence[date]) -> list[Partition]:
@@ -488,16 +590,16 @@ def _profile_run(
 ) -> PartitionRun:
     refused = [item.message for item in profiled.profiles.refused_features if item.key.dt == partition.dt]
     refused += explained.refusals.get(partition.dt, [])
-    blocked = blocked_days(profiled.checks)
+    left_out = _left_out(partition, profiled.quarantined)
     outcome, reason = "complete", None
     if not partition.files:
         outcome, reason = "missing", "no telemetry file for the day"
-    elif partition.refusals:
-        outcome, reason = "refused", "; ".join(file.refusal or "" for file in partition.refusals)
-    elif partition.dt in blocked:
-        outcome, reason = "refused", blocked[partition.dt]
-    elif refused:
-        outcome, reason = "partial", "; ".join(dict.fromkeys(refused))
+    elif not partition.is_usable:
+        outcome, reason = "refused", _refusals(partition)
+    elif partition.dt in profiled.blocked:
+        outcome, reason = "refused", profiled.blocked[partition.dt]
+    elif refused or left_out:
+        outcome, reason = "partial", "; ".join(dict.fromkeys([*left_out, *refused]))
     elif not partition.row_count and _has_stored_rows(warehouse, "prediction_profile", partition.dt):
         outcome, reason = "refused", "the telemetry files of the day have no rows any more; what they said is kept"
     elif not partition.row_count:
@@ -505,24 +607,47 @@ def _profile_run(
     # rows that could not be read are tried again by the next run: it may have been the storage
     is_certain = not (partition.is_probed and partition.refusals)
     fingerprint = work.fingerprints[partition.dt] if is_certain else None
-    return PartitionRun(partition.dt, work.stage, outcome, partition.row_count, reason, fingerprint)
+    rows = _counted_rows(partition, profiled.quarantined)
+    return PartitionRun(partition.dt, work.stage, outcome, rows, reason, fingerprint)
+
+
+def _refusals(partition: Partition) -> str:
+    return "; ".join(file.refusal or "" for file in partition.refusals)
+
+
+def _counted_rows(partition: Partition, quarantined: Sequence[Quarantined]) -> int:
+    broken = sum(one.row_count or 0 for one in quarantined if one.dt == partition.dt)
+    return partition.readable.row_count - broken
+
+
+def _left_out(partition: Partition, quarantined: Sequence[Quarantined]) -> list[str]:
+    """What of a day is in quarantine, in sentences; nothing if all of it is counted."""
+    of_day = [one for one in quarantined if one.dt == partition.dt]
+    sentences = [file.refusal or "" for file in partition.refusals]
+    sentences += [f"{one.row_count:,} rows of {one.path} break {one.expectation} ({one.reason})" for one in of_day]
+    share = (1 - partition.refused_share) * _counted_rows(partition, of_day) / max(partition.readable.row_count, 1)
+    return [f"{share:.1%} of the day is counted", *sentences] if sentences else []
 
 
 def _label_run(
-    warehouse: Warehouse, partition: Partition, checks: Sequence[ContractCheck], work: Work, *, is_certain: bool
+    warehouse: Warehouse, partition: Partition, counted: LabelCounts, work: Work, *, is_certain: bool
 ) -> PartitionRun:
-    blocked = blocked_days(checks)
+    blocked = blocked_days(counted.checks)
+    left_out = _left_out(partition, counted.quarantined)
     outcome, reason = "complete", None
-    if partition.refusals:
-        outcome, reason = "refused", "; ".join(file.refusal or "" for file in partition.refusals)
+    if partition.files and not partition.is_usable:
+        outcome, reason = "refused", _refusals(partition)
     elif partition.dt in blocked:
         outcome, reason = "refused", blocked[partition.dt]
+    elif left_out:
+        outcome, reason = "partial", "; ".join(left_out)
     elif not partition.row_count and _has_stored_rows(warehouse, "label_arrivals", partition.dt):
         outcome, reason = "refused", "the labels of the day are gone; what they said is kept"
     elif not partition.row_count:
         outcome, reason = "empty", "no labels arrived on the day"
     fingerprint = work.fingerprints[partition.dt] if is_certain else None
-    return PartitionRun(partition.dt, work.stage, outcome, partition.row_count, reason, fingerprint)
+    rows = _counted_rows(partition, counted.quarantined)
+    return PartitionRun(partition.dt, work.stage, outcome, rows, reason, fingerprint)
 
 
 def _has_stored_rows(warehouse: Warehouse, table: str, day: date) -> bool:

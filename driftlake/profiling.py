@@ -6,9 +6,11 @@ groups, whatever the size of a day. Not here: the counting of a shard (shards.py
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from datetime import date
 from itertools import chain, islice, pairwise
 from typing import Any
 
@@ -50,6 +52,8 @@ class Profiles:
 
     tables: Mapping[str, pa.Table]
     refused_features: Sequence[RefusedFeature]
+    # rows of each day that were delivered before, and are counted once
+    surplus_counts: Mapping[date, int]
 
 
 def profile_partitions(
@@ -72,7 +76,18 @@ def profile_partitions(
     tables["service_levels"] = queries.run(connection, "service_levels").to_arrow_table()
     tables |= profile_values(connection, tables.pop("value_counts"))
     tables |= paired_predictions.count_pairs(connection, coded.groups)
-    return Profiles(tables, [refused for day in days for refused in day.refused])
+    return Profiles(
+        tables, [refused for day in days for refused in day.refused], _surplus_counts(connection, partitions)
+    )
+
+
+def _surplus_counts(connection: duckdb.DuckDBPyConnection, partitions: Sequence[Partition]) -> Mapping[date, int]:
+    days = [partition.dt for partition in partitions for _ in partition.files]
+    rows = connection.execute("select file_id, count(*) from surplus_rows group by file_id").fetchall()
+    counts: Counter[date] = Counter()
+    for file_id, row_count in rows:
+        counts[days[file_id]] += row_count
+    return counts
 
 
 @dataclass(frozen=True, slots=True)

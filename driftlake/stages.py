@@ -99,10 +99,18 @@ def _sample_rows(settings: Settings) -> int | None:
 
 PROFILES = Stage(
     "profiles",
-    lambda s: [s.telemetry, s.contracts, _pairs(s), _decision_cuts(s), _sample_rows(s)],
-    lambda s: {"telemetry": 0, "schema_changes": 0} | ({"explanations": 0} if _has_summed_shap(s) else {}),
+    lambda s: [s.telemetry, s.contracts, s.schedule.timezone, _pairs(s), _decision_cuts(s), _sample_rows(s)],
+    lambda s: (
+        {"telemetry": 0, "schema_changes": 0}
+        | ({"usual_rows": 0} if s.contracts.enabled else {})
+        | ({"explanations": 0} if _has_summed_shap(s) else {})
+    ),
 )
-LABEL_COHORTS = Stage("label_cohorts", lambda s: [s.telemetry, s.labels, s.contracts, _decision_cuts(s)], _label_reach)
+LABEL_COHORTS = Stage(
+    "label_cohorts",
+    lambda s: [s.telemetry, s.labels, s.contracts, s.schedule.timezone, _decision_cuts(s)],
+    _label_reach,
+)
 DRIFT = Stage(
     "drift",
     lambda s: [s.drift, s.extension_texts, s.telemetry.segments, s.telemetry.shap, _pairs(s), _decision_cuts(s)],

@@ -13,7 +13,7 @@ import pyarrow as pa
 from driftlake import queries
 from driftlake.columns import EXPLANATION_COLUMNS
 from driftlake.config import Settings
-from driftlake.inputs import Partition, without_corrupt_files
+from driftlake.inputs import Partition, readable, without_corrupt_files
 from driftlake.session import open_session
 from driftlake.telemetry import offer_partitions, offer_versions
 from driftlake.versions import ModelVersion
@@ -30,8 +30,7 @@ def summed_explanations(
     checked = [_refused(partition, impossible) for partition in read]
     with open_session(settings) as connection:
         offer_versions(connection, list(versions.values()), settings.models)
-        usable = [partition for partition in checked if partition.is_usable]
-        offer_partitions(connection, "explanations", usable, EXPLANATION_COLUMNS, {})
+        offer_partitions(connection, "explanations", readable(checked), EXPLANATION_COLUMNS, {})
         return checked, queries.run(connection, "importance_sums").to_arrow_table()
 
 

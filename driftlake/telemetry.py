@@ -65,6 +65,7 @@ def offer_versions(
             "model_version": version.model_version,
             "score_kind": version.score_kind,
             "task": version.task,
+            "training_dataset_id": version.training_dataset_id,
             "quantile": version.quantile,
             "classes": list(version.classes) or None,
             "decision_cut": version.decision_cut(models.get(version.model_id)),
@@ -90,12 +91,14 @@ def offer_partitions(
     mapping: Mapping[str, str],
     segments: Sequence[str] = (),
     class_scores: Mapping[str, str] | None = None,
+    without: str | None = None,
 ) -> None:
     """Create the view `relation`: canonical columns, dt, file_id (position among the files) and file_row_number.
 
     Optional columns that no file has are null. The column `segments` lists the segments that a row is in, by those of
     `columns` that are named in `segments`. The column `class_scores` is a map from class to score, by the paths of the
-    scores in `class_scores`, null if that is empty.
+    scores in `class_scores`, null if that is empty. Rows that are in the table `without`, by file_id and
+    file_row_number, are left out.
     """
     files = [file for partition in partitions for file in partition.files]
     if not files:
@@ -120,6 +123,11 @@ def offer_partitions(
         f"create or replace view {relation} as select {', '.join(selected)},"
         f" list_extract([{days}], file_index::bigint + 1) as dt, file_index::integer as file_id, file_row_number"
         f" from read_parquet([{paths}], union_by_name = true, file_row_number = true, hive_partitioning = false)"
+        + (
+            f" where (file_index::integer, file_row_number) not in (select file_id, file_row_number from {queries.quote(without)})"
+            if without
+            else ""
+        )
     )
 
 
@@ -224,6 +232,7 @@ _VERSIONS_SCHEMA = pa.schema(
         ("model_version", pa.string()),
         ("score_kind", pa.string()),
         ("task", pa.string()),
+        ("training_dataset_id", pa.string()),
         ("quantile", pa.float64()),
         ("classes", pa.list_(pa.string())),
         ("decision_cut", pa.float64()),

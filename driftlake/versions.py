@@ -72,6 +72,7 @@ class ModelVersion:
     # by feature; of a version that was registered before types were stored, nothing
     feature_types: Mapping[str, str] = field(default_factory=dict)
     feature_importance: Mapping[str, float] = field(default_factory=dict)
+    training_dataset_id: str | None = None
 
     @property
     def owner(self) -> dict[str, str]:
@@ -137,6 +138,7 @@ def load_versions(warehouse: Warehouse) -> dict[tuple[str, str], ModelVersion]:
             ),
             feature_types=dict(zip(run["features"], run["feature_types"], strict=True)) if run["feature_types"] else {},
             feature_importance=json.loads(run["feature_importance"] or "{}"),
+            training_dataset_id=run["training_dataset_id"],
         )
     return versions
 

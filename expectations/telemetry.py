@@ -1,98 +1,97 @@
-"""What is expected of a day of telemetry, a row per prediction.
+"""What is promised about a day of telemetry, a row per prediction.
 
-Not here: features; their drift is measured, not promised.
+Conditions are SQL over the view telemetry (sql/telemetry.sql), true for what breaks the promise. Not here: drift of
+features, which is measured and not promised.
 """
 
-from __future__ import annotations
+from driftlake.contracts import MeasuredRule, RowRule, Rule
 
-from collections.abc import Collection
-from typing import TYPE_CHECKING
-
-from expectations.rules import Rule, repeated_rows, rows_where, suite_of, values_where
-
-if TYPE_CHECKING:
-    import great_expectations as gx
-
-SCORE_IS_A_PROBABILITY = Rule(
-    name="score_is_a_probability",
-    column="score",
-    severity="warning",
-    query=rows_where(
-        # NaN compares greater than every number, so it counts as outside.
-        '"score" not between 0 and 1',
-        observed="""printf('min %.6g, max %.6g', min("score")::double, max("score")::double)""",
-    ),
-    message="{column} lies outside 0..1 ({observed}) in {unexpected} of {checked} rows; a probability is expected.",
-    is_optional=True,
-)
-
-RULES = (
-    Rule(
+RULES: tuple[Rule, ...] = (
+    RowRule(
         name="correlation_id_is_present",
         column="correlation_id",
         severity="error",
-        query=rows_where('"correlation_id" is null', observed="'null'"),
+        condition="correlation_id is null",
         message="{column} is null in {unexpected} of {checked} rows; without it a prediction never meets its label.",
     ),
-    Rule(
+    RowRule(
         name="event_time_is_present",
         column="event_time",
         severity="error",
-        query=rows_where('"event_time" is null', observed="'null'"),
+        condition="event_time is null",
         message="{column} is null in {unexpected} of {checked} rows; every prediction has a time.",
     ),
-    Rule(
-        name="event_time_is_near_its_day",
+    RowRule(
+        name="event_time_is_in_its_day",
         column="event_time",
         severity="warning",
-        # A day of local time starts and ends up to 14 hours away from the UTC day of its name. Microseconds since 1970
-        # are the same for timestamps with and without time zone, and much faster to compare; infinity has none.
-        query=rows_where(
-            '"event_time" is not null'
-            ' and (epoch_us("event_time") between epoch_us("dt" - 1) and epoch_us("dt" + 2)) is not true',
-            observed="""min("event_time")::varchar || ' to ' || max("event_time")::varchar""",
-        ),
-        message="{column} is more than a day away from its partition ({observed}) in {unexpected} of {checked} rows.",
+        # Microseconds since 1970 are the same for timestamps with and without time zone, and much faster to compare;
+        # infinity has none.
+        condition="event_time is not null and (epoch_us(event_time) between day_start_us and day_end_us) is not true",
+        observed="min(event_time)::varchar || ' to ' || max(event_time)::varchar",
+        message="{column} lies outside its partition's day ({observed}) in {unexpected} of {checked} rows.",
     ),
-    SCORE_IS_A_PROBABILITY,
-    Rule(
+    RowRule(
+        name="score_is_a_probability",
+        column="score",
+        severity="warning",
+        # NaN compares greater than every number, so it counts as outside.
+        condition="score not between 0 and 1 and is_score_probability",
+        observed="printf('min %.6g, max %.6g', min(score)::double, max(score)::double)",
+        message="{column} lies outside 0..1 ({observed}) in {unexpected} of {checked} rows; a probability is expected.",
+    ),
+    RowRule(
         name="latency_ms_is_not_negative",
         column="latency_ms",
         severity="warning",
-        query=rows_where('"latency_ms" < 0', observed="""printf('min %.6g', min("latency_ms")::double)"""),
+        condition="latency_ms < 0",
+        observed="printf('min %.6g', min(latency_ms)::double)",
         message="{column} is negative ({observed}) in {unexpected} of {checked} rows; a duration is expected.",
-        is_optional=True,
     ),
-    Rule(
+    RowRule(
         name="deployment_is_known",
         column="deployment",
         severity="warning",
-        query=values_where(""""deployment" not in ('production', 'shadow', 'canary')""", value='"deployment"::varchar'),
+        condition="deployment not in ('production', 'shadow', 'canary')",
+        value="deployment",
         message="{column} is {observed} in {unexpected} of {checked} rows; expected production, shadow or canary.",
-        is_optional=True,
     ),
-    Rule(
-        name="prediction_is_unique",
-        column="correlation_id",
-        severity="warning",
-        query=repeated_rows("correlation_id", "model_id", "model_version"),
-        message="{column} comes again for the same model version in {unexpected} of {checked} rows ({observed}); "
-        "each prediction is counted once.",
-    ),
-    Rule(
+    RowRule(
         name="model_version_is_known",
         column="model_version",
         severity="warning",
-        query=values_where('"is_known_version" is not true', value="""concat_ws('/', "model_id", "model_version")"""),
+        condition="not is_known_version",
+        value="concat_ws('/', model_id, model_version)",
         message="{column} has no training run ({observed}) in {unexpected} of {checked} rows; register its lineage.",
     ),
+    RowRule(
+        name="training_dataset_is_that_of_the_lineage",
+        column="training_dataset_id",
+        severity="warning",
+        condition="training_dataset_id <> registered_dataset_id",
+        value="concat_ws(' ', model_version, 'says', training_dataset_id)",
+        message="{column} is another than the lineage's ({observed}) in {unexpected} of {checked} rows; "
+        "these predictions are compared with data their model was not trained on.",
+    ),
+    MeasuredRule(
+        name="prediction_is_unique",
+        column="correlation_id",
+        message="{column} comes again for the same model version in {unexpected} of {checked} rows; "
+        "each prediction is counted once.",
+    ),
+    MeasuredRule(
+        name="feature_is_as_complete_as_in_training",
+        column=None,
+        message="{column} is missing in {unexpected} of {checked} rows, {observed}.",
+    ),
+    MeasuredRule(
+        name="row_count_is_usual",
+        column=None,
+        message="the day has {checked} rows, {observed}.",
+    ),
+    MeasuredRule(
+        name="partition_reaches_its_evening",
+        column="event_time",
+        message="the last {column} is {observed}: hours of the day may not have been delivered.",
+    ),
 )
-
-
-def telemetry_suite(columns: Collection[str], *, score_is_probability: bool = True) -> gx.ExpectationSuite:
-    """Contract of telemetry that has these columns, next to a boolean is_known_version.
-
-    Where only some models score probabilities, give the others' rows a null score: null breaks no rule about a score.
-    """
-    rules = [rule for rule in RULES if score_is_probability or rule is not SCORE_IS_A_PROBABILITY]
-    return suite_of("telemetry", rules, columns)

@@ -1,11 +1,16 @@
 -- View telemetry: what the contract of the predictions is checked on.
 -- grain: a row of telemetry, of registered versions or not
--- inputs: predictions, versions
+-- inputs: predictions, versions, partition_days (dt, day_start_us, day_end_us: its microseconds since 1970)
 create or replace view telemetry as
 select
-    -- scores that are no probabilities have no range to be checked against
-    p.* replace (case when v.score_kind = 'value' then null else p.score end as score),
-    v.model_id is not null as is_known_version
+    p.*,
+    v.model_id is not null as is_known_version,
+    -- of an unknown version a probability is expected
+    coalesce(v.score_kind <> 'value', true) as is_score_probability,
+    v.training_dataset_id as registered_dataset_id,
+    d.day_start_us,
+    d.day_end_us
 from predictions as p
+inner join partition_days as d on p.dt = d.dt
 left join versions as v
     on p.model_id = v.model_id and p.model_version = v.model_version;

@@ -28,18 +28,21 @@ from driftlake.nightly import (
     raise_alerts,
 )
 from driftlake.registration import register
-from driftlake.warehouse import RunContext, Warehouse
+from driftlake.warehouse import Warehouse
+from expectations.contracts import contracts
 
 # Tables whose rows say who wrote them and when.
 RUN_TABLES = {"partition_runs", "schema_versions", "training_runs"}
 ROWS = 300
-STAGES: dict[str, Callable[[Warehouse, Settings, RunContext, list[date]], StageReport]] = {
+STAGES: dict[str, Callable[..., StageReport]] = {
     "profiles": profile_days,
     "label_cohorts": count_labels,
     "drift": compare_days,
     "model_quality": measure_quality,
     "alerts": raise_alerts,
 }
+
+CHECKED_STAGES = ("profiles", "label_cohorts")
 
 
 class Project:
@@ -108,13 +111,22 @@ class Project:
         with Warehouse.open(self.settings) as warehouse:
             register(warehouse, self.settings, read_lineage_folder(self.settings))
 
-    def run(self, first: int, last: int, *, is_forced: bool = False, until: str = "alerts") -> list[StageReport]:
-        """The stages for the days from `first` to `last`, all of them or those up to `until`."""
+    def run(
+        self, first: int, last: int, *, is_forced: bool = False, until: str = "alerts", is_checked: bool = False
+    ) -> list[StageReport]:
+        """The stages for the days from `first` to `last`, all of them or those up to `until`.
+
+        The contracts cost the import of Great Expectations, so they are checked if asked for.
+        """
         days = days_between(day(first), day(last))
         context = new_context(self.settings, "test", is_forced=is_forced)
         names = list(STAGES)[: list(STAGES).index(until) + 1]
+        checked = {"contracts": contracts(self.settings.contracts)} if is_checked else {}
         with Warehouse.open(self.settings) as warehouse:
-            return [STAGES[name](warehouse, self.settings, context, days) for name in names]
+            return [
+                STAGES[name](warehouse, self.settings, context, days, **(checked if name in CHECKED_STAGES else {}))
+                for name in names
+            ]
 
     def rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         """Rows of a query, as tuples."""

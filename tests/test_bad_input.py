@@ -128,7 +128,9 @@ def test_a_day_of_one_row_is_counted_and_not_judged(tmp_path: Path) -> None:
 
 def test_a_hundred_thousand_categories_are_known_and_the_rest_is_unseen(tmp_path: Path) -> None:
     known = [f"c{number}" for number in range(100_000)]
-    project = Project(tmp_path / "project", training={"code": known}, drift={"windows_days": [1]}, contracts=False)
+    project = Project(
+        tmp_path / "project", training={"code": known}, drift={"windows_days": [1]}, contracts={"enabled": False}
+    )
     project.telemetry(1, code=[*known[:400], *(f"new {number}" for number in range(100))])
     project.run(1, 1, until="drift")
     rows = project.rows(

@@ -7,22 +7,28 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import duckdb
 import pytest
 
-from driftlake.contracts import ContractCheck, validate
-from driftlake.errors import ContractError
+from driftlake.config import ContractSettings
+from driftlake.contracts import (
+    Contract,
+    ContractCheck,
+    DayRule,
+    MeasuredRule,
+    RowRule,
+    Rule,
+    counting_query,
+    in_force,
+)
+from driftlake.day_checks import day_bounds
+from driftlake.errors import ConfigurationError, ContractError
+from driftlake.session import create_table
 from expectations import labels, telemetry
-from expectations.labels import labels_suite
-from expectations.rules import Rule, rows_where, suite_of
-from expectations.telemetry import telemetry_suite
-
-if TYPE_CHECKING:
-    import great_expectations as gx
+from expectations.contracts import contracts
 
 DAY = date(2024, 3, 1)
 NEXT_DAY = date(2024, 3, 2)
@@ -36,7 +42,10 @@ TELEMETRY = {
     "score": "double",
     "latency_ms": "double",
     "deployment": "varchar",
+    "training_dataset_id": "varchar",
     "is_known_version": "boolean",
+    "is_score_probability": "boolean",
+    "registered_dataset_id": "varchar",
 }
 LABELS = {
     "dt": "date",
@@ -53,19 +62,22 @@ PREDICTION = {
     "score": 0.5,
     "latency_ms": 12.0,
     "deployment": "production",
+    "training_dataset_id": "loans-2024",
     "is_known_version": True,
+    "is_score_probability": True,
+    "registered_dataset_id": "loans-2024",
 }
 
 # What to change in a good row of DAY, beside a good row with the correlation id "same".
 BREAKS_TELEMETRY: dict[str, dict[str, Any]] = {
     "correlation_id_is_present": {"correlation_id": None},
     "event_time_is_present": {"event_time": None},
-    "event_time_is_near_its_day": {"event_time": datetime(2024, 3, 3, 0, 0, 1, tzinfo=UTC)},
+    "event_time_is_in_its_day": {"event_time": datetime(2024, 3, 2, 5, 0, 0, tzinfo=UTC)},
     "score_is_a_probability": {"score": 1.4},
     "latency_ms_is_not_negative": {"latency_ms": -1.0},
     "deployment_is_known": {"deployment": "prod"},
-    "prediction_is_unique": {"correlation_id": "same"},
     "model_version_is_known": {"is_known_version": False},
+    "training_dataset_is_that_of_the_lineage": {"training_dataset_id": "loans-2023"},
 }
 BREAKS_LABELS: dict[str, dict[str, Any]] = {
     "correlation_id_is_present": {"correlation_id": None},
@@ -113,8 +125,14 @@ def check_telemetry(
         {"correlation_id": f"c{n}", "event_time": datetime.combine(row["dt"], time(12), UTC)}
         for n, row in enumerate(rows)
     ]
-    load(connection, "telemetry", TELEMETRY, [PREDICTION | known | row for known, row in zip(noon, rows, strict=True)])
-    return validate(connection, "telemetry", lambda: telemetry_suite(TELEMETRY), source="telemetry", days=days)
+    load(connection, "rows", TELEMETRY, [PREDICTION | known | row for known, row in zip(noon, rows, strict=True)])
+    create_table(connection, "partition_days", day_bounds(sorted({row["dt"] for row in rows}), "America/New_York"))
+    connection.execute("create view telemetry as from rows join partition_days using (dt)")
+    return contract("telemetry", *telemetry.RULES).check(connection, days)
+
+
+def contract(relation: str, *rules: Rule) -> Contract:
+    return Contract(relation, relation, "rows", rules)
 
 
 def check_labels(connection: duckdb.DuckDBPyConnection, *rows: dict[str, Any]) -> list[ContractCheck]:
@@ -124,7 +142,7 @@ def check_labels(connection: duckdb.DuckDBPyConnection, *rows: dict[str, Any]) -
         LABELS,
         [{"correlation_id": f"c{n}", "label": 1, "is_countable": True} | row for n, row in enumerate(rows)],
     )
-    return validate(connection, "labels", lambda: labels_suite(LABELS), source="labels", days=[DAY, NEXT_DAY])
+    return contract("labels", *labels.RULES).check(connection, [DAY, NEXT_DAY])
 
 
 def failures(checks: list[ContractCheck]) -> list[tuple[date, str, int]]:
@@ -138,7 +156,7 @@ def test_a_broken_prediction_fails_one_expectation_on_its_day_only(
     broken = {"dt": DAY} | BREAKS_TELEMETRY[expectation]
     checks = check_telemetry(connection, {"dt": DAY, "correlation_id": "same"}, broken, {"dt": NEXT_DAY})
     assert failures(checks) == [(DAY, expectation, 1)]
-    assert len(checks) == 2 * len(telemetry.RULES)
+    assert len(checks) == 2 * len(BREAKS_TELEMETRY)
 
 
 @pytest.mark.parametrize("expectation", BREAKS_LABELS)
@@ -148,7 +166,7 @@ def test_a_broken_label_fails_one_expectation_on_its_day_only(
     broken = {"dt": DAY} | BREAKS_LABELS[expectation]
     checks = check_labels(connection, {"dt": DAY, "correlation_id": "same"}, broken, {"dt": NEXT_DAY})
     assert failures(checks) == [(DAY, expectation, 1)]
-    assert len(checks) == 2 * len(labels.RULES)
+    assert len(checks) == 2 * len(BREAKS_LABELS)
 
 
 def test_a_label_of_text_is_there_and_is_told_if_it_is_no_class(connection: duckdb.DuckDBPyConnection) -> None:
@@ -161,7 +179,7 @@ def test_a_label_of_text_is_there_and_is_told_if_it_is_no_class(connection: duck
 
 
 def test_every_rule_has_a_row_that_breaks_it() -> None:
-    assert [rule.name for rule in telemetry.RULES] == list(BREAKS_TELEMETRY)
+    assert [r.name for r in telemetry.RULES if not isinstance(r, MeasuredRule)] == list(BREAKS_TELEMETRY)
     assert [rule.name for rule in labels.RULES] == list(BREAKS_LABELS)
 
 
@@ -181,6 +199,7 @@ def test_score_above_one_fails_its_day_only(connection: duckdb.DuckDBPyConnectio
             unexpected_count=2,
             observed="min -0.2, max 1.4",
             message="score lies outside 0..1 (min -0.2, max 1.4) in 2 of 3 rows; a probability is expected.",
+            is_of_rows=True,
         ),
         ContractCheck(
             dt=NEXT_DAY,
@@ -193,6 +212,7 @@ def test_score_above_one_fails_its_day_only(connection: duckdb.DuckDBPyConnectio
             unexpected_count=0,
             observed="",
             message="",
+            is_of_rows=True,
         ),
     ]
 
@@ -202,15 +222,10 @@ def test_score_nan_is_no_probability_and_null_is_no_score(connection: duckdb.Duc
     assert failures(checks) == [(DAY, "score_is_a_probability", 1)]
 
 
-def test_only_rows_beyond_the_first_are_duplicates(connection: duckdb.DuckDBPyConnection) -> None:
-    again = {"dt": DAY, "correlation_id": "same"}
-    checks = check_telemetry(connection, again, again, again, again | {"model_version": "v2"}, {"dt": NEXT_DAY})
-    assert failures(checks) == [(DAY, "prediction_is_unique", 2)]
-
-
-def test_rows_without_correlation_id_are_not_each_others_duplicates(connection: duckdb.DuckDBPyConnection) -> None:
-    anonymous = {"dt": DAY, "correlation_id": None}
-    assert failures(check_telemetry(connection, anonymous, anonymous)) == [(DAY, "correlation_id_is_present", 2)]
+def test_only_labels_beyond_the_first_of_a_day_are_duplicates(connection: duckdb.DuckDBPyConnection) -> None:
+    again, anonymous = {"dt": DAY, "correlation_id": "same"}, {"dt": DAY, "correlation_id": None}
+    found = failures(check_labels(connection, again, again, again, anonymous, anonymous, {"dt": NEXT_DAY}))
+    assert found == [(DAY, "correlation_id_is_present", 2), (DAY, "correlation_id_is_unique", 2)]
 
 
 def test_unknown_versions_are_named_by_frequency_three_at_most(connection: duckdb.DuckDBPyConnection) -> None:
@@ -223,34 +238,23 @@ def test_unknown_versions_are_named_by_frequency_three_at_most(connection: duckd
 @pytest.mark.parametrize(
     ("event_time", "outcome"),
     [
-        ("2024-02-28 23:59:59+00", "failed"),
-        ("2024-02-29 00:00:00+00", "passed"),
-        ("2024-03-03 00:00:00+00", "passed"),
-        ("2024-03-03 00:00:01+00", "failed"),
+        ("2024-02-29 23:59:59+00", "failed"),
+        ("2024-03-01 00:00:00+00", "passed"),
+        ("2024-03-02 04:59:59+00", "passed"),
+        ("2024-03-02 05:00:00+00", "failed"),
         ("infinity", "failed"),
     ],
 )
-def test_event_time_is_compared_in_utc_whatever_the_session(
+def test_a_day_is_that_of_utc_or_of_the_partitions_whatever_the_session(
     connection: duckdb.DuckDBPyConnection, event_time: str, outcome: str
 ) -> None:
     connection.execute("set TimeZone = 'America/New_York'")
     checks = check_telemetry(connection, {"dt": DAY, "event_time": event_time})
-    assert [check.outcome for check in checks if check.expectation == "event_time_is_near_its_day"] == [outcome]
-
-
-def test_absent_optional_columns_have_no_expectation(connection: duckdb.DuckDBPyConnection) -> None:
-    columns = ["correlation_id", "event_time", "model_id", "model_version", "is_known_version"]
-    load(connection, "telemetry", {name: TELEMETRY[name] for name in ["dt", *columns]}, [{"dt": DAY}])
-    checks = validate(connection, "telemetry", lambda: telemetry_suite(columns), source="telemetry", days=[DAY])
-    left_out = {"score_is_a_probability", "latency_ms_is_not_negative", "deployment_is_known"}
-    assert {check.expectation for check in checks} == BREAKS_TELEMETRY.keys() - left_out
+    assert [check.outcome for check in checks if check.expectation == "event_time_is_in_its_day"] == [outcome]
 
 
 def test_score_of_a_regression_may_be_any_number(connection: duckdb.DuckDBPyConnection) -> None:
-    load(connection, "telemetry", TELEMETRY, [{"dt": DAY, "score": 250_000.0}])
-    suite = partial(telemetry_suite, TELEMETRY, score_is_probability=False)
-    checks = validate(connection, "telemetry", suite, source="telemetry", days=[DAY])
-    assert {check.expectation for check in checks} == BREAKS_TELEMETRY.keys() - {"score_is_a_probability"}
+    assert failures(check_telemetry(connection, {"dt": DAY, "score": 250_000.0, "is_score_probability": False})) == []
 
 
 def test_only_requested_days_that_have_rows_are_reported(connection: duckdb.DuckDBPyConnection) -> None:
@@ -268,51 +272,57 @@ def test_a_year_of_failing_days_is_reported_whole(connection: duckdb.DuckDBPyCon
     assert failures(checks) == [(day, "score_is_a_probability", 1) for day in days]
 
 
-def rule(name: str, query: str) -> Rule:
-    return Rule(name, "score", "warning", query, "{column}")
-
-
 def check_rules(connection: duckdb.DuckDBPyConnection, *rules: Rule) -> list[ContractCheck]:
     load(connection, "telemetry", TELEMETRY, [{"dt": DAY, "score": 2.0}])
-    return validate(connection, "telemetry", lambda: suite_of("own", rules, TELEMETRY), source="telemetry", days=[DAY])
+    return contract("telemetry", *rules).check(connection, [DAY])
+
+
+def row_rule(name: str, condition: str) -> RowRule:
+    return RowRule(name, "score", "warning", condition, "{column}")
+
+
+def day_rule(name: str, query: str) -> DayRule:
+    return DayRule(name, "score", "warning", query, "{column}")
 
 
 @pytest.mark.parametrize(
-    ("query", "reason"),
+    ("rule", "reason"),
     [
-        (rows_where("no_such_column", observed="''"), 'Referenced column "no_such_column" not found'),
-        (rows_where("score > ", observed="''"), "syntax error"),
-        ('select "dt", 1 as failed from {batch}', 'Referenced column "unexpected_count" not found'),
-        ('select "dt" from {batch} where {column}', "`column` is not a placeholder"),
+        (row_rule("typo", "no_such_column"), 'Referenced column "no_such_column" not found'),
+        (row_rule("typo", "score > "), "syntax error"),
+        (day_rule("typo", "select dt, 1 as failed from {batch}"), 'Referenced column "unexpected_count" not found'),
     ],
 )
-def test_a_broken_query_raises_naming_its_expectation(
-    connection: duckdb.DuckDBPyConnection, query: str, reason: str
+def test_a_rule_that_cannot_be_evaluated_is_named(
+    connection: duckdb.DuckDBPyConnection, rule: Rule, reason: str
 ) -> None:
     with pytest.raises(ContractError, match=f"expectation typo could not be evaluated: .*{reason}"):
-        check_rules(connection, *telemetry.RULES, rule("typo", query))
+        check_rules(connection, row_rule("well", "score > 1"), rule)
 
 
-def test_an_unpaired_brace_is_refused_naming_its_rule(connection: duckdb.DuckDBPyConnection) -> None:
-    with pytest.raises(ContractError, match="refuses the rule braces"):
-        check_rules(connection, rule("braces", "select 1 from {batch} where '}' = ''"))
+def test_rows_are_counted_against_every_rule_in_one_scan() -> None:
+    assert counting_query("telemetry", [row_rule("a", "score > 1"), row_rule("b", "score < 0")]) == (
+        'select dt, count(*) as checked_count, count_if(score > 1) as "a", count_if(score < 0) as "b"'
+        ' from "telemetry" group by dt'
+    )
 
 
-def test_two_rules_of_one_name_are_refused(connection: duckdb.DuckDBPyConnection) -> None:
-    ours = rows_where('"score" > 1', observed="''")
-    with pytest.raises(ContractError, match="declares same, same; Great Expectations took same"):
-        check_rules(connection, rule("same", ours), rule("same", ours + " "))
+def test_a_rule_has_the_severity_that_was_configured() -> None:
+    severities = {"score_is_a_probability": "error", "deployment_is_known": "off"}
+    chosen = contracts(ContractSettings.model_validate({"severities": severities}))
+    assert chosen is not None
+    found = {rule.name: rule.severity for rule in chosen.telemetry.rules}
+    assert (found["score_is_a_probability"], found.get("deployment_is_known")) == ("error", None)
 
 
-def test_an_expectation_that_great_expectations_drops_is_missed(connection: duckdb.DuckDBPyConnection) -> None:
-    def suite_with_a_typo() -> gx.ExpectationSuite:
-        import great_expectations as gx
+def test_a_severity_of_no_rule_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="there is no rule score_is_fine"):
+        contracts(ContractSettings(severities={"score_is_fine": "off"}))
 
-        return gx.ExpectationSuite("own", expectations=[{"type": None, "kwargs": {}}], meta={"declared": ["typo"]})
 
-    load(connection, "telemetry", TELEMETRY, [{"dt": DAY}])
-    with pytest.raises(ContractError, match="declares typo; Great Expectations took nothing"):
-        validate(connection, "telemetry", suite_with_a_typo, source="telemetry", days=[DAY])
+def test_what_is_known_after_counting_cannot_set_rows_aside() -> None:
+    with pytest.raises(ConfigurationError, match="prediction_is_unique cannot be an error"):
+        in_force(telemetry.RULES, {"prediction_is_unique": "error"})
 
 
 def test_a_validation_leaves_no_trace(

@@ -147,7 +147,7 @@ def test_four_processes_backfill_a_new_instance_while_two_others_read(
 ) -> None:
     config = tmp_path / "driftlake.yaml"
     text = Path(flights.resolve("driftlake.yaml")).read_text()
-    config.write_text(text.replace("data/", f"{flights.resolve('data')}/") + "contracts: false\n")
+    config.write_text(text.replace("data/", f"{flights.resolve('data')}/") + "contracts: {enabled: false}\n")
     settings = load_settings(config)
     with Warehouse.open(settings) as warehouse:
         register_folder(warehouse, settings)

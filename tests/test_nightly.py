@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,30 @@ import pytest
 from data import day, write_day, write_project
 from project import ROWS, Project, break_pages, outcomes, truncate
 
+from driftlake.contracts import Contract, ContractCheck, Contracts
 from driftlake.errors import ConfigurationError, ContractError, InputError
 from driftlake.inputs import days_between
 from driftlake.nightly import count_labels, new_context, profile_days
 from driftlake.warehouse import Warehouse
+
+Answer = Callable[[duckdb.DuckDBPyConnection, Sequence[date]], list[ContractCheck]]
+
+
+@dataclass(frozen=True)
+class Scripted(Contract):
+    """A contract that says what a test wants, without Great Expectations."""
+
+    answer: Answer
+
+    def check(self, connection: duckdb.DuckDBPyConnection, days: Sequence[date]) -> list[ContractCheck]:
+        return self.answer(connection, days)
+
+
+def contracts_saying(answer: Answer) -> Contracts:
+    return Contracts(
+        Scripted("telemetry", "telemetry", "predictions", (), answer),
+        Scripted("labels", "checked_labels", "labels", (), answer),
+    )
 
 
 @pytest.fixture
@@ -113,7 +134,9 @@ def test_a_damaged_label_file_is_refused_though_its_contract_cannot_be_evaluated
     break_pages(project.labels(2))
     with Warehouse.open(project.settings) as warehouse:
         days = [day(1), day(2)]
-        labels = count_labels(warehouse, project.settings, new_context(project.settings, "test"), days, contract)
+        labels = count_labels(
+            warehouse, project.settings, new_context(project.settings, "test"), days, contracts_saying(contract)
+        )
     assert outcomes(labels) == {day(1): "complete", day(2): "refused"}
 
 
@@ -237,9 +260,8 @@ def test_every_input_file_is_recorded_with_its_fingerprint(project: Project) -> 
     assert (recorded, outcome, len(fingerprint)) == (str(path), "read", 64)
 
 
-def contract_of(expectation: str, severity: str) -> Any:
+def contract_of(expectation: str, severity: str) -> Answer:
     """A contract that fails on every day that it is asked about."""
-    from driftlake.contracts import ContractCheck
 
     def check(_connection: Any, days: Sequence[date]) -> list[ContractCheck]:
         return [
@@ -258,16 +280,17 @@ def test_a_broken_contract_blocks_its_day_if_it_is_an_error(project: Project, se
     days = [day(1), day(2)]
     with Warehouse.open(project.settings) as warehouse:
         context = new_context(project.settings, "test")
-        report = profile_days(warehouse, project.settings, context, days, contract_of("good", severity))
+        report = profile_days(
+            warehouse, project.settings, context, days, contracts_saying(contract_of("good", severity))
+        )
     assert outcomes(report) == {day(1): "complete", day(2): outcome}
     assert project.rows("select dt, message from contract_checks where outcome = 'failed'") == [
         (day(2), f"{day(2)} is bad")
     ]
 
 
-def refusing(day_number: int) -> Any:
+def refusing(day_number: int) -> Answer:
     """A contract that one day breaks, whatever else is checked with it."""
-    from driftlake.contracts import ContractCheck
 
     def check(_connection: Any, days: Sequence[date]) -> list[ContractCheck]:
         bad = [d for d in days if d == day(day_number)]
@@ -284,7 +307,7 @@ def test_labels_refused_one_night_count_when_they_come_again(project: Project) -
         for number in (1, 2, 3):
             context = new_context(project.settings, "test")
             profile_days(warehouse, project.settings, context, [day(number)])
-            count_labels(warehouse, project.settings, context, [day(number)], refusing(2))
+            count_labels(warehouse, project.settings, context, [day(number)], contracts_saying(refusing(2)))
     assert project.rows("select dt, matched_count, duplicate_count from label_arrivals order by dt") == [
         (day(3), ROWS, 0)
     ]
@@ -308,10 +331,14 @@ def test_labels_of_earlier_days_are_not_checked_again_unless_they_changed(projec
         project.run(number, number, until="label_cohorts")
     with Warehouse.open(project.settings) as warehouse:
         project.labels(4)
-        count_labels(warehouse, project.settings, new_context(project.settings, "test"), [day(4)], spy)
+        count_labels(
+            warehouse, project.settings, new_context(project.settings, "test"), [day(4)], contracts_saying(spy)
+        )
         project.labels(2, label=[1] * ROWS)
         project.labels(5)
-        count_labels(warehouse, project.settings, new_context(project.settings, "test"), [day(5)], spy)
+        count_labels(
+            warehouse, project.settings, new_context(project.settings, "test"), [day(5)], contracts_saying(spy)
+        )
     assert spy.asked == [[4], [2, 5]]
 
 
@@ -321,7 +348,7 @@ def test_a_backfill_checks_the_labels_of_each_day_once(tmp_path: Path) -> None:
         project.labels(number)
     with Warehouse.open(project.settings) as warehouse:
         days = days_between(day(1), day(3))
-        count_labels(warehouse, project.settings, new_context(project.settings, "test"), days, spy)
+        count_labels(warehouse, project.settings, new_context(project.settings, "test"), days, contracts_saying(spy))
     assert spy.asked == [[1], [2], [3]]
 
 
@@ -330,7 +357,7 @@ def test_telemetry_that_was_refused_gets_no_labels(project: Project) -> None:
     project.labels(1)
     with Warehouse.open(project.settings) as warehouse:
         context = new_context(project.settings, "test")
-        profile_days(warehouse, project.settings, context, [day(1)], refusing(1))
+        profile_days(warehouse, project.settings, context, [day(1)], contracts_saying(refusing(1)))
         count_labels(warehouse, project.settings, context, [day(1)])
     assert project.rows("select matched_count, unmatched_count from label_arrivals") == [(0, ROWS)]
     assert project.rows("from label_cohorts") == []

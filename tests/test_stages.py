@@ -129,7 +129,7 @@ DERIVED = ("drift", "model_quality", "alerts")
         ({"drift": {**SHORT, "minimum_rows": 50}}, DERIVED),
         ({"drift": {**SHORT, "multivariate": {"sample_rows": 100}}}, ("profiles", *DERIVED)),
         ({"labels": {"path": "labels", "horizon_days": 2}}, ("label_cohorts", "model_quality", "alerts")),
-        ({"contracts": False}, tuple(STAGES)),
+        ({"contracts": {"enabled": False}}, tuple(STAGES)),
         ({"telemetry": {"path": "telemetry", "columns": {"latency_ms": "took"}}}, tuple(STAGES)),
     ],
 )

@@ -1,0 +1,10 @@
+-- What of the inputs is left out of every number: files that cannot be used, and rows that break a rule of severity error.
+-- grain: dt, source, path, expectation
+create table if not exists quarantine (
+    dt date not null, -- day of the partition
+    source varchar not null, -- telemetry, labels, or explanations: files of telemetry.shap.path
+    path varchar not null, -- file that is left out, or whose rows are
+    expectation varchar not null, -- file_is_readable, or the rule that the rows break; a row that breaks several is told of once
+    row_count bigint, -- rows left out; null if a file cannot even say how many it has
+    reason varchar not null -- why, in a sentence
+);
