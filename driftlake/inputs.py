@@ -6,11 +6,13 @@ Only footers are read, unless rows turn out to be broken. Not here: rows (teleme
 from __future__ import annotations
 
 import hashlib
+import os
 import struct
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from pathlib import Path
 from typing import TypeVar
 
 import duckdb
@@ -24,6 +26,7 @@ from driftlake.errors import ContractError, InputError
 Result = TypeVar("Result")
 
 _MAGIC = b"PAR1"
+_RESERVED = ("file_row_number", "file_index")
 _TAIL_BYTES = 8  # footer length (4 bytes, little endian) and the magic
 
 
@@ -134,7 +137,7 @@ def read_partitions(
             (entry for entry in filesystem.get_file_info(selector) if entry.is_file and entry.extension == "parquet"),
             key=lambda entry: str(entry.path),
         )
-        files = (_read_footer(filesystem, entry, day, prefix) for entry in entries)
+        files = (_within(root, _read_footer(filesystem, entry, day, prefix)) for entry in entries)
         partitions.append(check_columns(Partition(day, tuple(files)), columns, mapping))
     return partitions
 
@@ -258,6 +261,13 @@ def _read_footer(filesystem: pafs.FileSystem, entry: pafs.FileInfo, day: date, p
     )
 
 
+def _within(root: str, file: InputFile) -> InputFile:
+    """The file, refused if it is a link to outside of the folder that was configured."""
+    if "://" in file.path or file.refusal or Path(os.path.realpath(file.path)).is_relative_to(os.path.realpath(root)):
+        return file
+    return file.refused(f"{file.path} is a link to a file outside {root}")
+
+
 def _footer_bytes(source: pa.NativeFile, size: int) -> bytes | None:
     """The footer without its length and magic; None if there is none."""
     if size < 2 * _TAIL_BYTES:
@@ -274,6 +284,9 @@ def _check_columns(file: InputFile, columns: Collection[CanonicalColumn], mappin
     if file.refusal:
         return file
     objections = [objection for column in columns if (objection := column.objection(file.columns, mapping))]
+    objections += [
+        f"has a column {name}, a name that DuckDB gives away itself" for name in _RESERVED if name in file.columns
+    ]
     return file.refused(f"{file.path} {'; '.join(objections)}") if objections else file
 
 

@@ -6,6 +6,7 @@ duplicate) have none. Not here: features (profiling.py) and the join with labels
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -117,7 +118,7 @@ def offer_partitions(
     named = [f"{queries.literal(name + '=')} || coalesce({queries.quote(name)}, '(missing)')" for name in segments]
     selected.append(f"cast([{', '.join(named)}] as varchar[]) as segments")
     selected.append(f"{_scores_by_class(files, class_scores or {})} as class_scores")
-    paths = ", ".join(queries.literal(file.path) for file in files)
+    paths = ", ".join(queries.literal(_not_a_pattern(file.path)) for file in files)
     days = ", ".join(f"date '{file.dt}'" for file in files)
     connection.execute(
         f"create or replace view {relation} as select {', '.join(selected)},"
@@ -129,6 +130,11 @@ def offer_partitions(
             else ""
         )
     )
+
+
+def _not_a_pattern(path: str) -> str:
+    """A path as DuckDB has to be told it: what would be a pattern stands for itself."""
+    return re.sub(r"[*?[]", r"[\g<0>]", path)
 
 
 def _scores_by_class(files: Sequence[InputFile], paths: Mapping[str, str]) -> str:

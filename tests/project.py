@@ -74,7 +74,7 @@ class Project:
 
     def telemetry(self, number: int, *, name: str = "part-0", **changes: Any) -> Path:
         """Write a file of predictions; `changes` replace columns, None leaves one out."""
-        generator = np.random.default_rng(number)
+        generator = np.random.default_rng(number % 1000)
         count = _length(changes, ROWS)
         columns = {
             "correlation_id": [f"d{number}-{row}" for row in range(count)],
@@ -95,7 +95,8 @@ class Project:
             "correlation_id": [f"d{predicted or number}-{row}" for row in range(ROWS)],
             "label": generator.integers(0, 2, ROWS),
         } | changes
-        return write_day(self.root / "labels", number, columns)
+        kept = {name: values for name, values in columns.items() if values is not None}
+        return write_day(self.root / "labels", number, kept)
 
     def configure(self, **sections: Any) -> None:
         """Change sections of driftlake.yaml."""

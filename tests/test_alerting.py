@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from data import GROUP, MODEL, Row, day, insert, noon
 
 from driftlake.alerting import raise_alerts
 from driftlake.config import AlertRule, default_alerts
 from driftlake.warehouse import Warehouse
-from tests.data import GROUP, MODEL, Row, day, insert, noon
 
 DRIFT: Row = GROUP | {
     "window_days": 7,

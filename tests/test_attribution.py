@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 import pytest
+from data import GROUP, KEY, Row, bucketed, day, model_version
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -16,7 +17,6 @@ from driftlake.binning import learn_category_bins
 from driftlake.config import DriftSettings
 from driftlake.divergence import log_ratio, psi
 from driftlake.drift import buckets_of
-from tests.data import GROUP, KEY, Row, bucketed, day, model_version
 
 # Bins: missing, other, unseen, red, blue.
 RED, BLUE = 3, 4

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from data import day
+from project import ROWS, Project, outcomes
 
 from driftlake.errors import InputError
-from tests.data import day
-from tests.project import ROWS, Project, outcomes
 
 TRAINED = 2000
 LONG = ["ü" * 10_000, "😀'\"\\;--"]

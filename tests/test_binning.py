@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from data import MODEL, write_project
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,7 +29,6 @@ from driftlake.binning import (
 from driftlake.lineage import read_lineage_folder
 from driftlake.registration import register
 from driftlake.warehouse import Warehouse
-from tests.data import MODEL, write_project
 
 # Thousandths and their squares and cubes: skewed, with gaps, either sign, and never nearer than rounding can tell.
 THOUSANDTHS = st.integers(-(10**6), 10**6).map(lambda n: n / 1000)

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 import pytest
+from data import GROUP, KEY, MODEL, Row, day, insert, model_version
 from hypothesis import given
 from hypothesis import strategies as st
+from project import Project
 from scipy import stats
 
 from driftlake.binning import learn_category_bins, learn_numeric_bins
@@ -20,8 +22,6 @@ from driftlake.pairs import PairAccumulator, PairCounts, bins_in_pairs, labels_i
 from driftlake.reference_pairs import count_reference_pairs
 from driftlake.registration import register_folder
 from driftlake.warehouse import Warehouse
-from tests.data import GROUP, KEY, MODEL, Row, day, insert, model_version
-from tests.project import Project
 
 COUNT = st.integers(0, 200)
 SIZE = st.integers(1000, 100_000)

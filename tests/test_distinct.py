@@ -10,8 +10,10 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
+from data import GROUP, Row, day, insert
 from hypothesis import given
 from hypothesis import strategies as st
+from project import ROWS, Project, outcomes
 
 from driftlake import schema
 from driftlake.distinct import ValueAccumulator, ValueCounts, profile_values
@@ -19,8 +21,6 @@ from driftlake.kernel import Grouping
 from driftlake.shell import answer
 from driftlake.values import encode
 from driftlake.warehouse import Warehouse
-from tests.data import GROUP, Row, day, insert
-from tests.project import ROWS, Project, outcomes
 
 STANDARD_ERROR = 1.04 / math.sqrt(4096)
 

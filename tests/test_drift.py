@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from data import GROUP, Row, bucketed, day, model_version
 
 from driftlake.binning import learn_category_bins
 from driftlake.config import DriftSettings
@@ -18,7 +19,6 @@ from driftlake.drift import buckets_of, compare_windows
 from driftlake.statistics import STATISTICS, Sides
 from driftlake.versions import ModelVersion
 from driftlake.windows import reference_reach_days
-from tests.data import GROUP, Row, bucketed, day, model_version
 
 # Coarse bins of a feature with two categories: missing, other, unseen, red, blue.
 MISSING, RED, BLUE = 0, 3, 4

@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from data import GROUP, KEY, MODEL, Row, day, insert, model_version, write_day
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from project import ROWS, Project, outcomes
 from sklearn.metrics import ndcg_score
 
 from driftlake.arrays import Floats
@@ -22,8 +24,6 @@ from driftlake.explanations import ImportanceAccumulator, ImportanceCounts
 from driftlake.importance import compare_importance, ndcg, ranks
 from driftlake.kernel import Grouping
 from driftlake.warehouse import Warehouse
-from tests.data import GROUP, KEY, MODEL, Row, day, insert, model_version, write_day
-from tests.project import ROWS, Project, outcomes
 
 IMPORTANCE = st.integers(2, 12).flatmap(
     lambda count: st.tuples(*[arrays(np.float64, count, elements=st.integers(0, 5).map(float))] * 2)

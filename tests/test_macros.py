@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from data import day, feature_columns, prediction_columns, write_day, write_project
 
 from driftlake import nightly
 from driftlake.lineage import read_lineage_folder
@@ -18,7 +19,6 @@ from driftlake.registration import register
 from driftlake.shell import answer
 from driftlake.statistics import STATISTICS
 from driftlake.warehouse import Warehouse
-from tests.data import day, feature_columns, prediction_columns, write_day, write_project
 
 FEATURES = ("age", "balance", "amount", "ratio", "channel", "is_member", "children")
 # the noise of G comes from counts that the macro does not give

@@ -10,9 +10,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from data import GROUP, KEY, MODEL, Row, day, model_version
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from project import ROWS, Project
 from scipy import stats
 from sklearn.decomposition import PCA
 
@@ -34,8 +36,6 @@ from driftlake.samples import lists_of, smallest
 from driftlake.values import stored_bins
 from driftlake.versions import ModelVersion
 from driftlake.warehouse import Warehouse
-from tests.data import GROUP, KEY, MODEL, Row, day, model_version
-from tests.project import ROWS, Project
 
 # --- samples ---
 

@@ -9,6 +9,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from data import (
+    KEY,
+    Row,
+    assert_same_rows,
+    day,
+    feature_columns,
+    model_version,
+    prediction_columns,
+    write_day,
+    write_project,
+)
 
 from driftlake import nightly, queries, schema
 from driftlake.binning import FeatureBins, learn_category_bins, learn_numeric_bins
@@ -22,17 +33,6 @@ from driftlake.registration import register
 from driftlake.session import open_session
 from driftlake.telemetry import offer_partitions, offer_versions
 from driftlake.warehouse import Warehouse
-from tests.data import (
-    KEY,
-    Row,
-    assert_same_rows,
-    day,
-    feature_columns,
-    model_version,
-    prediction_columns,
-    write_day,
-    write_project,
-)
 
 NUMERIC = ("age", "balance", "amount", "ratio")
 CATEGORICAL = ("channel", "is_member", "children")

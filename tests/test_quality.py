@@ -8,18 +8,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from numpy.typing import NDArray
-from scipy import stats
-
-from driftlake import nightly, quality
-from driftlake.binning import Floats
-from driftlake.config import QualitySettings, Settings
-from driftlake.labelled_windows import QualityCounts
-from driftlake.lineage import read_lineage_folder
-from driftlake.registration import register
-from driftlake.versions import ModelVersion, TrainingLabels
-from driftlake.warehouse import Warehouse
-from tests.data import (
+from data import (
     GROUP,
     KEY,
     TRAINING_RUN,
@@ -33,6 +22,17 @@ from tests.data import (
     write_day,
     write_project,
 )
+from numpy.typing import NDArray
+from scipy import stats
+
+from driftlake import nightly, quality
+from driftlake.binning import Floats
+from driftlake.config import QualitySettings, Settings
+from driftlake.labelled_windows import QualityCounts
+from driftlake.lineage import read_lineage_folder
+from driftlake.registration import register
+from driftlake.versions import ModelVersion, TrainingLabels
+from driftlake.warehouse import Warehouse
 
 # Score bins: without a score, below and above the grid, and two inside it.
 MISSING, BELOW, ABOVE, LOW, HIGH = 0, 1, 2, 50, 150

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from data import KEY, write_project
 from sklearn import metrics
 
 from driftlake.lineage import read_lineage_folder
 from driftlake.registration import register
 from driftlake.versions import TrainingLabels, load_versions
 from driftlake.warehouse import Warehouse
-from tests.data import KEY, write_project
 
 
 def training_labels(root: Path, target: Any, score: Any, **lineage: Any) -> TrainingLabels | None:

@@ -11,6 +11,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
+from data import GROUP, TRAINING_RUN, Row, day, given, insert
 from hypothesis import given as drawn
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -19,7 +20,6 @@ from driftlake import queries, schema
 from driftlake.binning import PROBABILITY_GRID, FeatureBins, Floats, learn_numeric_bins, probability_bins
 from driftlake.kernel import count_column
 from driftlake.warehouse import Warehouse
-from tests.data import GROUP, TRAINING_RUN, Row, day, given, insert
 
 
 def rows_of(db: duckdb.DuckDBPyConnection, name: str, *columns: str, **values: Any) -> list[Any]:

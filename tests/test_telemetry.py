@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import duckdb
 import numpy as np
 import pytest
+from data import MODEL, Row, day, given, model_version, noon
 
 from driftlake import telemetry
 from driftlake.config import TelemetrySettings
 from driftlake.inputs import InputFile, Partition
 from driftlake.telemetry import CodedRows, code_rows
-from tests.data import MODEL, Row, day, given, model_version, noon
 
 COLUMNS = {
     "dt": "date",

@@ -1,0 +1,200 @@
+"""Broken and hostile inputs by name: what is broken, what must happen, and how to tell. docs/operations.md lists them.
+
+Not here: running them (test_corpus.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from data import day, noon
+from project import ROWS, Project, break_pages, truncate
+
+HOSTILE = """it's "quoted"; drop table alerts; --\n<script>alert(1)</script>"""
+
+
+@dataclass(frozen=True)
+class Case:
+    """An input of day 1 that is broken; the day ends with `outcome` after `counted` predictions were counted.
+
+    `says` is in the reason of the run or in the message of a check.
+    """
+
+    name: str
+    broken: str
+    expected: str
+    make: Callable[[Project], Any]
+    outcome: str = "complete"
+    counted: int | None = ROWS
+    says: str = ""
+    stage: str = "profiles"
+    project: Mapping[str, Any] = field(default_factory=dict)
+
+
+def _telemetry(**changes: Any) -> Callable[[Project], Any]:
+    return lambda project: project.telemetry(1, **changes)
+
+
+def _beside_good(**changes: Any) -> Callable[[Project], Any]:
+    """A good file, and a small one beside it."""
+
+    def make(project: Project) -> Path:
+        project.telemetry(1)
+        columns = {"correlation_id": [f"e{row}" for row in range(20)], "event_time": [noon(1)] * 20} | changes
+        return project.telemetry(1, name="part-1", **columns)
+
+    return make
+
+
+def _damaged(damage: Callable[[Path], Any]) -> Callable[[Project], Any]:
+    return lambda project: damage(_beside_good()(project))
+
+
+def _labels(**changes: Any) -> Callable[[Project], Any]:
+    def make(project: Project) -> Path:
+        project.telemetry(1)
+        return project.labels(1, **changes)
+
+    return make
+
+
+def _damaged_labels(damage: Callable[[Path], Any]) -> Callable[[Project], Any]:
+    return lambda project: damage(_labels()(project))
+
+
+def _first(values: list[Any], others: Any) -> list[Any]:
+    """`values` in the first rows, `others` in the rest."""
+    return values + [others] * (ROWS - len(values))
+
+
+def _ids(*first: Any) -> list[Any]:
+    return [*first, *(f"d1-{row}" for row in range(len(first), ROWS))]
+
+
+def _without_metadata(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:4])
+
+
+LEFT_OUT = "the file goes to quarantine, the rest of the day is counted and says so"
+SET_ASIDE = "the rows go to quarantine, the rest of the day is counted and says so"
+TOLD = "counted; a warning tells column, rows and what was found"
+
+FILES = (
+    Case("truncated_file", "a Parquet file without its end", LEFT_OUT, _damaged(truncate), "partial", ROWS, "no Parquet footer"),
+    Case("corrupt_pages", "a good footer above broken pages", LEFT_OUT, _damaged(break_pages), "partial", ROWS, "is corrupt"),
+    Case("empty_file", "a file of 0 bytes", LEFT_OUT, _damaged(lambda p: p.write_bytes(b"")), "partial", ROWS, "no Parquet footer"),
+    Case("csv_named_parquet", "text under a Parquet name", LEFT_OUT, _damaged(lambda p: p.write_text("a,b\n1,2\n" * 9)), "partial", ROWS, "another format"),
+    Case("magic_only", "nothing but the magic bytes", LEFT_OUT, _damaged(_without_metadata), "partial", ROWS, "no Parquet footer"),
+    Case("garbage_footer", "a footer of noise", LEFT_OUT, _damaged(lambda p: p.write_bytes(b"PAR1" + b"\x07" * 40 + b"\x28\0\0\0PAR1")), "partial", ROWS, "not a readable Parquet file"),
+    Case("no_rows", "a file with columns and no rows", "the day is empty, with a warning", lambda p: pq.write_table(pq.read_table(p.telemetry(1)).slice(0, 0), p.telemetry(1)), "empty", None, "no rows"),
+    Case("only_file_truncated", "the only file of the day without its end", "the day is refused", lambda p: truncate(p.telemetry(1)), "refused", None, "no Parquet footer"),
+    Case("mostly_truncated", "most of a day's bytes cannot be read", "the day is refused: the rest says too little", lambda p: (p.telemetry(1), truncate(p.telemetry(1, name="part-1", correlation_id=[f"e{row}" for row in range(5 * ROWS)]))), "refused", None, "too much"),
+    Case("no_telemetry", "a day without a folder", "recorded as missing, with a warning", lambda _: None, "missing", None, "there is no telemetry"),
+    Case("stray_files", "a text file and a folder among the Parquet files", "they are no telemetry", lambda p: (p.telemetry(1).with_name("_SUCCESS").write_text(""), (p.root / "telemetry" / f"dt={day(1)}" / "old.parquet").mkdir())),
+    Case("odd_folder", "a folder dt=yesterday beside the days", "it is no day", lambda p: (p.telemetry(1), (p.root / "telemetry" / "dt=yesterday").mkdir())),
+    Case("link_outside", "a file that is a link to outside of the telemetry", LEFT_OUT, lambda p: (_beside_good()(p).rename(p.root / "elsewhere.parquet"), (p.root / "telemetry" / f"dt={day(1)}" / "part-1.parquet").symlink_to(p.root / "elsewhere.parquet")), "partial", ROWS, "outside"),
+    Case("quotes_in_file_name", "a file name with quotes and a semicolon", "counted like any other", lambda p: p.telemetry(1, name="it's \"part\"; 1")),
+    Case("glob_in_file_name", "a file name with * and [ ]", "counted once", lambda p: (p.telemetry(1, name="a"), p.telemetry(1, name="[a]*", correlation_id=[f"e{row}" for row in range(20)])), counted=ROWS + 20),
+)  # fmt: skip
+
+COLUMNS = (
+    Case("no_correlation_id", "a file without the column correlation_id", LEFT_OUT, _beside_good(correlation_id=None), "partial", ROWS, "has no column correlation_id"),
+    Case("no_event_time", "a file without the column event_time", LEFT_OUT, _beside_good(event_time=None), "partial", ROWS, "has no column event_time"),
+    Case("no_model_version", "a file without the column model_version", LEFT_OUT, _beside_good(model_version=None), "partial", ROWS, "has no column model_version"),
+    Case("event_time_as_text", "event_time as text", LEFT_OUT, _beside_good(event_time=["noon"] * 20), "partial", ROWS, "expected a timestamp"),
+    Case("score_as_text", "score as text", LEFT_OUT, _beside_good(score=["high"] * 20), "partial", ROWS, "expected a number"),
+    Case("latency_as_text", "latency_ms as text", LEFT_OUT, _beside_good(latency_ms=["slow"] * 20), "partial", ROWS, "expected a number"),
+    Case("id_as_float", "correlation_id as a float", LEFT_OUT, _beside_good(correlation_id=[0.5] * 20), "partial", ROWS, "expected text or integer"),
+    Case("id_as_list", "correlation_id as a list", LEFT_OUT, _beside_good(correlation_id=[["a"]] * 20), "partial", ROWS, "expected text or integer"),
+    Case("feature_is_gone", "a feature without a column", "the feature is left out of the day, everything else is counted", _telemetry(x=None), "partial", ROWS, "has no column x"),
+    Case("feature_changed_type", "a number that has become text", "the feature is left out of the day, everything else is counted", _telemetry(x=["1.5"] * ROWS), "partial", ROWS, "has type string"),
+    Case("column_of_other_case", "correlation_id written Correlation_ID", LEFT_OUT, lambda p: (p.telemetry(1), p.telemetry(1, name="part-1", correlation_id=None, event_time=[noon(1)] * 20, Correlation_ID=["e"] * 20)), "partial", ROWS, "has no column correlation_id"),
+    Case("additional_columns", "columns that nobody asked for", "they are ignored", _telemetry(**{HOSTILE: [1] * ROWS, "dt": ["x"] * ROWS, "filename": ["x"] * ROWS})),
+    Case("reserved_column", "a column called file_row_number", LEFT_OUT, _beside_good(file_row_number=[1] * 20), "partial", ROWS, "has a column file_row_number"),
+    Case("score_is_gone", "telemetry without scores", "features are counted", _telemetry(score=None)),
+)  # fmt: skip
+
+VALUES = (
+    Case("null_ids", "predictions without a correlation id", SET_ASIDE, _telemetry(correlation_id=_ids(None, None)), "partial", ROWS - 2, "correlation_id is null in 2 of 300"),
+    Case("null_times", "predictions without a time", SET_ASIDE, _telemetry(event_time=_first([None] * 3, noon(1))), "partial", ROWS - 3, "event_time is null in 3 of 300"),
+    Case("all_null_ids", "no prediction has a correlation id", "the day is refused", _telemetry(correlation_id=pa.nulls(ROWS, pa.string())), "refused", None, "100.0% of the rows break the contract"),
+    Case("another_day", "predictions of another day", TOLD, _telemetry(event_time=_first([noon(4)], noon(1))), says="outside its partition's day (2024-03-04 12:00:00"),
+    Case("year_1970", "a time of 1970", TOLD, _telemetry(event_time=_first([datetime(1970, 1, 1)], noon(1))), says="outside its partition's day (1970-01-01"),
+    Case("half_a_day", "nothing after the morning", TOLD, _telemetry(event_time=[noon(1) - timedelta(hours=5)] * ROWS), says="hours of the day may not have been delivered"),
+    Case("score_out_of_range", "a probability of 1.7", TOLD, _telemetry(score=_first([1.7], 0.5)), says="outside 0..1"),
+    Case("score_not_a_number", "scores that are NaN and infinite", TOLD, _telemetry(score=_first([np.nan, np.inf], 0.5)), says="outside 0..1"),
+    Case("negative_latency", "a latency of -5 ms", TOLD, _telemetry(latency_ms=_first([-5.0], 10.0)), says="latency_ms is negative (min -5)"),
+    Case("unknown_deployment", "a deployment called blue", TOLD, _telemetry(deployment=_first(["blue"], "production")), says="deployment is blue in 1 of 300"),
+    Case("unknown_version", "predictions of a version that was never registered", "left out, with a warning that names it", _telemetry(model_version=_first(["v9"] * 4, "v1")), counted=ROWS - 4, says="credit/v9"),
+    Case("null_version", "predictions without a model version", "left out, with a warning", _telemetry(model_version=_first([None], "v1")), counted=ROWS - 1, says="no training run"),
+    Case("other_dataset", "another training dataset than the lineage's", TOLD, _telemetry(training_dataset_id=_first(["data-0"], "data-1")), says="v1 says data-0"),
+    Case("delivered_twice", "predictions delivered twice", "counted once; a warning counts the rest", _telemetry(correlation_id=_ids("same", "same", "same")), counted=ROWS - 2, says="comes again for the same model version in 2 of 300"),
+    Case("file_delivered_twice", "a whole file delivered twice", "counted once; a warning counts the rest", lambda p: (p.telemetry(1), p.telemetry(1, name="copy")), says="in 300 of 600 rows"),
+    Case("feature_goes_missing", "a feature that is null in one row of five", TOLD, _telemetry(x=_first([None] * 60, 0.5)), says="x is missing in 60 of 300 rows, 20.0% against 0.0% in training"),
+    Case("few_rows", "a third of the rows such weekdays have", TOLD, lambda p: ([p.telemetry(n) for n in (-6, -13, -20)], p.telemetry(1, correlation_id=[f"d1-{row}" for row in range(100)])), counted=100, says="300 are usual", project={"start": day(-20)}),
+    Case("many_rows", "three times the rows such weekdays have", TOLD, lambda p: ([p.telemetry(n) for n in (-6, -13)], p.telemetry(1, correlation_id=[f"d1-{row}" for row in range(900)])), counted=900, says="300 are usual", project={"start": day(-20)}),
+    Case("id_of_a_megabyte", "a correlation id of a megabyte", "counted like any other", _telemetry(correlation_id=_ids("x" * 1_000_000))),
+    Case("hostile_values", "ids and categories with quotes, semicolons, newlines and tags", "counted like any other", _telemetry(correlation_id=_ids(HOSTILE), colour=_first([HOSTILE], "red"))),
+    Case("hostile_deployment", "a deployment that is SQL", TOLD, _telemetry(deployment=_first([HOSTILE], "production")), says="deployment is it's"),
+)  # fmt: skip
+
+LABELS = (
+    Case("label_file_truncated", "labels without their end", "the day of labels is refused", _damaged_labels(truncate), "refused", None, "no Parquet footer", "label_cohorts"),
+    Case("label_pages_corrupt", "labels whose pages are broken", "the day of labels is refused", _damaged_labels(break_pages), "refused", None, "is corrupt", "label_cohorts"),
+    Case("label_file_beside", "a damaged file of labels beside a good one", LEFT_OUT, lambda p: truncate(p.labels(1).rename(_labels()(p).with_name("part-1.parquet"))) or p.labels(1), "partial", None, "no Parquet footer", "label_cohorts"),
+    Case("no_label_column", "labels without the column label", "the day of labels is refused", _labels(label=None), "refused", None, "has no column label", "label_cohorts"),
+    Case("label_as_text", "labels that are words", "the day of labels is refused", _labels(label=["yes"] * ROWS), "refused", None, "expected a number", "label_cohorts"),
+    Case("label_without_id", "labels without a correlation id", SET_ASIDE, _labels(correlation_id=_ids(None)), "partial", None, "correlation_id is null in 1 of 300", "label_cohorts"),
+    Case("label_is_null", "labels that are null", "they are refused, with a warning", _labels(label=_first([None], 1)), "complete", None, "label is null in 1 of 300", "label_cohorts"),
+    Case("label_of_two", "a label of 2", "it is refused, with a warning", _labels(label=_first([2], 1)), "complete", None, "label is 2", "label_cohorts"),
+    Case("label_from_the_future", "a label later than its arrival", TOLD, _labels(label_time=_first([noon(9)], noon(1))), "complete", None, "later than the label's arrival", "label_cohorts"),
+    Case("label_twice", "the same label twice on a day", "one is counted, with a warning", _labels(correlation_id=_ids("d1-5")), "complete", None, "comes again on the same day in 1 of 300", "label_cohorts"),
+    Case("label_of_nobody", "labels of predictions that never were", "counted as unmatched", _labels(correlation_id=[f"nobody-{row}" for row in range(ROWS)]), "complete", None, "", "label_cohorts"),
+    Case("prediction_on_text", "prediction_on that is no date", "the day of labels is refused", _labels(prediction_on=["Friday"] * ROWS), "refused", None, "expected a date", "label_cohorts"),
+)  # fmt: skip
+
+DAYS = (*FILES, *COLUMNS, *VALUES, *LABELS)
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A configuration, a lineage file or training data that cannot be used; `says` is in the error, whose hint helps."""
+
+    name: str
+    broken: str
+    says: str
+    sections: Mapping[str, Any] = field(default_factory=dict)
+    lineage: Mapping[str, Any] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def expected(self) -> str:
+        """What must happen."""
+        return f"refused before anything runs: *{self.says}*"
+
+
+MISTAKES = (
+    Mistake("unknown_key", "a key that does not exist", "unknown key", {"telemetri": {"path": "x"}}),
+    Mistake("unknown_severity", "a severity that does not exist", "contracts.severities.label_is_present", {"contracts": {"severities": {"label_is_present": "fatal"}}}),
+    Mistake("unknown_signal", "an alert on a signal that does not exist", "there is no signal", {"alerts": [{"name": "a", "signal": "psi", "warn": 1, "critical": 2}]}),
+    Mistake("unknown_statistic", "a statistic that does not exist", "there is no statistic", {"drift": {"statistics": {"numeric": ["psy"]}}}),
+    Mistake("unknown_time_zone", "a time zone that does not exist", "is not a time zone", {"schedule": {"timezone": "Mars/Olympus"}}),
+    Mistake("start_is_no_date", "a start that is no date", "start", {"start": "soon"}),
+    Mistake("other_catalog", "a catalog of another kind", "must start with 'sqlite:'", {"warehouse": {"catalog": "mysql:x"}}),
+    Mistake("segment_of_no_name", "a segment column with = in its name", "cannot be a segment column", {"telemetry": {"path": "telemetry", "segments": ["a=b"]}}),
+    Mistake("extension_outside", "an extension that is not there", "nowhere.py", {"drift": {"extensions": ["nowhere.py"]}}),
+    Mistake("delay_decreases", "label delays that decrease", "must not decrease", lineage={"label_delay": {"p50_days": 3, "p95_days": 2, "max_days": 1}}),
+    Mistake("lineage_key", "a lineage key that does not exist", "unknown key", lineage={"modle_id": "credit"}),
+    Mistake("feature_twice", "a feature listed twice", "listed twice", lineage={"features": ["x", "x"]}),
+    Mistake("no_such_feature", "a feature the training data do not have", "income", lineage={"features": ["x", "income"]}),
+    Mistake("no_training_data", "training data that are not there", "gone.parquet", lineage={"training_data": "../gone.parquet"}),
+    Mistake("date_as_feature", "a feature of dates", "cannot be binned", training={"when": [date(2024, 1, 1)] * 2000}),
+    Mistake("nothing_finite", "a feature without a finite value", "no finite value", training={"odd": [np.nan] * 2000}),
+)  # fmt: skip

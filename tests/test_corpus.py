@@ -1,0 +1,103 @@
+"""Every case of the corpus of broken and hostile inputs ends as it must."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from corpus import DAYS, HOSTILE, MISTAKES, Case, Mistake
+from data import day
+from project import ROWS, Project, outcomes
+
+from driftlake.errors import DriftlakeError
+from driftlake.reporting import render_day
+from driftlake.strict_yaml import parse_yaml
+from driftlake.warehouse import Warehouse
+
+
+@pytest.mark.parametrize("case", DAYS, ids=lambda case: case.name)
+def test_a_broken_day_ends_as_it_must(tmp_path: Path, case: Case) -> None:
+    project = Project(tmp_path / "project", **case.project)
+    case.make(project)
+    report = project.run(1, 1, until=case.stage, is_checked=True)[-1]
+    assert outcomes(report) == {day(1): case.outcome}
+    said = [run.reason or "" for run in report.runs]
+    said += [message for (message,) in project.rows("select coalesce(message, '') from contract_checks")]
+    assert any(case.says in text for text in said), said
+    if case.stage == "profiles":
+        counted = project.rows("select sum(row_count)::int from prediction_profile where segment = 'all'")
+        assert counted == [(case.counted,)]
+
+
+@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.name)
+def test_a_mistake_is_refused_before_anything_runs(tmp_path: Path, mistake: Mistake) -> None:
+    with pytest.raises(DriftlakeError, match=re.escape(mistake.says)):
+        Project(tmp_path / "project", lineage=mistake.lineage, training=mistake.training, **mistake.sections)
+
+
+def test_yaml_that_would_run_code_is_refused(tmp_path: Path) -> None:
+    from driftlake.config import Settings
+
+    text = f"start: !!python/object/apply:os.mkdir ['{tmp_path / 'made'}']"
+    with pytest.raises(DriftlakeError, match="not valid YAML"):
+        parse_yaml(Settings, tmp_path / "driftlake.yaml", text)
+    assert not (tmp_path / "made").exists()
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Every name that comes from outside is SQL, markup and a newline at once."""
+    project = Project(
+        tmp_path_factory.mktemp("hostile") / "project",
+        training={HOSTILE: [HOSTILE, "b"] * 1000},
+        lineage={"model_id": HOSTILE, "model_version": f"../../{HOSTILE}"},
+        telemetry={
+            "path": "telemetry",
+            "segments": [f"segment {HOSTILE}".replace("=", "")],
+            "high_cardinality": [f"many {HOSTILE}"],
+            "columns": {"score": f"score {HOSTILE}", "correlation_id": f"id {HOSTILE}"},
+        },
+        drift={"windows_days": [1], "minimum_rows": 10},
+    )
+    names: dict[str, Any] = {
+        "model_id": [HOSTILE] * ROWS,
+        "model_version": [f"../../{HOSTILE}"] * ROWS,
+        f"score {HOSTILE}": [0.5] * ROWS,
+        f"id {HOSTILE}": [f"{HOSTILE}{row}" for row in range(ROWS)],
+        f"segment {HOSTILE}": [HOSTILE] * ROWS,
+        f"many {HOSTILE}": [HOSTILE] * ROWS,
+        HOSTILE: [HOSTILE] * ROWS,
+    }
+    project.telemetry(1, score=None, correlation_id=None, **names)
+    project.run(1, 1, is_checked=True)
+    return project
+
+
+def test_hostile_names_are_counted_like_any_other(hostile: Project) -> None:
+    assert hostile.rows("select distinct feature from feature_profile order by all") == [
+        ("colour",),
+        (HOSTILE,),
+        ("x",),
+    ]
+    assert hostile.rows("select distinct model_id from prediction_profile") == [(HOSTILE,)]
+    segments = {segment for (segment,) in hostile.rows("select distinct segment from prediction_profile")}
+    assert segments == {"all", f"segment {HOSTILE}={HOSTILE}"}
+    assert hostile.rows("select value from heavy_hitters where segment = 'all'") == [(HOSTILE,)]
+
+
+def test_hostile_names_are_text_on_the_page_and_write_nowhere_else(hostile: Project) -> None:
+    before = {path for path in hostile.root.parent.rglob("*") if path.is_file()}
+    with Warehouse.open(hostile.settings, read_only=True) as warehouse:
+        page = Path(render_day(warehouse, hostile.settings, day(1)))
+    text = page.read_text()
+    assert "<script>alert" not in text
+    assert "&lt;script&gt;alert" in text
+    written = {path for path in hostile.root.parent.rglob("*") if path.is_file()} - before
+    assert {path.parent.name for path in written} <= {"reports"}
+
+
+def test_the_corpus_has_sixty_cases_of_distinct_names() -> None:
+    names = [case.name for case in (*DAYS, *MISTAKES)]
+    assert len(set(names)) == len(names) >= 60
