@@ -5,7 +5,7 @@ Not here: deciding what is refused (inputs.py, contracts.py, profiling.py) and w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from driftlake.contracts import ContractCheck
 from driftlake.inputs import InputFile, Partition
+from driftlake.personal_data import Finding
 from driftlake.profiling import RefusedFeature
 from driftlake.warehouse import Replacement, Warehouse
 
@@ -24,11 +25,14 @@ def failed_checks(
     partitions: Sequence[Partition],
     checks: Sequence[ContractCheck],
     refused_features: Sequence[RefusedFeature] = (),
+    personal_data: Mapping[date, Mapping[str, Finding]] | None = None,
 ) -> list[Row]:
     """Rows of contract_checks that failed: of the suite, and every day, file or feature refused before it ran."""
     rows = [_suite_row(check) for check in checks if check.outcome == "failed"]
     rows += [_refused_file_row(source, file) for partition in partitions for file in partition.refusals]
     rows += [_refused_feature_row(refused) for refused in refused_features]
+    of_days = (personal_data or {}).items()
+    rows += [_personal_data_row(source, dt, *column) for dt, columns in of_days for column in columns.items()]
     if source == "telemetry":
         rows += [_missing_day_row(partition) for partition in partitions if not partition.row_count]
     return rows
@@ -93,6 +97,13 @@ def _refused_feature_row(refused: RefusedFeature) -> Row:
     row = _refused("telemetry", refused.key.dt, "feature_is_readable", refused.row_count, refused.message)
     owner: Row = {"model_id": refused.key.model_id, "model_version": refused.key.model_version}
     return row | owner | {"column_name": refused.feature, "path": refused.path}
+
+
+def _personal_data_row(source: str, dt: date, column: str, finding: Finding) -> Row:
+    message = f"column {column} is left out: of {finding.checked_count:,} distinct values some look like {finding}"
+    row = _refused(source, dt, "column_holds_no_personal_data", finding.unexpected_count, message)
+    checked = {"checked_count": finding.checked_count, "observed": str(finding)}
+    return row | checked | {"severity": "warning", "column_name": column}
 
 
 def _missing_day_row(partition: Partition) -> Row:

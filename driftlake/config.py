@@ -177,6 +177,19 @@ class ClassScoreSettings(_Section):
         return self.prefix if self.prefix is not None else f"{self.column}."
 
 
+class PersonalDataSettings(_Section):
+    """Columns of text whose values look like personal data are left out."""
+
+    blocked: bool = Field(
+        default=True,
+        description="Leave a feature, segment or other text column out if it holds emails, phone numbers, payment cards, "
+        "IP addresses, IBANs or national ids.",
+    )
+    exempt: Annotated[tuple[str, ...], AfterValidator(_no_repetition)] = Field(
+        default=(), description="Columns that may hold what looks like personal data, e.g. [product_code]."
+    )
+
+
 class TelemetrySettings(_Section):
     """Where predictions are and what their columns are called."""
 
@@ -212,6 +225,7 @@ class TelemetrySettings(_Section):
         description="Most frequent values of a segment column on a day that are segments of their own; "
         "the others are counted together as (other).",
     )
+    personal_data: PersonalDataSettings = PersonalDataSettings()
 
 
 class LabelSettings(_Section):

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import duckdb
 
 from driftlake.errors import ContractError
+from driftlake.personal_data import mask
 from driftlake.queries import quote
 
 if TYPE_CHECKING:
@@ -233,7 +234,7 @@ def _check(
         outcome="failed" if unexpected else "passed",
         checked_count=checked_count,
         unexpected_count=unexpected_count,
-        observed=observed[:_OBSERVED_CHARACTERS],
+        observed=mask(observed)[:_OBSERVED_CHARACTERS],
         message="",
     )
     return replace(check, message=_sentence(rule["message"], check)) if unexpected else check

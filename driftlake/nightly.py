@@ -137,7 +137,9 @@ def profile_days(
 
     for planned in chunks([p for p in partitions if p.dt in changed], settings.compute.rows_per_chunk):
         chunk, profiled = without_corrupt_files(planned, profile)
-        chunk_failed = failed_checks("telemetry", chunk, profiled.checks, profiled.profiles.refused_features)
+        chunk_failed = failed_checks(
+            "telemetry", chunk, profiled.checks, profiled.profiles.refused_features, profiled.profiles.personal_data
+        )
         explained = _explained(settings, [p for p in explanations if p.dt in {one.dt for one in chunk}], versions)
         chunk_runs = [_profile_run(warehouse, partition, profiled, explained, work) for partition in chunk]
         replaced = [run.dt for run in chunk_runs if run.outcome not in {"refused", "missing"}]

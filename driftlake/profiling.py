@@ -6,9 +6,10 @@ groups, whatever the size of a day. Not here: the counting of a shard (shards.py
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from datetime import date
 from itertools import chain, islice, pairwise
 from typing import Any
 
@@ -17,12 +18,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from driftlake import paired_predictions, queries, values
+from driftlake import paired_predictions, personal_data, queries, values
 from driftlake.binning import FeatureBins
-from driftlake.config import Settings
+from driftlake.config import Settings, TelemetrySettings
 from driftlake.distinct import profile_values
 from driftlake.inputs import InputFile, Partition
 from driftlake.kernel import MEASURES, FeatureCounts
+from driftlake.personal_data import Finding
 from driftlake.samples import SampledRows, sample_predictions
 from driftlake.segments import ALL, SegmentColumn
 from driftlake.shards import ColumnNames, CountedVersion, RowGroup, Shard, VersionCounts, count_shard
@@ -50,6 +52,8 @@ class Profiles:
 
     tables: Mapping[str, pa.Table]
     refused_features: Sequence[RefusedFeature]
+    # by day and column, what was left out because of what it holds
+    personal_data: Mapping[date, Mapping[str, Finding]] = field(default_factory=dict)
 
 
 def profile_partitions(
@@ -60,7 +64,9 @@ def profile_partitions(
 ) -> Profiles:
     """Profile partitions whose rows `telemetry.offer_partitions` has made visible as the view `predictions`."""
     coded = code_rows(connection, partitions, settings.telemetry)
-    days = [_Day.of(partition, coded, versions, settings) for partition in partitions]
+    names = _column_names(settings)
+    blocked = {day.dt: _personal_data(day, settings.telemetry, names, versions) for day in partitions}
+    days = [_Day.of(partition, coded, versions, settings, blocked[partition.dt]) for partition in partitions]
     rows = _ProfileRows()
     sampled = settings.drift.multivariate
     samples = sample_predictions(connection, partitions, sampled.sample_rows) if sampled else {}
@@ -72,7 +78,26 @@ def profile_partitions(
     tables["service_levels"] = queries.run(connection, "service_levels").to_arrow_table()
     tables |= profile_values(connection, tables.pop("value_counts"))
     tables |= paired_predictions.count_pairs(connection, coded.groups)
-    return Profiles(tables, [refused for day in days for refused in day.refused])
+    return Profiles(tables, [refused for day in days for refused in day.refused], blocked)
+
+
+def _personal_data(
+    partition: Partition,
+    telemetry: TelemetrySettings,
+    names: ColumnNames,
+    versions: Mapping[tuple[str, str], ModelVersion],
+) -> Mapping[str, Finding]:
+    """Columns of a day, by path, that are counted by their text and hold personal data."""
+    if not telemetry.personal_data.blocked:
+        return {}
+    features = {
+        names.of_feature(name)
+        for version in versions.values()
+        for name, bins in version.features.items()
+        if bins.grid is None
+    }
+    paths = features | {names.predicted_class, *names.high_cardinality, *telemetry.segments}
+    return personal_data.scan_files(partition.files, sorted(paths - set(telemetry.personal_data.exempt)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +109,7 @@ class _Day:
     versions: Sequence[CountedVersion]
     segment_columns: Sequence[SegmentColumn]
     refused: Sequence[RefusedFeature]
+    names: ColumnNames
 
     @classmethod
     def of(
@@ -92,8 +118,10 @@ class _Day:
         coded: CodedRows,
         versions: Mapping[tuple[str, str], ModelVersion],
         settings: Settings,
+        blocked: Collection[str],
     ) -> _Day:
         """Plan a day; a feature that one file of a deployment lacks is refused for that deployment's whole day."""
+        names = _column_names(settings)
         codes = [code for code, group in enumerate(coded.groups) if group.dt == partition.dt]
         refused: dict[tuple[int, str], RefusedFeature] = {}
         for file in partition.files:
@@ -109,16 +137,21 @@ class _Day:
         for code in codes:
             group = coded.groups[code]
             version = versions[group.model_id, group.model_version]
-            features = {name: bins for name, bins in version.features.items() if (code, name) not in refused}
+            features = {
+                name: bins
+                for name, bins in version.features.items()
+                if (code, name) not in refused and names.of_feature(name) not in blocked
+            }
             pairs = [pair for pair in settings.pairs_of(group.model_id) if set(pair) <= features.keys()]
             cut = version.decision_cut(settings.models.get(group.model_id))
             # a sampled row has a bin of every feature
             is_sampled = len(features) == len(version.features)
             counted.append(CountedVersion(code, 1, features, version.score_bins, cut, pairs, is_sampled))
-        segment_columns = coded.segment_columns.get(partition.dt, ())
-        return cls(partition, coded.groups, _merged(counted, coded.groups), segment_columns, list(refused.values()))
+        segment_columns = [one for one in coded.segment_columns.get(partition.dt, ()) if one.name not in blocked]
+        merged = _merged(counted, coded.groups)
+        return cls(partition, coded.groups, merged, segment_columns, list(refused.values()), _without(names, blocked))
 
-    def shards(self, coded: CodedRows, samples: Mapping[str, SampledRows], names: ColumnNames) -> list[Shard]:
+    def shards(self, coded: CodedRows, samples: Mapping[str, SampledRows]) -> list[Shard]:
         """The day in pieces; where it is cut depends on its files alone."""
         rows_per_shard = min(max(self.partition.row_count // _SHARDS, _SMALLEST_SHARD), _LARGEST_SHARD)
         cuts: list[list[RowGroup]] = [[]]
@@ -129,7 +162,7 @@ class _Day:
                 rows = 0
             cuts[-1].append(row_group)
             rows += len(row_group.codes)
-        return [Shard(cut, self.versions, self.segment_columns, names) for cut in cuts]
+        return [Shard(cut, self.versions, self.segment_columns, self.names) for cut in cuts]
 
 
 def _merged(counted: Sequence[CountedVersion], groups: Sequence[PredictionGroup]) -> list[CountedVersion]:
@@ -152,12 +185,9 @@ def _owner(group: PredictionGroup) -> tuple[str, str]:
     return group.model_id, group.model_version
 
 
-def _counted(
-    days: Sequence[_Day], coded: CodedRows, samples: Mapping[str, SampledRows], settings: Settings
-) -> Iterator[tuple[_Day, Sequence[VersionCounts]]]:
-    """Each day with the counts of its versions."""
+def _column_names(settings: Settings) -> ColumnNames:
     mapping = settings.telemetry.columns
-    names = ColumnNames(
+    return ColumnNames(
         mapping.get("score", "score"),
         mapping.get("latency_ms", "latency_ms"),
         mapping.get("predicted_class", "predicted_class"),
@@ -165,7 +195,19 @@ def _counted(
         settings.telemetry.shap.path_prefix if settings.telemetry.shap else None,
         settings.telemetry.high_cardinality,
     )
-    shards = [day.shards(coded, samples, names) for day in days]
+
+
+def _without(names: ColumnNames, blocked: Collection[str]) -> ColumnNames:
+    kept = tuple(path for path in names.high_cardinality if path not in blocked)
+    predicted = "" if names.predicted_class in blocked else names.predicted_class
+    return replace(names, high_cardinality=kept, predicted_class=predicted)
+
+
+def _counted(
+    days: Sequence[_Day], coded: CodedRows, samples: Mapping[str, SampledRows], settings: Settings
+) -> Iterator[tuple[_Day, Sequence[VersionCounts]]]:
+    """Each day with the counts of its versions."""
+    shards = [day.shards(coded, samples) for day in days]
     with ThreadPoolExecutor(settings.compute.threads) as pool:
         counted = pool.map(count_shard, chain.from_iterable(shards))
         for day, shards_of_day in zip(days, shards, strict=True):
