@@ -10,6 +10,7 @@ import ipaddress
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -57,8 +58,12 @@ def scan_files(files: Sequence[InputFile], paths: Iterable[str]) -> dict[str, Fi
 def mask(text: str) -> str:
     """`text` with everything that looks like personal data replaced by its kind."""
     for kind, (pattern, is_valid) in _KINDS.items():
-        text = re.sub(pattern, lambda m, kind=kind, check=is_valid: f"({kind})" if check(m[0]) else m[0], text)  # type: ignore[misc]
+        text = re.sub(pattern, partial(_masked, kind, is_valid), text, flags=re.ASCII)
     return text
+
+
+def _masked(kind: str, is_valid: Callable[[str], bool], match: re.Match[str]) -> str:
+    return f"({kind})" if is_valid(match[0]) else match[0]
 
 
 def _is_text(columns: Mapping[str, pa.DataType], path: str) -> bool:
@@ -89,7 +94,7 @@ def _find_in(values: pa.Array) -> Finding | None:
 def _count(kind: str, values: pa.Array) -> int:
     pattern, is_valid = _KINDS[kind]
     candidates = values.filter(pc.match_substring_regex(values, pattern)).to_pylist()
-    hits = [value for value in candidates if any(is_valid(m[0]) for m in re.finditer(pattern, value))]
+    hits = [value for value in candidates if any(is_valid(m[0]) for m in re.finditer(pattern, value, re.ASCII))]
     if kind == "payment card" and all(value.strip().isdigit() for value in hits):
         # of random numbers one in fifty has an issuer's prefix and its check digit
         return len(hits) if 2 * len(hits) >= len(candidates) else 0
@@ -159,9 +164,11 @@ _KINDS: Mapping[str, tuple[str, Callable[[str], bool]]] = {
     "IBAN": (r"(?i)\b[a-z]{2}[0-9]{2}(?: ?[a-z0-9]{4}){2,7}(?: ?[a-z0-9]{1,3})?\b", _is_iban),
     "payment card": (r"\b[0-9](?:[ -]?[0-9]){12,18}\b", _is_card),
     "national id": (
-        r"\b(?:[0-9]{3}-[0-9]{2}-[0-9]{4}|[0-9]{8}[A-Z]"
-        r"|[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] ?[0-9]{2} ?[0-9]{2} ?[0-9]{2} ?[A-D]"
-        r"|[A-Z]{6}[0-9]{2}[A-EHLMPRST][0-9]{2}[A-Z][0-9]{3}[A-Z])\b",
+        (
+            r"\b(?:[0-9]{3}-[0-9]{2}-[0-9]{4}|[0-9]{8}[A-Z]"
+            r"|[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] ?[0-9]{2} ?[0-9]{2} ?[0-9]{2} ?[A-D]"
+            r"|[A-Z]{6}[0-9]{2}[A-EHLMPRST][0-9]{2}[A-Z][0-9]{3}[A-Z])\b"
+        ),
         _is_national_id,
     ),
     "IP address": (
@@ -169,8 +176,10 @@ _KINDS: Mapping[str, tuple[str, Callable[[str], bool]]] = {
         _is_ip,
     ),
     "phone number": (
-        r"(?:\+|\b00)[1-9](?:[ ().-]{0,2}[0-9]){7,14}\b"
-        r"|(?:\([2-9][0-9]{2}\) ?|\b[2-9][0-9]{2}[ .-])[2-9][0-9]{2}[ .-][0-9]{4}\b",
+        (
+            r"(?:\+[1-9]|\b00[1-9][0-9]{0,2}[ -])(?:[ ().-]{0,2}[0-9]){6,14}\b"
+            r"|(?:\([2-9][0-9]{2}\) ?|\b[2-9][0-9]{2}[ .-])[2-9][0-9]{2}[ .-][0-9]{4}\b"
+        ),
         _is_phone,
     ),
 }

@@ -87,7 +87,7 @@ def _register(warehouse: Warehouse, settings: Settings, file: LineageFile) -> bo
     if _find(warehouse, file) is not None:
         return False
     corrections = settings.models.get(file.record.model_id, ModelSettings())
-    learned = learn(file, data, corrections, settings.drift.other_features_bins)
+    learned = learn(file, data, corrections, settings.drift.other_features_bins, settings.telemetry.personal_data)
     rows = {"training_runs": [_run_row(file, data, fingerprint, learned)]} | _rows(file.record, learned)
     tables = {name: _table(content) for name, content in rows.items() if content}
     # another process may have registered the version since

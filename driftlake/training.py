@@ -6,6 +6,7 @@ Not here: how bins are learned from values (binning.py), how rows are counted (k
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,12 +19,14 @@ import pyarrow.types as pat
 
 from driftlake import binning, kernel, values
 from driftlake.binning import FeatureBins, FeatureKind
-from driftlake.config import ModelSettings
+from driftlake.config import ModelSettings, PersonalDataSettings
 from driftlake.errors import ConfigurationError, InputError
 from driftlake.inputs import filesystem_of, open_parquet
 from driftlake.lineage import LineageFile
+from driftlake.personal_data import Finding, find
 from driftlake.versions import SCORE
 
+_LOGGER = logging.getLogger(__name__)
 _HASH_BLOCK_BYTES = 1 << 22
 
 
@@ -91,11 +94,17 @@ class TrainingData:
 
 
 def learn(
-    file: LineageFile, data: TrainingData, corrections: ModelSettings, other_features_bins: int | None = None
+    file: LineageFile,
+    data: TrainingData,
+    corrections: ModelSettings,
+    other_features_bins: int | None = None,
+    personal: PersonalDataSettings | None = None,
 ) -> list[Learned]:
     """Learn every feature of the version, in the order of its lineage, and then the score.
 
     Features that are not critical get `other_features_bins` bins at most.
+
+    A feature whose training values hold personal data is left out, unless `personal` exempts it.
 
     Raises InputError naming the column that cannot be used.
     """
@@ -104,9 +113,29 @@ def learn(
         name for name in data.columns if name not in {record.target, record.score, "correlation_id"}
     )
     _require_columns(file, data, features, corrections)
+    features = [name for name in features if not _is_left_out(file, data, name, personal)]
     limits = {name: None if name in corrections.critical else other_features_bins for name in features}
     learned = (_learn_feature(file, data, name, corrections, limit) for name, limit in limits.items())
     return [*learned, *_learn_score(file, data)]
+
+
+def personal_data_in(column: pa.ChunkedArray, name: str, personal: PersonalDataSettings) -> Finding | None:
+    """What personal data a column of training data holds, if that blocks it."""
+    if not personal.blocked or name in personal.exempt or values.is_numeric(column.type):
+        return None
+    return find(text for text in values.category_counts(column))
+
+
+def _is_left_out(file: LineageFile, data: TrainingData, name: str, personal: PersonalDataSettings | None) -> bool:
+    if not values.is_category(data.types[name]) or values.is_numeric(data.types[name]):
+        return False
+    finding = personal_data_in(data.column(name), name, personal or PersonalDataSettings())
+    if finding:
+        _LOGGER.warning(
+            "%s: feature %s is left out of the version: of %s distinct training values some look like %s",
+            file.path, name, f"{finding.checked_count:,}", finding,
+        )  # fmt: skip
+    return finding is not None
 
 
 def _training_paths(file: LineageFile) -> list[str]:
