@@ -94,7 +94,7 @@ def _personal_data(
         names.of_feature(name)
         for version in versions.values()
         for name, bins in version.features.items()
-        if bins.grid is None
+        if bins.grid is None and name not in telemetry.personal_data.exempt
     }
     paths = features | {names.predicted_class, *names.high_cardinality, *telemetry.segments}
     return personal_data.scan_files(partition.files, sorted(paths - set(telemetry.personal_data.exempt)))

@@ -20,8 +20,9 @@ from driftlake.warehouse import Warehouse
 
 
 def count_reference_segments(warehouse: Warehouse, settings: Settings, files: Sequence[LineageFile]) -> None:
-    """Fill segment_reference_profile for registered versions; training data without a column, or with personal data in it, has no
-    segments by it.
+    """Fill segment_reference_profile for registered versions.
+
+    Training data without a column, or with personal data in it, has no segments by it.
 
     Raises InputError if training data cannot be read any more.
     """
