@@ -103,7 +103,9 @@ LOOK_ALIKES: dict[str, Callable[[random.Random], str]] = {
     "epoch milliseconds": lambda r: str(1_700_000_000_000 + r.getrandbits(36)),
     "ISO timestamp": lambda r: f"2024-0{r.randint(1, 9)}-1{r.randint(0, 9)}T1{r.randint(0, 9)}:30:{r.randint(10, 59)}Z",
     "UUID": lambda r: str(uuid.UUID(int=r.getrandbits(128))),
-    "version": lambda r: f"{r.randint(0, 9)}.{r.randint(0, 40)}.{r.randint(0, 20)}.{r.randint(0, 60)}",
+    "version": lambda r: (
+        f"{r.randint(0, 9)}.{r.randint(0, 40)}.{r.randint(0, 20)}.{r.choice([r.randint(0, 60), r.randint(0, 400)])}"
+    ),
     "hex hash": lambda r: f"{r.getrandbits(256):064x}",
     "product code": lambda r: f"{r.choice('ABCDEFGH')}{r.choice('XYZ')}{_digits(r, 2)}-{_digits(r, 4)}",
     "code of 8 digits and a letter": lambda r: _digits(r, 8) + r.choice("ABCDEFGHJKLMNPQRSTVWXYZ"),

@@ -123,8 +123,8 @@ def _is_ip(text: str) -> bool:
         return False
     if address.version == 6:
         return sum(bool(group) for group in text.split(":")) >= 3
-    # 1.2.3.4 is as likely a version
-    return max(address.packed) > 31
+    # 1.2.3.4 is as likely a version, whose parts seldom have three digits
+    return max(address.packed) > 99
 
 
 def _is_iban(text: str) -> bool:
@@ -160,7 +160,7 @@ _IBAN_LENGTHS = {
 }  # fmt: skip
 # candidates by RE2 and by Python alike, and what makes one a hit
 _KINDS: Mapping[str, tuple[str, Callable[[str], bool]]] = {
-    "email": (r"(?i)[a-z0-9._%+'-]+@(?:[a-z0-9-]+\.)+[a-z]{2,}\b", lambda _: True),
+    "email": (r"(?i)[^\s@<>,;:()]+@(?:[^\s@<>,;:()./]+\.)+[a-z]{2,}\b", lambda _: True),
     "IBAN": (r"(?i)\b[a-z]{2}[0-9]{2}(?: ?[a-z0-9]{4}){2,7}(?: ?[a-z0-9]{1,3})?\b", _is_iban),
     "payment card": (r"\b[0-9](?:[ -]?[0-9]){12,18}\b", _is_card),
     "national id": (

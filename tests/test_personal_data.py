@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from data import day
 from project import Project
 
 from driftlake.personal_data import find, mask
+from jobs.launch import launch
 
 EMAIL, CARD, IBAN = "ada.lovelace@example.org", "4111 1111 1111 1111", "GB82 WEST 1234 5698 7654 32"
 PHONE, ADDRESS = "+44 20 7946 0958", "203.0.113.77"
@@ -82,6 +85,21 @@ def test_nothing_planted_is_stored_or_logged(planted: Project, caplog: pytest.Lo
     texts += [str(pq.ParquetFile(path).read().to_pylist()) for path in warehouse.rglob("*.parquet")]
     texts += [repr(planted.contents()), caplog.text]
     assert len(texts) > 10
+    assert [value for value in PLANTED if any(value in text for text in texts)] == []
+
+
+def test_nothing_planted_is_on_the_page_or_in_the_event_log_of_dagster(
+    planted: Project, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", str(planted.root / "dagster"))
+    with warnings.catch_warnings():
+        # Dagster's storage leaves SQLite connections to the garbage collector.
+        warnings.simplefilter("ignore", ResourceWarning)
+        assert launch(planted.settings, [day(1)], lambda *_: None, is_forced=True) is None
+    captured = capfd.readouterr()
+    files = [path for name in ("dagster", "reports") for path in (planted.root / name).rglob("*") if path.is_file()]
+    texts = [*(path.read_bytes().decode("latin-1") for path in files), captured.out, captured.err]
+    assert "column_holds_no_personal_data" in "".join(texts)
     assert [value for value in PLANTED if any(value in text for text in texts)] == []
 
 
