@@ -71,8 +71,9 @@ def _is_text(columns: Mapping[str, pa.DataType], path: str) -> bool:
     if kind is None:
         struct, _, field = path.partition(".")
         parent = columns.get(struct)
-        is_there = parent is not None and pa.types.is_struct(parent) and parent.get_field_index(field) >= 0
-        kind = parent.field(field).type if is_there else pa.null()
+        if parent is None or not pa.types.is_struct(parent) or parent.get_field_index(field) < 0:
+            return False
+        kind = parent.field(field).type
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))

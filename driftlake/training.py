@@ -113,7 +113,7 @@ def learn(
         name for name in data.columns if name not in {record.target, record.score, "correlation_id"}
     )
     _require_columns(file, data, features, corrections)
-    features = [name for name in features if not _is_left_out(file, data, name, personal)]
+    features = tuple(name for name in features if not _is_left_out(file, data, name, personal))
     limits = {name: None if name in corrections.critical else other_features_bins for name in features}
     learned = (_learn_feature(file, data, name, corrections, limit) for name, limit in limits.items())
     return [*learned, *_learn_score(file, data)]
