@@ -200,7 +200,7 @@ def _failing_days(cursor: duckdb.DuckDBPyConnection, relation: str, name: str, q
 def _not_evaluated(name: str, reason: str) -> ContractError:
     # SQLAlchemy appends the statement, which is long and in expectations/ for everyone to read.
     return ContractError(
-        f"expectation {name} could not be evaluated: {reason.partition('[SQL:')[0].strip()}",
+        f"expectation {name} could not be evaluated: {mask(reason.partition('[SQL:')[0].strip())}",
         hint=f"correct the query of {name} in expectations/, or the columns it reads",
     )
 

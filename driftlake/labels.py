@@ -5,7 +5,7 @@ Not here: what the counts say about a model (quality.py) and which days are writ
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
@@ -19,6 +19,8 @@ from driftlake.columns import label_columns, telemetry_columns
 from driftlake.config import LabelSettings, Settings
 from driftlake.contracts import ContractCheck, ContractChecker, blocked_days
 from driftlake.inputs import Partition, probe, without_corrupt_files
+from driftlake.personal_columns import found_in_predictions
+from driftlake.personal_data import Finding
 from driftlake.session import create_table, open_session
 from driftlake.telemetry import offer_partitions, offer_versions
 from driftlake.versions import ModelVersion
@@ -59,6 +61,7 @@ class LabelSource:
     segments: pa.Table
     checked_days: set[date] = field(default_factory=set)
     _checks: list[ContractCheck] = field(default_factory=list)
+    _blocked: dict[date, Mapping[str, Finding]] = field(default_factory=dict)
 
     @property
     def classes(self) -> list[str]:
@@ -168,7 +171,16 @@ class LabelSource:
             columns = tuple(c.unread() if c.name == "predicted_class" else c for c in columns)
         scores = telemetry.class_scores
         paths = {name: scores.path_prefix + name for name in self.classes} if scores else {}
-        offer_partitions(connection, relation, partitions, columns, telemetry.columns, telemetry.segments, paths)
+        blocked = {partition.dt: self._blocked_columns(partition) for partition in partitions}
+        offer_partitions(
+            connection, relation, partitions, columns, telemetry.columns, telemetry.segments, paths, blocked
+        )
+
+    def _blocked_columns(self, partition: Partition) -> Collection[str]:
+        """Columns of a day of telemetry that hold personal data; looked for once, though many days of labels need the day."""
+        if partition.dt not in self._blocked:
+            self._blocked |= found_in_predictions([partition], self.settings.telemetry)
+        return self._blocked.get(partition.dt, ())
 
 
 _SCORE_GRID = {

@@ -46,6 +46,7 @@ from driftlake.inputs import (
 )
 from driftlake.labelled_windows import QualityCounts
 from driftlake.labels import COHORT_TABLES, LabelSource, history_days
+from driftlake.personal_columns import Findings, found_in_profiles
 from driftlake.profiling import Profiles
 from driftlake.schema_changes import DayChanges, FileVersions
 from driftlake.session import open_session
@@ -138,7 +139,7 @@ def profile_days(
     for planned in chunks([p for p in partitions if p.dt in changed], settings.compute.rows_per_chunk):
         chunk, profiled = without_corrupt_files(planned, profile)
         chunk_failed = failed_checks(
-            "telemetry", chunk, profiled.checks, profiled.profiles.refused_features, profiled.profiles.personal_data
+            "telemetry", chunk, profiled.checks, profiled.profiles.refused_features, profiled.personal_data
         )
         explained = _explained(settings, [p for p in explanations if p.dt in {one.dt for one in chunk}], versions)
         chunk_runs = [_profile_run(warehouse, partition, profiled, explained, work) for partition in chunk]
@@ -424,6 +425,7 @@ class _Profiled:
     profiles: Profiles
     checks: Sequence[ContractCheck]
     file_versions: FileVersions
+    personal_data: Findings
 
 
 def _profile(
@@ -444,9 +446,10 @@ def _profile(
             checks = check_contract(connection, [partition.dt for partition in kept])
         if blocked := blocked_days(checks):
             kept = [partition for partition in kept if partition.dt not in blocked]
-            offer_partitions(connection, "predictions", kept, columns, mapping)
-        profiles = profiling.profile_partitions(connection, settings, kept, versions)
-        return _Profiled(profiles, checks, file_versions)
+        found = found_in_profiles(kept, settings.telemetry, versions.values())
+        offer_partitions(connection, "predictions", kept, columns, mapping, blocked=found)
+        profiles = profiling.profile_partitions(connection, settings, kept, versions, found)
+        return _Profiled(profiles, checks, file_versions, found)
 
 
 def _explanations(settings: Settings, days: Sequence[date]) -> list[Partition]:
@@ -462,8 +465,8 @@ def _explained(
 ) -> _Explained:
     if not partitions:
         return _Explained({}, [], {})
-    checked, rows = summed_explanations(settings, partitions, versions)
-    failed = failed_checks("explanations", checked, [])
+    checked, rows, found = summed_explanations(settings, partitions, versions)
+    failed = failed_checks("explanations", checked, [], personal_data=found)
     refusals = {partition.dt: [file.refusal or "" for file in partition.refusals] for partition in checked}
     return _Explained({"importance_profile": rows}, audit_replacements("explanations", checked, [], failed), refusals)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import date
 from itertools import chain, islice, pairwise
 from typing import Any
@@ -18,13 +18,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from driftlake import paired_predictions, personal_data, queries, values
+from driftlake import paired_predictions, queries, values
 from driftlake.binning import FeatureBins
-from driftlake.config import Settings, TelemetrySettings
+from driftlake.config import Settings
 from driftlake.distinct import profile_values
 from driftlake.inputs import InputFile, Partition
 from driftlake.kernel import MEASURES, FeatureCounts
-from driftlake.personal_data import Finding
 from driftlake.samples import SampledRows, sample_predictions
 from driftlake.segments import ALL, SegmentColumn
 from driftlake.shards import ColumnNames, CountedVersion, RowGroup, Shard, VersionCounts, count_shard
@@ -52,8 +51,6 @@ class Profiles:
 
     tables: Mapping[str, pa.Table]
     refused_features: Sequence[RefusedFeature]
-    # by day and column, what was left out because of what it holds
-    personal_data: Mapping[date, Mapping[str, Finding]] = field(default_factory=dict)
 
 
 def profile_partitions(
@@ -61,12 +58,16 @@ def profile_partitions(
     settings: Settings,
     partitions: Sequence[Partition],
     versions: Mapping[tuple[str, str], ModelVersion],
+    blocked: Mapping[date, Collection[str]] | None = None,
 ) -> Profiles:
-    """Profile partitions whose rows `telemetry.offer_partitions` has made visible as the view `predictions`."""
+    """Profile partitions whose rows `telemetry.offer_partitions` has made visible as the view `predictions`.
+
+    Columns that are `blocked` on a day (struct.field for a field) are not read.
+    """
     coded = code_rows(connection, partitions, settings.telemetry)
-    names = _column_names(settings)
-    blocked = {day.dt: _personal_data(day, settings.telemetry, names, versions) for day in partitions}
-    days = [_Day.of(partition, coded, versions, settings, blocked[partition.dt]) for partition in partitions]
+    days = [
+        _Day.of(partition, coded, versions, settings, (blocked or {}).get(partition.dt, ())) for partition in partitions
+    ]
     rows = _ProfileRows()
     sampled = settings.drift.multivariate
     samples = sample_predictions(connection, partitions, sampled.sample_rows) if sampled else {}
@@ -78,26 +79,7 @@ def profile_partitions(
     tables["service_levels"] = queries.run(connection, "service_levels").to_arrow_table()
     tables |= profile_values(connection, tables.pop("value_counts"))
     tables |= paired_predictions.count_pairs(connection, coded.groups)
-    return Profiles(tables, [refused for day in days for refused in day.refused], blocked)
-
-
-def _personal_data(
-    partition: Partition,
-    telemetry: TelemetrySettings,
-    names: ColumnNames,
-    versions: Mapping[tuple[str, str], ModelVersion],
-) -> Mapping[str, Finding]:
-    """Columns of a day, by path, that are counted by their text and hold personal data."""
-    if not telemetry.personal_data.blocked:
-        return {}
-    features = {
-        names.of_feature(name)
-        for version in versions.values()
-        for name, bins in version.features.items()
-        if bins.grid is None and name not in telemetry.personal_data.exempt
-    }
-    paths = features | {names.predicted_class, *names.high_cardinality, *telemetry.segments}
-    return personal_data.scan_files(partition.files, sorted(paths - set(telemetry.personal_data.exempt)))
+    return Profiles(tables, [refused for day in days for refused in day.refused])
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,12 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pyarrow as pa
 
+from driftlake.audit import PERSONAL_DATA, personal_data_in_training
 from driftlake.config import Settings, TelemetrySettings
 from driftlake.kernel import Grouping, count_column
 from driftlake.lineage import LineageFile
 from driftlake.segments import SegmentColumn
-from driftlake.training import TrainingData, personal_data_in
+from driftlake.training import TrainingData
 from driftlake.versions import SCORE, ModelVersion, load_versions
 from driftlake.warehouse import Warehouse
 
@@ -39,12 +40,18 @@ def count_reference_segments(warehouse: Warehouse, settings: Settings, files: Se
 def _count(
     warehouse: Warehouse, file: LineageFile, version: ModelVersion, segment_column: str, telemetry: TelemetrySettings
 ) -> None:
+    known = {**version.owner, "source": "training", "expectation": PERSONAL_DATA, "column_name": segment_column}
+    settings = telemetry.personal_data
+    if settings.blocked and segment_column not in settings.exempt and warehouse.has_rows("contract_checks", known):
+        return
     data = TrainingData(file)
     if segment_column not in data.columns:
         return
-    values = data.column(segment_column)
-    if personal_data_in(values, segment_column, telemetry.personal_data):
+    if found := data.personal_data([segment_column], settings):
+        rows = personal_data_in_training(version.owner, found)
+        warehouse.append_once({"contract_checks": rows}, "contract_checks", known)
         return
+    values = data.column(segment_column)
     segments = SegmentColumn.most_frequent(segment_column, values, telemetry.segment_limit)
     grouping = Grouping.of(segments.positions(values, len(values)))
     tables = [

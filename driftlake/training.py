@@ -6,8 +6,7 @@ Not here: how bins are learned from values (binning.py), how rows are counted (k
 from __future__ import annotations
 
 import hashlib
-import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -23,10 +22,9 @@ from driftlake.config import ModelSettings, PersonalDataSettings
 from driftlake.errors import ConfigurationError, InputError
 from driftlake.inputs import filesystem_of, open_parquet
 from driftlake.lineage import LineageFile
-from driftlake.personal_data import Finding, find
+from driftlake.personal_data import Finding, scan_files
 from driftlake.versions import SCORE
 
-_LOGGER = logging.getLogger(__name__)
 _HASH_BLOCK_BYTES = 1 << 22
 
 
@@ -69,6 +67,12 @@ class TrainingData:
                     digest.update(block)
         return digest.hexdigest()
 
+    def personal_data(self, names: Iterable[str], settings: PersonalDataSettings) -> Mapping[str, Finding]:
+        """What personal data some columns hold; nothing if that is not looked for."""
+        wanted = set(names) - set(settings.exempt) if settings.blocked else ()
+        with self._explained("it"):
+            return scan_files(self._paths, sorted(wanted)) if wanted else {}
+
     def column(self, name: str) -> pa.ChunkedArray:
         """A column of all files."""
         with self._explained(f"column {name}"):
@@ -93,49 +97,34 @@ class TrainingData:
             raise InputError(f"{self._file.training_data}: {what} cannot be read: {error}") from error
 
 
+def features_of(file: LineageFile, data: TrainingData) -> Sequence[str]:
+    """Names of the features, in order."""
+    record = file.record
+    return record.features or [
+        name for name in data.columns if name not in {record.target, record.score, "correlation_id"}
+    ]
+
+
 def learn(
     file: LineageFile,
     data: TrainingData,
     corrections: ModelSettings,
     other_features_bins: int | None = None,
-    personal: PersonalDataSettings | None = None,
+    left_out: Collection[str] = (),
 ) -> list[Learned]:
     """Learn every feature of the version, in the order of its lineage, and then the score.
 
-    Features that are not critical get `other_features_bins` bins at most.
-
-    A feature whose training values hold personal data is left out, unless `personal` exempts it.
+    Features that are not critical get `other_features_bins` bins at most; those in `left_out` are not learned.
 
     Raises InputError naming the column that cannot be used.
     """
-    record = file.record
-    features = record.features or tuple(
-        name for name in data.columns if name not in {record.target, record.score, "correlation_id"}
-    )
+    features = features_of(file, data)
     _require_columns(file, data, features, corrections)
-    features = tuple(name for name in features if not _is_left_out(file, data, name, personal))
-    limits = {name: None if name in corrections.critical else other_features_bins for name in features}
+    limits = {
+        name: None if name in corrections.critical else other_features_bins for name in features if name not in left_out
+    }
     learned = (_learn_feature(file, data, name, corrections, limit) for name, limit in limits.items())
     return [*learned, *_learn_score(file, data)]
-
-
-def personal_data_in(column: pa.ChunkedArray, name: str, personal: PersonalDataSettings) -> Finding | None:
-    """What personal data a column of training data holds, if that blocks it."""
-    if not personal.blocked or name in personal.exempt or values.is_numeric(column.type):
-        return None
-    return find(text for text in values.category_counts(column))
-
-
-def _is_left_out(file: LineageFile, data: TrainingData, name: str, personal: PersonalDataSettings | None) -> bool:
-    if not values.is_category(data.types[name]) or values.is_numeric(data.types[name]):
-        return False
-    finding = personal_data_in(data.column(name), name, personal or PersonalDataSettings())
-    if finding:
-        _LOGGER.warning(
-            "%s: feature %s is left out of the version: of %s distinct training values some look like %s",
-            file.path, name, f"{finding.checked_count:,}", finding,
-        )  # fmt: skip
-    return finding is not None
 
 
 def _training_paths(file: LineageFile) -> list[str]:
