@@ -18,8 +18,8 @@ import pyarrow.compute as pc
 
 from driftlake.inputs import open_parquet
 
-# Values of a shape whose check is run: enough to tell shares apart, and a column of card numbers costs a tenth of a second.
-_CHECKED_AT_MOST = 10_000
+# Values of a shape whose check is run: enough to tell shares apart, and a column costs a tenth of a second at most.
+_CHECKED_AT_MOST = 2_000
 # A check that random values of the shape pass no more often than this by themselves is believed for a single value.
 _ALMOST_NEVER = 0.1
 # Integers below are in no form.
@@ -187,6 +187,9 @@ def _is_card(text: str) -> bool:
 def _is_phone(text: str, region: str | None = None) -> bool:
     import phonenumbers
 
+    if re.fullmatch(r"\+[0-9]+\.[0-9]+", text):
+        # a number with its sign
+        return False
     try:
         number = phonenumbers.parse(re.sub(r"^00", "+", text), region)
     except phonenumbers.NumberParseException:
@@ -195,12 +198,21 @@ def _is_phone(text: str, region: str | None = None) -> bool:
 
 
 def _is_ip_v4(text: str) -> bool:
-    """Whether it is an address rather than a version, whose parts are small: by a part of three digits, or a private network."""
+    """Whether it is an address rather than a version, whose parts are small: by two large parts, or a private network."""
     try:
         address = ipaddress.IPv4Address(text)
     except ValueError:
         return False
-    return max(address.packed) >= 100 or any(address in network for network in _PRIVATE)
+    *_, second, largest = sorted(address.packed)
+    return (largest >= 100 and second >= 32) or any(address in network for network in _PRIVATE)
+
+
+def _is_ip_v4_of_ten(text: str) -> bool:
+    """Whether it is in the private network 10.0.0.0/8; so are versions, one in ten at most."""
+    try:
+        return ipaddress.IPv4Address(text).packed[0] == 10
+    except ValueError:
+        return False
 
 
 def _is_ip_v6(text: str) -> bool:
@@ -232,7 +244,7 @@ _ISSUERS = re.compile(
 )
 _PRIVATE = [
     ipaddress.IPv4Network(network)
-    for network in ("10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16")
+    for network in ("100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16")
 ]
 
 
@@ -257,14 +269,15 @@ FORMS: Sequence[Form] = (
     _national(r"\b[0-9]{11}\b", "pl.pesel", chance=0.02),
     _national(r"\b[0-9]{3}\.?[0-9]{3}\.?[0-9]{3}-?[0-9]{2}\b", "br.cpf", chance=0.01),
     Form("IP address", r"\b[0-9]{1,5}(?:\.[0-9]{1,5}){3,}\b", _is_ip_v4, least_share=0.5),
+    Form("IP address", r"\b[0-9]{1,5}(?:\.[0-9]{1,5}){3,}\b", _is_ip_v4_of_ten, chance=0.12),
     Form("IP address", r"\b[0-9A-Fa-f]{1,4}:[0-9A-Fa-f:]*:[0-9A-Fa-f]{1,4}\b", _is_ip_v6),
     Form(
-        "phone number", r"(?:\+[1-9]|\b00[1-9][0-9]{0,2}[ -])(?:[ ()./-]{0,2}[0-9]){6,14}\b", _is_phone, least_share=0.6
-    ),
-    Form(
         "phone number",
-        r"(?:\([2-9][0-9]{2}\) ?|\b[2-9][0-9]{2}[ .-])[2-9][0-9]{2}[ .-][0-9]{4}\b",
-        partial(_is_phone, region="US"),
-        least_share=0.6,
+        r"(?:\+[1-9]|\b00[1-9][0-9]{0,2}[ -])(?:[ ()./-]{0,2}[0-9]){6,14}\b",
+        _is_phone,
+        least_share=0.75,
     ),
+    Form("phone number", r"\([0-9]{3}\) ?[0-9]{3}[ .-][0-9]{4}\b", partial(_is_phone, region="US"), least_share=0.75),
+    # ids are written like this, too
+    Form("phone number", r"\b[0-9]{3}[ .-][0-9]{3}[ .-][0-9]{4}\b", partial(_is_phone, region="US"), chance=0.4),
 )
