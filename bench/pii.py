@@ -102,7 +102,8 @@ def _dni(r: random.Random) -> str:
 
 
 def _nino(r: random.Random) -> str:
-    return f"{r.choice(['AB', 'CE', 'JM', 'PX'])} {_digits(r, 2)} {_digits(r, 2)} {_digits(r, 2)} {r.choice('ABCD')}"
+    spaced = f"{r.choice(['AB', 'CE', 'JM', 'PX'])} {_digits(r, 2)} {_digits(r, 2)} {_digits(r, 2)} {r.choice('ABCD')}"
+    return r.choice([spaced, spaced.replace(" ", "")])
 
 
 def _nir(r: random.Random) -> str:

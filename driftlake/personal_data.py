@@ -12,6 +12,8 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from heapq import nsmallest
+from zlib import crc32
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -61,7 +63,7 @@ class Form:
     def count(self, values: pa.Array) -> int:
         """How many of some distinct values are in this form; 0 if they may be by chance."""
         candidates = values.filter(pc.match_substring_regex(values, self.shape))
-        looked_at = _at_most(candidates, _CHECKED_AT_MOST).to_pylist()
+        looked_at = _at_most(candidates.to_pylist(), _CHECKED_AT_MOST)
         passed = sum(self._is_in(value) for value in looked_at)
         if not passed or not self._is_evidence(passed, len(looked_at)):
             return 0
@@ -124,12 +126,9 @@ def _find_in(values: pa.Array) -> Finding | None:
     return Finding(len(values), kinds) if kinds else None
 
 
-def _at_most(values: pa.Array, count: int) -> pa.Array:
-    """`count` of some values, the same whatever their order."""
-    if len(values) <= count:
-        return values
-    ordered = values.take(pc.sort_indices(values))
-    return ordered.take(pa.array([place * len(values) // count for place in range(count)]))
+def _at_most(values: list[str], count: int) -> list[str]:
+    """`count` of some values, the same whatever their order and whatever they are."""
+    return nsmallest(count, values, key=lambda value: (crc32(value.encode()), value)) if len(values) > count else values
 
 
 def _type_of(schema: pa.Schema, column: str) -> pa.DataType:
@@ -224,10 +223,10 @@ def _is_ip_v6(text: str) -> bool:
 
 
 def _passes(module: str, text: str) -> bool:
-    """Whether a module of python-stdnum takes a number for valid."""
+    """Whether a module of python-stdnum takes a number for valid; one with a sign is an amount."""
     from importlib import import_module
 
-    return bool(import_module(f"stdnum.{module}").is_valid(text))
+    return text[0] not in "+-" and bool(import_module(f"stdnum.{module}").is_valid(text))
 
 
 def _is_nino(text: str) -> bool:
@@ -258,22 +257,23 @@ FORMS: Sequence[Form] = (
     Form("IBAN", r"(?i)\b[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b", _is_iban, chance=0.0103),
     Form("payment card", r"\b[0-9](?:[ -]?[0-9]){12,18}\b", _is_card, chance=0.022),
     _national(r"\b[0-9]{3}-[0-9]{2}-[0-9]{4}\b", "us.ssn", least_share=0.95),
-    Form("national id", r"\b[A-Z]{2} ?[0-9]{2} ?[0-9]{2} ?[0-9]{2} ?[A-Z]\b", _is_nino, chance=0.088),
+    Form("national id", r"\b[A-Z]{2} [0-9]{2} [0-9]{2} [0-9]{2} [A-Z]\b", _is_nino, least_share=0.75),
+    Form("national id", r"\b[A-Z]{2}[0-9]{6}[A-Z]\b", _is_nino, chance=0.12),
     _national(r"\b[0-9]{8}-?[A-Z]\b", "es.dni", chance=0.044),
     _national(r"\b[XYZ]-?[0-9]{7}-?[A-Z]\b", "es.nie", chance=0.044),
     _national(r"\b[A-Z]{6}[0-9]{2}[A-Z][0-9]{2}[A-Z][0-9]{3}[A-Z]\b", "it.codicefiscale", chance=0.02),
     _national(
         r"\b[12] ?[0-9]{2} ?[0-9]{2} ?(?:[0-9]{2}|2[AB]) ?[0-9]{3} ?[0-9]{3} ?[0-9]{2}\b", "fr.nir", chance=0.0104
     ),
-    _national(r"\b[0-9]{2} ?[0-9]{3} ?[0-9]{3} ?[0-9]{3}\b", "de.idnr", chance=0.004),
-    _national(r"\b[0-9]{11}\b", "pl.pesel", chance=0.02),
-    _national(r"\b[0-9]{3}\.?[0-9]{3}\.?[0-9]{3}-?[0-9]{2}\b", "br.cpf", chance=0.01),
+    _national(r"[+-]?\b[0-9]{2} ?[0-9]{3} ?[0-9]{3} ?[0-9]{3}\b", "de.idnr", chance=0.004),
+    _national(r"[+-]?\b[0-9]{11}\b", "pl.pesel", chance=0.02),
+    _national(r"[+-]?\b[0-9]{3}\.?[0-9]{3}\.?[0-9]{3}-?[0-9]{2}\b", "br.cpf", chance=0.01),
     Form("IP address", r"\b[0-9]{1,5}(?:\.[0-9]{1,5}){3,}\b", _is_ip_v4, least_share=0.5),
     Form("IP address", r"\b[0-9]{1,5}(?:\.[0-9]{1,5}){3,}\b", _is_ip_v4_of_ten, chance=0.12),
     Form("IP address", r"\b[0-9A-Fa-f]{1,4}:[0-9A-Fa-f:]*:[0-9A-Fa-f]{1,4}\b", _is_ip_v6),
     Form(
         "phone number",
-        r"(?:\+[1-9]|\b00[1-9][0-9]{0,2}[ -])(?:[ ()./-]{0,2}[0-9]){6,14}\b",
+        r"(?:[+-][1-9]|^00[1-9][0-9]{0,2}[ -])(?:[ ()./-]{0,2}[0-9]){6,14}\b",
         _is_phone,
         least_share=0.75,
     ),
