@@ -251,7 +251,7 @@ def alerts(
 
     with Warehouse.open(load_settings(config), read_only=True) as warehouse:
         asked = day.date() if day else runs.newest_day(warehouse)
-        found = warehouse.query("report/alerts", day=asked)
+        found = warehouse.query("report/alerts", day=asked, smallest_cell=1)
         if not runs.was_processed(warehouse, asked):
             raise ConfigurationError(f"{asked} was never processed", hint=f"run `driftlake run --date {asked}`")
     found = found.select(["severity", "rule", "since_on", "message", "owner", "runbook"])

@@ -270,6 +270,11 @@ class ReportSettings(_Section):
     worst_features: PositiveInt = Field(
         default=6, description="Features whose distributions a page draws: more than a person looks at is noise."
     )
+    smallest_cell: PositiveInt = Field(
+        default=10,
+        description="Rows that a category or segment needs to be named on a page: with fewer it is folded into other, for few "
+        "rows may tell who they are about. 1 names all.",
+    )
 
 
 class ScheduleSettings(_Section):
