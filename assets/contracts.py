@@ -13,8 +13,9 @@ def telemetry_contract(settings: Settings) -> ContractChecker | None:
     columns = [*(column.name for column in TELEMETRY_COLUMNS), "is_known_version"]
     if not settings.contracts:
         return None
+    keys = settings.pseudonyms.keys if settings.pseudonyms else ()
     return lambda connection, days: contracts.validate(
-        connection, "telemetry", lambda: telemetry_suite(columns), source="telemetry", days=days
+        connection, "telemetry", lambda: telemetry_suite(columns, keys=keys), source="telemetry", days=days
     )
 
 

@@ -609,7 +609,9 @@ class ComputeSettings(_Section):
 class PseudonymKey(_Section):
     """A secret key and the days on which it is valid."""
 
-    id: Annotated[str, Field(min_length=1)] = Field(description="Name of the key, stored beside every pseudonym.")
+    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")] = Field(
+        description="Name of the key, stored beside every pseudonym: letters, digits, _, . and -."
+    )
     env: str | None = Field(default=None, description="Environment variable that holds the key.")
     file: str | None = Field(
         default=None, description="File that holds the key, which nobody else may read (mode 0600)."

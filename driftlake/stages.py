@@ -99,7 +99,7 @@ def _sample_rows(settings: Settings) -> int | None:
 
 PROFILES = Stage(
     "profiles",
-    lambda s: [s.telemetry, s.contracts, _pairs(s), _decision_cuts(s), _sample_rows(s)],
+    lambda s: [s.telemetry, s.contracts, s.pseudonyms, _pairs(s), _decision_cuts(s), _sample_rows(s)],
     lambda s: {"telemetry": 0, "schema_changes": 0} | ({"explanations": 0} if _has_summed_shap(s) else {}),
 )
 LABEL_COHORTS = Stage("label_cohorts", lambda s: [s.telemetry, s.labels, s.contracts, _decision_cuts(s)], _label_reach)

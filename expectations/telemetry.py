@@ -5,9 +5,12 @@ Not here: features; their drift is measured, not promised.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Sequence
+from datetime import date
 from typing import TYPE_CHECKING
 
+from driftlake.config import PseudonymKey
+from driftlake.queries import literal
 from expectations.rules import Rule, repeated_rows, rows_where, suite_of, values_where
 
 if TYPE_CHECKING:
@@ -86,13 +89,48 @@ RULES = (
         query=values_where('"is_known_version" is not true', value="""concat_ws('/', "model_id", "model_version")"""),
         message="{column} has no training run ({observed}) in {unexpected} of {checked} rows; register its lineage.",
     ),
+    Rule(
+        name="user_key_is_a_pseudonym",
+        column="user_key",
+        severity="warning",
+        # what breaks the rule may be a raw identifier, so it is not observed
+        query=rows_where(
+            """"user_key" is not null and (length("user_key") <> 64 or regexp_matches("user_key", '[^0-9a-f]'))""",
+            observed="""printf('%d to %d characters', min(length("user_key")), max(length("user_key")))""",
+        ),
+        message="{column} is not 64 hexadecimal digits ({observed}) in {unexpected} of {checked} rows;"
+        " `driftlake pseudonymize` makes them.",
+        is_optional=True,
+    ),
 )
 
 
-def telemetry_suite(columns: Collection[str], *, score_is_probability: bool = True) -> gx.ExpectationSuite:
-    """Contract of telemetry that has these columns, next to a boolean is_known_version.
+def user_key_id_is_valid(keys: Iterable[PseudonymKey]) -> Rule:
+    """Rule that pseudonyms come from one of `keys` on a day on which it is valid."""
+    is_valid = " or ".join(
+        f"""("user_key_id" = {literal(key.id)} and "dt" between date '{key.valid_from}'"""
+        f""" and date '{key.valid_until or date.max}')"""
+        for key in keys
+    )
+    return Rule(
+        name="user_key_id_is_valid",
+        column="user_key_id",
+        severity="warning",
+        query=values_where(
+            f'("user_key" is not null or "user_key_id" is not null) and ({is_valid}) is not true',
+            value="""coalesce("user_key_id", 'null')""",
+        ),
+        message="{column} is {observed} in {unexpected} of {checked} rows, no key of `pseudonyms` that is valid on the day.",
+        is_optional=True,
+    )
+
+
+def telemetry_suite(
+    columns: Collection[str], *, score_is_probability: bool = True, keys: Sequence[PseudonymKey] = ()
+) -> gx.ExpectationSuite:
+    """Contract of telemetry that has these columns, next to a boolean is_known_version; `keys` are those of pseudonyms.
 
     Where only some models score probabilities, give the others' rows a null score: null breaks no rule about a score.
     """
     rules = [rule for rule in RULES if score_is_probability or rule is not SCORE_IS_A_PROBABILITY]
-    return suite_of("telemetry", rules, columns)
+    return suite_of("telemetry", [*rules, user_key_id_is_valid(keys)] if keys else rules, columns)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pytest
 
+from driftlake.config import PseudonymKey
 from driftlake.contracts import ContractCheck, validate
 from driftlake.errors import ContractError
 from expectations import labels, telemetry
@@ -36,6 +37,8 @@ TELEMETRY = {
     "score": "double",
     "latency_ms": "double",
     "deployment": "varchar",
+    "user_key": "varchar",
+    "user_key_id": "varchar",
     "is_known_version": "boolean",
 }
 LABELS = {
@@ -47,12 +50,19 @@ LABELS = {
     "is_countable": "boolean",
 }
 
+# no longer valid on DAY, and valid since
+KEYS = [
+    PseudonymKey(id="old", env="OLD", valid_from=date(2024, 1, 1), valid_until=DAY - timedelta(days=1)),
+    PseudonymKey(id="new", env="NEW", valid_from=DAY),
+]
 PREDICTION = {
     "model_id": "credit",
     "model_version": "v1",
     "score": 0.5,
     "latency_ms": 12.0,
     "deployment": "production",
+    "user_key": "0123456789abcdef" * 4,
+    "user_key_id": "new",
     "is_known_version": True,
 }
 
@@ -66,6 +76,7 @@ BREAKS_TELEMETRY: dict[str, dict[str, Any]] = {
     "deployment_is_known": {"deployment": "prod"},
     "prediction_is_unique": {"correlation_id": "same"},
     "model_version_is_known": {"is_known_version": False},
+    "user_key_is_a_pseudonym": {"user_key": "ann@example.org"},
 }
 BREAKS_LABELS: dict[str, dict[str, Any]] = {
     "correlation_id_is_present": {"correlation_id": None},
@@ -115,6 +126,16 @@ def check_telemetry(
     ]
     load(connection, "telemetry", TELEMETRY, [PREDICTION | known | row for known, row in zip(noon, rows, strict=True)])
     return validate(connection, "telemetry", lambda: telemetry_suite(TELEMETRY), source="telemetry", days=days)
+
+
+@pytest.mark.parametrize(("user_key_id", "unexpected_count"), [("new", 0), ("old", 1), ("stray", 1), (None, 1)])
+def test_a_key_id_is_valid_on_its_day(
+    connection: duckdb.DuckDBPyConnection, user_key_id: str | None, unexpected_count: int
+) -> None:
+    load(connection, "telemetry", TELEMETRY, [PREDICTION | {"dt": DAY, "user_key_id": user_key_id}])
+    suite = partial(suite_of, "telemetry", [telemetry.user_key_id_is_valid(KEYS)], TELEMETRY)
+    [check] = validate(connection, "telemetry", suite, source="telemetry", days=[DAY])
+    assert check.unexpected_count == unexpected_count
 
 
 def check_labels(connection: duckdb.DuckDBPyConnection, *rows: dict[str, Any]) -> list[ContractCheck]:
@@ -242,7 +263,12 @@ def test_absent_optional_columns_have_no_expectation(connection: duckdb.DuckDBPy
     columns = ["correlation_id", "event_time", "model_id", "model_version", "is_known_version"]
     load(connection, "telemetry", {name: TELEMETRY[name] for name in ["dt", *columns]}, [{"dt": DAY}])
     checks = validate(connection, "telemetry", lambda: telemetry_suite(columns), source="telemetry", days=[DAY])
-    left_out = {"score_is_a_probability", "latency_ms_is_not_negative", "deployment_is_known"}
+    left_out = {
+        "score_is_a_probability",
+        "latency_ms_is_not_negative",
+        "deployment_is_known",
+        "user_key_is_a_pseudonym",
+    }
     assert {check.expectation for check in checks} == BREAKS_TELEMETRY.keys() - left_out
 
 
