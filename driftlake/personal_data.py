@@ -98,6 +98,8 @@ def scan_files(paths: Iterable[str], columns: Iterable[str]) -> dict[str, Findin
         with open_parquet(path) as plain:
             kinds = {column: _type_of(plain.schema_arrow, column) for column in distinct}
         present = [column for column, kind in kinds.items() if _is_text(kind) or pa.types.is_integer(kind)]
+        if not present:
+            continue
         texts = [column for column in present if _is_text(kinds[column])]
         with open_parquet(path, dictionary_columns=texts) as parquet:
             for index, column in ((i, c) for i in range(parquet.num_row_groups) for c in present):
