@@ -26,7 +26,7 @@ def label_cohorts_asset(settings: Settings, partitions: dg.DailyPartitionsDefini
     def label_cohorts(
         context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse], settings: dg.ResourceParam[Settings]
     ) -> dg.MaterializeResult:
-        stage = partial(count_labels, contracts=contracts(settings.contracts))
+        stage = partial(count_labels, contracts=contracts(settings.contracts, settings.pseudonym_keys))
         report = run_stage(context, warehouse, settings, stage)
         return dg.MaterializeResult(check_results=[contract_result(report, _CHECK)])
 

@@ -29,7 +29,7 @@ def profiles_asset(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinit
     def profiles(
         context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse], settings: dg.ResourceParam[Settings]
     ) -> dg.MaterializeResult:
-        stage = partial(profile_days, contracts=contracts(settings.contracts))
+        stage = partial(profile_days, contracts=contracts(settings.contracts, settings.pseudonym_keys))
         report = run_stage(context, warehouse, settings, stage)
         return dg.MaterializeResult(check_results=[contract_result(report, _CHECK)])
 

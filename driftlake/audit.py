@@ -5,18 +5,23 @@ Not here: deciding what is refused (inputs.py, contracts.py, profiling.py) and w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import date
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pyarrow as pa
 
 from driftlake.contracts import ContractCheck
 from driftlake.inputs import InputFile, Partition
+from driftlake.personal_columns import Findings
+from driftlake.personal_data import Finding
 from driftlake.profiling import RefusedFeature
 from driftlake.warehouse import Replacement, Warehouse
 
 Row = dict[str, Any]
+
+# the expectation that a column breaks which is left out
+PERSONAL_DATA = "column_holds_no_personal_data"
 
 
 def failed_checks(
@@ -24,14 +29,24 @@ def failed_checks(
     partitions: Sequence[Partition],
     checks: Sequence[ContractCheck],
     refused_features: Sequence[RefusedFeature] = (),
+    personal_data: Findings | None = None,
 ) -> list[Row]:
     """Rows of contract_checks that failed: of the suite, and every day, file or feature refused before it ran."""
     rows = [_suite_row(check) for check in checks if check.outcome == "failed"]
     rows += [_refused_file_row(source, file) for partition in partitions for file in partition.refusals]
     rows += [_refused_feature_row(refused) for refused in refused_features]
+    of_days = (personal_data or {}).items()
+    rows += [_personal_data_row(source, dt, *column) for dt, columns in of_days for column in columns.items()]
     if source == "telemetry":
         rows += [_missing_day_row(partition) for partition in partitions if not partition.row_count]
     return rows
+
+
+def personal_data_in_training(owner: Mapping[str, str], found: Mapping[str, Finding]) -> pa.Table:
+    """Rows of contract_checks about columns of the training data of a version that are left out, as of today (UTC)."""
+    today = datetime.now(UTC).date()
+    rows = [{**_personal_data_row("training", today, *column), **owner} for column in found.items()]
+    return pa.Table.from_pylist(rows, schema=_CHECKS)
 
 
 def stored_failures(warehouse: Warehouse, source: str, days: Sequence[date]) -> list[Row]:
@@ -95,6 +110,13 @@ def _refused_feature_row(refused: RefusedFeature) -> Row:
     row = _refused("telemetry", refused.key.dt, "feature_is_readable", refused.row_count, refused.message)
     owner: Row = {"model_id": refused.key.model_id, "model_version": refused.key.model_version}
     return row | owner | {"column_name": refused.feature, "path": refused.path}
+
+
+def _personal_data_row(source: str, dt: date, column: str, finding: Finding) -> Row:
+    message = f"column {column} is left out: of {finding.checked_count:,} distinct values some look like {finding}"
+    row = _refused(source, dt, PERSONAL_DATA, finding.unexpected_count, message)
+    checked = {"checked_count": finding.checked_count, "observed": str(finding)}
+    return row | checked | {"severity": "warning", "column_name": column}
 
 
 def _missing_day_row(partition: Partition) -> Row:

@@ -223,15 +223,16 @@ def level_names(features: Rows) -> dict[str, str]:
     }
 
 
-def distribution_chart(bins: Rows, *, description: str) -> str:
+def distribution_chart(bins: Rows, *, smallest_cell: int = 1, description: str) -> str:
     """Training and production shares of one feature drawn over each other: its rows of sql/report/distributions.sql.
 
     Numbers are drawn as densities over the value axis, so that a wide bin does not look heavier than it is, and what
-    has no place on the axis (missing, out of range) as bars below it. Categories are paired bars.
+    has no place on the axis (missing, out of range) as bars below it. Categories are paired bars, those of fewer than
+    `smallest_cell` rows summed up.
     """
     import altair as alt
 
-    bars = [*category_bars(bins), *special_bars(bins)]
+    bars = [*category_bars(bins, smallest_cell), *special_bars(bins)]
     steps = density_steps(bins)
     panels = [*([_density_panel(steps)] if steps else []), *([_bar_panel(bars)] if bars else [])]
     return _svg(

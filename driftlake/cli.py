@@ -144,6 +144,23 @@ def lineage_add(
         typer.echo(f"{file.record.model_id} {file.record.model_version}: {state}")
 
 
+@app.command(epilog="Example: `driftlake pseudonymize raw/telemetry data/telemetry`")
+def pseudonymize(
+    source: Annotated[Path, typer.Argument(help="Parquet file, or folder of dt=YYYY-MM-DD folders.")],
+    target: Annotated[Path, typer.Argument(help="File or folder to write; never the source.")],
+    day: Annotated[
+        datetime | None,
+        typer.Option("--date", formats=["%Y-%m-%d"], help="Day of a file that is in no dt=YYYY-MM-DD folder."),
+    ] = None,
+    config: Config = None,
+) -> None:
+    """Replace the raw identifiers of users by keyed hashes (HMAC-SHA-256), as `pseudonyms` in driftlake.yaml says."""
+    from driftlake.pseudonyms import pseudonymize_files
+
+    for written in pseudonymize_files(load_settings(config), source, target, day.date() if day else None):
+        typer.echo(f"{written.path}: {written.row_count:,} rows, key {' and '.join(written.key_ids)}")
+
+
 @app.command(epilog="Example: `driftlake run --date 2026-01-31`")
 def run(
     day: Annotated[datetime, typer.Option("--date", formats=["%Y-%m-%d"], help="Partition day.")],
@@ -251,7 +268,7 @@ def alerts(
 
     with Warehouse.open(load_settings(config), read_only=True) as warehouse:
         asked = day.date() if day else runs.newest_day(warehouse)
-        found = warehouse.query("report/alerts", day=asked)
+        found = warehouse.query("report/alerts", day=asked, smallest_cell=1)
         if not runs.was_processed(warehouse, asked):
             raise ConfigurationError(f"{asked} was never processed", hint=f"run `driftlake run --date {asked}`")
     found = found.select(["severity", "rule", "since_on", "message", "owner", "runbook"])

@@ -93,6 +93,8 @@ TELEMETRY_COLUMNS = (
     CanonicalColumn("predicted_class", "varchar", *_CATEGORY, is_optional=True),
     CanonicalColumn("latency_ms", "double", *_NUMBER, is_optional=True),
     CanonicalColumn("training_dataset_id", "varchar", *_TEXT, is_optional=True),
+    CanonicalColumn("user_key", "varchar", *_TEXT, is_optional=True),
+    CanonicalColumn("user_key_id", "varchar", *_TEXT, is_optional=True),
 )
 
 

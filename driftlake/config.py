@@ -177,6 +177,19 @@ class ClassScoreSettings(_Section):
         return self.prefix if self.prefix is not None else f"{self.column}."
 
 
+class PersonalDataSettings(_Section):
+    """Columns of text whose values look like personal data are left out."""
+
+    blocked: bool = Field(
+        default=True,
+        description="Leave a feature, segment or other text column out if it holds emails, phone numbers, payment cards, "
+        "IP addresses, IBANs or national ids.",
+    )
+    exempt: Annotated[tuple[str, ...], AfterValidator(_no_repetition)] = Field(
+        default=(), description="Columns that may hold what looks like personal data, e.g. [product_code]."
+    )
+
+
 class TelemetrySettings(_Section):
     """Where predictions are and what their columns are called."""
 
@@ -212,6 +225,7 @@ class TelemetrySettings(_Section):
         description="Most frequent values of a segment column on a day that are segments of their own; "
         "the others are counted together as (other).",
     )
+    personal_data: PersonalDataSettings = PersonalDataSettings()
 
 
 class LabelSettings(_Section):
@@ -255,6 +269,11 @@ class ReportSettings(_Section):
     path: str = Field(default="reports", description="Folder of the HTML pages.")
     worst_features: PositiveInt = Field(
         default=6, description="Features whose distributions a page draws: more than a person looks at is noise."
+    )
+    smallest_cell: PositiveInt = Field(
+        default=10,
+        description="Rows that a category or segment needs to be named on a page: with fewer it is folded into other, for few "
+        "rows may tell who they are about. 1 names all.",
     )
 
 
@@ -611,6 +630,56 @@ class ComputeSettings(_Section):
     )
 
 
+class PseudonymKey(_Section):
+    """A secret key and the days on which it is valid."""
+
+    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")] = Field(
+        description="Name of the key, stored beside every pseudonym: letters, digits, _, . and -."
+    )
+    env: str | None = Field(default=None, description="Environment variable that holds the key.")
+    file: str | None = Field(
+        default=None, description="File that holds the key, which nobody else may read (mode 0600)."
+    )
+    valid_from: date = Field(description="First partition day.")
+    valid_until: date | None = Field(
+        default=None, description="Last partition day; overlap with the next key so that users can be linked across."
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> PseudonymKey:
+        if (self.env is None) == (self.file is None):
+            raise ValueError(f"key {self.id}: give either env or file")
+        if self.valid_until is not None and self.valid_until < self.valid_from:
+            raise ValueError(f"key {self.id}: valid_until must not be before valid_from")
+        return self
+
+
+class PseudonymSettings(_Section):
+    """How `driftlake pseudonymize` replaces identifiers of users."""
+
+    column: str = Field(description="Column of the raw identifier, which user_key and user_key_id take the place of.")
+    keys: Annotated[tuple[PseudonymKey, ...], Field(min_length=1)] = Field(
+        description="Keys, at most two of them valid on any day; the secrets themselves never stand here."
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> PseudonymSettings:
+        ids = [key.id for key in self.keys]
+        if twice := sorted({name for name in ids if ids.count(name) > 1}):
+            raise ValueError(f"key id used twice: {', '.join(twice)}")
+        starts = [key.valid_from for key in self.keys]
+        if len(set(starts)) < len(starts):
+            raise ValueError("two keys begin on the same day, so neither is the newer one")
+        if any(len(self.valid_on(day)) > 2 for day in starts):
+            raise ValueError("more than two keys are valid on the same day")
+        return self
+
+    def valid_on(self, day: date) -> list[PseudonymKey]:
+        """Keys valid on a day, the newest first."""
+        valid = [k for k in self.keys if k.valid_from <= day and (k.valid_until is None or day <= k.valid_until)]
+        return sorted(valid, key=lambda k: k.valid_from, reverse=True)
+
+
 class Settings(_Section):
     """All of driftlake.yaml."""
 
@@ -629,6 +698,9 @@ class Settings(_Section):
     alerts: tuple[AlertRule, ...] | None = Field(
         default=None, description="Rules; giving any replaces the default ones below."
     )
+    pseudonyms: PseudonymSettings | None = Field(
+        default=None, description="Needed by `driftlake pseudonymize`, and checked by the contract of telemetry."
+    )
     compute: ComputeSettings = ComputeSettings()
 
     # The folder that relative paths are resolved against: that of the file.
@@ -642,6 +714,11 @@ class Settings(_Section):
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"alerts: rule name used twice: {', '.join(twice)}")
         return self
+
+    @property
+    def pseudonym_keys(self) -> tuple[PseudonymKey, ...]:
+        """Keys that pseudonyms may come from."""
+        return self.pseudonyms.keys if self.pseudonyms else ()
 
     def pairs_of(self, model_id: str) -> tuple[tuple[str, str], ...]:
         """Pairs of features of a model that are counted together."""

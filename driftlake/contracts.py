@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from driftlake import suites
 from driftlake.errors import ConfigurationError, ContractError
+from driftlake.personal_data import mask
 from driftlake.queries import literal, quote
 from driftlake.session import create_table
 
@@ -209,7 +210,7 @@ class Contract:
         self, rule: Rule, day: date, checked_count: int, found: tuple[int, str] | None, **owner: str | None
     ) -> ContractCheck:
         unexpected_count, observed = found or (0, "")
-        observed = observed[:_OBSERVED_CHARACTERS]
+        observed = mask(observed)[:_OBSERVED_CHARACTERS]
         sentence = rule.message.format(
             column=rule.column, unexpected=f"{unexpected_count:,}", checked=f"{checked_count:,}", observed=observed
         )
@@ -318,7 +319,7 @@ def _findings_table(rules: Sequence[Rule], checked_counts: Mapping[date, int], f
 
 def _not_evaluated(name: str, error: duckdb.Error) -> ContractError:
     return ContractError(
-        f"expectation {name} could not be evaluated: {error}",
+        f"expectation {name} could not be evaluated: {mask(str(error))}",
         hint=f"correct the condition of {name} in expectations/, or the columns it reads",
     )
 

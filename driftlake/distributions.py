@@ -88,17 +88,22 @@ def density_steps(bins: Rows) -> Steps | None:
     return Steps(borders, training, production, step, scale)
 
 
-def category_bars(bins: Rows) -> list[dict[str, Any]]:
-    """Shares of the categories most frequent on either side, in training order; the others are summed up."""
-    bars = [_bar(row, row["label"], bins) for row in bins if row["bin_kind"] == "category"]
-    ranked = sorted(bars, key=lambda bar: -max(bar["training"], bar["production"]))
-    hidden = ranked[_MAX_CATEGORIES:]
+def category_bars(bins: Rows, smallest_cell: int = 1) -> list[dict[str, Any]]:
+    """Shares of the categories most frequent on either side, in training order; the others are summed up.
+
+    So are those with fewer than `smallest_cell` rows on a side, but for none at all: that is about nobody.
+    """
+    categories = [row for row in bins if row["bin_kind"] == "category"]
+    bars = [_bar(row, row["label"], bins) for row in categories]
+    small = [bar for bar, row in zip(bars, categories, strict=True) if _is_small(row, smallest_cell)]
+    ranked = sorted((bar for bar in bars if bar not in small), key=lambda bar: -max(bar["training"], bar["production"]))
+    hidden = [*ranked[_MAX_CATEGORIES:], *small]
     shown = [bar for bar in bars if bar not in hidden]
     if all(_is_number(bar["label"]) for bar in shown):
         shown.sort(key=lambda bar: float(bar["label"]))
     if hidden:
         rest = {side: sum(bar[side] for bar in hidden) for side in ("training", "production")}
-        shown.append({"label": f"({len(hidden)} others)", **rest})
+        shown.append({"label": f"({wording.counted(len(hidden), 'other')})", **rest})
     return shown
 
 
@@ -129,6 +134,10 @@ def _totals(bins: Rows) -> dict[str, int]:
 def _bar(row: Mapping[str, Any], label: str, bins: Rows) -> dict[str, Any]:
     training, production = (row[side] / total for side, total in _totals(bins).items())
     return {"label": label, "training": training, "production": production}
+
+
+def _is_small(row: Mapping[str, Any], smallest_cell: int) -> bool:
+    return any(0 < row[side] < smallest_cell for side in ("reference_count", "current_count"))
 
 
 def _is_number(text: str) -> bool:

@@ -5,7 +5,7 @@ Not here: what the counts say about a model (quality.py) and which days are writ
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
@@ -20,9 +20,11 @@ from driftlake.config import LabelSettings, Settings
 from driftlake.contracts import ContractCheck, Contracts, blocked_days
 from driftlake.day_checks import day_bounds
 from driftlake.inputs import Partition, probe, readable, without_corrupt_files
+from driftlake.personal_columns import found_in_predictions
+from driftlake.personal_data import Finding
 from driftlake.quarantine import Offer, Quarantined, days_with_broken_rows, offer_sound_rows
 from driftlake.session import create_table, open_session
-from driftlake.telemetry import offer_partitions, offer_versions
+from driftlake.telemetry import LeftOut, offer_partitions, offer_versions
 from driftlake.versions import ModelVersion
 
 COHORT_TABLES = ("label_cohorts", "shadow_cohorts", "class_cohorts", "class_score_cohorts")
@@ -67,6 +69,7 @@ class LabelSource:
     broken_days: Mapping[str, set[date]] = field(default_factory=lambda: {"telemetry": set(), "labels": set()})
     _checks: list[ContractCheck] = field(default_factory=list)
     _quarantined: list[Quarantined] = field(default_factory=list)
+    _blocked: dict[date, Mapping[str, Finding]] = field(default_factory=dict)
 
     @property
     def classes(self) -> list[str]:
@@ -201,7 +204,9 @@ class LabelSource:
         columns = label_columns(has_classes=bool(self.classes))
 
         def offer(relation: str, partitions: Sequence[Partition], without: str | None) -> None:
-            offer_partitions(connection, relation, partitions, columns, self.label_settings.columns, without=without)
+            offer_partitions(
+                connection, relation, partitions, columns, self.label_settings.columns, left_out=LeftOut(rows=without)
+            )
 
         return offer
 
@@ -214,11 +219,19 @@ class LabelSource:
         paths = {name: scores.path_prefix + name for name in self.classes} if scores else {}
 
         def offer(relation: str, partitions: Sequence[Partition], without: str | None) -> None:
+            blocked = {partition.dt: self._blocked_columns(partition) for partition in partitions}
             offer_partitions(
-                connection, relation, partitions, columns, telemetry.columns, telemetry.segments, paths, without
-            )
+                connection, relation, partitions, columns, telemetry.columns, telemetry.segments, paths,
+                left_out=LeftOut(blocked, without),
+            )  # fmt: skip
 
         return offer
+
+    def _blocked_columns(self, partition: Partition) -> Collection[str]:
+        """Columns of a day of telemetry that hold personal data; looked for once, though many days of labels need the day."""
+        if partition.dt not in self._blocked:
+            self._blocked |= found_in_predictions([partition], self.settings.telemetry)
+        return self._blocked.get(partition.dt, ())
 
 
 _SCORE_GRID = {

@@ -57,6 +57,7 @@ from driftlake.inputs import (
 )
 from driftlake.labelled_windows import QualityCounts
 from driftlake.labels import COHORT_TABLES, LabelCounts, LabelSource, history_days
+from driftlake.personal_columns import Findings, found_in_profiles
 from driftlake.profiling import Profiles
 from driftlake.quarantine import Quarantined, days_with_broken_rows, judge_files, offer_sound_rows
 from driftlake.schema_changes import DayChanges, FileVersions
@@ -74,7 +75,7 @@ from driftlake.stages import (
     find_work,
 )
 from driftlake.summed_explanations import summed_explanations
-from driftlake.telemetry import offer_partitions, offer_versions
+from driftlake.telemetry import LeftOut, offer_partitions, offer_versions
 from driftlake.versions import ModelVersion, load_versions
 from driftlake.warehouse import PartitionRun, Replacement, RunContext, Warehouse
 
@@ -154,7 +155,9 @@ def profile_days(
 
     for planned in chunks([p for p in partitions if p.dt in changed], settings.compute.rows_per_chunk):
         chunk, profiled = without_corrupt_files(planned, profile, judge)
-        chunk_failed = failed_checks("telemetry", chunk, profiled.checks, profiled.profiles.refused_features)
+        chunk_failed = failed_checks(
+            "telemetry", chunk, profiled.checks, profiled.profiles.refused_features, profiled.personal_data
+        )
         explained = _explained(settings, [p for p in explanations if p.dt in {one.dt for one in chunk}], versions)
         chunk_runs = [_profile_run(warehouse, partition, profiled, explained, work) for partition in chunk]
         replaced = [run.dt for run in chunk_runs if run.outcome not in {"refused", "missing"}]
@@ -470,6 +473,7 @@ class _Profiled:
     quarantined: Sequence[Quarantined]
     # days that are not counted, and why
     blocked: Mapping[date, str]
+    personal_data: Findings
 
 
 def _profile(
@@ -483,10 +487,11 @@ def _profile(
     with open_session(settings) as connection:
 
         def offer(relation: str, offered: Sequence[Partition], without: str | None) -> None:
-            offer_partitions(connection, relation, offered, columns, mapping, without=without)
+            offer_partitions(connection, relation, offered, columns, mapping, left_out=LeftOut(found, without))
 
         offer_versions(connection, list(versions.values()), settings.models)
         kept = [partition for partition in partitions if partition.row_count]
+        found = found_in_profiles(kept, settings.telemetry, versions.values())
         offer("predictions", kept, None)
         file_versions = schema_changes.file_versions(connection, kept, versions, settings.telemetry.features_column)
         checks: list[ContractCheck] = []
@@ -505,10 +510,10 @@ def _profile(
                     offer_sound_rows(connection, contract, offer, "predictions", kept)
                 else:
                     offer("predictions", kept, None)
-        profiles = profiling.profile_partitions(connection, settings, kept, versions)
+        profiles = profiling.profile_partitions(connection, settings, kept, versions, found)
         if contract and kept:
             checks += _checks_of_days(connection, contract, kept, versions, profiles, usual, settings.contracts)
-        return _Profiled(profiles, checks, file_versions, quarantined, blocked)
+        return _Profiled(profiles, checks, file_versions, quarantined, blocked, found)
 
 
 def _gutted_days(
@@ -562,8 +567,8 @@ def _explained(
 ) -> _Explained:
     if not partitions:
         return _Explained({}, [], {})
-    checked, rows = summed_explanations(settings, partitions, versions)
-    failed = failed_checks("explanations", checked, [])
+    checked, rows, found = summed_explanations(settings, partitions, versions)
+    failed = failed_checks("explanations", checked, [], personal_data=found)
     refusals = {partition.dt: [file.refusal or "" for file in partition.refusals] for partition in checked}
     return _Explained({"importance_profile": rows}, audit_replacements("explanations", checked, [], failed), refusals)
 

@@ -7,7 +7,7 @@ groups, whatever the size of a day. Not here: the counting of a shard (shards.py
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date
@@ -61,10 +61,16 @@ def profile_partitions(
     settings: Settings,
     partitions: Sequence[Partition],
     versions: Mapping[tuple[str, str], ModelVersion],
+    blocked: Mapping[date, Collection[str]] | None = None,
 ) -> Profiles:
-    """Profile partitions whose rows `telemetry.offer_partitions` has made visible as the view `predictions`."""
+    """Profile partitions whose rows `telemetry.offer_partitions` has made visible as the view `predictions`.
+
+    Columns that are `blocked` on a day (struct.field for a field) are not read.
+    """
     coded = code_rows(connection, partitions, settings.telemetry)
-    days = [_Day.of(partition, coded, versions, settings) for partition in partitions]
+    days = [
+        _Day.of(partition, coded, versions, settings, (blocked or {}).get(partition.dt, ())) for partition in partitions
+    ]
     rows = _ProfileRows()
     sampled = settings.drift.multivariate
     samples = sample_predictions(connection, partitions, sampled.sample_rows) if sampled else {}
@@ -99,6 +105,7 @@ class _Day:
     versions: Sequence[CountedVersion]
     segment_columns: Sequence[SegmentColumn]
     refused: Sequence[RefusedFeature]
+    names: ColumnNames
 
     @classmethod
     def of(
@@ -107,8 +114,10 @@ class _Day:
         coded: CodedRows,
         versions: Mapping[tuple[str, str], ModelVersion],
         settings: Settings,
+        blocked: Collection[str],
     ) -> _Day:
         """Plan a day; a feature that one file of a deployment lacks is refused for that deployment's whole day."""
+        names = _column_names(settings)
         codes = [code for code, group in enumerate(coded.groups) if group.dt == partition.dt]
         refused: dict[tuple[int, str], RefusedFeature] = {}
         for file in partition.files:
@@ -124,16 +133,21 @@ class _Day:
         for code in codes:
             group = coded.groups[code]
             version = versions[group.model_id, group.model_version]
-            features = {name: bins for name, bins in version.features.items() if (code, name) not in refused}
+            features = {
+                name: bins
+                for name, bins in version.features.items()
+                if (code, name) not in refused and names.of_feature(name) not in blocked
+            }
             pairs = [pair for pair in settings.pairs_of(group.model_id) if set(pair) <= features.keys()]
             cut = version.decision_cut(settings.models.get(group.model_id))
             # a sampled row has a bin of every feature
             is_sampled = len(features) == len(version.features)
             counted.append(CountedVersion(code, 1, features, version.score_bins, cut, pairs, is_sampled))
-        segment_columns = coded.segment_columns.get(partition.dt, ())
-        return cls(partition, coded.groups, _merged(counted, coded.groups), segment_columns, list(refused.values()))
+        segment_columns = [one for one in coded.segment_columns.get(partition.dt, ()) if one.name not in blocked]
+        merged = _merged(counted, coded.groups)
+        return cls(partition, coded.groups, merged, segment_columns, list(refused.values()), _without(names, blocked))
 
-    def shards(self, coded: CodedRows, samples: Mapping[str, SampledRows], names: ColumnNames) -> list[Shard]:
+    def shards(self, coded: CodedRows, samples: Mapping[str, SampledRows]) -> list[Shard]:
         """The day in pieces; where it is cut depends on its files alone."""
         rows_per_shard = min(max(self.partition.row_count // _SHARDS, _SMALLEST_SHARD), _LARGEST_SHARD)
         cuts: list[list[RowGroup]] = [[]]
@@ -144,7 +158,7 @@ class _Day:
                 rows = 0
             cuts[-1].append(row_group)
             rows += len(row_group.codes)
-        return [Shard(cut, self.versions, self.segment_columns, names) for cut in cuts]
+        return [Shard(cut, self.versions, self.segment_columns, self.names) for cut in cuts]
 
 
 def _merged(counted: Sequence[CountedVersion], groups: Sequence[PredictionGroup]) -> list[CountedVersion]:
@@ -167,12 +181,9 @@ def _owner(group: PredictionGroup) -> tuple[str, str]:
     return group.model_id, group.model_version
 
 
-def _counted(
-    days: Sequence[_Day], coded: CodedRows, samples: Mapping[str, SampledRows], settings: Settings
-) -> Iterator[tuple[_Day, Sequence[VersionCounts]]]:
-    """Each day with the counts of its versions."""
+def _column_names(settings: Settings) -> ColumnNames:
     mapping = settings.telemetry.columns
-    names = ColumnNames(
+    return ColumnNames(
         mapping.get("score", "score"),
         mapping.get("latency_ms", "latency_ms"),
         mapping.get("predicted_class", "predicted_class"),
@@ -180,7 +191,19 @@ def _counted(
         settings.telemetry.shap.path_prefix if settings.telemetry.shap else None,
         settings.telemetry.high_cardinality,
     )
-    shards = [day.shards(coded, samples, names) for day in days]
+
+
+def _without(names: ColumnNames, blocked: Collection[str]) -> ColumnNames:
+    kept = tuple(path for path in names.high_cardinality if path not in blocked)
+    predicted = "" if names.predicted_class in blocked else names.predicted_class
+    return replace(names, high_cardinality=kept, predicted_class=predicted)
+
+
+def _counted(
+    days: Sequence[_Day], coded: CodedRows, samples: Mapping[str, SampledRows], settings: Settings
+) -> Iterator[tuple[_Day, Sequence[VersionCounts]]]:
+    """Each day with the counts of its versions."""
+    shards = [day.shards(coded, samples) for day in days]
     with ThreadPoolExecutor(settings.compute.threads) as pool:
         counted = pool.map(count_shard, chain.from_iterable(shards))
         for day, shards_of_day in zip(days, shards, strict=True):

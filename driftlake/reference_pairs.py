@@ -5,10 +5,11 @@ Not here: how a pair is counted (pairs.py), and the first registration (registra
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import pyarrow as pa
 
+from driftlake.audit import PERSONAL_DATA
 from driftlake.config import Settings
 from driftlake.errors import ConfigurationError
 from driftlake.kernel import Grouping
@@ -27,7 +28,7 @@ def count_reference_pairs(warehouse: Warehouse, settings: Settings, files: Seque
     if not any(model.pairs for model in settings.models.values()):
         return
     versions = load_versions(warehouse)
-    _require_features(settings, versions)
+    _require_features(settings, versions, _left_out(warehouse))
     for file in files:
         version = versions[file.record.model_id, file.record.model_version]
         for pair in settings.pairs_of(version.model_id):
@@ -38,11 +39,23 @@ def count_reference_pairs(warehouse: Warehouse, settings: Settings, files: Seque
                 warehouse.append_once(rows, "reference_pair_profile", key)
 
 
-def _require_features(settings: Settings, versions: Mapping[tuple[str, str], ModelVersion]) -> None:
+def _left_out(warehouse: Warehouse) -> set[tuple[str, str]]:
+    """Model and name of features that some version was registered without, for the personal data in them."""
+    rows = warehouse.sql(
+        "select distinct model_id, column_name from contract_checks where source = 'training' and expectation = ?",
+        [PERSONAL_DATA],
+    ).to_pylist()
+    return {(row["model_id"], row["column_name"]) for row in rows}
+
+
+def _require_features(
+    settings: Settings, versions: Mapping[tuple[str, str], ModelVersion], left_out: Collection[tuple[str, str]]
+) -> None:
     for model_id, model in settings.models.items():
         features = [version.features.keys() for key, version in versions.items() if key[0] == model_id]
         for pair in model.pairs:
-            if features and not any(set(pair) <= of_version for of_version in features):
+            wanted = {name for name in pair if (model_id, name) not in left_out}
+            if features and not any(wanted <= of_version for of_version in features):
                 raise ConfigurationError(
                     f"models.{model_id}.pairs: no version of {model_id} has the features {' and '.join(pair)}",
                     hint=f"the features are {', '.join(sorted(set().union(*features)))}",

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pyarrow as pa
 
-from driftlake.config import Settings
+from driftlake.audit import PERSONAL_DATA, personal_data_in_training
+from driftlake.config import Settings, TelemetrySettings
 from driftlake.kernel import Grouping, count_column
 from driftlake.lineage import LineageFile
 from driftlake.segments import SegmentColumn
@@ -20,7 +21,9 @@ from driftlake.warehouse import Warehouse
 
 
 def count_reference_segments(warehouse: Warehouse, settings: Settings, files: Sequence[LineageFile]) -> None:
-    """Fill segment_reference_profile for registered versions; training data without a column has no segments by it.
+    """Fill segment_reference_profile for registered versions.
+
+    Training data without a column, or with personal data in it, has no segments by it.
 
     Raises InputError if training data cannot be read any more.
     """
@@ -31,15 +34,25 @@ def count_reference_segments(warehouse: Warehouse, settings: Settings, files: Se
         version = versions[file.record.model_id, file.record.model_version]
         for name in settings.telemetry.segments:
             if not warehouse.has_rows("segment_reference_profile", {**version.owner, "segment_column": name}):
-                _count(warehouse, file, version, name, settings.telemetry.segment_limit)
+                _count(warehouse, file, version, name, settings.telemetry)
 
 
-def _count(warehouse: Warehouse, file: LineageFile, version: ModelVersion, segment_column: str, limit: int) -> None:
+def _count(
+    warehouse: Warehouse, file: LineageFile, version: ModelVersion, segment_column: str, telemetry: TelemetrySettings
+) -> None:
+    known = {**version.owner, "source": "training", "expectation": PERSONAL_DATA, "column_name": segment_column}
+    settings = telemetry.personal_data
+    if settings.blocked and segment_column not in settings.exempt and warehouse.has_rows("contract_checks", known):
+        return
     data = TrainingData(file)
     if segment_column not in data.columns:
         return
+    if found := data.personal_data([segment_column], settings):
+        rows = personal_data_in_training(version.owner, found)
+        warehouse.append_once({"contract_checks": rows}, "contract_checks", known)
+        return
     values = data.column(segment_column)
-    segments = SegmentColumn.most_frequent(segment_column, values, limit)
+    segments = SegmentColumn.most_frequent(segment_column, values, telemetry.segment_limit)
     grouping = Grouping.of(segments.positions(values, len(values)))
     tables = [
         table.append_column("segment_column", pa.repeat(segment_column, table.num_rows))

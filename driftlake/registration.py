@@ -15,17 +15,19 @@ from typing import Any
 
 import pyarrow as pa
 
+from driftlake.audit import personal_data_in_training
 from driftlake.binning import FeatureBins
-from driftlake.config import ModelSettings, Settings
-from driftlake.errors import DriftlakeError, LineageConflictError
+from driftlake.config import ModelSettings, PersonalDataSettings, Settings
+from driftlake.errors import DriftlakeError, InputError, LineageConflictError
 from driftlake.kernel import FeatureCounts
 from driftlake.lineage import LabelDelay, LineageFile, LineageRecord, lineage_locations, read_lineage_file
+from driftlake.personal_data import find
 from driftlake.reference_labels import count_reference_labels
 from driftlake.reference_pairs import count_reference_pairs
 from driftlake.reference_sample import take_reference_samples
 from driftlake.reference_segments import count_reference_segments
 from driftlake.schema_changes import type_name
-from driftlake.training import Learned, TrainingData, learn
+from driftlake.training import Learned, TrainingData, features_of, learn
 from driftlake.versions import SCORE
 from driftlake.warehouse import Warehouse
 
@@ -87,9 +89,13 @@ def _register(warehouse: Warehouse, settings: Settings, file: LineageFile) -> bo
     if _find(warehouse, file) is not None:
         return False
     corrections = settings.models.get(file.record.model_id, ModelSettings())
-    learned = learn(file, data, corrections, settings.drift.other_features_bins)
+    _require_nobody_in_classes(file, settings.telemetry.personal_data)
+    found = data.personal_data(features_of(file, data), settings.telemetry.personal_data)
+    learned = learn(file, data, corrections, settings.drift.other_features_bins, found)
     rows = {"training_runs": [_run_row(file, data, fingerprint, learned)]} | _rows(file.record, learned)
     tables = {name: _table(content) for name, content in rows.items() if content}
+    if found:
+        tables["contract_checks"] = personal_data_in_training(_owner(file.record), found)
     # another process may have registered the version since
     return warehouse.append_once(tables, "training_runs", _owner(file.record))
 
@@ -122,6 +128,15 @@ def _require_same_data(warehouse: Warehouse, file: LineageFile, fingerprint: str
                 f" {file.training_data} now has {fingerprint}",
                 hint="restore the data, or give the changed data a new training_dataset_id and model_version",
             )
+
+
+def _require_nobody_in_classes(file: LineageFile, settings: PersonalDataSettings) -> None:
+    found = find(file.record.classes or ()) if settings.blocked else None
+    if found:
+        raise InputError(
+            f"{file.path}: classes look like personal data ({found}), and classes are stored as they are",
+            hint="name classes by what they mean, not by whom they are about",
+        )
 
 
 def _lineage_fingerprint(record: LineageRecord) -> str:

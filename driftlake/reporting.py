@@ -169,7 +169,7 @@ class _Scope:
         )
 
     def alerts(self) -> list[dict[str, Any]]:
-        return self.rows("alerts", day=self.day)
+        return self.rows("alerts", day=self.day, smallest_cell=self.settings.reports.smallest_cell)
 
     def judge(self, facts: Sequence[Row], alerts: Sequence[Row]) -> list[Verdict]:
         windows = MeasuredWindows(self.drift_days, self.quality_days, self.settings.labels is not None)
@@ -212,7 +212,12 @@ def _day_content(scope: _Scope) -> dict[str, Any]:
         "distributions": _distributions(scope, _worst_features(features, scope.settings.reports.worst_features)),
         "score_figures": _distributions(scope, [row for row in scores if row["current_mean"] is not None]),
         "scoreless": _names(row for row in scores if row["current_mean"] is None),
-        "rare_combinations": scope.rows("rare_combinations", day=scope.day, window_days=scope.drift_days),
+        "rare_combinations": scope.rows(
+            "rare_combinations",
+            day=scope.day,
+            window_days=scope.drift_days,
+            smallest_cell=scope.settings.reports.smallest_cell,
+        ),
         "multivariate": scope.rows("multivariate", day=scope.day, window_days=scope.drift_days),
         "importance": grouped(scope.rows("importance", day=scope.day, window_days=scope.drift_days), version_name),
         "shadows": scope.rows("shadow", day=scope.day, window_days=scope.quality_days),
@@ -365,6 +370,7 @@ def _distributions(scope: _Scope, wanted: Sequence[Row]) -> list[Figure]:
             version_name(row),
             charts.distribution_chart(
                 bins[version_key(row), row["feature"]],
+                smallest_cell=scope.settings.reports.smallest_cell,
                 description=f"Distribution of {row['feature']} of {version_name(row)} in training and in production",
             ),
             [row],

@@ -99,7 +99,15 @@ def _sample_rows(settings: Settings) -> int | None:
 
 PROFILES = Stage(
     "profiles",
-    lambda s: [s.telemetry, s.contracts, s.schedule.timezone, _pairs(s), _decision_cuts(s), _sample_rows(s)],
+    lambda s: [
+        s.telemetry,
+        s.contracts,
+        s.pseudonyms,
+        s.schedule.timezone,
+        _pairs(s),
+        _decision_cuts(s),
+        _sample_rows(s),
+    ],
     lambda s: (
         {"telemetry": 0, "schema_changes": 0}
         | ({"usual_rows": 0} if s.contracts.enabled else {})

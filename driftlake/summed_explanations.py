@@ -14,15 +14,18 @@ from driftlake import queries
 from driftlake.columns import EXPLANATION_COLUMNS
 from driftlake.config import Settings
 from driftlake.inputs import Partition, readable, without_corrupt_files
+from driftlake.personal_columns import Findings, found_in_explanations
 from driftlake.session import open_session
-from driftlake.telemetry import offer_partitions, offer_versions
+from driftlake.telemetry import LeftOut, offer_partitions, offer_versions
 from driftlake.versions import ModelVersion
 
 
 def summed_explanations(
     settings: Settings, partitions: Sequence[Partition], versions: Mapping[tuple[str, str], ModelVersion]
-) -> tuple[list[Partition], pa.Table]:
-    """Rows of importance_profile of the days that can be used, and the days with the files that cannot be, refused.
+) -> tuple[list[Partition], pa.Table, Findings]:
+    """The days with the files that cannot be used, refused; rows of importance_profile of the others; personal data found.
+
+    Segments that hold personal data are left out, and a day whose features do has no rows.
 
     A file is refused as a whole if any of its rows cannot be a sum of SHAP values.
     """
@@ -30,8 +33,10 @@ def summed_explanations(
     checked = [_refused(partition, impossible) for partition in read]
     with open_session(settings) as connection:
         offer_versions(connection, list(versions.values()), settings.models)
-        offer_partitions(connection, "explanations", readable(checked), EXPLANATION_COLUMNS, {})
-        return checked, queries.run(connection, "importance_sums").to_arrow_table()
+        usable = readable(checked)
+        found = found_in_explanations(usable, settings.telemetry)
+        offer_partitions(connection, "explanations", usable, EXPLANATION_COLUMNS, {}, left_out=LeftOut(found))
+        return checked, queries.run(connection, "importance_sums").to_arrow_table(), found
 
 
 def _impossible_rows(settings: Settings, partitions: Sequence[Partition]) -> Mapping[str, int]:

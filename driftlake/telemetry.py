@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
@@ -29,6 +29,8 @@ from driftlake.versions import ModelVersion
 # Keys of predictions are compared with each other this many at a time: a quarter of a gigabyte, however large a day is.
 _KEYS_AT_ONCE = 32_000_000
 _ROWS_PER_BATCH = 200_000
+# values that say nothing about a person, whatever else the column holds
+_WELL_KNOWN = {"deployment": ("production", "shadow", "canary"), "segment": ("all",)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,17 @@ class CodedRows:
     groups: tuple[PredictionGroup, ...]
     codes: Mapping[str, NDArray[Any]]
     segment_columns: Mapping[date, Sequence[SegmentColumn]]
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """What of the files is not to be seen: columns, by the day and the name in the files, and the rows in a table.
+
+    The table has file_id and file_row_number.
+    """
+
+    columns: Mapping[date, Collection[str]] = field(default_factory=dict)
+    rows: str | None = None
 
 
 def offer_versions(
@@ -92,15 +105,16 @@ def offer_partitions(
     mapping: Mapping[str, str],
     segments: Sequence[str] = (),
     class_scores: Mapping[str, str] | None = None,
-    without: str | None = None,
+    left_out: LeftOut | None = None,
 ) -> None:
     """Create the view `relation`: canonical columns, dt, file_id (position among the files) and file_row_number.
 
     Optional columns that no file has are null. The column `segments` lists the segments that a row is in, by those of
     `columns` that are named in `segments`. The column `class_scores` is a map from class to score, by the paths of the
-    scores in `class_scores`, null if that is empty. Rows that are in the table `without`, by file_id and
-    file_row_number, are left out.
+    scores in `class_scores`, null if that is empty. Columns that are left out on a day are null there, and no segments;
+    of deployments and segments of sums the well-known ones stay, the others are (left out).
     """
+    blocked, without = (left_out.columns, left_out.rows) if left_out else ({}, None)
     files = [file for partition in partitions for file in partition.files]
     if not files:
         nothing = [f"cast(null as {column.sql_type}) as {queries.quote(column.name)}" for column in columns]
@@ -114,9 +128,13 @@ def offer_partitions(
         own = column.own_name(mapping)
         source = queries.quote(own) if own in there else "null"
         value = column.reading.format(source, column.sql_type)
+        instead = _well_known(value, _WELL_KNOWN[column.name]) if column.name in _WELL_KNOWN else "null"
+        value = _unless_blocked(files, own, value, instead, blocked)
         selected.append(f"{value} as {queries.quote(column.name)}")
     named = [f"{queries.literal(name + '=')} || coalesce({queries.quote(name)}, '(missing)')" for name in segments]
-    selected.append(f"cast([{', '.join(named)}] as varchar[]) as segments")
+    kept = [_unless_blocked(files, name, value, "null", blocked) for name, value in zip(segments, named, strict=True)]
+    listed = f"cast([{', '.join(kept)}] as varchar[])"
+    selected.append(f"{listed if kept == named else f'list_filter({listed}, lambda s: s is not null)'} as segments")
     selected.append(f"{_scores_by_class(files, class_scores or {})} as class_scores")
     paths = ", ".join(queries.literal(_not_a_pattern(file.path)) for file in files)
     days = ", ".join(f"date '{file.dt}'" for file in files)
@@ -135,6 +153,19 @@ def offer_partitions(
 def _not_a_pattern(path: str) -> str:
     """A path as DuckDB has to be told it: what would be a pattern stands for itself."""
     return re.sub(r"[*?[]", r"[\g<0>]", path)
+
+
+def _unless_blocked(
+    files: Sequence[InputFile], column: str, value: str, instead: str, blocked: Mapping[date, Collection[str]]
+) -> str:
+    """SQL of a value of a column, or of what stands in its place on days on which the column is blocked."""
+    places = [str(place) for place, file in enumerate(files) if column in blocked.get(file.dt, ())]
+    return f"case when file_index in ({', '.join(places)}) then {instead} else {value} end" if places else value
+
+
+def _well_known(value: str, names: Sequence[str]) -> str:
+    listed = ", ".join(queries.literal(name) for name in names)
+    return f"case when {value} is null or {value} in ({listed}) then {value} else '(left out)' end"
 
 
 def _scores_by_class(files: Sequence[InputFile], paths: Mapping[str, str]) -> str:

@@ -6,7 +6,7 @@ Not here: how bins are learned from values (binning.py), how rows are counted (k
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -18,10 +18,11 @@ import pyarrow.types as pat
 
 from driftlake import binning, kernel, values
 from driftlake.binning import FeatureBins, FeatureKind
-from driftlake.config import ModelSettings
+from driftlake.config import ModelSettings, PersonalDataSettings
 from driftlake.errors import ConfigurationError, InputError
 from driftlake.inputs import filesystem_of, open_parquet
 from driftlake.lineage import LineageFile
+from driftlake.personal_data import Finding, scan_files
 from driftlake.versions import SCORE
 
 _HASH_BLOCK_BYTES = 1 << 22
@@ -66,6 +67,12 @@ class TrainingData:
                     digest.update(block)
         return digest.hexdigest()
 
+    def personal_data(self, names: Iterable[str], settings: PersonalDataSettings) -> Mapping[str, Finding]:
+        """What personal data some columns hold; nothing if that is not looked for."""
+        wanted = set(names) - set(settings.exempt) if settings.blocked else ()
+        with self._explained("it"):
+            return scan_files(self._paths, sorted(wanted)) if wanted else {}
+
     def column(self, name: str) -> pa.ChunkedArray:
         """A column of all files."""
         with self._explained(f"column {name}"):
@@ -90,21 +97,32 @@ class TrainingData:
             raise InputError(f"{self._file.training_data}: {what} cannot be read: {error}") from error
 
 
+def features_of(file: LineageFile, data: TrainingData) -> Sequence[str]:
+    """Names of the features, in order."""
+    record = file.record
+    return record.features or [
+        name for name in data.columns if name not in {record.target, record.score, "correlation_id"}
+    ]
+
+
 def learn(
-    file: LineageFile, data: TrainingData, corrections: ModelSettings, other_features_bins: int | None = None
+    file: LineageFile,
+    data: TrainingData,
+    corrections: ModelSettings,
+    other_features_bins: int | None = None,
+    left_out: Collection[str] = (),
 ) -> list[Learned]:
     """Learn every feature of the version, in the order of its lineage, and then the score.
 
-    Features that are not critical get `other_features_bins` bins at most.
+    Features that are not critical get `other_features_bins` bins at most; those in `left_out` are not learned.
 
     Raises InputError naming the column that cannot be used.
     """
-    record = file.record
-    features = record.features or tuple(
-        name for name in data.columns if name not in {record.target, record.score, "correlation_id"}
-    )
+    features = features_of(file, data)
     _require_columns(file, data, features, corrections)
-    limits = {name: None if name in corrections.critical else other_features_bins for name in features}
+    limits = {
+        name: None if name in corrections.critical else other_features_bins for name in features if name not in left_out
+    }
     learned = (_learn_feature(file, data, name, corrections, limit) for name, limit in limits.items())
     return [*learned, *_learn_score(file, data)]
 

@@ -1,25 +1,28 @@
 """The contracts in force: the rules of this package with the severities that driftlake.yaml gives them."""
 
-from driftlake.config import ContractSettings
+from collections.abc import Sequence
+
+from driftlake.config import ContractSettings, PseudonymKey
 from driftlake.contracts import Contract, Contracts, in_force
 from driftlake.errors import ConfigurationError
 from expectations import labels, telemetry
 
 
-def contracts(settings: ContractSettings) -> Contracts | None:
-    """What is promised about the inputs; None if contracts are switched off.
+def contracts(settings: ContractSettings, keys: Sequence[PseudonymKey] = ()) -> Contracts | None:
+    """What is promised about the inputs, of which pseudonyms come from `keys`; None if contracts are switched off.
 
     Raises ConfigurationError if a severity is given to a rule that does not exist.
     """
     if not settings.enabled:
         return None
-    names = [rule.name for rule in (*telemetry.RULES, *labels.RULES)]
+    of_telemetry = [*telemetry.RULES, *([telemetry.user_key_id_is_valid(keys)] if keys else [])]
+    names = [rule.name for rule in (*of_telemetry, *labels.RULES)]
     if unknown := sorted(settings.severities.keys() - set(names)):
         raise ConfigurationError(
             f"contracts.severities: there is no rule {', '.join(unknown)}",
             hint=f"there are {', '.join(dict.fromkeys(names))}",
         )
     return Contracts(
-        Contract("telemetry", "telemetry", "predictions", in_force(telemetry.RULES, settings.severities)),
+        Contract("telemetry", "telemetry", "predictions", in_force(of_telemetry, settings.severities)),
         Contract("labels", "checked_labels", "labels", in_force(labels.RULES, settings.severities)),
     )

@@ -4,7 +4,12 @@ Conditions are SQL over the view telemetry (sql/telemetry.sql), true for what br
 features, which is measured and not promised.
 """
 
+from collections.abc import Iterable
+from datetime import date
+
+from driftlake.config import PseudonymKey
 from driftlake.contracts import MeasuredRule, RowRule, Rule
+from driftlake.queries import literal
 
 RULES: tuple[Rule, ...] = (
     RowRule(
@@ -73,6 +78,16 @@ RULES: tuple[Rule, ...] = (
         message="{column} is another than the lineage's ({observed}) in {unexpected} of {checked} rows; "
         "these predictions are compared with data their model was not trained on.",
     ),
+    RowRule(
+        name="user_key_is_a_pseudonym",
+        column="user_key",
+        severity="warning",
+        # what breaks the rule may be a raw identifier, so it is not observed
+        condition="user_key is not null and (length(user_key) <> 64 or regexp_matches(user_key, '[^0-9a-f]'))",
+        observed="printf('%d to %d characters', min(length(user_key)), max(length(user_key)))",
+        message="{column} is not 64 hexadecimal digits ({observed}) in {unexpected} of {checked} rows;"
+        " `driftlake pseudonymize` makes them.",
+    ),
     MeasuredRule(
         name="prediction_is_unique",
         column="correlation_id",
@@ -95,3 +110,20 @@ RULES: tuple[Rule, ...] = (
         message="the last {column} is {observed}: hours of the day may not have been delivered.",
     ),
 )
+
+
+def user_key_id_is_valid(keys: Iterable[PseudonymKey]) -> RowRule:
+    """Rule that pseudonyms come from one of `keys` on a day on which it is valid."""
+    is_valid = " or ".join(
+        f"(user_key_id = {literal(key.id)} and dt between date '{key.valid_from}'"
+        f" and date '{key.valid_until or date.max}')"
+        for key in keys
+    )
+    return RowRule(
+        name="user_key_id_is_valid",
+        column="user_key_id",
+        severity="warning",
+        condition=f"(user_key is not null or user_key_id is not null) and ({is_valid}) is not true",
+        value="coalesce(user_key_id, 'null')",
+        message="{column} is {observed} in {unexpected} of {checked} rows, no key of `pseudonyms` that is valid on the day.",
+    )

@@ -16,5 +16,9 @@ select
 from explanations as e
 inner join versions as v
     on e.model_id = v.model_id and e.model_version = v.model_version
+where
+    -- what holds personal data
+    e.feature is not null
+    and e.segment is distinct from '(left out)'
 group by e.dt, e.model_id, e.model_version, coalesce(e.deployment, 'production'), coalesce(e.segment, 'all'), e.feature
 order by e.dt, e.model_id, e.model_version, deployment, segment, e.feature;

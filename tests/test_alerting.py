@@ -287,7 +287,7 @@ def test_the_worst_alert_comes_first_in_the_view_and_in_the_report(memory: Wareh
     times = {"started_at": noon(1), "committed_at": noon(1)}
     insert(memory.connection, "partition_runs", [run | times | {"config_hash": "h", "snapshot_id": 1}])
     worst_first = ["huge", "large", "small"]
-    assert memory.query("report/alerts", day=day(1))["feature"].to_pylist() == worst_first
+    assert memory.query("report/alerts", day=day(1), smallest_cell=1)["feature"].to_pylist() == worst_first
     assert memory.sql("select feature from open_alerts")["feature"].to_pylist() == worst_first
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from driftlake.config import ContractSettings
+from driftlake.config import ContractSettings, PseudonymKey
 from driftlake.contracts import (
     Contract,
     ContractCheck,
@@ -43,6 +43,8 @@ TELEMETRY = {
     "latency_ms": "double",
     "deployment": "varchar",
     "training_dataset_id": "varchar",
+    "user_key": "varchar",
+    "user_key_id": "varchar",
     "is_known_version": "boolean",
     "is_score_probability": "boolean",
     "registered_dataset_id": "varchar",
@@ -56,6 +58,11 @@ LABELS = {
     "is_countable": "boolean",
 }
 
+# no longer valid on DAY, and valid since
+KEYS = [
+    PseudonymKey(id="old", env="OLD", valid_from=date(2024, 1, 1), valid_until=DAY - timedelta(days=1)),
+    PseudonymKey(id="new", env="NEW", valid_from=DAY),
+]
 PREDICTION = {
     "model_id": "credit",
     "model_version": "v1",
@@ -63,6 +70,8 @@ PREDICTION = {
     "latency_ms": 12.0,
     "deployment": "production",
     "training_dataset_id": "loans-2024",
+    "user_key": "0123456789abcdef" * 4,
+    "user_key_id": "new",
     "is_known_version": True,
     "is_score_probability": True,
     "registered_dataset_id": "loans-2024",
@@ -78,6 +87,7 @@ BREAKS_TELEMETRY: dict[str, dict[str, Any]] = {
     "deployment_is_known": {"deployment": "prod"},
     "model_version_is_known": {"is_known_version": False},
     "training_dataset_is_that_of_the_lineage": {"training_dataset_id": "loans-2023"},
+    "user_key_is_a_pseudonym": {"user_key": "ann@example.org"},
 }
 BREAKS_LABELS: dict[str, dict[str, Any]] = {
     "correlation_id_is_present": {"correlation_id": None},
@@ -133,6 +143,15 @@ def check_telemetry(
 
 def contract(relation: str, *rules: Rule) -> Contract:
     return Contract(relation, relation, "rows", rules)
+
+
+@pytest.mark.parametrize(("user_key_id", "unexpected_count"), [("new", 0), ("old", 1), ("stray", 1), (None, 1)])
+def test_a_key_id_is_valid_on_its_day(
+    connection: duckdb.DuckDBPyConnection, user_key_id: str | None, unexpected_count: int
+) -> None:
+    load(connection, "telemetry", TELEMETRY, [PREDICTION | {"dt": DAY, "user_key_id": user_key_id}])
+    [check] = contract("telemetry", telemetry.user_key_id_is_valid(KEYS)).check(connection, [DAY])
+    assert check.unexpected_count == unexpected_count
 
 
 def check_labels(connection: duckdb.DuckDBPyConnection, *rows: dict[str, Any]) -> list[ContractCheck]:

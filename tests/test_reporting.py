@@ -232,6 +232,50 @@ def test_categories_beyond_the_twelfth_are_summed_up():
     assert sum(bar["training"] for bar in bars) == pytest.approx(1)
 
 
+def test_a_category_of_few_rows_is_not_named():
+    counts = {"a": (500, 400), "b": (500, 9), "c": (9, 400), "d": (500, 0), "e": (500, 10)}
+    rows = [
+        {"bin_kind": "category", "label": name, "reference_count": reference, "current_count": current}
+        for name, (reference, current) in counts.items()
+    ]
+    bars = distributions.category_bars(rows, smallest_cell=10)
+    assert [bar["label"] for bar in bars] == ["a", "d", "e", "(2 others)"]
+    assert sum(bar["production"] for bar in bars) == pytest.approx(1)
+
+
+def test_a_segment_and_a_combination_of_few_rows_are_not_named(memory):
+    alert = {
+        "rule": "r",
+        "signal": "psi",
+        "severity": "warn",
+        "value": 1.0,
+        "threshold": 0.5,
+        "since_on": day(1),
+        "consecutive_days": 1,
+    }
+    for count in (9, 10):
+        named = {"segment": f"city=of{count}", "message": f"credit v1, city=of{count}, drifts", "sample_count": count}
+        insert(memory.connection, "alerts", [MODEL | {"dt": day(1), "deployment": "production"} | alert | named])
+        pair = {
+            "feature_a": "city",
+            "label_a": f"of{count}",
+            "bin_a": 3,
+            "feature_b": "x",
+            "label_b": "low",
+            "bin_b": 4,
+        }
+        of_pair = {"current_size": 99, "reference_count": 0, "reference_size": 99, "expected_count": 0.1}
+        rare = pair | of_pair | {"p_value": 0.0, "q_value": 0.0, "window_days": 7, "current_count": count}
+        insert(memory.connection, "rare_combinations", [MODEL | {"dt": day(1), "deployment": "production"} | rare])
+    combinations = memory.query("report/rare_combinations", day=day(1), window_days=7, smallest_cell=10)
+    assert combinations["label_a"].to_pylist() == ["of10"]
+    alerts = memory.query("report/alerts", day=day(1), smallest_cell=10).to_pylist()
+    assert sorted((row["segment"], row["message"]) for row in alerts) == [
+        ("city=of10", "credit v1, city=of10, drifts"),
+        ("city=other", "credit v1, city=other, drifts"),
+    ]
+
+
 # Verdicts
 
 FACTS: Row = GROUP | {

@@ -118,6 +118,7 @@ def test_the_same_size_and_footer_over_other_bytes_is_a_change(project: Project)
 
 
 DERIVED = ("drift", "model_quality", "alerts")
+KEY_OF_USERS = {"id": "k", "env": "KEY", "valid_from": day(1)}
 
 
 @pytest.mark.parametrize(
@@ -130,6 +131,7 @@ DERIVED = ("drift", "model_quality", "alerts")
         ({"drift": {**SHORT, "multivariate": {"sample_rows": 100}}}, ("profiles", *DERIVED)),
         ({"labels": {"path": "labels", "horizon_days": 2}}, ("label_cohorts", "model_quality", "alerts")),
         ({"contracts": {"enabled": False}}, tuple(STAGES)),
+        ({"pseudonyms": {"column": "user", "keys": [KEY_OF_USERS]}}, ("profiles", *DERIVED)),
         ({"telemetry": {"path": "telemetry", "columns": {"latency_ms": "took"}}}, tuple(STAGES)),
     ],
 )

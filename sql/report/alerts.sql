@@ -1,7 +1,17 @@
 -- Alerts of a day, the most pressing first: critical before warn, then by how far the value is beyond its threshold.
 -- grain: rule, model_id, model_version, deployment, segment, feature, window_days, reference
 -- inputs: alerts
--- parameters: $day
+-- parameters: $day; $smallest_cell, rows that a segment needs to be named
+with named as (
+    select
+        *,
+        -- a segment of fewer rows may tell who they are about
+        if(segment <> 'all' and sample_count < $smallest_cell, split_part(segment, '=', 1) || '=other', segment)
+            as shown_segment
+    from alerts
+    where dt = $day
+)
+
 select
     rule,
     signal,
@@ -9,7 +19,7 @@ select
     model_id,
     model_version,
     deployment,
-    segment,
+    shown_segment as segment,
     feature,
     value,
     threshold,
@@ -18,9 +28,8 @@ select
     consecutive_days,
     owner,
     runbook,
-    message
-from alerts
-where dt = $day
+    if(shown_segment <> segment, replace(message, segment, shown_segment), message) as message
+from named
 order by
     severity <> 'critical',
     value / nullif(threshold, 0) desc nulls last,

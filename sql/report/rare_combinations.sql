@@ -1,7 +1,7 @@
 -- Combinations of features that training hardly had and the window has, the most surprising first.
 -- grain: model_id, model_version, deployment, feature_a, feature_b, bin_a, bin_b
 -- inputs: rare_combinations
--- parameters: $day, $window_days
+-- parameters: $day, $window_days; $smallest_cell, rows that a combination needs to be named
 select
     model_id,
     model_version,
@@ -14,5 +14,5 @@ select
     expected_count,
     q_value
 from rare_combinations
-where dt = $day and window_days = $window_days
+where dt = $day and window_days = $window_days and current_count >= $smallest_cell
 order by model_id, deployment <> 'production', deployment, model_version, p_value, feature_a, feature_b, bin_a, bin_b;
