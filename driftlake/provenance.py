@@ -140,9 +140,18 @@ def _find(warehouse: Warehouse, relation: str, day: date | None, condition: str 
             hint=f'`driftlake sql "from {relation} limit 5"` shows some',
         )
     if condition and count > 1:
-        listed = "\n".join(", ".join(f"{k}={v}" for k, v in row.items() if v is not None) for row in first)
-        raise WarehouseError(f"{count:,} rows of {relation} meet that, the first:\n{listed}", hint="narrow --where")
+        raise WarehouseError(
+            f"{count:,} rows of {relation} meet that, the first:\n{_told_apart(first)}", hint="narrow --where"
+        )
     return _Found(relation, where, first[0].get("dt", day), count, first, bool(condition) or count == 1)
+
+
+def _told_apart(rows: Sequence[Row]) -> str:
+    """Rows by the columns in which they differ; measured values tell nobody what to ask for."""
+    names = [name for name in rows[0] if len({str(row[name]) for row in rows}) > 1]
+    measured = {name for row in rows for name, value in row.items() if isinstance(value, float)}
+    keys = [name for name in names if name not in measured and not name.endswith("_count")]
+    return "\n".join(", ".join(f"{name}={row[name]}" for name in keys) for row in rows)
 
 
 def _day_of(warehouse: Warehouse, found: _Found) -> date:

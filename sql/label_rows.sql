@@ -1,4 +1,5 @@
--- Fills label_rows: every label of the span, and those remembered, with whether it is usable and repeats an earlier one.
+-- Fills label_rows: every label of the span, and those remembered, with whether it is usable and repeats an earlier one
+-- (is_duplicate), says otherwise than the earliest (is_conflict), or is one of several of its id (is_repeated).
 -- grain: a row of a label partition
 -- inputs: labels, remembered_labels
 -- parameters: $memory_days, how far back an earlier label of the same prediction is looked for
@@ -65,16 +66,6 @@ compared as (
         order by dt - date '1970-01-01'
         range between $memory_days preceding and current row
     )
-),
-
-repetitions as (
-    select
-        dt,
-        file_id,
-        file_row_number,
-        said <> first_said as is_conflict
-    from compared
-    where first_arrival < arrival
 )
 
 select
@@ -82,13 +73,15 @@ select
     c.correlation_id,
     c.label,
     c.label_class,
+    c.label_time,
     c.prediction_on,
     c.file_id,
     c.file_row_number,
     c.is_valid,
-    r.file_id is not null as is_duplicate,
-    coalesce(r.is_conflict, false) as is_conflict
+    r.file_id is not null as is_repeated,
+    coalesce(r.first_arrival < r.arrival, false) as is_duplicate,
+    coalesce(r.first_arrival < r.arrival and r.said <> r.first_said, false) as is_conflict
 from checked as c
-left join repetitions as r
+left join compared as r
     -- files are numbered in each of the two relations, but no day is in both
     on c.dt = r.dt and c.file_id = r.file_id and c.file_row_number = r.file_row_number;

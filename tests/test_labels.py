@@ -168,9 +168,9 @@ def test_of_what_arrived_before_the_span_only_what_has_to_do_with_it_is_remember
 def paired(db: duckdb.DuckDBPyConnection, horizon_days: int = 10, first_day: int = 1) -> list[Any]:
     """(day known, version, arrival day of the label) of every pair."""
     judged(db, memory_days=horizon_days + EARLY_LABEL_DAYS, first_day=first_day)
-    reach = {"first_day": day(first_day), "horizon_days": horizon_days, "early_days": EARLY_LABEL_DAYS}
+    reach = {"first_day": day(first_day), "horizon_days": horizon_days, "early_days": EARLY_LABEL_DAYS, "is_latest": False}
     queries.run(db, "label_pairs", **reach)
-    return db.execute("select known_on, version_id, label_on from label_pairs order by all").fetchall()
+    return db.execute("select known_on, version_id, label_on from label_pairs where weight = 1 order by all").fetchall()
 
 
 def test_a_pair_is_known_when_its_label_arrives(db: duckdb.DuckDBPyConnection) -> None:
@@ -247,7 +247,7 @@ def test_a_label_that_names_a_day_meets_the_predictions_of_that_day_only(db: duc
 def awaited(db: duckdb.DuckDBPyConnection, first_day: int = 1) -> list[date]:
     """Prediction days that the labels ask for; a prediction may be three days old."""
     judged(db, first_day=first_day)
-    reach = {"first_day": day(first_day), "horizon_days": 3, "early_days": EARLY_LABEL_DAYS}
+    reach = {"first_day": day(first_day), "horizon_days": 3, "early_days": EARLY_LABEL_DAYS, "is_latest": False}
     return [asked for (asked,) in queries.run(db, "awaited_days", **reach).fetchall()]
 
 
