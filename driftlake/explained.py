@@ -29,7 +29,10 @@ def as_text(provenance: Provenance, config_hash: str) -> str:
         *((f"written by {run['stage']}", _run_lines(run, config_hash)) for run in provenance.runs),
         ("earlier stages", _stage_lines(provenance.earlier_runs)),
         ("input files", _file_lines(provenance.files)),
-        *((f"trained as {run['model_id']} {run['model_version']}", _training_lines(run)) for run in provenance.training),
+        *(
+            (f"trained as {run['model_id']} {run['model_version']}", _training_lines(run))
+            for run in provenance.training
+        ),
         ("as it was written", iter([provenance.query])),
     ]
     return "\n\n".join("\n".join([title, *(f"  {line}" for line in lines)]) for title, lines in sections)

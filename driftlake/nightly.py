@@ -77,6 +77,7 @@ from driftlake.telemetry import offer_partitions, offer_versions
 from driftlake.versions import ModelVersion, load_versions
 from driftlake.warehouse import Addition, PartitionRun, Replacement, RunContext, Warehouse
 
+
 @dataclass(frozen=True, slots=True)
 class StageReport:
     """How the days of a stage stand, for logs, metadata and the exit code."""

@@ -111,7 +111,8 @@ def explain(
 
 def explainable() -> list[str]:
     """Names of the tables and views whose rows can be explained."""
-    return sorted({each.name for each in (*schema.tables(), *schema.views())} - _RECORDS)
+    names = {table.name for table in schema.tables()} | {view.name for view in schema.views()}
+    return sorted(names - _RECORDS)
 
 
 def _find(warehouse: Warehouse, relation: str, day: date | None, condition: str | None) -> _Found:
@@ -240,12 +241,14 @@ def _want_earlier_day(warehouse: Warehouse, bounds: Bounds, written: Sequence[Ro
 
 def _runs(warehouse: Warehouse, stage: Stage, bounds: Bounds, *, with_refused: bool = False) -> list[Row]:
     with warehouse.offered(wanted=_wanted_table("stage", _wanted_rows("stage", stage.name, bounds))):
-        return warehouse.query("explain/runs", with_refused=with_refused).to_pylist()
+        found: list[Row] = warehouse.query("explain/runs", with_refused=with_refused).to_pylist()
+    return found
 
 
 def _files(warehouse: Warehouse, wanted: Sequence[Row]) -> list[Row]:
     with warehouse.offered(wanted=_wanted_table("source", wanted)):
-        return warehouse.query("explain/files").to_pylist()
+        found: list[Row] = warehouse.query("explain/files").to_pylist()
+    return found
 
 
 def _wanted_rows(key: str, name: str, bounds: Bounds) -> list[Row]:

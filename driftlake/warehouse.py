@@ -234,9 +234,7 @@ def _attach_statement(catalog: Path, data: str, *, read_only: bool) -> str:
     return f"attach {queries.literal(f'ducklake:sqlite:{catalog}')} as {CATALOG} ({', '.join(options)})"
 
 
-def _run_rows(
-    runs: Sequence[PartitionRun], context: RunContext, snapshot_id: int, committed_at: datetime
-) -> pa.Table:
+def _run_rows(runs: Sequence[PartitionRun], context: RunContext, snapshot_id: int, committed_at: datetime) -> pa.Table:
     return pa.Table.from_pylist(
         [
             {

@@ -32,4 +32,4 @@ from (
     from changed
     union all by name
     from gone
-);
+) as missing;

@@ -50,7 +50,7 @@ with met as (
 delivered as (
     select
         * exclude (event_time, file_id, file_row_number),
-        row(label, label_class) as said
+        {'label': label, 'label_class': label_class} as said
     from met
     -- a prediction delivered twice is labelled once
     qualify row_number() over (
@@ -111,8 +111,8 @@ weighed as (
         * exclude (said, counted_before, is_last_of_day, previous_id, previous_said)
         replace (
             previous_id as label_id,
-            struct_extract_at(previous_said, 1) as label,
-            struct_extract_at(previous_said, 2) as label_class
+            struct_extract(previous_said, 'label') as label,
+            struct_extract(previous_said, 'label_class') as label_class
         ),
         -1 as weight
     from corrected
@@ -134,7 +134,7 @@ select
     class_scores,
     segments,
     weight,
-    struct_extract_at(counted_before, 1) as label_before,
-    struct_extract_at(counted_before, 2) as label_class_before
+    struct_extract(counted_before, 'label') as label_before,
+    struct_extract(counted_before, 'label_class') as label_class_before
 from weighed
 where known_on >= $first_day;

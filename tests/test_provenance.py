@@ -12,7 +12,6 @@ import pytest
 from data import day
 from project import ROWS, STAGES, Project
 
-from driftlake import nightly
 from driftlake.errors import LineageConflictError, WarehouseError
 from driftlake.explained import as_json, as_text
 from driftlake.provenance import Provenance, explain
@@ -127,7 +126,13 @@ def test_text_and_json_name_every_link(project: Project) -> None:
     found = explained(project, "feature_drift", 5, PSI.format(3))
     text = as_text(found, project.settings.config_hash)
     ((fingerprint,),) = project.rows("select dataset_fingerprint from training_runs")
-    for part in ("written by drift", "run                test", "(as now)", "2024-03-03 to 2024-03-05: 3 files", fingerprint):
+    for part in (
+        "written by drift",
+        "run                test",
+        "(as now)",
+        "2024-03-03 to 2024-03-05: 3 files",
+        fingerprint,
+    ):
         assert part in text
     assert len(json.loads(as_json(found))["files"]) == 3
 
@@ -180,7 +185,9 @@ def test_nothing_changes_or_deletes_a_registered_version(tmp_path: Path) -> None
 
 
 def test_only_one_statement_deletes_rows_and_it_refuses_the_trail() -> None:
-    changing = re.compile(r"\b(update \S+ set|delete from|truncate|merge into \w+ using|insert or replace|drop table)\b", re.I)
+    changing = re.compile(
+        r"\b(update \S+ set|delete from|truncate|merge into \w+ using|insert or replace|drop table)\b", re.IGNORECASE
+    )
     sources = [*(ROOT / "sql").rglob("*.sql"), *(ROOT / "driftlake").rglob("*.py")]
     found = [(path.name, match) for path in sources for match in changing.findall(path.read_text())]
     assert found == [("warehouse.py", "delete from")]

@@ -9,6 +9,6 @@ from (
     inner join input_files as f
         on w.source = f.source and w.dt = f.dt and coalesce(f.snapshot_id, 0) <= w.snapshot_id
     qualify row_number() over (partition by f.source, f.dt, f.path order by f.snapshot_id desc nulls last) = 1
-)
+) as newest
 where outcome <> 'removed'
 order by source, dt, path;

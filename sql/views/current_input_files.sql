@@ -5,5 +5,5 @@ from (
     select *
     from input_files
     qualify row_number() over (partition by dt, source, path order by snapshot_id desc nulls last) = 1
-)
+) as newest
 where outcome <> 'removed';
