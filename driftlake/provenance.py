@@ -124,8 +124,8 @@ def _find(warehouse: Warehouse, relation: str, day: date | None, condition: str 
     if has_days and not day and not condition:
         day = warehouse.sql(f"select max(dt) as dt from {quote(relation)}")["dt"][0].as_py()
     conditions = [f"dt = date '{day}'"] if day else []
-    # on a line of its own, because it may end with a comment
-    conditions += [f"(\n{condition}\n)"] if condition else []
+    # the line break ends a comment
+    conditions += [f"({condition}\n)" if "--" in condition else f"({condition})"] if condition else []
     where = " and ".join(conditions) or "true"
     selected = f"from {quote(relation)} where {where}"
     try:
@@ -137,7 +137,7 @@ def _find(warehouse: Warehouse, relation: str, day: date | None, condition: str 
         ) from error
     if not first:
         raise WarehouseError(
-            f"no row of {relation}{f' on {day}' if day else ''} meets that",
+            f"{relation} has no row{f' on {day}' if day else ''}{' that meets the condition' if condition else ''}",
             hint=f'`driftlake sql "from {relation} limit 5"` shows some',
         )
     if condition and count > 1:
