@@ -16,7 +16,7 @@ with met as (
         l.label_class,
         l.is_repeated,
         l.is_duplicate,
-        row(l.dt, coalesce(l.label_time, 'infinity'::timestamp), l.file_id, l.file_row_number) as arrival,
+        l.arrival,
         p.correlation_id,
         p.dt as prediction_on,
         v.version_id,
@@ -47,10 +47,8 @@ with met as (
         and (l.is_repeated or greatest(l.dt, p.dt) >= $first_day)
 ),
 
-delivered as (
-    select
-        * exclude (event_time, file_id, file_row_number),
-        {'label': label, 'label_class': label_class} as said
+delivered as materialized (
+    select * exclude (event_time, file_id, file_row_number)
     from met
     -- a prediction delivered twice is labelled once
     qualify row_number() over (
@@ -60,6 +58,14 @@ delivered as (
 ),
 
 -- few ids come twice, and only theirs are put in order
+repeated as (
+    select
+        *,
+        {'label': label, 'label_class': label_class} as said
+    from delivered
+    where is_repeated
+),
+
 in_order as (
     select
         *,
@@ -73,8 +79,7 @@ in_order as (
             partition by prediction_on, version_id, correlation_id, known_on
             order by arrival desc
         ) = 1 as is_last_of_day
-    from delivered
-    where is_repeated
+    from repeated
     window arriving as (partition by prediction_on, version_id, correlation_id order by arrival)
 ),
 
@@ -90,7 +95,7 @@ corrected as (
 
 weighed as (
     select
-        * exclude (said),
+        *,
         null as counted_before,
         1 as weight
     from delivered

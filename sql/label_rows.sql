@@ -45,7 +45,12 @@ arrived as (
         c.*,
         coalesce(c.label::varchar, c.label_class) as said,
         -- what orders the labels of one prediction: the earliest counts
-        row(c.dt, coalesce(c.label_time, 'infinity'::timestamp), c.file_id, c.file_row_number) as arrival
+        {
+            'dt': c.dt,
+            'label_time': coalesce(c.label_time, 'infinity'::timestamp),
+            'file_id': c.file_id,
+            'file_row_number': c.file_row_number
+        } as arrival
     from checked as c
     semi join repeated_ids as r on hash(c.correlation_id) = r.id_hash
     where c.is_valid
@@ -73,11 +78,11 @@ select
     c.correlation_id,
     c.label,
     c.label_class,
-    c.label_time,
     c.prediction_on,
     c.file_id,
     c.file_row_number,
     c.is_valid,
+    r.arrival,
     r.file_id is not null as is_repeated,
     coalesce(r.first_arrival < r.arrival, false) as is_duplicate,
     coalesce(r.first_arrival < r.arrival and r.said <> r.first_said, false) as is_conflict
