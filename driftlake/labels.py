@@ -170,11 +170,12 @@ class LabelSource:
             "first_day": first_day,
             "horizon_days": self.label_settings.horizon_days,
             "early_days": EARLY_LABEL_DAYS,
-            "is_latest": self.label_settings.corrections == "latest",
         }
-        awaited = {day for (day,) in queries.run(connection, "awaited_days", **reach).fetchall()}
+        policy = {"is_latest": self.label_settings.corrections == "latest"}
+        awaited = {day for (day,) in queries.run(connection, "awaited_days", **reach, **policy).fetchall()}
         self._offer_predictions(connection, "predictions", [p for p in telemetry if p.dt in awaited])
-        queries.run(connection, "label_pairs", **reach)
+        queries.run(connection, "label_pairs", **reach, **policy)
+        queries.run(connection, "label_corrections", **policy)
 
     def _offer_labels(
         self, connection: duckdb.DuckDBPyConnection, relation: str, partitions: Sequence[Partition]

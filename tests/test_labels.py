@@ -175,6 +175,7 @@ def paired(db: duckdb.DuckDBPyConnection, horizon_days: int = 10, first_day: int
         "is_latest": False,
     }
     queries.run(db, "label_pairs", **reach)
+    queries.run(db, "label_corrections", is_latest=False)
     return db.execute("select known_on, version_id, label_on from label_pairs where weight = 1 order by all").fetchall()
 
 
