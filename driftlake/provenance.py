@@ -31,7 +31,7 @@ Bounds = dict[date, int]
 # Which stage reads the files of a source, records them and checks them.
 _READER = {"telemetry": PROFILES, "explanations": PROFILES, "labels": LABEL_COHORTS}
 # Written whatever becomes of a day.
-_BY_SOURCE = ("contract_checks", "input_files")
+_BY_SOURCE = ("contract_checks", "input_files", "quarantine")
 _ALWAYS_WRITTEN = (*_BY_SOURCE, "schema_changes")
 # Records of the trail itself: a row of theirs is its own explanation.
 _RECORDS = {"partition_runs", "current_runs", "schema_versions", "newest_day"}
