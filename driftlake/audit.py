@@ -6,7 +6,7 @@ Not here: deciding what is refused (inputs.py, contracts.py, profiling.py) and w
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -16,7 +16,7 @@ from driftlake.inputs import InputFile, Partition
 from driftlake.personal_columns import Findings
 from driftlake.personal_data import Finding
 from driftlake.profiling import RefusedFeature
-from driftlake.warehouse import Replacement, Warehouse
+from driftlake.warehouse import Addition, Replacement, Warehouse
 
 Row = dict[str, Any]
 
@@ -61,14 +61,19 @@ def stored_failures(warehouse: Warehouse, source: str, days: Sequence[date]) -> 
 
 def audit_replacements(
     source: str, partitions: Sequence[Partition], checks: Sequence[ContractCheck], failed: Sequence[Row]
-) -> list[Replacement]:
-    """New rows of input_files and contract_checks for the days of `partitions`."""
+) -> list[Replacement | Addition]:
+    """What contract_checks and input_files come to say of the days of `partitions`."""
     days = [partition.dt for partition in partitions]
     passed = [_suite_row(check) for check in checks if check.outcome == "passed"]
     files = [_file_row(source, file) for partition in partitions for file in partition.files]
     return [
         Replacement("contract_checks", pa.Table.from_pylist([*passed, *failed], schema=_CHECKS), days, {"source": source}),
-        Replacement("input_files", pa.Table.from_pylist(files), days, {"source": source}),
+        Addition(
+            "input_files",
+            pa.Table.from_pylist(files, schema=_FILES),
+            "changed_input_files",
+            {"source": source, "days": days},
+        ),
     ]  # fmt: skip
 
 
@@ -136,8 +141,28 @@ def _file_row(source: str, file: InputFile) -> Row:
         "content_fingerprint": file.content_fingerprint,
         "outcome": "refused" if file.refusal else "read",
         "reason": file.refusal,
+        "modified_at": modified_at(file.modified_ns),
     }
 
+
+def modified_at(modified_ns: int | None) -> datetime | None:
+    """A time of modification as input_files has it: to the microsecond."""
+    return None if modified_ns is None else _EPOCH + timedelta(microseconds=modified_ns // 1000)
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+_FILES = pa.schema(
+    [
+        ("dt", pa.date32()),
+        ("source", pa.string()),
+        ("path", pa.string()),
+        ("size_bytes", pa.int64()),
+        ("row_count", pa.int64()),
+        *((name, pa.string()) for name in ("schema_fingerprint", "content_fingerprint", "outcome", "reason")),
+        ("modified_at", pa.timestamp("us", "UTC")),
+    ]
+)
 
 _CHECKS = pa.schema(
     [

@@ -144,6 +144,19 @@ def lineage_add(
         typer.echo(f"{file.record.model_id} {file.record.model_version}: {state}")
 
 
+@lineage_app.command("export", epilog="Example: `driftlake lineage export --format csv --out versions.csv`")
+def lineage_export(
+    output: Output = Format.csv,
+    out: Annotated[Path | None, typer.Option("--out", help="File to write instead of stdout.")] = None,
+    config: Config = None,
+) -> None:
+    """Write the trail of model versions: training run, dataset, fingerprints, release, and what followed. Read-only."""
+    from driftlake.warehouse import Warehouse
+
+    with Warehouse.open(load_settings(config), read_only=True) as warehouse:
+        _write(warehouse.query("version_trail"), output, out)
+
+
 @app.command(epilog="Example: `driftlake pseudonymize raw/telemetry data/telemetry`")
 def pseudonymize(
     source: Annotated[Path, typer.Argument(help="Parquet file, or folder of dt=YYYY-MM-DD folders.")],
@@ -254,6 +267,38 @@ def sql(
             shell.interact(warehouse)
         else:
             _write(shell.answer(warehouse, query), output, out)
+
+
+class Explanation(StrEnum):
+    """How the chain behind a row is written."""
+
+    text = "text"
+    json = "json"
+
+
+@app.command(epilog="Example: `driftlake explain feature_drift --date 2026-01-31 --where \"feature = 'age'\"`")
+def explain(
+    table: Annotated[str, typer.Argument(help="A result table, or a view.")],
+    day: Annotated[
+        datetime | None, typer.Option("--date", formats=["%Y-%m-%d"], help="Day of the row; default: newest.")
+    ] = None,
+    where: Annotated[
+        str | None, typer.Option("--where", help="SQL condition that one row meets; default: all rows of the day.")
+    ] = None,
+    output: Annotated[Explanation, typer.Option("--format", help="text, or json, which lists every file.")] = (
+        Explanation.text
+    ),
+    config: Config = None,
+) -> None:
+    """Print what a row rests on: runs, input files with fingerprints, training data, code, configuration. Read-only."""
+    from driftlake.explained import as_json, as_text
+    from driftlake.provenance import explain
+    from driftlake.warehouse import Warehouse
+
+    settings = load_settings(config)
+    with Warehouse.open(settings, read_only=True) as warehouse:
+        found = explain(warehouse, settings, table, day=day.date() if day else None, condition=where)
+    typer.echo(as_json(found) if output is Explanation.json else as_text(found, settings.config_hash))
 
 
 @app.command(epilog="Example: `driftlake alerts --date 2026-01-31 --format json`")

@@ -238,6 +238,10 @@ class LabelSettings(_Section):
         description="Predictions older than this are no longer joined to labels, nor counted in the backlog: "
         "it bounds what a night has to read.",
     )
+    corrections: Literal["first", "latest"] = Field(
+        default="first",
+        description="Which label of a prediction counts: the first that arrived, or the latest, from the day it arrived.",
+    )
 
 
 class LineageSettings(_Section):
@@ -282,6 +286,11 @@ class ScheduleSettings(_Section):
 
     hour: int = Field(default=2, ge=0, le=23, description="Hour of the day at which yesterday is processed.")
     timezone: TimeZone = Field(default="UTC", description="IANA name, e.g. America/New_York.")
+    late_days: int = Field(
+        default=30,
+        ge=0,
+        description="Newest days whose files are looked at for late and rewritten ones, which are run again; 0 for none.",
+    )
 
 
 class Thresholds(_Section):

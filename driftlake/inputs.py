@@ -129,17 +129,29 @@ def read_partitions(
     filesystem, root = filesystem_of(location)
     if filesystem.get_file_info(root).type == pafs.FileType.NotFound:
         raise InputError(f"there is no folder {location}", hint="correct the path, or mount what it is on")
-    prefix = f"{location.split('://', 1)[0]}://" if "://" in location else ""
+    prefix = _scheme(location)
     partitions = []
     for day in days:
-        selector = pafs.FileSelector(f"{root}/dt={day.isoformat()}", allow_not_found=True)
-        entries = sorted(
-            (entry for entry in filesystem.get_file_info(selector) if entry.is_file and entry.extension == "parquet"),
-            key=lambda entry: str(entry.path),
-        )
+        entries = _entries(filesystem, root, day)
         files = (_within(root, _read_footer(filesystem, entry, day, prefix)) for entry in entries)
         partitions.append(check_columns(Partition(day, tuple(files)), columns, mapping))
     return partitions
+
+
+@dataclass(frozen=True, slots=True)
+class ListedFile:
+    """A file of a day as its folder lists it."""
+
+    path: str
+    size_bytes: int
+    modified_ns: int | None
+
+
+def list_files(location: str, day: date) -> list[ListedFile]:
+    """The files that `read_partitions` would read of a day, unopened."""
+    filesystem, root = filesystem_of(location)
+    prefix = _scheme(location)
+    return [ListedFile(prefix + entry.path, entry.size, entry.mtime_ns) for entry in _entries(filesystem, root, day)]
 
 
 def earlier_partitions(
@@ -220,6 +232,18 @@ def open_parquet(path: str, *, dictionary_columns: Sequence[str] = ()) -> pq.Par
     filesystem, inner = filesystem_of(path)
     return pq.ParquetFile(
         filesystem.open_input_file(inner), read_dictionary=list(dictionary_columns), pre_buffer="://" in path
+    )
+
+
+def _scheme(location: str) -> str:
+    return f"{location.split('://', 1)[0]}://" if "://" in location else ""
+
+
+def _entries(filesystem: pafs.FileSystem, root: str, day: date) -> list[pafs.FileInfo]:
+    selector = pafs.FileSelector(f"{root}/dt={day.isoformat()}", allow_not_found=True)
+    found = filesystem.get_file_info(selector)
+    return sorted(
+        (entry for entry in found if entry.is_file and entry.extension == "parquet"), key=lambda entry: str(entry.path)
     )
 
 

@@ -27,7 +27,7 @@ from driftlake.session import create_table, open_session
 from driftlake.telemetry import LeftOut, offer_partitions, offer_versions
 from driftlake.versions import ModelVersion
 
-COHORT_TABLES = ("label_cohorts", "shadow_cohorts", "class_cohorts", "class_score_cohorts")
+COHORT_TABLES = ("label_cohorts", "shadow_cohorts", "class_cohorts", "class_score_cohorts", "label_conflicts")
 
 # A prediction's file may be written days after its label arrived; older labels without a prediction stay unmatched.
 EARLY_LABEL_DAYS = 7
@@ -116,7 +116,7 @@ class LabelSource:
             days = {"first_day": first_day, "last_day": last_day}
             queries.run(connection, "class_pairs", **days)
             asked: dict[str, Mapping[str, Any]] = dict.fromkeys(
-                ("label_cohorts", "shadow_cohorts", "label_arrivals"), days
+                ("label_cohorts", "shadow_cohorts", "label_arrivals", "label_conflicts"), days
             )
             asked |= {"class_cohorts": {}, "class_score_cohorts": _SCORE_GRID}
             tables = {name: queries.run(connection, name, **values).to_arrow_table() for name, values in asked.items()}
@@ -168,15 +168,17 @@ class LabelSource:
         queries.run(connection, "label_rows", memory_days=_memory_days(self.label_settings))
 
     def _pair(self, connection: duckdb.DuckDBPyConnection, telemetry: Sequence[Partition], first_day: date) -> None:
-        """Fill label_pairs: labels that count with their predictions, of which only the days asked for are read."""
+        """Fill label_pairs: labels with their predictions, of which only the days asked for are read."""
         reach = {
             "first_day": first_day,
             "horizon_days": self.label_settings.horizon_days,
             "early_days": EARLY_LABEL_DAYS,
         }
-        awaited = {day for (day,) in queries.run(connection, "awaited_days", **reach).fetchall()}
+        policy = {"is_latest": self.label_settings.corrections == "latest"}
+        awaited = {day for (day,) in queries.run(connection, "awaited_days", **reach, **policy).fetchall()}
         self._offer_predictions(connection, "predictions", [p for p in telemetry if p.dt in awaited])
-        queries.run(connection, "label_pairs", **reach)
+        queries.run(connection, "label_pairs", **reach, **policy)
+        queries.run(connection, "label_corrections", **policy)
 
     def _offer_labels(
         self, connection: duckdb.DuckDBPyConnection, relation: str, partitions: Sequence[Partition]

@@ -23,7 +23,6 @@ from driftlake import (
     importance,
     levels,
     multivariate,
-    paired_predictions,
     profiling,
     quality,
     quarantine,
@@ -77,22 +76,7 @@ from driftlake.stages import (
 from driftlake.summed_explanations import summed_explanations
 from driftlake.telemetry import LeftOut, offer_partitions, offer_versions
 from driftlake.versions import ModelVersion, load_versions
-from driftlake.warehouse import PartitionRun, Replacement, RunContext, Warehouse
-
-_PROFILE_TABLES = (
-    "feature_profile",
-    "feature_stats",
-    "prediction_profile",
-    "service_profile",
-    "service_levels",
-    "importance_profile",
-    "pair_profile",
-    "distinct_profile",
-    "heavy_hitters",
-    "class_profile",
-    "prediction_sample",
-    *paired_predictions.TABLES,
-)
+from driftlake.warehouse import Addition, PartitionRun, Replacement, RunContext, Warehouse
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +147,7 @@ def profile_days(
         replaced = [run.dt for run in chunk_runs if run.outcome not in {"refused", "missing"}]
         summed = {name: _of_days(table, replaced) for name, table in explained.tables.items()}
         rows = {**profiled.profiles.tables, **summed}
-        tables = (Replacement(name, rows[name], replaced) for name in _PROFILE_TABLES)
+        tables = (Replacement(name, rows[name], replaced) for name in PROFILES.tables)
         audited = audit_replacements("telemetry", chunk, profiled.checks, chunk_failed)
         changed_columns = _schema_changes(settings, chunk, since, profiled, versions)
         left_out = quarantine.replacement(
@@ -461,7 +445,7 @@ class _Explained:
     """SHAP values that were summed up already: tables, the record of their files, and what was refused, by day."""
 
     tables: Mapping[str, pa.Table]
-    audited: Sequence[Replacement]
+    audited: Sequence[Replacement | Addition]
     refusals: Mapping[date, Sequence[str]]
 
 

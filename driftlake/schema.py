@@ -54,6 +54,12 @@ def tables() -> tuple[Table, ...]:
 
 
 @cache
+def append_only() -> frozenset[str]:
+    """Names of the tables whose rows are never changed or deleted: their purpose says so."""
+    return frozenset(table.name for table in tables() if "Append-only" in table.purpose)
+
+
+@cache
 def views() -> tuple[View, ...]:
     """Every view, by name, those that others read first: a view can only be created on what is there."""
     found = [

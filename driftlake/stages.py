@@ -18,7 +18,8 @@ from pydantic_core import to_json
 
 from driftlake import __version__, runs
 from driftlake.config import Settings
-from driftlake.labels import history_days
+from driftlake.labels import COHORT_TABLES, history_days
+from driftlake.paired_predictions import TABLES as PAIRED_TABLES
 from driftlake.warehouse import PartitionRun, RunContext, Warehouse
 from driftlake.windows import reference_reach_days
 
@@ -50,6 +51,8 @@ class Stage:
     """
 
     name: str
+    # whose rows of a day it replaces when it has worked on the day
+    tables: Sequence[str]
     settings: Callable[[Settings], Sequence[Any]]
     # by source: on how many days before its own the day looks; a source is telemetry, schema_changes (since the last
     # earlier day), labels or an earlier stage
@@ -99,6 +102,20 @@ def _sample_rows(settings: Settings) -> int | None:
 
 PROFILES = Stage(
     "profiles",
+    (
+        "feature_profile",
+        "feature_stats",
+        "prediction_profile",
+        "service_profile",
+        "service_levels",
+        "importance_profile",
+        "pair_profile",
+        "distinct_profile",
+        "heavy_hitters",
+        "class_profile",
+        "prediction_sample",
+        *PAIRED_TABLES,
+    ),
     lambda s: [
         s.telemetry,
         s.contracts,
@@ -116,16 +133,27 @@ PROFILES = Stage(
 )
 LABEL_COHORTS = Stage(
     "label_cohorts",
+    (*COHORT_TABLES, "label_arrivals"),
     lambda s: [s.telemetry, s.labels, s.contracts, s.schedule.timezone, _decision_cuts(s)],
     _label_reach,
 )
 DRIFT = Stage(
     "drift",
+    (
+        "feature_drift",
+        "prediction_drift",
+        "segment_shift",
+        "importance_drift",
+        "rare_combinations",
+        "multivariate_drift",
+        "prediction_levels",
+    ),
     lambda s: [s.drift, s.extension_texts, s.telemetry.segments, s.telemetry.shap, _pairs(s), _decision_cuts(s)],
     _drift_reach,
 )
 MODEL_QUALITY = Stage(
     "model_quality",
+    ("model_quality", "shadow_comparison", "label_backlog"),
     lambda s: [
         s.quality,
         _decision_cuts(s),
@@ -137,10 +165,14 @@ MODEL_QUALITY = Stage(
 )
 ALERTS = Stage(
     "alerts",
+    ("alerts",),
     lambda s: [s.alert_rules],
     # an alert says since when its signal has been above the threshold
     lambda _: dict.fromkeys(("profiles", "label_cohorts", "drift", "model_quality"), _EVERY_DAY_BEFORE),
 )
+
+# In the order in which a night runs them: each reads only those before it.
+STAGES = (PROFILES, LABEL_COHORTS, DRIFT, MODEL_QUALITY, ALERTS)
 
 
 @dataclass(frozen=True, slots=True)

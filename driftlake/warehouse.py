@@ -18,7 +18,7 @@ import duckdb
 import pyarrow as pa
 from filelock import FileLock
 
-from driftlake import queries
+from driftlake import queries, schema
 from driftlake.config import Settings
 from driftlake.errors import WarehouseError
 from driftlake.migration import migrate
@@ -38,6 +38,19 @@ class Replacement:
     rows: pa.Table
     days: Sequence[date]
     only: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Addition:
+    """Rows to append to `table`: of `rows`, those that sql/<query>.sql finds to be new.
+
+    The query reads `rows` as new_rows and is given `values`, $run_id, $seen_at and $snapshot_id.
+    """
+
+    table: str
+    rows: pa.Table
+    query: str
+    values: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,17 +166,22 @@ class Warehouse:
         return True
 
     def replace_partitions(
-        self, replacements: Sequence[Replacement], runs: Sequence[PartitionRun], *, context: RunContext
+        self, changes: Sequence[Replacement | Addition], runs: Sequence[PartitionRun], *, context: RunContext
     ) -> None:
-        """Replace days of several tables at once, and record in partition_runs what produced them.
+        """Replace days of several tables at once, add to others, and record in partition_runs what produced them.
 
         Readers see the old rows or the new ones, never a mixture; a process killed in here leaves the old ones.
         """
         with self._transaction():
-            for replacement in replacements:
-                self._delete(replacement)
-                self._insert(replacement.table, replacement.rows)
-            self._insert("partition_runs", _run_rows(runs, context, self._next_snapshot()))
+            snapshot_id, committed_at = self._next_snapshot(), datetime.now(UTC)
+            for change in changes:
+                if isinstance(change, Replacement):
+                    self._delete(change)
+                    self._insert(change.table, change.rows)
+                else:
+                    who = {"run_id": context.run_id, "seen_at": committed_at, "snapshot_id": snapshot_id}
+                    self._add(change, who)
+            self._insert("partition_runs", _run_rows(runs, context, snapshot_id, committed_at))
             self.connection.execute(
                 f"call {CATALOG}.set_commit_message('driftlake', $message, extra_info => $run)",
                 {"message": f"{runs[0].stage} {runs[0].dt} to {runs[-1].dt}", "run": context.run_id},
@@ -174,7 +192,14 @@ class Warehouse:
         row = self.connection.execute(f"select id + 1 from ducklake_current_snapshot('{CATALOG}')").fetchone()
         return int(row[0]) if row else 0
 
+    def _add(self, addition: Addition, who: Mapping[str, Any]) -> None:
+        with self.offered(new_rows=addition.rows):
+            found = self.query(addition.query, **addition.values, **who)
+        self._insert(addition.table, found)
+
     def _delete(self, replacement: Replacement) -> None:
+        if replacement.table in schema.append_only():
+            raise ValueError(f"table {replacement.table} is append-only")
         days = sorted(replacement.days)
         if days:
             narrowed = "".join(f" and {queries.quote(column)} = ?" for column in replacement.only)
@@ -209,8 +234,7 @@ def _attach_statement(catalog: Path, data: str, *, read_only: bool) -> str:
     return f"attach {queries.literal(f'ducklake:sqlite:{catalog}')} as {CATALOG} ({', '.join(options)})"
 
 
-def _run_rows(runs: Sequence[PartitionRun], context: RunContext, snapshot_id: int) -> pa.Table:
-    committed_at = datetime.now(UTC)
+def _run_rows(runs: Sequence[PartitionRun], context: RunContext, snapshot_id: int, committed_at: datetime) -> pa.Table:
     return pa.Table.from_pylist(
         [
             {

@@ -9,6 +9,7 @@ from assets import build_assets
 from driftlake.config import Settings, load_settings
 from jobs.nightly import nightly_definitions
 from jobs.resources import warehouse_resource
+from jobs.sensors import late_files_sensor
 
 
 def build_definitions(
@@ -26,7 +27,8 @@ def build_definitions(
         executor=dg.in_process_executor,
         loggers=loggers,
     )
-    return dg.Definitions.merge(graph, nightly_definitions(settings))
+    sensors = dg.Definitions(sensors=[late_files_sensor(settings)])
+    return dg.Definitions.merge(graph, nightly_definitions(settings), sensors)
 
 
 @dg.definitions

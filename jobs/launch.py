@@ -19,12 +19,10 @@ from assets.stage import FORCE_TAG, WORK
 from driftlake.config import Settings
 from driftlake.errors import DriftlakeError
 from jobs.definitions import build_definitions
-from jobs.nightly import NIGHTLY
+from jobs.nightly import NIGHTLY, RANGE_END, RANGE_START
 
 # Nothing about our users leaves their machine, and nobody is asked for an address.
 _INSTANCE_SETTINGS = "telemetry: {enabled: false}\nnux: {enabled: false}\n"
-
-_RANGE_START, _RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 _OUR_ERRORS = {kind.__name__ for kind in DriftlakeError.__subclasses__()}
 
@@ -84,7 +82,7 @@ def selected(days: Sequence[date], tags: Mapping[str, str] | None = None) -> dic
     """How `execute_in_process` is told the partitions of consecutive days, and further tags of the run."""
     if len(days) == 1:
         return {"partition_key": days[0].isoformat(), "tags": dict(tags or {})}
-    return {"tags": {_RANGE_START: days[0].isoformat(), _RANGE_END: days[-1].isoformat(), **(tags or {})}}
+    return {"tags": {RANGE_START: days[0].isoformat(), RANGE_END: days[-1].isoformat(), **(tags or {})}}
 
 
 def _explained(events: Sequence[DagsterEvent]) -> LaunchFailure:

@@ -6,6 +6,9 @@ from driftlake.config import Settings
 
 NIGHTLY = "nightly"
 
+# Tags with which Dagster runs several partitions at once.
+RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+
 
 def nightly_definitions(settings: Settings) -> dg.Definitions:
     """The job that runs every stage for a day or a range of days, and the schedule that runs it for yesterday.

@@ -1,14 +1,16 @@
 -- Prediction days that some label asks for: nothing else is read of the predictions.
 -- grain: prediction_on
 -- inputs: label_rows
--- parameters: $first_day; $horizon_days, how long after its prediction a label may come; $early_days, how long before
+-- parameters: $first_day; $horizon_days, how long after its prediction a label may come; $early_days, how long before;
+--             $is_latest, whether the newest label counts rather than the first
 -- nulls: a label that does not say its prediction day asks for all that it can have
 with asking as (
     select distinct
         dt as label_on,
         prediction_on
     from label_rows
-    where is_valid and not is_duplicate
+    -- a repetition that says what was said before changes nothing
+    where is_valid and (not is_duplicate or is_conflict or $is_latest)
 ),
 
 asked as (

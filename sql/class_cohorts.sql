@@ -10,7 +10,7 @@ select
     segment,
     predicted_class,
     label_class,
-    count(*) as row_count
+    sum(weight)::bigint as row_count
 from class_pairs
 group by known_on, prediction_on, model_id, model_version, deployment, segment, predicted_class, label_class
 order by known_on, prediction_on, model_id, model_version, deployment, segment, predicted_class, label_class;

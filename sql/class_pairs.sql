@@ -14,11 +14,12 @@ with memberships as (
         p.deployment,
         coalesce(p.predicted_class, '(missing)') as predicted_class,
         p.label_class,
+        p.weight,
         p.class_scores,
         unnest(list_prepend('all', p.segments)) as segment
     from label_pairs as p
     inner join versions as v on p.version_id = v.version_id
-    where v.task = 'multiclass' and p.known_on between $first_day and $last_day
+    where v.task = 'multiclass' and p.known_on between $first_day and $last_day and p.weight <> 0
 )
 
 select

@@ -11,6 +11,7 @@ with scored as (
         deployment,
         segment,
         label_class,
+        weight,
         unnest(map_keys(class_scores)) as scored_class,
         unnest(map_values(class_scores)) as score
     from class_pairs
@@ -36,8 +37,8 @@ binned as (
             when cell >= $grid_cells then 2
             else cell + 3
         end::integer as bin_id,
-        count(*) filter (where label_class = scored_class) as positive_count,
-        count(*) filter (where label_class <> scored_class) as negative_count
+        coalesce(sum(weight) filter (where label_class = scored_class), 0)::bigint as positive_count,
+        coalesce(sum(weight) filter (where label_class <> scored_class), 0)::bigint as negative_count
     from placed
     where cell is not null
     group by known_on, prediction_on, version_id, deployment, segment, scored_class, bin_id

@@ -1,6 +1,6 @@
 -- What became of the inputs of each day when they were last counted, and which files these were.
 -- grain: dt
--- inputs: current_runs, input_files
+-- inputs: current_runs, current_input_files
 -- parameters: $stage and the $source that it counts, $days
 select
     r.dt,
@@ -8,7 +8,7 @@ select
     r.reason,
     list({'path': f.path, 'content_fingerprint': f.content_fingerprint}) as files
 from current_runs as r
-inner join input_files as f
+inner join current_input_files as f
     on r.dt = f.dt
 where
     r.stage = $stage

@@ -7,7 +7,7 @@ with matched as (
         label_on as dt,
         count(distinct label_id) as matched_count
     from label_pairs
-    where known_on = label_on
+    where known_on = label_on and not is_duplicate
     group by label_on
 ),
 

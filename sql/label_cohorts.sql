@@ -7,6 +7,7 @@ with placed as (
     select
         p.known_on,
         p.label,
+        p.weight,
         p.prediction_on,
         p.version_id,
         p.deployment,
@@ -22,7 +23,7 @@ with placed as (
         grid_cell(p.score, v.grid_transform, v.grid_scale, v.grid_lower, v.grid_upper, v.grid_cells) as cell
     from label_pairs as p
     inner join versions as v on p.version_id = v.version_id
-    where p.known_on between $first_day and $last_day
+    where p.known_on between $first_day and $last_day and p.weight <> 0
 ),
 
 binned as (
@@ -77,29 +78,32 @@ select
     deployment,
     segment,
     bin_id,
-    count(*) filter (where is_binary and label = 1) as positive_count,
-    count(*) filter (where is_binary and label = 0) as negative_count,
+    coalesce(sum(weight) filter (where is_binary and label = 1), 0)::bigint as positive_count,
+    coalesce(sum(weight) filter (where is_binary and label = 0), 0)::bigint as negative_count,
     -- decimals, because a sum of floats depends on the order of the rows and a rerun must give the same;
     -- 13 digits before the point leave the sum room for ten billion rows, larger scores add nothing
-    coalesce(sum(try_cast(score as decimal(28, 15))) filter (where isfinite(score)), 0)::double as score_sum,
+    coalesce(sum(try_cast(weight * score as decimal(28, 15))) filter (where isfinite(score)), 0)::double as score_sum,
     -- clipped, because one certain and wrong prediction would make the sum infinite for good
     sum(case
         -- greatest ignores nulls, and a label without a probability has no loss
-        when probability is not null then -ln(greatest(if(label = 1, probability, 1 - probability), 1e-15))
+        when probability is not null then -ln(greatest(if(label = 1, probability, 1 - probability), 1e-15)) * weight
     end::decimal(28, 15))::double as log_loss_sum,
     coalesce(
-        sum(pow(probability - label, 2)::decimal(28, 15)),
+        sum((weight * pow(probability - label, 2))::decimal(28, 15)),
         -- errors have the unit of the label: squares up to 28 digits before the point, larger ones add nothing
-        sum(try_cast(pow(error, 2) as decimal(38, 10)))
+        sum(try_cast(weight * pow(error, 2) as decimal(38, 10)))
     )::double as squared_error_sum,
-    count(*) filter (where label = 1 and score >= decision_cut) as true_positive_count,
-    count(*) filter (where label = 0 and score >= decision_cut) as false_positive_count,
-    count(*) filter (where not is_binary) as number_count,
-    sum(try_cast(error as decimal(38, 10)))::double as error_sum,
-    sum(try_cast(abs(error) as decimal(38, 10)))::double as absolute_error_sum,
+    coalesce(sum(weight) filter (where label = 1 and score >= decision_cut), 0)::bigint as true_positive_count,
+    coalesce(sum(weight) filter (where label = 0 and score >= decision_cut), 0)::bigint as false_positive_count,
+    coalesce(sum(weight) filter (where not is_binary), 0)::bigint as number_count,
+    sum(try_cast(weight * error as decimal(38, 10)))::double as error_sum,
+    sum(try_cast(weight * abs(error) as decimal(38, 10)))::double as absolute_error_sum,
     -- the loss that the quantile minimises (Koenker and Bassett 1978); of the median where none is promised
     sum(
-        try_cast(greatest(-error * coalesce(quantile, 0.5), error * (1 - coalesce(quantile, 0.5))) as decimal(38, 10))
+        try_cast(
+            weight * greatest(-error * coalesce(quantile, 0.5), error * (1 - coalesce(quantile, 0.5)))
+            as decimal(38, 10)
+        )
     )::double as quantile_loss_sum
 from segmented
 group by known_on, prediction_on, model_id, model_version, deployment, segment, bin_id

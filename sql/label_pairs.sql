@@ -1,8 +1,10 @@
--- Fills label_pairs: first labels joined to their predictions.
+-- Fills label_pairs: labels joined to the predictions that they are about.
 -- grain: a label and a prediction (a correlation id scored by two versions makes two pairs)
 -- inputs: label_rows, predictions, versions
--- parameters: $first_day; $horizon_days, how long after its prediction a label may come; $early_days, how long before
--- nulls: a label without prediction_on may be about any day; a missing deployment is production
+-- parameters: $first_day; $horizon_days, how long after its prediction a label may come; $early_days, how long before;
+--             $is_latest, whether the newest label counts rather than the first
+-- nulls: a label without prediction_on may be about any day; a missing deployment is production; arrival and
+--        correlation_id are only there for ids with several labels, of which label_corrections.sql adds the rest
 create or replace table label_pairs as
 with met as (
     select
@@ -11,6 +13,10 @@ with met as (
         l.rowid as label_id,
         l.label,
         l.label_class,
+        l.is_repeated,
+        l.is_duplicate,
+        l.arrival,
+        if(l.is_repeated, p.correlation_id, null) as correlation_id,
         p.dt as prediction_on,
         v.version_id,
         coalesce(p.deployment, 'production') as deployment,
@@ -33,11 +39,11 @@ with met as (
             when 'regression' then isfinite(l.label)
             else l.label in (0, 1)
         end
-        and not l.is_duplicate
         and coalesce(l.prediction_on = p.dt, true)
         and l.dt - p.dt <= $horizon_days
         and p.dt - l.dt <= $early_days
-        and greatest(l.dt, p.dt) >= $first_day
+        -- what came before the span matters only if something in it says otherwise
+        and (l.is_repeated or greatest(l.dt, p.dt) >= $first_day)
 )
 
 select
@@ -46,13 +52,22 @@ select
     label_id,
     label,
     label_class,
+    is_repeated,
+    is_duplicate,
+    arrival,
+    correlation_id,
     prediction_on,
     version_id,
     deployment,
     score,
     predicted_class,
     class_scores,
-    segments
+    segments,
+    -- 1: counts; 0: does not, or not by itself; -1: is taken back
+    if(not is_repeated or not ($is_latest or is_duplicate), 1, 0) as weight,
+    -- of a label that says otherwise than what counted until then
+    null::double as label_before,
+    null::varchar as label_class_before
 from met
 -- a prediction delivered twice is labelled once
 qualify row_number() over (

@@ -1,4 +1,5 @@
--- Fills label_rows: every label of the span, and those remembered, with whether it is usable and repeats an earlier one.
+-- Fills label_rows: every label of the span, and those remembered, with whether it is usable and repeats an earlier one
+-- (is_duplicate), says otherwise than the earliest (is_conflict), or is one of several of its id (is_repeated).
 -- grain: a row of a label partition
 -- inputs: labels, remembered_labels
 -- parameters: $memory_days, how far back an earlier label of the same prediction is looked for
@@ -44,7 +45,12 @@ arrived as (
         c.*,
         coalesce(c.label::varchar, c.label_class) as said,
         -- what orders the labels of one prediction: the earliest counts
-        row(c.dt, coalesce(c.label_time, 'infinity'::timestamp), c.file_id, c.file_row_number) as arrival
+        {
+            'dt': c.dt,
+            'label_time': coalesce(c.label_time, 'infinity'::timestamp),
+            'file_id': c.file_id,
+            'file_row_number': c.file_row_number
+        } as arrival
     from checked as c
     semi join repeated_ids as r on hash(c.correlation_id) = r.id_hash
     where c.is_valid
@@ -65,16 +71,6 @@ compared as (
         order by dt - date '1970-01-01'
         range between $memory_days preceding and current row
     )
-),
-
-repetitions as (
-    select
-        dt,
-        file_id,
-        file_row_number,
-        said <> first_said as is_conflict
-    from compared
-    where first_arrival < arrival
 )
 
 select
@@ -86,9 +82,11 @@ select
     c.file_id,
     c.file_row_number,
     c.is_valid,
-    r.file_id is not null as is_duplicate,
-    coalesce(r.is_conflict, false) as is_conflict
+    r.arrival,
+    r.file_id is not null as is_repeated,
+    coalesce(r.first_arrival < r.arrival, false) as is_duplicate,
+    coalesce(r.first_arrival < r.arrival and r.said <> r.first_said, false) as is_conflict
 from checked as c
-left join repetitions as r
+left join compared as r
     -- files are numbered in each of the two relations, but no day is in both
     on c.dt = r.dt and c.file_id = r.file_id and c.file_row_number = r.file_row_number;

@@ -11,18 +11,21 @@ with paired as (
         c.deployment,
         w.model_version as production_version,
         c.label,
+        c.weight,
         w.version_id as production_version_id,
         w.score_kind,
         w.grid_cells,
         grid_cell(c.score, w.grid_transform, w.grid_scale, w.grid_lower, w.grid_upper, w.grid_cells) as cell,
         grid_cell(p.score, w.grid_transform, w.grid_scale, w.grid_lower, w.grid_upper, w.grid_cells) as production_cell
     from label_pairs as c
-    inner join label_pairs as p on c.label_id = p.label_id and c.prediction_on = p.prediction_on
+    inner join label_pairs as p
+        on c.label_id = p.label_id and c.prediction_on = p.prediction_on and c.weight = p.weight
     inner join versions as v on c.version_id = v.version_id
     inner join versions as w
         on p.version_id = w.version_id and v.model_id = w.model_id and v.score_kind = w.score_kind
     where
-        c.deployment <> 'production'
+        c.weight <> 0
+        and c.deployment <> 'production'
         and p.deployment = 'production'
         and v.task = 'binary'
         and w.task = 'binary'
@@ -49,8 +52,8 @@ select
     production_version,
     bin_id,
     production_bin_id,
-    count(*) filter (where label = 1) as positive_count,
-    count(*) filter (where label = 0) as negative_count
+    coalesce(sum(weight) filter (where label = 1), 0)::bigint as positive_count,
+    coalesce(sum(weight) filter (where label = 0), 0)::bigint as negative_count
 from binned
 group by known_on, prediction_on, model_id, model_version, deployment, production_version, bin_id, production_bin_id
 order by known_on, prediction_on, model_id, model_version, deployment, production_version, bin_id, production_bin_id;

@@ -135,12 +135,17 @@ class Project:
             return warehouse.connection.execute(query, values).fetchall()
 
     def contents(self, *tables: str) -> dict[str, list[tuple[Any, ...]]]:
-        """Every row of some tables, or of every result table."""
+        """Every row of some tables, or of every result table; of input files the current ones, without who saw them when."""
         names = tables or [table.name for table in schema.tables() if table.name not in RUN_TABLES]
+        files = "(select dt, source, path, content_fingerprint, outcome, reason from current_input_files)"
         with Warehouse.open(self.settings, read_only=True) as warehouse:
             # DuckLake looks the catalog up once for each transaction
             warehouse.connection.execute("begin")
-            return {name: sorted(warehouse.connection.execute(f"from {name}").fetchall(), key=repr) for name in names}
+            queries = {name: f"from {files if name == 'input_files' else name}" for name in names}
+            return {
+                name: sorted(warehouse.connection.execute(query).fetchall(), key=repr)
+                for name, query in queries.items()
+            }
 
 
 def _length(columns: Mapping[str, Any], default: int) -> int:

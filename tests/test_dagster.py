@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import warnings
@@ -171,6 +172,55 @@ def test_the_command_says_that_nothing_changed(flights: Settings, instance: Path
     again = driftlake(Path(flights.resolve("driftlake.yaml")), "run", "--date", str(FIRST))
     assert "unchanged: nothing these days rest on is new" in again.communicate(timeout=120)[1]
     assert again.returncode == 0
+
+
+def late_requests(flights: Settings) -> tuple[list[dg.RunRequest], str | None]:
+    """What a tick of the sensor asks for, and why it asks for nothing."""
+    definitions = build_definitions(flights)
+    with dg.DagsterInstance.get() as dagster:
+        context = dg.build_sensor_context(instance=dagster, repository_def=definitions.get_repository_def())
+        tick = definitions.resolve_sensor_def("late_files").evaluate_tick(context)
+    return list(tick.run_requests or ()), tick.skip_message
+
+
+def run_request(flights: Settings, request: dg.RunRequest) -> None:
+    job = build_definitions(flights).resolve_job_def("nightly")
+    with dg.DagsterInstance.get() as dagster:
+        assert job.execute_in_process(instance=dagster, tags=dict(request.tags)).success
+
+
+def test_a_rewritten_file_is_asked_for_once_until_its_days_have_run_again(flights: Settings, instance: Path) -> None:
+    launch(flights, days_between(FIRST, LAST), lambda *_: None)
+    assert late_requests(flights) == ([], "the files are those that were recorded")
+    path = Path(flights.resolve(f"data/labels/dt={date(2013, 3, 2)}/part-0.parquet"))
+    os.utime(path, ns=(0, path.stat().st_mtime_ns + 1_000_000_000))
+    (request,), _ = late_requests(flights)
+    assert request.partition_key_range == dg.PartitionKeyRange("2013-03-02", LAST.isoformat())
+    assert [again.run_key for again in late_requests(flights)[0]] == [request.run_key]
+    run_request(flights, request)
+    assert late_requests(flights) == ([], "the files are those that were recorded")
+
+
+def test_a_late_file_of_the_newest_day_is_asked_for_as_that_partition(flights: Settings, instance: Path) -> None:
+    launch(flights, days_between(FIRST, LAST), lambda *_: None)
+    path = Path(flights.resolve(f"data/telemetry/dt={LAST}/part-0.parquet"))
+    os.utime(path, ns=(0, path.stat().st_mtime_ns + 1_000_000_000))
+    (request,), _ = late_requests(flights)
+    assert request.partition_key == LAST.isoformat()
+
+
+def test_the_sensor_waits_for_a_run_that_is_under_way(flights: Settings, instance: Path) -> None:
+    launch(flights, [FIRST], lambda *_: None)
+    with dg.DagsterInstance.get() as dagster:
+        job = build_definitions(flights).resolve_job_def("nightly")
+        dagster.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
+    assert late_requests(flights) == ([], "a run of nightly is under way")
+
+
+@pytest.mark.parametrize(("end", "status"), [(LAST, "STOPPED"), (None, "RUNNING")])
+def test_the_sensor_runs_unless_the_history_has_ended(flights: Settings, end: date | None, status: str) -> None:
+    definitions = build_definitions(flights.model_copy(update={"end": end}))
+    assert definitions.resolve_sensor_def("late_files").default_status.value == status
 
 
 CONSOLE = """

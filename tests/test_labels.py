@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
@@ -168,9 +168,15 @@ def test_of_what_arrived_before_the_span_only_what_has_to_do_with_it_is_remember
 def paired(db: duckdb.DuckDBPyConnection, horizon_days: int = 10, first_day: int = 1) -> list[Any]:
     """(day known, version, arrival day of the label) of every pair."""
     judged(db, memory_days=horizon_days + EARLY_LABEL_DAYS, first_day=first_day)
-    reach = {"first_day": day(first_day), "horizon_days": horizon_days, "early_days": EARLY_LABEL_DAYS}
+    reach = {
+        "first_day": day(first_day),
+        "horizon_days": horizon_days,
+        "early_days": EARLY_LABEL_DAYS,
+        "is_latest": False,
+    }
     queries.run(db, "label_pairs", **reach)
-    return db.execute("select known_on, version_id, label_on from label_pairs order by all").fetchall()
+    queries.run(db, "label_corrections", is_latest=False)
+    return db.execute("select known_on, version_id, label_on from label_pairs where weight = 1 order by all").fetchall()
 
 
 def test_a_pair_is_known_when_its_label_arrives(db: duckdb.DuckDBPyConnection) -> None:
@@ -247,7 +253,7 @@ def test_a_label_that_names_a_day_meets_the_predictions_of_that_day_only(db: duc
 def awaited(db: duckdb.DuckDBPyConnection, first_day: int = 1) -> list[date]:
     """Prediction days that the labels ask for; a prediction may be three days old."""
     judged(db, first_day=first_day)
-    reach = {"first_day": day(first_day), "horizon_days": 3, "early_days": EARLY_LABEL_DAYS}
+    reach = {"first_day": day(first_day), "horizon_days": 3, "early_days": EARLY_LABEL_DAYS, "is_latest": False}
     return [asked for (asked,) in queries.run(db, "awaited_days", **reach).fetchall()]
 
 
@@ -586,3 +592,88 @@ def test_counts_are_those_of_a_plain_recount_whatever_days_are_counted_at_once(
     names = ("dt", "prediction_on", "model_version", "bin_id", "positive_count", "negative_count", "score_sum")
     assert {tuple(row[name] for name in names) for row in found} == cohorts
     assert {tuple(row.values()) for table in tables for row in table["label_arrivals"].to_pylist()} == arrivals
+    conflicts = [row for table in tables for row in table["label_conflicts"].to_pylist()]
+    assert counted_conflicts(conflicts) == contradictions(labels, predictions, is_latest=False)
+
+
+# --- corrections ---
+
+
+def labels_of_predictions(
+    labels: Sequence[Label], predictions: Sequence[Prediction]
+) -> list[tuple[Prediction, list[Label]]]:
+    """Every prediction that is labelled, with all labels that are about it in the order of their arrival."""
+    about: dict[Any, tuple[Prediction, list[Label]]] = {}
+    for label, prediction in pairs_of([label for label in labels if label.is_valid], predictions):
+        key = prediction.predicted, prediction.version, prediction.correlation_id
+        about.setdefault(key, (prediction, []))[1].append(label)
+    return [(prediction, sorted(of_it, key=lambda label: label.order)) for prediction, of_it in about.values()]
+
+
+def contradictions(labels: Sequence[Label], predictions: Sequence[Prediction], *, is_latest: bool) -> Counter[Any]:
+    """Rows of label_conflicts: (dt, prediction_on, version, before, after) and how many."""
+    first, *_ = first_labels(labels)
+    found: Counter[Any] = Counter()
+    for prediction, of_it in labels_of_predictions(labels, predictions):
+        for number, label in enumerate(of_it[1:]):
+            before = of_it[number] if is_latest else of_it[0]
+            if label.label != before.label and (is_latest or before in first):
+                known = day(max(label.arrival, prediction.predicted))
+                said = (str(int(before.label or 0)), str(int(label.label or 0)))
+                found[known, day(prediction.predicted), prediction.version, *said] += 1
+    return found
+
+
+def counted_conflicts(rows: Sequence[Row]) -> Counter[Any]:
+    key = ("dt", "prediction_on", "model_version", "label_before", "label_after")
+    return Counter({tuple(row[name] for name in key): row["conflict_count"] for row in rows})
+
+
+def newest_counts(labels: Sequence[Label], predictions: Sequence[Prediction], last: int) -> dict[Any, list[float]]:
+    """By (prediction day, version, bin): positives, negatives and sum of scores if only the newest labels were there."""
+    counts: dict[Any, list[float]] = defaultdict(lambda: [0, 0, 0.0])
+    for prediction, of_it in labels_of_predictions(labels, predictions):
+        arrived = [label for label in of_it if max(label.arrival, prediction.predicted) <= last]
+        if arrived:
+            of_bin = counts[day(prediction.predicted), prediction.version, BINS[prediction.score]]
+            of_bin[0 if arrived[-1].label else 1] += 1
+            of_bin[2] += prediction.score or 0
+    return dict(counts)
+
+
+def summed(rows: Sequence[Row], last: int) -> dict[Any, list[float]]:
+    sums: dict[Any, list[float]] = defaultdict(lambda: [0, 0, 0.0])
+    for row in rows:
+        if row["dt"] <= day(last):
+            of_bin = sums[row["prediction_on"], row["model_version"], row["bin_id"]]
+            for place, name in enumerate(("positive_count", "negative_count", "score_sum")):
+                of_bin[place] += row[name]
+    return dict(sums)
+
+
+@drawn(SOME_LABELS.map(numbered), SOME_PREDICTIONS.map(numbered), st.integers(1, 6))
+def test_latest_labels_sum_up_at_the_end_of_every_day_to_a_count_of_the_newest_alone(
+    labels: list[Label], predictions: list[Prediction], rows_per_chunk: int
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        settings = write_inputs(Path(folder), labels, predictions)
+        assert settings.labels
+        latest = settings.labels.model_copy(update={"corrections": "latest"})
+        source = label_source(settings.model_copy(update={"labels": latest}))
+        of_days = [source.labels[each] for each in days_between(day(1), day(LAST_DAY))]
+        tables = [source.count(chunk)[1].tables for chunk in chunks(of_days, rows_per_chunk)]
+    cohorts = [row for table in tables for row in table["label_cohorts"].to_pylist()]
+    for last in range(1, LAST_DAY + 1):
+        assert summed(cohorts, last) == newest_counts(labels, predictions, last)
+    conflicts = [row for table in tables for row in table["label_conflicts"].to_pylist()]
+    assert counted_conflicts(conflicts) == contradictions(labels, predictions, is_latest=True)
+
+
+def test_an_exact_repetition_of_a_label_is_no_conflict(db: duckdb.DuckDBPyConnection) -> None:
+    given_predictions(db, {})
+    given_labels(db, (2, "a", 1), (2, "a", 1), (3, "a", 1), (4, "a", 0))
+    paired(db)
+    found = rows_of(
+        db, "label_conflicts", "dt", "label_before", "label_after", "conflict_count", first_day=day(1), last_day=day(9)
+    )
+    assert found == [(day(4), "1", "0", 1)]

@@ -41,3 +41,17 @@ def test_a_warehouse_that_is_up_to_date_is_left_alone(settings: Settings) -> Non
         before = warehouse.sql("from ducklake_current_snapshot('lake')").to_pylist()
     with Warehouse.open(settings) as warehouse:
         assert warehouse.sql("from ducklake_current_snapshot('lake')").to_pylist() == before
+
+
+def test_files_recorded_before_there_was_a_history_are_current_until_their_next_version(settings: Settings) -> None:
+    recorded = (
+        "insert into input_files (dt, source, path, size_bytes, content_fingerprint, outcome)"
+        " values ('2024-03-01', 'telemetry', 'a.parquet', 9, 'f', 'read')"
+    )
+    columns = ("modified_at", "seen_at", "run_id", "snapshot_id")
+    alter(settings, recorded, *(f"alter table input_files drop column {name}" for name in columns))
+    with Warehouse.open(settings) as warehouse:
+        newer = "select * replace ('g' as content_fingerprint, 7 as snapshot_id) from input_files"
+        assert warehouse.sql("from current_input_files")["content_fingerprint"].to_pylist() == ["f"]
+        warehouse.connection.execute(f"insert into input_files {newer}")
+        assert warehouse.sql("from current_input_files")["content_fingerprint"].to_pylist() == ["g"]

@@ -61,7 +61,7 @@ def test_a_file_that_was_read_and_is_damaged_now_keeps_what_it_said(project: Pro
     path = project.telemetry(1, name="part-1", correlation_id=[f"e{row}" for row in range(50)])
     project.run(1, 1, until="profiles")
     truncate(path)
-    for _ in range(1):
+    for _ in range(2):
         [profiles] = project.run(1, 1, until="profiles", is_forced=True)
         assert outcomes(profiles) == {day(1): "refused"}
     assert counted(project) == [(day(1), ROWS + 50)]

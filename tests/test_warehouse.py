@@ -64,6 +64,13 @@ def test_partition_runs_names_the_snapshot_that_holds_the_result(settings: Setti
         assert before["row_count"].to_pylist() == [10]
 
 
+@pytest.mark.parametrize("table", ["training_runs", "partition_runs", "input_files"])
+def test_rows_of_an_append_only_table_cannot_be_replaced(settings: Settings, table: str) -> None:
+    replacement, run = Replacement(table, pa.table({}), [day(1)]), PartitionRun(day(1), "profiles", "complete", 1)
+    with Warehouse.open(settings) as warehouse, pytest.raises(ValueError, match=f"{table} is append-only"):
+        warehouse.replace_partitions([replacement], [run], context=CONTEXT)
+
+
 def test_a_failing_insert_changes_nothing(settings: Settings) -> None:
     with Warehouse.open(settings) as warehouse:
         replace(warehouse, 1, 10)

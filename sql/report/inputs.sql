@@ -1,6 +1,6 @@
 -- Files and contract checks of a day, per source.
 -- grain: source
--- inputs: input_files, contract_checks
+-- inputs: current_input_files, contract_checks
 -- parameters: $day
 with files as (
     select
@@ -9,7 +9,7 @@ with files as (
         count(*) filter (where outcome = 'refused') as refused_count,
         coalesce(sum(row_count) filter (where outcome = 'read'), 0)::bigint as row_count,
         sum(size_bytes)::bigint as size_bytes
-    from input_files
+    from current_input_files
     where dt = $day
     group by source
 ),

@@ -1,5 +1,5 @@
--- Every input file read or refused, with what identifies its content.
--- grain: dt, source, path
+-- Every version of every input file that was ever read, refused or found removed, with what identifies its content. Append-only: current_input_files has what is there now.
+-- grain: dt, source, path, snapshot_id
 create table if not exists input_files (
     dt date not null, -- day of the partition
     source varchar not null, -- telemetry, labels, or explanations: files of telemetry.shap.path
@@ -8,6 +8,10 @@ create table if not exists input_files (
     row_count bigint, -- rows; null if the file cannot be read
     schema_fingerprint varchar, -- hash of the column names and types
     content_fingerprint varchar not null, -- hash of the size and the Parquet footer (statistics, offsets and sizes of every column chunk)
-    outcome varchar not null, -- read or refused
-    reason varchar -- why it was refused
+    outcome varchar not null, -- read, refused, or removed: the file was no longer there; the rest of the row is its last version
+    reason varchar, -- why it was refused
+    modified_at timestamp with time zone, -- time of modification that the file system tells; null if it tells none, and in rows from before there was a history
+    seen_at timestamp with time zone, -- when this version was first recorded; null in rows from before there was a history
+    run_id varchar, -- run that recorded it; null in rows from before there was a history
+    snapshot_id bigint -- DuckLake snapshot that recorded it, which orders the versions of a file; null in rows from before there was a history
 );

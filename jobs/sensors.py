@@ -1,0 +1,70 @@
+"""Runs that are asked for when something happens, rather than at an hour. Not here: finding out what (driftlake/late_files.py)."""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+
+from driftlake.config import Settings
+from driftlake.late_files import LateRange, late_ranges
+from driftlake.warehouse import Warehouse
+from jobs.nightly import NIGHTLY, RANGE_END, RANGE_START
+
+LATE_FILES = "late_files"
+
+# Late files are hours or days late; a tick lists a month of folders.
+_INTERVAL_SECONDS = 900
+
+_UNFINISHED = (
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+)
+# A run that was killed stays unfinished for good, and must not keep the sensor waiting for longer than this.
+_LONGEST_RUN = timedelta(days=1)
+
+
+def late_files_sensor(settings: Settings) -> dg.SensorDefinition:
+    """The sensor that asks for the days whose windows or labels contain files that came or changed late.
+
+    It waits while a run is under way, which may be recording these files. That of a history that has ended is not started.
+    """
+
+    @dg.sensor(
+        name=LATE_FILES,
+        job_name=NIGHTLY,
+        minimum_interval_seconds=_INTERVAL_SECONDS,
+        default_status=dg.DefaultSensorStatus.STOPPED if settings.end else dg.DefaultSensorStatus.RUNNING,
+        description=f"Files of the last {settings.schedule.late_days} days that came, changed or went after their day ran.",
+    )
+    def late_files(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
+        if not settings.catalog_file.is_file():
+            yield dg.SkipReason("no day has been processed yet")
+        elif _is_running(context.instance):
+            yield dg.SkipReason(f"a run of {NIGHTLY} is under way")
+        else:
+            with Warehouse.open(settings, read_only=True) as warehouse:
+                found = late_ranges(warehouse, settings)
+            yield from _requests(found)
+
+    return late_files
+
+
+def _is_running(instance: dg.DagsterInstance) -> bool:
+    unfinished = dg.RunsFilter(
+        job_name=NIGHTLY, statuses=list(_UNFINISHED), updated_after=datetime.now(UTC) - _LONGEST_RUN
+    )
+    return bool(instance.get_runs(unfinished, limit=1))
+
+
+def _requests(found: Sequence[LateRange]) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    if not found:
+        yield dg.SkipReason("the files are those that were recorded")
+    for days in found:
+        if days.first_day == days.last_day:
+            yield dg.RunRequest(run_key=days.key, partition_key=days.first_day.isoformat())
+        else:
+            span = {RANGE_START: days.first_day.isoformat(), RANGE_END: days.last_day.isoformat()}
+            yield dg.RunRequest(run_key=days.key, tags=span)

@@ -1,0 +1,35 @@
+-- Rows that input_files lacks: versions of files that differ from the current ones, and files that are gone.
+-- grain: dt, source, path
+-- inputs: new_rows (the files found), current_input_files
+-- parameters: $source, $days that were looked at, and who looked: $run_id, $seen_at, $snapshot_id
+-- nulls: a time of modification that was not recorded is another than one that is known
+with known as (
+    select * exclude (seen_at, run_id, snapshot_id)
+    from current_input_files
+    where source = $source and list_contains($days::date[], dt)
+),
+
+changed as (
+    select *
+    from new_rows
+    except
+    select *
+    from known
+),
+
+gone as (
+    select k.* replace ('removed' as outcome, null as reason)
+    from known as k
+    anti join new_rows as n on k.dt = n.dt and k.path = n.path
+)
+
+select
+    *,
+    $seen_at::timestamp with time zone as seen_at,
+    $run_id::varchar as run_id,
+    $snapshot_id::bigint as snapshot_id
+from (
+    from changed
+    union all by name
+    from gone
+) as missing;

@@ -1,0 +1,65 @@
+-- Adds to label_pairs what follows from several labels of one prediction: of weight 0, with what counted before, those
+-- that contradict it; and if the latest counts, by the day of its arrival, it with weight 1 and what it replaces with -1.
+-- grain: a label and a prediction, and weight
+-- inputs: label_pairs
+-- parameters: $is_latest, whether the newest label counts rather than the first
+insert into label_pairs by name
+with repeated as (
+    select
+        *,
+        {'label': label, 'label_class': label_class} as said
+    from label_pairs
+    where is_repeated
+),
+
+in_order as (
+    select
+        *,
+        case
+            when $is_latest then lag(said) over arriving
+            -- the first label of the id may be about another day; then none counts for this one
+            when row_number() over arriving > 1 and not first_value(is_duplicate) over arriving
+                then first_value(said) over arriving
+        end as said_before,
+        row_number() over (
+            partition by prediction_on, version_id, correlation_id, known_on
+            order by arrival desc
+        ) = 1 as is_last_of_day
+    from repeated
+    window arriving as (partition by prediction_on, version_id, correlation_id order by arrival)
+),
+
+corrected as (
+    select
+        *,
+        lag(label_id) over knowing as previous_id,
+        lag(said) over knowing as previous_said
+    from in_order
+    where $is_latest and is_last_of_day
+    window knowing as (partition by prediction_on, version_id, correlation_id order by known_on)
+)
+
+select
+    * exclude (said, said_before, is_last_of_day)
+    replace (
+        0 as weight,
+        struct_extract(said_before, 'label') as label_before,
+        struct_extract(said_before, 'label_class') as label_class_before
+    )
+from in_order
+where said_before is not null and said_before is distinct from said
+union all by name
+select * exclude (said, said_before, is_last_of_day, previous_id, previous_said) replace (1 as weight)
+from corrected
+where previous_said is distinct from said
+union all by name
+select
+    * exclude (said, said_before, is_last_of_day, previous_id, previous_said)
+    replace (
+        -1 as weight,
+        previous_id as label_id,
+        struct_extract(previous_said, 'label') as label,
+        struct_extract(previous_said, 'label_class') as label_class
+    )
+from corrected
+where previous_said is not null and previous_said is distinct from said;

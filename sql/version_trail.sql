@@ -1,0 +1,24 @@
+-- Every registered model version with its training run and dataset, in the order in which they were registered.
+-- grain: model_id, model_version
+-- inputs: training_runs
+select
+    model_id,
+    model_version,
+    training_run_id,
+    training_dataset_id,
+    training_data,
+    row_count as training_row_count,
+    dataset_fingerprint,
+    lineage_fingerprint,
+    coalesce(task, 'binary') as task,
+    target,
+    array_to_string(features, ', ') as features,
+    baseline_auc,
+    released_at,
+    registered_at,
+    -- a version is never changed: what corrects it is the version after it
+    lead(model_version) over (partition by model_id order by registered_at, model_version) as followed_by,
+    lead(registered_at) over (partition by model_id order by registered_at, model_version) as followed_at,
+    min(registered_at) over (partition by training_dataset_id) as dataset_registered_at
+from training_runs
+order by registered_at, model_id, model_version;
