@@ -6,10 +6,13 @@ Not here: work. Every command calls one function of the core or of jobs/ and pri
 from __future__ import annotations
 
 import gc
+import json
 import os
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import nullcontext
+from dataclasses import asdict
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -58,6 +61,21 @@ class Format(StrEnum):
     csv = "csv"
     json = "json"
     parquet = "parquet"
+
+
+class FaultFormat(StrEnum):
+    """How what is wrong with files is written."""
+
+    text = "text"
+    json = "json"
+    junit = "junit"
+
+
+class Source(StrEnum):
+    """What files hold."""
+
+    telemetry = "telemetry"
+    labels = "labels"
 
 
 Output = Annotated[Format, typer.Option("--format", help="table, csv, json (an object per line) or parquet.")]
@@ -124,6 +142,45 @@ def doctor(config: Config = None) -> None:
     raise typer.Exit(0 if is_well else REFUSED)
 
 
+@app.command(epilog="Example: `driftlake check sample.parquet --format junit --out contract.xml`")
+def check(
+    files: Annotated[list[str], typer.Argument(help="Sample files of a producer, local or s3://.")],
+    source: Annotated[Source, typer.Option("--source", help="What the files hold.")] = Source.telemetry,
+    day: Annotated[
+        datetime | None,
+        typer.Option("--date", formats=["%Y-%m-%d"], help="Day of files in no dt=YYYY-MM-DD folder; default: today."),
+    ] = None,
+    output: Annotated[
+        FaultFormat, typer.Option("--format", help="text, json (an object per line) or junit.")
+    ] = FaultFormat.text,
+    out: Annotated[Path | None, typer.Option("--out", help="File to write instead of stdout.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Warnings fail, too.")] = False,
+    config: Config = None,
+) -> None:
+    """Hold sample files against the contract and the rules on personal data; ends with 1 if any breaks them."""
+    from driftlake.checking import as_junit, check_files
+    from expectations.contracts import sample_contracts
+
+    settings = load_settings(config)
+    contracts = sample_contracts(settings.contracts, settings.pseudonym_keys)
+    checked = list(check_files(settings, contracts, files, source.value, day.date() if day else None))
+    faults = [fault for _, of_file in checked for fault in of_file]
+    if output is FaultFormat.junit:
+        text = as_junit(checked)
+    elif output is FaultFormat.json:
+        text = "\n".join(json.dumps(asdict(fault)) for fault in faults)
+    else:
+        text = "\n".join(f"{one.path}: {one.severity}: {one.rule}: {one.message}" for one in faults)
+    if out:
+        out.write_text(text + "\n")
+    elif text:
+        typer.echo(text)
+    errors = sum(fault.severity == "error" for fault in faults)
+    messages.print(f"{len(checked)} files: {errors} errors, {len(faults) - errors} warnings")
+    if errors or (strict and faults):
+        raise typer.Exit(REFUSED)
+
+
 @lineage_app.command("add", epilog="Example: `driftlake lineage add lineage/*.yaml`")
 def lineage_add(
     files: Annotated[list[Path], typer.Argument(help="Lineage files, one per model version.")], config: Config = None
@@ -181,7 +238,7 @@ def run(
     config: Config = None,
 ) -> None:
     """Run the nightly job for one day, in the Dagster instance that the UI shows; what did not change is left alone."""
-    _run_days(load_settings(config, require_inputs=True), day.date(), day.date(), is_forced=force)
+    _run_days(load_settings(config, require_inputs=True), [(day.date(), day.date())], is_forced=force)
 
 
 @app.command(epilog="Example: `driftlake backfill --from 2026-01-01 --to 2026-01-31`")
@@ -192,10 +249,38 @@ def backfill(
     config: Config = None,
 ) -> None:
     """Run the nightly job for a range of days, in few Dagster runs; what did not change is left alone."""
-    _run_days(load_settings(config, require_inputs=True), first.date(), last.date(), is_forced=force)
+    _run_days(load_settings(config, require_inputs=True), [(first.date(), last.date())], is_forced=force)
 
 
-def _run_days(settings: Settings, first: date, last: date, *, is_forced: bool) -> None:
+@app.command(epilog="Example: `driftlake replay`")
+def replay(config: Config = None) -> None:
+    """Run the days again of which something is in quarantine, and the later days that rest on them.
+
+    What was repaired is counted; what is still broken stays in the table quarantine, and the command ends with 1.
+    """
+    from driftlake import quarantine
+    from driftlake.late_files import days_resting_on
+    from driftlake.warehouse import Warehouse
+
+    settings = load_settings(config, require_inputs=True)
+    with Warehouse.open(settings, read_only=True) as warehouse:
+        before = quarantine.every(warehouse)
+        ranges = days_resting_on(warehouse, {one.dt for one in before})
+    if not before:
+        messages.print("nothing is in quarantine")
+        return
+    try:
+        _run_days(settings, ranges, is_forced=False)
+    finally:
+        with Warehouse.open(settings, read_only=True) as warehouse:
+            left = quarantine.every(warehouse)
+        for one in left:
+            _say("in quarantine", one.sentence)
+        messages.print(f"quarantine: {len(before)} entries before, {len(left)} now")
+
+
+def _run_days(settings: Settings, ranges: Sequence[tuple[date, date]], *, is_forced: bool) -> None:
+    first, last = ranges[0][0], ranges[-1][-1]
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     from driftlake.inputs import days_between
@@ -208,7 +293,7 @@ def _run_days(settings: Settings, first: date, last: date, *, is_forced: bool) -
             f"{first} to {last} is no range of partition days: they go from {settings.start} to {newest}",
             hint="a day can be run once it is over; `start` and `end` are in driftlake.yaml",
         )
-    days = days_between(first, last)
+    runs = [days_between(*each) for each in ranges]
     failures: list[LaunchFailure] = []
     # by what was to do: done or unchanged
     partitions: Counter[str | None] = Counter()
@@ -219,9 +304,9 @@ def _run_days(settings: Settings, first: date, last: date, *, is_forced: bool) -
         task = progress.add_task("starting Dagster", total=None)
         from jobs.launch import launch, partitioned_asset_count
 
-        progress.update(task, total=len(days) * partitioned_asset_count(settings))
+        progress.update(task, total=sum(map(len, runs)) * partitioned_asset_count(settings))
         size = settings.compute.partitions_per_run
-        for some in (days[i : i + size] for i in range(0, len(days), size)):
+        for some in (days[i : i + size] for days in runs for i in range(0, len(days), size)):
 
             def on_materialized(asset: str, partition: str | None, work: str | None) -> None:
                 partitions[work] += 1

@@ -154,6 +154,15 @@ def list_files(location: str, day: date) -> list[ListedFile]:
     return [ListedFile(prefix + entry.path, entry.size, entry.mtime_ns) for entry in _entries(filesystem, root, day)]
 
 
+def read_file(location: str, day: date) -> InputFile:
+    """A single file as one of a day, whatever folder it is in. Raises InputError if it is not there."""
+    filesystem, path = filesystem_of(location)
+    entry = filesystem.get_file_info(path)
+    if not entry.is_file:
+        raise InputError(f"there is no file {location}", hint="name Parquet files; folders are for `driftlake run`")
+    return _read_footer(filesystem, entry, day, f"{location.split('://', 1)[0]}://" if "://" in location else "")
+
+
 def earlier_partitions(
     location: str,
     partitions: Iterable[Partition],

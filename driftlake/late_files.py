@@ -7,7 +7,7 @@ the run (jobs/sensors.py), and what of a day is worked on again (stages.py).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -35,16 +35,18 @@ def late_ranges(warehouse: Warehouse, settings: Settings) -> list[LateRange]:
     An alert looks back on every day before it, so every later day is one of them; what did not change on the way is left
     alone by the run. Days that never ran are not asked for, so they divide the ranges.
     """
-    processed = warehouse.sql("select distinct dt from partition_runs where stage = 'profiles' order by dt")
-    days: list[date] = processed["dt"].to_pylist()
+    days = _processed_days(warehouse)
     watched = [day for day in days if day > days[-1] - timedelta(days=settings.schedule.late_days)]
     changed = changed_files(warehouse, settings, watched)
+    return [LateRange(first, last, _key(first, last, changed)) for first, last in days_resting_on(warehouse, changed)]
+
+
+def days_resting_on(warehouse: Warehouse, changed: Collection[date]) -> list[tuple[date, date]]:
+    """Ranges of processed days, first and last, that rest on some of `changed`: all from the first of them."""
     if not changed:
         return []
-    return [
-        LateRange(group[0], group[-1], _key(group, changed))
-        for group in _consecutive([day for day in days if day >= min(changed)])
-    ]
+    groups = _consecutive([day for day in _processed_days(warehouse) if day >= min(changed)])
+    return [(group[0], group[-1]) for group in groups]
 
 
 def changed_files(warehouse: Warehouse, settings: Settings, days: Sequence[date]) -> dict[date, Files]:
@@ -93,6 +95,12 @@ def _consecutive(days: Sequence[date]) -> list[list[date]]:
     return groups
 
 
-def _key(days: Sequence[date], changed: Mapping[date, Files]) -> str:
+def _processed_days(warehouse: Warehouse) -> list[date]:
+    processed = warehouse.sql("select distinct dt from partition_runs where stage = 'profiles' order by dt")
+    days: list[date] = processed["dt"].to_pylist()
+    return days
+
+
+def _key(first_day: date, last_day: date, changed: Mapping[date, Files]) -> str:
     files = [(day, sorted(found.items(), key=repr)) for day, found in sorted(changed.items())]
-    return f"{days[0]}..{days[-1]}:{hashlib.sha256(repr(files).encode()).hexdigest()[:16]}"
+    return f"{first_day}..{last_day}:{hashlib.sha256(repr(files).encode()).hexdigest()[:16]}"

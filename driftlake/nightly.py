@@ -613,7 +613,7 @@ def _left_out(partition: Partition, quarantined: Sequence[Quarantined]) -> list[
     """What of a day is in quarantine, in sentences; nothing if all of it is counted."""
     of_day = [one for one in quarantined if one.dt == partition.dt]
     sentences = [file.refusal or "" for file in partition.refusals]
-    sentences += [f"{one.row_count:,} rows of {one.path} break {one.expectation} ({one.reason})" for one in of_day]
+    sentences += [one.sentence.removeprefix(f"{one.dt}: ") for one in of_day]
     share = (1 - partition.refused_share) * _counted_rows(partition, of_day) / max(partition.readable.row_count, 1)
     return [f"{share:.1%} of the day is counted", *sentences] if sentences else []
 

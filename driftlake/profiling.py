@@ -121,13 +121,13 @@ class _Day:
         codes = [code for code, group in enumerate(coded.groups) if group.dt == partition.dt]
         refused: dict[tuple[int, str], RefusedFeature] = {}
         for file in partition.files:
-            columns = _feature_columns(file, settings.telemetry.features_column)
+            columns = feature_columns(file, settings.telemetry.features_column)
             row_counts = np.bincount(coded.codes[file.path] + 1, minlength=len(coded.groups) + 1)[1:]
             for code, row_count in enumerate(row_counts.tolist()):
                 if row_count:
                     group = coded.groups[code]
                     for name, bins in versions[group.model_id, group.model_version].features.items():
-                        if message := _objection(file, columns.get(name), bins):
+                        if message := feature_objection(file, columns.get(name), bins):
                             refused[code, name] = RefusedFeature(group, name, file.path, row_count, message)
         counted: list[CountedVersion] = []
         for code in codes:
@@ -221,14 +221,16 @@ def _row_groups(partition: Partition, coded: CodedRows, samples: Mapping[str, Sa
             )
 
 
-def _feature_columns(file: InputFile, struct: str | None) -> Mapping[str, pa.DataType]:
+def feature_columns(file: InputFile, struct: str | None) -> Mapping[str, pa.DataType]:
+    """Columns of a file that may be features: all, or the fields of the struct column."""
     if struct is None:
         return file.columns
     kind = file.columns.get(struct)
     return {field.name: field.type for field in kind} if isinstance(kind, pa.StructType) else {}
 
 
-def _objection(file: InputFile, kind: pa.DataType | None, bins: FeatureBins) -> str | None:
+def feature_objection(file: InputFile, kind: pa.DataType | None, bins: FeatureBins) -> str | None:
+    """Why a column, None if it is not there, cannot be counted as the feature it was in training; None if it can."""
     if kind is None:
         return f"{file.path} has no column {bins.feature}"
     if not values.fits(kind, bins):

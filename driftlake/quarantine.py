@@ -33,6 +33,13 @@ class Quarantined:
     row_count: int | None
     reason: str
 
+    @property
+    def sentence(self) -> str:
+        """What a person is told of it."""
+        if self.expectation == FILE_RULE:
+            return f"{self.dt}: {self.reason}"
+        return f"{self.dt}: {self.row_count:,} rows of {self.path} break {self.expectation} ({self.reason})"
+
 
 def offer_sound_rows(
     connection: duckdb.DuckDBPyConnection,
@@ -104,6 +111,12 @@ def stored(warehouse: Warehouse, source: str, days: Sequence[date]) -> list[Quar
         "select dt, path, expectation, row_count, reason from quarantine where source = ? and list_contains(?::date[], dt)",
         [source, list(days)],
     ).to_pylist()
+    return [Quarantined(**row) for row in rows]
+
+
+def every(warehouse: Warehouse) -> list[Quarantined]:
+    """All that is in quarantine, by day."""
+    rows = warehouse.sql("select dt, path, expectation, row_count, reason from quarantine order by all").to_pylist()
     return [Quarantined(**row) for row in rows]
 
 

@@ -1,11 +1,21 @@
 """The contracts in force: the rules of this package with the severities that driftlake.yaml gives them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from driftlake.config import ContractSettings, PseudonymKey
 from driftlake.contracts import Contract, Contracts, in_force
 from driftlake.errors import ConfigurationError
 from expectations import labels, telemetry
+
+
+def sample_contracts(settings: ContractSettings, keys: Sequence[PseudonymKey] = ()) -> Contracts | None:
+    """What is promised about single files: no promise of whole days, and repeated predictions looked for in the file."""
+    found = contracts(settings, keys)
+    if found is None:
+        return None
+    rules = [telemetry.unique_in_file(rule) for rule in found.telemetry.rules]
+    return replace(found, telemetry=replace(found.telemetry, rules=rules))
 
 
 def contracts(settings: ContractSettings, keys: Sequence[PseudonymKey] = ()) -> Contracts | None:

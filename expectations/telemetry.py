@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from datetime import date
 
 from driftlake.config import PseudonymKey
-from driftlake.contracts import MeasuredRule, RowRule, Rule
+from driftlake.contracts import DayRule, MeasuredRule, RowRule, Rule, repeated_rows
 from driftlake.queries import literal
 
 RULES: tuple[Rule, ...] = (
@@ -110,6 +110,14 @@ RULES: tuple[Rule, ...] = (
         message="the last {column} is {observed}: hours of the day may not have been delivered.",
     ),
 )
+
+
+def unique_in_file(rule: Rule) -> Rule:
+    """The rule itself, but that predictions are unique as a query: a sample file is not counted, so nothing else finds it."""
+    if rule.name != "prediction_is_unique" or rule.column is None:
+        return rule
+    query = repeated_rows("correlation_id", "model_id", "model_version")
+    return DayRule(rule.name, rule.column, rule.severity, query, rule.message)
 
 
 def user_key_id_is_valid(keys: Iterable[PseudonymKey]) -> RowRule:

@@ -1,0 +1,201 @@
+"""Sample files held against the contract before a producer releases a change: what is wrong with each, and how badly.
+
+Nothing is written and no warehouse is needed; where there is one, features are held against the types of training. Not
+here: the rules (expectations/), and how faults are printed (cli.py).
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any, Literal
+
+import duckdb
+import pyarrow as pa
+
+from driftlake import queries
+from driftlake.audit import PERSONAL_DATA
+from driftlake.columns import CanonicalColumn, label_columns, telemetry_columns
+from driftlake.config import Settings
+from driftlake.contracts import Contract, Contracts, Severity
+from driftlake.day_checks import day_bounds
+from driftlake.inputs import InputFile, Partition, read_file
+from driftlake.lineage import read_lineage_folder
+from driftlake.personal_data import scan_files
+from driftlake.profiling import feature_columns, feature_objection
+from driftlake.quarantine import FILE_RULE
+from driftlake.session import create_table, open_session
+from driftlake.telemetry import offer_partitions, offer_versions
+from driftlake.versions import ModelVersion, load_versions
+from driftlake.warehouse import Warehouse
+
+Source = Literal["telemetry", "labels"]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something wrong with a file: the rule it breaks, and a sentence that says what, where and how much."""
+
+    path: str
+    rule: str
+    severity: Severity
+    column: str | None
+    message: str
+
+
+def check_files(
+    settings: Settings, contracts: Contracts | None, paths: Sequence[str], source: Source, day: date | None = None
+) -> Iterator[tuple[str, list[Fault]]]:
+    """Each file with its faults. A file in a folder dt=YYYY-MM-DD is of that day, another of `day` or of today.
+
+    Raises InputError if a file is not there.
+    """
+    versions = _versions(settings)
+    for path in paths:
+        file = read_file(path, _day_in(path) or day or datetime.now(UTC).date())
+        yield path, list(_faults(settings, contracts, file, source, versions))
+
+
+def as_junit(checked: Sequence[tuple[str, list[Fault]]]) -> str:
+    """The faults as JUnit XML, which CI systems show: a test suite per file, a failed test per fault."""
+    suites = ET.Element("testsuites")
+    for path, faults in checked:
+        counts = {"name": _in_xml(path), "tests": str(len(faults) or 1), "failures": str(len(faults))}
+        suite = ET.SubElement(suites, "testsuite", counts)
+        for fault in faults:
+            case = ET.SubElement(suite, "testcase", classname=_in_xml(path), name=_in_xml(_named(fault)))
+            ET.SubElement(case, "failure", type=fault.severity, message=_in_xml(fault.message))
+        if not faults:
+            ET.SubElement(suite, "testcase", classname=_in_xml(path), name="keeps its contract")
+    return ET.tostring(suites, encoding="unicode", xml_declaration=True)
+
+
+def _in_xml(text: str) -> str:
+    """`text` without the characters that XML cannot hold."""
+    return re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]", "\ufffd", text)
+
+
+def _named(fault: Fault) -> str:
+    return f"{fault.rule} ({fault.column})" if fault.column else fault.rule
+
+
+def _day_in(path: str) -> date | None:
+    folder = posixpath.basename(posixpath.dirname(path))
+    try:
+        return date.fromisoformat(folder.removeprefix("dt=")) if folder.startswith("dt=") else None
+    except ValueError:
+        return None
+
+
+def _versions(settings: Settings) -> Mapping[tuple[str, str], ModelVersion]:
+    """The registered versions, or what the lineage files say of them."""
+    if settings.catalog_file.is_file():
+        with Warehouse.open(settings, read_only=True) as warehouse:
+            return load_versions(warehouse)
+    records = [file.record for file in read_lineage_folder(settings)]
+    return {
+        (record.model_id, record.model_version): ModelVersion(
+            record.model_id,
+            record.model_version,
+            score_kind=record.score_kind,
+            features={},
+            score_bins=None,
+            task=record.task,
+            classes=record.classes or (),
+            training_dataset_id=record.training_dataset_id,
+        )
+        for record in records
+    }
+
+
+def _faults(
+    settings: Settings,
+    contracts: Contracts | None,
+    file: InputFile,
+    source: Source,
+    versions: Mapping[tuple[str, str], ModelVersion],
+) -> Iterator[Fault]:
+    if file.refusal:
+        yield Fault(file.path, FILE_RULE, "error", None, file.refusal)
+        return
+    columns, mapping = _layout(settings, source, versions)
+    objections = [found for column in columns if (found := column.objection(file.columns, mapping))]
+    for objection in objections:
+        yield Fault(file.path, FILE_RULE, "error", None, f"the file {objection}")
+    yield from _personal_data(settings, file)
+    if not file.row_count:
+        yield Fault(file.path, FILE_RULE, "warning", None, "the file has no rows")
+    if objections or not file.row_count:
+        return
+    with open_session(settings) as connection:
+        try:
+            yield from _of_rows(connection, settings, contracts, file, source, versions)
+        except duckdb.Error as error:
+            yield Fault(file.path, FILE_RULE, "error", None, f"the rows cannot be read: {str(error).splitlines()[0]}")
+
+
+def _layout(
+    settings: Settings, source: Source, versions: Mapping[tuple[str, str], ModelVersion]
+) -> tuple[Sequence[CanonicalColumn], Mapping[str, str]]:
+    if source == "telemetry":
+        return telemetry_columns(settings.telemetry.segments), settings.telemetry.columns
+    columns = label_columns(has_classes=any(version.classes for version in versions.values()))
+    return columns, settings.labels.columns if settings.labels else {}
+
+
+def _personal_data(settings: Settings, file: InputFile) -> Iterator[Fault]:
+    exempt = settings.telemetry.personal_data.exempt
+    names = [name for name in _paths_of(file.columns) if name not in exempt]
+    for column, finding in scan_files([file.path], names).items():
+        message = f"column {column}: of {finding.checked_count:,} distinct values some look like {finding}"
+        yield Fault(file.path, PERSONAL_DATA, "error", column, message)
+
+
+def _paths_of(columns: Mapping[str, pa.DataType]) -> Iterator[str]:
+    """Columns, and the fields of struct columns as struct.field."""
+    for name, kind in columns.items():
+        yield from (f"{name}.{field.name}" for field in kind) if pa.types.is_struct(kind) else [name]
+
+
+def _of_rows(
+    connection: duckdb.DuckDBPyConnection,
+    settings: Settings,
+    contracts: Contracts | None,
+    file: InputFile,
+    source: Source,
+    versions: Mapping[tuple[str, str], ModelVersion],
+) -> Iterator[Fault]:
+    columns, mapping = _layout(settings, source, versions)
+    offer_versions(connection, list(versions.values()), settings.models)
+    create_table(connection, "partition_days", day_bounds([file.dt], settings.schedule.timezone))
+    relation = "predictions" if source == "telemetry" else "labels"
+    offer_partitions(connection, relation, [Partition(file.dt, (file,))], columns, mapping)
+    if source == "telemetry":
+        yield from _of_features(connection, settings, file, versions)
+    if contracts:
+        contract: Contract = contracts.telemetry if source == "telemetry" else contracts.labels
+        queries.run(connection, contract.relation)
+        for check in contract.check(connection, [file.dt]):
+            if check.outcome == "failed":
+                yield Fault(file.path, check.expectation, check.severity, check.column_name, check.message)
+
+
+def _of_features(
+    connection: duckdb.DuckDBPyConnection,
+    settings: Settings,
+    file: InputFile,
+    versions: Mapping[tuple[str, str], ModelVersion],
+) -> Iterator[Fault]:
+    there = feature_columns(file, settings.telemetry.features_column)
+    held: list[tuple[Any, ...]] = connection.execute(
+        "select distinct model_id, model_version from predictions order by all"
+    ).fetchall()
+    for key in held:
+        version = versions.get((key[0], key[1]))
+        for name, bins in version.features.items() if version else ():
+            if message := feature_objection(file, there.get(name), bins):
+                yield Fault(file.path, "feature_is_readable", "error", name, f"{message} ({key[0]} {key[1]})")
