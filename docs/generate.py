@@ -20,6 +20,7 @@ from driftlake import schema  # works from anywhere
 from driftlake.config import Settings, Thresholds, default_alerts
 from driftlake.statistics import STATISTICS
 
+_CORPUS_BEGIN, _CORPUS_END = "<!-- corpus, written by docs/generate.py -->", "<!-- end of corpus -->"
 _TABLE_BEGIN, _TABLE_END = "<!-- statistics, written by docs/generate.py -->", "<!-- end of statistics -->"
 _GENERATED = "<!-- written by docs/generate.py -->"
 
@@ -31,6 +32,7 @@ def pages() -> dict[str, str]:
         "configuration.md": configuration_page(),
         "commands.md": commands_page(),
         "statistics.md": statistics_page(),
+        "operations.md": operations_page(),
     }
 
 
@@ -104,6 +106,18 @@ def statistics_page() -> str:
         for one in STATISTICS.values()
     ]
     return before + "\n".join([*lines, "", _TABLE_END]) + after
+
+
+def operations_page() -> str:
+    """The page as it is, with the table of the broken and hostile inputs that the tests make."""
+    sys.path.insert(0, str(FOLDER.parent / "tests"))
+    from corpus import DAYS, MISTAKES
+
+    before, _, rest = (FOLDER / "operations.md").read_text().partition(_CORPUS_BEGIN)
+    _, _, after = rest.partition(_CORPUS_END)
+    lines = [_CORPUS_BEGIN, "", "| case | what is broken | what happens |", "|---|---|---|"]
+    lines += [f"| `{case.name}` | {_cell(case.broken)} | {_cell(case.expected)} |" for case in (*DAYS, *MISTAKES)]
+    return before + "\n".join([*lines, "", _CORPUS_END]) + after
 
 
 def commands_page() -> str:

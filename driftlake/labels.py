@@ -120,6 +120,7 @@ class LabelSource:
             )
             asked |= {"class_cohorts": {}, "class_score_cohorts": _SCORE_GRID}
             tables = {name: queries.run(connection, name, **values).to_arrow_table() for name, values in asked.items()}
+            self._check_horizon(connection, kept, **days)
         return LabelCounts(
             tables,
             [check for check in self._checks if first_day <= check.dt <= last_day],
@@ -145,6 +146,21 @@ class LabelSource:
             for day, reason in blocked_days(checks).items():
                 self.labels[day] = self.labels[day].refused(reason)
         return [label for label in labels if self.labels[label.dt].is_usable]
+
+    def _check_horizon(
+        self, connection: duckdb.DuckDBPyConnection, labels: Sequence[Partition], first_day: date, last_day: date
+    ) -> None:
+        """Whether the ids that labels met are of one prediction: nothing else is asked of so many days at once."""
+        if not self.contracts:
+            return
+        found = queries.run(connection, "ambiguous_labels", first_day=first_day, last_day=last_day).fetchall()
+        ambiguous = dict(found)
+        for label in labels:
+            if label.dt >= first_day and label.row_count:
+                count = ambiguous.get(label.dt, 0)
+                self._checks += self.contracts.labels.measured(
+                    "correlation_id_is_unique_within_the_horizon", label.dt, label.row_count, count, ""
+                )
 
     def _judge(
         self,

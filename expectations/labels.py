@@ -4,7 +4,7 @@ Conditions are SQL over the view checked_labels (sql/checked_labels.sql), true f
 whether a label finds its prediction (driftlake/labels.py).
 """
 
-from driftlake.contracts import DayRule, RowRule, Rule, repeated_rows
+from driftlake.contracts import DayRule, MeasuredRule, RowRule, Rule, repeated_rows
 
 RULES: tuple[Rule, ...] = (
     RowRule(
@@ -37,6 +37,12 @@ RULES: tuple[Rule, ...] = (
         query=repeated_rows("correlation_id"),
         message="{column} comes again on the same day in {unexpected} of {checked} rows ({observed}); "
         "one label is counted.",
+    ),
+    MeasuredRule(
+        name="correlation_id_is_unique_within_the_horizon",
+        column="correlation_id",
+        message="{unexpected} of {checked} labels met predictions of one version on several days; each of these is"
+        " labelled: give every prediction an id of its own, or say prediction_on in the labels.",
     ),
     RowRule(
         name="label_time_is_not_after_arrival",

@@ -156,6 +156,7 @@ LABELS = (
     Case("label_of_two", "a label of 2", "it is refused, with a warning", _labels(label=_first([2], 1)), "complete", None, "label is 2", "label_cohorts"),
     Case("label_from_the_future", "a label later than its arrival", TOLD, _labels(label_time=_first([noon(9)], noon(1))), "complete", None, "later than the label's arrival", "label_cohorts"),
     Case("label_twice", "the same label twice on a day", "one is counted, with a warning", _labels(correlation_id=_ids("d1-5")), "complete", None, "comes again on the same day in 1 of 300", "label_cohorts"),
+    Case("id_used_again", "a correlation id that two days use", "both are labelled, with a warning", lambda p: (p.telemetry(-1, correlation_id=[f"d1-{row}" for row in range(ROWS)]), _labels()(p), p.run(-1, -1, until="profiles")), "complete", None, "300 of 300 labels met predictions of one version on several days", "label_cohorts", project={"start": day(-5)}),
     Case("label_of_nobody", "labels of predictions that never were", "counted as unmatched", _labels(correlation_id=[f"nobody-{row}" for row in range(ROWS)]), "complete", None, "", "label_cohorts"),
     Case("prediction_on_text", "prediction_on that is no date", "the day of labels is refused", _labels(prediction_on=["Friday"] * ROWS), "refused", None, "expected a date", "label_cohorts"),
 )  # fmt: skip

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from driftlake.config import Settings, load_settings
@@ -119,6 +121,31 @@ def test_a_run_without_changes_works_on_nothing_unless_it_is_forced(flights: Set
     launch(flights, [FIRST], lambda *_: None)
     assert launch_and_watch(flights, [FIRST]) == (None, {"unchanged"})
     assert launch_and_watch(flights, [FIRST], is_forced=True) == (None, {"done"})
+
+
+def test_replay_counts_what_was_repaired(flights: Settings, instance: Path) -> None:
+    folder = Path(flights.resolve(f"data/telemetry/dt={FIRST}"))
+    more = folder / "part-1.parquet"
+    table = pq.read_table(folder / "part-0.parquet").slice(0, 20)
+    ids = pa.array([f"more-{row}" for row in range(20)])
+    table = table.set_column(table.column_names.index("correlation_id"), "correlation_id", ids)
+    config = folder.parents[2] / "driftlake.yaml"
+    more.write_bytes(b"PAR1")
+    try:
+        launch(flights, days_between(FIRST, LAST), lambda *_: None)
+        still_broken = driftlake(config, "replay")
+        said_before = still_broken.communicate(timeout=120)[1]
+        pq.write_table(table, more)
+        repaired = driftlake(config, "replay")
+        said = repaired.communicate(timeout=120)[1]
+    finally:
+        more.unlink()
+    assert (still_broken.returncode, repaired.returncode) == (1, 0)
+    assert "quarantine: 1 entries before, 1 now" in said_before
+    assert "quarantine: 1 entries before, 0 now" in said
+    with Warehouse.open(flights, read_only=True) as warehouse:
+        outcome = warehouse.sql("select outcome from current_runs where dt = ? and stage = 'profiles'", [FIRST])
+    assert outcome["outcome"].to_pylist() == ["complete"]
 
 
 def test_a_refused_day_fails_the_run_by_name_after_the_others_are_done(flights: Settings, instance: Path) -> None:
