@@ -20,10 +20,15 @@ from driftlake.wording import counted, signal_value, version_name
 
 def raise_alerts(warehouse: Warehouse, rules: Sequence[AlertRule], *, first_day: date, last_day: date) -> pa.Table:
     """Rows of alerts for every day from `first_day` to `last_day`."""
-    with warehouse.offered(alert_rules=_rule_rows(rules)):
-        alerts = warehouse.query("alerts", first_day=first_day, last_day=last_day)
+    alerts = fired(warehouse, rules, first_day=first_day, last_day=last_day)
     messages = [_message(row) for row in alerts.to_pylist()]
     return alerts.drop_columns(["detail"]).append_column("message", pa.array(messages, pa.string()))
+
+
+def fired(warehouse: Warehouse, rules: Sequence[AlertRule], *, first_day: date, last_day: date) -> pa.Table:
+    """Rows of sql/alerts.sql: what the rules say of each day, with the detail that a sentence is made of."""
+    with warehouse.offered(alert_rules=_rule_rows(rules)):
+        return warehouse.query("alerts", first_day=first_day, last_day=last_day)
 
 
 def _rule_rows(rules: Sequence[AlertRule]) -> pa.Table:

@@ -748,6 +748,13 @@ class Settings(_Section):
         }
         return windows.get(source) if source in WINDOWED_SOURCES else None
 
+    def window_objection(self, rule: AlertRule) -> str | None:
+        """Why the signal of a rule has no values over its window; None if it has."""
+        windows = self.windows_of(rule)
+        if not windows or rule.window_days in windows:
+            return None
+        return f"{rule.signal} is measured over {', '.join(map(str, windows))} days, found {rule.window_days}"
+
     @property
     def alert_rules(self) -> tuple[AlertRule, ...]:
         """The rules in force: those given, or the default ones over the windows that are nearest to theirs."""
@@ -831,10 +838,9 @@ def _extensions_in(text: str) -> list[str]:
 
 def _require_measured_windows(settings: Settings, path: Path, nodes: yaml.Node | None) -> None:
     wrong = [
-        f"{path}:{line_of(nodes, ['alerts', number, 'window_days'])}: alerts.{number}.window_days: {rule.signal} is"
-        f" measured over {', '.join(map(str, windows))} days, found {rule.window_days}"
+        f"{path}:{line_of(nodes, ['alerts', number, 'window_days'])}: alerts.{number}.window_days: {objection}"
         for number, rule in enumerate(settings.alerts or ())
-        if (windows := settings.windows_of(rule)) and rule.window_days not in windows
+        if (objection := settings.window_objection(rule))
     ]
     if wrong:
         raise ConfigurationError("\n".join(wrong), hint="choose one of them, or add the window to windows_days")
