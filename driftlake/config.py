@@ -615,7 +615,7 @@ class ContractSettings(_Section):
         default=0.05, description="More than training that a feature may be missing, as a share of the rows."
     )
     row_count_factor: float = Field(
-        default=2.0, gt=1, description="Times more or fewer rows than the median of the same weekdays of four weeks."
+        default=2.5, gt=1, description="Times more or fewer rows than the median of the same weekdays of four weeks."
     )
     quiet_hours: float = Field(
         default=12.0, gt=0, le=24, description="Hours before the end of a day that may pass without a prediction."
