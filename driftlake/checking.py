@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from driftlake import queries
 from driftlake.audit import PERSONAL_DATA
+from driftlake.catalog import catalog_of
 from driftlake.columns import CanonicalColumn, label_columns, telemetry_columns
 from driftlake.config import Settings
 from driftlake.contracts import Contract, Contracts, Severity
@@ -93,7 +94,7 @@ def _day_in(path: str) -> date | None:
 
 def _versions(settings: Settings) -> Mapping[tuple[str, str], ModelVersion]:
     """The registered versions, or what the lineage files say of them."""
-    if settings.catalog_file.is_file():
+    if not catalog_of(settings).is_missing():
         with Warehouse.open(settings, read_only=True) as warehouse:
             return load_versions(warehouse)
     records = [file.record for file in read_lineage_folder(settings)]

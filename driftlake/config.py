@@ -254,15 +254,24 @@ class WarehouseSettings(_Section):
     """The DuckLake that holds every result."""
 
     catalog: str = Field(
-        default="sqlite:warehouse/catalog.sqlite", description="sqlite:FILE; the catalog of the DuckLake."
+        default="sqlite:warehouse/catalog.sqlite",
+        description="The catalog of the DuckLake: sqlite:FILE for one machine, or postgres:host=db.example.org dbname=driftlake "
+        "user=driftlake, a connection string of PostgreSQL, for several (needs driftlake[postgres]; the password from "
+        "PGPASSWORD or ~/.pgpass).",
     )
     data: str = Field(default="warehouse/data", description="Folder or s3:// prefix of the DuckLake's Parquet files.")
 
     @model_validator(mode="after")
     def _catalog_is_supported(self) -> WarehouseSettings:
-        if not self.catalog.startswith("sqlite:"):
+        kind = self.catalog.partition(":")[0]
+        if kind not in {"sqlite", "postgres"}:
             raise ValueError(
-                f"catalog '{self.catalog}' must start with 'sqlite:', e.g. sqlite:warehouse/catalog.sqlite"
+                f"catalog must start with 'sqlite:' or 'postgres:', e.g. sqlite:warehouse/catalog.sqlite, found {kind}"
+            )
+        if kind == "postgres" and ("password" in self.catalog or "://" in self.catalog):
+            raise ValueError(
+                "catalog: give a connection string of keys without a password, e.g. postgres:host=db dbname=driftlake;"
+                " the password comes from PGPASSWORD or ~/.pgpass"
             )
         return self
 
@@ -777,11 +786,6 @@ class Settings(_Section):
         shap = self.telemetry.shap.path if self.telemetry.shap else None
         labels = self.labels.path if self.labels else None
         return any("://" in path for path in (self.telemetry.path, shap, labels) if path)
-
-    @property
-    def catalog_file(self) -> Path:
-        """SQLite file of the catalog."""
-        return Path(self.resolve(self.warehouse.catalog.removeprefix("sqlite:")))
 
     @property
     def dagster_home(self) -> Path:

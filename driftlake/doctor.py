@@ -8,6 +8,7 @@ from pathlib import Path
 
 import duckdb
 
+from driftlake.catalog import catalog_of
 from driftlake.columns import TELEMETRY_COLUMNS, CanonicalColumn, label_columns
 from driftlake.config import OtherVersion, Settings, load_settings
 from driftlake.errors import DriftlakeError
@@ -54,7 +55,7 @@ def examine(config: Path | None) -> Iterator[Finding]:
 
 def _examine_extensions(settings: Settings) -> Iterator[Finding]:
     needs_s3 = settings.reads_s3 or "://" in settings.warehouse.data
-    for name in ("sqlite_scanner", "ducklake", *(["httpfs"] if needs_s3 else [])):
+    for name in (catalog_of(settings).extension, "ducklake", *(["httpfs"] if needs_s3 else [])):
         try:
             with duckdb.connect() as connection:
                 load_extension(connection, name)
@@ -120,8 +121,9 @@ def _unknown(setting: str, names: Iterable[str], known: Iterable[str]) -> Iterat
 
 
 def _examine_catalog(settings: Settings) -> Finding:
-    if not settings.catalog_file.exists():
-        return Finding("warehouse", True, f"{settings.catalog_file} will be created by the first run")
+    catalog = catalog_of(settings)
+    if catalog.is_missing():
+        return Finding("warehouse", True, f"{catalog.name} will be created by the first run")
     try:
         with Warehouse.open(settings, read_only=True) as warehouse:
             rows = warehouse.sql(

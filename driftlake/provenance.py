@@ -17,6 +17,7 @@ import duckdb
 import pyarrow as pa
 
 from driftlake import runs, schema
+from driftlake.catalog import catalog_of
 from driftlake.config import OtherVersion, Settings
 from driftlake.errors import WarehouseError
 from driftlake.queries import literal, quote
@@ -287,7 +288,7 @@ def _query(settings: Settings, found: _Found, snapshot_id: int | None) -> str:
         return f"from {found.relation} where {found.condition}"
     if found.relation in {table.name for table in schema.tables()}:
         return f"from {found.relation} at (version => {snapshot_id}) where {found.condition}"
-    place = literal(f"ducklake:sqlite:{settings.catalog_file}")
+    place = literal(catalog_of(settings).address)
     return (
         f"attach {place} as {CATALOG} (read_only, snapshot_version {snapshot_id});"
         f" use {CATALOG}; from {found.relation} where {found.condition}"

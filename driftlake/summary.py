@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
+from driftlake.catalog import catalog_of
 from driftlake.config import Settings
 from driftlake.warehouse import Warehouse
 from driftlake.wording import counted, number, three_decimals, version_name
@@ -26,7 +27,7 @@ def summarize(warehouse: Warehouse, settings: Settings, first_day: date, last_da
         ("label backlog", _backlog(facts)),
         ("rolling AUC", _quality(warehouse, last_day, settings.quality.headline_window_days)),
         ("report", f"{settings.resolve(settings.reports.path)}/{last_day}.html"),
-        ("warehouse", str(settings.catalog_file)),
+        ("warehouse", catalog_of(settings).name),
     ]
 
 

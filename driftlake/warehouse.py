@@ -1,7 +1,7 @@
 """The DuckLake catalog: attach, read, replace partitions in one transaction.
 
-Several processes may write at once. With a SQLite catalog they take turns at an inter-process lock that is held only
-to attach and to commit; computing happens outside of it. Not here: what the rows mean.
+Several processes may write at once; they take turns at a lock of the catalog that is held only to attach and to commit,
+and compute outside of it. Not here: what the rows mean.
 """
 
 from __future__ import annotations
@@ -10,24 +10,20 @@ import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import duckdb
 import pyarrow as pa
-from filelock import FileLock
 
 from driftlake import queries, schema
+from driftlake.catalog import Catalog, catalog_of
 from driftlake.config import Settings
 from driftlake.errors import WarehouseError
 from driftlake.migration import migrate
 from driftlake.session import allow_s3, connect, load_extension
 
 CATALOG = "lake"
-
-# A reader or writer waits this long for SQLite before it gives up; commits take milliseconds.
-_BUSY_TIMEOUT_MS = 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,19 +89,16 @@ class Warehouse:
 
         Raises WarehouseError if the catalog is missing (reader) or cannot be attached.
         """
-        catalog = settings.catalog_file
-        if read_only and not catalog.is_file():
+        catalog = catalog_of(settings)
+        if read_only and catalog.is_missing():
             raise WarehouseError(
-                f"there is no warehouse at {catalog}",
+                f"there is no warehouse at {catalog.name}",
                 hint="run `driftlake run` or `driftlake backfill` first, or correct warehouse.catalog",
             )
-        lock: contextlib.AbstractContextManager[Any] = contextlib.nullcontext()
-        if not read_only:
-            catalog.parent.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(f"{catalog}.lock")
+        lock = contextlib.nullcontext() if read_only else catalog.writing()
         connection = connect(settings)
         try:
-            load_extension(connection, "sqlite_scanner")
+            load_extension(connection, catalog.extension)
             load_extension(connection, "ducklake")
             data = settings.resolve(settings.warehouse.data)
             if "://" in data:
@@ -118,8 +111,7 @@ class Warehouse:
         except duckdb.Error as error:
             connection.close()
             raise WarehouseError(
-                f"cannot attach the warehouse catalog {catalog}: {error}",
-                hint="restore it from a backup, or point warehouse.catalog to another file",
+                f"cannot attach the warehouse catalog {catalog.name}: {error}", hint=catalog.hint
             ) from error
         return cls(connection, lock)
 
@@ -227,11 +219,10 @@ class Warehouse:
                 raise
 
 
-def _attach_statement(catalog: Path, data: str, *, read_only: bool) -> str:
-    options = [f"META_BUSY_TIMEOUT {_BUSY_TIMEOUT_MS}"]
-    # Only a writer may set the journal mode; a reader finds it set.
-    options += ["READ_ONLY"] if read_only else ["META_JOURNAL_MODE 'WAL'", f"DATA_PATH {queries.literal(data)}"]
-    return f"attach {queries.literal(f'ducklake:sqlite:{catalog}')} as {CATALOG} ({', '.join(options)})"
+def _attach_statement(catalog: Catalog, data: str, *, read_only: bool) -> str:
+    options = catalog.options(read_only=read_only)
+    options.append("READ_ONLY" if read_only else f"DATA_PATH {queries.literal(data)}")
+    return f"attach {queries.literal(catalog.address)} as {CATALOG} ({', '.join(options)})"
 
 
 def _run_rows(runs: Sequence[PartitionRun], context: RunContext, snapshot_id: int, committed_at: datetime) -> pa.Table:

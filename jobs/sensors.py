@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
+from driftlake.catalog import catalog_of
 from driftlake.config import Settings
 from driftlake.late_files import LateRange, late_ranges
 from driftlake.warehouse import Warehouse
@@ -40,7 +41,7 @@ def late_files_sensor(settings: Settings) -> dg.SensorDefinition:
         description=f"Files of the last {settings.schedule.late_days} days that came, changed or went after their day ran.",
     )
     def late_files(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
-        if not settings.catalog_file.is_file():
+        if catalog_of(settings).is_missing():
             yield dg.SkipReason("no day has been processed yet")
         elif _is_running(context.instance):
             yield dg.SkipReason(f"a run of {NIGHTLY} is under way")

@@ -188,7 +188,7 @@ MISTAKES = (
     Mistake("unknown_statistic", "a statistic that does not exist", "there is no statistic", {"drift": {"statistics": {"numeric": ["psy"]}}}),
     Mistake("unknown_time_zone", "a time zone that does not exist", "is not a time zone", {"schedule": {"timezone": "Mars/Olympus"}}),
     Mistake("start_is_no_date", "a start that is no date", "start", {"start": "soon"}),
-    Mistake("other_catalog", "a catalog of another kind", "must start with 'sqlite:'", {"warehouse": {"catalog": "mysql:x"}}),
+    Mistake("other_catalog", "a catalog of another kind", "must start with 'sqlite:' or 'postgres:'", {"warehouse": {"catalog": "mysql:x"}}),
     Mistake("segment_of_no_name", "a segment column with = in its name", "cannot be a segment column", {"telemetry": {"path": "telemetry", "segments": ["a=b"]}}),
     Mistake("extension_outside", "an extension that is not there", "nowhere.py", {"drift": {"extensions": ["nowhere.py"]}}),
     Mistake("delay_decreases", "label delays that decrease", "must not decrease", lineage={"label_delay": {"p50_days": 3, "p95_days": 2, "max_days": 1}}),

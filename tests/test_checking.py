@@ -12,6 +12,7 @@ from data import noon
 from project import ROWS, Project
 from typer.testing import CliRunner
 
+from driftlake.catalog import catalog_of
 from driftlake.checking import Fault, as_junit, check_files
 from driftlake.cli import app
 from expectations.contracts import sample_contracts
@@ -61,12 +62,12 @@ def test_a_fault_is_named_by_its_rule(
 
 
 def test_without_a_warehouse_the_lineage_says_which_versions_there_are(project: Project) -> None:
-    project.settings.catalog_file.unlink()
+    Path(catalog_of(project.settings).place).unlink()
     assert faults_of(project, project.telemetry(1)) == set()
     assert faults_of(project, project.telemetry(1, model_version=["v9"] * ROWS)) == {
         ("model_version_is_known", "warning", "model_version")
     }
-    assert not project.settings.catalog_file.exists()
+    assert catalog_of(project.settings).is_missing()
 
 
 def test_the_command_ends_with_1_and_says_why_in_each_format(project: Project) -> None:

@@ -15,6 +15,7 @@ import pytest
 from data import GROUP, day, write_project
 
 from driftlake import queries
+from driftlake.catalog import catalog_of
 from driftlake.config import Settings
 from driftlake.errors import WarehouseError
 from driftlake.session import load_extension
@@ -100,7 +101,7 @@ def test_a_plain_duckdb_client_can_attach(settings: Settings) -> None:
     with duckdb.connect(config={"allow_unsigned_extensions": False}) as client:
         load_extension(client, "sqlite_scanner")
         load_extension(client, "ducklake")
-        client.execute(f"attach 'ducklake:sqlite:{settings.catalog_file}' as lake (read_only)")
+        client.execute(f"attach 'ducklake:sqlite:{catalog_of(settings).place}' as lake (read_only)")
         assert client.execute("select count(*) from lake.prediction_profile").fetchone() == (1,)
 
 
