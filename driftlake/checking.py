@@ -26,6 +26,7 @@ from driftlake.contracts import Contract, Contracts, Severity
 from driftlake.day_checks import day_bounds
 from driftlake.inputs import InputFile, Partition, read_file
 from driftlake.lineage import read_lineage_folder
+from driftlake.own_suites import check_suites
 from driftlake.personal_data import scan_files
 from driftlake.profiling import feature_columns, feature_objection
 from driftlake.quarantine import FILE_RULE
@@ -180,7 +181,10 @@ def _of_rows(
     if contracts:
         contract: Contract = contracts.telemetry if source == "telemetry" else contracts.labels
         queries.run(connection, contract.relation)
-        for check in contract.check(connection, [file.dt]):
+        checks = contract.check(connection, [file.dt])
+        struct_column = settings.telemetry.features_column if source == "telemetry" else None
+        checks += check_suites(connection, contract, [Partition(file.dt, (file,))], mapping, struct_column)
+        for check in checks:
             if check.outcome == "failed":
                 yield Fault(file.path, check.expectation, check.severity, check.column_name, check.message)
 

@@ -159,10 +159,11 @@ def check(
 ) -> None:
     """Hold sample files against the contract and the rules on personal data; ends with 1 if any breaks them."""
     from driftlake.checking import as_junit, check_files
+    from driftlake.suite_files import read_suites
     from expectations.contracts import sample_contracts
 
     settings = load_settings(config)
-    contracts = sample_contracts(settings.contracts, settings.pseudonym_keys)
+    contracts = sample_contracts(settings.contracts, settings.pseudonym_keys, read_suites(settings))
     checked = list(check_files(settings, contracts, files, source.value, day.date() if day else None))
     faults = [fault for _, of_file in checked for fault in of_file]
     if output is FaultFormat.junit:

@@ -611,6 +611,10 @@ class ContractSettings(_Section):
     """What is promised about the inputs, and what becomes of rows that break it."""
 
     enabled: bool = Field(default=True, description="Check telemetry and labels before they are counted.")
+    suites: str = Field(
+        default="expectations",
+        description="Local folder of own suites of Great Expectations: telemetry*.json, labels*.json, training*.json.",
+    )
     severities: dict[str, Literal["error", "warning", "off"]] = Field(
         default_factory=dict,
         description="By the name of a rule of expectations/, e.g. score_is_a_probability: error. Rows that break a rule of "
@@ -798,10 +802,35 @@ class Settings(_Section):
         return [Path(self.resolve(path)).read_text() for path in self.drift.extensions]
 
     @property
+    def suite_folder(self) -> Path:
+        """Folder of the own suites; it need not be there if it is the default one."""
+        return Path(self.resolve(self.contracts.suites))
+
+    @property
+    def suite_texts(self) -> dict[str, str]:
+        """What the JSON files in the folder of own suites say, by name.
+
+        Raises ConfigurationError if the folder is configured and not there, or a file cannot be read.
+        """
+        folder = self.suite_folder
+        if "suites" in self.contracts.model_fields_set and not folder.is_dir():
+            raise ConfigurationError(
+                f"contracts.suites: there is no folder {folder}", hint="create it or correct the path"
+            )
+        texts = {}
+        for path in sorted(folder.glob("*.json")):
+            try:
+                texts[path.name] = path.read_text(encoding="utf-8")
+            except (OSError, UnicodeDecodeError) as error:
+                raise ConfigurationError(f"{path} cannot be read: {error}", hint="write it as UTF-8 text") from error
+        return texts
+
+    @property
     def config_hash(self) -> str:
         """SHA-256 of what can change a number; how much of the machine is used cannot."""
         content = self.model_dump(mode="json", exclude={"compute", "reports", "schedule"})
         content["extensions"] = self.extension_texts
+        content["suites"] = self.suite_texts
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 

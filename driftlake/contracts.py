@@ -18,6 +18,7 @@ from driftlake.errors import ConfigurationError, ContractError
 from driftlake.personal_data import mask
 from driftlake.queries import literal, quote
 from driftlake.session import create_table
+from driftlake.suite_files import OwnExpectation
 
 Severity = Literal["error", "warning"]
 
@@ -111,6 +112,8 @@ class Contract:
     relation: str
     checked_from: str
     rules: Sequence[Rule]
+    # of the users' own suite files, held against the rows by own_suites.py
+    suites: Sequence[OwnExpectation] = ()
 
     def check(self, connection: duckdb.DuckDBPyConnection, days: Sequence[date]) -> list[ContractCheck]:
         """Check the rows of each day: an outcome per rule and day that has rows, in the order of the rules.
@@ -210,7 +213,7 @@ class Contract:
         self, rule: Rule, day: date, checked_count: int, found: tuple[int, str] | None, **owner: str | None
     ) -> ContractCheck:
         unexpected_count, observed = found or (0, "")
-        observed = mask(observed)[:_OBSERVED_CHARACTERS]
+        observed = shown(observed)
         sentence = rule.message.format(
             column=rule.column, unexpected=f"{unexpected_count:,}", checked=f"{checked_count:,}", observed=observed
         )
@@ -261,6 +264,11 @@ def blocked_days(checks: Sequence[ContractCheck]) -> dict[date, str]:
     """Days that broke a contract in a way that must not be counted, and how; rows that are set aside block no day."""
     broken = [check for check in checks if check.is_broken and not check.is_of_rows]
     return {day: "; ".join(c.message for c in broken if c.dt == day) for day in dict.fromkeys(c.dt for c in broken)}
+
+
+def shown(text: str, length: int = _OBSERVED_CHARACTERS) -> str:
+    """What was observed, as it may be told: short, and without what looks like personal data."""
+    return mask(text)[:length]
 
 
 def repeated_rows(*key: str) -> str:

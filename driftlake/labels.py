@@ -20,6 +20,7 @@ from driftlake.config import LabelSettings, Settings
 from driftlake.contracts import ContractCheck, Contracts, blocked_days
 from driftlake.day_checks import day_bounds
 from driftlake.inputs import Partition, probe, readable, without_corrupt_files
+from driftlake.own_suites import check_suites
 from driftlake.personal_columns import found_in_predictions
 from driftlake.personal_data import Finding
 from driftlake.quarantine import Offer, Quarantined, days_with_broken_rows, offer_sound_rows
@@ -135,6 +136,7 @@ class LabelSource:
             self._all_labels(connection)("labels", unchecked, None)
             queries.run(connection, contract.relation)
             checks = contract.check(connection, [label.dt for label in unchecked])
+            checks += check_suites(connection, contract, unchecked, self.label_settings.columns)
             self._checks += checks
             self.checked_days.update(label.dt for label in unchecked)
             if broken := days_with_broken_rows(checks, contract):

@@ -56,6 +56,7 @@ from driftlake.inputs import (
 )
 from driftlake.labelled_windows import QualityCounts
 from driftlake.labels import COHORT_TABLES, LabelCounts, LabelSource, history_days
+from driftlake.own_suites import check_suites
 from driftlake.personal_columns import Findings, found_in_profiles
 from driftlake.profiling import Profiles
 from driftlake.quarantine import Quarantined, days_with_broken_rows, judge_files, offer_sound_rows
@@ -485,6 +486,7 @@ def _profile(
             create_table(connection, "partition_days", day_bounds([p.dt for p in kept], settings.schedule.timezone))
             queries.run(connection, contract.relation)
             checks = contract.check(connection, [partition.dt for partition in kept])
+            checks += check_suites(connection, contract, kept, mapping, settings.telemetry.features_column)
             if has_broken_rows := bool(days_with_broken_rows(checks, contract)):
                 quarantined = offer_sound_rows(connection, contract, offer, "predictions", kept)
             blocked = _gutted_days(kept, quarantined, settings) | blocked_days(checks)

@@ -119,6 +119,7 @@ PROFILES = Stage(
     lambda s: [
         s.telemetry,
         s.contracts,
+        s.suite_texts,
         s.pseudonyms,
         s.schedule.timezone,
         _pairs(s),
@@ -134,7 +135,7 @@ PROFILES = Stage(
 LABEL_COHORTS = Stage(
     "label_cohorts",
     (*COHORT_TABLES, "label_arrivals"),
-    lambda s: [s.telemetry, s.labels, s.contracts, s.schedule.timezone, _decision_cuts(s)],
+    lambda s: [s.telemetry, s.labels, s.contracts, s.suite_texts, s.schedule.timezone, _decision_cuts(s)],
     _label_reach,
 )
 DRIFT = Stage(

@@ -10,13 +10,15 @@ import gc
 import logging
 import os
 import warnings
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from driftlake.errors import ContractError
+from driftlake.errors import ConfigurationError, ContractError
 from driftlake.queries import literal
+from driftlake.suite_files import OwnExpectation
 
 if TYPE_CHECKING:
     import great_expectations as gx
@@ -44,6 +46,74 @@ def validate(
         if reason := _exception_message(result.exception_info):
             raise _not_evaluated(_name(result.expectation_config), reason)
     _refuse_dropped(declared, [_name(result.expectation_config) for result in results], source)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of an expectation over some rows; counts are None where it is about all of them together."""
+
+    is_met: bool
+    checked_count: int | None = None
+    unexpected_count: int | None = None
+    observed: str = ""
+
+    @classmethod
+    def of_absent(cls, columns: Sequence[str], row_count: int) -> Outcome:
+        """Of an expectation about columns that are not there."""
+        return cls(False, row_count, row_count, f"no column {', '.join(columns)}")
+
+
+def validate_rows(
+    connection: duckdb.DuckDBPyConnection, relation: str, expectations: Sequence[OwnExpectation]
+) -> list[Outcome]:
+    """Hold the rows of `relation` against users' own expectations: an outcome each, in their order.
+
+    Raises ConfigurationError for arguments that an expectation does not take, ContractError if one cannot be evaluated.
+    """
+    _import_great_expectations()
+    import great_expectations as gx
+
+    built = [_own_expectation(place, one) for place, one in enumerate(expectations)]
+    with _open_cursor(connection) as cursor:
+        suite = gx.ExpectationSuite("own", expectations=built)
+        results = _batch(cursor, relation).validate(suite, result_format="SUMMARY").results
+    found = {_place(result): result for result in results}
+    return [_outcome(one, found.get(place)) for place, one in enumerate(expectations)]
+
+
+def _place(result: Any) -> int:
+    return int(result.expectation_config.meta["place"])
+
+
+def _own_expectation(place: int, expectation: OwnExpectation) -> Any:
+    from great_expectations.expectations.registry import get_expectation_impl
+
+    try:
+        return get_expectation_impl(expectation.type)(**expectation.kwargs, meta={"place": place})
+    except (TypeError, ValueError) as error:
+        reason = "; ".join(str(error).splitlines()[1:3]) or str(error)
+        raise ConfigurationError(
+            f"{expectation.file_name}: {expectation.name} cannot be built: {reason}",
+            hint=f"correct its kwargs; the documentation of Great Expectations lists those of {expectation.type}",
+        ) from error
+
+
+def _outcome(expectation: OwnExpectation, result: Any) -> Outcome:
+    name = f"{expectation.file_name}: {expectation.name}"
+    if result is None:
+        raise _not_evaluated(name, "Great Expectations dropped it")
+    if reason := _exception_message(result.exception_info):
+        raise _not_evaluated(name, reason)
+    said = result.result
+    observed = said.get("partial_unexpected_list") or said.get("observed_value")
+    if isinstance(observed, list):
+        observed = ", ".join(dict.fromkeys(map(str, observed[:3])))
+    return Outcome(
+        bool(result.success),
+        said.get("element_count"),
+        said.get("unexpected_count"),
+        "" if observed is None else str(observed),
+    )
 
 
 def _suite(source: str, rules: Iterable[tuple[str, str | None, str]]) -> gx.ExpectationSuite:

@@ -136,12 +136,11 @@ def offer_partitions(
     listed = f"cast([{', '.join(kept)}] as varchar[])"
     selected.append(f"{listed if kept == named else f'list_filter({listed}, lambda s: s is not null)'} as segments")
     selected.append(f"{_scores_by_class(files, class_scores or {})} as class_scores")
-    paths = ", ".join(queries.literal(_not_a_pattern(file.path)) for file in files)
     days = ", ".join(f"date '{file.dt}'" for file in files)
     connection.execute(
         f"create or replace view {relation} as select {', '.join(selected)},"
         f" list_extract([{days}], file_index::bigint + 1) as dt, file_index::integer as file_id, file_row_number"
-        f" from read_parquet([{paths}], union_by_name = true, file_row_number = true, hive_partitioning = false)"
+        f" from read_parquet([{paths_of(files)}], union_by_name = true, file_row_number = true, hive_partitioning = false)"
         + (
             f" where (file_index::integer, file_row_number) not in (select file_id, file_row_number from {queries.quote(without)})"
             if without
@@ -150,9 +149,9 @@ def offer_partitions(
     )
 
 
-def _not_a_pattern(path: str) -> str:
-    """A path as DuckDB has to be told it: what would be a pattern stands for itself."""
-    return re.sub(r"[*?[]", r"[\g<0>]", path)
+def paths_of(files: Iterable[InputFile]) -> str:
+    """SQL of the paths of files, in which what would be a pattern stands for itself."""
+    return ", ".join(queries.literal(re.sub(r"[*?[]", r"[\g<0>]", file.path)) for file in files)
 
 
 def _unless_blocked(

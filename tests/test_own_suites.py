@@ -1,0 +1,109 @@
+"""Suites that users write in Great Expectations' own format are found by name, held against each day, and never passed over."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from data import day
+from project import ROWS, Project, outcomes
+
+from driftlake.errors import ConfigurationError, ContractError
+from driftlake.suite_files import read_suites
+
+BETWEEN = {"type": "expect_column_values_to_be_between", "kwargs": {"column": "x", "min_value": -9, "max_value": 9}}
+IN_SET = {"type": "expect_column_values_to_be_in_set", "kwargs": {"column": "colour", "value_set": ["red", "blue"]}}
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return Project(tmp_path / "project")
+
+
+def write(project: Project, *expectations: dict[str, Any], name: str = "telemetry_credit") -> None:
+    folder = project.root / "expectations"
+    folder.mkdir(exist_ok=True)
+    (folder / f"{name}.json").write_text(json.dumps({"name": name, "expectations": list(expectations), "meta": {}}))
+
+
+def checks(project: Project, expectation: str) -> list[tuple[Any, ...]]:
+    return project.rows(
+        "select dt, severity, outcome, checked_count, unexpected_count, observed from contract_checks"
+        " where expectation = ? order by dt",
+        expectation,
+    )
+
+
+def test_a_broken_critical_expectation_refuses_its_day_only(project: Project) -> None:
+    write(project, BETWEEN, IN_SET | {"severity": "warning"})
+    project.telemetry(1)
+    project.telemetry(2, x=[50.0] * 2 + [0.0] * (ROWS - 2), colour=["green"] + ["red"] * (ROWS - 1))
+    [profiles] = project.run(1, 2, until="profiles", is_checked=True)
+    assert outcomes(profiles) == {day(1): "complete", day(2): "refused"}
+    assert checks(project, BETWEEN["type"]) == [
+        (day(1), "error", "passed", ROWS, 0, None),
+        (day(2), "error", "failed", ROWS, 2, "50.0"),
+    ]
+    assert checks(project, IN_SET["type"])[1] == (day(2), "warning", "failed", ROWS, 1, "green")
+    assert "telemetry_credit.json" in str(profiles.refused[0].reason)
+
+
+def test_a_suite_of_labels_is_held_against_labels(project: Project) -> None:
+    few = {"type": "expect_table_row_count_to_be_between", "kwargs": {"max_value": 10}, "severity": "warning"}
+    write(project, few, name="labels")
+    project.telemetry(1)
+    project.labels(1)
+    project.run(1, 1, until="label_cohorts", is_checked=True)
+    assert checks(project, few["type"]) == [(day(1), "warning", "failed", ROWS, ROWS, "300")]
+
+
+def test_an_expectation_about_a_column_that_is_not_there_is_broken(project: Project) -> None:
+    write(project, {"type": "expect_column_values_to_not_be_null", "kwargs": {"column": "income"}})
+    project.telemetry(1)
+    [profiles] = project.run(1, 1, until="profiles", is_checked=True)
+    assert outcomes(profiles) == {day(1): "refused"}
+    assert "no column income" in str(profiles.refused[0].reason)
+
+
+def test_what_cannot_be_evaluated_is_no_pass(project: Project) -> None:
+    write(project, {"type": "expect_column_values_to_match_regex", "kwargs": {"column": "colour", "regex": "^r"}})
+    project.telemetry(1)
+    with pytest.raises(ContractError, match="telemetry_credit.json: expect_column_values_to_match_regex"):
+        project.run(1, 1, until="profiles", is_checked=True)
+
+
+@pytest.mark.parametrize(
+    ("expectation", "says"),
+    [
+        ({"type": "expect_magic", "kwargs": {}}, "Great Expectations has no expect_magic"),
+        ({"kwargs": {}}, "expectations.0.type"),
+    ],
+)
+def test_a_suite_that_is_none_is_named(project: Project, expectation: dict[str, Any], says: str) -> None:
+    write(project, expectation)
+    with pytest.raises(ConfigurationError, match=says):
+        read_suites(project.settings)
+
+
+def test_a_file_that_is_no_json_is_named(project: Project) -> None:
+    write(project)
+    (project.root / "expectations" / "telemetry.json").write_text("{")
+    with pytest.raises(ConfigurationError, match="telemetry.json is no suite of Great Expectations"):
+        read_suites(project.settings)
+
+
+def test_arguments_that_an_expectation_does_not_take_are_named(project: Project) -> None:
+    write(project, {"type": BETWEEN["type"], "kwargs": {"column": "x", "strict_min": "yes", "min_value": []}})
+    project.telemetry(1)
+    with pytest.raises(ConfigurationError, match="expect_column_values_to_be_between cannot be built"):
+        project.run(1, 1, until="profiles", is_checked=True)
+
+
+def test_an_edited_suite_is_worked_on_again(project: Project) -> None:
+    project.telemetry(1)
+    project.run(1, 1, until="profiles", is_checked=True)
+    write(project, BETWEEN | {"kwargs": {"column": "x", "max_value": 0}})
+    [profiles] = project.run(1, 1, until="profiles", is_checked=True)
+    assert outcomes(profiles) == {day(1): "refused"}
