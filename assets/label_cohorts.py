@@ -7,7 +7,6 @@ import dagster as dg
 from assets.stage import contract_result, run_stage
 from driftlake.config import Settings
 from driftlake.nightly import count_labels
-from driftlake.suite_files import read_suites
 from driftlake.warehouse import Warehouse
 from expectations.contracts import contracts
 
@@ -27,9 +26,7 @@ def label_cohorts_asset(settings: Settings, partitions: dg.DailyPartitionsDefini
     def label_cohorts(
         context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse], settings: dg.ResourceParam[Settings]
     ) -> dg.MaterializeResult:
-        stage = partial(
-            count_labels, contracts=contracts(settings.contracts, settings.pseudonym_keys, read_suites(settings))
-        )
+        stage = partial(count_labels, contracts=contracts(settings))
         report = run_stage(context, warehouse, settings, stage)
         return dg.MaterializeResult(check_results=[contract_result(report, _CHECK)])
 

@@ -6,6 +6,7 @@ from assets.stage import failures_explained
 from driftlake.config import Settings
 from driftlake.registration import register_folder
 from driftlake.warehouse import Warehouse
+from expectations.contracts import contracts
 
 
 @dg.asset(
@@ -18,7 +19,7 @@ def training_lineage(
     warehouse: dg.ResourceParam[Warehouse], settings: dg.ResourceParam[Settings]
 ) -> dg.MaterializeResult:
     with failures_explained():
-        registration = register_folder(warehouse, settings)
+        registration = register_folder(warehouse, settings, contracts(settings))
     metadata: dict[str, int | str] = {
         "lineage_files": registration.file_count,
         "newly_registered": len(registration.registered),

@@ -7,7 +7,6 @@ import dagster as dg
 from assets.stage import contract_result, run_stage
 from driftlake.config import Settings
 from driftlake.nightly import profile_days
-from driftlake.suite_files import read_suites
 from driftlake.warehouse import Warehouse
 from expectations.contracts import contracts
 
@@ -30,9 +29,7 @@ def profiles_asset(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinit
     def profiles(
         context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse], settings: dg.ResourceParam[Settings]
     ) -> dg.MaterializeResult:
-        stage = partial(
-            profile_days, contracts=contracts(settings.contracts, settings.pseudonym_keys, read_suites(settings))
-        )
+        stage = partial(profile_days, contracts=contracts(settings))
         report = run_stage(context, warehouse, settings, stage)
         return dg.MaterializeResult(check_results=[contract_result(report, _CHECK)])
 

@@ -42,10 +42,12 @@ def failed_checks(
     return rows
 
 
-def personal_data_in_training(owner: Mapping[str, str], found: Mapping[str, Finding]) -> pa.Table:
-    """Rows of contract_checks about columns of the training data of a version that are left out, as of today (UTC)."""
-    today = datetime.now(UTC).date()
-    rows = [{**_personal_data_row("training", today, *column), **owner} for column in found.items()]
+def checks_of_training(
+    owner: Mapping[str, str], checks: Sequence[ContractCheck], found: Mapping[str, Finding], day: date
+) -> pa.Table:
+    """Rows of contract_checks about the training data of a version, with the columns that are left out of it."""
+    rows = [_suite_row(check) for check in checks]
+    rows += [{**_personal_data_row("training", day, *column), **owner} for column in found.items()]
     return pa.Table.from_pylist(rows, schema=_CHECKS)
 
 

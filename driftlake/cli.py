@@ -159,11 +159,10 @@ def check(
 ) -> None:
     """Hold sample files against the contract and the rules on personal data; ends with 1 if any breaks them."""
     from driftlake.checking import as_junit, check_files
-    from driftlake.suite_files import read_suites
     from expectations.contracts import sample_contracts
 
     settings = load_settings(config)
-    contracts = sample_contracts(settings.contracts, settings.pseudonym_keys, read_suites(settings))
+    contracts = sample_contracts(settings)
     checked = list(check_files(settings, contracts, files, source.value, day.date() if day else None))
     faults = [fault for _, of_file in checked for fault in of_file]
     if output is FaultFormat.junit:
@@ -190,13 +189,14 @@ def lineage_add(
     from driftlake.lineage import read_lineage_file
     from driftlake.registration import register
     from driftlake.warehouse import Warehouse
+    from expectations.contracts import contracts
 
     settings = load_settings(config)
     if absent := [str(path) for path in files if not path.is_file()]:
         raise ConfigurationError(f"there is no lineage file {', '.join(absent)}")
     offered = [read_lineage_file(str(path.resolve())) for path in files]
     with Warehouse.open(settings) as warehouse:
-        registered = register(warehouse, settings, offered)
+        registered = register(warehouse, settings, offered, contracts(settings))
     for file in offered:
         state = "registered" if file in registered else "already registered, unchanged"
         typer.echo(f"{file.record.model_id} {file.record.model_version}: {state}")

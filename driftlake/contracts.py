@@ -239,6 +239,7 @@ class Contracts:
 
     telemetry: Contract
     labels: Contract
+    training: Contract
 
 
 # by day and rule: rows that break it, and what was observed in them

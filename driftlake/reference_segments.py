@@ -6,11 +6,12 @@ Not here: the bins, which are the version's own (training.py), and the first reg
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 
 import numpy as np
 import pyarrow as pa
 
-from driftlake.audit import PERSONAL_DATA, personal_data_in_training
+from driftlake.audit import PERSONAL_DATA, checks_of_training
 from driftlake.config import Settings, TelemetrySettings
 from driftlake.kernel import Grouping, count_column
 from driftlake.lineage import LineageFile
@@ -48,7 +49,7 @@ def _count(
     if segment_column not in data.columns:
         return
     if found := data.personal_data([segment_column], settings):
-        rows = personal_data_in_training(version.owner, found)
+        rows = checks_of_training(version.owner, [], found, datetime.now(UTC).date())
         warehouse.append_once({"contract_checks": rows}, "contract_checks", known)
         return
     values = data.column(segment_column)

@@ -15,9 +15,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from driftlake.audit import personal_data_in_training
+from driftlake.audit import checks_of_training
 from driftlake.binning import FeatureBins
 from driftlake.config import ModelSettings, PersonalDataSettings, Settings
+from driftlake.contracts import Contracts
 from driftlake.errors import DriftlakeError, InputError, LineageConflictError
 from driftlake.kernel import FeatureCounts
 from driftlake.lineage import LabelDelay, LineageFile, LineageRecord, lineage_locations, read_lineage_file
@@ -28,6 +29,7 @@ from driftlake.reference_sample import take_reference_samples
 from driftlake.reference_segments import count_reference_segments
 from driftlake.schema_changes import type_name
 from driftlake.training import Learned, TrainingData, features_of, learn
+from driftlake.training_contract import check_training
 from driftlake.versions import SCORE
 from driftlake.warehouse import Warehouse
 
@@ -41,7 +43,7 @@ class Registration:
     refused: Sequence[DriftlakeError]
 
 
-def register_folder(warehouse: Warehouse, settings: Settings) -> Registration:
+def register_folder(warehouse: Warehouse, settings: Settings, contracts: Contracts | None = None) -> Registration:
     """Register what is new in the lineage folder; a file that is wrong does not stop the others.
 
     Training data of versions that are registered is not read again; `register` does that.
@@ -54,7 +56,7 @@ def register_folder(warehouse: Warehouse, settings: Settings) -> Registration:
         try:
             file = read_lineage_file(location)
             if _find(warehouse, file) is None:
-                registered += register(warehouse, settings, [file])
+                registered += register(warehouse, settings, [file], contracts)
             else:
                 _require_same_promise(warehouse, file)
             known.append(file)
@@ -71,17 +73,20 @@ def register_folder(warehouse: Warehouse, settings: Settings) -> Registration:
     return Registration(len(locations), registered, refused)
 
 
-def register(warehouse: Warehouse, settings: Settings, files: Sequence[LineageFile]) -> list[LineageFile]:
+def register(
+    warehouse: Warehouse, settings: Settings, files: Sequence[LineageFile], contracts: Contracts | None = None
+) -> list[LineageFile]:
     """Register the versions that are new; the ones already there must be unchanged. Returns the new ones.
 
-    Raises LineageConflictError if a registered version or dataset differs, InputError if training data cannot be used.
+    Raises LineageConflictError if a registered version or dataset differs, InputError if training data cannot be used
+    or break their contract.
     """
-    registered = [file for file in files if _register(warehouse, settings, file)]
+    registered = [file for file in files if _register(warehouse, settings, file, contracts)]
     count_reference_labels(warehouse, files)
     return registered
 
 
-def _register(warehouse: Warehouse, settings: Settings, file: LineageFile) -> bool:
+def _register(warehouse: Warehouse, settings: Settings, file: LineageFile, contracts: Contracts | None) -> bool:
     _require_same_promise(warehouse, file)
     data = TrainingData(file)
     fingerprint = data.fingerprint()
@@ -94,8 +99,10 @@ def _register(warehouse: Warehouse, settings: Settings, file: LineageFile) -> bo
     learned = learn(file, data, corrections, settings.drift.other_features_bins, found)
     rows = {"training_runs": [_run_row(file, data, fingerprint, learned)]} | _rows(file.record, learned)
     tables = {name: _table(content) for name, content in rows.items() if content}
-    if found:
-        tables["contract_checks"] = personal_data_in_training(_owner(file.record), found)
+    today = datetime.now(UTC).date()
+    checks = check_training(settings, contracts.training, file, data, learned, today) if contracts else []
+    if checks or found:
+        tables["contract_checks"] = checks_of_training(_owner(file.record), checks, found, today)
     # another process may have registered the version since
     return warehouse.append_once(tables, "training_runs", _owner(file.record))
 

@@ -43,8 +43,8 @@ class TrainingData:
     def __init__(self, file: LineageFile) -> None:
         """Raises InputError if there is no training data or it is no Parquet."""
         self._file = file
-        self._paths = _training_paths(file)
-        with self._explained("it"), open_parquet(self._paths[0]) as first:
+        self.paths = _training_paths(file)
+        with self._explained("it"), open_parquet(self.paths[0]) as first:
             self.types: dict[str, pa.DataType] = {field.name: field.type for field in first.schema_arrow}
 
     @property
@@ -55,12 +55,12 @@ class TrainingData:
     def row_count(self) -> int:
         """Rows over all files."""
         with self._explained("it"):
-            return sum(self._rows_of(path) for path in self._paths)
+            return sum(self._rows_of(path) for path in self.paths)
 
     def fingerprint(self) -> str:
         """SHA-256 over the bytes of all files."""
         digest = hashlib.sha256()
-        for path in self._paths:
+        for path in self.paths:
             filesystem, inner = filesystem_of(path)
             with self._explained("it"), filesystem.open_input_stream(inner) as stream:
                 while block := stream.read(_HASH_BLOCK_BYTES):
@@ -71,12 +71,12 @@ class TrainingData:
         """What personal data some columns hold; nothing if that is not looked for."""
         wanted = set(names) - set(settings.exempt) if settings.blocked else ()
         with self._explained("it"):
-            return scan_files(self._paths, sorted(wanted)) if wanted else {}
+            return scan_files(self.paths, sorted(wanted)) if wanted else {}
 
     def column(self, name: str) -> pa.ChunkedArray:
         """A column of all files."""
         with self._explained(f"column {name}"):
-            parts = [self._read(path, name) for path in self._paths]
+            parts = [self._read(path, name) for path in self.paths]
             return pa.chunked_array([chunk for part in parts for chunk in part.chunks], type=parts[0].type)
 
     @staticmethod

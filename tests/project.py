@@ -28,7 +28,6 @@ from driftlake.nightly import (
     raise_alerts,
 )
 from driftlake.registration import register
-from driftlake.suite_files import read_suites
 from driftlake.warehouse import Warehouse
 from expectations.contracts import contracts
 
@@ -123,11 +122,7 @@ class Project:
         days = days_between(day(first), day(last))
         context = new_context(self.settings, "test", is_forced=is_forced)
         names = list(STAGES)[: list(STAGES).index(until) + 1]
-        checked = (
-            {"contracts": contracts(self.settings.contracts, self.settings.pseudonym_keys, read_suites(self.settings))}
-            if is_checked
-            else {}
-        )
+        checked = {"contracts": contracts(self.settings)} if is_checked else {}
         with Warehouse.open(self.settings) as warehouse:
             return [
                 STAGES[name](warehouse, self.settings, context, days, **(checked if name in CHECKED_STAGES else {}))

@@ -24,7 +24,7 @@ def project(tmp_path: Path) -> Project:
 
 
 def faults_of(project: Project, path: Path, source: Any = "telemetry") -> set[tuple[str, str, str | None]]:
-    contracts = sample_contracts(project.settings.contracts)
+    contracts = sample_contracts(project.settings)
     [(_, faults)] = check_files(project.settings, contracts, [str(path)], source)
     return {(fault.rule, fault.severity, fault.column) for fault in faults}
 

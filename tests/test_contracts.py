@@ -12,8 +12,9 @@ from typing import Any
 
 import duckdb
 import pytest
+from data import write_project
 
-from driftlake.config import ContractSettings, PseudonymKey
+from driftlake.config import PseudonymKey, Settings
 from driftlake.contracts import (
     Contract,
     ContractCheck,
@@ -326,17 +327,22 @@ def test_rows_are_counted_against_every_rule_in_one_scan() -> None:
     )
 
 
-def test_a_rule_has_the_severity_that_was_configured() -> None:
+def settings_with(root: Path, **contract: Any) -> Settings:
+    training = {"x": [0.0, 1.0], "score": [0.1, 0.9]}
+    return write_project(root / "project", features=["x"], training=training, contracts=contract)
+
+
+def test_a_rule_has_the_severity_that_was_configured(tmp_path: Path) -> None:
     severities = {"score_is_a_probability": "error", "deployment_is_known": "off"}
-    chosen = contracts(ContractSettings.model_validate({"severities": severities}))
+    chosen = contracts(settings_with(tmp_path, severities=severities))
     assert chosen is not None
     found = {rule.name: rule.severity for rule in chosen.telemetry.rules}
     assert (found["score_is_a_probability"], found.get("deployment_is_known")) == ("error", None)
 
 
-def test_a_severity_of_no_rule_is_refused() -> None:
+def test_a_severity_of_no_rule_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="there is no rule score_is_fine"):
-        contracts(ContractSettings(severities={"score_is_fine": "off"}))
+        contracts(settings_with(tmp_path, severities={"score_is_fine": "off"}))
 
 
 def test_what_is_known_after_counting_cannot_set_rows_aside() -> None:

@@ -1,0 +1,69 @@
+"""Training data held against their contract when a version is registered.
+
+Not here: the rules (expectations/training.py) and what becomes of a version that breaks them (registration.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+
+import duckdb
+
+from driftlake.config import Settings
+from driftlake.contracts import Contract, ContractCheck
+from driftlake.errors import InputError
+from driftlake.inputs import read_file
+from driftlake.lineage import LineageFile
+from driftlake.own_suites import ROWS, hold
+from driftlake.queries import literal, quote
+from driftlake.session import open_session
+from driftlake.telemetry import paths_of
+from driftlake.training import Learned, TrainingData
+
+
+def check_training(
+    settings: Settings, contract: Contract, file: LineageFile, data: TrainingData, learned: list[Learned], day: date
+) -> list[ContractCheck]:
+    """Outcomes of the rules and of own suites over the training data of a version, as of `day`.
+
+    Raises InputError if a rule of severity error is broken.
+    """
+    record = file.record
+    with open_session(settings) as connection:
+        _offer(connection, file, data, day)
+        checks = contract.check(connection, [day])
+        if contract.suites:
+            checks += hold(connection, contract.suites, contract.source, day)
+    for one in learned:
+        if one.counts is not None:
+            values = one.counts.bins[0, 1:]
+            is_constant = (values > 0).sum() < 2  # bins
+            rows = int(one.counts.bins[0].sum())
+            checks += contract.measured(
+                "feature_varies", day, rows, rows if is_constant else 0, "", column=one.bins.feature
+            )
+    if broken := [check.message for check in checks if check.is_broken]:
+        raise InputError(
+            f"{file.path}: the training data of {record.model_id} {record.model_version} break their contract: "
+            + "; ".join(broken),
+            hint="correct the data or the lineage, or give the rule another severity under contracts.severities",
+        )
+    owner = (record.model_id, record.model_version)
+    return [replace(check, model_id=owner[0], model_version=owner[1]) for check in checks]
+
+
+def _offer(connection: duckdb.DuckDBPyConnection, file: LineageFile, data: TrainingData, day: date) -> None:
+    """Create the view training_rows, and the rows under their own names for own suites."""
+    record = file.record
+    files = paths_of(read_file(path, day) for path in data.paths)
+    source = f"read_parquet([{files}], union_by_name = true, hive_partitioning = false)"
+    named = [name for name, kind in data.types.items() if kind.num_fields == 0]
+    connection.execute(f"create view {ROWS} as select {', '.join(map(quote, named))} from {source}")
+    target = quote(record.target) if record.target in named else "null"
+    score = f"try_cast({quote(record.score)} as double)" if record.score in named else "null"
+    connection.execute(
+        f"create view training_rows as select date {literal(str(day))} as dt,"
+        f" {target}::varchar as target, {str(record.target is not None).lower()} as has_target,"
+        f" {score} as score, {str(record.score_kind == 'probability').lower()} as is_score_probability from {source}"
+    )

@@ -1,0 +1,43 @@
+"""What is promised about the training data of a version, checked when it is registered.
+
+Conditions are SQL over the view training_rows (driftlake/training_contract.py), true for what breaks the promise. A rule
+of severity error refuses the version. Not here: columns that are missing or cannot be learned from (training.py of the core).
+"""
+
+from driftlake.contracts import DayRule, MeasuredRule, RowRule, Rule
+
+RULES: tuple[Rule, ...] = (
+    RowRule(
+        name="target_is_present",
+        column="target",
+        severity="warning",
+        condition="has_target and target is null",
+        message="{column} is null in {unexpected} of {checked} training rows; they say nothing of quality.",
+    ),
+    RowRule(
+        name="score_is_a_probability",
+        column="score",
+        severity="error",
+        condition="is_score_probability and isfinite(score) and score not between 0 and 1",
+        observed="printf('min %.6g, max %.6g', min(score)::double, max(score)::double)",
+        message="{column} lies outside 0..1 ({observed}) in {unexpected} of {checked} training rows; scale it, or say"
+        " `score_kind: value` in the lineage.",
+    ),
+    MeasuredRule(
+        name="feature_varies",
+        column=None,
+        message="{column} has one value in all {checked} training rows, so any other is drift.",
+    ),
+)
+
+
+def enough_rows(minimum_rows: int) -> DayRule:
+    """Rule that there are at least so many training rows."""
+    return DayRule(
+        name="training_rows_are_enough",
+        column="target",
+        severity="warning",
+        query="select dt, count(*) as unexpected_count, count(*) || ' rows' as observed from {batch} group by dt"
+        f" having count(*) < {minimum_rows}",
+        message=f"there are {{observed}} of training data; with fewer than {minimum_rows} every comparison is noise.",
+    )
