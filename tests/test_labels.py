@@ -76,6 +76,8 @@ def given_predictions(
     given(
         db, "counted_segments", counted, [MODEL | {"dt": day(1), "deployment": "production", "segment": "country=at"}]
     )
+    rates = {"dt": "date"} | dict.fromkeys((*MODEL, "deployment"), "varchar") | {"sampling_rate": "double"}
+    given(db, "counted_rates", rates, [])
     cells = {"version_id": "integer", "cell": "bigint", "bin_id": "integer"}
     given(db, "score_cells", cells, [{"version_id": 0, "cell": cell, "bin_id": 3 + cell // 2} for cell in range(4)])
 
