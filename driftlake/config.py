@@ -517,6 +517,13 @@ class ModelSettings(_Section):
         description="Pairs of features to count together, e.g. [[channel, country]]: combinations that training hardly had "
         "are told of when production has them.",
     )
+    sampling_rate: float = Field(
+        default=1.0,
+        gt=0,
+        le=1,
+        description="Share of the predictions to count, chosen by a hash of the correlation id: the same rows in every run. "
+        "Segments are sampled alike.",
+    )
 
     @model_validator(mode="after")
     def _disjoint(self) -> ModelSettings:

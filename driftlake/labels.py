@@ -65,6 +65,8 @@ class LabelSource:
     contracts: Contracts | None
     # rows of sql/counted_segments.sql
     segments: pa.Table
+    # rows of sql/counted_rates.sql
+    sampling_rates: pa.Table
     judge: Callable[[Partition], Partition] = lambda partition: partition
     checked_days: set[date] = field(default_factory=set)
     broken_days: Mapping[str, set[date]] = field(default_factory=lambda: {"telemetry": set(), "labels": set()})
@@ -195,6 +197,7 @@ class LabelSource:
         policy = {"is_latest": self.label_settings.corrections == "latest"}
         awaited = {day for (day,) in queries.run(connection, "awaited_days", **reach, **policy).fetchall()}
         self._offer_predictions(connection, "predictions", [p for p in telemetry if p.dt in awaited])
+        create_table(connection, "counted_rates", self.sampling_rates)
         queries.run(connection, "label_pairs", **reach, **policy)
         queries.run(connection, "label_corrections", **policy)
 

@@ -28,6 +28,7 @@ from driftlake import (
     quarantine,
     queries,
     runs,
+    sampling,
     schema_changes,
     shadow,
 )
@@ -180,7 +181,13 @@ def count_labels(
         return StageReport("label_cohorts", [])
     history = days_between(min(days) - timedelta(days=history_days(settings.labels)), max(days))
     labels, telemetry = _labels(settings, settings.labels, history), _counted_telemetry(warehouse, settings, history)
-    work = find_work(warehouse, settings, context, LABEL_COHORTS, days, labels=labels, telemetry=telemetry)
+    counted_rates = sampling.counted_rates(warehouse, history)
+    inputs: dict[str, Sequence[Input]] = {
+        "labels": labels,
+        "telemetry": telemetry,
+        "sampling_rates": sampling.rates_of_days(counted_rates, history),
+    }
+    work = find_work(warehouse, settings, context, LABEL_COHORTS, days, **inputs)
     versions = list(load_versions(warehouse).values())
     columns = label_columns(has_classes=any(version.classes for version in versions))
     labels = [check_columns(partition, columns, settings.labels.columns) for partition in labels]
@@ -193,6 +200,7 @@ def count_labels(
         versions,
         contracts,
         warehouse.query("counted_segments", first_day=history[0], last_day=history[-1]),
+        counted_rates,
         judge_files(
             settings.contracts.largest_quarantined_share, quarantine.files_read(warehouse, "labels", work.days)
         ),

@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from driftlake import paired_predictions, queries, values
+from driftlake import paired_predictions, queries, sampling, values
 from driftlake.binning import FeatureBins
 from driftlake.config import Settings
 from driftlake.distinct import profile_values
@@ -82,6 +82,7 @@ def profile_partitions(
     tables["service_levels"] = queries.run(connection, "service_levels").to_arrow_table()
     tables |= profile_values(connection, tables.pop("value_counts"))
     tables |= paired_predictions.count_pairs(connection, coded.groups)
+    tables["sampling_rates"] = sampling.rows(coded)
     return Profiles(
         tables, [refused for day in days for refused in day.refused], _surplus_counts(connection, partitions)
     )
@@ -122,8 +123,7 @@ class _Day:
         refused: dict[tuple[int, str], RefusedFeature] = {}
         for file in partition.files:
             columns = feature_columns(file, settings.telemetry.features_column)
-            row_counts = np.bincount(coded.codes[file.path] + 1, minlength=len(coded.groups) + 1)[1:]
-            for code, row_count in enumerate(row_counts.tolist()):
+            for code, row_count in enumerate(coded.row_counts[file.path].tolist()):
                 if row_count:
                     group = coded.groups[code]
                     for name, bins in versions[group.model_id, group.model_version].features.items():

@@ -273,10 +273,13 @@ def _usual_predictions(day: date, volume: Sequence[Row]) -> list[dict[str, Any]]
     rows = []
     for members in grouped(volume, version_key).values():
         earlier = [row["prediction_count"] for row in members if before <= row["dt"] < day]
-        today = sum(row["prediction_count"] for row in members if row["dt"] == day)
+        today, sampled = (
+            sum(row[name] for row in members if row["dt"] == day) for name in ("prediction_count", "sampled_count")
+        )
         if earlier or today:
             usual = statistics.median(earlier) if earlier else None
-            rows.append({"name": version_name(members[0]), "prediction_count": today, "usual_count": usual})
+            counts = {"prediction_count": today, "sampled_count": sampled, "usual_count": usual}
+            rows.append({"name": version_name(members[0]), **counts})
     return rows
 
 

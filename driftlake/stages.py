@@ -55,16 +55,19 @@ class Stage:
     tables: Sequence[str]
     settings: Callable[[Settings], Sequence[Any]]
     # by source: on how many days before its own the day looks; a source is telemetry, schema_changes (since the last
-    # earlier day), labels or an earlier stage
+    # earlier day), labels, sampling_rates (of
+    # the profiles) or an earlier stage
     reads: Callable[[Settings], Mapping[str, int]]
 
 
 def _label_reach(settings: Settings) -> Mapping[str, int]:
     if settings.labels is None:
         return {}
-    reach = {"labels": history_days(settings.labels), "telemetry": settings.labels.horizon_days}
+    horizon_days = settings.labels.horizon_days
+    # predictions are sampled as they were when they were counted, whatever the rate is now
+    reach = {"labels": history_days(settings.labels), "telemetry": horizon_days, "sampling_rates": horizon_days}
     # which values of a column are segments was decided when predictions were counted
-    return reach | ({"profiles": settings.labels.horizon_days} if settings.telemetry.segments else {})
+    return reach | ({"profiles": horizon_days} if settings.telemetry.segments else {})
 
 
 def _quality_reach(settings: Settings) -> Mapping[str, int]:
@@ -91,6 +94,10 @@ def _pairs(settings: Settings) -> Mapping[str, Any]:
     return {model_id: model.pairs for model_id, model in settings.models.items() if model.pairs}
 
 
+def _sampling_rates(settings: Settings) -> Mapping[str, float]:
+    return {model_id: model.sampling_rate for model_id, model in settings.models.items() if model.sampling_rate < 1}
+
+
 def _has_summed_shap(settings: Settings) -> bool:
     return settings.telemetry.shap is not None and settings.telemetry.shap.path is not None
 
@@ -114,6 +121,7 @@ PROFILES = Stage(
         "heavy_hitters",
         "class_profile",
         "prediction_sample",
+        "sampling_rates",
         *PAIRED_TABLES,
     ),
     lambda s: [
@@ -125,6 +133,7 @@ PROFILES = Stage(
         _pairs(s),
         _decision_cuts(s),
         _sample_rows(s),
+        _sampling_rates(s),
     ],
     lambda s: (
         {"telemetry": 0, "schema_changes": 0}

@@ -1,7 +1,7 @@
 """Predictions as one conformed relation: the user's columns under canonical names, every row with its code.
 
 A *row code* says what a row belongs to (day, model version, deployment); rows that do not count (unknown version,
-duplicate) have none. Not here: features (profiling.py) and the join with labels (labels.py).
+duplicate, outside the sample) have none. Not here: features (profiling.py) and the join with labels (labels.py).
 """
 
 from __future__ import annotations
@@ -47,12 +47,17 @@ class PredictionGroup:
 class CodedRows:
     """Codes of every row of some files: `codes[path]` has shape (rows of the file,), -1 for rows that do not count.
 
-    A code is a position in `groups`, which are in order of day, version and deployment.
+    A code is a position in `groups`, which are in order of day, version and deployment; `sampling_rates` are theirs. Rows
+    outside the sample do not count either: `row_counts[path]` are those with and without them, shape (groups,), and
+    `sampled_counts[path]` those that count.
     """
 
     groups: tuple[PredictionGroup, ...]
     codes: Mapping[str, NDArray[Any]]
     segment_columns: Mapping[date, Sequence[SegmentColumn]]
+    sampling_rates: tuple[float, ...]
+    row_counts: Mapping[str, NDArray[np.int64]]
+    sampled_counts: Mapping[str, NDArray[np.int64]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +87,8 @@ def offer_versions(
             "training_dataset_id": version.training_dataset_id,
             "quantile": version.quantile,
             "classes": list(version.classes) or None,
-            "decision_cut": version.decision_cut(models.get(version.model_id)),
+            "decision_cut": version.decision_cut(model := models.get(version.model_id)),
+            "sampling_rate": model.sampling_rate if model else 1.0,
             **({f"grid_{part}": getattr(grid, part) for part in _GRID_PARTS} if (grid := version.score_grid) else {}),
         }
         for version_id, version in enumerate(versions)
@@ -196,17 +202,23 @@ def code_rows(
     Leaves the tables `prediction_groups` and `surplus_rows` (rows delivered twice, which do not count) in the session.
     """
     queries.run(connection, "prediction_groups")
-    found = connection.execute("select dt, model_id, model_version, deployment from prediction_groups order by code")
-    groups = tuple(PredictionGroup(*row) for row in found.fetchall())
+    found = connection.execute(
+        "select dt, model_id, model_version, deployment, sampling_rate from prediction_groups order by code"
+    ).fetchall()
+    groups, rates = tuple(PredictionGroup(*row[:-1]) for row in found), tuple(row[-1] for row in found)
     files = [file for partition in partitions for file in partition.files]
     offsets = np.cumsum([0, *(file.row_count for file in files)])
     codes = np.full(offsets[-1], -1, dtype=np.min_scalar_type(-len(groups) - 1))
+    is_sampled = np.ones(len(codes), np.bool_) if any(rate < 1 for rate in rates) else None
     surplus: list[pa.RecordBatch] = []
     passes = 1 + len(codes) // _KEYS_AT_ONCE
     for number in range(passes):
         keys = []
         for batch in queries.run(connection, "prediction_codes").to_arrow_reader(_ROWS_PER_BATCH):
-            codes[_places(batch, offsets)] = batch.column("code").to_numpy()
+            places = _places(batch, offsets)
+            codes[places] = batch.column("code").to_numpy()
+            if is_sampled is not None:
+                is_sampled[places] = batch.column("is_sampled").to_numpy(zero_copy_only=False)
             batch_keys = batch.column("key_hash").drop_null().to_numpy()
             keys.append(batch_keys if passes == 1 else batch_keys[batch_keys % passes == number])
         surplus += _surplus_predictions(connection, keys)
@@ -214,7 +226,18 @@ def code_rows(
         codes[_places(batch, offsets)] = -1
     create_table(connection, "surplus_rows", pa.Table.from_batches(surplus, _SURPLUS_SCHEMA))
     codes_of_files = {file.path: codes[offsets[i] : offsets[i + 1]] for i, file in enumerate(files)}
-    return CodedRows(groups, codes_of_files, _segment_columns(connection, telemetry))
+    # duplicates are judged before: they share an id, so either order gives the same, and all of them are reported
+    row_counts = sampled_counts = _row_counts(codes_of_files, len(groups))
+    if is_sampled is not None:
+        codes[~is_sampled] = -1
+        sampled_counts = _row_counts(codes_of_files, len(groups))
+    segment_columns = _segment_columns(connection, telemetry)
+    return CodedRows(groups, codes_of_files, segment_columns, rates, row_counts, sampled_counts)
+
+
+def _row_counts(codes: Mapping[str, NDArray[Any]], group_count: int) -> Mapping[str, NDArray[np.int64]]:
+    """Rows of each code in each file."""
+    return {path: np.bincount(of_file + 1, minlength=group_count + 1)[1:] for path, of_file in codes.items()}
 
 
 def _segment_columns(
@@ -272,6 +295,7 @@ _VERSIONS_SCHEMA = pa.schema(
         ("quantile", pa.float64()),
         ("classes", pa.list_(pa.string())),
         ("decision_cut", pa.float64()),
+        ("sampling_rate", pa.float64()),
         ("grid_transform", pa.string()),
         ("grid_scale", pa.float64()),
         ("grid_lower", pa.float64()),

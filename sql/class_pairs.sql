@@ -19,7 +19,11 @@ with memberships as (
         unnest(list_prepend('all', p.segments)) as segment
     from label_pairs as p
     inner join versions as v on p.version_id = v.version_id
-    where v.task = 'multiclass' and p.known_on between $first_day and $last_day and p.weight <> 0
+    where
+        v.task = 'multiclass'
+        and p.known_on between $first_day and $last_day
+        and p.weight <> 0
+        and p.is_sampled
 )
 
 select

@@ -1,8 +1,8 @@
 -- Rows of label_backlog: predictions still without a label, by age, as of the end of each day.
 -- grain: dt, model_id, model_version, deployment, segment, age_bucket
--- inputs: prediction_profile, label_cohorts, training_runs
+-- inputs: prediction_profile, sampling_rates, label_cohorts, training_runs
 -- parameters: $first_day, $last_day, $horizon_days
--- nulls: without a promised label delay nothing is expected, so nothing is overdue
+-- nulls: without a promised label delay nothing is expected, so nothing is overdue; a day without a rate was counted whole
 with days as (
     -- one day more than asked for, because growth compares with the day before
     select d.dt::date as dt
@@ -16,7 +16,7 @@ predicted as (
         model_version,
         deployment,
         segment,
-        sum(row_count) as prediction_count
+        sum(row_count) as sampled_count
     from prediction_profile
     where dt >= $first_day::date - 1 - $horizon_days and dt <= $last_day
     group by dt, model_id, model_version, deployment, segment
@@ -47,9 +47,11 @@ cohorts as (
         p.deployment,
         p.segment,
         d.dt - p.prediction_on as age_days,
-        p.prediction_count,
-        coalesce(l.labelled_count, 0) as labelled_count,
-        p.prediction_count - coalesce(l.labelled_count, 0) as outstanding_count,
+        p.sampled_count,
+        -- estimates: each sampled row stands for 1 / rate of them
+        p.sampled_count / coalesce(r.sampling_rate, 1) as prediction_count,
+        coalesce(l.labelled_count, 0) / coalesce(r.sampling_rate, 1) as labelled_count,
+        (p.sampled_count - coalesce(l.labelled_count, 0)) / coalesce(r.sampling_rate, 1) as outstanding_count,
         -- share of labels that may still be missing at this age: straight lines through the promised percentiles
         case
             when t.label_delay_p50_days is null then null
@@ -72,6 +74,11 @@ cohorts as (
         and p.model_version = l.model_version
         and p.deployment = l.deployment
         and p.segment = l.segment
+    left join sampling_rates as r
+        on p.prediction_on = r.dt
+        and p.model_id = r.model_id
+        and p.model_version = r.model_version
+        and p.deployment = r.deployment
     inner join training_runs as t
         on p.model_id = t.model_id and p.model_version = t.model_version
 ),
@@ -94,10 +101,10 @@ bucketed as (
         c.segment,
         b.age_bucket,
         b.age_from_days,
-        sum(c.prediction_count)::bigint as prediction_count,
-        sum(c.labelled_count)::bigint as labelled_count,
-        sum(c.outstanding_count)::bigint as outstanding_count,
+        sum(c.sampled_count)::bigint as sampled_count,
         -- decimals, because a sum of floats depends on the order of the rows and a rerun must give the same
+        round(sum(c.prediction_count::decimal(38, 9)))::bigint as prediction_count,
+        round(sum(c.labelled_count::decimal(38, 9)))::bigint as labelled_count,
         sum((c.outstanding_share * c.prediction_count)::decimal(38, 9))::double as expected_outstanding_count,
         sum(case
             when c.outstanding_share is not null
@@ -106,6 +113,13 @@ bucketed as (
     from cohorts as c
     inner join buckets as b on c.age_days between b.age_from_days and b.age_to_days
     group by c.dt, c.model_id, c.model_version, c.deployment, c.segment, b.age_bucket, b.age_from_days
+),
+
+outstanding as (
+    select
+        *,
+        prediction_count - labelled_count as outstanding_count
+    from bucketed
 ),
 
 grown as (
@@ -117,7 +131,7 @@ grown as (
             -- a bucket that was empty the day before grew from nothing
             range between interval 1 day preceding and interval 1 day preceding
         ), 0) as growth_count
-    from bucketed
+    from outstanding
 )
 
 select
@@ -134,7 +148,8 @@ select
     expected_outstanding_count,
     overdue_count,
     overdue_count / prediction_count as overdue_share,
-    growth_count::bigint as growth_count
+    growth_count::bigint as growth_count,
+    sampled_count
 from grown
 where dt >= $first_day
 order by dt, model_id, model_version, deployment, segment, age_from_days, age_bucket;

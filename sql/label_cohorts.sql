@@ -23,7 +23,7 @@ with placed as (
         grid_cell(p.score, v.grid_transform, v.grid_scale, v.grid_lower, v.grid_upper, v.grid_cells) as cell
     from label_pairs as p
     inner join versions as v on p.version_id = v.version_id
-    where p.known_on between $first_day and $last_day and p.weight <> 0
+    where p.known_on between $first_day and $last_day and p.weight <> 0 and p.is_sampled
 ),
 
 binned as (

@@ -1,10 +1,11 @@
 -- Fills label_pairs: labels joined to the predictions that they are about.
 -- grain: a label and a prediction (a correlation id scored by two versions makes two pairs)
--- inputs: label_rows, predictions, versions
+-- inputs: label_rows, predictions, versions, counted_rates
 -- parameters: $first_day; $horizon_days, how long after its prediction a label may come; $early_days, how long before;
 --             $is_latest, whether the newest label counts rather than the first
 -- nulls: a label without prediction_on may be about any day; a missing deployment is production; arrival and
---        correlation_id are only there for ids with several labels, of which label_corrections.sql adds the rest
+--        correlation_id are only there for ids with several labels, of which label_corrections.sql adds the rest;
+--        a day without a rate was counted whole
 create or replace table label_pairs as
 with met as (
     select
@@ -24,6 +25,7 @@ with met as (
         p.predicted_class,
         p.class_scores,
         p.segments,
+        is_in_sample(p.correlation_id, coalesce(r.sampling_rate, 1)) as is_sampled,
         p.event_time,
         p.file_id,
         p.file_row_number
@@ -32,6 +34,11 @@ with met as (
         on p.correlation_id = l.correlation_id
     inner join versions as v
         on p.model_id = v.model_id and p.model_version = v.model_version
+    left join counted_rates as r
+        on p.dt = r.dt
+        and p.model_id = r.model_id
+        and p.model_version = r.model_version
+        and coalesce(p.deployment, 'production') = r.deployment
     where
         l.is_valid
         and case v.task
@@ -63,6 +70,8 @@ select
     predicted_class,
     class_scores,
     segments,
+    -- as when the predictions of the day were counted: what is not in the sample has a label, and is in no cohort
+    is_sampled,
     -- 1: counts; 0: does not, or not by itself; -1: is taken back
     if(not is_repeated or not ($is_latest or is_duplicate), 1, 0) as weight,
     -- of a label that says otherwise than what counted until then

@@ -1,11 +1,12 @@
 -- The code and the key of every prediction of a registered version, by its place in the files.
 -- grain: file_id, file_row_number
 -- inputs: predictions, prediction_groups
--- nulls: a prediction without correlation id has no key
+-- nulls: a prediction without correlation id has no key, and is in no sample of less than all
 select
     p.file_id,
     p.file_row_number,
     g.code,
+    is_in_sample(p.correlation_id, g.sampling_rate) as is_sampled,
     prediction_key(g.dt, g.version_id, p.correlation_id) as key_hash
 from predictions as p
 inner join prediction_groups as g

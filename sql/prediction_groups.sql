@@ -18,6 +18,7 @@ select
     f.model_id,
     f.model_version,
     f.deployment,
+    v.sampling_rate,
     (row_number() over (order by f.dt, f.model_id, f.model_version, f.deployment) - 1)::integer as code
 from found as f
 inner join versions as v on f.model_id = v.model_id and f.model_version = v.model_version;

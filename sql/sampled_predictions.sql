@@ -23,7 +23,7 @@ with hashed as (
         and coalesce(p.deployment, 'production') = g.deployment
     anti join surplus_rows as s
         on p.file_id = s.file_id and p.file_row_number = s.file_row_number
-    where p.correlation_id is not null
+    where p.correlation_id is not null and is_in_sample(p.correlation_id, g.sampling_rate)
     group by g.code
 ),
 

@@ -25,6 +25,8 @@ with paired as (
         on p.version_id = w.version_id and v.model_id = w.model_id and v.score_kind = w.score_kind
     where
         c.weight <> 0
+        and c.is_sampled
+        and p.is_sampled
         and c.deployment <> 'production'
         and p.deployment = 'production'
         and v.task = 'binary'

@@ -23,7 +23,7 @@ with counted as (
         on g.dt = o.dt and g.model_id = o.model_id and o.deployment <> 'production'
     anti join surplus_rows as s
         on p.file_id = s.file_id and p.file_row_number = s.file_row_number
-    where p.correlation_id is not null
+    where p.correlation_id is not null and is_in_sample(p.correlation_id, g.sampling_rate)
 ),
 
 paired as (

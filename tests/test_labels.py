@@ -18,7 +18,7 @@ from data import MODEL, Row, day, given, model_version, noon, write_day
 from hypothesis import given as drawn
 from hypothesis import strategies as st
 
-from driftlake import queries
+from driftlake import queries, sampling
 from driftlake.binning import PROBABILITY_GRID
 from driftlake.columns import LABEL_COLUMNS, TELEMETRY_COLUMNS
 from driftlake.config import LabelSettings, LineageSettings, Settings, TelemetrySettings
@@ -76,6 +76,8 @@ def given_predictions(
     given(
         db, "counted_segments", counted, [MODEL | {"dt": day(1), "deployment": "production", "segment": "country=at"}]
     )
+    rates = {"dt": "date"} | dict.fromkeys((*MODEL, "deployment"), "varchar") | {"sampling_rate": "double"}
+    given(db, "counted_rates", rates, [])
     cells = {"version_id": "integer", "cell": "bigint", "bin_id": "integer"}
     given(db, "score_cells", cells, [{"version_id": 0, "cell": cell, "bin_id": 3 + cell // 2} for cell in range(4)])
 
@@ -572,7 +574,8 @@ def label_source(settings: Settings) -> LabelSource:
             **{name: pa.array([], pa.string()) for name in (*MODEL, "deployment", "segment")},
         }
     )
-    return LabelSource(settings, settings.labels, of_days, telemetry, versions, None, no_segments)
+    no_rates = sampling.RATES_SCHEMA.empty_table()
+    return LabelSource(settings, settings.labels, of_days, telemetry, versions, None, no_segments, no_rates)
 
 
 def numbered(rows: Sequence[Any]) -> list[Any]:

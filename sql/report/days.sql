@@ -1,6 +1,6 @@
 -- Every processed day in one line, for the overview.
 -- grain: dt
--- inputs: current_runs, prediction_profile, feature_drift, alerts, model_quality
+-- inputs: current_runs, prediction_volume, feature_drift, alerts, model_quality
 -- parameters: $drift_window_days, $quality_window_days
 -- nulls: auc is null on days without a measured one; telemetry_outcome where telemetry was never profiled
 with runs as (
@@ -15,9 +15,8 @@ with runs as (
 predicted as (
     select
         dt,
-        sum(row_count)::bigint as prediction_count
-    from prediction_profile
-    where segment = 'all'
+        sum(prediction_count)::bigint as prediction_count
+    from prediction_volume
     group by dt
 ),
 

@@ -1,6 +1,6 @@
 -- What a page says first about every model version and deployment that predicted lately: the facts of its verdict.
 -- grain: model_id, model_version, deployment
--- inputs: prediction_profile, feature_drift, model_quality, label_backlog
+-- inputs: prediction_volume, feature_drift, model_quality, label_backlog
 -- parameters: $day, $recent_days, $drift_window_days, $quality_window_days
 -- nulls: a fact is null where its table has no row for the day, or no value in it
 with predicted as (
@@ -9,9 +9,9 @@ with predicted as (
         model_version,
         deployment,
         max(dt) as last_predicted_on,
-        coalesce(sum(row_count) filter (where dt = $day), 0)::bigint as prediction_count
-    from prediction_profile
-    where dt > $day::date - $recent_days::integer and dt <= $day and segment = 'all'
+        coalesce(sum(prediction_count) filter (where dt = $day), 0)::bigint as prediction_count
+    from prediction_volume
+    where dt > $day::date - $recent_days::integer and dt <= $day
     group by model_id, model_version, deployment
 ),
 

@@ -1,14 +1,14 @@
--- Predictions per day of every model version and deployment.
+-- Predictions per day of every model version and deployment, and those of them that are counted.
 -- grain: dt, model_id, model_version, deployment
--- inputs: prediction_profile
+-- inputs: prediction_volume
 -- parameters: $first_day, $last_day
 select
     dt,
     model_id,
     model_version,
     deployment,
-    sum(row_count)::bigint as prediction_count
-from prediction_profile
-where dt between $first_day and $last_day and segment = 'all'
-group by dt, model_id, model_version, deployment
+    prediction_count,
+    sampled_count
+from prediction_volume
+where dt between $first_day and $last_day
 order by dt, model_id, model_version, deployment;

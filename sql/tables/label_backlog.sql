@@ -1,4 +1,4 @@
--- Predictions still without a label, by age, against the delay the lineage promises.
+-- Predictions still without a label, by age, against the delay the lineage promises. Of days that were sampled the counts are estimates: each sampled prediction stands for 1 / sampling_rate.
 -- grain: dt, model_id, model_version, deployment, segment, age_bucket
 create table if not exists label_backlog (
     dt date not null, -- day the row is about: only what had arrived by its end is used
@@ -14,5 +14,6 @@ create table if not exists label_backlog (
     expected_outstanding_count double, -- of these, without a label if delays were as the lineage promises; null if it promises nothing
     overdue_count double, -- outstanding beyond the expected, age by age; null if nothing is promised
     overdue_share double, -- overdue_count / prediction_count
-    growth_count bigint not null -- outstanding_count minus that of the day before
+    growth_count bigint not null, -- outstanding_count minus that of the day before
+    sampled_count bigint -- predictions of that age that were counted: what the estimates rest on; null in rows of older versions
 );

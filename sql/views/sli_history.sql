@@ -166,7 +166,7 @@ select
     1 as window_days,
     null as reference,
     overdue_share as value,
-    prediction_count as sample_count,
+    coalesce(sampled_count, prediction_count) as sample_count,
     null as noise_floor,
     null as detail
 from label_backlog
