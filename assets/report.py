@@ -10,10 +10,11 @@ from datetime import date
 import dagster as dg
 
 from assets.stage import failures_explained
+from driftlake import data_docs
 from driftlake.config import Settings
 from driftlake.registration import register_folder
 from driftlake.reporting import render_day, render_index
-from driftlake.runs import newest_day, refused_between
+from driftlake.runs import newest_day, refused_between, was_checked_by
 from driftlake.warehouse import Warehouse
 
 _RANGE_START, _RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
@@ -31,7 +32,14 @@ def report(
 ) -> Iterator[dg.MaterializeResult]:
     span = _days_of(context.run)
     with failures_explained():
-        page = render_day(warehouse, settings, span[1] if span else newest_day(warehouse))
+        last = span[1] if span else newest_day(warehouse)
+        if (
+            settings.contracts.enabled
+            and settings.contracts.data_docs
+            and was_checked_by(warehouse, last, context.run_id)
+        ):
+            data_docs.publish(warehouse, settings, last)
+        page = render_day(warehouse, settings, last)
         index = render_index(warehouse, settings)
         # a day that was left as it is because nothing changed fails the run as it did before
         refused = refused_between(warehouse, *span) if span else []

@@ -618,6 +618,10 @@ class ContractSettings(_Section):
     """What is promised about the inputs, and what becomes of rows that break it."""
 
     enabled: bool = Field(default=True, description="Check telemetry and labels before they are counted.")
+    data_docs: bool = Field(
+        default=True,
+        description="Write Data Docs of Great Expectations for the last day of a run, into data_docs of the reports.",
+    )
     suites: str = Field(
         default="expectations",
         description="Local folder of own suites of Great Expectations: telemetry*.json, labels*.json, training*.json.",

@@ -22,6 +22,7 @@ import pyarrow as pa
 
 from driftlake import charts, verdicts, wording
 from driftlake.config import Settings
+from driftlake.data_docs import docs_page
 from driftlake.errors import DriftlakeError
 from driftlake.verdicts import MeasuredWindows, Row, Verdict, grouped
 from driftlake.warehouse import Warehouse
@@ -199,6 +200,11 @@ def _day_content(scope: _Scope) -> dict[str, Any]:
         "retired_alert_names": _names(row for row in alerts if row["deployment"] and version_key(row) not in listed),
         "inputs": scope.rows("inputs", day=scope.day),
         "failed_checks": scope.rows("failed_checks", day=scope.day),
+        "data_docs": [
+            (source, f"data_docs/{page.name}")
+            for source in ("telemetry", "labels")
+            if (page := docs_page(scope.settings, scope.day, source)).is_file()
+        ],
         "schema_changes": scope.rows("schema_changes", day=scope.day),
         "arrivals": scope.warehouse.sql("select * from label_arrivals where dt = ?", [scope.day]).to_pylist(),
         "predictions": _usual_predictions(scope.day, volume),

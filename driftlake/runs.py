@@ -28,6 +28,15 @@ def was_processed(warehouse: Warehouse, day: date) -> bool:
     return bool(warehouse.sql("select 1 from partition_runs where dt = ? and stage = 'alerts' limit 1", [day]).num_rows)
 
 
+def was_checked_by(warehouse: Warehouse, day: date, run_id: str) -> bool:
+    """Whether a run has checked the inputs of a day, rather than left them as they were."""
+    found = warehouse.sql(
+        "select 1 from current_runs where dt = ? and stage in ('profiles', 'label_cohorts') and run_id = ? limit 1",
+        [day, run_id],
+    )
+    return bool(found.num_rows)
+
+
 def in_force(warehouse: Warehouse, stage: str, days: Sequence[date]) -> dict[date, PartitionRun]:
     """The run in force of each of the days on which the stage ever ran."""
     rows = warehouse.sql(

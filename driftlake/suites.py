@@ -29,23 +29,42 @@ FINDINGS = "contract_findings"
 
 
 def validate(
-    connection: duckdb.DuckDBPyConnection, rules: Iterable[tuple[str, str | None, str]], *, source: str
+    connection: duckdb.DuckDBPyConnection, rules: Sequence[tuple[str, str | None, str]], *, source: str
 ) -> None:
     """Validate the table FINDINGS against the suite of `rules`, each a name, a column and a severity.
 
     Raises ContractError if Great Expectations dropped an expectation or could not evaluate it.
     """
+    _validated(connection, rules, source, "BOOLEAN_ONLY")
+
+
+def page(connection: duckdb.DuckDBPyConnection, rules: Sequence[tuple[str, str | None, str]], *, source: str) -> str:
+    """The same as a page of Great Expectations' Data Docs. A browser gets its style sheets from the internet."""
+    result = _validated(connection, rules, source, "SUMMARY")
+    from great_expectations.render.renderer.page_renderer import ValidationResultsPageRenderer
+    from great_expectations.render.view.view import DefaultJinjaPageView
+
+    renderer: Any = ValidationResultsPageRenderer(run_info_at_end=True)
+    view: Any = DefaultJinjaPageView()
+    html: str = view.render(renderer.render(result))
+    return html
+
+
+def _validated(
+    connection: duckdb.DuckDBPyConnection, rules: Sequence[tuple[str, str | None, str]], source: str, result_format: Any
+) -> Any:
     _import_great_expectations()
     suite = _suite(source, rules)
     declared = [name for name, *_ in rules]
     _refuse_dropped(declared, [_name(expectation) for expectation in suite.expectations], source)
     # Great Expectations keeps its last context and what that reads through: a cursor, closed here, holds no database.
     with _open_cursor(connection) as cursor:
-        results = _batch(cursor, FINDINGS).validate(suite, result_format="BOOLEAN_ONLY").results
-    for result in results:
+        validated = _batch(cursor, FINDINGS).validate(suite, result_format=result_format)
+    for result in validated.results:
         if reason := _exception_message(result.exception_info):
             raise _not_evaluated(_name(result.expectation_config), reason)
-    _refuse_dropped(declared, [_name(result.expectation_config) for result in results], source)
+    _refuse_dropped(declared, [_name(result.expectation_config) for result in validated.results], source)
+    return validated
 
 
 @dataclass(frozen=True, slots=True)
