@@ -159,6 +159,7 @@ def check(
 ) -> None:
     """Hold sample files against the contract and the rules on personal data; ends with 1 if any breaks them."""
     from driftlake.checking import as_junit, check_files
+    from driftlake.wording import counted
     from expectations.contracts import sample_contracts
 
     settings = load_settings(config)
@@ -176,7 +177,8 @@ def check(
     elif text:
         typer.echo(text)
     errors = sum(fault.severity == "error" for fault in faults)
-    messages.print(f"{len(checked)} files: {errors} errors, {len(faults) - errors} warnings")
+    told = (counted(len(checked), "file"), counted(errors, "error"), counted(len(faults) - errors, "warning"))
+    messages.print("{}: {}, {}".format(*told))
     if errors or (strict and faults):
         raise typer.Exit(REFUSED)
 
@@ -277,7 +279,7 @@ def replay(config: Config = None) -> None:
             left = quarantine.every(warehouse)
         for one in left:
             _say("in quarantine", one.sentence)
-        messages.print(f"quarantine: {len(before)} entries before, {len(left)} now")
+        messages.print(f"in quarantine: {len(before)} before, {len(left)} now")
 
 
 def _run_days(settings: Settings, ranges: Sequence[tuple[date, date]], *, is_forced: bool) -> None:

@@ -141,8 +141,8 @@ def test_replay_counts_what_was_repaired(flights: Settings, instance: Path) -> N
     finally:
         more.unlink()
     assert (still_broken.returncode, repaired.returncode) == (1, 0)
-    assert "quarantine: 1 entries before, 1 now" in said_before
-    assert "quarantine: 1 entries before, 0 now" in said
+    assert "in quarantine: 1 before, 1 now" in said_before
+    assert "in quarantine: 1 before, 0 now" in said
     with Warehouse.open(flights, read_only=True) as warehouse:
         outcome = warehouse.sql("select outcome from current_runs where dt = ? and stage = 'profiles'", [FIRST])
     assert outcome["outcome"].to_pylist() == ["complete"]
