@@ -142,6 +142,22 @@ def doctor(config: Config = None) -> None:
     raise typer.Exit(0 if is_well else REFUSED)
 
 
+@lineage_app.command(
+    "suite", epilog="Example: `driftlake lineage suite credit v1 > expectations/telemetry_credit.json`"
+)
+def lineage_suite(
+    model_id: Annotated[str, typer.Argument(help="Model.")],
+    model_version: Annotated[str, typer.Argument(help="Registered version.")],
+    config: Config = None,
+) -> None:
+    """Print a suite of Great Expectations with the ranges and categories a version was trained on, for you to edit."""
+    from driftlake.suggested_suite import suggest_suite
+    from driftlake.warehouse import Warehouse
+
+    with Warehouse.open(load_settings(config), read_only=True) as warehouse:
+        typer.echo(suggest_suite(warehouse, model_id, model_version))
+
+
 @app.command(epilog="Example: `driftlake check sample.parquet --format junit --out contract.xml`")
 def check(
     files: Annotated[list[str], typer.Argument(help="Sample files of a producer, local or s3://.")],

@@ -11,7 +11,9 @@ from data import day
 from project import ROWS, Project, outcomes
 
 from driftlake.errors import ConfigurationError, ContractError
+from driftlake.suggested_suite import suggest_suite
 from driftlake.suite_files import read_suites
+from driftlake.warehouse import Warehouse
 
 BETWEEN = {"type": "expect_column_values_to_be_between", "kwargs": {"column": "x", "min_value": -9, "max_value": 9}}
 IN_SET = {"type": "expect_column_values_to_be_in_set", "kwargs": {"column": "colour", "value_set": ["red", "blue"]}}
@@ -107,3 +109,16 @@ def test_an_edited_suite_is_worked_on_again(project: Project) -> None:
     write(project, BETWEEN | {"kwargs": {"column": "x", "max_value": 0}})
     [profiles] = project.run(1, 1, until="profiles", is_checked=True)
     assert outcomes(profiles) == {day(1): "refused"}
+
+
+def test_a_suggested_suite_holds_for_data_like_those_of_training(project: Project) -> None:
+    with Warehouse.open(project.settings, read_only=True) as warehouse:
+        suite = json.loads(suggest_suite(warehouse, "credit", "v1"))
+        with pytest.raises(ConfigurationError, match="credit v9 is not registered"):
+            suggest_suite(warehouse, "credit", "v9")
+    write(project, *suite["expectations"])
+    project.telemetry(1)
+    project.telemetry(2, colour=["green"] * ROWS)
+    project.run(1, 2, until="profiles", is_checked=True)
+    assert [outcome for _, _, outcome, *_ in checks(project, "x is as in training")] == ["passed", "passed"]
+    assert [outcome for _, _, outcome, *_ in checks(project, "colour is as in training")] == ["passed", "failed"]
