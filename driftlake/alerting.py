@@ -36,7 +36,9 @@ def _rule_rows(rules: Sequence[AlertRule]) -> pa.Table:
         {
             **rule.model_dump(),
             "reference_names": rule.references,
-            "is_windowed": rule.signal.split(".")[0] in WINDOWED_SOURCES,
+            "resolve": rule.resolve_below,
+            "resolve_after_days": rule.patience_days,
+            "is_windowed": rule.source in WINDOWED_SOURCES,
         }
         for rule in rules
     ]
@@ -51,6 +53,8 @@ def _rule_rows(rules: Sequence[AlertRule]) -> pa.Table:
                 ("critical", pa.float64()),
                 ("minimum_sample", pa.int64()),
                 ("consecutive_days", pa.int32()),
+                ("resolve", pa.float64()),
+                ("resolve_after_days", pa.int32()),
                 ("deployments", pa.list_(pa.string())),
                 ("reference_names", pa.list_(pa.string())),
                 ("each_segment", pa.bool_()),
@@ -123,4 +127,7 @@ _REFERENCES = {
 
 
 def _since(alert: Mapping[str, Any]) -> str:
-    return f", since {alert['since_on']} ({counted(alert['consecutive_days'], 'day')})"
+    if alert["state"] == "resolved":
+        return f", resolved after {counted(alert['consecutive_days'] - 1, 'day')}"
+    silence = "" if alert["valued_on"] == alert["dt"] else f"; no value after {alert['valued_on']}"
+    return f", since {alert['since_on']} ({counted(alert['consecutive_days'], 'day')}){silence}"

@@ -54,6 +54,8 @@ _OTHER_SIGNALS = (
     "schema_changes.retyped",
     "schema_changes.reordered",
 )
+# Signals that have a value only on days on which something happened.
+_EVENT_SOURCES = ("contract_checks", "schema_changes", "rare_combinations")
 _DRIFT_SOURCES = ("feature_drift", "prediction_drift")
 
 # Signals that exist for several windows; the others are about one day whatever the rule's window is.
@@ -542,6 +544,14 @@ class AlertRule(_Section):
     critical: float = Field(description="Value from which the alert is critical.")
     minimum_sample: int = Field(default=0, ge=0, description="Rows below which the rule never fires.")
     consecutive_days: PositiveInt = Field(default=1, description="Days in a row above warn before the rule fires.")
+    resolve: float | None = Field(
+        default=None, description="Value below which an open alert is resolved; null is 0.8 x warn."
+    )
+    resolve_after_days: PositiveInt | None = Field(
+        default=None,
+        description="Days without a value after which an open alert is resolved; null is 3, and 1 for signals that have "
+        "values only when something happened: contract_checks, schema_changes, rare_combinations.",
+    )
     deployments: tuple[str, ...] = Field(
         default=("production", "shadow", "canary"), description="Deployments the rule is about."
     )
@@ -556,7 +566,24 @@ class AlertRule(_Section):
     def _ordered(self) -> AlertRule:
         if self.critical < self.warn:
             raise ValueError(f"critical ({self.critical}) must not be smaller than warn ({self.warn})")
+        if self.resolve is not None and self.resolve > self.warn:
+            raise ValueError(f"resolve ({self.resolve}) must not be larger than warn ({self.warn})")
         return self
+
+    @property
+    def source(self) -> str:
+        """Table that the signal is measured in."""
+        return self.signal.partition(".")[0]
+
+    @property
+    def resolve_below(self) -> float:
+        """Value below which an open alert is resolved: lower than the one that opens it, so that it does not flap."""
+        return min(self.warn, 0.8 * self.warn if self.resolve is None else self.resolve)
+
+    @property
+    def patience_days(self) -> int:
+        """Days without a value after which an open alert is resolved."""
+        return self.resolve_after_days or (1 if self.source in _EVENT_SOURCES else 3)
 
 
 @cache
