@@ -20,9 +20,13 @@ from driftlake.wording import counted, signal_value, version_name
 
 def raise_alerts(warehouse: Warehouse, rules: Sequence[AlertRule], *, first_day: date, last_day: date) -> pa.Table:
     """Rows of alerts for every day from `first_day` to `last_day`."""
-    alerts = fired(warehouse, rules, first_day=first_day, last_day=last_day)
+    return with_messages(fired(warehouse, rules, first_day=first_day, last_day=last_day))
+
+
+def with_messages(alerts: pa.Table) -> pa.Table:
+    """Alerts with the sentence that a person reads in place of the detail that it is made of."""
     messages = [_message(row) for row in alerts.to_pylist()]
-    return alerts.drop_columns(["detail"]).append_column("message", pa.array(messages, pa.string()))
+    return alerts.drop_columns(["detail", "whole_count"]).append_column("message", pa.array(messages, pa.string()))
 
 
 def fired(warehouse: Warehouse, rules: Sequence[AlertRule], *, first_day: date, last_day: date) -> pa.Table:

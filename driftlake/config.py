@@ -503,6 +503,20 @@ class QualitySettings(_Section):
         return max(self.windows_days)
 
 
+class Downtime(_Section):
+    """Days on which something is planned, so that nobody is told of what happens to the model."""
+
+    first_day: date = Field(description="First day.")
+    last_day: date = Field(description="Last day.")
+    reason: str = Field(description="What is planned.")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Downtime:
+        if self.last_day < self.first_day:
+            raise ValueError(f"last_day ({self.last_day}) must not be before first_day ({self.first_day})")
+        return self
+
+
 class ModelSettings(_Section):
     """What a model's lineage does not say, and corrections to what is learned from its training data."""
 
@@ -525,6 +539,11 @@ class ModelSettings(_Section):
         le=1,
         description="Share of the predictions to count, chosen by a hash of the correlation id: the same rows in every run. "
         "Segments are sampled alike.",
+    )
+
+    downtime: tuple[Downtime, ...] = Field(
+        default=(),
+        description="Planned downtime: incidents of these days are marked and not told of. They stay in the tables.",
     )
 
     @model_validator(mode="after")
@@ -641,6 +660,17 @@ def default_alerts() -> tuple[AlertRule, ...]:
     )
 
 
+class IncidentSettings(_Section):
+    """Which alerts are one incident."""
+
+    join_days: int = Field(
+        default=3,
+        ge=0,
+        description="Days after the beginning of an incident up to which what begins belongs to it; and so many days after "
+        "its alerts were resolved the same alerts open it again.",
+    )
+
+
 class ContractSettings(_Section):
     """What is promised about the inputs, and what becomes of rows that break it."""
 
@@ -754,6 +784,7 @@ class Settings(_Section):
     alerts: tuple[AlertRule, ...] | None = Field(
         default=None, description="Rules; giving any replaces the default ones below."
     )
+    incidents: IncidentSettings = IncidentSettings()
     pseudonyms: PseudonymSettings | None = Field(
         default=None, description="Needed by `driftlake pseudonymize`, and checked by the contract of telemetry."
     )
@@ -780,6 +811,12 @@ class Settings(_Section):
         """Pairs of features of a model that are counted together."""
         model = self.models.get(model_id)
         return model.pairs if model else ()
+
+    def downtime_of(self, model_id: str, day: date) -> str | None:
+        """What is planned for a model on a day."""
+        model = self.models.get(model_id)
+        planned = model.downtime if model else ()
+        return next((one.reason for one in planned if one.first_day <= day <= one.last_day), None)
 
     def windows_of(self, rule: AlertRule) -> tuple[int, ...] | None:
         """Windows over which the signal of a rule is measured; None for signals of one day."""

@@ -7,6 +7,11 @@
 with watched as (
     select
         s.*,
+        -- rows of the whole, beside those of a segment
+        max(s.sample_count) filter (where s.segment = 'all') over (
+            partition by
+                s.dt, r.name, s.model_id, s.model_version, s.deployment, s.feature, s.window_days, s.reference
+        ) as whole_count,
         r.name as rule,
         r.warn,
         r.critical,
@@ -143,6 +148,7 @@ select
     value,
     if(value >= critical, critical, warn) as threshold,
     sample_count,
+    whole_count,
     noise_floor,
     since_on,
     opened_on,

@@ -1,0 +1,59 @@
+-- Evidence: versions that predict for the first time, or for far more of the predictions than in the week before.
+-- grain: incident_id, subject, known_on
+-- inputs: suspects, prediction_profile
+with alerted as (
+    select
+        incident_id,
+        model_id,
+        model_version,
+        min(suspected_on) as suspected_on,
+        min(first_on) as first_on,
+        max(until_on) as until_on
+    from suspects
+    group by incident_id, model_id, model_version
+),
+
+counts as (
+    select
+        dt,
+        model_id,
+        model_version,
+        deployment,
+        sum(row_count) as row_count
+    from prediction_profile
+    where segment = 'all'
+    group by dt, model_id, model_version, deployment
+),
+
+shares as (
+    select
+        *,
+        row_count / sum(row_count) over (partition by dt, model_id, deployment) as share,
+        min(dt) over (partition by model_id) as monitored_from
+    from counts
+),
+
+looked_at as (
+    select
+        a.incident_id,
+        a.suspected_on,
+        a.first_on,
+        s.*,
+        max(if(s.dt < a.first_on, s.share, 0)) over (
+            partition by a.incident_id, a.model_version, s.model_version, s.deployment
+        ) as share_before,
+        coalesce(a.model_version = s.model_version, false) as is_alerted
+    from alerted as a
+    inner join shares as s on a.model_id = s.model_id and s.dt between a.first_on - 7 and a.until_on
+)
+
+select
+    incident_id,
+    model_version || ' (' || deployment || ')' as subject,
+    greatest(dt, suspected_on) as known_on,
+    -- alerts about another version may have another reason
+    (share - share_before) * if(is_alerted, 1, 0.6)::double as strength,
+    share,
+    share_before
+from looked_at
+where dt >= first_on and share - share_before >= 0.2 and monitored_from < first_on;
