@@ -14,6 +14,8 @@ with named as (
 
 select
     rule,
+    incident_id,
+    weight,
     signal,
     severity,
     model_id,
@@ -21,6 +23,8 @@ select
     deployment,
     shown_segment as segment,
     feature,
+    window_days,
+    reference,
     value,
     threshold,
     sample_count,

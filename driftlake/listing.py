@@ -1,0 +1,55 @@
+"""Incidents and their alerts as lines of a terminal. Not here: the page (reporting.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from driftlake.wording import counted
+
+Row = Mapping[str, Any]
+# Of an incident's alerts; `driftlake sql` has the others.
+_SHOWN = 5
+
+
+def incident_lines(incidents: Sequence[Row], alerts: Sequence[Row]) -> Iterator[str]:
+    """Each incident, then its heaviest alerts; alerts of no incident last."""
+    for incident in incidents:
+        yield from _incident(incident, _members(alerts, incident["incident_id"]))
+    known = {incident["incident_id"] for incident in incidents}
+    for alert in alerts:
+        if alert["incident_id"] not in known:
+            yield _alert(alert)
+
+
+def mark_sentence(incident: Row) -> str | None:
+    """What was said about an incident, or is planned; None if nothing holds."""
+    said = []
+    if incident["mark"]:
+        words = {"ack": "acknowledged", "snooze": "snoozed", "mute": "muted"}[incident["mark"]]
+        reason = f"{incident['marked_by']}: {incident['mark_reason']}"
+        said.append(f"{words} until {incident['mark_until_on']} ({reason})")
+    if incident["downtime"]:
+        said.append(f"planned downtime ({incident['downtime']})")
+    return "; ".join(said) or None
+
+
+def _incident(incident: Row, alerts: Sequence[Row]) -> Iterator[str]:
+    yield f"{incident['severity']:<9}{incident['incident_id']}  {incident['title']}, since {incident['since_on']}"
+    if said := mark_sentence(incident):
+        yield f"         {said}"
+    for sentence in incident["evidence"]:
+        yield f"         also: {sentence}"
+    yield from (f"  {_alert(alert)}" for alert in alerts[:_SHOWN])
+    if len(alerts) > _SHOWN:
+        yield f"           and {counted(len(alerts) - _SHOWN, 'more alert')}"
+
+
+def _members(alerts: Sequence[Row], incident_id: str) -> list[Row]:
+    members = [alert for alert in alerts if alert["incident_id"] == incident_id]
+    return sorted(members, key=lambda alert: -(alert["weight"] or 0))
+
+
+def _alert(alert: Row) -> str:
+    who = "".join(f" ({alert[name]})" for name in ("owner", "runbook") if alert[name])
+    return f"{alert['severity']:<9}{alert['rule']}: {alert['message']}{who}"
