@@ -398,6 +398,8 @@ def alerts(
 ) -> None:
     """List the incidents of a day with their alerts, the worst first; with a command, say something about one."""
     from driftlake import runs
+    from driftlake.listing import incident_lines
+    from driftlake.shift_queries import query_of
     from driftlake.warehouse import Warehouse
 
     if context.invoked_subcommand:
@@ -411,11 +413,10 @@ def alerts(
     if not found.num_rows:
         messages.print(f"no alerts on {asked}")
     if output is not Format.table:
+        queries = [query_of(row, asked) for row in found.to_pylist()]
         columns = ["severity", "rule", "since_on", "message", "owner", "runbook", "incident_id"]
-        _write(found.select(columns), output, None)
+        _write(found.select(columns).append_column("query", [queries]), output, None)
         return
-    from driftlake.listing import incident_lines
-
     for line in incident_lines(incidents, found.to_pylist()):
         typer.echo(line)
 

@@ -27,6 +27,7 @@ from pydantic import (
 
 from driftlake.errors import ConfigurationError
 from driftlake.extensions import load_extensions
+from driftlake.runbooks import link_of
 from driftlake.strict_yaml import line_of, parse_yaml
 
 CONFIG_NAME = "driftlake.yaml"
@@ -617,6 +618,7 @@ def default_alerts() -> tuple[AlertRule, ...]:
             critical=0.25,
             minimum_sample=500,
             consecutive_days=3,
+            runbook=link_of("feature-drift"),
         ),
         AlertRule(
             name="missing-values",
@@ -625,6 +627,7 @@ def default_alerts() -> tuple[AlertRule, ...]:
             warn=0.05,
             critical=0.2,
             minimum_sample=200,
+            runbook=link_of("missing-values"),
         ),
         AlertRule(
             name="score-drift",
@@ -634,6 +637,7 @@ def default_alerts() -> tuple[AlertRule, ...]:
             critical=0.25,
             minimum_sample=500,
             consecutive_days=3,
+            runbook=link_of("score-drift"),
         ),
         AlertRule(
             name="auc-drop",
@@ -643,6 +647,7 @@ def default_alerts() -> tuple[AlertRule, ...]:
             critical=0.08,
             minimum_sample=500,
             consecutive_days=3,
+            runbook=link_of("auc-drop"),
         ),
         AlertRule(
             name="labels-overdue",
@@ -651,12 +656,27 @@ def default_alerts() -> tuple[AlertRule, ...]:
             critical=0.15,
             minimum_sample=500,
             consecutive_days=2,
+            runbook=link_of("labels-overdue"),
         ),
-        AlertRule(name="broken-contract", signal="contract_checks.failed", warn=1, critical=1),
+        AlertRule(
+            name="broken-contract",
+            signal="contract_checks.failed",
+            warn=1,
+            critical=1,
+            runbook=link_of("broken-contract"),
+        ),
         # rows that were left out, counted once or look wrong: an unknown version, a missing day, duplicates
-        AlertRule(name="doubtful-input", signal="contract_checks.warning_share", warn=0.02, critical=0.5),
+        AlertRule(
+            name="doubtful-input",
+            signal="contract_checks.warning_share",
+            warn=0.02,
+            critical=0.5,
+            runbook=link_of("doubtful-input"),
+        ),
         # counts columns lost at once; a feature among them breaks its contract as well
-        AlertRule(name="lost-columns", signal="schema_changes.lost", warn=1, critical=10),
+        AlertRule(
+            name="lost-columns", signal="schema_changes.lost", warn=1, critical=10, runbook=link_of("lost-columns")
+        ),
     )
 
 

@@ -40,7 +40,9 @@ def _incident(incident: Row, alerts: Sequence[Row]) -> Iterator[str]:
         yield f"         {said}"
     for sentence in incident["evidence"]:
         yield f"         also: {sentence}"
-    yield from (f"  {_alert(alert)}" for alert in alerts[:_SHOWN])
+    if where := [incident[name] for name in ("owner", "runbook") if incident[name]]:
+        yield f"         {', '.join(where)}"
+    yield from (f"  {alert['severity']:<9}{alert['rule']}: {alert['message']}" for alert in alerts[:_SHOWN])
     if len(alerts) > _SHOWN:
         yield f"           and {counted(len(alerts) - _SHOWN, 'more alert')}"
 
