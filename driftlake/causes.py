@@ -50,7 +50,11 @@ CAUSES = (
     Cause("unit_change", "{subject} is {factor:.3g} times what it was, as if its unit had changed", 0.95),
     Cause("missing_values", "{share:.0%} of {subject} is missing, before {share_before:.0%}", 0.9),
     Cause("unseen_categories", "{share:.0%} of {subject} are categories that training never had", 0.9),
-    Cause("release", "{subject} makes {share:.0%} of the predictions, before {share_before:.0%}", 0.85),
+    Cause(
+        "release",
+        "version {model_version} makes {share:.0%} of the {deployment} predictions, before {share_before:.0%}",
+        0.85,
+    ),
     Cause(
         "one_segment",
         "{segment}, {row_share:.0%} of the rows, explains {shift_share:.0%} of the shift of {feature}",

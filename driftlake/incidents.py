@@ -114,7 +114,8 @@ class Incident:
     # day up to which an alert may join it; None while one of its alerts is open
     open_until: date | None = date.min
     _models: set[str | None] = field(default_factory=set)
-    _known: set[tuple[str, str | None, str | None]] = field(default_factory=set)
+    # by what is watched, like open_until
+    _known: dict[tuple[str, str | None, str | None], date | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.add(self.first)
@@ -128,27 +129,34 @@ class Incident:
         """Take an alert in."""
         self.lives.append(life)
         self._models.add(life.model_id)
-        self._known.add(life.about)
-        if life.resolved_on is None or self.open_until is None:
-            self.open_until = None
-        else:
-            self.open_until = max(self.open_until, life.resolved_on + timedelta(days=self.join_days))
+        until = None if life.resolved_on is None else life.resolved_on + timedelta(days=self.join_days)
+        self.open_until = _later(self.open_until, until)
+        self._known[life.about] = _later(self._known.get(life.about, date.min), until)
 
     def takes(self, life: Life) -> bool:
         """Whether an alert that opens while the incident is open belongs to it.
 
         It has to be about the same model, or one of both about whole partitions, and to have begun with it for all
-        that its window can tell, or to be another alert of the same signal about the same feature.
+        that its window can tell, or to come back soon, or beside another of the same signal about the same feature.
         """
         concerns = life.model_id is None or None in self._models or life.model_id in self._models
-        return concerns and (life.about in self._known or self._began_with(life))
+        return concerns and (self._comes_back(life) or self._began_with(life))
 
     def is_open(self, day: date) -> bool:
         """Whether an alert that opens on `day` may still join."""
         return self.open_until is None or day <= self.open_until
 
+    def _comes_back(self, life: Life) -> bool:
+        until = self._known.get(life.about, date.min)
+        return until is None or life.opened_on <= until
+
     def _began_with(self, life: Life) -> bool:
         return life.may_begin_on <= self.first.since_on + timedelta(days=self.join_days)
+
+
+def _later(one: date | None, other: date | None) -> date | None:
+    """The later of two ends; None is no end."""
+    return None if one is None or other is None else max(one, other)
 
 
 def group(lives: Iterable[Life], join_days: int) -> list[Incident]:

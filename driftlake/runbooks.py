@@ -35,8 +35,10 @@ RUNBOOKS = (
             "Read the probable cause of the incident: many features at once are an upstream change, one alone rarely is.",
             "Compare the charts of the worst features: a jump is a fault or a release, a slope is the world or the season.",
             "If a segment explains it, ask who feeds that segment.",
-            "Look at scores and AUC: drift that changes neither can wait. If it is there to stay, retrain, and register the "
-            "new version with its training data.",
+            (
+                "Look at scores and AUC: drift that changes neither can wait. If it is there to stay, retrain, and register the "
+                "new version with its training data."
+            ),
         ),
     ),
     Runbook(

@@ -85,6 +85,10 @@ def test_an_alert_that_comes_back_within_days_opens_its_incident_again() -> None
     assert sizes(life(1, resolved=2), life(6)) == [1, 1]
 
 
+def test_what_was_over_long_ago_is_news_although_the_incident_runs_on() -> None:
+    assert sizes(life(1, resolved=2), life(1, feature="b"), life(90)) == [2, 1]
+
+
 def test_models_have_their_own_incidents_unless_a_whole_partition_is_why() -> None:
     other = life(1, model_id="churn")
     assert sizes(life(1), other) == [1, 1]
@@ -267,8 +271,8 @@ def given_segment(memory: Warehouse) -> None:
     [
         (given_unit_change, "unit_change", "a is 980 times what it was, as if its unit had changed"),
         (given_unseen, "unseen_categories", "10% of a are categories that training never had"),
-        (given_release, "release", "v1 (production) makes 50% of the predictions, before 0%"),
-        (given_half_the_volume, "volume_change", "50 predictions of credit on the day, usually 100"),
+        (given_release, "release", "version v1 makes 50% of the production predictions, before 0%"),
+        (given_half_the_volume, "volume_change", "50 predictions of credit (production) on the day, usually 100"),
         (given_lost_column, "schema_change", "column a is gone"),
         (given_failed_check, "broken_contract", "times lie in the future"),
         (given_quarantine, "quarantine", "a file is cut off"),

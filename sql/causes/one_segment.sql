@@ -9,6 +9,9 @@ with shifts as (
                 dt, model_id, model_version, deployment, segment_column, feature, window_days, reference
         ) as row_share
     from segment_shift
+    where
+        dt between (select min(s.first_on) from suspects as s)
+        and (select max(s.until_on) from suspects as s)
 )
 
 select

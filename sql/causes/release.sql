@@ -6,11 +6,12 @@ with alerted as (
         incident_id,
         model_id,
         model_version,
+        deployment,
         min(suspected_on) as suspected_on,
         min(first_on) as first_on,
         max(until_on) as until_on
     from suspects
-    group by incident_id, model_id, model_version
+    group by incident_id, model_id, model_version, deployment
 ),
 
 counts as (
@@ -40,9 +41,9 @@ looked_at as (
         a.first_on,
         s.*,
         max(if(s.dt < a.first_on, s.share, 0)) over (
-            partition by a.incident_id, a.model_version, s.model_version, s.deployment
+            partition by a.incident_id, a.model_version, a.deployment, s.model_version, s.deployment
         ) as share_before,
-        coalesce(a.model_version = s.model_version, false) as is_alerted
+        coalesce(a.model_version = s.model_version and a.deployment = s.deployment, false) as is_alerted
     from alerted as a
     inner join shares as s on a.model_id = s.model_id and s.dt between a.first_on - 7 and a.until_on
 )
@@ -53,6 +54,8 @@ select
     greatest(dt, suspected_on) as known_on,
     -- alerts about another version may have another reason
     (share - share_before) * if(is_alerted, 1, 0.6)::double as strength,
+    model_version,
+    deployment,
     share,
     share_before
 from looked_at

@@ -1,4 +1,4 @@
--- Evidence: features whose mean and standard deviation are both about the same multiple of what they were in the week before.
+-- Evidence: features whose mean and standard deviation are both about the same multiple of what they were in the four weeks before.
 -- grain: incident_id, subject, known_on
 -- inputs: suspects, feature_stats, reference_stats
 with moments as (
@@ -20,7 +20,7 @@ with moments as (
         and s.deployment = f.deployment
         and (s.feature is null or s.feature = f.feature)
         and f.segment = 'all'
-        and f.dt between s.first_on - 7 and s.until_on
+        and f.dt between s.first_on - 28 and s.until_on
 ),
 
 usual as (
@@ -41,9 +41,15 @@ multiples as (
     select
         *,
         mean / nullif(mean_before, 0) as mean_factor,
-        standard_deviation / nullif(deviation_before, 0) as factor
+        standard_deviation / nullif(deviation_before, 0) as factor,
+        -- of some features the mean of a day is now this and now that multiple of the usual one
+        coalesce(
+            max(if(mean * mean_before > 0, abs(ln(mean / mean_before)), 99)) filter (where dt < first_on) over (
+                partition by incident_id, model_id, model_version, deployment, feature, suspected_on
+            ),
+            0
+        ) as usual_change
     from usual
-    where dt >= first_on
 )
 
 select
@@ -54,8 +60,9 @@ select
     factor
 from multiples
 where
-    mean_factor > 0
+    dt >= first_on
+    and mean_factor > 0
     and factor > 0
-    and abs(ln(factor)) > ln(1.5)
-    -- about the same multiple: a quarter apart at most
-    and abs(ln(mean_factor / factor)) < ln(1.25);
+    and abs(ln(factor)) > greatest(ln(1.5), 2 * usual_change)
+    -- about the same multiple: a tenth apart at most
+    and abs(ln(mean_factor / factor)) < ln(1.1);
