@@ -217,7 +217,9 @@ def _narrowed(settings: Settings, row: Mapping[str, Any]) -> Settings:
 
 
 def _reach_of(row: Mapping[str, Any], reach_days: int) -> int:
-    """An alert rests on the days since it fires and the one before."""
+    """An alert rests on the days since it fires and the one before; the cause of an incident on what was usual before."""
+    if "cause" in row:
+        return reach_days
     return min(reach_days, (row["dt"] - row["since_on"]).days + 1) if row.get("since_on") else reach_days
 
 

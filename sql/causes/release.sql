@@ -52,8 +52,8 @@ select
     incident_id,
     model_version || ' (' || deployment || ')' as subject,
     greatest(dt, suspected_on) as known_on,
-    -- alerts about another version may have another reason
-    (share - share_before) * if(is_alerted, 1, 0.6)::double as strength,
+    -- alerts about another version may have another reason, and those about production seldom come from a shadow
+    (share - share_before) * if(is_alerted, 1, 0.6) * if(deployment = 'production', 1, 0.9)::double as strength,
     model_version,
     deployment,
     share,

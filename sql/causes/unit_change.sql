@@ -48,7 +48,10 @@ multiples as (
                 partition by incident_id, model_id, model_version, deployment, feature, suspected_on
             ),
             0
-        ) as usual_change
+        ) as usual_change,
+        count(*) filter (where dt < first_on) over (
+            partition by incident_id, model_id, model_version, deployment, feature, suspected_on
+        ) as days_before
     from usual
 )
 
@@ -63,6 +66,7 @@ where
     dt >= first_on
     and mean_factor > 0
     and factor > 0
-    and abs(ln(factor)) > greatest(ln(1.5), 2 * usual_change)
+    -- how much it moves from day to day is not known of a version that is new
+    and abs(ln(factor)) > if(days_before < 3, ln(3), greatest(ln(1.5), 2 * usual_change))
     -- about the same multiple: a tenth apart at most
     and abs(ln(mean_factor / factor)) < ln(1.1);
