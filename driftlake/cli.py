@@ -421,6 +421,40 @@ def alerts(
         typer.echo(line)
 
 
+@alerts_app.command(epilog="Example: `driftlake alerts show 3f9a --date 2026-01-31`")
+def show(
+    incident: Annotated[str, typer.Argument(help="An incident that is open on the day, by its id or how that begins.")],
+    day: Annotated[datetime | None, typer.Option("--date", formats=["%Y-%m-%d"], help="Day; default: newest.")] = None,
+    config: Config = None,
+) -> None:
+    """Show an incident with all of its alerts, the query that shows the heaviest, and a few predictions to look at."""
+    from driftlake import runs
+    from driftlake.exemplars import find_exemplars
+    from driftlake.listing import exemplar_lines, incident_lines, members_of
+    from driftlake.shift_queries import query_of
+    from driftlake.warehouse import Warehouse
+
+    settings = load_settings(config)
+    with Warehouse.open(settings, read_only=True) as warehouse:
+        asked = day.date() if day else runs.newest_day(warehouse)
+        rows = warehouse.query("report/incidents", day=asked).to_pylist()
+        wanted = [row for row in rows if row["incident_id"].startswith(incident)]
+        if len(wanted) != 1:
+            raise ConfigurationError(
+                f"{len(wanted)} incidents that begin with {incident} are open on {asked}",
+                hint=f"`driftlake alerts --date {asked}` lists them",
+            )
+        alerts = warehouse.query("report/alerts", day=asked, smallest_cell=1).to_pylist()
+        members = members_of(alerts, wanted[0]["incident_id"])
+        about_features = [one for one in members if one["signal"].startswith("feature_drift.")]
+        exemplars = find_exemplars(warehouse, settings, about_features[0], asked) if about_features else []
+    for line in incident_lines(wanted, members, shown=len(members)):
+        typer.echo(line)
+    typer.echo(f'driftlake sql "{query_of(members[0], asked)}"')
+    for line in exemplar_lines(about_features, exemplars):
+        typer.echo(line)
+
+
 Target = Annotated[str, typer.Argument(help="An incident, by its id or how that begins, or a rule, by its name.")]
 Until = Annotated[datetime, typer.Option("--until", formats=["%Y-%m-%d"], help="Last day; a past one takes it back.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why, for whoever reads it later.")]
