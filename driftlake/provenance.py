@@ -35,7 +35,7 @@ _READER = {"telemetry": PROFILES, "explanations": PROFILES, "labels": LABEL_COHO
 _BY_SOURCE = ("contract_checks", "input_files", "quarantine")
 _ALWAYS_WRITTEN = (*_BY_SOURCE, "schema_changes")
 # Records of the trail itself: a row of theirs is its own explanation.
-_RECORDS = {"partition_runs", "current_runs", "schema_versions", "newest_day"}
+_RECORDS = {"alert_actions", "partition_runs", "current_runs", "schema_versions", "newest_day"}
 
 _SHOWN_ROWS = 5
 _NEWEST = 2**62

@@ -107,7 +107,7 @@ def test_real_flights_go_through_a_real_instance(flights: Settings, instance: Pa
         {"source": "telemetry", "outcome": "passed"},
     ]
     reports = Path(flights.resolve(flights.reports.path))
-    assert {path.name for path in reports.iterdir()} == {f"{FIRST}.html", f"{LAST}.html", "index.html"}
+    assert {path.name for path in reports.iterdir()} == {f"{FIRST}.html", f"{LAST}.html", "index.html", "runbooks.html"}
 
 
 def launch_and_watch(flights: Settings, days: Sequence[date], **how: Any) -> tuple[LaunchFailure | None, set[str]]:
