@@ -1,6 +1,6 @@
 -- Evidence: versions that predict for the first time, or for far more of the predictions than in the week before.
 -- grain: incident_id, subject, known_on
--- inputs: suspects, prediction_profile
+-- inputs: suspects, prediction_volume
 with alerted as (
     select
         incident_id,
@@ -20,9 +20,8 @@ counts as (
         model_id,
         model_version,
         deployment,
-        sum(row_count) as row_count
-    from prediction_profile
-    where segment = 'all'
+        sum(prediction_count) as row_count
+    from prediction_volume
     group by dt, model_id, model_version, deployment
 ),
 

@@ -1,14 +1,13 @@
 -- Evidence: days with far more or fewer predictions than the same weekdays of the four weeks before.
 -- grain: incident_id, subject, known_on
--- inputs: suspects, prediction_profile
+-- inputs: suspects, prediction_volume
 with counts as (
     select
         dt,
         model_id,
         deployment,
-        sum(row_count) as row_count
-    from prediction_profile
-    where segment = 'all'
+        sum(prediction_count) as row_count
+    from prediction_volume
     group by dt, model_id, deployment
 ),
 
