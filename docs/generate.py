@@ -18,8 +18,10 @@ sys.path.insert(0, str(FOLDER.parent))
 
 from driftlake import schema  # works from anywhere
 from driftlake.config import Settings, Thresholds, default_alerts
+from driftlake.runbooks import RUNBOOKS
 from driftlake.statistics import STATISTICS
 
+_RUNBOOKS_BEGIN, _RUNBOOKS_END = "<!-- runbooks, written by docs/generate.py -->", "<!-- end of runbooks -->"
 _CORPUS_BEGIN, _CORPUS_END = "<!-- corpus, written by docs/generate.py -->", "<!-- end of corpus -->"
 _TABLE_BEGIN, _TABLE_END = "<!-- statistics, written by docs/generate.py -->", "<!-- end of statistics -->"
 _GENERATED = "<!-- written by docs/generate.py -->"
@@ -117,7 +119,17 @@ def operations_page() -> str:
     _, _, after = rest.partition(_CORPUS_END)
     lines = [_CORPUS_BEGIN, "", "| case | what is broken | what happens |", "|---|---|---|"]
     lines += [f"| `{case.name}` | {_cell(case.broken)} | {_cell(case.expected)} |" for case in (*DAYS, *MISTAKES)]
-    return before + "\n".join([*lines, "", _CORPUS_END]) + after
+    return _with_runbooks(before + "\n".join([*lines, "", _CORPUS_END]) + after)
+
+
+def _with_runbooks(page: str) -> str:
+    before, _, rest = page.partition(_RUNBOOKS_BEGIN)
+    _, _, after = rest.partition(_RUNBOOKS_END)
+    lines = [_RUNBOOKS_BEGIN]
+    for one in RUNBOOKS:
+        lines += ["", f'<a id="{one.name}"></a>', f"### `{one.name}`: {one.title}", "", one.meaning, ""]
+        lines += [f"{number}. {step}" for number, step in enumerate(one.steps, 1)]
+    return before + "\n".join([*lines, "", _RUNBOOKS_END]) + after
 
 
 def commands_page() -> str:
@@ -130,7 +142,7 @@ def commands_page() -> str:
     runner = CliRunner(env={"COLUMNS": "100", "TERM": "dumb", "NO_COLOR": "1"})
     group: Any = typer.main.get_command(app)
     commands = [[], *([name] for name in group.commands)]
-    commands += [["lineage", name] for name in group.commands["lineage"].commands]
+    commands += [[one, name] for one in ("lineage", "alerts") for name in group.commands[one].commands]
     lines = ["# Commands", "", _GENERATED]
     for command in commands:
         result = runner.invoke(app, [*command, "--help"], prog_name="driftlake")

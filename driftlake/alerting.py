@@ -20,9 +20,13 @@ from driftlake.wording import counted, signal_value, version_name
 
 def raise_alerts(warehouse: Warehouse, rules: Sequence[AlertRule], *, first_day: date, last_day: date) -> pa.Table:
     """Rows of alerts for every day from `first_day` to `last_day`."""
-    alerts = fired(warehouse, rules, first_day=first_day, last_day=last_day)
+    return with_messages(fired(warehouse, rules, first_day=first_day, last_day=last_day))
+
+
+def with_messages(alerts: pa.Table) -> pa.Table:
+    """Alerts with the sentence that a person reads in place of the detail that it is made of."""
     messages = [_message(row) for row in alerts.to_pylist()]
-    return alerts.drop_columns(["detail"]).append_column("message", pa.array(messages, pa.string()))
+    return alerts.drop_columns(["detail", "whole_count"]).append_column("message", pa.array(messages, pa.string()))
 
 
 def fired(warehouse: Warehouse, rules: Sequence[AlertRule], *, first_day: date, last_day: date) -> pa.Table:
@@ -36,7 +40,9 @@ def _rule_rows(rules: Sequence[AlertRule]) -> pa.Table:
         {
             **rule.model_dump(),
             "reference_names": rule.references,
-            "is_windowed": rule.signal.split(".")[0] in WINDOWED_SOURCES,
+            "resolve": rule.resolve_below,
+            "resolve_after_days": rule.patience_days,
+            "is_windowed": rule.source in WINDOWED_SOURCES,
         }
         for rule in rules
     ]
@@ -51,6 +57,8 @@ def _rule_rows(rules: Sequence[AlertRule]) -> pa.Table:
                 ("critical", pa.float64()),
                 ("minimum_sample", pa.int64()),
                 ("consecutive_days", pa.int32()),
+                ("resolve", pa.float64()),
+                ("resolve_after_days", pa.int32()),
                 ("deployments", pa.list_(pa.string())),
                 ("reference_names", pa.list_(pa.string())),
                 ("each_segment", pa.bool_()),
@@ -123,4 +131,7 @@ _REFERENCES = {
 
 
 def _since(alert: Mapping[str, Any]) -> str:
-    return f", since {alert['since_on']} ({counted(alert['consecutive_days'], 'day')})"
+    if alert["state"] == "resolved":
+        return f", resolved after {counted(alert['consecutive_days'] - 1, 'day')}"
+    silence = "" if alert["valued_on"] == alert["dt"] else f"; no value after {alert['valued_on']}"
+    return f", since {alert['since_on']} ({counted(alert['consecutive_days'], 'day')}){silence}"

@@ -27,6 +27,7 @@ from pydantic import (
 
 from driftlake.errors import ConfigurationError
 from driftlake.extensions import load_extensions
+from driftlake.runbooks import link_of
 from driftlake.strict_yaml import line_of, parse_yaml
 
 CONFIG_NAME = "driftlake.yaml"
@@ -54,6 +55,8 @@ _OTHER_SIGNALS = (
     "schema_changes.retyped",
     "schema_changes.reordered",
 )
+# Signals that have a value only on days on which something happened.
+_EVENT_SOURCES = ("contract_checks", "schema_changes", "rare_combinations")
 _DRIFT_SOURCES = ("feature_drift", "prediction_drift")
 
 # Signals that exist for several windows; the others are about one day whatever the rule's window is.
@@ -501,6 +504,20 @@ class QualitySettings(_Section):
         return max(self.windows_days)
 
 
+class Downtime(_Section):
+    """Days on which something is planned, so that nobody is told of what happens to the model."""
+
+    first_day: date = Field(description="First day.")
+    last_day: date = Field(description="Last day.")
+    reason: str = Field(description="What is planned.")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Downtime:
+        if self.last_day < self.first_day:
+            raise ValueError(f"last_day ({self.last_day}) must not be before first_day ({self.first_day})")
+        return self
+
+
 class ModelSettings(_Section):
     """What a model's lineage does not say, and corrections to what is learned from its training data."""
 
@@ -525,6 +542,11 @@ class ModelSettings(_Section):
         "Segments are sampled alike.",
     )
 
+    downtime: tuple[Downtime, ...] = Field(
+        default=(),
+        description="Planned downtime: incidents of these days are marked and not told of. They stay in the tables.",
+    )
+
     @model_validator(mode="after")
     def _disjoint(self) -> ModelSettings:
         if both := sorted(set(self.categorical) & set(self.numeric)):
@@ -542,6 +564,14 @@ class AlertRule(_Section):
     critical: float = Field(description="Value from which the alert is critical.")
     minimum_sample: int = Field(default=0, ge=0, description="Rows below which the rule never fires.")
     consecutive_days: PositiveInt = Field(default=1, description="Days in a row above warn before the rule fires.")
+    resolve: float | None = Field(
+        default=None, description="Value below which an open alert is resolved; null is 0.8 x warn."
+    )
+    resolve_after_days: PositiveInt | None = Field(
+        default=None,
+        description="Days without a value after which an open alert is resolved; null is 3, and 1 for signals that have "
+        "values only when something happened: contract_checks, schema_changes, rare_combinations.",
+    )
     deployments: tuple[str, ...] = Field(
         default=("production", "shadow", "canary"), description="Deployments the rule is about."
     )
@@ -556,7 +586,24 @@ class AlertRule(_Section):
     def _ordered(self) -> AlertRule:
         if self.critical < self.warn:
             raise ValueError(f"critical ({self.critical}) must not be smaller than warn ({self.warn})")
+        if self.resolve is not None and self.resolve > self.warn:
+            raise ValueError(f"resolve ({self.resolve}) must not be larger than warn ({self.warn})")
         return self
+
+    @property
+    def source(self) -> str:
+        """Table that the signal is measured in."""
+        return self.signal.partition(".")[0]
+
+    @property
+    def resolve_below(self) -> float:
+        """Value below which an open alert is resolved: lower than the one that opens it, so that it does not flap."""
+        return min(self.warn, 0.8 * self.warn if self.resolve is None else self.resolve)
+
+    @property
+    def patience_days(self) -> int:
+        """Days without a value after which an open alert is resolved."""
+        return self.resolve_after_days or (1 if self.source in _EVENT_SOURCES else 3)
 
 
 @cache
@@ -571,6 +618,7 @@ def default_alerts() -> tuple[AlertRule, ...]:
             critical=0.25,
             minimum_sample=500,
             consecutive_days=3,
+            runbook=link_of("feature-drift"),
         ),
         AlertRule(
             name="missing-values",
@@ -579,6 +627,7 @@ def default_alerts() -> tuple[AlertRule, ...]:
             warn=0.05,
             critical=0.2,
             minimum_sample=200,
+            runbook=link_of("missing-values"),
         ),
         AlertRule(
             name="score-drift",
@@ -588,6 +637,7 @@ def default_alerts() -> tuple[AlertRule, ...]:
             critical=0.25,
             minimum_sample=500,
             consecutive_days=3,
+            runbook=link_of("score-drift"),
         ),
         AlertRule(
             name="auc-drop",
@@ -597,6 +647,7 @@ def default_alerts() -> tuple[AlertRule, ...]:
             critical=0.08,
             minimum_sample=500,
             consecutive_days=3,
+            runbook=link_of("auc-drop"),
         ),
         AlertRule(
             name="labels-overdue",
@@ -605,12 +656,38 @@ def default_alerts() -> tuple[AlertRule, ...]:
             critical=0.15,
             minimum_sample=500,
             consecutive_days=2,
+            runbook=link_of("labels-overdue"),
         ),
-        AlertRule(name="broken-contract", signal="contract_checks.failed", warn=1, critical=1),
+        AlertRule(
+            name="broken-contract",
+            signal="contract_checks.failed",
+            warn=1,
+            critical=1,
+            runbook=link_of("broken-contract"),
+        ),
         # rows that were left out, counted once or look wrong: an unknown version, a missing day, duplicates
-        AlertRule(name="doubtful-input", signal="contract_checks.warning_share", warn=0.02, critical=0.5),
+        AlertRule(
+            name="doubtful-input",
+            signal="contract_checks.warning_share",
+            warn=0.02,
+            critical=0.5,
+            runbook=link_of("doubtful-input"),
+        ),
         # counts columns lost at once; a feature among them breaks its contract as well
-        AlertRule(name="lost-columns", signal="schema_changes.lost", warn=1, critical=10),
+        AlertRule(
+            name="lost-columns", signal="schema_changes.lost", warn=1, critical=10, runbook=link_of("lost-columns")
+        ),
+    )
+
+
+class IncidentSettings(_Section):
+    """Which alerts are one incident."""
+
+    join_days: int = Field(
+        default=3,
+        ge=0,
+        description="Days after the beginning of an incident up to which what begins belongs to it; and so many days after "
+        "its alerts were resolved the same alerts open it again.",
     )
 
 
@@ -731,6 +808,7 @@ class Settings(_Section):
     alerts: tuple[AlertRule, ...] | None = Field(
         default=None, description="Rules; giving any replaces the default ones below."
     )
+    incidents: IncidentSettings = IncidentSettings()
     pseudonyms: PseudonymSettings | None = Field(
         default=None, description="Needed by `driftlake pseudonymize`, and checked by the contract of telemetry."
     )
@@ -757,6 +835,12 @@ class Settings(_Section):
         """Pairs of features of a model that are counted together."""
         model = self.models.get(model_id)
         return model.pairs if model else ()
+
+    def downtime_of(self, model_id: str, day: date) -> str | None:
+        """What is planned for a model on a day."""
+        model = self.models.get(model_id)
+        planned = model.downtime if model else ()
+        return next((one.reason for one in planned if one.first_day <= day <= one.last_day), None)
 
     def windows_of(self, rule: AlertRule) -> tuple[int, ...] | None:
         """Windows over which the signal of a rule is measured; None for signals of one day."""

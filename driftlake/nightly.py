@@ -21,6 +21,7 @@ from driftlake import (
     combinations,
     drift,
     importance,
+    incidents,
     levels,
     multivariate,
     profiling,
@@ -334,8 +335,11 @@ def raise_alerts(warehouse: Warehouse, settings: Settings, context: RunContext, 
     work = find_work(warehouse, settings, context, ALERTS, days)
 
     def evaluate(first_day: date, last_day: date) -> Mapping[str, pa.Table]:
-        rules = settings.alert_rules
-        return {"alerts": alerting.raise_alerts(warehouse, rules, first_day=first_day, last_day=last_day)}
+        raised = alerting.fired(warehouse, settings.alert_rules, first_day=date.min, last_day=last_day)
+        alerts, grouped = incidents.group_alerts(
+            warehouse, settings, load_versions(warehouse), raised, first_day=first_day, last_day=last_day
+        )
+        return {"alerts": alerting.with_messages(alerts), "incidents": grouped}
 
     done = _derive(warehouse, context, work, evaluate)
     return _report(work, done, highlights=_highlights(warehouse, ALERTS, days))

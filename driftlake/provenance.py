@@ -35,7 +35,7 @@ _READER = {"telemetry": PROFILES, "explanations": PROFILES, "labels": LABEL_COHO
 _BY_SOURCE = ("contract_checks", "input_files", "quarantine")
 _ALWAYS_WRITTEN = (*_BY_SOURCE, "schema_changes")
 # Records of the trail itself: a row of theirs is its own explanation.
-_RECORDS = {"partition_runs", "current_runs", "schema_versions", "newest_day"}
+_RECORDS = {"alert_actions", "partition_runs", "current_runs", "schema_versions", "newest_day"}
 
 _SHOWN_ROWS = 5
 _NEWEST = 2**62
@@ -217,7 +217,9 @@ def _narrowed(settings: Settings, row: Mapping[str, Any]) -> Settings:
 
 
 def _reach_of(row: Mapping[str, Any], reach_days: int) -> int:
-    """An alert rests on the days since it fires and the one before."""
+    """An alert rests on the days since it fires and the one before; the cause of an incident on what was usual before."""
+    if "cause" in row:
+        return reach_days
     return min(reach_days, (row["dt"] - row["since_on"]).days + 1) if row.get("since_on") else reach_days
 
 

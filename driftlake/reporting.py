@@ -24,6 +24,9 @@ from driftlake import charts, verdicts, wording
 from driftlake.config import Settings
 from driftlake.data_docs import docs_page
 from driftlake.errors import DriftlakeError
+from driftlake.listing import mark_sentence
+from driftlake.runbooks import PAGE, RUNBOOKS
+from driftlake.shift_queries import query_of
 from driftlake.verdicts import MeasuredWindows, Row, Verdict, grouped
 from driftlake.warehouse import Warehouse
 from driftlake.wording import version_name
@@ -123,6 +126,7 @@ def render_index(warehouse: Warehouse, settings: Settings) -> Path:
         "drift_days": drift_days,
         "quality_days": quality_days,
     }
+    _write(settings, PAGE, _render("runbooks.html.j2", {"runbooks": RUNBOOKS}))
     return _write(settings, "index.html", _render("index.html.j2", content))
 
 
@@ -196,7 +200,8 @@ def _day_content(scope: _Scope) -> dict[str, Any]:
         "facts": facts,
         "verdicts": scope.judge(facts, alerts),
         "alerts": alerts,
-        "alert_groups": _alert_groups(scope, alerts, listed),
+        "incidents": _incidents(scope, alerts),
+        "alert_groups": _alert_groups(scope, [row for row in alerts if not row["incident_id"]], listed),
         "retired_alert_names": _names(row for row in alerts if row["deployment"] and version_key(row) not in listed),
         "inputs": scope.rows("inputs", day=scope.day),
         "failed_checks": scope.rows("failed_checks", day=scope.day),
@@ -252,6 +257,24 @@ def _alert_groups(scope: _Scope, alerts: Sequence[Row], listed: set[tuple[str, s
     return groups
 
 
+def _incidents(scope: _Scope, alerts: Sequence[Row]) -> list[dict[str, Any]]:
+    """Incidents of the day with their alerts, the heaviest first, and the query that shows the heaviest."""
+    members = grouped(sorted(alerts, key=lambda alert: -(alert["weight"] or 0)), lambda alert: alert["incident_id"])
+    found = []
+    for row in scope.rows("incidents", day=scope.day):
+        rows = [_written_out(scope, alert) for alert in members.get(row["incident_id"], [])]
+        found.append(
+            {
+                **row,
+                "alerts": rows,
+                "mark_text": mark_sentence(row),
+                "runbook_link": _runbook_link(scope.settings, row["runbook"]),
+                "query": query_of(rows[0], scope.day) if rows else None,
+            }
+        )
+    return found
+
+
 def _written_out(scope: _Scope, alert: Row) -> dict[str, Any]:
     return {
         **alert,
@@ -265,6 +288,8 @@ def _runbook_link(settings: Settings, runbook: str | None) -> str | None:
     """Where the runbook of a rule can be opened from a page; None if it is no web address and no relative path."""
     if not runbook:
         return None
+    if runbook.startswith(f"{PAGE}#"):
+        return runbook
     address = urlsplit(runbook)
     if address.scheme in {"http", "https"}:
         return runbook

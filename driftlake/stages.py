@@ -98,6 +98,10 @@ def _sampling_rates(settings: Settings) -> Mapping[str, float]:
     return {model_id: model.sampling_rate for model_id, model in settings.models.items() if model.sampling_rate < 1}
 
 
+def _downtimes(settings: Settings) -> Mapping[str, Any]:
+    return {model_id: model.downtime for model_id, model in settings.models.items() if model.downtime}
+
+
 def _has_summed_shap(settings: Settings) -> bool:
     return settings.telemetry.shap is not None and settings.telemetry.shap.path is not None
 
@@ -175,8 +179,8 @@ MODEL_QUALITY = Stage(
 )
 ALERTS = Stage(
     "alerts",
-    ("alerts",),
-    lambda s: [s.alert_rules],
+    ("alerts", "incidents"),
+    lambda s: [s.alert_rules, s.incidents, _downtimes(s)],
     # an alert says since when its signal has been above the threshold
     lambda _: dict.fromkeys(("profiles", "label_cohorts", "drift", "model_quality"), _EVERY_DAY_BEFORE),
 )

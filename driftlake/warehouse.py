@@ -157,6 +157,11 @@ class Warehouse:
                 self._insert(name, new)
         return True
 
+    def append(self, table: str, rows: pa.Table) -> None:
+        """Insert rows."""
+        with self._transaction():
+            self._insert(table, rows)
+
     def replace_partitions(
         self, changes: Sequence[Replacement | Addition], runs: Sequence[PartitionRun], *, context: RunContext
     ) -> None:

@@ -17,6 +17,7 @@ with tried as (
         max(value) as value,
         min(severity) as severity
     from trial_alerts
+    where state <> 'resolved'
     group by all
 ),
 
@@ -35,7 +36,7 @@ raised as (
         max(value) as value,
         min(severity) as severity
     from alerts
-    where dt between $first_day and $last_day
+    where dt between $first_day and $last_day and state is distinct from 'resolved'
     group by all
 )
 

@@ -1,16 +1,26 @@
--- Rows of alerts: rules that fire on a day, with the first day of the unbroken run above the warn threshold.
+-- Rows of alerts: the life of what rules raise, day by day: open on its first day, ongoing, resolved on its last.
+-- A rule opens after its days in a row above warn. It stays open down to its resolve value, and through a few days without one.
 -- grain: dt, rule, model_id, model_version, deployment, segment, feature, window_days, reference
 -- inputs: sli_history, alert_rules
 -- parameters: $first_day, $last_day
-with exceeding as (
+-- nulls: deployment, segment, feature and reference where a signal has none
+with watched as (
     select
         s.*,
+        -- rows of the whole, beside those of a segment
+        max(s.sample_count) filter (where s.segment = 'all') over (
+            partition by
+                s.dt, r.name, s.model_id, s.model_version, s.deployment, s.feature, s.window_days, s.reference
+        ) as whole_count,
         r.name as rule,
         r.warn,
         r.critical,
         r.consecutive_days as days_needed,
+        r.resolve_after_days,
         r.owner,
-        r.runbook
+        r.runbook,
+        s.value >= r.warn and (s.noise_floor is null or s.value > s.noise_floor) as is_above,
+        s.value < r.resolve or coalesce(s.value <= s.noise_floor, false) as is_clear
     from sli_history as s
     inner join alert_rules as r
         on s.signal = r.signal
@@ -20,9 +30,7 @@ with exceeding as (
         and (s.segment is null or s.segment = 'all' or r.each_segment)
     where
         s.dt <= $last_day
-        and s.value >= r.warn
         and s.sample_count >= r.minimum_sample
-        and (s.noise_floor is null or s.value > s.noise_floor)
 ),
 
 -- consecutive days keep the same distance to their rank, so they share an island
@@ -30,9 +38,10 @@ islands as (
     select
         *,
         dt - (row_number() over what)::integer as island
-    from exceeding
+    from watched
     window what as (
-        partition by rule, model_id, model_version, deployment, segment, feature, window_days, reference
+        partition by
+            rule, model_id, model_version, deployment, segment, feature, window_days, reference, is_above
         order by dt
     )
 ),
@@ -40,11 +49,82 @@ islands as (
 runs as (
     select
         *,
-        min(dt) over run as since_on,
-        (dt - min(dt) over run + 1)::integer as consecutive_days
+        min(dt) over run as run_from,
+        coalesce(lead(dt) over what, $last_day + 1) as next_on
     from islands
-    window run as (
-        partition by rule, model_id, model_version, deployment, segment, feature, window_days, reference, island
+    window
+        run as (
+            partition by
+                rule,
+                model_id,
+                model_version,
+                deployment,
+                segment,
+                feature,
+                window_days,
+                reference,
+                is_above,
+                island
+        ),
+        what as (
+            partition by rule, model_id, model_version, deployment, segment, feature, window_days, reference
+            order by dt
+        )
+),
+
+openings as (
+    select
+        *,
+        is_above and dt - run_from + 1 >= days_needed as is_opening
+    from runs
+    qualify bool_or(is_above and dt - run_from + 1 >= days_needed) over (
+        partition by rule, model_id, model_version, deployment, segment, feature, window_days, reference
+    )
+),
+
+-- a day without a value repeats the last one until the rule has waited long enough
+silences as (
+    select
+        *,
+        dt as valued_on,
+        unnest(range(least(next_on - dt, resolve_after_days + 1)))::integer as silent_days
+    from openings
+),
+
+marks as (
+    select
+        * exclude (dt),
+        valued_on + silent_days as dt,
+        case
+            when silent_days = resolve_after_days then false
+            when silent_days > 0 then null
+            when is_opening then true
+            when is_clear then false
+        end as mark
+    from silences
+),
+
+numbered as (
+    select
+        *,
+        count(*) filter (where not mark) over before as life
+    from marks
+    window before as (
+        partition by rule, model_id, model_version, deployment, segment, feature, window_days, reference
+        order by dt
+        rows between unbounded preceding and 1 preceding
+    )
+),
+
+lives as (
+    select
+        *,
+        min(dt) filter (where mark) over so_far as opened_on,
+        min(run_from) filter (where mark) over so_far as since_on
+    from numbered
+    window so_far as (
+        partition by rule, model_id, model_version, deployment, segment, feature, window_days, reference, life
+        order by dt
     )
 )
 
@@ -53,6 +133,11 @@ select
     rule,
     signal,
     if(value >= critical, 'critical', 'warn') as severity,
+    case
+        when not mark then 'resolved'
+        when dt = opened_on then 'open'
+        else 'ongoing'
+    end as state,
     model_id,
     model_version,
     deployment,
@@ -63,12 +148,15 @@ select
     value,
     if(value >= critical, critical, warn) as threshold,
     sample_count,
+    whole_count,
     noise_floor,
     since_on,
-    consecutive_days,
+    opened_on,
+    valued_on,
+    (dt - since_on + 1)::integer as consecutive_days,
     owner,
     runbook,
     detail
-from runs
-where consecutive_days >= days_needed and dt between $first_day and $last_day
+from lives
+where opened_on is not null and dt between $first_day and $last_day
 order by dt, rule, model_id, model_version, deployment, segment, feature, window_days, reference;

@@ -8,6 +8,7 @@ with openings as (
         dt,
         coalesce(model_id, '') || ' ' || since_on as opening
     from trial_alerts
+    where state <> 'resolved'
 )
 
 select

@@ -23,7 +23,7 @@ raised as (
         count(*) filter (where severity = 'critical') as critical_count,
         count(*) filter (where severity = 'warn') as warn_count
     from alerts
-    where dt = $last_day
+    where dt = $last_day and state is distinct from 'resolved'
 ),
 
 waiting as (

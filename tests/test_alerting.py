@@ -76,11 +76,14 @@ CHECK: Row = MODEL | {
 
 
 def rule(signal: str, warn: float, critical: float, **limits: Any) -> AlertRule:
-    return AlertRule.model_validate({"name": "watch", "signal": signal, "warn": warn, "critical": critical, **limits})
+    # a day without a value ends an alert, so that the days of an alert are those given
+    watch = {"name": "watch", "signal": signal, "warn": warn, "critical": critical, "resolve_after_days": 1}
+    return AlertRule.model_validate(watch | limits)
 
 
 def raised(memory: Warehouse, *rules: AlertRule, last: int = 9) -> list[Row]:
-    return [dict(row) for row in raise_alerts(memory, rules, first_day=day(1), last_day=day(last)).to_pylist()]
+    found = raise_alerts(memory, rules, first_day=day(1), last_day=day(last)).to_pylist()
+    return [dict(row) for row in found if row["state"] != "resolved"]
 
 
 @pytest.mark.parametrize(
@@ -262,8 +265,25 @@ def test_what_is_no_signal_raises_nothing(memory: Warehouse, table: str, row: Ro
 
 def test_the_default_rules_want_three_days_of_drift(memory: Warehouse) -> None:
     insert(memory.connection, "feature_drift", [{"dt": day(n)} | DRIFT | {"feature": "age"} for n in (1, 2, 3)])
-    assert [(alert["dt"], alert["rule"], alert["severity"]) for alert in raised(memory, *default_alerts())] == [
+    assert [(one["dt"], one["rule"], one["severity"]) for one in raised(memory, *default_alerts(), last=3)] == [
         (day(3), "feature-drift", "critical")
+    ]
+
+
+def test_an_alert_that_is_over_says_so(memory: Warehouse) -> None:
+    given_backlog(memory, 1, 2)
+    insert(memory.connection, "label_backlog", [row | {"dt": day(3), "overdue_share": 0.03} for row in BACKLOG_ROWS])
+    over = raise_alerts(memory, [rule("label_backlog.overdue_share", 0.05, 0.15)], first_day=day(3), last_day=day(3))
+    [alert] = over.to_pylist()
+    assert (alert["state"], alert["message"].rpartition(", ")[2]) == ("resolved", "resolved after 2 days")
+
+
+def test_an_alert_whose_signal_has_no_value_says_since_when(memory: Warehouse) -> None:
+    given_backlog(memory, 1)
+    watch = rule("label_backlog.overdue_share", 0.05, 0.15, resolve_after_days=3)
+    assert [alert["message"].rpartition("; ")[2] for alert in raised(memory, watch)][1:] == [
+        "no value after 2024-03-01",
+        "no value after 2024-03-01",
     ]
 
 

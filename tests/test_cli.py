@@ -126,6 +126,18 @@ def test_a_day_without_alerts_says_so_and_prints_no_data(filled: Path) -> None:
     assert "no alerts on 2024-03-01" in result.stderr
 
 
+def test_a_rule_is_muted_with_a_reason_and_an_end(filled: Path) -> None:
+    said = ("alerts", "mute", "score-drift", "--until", "2024-03-05", "--reason", "new cut", "--by", "ann")
+    assert driftlake(*said, cwd=filled).stdout == "mute rule score-drift from 2024-03-01 until 2024-03-05\n"
+    result = driftlake("sql", "select reason, acted_by from alert_actions", "--format", "csv", cwd=filled)
+    assert list(csv.reader(io.StringIO(result.stdout))) == [["reason", "acted_by"], ["new cut", "ann"]]
+
+
+def test_an_incident_that_is_not_open_cannot_be_shown(filled: Path) -> None:
+    result = driftlake("alerts", "show", "3f9a", cwd=filled)
+    assert (result.returncode, "0 incidents that begin with 3f9a are open" in result.stderr) == (2, True)
+
+
 def test_a_report_of_a_day_that_was_not_processed_says_what_to_run(filled: Path) -> None:
     result = driftlake("report", "--date", "2024-03-09", cwd=filled)
     assert result.returncode == 2

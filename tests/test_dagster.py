@@ -107,7 +107,13 @@ def test_real_flights_go_through_a_real_instance(flights: Settings, instance: Pa
         {"source": "telemetry", "outcome": "passed"},
     ]
     reports = Path(flights.resolve(flights.reports.path))
-    assert {path.name for path in reports.iterdir()} == {"data_docs", f"{FIRST}.html", f"{LAST}.html", "index.html"}
+    assert {path.name for path in reports.iterdir()} == {
+        "data_docs",
+        "runbooks.html",
+        f"{FIRST}.html",
+        f"{LAST}.html",
+        "index.html",
+    }
 
 
 def launch_and_watch(flights: Settings, days: Sequence[date], **how: Any) -> tuple[LaunchFailure | None, set[str]]:

@@ -16,7 +16,7 @@ import pytest
 from data import GROUP, MODEL, Row, day, insert, noon, write_day, write_project
 
 from driftlake import distributions, lineage, nightly, registration, verdicts
-from driftlake.config import DriftSettings, Settings
+from driftlake.config import DriftSettings, Settings, default_alerts
 from driftlake.reporting import ReportError, render_day, render_index
 from driftlake.summary import summarize
 from driftlake.verdicts import MeasuredWindows
@@ -114,6 +114,19 @@ def test_a_page_says_what_is_wrong_with_a_model_and_who_to_ask(project):
     assert "Owner: risk team." in page
     assert '<a href="../docs/drift.md">Runbook</a>' in page
     assert "run-of-the-test" in page
+
+
+def test_incidents_come_with_their_alerts_and_the_query_that_shows_them(project):
+    page = project.page()
+    assert page.count('class="incident"') == 1
+    assert "<summary>1 alert of feature-drift</summary>" in page
+    assert 'driftlake sql "from drift_between(&#39;credit&#39;, &#39;v1&#39;' in page
+
+
+def test_the_runbooks_are_beside_the_pages(project):
+    folder = render_index(project.warehouse, project.settings).parent
+    page = (folder / "runbooks.html").read_text()
+    assert all(f'id="{one.name}"' in page for one in default_alerts())
 
 
 def test_the_same_tables_give_the_same_bytes(project):

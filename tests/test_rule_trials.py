@@ -28,7 +28,8 @@ DRIFT: Row = GROUP | {
 
 def rule(warn: float, **changes: Any) -> AlertRule:
     return AlertRule.model_validate(
-        {"name": "drift", "signal": "feature_drift.psi", "warn": warn, "critical": 10 * warn} | changes
+        {"name": "drift", "signal": "feature_drift.psi", "warn": warn, "critical": 10 * warn, "resolve_after_days": 1}
+        | changes
     )
 
 

@@ -225,6 +225,8 @@ RULE_COLUMNS = {
     "critical": "double",
     "minimum_sample": "bigint",
     "consecutive_days": "integer",
+    "resolve": "double",
+    "resolve_after_days": "integer",
     "deployments": "varchar[]",
     "reference_names": "varchar[]",
     "each_segment": "boolean",
@@ -240,6 +242,8 @@ RULE: Row = {
     "critical": 0.25,
     "minimum_sample": 500,
     "consecutive_days": 1,
+    "resolve": 0.08,
+    "resolve_after_days": 1,
     "deployments": ["production"],
     "reference_names": ["training"],
     "each_segment": False,
@@ -248,10 +252,13 @@ RULE: Row = {
 
 
 def raised(db: duckdb.DuckDBPyConnection, signals: Sequence[Row], rule: Row | None = None, *columns: str) -> list[Any]:
-    """Alerts of days 1 to 9 for signals that differ from SIGNAL, under a rule that differs from RULE."""
+    """Open alerts of days 1 to 9 for signals that differ from SIGNAL, under a rule that differs from RULE."""
     given(db, "sli_history", SIGNAL_COLUMNS, [SIGNAL | {"dt": day(1)} | signal for signal in signals])
     given(db, "alert_rules", RULE_COLUMNS, [RULE | (rule or {})])
-    return rows_of(db, "alerts", *(columns or ("dt",)), first_day=day(1), last_day=day(9))
+    wanted = columns or ("dt",)
+    found = rows_of(db, "alerts", "state", *wanted, first_day=day(1), last_day=day(9))
+    rows = [row[1:] for row in found if row[0] != "resolved"]
+    return rows if len(wanted) > 1 else [row[0] for row in rows]
 
 
 def days(*numbers: int) -> list[Row]:

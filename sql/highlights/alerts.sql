@@ -7,5 +7,5 @@ select
     count(*) filter (where severity = 'critical') as critical_alerts,
     count(*) filter (where severity = 'warn') as warnings
 from alerts
-where dt between $first_day and $last_day
+where dt between $first_day and $last_day and state is distinct from 'resolved'
 group by dt;

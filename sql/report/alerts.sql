@@ -1,4 +1,4 @@
--- Alerts of a day, the most pressing first: critical before warn, then by how far the value is beyond its threshold.
+-- Open alerts of a day, the most pressing first: critical before warn, then by how far the value is beyond its threshold.
 -- grain: rule, model_id, model_version, deployment, segment, feature, window_days, reference
 -- inputs: alerts
 -- parameters: $day; $smallest_cell, rows that a segment needs to be named
@@ -9,11 +9,13 @@ with named as (
         if(segment <> 'all' and sample_count < $smallest_cell, split_part(segment, '=', 1) || '=other', segment)
             as shown_segment
     from alerts
-    where dt = $day
+    where dt = $day and state is distinct from 'resolved'
 )
 
 select
     rule,
+    incident_id,
+    weight,
     signal,
     severity,
     model_id,
@@ -21,6 +23,8 @@ select
     deployment,
     shown_segment as segment,
     feature,
+    window_days,
+    reference,
     value,
     threshold,
     sample_count,

@@ -40,6 +40,7 @@ fired as (
         count(*) filter (where severity = 'critical') as critical_count,
         count(*) filter (where severity = 'warn') as warn_count
     from alerts
+    where state is distinct from 'resolved'
     group by dt
 ),
 

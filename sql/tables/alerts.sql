@@ -1,4 +1,4 @@
--- Rules of driftlake.yaml that fired on a day.
+-- What the rules of driftlake.yaml raised: a row per alert and day, from the day it opens to the day it is resolved.
 -- grain: dt, rule, model_id, model_version, deployment, segment, feature, window_days, reference
 create table if not exists alerts (
     dt date not null, -- day the alert is about
@@ -16,9 +16,14 @@ create table if not exists alerts (
     threshold double not null, -- threshold that was crossed
     sample_count bigint not null, -- rows the value rests on
     noise_floor double, -- noise floor of the value; an alert below it does not fire
-    since_on date not null, -- first day of the unbroken run of days above the warn threshold
-    consecutive_days integer not null, -- length of that run up to dt
+    since_on date not null, -- first of the days in a row above the warn threshold that opened the alert
+    consecutive_days integer not null, -- days from since_on to dt
     owner varchar, -- who is responsible, from the rule
     runbook varchar, -- where to read on, from the rule
-    message varchar not null -- the alert in a sentence
+    message varchar not null, -- the alert in a sentence
+    state varchar, -- open on the first day, ongoing, or resolved on the last; null in rows from before there was one
+    opened_on date, -- day the alert opened
+    valued_on date, -- day the value is of: dt, unless the signal has none on dt
+    incident_id varchar, -- incident that the alert belongs to
+    weight double -- by which the alerts of an incident are ranked: importance of the feature x distance beyond the threshold x share of the rows
 );

@@ -2,7 +2,7 @@
 create or replace view open_alerts as
 select *
 from alerts
-where dt = (select n.dt from newest_day as n)
+where dt = (select n.dt from newest_day as n) and state is distinct from 'resolved'
 order by
     case severity when 'critical' then 1 else 2 end,
     value / nullif(threshold, 0) desc nulls last,

@@ -1,0 +1,32 @@
+-- Evidence: contract checks that fail and did not in the week before. How many rows there are is a cause of its own.
+-- grain: incident_id, subject, known_on
+-- inputs: suspects, contract_checks
+with failures as (
+    select
+        s.incident_id,
+        s.suspected_on,
+        s.first_on,
+        c.dt,
+        c.expectation || coalesce('.' || c.column_name, '') as subject,
+        c.unexpected_count / nullif(c.checked_count, 0) as share,
+        c.message,
+        min(c.dt) over (partition by s.incident_id, c.source, c.expectation, c.column_name) as failed_from
+    from suspects as s
+    inner join contract_checks as c
+        on (c.model_id is null or s.model_id is null or s.model_id = c.model_id)
+        and (c.model_version is null or s.model_version is null or s.model_version = c.model_version)
+    where
+        c.outcome = 'failed'
+        and c.source in ('telemetry', 'labels')
+        and c.expectation not in ('row_count_is_usual', 'feature_is_as_complete_as_in_training')
+        and c.dt between s.first_on - 7 and s.until_on
+)
+
+select
+    incident_id,
+    subject,
+    greatest(dt, suspected_on) as known_on,
+    greatest(0.3, least(1, coalesce(share, 1)))::double as strength,
+    message
+from failures
+where failed_from >= first_on;

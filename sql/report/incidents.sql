@@ -1,0 +1,33 @@
+-- Open incidents of a day with what was said about them, the most pressing first; quiet ones last.
+-- grain: incident_id
+-- inputs: incident_history
+-- parameters: $day
+select
+    incident_id,
+    model_id,
+    state,
+    severity,
+    opened_on,
+    since_on,
+    alert_count,
+    model_versions,
+    cause,
+    title,
+    evidence,
+    rule,
+    owner,
+    runbook,
+    downtime,
+    mark,
+    mark_until_on,
+    mark_reason,
+    marked_by,
+    is_to_be_told
+from incident_history
+where dt = $day and state <> 'resolved'
+order by
+    not is_to_be_told,
+    severity <> 'critical',
+    alert_count desc,
+    opened_on,
+    incident_id;

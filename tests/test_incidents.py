@@ -1,0 +1,314 @@
+"""One cause is one incident: what begins together is grouped, what begins later is not, the probable cause first."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from data import GROUP, MODEL, TRAINING_RUN, Row, day, insert, write_project
+
+from driftlake.alerting import fired
+from driftlake.causes import CAUSES
+from driftlake.config import AlertRule, Settings
+from driftlake.incidents import Life, group, group_alerts
+from driftlake.queries import SQL_FOLDER
+from driftlake.versions import ModelVersion
+from driftlake.warehouse import Warehouse
+
+VERSIONS = {
+    ("credit", "v1"): ModelVersion("credit", "v1", "probability", {}, None, feature_importance={"a": 3, "b": 1})
+}
+RULES = (
+    AlertRule(name="missing", signal="feature_drift.missing_rate_change", window_days=1, warn=0.05, critical=0.2),
+    AlertRule(name="drift", signal="feature_drift.psi", window_days=7, warn=0.1, critical=0.25),
+    AlertRule(name="overdue", signal="label_backlog.overdue_share", warn=0.05, critical=0.2),
+)
+DRIFT: Row = GROUP | {
+    "window_days": 7,
+    "reference": "training",
+    "statistic": "psi",
+    "value": 0.2,
+    "current_count": 1000,
+    "current_day_count": 7,
+    "reference_count": 5000,
+    "outcome": "drift",
+}
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return write_project(tmp_path / "project", features=["x"], training={"x": [0.0, 1.0], "score": [0.1, 0.9]})
+
+
+def life(opened: int, *, resolved: int | None = None, **changes: Any) -> Life:
+    known: dict[str, Any] = {"rule": "drift", "signal": "feature_drift.psi", "model_id": "credit", "feature": "a"}
+    known |= {"model_version": "v1", "deployment": "production", "segment": "all", "reference": "training"}
+    known |= {"window_days": 1, "opened_on": day(opened), "since_on": day(opened)}
+    return Life(**known | {"resolved_on": day(resolved) if resolved else None} | changes)
+
+
+def sizes(*lives: Life, join_days: int = 3) -> list[int]:
+    return [len(incident.lives) for incident in group(lives, join_days)]
+
+
+# --- grouping ---
+
+
+def test_features_that_drift_together_are_one_incident() -> None:
+    assert sizes(
+        *(life(1 + number % 4, feature=f"f{number}") for number in sorted(range(20), key=lambda n: n % 4))
+    ) == [20]
+
+
+def test_what_begins_later_is_another_incident_however_long_the_first_one_runs() -> None:
+    assert sizes(life(1), life(5, feature="b"), life(200, feature="c")) == [1, 1, 1]
+
+
+def test_an_alert_over_a_long_window_may_have_begun_with_the_incident() -> None:
+    late = life(20, feature=None, signal="model_quality.auc_drop", window_days=28)
+    assert sizes(life(1), late) == [2]
+    assert sizes(life(1, resolved=10), late) == [1, 1]
+
+
+def test_the_same_signal_of_another_version_belongs_to_an_open_incident() -> None:
+    assert sizes(life(1), life(90, model_version="v2")) == [2]
+
+
+def test_another_signal_of_the_feature_is_news_once_the_incident_is_old() -> None:
+    assert sizes(life(1), life(90, signal="feature_drift.missing_rate_change")) == [1, 1]
+
+
+def test_an_alert_that_comes_back_within_days_opens_its_incident_again() -> None:
+    assert sizes(life(1, resolved=2), life(5)) == [2]
+    assert sizes(life(1, resolved=2), life(6)) == [1, 1]
+
+
+def test_what_was_over_long_ago_is_news_although_the_incident_runs_on() -> None:
+    assert sizes(life(1, resolved=2), life(1, feature="b"), life(90)) == [2, 1]
+
+
+def test_models_have_their_own_incidents_unless_a_whole_partition_is_why() -> None:
+    other = life(1, model_id="churn")
+    assert sizes(life(1), other) == [1, 1]
+    assert sizes(life(1, model_id=None, feature="telemetry.day_is_there"), life(1), other) == [3]
+
+
+def test_an_incident_keeps_its_id_whatever_joins_it() -> None:
+    [alone], [joined] = group([life(1)], 3), group([life(1, resolved=9), life(2, feature="b")], 3)
+    assert alone.incident_id == joined.incident_id != group([life(2)], 3)[0].incident_id
+
+
+# --- rows ---
+
+
+def given_drift(memory: Warehouse, first: int, last: int, **changes: Any) -> None:
+    insert(memory.connection, "feature_drift", [DRIFT | {"dt": day(n)} | changes for n in range(first, last + 1)])
+
+
+def given_missing(memory: Warehouse, first: int, last: int, feature: str = "a") -> None:
+    """A feature of which 30 % is missing from `first` on, after a week without a gap."""
+    changes = {"statistic": "missing_rate_change", "value": 0.3, "window_days": 1, "feature": feature}
+    given_drift(memory, first, last, **changes)
+    rows = [(n, 300 if n >= first else 0) for n in range(first - 7, last + 1)]
+    given_stats(memory, rows, feature)
+
+
+def given_stats(memory: Warehouse, rows: list[tuple[int, int]], feature: str = "a", **moments: Any) -> None:
+    stats = GROUP | {"feature": feature, "row_count": 1000, "mean": 1.0, "standard_deviation": 1.0} | moments
+    insert(memory.connection, "feature_stats", [stats | {"dt": day(n), "missing_count": count} for n, count in rows])
+
+
+def grouped(memory: Warehouse, settings: Settings, first: int = 1, last: int = 20) -> tuple[list[Row], list[Row]]:
+    raised = fired(memory, RULES, first_day=date.min, last_day=day(last))
+    tables = group_alerts(memory, settings, VERSIONS, raised, first_day=day(first), last_day=day(last))
+    alerts, incidents = (table.to_pylist() for table in tables)
+    return alerts, incidents
+
+
+def test_an_incident_says_its_cause_first(memory: Warehouse, settings: Settings) -> None:
+    given_missing(memory, 10, 12)
+    _, incidents = grouped(memory, settings, last=12)
+    assert [(one["dt"], one["state"]) for one in incidents] == [
+        (day(10), "open"),
+        (day(11), "ongoing"),
+        (day(12), "ongoing"),
+    ]
+    assert {(one["cause"], one["title"]) for one in incidents} == {
+        ("missing_values", "credit: 30% of a is missing, before 0% (1 alert: a)")
+    }
+
+
+def test_an_incident_is_resolved_when_all_of_its_alerts_are(memory: Warehouse, settings: Settings) -> None:
+    given_drift(memory, 1, 3, feature="a")
+    given_drift(memory, 1, 5, feature="b")
+    given_drift(memory, 4, 4, feature="a", value=0.01)
+    given_drift(memory, 6, 6, feature="b", value=0.01)
+    _, incidents = grouped(memory, settings)
+    assert [(one["state"], one["alert_count"]) for one in incidents] == [
+        ("open", 2),
+        ("ongoing", 2),
+        ("ongoing", 2),
+        ("ongoing", 1),
+        ("ongoing", 1),
+        ("resolved", 0),
+    ]
+
+
+def test_alerts_are_ranked_by_importance_times_drift(memory: Warehouse, settings: Settings) -> None:
+    given_drift(memory, 1, 1, feature="b", value=0.2)
+    given_drift(memory, 1, 1, feature="a", value=0.15)
+    alerts, [incident] = grouped(memory, settings, last=1)
+    assert [alert["feature"] for alert in alerts] == ["a", "b"]
+    assert alerts[0]["weight"] > alerts[1]["weight"]
+    assert {alert["incident_id"] for alert in alerts} == {incident["incident_id"]}
+
+
+def test_a_day_computed_by_itself_is_as_in_the_whole_history(memory: Warehouse, settings: Settings) -> None:
+    given_missing(memory, 9, 14)
+    given_drift(memory, 11, 16, feature="a")
+    given_drift(memory, 2, 18, feature="b")
+    whole = grouped(memory, settings)
+    alone = [grouped(memory, settings, number, number) for number in range(1, 21)]
+    assert [alert for alerts, _ in alone for alert in alerts] == whole[0]
+    assert [incident for _, incidents in alone for incident in incidents] == whole[1]
+
+
+def test_planned_downtime_marks_an_incident(memory: Warehouse, settings: Settings) -> None:
+    given_missing(memory, 10, 12)
+    downtime = {"first_day": day(11), "last_day": day(11), "reason": "migration"}
+    planned = settings.model_validate({**settings.model_dump(), "models": {"credit": {"downtime": [downtime]}}})
+    _, incidents = grouped(memory, planned, last=12)
+    assert [one["downtime"] for one in incidents] == [None, "migration", None]
+
+
+# --- causes ---
+
+
+def test_every_cause_has_its_query() -> None:
+    assert {cause.name for cause in CAUSES} == {path.stem for path in (SQL_FOLDER / "causes").glob("*.sql")}
+
+
+PROFILE: Row = GROUP | {"bin_id": 1, "score_sum": 0.0}
+ARRIVALS: Row = {
+    "invalid_count": 0,
+    "duplicate_count": 0,
+    "conflict_count": 0,
+    "matched_count": 0,
+    "unmatched_count": 0,
+}
+BACKLOG: Row = GROUP | {
+    "age_from_days": 0,
+    "prediction_count": 1000,
+    "labelled_count": 800,
+    "outstanding_count": 200,
+    "overdue_share": 0.1,
+    "growth_count": 10,
+}
+
+
+def given_unit_change(memory: Warehouse) -> None:
+    given_stats(memory, [(n, 0) for n in range(3, 10)])
+    given_stats(memory, [(10, 0)], mean=1000.0, standard_deviation=980.0)
+
+
+def given_unseen(memory: Warehouse) -> None:
+    known = MODEL | {"feature": "a", "feature_kind": "categorical", "label": "", "coarse_bin_id": 1}
+    bins = [known | {"bin_id": n, "bin_kind": kind} for n, kind in ((2, "unseen"), (3, "category"))]
+    insert(memory.connection, "feature_bins", bins)
+    rows = [(n, 3, 900) for n in range(3, 11)] + [(10, 2, 100)]
+    profile = [GROUP | {"feature": "a", "dt": day(n), "bin_id": b, "row_count": count} for n, b, count in rows]
+    insert(memory.connection, "feature_profile", profile)
+
+
+def given_release(memory: Warehouse) -> None:
+    rows = [(n, "v0", 100) for n in range(1, 10)] + [(10, "v0", 50), (10, "v1", 50)]
+    insert(
+        memory.connection,
+        "prediction_profile",
+        [PROFILE | {"dt": day(n), "model_version": version, "row_count": count} for n, version, count in rows],
+    )
+
+
+def given_half_the_volume(memory: Warehouse) -> None:
+    insert(
+        memory.connection,
+        "prediction_profile",
+        [PROFILE | {"dt": day(n), "row_count": 100 if n < 10 else 50} for n in range(-20, 11)],
+    )
+
+
+def given_lost_column(memory: Warehouse) -> None:
+    change = {"comparison": "day_before", "column_name": "a", "change": "lost", "file_count": 1, "row_count": 9}
+    insert(memory.connection, "schema_changes", [change | {"dt": day(10), "message": "column a is gone"}])
+
+
+def given_failed_check(memory: Warehouse) -> None:
+    check = {"source": "telemetry", "expectation": "clock_is_right", "severity": "warning", "outcome": "failed"}
+    counts = {"checked_count": 100, "unexpected_count": 90, "message": "times lie in the future"}
+    insert(memory.connection, "contract_checks", [check | counts | {"dt": day(10)}])
+
+
+def given_quarantine(memory: Warehouse) -> None:
+    row = {"source": "telemetry", "path": "p", "expectation": "file_is_readable", "reason": "a file is cut off"}
+    insert(memory.connection, "quarantine", [row | {"dt": day(10)}])
+
+
+def given_segment(memory: Warehouse) -> None:
+    shift = MODEL | {"deployment": "production", "segment_column": "country", "feature": "a", "window_days": 7}
+    shift |= {"dt": day(10), "reference": "training", "reference_count": 10, "contribution": 0.1}
+    rows = [("country=at", 100, 0.9), ("country=de", 900, 0.1)]
+    insert(
+        memory.connection,
+        "segment_shift",
+        [shift | {"segment": segment, "current_count": n, "shift_share": share} for segment, n, share in rows],
+    )
+
+
+@pytest.mark.parametrize(
+    ("happened", "cause", "sentence"),
+    [
+        (given_unit_change, "unit_change", "a is 980 times what it was, as if its unit had changed"),
+        (given_unseen, "unseen_categories", "10% of a are categories that training never had"),
+        (given_release, "release", "version v1 makes 50% of the production predictions, before 0%"),
+        (given_half_the_volume, "volume_change", "50 predictions of credit (production) on the day, usually 100"),
+        (given_lost_column, "schema_change", "column a is gone"),
+        (given_failed_check, "broken_contract", "times lie in the future"),
+        (given_quarantine, "quarantine", "a file is cut off"),
+        (given_segment, "one_segment", "country=at, 10% of the rows, explains 90% of the shift of a"),
+        (lambda _: None, "unknown", "no cause was found in what happened at the same time"),
+    ],
+    ids=lambda value: value if isinstance(value, str) and " " not in value else "",
+)
+def test_the_cause_is_what_happened_at_the_same_time(
+    memory: Warehouse, settings: Settings, happened: Any, cause: str, sentence: str
+) -> None:
+    given_drift(memory, 10, 10, feature="a", window_days=1, statistic="missing_rate_change")
+    happened(memory)
+    _, [incident] = grouped(memory, settings, last=10)
+    assert (incident["cause"], incident["title"]) == (cause, f"credit: {sentence} (1 alert: a)")
+
+
+def test_labels_that_stop_are_why_they_are_overdue(memory: Warehouse, settings: Settings) -> None:
+    insert(memory.connection, "training_runs", [TRAINING_RUN])
+    rows = [BACKLOG | {"dt": day(20), "age_bucket": age} for age in ("all", "0")]
+    insert(memory.connection, "label_backlog", rows)
+    arrivals = [ARRIVALS | {"dt": day(n), "label_count": 100 if n < 12 else 0} for n in range(-10, 21)]
+    insert(memory.connection, "label_arrivals", arrivals)
+    _, [incident] = grouped(memory, settings)
+    assert incident["title"] == "credit: 0 labels arrived on 2024-03-12, usually 100 (1 alert: overdue_share)"
+
+
+def test_what_was_so_before_is_no_cause(memory: Warehouse, settings: Settings) -> None:
+    given_drift(memory, 10, 10, feature="a", window_days=1, statistic="missing_rate_change")
+    given_stats(memory, [(n, 300) for n in range(3, 11)])
+    _, [incident] = grouped(memory, settings, last=10)
+    assert incident["cause"] == "unknown"
+
+
+def test_a_cause_is_known_only_from_its_day_on(memory: Warehouse, settings: Settings) -> None:
+    given_drift(memory, 10, 12, feature="a", window_days=1, statistic="missing_rate_change")
+    given_stats(memory, [(n, 0 if n < 12 else 300) for n in range(3, 13)])
+    _, incidents = grouped(memory, settings, last=12)
+    assert [one["cause"] for one in incidents] == ["unknown", "unknown", "missing_values"]
