@@ -156,6 +156,11 @@ class Warehouse:
         query = f"select 1 from {queries.quote(table)} where {condition} limit 1"
         return bool(self.sql(query, list(key.values())).num_rows)
 
+    def append(self, table: str, rows: pa.Table) -> None:
+        """Insert rows of an append-only table in a transaction of their own."""
+        with self._transaction():
+            self._insert(table, rows)
+
     def append_once(self, rows: Mapping[str, pa.Table], table: str, key: Mapping[str, str]) -> bool:
         """Insert rows of several tables in one transaction, unless `table` has a row with `key`. Returns whether it did."""
         with self._transaction():
