@@ -8,6 +8,7 @@ from datetime import timedelta
 import dagster as dg
 
 from assets.alerts import alerts_asset
+from assets.delivery import delivery
 from assets.drift import drift_asset
 from assets.inputs import input_specs
 from assets.label_cohorts import label_cohorts_asset
@@ -41,5 +42,6 @@ def build_assets(settings: Settings) -> list[dg.AssetsDefinition | dg.AssetSpec]
         drift_asset(settings, partitions),
         model_quality_asset(settings, partitions),
         alerts_asset(partitions),
+        *([delivery] if settings.delivery.channels or settings.delivery.prometheus_file else []),
         report,
     ]

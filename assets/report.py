@@ -36,7 +36,7 @@ def report(
         if (
             settings.contracts.enabled
             and settings.contracts.data_docs
-            and was_checked_by(warehouse, last, context.run_id)
+            and was_checked_by(warehouse, last, context.run.run_id)
         ):
             data_docs.publish(warehouse, settings, last)
         page = render_day(warehouse, settings, last)

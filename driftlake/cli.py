@@ -514,6 +514,59 @@ def _say_of(
     typer.echo(f"{said.action} {said.target_kind} {said.target} from {said.from_on} until {said.until_on}")
 
 
+@alerts_app.command(
+    "replay", epilog="Example: `driftlake alerts replay --rules new.yaml --from 2026-01-01 --to 2026-06-30`"
+)
+def replay_rules(
+    rules: Annotated[Path, typer.Option("--rules", help="YAML file with rules below `alerts:`, as in driftlake.yaml.")],
+    first: Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="First day.")],
+    last: Annotated[datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="Last day.")],
+    output: Output = Format.table,
+    config: Config = None,
+) -> None:
+    """Say what other rules would have raised, beside what was raised. Reads tables, changes nothing."""
+    from driftlake.rule_trials import read_rules, try_rules
+    from driftlake.warehouse import Warehouse
+
+    settings = load_settings(config)
+    offered = read_rules(rules, settings)
+    with Warehouse.open(settings, read_only=True) as warehouse:
+        trial = try_rules(warehouse, offered, first.date(), last.date())
+    changes = Counter(trial.differences["change"].to_pylist())
+    for row in trial.openings.to_pylist():
+        messages.print(
+            "{rule}: {alert_count:,} alerts on {day_count:,} days, opened {opening_count:,} times".format(**row)
+        )
+    messages.print(", ".join(f"{count:,} {change}" for change, count in sorted(changes.items())) or "no alerts")
+    _write(trial.differences, output, None)
+
+
+@alerts_app.command(epilog="Example: `driftlake alerts suggest --per-month 2 --from 2026-01-01 --to 2026-06-30`")
+def suggest(
+    per_month: Annotated[float, typer.Option("--per-month", help="How often a rule may open in a month, per model.")],
+    first: Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="First day of the history.")],
+    last: Annotated[datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="Last day.")],
+    config: Config = None,
+) -> None:
+    """Suggest the lowest thresholds with which each rule would have opened at most so often."""
+    from driftlake.rule_trials import suggest as suggest_thresholds
+    from driftlake.warehouse import Warehouse
+
+    settings = load_settings(config)
+    with Warehouse.open(settings, read_only=True) as warehouse:
+        found = suggest_thresholds(
+            warehouse, settings, settings.alert_rules, first.date(), last.date(), per_month=per_month
+        )
+    for one in found:
+        now = f"{one.rule.name}: warn {one.rule.warn:g} opens {one.openings_per_month:.1f} times a month"
+        wanted = (
+            "no threshold of its history opens so rarely"
+            if one.warn is None
+            else f"warn {one.warn:.3g}, critical {one.critical:.3g} would open {one.suggested_per_month:.1f} times"
+        )
+        typer.echo(f"{now}; {wanted}")
+
+
 @app.command(epilog="Example: `driftlake report --date 2026-01-31`")
 def report(
     day: Annotated[datetime, typer.Option("--date", formats=["%Y-%m-%d"], help="Day to draw.")],

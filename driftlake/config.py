@@ -723,6 +723,39 @@ class ContractSettings(_Section):
     )
 
 
+class Channel(_Section):
+    """Who is told of incidents, and how."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", description="Name of the channel: letters, digits, - and _.")
+    kind: Literal["apprise", "webhook", "alertmanager"] = Field(
+        description="apprise (mail, Slack, Teams, PagerDuty and a hundred others; needs driftlake[delivery]), webhook (JSON by "
+        "POST) or alertmanager (its API v2)."
+    )
+    address_variable: str = Field(
+        description="Environment variable that holds the address: an apprise URL, or an http(s) URL. It is a secret, so it is no key."
+    )
+    severities: tuple[Literal["warn", "critical"], ...] = Field(
+        default=("warn", "critical"), min_length=1, description="Severities of incidents the channel hears of."
+    )
+
+
+class DeliverySettings(_Section):
+    """Who hears of incidents beside those who look at pages and tables."""
+
+    channels: tuple[Channel, ...] = Field(default=(), description="Channels; each is told of a change once.")
+    prometheus_file: str | None = Field(
+        default=None,
+        description="File for the textfile collector of Prometheus' node exporter, e.g. metrics/driftlake.prom; null writes none.",
+    )
+
+    @model_validator(mode="after")
+    def _distinct_channels(self) -> DeliverySettings:
+        names = [channel.name for channel in self.channels]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"channels: name used twice: {', '.join(twice)}")
+        return self
+
+
 class ComputeSettings(_Section):
     """How much of the machine a run may use."""
 
@@ -812,6 +845,7 @@ class Settings(_Section):
     pseudonyms: PseudonymSettings | None = Field(
         default=None, description="Needed by `driftlake pseudonymize`, and checked by the contract of telemetry."
     )
+    delivery: DeliverySettings = DeliverySettings()
     compute: ComputeSettings = ComputeSettings()
 
     # The folder that relative paths are resolved against: that of the file.
@@ -923,7 +957,7 @@ class Settings(_Section):
     @property
     def config_hash(self) -> str:
         """SHA-256 of what can change a number; how much of the machine is used cannot."""
-        content = self.model_dump(mode="json", exclude={"compute", "reports", "schedule"})
+        content = self.model_dump(mode="json", exclude={"compute", "delivery", "reports", "schedule"})
         content["extensions"] = self.extension_texts
         content["suites"] = self.suite_texts
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -105,6 +105,7 @@ def test_real_flights_go_through_a_real_instance(flights: Settings, instance: Pa
     assert checks.to_pylist() == [
         {"source": "labels", "outcome": "passed"},
         {"source": "telemetry", "outcome": "passed"},
+        {"source": "training", "outcome": "passed"},
     ]
     reports = Path(flights.resolve(flights.reports.path))
     assert {path.name for path in reports.iterdir()} == {

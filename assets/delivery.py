@@ -1,0 +1,35 @@
+"""Delivery: channels are told of incidents, metrics are written. What fails here fails no run."""
+
+from pathlib import Path
+
+import dagster as dg
+
+from assets.stage import failures_explained
+from driftlake.config import Settings
+from driftlake.delivery import current_incidents, deliver
+from driftlake.metrics import write_metrics
+from driftlake.runs import newest_day
+from driftlake.warehouse import Warehouse
+
+
+@dg.asset(
+    group_name="action",
+    deps=["alerts"],
+    description="Every channel of driftlake.yaml told once of each change of an incident, as of the newest day: deliveries. "
+    "And the file for Prometheus, if there is to be one.",
+)
+def delivery(
+    context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse], settings: dg.ResourceParam[Settings]
+) -> dg.MaterializeResult:
+    with failures_explained():
+        incidents = current_incidents(warehouse)
+        done = deliver(warehouse, settings, incidents)
+        undelivered = warehouse.query("undelivered").to_pylist()
+        if settings.delivery.prometheus_file:
+            path = Path(settings.resolve(settings.delivery.prometheus_file))
+            write_metrics(warehouse, path, newest_day(warehouse), incidents, len(undelivered))
+    for row in undelivered:
+        context.log.warning("channel %s was not told of %s: %s", row["channel"], row["incident_id"], row["error"])
+    return dg.MaterializeResult(
+        metadata={"delivered": sum(one.error is None for one in done), "undelivered": len(undelivered)}
+    )

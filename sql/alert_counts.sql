@@ -1,0 +1,13 @@
+-- How many alerts of each rule a day has.
+-- grain: model_id, rule, severity
+-- inputs: alerts
+-- parameters: $day
+select
+    model_id,
+    rule,
+    severity,
+    count(*) as alert_count
+from alerts
+where dt = $day
+group by model_id, rule, severity
+order by model_id, rule, severity;

@@ -1,0 +1,27 @@
+-- Every incident as it stood last. One that the newest day has no row of is over, whatever became of its last day.
+-- grain: incident_id
+-- inputs: incident_history, newest_day
+with newest as (
+    select max(dt) as dt
+    from newest_day
+)
+
+select
+    h.dt,
+    h.incident_id,
+    h.model_id,
+    if(h.dt < n.dt, 'resolved', h.state) as state,
+    h.severity,
+    h.opened_on,
+    h.alert_count,
+    h.cause,
+    h.title,
+    h.evidence,
+    h.rule,
+    h.owner,
+    h.runbook,
+    h.is_to_be_told
+from incident_history as h
+cross join newest as n
+qualify row_number() over (partition by h.incident_id order by h.dt desc) = 1
+order by h.incident_id;

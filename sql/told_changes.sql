@@ -1,0 +1,12 @@
+-- The last change of each incident that a channel was told of.
+-- grain: incident_id
+-- inputs: deliveries
+-- parameters: $channel
+select
+    incident_id,
+    arg_max(change, attempted_at) as change,
+    arg_max(severity, attempted_at) as severity
+from deliveries
+where channel = $channel and outcome = 'delivered'
+group by incident_id
+order by incident_id;

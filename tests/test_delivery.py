@@ -1,0 +1,210 @@
+"""Channels are told of each change of an incident once; what could not be told is kept, and nothing fails for it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+from data import MODEL, Row, day, insert, write_project
+
+from driftlake import delivery
+from driftlake.config import Channel, DeliverySettings, Settings
+from driftlake.delivery import deliver, due_notices
+from driftlake.metrics import write_metrics
+from driftlake.warehouse import Warehouse
+
+INCIDENT: Row = {
+    "dt": day(3),
+    "incident_id": "a1",
+    "model_id": "credit",
+    "state": "open",
+    "severity": "warn",
+    "title": "x drifted",
+    "opened_on": day(2),
+    "alert_count": 2,
+    "cause": "release",
+    "evidence": ["version v2 started on the day"],
+    "owner": None,
+    "runbook": "https://runbooks.example.org/drift",
+    "is_to_be_told": True,
+}
+WEBHOOK = Channel(name="hook", kind="webhook", address_variable="HOOK")
+NOW = datetime(2024, 3, 4, tzinfo=UTC)
+
+
+class Receiver:
+    """A web service on loopback that fails a number of times first."""
+
+    def __init__(self) -> None:
+        self.received: list[tuple[str, Any]] = []
+        self.failures = 0
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:  # the library's name
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                receiver.failures -= 1
+                self.send_response(503 if receiver.failures >= 0 else 200)
+                self.end_headers()
+                if receiver.failures < 0:
+                    receiver.received.append((self.path, json.loads(body)))
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self.server = HTTPServer(("127.0.0.1", 0), Handler)
+        self.address = f"http://127.0.0.1:{self.server.server_port}"
+
+
+@pytest.fixture
+def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
+    receiver = Receiver()
+    Thread(target=receiver.server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("HOOK", receiver.address)
+    monkeypatch.setattr(delivery, "_BACK_OFF_SECONDS", 0.0)
+    yield receiver
+    receiver.server.shutdown()
+    receiver.server.server_close()
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    project = write_project(tmp_path / "project", features=["x"], training={"x": [0.0, 1.0], "score": [0.1, 0.9]})
+    return with_channel(project, WEBHOOK)
+
+
+def with_channel(settings: Settings, channel: Channel) -> Settings:
+    return settings.model_copy(update={"delivery": DeliverySettings(channels=(channel,))})
+
+
+@pytest.mark.parametrize(
+    ("told", "incident", "change"),
+    [
+        (None, {}, "opened"),
+        (("opened", "warn"), {}, None),
+        (("opened", "warn"), {"severity": "critical"}, "escalated"),
+        (("escalated", "critical"), {"severity": "warn"}, None),
+        (("opened", "warn"), {"state": "resolved"}, "resolved"),
+        (("resolved", "warn"), {"state": "resolved"}, None),
+        (("resolved", "warn"), {}, "opened"),
+        (None, {"state": "resolved"}, None),
+        (None, {"is_to_be_told": False}, None),
+    ],
+)
+def test_a_change_is_due_once(told: Any, incident: Row, change: str | None) -> None:
+    notices = due_notices(WEBHOOK, [INCIDENT | incident], {"a1": told} if told else {})
+    assert [notice.change for notice in notices] == ([change] if change else [])
+
+
+def test_a_channel_hears_of_its_severities_and_of_the_end_of_what_it_heard_of() -> None:
+    channel = WEBHOOK.model_copy(update={"severities": ("critical",)})
+    assert due_notices(channel, [INCIDENT], {}) == []
+    over = INCIDENT | {"state": "resolved"}
+    assert [notice.change for notice in due_notices(channel, [over], {"a1": ("opened", "critical")})] == ["resolved"]
+
+
+def test_a_webhook_gets_each_change_once(memory: Warehouse, settings: Settings, receiver: Receiver) -> None:
+    for hours, state in enumerate(["open", "ongoing", "resolved", "resolved"]):
+        deliver(memory, settings, [INCIDENT | {"state": state}], NOW + timedelta(hours=hours))
+    assert [content["change"] for _, content in receiver.received] == ["opened", "resolved"]
+    assert receiver.received[0][1]["title"] == "[warn] opened: x drifted"
+    assert receiver.received[0][1]["incident"]["opened_on"] == str(day(2))
+
+
+def test_a_service_that_fails_twice_is_asked_again(memory: Warehouse, settings: Settings, receiver: Receiver) -> None:
+    receiver.failures = 2
+    [done] = deliver(memory, settings, [INCIDENT], NOW)
+    assert (done.error, len(receiver.received)) == (None, 1)
+
+
+def test_what_could_not_be_delivered_is_kept_and_tried_by_the_next_run(
+    memory: Warehouse, settings: Settings, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOOK", "http://127.0.0.1:9/secret")
+    deliver(memory, settings, [INCIDENT], NOW)
+    monkeypatch.setenv("HOOK", receiver.address)
+    deliver(memory, settings, [INCIDENT], NOW + timedelta(hours=1))
+    rows = memory.sql("select outcome, error from deliveries order by attempted_at").to_pylist()
+    assert [row["outcome"] for row in rows] == ["failed", "delivered"]
+    assert "secret" not in rows[0]["error"]
+    assert len(receiver.received) == 1
+
+
+def test_an_address_that_is_not_set_is_named_and_fails_nothing(
+    memory: Warehouse, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HOOK", raising=False)
+    [done] = deliver(memory, settings, [INCIDENT], NOW)
+    assert done.error == "environment variable HOOK, the address of channel hook, is not set"
+
+
+def test_alertmanager_gets_an_alert_with_labels_and_an_end(
+    memory: Warehouse, settings: Settings, receiver: Receiver
+) -> None:
+    manager = with_channel(settings, Channel(name="am", kind="alertmanager", address_variable="HOOK"))
+    deliver(memory, manager, [INCIDENT], NOW)
+    deliver(memory, manager, [INCIDENT | {"state": "resolved"}], NOW + timedelta(days=1))
+    (path, [opened]), (_, [resolved]) = receiver.received
+    assert path == "/api/v2/alerts"
+    assert opened["labels"]["incident"] == "a1"
+    assert "endsAt" not in opened
+    assert resolved["endsAt"] == "2024-03-03T00:00:00Z"
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # apprise's use of asyncio
+def test_apprise_delivers(
+    memory: Warehouse, settings: Settings, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOOK", receiver.address.replace("http://", "json://"))
+    [done] = deliver(
+        memory, with_channel(settings, Channel(name="mail", kind="apprise", address_variable="HOOK")), [INCIDENT], NOW
+    )
+    assert done.error is None
+    assert receiver.received[0][1]["title"] == "[warn] opened: x drifted"
+
+
+STORED: Row = {name: value for name, value in INCIDENT.items() if name != "is_to_be_told"} | {
+    "since_on": day(2),
+    "model_versions": ["v1"],
+    "rule": "drift",
+}
+
+
+def test_an_incident_that_the_newest_day_has_not_is_over(memory: Warehouse) -> None:
+    run = {"stage": "profiles", "run_id": "r", "outcome": "complete", "row_count": 1, "code_version": "c"}
+    run |= {"config_hash": "h", "snapshot_id": 1, "started_at": NOW, "committed_at": NOW}
+    insert(memory.connection, "partition_runs", [run | {"dt": day(4)}])
+    alert = STORED | {"dt": day(4), "incident_id": "b2"}
+    insert(memory.connection, "incidents", [STORED, alert])
+    states = {one["incident_id"]: one["state"] for one in delivery.current_incidents(memory)}
+    assert states == {"a1": "resolved", "b2": "open"}
+
+
+def test_what_was_delivered_after_it_failed_is_not_undelivered(
+    memory: Warehouse, settings: Settings, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOOK", "http://127.0.0.1:9/")
+    deliver(memory, settings, [INCIDENT, INCIDENT | {"incident_id": "b2"}], NOW)
+    assert memory.query("undelivered").num_rows == 2
+    monkeypatch.setenv("HOOK", receiver.address)
+    deliver(memory, settings, [INCIDENT], NOW + timedelta(hours=1))
+    assert memory.query("undelivered")["incident_id"].to_pylist() == ["b2"]
+
+
+def test_the_metrics_file_says_how_the_newest_day_stands(memory: Warehouse, tmp_path: Path) -> None:
+    alert = MODEL | {"dt": day(3), "rule": "drift", "signal": "feature_drift.psi", "severity": "critical", "value": 1}
+    also = {"threshold": 1, "sample_count": 1, "since_on": day(3), "consecutive_days": 1, "message": "x"}
+    insert(memory.connection, "alerts", [alert | also])
+    path = tmp_path / "metrics" / "driftlake.prom"
+    write_metrics(memory, path, day(3), [INCIDENT, INCIDENT | {"state": "resolved"}], 2)
+    lines = path.read_text().splitlines()
+    assert 'driftlake_open_incidents{model_id="credit",severity="warn"} 1.0' in lines
+    assert 'driftlake_alerts{model_id="credit",rule="drift",severity="critical"} 1.0' in lines
+    assert "driftlake_undelivered_notices 2.0" in lines
+    assert "driftlake_newest_day_timestamp_seconds 1.709424e+09" in lines
