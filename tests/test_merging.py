@@ -62,7 +62,8 @@ def test_two_parts_of_a_day_add_up_to_the_whole(chosen: set[int], seed: int) -> 
     with TemporaryDirectory() as folder:
         write_predictions(Path(folder), chosen, seed)
         tables = profiled(Path(folder))
-    assert set(tables) == {*MERGED, "service_levels"}
+    # neither is a sum: percentiles of a day, and the rate at which it was counted
+    assert set(tables) == {*MERGED, "service_levels", "sampling_rates"}
     for table, (key, sums) in MERGED.items():
         whole, parts = (merged(tables[table], key, sums, days) for days in ([day(1)], [day(2), day(3)]))
         assert list(whole)
