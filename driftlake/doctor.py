@@ -15,6 +15,7 @@ from driftlake.errors import DriftlakeError
 from driftlake.inputs import list_days, read_partitions
 from driftlake.lineage import read_lineage_folder
 from driftlake.session import load_extension
+from driftlake.suite_files import SOURCES, read_suites, source_of
 from driftlake.warehouse import Warehouse
 
 # Newest days whose files are opened: enough to find a wrong mapping, quick on years of data.
@@ -50,6 +51,7 @@ def examine(config: Path | None) -> Iterator[Finding]:
         columns = label_columns(has_classes=_has_classes(settings))
         yield _examine_partitions("labels", settings.resolve(settings.labels.path), columns, settings.labels.columns)
     yield from _examine_lineage(settings)
+    yield from _examine_suites(settings)
     yield _examine_catalog(settings)
 
 
@@ -108,6 +110,20 @@ def _examine_lineage(settings: Settings) -> Iterator[Finding]:
     yield from _unknown("models", settings.models, {record.model_id for record in records})
     others = [one.model_version for one in settings.drift.references if isinstance(one, OtherVersion)]
     yield from _unknown("drift.references", others, {record.model_version for record in records})
+
+
+def _examine_suites(settings: Settings) -> Iterator[Finding]:
+    try:
+        suites, names = read_suites(settings), list(settings.suite_texts)
+    except DriftlakeError as error:
+        yield _failed("contracts.suites", error)
+        return
+    if ignored := [name for name in names if source_of(name) is None]:
+        message = f"nothing reads {', '.join(ignored)} in {settings.suite_folder}"
+        yield Finding("contracts.suites", False, message, f"let the name begin with {', '.join(SOURCES)}")
+    elif names:
+        count = sum(map(len, suites.values()))
+        yield Finding("contracts.suites", True, f"{len(names)} files: {count} expectations")
 
 
 def _unknown(setting: str, names: Iterable[str], known: Iterable[str]) -> Iterator[Finding]:

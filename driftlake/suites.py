@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from driftlake.errors import ConfigurationError, ContractError
+from driftlake.personal_data import mask
 from driftlake.queries import literal
 from driftlake.suite_files import OwnExpectation
 
@@ -124,9 +125,12 @@ def _outcome(expectation: OwnExpectation, result: Any) -> Outcome:
     if reason := _exception_message(result.exception_info):
         raise _not_evaluated(name, reason)
     said = result.result
+    if expectation.type == "unexpected_rows_expectation":
+        # it calls the number of rows that its query finds what is observed
+        return Outcome(bool(result.success), unexpected_count=int(said["observed_value"]))
     observed = said.get("partial_unexpected_list") or said.get("observed_value")
     if isinstance(observed, list):
-        observed = ", ".join(dict.fromkeys(map(str, observed[:3])))
+        observed = ", ".join(sorted(set(map(str, observed)))[:3])
     return Outcome(
         bool(result.success),
         said.get("element_count"),
@@ -226,9 +230,9 @@ def _exception_message(exception_info: Mapping[str, Any]) -> str | None:
 
 
 def _not_evaluated(name: str, reason: str) -> ContractError:
-    # SQLAlchemy appends the statement.
+    # SQLAlchemy appends the statement, and DuckDB quotes the value that it cannot convert.
     return ContractError(
-        f"expectation {name} could not be evaluated: {reason.partition('[SQL:')[0].strip()}",
+        f"expectation {name} could not be evaluated: {mask(reason.partition('[SQL:')[0].strip())}",
         hint=f"correct {name} in expectations/, or the columns it reads",
     )
 

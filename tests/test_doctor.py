@@ -25,3 +25,15 @@ def test_settings_of_a_model_without_lineage_are_named(tmp_path: Path) -> None:
 def test_a_reference_version_without_lineage_is_named(tmp_path: Path) -> None:
     references = ["training", {"name": "champion", "model_version": "v0"}]
     assert unwell(tmp_path, drift={"references": references})["drift.references"] == "no lineage file has v0"
+
+
+def test_a_suite_that_nothing_reads_is_named(tmp_path: Path) -> None:
+    (tmp_path / "expectations").mkdir()
+    (tmp_path / "expectations" / "telemtry.json").write_text("{}")
+    assert unwell(tmp_path)["contracts.suites"].startswith("nothing reads telemtry.json")
+
+
+def test_a_file_that_is_no_suite_is_named(tmp_path: Path) -> None:
+    (tmp_path / "expectations").mkdir()
+    (tmp_path / "expectations" / "telemetry.json").write_text("{}")
+    assert "telemetry.json is no suite" in unwell(tmp_path)["contracts.suites"]

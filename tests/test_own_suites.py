@@ -122,3 +122,20 @@ def test_a_suggested_suite_holds_for_data_like_those_of_training(project: Projec
     project.run(1, 2, until="profiles", is_checked=True)
     assert [outcome for _, _, outcome, *_ in checks(project, "x is as in training")] == ["passed", "passed"]
     assert [outcome for _, _, outcome, *_ in checks(project, "colour is as in training")] == ["passed", "failed"]
+
+
+def test_rows_that_a_query_finds_are_what_is_unexpected(project: Project) -> None:
+    query = "select * from {batch} where x > 50"
+    write(project, {"type": "unexpected_rows_expectation", "kwargs": {"unexpected_rows_query": query}})
+    project.telemetry(1, x=[99.0] * 7 + [0.0] * (ROWS - 7))
+    project.run(1, 1, until="profiles", is_checked=True)
+    assert checks(project, "unexpected_rows_expectation") == [(day(1), "error", "failed", ROWS, 7, None)]
+
+
+def test_a_value_that_cannot_be_converted_is_masked(project: Project) -> None:
+    query = "select * from {batch} where contact::double > 1"
+    write(project, {"type": "unexpected_rows_expectation", "kwargs": {"unexpected_rows_query": query}})
+    project.telemetry(1, contact=["zoe@example.org"] * ROWS)
+    with pytest.raises(ContractError, match="could not be evaluated: .*Could not convert") as caught:
+        project.run(1, 1, until="profiles", is_checked=True)
+    assert "zoe" not in str(caught.value)
