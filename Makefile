@@ -16,7 +16,7 @@ demo: $(VENV)/.installed  ## the flights example, from raw data to the report
 	@$(BIN)/driftlake backfill --from 2013-03-01 --to 2013-12-31
 
 test: $(VENV)/.installed  ## the whole test suite
-	@$(BIN)/python -m pytest -n auto
+	@$(BIN)/python -m pytest -n auto --dist worksteal
 
 ui: $(VENV)/.installed  ## Dagster's UI on http://localhost:3000
 	@$(BIN)/python -m jobs.ui
