@@ -412,7 +412,8 @@ def _usual_rows(settings: Settings, partitions: Sequence[Partition]) -> list[Usu
 def _counted_telemetry(warehouse: Warehouse, settings: Settings, days: Sequence[date]) -> list[Partition]:
     """Telemetry as the profiles counted it: what they refused, whatever the reason, gets no labels either."""
     refused = {run["dt"]: run["reason"] for run in runs.refused_profiles(warehouse)}
-    left_out = {one.path: one.reason for one in _quarantined_files(warehouse, days)}
+    stored = quarantine.stored(warehouse, "telemetry", days)
+    left_out = {one.path: one.reason for one in stored if one.is_file}
     partitions = [
         replace(p, files=tuple(f.refused(left_out[f.path]) if f.path in left_out else f for f in p.files))
         for p in _telemetry(settings, days)
@@ -420,13 +421,8 @@ def _counted_telemetry(warehouse: Warehouse, settings: Settings, days: Sequence[
     return [p.refused(refused[p.dt]) if p.dt in refused else p for p in partitions]
 
 
-def _quarantined_files(warehouse: Warehouse, days: Sequence[date]) -> list[Quarantined]:
-    return [one for one in quarantine.stored(warehouse, "telemetry", days) if one.expectation == quarantine.FILE_RULE]
-
-
 def _days_with_broken_rows(warehouse: Warehouse, source: str, days: Sequence[date]) -> set[date]:
-    stored = quarantine.stored(warehouse, source, days)
-    return {one.dt for one in stored if one.expectation != quarantine.FILE_RULE}
+    return {one.dt for one in quarantine.stored(warehouse, source, days) if not one.is_file}
 
 
 def _labels(settings: Settings, labels: LabelSettings, days: Sequence[date]) -> list[Partition]:

@@ -34,9 +34,14 @@ class Quarantined:
     reason: str
 
     @property
+    def is_file(self) -> bool:
+        """Whether it is a whole file, rather than some of its rows."""
+        return self.expectation == FILE_RULE
+
+    @property
     def sentence(self) -> str:
         """What a person is told of it."""
-        if self.expectation == FILE_RULE:
+        if self.is_file:
             return f"{self.dt}: {self.reason}"
         return f"{self.dt}: {self.row_count:,} rows of {self.path} break {self.expectation} ({self.reason})"
 
