@@ -144,7 +144,7 @@ def _layout(
     settings: Settings, source: Source, versions: Mapping[tuple[str, str], ModelVersion]
 ) -> tuple[Sequence[CanonicalColumn], Mapping[str, str]]:
     if source == "telemetry":
-        return telemetry_columns(settings.telemetry.segments), settings.telemetry.columns
+        return telemetry_columns(settings.telemetry.segments, settings.telemetry.latencies), settings.telemetry.columns
     columns = label_columns(has_classes=any(version.classes for version in versions.values()))
     return columns, settings.labels.columns if settings.labels else {}
 

@@ -82,6 +82,9 @@ _TEXT = (_is_text_or_integer, "text or integer")
 _NUMBER = (is_numeric, "a number")
 _INSTANT = (_is_instant, "a timestamp")
 _CATEGORY = (_is_category, "text, integer or boolean")
+# What is no value of its type is missing: a feature of the same name keeps no file from being read.
+_VALUE = (lambda kind: is_numeric(kind) or _is_category(kind), "text, a number or a boolean")
+_LENIENT = "try_cast({0} as {1})"
 
 TELEMETRY_COLUMNS = (
     CanonicalColumn("correlation_id", "varchar", *_TEXT),
@@ -92,16 +95,21 @@ TELEMETRY_COLUMNS = (
     CanonicalColumn("score", "double", *_NUMBER, is_optional=True),
     CanonicalColumn("predicted_class", "varchar", *_CATEGORY, is_optional=True),
     CanonicalColumn("latency_ms", "double", *_NUMBER, is_optional=True),
+    CanonicalColumn("success", "boolean", *_VALUE, is_optional=True, reading=_LENIENT),
+    CanonicalColumn("error_kind", "varchar", *_VALUE, is_optional=True),
+    CanonicalColumn("node_id", "varchar", *_VALUE, is_optional=True),
+    CanonicalColumn("gpu_utilization", "double", *_VALUE, is_optional=True, reading=_LENIENT),
     CanonicalColumn("training_dataset_id", "varchar", *_TEXT, is_optional=True),
     CanonicalColumn("user_key", "varchar", *_TEXT, is_optional=True),
     CanonicalColumn("user_key_id", "varchar", *_TEXT, is_optional=True),
 )
 
 
-def telemetry_columns(segments: Iterable[str]) -> tuple[CanonicalColumn, ...]:
-    """The canonical columns and the segment columns, which keep the names they have in the files."""
+def telemetry_columns(segments: Iterable[str], latencies: Iterable[str] = ()) -> tuple[CanonicalColumn, ...]:
+    """The canonical columns, and those of segments and further latencies, which keep the names they have in the files."""
     own = (CanonicalColumn(name, "varchar", *_CATEGORY, is_optional=True) for name in segments)
-    return (*TELEMETRY_COLUMNS, *own)
+    stages = (CanonicalColumn(name, "double", *_NUMBER, is_optional=True) for name in latencies)
+    return (*TELEMETRY_COLUMNS, *own, *stages)
 
 
 EXPLANATION_COLUMNS = (

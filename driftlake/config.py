@@ -219,6 +219,11 @@ class TelemetrySettings(_Section):
         "e.g. [merchant_id]: distinct values are counted, and the most frequent ones are stored as they are. "
         "Name no column that says who a person is.",
     )
+    latencies: Annotated[tuple[str, ...], AfterValidator(_no_repetition)] = Field(
+        default=(),
+        description="Numeric columns with the milliseconds of the stages of a prediction, measured like latency_ms, e.g. "
+        "[feature_lookup_ms, preprocessing_ms, inference_ms].",
+    )
     segments: tuple[SegmentName, ...] = Field(
         default=(),
         description="Columns (text, integer or boolean) by whose values everything is counted as well, e.g. [country].",

@@ -34,7 +34,7 @@ from driftlake import (
     shadow,
 )
 from driftlake.audit import audit_replacements, failed_checks, stored_failures
-from driftlake.columns import EXPLANATION_COLUMNS, label_columns, telemetry_columns
+from driftlake.columns import EXPLANATION_COLUMNS, CanonicalColumn, label_columns, telemetry_columns
 from driftlake.config import ContractSettings, LabelSettings, Settings
 from driftlake.contracts import Contract, ContractCheck, Contracts, blocked_days
 from driftlake.day_checks import (
@@ -389,13 +389,17 @@ def _report(
 
 def _telemetry(settings: Settings, days: Sequence[date]) -> list[Partition]:
     location = settings.resolve(settings.telemetry.path)
-    return read_partitions(location, days, telemetry_columns(settings.telemetry.segments), settings.telemetry.columns)
+    return read_partitions(location, days, _telemetry_columns(settings), settings.telemetry.columns)
+
+
+def _telemetry_columns(settings: Settings) -> tuple[CanonicalColumn, ...]:
+    return telemetry_columns(settings.telemetry.segments, settings.telemetry.latencies)
 
 
 def _since_earlier_days(settings: Settings, partitions: Sequence[Partition]) -> list[DayChanges]:
     """How the columns of each day differ from those of the last earlier day, whether or not that is worked on."""
     telemetry = settings.telemetry
-    columns = telemetry_columns(telemetry.segments)
+    columns = _telemetry_columns(settings)
     earlier = earlier_partitions(
         settings.resolve(telemetry.path), partitions, settings.start, columns, telemetry.columns
     )
@@ -476,7 +480,7 @@ def _profile(
     contract: Contract | None,
     usual: Sequence[UsualRows],
 ) -> _Profiled:
-    columns, mapping = telemetry_columns(settings.telemetry.segments), settings.telemetry.columns
+    columns, mapping = _telemetry_columns(settings), settings.telemetry.columns
     with open_session(settings) as connection:
 
         def offer(relation: str, offered: Sequence[Partition], without: str | None) -> None:

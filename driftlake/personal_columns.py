@@ -24,7 +24,7 @@ def found_in_profiles(
     """What the columns hold from which days are profiled; a field of a struct column is struct.field."""
     prefix = f"{telemetry.features_column}." if telemetry.features_column else ""
     features = {prefix + name for version in versions for name, bins in version.features.items() if bins.grid is None}
-    return _found(partitions, telemetry, features | set(telemetry.high_cardinality) | _of_predictions(telemetry))
+    return _found(partitions, telemetry, features | set(telemetry.high_cardinality) | _of_service(telemetry))
 
 
 def found_in_predictions(partitions: Sequence[Partition], telemetry: TelemetrySettings) -> Findings:
@@ -35,6 +35,11 @@ def found_in_predictions(partitions: Sequence[Partition], telemetry: TelemetrySe
 def found_in_explanations(partitions: Sequence[Partition], telemetry: TelemetrySettings) -> Findings:
     """What the text columns of SHAP values hold that are summed up already."""
     return _found(partitions, telemetry, {"segment", "feature", "deployment"})
+
+
+def _of_service(telemetry: TelemetrySettings) -> set[str]:
+    named = (telemetry.columns.get(name, name) for name in ("error_kind", "node_id"))
+    return {*named, *_of_predictions(telemetry)}
 
 
 def _of_predictions(telemetry: TelemetrySettings) -> set[str]:

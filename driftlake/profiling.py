@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from driftlake import paired_predictions, queries, sampling, values
+from driftlake import paired_predictions, queries, sampling, service, values
 from driftlake.binning import FeatureBins
 from driftlake.config import Settings
 from driftlake.distinct import profile_values
@@ -82,6 +82,7 @@ def profile_partitions(
     tables["service_levels"] = queries.run(connection, "service_levels").to_arrow_table()
     tables |= profile_values(connection, tables.pop("value_counts"))
     tables |= paired_predictions.count_pairs(connection, coded.groups)
+    tables |= service.count_service(connection, partitions, settings.telemetry)
     tables["sampling_rates"] = sampling.rows(coded)
     return Profiles(
         tables, [refused for day in days for refused in day.refused], _surplus_counts(connection, partitions)
@@ -185,7 +186,7 @@ def _column_names(settings: Settings) -> ColumnNames:
     mapping = settings.telemetry.columns
     return ColumnNames(
         mapping.get("score", "score"),
-        mapping.get("latency_ms", "latency_ms"),
+        {name: mapping.get(name, name) for name in ("latency_ms", *settings.telemetry.latencies)},
         mapping.get("predicted_class", "predicted_class"),
         settings.telemetry.features_column,
         settings.telemetry.shap.path_prefix if settings.telemetry.shap else None,
@@ -276,8 +277,6 @@ _COLUMNS: Mapping[str, Mapping[str, pa.DataType]] = {
     "prediction_sample": {"row_hash": pa.uint64(), "bins": pa.list_(pa.int32())},
     "value_counts": {"column_name": pa.string(), "value": pa.large_string(), "row_count": pa.int64()},
 }
-# columns that are the same in every row
-_TEXTS: Mapping[str, Mapping[str, str]] = {"service_profile": {"metric": "latency_ms"}}
 
 
 class _ProfileRows:
@@ -300,7 +299,7 @@ class _ProfileRows:
                     self._add_feature(first, version.features[name], of_groupings[grouping])
                 for name, profiles in counted.profiles.items():
                     columns = profiles[grouping].columns()
-                    self._add(name, first + columns.pop("group"), **_TEXTS.get(name, {}), **columns)
+                    self._add(name, first + columns.pop("group"), **columns)
 
     def table(self, name: str) -> pa.Table:
         """The rows of a profile table."""

@@ -28,9 +28,9 @@ from driftlake.kernel import (
     FeatureAccumulator,
     FeatureCounts,
     Grouping,
-    LatencyAccumulator,
     ScoreAccumulator,
 )
+from driftlake.latencies import MetricAccumulator
 from driftlake.pairs import Pair, PairAccumulator, bins_in_pairs
 from driftlake.samples import SampleAccumulator, SampledRows
 from driftlake.segments import SegmentColumn
@@ -66,7 +66,8 @@ class ColumnNames:
     """What the columns are called in the files; features are fields of the struct column `features` if there is one."""
 
     score: str
-    latency_ms: str
+    # by metric
+    latencies: Mapping[str, str]
     predicted_class: str
     features: str | None
     # what precedes the name of a feature in that of its SHAP values; None if there are none
@@ -279,7 +280,9 @@ class _VersionAccumulator:
             "prediction_profile": _Part(
                 [names.score], ScoreAccumulator(version.score_bins, group_counts, version.decision_cut)
             ),
-            "service_profile": _Part([names.latency_ms], LatencyAccumulator(len(group_counts))),
+            "service_profile": _Part(
+                list(names.latencies.values()), MetricAccumulator(list(names.latencies), len(group_counts))
+            ),
         }
         if names.shap is not None:
             explained = ImportanceAccumulator(list(version.features), group_counts)

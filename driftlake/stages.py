@@ -20,6 +20,7 @@ from driftlake import __version__, runs
 from driftlake.config import Settings
 from driftlake.labels import COHORT_TABLES, history_days
 from driftlake.paired_predictions import TABLES as PAIRED_TABLES
+from driftlake.service import TABLES as SERVICE_TABLES
 from driftlake.warehouse import PartitionRun, RunContext, Warehouse
 from driftlake.windows import reference_reach_days
 
@@ -119,6 +120,7 @@ PROFILES = Stage(
         "prediction_profile",
         "service_profile",
         "service_levels",
+        *SERVICE_TABLES,
         "importance_profile",
         "pair_profile",
         "distinct_profile",

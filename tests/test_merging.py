@@ -43,6 +43,13 @@ MERGED = {
     # more rows than there are; test_multivariate.py has fewer
     "prediction_sample": ("row_hash", "count(*), any_value(bins[1]), any_value(bins[2])"),
     "service_profile": ("segment, metric, bin_id", "sum(row_count)"),
+    "sampling_rates": ("sampling_rate", "sum(prediction_count), sum(sampled_count)"),
+    "service_parts": (
+        "hour_at, node_id",
+        "sum(prediction_count), sum(outcome_count), sum(success_count), sum(gpu_count), sum(gpu_utilization_sum)",
+    ),
+    "service_bins": ("hour_at, node_id, metric, bin_id", "sum(row_count)"),
+    "service_errors": ("error_kind", "sum(row_count)"),
     "importance_profile": ("segment, feature", "sum(row_count), sum(absolute_sum), sum(signed_sum)"),
     "pair_profile": ("segment, feature_a, feature_b, bin_a, bin_b", "sum(row_count)"),
     # the largest rank of a register
@@ -76,12 +83,18 @@ def write_predictions(root: Path, chosen: set[int], seed: int) -> None:
     """Predictions of v1 that v2 answers in shadow: all of them on day 1, `chosen` on day 2, the others on day 3."""
     generator = np.random.default_rng(seed)
     for version, deployment in (("v1", "production"), ("v2", "shadow")):
-        columns = prediction_columns(1, ROWS, generator) | {
+        # of day 2, so that their hours are near each of the days
+        columns = prediction_columns(2, ROWS, generator) | {
             "model_version": pa.array([version] * ROWS),
             "deployment": pa.array([deployment] * ROWS),
             "predicted_class": pa.array(generator.choice(["a", "b"], ROWS)),
             "shap_ratio": pa.array(generator.normal(size=ROWS)),
             "shap_channel": pa.array(generator.normal(size=ROWS)),
+            "lookup_ms": pa.array(generator.exponential(5, ROWS)),
+            "success": pa.array(generator.random(ROWS) < 0.9),
+            "error_kind": pa.array(generator.choice(["timeout", "memory"], ROWS), mask=generator.random(ROWS) < 0.8),
+            "node_id": pa.array(generator.choice(["a", "b"], ROWS)),
+            "gpu_utilization": pa.array(generator.integers(0, 100, ROWS)),
             "merchant": pa.array(generator.integers(0, 60, ROWS).astype(str), mask=generator.random(ROWS) < 0.1),
         }
         others = set(range(ROWS)) - chosen
@@ -95,6 +108,7 @@ def profiled(root: Path) -> Mapping[str, pa.Table]:
             "telemetry": {
                 "path": str(root),
                 "segments": ["is_member"],
+                "latencies": ["lookup_ms"],
                 "shap": {"prefix": "shap_"},
                 "high_cardinality": ["merchant"],
             },
@@ -104,7 +118,7 @@ def profiled(root: Path) -> Mapping[str, pa.Table]:
             "start": day(1),
         }
     )
-    columns = telemetry_columns(configured.telemetry.segments)
+    columns = telemetry_columns(configured.telemetry.segments, configured.telemetry.latencies)
     partitions = read_partitions(str(root), [day(1), day(2), day(3)], columns, {})
     with open_session(configured) as connection:
         offer_versions(connection, list(VERSIONS.values()), configured.models)

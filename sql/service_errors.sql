@@ -1,0 +1,26 @@
+-- Rows of service_errors: the most frequent kinds of errors of a version on a day, the others together.
+-- grain: dt, model_id, model_version, deployment, error_kind
+-- inputs: counted_calls, prediction_groups
+-- parameters: $kind_count, how many kinds are named
+with counted as (
+    select
+        code,
+        error_kind,
+        count(*) as row_count,
+        row_number() over (partition by code order by count(*) desc, error_kind) as place
+    from counted_calls
+    where error_kind is not null
+    group by code, error_kind
+)
+
+select
+    g.dt,
+    g.model_id,
+    g.model_version,
+    g.deployment,
+    if(c.place <= $kind_count, c.error_kind, '(other)') as error_kind,
+    sum(c.row_count)::bigint as row_count
+from counted as c
+inner join prediction_groups as g on c.code = g.code
+group by all
+order by g.dt, g.model_id, g.model_version, g.deployment, error_kind;
