@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from datetime import date
 from functools import cache
 from pathlib import Path
@@ -48,6 +49,8 @@ _OTHER_SIGNALS = (
     "shadow_comparison.disagreement_share",
     "shadow_comparison.auc_loss",
     "service_levels.p95_ms",
+    "slo_status.burn_rate",
+    "slo_status.budget_spent",
     "contract_checks.failed",
     "contract_checks.warning_share",
     "schema_changes.added",
@@ -696,6 +699,73 @@ class IncidentSettings(_Section):
     )
 
 
+# What an objective can be about, each with the keys that say more.
+_SLI_KEYS: Mapping[str, tuple[str, ...]] = {
+    "latency": ("under_ms", "metric"),
+    "availability": (),
+    "quality": ("tolerance", "statistic", "window_days"),
+    "label_timeliness": ("within_days",),
+    "drift_share": ("statistic", "window_days", "features"),
+    "completeness": (),
+}
+_NEEDED_SLI_KEYS = ("under_ms", "tolerance", "within_days")
+_QUALITY_STATISTICS = ("auc", "estimated_auc", "accuracy", "estimated_accuracy", "mean_absolute_error")
+
+
+def _known_sli(name: str) -> str:
+    if name not in _SLI_KEYS:
+        raise ValueError(f"there is no SLI '{name}'; there are {', '.join(_SLI_KEYS)}")
+    return name
+
+
+class SloSettings(_Section):
+    """A service level objective: a share of events that are to be good in a period."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", description="Name of the objective: letters, digits, - and _.")
+    model: str | None = Field(default=None, description="Model it is about; null is each model for itself.")
+    deployments: tuple[str, ...] = Field(default=("production",), description="Deployments whose events count.")
+    sli: Annotated[str, AfterValidator(_known_sli)] = Field(
+        description="latency, availability, quality, label_timeliness, drift_share or completeness; see docs/operations.md."
+    )
+    objective: float = Field(gt=0, lt=1, description="Share of the events that are to be good, e.g. 0.99.")
+    period_days: PositiveInt = Field(
+        default=28, description="Days, ending with each day, in which the rest may be bad."
+    )
+    under_ms: float | None = Field(default=None, gt=0, description="latency: milliseconds below which it is good.")
+    metric: str | None = Field(
+        default=None, description="latency: latency_ms, which null is, or one of telemetry.latencies."
+    )
+    tolerance: float | None = Field(
+        default=None, ge=0, description="quality: how much worse than its baseline a version may be."
+    )
+    statistic: str | None = Field(
+        default=None,
+        description="quality: auc (null), estimated_auc, accuracy, estimated_accuracy or mean_absolute_error. "
+        "drift_share: a drift statistic, psi if null.",
+    )
+    window_days: PositiveInt | None = Field(
+        default=None, description="quality, drift_share: window of the statistic; null is the one that pages speak of."
+    )
+    within_days: PositiveInt | None = Field(
+        default=None, description="label_timeliness: days after the prediction by whose end its label is to be there."
+    )
+    features: tuple[str, ...] = Field(default=(), description="drift_share: features that count; none named is all.")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> SloSettings:
+        allowed = _SLI_KEYS[self.sli]
+        if missing := [key for key in _NEEDED_SLI_KEYS if key in allowed and getattr(self, key) is None]:
+            raise ValueError(f"{self.sli} needs {', '.join(missing)}")
+        given = {key for keys in _SLI_KEYS.values() for key in keys if getattr(self, key) not in (None, ())}
+        if foreign := sorted(given - set(allowed)):
+            raise ValueError(f"{', '.join(foreign)}: not a key of {self.sli}, which has {', '.join(allowed) or 'none'}")
+        if self.sli == "quality" and self.statistic not in (None, *_QUALITY_STATISTICS):
+            raise ValueError(f"quality has no statistic '{self.statistic}'; there are {', '.join(_QUALITY_STATISTICS)}")
+        if self.sli == "drift_share" and self.statistic is not None:
+            _known_statistic(self.statistic)
+        return self
+
+
 class ContractSettings(_Section):
     """What is promised about the inputs, and what becomes of rows that break it."""
 
@@ -847,6 +917,9 @@ class Settings(_Section):
         default=None, description="Rules; giving any replaces the default ones below."
     )
     incidents: IncidentSettings = IncidentSettings()
+    slos: tuple[SloSettings, ...] = Field(
+        default=(), description="Service level objectives, e.g. [{name: up, sli: availability, objective: 0.999}]."
+    )
     pseudonyms: PseudonymSettings | None = Field(
         default=None, description="Needed by `driftlake pseudonymize`, and checked by the contract of telemetry."
     )
@@ -863,6 +936,23 @@ class Settings(_Section):
         names = [rule.name for rule in self.alerts or ()]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"alerts: rule name used twice: {', '.join(twice)}")
+        objectives = [slo.name for slo in self.slos]
+        if twice := sorted({name for name in objectives if objectives.count(name) > 1}):
+            raise ValueError(f"slos: name used twice: {', '.join(twice)}")
+        return self
+
+    @model_validator(mode="after")
+    def _objectives_are_measured(self) -> Settings:
+        measured = {"quality": self.quality.windows_days, "drift_share": self.drift.windows_days}
+        for slo in self.slos:
+            windows = measured.get(slo.sli, ())
+            if slo.window_days is not None and slo.window_days not in windows:
+                raise ValueError(
+                    f"slos: {slo.name}: {slo.sli} is measured over {', '.join(map(str, windows))} days, found"
+                    f" {slo.window_days}"
+                )
+            if slo.metric not in {None, "latency_ms", *self.telemetry.latencies}:
+                raise ValueError(f"slos: {slo.name}: metric {slo.metric} is not in telemetry.latencies")
         return self
 
     @property

@@ -108,6 +108,13 @@ def _examine_lineage(settings: Settings) -> Iterator[Finding]:
     names = ", ".join(f"{record.model_id} {record.model_version}" for record in records)
     yield Finding("lineage", True, f"{len(records)} files: {names}")
     yield from _unknown("models", settings.models, {record.model_id for record in records})
+    yield from _unknown("slos", [slo.model for slo in settings.slos if slo.model], {one.model_id for one in records})
+    for slo in settings.slos:
+        models = [one for one in records if slo.model in {None, one.model_id}]
+        if slo.features and all(one.features is not None for one in models):
+            yield from _unknown(
+                f"slos {slo.name}", slo.features, {name for one in models for name in one.features or ()}
+            )
     others = [one.model_version for one in settings.drift.references if isinstance(one, OtherVersion)]
     yield from _unknown("drift.references", others, {record.model_version for record in records})
 

@@ -32,6 +32,7 @@ from driftlake import (
     sampling,
     schema_changes,
     shadow,
+    slos,
 )
 from driftlake.audit import audit_replacements, failed_checks, stored_failures
 from driftlake.columns import EXPLANATION_COLUMNS, CanonicalColumn, label_columns, telemetry_columns
@@ -70,6 +71,7 @@ from driftlake.stages import (
     LABEL_COHORTS,
     MODEL_QUALITY,
     PROFILES,
+    SLOS,
     Input,
     Stage,
     Work,
@@ -330,8 +332,21 @@ def measure_quality(warehouse: Warehouse, settings: Settings, context: RunContex
     return _report(work, done, highlights=_highlights(warehouse, MODEL_QUALITY, days, window_days=window_days))
 
 
+def measure_slos(warehouse: Warehouse, settings: Settings, context: RunContext, days: Sequence[date]) -> StageReport:
+    """Measure the service level objectives as of the end of some days; without any, nothing is left of earlier ones."""
+    if not settings.slos and not warehouse.sql("select 1 from slo_status limit 1").num_rows:
+        return StageReport(SLOS.name, [])
+    work = find_work(warehouse, settings, context, SLOS, days)
+
+    def measure(first_day: date, last_day: date) -> Mapping[str, pa.Table]:
+        return {"slo_status": slos.measure(warehouse, settings, first_day=first_day, last_day=last_day)}
+
+    return _report(work, _derive(warehouse, context, work, measure))
+
+
 def raise_alerts(warehouse: Warehouse, settings: Settings, context: RunContext, days: Sequence[date]) -> StageReport:
-    """Raise the alerts of some days."""
+    """Raise the alerts of some days, of the objectives as well, which are measured first."""
+    measure_slos(warehouse, settings, context, days)
     work = find_work(warehouse, settings, context, ALERTS, days)
 
     def evaluate(first_day: date, last_day: date) -> Mapping[str, pa.Table]:

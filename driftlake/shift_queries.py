@@ -15,6 +15,7 @@ _KEYS = ("model_id", "model_version", "deployment", "segment", "feature", "windo
 # Sources whose rows call the feature something else, or have none.
 _ABOUT = {
     "service_levels": "metric",
+    "slo_status": "slo",
     "contract_checks": None,
     "schema_changes": "column_name",
     "shadow_comparison": None,

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from pydantic_core import to_json
 
-from driftlake import __version__, runs
+from driftlake import __version__, runs, slos
 from driftlake.config import Settings
 from driftlake.labels import COHORT_TABLES, history_days
 from driftlake.paired_predictions import TABLES as PAIRED_TABLES
@@ -179,16 +179,22 @@ MODEL_QUALITY = Stage(
     ],
     _quality_reach,
 )
+SLOS = Stage(
+    "slos",
+    ("slo_status",),
+    lambda s: [s.slos, s.quality.headline_window_days, s.drift.headline_window_days],
+    slos.reach_days,
+)
 ALERTS = Stage(
     "alerts",
     ("alerts", "incidents"),
     lambda s: [s.alert_rules, s.incidents, _downtimes(s)],
     # an alert says since when its signal has been above the threshold
-    lambda _: dict.fromkeys(("profiles", "label_cohorts", "drift", "model_quality"), _EVERY_DAY_BEFORE),
+    lambda _: dict.fromkeys(("profiles", "label_cohorts", "drift", "model_quality", "slos"), _EVERY_DAY_BEFORE),
 )
 
 # In the order in which a night runs them: each reads only those before it.
-STAGES = (PROFILES, LABEL_COHORTS, DRIFT, MODEL_QUALITY, ALERTS)
+STAGES = (PROFILES, LABEL_COHORTS, DRIFT, MODEL_QUALITY, SLOS, ALERTS)
 
 
 @dataclass(frozen=True, slots=True)

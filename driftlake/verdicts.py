@@ -91,8 +91,13 @@ def _is_about(alert: Row, facts: Row) -> bool:
     """Whether an alert concerns a version; one without a model is about the whole partition."""
     if alert["model_id"] is None:
         return True
-    is_same_version = all(alert[name] == facts[name] for name in ("model_id", "model_version"))
-    return is_same_version and alert["deployment"] in {None, facts["deployment"]}
+    # one without a version is about all of them
+    is_same_version = alert["model_version"] in {None, facts["model_version"]}
+    return (
+        alert["model_id"] == facts["model_id"]
+        and is_same_version
+        and alert["deployment"] in {None, facts["deployment"]}
+    )
 
 
 def _obstacle(facts: Row, runs: Mapping[str, Row]) -> str | None:

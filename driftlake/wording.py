@@ -16,8 +16,9 @@ def version_name(row: Mapping[str, Any]) -> str:
     """A deployed version as it is called: `credit v1 (production)`; `all models` without a model."""
     if row["model_id"] is None:
         return "all models"
+    version = f" {row['model_version']}" if row["model_version"] else ""
     deployment = f" ({row['deployment']})" if row["deployment"] else ""
-    return f"{row['model_id']} {row['model_version']}{deployment}"
+    return f"{row['model_id']}{version}{deployment}"
 
 
 def statistic_name(statistic: str) -> str:
@@ -98,7 +99,7 @@ def signal_value(signal: str, value: float) -> str:
     match signal.partition(".")[2]:
         case change if change.endswith("_change"):
             return f"{value * 100:.1f} percentage points"
-        case "overdue_share" | "absolute_error_increase" | "disagreement_share" | "error_shift":
+        case "overdue_share" | "absolute_error_increase" | "disagreement_share" | "error_shift" | "budget_spent":
             return percent(value)
         case "p95_ms":
             return milliseconds(value)

@@ -1,7 +1,7 @@
--- Rows of service_parts: predictions, successes and GPU utilization of every hour and of every node of a day.
+-- Rows of service_parts: predictions, successes and GPU utilization of every day, of its hours and of its nodes.
 -- grain: dt, model_id, model_version, deployment, hour_at, node_id
 -- inputs: counted_calls, prediction_groups
--- nulls: of hour_at and node_id the one that a row is not about
+-- nulls: of hour_at and node_id the one that a row is not about; both in rows about the day
 with counted as (
     select
         code,
@@ -15,8 +15,9 @@ with counted as (
         coalesce(sum(try_cast(gpu_utilization as decimal(30, 12))), 0)::double as gpu_utilization_sum,
         max(gpu_utilization) as gpu_utilization_max
     from counted_calls
-    group by grouping sets ((code, hour_at), (code, node_name))
-    having hour_at is not null or node_name is not null
+    group by grouping sets ((code), (code, hour_at), (code, node_name))
+    -- of the hours and of the nodes those that are known
+    having grouping_id(hour_at, node_name) = 3 or hour_at is not null or node_name is not null
 )
 
 select

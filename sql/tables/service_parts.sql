@@ -1,12 +1,12 @@
--- Availability, throughput and GPU utilization of every hour and of every node of a day: sums, so that they merge. service_part_levels has the shares.
+-- Availability, throughput and GPU utilization of every day, of its hours and of its nodes: sums, so that they merge. service_part_levels has the shares.
 -- grain: dt, model_id, model_version, deployment, hour_at, node_id
 create table if not exists service_parts (
     dt date not null, -- day of the predictions (the telemetry partition)
     model_id varchar not null, -- model the row is about
     model_version varchar not null, -- version of the model
     deployment varchar not null, -- production, shadow or canary
-    hour_at timestamp, -- beginning of the hour, UTC; null in rows about a node
-    node_id varchar, -- node that answered, or (other) beyond telemetry.segment_limit nodes a day; null in rows about an hour
+    hour_at timestamp, -- beginning of the hour, UTC; null in rows about a node and about the day
+    node_id varchar, -- node that answered, or (other) beyond telemetry.segment_limit nodes a day; null in rows about an hour and about the day
     prediction_count bigint not null, -- predictions
     outcome_count bigint not null, -- of these, with a success, true or false
     success_count bigint not null, -- of these, successful

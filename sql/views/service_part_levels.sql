@@ -54,4 +54,6 @@ left join levels as l
     and p.model_version = l.model_version
     and p.deployment = l.deployment
     and p.hour_at is not distinct from l.hour_at
-    and p.node_id is not distinct from l.node_id;
+    and p.node_id is not distinct from l.node_id
+-- the day is in service_levels
+where p.hour_at is not null or p.node_id is not null;
