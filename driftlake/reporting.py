@@ -41,6 +41,9 @@ QUALITY_DAYS, VOLUME_DAYS, HEATMAP_DAYS, LATENCY_DAYS = 120, 90, 90, 90
 # Beside the long window AUC is drawn over a short one: the configured one nearest to this.
 SHORT_QUALITY_DAYS = 7
 
+# Nodes of a version on a page, the slowest of them.
+SHOWN_NODES = 10
+
 # Alerts of one rule and version: beyond the first number only the worst are shown, and the others folded up.
 _FOLD_BEYOND, _SHOWN_WHEN_FOLDED = 8, 5
 # A heatmap fits on a screen; the table below it has every feature.
@@ -232,7 +235,11 @@ def _day_content(scope: _Scope) -> dict[str, Any]:
         "multivariate": scope.rows("multivariate", day=scope.day, window_days=scope.drift_days),
         "importance": grouped(scope.rows("importance", day=scope.day, window_days=scope.drift_days), version_name),
         "shadows": scope.rows("shadow", day=scope.day, window_days=scope.quality_days),
+        "slos": scope.rows("slos", day=scope.day),
         "latency_figures": _latency_figures(scope, colours),
+        "latency_changes": scope.rows("latency_changes", day=scope.day) if scope.settings.telemetry.latencies else [],
+        "shown_nodes": SHOWN_NODES,
+        "nodes": scope.rows("nodes", day=scope.day, node_count=SHOWN_NODES),
     }
 
 

@@ -35,9 +35,7 @@ def count_service(
     _keep_calls(connection, metrics, telemetry, is_empty=not columns, has_nodes="node_id" in columns)
     connection.execute(f"create or replace view service_latencies as {_latencies(metrics)}")
     parameters = {"service_errors": {"kind_count": _ERROR_KINDS}}
-    tables = {name: queries.run(connection, name, **parameters.get(name, {})).to_arrow_table() for name in TABLES}
-    connection.execute("drop table counted_calls")
-    return tables
+    return {name: queries.run(connection, name, **parameters.get(name, {})).to_arrow_table() for name in TABLES}
 
 
 def _keep_calls(

@@ -23,6 +23,7 @@ from driftlake.nightly import (
     compare_days,
     count_labels,
     measure_quality,
+    measure_slos,
     new_context,
     profile_days,
     raise_alerts,
@@ -39,6 +40,7 @@ STAGES: dict[str, Callable[..., StageReport]] = {
     "label_cohorts": count_labels,
     "drift": compare_days,
     "model_quality": measure_quality,
+    "slos": measure_slos,
     "alerts": raise_alerts,
 }
 

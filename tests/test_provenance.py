@@ -32,6 +32,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
         quality={"windows_days": [1, 3], "calibration_days": 3},
         labels={"path": "labels", "horizon_days": 1},
         alerts=[rule],
+        slos=[{"name": "whole", "sli": "completeness", "objective": 0.9}],
     )
     for number in range(1, LAST + 1):
         project.telemetry(number, **({"x": [9.0] * ROWS} if number > 3 else {}))

@@ -20,6 +20,7 @@ from driftlake.nightly import StageReport
 from driftlake.warehouse import Warehouse
 
 SHORT = {"windows_days": [1, 2]}
+WHOLE = {"name": "whole", "sli": "completeness", "objective": 0.9}
 LAST = 6
 
 
@@ -51,7 +52,7 @@ def restored(pristine: Project) -> Project:
 
 def small_project(root: Path) -> Project:
     labels = {"path": "labels", "horizon_days": 1}
-    return Project(root, drift=SHORT, quality=SHORT | {"calibration_days": 1}, labels=labels, alerts=[rule(warn=0.1)])
+    return Project(root, drift=SHORT, quality=SHORT | {"calibration_days": 1}, labels=labels, alerts=[rule(warn=0.1)], slos=[WHOLE])
 
 
 def rule(*, warn: float) -> dict[str, Any]:
@@ -95,6 +96,8 @@ def test_changed_telemetry_is_worked_on_with_everything_that_looks_at_its_day(pr
         "drift": {2, 3},
         # growth of the backlog two days after a prediction; labels that became known until then
         "model_quality": {2, 3, 4, 5},
+        # within four weeks
+        "slos": {2, 3, 4, 5, 6},
         # since when
         "alerts": {2, 3, 4, 5, 6},
     }
@@ -105,6 +108,7 @@ def test_changed_labels_leave_profiles_and_drift_alone(project: Project) -> None
     assert worked_on(project.run(1, LAST)) == {
         "label_cohorts": {4, 5, 6},
         "model_quality": {4, 5, 6},
+        "slos": {4, 5, 6},
         "alerts": {4, 5, 6},
     }
 
@@ -117,7 +121,7 @@ def test_the_same_size_and_footer_over_other_bytes_is_a_change(project: Project)
     assert worked_on(project.run(1, LAST, until="profiles"))["profiles"] == {3}
 
 
-DERIVED = ("drift", "model_quality", "alerts")
+DERIVED = ("drift", "model_quality", "slos", "alerts")
 KEY_OF_USERS = {"id": "k", "env": "KEY", "valid_from": day(1)}
 
 
@@ -126,10 +130,10 @@ KEY_OF_USERS = {"id": "k", "env": "KEY", "valid_from": day(1)}
     [
         ({"reports": {"path": "elsewhere"}, "compute": {"threads": 2, "rows_per_chunk": 1}}, ()),
         ({"alerts": [rule(warn=0.2)]}, ("alerts",)),
-        ({"quality": {**SHORT, "minimum_labels_per_class": 5}}, ("model_quality", "alerts")),
+        ({"quality": {**SHORT, "minimum_labels_per_class": 5}}, ("model_quality", "slos", "alerts")),
         ({"drift": {**SHORT, "minimum_rows": 50}}, DERIVED),
         ({"drift": {**SHORT, "multivariate": {"sample_rows": 100}}}, ("profiles", *DERIVED)),
-        ({"labels": {"path": "labels", "horizon_days": 2}}, ("label_cohorts", "model_quality", "alerts")),
+        ({"labels": {"path": "labels", "horizon_days": 2}}, ("label_cohorts", "model_quality", "slos", "alerts")),
         ({"contracts": {"enabled": False}}, tuple(STAGES)),
         ({"pseudonyms": {"column": "user", "keys": [KEY_OF_USERS]}}, ("profiles", *DERIVED)),
         ({"telemetry": {"path": "telemetry", "columns": {"latency_ms": "took"}}}, tuple(STAGES)),
@@ -202,6 +206,7 @@ def test_after_a_crash_between_stages_the_later_ones_catch_up(project: Project) 
         "label_cohorts": {2, 3},
         "drift": {2, 3},
         "model_quality": {2, 3, 4, 5},
+        "slos": {2, 3, 4, 5, 6},
         "alerts": {2, 3, 4, 5, 6},
     }
 

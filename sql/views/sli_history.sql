@@ -200,20 +200,44 @@ from shadow_comparison
 where statistic in ('agreement_share', 'auc_difference') and value is not null
 union all
 select
-    dt,
+    l.dt,
     'service_levels.p95_ms' as signal,
-    model_id,
-    model_version,
-    deployment,
-    segment,
-    metric as feature,
+    l.model_id,
+    l.model_version,
+    l.deployment,
+    l.segment,
+    l.metric as feature,
     1 as window_days,
     null as reference,
-    p95_ms as value,
-    row_count as sample_count,
+    l.p95_ms as value,
+    l.row_count as sample_count,
     null as noise_floor,
-    null as detail
-from service_levels
+    -- which stage it was, if the whole has grown
+    if(
+        l.change_ms > 0 and s.change_ms > 0,
+        format(
+            'the 95th percentile of {} of {} {} ({}) is {:.3g} ms, usually {:.3g} ms; {} moved most: {:.3g} ms, usually {:.3g} ms',
+            l.metric,
+            l.model_id,
+            l.model_version,
+            l.deployment || if(l.segment = 'all', '', ', ' || l.segment),
+            l.p95_ms,
+            l.usual_p95_ms,
+            s.metric,
+            s.p95_ms,
+            s.usual_p95_ms
+        ),
+        null
+    ) as detail
+from latency_changes as l
+left join latency_changes as s
+    on l.dt = s.dt
+    and l.model_id = s.model_id
+    and l.model_version = s.model_version
+    and l.deployment = s.deployment
+    and l.segment = s.segment
+    and l.metric = 'latency_ms'
+    and s.moved_place = 1
 union all
 select
     dt,
@@ -230,12 +254,12 @@ select
     period_total_count as sample_count,
     null as noise_floor,
     format(
-        'objective {} of {} ({} {:.4g}%): {:.0f}% of the error budget of {} days is left, and it burns {:.1f} times as fast as it may',
+        'objective {} of {} ({} {:.4g}%): {:.0f}% of the error budget of {} days is spent, and it burns {:.1f} times as fast as it may',
         slo,
         model_id,
         replace(sli, '_', ' '),
         100 * objective,
-        100 * budget_remaining,
+        100 * (1 - budget_remaining),
         period_days,
         least(burn_rate_1d, burn_rate_3d)
     ) as detail
