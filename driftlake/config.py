@@ -685,6 +685,14 @@ def default_alerts() -> tuple[AlertRule, ...]:
         AlertRule(
             name="lost-columns", signal="schema_changes.lost", warn=1, critical=10, runbook=link_of("lost-columns")
         ),
+        # objectives are the user's; without any there is no such signal
+        AlertRule(
+            name="error-budget",
+            signal="slo_status.budget_spent",
+            warn=0.75,
+            critical=1,
+            runbook=link_of("error-budget"),
+        ),
     )
 
 

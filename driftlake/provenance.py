@@ -190,7 +190,7 @@ def _trace(
         own = [run for run in written if run["stage"] == stage.name]
         earlier = _runs(warehouse, stage, wanted[stage.name])
         traced += earlier
-        own_reads = stage.reads(_narrowed(settings, found.row))
+        own_reads = _own_reads(stage, settings, found.row)
         for run, reads in (*((run, own_reads) for run in own), *((run, stage.reads(settings)) for run in earlier)):
             for source, reach_days in reads.items():
                 reach = _reach_of(found.row, reach_days) if run in own else reach_days
@@ -199,6 +199,14 @@ def _trace(
         _want_earlier_day(warehouse, wanted["telemetry"], written)
     sources = [row for source in _READER for row in _wanted_rows("source", source, wanted[source])]
     return sorted(traced, key=lambda run: (run["stage"], run["dt"])), _files(warehouse, sources)
+
+
+def _own_reads(stage: Stage, settings: Settings, row: Mapping[str, Any]) -> Mapping[str, int]:
+    """What a stage read for a row: for an alert only the stage that its signal is from, if one stage alone writes that."""
+    reads = stage.reads(_narrowed(settings, row))
+    table = row.get("signal", "").partition(".")[0]
+    measured_by = {each.name for each in STAGES if table in each.tables}
+    return {source: days for source, days in reads.items() if source in measured_by} if measured_by else reads
 
 
 def _narrowed(settings: Settings, row: Mapping[str, Any]) -> Settings:

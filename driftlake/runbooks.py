@@ -110,6 +110,17 @@ RUNBOOKS = (
             "If a feature is lost on purpose, register a version without it.",
         ),
     ),
+    Runbook(
+        "error-budget",
+        "Error budget nearly spent",
+        "Three quarters of what an objective allows to fail in its period have failed.",
+        (
+            "Look at the burn rates in `slo_status`: if one and three days burn at less than 1 it is over, and days leave the period.",
+            "Latency: `latency_changes` names the stage that moved, `service_part_levels` the hours and nodes.",
+            "Availability: `service_errors` has the kinds of errors, day by day.",
+            "If the budget is spent, put repair before release until it is back; if nobody minds, the objective is too strict.",
+        ),
+    ),
 )
 
 

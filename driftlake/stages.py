@@ -56,8 +56,7 @@ class Stage:
     tables: Sequence[str]
     settings: Callable[[Settings], Sequence[Any]]
     # by source: on how many days before its own the day looks; a source is telemetry, schema_changes (since the last
-    # earlier day), labels, sampling_rates (of
-    # the profiles) or an earlier stage
+    # earlier day), labels, sampling_rates (of the profiles) or an earlier stage
     reads: Callable[[Settings], Mapping[str, int]]
 
 

@@ -52,7 +52,9 @@ def restored(pristine: Project) -> Project:
 
 def small_project(root: Path) -> Project:
     labels = {"path": "labels", "horizon_days": 1}
-    return Project(root, drift=SHORT, quality=SHORT | {"calibration_days": 1}, labels=labels, alerts=[rule(warn=0.1)], slos=[WHOLE])
+    return Project(
+        root, drift=SHORT, quality=SHORT | {"calibration_days": 1}, labels=labels, alerts=[rule(warn=0.1)], slos=[WHOLE]
+    )
 
 
 def rule(*, warn: float) -> dict[str, Any]:
