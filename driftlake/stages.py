@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -227,6 +227,11 @@ def find_work(
     in_force = {} if context.is_forced else runs.in_force(warehouse, stage.name, days)
     unchanged = {day: run for day, run in in_force.items() if run.input_fingerprint == fingerprints[day]}
     return Work(stage.name, fingerprints, unchanged)
+
+
+def new_context(settings: Settings, run_id: str, *, is_forced: bool = False) -> RunContext:
+    """Identify a run that starts now; a forced one works on days that did not change, too."""
+    return RunContext(run_id, code_version(), settings.config_hash, datetime.now(UTC), is_forced)
 
 
 @cache

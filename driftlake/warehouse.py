@@ -15,6 +15,7 @@ from typing import Any, Self
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from driftlake import queries, schema
 from driftlake.catalog import Catalog, catalog_of
@@ -34,6 +35,11 @@ class Replacement:
     rows: pa.Table
     days: Sequence[date]
     only: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of_days(cls, table: str, rows: pa.Table, days: Sequence[date]) -> Self:
+        """With those of `rows` that are about `days`."""
+        return cls(table, rows.filter(pc.is_in(rows["dt"], pa.array(days, pa.date32()))), days)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,181 @@
+"""The stages that read nothing but result tables: drift, quality, objectives, alerts.
+
+Not here: formulas and SQL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, timedelta
+
+import pyarrow as pa
+
+from driftlake import (
+    alerting,
+    attribution,
+    combinations,
+    drift,
+    importance,
+    incidents,
+    levels,
+    multivariate,
+    quality,
+    shadow,
+    slos,
+)
+from driftlake.config import Settings
+from driftlake.inputs import days_between
+from driftlake.labelled_windows import QualityCounts
+from driftlake.nightly.report import StageReport, highlights_of, report
+from driftlake.stages import ALERTS, DRIFT, MODEL_QUALITY, SLOS, Work, find_work
+from driftlake.versions import ModelVersion, load_versions
+from driftlake.warehouse import PartitionRun, Replacement, RunContext, Warehouse
+
+
+def compare_days(warehouse: Warehouse, settings: Settings, context: RunContext, days: Sequence[date]) -> StageReport:
+    """Compare the windows that end with some days with their references."""
+    work = find_work(warehouse, settings, context, DRIFT, days)
+
+    def compare(first_day: date, last_day: date) -> Mapping[str, pa.Table]:
+        compared = days_between(first_day, last_day)
+        buckets = drift.buckets_of(compared, settings.drift)
+        with warehouse.offered(buckets=buckets.days()):
+            counts, day_counts = warehouse.query("bucket_counts"), warehouse.query("bucket_days")
+        versions = load_versions(warehouse)
+        feature_drift, prediction_drift = drift.compare_windows(
+            counts, day_counts, buckets, versions, settings.drift, compared
+        )
+        with warehouse.offered(new_drift=feature_drift, new_prediction_drift=prediction_drift):
+            shifted = warehouse.query("shifted_features")
+        segment_shift = attribution.segment_shift(
+            shifted, counts, day_counts, buckets, versions, settings.telemetry.segments, settings.drift
+        )
+        span = {"first_day": first_day, "last_day": last_day}
+        windows_days = list(settings.drift.windows_days)
+        explained = warehouse.query(
+            "importance_windows", **span, windows_days=windows_days if settings.telemetry.shap else []
+        )
+        with warehouse.offered(configured_pairs=_configured_pairs(settings)):
+            paired = warehouse.query("pair_windows", **span, windows_days=windows_days)
+        prediction_levels = levels.measure(
+            warehouse.query("prediction_sums", **span, windows_days=windows_days),
+            warehouse.query("class_sums", **span, windows_days=windows_days),
+            versions,
+            settings.models,
+        )
+        return {
+            "feature_drift": feature_drift,
+            "prediction_drift": prediction_drift,
+            "segment_shift": segment_shift,
+            "importance_drift": importance.compare_importance(explained, versions, settings.drift),
+            "rare_combinations": combinations.rare_combinations(paired, versions, settings.drift),
+            "multivariate_drift": _compare_samples(warehouse, settings, versions, compared),
+            "prediction_levels": prediction_levels,
+        }
+
+    done = _derive(warehouse, context, work, compare)
+    window_days = settings.drift.headline_window_days
+    return report(work, done, highlights=highlights_of(warehouse, DRIFT, days, window_days=window_days))
+
+
+def _compare_samples(
+    warehouse: Warehouse, settings: Settings, versions: Mapping[tuple[str, str], ModelVersion], days: Sequence[date]
+) -> pa.Table:
+    if settings.drift.multivariate is None:
+        return multivariate.ROW_SCHEMA.empty_table()
+    first_day = days[0] - timedelta(days=max(settings.drift.windows_days) - 1)
+    samples = warehouse.query("window_samples", first_day=first_day, last_day=days[-1])
+    return multivariate.compare_samples(
+        samples, warehouse.query("reference_samples"), versions, settings.drift, settings.drift.multivariate, days
+    )
+
+
+def _configured_pairs(settings: Settings) -> pa.Table:
+    rows = [(model_id, *pair) for model_id, model in settings.models.items() for pair in model.pairs]
+    names = ("model_id", "feature_a", "feature_b")
+    return pa.table({name: pa.array([row[place] for row in rows], pa.string()) for place, name in enumerate(names)})
+
+
+def measure_quality(warehouse: Warehouse, settings: Settings, context: RunContext, days: Sequence[date]) -> StageReport:
+    """Measure ranking quality and the label backlog as of the end of some days."""
+    work = find_work(warehouse, settings, context, MODEL_QUALITY, days)
+
+    def measure(first_day: date, last_day: date) -> Mapping[str, pa.Table]:
+        span = {"first_day": first_day, "last_day": last_day}
+        windows_days = list(settings.quality.windows_days)
+        windows = warehouse.query("window_predictions", **span, windows_days=windows_days)
+        labels = warehouse.query("quality_counts", **span, windows_days=windows_days)
+        scores = warehouse.query("window_scores", **span, windows_days=windows_days)
+        calibrated_from = first_day - timedelta(days=settings.quality.calibration_days - 1)
+        known_labels = warehouse.query("known_labels", first_day=calibrated_from, last_day=last_day)
+        confusions = warehouse.query("class_counts", **span, windows_days=windows_days)
+        class_scores = warehouse.query("class_score_counts", **span, windows_days=windows_days)
+        counts = QualityCounts(windows, labels, scores, known_labels, confusions, class_scores)
+        pair_counts = shadow.PairCounts(
+            *(warehouse.query(name, **span, windows_days=windows_days) for name in shadow.QUERIES)
+        )
+        versions = load_versions(warehouse)
+        tables = {
+            "model_quality": quality.measure(counts, versions, settings.quality, settings.models),
+            "shadow_comparison": shadow.compare(windows, pair_counts, versions, settings.drift, settings.quality),
+        }
+        if settings.labels:
+            tables["label_backlog"] = warehouse.query(
+                "label_backlog", **span, horizon_days=settings.labels.horizon_days
+            )
+        return tables
+
+    done = _derive(warehouse, context, work, measure)
+    window_days = settings.quality.headline_window_days
+    return report(work, done, highlights=highlights_of(warehouse, MODEL_QUALITY, days, window_days=window_days))
+
+
+def measure_slos(warehouse: Warehouse, settings: Settings, context: RunContext, days: Sequence[date]) -> StageReport:
+    """Measure the service level objectives as of the end of some days; without any, nothing is left of earlier ones."""
+    if not settings.slos and not warehouse.sql("select 1 from slo_status limit 1").num_rows:
+        return StageReport(SLOS.name, [])
+    work = find_work(warehouse, settings, context, SLOS, days)
+
+    def measure(first_day: date, last_day: date) -> Mapping[str, pa.Table]:
+        return {"slo_status": slos.measure(warehouse, settings, first_day=first_day, last_day=last_day)}
+
+    return report(work, _derive(warehouse, context, work, measure))
+
+
+def raise_alerts(warehouse: Warehouse, settings: Settings, context: RunContext, days: Sequence[date]) -> StageReport:
+    """Raise the alerts of some days, of the objectives as well, which are measured first."""
+    measure_slos(warehouse, settings, context, days)
+    work = find_work(warehouse, settings, context, ALERTS, days)
+
+    def evaluate(first_day: date, last_day: date) -> Mapping[str, pa.Table]:
+        raised = alerting.fired(warehouse, settings.alert_rules, first_day=date.min, last_day=last_day)
+        alerts, grouped = incidents.group_alerts(
+            warehouse, settings, load_versions(warehouse), raised, first_day=first_day, last_day=last_day
+        )
+        return {"alerts": alerting.with_messages(alerts), "incidents": grouped}
+
+    done = _derive(warehouse, context, work, evaluate)
+    return report(work, done, highlights=highlights_of(warehouse, ALERTS, days))
+
+
+def _derive(
+    warehouse: Warehouse, context: RunContext, work: Work, tables_of: Callable[[date, date], Mapping[str, pa.Table]]
+) -> list[PartitionRun]:
+    """Replace the days to work on in tables that are derived from other tables.
+
+    What lies between them is computed with them, which costs less than a query for each piece, and not written.
+    """
+    days = work.days
+    if not days:
+        return []
+    replacements = [Replacement.of_days(name, rows, days) for name, rows in tables_of(days[0], days[-1]).items()]
+    written: dict[date, int] = dict.fromkeys(days, 0)
+    for replacement in replacements:
+        for counted in replacement.rows["dt"].value_counts().to_pylist():
+            written[counted["values"]] += counted["counts"]
+    done = [
+        PartitionRun(day, work.stage, "complete", rows, input_fingerprint=work.fingerprints[day])
+        for day, rows in written.items()
+    ]
+    warehouse.replace_partitions(replacements, done, context=context)
+    return done

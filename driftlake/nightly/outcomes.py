@@ -1,0 +1,39 @@
+"""What is said of a day of which not everything was counted.
+
+Not here: why it was left out (driftlake.quarantine, driftlake.contracts).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+
+from driftlake import queries
+from driftlake.inputs import Partition
+from driftlake.quarantine import Quarantined
+from driftlake.warehouse import Warehouse
+
+
+def refusals_of(partition: Partition) -> str:
+    """Why files of a day are not read."""
+    return "; ".join(file.refusal or "" for file in partition.refusals)
+
+
+def counted_rows(partition: Partition, quarantined: Sequence[Quarantined]) -> int:
+    """Rows of a day without those in quarantine."""
+    broken = sum(one.row_count or 0 for one in quarantined if one.dt == partition.dt)
+    return partition.readable.row_count - broken
+
+
+def what_is_left_out(partition: Partition, quarantined: Sequence[Quarantined]) -> list[str]:
+    """What of a day is in quarantine, in sentences; nothing if all of it is counted."""
+    of_day = [one for one in quarantined if one.dt == partition.dt]
+    sentences = [file.refusal or "" for file in partition.refusals]
+    sentences += [one.sentence.removeprefix(f"{one.dt}: ") for one in of_day]
+    share = (1 - partition.refused_share) * counted_rows(partition, of_day) / max(partition.readable.row_count, 1)
+    return [f"{share:.1%} of the day is counted", *sentences] if sentences else []
+
+
+def has_stored_rows(warehouse: Warehouse, table: str, day: date) -> bool:
+    """Whether an earlier run left rows of a day."""
+    return bool(warehouse.sql(f"select 1 from {queries.quote(table)} where dt = ? limit 1", [day]).num_rows)

@@ -1,0 +1,279 @@
+"""The stage that checks and profiles the telemetry of days.
+
+Not here: counting (driftlake.profiling) and contracts (driftlake.contracts).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Self
+
+import duckdb
+import pyarrow as pa
+
+from driftlake import profiling, quarantine, queries, schema_changes
+from driftlake.audit import audit_replacements, failed_checks, stored_failures
+from driftlake.config import ContractSettings, Settings
+from driftlake.contracts import Contract, ContractCheck, Contracts, blocked_days
+from driftlake.day_checks import UsualRows, check_completeness, check_evenings, check_row_count, day_bounds
+from driftlake.errors import ConfigurationError
+from driftlake.inputs import Partition, chunks, without_corrupt_files
+from driftlake.nightly.outcomes import counted_rows, has_stored_rows, refusals_of, what_is_left_out
+from driftlake.nightly.readings import (
+    changes_since_earlier_days,
+    configured_columns,
+    read_explanations,
+    read_telemetry,
+    usual_rows_before,
+)
+from driftlake.nightly.report import StageReport, highlights_of, report
+from driftlake.own_suites import check_suites
+from driftlake.personal_columns import Findings, found_in_profiles
+from driftlake.profiling import Profiles
+from driftlake.quarantine import Quarantined, days_with_broken_rows, judge_files, offer_sound_rows
+from driftlake.schema_changes import DayChanges, FileVersions
+from driftlake.session import create_table, open_session
+from driftlake.stages import PROFILES, Input, Work, find_work
+from driftlake.summed_explanations import summed_explanations
+from driftlake.telemetry import LeftOut, offer_partitions, offer_versions
+from driftlake.versions import ModelVersion, load_versions
+from driftlake.warehouse import Addition, PartitionRun, Replacement, RunContext, Warehouse
+
+
+def profile_days(
+    warehouse: Warehouse,
+    settings: Settings,
+    context: RunContext,
+    days: Sequence[date],
+    contracts: Contracts | None = None,
+) -> StageReport:
+    """Check and profile the telemetry of some days."""
+    delivered = _Delivered.read(settings, days)
+    work = find_work(warehouse, settings, context, PROFILES, days, **delivered.inputs())
+    versions = load_versions(warehouse)
+    if not versions:
+        raise ConfigurationError(
+            f"no model version is registered, and {settings.resolve(settings.lineage.path)} holds no lineage file",
+            hint="write one YAML file per model version there, or register one with `driftlake lineage add FILE`",
+        )
+    judge = judge_files(
+        settings.contracts.largest_quarantined_share, quarantine.files_read(warehouse, "telemetry", work.days)
+    )
+    done: list[PartitionRun] = []
+
+    def profile(usable: Sequence[Partition]) -> _Profiled:
+        return _profile(settings, usable, versions, contracts.telemetry if contracts else None, delivered.usual)
+
+    changed = set(work.days)
+    for planned in chunks([p for p in delivered.partitions if p.dt in changed], settings.compute.rows_per_chunk):
+        chunk, profiled = without_corrupt_files(planned, profile, judge)
+        chunk_days = [partition.dt for partition in chunk]
+        explained = _explained(settings, [p for p in delivered.explanations if p.dt in chunk_days], versions)
+        chunk_runs = [_profile_run(warehouse, partition, profiled, explained, work) for partition in chunk]
+        replaced = [run.dt for run in chunk_runs if run.outcome not in {"refused", "missing"}]
+        rows = {**profiled.profiles.tables, **explained.tables}
+        replacements = [
+            *(Replacement.of_days(name, rows[name], replaced) for name in PROFILES.tables),
+            *_audited(chunk, profiled),
+            *explained.audited,
+            _schema_changes(settings, chunk, delivered.since, profiled, versions),
+            quarantine.replacement("telemetry", [*quarantine.refused_files(chunk), *profiled.quarantined], chunk_days),
+        ]
+        warehouse.replace_partitions(replacements, chunk_runs, context=context)
+        done += chunk_runs
+    return report(
+        work,
+        done,
+        failed_checks=stored_failures(warehouse, "telemetry", days),
+        highlights=highlights_of(warehouse, PROFILES, days),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Delivered:
+    """What days are profiled from: their telemetry, what went before it, and SHAP values that are summed up already."""
+
+    partitions: Sequence[Partition]
+    since: Sequence[DayChanges]
+    usual: Sequence[UsualRows]
+    explanations: Sequence[Partition]
+
+    @classmethod
+    def read(cls, settings: Settings, days: Sequence[date]) -> Self:
+        partitions = read_telemetry(settings, days)
+        return cls(
+            partitions,
+            changes_since_earlier_days(settings, partitions),
+            usual_rows_before(settings, partitions) if settings.contracts.enabled else [],
+            read_explanations(settings, days),
+        )
+
+    def inputs(self) -> dict[str, Sequence[Input]]:
+        return {
+            "telemetry": self.partitions,
+            "usual_rows": self.usual,
+            "schema_changes": self.since,
+            "explanations": self.explanations,
+        }
+
+
+def _audited(partitions: Sequence[Partition], profiled: _Profiled) -> list[Replacement | Addition]:
+    failed = failed_checks(
+        "telemetry", partitions, profiled.checks, profiled.profiles.refused_features, profiled.personal_data
+    )
+    return audit_replacements("telemetry", partitions, profiled.checks, failed)
+
+
+@dataclass(frozen=True, slots=True)
+class _Explained:
+    """SHAP values that were summed up already: tables, the record of their files, and what was refused, by day."""
+
+    tables: Mapping[str, pa.Table]
+    audited: Sequence[Replacement | Addition]
+    refusals: Mapping[date, Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Profiled:
+    profiles: Profiles
+    checks: Sequence[ContractCheck]
+    file_versions: FileVersions
+    quarantined: Sequence[Quarantined]
+    # days that are not counted, and why
+    blocked: Mapping[date, str]
+    personal_data: Findings
+
+
+def _profile(
+    settings: Settings,
+    partitions: Sequence[Partition],
+    versions: Mapping[tuple[str, str], ModelVersion],
+    contract: Contract | None,
+    usual: Sequence[UsualRows],
+) -> _Profiled:
+    columns, mapping = configured_columns(settings), settings.telemetry.columns
+    with open_session(settings) as connection:
+
+        def offer(relation: str, offered: Sequence[Partition], without: str | None) -> None:
+            offer_partitions(connection, relation, offered, columns, mapping, left_out=LeftOut(found, without))
+
+        offer_versions(connection, list(versions.values()), settings.models)
+        kept = [partition for partition in partitions if partition.row_count]
+        found = found_in_profiles(kept, settings.telemetry, versions.values())
+        offer("predictions", kept, None)
+        file_versions = schema_changes.file_versions(connection, kept, versions, settings.telemetry.features_column)
+        checks: list[ContractCheck] = []
+        quarantined: list[Quarantined] = []
+        blocked: dict[date, str] = {}
+        if contract and kept:
+            create_table(connection, "partition_days", day_bounds([p.dt for p in kept], settings.schedule.timezone))
+            queries.run(connection, contract.relation)
+            checks = contract.check(connection, [partition.dt for partition in kept])
+            checks += check_suites(connection, contract, kept, mapping, settings.telemetry.features_column)
+            if has_broken_rows := bool(days_with_broken_rows(checks, contract)):
+                quarantined = offer_sound_rows(connection, contract, offer, "predictions", kept)
+            blocked = _gutted_days(kept, quarantined, settings) | blocked_days(checks)
+            if blocked:
+                kept = [partition for partition in kept if partition.dt not in blocked]
+                if has_broken_rows:
+                    offer_sound_rows(connection, contract, offer, "predictions", kept)
+                else:
+                    offer("predictions", kept, None)
+        profiles = profiling.profile_partitions(connection, settings, kept, versions, found)
+        if contract and kept:
+            checks += _checks_of_days(connection, contract, kept, versions, profiles, usual, settings.contracts)
+        return _Profiled(profiles, checks, file_versions, quarantined, blocked, found)
+
+
+def _gutted_days(
+    partitions: Sequence[Partition], quarantined: Sequence[Quarantined], settings: Settings
+) -> dict[date, str]:
+    """Days of which too many rows are in quarantine, and what to say of them."""
+    gutted = {}
+    for partition in partitions:
+        broken = [one for one in quarantined if one.dt == partition.dt]
+        share = sum(one.row_count or 0 for one in broken) / partition.row_count
+        if share > settings.contracts.largest_quarantined_share:
+            why = "; ".join(dict.fromkeys(f"{one.expectation}: {one.reason}" for one in broken))
+            gutted[partition.dt] = f"{share:.1%} of the rows break the contract, which is too much ({why})"
+    return gutted
+
+
+def _checks_of_days(
+    connection: duckdb.DuckDBPyConnection,
+    contract: Contract,
+    partitions: Sequence[Partition],
+    versions: Mapping[tuple[str, str], ModelVersion],
+    profiles: Profiles,
+    usual: Sequence[UsualRows],
+    settings: ContractSettings,
+) -> list[ContractCheck]:
+    """What whole days promise, of the days that were counted."""
+    usual_of = {one.dt: one for one in usual}
+    checks = [
+        *check_evenings(connection, contract, settings.quiet_hours),
+        *check_completeness(contract, profiles.tables["feature_stats"], versions, settings),
+    ]
+    for partition in partitions:
+        checks += check_row_count(contract, partition, usual_of[partition.dt], settings.row_count_factor)
+        surplus = profiles.surplus_counts.get(partition.dt, 0)
+        checks += contract.measured(
+            "prediction_is_unique", partition.dt, partition.row_count, surplus, f"{surplus:,} rows"
+        )
+    return checks
+
+
+def _explained(
+    settings: Settings, partitions: Sequence[Partition], versions: Mapping[tuple[str, str], ModelVersion]
+) -> _Explained:
+    if not partitions:
+        return _Explained({}, [], {})
+    checked, rows, found = summed_explanations(settings, partitions, versions)
+    failed = failed_checks("explanations", checked, [], personal_data=found)
+    refusals = {partition.dt: [file.refusal or "" for file in partition.refusals] for partition in checked}
+    return _Explained({"importance_profile": rows}, audit_replacements("explanations", checked, [], failed), refusals)
+
+
+def _schema_changes(
+    settings: Settings,
+    partitions: Sequence[Partition],
+    since: Sequence[DayChanges],
+    profiled: _Profiled,
+    versions: Mapping[tuple[str, str], ModelVersion],
+) -> Replacement:
+    """Changes of the columns of some days; like the record of the files, also of days that were refused."""
+    days = [partition.dt for partition in partitions]
+    changes = [change for of_day in since if of_day.dt in days for change in of_day.changes]
+    for partition in partitions:
+        changes += schema_changes.changes_of_versions(
+            partition, profiled.file_versions, versions, settings.telemetry.features_column
+        )
+    return Replacement("schema_changes", schema_changes.rows(changes), days)
+
+
+def _profile_run(
+    warehouse: Warehouse, partition: Partition, profiled: _Profiled, explained: _Explained, work: Work
+) -> PartitionRun:
+    refused = [item.message for item in profiled.profiles.refused_features if item.key.dt == partition.dt]
+    refused += explained.refusals.get(partition.dt, [])
+    left_out = what_is_left_out(partition, profiled.quarantined)
+    outcome, reason = "complete", None
+    if not partition.files:
+        outcome, reason = "missing", "no telemetry file for the day"
+    elif not partition.is_usable:
+        outcome, reason = "refused", refusals_of(partition)
+    elif partition.dt in profiled.blocked:
+        outcome, reason = "refused", profiled.blocked[partition.dt]
+    elif refused or left_out:
+        outcome, reason = "partial", "; ".join(dict.fromkeys([*left_out, *refused]))
+    elif not partition.row_count and has_stored_rows(warehouse, "prediction_profile", partition.dt):
+        outcome, reason = "refused", "the telemetry files of the day have no rows any more; what they said is kept"
+    elif not partition.row_count:
+        outcome, reason = "empty", "the telemetry files of the day have no rows"
+    # rows that could not be read are tried again by the next run: it may have been the storage
+    is_certain = not (partition.is_probed and partition.refusals)
+    fingerprint = work.fingerprints[partition.dt] if is_certain else None
+    rows = counted_rows(partition, profiled.quarantined)
+    return PartitionRun(partition.dt, work.stage, outcome, rows, reason, fingerprint)
