@@ -1,6 +1,6 @@
 """Records of what was read and what was refused: rows of input_files and contract_checks.
 
-Not here: deciding what is refused (inputs.py, contracts.py, profiling.py) and what it means for a day (nightly.py).
+Not here: deciding what is refused (inputs.py, contracts.py, profiling.py) and what it means for a day (nightly/).
 """
 
 from __future__ import annotations

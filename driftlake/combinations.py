@@ -1,6 +1,6 @@
 """Combinations of two features that training hardly had and production has: rows of rare_combinations.
 
-Not here: counting (pairs.py, reference_pairs.py), and reading or storing (nightly.py).
+Not here: counting (pairs.py, reference_pairs.py), and reading or storing (nightly/derived.py).
 """
 
 from __future__ import annotations

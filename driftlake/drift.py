@@ -1,7 +1,7 @@
 """Windows of daily counts compared with their references: rows of feature_drift and prediction_drift.
 
 Not here: the statistics (divergence.py, statistics.py), which days a window or a reference has (windows.py), and reading
-or storing (nightly.py).
+or storing (nightly/derived.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The errors a user can meet, each saying what was tried, what was found and what to do.
 
-Not here: anything that catches or prints them; `cli.py` prints and the Dagster shell maps them once.
+Not here: anything that catches or prints them; `cli` prints and the Dagster shell maps them once.
 """
 
 

@@ -1,7 +1,7 @@
 """How important features are to the predictions of a window, against training: rows of importance_drift.
 
 The importance of a feature is its mean absolute SHAP value. Not here: summing SHAP values (explanations.py), and
-reading or storing (nightly.py).
+reading or storing (nightly/derived.py).
 """
 
 from __future__ import annotations

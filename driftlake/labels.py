@@ -1,6 +1,6 @@
 """Labels joined to their predictions and counted by the day on which both were known: rows of the label tables.
 
-Not here: what the counts say about a model (quality.py) and which days are written (nightly.py).
+Not here: what the counts say about a model (quality.py) and which days are written (nightly/labels.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Whether the features have moved together: samples of windows compared with that of training, as rows of multivariate_drift.
 
-Not here: the error and its noise (reconstruction.py), samples (samples.py), and reading or storing (nightly.py).
+Not here: the error and its noise (reconstruction.py), samples (samples.py), and reading or storing (nightly/derived.py).
 """
 
 from __future__ import annotations

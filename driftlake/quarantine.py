@@ -1,6 +1,6 @@
 """What is left out of a day so that the rest can be counted: files that cannot be used, rows that break a rule.
 
-Not here: which rows break a rule (contracts.py) and what a day that lost much means for its run (nightly.py).
+Not here: which rows break a rule (contracts.py) and what a day that lost much means for its run (nightly/outcomes.py).
 """
 
 from __future__ import annotations

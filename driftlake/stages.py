@@ -1,6 +1,6 @@
 """What the rows of a day rest on, stage by stage, as one fingerprint: while it stays the same, the day needs no work.
 
-Not here: the work (nightly.py) and what earlier runs recorded (runs.py).
+Not here: the work (nightly/) and what earlier runs recorded (runs.py).
 """
 
 from __future__ import annotations

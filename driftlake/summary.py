@@ -1,6 +1,6 @@
 """What a run of some days came to, as the few lines a person reads after it.
 
-Not here: the totals (sql/summary.sql), how a number is written (wording.py), and printing (cli.py).
+Not here: the totals (sql/summary.sql), how a number is written (wording.py), and printing (cli/running.py).
 """
 
 from __future__ import annotations

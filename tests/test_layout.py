@@ -23,8 +23,12 @@ ALLOWED = {
     "assets": {"driftlake", "expectations", "assets"},
     "jobs": {"driftlake", "assets", "jobs"},
 }
-# The command reaches for the jobs and the contracts inside a command.
-EXCEPTIONS = {("driftlake/cli.py", "jobs"), ("driftlake/cli.py", "expectations")}
+# Commands reach for the jobs and the contracts when they are given.
+EXCEPTIONS = {
+    ("driftlake/cli/running.py", "jobs"),
+    ("driftlake/cli/inputs.py", "expectations"),
+    ("driftlake/cli/lineage.py", "expectations"),
+}
 
 
 def imported(path: Path) -> set[str]:

@@ -1,0 +1,87 @@
+"""The `driftlake` command. Data goes to stdout, everything else to stderr; a user's mistake is a sentence and exit 2.
+
+Not here: work. Every command calls one function of the core or of jobs/ and prints what came back.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from driftlake import __version__
+from driftlake.cli import alerts, inputs, lineage, reading, running
+from driftlake.cli.common import MISTAKE, REFUSED, Config, messages, say
+from driftlake.errors import DriftlakeError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    help="Nightly drift, label and quality analysis of production models.",
+    epilog="Example: `driftlake init && driftlake doctor && driftlake run --date 2026-01-31`",
+)
+for _group in (running, reading, inputs):
+    app.add_typer(_group.app)
+app.add_typer(lineage.app, name="lineage")
+app.add_typer(alerts.app, name="alerts")
+
+
+def main() -> None:
+    """Run the command and end with its exit code: 0 done, 1 done but input was refused, 2 not done."""
+    # Imports make a million objects that stay; walking them again and again costs a cold night a quarter of a second.
+    gc.set_threshold(100_000)
+    try:
+        app()
+    except DriftlakeError as error:
+        say("error", error.message, style="bold red")
+        if error.hint:
+            say("hint", error.hint)
+        sys.exit(MISTAKE)
+    except OSError as error:
+        say("error", str(error), style="bold red")
+        sys.exit(MISTAKE)
+
+
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        typer.echo(f"driftlake {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command(epilog="Example: `driftlake init monitoring`")
+def init(folder: Annotated[Path, typer.Argument(help="Where to put the files.")] = Path()) -> None:
+    """Write a commented driftlake.yaml and its JSON Schema for editors."""
+    from driftlake.scaffold import write_configuration
+
+    for path in write_configuration(folder):
+        typer.echo(path)
+
+
+@app.command(epilog="Example: `driftlake doctor --config monitoring/driftlake.yaml`")
+def doctor(config: Config = None) -> None:
+    """Check configuration, inputs, catalog and extensions, and say what to do about what is wrong."""
+    from driftlake.doctor import examine
+
+    is_well = True
+    for finding in examine(config):
+        messages.print("[green]ok[/]   " if finding.is_well else "[bold red]bad[/]  ", end="")
+        say(finding.subject, finding.message)
+        if finding.hint:
+            messages.print("     ", end="")
+            say("hint", finding.hint)
+        is_well &= finding.is_well
+    raise typer.Exit(0 if is_well else REFUSED)

@@ -1,0 +1,183 @@
+"""`driftlake alerts`: incidents, what is said about them, and other rules tried on history.
+
+Not here: what raises an alert (driftlake.alerting).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from driftlake.cli.common import Config, Format, Output, messages, write
+from driftlake.config import load_settings
+from driftlake.errors import ConfigurationError
+
+app = typer.Typer()
+
+
+@app.callback(invoke_without_command=True, epilog="Example: `driftlake alerts --date 2026-01-31 --format json`")
+def alerts(
+    context: typer.Context,
+    day: Annotated[datetime | None, typer.Option("--date", formats=["%Y-%m-%d"], help="Day; default: newest.")] = None,
+    output: Output = Format.table,
+    config: Config = None,
+) -> None:
+    """List the incidents of a day with their alerts, the worst first; with a command, say something about one."""
+    from driftlake import runs
+    from driftlake.listing import incident_lines
+    from driftlake.shift_queries import query_of
+    from driftlake.warehouse import Warehouse
+
+    if context.invoked_subcommand:
+        return
+    with Warehouse.open(load_settings(config), read_only=True) as warehouse:
+        asked = day.date() if day else runs.newest_day(warehouse)
+        found = warehouse.query("report/alerts", day=asked, smallest_cell=1)
+        incidents = warehouse.query("report/incidents", day=asked).to_pylist()
+        if not runs.was_processed(warehouse, asked):
+            raise ConfigurationError(f"{asked} was never processed", hint=f"run `driftlake run --date {asked}`")
+    if not found.num_rows:
+        messages.print(f"no alerts on {asked}")
+    if output is not Format.table:
+        queries = [query_of(row, asked) for row in found.to_pylist()]
+        columns = ["severity", "rule", "since_on", "message", "owner", "runbook", "incident_id"]
+        write(found.select(columns).append_column("query", [queries]), output, None)
+        return
+    for line in incident_lines(incidents, found.to_pylist()):
+        typer.echo(line)
+
+
+@app.command(epilog="Example: `driftlake alerts show 3f9a --date 2026-01-31`")
+def show(
+    incident: Annotated[str, typer.Argument(help="An incident that is open on the day, by its id or how that begins.")],
+    day: Annotated[datetime | None, typer.Option("--date", formats=["%Y-%m-%d"], help="Day; default: newest.")] = None,
+    config: Config = None,
+) -> None:
+    """Show an incident with all of its alerts, the query that shows the heaviest, and a few predictions to look at."""
+    from driftlake import runs
+    from driftlake.exemplars import find_exemplars
+    from driftlake.listing import exemplar_lines, incident_lines, members_of
+    from driftlake.shift_queries import query_of
+    from driftlake.warehouse import Warehouse
+
+    settings = load_settings(config)
+    with Warehouse.open(settings, read_only=True) as warehouse:
+        asked = day.date() if day else runs.newest_day(warehouse)
+        rows = warehouse.query("report/incidents", day=asked).to_pylist()
+        wanted = [row for row in rows if row["incident_id"].startswith(incident)]
+        if len(wanted) != 1:
+            raise ConfigurationError(
+                f"{len(wanted)} incidents that begin with {incident} are open on {asked}",
+                hint=f"`driftlake alerts --date {asked}` lists them",
+            )
+        alerts = warehouse.query("report/alerts", day=asked, smallest_cell=1).to_pylist()
+        members = members_of(alerts, wanted[0]["incident_id"])
+        about_features = [one for one in members if one["signal"].startswith("feature_drift.")]
+        exemplars = find_exemplars(warehouse, settings, about_features[0], asked) if about_features else []
+    for line in incident_lines(wanted, members, shown=len(members)):
+        typer.echo(line)
+    typer.echo(f'driftlake sql "{query_of(members[0], asked)}"')
+    for line in exemplar_lines(about_features, exemplars):
+        typer.echo(line)
+
+
+Target = Annotated[str, typer.Argument(help="An incident, by its id or how that begins, or a rule, by its name.")]
+
+
+Until = Annotated[datetime, typer.Option("--until", formats=["%Y-%m-%d"], help="Last day; a past one takes it back.")]
+
+
+Reason = Annotated[str, typer.Option("--reason", help="Why, for whoever reads it later.")]
+
+
+By = Annotated[str | None, typer.Option("--by", help="Who; default: the user of the machine.")]
+
+
+@app.command(epilog="Example: `driftlake alerts ack 3f9a --until 2026-02-07 --reason 'feed is being repaired'`")
+def ack(target: Target, until: Until, reason: Reason, by: By = None, config: Config = None) -> None:
+    """Say that somebody is on an incident: only that it becomes worse or ends is told of."""
+    _say_of("ack", target, until, reason, by, config)
+
+
+@app.command(epilog="Example: `driftlake alerts snooze 3f9a --until 2026-02-01 --reason 'after the weekend'`")
+def snooze(target: Target, until: Until, reason: Reason, by: By = None, config: Config = None) -> None:
+    """Put an incident or a rule off until a day: it is told of again after it."""
+    _say_of("snooze", target, until, reason, by, config)
+
+
+@app.command(epilog="Example: `driftlake alerts mute score-drift --until 2026-06-30 --reason 'new cut in May'`")
+def mute(target: Target, until: Until, reason: Reason, by: By = None, config: Config = None) -> None:
+    """Do not tell of an incident or a rule until a day. What happens meanwhile stays in the tables, marked."""
+    _say_of("mute", target, until, reason, by, config)
+
+
+def _say_of(
+    action: Literal["ack", "snooze", "mute"],
+    target: str,
+    until: datetime,
+    reason: str,
+    by: str | None,
+    config: Path | None,
+) -> None:
+    from driftlake.acknowledgements import say
+    from driftlake.warehouse import Warehouse
+
+    settings = load_settings(config)
+    with Warehouse.open(settings) as warehouse:
+        said = say(warehouse, settings, action, target, until_on=until.date(), reason=reason, acted_by=by)
+    typer.echo(f"{said.action} {said.target_kind} {said.target} from {said.from_on} until {said.until_on}")
+
+
+@app.command("replay", epilog="Example: `driftlake alerts replay --rules new.yaml --from 2026-01-01 --to 2026-06-30`")
+def replay_rules(
+    rules: Annotated[Path, typer.Option("--rules", help="YAML file with rules below `alerts:`, as in driftlake.yaml.")],
+    first: Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="First day.")],
+    last: Annotated[datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="Last day.")],
+    output: Output = Format.table,
+    config: Config = None,
+) -> None:
+    """Say what other rules would have raised, beside what was raised. Reads tables, changes nothing."""
+    from driftlake.rule_trials import read_rules, try_rules
+    from driftlake.warehouse import Warehouse
+
+    settings = load_settings(config)
+    offered = read_rules(rules, settings)
+    with Warehouse.open(settings, read_only=True) as warehouse:
+        trial = try_rules(warehouse, offered, first.date(), last.date())
+    changes = Counter(trial.differences["change"].to_pylist())
+    for row in trial.openings.to_pylist():
+        messages.print(
+            "{rule}: {alert_count:,} alerts on {day_count:,} days, opened {opening_count:,} times".format(**row)
+        )
+    messages.print(", ".join(f"{count:,} {change}" for change, count in sorted(changes.items())) or "no alerts")
+    write(trial.differences, output, None)
+
+
+@app.command(epilog="Example: `driftlake alerts suggest --per-month 2 --from 2026-01-01 --to 2026-06-30`")
+def suggest(
+    per_month: Annotated[float, typer.Option("--per-month", help="How often a rule may open in a month, per model.")],
+    first: Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="First day of the history.")],
+    last: Annotated[datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="Last day.")],
+    config: Config = None,
+) -> None:
+    """Suggest the lowest thresholds with which each rule would have opened at most so often."""
+    from driftlake.rule_trials import suggest as suggest_thresholds
+    from driftlake.warehouse import Warehouse
+
+    settings = load_settings(config)
+    with Warehouse.open(settings, read_only=True) as warehouse:
+        found = suggest_thresholds(
+            warehouse, settings, settings.alert_rules, first.date(), last.date(), per_month=per_month
+        )
+    for one in found:
+        now = f"{one.rule.name}: warn {one.rule.warn:g} opens {one.openings_per_month:.1f} times a month"
+        wanted = (
+            "no threshold of its history opens so rarely"
+            if one.warn is None
+            else f"warn {one.warn:.3g}, critical {one.critical:.3g} would open {one.suggested_per_month:.1f} times"
+        )
+        typer.echo(f"{now}; {wanted}")

@@ -1,0 +1,63 @@
+"""What commands share: options, messages on stderr, rows on stdout.
+
+Not here: commands.
+"""
+
+from __future__ import annotations
+
+import sys
+from contextlib import nullcontext
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from driftlake.config import CONFIG_NAME
+from driftlake.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+REFUSED, MISTAKE = 1, 2
+
+
+messages = Console(stderr=True, highlight=False)
+
+
+Config = Annotated[
+    Path | None, typer.Option("--config", help=f"Configuration file; default: $DRIFTLAKE_CONFIG or ./{CONFIG_NAME}.")
+]
+
+
+class Format(StrEnum):
+    """How rows are written."""
+
+    table = "table"
+    csv = "csv"
+    json = "json"
+    parquet = "parquet"
+
+
+Output = Annotated[Format, typer.Option("--format", help="table, csv, json (an object per line) or parquet.")]
+
+
+def say(kind: str, text: str, *, style: str = "bold") -> None:
+    """Print a message whose text is data: what looks like markup in it is not."""
+    messages.print(f"[{style}]{kind}[/]: {escape(text)}", soft_wrap=True)
+
+
+def write(rows: pa.Table, output: Format, out: Path | None) -> None:
+    """Write rows to a file, or to stdout."""
+    from driftlake import shell
+
+    if output is Format.parquet and out is None and sys.stdout.isatty():
+        raise ConfigurationError("Parquet is not for a terminal", hint="name a file with --out")
+    if output is Format.table and out is None:
+        shell.print_table(rows)
+        return
+    with out.open("wb") if out else nullcontext(sys.stdout.buffer) as target:
+        shell.write_rows(rows, output.value, target)

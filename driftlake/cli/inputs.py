@@ -1,0 +1,93 @@
+"""Commands about files before they are delivered: check, pseudonymize.
+
+Not here: the rules (expectations/, driftlake.pseudonyms).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from driftlake.cli.common import REFUSED, Config, messages
+from driftlake.config import load_settings
+
+app = typer.Typer()
+
+
+class FaultFormat(StrEnum):
+    """How what is wrong with files is written."""
+
+    text = "text"
+    json = "json"
+    junit = "junit"
+
+
+class Source(StrEnum):
+    """What files hold."""
+
+    telemetry = "telemetry"
+    labels = "labels"
+
+
+@app.command(epilog="Example: `driftlake check sample.parquet --format junit --out contract.xml`")
+def check(
+    files: Annotated[list[str], typer.Argument(help="Sample files of a producer, local or s3://.")],
+    source: Annotated[Source, typer.Option("--source", help="What the files hold.")] = Source.telemetry,
+    day: Annotated[
+        datetime | None,
+        typer.Option("--date", formats=["%Y-%m-%d"], help="Day of files in no dt=YYYY-MM-DD folder; default: today."),
+    ] = None,
+    output: Annotated[
+        FaultFormat, typer.Option("--format", help="text, json (an object per line) or junit.")
+    ] = FaultFormat.text,
+    out: Annotated[Path | None, typer.Option("--out", help="File to write instead of stdout.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Warnings fail, too.")] = False,
+    config: Config = None,
+) -> None:
+    """Hold sample files against the contract and the rules on personal data; ends with 1 if any breaks them."""
+    from driftlake.checking import as_junit, check_files
+    from driftlake.wording import counted
+    from expectations.contracts import sample_contracts
+
+    settings = load_settings(config)
+    contracts = sample_contracts(settings)
+    checked = list(check_files(settings, contracts, files, source.value, day.date() if day else None))
+    faults = [fault for _, of_file in checked for fault in of_file]
+    if output is FaultFormat.junit:
+        text = as_junit(checked)
+    elif output is FaultFormat.json:
+        text = "\n".join(json.dumps(asdict(fault)) for fault in faults)
+    else:
+        text = "\n".join(f"{one.path}: {one.severity}: {one.rule}: {one.message}" for one in faults)
+    if out:
+        out.write_text(text + "\n")
+    elif text:
+        typer.echo(text)
+    errors = sum(fault.severity == "error" for fault in faults)
+    told = (counted(len(checked), "file"), counted(errors, "error"), counted(len(faults) - errors, "warning"))
+    messages.print("{}: {}, {}".format(*told))
+    if errors or (strict and faults):
+        raise typer.Exit(REFUSED)
+
+
+@app.command(epilog="Example: `driftlake pseudonymize raw/telemetry data/telemetry`")
+def pseudonymize(
+    source: Annotated[Path, typer.Argument(help="Parquet file, or folder of dt=YYYY-MM-DD folders.")],
+    target: Annotated[Path, typer.Argument(help="File or folder to write; never the source.")],
+    day: Annotated[
+        datetime | None,
+        typer.Option("--date", formats=["%Y-%m-%d"], help="Day of a file that is in no dt=YYYY-MM-DD folder."),
+    ] = None,
+    config: Config = None,
+) -> None:
+    """Replace the raw identifiers of users by keyed hashes (HMAC-SHA-256), as `pseudonyms` in driftlake.yaml says."""
+    from driftlake.pseudonyms import pseudonymize_files
+
+    for written in pseudonymize_files(load_settings(config), source, target, day.date() if day else None):
+        typer.echo(f"{written.path}: {written.row_count:,} rows, key {' and '.join(written.key_ids)}")

@@ -1,0 +1,65 @@
+"""`driftlake lineage`: model versions and their training data.
+
+Not here: registration (driftlake.registration).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from driftlake.cli.common import Config, Format, Output, write
+from driftlake.config import load_settings
+from driftlake.errors import ConfigurationError
+
+app = typer.Typer(no_args_is_help=True, help="Register model versions with their training data.")
+
+
+@app.command("add", epilog="Example: `driftlake lineage add lineage/*.yaml`")
+def lineage_add(
+    files: Annotated[list[Path], typer.Argument(help="Lineage files, one per model version.")], config: Config = None
+) -> None:
+    """Register model versions: learn the bins of their features from the training data. Append-only."""
+    from driftlake.lineage import read_lineage_file
+    from driftlake.registration import register
+    from driftlake.warehouse import Warehouse
+    from expectations.contracts import contracts
+
+    settings = load_settings(config)
+    if absent := [str(path) for path in files if not path.is_file()]:
+        raise ConfigurationError(f"there is no lineage file {', '.join(absent)}")
+    offered = [read_lineage_file(str(path.resolve())) for path in files]
+    with Warehouse.open(settings) as warehouse:
+        registered = register(warehouse, settings, offered, contracts(settings))
+    for file in offered:
+        state = "registered" if file in registered else "already registered, unchanged"
+        typer.echo(f"{file.record.model_id} {file.record.model_version}: {state}")
+
+
+@app.command("suite", epilog="Example: `driftlake lineage suite credit v1 > expectations/telemetry_credit.json`")
+def lineage_suite(
+    model_id: Annotated[str, typer.Argument(help="Model.")],
+    model_version: Annotated[str, typer.Argument(help="Registered version.")],
+    config: Config = None,
+) -> None:
+    """Print a suite of Great Expectations with the ranges and categories a version was trained on, for you to edit."""
+    from driftlake.suggested_suite import suggest_suite
+    from driftlake.warehouse import Warehouse
+
+    with Warehouse.open(load_settings(config), read_only=True) as warehouse:
+        typer.echo(suggest_suite(warehouse, model_id, model_version))
+
+
+@app.command("export", epilog="Example: `driftlake lineage export --format csv --out versions.csv`")
+def lineage_export(
+    output: Output = Format.csv,
+    out: Annotated[Path | None, typer.Option("--out", help="File to write instead of stdout.")] = None,
+    config: Config = None,
+) -> None:
+    """Write the trail of model versions: training run, dataset, fingerprints, release, and what followed. Read-only."""
+    from driftlake.warehouse import Warehouse
+
+    with Warehouse.open(load_settings(config), read_only=True) as warehouse:
+        write(warehouse.query("version_trail"), output, out)

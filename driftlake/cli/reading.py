@@ -1,0 +1,92 @@
+"""Commands that read the warehouse: sql, explain, report.
+
+Not here: what is read.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from driftlake.cli.common import Config, Format, Output, messages, write
+from driftlake.config import load_settings
+from driftlake.errors import ConfigurationError
+
+app = typer.Typer()
+
+
+@app.command(epilog="Example: `driftlake sql 'select * from latest_drift limit 5' --format csv`")
+def sql(
+    query: Annotated[str | None, typer.Argument(help="A query; without one an interactive shell opens.")] = None,
+    output: Output = Format.table,
+    out: Annotated[Path | None, typer.Option("--out", help="File to write instead of stdout.")] = None,
+    config: Config = None,
+) -> None:
+    """Query the warehouse, attached read-only."""
+    from driftlake import shell
+    from driftlake.warehouse import Warehouse
+
+    with Warehouse.open(load_settings(config), read_only=True) as warehouse:
+        if query is None:
+            shell.interact(warehouse)
+        else:
+            write(shell.answer(warehouse, query), output, out)
+
+
+class Explanation(StrEnum):
+    """How the chain behind a row is written."""
+
+    text = "text"
+    json = "json"
+
+
+@app.command(epilog="Example: `driftlake explain feature_drift --date 2026-01-31 --where \"feature = 'age'\"`")
+def explain(
+    table: Annotated[str, typer.Argument(help="A result table, or a view.")],
+    day: Annotated[
+        datetime | None, typer.Option("--date", formats=["%Y-%m-%d"], help="Day of the row; default: newest.")
+    ] = None,
+    where: Annotated[
+        str | None, typer.Option("--where", help="SQL condition that one row meets; default: all rows of the day.")
+    ] = None,
+    output: Annotated[Explanation, typer.Option("--format", help="text, or json, which lists every file.")] = (
+        Explanation.text
+    ),
+    config: Config = None,
+) -> None:
+    """Print what a row rests on: runs, input files with fingerprints, training data, code, configuration. Read-only."""
+    from driftlake.explained import as_json, as_text
+    from driftlake.provenance import explain
+    from driftlake.warehouse import Warehouse
+
+    settings = load_settings(config)
+    with Warehouse.open(settings, read_only=True) as warehouse:
+        found = explain(warehouse, settings, table, day=day.date() if day else None, condition=where)
+    typer.echo(as_json(found) if output is Explanation.json else as_text(found, settings.config_hash))
+
+
+@app.command(epilog="Example: `driftlake report --date 2026-01-31`")
+def report(
+    day: Annotated[datetime, typer.Option("--date", formats=["%Y-%m-%d"], help="Day to draw.")],
+    last: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Draw every day up to this.")] = None,
+    config: Config = None,
+) -> None:  # fmt: skip
+    """Draw the page of a day, or of every day of a range, and the index."""
+    from rich.progress import track
+
+    from driftlake.inputs import days_between
+    from driftlake.reporting import render_day, render_index
+    from driftlake.warehouse import Warehouse
+
+    settings = load_settings(config)
+    days = days_between(day.date(), (last or day).date())
+    if not days:
+        raise ConfigurationError(f"--to ({last:%Y-%m-%d}) is before --date ({day:%Y-%m-%d})")
+    with Warehouse.open(settings, read_only=True) as warehouse:
+        for each in track(days, "drawing pages", console=messages, transient=True, disable=len(days) == 1):
+            typer.echo(render_day(warehouse, settings, each))
+        typer.echo(render_index(warehouse, settings))

@@ -1,0 +1,134 @@
+"""Commands that run days: run, backfill, replay.
+
+Not here: what a run does (jobs/launch.py).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated
+from zoneinfo import ZoneInfo
+
+import typer
+from rich.console import Console
+
+from driftlake.cli.common import MISTAKE, REFUSED, Config, messages, say
+from driftlake.config import Settings, load_settings
+from driftlake.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from jobs.launch import LaunchFailure
+
+app = typer.Typer()
+
+
+Force = Annotated[bool, typer.Option("--force", help="Work on days on which nothing changed, too.")]
+
+
+@app.command(epilog="Example: `driftlake run --date 2026-01-31`")
+def run(
+    day: Annotated[datetime, typer.Option("--date", formats=["%Y-%m-%d"], help="Partition day.")],
+    force: Force = False,
+    config: Config = None,
+) -> None:
+    """Run the nightly job for one day, in the Dagster instance that the UI shows; what did not change is left alone."""
+    _run_days(load_settings(config, require_inputs=True), [(day.date(), day.date())], is_forced=force)
+
+
+@app.command(epilog="Example: `driftlake backfill --from 2026-01-01 --to 2026-01-31`")
+def backfill(
+    first: Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="First day.")],
+    last: Annotated[datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="Last day.")],
+    force: Force = False,
+    config: Config = None,
+) -> None:
+    """Run the nightly job for a range of days, in few Dagster runs; what did not change is left alone."""
+    _run_days(load_settings(config, require_inputs=True), [(first.date(), last.date())], is_forced=force)
+
+
+@app.command(epilog="Example: `driftlake replay`")
+def replay(config: Config = None) -> None:
+    """Run the days again of which something is in quarantine, and the later days that rest on them.
+
+    What was repaired is counted; what is still broken stays in the table quarantine, and the command ends with 1.
+    """
+    from driftlake import quarantine
+    from driftlake.late_files import days_resting_on
+    from driftlake.warehouse import Warehouse
+
+    settings = load_settings(config, require_inputs=True)
+    with Warehouse.open(settings, read_only=True) as warehouse:
+        before = quarantine.every(warehouse)
+        ranges = days_resting_on(warehouse, {one.dt for one in before})
+    if not before:
+        messages.print("nothing is in quarantine")
+        return
+    try:
+        _run_days(settings, ranges, is_forced=False)
+    finally:
+        with Warehouse.open(settings, read_only=True) as warehouse:
+            left = quarantine.every(warehouse)
+        for one in left:
+            say("in quarantine", one.sentence)
+        messages.print(f"in quarantine: {len(before)} before, {len(left)} now")
+
+
+def _run_days(settings: Settings, ranges: Sequence[tuple[date, date]], *, is_forced: bool) -> None:
+    first, last = ranges[0][0], ranges[-1][-1]
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from driftlake.inputs import days_between
+    from driftlake.summary import summarize
+    from driftlake.warehouse import Warehouse
+
+    newest = settings.end or datetime.now(ZoneInfo(settings.schedule.timezone)).date() - timedelta(days=1)
+    if not settings.start <= first <= last <= newest:
+        raise ConfigurationError(
+            f"{first} to {last} is no range of partition days: they go from {settings.start} to {newest}",
+            hint="a day can be run once it is over; `start` and `end` are in driftlake.yaml",
+        )
+    runs = [days_between(*each) for each in ranges]
+    failures: list[LaunchFailure] = []
+    # by what was to do: done or unchanged
+    partitions: Counter[str | None] = Counter()
+    columns = (TextColumn("{task.description:<16}"), BarColumn(), MofNCompleteColumn(), TextColumn("partitions"))
+    # Dagster captures what a step prints, from the file descriptor up; the bar needs one of its own.
+    screen = Console(file=os.fdopen(os.dup(sys.stderr.fileno()), "w", encoding="utf-8"))
+    with Progress(*columns, TimeElapsedColumn(), console=screen, transient=True) as progress:
+        task = progress.add_task("starting Dagster", total=None)
+        from jobs.launch import launch, partitioned_asset_count
+
+        progress.update(task, total=sum(map(len, runs)) * partitioned_asset_count(settings))
+        size = settings.compute.partitions_per_run
+        for some in (days[i : i + size] for days in runs for i in range(0, len(days), size)):
+
+            def on_materialized(asset: str, partition: str | None, work: str | None) -> None:
+                partitions[work] += 1
+                progress.update(task, description=asset, advance=1 if partition else 0)
+
+            if failure := launch(settings, some, on_materialized, is_forced=is_forced):
+                failures.append(failure)
+    for failure in failures:
+        say("failed", failure.message, style="bold red")
+    if all(failure.is_refusal for failure in failures):
+        with Warehouse.open(settings, read_only=True) as warehouse:
+            for name, value in summarize(warehouse, settings, first, last):
+                typer.echo(f"{name:<24} {value}")
+        if unchanged := partitions["unchanged"]:
+            _say_what_was_left_alone(unchanged, partitions["done"])
+    if failures:
+        raise typer.Exit(REFUSED if all(failure.is_refusal for failure in failures) else MISTAKE)
+
+
+def _say_what_was_left_alone(unchanged: int, done: int) -> None:
+    if done:
+        messages.print(f"unchanged: {unchanged:,} of {unchanged + done:,} partitions, left as they were")
+    else:
+        messages.print(
+            "unchanged: nothing these days rest on is new, so nothing was done; --force does it all again",
+            soft_wrap=True,
+        )
