@@ -57,6 +57,8 @@ def run_stage(
         context.add_asset_metadata(metadata, partition_key=run.dt.isoformat())
     for run in report.refused:
         context.log.warning("%s: %s", run.dt, run.reason)
+    for remark in report.remarks:
+        context.log.warning(remark)
     return report
 
 

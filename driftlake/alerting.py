@@ -6,7 +6,7 @@ delivery, how a number is written (wording.py), and the comparison itself (sql/v
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from driftlake.config import WINDOWED_SOURCES, AlertRule
 from driftlake.segments import ALL
+from driftlake.versions import ModelVersion
 from driftlake.warehouse import Warehouse
 from driftlake.wording import counted, signal_value, version_name
 
@@ -33,6 +34,26 @@ def fired(warehouse: Warehouse, rules: Sequence[AlertRule], *, first_day: date, 
     """Rows of sql/alerts.sql: what the rules say of each day, with the detail that a sentence is made of."""
     with warehouse.offered(alert_rules=_rule_rows(rules)):
         return warehouse.query("alerts", first_day=first_day, last_day=last_day)
+
+
+def unknown_names(rules: Iterable[AlertRule], versions: Iterable[ModelVersion]) -> list[str]:
+    """Sentences on models and features that rules name and no version has: such a rule watches nothing there."""
+    models: set[str] = set()
+    features: set[str] = set()
+    for version in versions:
+        models.add(version.model_id)
+        features.update(version.features)
+    remarks = []
+    for rule in rules:
+        named = {"model": set(rule.models) - models}
+        if rule.source == "feature_drift":
+            named["feature"] = {*rule.features, *rule.except_features} - features
+        remarks += [
+            f"rule {rule.name} names {what} {name}, which no registered version has: it watches nothing there"
+            for what, names in named.items()
+            for name in sorted(names)
+        ]
+    return remarks
 
 
 def _rule_rows(rules: Sequence[AlertRule]) -> pa.Table:
@@ -59,6 +80,9 @@ def _rule_rows(rules: Sequence[AlertRule]) -> pa.Table:
                 ("consecutive_days", pa.int32()),
                 ("resolve", pa.float64()),
                 ("resolve_after_days", pa.int32()),
+                ("models", pa.list_(pa.string())),
+                ("features", pa.list_(pa.string())),
+                ("except_features", pa.list_(pa.string())),
                 ("deployments", pa.list_(pa.string())),
                 ("reference_names", pa.list_(pa.string())),
                 ("each_segment", pa.bool_()),

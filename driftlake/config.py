@@ -138,6 +138,17 @@ SegmentName = Annotated[str, AfterValidator(_segment_name)]
 Windows = Annotated[tuple[PositiveInt, ...], Field(min_length=1), AfterValidator(_distinct)]
 
 
+def _template(text: str | None) -> str | None:
+    if text is not None:
+        import jinja2
+
+        try:
+            jinja2.Environment(autoescape=True).parse(text)
+        except jinja2.TemplateSyntaxError as error:
+            raise ValueError(f"line {error.lineno} of the template: {error.message}") from error
+    return text
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -291,6 +302,11 @@ class ReportSettings(_Section):
     """Where the pages go."""
 
     path: str = Field(default="reports", description="Folder of the HTML pages.")
+    url: str | None = Field(
+        default=None,
+        pattern=r"^https?://",
+        description="Web address under which the folder is served, e.g. https://driftlake.example.org: notices link to its pages.",
+    )
     worst_features: PositiveInt = Field(
         default=6, description="Features whose distributions a page draws: more than a person looks at is noise."
     )
@@ -580,6 +596,13 @@ class AlertRule(_Section):
         description="Days without a value after which an open alert is resolved; null is 3, and 1 for signals that have "
         "values only when something happened: contract_checks, schema_changes, rare_combinations.",
     )
+    models: tuple[str, ...] = Field(default=(), description="Models the rule is about; none named is all.")
+    features: tuple[str, ...] = Field(
+        default=(), description="Features the rule is about, for other signals latency columns; none named is all."
+    )
+    except_features: tuple[str, ...] = Field(
+        default=(), description="Features the rule is not about, e.g. because another rule is."
+    )
     deployments: tuple[str, ...] = Field(
         default=("production", "shadow", "canary"), description="Deployments the rule is about."
     )
@@ -819,6 +842,14 @@ class Channel(_Section):
     )
     severities: tuple[Literal["warn", "critical"], ...] = Field(
         default=("warn", "critical"), min_length=1, description="Severities of incidents the channel hears of."
+    )
+    title: Annotated[str | None, AfterValidator(_template)] = Field(
+        default=None,
+        description="Jinja2 template of the first line, over the columns of `incidents`, `change` and `links`, e.g. "
+        "'{{ change }}: {{ title }}'; null is the severity, the change and the title.",
+    )
+    body: Annotated[str | None, AfterValidator(_template)] = Field(
+        default=None, description="Jinja2 template of the text; null is since when, the evidence, owner and links."
     )
 
 

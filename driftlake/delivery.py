@@ -1,7 +1,7 @@
 """Incidents told to people and systems: each change once per channel, and what could not be told is kept.
 
-A delivery that fails never fails a run; the next run tries again. Not here: what an incident is (incidents.py) and
-who is silent about it.
+A delivery that fails never fails a run; the next run tries again. Not here: what an incident is
+(incidents.py) and how it is worded (notices.py).
 """
 
 from __future__ import annotations
@@ -13,43 +13,19 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any
 
 import pyarrow as pa
 
 from driftlake.config import Channel, Settings
 from driftlake.errors import ConfigurationError
+from driftlake.notices import Change, Notice, compose, links_of
 from driftlake.warehouse import Warehouse
-
-Change = Literal["opened", "escalated", "resolved"]
 
 # A channel that hangs must not hold up the night.
 _TIMEOUT_SECONDS = 10
 _RETRIES, _BACK_OFF_SECONDS = 3, 1.0
 _SEVERITIES = ("warn", "critical")
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """A change of an incident that a channel is to be told of."""
-
-    change: Change
-    incident: Mapping[str, Any]
-
-    @property
-    def title(self) -> str:
-        """One line."""
-        return f"[{self.incident['severity']}] {self.change}: {self.incident['title']}"
-
-    @property
-    def body(self) -> str:
-        """What a person wants to know first."""
-        incident = self.incident
-        lines = [f"{incident['alert_count']} alerts since {incident['opened_on']}, as of {incident['dt']}."]
-        lines += [f"Also: {one}" for one in incident["evidence"]]
-        lines += [f"Owner: {incident['owner']}."] if incident["owner"] else []
-        lines += [f"Runbook: {incident['runbook']}"] if incident["runbook"] else []
-        return "\n".join(lines)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +49,7 @@ def due_notices(
     for incident in incidents:
         change = _change_since(incident, told.get(incident["incident_id"]))
         if change and incident["is_to_be_told"] and _matters(channel, incident, told):
-            notices.append(Notice(change, incident))
+            notices.append(compose(channel, change, incident))
     return notices
 
 
@@ -87,6 +63,7 @@ def deliver(
     warehouse: Warehouse, settings: Settings, incidents: Sequence[Mapping[str, Any]], now: datetime | None = None
 ) -> list[Delivery]:
     """Tell every channel what it has not been told of, and record what became of it."""
+    incidents = [{**incident, "links": links_of(settings, incident)} for incident in incidents]
     done = []
     for channel in settings.delivery.channels:
         told = {
@@ -198,7 +175,7 @@ def _send_by_alertmanager(address: str, notice: Notice) -> None:
         "annotations": {
             "summary": incident["title"],
             "description": notice.body,
-            "runbook_url": incident["runbook"] or "",
+            "runbook_url": incident["links"].get("runbook", incident["runbook"] or ""),
         },
         "startsAt": f"{incident['opened_on']}T00:00:00Z",
     }

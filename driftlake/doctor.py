@@ -13,7 +13,7 @@ from driftlake.columns import TELEMETRY_COLUMNS, CanonicalColumn, label_columns
 from driftlake.config import OtherVersion, Settings, load_settings
 from driftlake.errors import DriftlakeError
 from driftlake.inputs import list_days, read_partitions
-from driftlake.lineage import read_lineage_folder
+from driftlake.lineage import LineageRecord, read_lineage_folder
 from driftlake.session import load_extension
 from driftlake.suite_files import SOURCES, read_suites, source_of
 from driftlake.warehouse import Warehouse
@@ -111,10 +111,12 @@ def _examine_lineage(settings: Settings) -> Iterator[Finding]:
     yield from _unknown("slos", [slo.model for slo in settings.slos if slo.model], {one.model_id for one in records})
     for slo in settings.slos:
         models = [one for one in records if slo.model in {None, one.model_id}]
-        if slo.features and all(one.features is not None for one in models):
-            yield from _unknown(
-                f"slos {slo.name}", slo.features, {name for one in models for name in one.features or ()}
-            )
+        yield from _unknown_features(f"slos {slo.name}", slo.features, models)
+    for rule in settings.alert_rules:
+        yield from _unknown(f"alerts {rule.name}", rule.models, {one.model_id for one in records})
+        if rule.source == "feature_drift":
+            models = [one for one in records if not rule.models or one.model_id in rule.models]
+            yield from _unknown_features(f"alerts {rule.name}", (*rule.features, *rule.except_features), models)
     others = [one.model_version for one in settings.drift.references if isinstance(one, OtherVersion)]
     yield from _unknown("drift.references", others, {record.model_version for record in records})
 
@@ -131,6 +133,12 @@ def _examine_suites(settings: Settings) -> Iterator[Finding]:
     elif names:
         count = sum(map(len, suites.values()))
         yield Finding("contracts.suites", True, f"{len(names)} files: {count} expectations")
+
+
+def _unknown_features(setting: str, names: Sequence[str], records: Sequence[LineageRecord]) -> Iterator[Finding]:
+    """Where every lineage file lists its features; those that do not have any."""
+    if all(one.features is not None for one in records):
+        yield from _unknown(setting, names, {name for one in records for name in one.features or ()})
 
 
 def _unknown(setting: str, names: Iterable[str], known: Iterable[str]) -> Iterator[Finding]:

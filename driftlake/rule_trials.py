@@ -109,6 +109,9 @@ def _thresholds(warehouse: Warehouse, settings: Settings, rule: AlertRule, span:
     found: Any = warehouse.query(
         "signal_values",
         signal=rule.signal,
+        models=list(rule.models),
+        features=list(rule.features),
+        except_features=list(rule.except_features),
         window_days=rule.window_days if settings.windows_of(rule) else None,
         deployments=list(rule.deployments),
         minimum_sample=rule.minimum_sample,

@@ -24,6 +24,9 @@ with watched as (
     from sli_history as s
     inner join alert_rules as r
         on s.signal = r.signal
+        and (s.model_id is null or len(r.models) = 0 or list_contains(r.models, s.model_id))
+        and (len(r.features) = 0 or list_contains(r.features, s.feature))
+        and not coalesce(list_contains(r.except_features, s.feature), false)
         and (s.window_days = r.window_days or not r.is_windowed)
         and (s.deployment is null or list_contains(r.deployments, s.deployment))
         and (s.reference is null or list_contains(r.reference_names, s.reference))

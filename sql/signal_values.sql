@@ -1,11 +1,14 @@
 -- Values that a signal had over history, from low to high: what a threshold may be set to.
 -- grain: one row
 -- inputs: sli_history
--- parameters: $signal, $window_days (null for a signal of one day), $deployments, $minimum_sample, $first_day, $last_day
+-- parameters: $signal, $models, $features, $except_features, $window_days (null for a signal of one day), $deployments, $minimum_sample, $first_day, $last_day
 select quantile_disc(value, list_transform(range(1, 41), lambda i: 1 - 0.5 ^ (i / 4.0))) as thresholds
 from sli_history
 where
     signal = $signal
+    and (model_id is null or len($models) = 0 or list_contains($models, model_id))
+    and (len($features) = 0 or list_contains($features, feature))
+    and not coalesce(list_contains($except_features, feature), false)
     and coalesce(window_days = $window_days, true)
     and (deployment is null or list_contains($deployments, deployment))
     and sample_count >= $minimum_sample

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from data import GROUP, MODEL, Row, day, insert, noon
+from data import GROUP, MODEL, Row, day, insert, model_version, noon
 
-from driftlake.alerting import raise_alerts
+from driftlake.alerting import raise_alerts, unknown_names
+from driftlake.binning import probability_bins
 from driftlake.config import AlertRule, default_alerts
 from driftlake.warehouse import Warehouse
 
@@ -318,3 +319,11 @@ def test_a_loss_of_auc_inside_its_interval_is_no_alert(memory: Warehouse) -> Non
         [SHADOW | LOSS | {"dt": day(1), "confidence_low": -0.2, "confidence_high": 0.1}],
     )
     assert raised(memory, rule("shadow_comparison.auc_loss", 0.02, 0.1)) == []
+
+
+def test_a_rule_that_names_what_no_version_has_is_remarked_on() -> None:
+    rules = [rule("feature_drift.psi", 0.1, 0.2, features=["age", "agee"], models=["debit"])]
+    assert unknown_names(rules, [model_version([probability_bins("age")])]) == [
+        "rule watch names model debit, which no registered version has: it watches nothing there",
+        "rule watch names feature agee, which no registered version has: it watches nothing there",
+    ]

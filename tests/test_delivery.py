@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 from data import MODEL, Row, day, insert, write_project
+from pydantic import ValidationError
 
 from driftlake import delivery
-from driftlake.config import Channel, DeliverySettings, Settings
+from driftlake.config import Channel, DeliverySettings, ReportSettings, Settings
 from driftlake.delivery import deliver, due_notices
 from driftlake.metrics import write_metrics
 from driftlake.warehouse import Warehouse
@@ -155,6 +156,42 @@ def test_alertmanager_gets_an_alert_with_labels_and_an_end(
     assert opened["labels"]["incident"] == "a1"
     assert "endsAt" not in opened
     assert resolved["endsAt"] == "2024-03-03T00:00:00Z"
+
+
+def test_a_channel_says_it_in_its_own_words(memory: Warehouse, settings: Settings, receiver: Receiver) -> None:
+    words = WEBHOOK.model_copy(update={"title": "{{ model_id }} {{ change }}", "body": "{{ evidence | join }}"})
+    deliver(memory, with_channel(settings, words), [INCIDENT], NOW)
+    [(_, content)] = receiver.received
+    assert (content["title"], content["body"]) == ("credit opened", "version v2 started on the day")
+
+
+def test_a_template_that_cannot_be_filled_in_says_so_and_the_notice_goes_out(
+    memory: Warehouse, settings: Settings, receiver: Receiver
+) -> None:
+    deliver(memory, with_channel(settings, WEBHOOK.model_copy(update={"title": "{{ model.name }}"})), [INCIDENT], NOW)
+    [(_, content)] = receiver.received
+    assert content["title"] == "[warn] opened: x drifted"
+    assert "(the template `title` of channel hook cannot be filled in: 'model' is undefined)" in content["body"]
+
+
+def test_a_template_with_an_error_is_refused_with_its_line() -> None:
+    with pytest.raises(ValidationError, match="line 2 of the template: unexpected '}'"):
+        Channel(name="hook", kind="webhook", address_variable="HOOK", body="{{ title }}\n{{ }")
+
+
+def test_a_notice_links_to_the_pages_where_they_are_served(
+    memory: Warehouse, settings: Settings, receiver: Receiver
+) -> None:
+    served = settings.model_copy(update={"reports": ReportSettings(url="https://lake.example.org/")})
+    deliver(memory, served, [INCIDENT | {"runbook": "runbooks.html#feature-drift"}], NOW)
+    [(_, content)] = receiver.received
+    assert content["incident"]["links"] == {
+        "page": "https://lake.example.org/2024-03-03.html",
+        "data": "https://lake.example.org/2024-03-03.html#data",
+        "model": "https://lake.example.org/2024-03-03.html#models",
+        "runbook": "https://lake.example.org/runbooks.html#feature-drift",
+    }
+    assert "Runbook: https://lake.example.org/runbooks.html#feature-drift" in content["body"]
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # apprise's use of asyncio

@@ -27,6 +27,11 @@ def test_a_reference_version_without_lineage_is_named(tmp_path: Path) -> None:
     assert unwell(tmp_path, drift={"references": references})["drift.references"] == "no lineage file has v0"
 
 
+def test_a_rule_about_a_feature_that_no_version_has_is_named(tmp_path: Path) -> None:
+    rule = {"name": "drift", "signal": "feature_drift.psi", "warn": 0.1, "critical": 0.2, "features": ["x", "z"]}
+    assert unwell(tmp_path, alerts=[rule])["alerts drift"] == "no lineage file has z"
+
+
 def test_a_suite_that_nothing_reads_is_named(tmp_path: Path) -> None:
     (tmp_path / "expectations").mkdir()
     (tmp_path / "expectations" / "telemtry.json").write_text("{}")

@@ -227,6 +227,9 @@ RULE_COLUMNS = {
     "consecutive_days": "integer",
     "resolve": "double",
     "resolve_after_days": "integer",
+    "models": "varchar[]",
+    "features": "varchar[]",
+    "except_features": "varchar[]",
     "deployments": "varchar[]",
     "reference_names": "varchar[]",
     "each_segment": "boolean",
@@ -244,6 +247,9 @@ RULE: Row = {
     "consecutive_days": 1,
     "resolve": 0.08,
     "resolve_after_days": 1,
+    "models": [],
+    "features": [],
+    "except_features": [],
     "deployments": ["production"],
     "reference_names": ["training"],
     "each_segment": False,
@@ -267,6 +273,20 @@ def days(*numbers: int) -> list[Row]:
 
 def test_a_rule_fires_once_its_days_in_a_row_are_full(db: duckdb.DuckDBPyConnection) -> None:
     assert raised(db, days(1, 2, 3, 4), {"consecutive_days": 3}) == [day(3), day(4)]
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        ({"models": ["debit"]}, []),
+        ({"models": ["credit"]}, ["age", "income"]),
+        ({"features": ["age"]}, ["age"]),
+        ({"except_features": ["age"]}, ["income"]),
+    ],
+)
+def test_a_rule_is_about_what_it_names(db: duckdb.DuckDBPyConnection, rule: Row, expected: list[str]) -> None:
+    signals = [{"feature": "age"}, {"feature": "income"}]
+    assert [row[1] for row in raised(db, signals, rule, "dt", "feature")] == expected
 
 
 def test_a_rule_is_about_its_references(db: duckdb.DuckDBPyConnection) -> None:

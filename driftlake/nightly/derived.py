@@ -146,16 +146,18 @@ def raise_alerts(warehouse: Warehouse, settings: Settings, context: RunContext, 
     """Raise the alerts of some days, of the objectives as well, which are measured first."""
     measure_slos(warehouse, settings, context, days)
     work = find_work(warehouse, settings, context, ALERTS, days)
+    versions = load_versions(warehouse)
 
     def evaluate(first_day: date, last_day: date) -> Mapping[str, pa.Table]:
         raised = alerting.fired(warehouse, settings.alert_rules, first_day=date.min, last_day=last_day)
         alerts, grouped = incidents.group_alerts(
-            warehouse, settings, load_versions(warehouse), raised, first_day=first_day, last_day=last_day
+            warehouse, settings, versions, raised, first_day=first_day, last_day=last_day
         )
         return {"alerts": alerting.with_messages(alerts), "incidents": grouped}
 
     done = _derive(warehouse, context, work, evaluate)
-    return report(work, done, highlights=highlights_of(warehouse, ALERTS, days))
+    remarks = alerting.unknown_names(settings.alert_rules, versions.values())
+    return report(work, done, highlights=highlights_of(warehouse, ALERTS, days), remarks=remarks)
 
 
 def _derive(

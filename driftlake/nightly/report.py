@@ -24,6 +24,8 @@ class StageReport:
     # days that were left as an earlier run made them, because nothing they rest on changed
     unchanged: Collection[date] = ()
     failed_checks: Sequence[Mapping[str, Any]] = field(default_factory=list)
+    # what the run found that concerns no single day, in sentences
+    remarks: Sequence[str] = ()
     # what a person wants to know of a day without a query, by name
     highlights: Mapping[date, Mapping[str, Any]] = field(default_factory=dict)
 
@@ -39,10 +41,11 @@ def report(
     *,
     failed_checks: Sequence[Mapping[str, Any]] = (),
     highlights: Mapping[date, Mapping[str, Any]] | None = None,
+    remarks: Sequence[str] = (),
 ) -> StageReport:
     """What was done together with what was left as it was."""
     in_force = sorted([*work.unchanged.values(), *done], key=lambda run: run.dt)
-    return StageReport(work.stage, in_force, work.unchanged.keys(), failed_checks, highlights or {})
+    return StageReport(work.stage, in_force, work.unchanged.keys(), failed_checks, remarks, highlights or {})
 
 
 def highlights_of(
