@@ -9,13 +9,14 @@ from datetime import date
 
 import dagster as dg
 
-from assets.stage import failures_explained
+from assets.stage import REFUSED_INPUTS, failures_explained
 from driftlake import data_docs
 from driftlake.config import Settings
 from driftlake.registration import register_folder
 from driftlake.reporting import render_day, render_index
 from driftlake.runs import newest_day, refused_between, was_checked_by
 from driftlake.warehouse import Warehouse
+from expectations.contracts import contracts
 
 _RANGE_START, _RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 _PARTITION = "dagster/partition"
@@ -43,7 +44,7 @@ def report(
         index = render_index(warehouse, settings)
         # a day that was left as it is because nothing changed fails the run as it did before
         refused = refused_between(warehouse, *span) if span else []
-        lineage = register_folder(warehouse, settings).refused
+        lineage = register_folder(warehouse, settings, contracts(settings)).refused
     yield dg.MaterializeResult(
         metadata={"page": dg.MetadataValue.url(page.as_uri()), "index": dg.MetadataValue.url(index.as_uri())}
     )
@@ -53,7 +54,9 @@ def report(
         named = "\n".join(reasons)
         hint = "hint: what was stored is kept; correct the input, then backfill from its day to today"
         raise dg.Failure(
-            description=f"done, but {len(reasons)} inputs were refused:\n{named}\n{hint}", allow_retries=False
+            description=f"done, but {len(reasons)} inputs were refused:\n{named}\n{hint}",
+            metadata={REFUSED_INPUTS: len(reasons)},
+            allow_retries=False,
         )
 
 

@@ -21,6 +21,9 @@ FORCE_TAG = "driftlake/force"
 # Name of the metadata of a day that says whether it was worked on (done) or left alone (unchanged).
 WORK = "work"
 
+# Name of the metadata of a failure that says: everything was done, but some input was refused.
+REFUSED_INPUTS = "refused_inputs"
+
 # Failed checks a person reads in the UI; the rest is in contract_checks.
 _LISTED_CHECKS = 20
 

@@ -19,6 +19,7 @@ from driftlake.config import DriftSettings
 from driftlake.divergence import benjamini_hochberg
 from driftlake.pairs import labels_in_pairs
 from driftlake.versions import ModelVersion
+from driftlake.windows import days_needed
 
 # Rows that training is taken to have had of every possible combination, so that none is expected never.
 _SMOOTHING = 0.5
@@ -71,8 +72,8 @@ def _slices(combinations: pa.Table) -> Iterator[slice]:
 
 def _is_judged(combinations: pa.Table, settings: DriftSettings) -> NDArray[np.bool_]:
     """Whether a window has the rows and days that every comparison needs."""
-    days_needed = np.ceil(settings.minimum_days_share * combinations["window_days"].to_numpy())
-    has_days = combinations["current_day_count"].to_numpy() >= days_needed
+    needed = days_needed(settings.minimum_days_share, combinations["window_days"].to_numpy())
+    has_days = combinations["current_day_count"].to_numpy() >= needed
     is_judged: NDArray[np.bool_] = has_days & (combinations["current_size"].to_numpy() >= settings.minimum_rows)
     return is_judged
 

@@ -149,6 +149,12 @@ def _template(text: str | None) -> str | None:
     return text
 
 
+def _on_this_machine(path: str) -> str:
+    if "://" in path:
+        raise ValueError(f"pages are written to a folder of this machine, found {path}: copy them on from there")
+    return path
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -301,7 +307,9 @@ class WarehouseSettings(_Section):
 class ReportSettings(_Section):
     """Where the pages go."""
 
-    path: str = Field(default="reports", description="Folder of the HTML pages.")
+    path: Annotated[str, AfterValidator(_on_this_machine)] = Field(
+        default="reports", description="Folder of the HTML pages, on this machine."
+    )
     url: str | None = Field(
         default=None,
         pattern=r"^https?://",
@@ -992,6 +1000,10 @@ class Settings(_Section):
                 )
             if slo.metric not in {None, "latency_ms", *self.telemetry.latencies}:
                 raise ValueError(f"slos: {slo.name}: metric {slo.metric} is not in telemetry.latencies")
+            if slo.sli == "drift_share" and (objection := self._uncomputed(slo.statistic or "psi")):
+                raise ValueError(f"slos: {slo.name}: {objection}")
+            if slo.sli == "label_timeliness" and self.labels is None:
+                raise ValueError(f"slos: {slo.name}: there are no labels")
         return self
 
     @property
@@ -1024,12 +1036,27 @@ class Settings(_Section):
         }
         return windows.get(source) if source in WINDOWED_SOURCES else None
 
-    def window_objection(self, rule: AlertRule) -> str | None:
-        """Why the signal of a rule has no values over its window; None if it has."""
+    def objections(self, rule: AlertRule) -> dict[str, str]:
+        """By key of a rule, why its signal never has a value; nothing if it may have some."""
+        found = {}
         windows = self.windows_of(rule)
-        if not windows or rule.window_days in windows:
+        if windows and rule.window_days not in windows:
+            measured = ", ".join(map(str, windows))
+            found["window_days"] = f"{rule.signal} is measured over {measured} days, found {rule.window_days}"
+        if rule.source in _DRIFT_SOURCES and (objection := self._uncomputed(rule.signal.partition(".")[2])):
+            found["signal"] = objection
+        references = [one if isinstance(one, str) else one.name for one in self.drift.references]
+        if rule.source in _DRIFT_SOURCES and (unknown := [one for one in rule.references if one not in references]):
+            known = ", ".join(references)
+            found["references"] = f"there is no reference {', '.join(unknown)} in drift.references, which has {known}"
+        return found
+
+    def _uncomputed(self, statistic: str) -> str | None:
+        """Why a drift statistic has no values; None if it has."""
+        computed = dict.fromkeys((*self.drift.statistics.numeric, *self.drift.statistics.categorical))
+        if statistic in computed:
             return None
-        return f"{rule.signal} is measured over {', '.join(map(str, windows))} days, found {rule.window_days}"
+        return f"drift.statistics computes {', '.join(computed)}, not {statistic}"
 
     @property
     def alert_rules(self) -> tuple[AlertRule, ...]:
@@ -1092,6 +1119,7 @@ class Settings(_Section):
     def config_hash(self) -> str:
         """SHA-256 of what can change a number; how much of the machine is used cannot."""
         content = self.model_dump(mode="json", exclude={"compute", "delivery", "reports", "schedule"})
+        content["timezone"] = self.schedule.timezone
         content["extensions"] = self.extension_texts
         content["suites"] = self.suite_texts
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
@@ -1115,7 +1143,7 @@ def load_settings(path: Path | None = None, *, require_inputs: bool = False) -> 
     settings = parse_yaml(Settings, path, text)
     settings._root = path.parent  # noqa: SLF001  # private, so that no key of the file can set it
     nodes = yaml.compose(text, Loader=yaml.SafeLoader)
-    _require_measured_windows(settings, path, nodes)
+    _require_measured_signals(settings, path, nodes)
     if require_inputs:
         _require_folders(settings, path, nodes)
     return settings
@@ -1132,14 +1160,14 @@ def _extensions_in(text: str) -> list[str]:
     return [path for path in listed if isinstance(path, str)] if isinstance(listed, list) else []
 
 
-def _require_measured_windows(settings: Settings, path: Path, nodes: yaml.Node | None) -> None:
+def _require_measured_signals(settings: Settings, path: Path, nodes: yaml.Node | None) -> None:
     wrong = [
-        f"{path}:{line_of(nodes, ['alerts', number, 'window_days'])}: alerts.{number}.window_days: {objection}"
+        f"{path}:{line_of(nodes, ['alerts', number, key])}: alerts.{number}.{key}: {objection}"
         for number, rule in enumerate(settings.alerts or ())
-        if (objection := settings.window_objection(rule))
+        for key, objection in settings.objections(rule).items()
     ]
     if wrong:
-        raise ConfigurationError("\n".join(wrong), hint="choose one of them, or add the window to windows_days")
+        raise ConfigurationError("\n".join(wrong), hint="choose one of them, or have it measured as well")
 
 
 def _require_folders(settings: Settings, path: Path, nodes: yaml.Node | None) -> None:

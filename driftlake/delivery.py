@@ -12,7 +12,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -26,6 +26,8 @@ from driftlake.warehouse import Warehouse
 _TIMEOUT_SECONDS = 10
 _RETRIES, _BACK_OFF_SECONDS = 3, 1.0
 _SEVERITIES = ("warn", "critical")
+# An open alert of Alertmanager is renewed by every night; one or two that fail must not end it.
+_ALERT_LASTS = timedelta(days=3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,10 @@ def deliver(
             row["incident_id"]: (row["change"], row["severity"])
             for row in warehouse.query("told_changes", channel=channel.name).to_pylist()
         }
-        done += [_attempt(channel, notice) for notice in due_notices(channel, incidents, told)]
+        due = due_notices(channel, incidents, told)
+        done += [_attempt(channel, notice) for notice in due]
+        if channel.kind == "alertmanager":
+            _remind(channel, incidents, told, due)
     if done:
         attempted_at = now or datetime.now(UTC)
         warehouse.append("deliveries", pa.Table.from_pylist([_row(one, attempted_at) for one in done], schema=_SCHEMA))
@@ -91,6 +96,21 @@ def _change_since(incident: Mapping[str, Any], told: tuple[Change, str] | None) 
 def _matters(channel: Channel, incident: Mapping[str, Any], told: Mapping[str, Any]) -> bool:
     """Whether a channel wants to hear of it: it is severe enough, or it was told of it before."""
     return incident["severity"] in channel.severities or incident["incident_id"] in told
+
+
+def _remind(
+    channel: Channel,
+    incidents: Iterable[Mapping[str, Any]],
+    told: Mapping[str, tuple[Change, str]],
+    due: Sequence[Notice],
+) -> None:
+    """Send again what is open: of what Alertmanager does not hear again it says that it is over."""
+    new = {notice.incident["incident_id"] for notice in due}
+    for incident in incidents:
+        change, _ = told.get(incident["incident_id"], ("resolved", ""))
+        is_open = incident["state"] != "resolved" and change != "resolved" and incident["is_to_be_told"]
+        if is_open and incident["incident_id"] not in new:
+            _attempt(channel, compose(channel, change, incident))
 
 
 def _attempt(channel: Channel, notice: Notice) -> Delivery:
@@ -163,25 +183,32 @@ def _send_by_webhook(address: str, notice: Notice) -> None:
 
 
 def _send_by_alertmanager(address: str, notice: Notice) -> None:
+    now = datetime.now(UTC)
+    ends = dict.fromkeys(_SEVERITIES, now)
+    if notice.change != "resolved":
+        ends[notice.incident["severity"]] = now + _ALERT_LASTS
+    # severity is a label, for routes go by labels: with another one it is another alert, and the former is over
+    alerts = [_alert(notice, severity, ends_at) for severity, ends_at in ends.items()]
+    _post(f"{address.rstrip('/')}/api/v2/alerts", alerts)
+
+
+def _alert(notice: Notice, severity: str, ends_at: datetime) -> dict[str, Any]:
     incident = notice.incident
-    labels = {
-        "alertname": "driftlake_incident",
-        "incident": incident["incident_id"],
-        "severity": incident["severity"],
-        "model": incident["model_id"] or "",
-    }
-    alert: dict[str, Any] = {
-        "labels": labels,
+    return {
+        "labels": {
+            "alertname": "driftlake_incident",
+            "incident": incident["incident_id"],
+            "severity": severity,
+            "model": incident["model_id"] or "",
+        },
         "annotations": {
             "summary": incident["title"],
             "description": notice.body,
             "runbook_url": incident["links"].get("runbook", incident["runbook"] or ""),
         },
         "startsAt": f"{incident['opened_on']}T00:00:00Z",
+        "endsAt": ends_at.isoformat(),
     }
-    if notice.change == "resolved":
-        alert["endsAt"] = f"{incident['dt']}T00:00:00Z"
-    _post(f"{address.rstrip('/')}/api/v2/alerts", [alert])
 
 
 _SENDERS: Mapping[str, Callable[[str, Notice], None]] = {

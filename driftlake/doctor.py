@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 
 from driftlake.catalog import catalog_of
-from driftlake.columns import TELEMETRY_COLUMNS, CanonicalColumn, label_columns
+from driftlake.columns import CanonicalColumn, label_columns, telemetry_columns
 from driftlake.config import OtherVersion, Settings, load_settings
 from driftlake.errors import DriftlakeError
 from driftlake.inputs import list_days, read_partitions
@@ -44,7 +44,7 @@ def examine(config: Path | None) -> Iterator[Finding]:
     yield _examine_partitions(
         "telemetry",
         settings.resolve(settings.telemetry.path),
-        TELEMETRY_COLUMNS,
+        telemetry_columns(settings.telemetry.segments, settings.telemetry.latencies),
         settings.telemetry.columns,
     )
     if settings.labels:

@@ -6,7 +6,6 @@ or storing (nightly/derived.py).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -24,7 +23,7 @@ from driftlake.history import GROUP, History, Profiles, Reference, Window
 from driftlake.segments import ALL
 from driftlake.statistics import KINDS, STATISTICS, Kind, Sides
 from driftlake.versions import SCORE, ModelVersion
-from driftlake.windows import Buckets, Span, reference_spans
+from driftlake.windows import Buckets, Span, days_needed, reference_spans
 
 OUTCOMES = ("stable", "warn", "drift", "insufficient_data")
 _UNDEFINED = "the statistic is not defined for these counts"
@@ -178,7 +177,7 @@ def _reasons(
 ) -> _Reasons:
     sizes, reference_sizes = current.counts.sum(axis=-1), reference.counts.sum(axis=-1)
     # A window that a version has only begun or just left holds some weekdays and not others: that is no drift.
-    needed_days = math.ceil(settings.minimum_days_share * window_days)
+    needed_days = int(days_needed(settings.minimum_days_share, window_days))
     conditions = {
         **reference.obstacles,
         "no training values to compare with": (reference_sizes == 0) & (reference.name == "training"),
@@ -189,7 +188,7 @@ def _reasons(
         f"fewer than {settings.minimum_rows} rows in the window": sizes < settings.minimum_rows,
     }
     if reference.day_count is not None and reference.length is not None:
-        needed = np.ceil(settings.minimum_days_share * reference.length)[:, np.newaxis]
+        needed = days_needed(settings.minimum_days_share, reference.length)[:, np.newaxis]
         conditions |= {
             "predictions on too few days of the reference": reference.day_count < needed,
             f"fewer than {settings.minimum_rows} rows in the reference": reference_sizes < settings.minimum_rows,

@@ -6,7 +6,6 @@ reading or storing (nightly/derived.py).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -20,6 +19,7 @@ from driftlake.arrays import Floats
 from driftlake.config import DriftSettings
 from driftlake.segments import ALL
 from driftlake.versions import ModelVersion
+from driftlake.windows import days_needed
 
 _WINDOW = ("dt", "window_days", "model_id", "model_version", "deployment", "segment")
 
@@ -135,7 +135,7 @@ class _Side:
     def objection(self, name: str, window_days: int, settings: DriftSettings) -> str | None:
         """Why nothing can be said with it."""
         where = "in the window" if name == "current" else "in the window before, and the lineage has no importance"
-        needed_days = math.ceil(settings.minimum_days_share * window_days)
+        needed_days = int(days_needed(settings.minimum_days_share, window_days))
         if not self.importance.any():
             return f"no feature has any importance {where}"
         if self.day_count < needed_days:

@@ -6,7 +6,6 @@ Not here: the error and its noise (reconstruction.py), samples (samples.py), and
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -23,6 +22,7 @@ from driftlake.config import DriftSettings, MultivariateSettings
 from driftlake.reconstruction import Components, Encoding, MeanTest, resampled_means
 from driftlake.samples import Hashes, smallest
 from driftlake.versions import ModelVersion
+from driftlake.windows import days_needed
 
 STATISTIC = "pca_reconstruction_error"
 _GROUP = ("model_id", "model_version", "deployment")
@@ -156,7 +156,7 @@ class _History:
 
 
 def _reason(sample_count: int, day_count: int, window_days: int, settings: DriftSettings) -> str | None:
-    needed_days = math.ceil(settings.minimum_days_share * window_days)
+    needed_days = int(days_needed(settings.minimum_days_share, window_days))
     if day_count < needed_days:
         return f"predictions on fewer than {needed_days} of {window_days} days"
     if sample_count < settings.minimum_rows:

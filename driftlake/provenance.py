@@ -6,7 +6,6 @@ how it is printed (explained.py).
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -35,7 +34,7 @@ _READER = {"telemetry": PROFILES, "explanations": PROFILES, "labels": LABEL_COHO
 _BY_SOURCE = ("contract_checks", "input_files", "quarantine")
 _ALWAYS_WRITTEN = (*_BY_SOURCE, "schema_changes")
 # Records of the trail itself: a row of theirs is its own explanation.
-_RECORDS = {"alert_actions", "partition_runs", "current_runs", "schema_versions", "newest_day"}
+_RECORDS = {"alert_actions", "partition_runs", "current_runs", "schema_versions", "newest_day", "newest_alert_day"}
 
 _SHOWN_ROWS = 5
 _NEWEST = 2**62
@@ -172,12 +171,11 @@ def _writers(warehouse: Warehouse, found: _Found) -> list[Stage]:
 
 
 def _tables_below(relation: str) -> set[str]:
-    views = {view.name: view.ddl for view in schema.views()}
+    views = {view.name: view for view in schema.views()}
     if relation not in views:
         return {relation}
-    code = re.sub(r"--[^\n]*", "", views[relation])
-    read = {*re.findall(r"\b(?:from|join)\s+(\w+)", code)} & ({*views} | {table.name for table in schema.tables()})
-    return {table for name in read - {relation} for table in _tables_below(name)}
+    read = views[relation].reads & ({*views} | {table.name for table in schema.tables()})
+    return {table for name in read for table in _tables_below(name)}
 
 
 def _trace(

@@ -26,7 +26,8 @@ from driftlake.data_docs import docs_page
 from driftlake.errors import DriftlakeError
 from driftlake.listing import mark_sentence
 from driftlake.runbooks import PAGE, RUNBOOKS
-from driftlake.shift_queries import query_of
+from driftlake.segments import ALL
+from driftlake.shift_queries import command_of
 from driftlake.verdicts import MeasuredWindows, Row, Verdict, grouped
 from driftlake.warehouse import Warehouse
 from driftlake.wording import version_name
@@ -276,10 +277,15 @@ def _incidents(scope: _Scope, alerts: Sequence[Row]) -> list[dict[str, Any]]:
                 "alerts": rows,
                 "mark_text": mark_sentence(row),
                 "runbook_link": _runbook_link(scope.settings, row["runbook"]),
-                "query": query_of(rows[0], scope.day) if rows else None,
+                "command": next((command_of(alert, scope.day) for alert in rows if _is_named(scope, alert)), None),
             }
         )
     return found
+
+
+def _is_named(scope: _Scope, alert: Row) -> bool:
+    """Whether a page may say which segment an alert is about."""
+    return alert["segment"] in {None, ALL} or alert["sample_count"] >= scope.settings.reports.smallest_cell
 
 
 def _written_out(scope: _Scope, alert: Row) -> dict[str, Any]:

@@ -62,7 +62,7 @@ def read_rules(path: Path, settings: Settings) -> tuple[AlertRule, ...]:
         )
     rules = parse_yaml(_RulesFile, path, path.read_text()).alerts
     for rule in rules:
-        if objection := settings.window_objection(rule):
+        for objection in settings.objections(rule).values():
             raise ConfigurationError(
                 f"{path}: rule {rule.name}: {objection}", hint="choose one of them: history has no other"
             )

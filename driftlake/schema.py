@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 from driftlake.queries import SQL_FOLDER
@@ -46,6 +47,12 @@ class View:
     purpose: str
     ddl: str
 
+    @property
+    def reads(self) -> frozenset[str]:
+        """Names after `from` and `join`: tables, other views, and its own named steps."""
+        code = re.sub(r"--[^\n]*", "", self.ddl)
+        return frozenset(re.findall(r"\b(?:from|join)\s+(\w+)", code)) - {self.name}
+
 
 @cache
 def tables() -> tuple[Table, ...]:
@@ -61,13 +68,13 @@ def append_only() -> frozenset[str]:
 
 @cache
 def views() -> tuple[View, ...]:
-    """Every view, by name, those that others read first: a view can only be created on what is there."""
-    found = [
-        View(path.stem, " ".join(_header(path.read_text())), path.read_text())
+    """Every view, those that others read first: a view can only be created on what is there."""
+    found = {
+        path.stem: View(path.stem, " ".join(_header(path.read_text())), path.read_text())
         for path in sorted((SQL_FOLDER / "views").glob("*.sql"))
-    ]
-    read_by_others = {v.name for v in found if any(v.name in other.ddl for other in found if other is not v)}
-    return tuple(sorted(found, key=lambda view: view.name not in read_by_others))
+    }
+    order = TopologicalSorter({name: sorted(view.reads & found.keys()) for name, view in found.items()})
+    return tuple(found[name] for name in order.static_order())
 
 
 def session_macros() -> tuple[str, ...]:

@@ -343,7 +343,9 @@ def _type_of(columns: Mapping[str, pa.DataType], path: str) -> pa.DataType | Non
         return columns[path]
     struct, _, field = path.partition(".")
     kind = columns.get(struct)
-    return kind.field(field).type if kind is not None and pa.types.is_struct(kind) else None
+    if kind is None or not pa.types.is_struct(kind) or kind.get_field_index(field) < 0:
+        return None
+    return kind.field(field).type
 
 
 def _is_text(kind: pa.DataType | None) -> bool:

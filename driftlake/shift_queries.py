@@ -2,41 +2,52 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Any
 
+from driftlake import schema
 from driftlake.queries import literal
 from driftlake.segments import ALL
+from driftlake.windows import Span, reference_spans
 
 Row = Mapping[str, Any]
 _COMPARED = ("feature_drift", "prediction_drift")
 _KEYS = ("model_id", "model_version", "deployment", "segment", "feature", "window_days")
-# Sources whose rows call the feature something else, or have none.
+# What rows call the thing that an alert calls its feature.
 _ABOUT = {
     "service_levels": "metric",
     "slo_status": "slo",
-    "contract_checks": None,
     "schema_changes": "column_name",
-    "shadow_comparison": None,
+    "shadow_comparison": "production_version",
 }
-_UNNAMED = ("contract_checks", "schema_changes")
 
 
 def query_of(alert: Row, day: date) -> str:
     """Text of a query: the distance itself, window against reference, or the rows that the value was read from."""
     source = alert["signal"].partition(".")[0]
+    columns = {column.name for table in schema.tables() if table.name == source for column in table.columns}
     if source in _COMPARED and (against := _against(alert, day)) is not None:
         return _drift(alert, day, source, against)
     conditions = [f"dt = {_date(day)}"]
     for name in _KEYS:
         column = _ABOUT.get(source, name) if name == "feature" else name
-        is_kept = column and alert[name] is not None and not (name == "window_days" and alert[name] == 1)
-        if is_kept and not (source in _UNNAMED and name in {"deployment", "segment"}):
+        if column in columns and alert[name] is not None:
             conditions.append(f"{column} = {_value(alert[name])}")
     if source == "contract_checks":
         conditions.append("outcome = 'failed'")
     return f"from {source} where {' and '.join(conditions)}"
+
+
+def command_of(alert: Row, day: date) -> str:
+    """The query as a command for a shell: what comes from telemetry is text in it, whatever it looks like."""
+    return f"driftlake sql {shell_word(query_of(alert, day))}"
+
+
+def shell_word(text: str) -> str:
+    """A text as one word for a shell, in double quotes where that is safe and in single ones, which read worse, where not."""
+    return shlex.quote(text) if set(text) & set('$`\\"!') else f'"{text}"'
 
 
 def _drift(alert: Row, day: date, source: str, against: list[str]) -> str:
@@ -52,13 +63,14 @@ def _drift(alert: Row, day: date, source: str, against: list[str]) -> str:
 
 def _against(alert: Row, day: date) -> list[str] | None:
     """Arguments that say what is compared with; None if only the stored rows know."""
-    distance = {"training": 0, "preceding": alert["window_days"], "four_weeks_before": 28}.get(alert["reference"])
-    if distance is None:
+    reference = alert["reference"]
+    if reference == "training":
+        return []
+    if reference not in ("preceding", "four_weeks_before"):
         return None
-    last_day = day - timedelta(days=distance)
-    first_day = last_day - timedelta(days=alert["window_days"] - 1)
-    period = ["against := 'period'", f"against_from := {_date(first_day)}", f"against_to := {_date(last_day)}"]
-    return period if distance else []
+    days = reference_spans(reference, Span.window(day, alert["window_days"])).whole
+    last_day = days.end - timedelta(days=1)
+    return ["against := 'period'", f"against_from := {_date(days.first)}", f"against_to := {_date(last_day)}"]
 
 
 def _date(day: date) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -62,6 +63,12 @@ class Spans:
     def day_count(self) -> int:
         """Days that are added up."""
         return self.whole.day_count - self.without.day_count
+
+
+def days_needed(share: float, length_days: NDArray[Any] | int) -> NDArray[np.int64]:
+    """Whole days that are at least `share` of some lengths, shape as given: 7 % of 100 days is 7, not 8 for a rounding error."""
+    needed: NDArray[np.int64] = np.ceil(np.round(share * np.asarray(length_days), 9)).astype(np.int64)
+    return needed
 
 
 def reference_name(reference: ReferenceSetting) -> str:

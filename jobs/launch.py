@@ -15,7 +15,7 @@ import dagster as dg
 from dagster import DagsterEvent, DagsterEventType
 from filelock import FileLock
 
-from assets.stage import FORCE_TAG, WORK
+from assets.stage import FORCE_TAG, REFUSED_INPUTS, WORK
 from driftlake.config import Settings
 from driftlake.errors import DriftlakeError
 from jobs.definitions import build_definitions
@@ -90,13 +90,15 @@ def _explained(events: Sequence[DagsterEvent]) -> LaunchFailure:
     failed = [event for event in events if event.event_type == DagsterEventType.STEP_FAILURE]
     if failed:
         message = "\n".join(map(_step_message, failed))
-        # the last step is the one that reports refused input, after it has done its own work
-        is_refusal = all(
-            event.step_key == "report" and event.step_failure_data.user_failure_data is not None for event in failed
-        )
-        return LaunchFailure(message, is_refusal)
+        return LaunchFailure(message, is_refusal=all(map(_is_refusal, failed)))
     ends = [event.job_failure_data.error for event in events if event.event_type == DagsterEventType.RUN_FAILURE]
     return LaunchFailure("\n".join(map(_root_cause, ends)) or "the run failed", is_refusal=False)
+
+
+def _is_refusal(event: DagsterEvent) -> bool:
+    """Whether a step failed only to say that inputs were refused, after it had done its work."""
+    failure = event.step_failure_data.user_failure_data
+    return failure is not None and REFUSED_INPUTS in failure.metadata
 
 
 def _step_message(event: DagsterEvent) -> str:

@@ -1,4 +1,4 @@
--- How many alerts of each rule a day has.
+-- How many open alerts of each rule a day has.
 -- grain: model_id, rule, severity
 -- inputs: alerts
 -- parameters: $day
@@ -8,6 +8,6 @@ select
     severity,
     count(*) as alert_count
 from alerts
-where dt = $day
+where dt = $day and state is distinct from 'resolved'
 group by model_id, rule, severity
 order by model_id, rule, severity;

@@ -1,9 +1,9 @@
 -- Every incident as it stood last. One that the newest day has no row of is over, whatever became of its last day.
 -- grain: incident_id
--- inputs: incident_history, newest_day
+-- inputs: incident_history, newest_alert_day
 with newest as (
     select max(dt) as dt
-    from newest_day
+    from newest_alert_day
 )
 
 select

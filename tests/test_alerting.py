@@ -304,9 +304,9 @@ def test_the_worst_alert_comes_first_in_the_view_and_in_the_report(memory: Wareh
     alerts = raise_alerts(memory, [rule("feature_drift.psi", 0.1, 0.25)], first_day=day(1), last_day=day(1))
     with memory.offered(new_alerts=alerts):
         memory.connection.execute("insert into alerts by name select * from new_alerts")
-    run = {"dt": day(1), "stage": "profiles", "run_id": "r", "outcome": "complete", "row_count": 3, "code_version": "0"}
-    times = {"started_at": noon(1), "committed_at": noon(1)}
-    insert(memory.connection, "partition_runs", [run | times | {"config_hash": "h", "snapshot_id": 1}])
+    run = {"dt": day(1), "run_id": "r", "outcome": "complete", "row_count": 3, "code_version": "0"}
+    run |= {"started_at": noon(1), "committed_at": noon(1), "config_hash": "h", "snapshot_id": 1}
+    insert(memory.connection, "partition_runs", [run | {"stage": stage} for stage in ("profiles", "alerts")])
     worst_first = ["huge", "large", "small"]
     assert memory.query("report/alerts", day=day(1), smallest_cell=1)["feature"].to_pylist() == worst_first
     assert memory.sql("select feature from open_alerts")["feature"].to_pylist() == worst_first

@@ -77,6 +77,32 @@ def test_a_rule_about_a_window_that_is_not_measured_is_refused(tmp_path: Path) -
     )
 
 
+@pytest.mark.parametrize(
+    ("rule", "objection"),
+    [
+        ("signal: feature_drift.hellinger_distance", "signal: drift.statistics computes psi, kl_divergence"),
+        (
+            "signal: feature_drift.psi, references: [champoin]",
+            "references: there is no reference champoin in drift.references, which has training",
+        ),
+    ],
+)
+def test_a_rule_that_could_never_fire_is_refused(tmp_path: Path, rule: str, objection: str) -> None:
+    path = write(tmp_path, SMALLEST + f"alerts:\n  - {{name: drift, {rule}, warn: 0.1, critical: 0.2}}\n")
+    assert refusal(path).startswith(f"{path}:6: alerts.0.{objection}")
+
+
+def test_the_time_zone_changes_the_hash(tmp_path: Path) -> None:
+    plain = load_settings(write(tmp_path, SMALLEST)).config_hash
+    assert load_settings(write(tmp_path, SMALLEST + "schedule: {hour: 5}\n")).config_hash == plain
+    assert load_settings(write(tmp_path, SMALLEST + "schedule: {timezone: Asia/Tokyo}\n")).config_hash != plain
+
+
+def test_pages_are_written_to_this_machine(tmp_path: Path) -> None:
+    path = write(tmp_path, SMALLEST + "reports: {path: s3://lake/pages}\n")
+    assert "pages are written to a folder of this machine" in refusal(path)
+
+
 def test_the_default_rules_take_the_windows_that_are_measured(tmp_path: Path) -> None:
     settings = load_settings(write(tmp_path, SMALLEST + "drift: {windows_days: [1, 14]}\n"))
     assert {rule.name: rule.window_days for rule in settings.alert_rules}["feature-drift"] == 1

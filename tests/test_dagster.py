@@ -16,6 +16,9 @@ import dagster as dg
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import yaml
+from data import day
+from project import Project
 
 from driftlake.config import Settings, load_settings
 from driftlake.inputs import days_between
@@ -170,6 +173,20 @@ def test_a_refused_day_fails_the_run_by_name_after_the_others_are_done(flights: 
     assert failure.message.splitlines()[1].startswith(f"2013-03-02 (profiles, refused): {path} is not a readable")
     assert failure.is_refusal
     assert date(2013, 3, 4).isoformat() in materialized("report") | materialized("alerts")
+
+
+def test_a_version_that_breaks_its_contract_is_refused_to_the_end_of_the_run(tmp_path: Path, instance: Path) -> None:
+    project = Project(tmp_path / "project", end=day(1))
+    project.telemetry(1)
+    pq.write_table(pa.table({"x": [0.0, 1.0], "colour": ["red"] * 2, "score": [0.5, 1.7]}), tmp_path / "bad.parquet")
+    lineage = yaml.safe_load((project.root / "lineage" / "credit-v1.yaml").read_text())
+    bad = {"model_version": "v2", "training_dataset_id": "data-2", "training_data": str(tmp_path / "bad.parquet")}
+    (project.root / "lineage" / "credit-v2.yaml").write_text(yaml.safe_dump(lineage | bad))
+    failure = launch(project.settings, [day(1)], lambda *_: None)
+    assert failure is not None
+    assert failure.is_refusal
+    assert "score lies outside 0..1" in failure.message
+    assert project.rows("select model_version from training_runs") == [("v1",)]
 
 
 def driftlake(config: Path, *arguments: str) -> subprocess.Popen[str]:

@@ -80,6 +80,19 @@ def settings(tmp_path: Path) -> Settings:
     return with_channel(project, WEBHOOK)
 
 
+def firing(receiver: Receiver) -> list[set[tuple[str, str]]]:
+    """Of each message to Alertmanager, incident and severity of the alerts that are not over."""
+    now = datetime.now(UTC)
+    return [
+        {
+            (alert["labels"]["incident"], alert["labels"]["severity"])
+            for alert in alerts
+            if datetime.fromisoformat(alert["endsAt"]) > now
+        }
+        for _, alerts in receiver.received
+    ]
+
+
 def with_channel(settings: Settings, channel: Channel) -> Settings:
     return settings.model_copy(update={"delivery": DeliverySettings(channels=(channel,))})
 
@@ -151,11 +164,27 @@ def test_alertmanager_gets_an_alert_with_labels_and_an_end(
     manager = with_channel(settings, Channel(name="am", kind="alertmanager", address_variable="HOOK"))
     deliver(memory, manager, [INCIDENT], NOW)
     deliver(memory, manager, [INCIDENT | {"state": "resolved"}], NOW + timedelta(days=1))
-    (path, [opened]), (_, [resolved]) = receiver.received
-    assert path == "/api/v2/alerts"
-    assert opened["labels"]["incident"] == "a1"
-    assert "endsAt" not in opened
-    assert resolved["endsAt"] == "2024-03-03T00:00:00Z"
+    assert [path for path, _ in receiver.received] == ["/api/v2/alerts"] * 2
+    assert firing(receiver) == [{("a1", "warn")}, set()]
+
+
+def test_alertmanager_is_told_of_what_is_open_by_every_run(
+    memory: Warehouse, settings: Settings, receiver: Receiver
+) -> None:
+    manager = with_channel(settings, Channel(name="am", kind="alertmanager", address_variable="HOOK"))
+    for hours in (0, 24):
+        deliver(memory, manager, [INCIDENT], NOW + timedelta(hours=hours))
+    assert firing(receiver) == [{("a1", "warn")}] * 2
+    assert memory.sql("select change from deliveries").to_pylist() == [{"change": "opened"}]
+
+
+def test_an_escalated_incident_is_one_alert_of_alertmanager(
+    memory: Warehouse, settings: Settings, receiver: Receiver
+) -> None:
+    manager = with_channel(settings, Channel(name="am", kind="alertmanager", address_variable="HOOK"))
+    deliver(memory, manager, [INCIDENT], NOW)
+    deliver(memory, manager, [INCIDENT | {"severity": "critical"}], NOW + timedelta(days=1))
+    assert firing(receiver)[1] == {("a1", "critical")}
 
 
 def test_a_channel_says_it_in_its_own_words(memory: Warehouse, settings: Settings, receiver: Receiver) -> None:
@@ -213,14 +242,21 @@ STORED: Row = {name: value for name, value in INCIDENT.items() if name != "is_to
 }
 
 
-def test_an_incident_that_the_newest_day_has_not_is_over(memory: Warehouse) -> None:
-    run = {"stage": "profiles", "run_id": "r", "outcome": "complete", "row_count": 1, "code_version": "c"}
+@pytest.mark.parametrize(
+    ("alerts_raised_until", "states"),
+    [(4, {"a1": "resolved", "b2": "open"}), (3, {"a1": "open"})],
+    ids=["all of the night ran", "the night ended before its alerts"],
+)
+def test_an_incident_that_the_newest_day_of_alerts_has_not_is_over(
+    memory: Warehouse, alerts_raised_until: int, states: dict[str, str]
+) -> None:
+    run = {"run_id": "r", "outcome": "complete", "row_count": 1, "code_version": "c"}
     run |= {"config_hash": "h", "snapshot_id": 1, "started_at": NOW, "committed_at": NOW}
-    insert(memory.connection, "partition_runs", [run | {"dt": day(4)}])
-    alert = STORED | {"dt": day(4), "incident_id": "b2"}
-    insert(memory.connection, "incidents", [STORED, alert])
-    states = {one["incident_id"]: one["state"] for one in delivery.current_incidents(memory)}
-    assert states == {"a1": "resolved", "b2": "open"}
+    days = {"profiles": day(4), "alerts": day(alerts_raised_until)}
+    insert(memory.connection, "partition_runs", [run | {"stage": stage, "dt": dt} for stage, dt in days.items()])
+    later = STORED | {"dt": day(4), "incident_id": "b2"}
+    insert(memory.connection, "incidents", [STORED, *([later] if alerts_raised_until == 4 else [])])
+    assert {one["incident_id"]: one["state"] for one in delivery.current_incidents(memory)} == states
 
 
 def test_what_was_delivered_after_it_failed_is_not_undelivered(

@@ -164,6 +164,13 @@ def test_a_night_sums_shap_values_and_an_alert_can_watch_their_ranking(tmp_path:
     assert message.startswith("importance of the features of credit v1 (production) drifted from the window before:")
 
 
+def test_a_struct_of_shap_values_without_a_feature_says_nothing_about_it(tmp_path: Path) -> None:
+    project = Project(tmp_path / "project", telemetry={"path": "telemetry", "shap": {"column": "shap"}})
+    project.telemetry(1, shap=pa.StructArray.from_arrays([[0.5] * ROWS], ["x"]))
+    project.run(1, 1, until="profiles")
+    assert project.rows("select feature, row_count from importance_profile where row_count > 0") == [("x", ROWS)]
+
+
 def summed(project: Project, number: int, **changes: Any) -> None:
     """A file of sums of day `number`, beside its telemetry."""
     columns = MODEL | {"feature": ["x", "colour"], "row_count": [300, 300], "absolute_sum": [270.0, 30.0]}

@@ -120,7 +120,7 @@ def test_incidents_come_with_their_alerts_and_the_query_that_shows_them(project)
     page = project.page()
     assert page.count('class="incident"') == 1
     assert "<summary>1 alert of feature-drift</summary>" in page
-    assert 'driftlake sql "from drift_between(&#39;credit&#39;, &#39;v1&#39;' in page
+    assert "driftlake sql &#34;from drift_between(&#39;credit&#39;, &#39;v1&#39;" in page
 
 
 def test_the_runbooks_are_beside_the_pages(project):

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from driftlake.cli.common import Config, Format, Output, messages, write
+from driftlake.cli.common import Config, Format, Output, messages, require_range, write
 from driftlake.config import load_settings
 from driftlake.errors import ConfigurationError
 
@@ -61,7 +61,7 @@ def show(
     from driftlake import runs
     from driftlake.exemplars import find_exemplars
     from driftlake.listing import exemplar_lines, incident_lines, members_of
-    from driftlake.shift_queries import query_of
+    from driftlake.shift_queries import command_of
     from driftlake.warehouse import Warehouse
 
     settings = load_settings(config)
@@ -80,7 +80,7 @@ def show(
         exemplars = find_exemplars(warehouse, settings, about_features[0], asked) if about_features else []
     for line in incident_lines(wanted, members, shown=len(members)):
         typer.echo(line)
-    typer.echo(f'driftlake sql "{query_of(members[0], asked)}"')
+    typer.echo(command_of(members[0], asked))
     for line in exemplar_lines(about_features, exemplars):
         typer.echo(line)
 
@@ -144,6 +144,7 @@ def replay_rules(
     from driftlake.rule_trials import read_rules, try_rules
     from driftlake.warehouse import Warehouse
 
+    require_range(first, last)
     settings = load_settings(config)
     offered = read_rules(rules, settings)
     with Warehouse.open(settings, read_only=True) as warehouse:
@@ -159,7 +160,9 @@ def replay_rules(
 
 @app.command(epilog="Example: `driftlake alerts suggest --per-month 2 --from 2026-01-01 --to 2026-06-30`")
 def suggest(
-    per_month: Annotated[float, typer.Option("--per-month", help="How often a rule may open in a month, per model.")],
+    per_month: Annotated[
+        float, typer.Option("--per-month", help="How often a rule may open in a month, all models together.")
+    ],
     first: Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="First day of the history.")],
     last: Annotated[datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="Last day.")],
     config: Config = None,
@@ -168,6 +171,7 @@ def suggest(
     from driftlake.rule_trials import suggest as suggest_thresholds
     from driftlake.warehouse import Warehouse
 
+    require_range(first, last)
     settings = load_settings(config)
     with Warehouse.open(settings, read_only=True) as warehouse:
         found = suggest_thresholds(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import nullcontext
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -48,6 +49,12 @@ Output = Annotated[Format, typer.Option("--format", help="table, csv, json (an o
 def say(kind: str, text: str, *, style: str = "bold") -> None:
     """Print a message whose text is data: what looks like markup in it is not."""
     messages.print(f"[{style}]{kind}[/]: {escape(text)}", soft_wrap=True)
+
+
+def require_range(first: datetime, last: datetime) -> None:
+    """Refuse a range that ends before it begins."""
+    if last < first:
+        raise ConfigurationError(f"--to ({last:%Y-%m-%d}) is before --from ({first:%Y-%m-%d})")
 
 
 def write(rows: pa.Table, output: Format, out: Path | None) -> None:

@@ -40,7 +40,7 @@ looked_at as (
         a.first_on,
         s.*,
         max(if(s.dt < a.first_on, s.share, 0)) over (
-            partition by a.incident_id, a.model_version, a.deployment, s.model_version, s.deployment
+            partition by a.incident_id, s.model_id, a.model_version, a.deployment, s.model_version, s.deployment
         ) as share_before,
         coalesce(a.model_version = s.model_version and a.deployment = s.deployment, false) as is_alerted
     from alerted as a

@@ -1,8 +1,8 @@
--- Which alerts are open on the newest day that was processed? The worst first.
+-- Which alerts are open on the newest day whose alerts were raised? The worst first.
 create or replace view open_alerts as
 select *
 from alerts
-where dt = (select n.dt from newest_day as n) and state is distinct from 'resolved'
+where dt = (select n.dt from newest_alert_day as n) and state is distinct from 'resolved'
 order by
     case severity when 'critical' then 1 else 2 end,
     value / nullif(threshold, 0) desc nulls last,

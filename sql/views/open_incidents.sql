@@ -1,8 +1,8 @@
--- Which incidents are open on the newest day that was processed, and what was said about them? The worst first.
+-- Which incidents are open on the newest day whose alerts were raised, and what was said about them? The worst first.
 create or replace view open_incidents as
 select *
 from incident_history
-where dt = (select n.dt from newest_day as n) and state <> 'resolved'
+where dt = (select n.dt from newest_alert_day as n) and state <> 'resolved'
 order by
     not is_to_be_told,
     severity <> 'critical',

@@ -122,16 +122,15 @@ select
     max(current_size) as sample_count,
     null as noise_floor,
     format(
-        '{} {} ({}): {} combinations of features that are rare in training came up, {} rows of {} {} with {} {} above all ({:.1f} expected)',
+        -- no category is named: few rows may tell who they are about
+        '{} {} ({}): {} combinations of features that are rare in training came up, above all of {} and {} ({} rows, {:.1f} expected)',
         model_id,
         model_version,
         deployment,
         count(*),
-        arg_min(current_count, p_value),
         arg_min(feature_a, p_value),
-        arg_min(label_a, p_value),
         arg_min(feature_b, p_value),
-        arg_min(label_b, p_value),
+        arg_min(current_count, p_value),
         arg_min(expected_count, p_value)
     ) as detail
 from rare_combinations
