@@ -1,11 +1,19 @@
 """Alerts: the rules of driftlake.yaml over the signals of each day."""
 
+from datetime import date
+
 import dagster as dg
 
 from assets.stage import run_stage
 from driftlake.config import Settings
-from driftlake.nightly import raise_alerts
-from driftlake.warehouse import Warehouse
+from driftlake.nightly import StageReport, measure_slos, raise_alerts
+from driftlake.warehouse import RunContext, Warehouse
+
+
+def _measure_and_raise(warehouse: Warehouse, settings: Settings, identity: RunContext, days: list[date]) -> StageReport:
+    # no asset of their own: Dagster writes several records per asset and day
+    measure_slos(warehouse, settings, identity, days)
+    return raise_alerts(warehouse, settings, identity, days)
 
 
 def alerts_asset(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
@@ -14,12 +22,13 @@ def alerts_asset(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinitio
         partitions_def=partitions,
         deps=["profiles", "label_cohorts", "drift", "model_quality"],
         backfill_policy=dg.BackfillPolicy.single_run(),
-        description="Rules that fired, each with a sentence a person understands.",
+        description="Objectives with their error budgets, and rules that fired, each with a sentence a person understands: "
+        "slo_status, alerts, incidents.",
     )
     def alerts(
         context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse], settings: dg.ResourceParam[Settings]
     ) -> dg.MaterializeResult:
-        run_stage(context, warehouse, settings, raise_alerts)
+        run_stage(context, warehouse, settings, _measure_and_raise)
         return dg.MaterializeResult()
 
     return alerts

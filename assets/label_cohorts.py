@@ -21,7 +21,7 @@ def label_cohorts_asset(settings: Settings, partitions: dg.DailyPartitionsDefini
         check_specs=[dg.AssetCheckSpec(_CHECK, asset="label_cohorts", description="What labels promise, day by day.")],
         backfill_policy=dg.BackfillPolicy.single_run(),
         description="Labels by prediction day, score bin and the day they became known: label_cohorts, "
-        "shadow_cohorts, class_cohorts, class_score_cohorts, label_arrivals.",
+        "shadow_cohorts, class_cohorts, class_score_cohorts, label_arrivals, label_conflicts.",
     )
     def label_cohorts(
         context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse], settings: dg.ResourceParam[Settings]

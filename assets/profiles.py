@@ -22,7 +22,7 @@ def profiles_asset(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinit
         backfill_policy=dg.BackfillPolicy.single_run(),
         description="Counts per bin of features, scores and latencies, of classes and of predictions that a candidate and "
         "production have both answered: feature_profile, feature_stats, prediction_profile, class_profile, shadow_profile, "
-        "shadow_differences, service_profile, service_levels; importance_profile, pair_profile, distinct_profile, "
+        "shadow_differences, service_profile, service_levels, service_parts, service_bins, service_errors, sampling_rates; importance_profile, pair_profile, distinct_profile, "
         "heavy_hitters and prediction_sample where configured; and what changed of their columns: schema_changes. A day that breaks its "
         "contract keeps its old rows.",
     )

@@ -269,6 +269,16 @@ def probability_bins(feature: str) -> FeatureBins:
     return _assemble(feature, "score", grid, first_cells, coarse.astype(np.int32))
 
 
+def share_from(bins: FeatureBins, cut: float) -> Floats:
+    """Share of the values of each bin that are `cut` or more, as if they lay evenly in it.
+
+    Bins from the lowest values to the highest, below and above the training range included: shape (ranges + 2,).
+    """
+    borders = bins.borders
+    inside = np.clip((borders[1:] - cut) / np.diff(borders), 0, 1)
+    return np.concatenate([[float(cut < borders[0])], inside, [float(cut <= borders[-1])]])
+
+
 def with_coarse_bins(bins: FeatureBins, counts: Counts) -> FeatureBins:
     """The same bins with coarse bins along the deciles of `counts`, shape (bin_count,)."""
     if bins.grid is None or bins.first_cells is None:

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from driftlake.arrays import Counts, Floats
-from driftlake.binning import ABOVE, BELOW, FIRST_RANGE, MISSING, PROBABILITY_GRID
+from driftlake.binning import ABOVE, BELOW, FIRST_RANGE, MISSING, PROBABILITY_GRID, share_from
 from driftlake.config import QualitySettings
 from driftlake.estimation import Calibration, calibrate
 from driftlake.kernel import NO_CLASS
@@ -118,9 +118,7 @@ class LabelledWindows:
         """Share of each bin's scores from `cut` on, bins as in `by_score`: inside a bin as if they lay evenly."""
         if self.version.score_bins is None:
             return np.empty(0)
-        borders = self.version.score_bins.borders
-        inside = np.clip((borders[1:] - cut) / np.diff(borders), 0, 1)
-        return np.concatenate([[float(cut < borders[0])], inside, [float(cut <= borders[-1])]])
+        return share_from(self.version.score_bins, cut)
 
 
 def _by_score(per_bin: NDArray[Any]) -> NDArray[Any]:

@@ -14,7 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from driftlake.arrays import Counts, Floats
-from driftlake.binning import ABOVE, BELOW, FIRST_RANGE, FeatureBins
+from driftlake.binning import ABOVE, BELOW, FIRST_RANGE, FeatureBins, share_from
 from driftlake.config import ModelSettings
 from driftlake.ranking import wilson_interval
 from driftlake.versions import SCORE, ModelVersion
@@ -40,9 +40,8 @@ class TrainingLevels:
         confidence = float((counts[BELOW:] * np.maximum(middles, 1 - middles)).sum() / size)
         if cut is None:
             return cls(mean_confidence=confidence)
-        at_cut = np.clip((upper - cut) / (upper - lower), 0, 1)
-        hits = counts[ABOVE] + (counts[FIRST_RANGE:] * at_cut).sum()
-        return cls(float(hits / size), confidence)
+        by_score = np.concatenate([counts[[BELOW]], counts[FIRST_RANGE:], counts[[ABOVE]]])
+        return cls(float((by_score * share_from(bins, cut)).sum() / size), confidence)
 
 
 def measure(

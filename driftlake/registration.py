@@ -63,14 +63,23 @@ def register_folder(warehouse: Warehouse, settings: Settings, contracts: Contrac
         except DriftlakeError as error:
             refused.append(error)
     try:
-        # of versions that an earlier release registered
-        count_reference_labels(warehouse, known)
-        count_reference_segments(warehouse, settings, known)
-        count_reference_pairs(warehouse, settings, known)
-        take_reference_samples(warehouse, settings, known)
-    except DriftlakeError as error:
-        refused.append(error)
+        _complete(warehouse, settings, known)
+    except DriftlakeError:
+        # one version must not keep the others from what they lack
+        for file in known:
+            try:
+                _complete(warehouse, settings, [file])
+            except DriftlakeError as error:
+                refused.append(error)
     return Registration(len(locations), registered, refused)
+
+
+def _complete(warehouse: Warehouse, settings: Settings, files: Sequence[LineageFile]) -> None:
+    """What versions that an earlier release registered, or other settings, lack."""
+    count_reference_labels(warehouse, files)
+    count_reference_segments(warehouse, settings, files)
+    count_reference_pairs(warehouse, settings, files)
+    take_reference_samples(warehouse, settings, files)
 
 
 def register(

@@ -42,6 +42,7 @@ def flights(tmp_path_factory: pytest.TempPathFactory) -> Settings:
         "telemetry: {path: data/telemetry}\nlabels: {path: data/labels}\nlineage: {path: data/lineage}\n"
         f"start: {FIRST}\nend: {LAST}\nschedule: {{hour: 2, timezone: America/New_York}}\n"
         "drift: {minimum_rows: 50}\ncompute: {threads: 1}\n"
+        "slos: [{name: whole, sli: completeness, objective: 0.9}]\n"
     )
     return load_settings(folder / "driftlake.yaml")
 
@@ -214,7 +215,7 @@ def test_four_processes_backfill_a_new_instance_while_two_others_read(
             "select stage, count(distinct dt) as days from partition_runs group by stage"
         ).to_pylist()
     assert {row["stage"]: row["days"] for row in counted} == dict.fromkeys(
-        ("profiles", "label_cohorts", "drift", "model_quality", "alerts"), len(days)
+        ("profiles", "label_cohorts", "drift", "model_quality", "slos", "alerts"), len(days)
     )
 
 

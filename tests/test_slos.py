@@ -120,7 +120,9 @@ def test_labels_are_good_if_they_came_in_time(memory: Warehouse) -> None:
     for known, count in ((2, 4), (3, 3), (4, 2)):
         label = {"dt": day(known), "prediction_on": day(1), "positive_count": count, "negative_count": 0}
         insert(memory.connection, "label_cohorts", [GROUP | score | label])
-    settings = configured({"name": "labels", "sli": "label_timeliness", "objective": 0.9, "within_days": 2})
+    settings = configured(
+        {"name": "labels", "sli": "label_timeliness", "objective": 0.9, "within_days": 2}, labels={"path": "l"}
+    )
     # due on day 3: those of day 4 are late
     assert measured(memory, settings, 1, 3, "dt", "good_count", "total_count") == [(day(3), 7, 10)]
 

@@ -143,8 +143,7 @@ def measure_slos(warehouse: Warehouse, settings: Settings, context: RunContext, 
 
 
 def raise_alerts(warehouse: Warehouse, settings: Settings, context: RunContext, days: Sequence[date]) -> StageReport:
-    """Raise the alerts of some days, of the objectives as well, which are measured first."""
-    measure_slos(warehouse, settings, context, days)
+    """Raise the alerts of some days."""
     work = find_work(warehouse, settings, context, ALERTS, days)
     versions = load_versions(warehouse)
 

@@ -13,7 +13,7 @@ create table if not exists feature_stats (
     standard_deviation double, -- population standard deviation of the finite values
     minimum double, -- smallest finite value
     maximum double, -- largest finite value
-    p01 double, -- 1th percentile, interpolated inside its bin
+    p01 double, -- 1st percentile, interpolated inside its bin
     p05 double, -- 5th percentile, interpolated inside its bin
     p25 double, -- 25th percentile, interpolated inside its bin
     p50 double, -- 50th percentile, interpolated inside its bin

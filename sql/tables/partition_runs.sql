@@ -2,7 +2,7 @@
 -- grain: dt, stage, run_id, committed_at
 create table if not exists partition_runs (
     dt date not null, -- day of the partition
-    stage varchar not null, -- profiles, label_cohorts, drift, model_quality or alerts
+    stage varchar not null, -- profiles, label_cohorts, drift, model_quality, slos or alerts
     run_id varchar not null, -- Dagster run, or the command that ran
     outcome varchar not null, -- complete, partial (a feature was refused), refused, empty or missing
     reason varchar, -- what was refused and why

@@ -2,7 +2,7 @@
 -- grain: dt, source, path, expectation
 create table if not exists quarantine (
     dt date not null, -- day of the partition
-    source varchar not null, -- telemetry, labels, or explanations: files of telemetry.shap.path
+    source varchar not null, -- telemetry or labels
     path varchar not null, -- file that is left out, or whose rows are
     expectation varchar not null, -- file_is_readable, or the rule that the rows break; a row that breaks several is told of once
     row_count bigint, -- rows left out; null if a file cannot even say how many it has
