@@ -85,6 +85,7 @@ def _rule_rows(rules: Sequence[AlertRule]) -> pa.Table:
                 ("except_features", pa.list_(pa.string())),
                 ("deployments", pa.list_(pa.string())),
                 ("reference_names", pa.list_(pa.string())),
+                ("opening_reference", pa.string()),
                 ("each_segment", pa.bool_()),
                 ("owner", pa.string()),
                 ("runbook", pa.string()),

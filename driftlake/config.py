@@ -617,6 +617,11 @@ class AlertRule(_Section):
     references: tuple[str, ...] = Field(
         default=("training",), description="References the rule is about, by name; signals without one ignore it."
     )
+    opening_reference: str | None = Field(
+        default=None,
+        description="Reference that the value must exceed warn against as well for the rule to open, e.g. preceding, so that a "
+        "slow season opens none; days without a value against it count. It stays open as without.",
+    )
     each_segment: bool = Field(default=False, description="Whether the rule looks at every segment beside the whole.")
     owner: str | None = Field(default=None, description="Who is responsible.")
     runbook: str | None = Field(default=None, description="Where to read on: a link or a path.")
@@ -983,6 +988,9 @@ class Settings(_Section):
         names = [rule.name for rule in self.alerts or ()]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"alerts: rule name used twice: {', '.join(twice)}")
+        references = {one if isinstance(one, str) else one.name for one in self.drift.references}
+        if unknown := {rule.opening_reference for rule in self.alerts or ()} - references - {None}:
+            raise ValueError(f"alerts: opening_reference is not in drift.references: {', '.join(map(str, unknown))}")
         objectives = [slo.name for slo in self.slos]
         if twice := sorted({name for name in objectives if objectives.count(name) > 1}):
             raise ValueError(f"slos: name used twice: {', '.join(twice)}")

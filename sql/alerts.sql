@@ -1,5 +1,5 @@
 -- Rows of alerts: the life of what rules raise, day by day: open on its first day, ongoing, resolved on its last.
--- A rule opens after its days in a row above warn. It stays open down to its resolve value, and through a few days without one.
+-- A rule opens after its days in a row above warn, against its opening reference too if it has one. It stays open down to its resolve value, and through a few days without one.
 -- grain: dt, rule, model_id, model_version, deployment, segment, feature, window_days, reference
 -- inputs: sli_history, alert_rules
 -- parameters: $first_day, $last_day
@@ -19,7 +19,15 @@ with watched as (
         r.resolve_after_days,
         r.owner,
         r.runbook,
-        s.value >= r.warn and (s.noise_floor is null or s.value > s.noise_floor) as is_above,
+        r.reference_names,
+        s.value >= r.warn and (s.noise_floor is null or s.value > s.noise_floor) as is_high,
+        -- what cannot be compared with the opening reference, e.g. a version that is new, is compared with its own alone
+        coalesce(
+            bool_or(is_high) filter (where s.reference = r.opening_reference) over (
+                partition by s.dt, r.name, s.model_id, s.model_version, s.deployment, s.segment, s.feature, s.window_days
+            ),
+            true
+        ) as has_jumped,
         s.value < r.resolve or coalesce(s.value <= s.noise_floor, false) as is_clear
     from sli_history as s
     inner join alert_rules as r
@@ -29,11 +37,23 @@ with watched as (
         and not coalesce(list_contains(r.except_features, s.feature), false)
         and (s.window_days = r.window_days or not r.is_windowed)
         and (s.deployment is null or list_contains(r.deployments, s.deployment))
-        and (s.reference is null or list_contains(r.reference_names, s.reference))
+        and (
+            s.reference is null
+            or list_contains(r.reference_names, s.reference)
+            or s.reference = r.opening_reference
+        )
         and (s.segment is null or s.segment = 'all' or r.each_segment)
     where
         s.dt <= $last_day
         and s.sample_count >= r.minimum_sample
+),
+
+looked_at as (
+    select
+        *,
+        is_high and has_jumped as is_above
+    from watched
+    where reference is null or list_contains(reference_names, reference)
 ),
 
 -- consecutive days keep the same distance to their rank, so they share an island
@@ -41,7 +61,7 @@ islands as (
     select
         *,
         dt - (row_number() over what)::integer as island
-    from watched
+    from looked_at
     window what as (
         partition by
             rule, model_id, model_version, deployment, segment, feature, window_days, reference, is_above

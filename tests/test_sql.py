@@ -232,6 +232,7 @@ RULE_COLUMNS = {
     "except_features": "varchar[]",
     "deployments": "varchar[]",
     "reference_names": "varchar[]",
+    "opening_reference": "varchar",
     "each_segment": "boolean",
     "owner": "varchar",
     "runbook": "varchar",
@@ -292,6 +293,16 @@ def test_a_rule_is_about_what_it_names(db: duckdb.DuckDBPyConnection, rule: Row,
 def test_a_rule_is_about_its_references(db: duckdb.DuckDBPyConnection) -> None:
     signals = [{"reference": "preceding"}, {"dt": day(2)}]
     assert raised(db, signals, {"reference_names": ["preceding"]}) == [day(1)]
+
+
+def test_a_rule_opens_on_a_jump_and_stays_open_until_the_value_falls(db: duckdb.DuckDBPyConnection) -> None:
+    before = [{"dt": day(n), "reference": "preceding", "value": value} for n, value in ((2, 0.02), (3, 0.3), (4, 0.0))]
+    values = [{"dt": day(n), "value": 0.3 if n < 6 else 0.01} for n in range(2, 8)]
+    assert raised(db, [*before, *values], {"opening_reference": "preceding"}) == [day(3), day(4), day(5)]
+
+
+def test_what_has_no_value_against_the_opening_reference_opens_on_its_own(db: duckdb.DuckDBPyConnection) -> None:
+    assert raised(db, days(1), {"opening_reference": "preceding"}) == [day(1)]
 
 
 @pytest.mark.parametrize(("each_segment", "expected"), [(False, ["all"]), (True, ["all", "country=at"])])
