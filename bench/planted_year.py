@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import yaml
+from sklearn.metrics import roc_auc_score
 
 from driftlake.config import Settings, default_alerts, load_settings
 from driftlake.inputs import days_between
@@ -96,8 +97,9 @@ def configuration() -> dict[str, Any]:
         "end": END,
         "drift": {"references": ["training", "preceding"]},
         "slos": [
-            {"name": "fast", "sli": "latency", "under_ms": 80, "objective": 0.99},
+            {"name": "fast", "sli": "latency", "under_ms": 60, "objective": 0.99},
             {"name": "up", "sli": "availability", "objective": 0.995},
+            {"name": "whole", "sli": "completeness", "objective": 0.9},
         ],
         "alerts": [*rules, burning],
     }
@@ -112,8 +114,9 @@ def build(root: Path, year: Year, rows: int) -> Settings:
     odds = _log_odds(training)
     training |= {"score": _probability(odds), "label": _outcomes(odds, generator)}
     pq.write_table(pa.table(training), root / "training.parquet")
+    auc = float(roc_auc_score(training["label"], training["score"]))
     for version, released_on in (("v1", START), ("v2", year.spans["a bad release"][0])):
-        (root / "lineage" / f"credit-{version}.yaml").write_text(yaml.safe_dump(_lineage(version, released_on)))
+        (root / "lineage" / f"credit-{version}.yaml").write_text(yaml.safe_dump(_lineage(version, released_on, auc)))
     arrived: dict[date, list[pa.Table]] = {}
     for day in days_between(START, END):
         telemetry, labels = _predictions(year, day, rows, generator)
@@ -135,7 +138,7 @@ def _features(generator: np.random.Generator, day_of_year: Array) -> Columns:
         "amount": generator.lognormal(4, 0.8, count),
         "tenure": generator.gamma(2, 3, count),
         "age": generator.normal(45, 12, count).clip(18, 95),
-        "temperature": 10 - 8 * np.cos(2 * np.pi * day_of_year / 365.25) + generator.normal(0, 7, count),
+        "temperature": 10 - 7 * np.cos(2 * np.pi * day_of_year / 365.25) + generator.normal(0, 8, count),
         "visits": generator.poisson(5, count),
         "channel": generator.choice(CHANNELS, count, p=(0.6, 0.3, 0.1)),
         "country": generator.choice(COUNTRIES, count, p=(0.5, 0.25, 0.2, 0.05)),
@@ -220,7 +223,7 @@ def _latencies(year: Year, day: date, count: int, generator: np.random.Generator
     return {"node_id": node, "lookup_ms": lookup, "inference_ms": inference, "latency_ms": lookup + inference}
 
 
-def _lineage(version: str, released_on: date) -> dict[str, Any]:
+def _lineage(version: str, released_on: date, auc: float) -> dict[str, Any]:
     return {
         "model_id": "credit",
         "model_version": version,
@@ -230,6 +233,7 @@ def _lineage(version: str, released_on: date) -> dict[str, Any]:
         "target": "label",
         "score": "score",
         "label_delay": {"p50_days": 2, "p95_days": 3, "max_days": 3},
+        "baseline": {"auc": auc},
         "released_at": datetime.combine(released_on, time()),
         "feature_importance": {"income": 0.5, "amount": 0.3, "tenure": 0.1, "channel": 0.07, "temperature": 0.03},
     }

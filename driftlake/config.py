@@ -619,8 +619,8 @@ class AlertRule(_Section):
     )
     opening_reference: str | None = Field(
         default=None,
-        description="Reference that the value must exceed warn against as well for the rule to open, e.g. preceding, so that a "
-        "slow season opens none; days without a value against it count. It stays open as without.",
+        description="Reference, e.g. preceding, against which the value must have reached warn as well before the rule opens: a "
+        "slow season opens none, a jump does. A version that is new is compared with the one before; the first one opens none.",
     )
     each_segment: bool = Field(default=False, description="Whether the rule looks at every segment beside the whole.")
     owner: str | None = Field(default=None, description="Who is responsible.")

@@ -19,15 +19,9 @@ with watched as (
         r.resolve_after_days,
         r.owner,
         r.runbook,
+        r.opening_reference,
         r.reference_names,
         s.value >= r.warn and (s.noise_floor is null or s.value > s.noise_floor) as is_high,
-        -- what cannot be compared with the opening reference, e.g. a version that is new, is compared with its own alone
-        coalesce(
-            bool_or(is_high) filter (where s.reference = r.opening_reference) over (
-                partition by s.dt, r.name, s.model_id, s.model_version, s.deployment, s.segment, s.feature, s.window_days
-            ),
-            true
-        ) as has_jumped,
         s.value < r.resolve or coalesce(s.value <= s.noise_floor, false) as is_clear
     from sli_history as s
     inner join alert_rules as r
@@ -48,12 +42,74 @@ with watched as (
         and s.sample_count >= r.minimum_sample
 ),
 
-looked_at as (
+-- against the opening reference; without a value there, e.g. of a version that is new, against what was last known of any version
+compared as (
     select
         *,
-        is_high and has_jumped as is_above
+        bool_or(is_high) filter (where reference = opening_reference) over (
+            partition by dt, rule, model_id, model_version, deployment, segment, feature, window_days
+        ) as is_high_against_opening
     from watched
-    where reference is null or list_contains(reference_names, reference)
+    where opening_reference is not null
+),
+
+jumps as (
+    select
+        rule,
+        model_id,
+        deployment,
+        segment,
+        feature,
+        window_days,
+        reference,
+        dt,
+        bool_or(is_high) as is_high,
+        coalesce(
+            bool_or(is_high_against_opening),
+            not lag(bool_or(is_high)) over (
+                partition by rule, model_id, deployment, segment, feature, window_days, reference order by dt
+            ),
+            false
+        ) as has_jumped
+    from compared
+    where list_contains(reference_names, reference)
+    group by rule, model_id, deployment, segment, feature, window_days, reference, dt
+),
+
+spells as (
+    select
+        *,
+        count(*) filter (where not is_high) over (
+            partition by rule, model_id, deployment, segment, feature, window_days, reference order by dt
+        ) as spell
+    from jumps
+),
+
+-- from the jump on, all versions together are above warn for what it began
+jumped as (
+    select
+        *,
+        bool_or(has_jumped) over (
+            partition by rule, model_id, deployment, segment, feature, window_days, reference, spell order by dt
+        ) as has_jumped_before
+    from spells
+),
+
+looked_at as (
+    select
+        w.*,
+        w.is_high and coalesce(j.has_jumped_before, w.opening_reference is null) as is_above
+    from watched as w
+    left join jumped as j
+        on w.dt = j.dt
+        and w.rule = j.rule
+        and w.model_id = j.model_id
+        and w.deployment = j.deployment
+        and w.segment = j.segment
+        and w.feature is not distinct from j.feature
+        and w.window_days = j.window_days
+        and w.reference = j.reference
+    where w.reference is null or list_contains(w.reference_names, w.reference)
 ),
 
 -- consecutive days keep the same distance to their rank, so they share an island

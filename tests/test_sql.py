@@ -295,14 +295,39 @@ def test_a_rule_is_about_its_references(db: duckdb.DuckDBPyConnection) -> None:
     assert raised(db, signals, {"reference_names": ["preceding"]}) == [day(1)]
 
 
+def jumps(*values: tuple[int, float | None, float], version: str = "v1") -> list[Row]:
+    """Values against the window before, if there are any, and against training, day by day."""
+    of = {"model_version": version}
+    rows = [of | {"dt": day(n), "reference": "preceding", "value": before} for n, before, _ in values]
+    rows += [of | {"dt": day(n), "value": value} for n, _, value in values]
+    return [row for row in rows if row["value"] is not None]
+
+
+ON_A_JUMP: Row = {"opening_reference": "preceding"}
+
+
 def test_a_rule_opens_on_a_jump_and_stays_open_until_the_value_falls(db: duckdb.DuckDBPyConnection) -> None:
-    before = [{"dt": day(n), "reference": "preceding", "value": value} for n, value in ((2, 0.02), (3, 0.3), (4, 0.0))]
-    values = [{"dt": day(n), "value": 0.3 if n < 6 else 0.01} for n in range(2, 8)]
-    assert raised(db, [*before, *values], {"opening_reference": "preceding"}) == [day(3), day(4), day(5)]
+    values = jumps((2, 0.02, 0.3), (3, 0.3, 0.4), (4, 0.0, 0.4), (5, 0.0, 0.4), (6, 0.3, 0.01))
+    assert raised(db, values, ON_A_JUMP) == [day(3), day(4), day(5)]
 
 
-def test_what_has_no_value_against_the_opening_reference_opens_on_its_own(db: duckdb.DuckDBPyConnection) -> None:
-    assert raised(db, days(1), {"opening_reference": "preceding"}) == [day(1)]
+def test_what_is_far_from_training_from_the_beginning_is_no_jump(db: duckdb.DuckDBPyConnection) -> None:
+    assert raised(db, jumps((1, None, 0.3), (2, None, 0.3), (3, 0.02, 0.3)), ON_A_JUMP) == []
+
+
+def test_a_new_version_jumps_if_the_one_before_was_not_there(db: duckdb.DuckDBPyConnection) -> None:
+    values = [*jumps((1, 0.02, 0.02)), *jumps((3, None, 0.3), (4, None, 0.3), version="v2")]
+    assert raised(db, values, ON_A_JUMP) == [day(3), day(4)]
+
+
+def test_a_new_version_takes_over_what_jumped_before_it(db: duckdb.DuckDBPyConnection) -> None:
+    new = jumps((3, None, 0.3), version="v2")
+    jumped = jumps((1, 0.02, 0.02), (2, 0.3, 0.3))
+    assert raised(db, [*jumped, *new], ON_A_JUMP, "dt", "model_version") == [(day(2), "v1"), (day(3), "v2")]
+
+
+def test_a_new_version_in_a_season_is_no_jump(db: duckdb.DuckDBPyConnection) -> None:
+    assert raised(db, [*jumps((1, 0.02, 0.3)), *jumps((3, None, 0.3), version="v2")], ON_A_JUMP) == []
 
 
 @pytest.mark.parametrize(("each_segment", "expected"), [(False, ["all"]), (True, ["all", "country=at"])])
