@@ -1,7 +1,7 @@
 """A year of predictions of a credit model with nine planted faults and a season that is none, written as a project.
 
 A model with eight features scores every day of 2024; labels come one to three days later. Temperature follows the season as
-it did in the training data of the year before, scores and volume follow it a little. What is delivered broken is scored
+it did in the training data of the year before, scores and volume follow it a little, and days differ by more than chance. What is delivered broken is scored
 broken, so that scores and AUC suffer with it. Not here: running the year and judging what was raised (incidents.py).
 """
 
@@ -49,7 +49,7 @@ FAULTS = (
     Fault("a segment shifts", date(2024, 4, 29), 10, "one_segment"),
     Fault("labels stop", date(2024, 5, 27), 14, "labels_stopped"),
     Fault("AUC sinks slowly", date(2024, 7, 1), 45, "quality_loss"),
-    Fault("latency doubles on one node", date(2024, 9, 16), 5, "node_latency"),
+    Fault("latency doubles on one node", date(2024, 9, 16), 5, "slow_part"),
     Fault("traffic halves", date(2024, 10, 7), 5, "volume_change"),
     Fault("a bad release", date(2024, 11, 4), 10, "release"),
 )
@@ -167,9 +167,13 @@ def _outcomes(odds: Array, generator: np.random.Generator) -> Array:
 def _predictions(year: Year, day: date, rows: int, generator: np.random.Generator) -> tuple[pa.Table, pa.Table]:
     """Predictions of a day as they are delivered, and their labels, with the faults that are there."""
     season = -np.cos(2 * np.pi * day.timetuple().tm_yday / 365.25)
-    usual = rows * (0.7 if day.weekday() > 4 else 1.0) * (1 + 0.1 * season)
+    # days differ by more than chance: in how many there are, and in what comes
+    usual = rows * (0.7 if day.weekday() > 4 else 1.0) * (1 + 0.1 * season) * generator.lognormal(0, 0.05)
     count = int(generator.poisson(usual / (2 if year.has("traffic halves", day) else 1)))
     columns = _features(generator, np.full(count, day.timetuple().tm_yday))
+    columns["income"] = columns["income"] * generator.lognormal(0, 0.03)
+    columns["amount"] = columns["amount"] * generator.lognormal(0, 0.05)
+    columns["temperature"] = columns["temperature"] + generator.normal(0, 2)
     labels = _outcomes(_true_odds(year, day, _log_odds(columns), generator), generator)
     _spoil(year, day, columns)
     odds = _log_odds(columns)

@@ -23,12 +23,14 @@ class Cause:
 
     Its rows have incident_id, subject, known_on (the first day on which it could be known), strength (0 to 1), and what
     `sentence` is filled with. Of several causes the one with the largest `weight` x strength is the most probable:
-    what names a mechanism weighs more than what only goes along with it.
+    what names a mechanism weighs more than what only goes along with it. It is looked for only if one of the suspects
+    has one of `signals`, or whatever they have if none is given.
     """
 
     name: str
     sentence: str
     weight: float
+    signals: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +44,14 @@ class Evidence:
     score: float
 
 
+_LATENCY = ("service_levels.p95_ms", "slo_status.burn_rate", "slo_status.budget_spent")
 CAUSES = (
     Cause("schema_change", "{message}", 1.0),
     Cause(
-        "labels_stopped", "{label_count:,.0f} labels arrived on {stopped_on}, usually {label_count_before:,.0f}", 0.95
+        "labels_stopped",
+        "{label_count:,.0f} labels arrived on {stopped_on}, usually {label_count_before:,.0f}",
+        0.95,
+        ("label_backlog.overdue_share", "contract_checks.failed", "contract_checks.warning_share"),
     ),
     Cause("unit_change", "{subject} is {factor:.3g} times what it was, as if its unit had changed", 0.95),
     Cause("missing_values", "{share:.0%} of {subject} is missing, before {share_before:.0%}", 0.9),
@@ -56,12 +62,32 @@ CAUSES = (
         0.85,
     ),
     Cause(
+        "slow_part",
+        "{subject} is slower: 95th percentile {p95_ms:.3g} ms on {slow_on}, usually {usual_p95_ms:.3g} ms, "
+        "while the others are {usual_factor:.2f} times as slow as usual",
+        0.8,
+        _LATENCY,
+    ),
+    Cause(
+        "latency_stage",
+        "{subject} has slowed most: 95th percentile {p95_ms:.3g} ms, usually {usual_p95_ms:.3g} ms",
+        0.65,
+        _LATENCY,
+    ),
+    Cause(
         "one_segment",
         "{segment}, {row_share:.0%} of the rows, explains {shift_share:.0%} of the shift of {feature}",
         0.6,
     ),
     Cause(
         "volume_change", "{row_count:,.0f} predictions of {subject} on the day, usually {row_count_before:,.0f}", 0.6
+    ),
+    Cause(
+        "quality_loss",
+        "the AUC of {subject} over {window_days} days is {auc:.3f}, where its scores let expect {estimated_auc:.3f}: "
+        "what the features say about the target has changed",
+        0.6,
+        ("model_quality.auc_drop",),
     ),
     Cause("broken_contract", "{message}", 0.55),
     Cause("quarantine", "{message}", 0.5),
@@ -70,10 +96,12 @@ CAUSES = (
 
 def find_evidence(warehouse: Warehouse, suspects: pa.Table) -> dict[str, list[Evidence]]:
     """Evidence by incident, for what `suspects` (incident_id, signal, model_id, ...) names and the days it names."""
+    signals = set(suspects["signal"].to_pylist())
     with warehouse.offered(suspects=suspects):
         found = [
             _evidence(cause, row)
             for cause in CAUSES
+            if signals.intersection(cause.signals or signals)
             for row in _strongest(warehouse.query(f"causes/{cause.name}").to_pylist())
         ]
     by_incident: dict[str, list[Evidence]] = {}

@@ -1,6 +1,6 @@
--- Evidence for alerts on labels: days on which at most half of the usual labels arrived.
+-- Evidence for alerts on labels: days on which at most half as many labels arrived as on the same weekdays before.
 -- grain: incident_id, subject, known_on
--- inputs: suspects, label_arrivals
+-- inputs: suspects, label_arrivals, partition_runs
 with late as (
     select
         incident_id,
@@ -13,25 +13,29 @@ with late as (
     group by incident_id
 ),
 
+-- a day without a file of labels has none
 arrivals as (
     select
-        l.incident_id,
-        l.suspected_on,
-        l.first_on,
-        a.dt,
-        a.label_count,
-        median(a.label_count) filter (where a.dt < l.first_on) over (partition by l.incident_id) as label_count_before
-    from late as l
-    inner join label_arrivals as a on a.dt between l.first_on - 28 and l.until_on
+        r.dt,
+        coalesce(a.label_count, 0) as label_count
+    from (
+        select distinct dt
+        from partition_runs
+        where stage = 'label_cohorts'
+    ) as r
+    left join label_arrivals as a on r.dt = a.dt
 )
 
 select
-    incident_id,
+    l.incident_id,
     'labels' as subject,
-    greatest(dt, suspected_on) as known_on,
-    1 - label_count / label_count_before as strength,
-    dt as stopped_on,
-    label_count,
-    label_count_before
-from arrivals
-where dt >= first_on and label_count <= label_count_before / 2 and label_count_before > 0;
+    greatest(a.dt, l.suspected_on) as known_on,
+    1 - a.label_count / median(b.label_count) as strength,
+    a.dt as stopped_on,
+    a.label_count,
+    median(b.label_count) as label_count_before
+from late as l
+inner join arrivals as a on a.dt between l.first_on and l.until_on
+inner join arrivals as b on b.dt between a.dt - 34 and l.first_on - 1 and (a.dt - b.dt) % 7 = 0
+group by l.incident_id, l.suspected_on, a.dt, a.label_count
+having count(*) >= 2 and a.label_count <= median(b.label_count) / 2 and median(b.label_count) > 0;

@@ -1,0 +1,52 @@
+-- Evidence for alerts on AUC: labels say less of the scores than these let expect, so the relation of features and target is another.
+-- grain: incident_id, subject, known_on, window_days
+-- inputs: suspects, model_quality
+with worse as (
+    select distinct
+        incident_id,
+        model_id,
+        model_version,
+        deployment,
+        suspected_on,
+        until_on
+    from suspects
+    where signal = 'model_quality.auc_drop'
+),
+
+aucs as (
+    select
+        dt,
+        model_id,
+        model_version,
+        deployment,
+        window_days,
+        max(value) filter (where statistic = 'auc') as auc,
+        max(confidence_high) filter (where statistic = 'auc') as auc_high,
+        max(value) filter (where statistic = 'estimated_auc') as estimated_auc,
+        max(confidence_low) filter (where statistic = 'estimated_auc') as estimated_low,
+        max(baseline_value) as baseline_auc
+    from model_quality
+    where
+        segment = 'all'
+        and statistic in ('auc', 'estimated_auc')
+        and dt between (select min(w.suspected_on) from worse as w)
+        and (select max(w.until_on) from worse as w)
+    group by dt, model_id, model_version, deployment, window_days
+)
+
+select
+    w.incident_id,
+    a.model_version as subject,
+    a.dt as known_on,
+    -- the part of the drop that the estimate, which knows the features of today, does not see
+    least(1, (a.estimated_auc - a.auc) / (a.baseline_auc - a.auc)) as strength,
+    a.window_days,
+    a.auc,
+    a.estimated_auc
+from worse as w
+inner join aucs as a
+    on w.model_id = a.model_id
+    and w.model_version = a.model_version
+    and w.deployment = a.deployment
+    and a.dt between w.suspected_on and w.until_on
+where a.auc < a.baseline_auc and a.auc_high < a.estimated_low;
