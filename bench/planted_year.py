@@ -173,7 +173,7 @@ def _predictions(year: Year, day: date, rows: int, generator: np.random.Generato
     columns = _features(generator, np.full(count, day.timetuple().tm_yday))
     columns["income"] = columns["income"] * generator.lognormal(0, 0.03)
     columns["amount"] = columns["amount"] * generator.lognormal(0, 0.05)
-    columns["temperature"] = columns["temperature"] + generator.normal(0, 2)
+    columns["temperature"] = columns["temperature"] + generator.normal(0, 0.8)
     labels = _outcomes(_true_odds(year, day, _log_odds(columns), generator), generator)
     _spoil(year, day, columns)
     odds = _log_odds(columns)

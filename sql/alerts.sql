@@ -63,42 +63,64 @@ jumps as (
         window_days,
         reference,
         dt,
+        any_value(days_needed) as days_needed,
         bool_or(is_high) as is_high,
-        coalesce(
-            bool_or(is_high_against_opening),
-            not lag(bool_or(is_high)) over (
-                partition by rule, model_id, deployment, segment, feature, window_days, reference order by dt
-            ),
-            false
-        ) as has_jumped
+        case
+            when bool_or(is_high_against_opening) is not null then bool_or(is_high_against_opening)
+            when lag(true) over days is null then false
+            when not lag(bool_or(is_high)) over days then true
+        end as jumps
     from compared
     where list_contains(reference_names, reference)
     group by rule, model_id, deployment, segment, feature, window_days, reference, dt
+    window days as (
+        partition by rule, model_id, deployment, segment, feature, window_days, reference order by dt
+    )
+),
+
+judged as (
+    select
+        *,
+        is_high and last_value(jumps ignore nulls) over (
+            partition by rule, model_id, deployment, segment, feature, window_days, reference order by dt
+        ) as has_jumped
+    from jumps
 ),
 
 spells as (
     select
         *,
-        count(*) filter (where not is_high) over (
-            partition by rule, model_id, deployment, segment, feature, window_days, reference order by dt
-        ) as spell
-    from jumps
+        count(*) filter (where not is_high) over so_far as spell,
+        count(*) filter (where not has_jumped) over so_far as jump_run
+    from judged
+    window so_far as (
+        partition by rule, model_id, deployment, segment, feature, window_days, reference order by dt
+    )
 ),
 
--- from the jump on, all versions together are above warn for what it began
+jump_days as (
+    select
+        *,
+        count(*) filter (where has_jumped) over (
+            partition by rule, model_id, deployment, segment, feature, window_days, reference, jump_run order by dt
+        ) as jump_day_count
+    from spells
+),
+
+-- what has opened is there as long as any version is above warn
 jumped as (
     select
         *,
-        bool_or(has_jumped) over (
+        has_jumped or max(jump_day_count >= days_needed) over (
             partition by rule, model_id, deployment, segment, feature, window_days, reference, spell order by dt
-        ) as has_jumped_before
-    from spells
+        ) as is_jump
+    from jump_days
 ),
 
 looked_at as (
     select
         w.*,
-        w.is_high and coalesce(j.has_jumped_before, w.opening_reference is null) as is_above
+        w.is_high and coalesce(j.is_jump, w.opening_reference is null) as is_above
     from watched as w
     left join jumped as j
         on w.dt = j.dt

@@ -311,13 +311,19 @@ def test_a_rule_opens_on_a_jump_and_stays_open_until_the_value_falls(db: duckdb.
     assert raised(db, values, ON_A_JUMP) == [day(3), day(4), day(5)]
 
 
+def test_a_jump_of_one_day_does_not_open_a_rule_that_needs_more(db: duckdb.DuckDBPyConnection) -> None:
+    values = jumps((1, 0.0, 0.3), (2, 0.3, 0.4), (3, 0.02, 0.4), (4, 0.3, 0.4), (5, 0.3, 0.4), (6, 0.0, 0.4))
+    assert raised(db, values[:-4], ON_A_JUMP | {"consecutive_days": 2}) == []
+    assert raised(db, values, ON_A_JUMP | {"consecutive_days": 2}) == [day(5), day(6)]
+
+
 def test_what_is_far_from_training_from_the_beginning_is_no_jump(db: duckdb.DuckDBPyConnection) -> None:
     assert raised(db, jumps((1, None, 0.3), (2, None, 0.3), (3, 0.02, 0.3)), ON_A_JUMP) == []
 
 
 def test_a_new_version_jumps_if_the_one_before_was_not_there(db: duckdb.DuckDBPyConnection) -> None:
     values = [*jumps((1, 0.02, 0.02)), *jumps((3, None, 0.3), (4, None, 0.3), version="v2")]
-    assert raised(db, values, ON_A_JUMP) == [day(3), day(4)]
+    assert raised(db, values, ON_A_JUMP | {"consecutive_days": 2}) == [day(4)]
 
 
 def test_a_new_version_takes_over_what_jumped_before_it(db: duckdb.DuckDBPyConnection) -> None:
