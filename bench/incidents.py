@@ -26,8 +26,8 @@ from driftlake.lineage import read_lineage_folder
 from driftlake.nightly import (
     compare_days,
     count_labels,
-    measure_slos,
     measure_quality,
+    measure_slos,
     new_context,
     profile_days,
     raise_alerts,

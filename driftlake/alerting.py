@@ -32,8 +32,11 @@ def with_messages(alerts: pa.Table) -> pa.Table:
 
 def fired(warehouse: Warehouse, rules: Sequence[AlertRule], *, first_day: date, last_day: date) -> pa.Table:
     """Rows of sql/alerts.sql: what the rules say of each day, with the detail that a sentence is made of."""
+    signals = [rule.signal for rule in rules]
     with warehouse.offered(alert_rules=_rule_rows(rules)):
-        return warehouse.query("alerts", first_day=first_day, last_day=last_day)
+        opening = [rule.signal for rule in rules if rule.opening_reference]
+        with warehouse.offered(rule_jumps=warehouse.query("rule_jumps", signals=opening, last_day=last_day)):
+            return warehouse.query("alerts", signals=signals, first_day=first_day, last_day=last_day)
 
 
 def unknown_names(rules: Iterable[AlertRule], versions: Iterable[ModelVersion]) -> list[str]:

@@ -1,8 +1,8 @@
 -- Rows of alerts: the life of what rules raise, day by day: open on its first day, ongoing, resolved on its last.
 -- A rule opens after its days in a row above warn, against its opening reference too if it has one. It stays open down to its resolve value, and through a few days without one.
 -- grain: dt, rule, model_id, model_version, deployment, segment, feature, window_days, reference
--- inputs: sli_history, alert_rules
--- parameters: $first_day, $last_day
+-- inputs: sli_history, alert_rules, rule_jumps
+-- parameters: $signals (those of the rules: the others are not computed), $first_day, $last_day
 -- nulls: deployment, segment, feature and reference where a signal has none
 with watched as (
     select
@@ -20,7 +20,6 @@ with watched as (
         r.owner,
         r.runbook,
         r.opening_reference,
-        r.reference_names,
         s.value >= r.warn and (s.noise_floor is null or s.value > s.noise_floor) as is_high,
         s.value < r.resolve or coalesce(s.value <= s.noise_floor, false) as is_clear
     from sli_history as s
@@ -31,98 +30,20 @@ with watched as (
         and not coalesce(list_contains(r.except_features, s.feature), false)
         and (s.window_days = r.window_days or not r.is_windowed)
         and (s.deployment is null or list_contains(r.deployments, s.deployment))
-        and (
-            s.reference is null
-            or list_contains(r.reference_names, s.reference)
-            or s.reference = r.opening_reference
-        )
+        and (s.reference is null or list_contains(r.reference_names, s.reference))
         and (s.segment is null or s.segment = 'all' or r.each_segment)
     where
-        s.dt <= $last_day
+        list_contains($signals, s.signal)
+        and s.dt <= $last_day
         and s.sample_count >= r.minimum_sample
-),
-
--- against the opening reference; without a value there, e.g. of a version that is new, against what was last known of any version
-compared as (
-    select
-        *,
-        bool_or(is_high) filter (where reference = opening_reference) over (
-            partition by dt, rule, model_id, model_version, deployment, segment, feature, window_days
-        ) as is_high_against_opening
-    from watched
-    where opening_reference is not null
-),
-
-jumps as (
-    select
-        rule,
-        model_id,
-        deployment,
-        segment,
-        feature,
-        window_days,
-        reference,
-        dt,
-        any_value(days_needed) as days_needed,
-        bool_or(is_high) as is_high,
-        case
-            when bool_or(is_high_against_opening) is not null then bool_or(is_high_against_opening)
-            when lag(true) over days is null then false
-            when not lag(bool_or(is_high)) over days then true
-        end as jumps
-    from compared
-    where list_contains(reference_names, reference)
-    group by rule, model_id, deployment, segment, feature, window_days, reference, dt
-    window days as (
-        partition by rule, model_id, deployment, segment, feature, window_days, reference order by dt
-    )
-),
-
-judged as (
-    select
-        *,
-        is_high and last_value(jumps ignore nulls) over (
-            partition by rule, model_id, deployment, segment, feature, window_days, reference order by dt
-        ) as has_jumped
-    from jumps
-),
-
-spells as (
-    select
-        *,
-        count(*) filter (where not is_high) over so_far as spell,
-        count(*) filter (where not has_jumped) over so_far as jump_run
-    from judged
-    window so_far as (
-        partition by rule, model_id, deployment, segment, feature, window_days, reference order by dt
-    )
-),
-
-jump_days as (
-    select
-        *,
-        count(*) filter (where has_jumped) over (
-            partition by rule, model_id, deployment, segment, feature, window_days, reference, jump_run order by dt
-        ) as jump_day_count
-    from spells
-),
-
--- what has opened is there as long as any version is above warn
-jumped as (
-    select
-        *,
-        has_jumped or max(jump_day_count >= days_needed) over (
-            partition by rule, model_id, deployment, segment, feature, window_days, reference, spell order by dt
-        ) as is_jump
-    from jump_days
 ),
 
 looked_at as (
     select
         w.*,
-        w.is_high and coalesce(j.is_jump, w.opening_reference is null) as is_above
+        w.is_high and (w.opening_reference is null or j.dt is not null) as is_above
     from watched as w
-    left join jumped as j
+    left join rule_jumps as j
         on w.dt = j.dt
         and w.rule = j.rule
         and w.model_id = j.model_id
@@ -131,7 +52,6 @@ looked_at as (
         and w.feature is not distinct from j.feature
         and w.window_days = j.window_days
         and w.reference = j.reference
-    where w.reference is null or list_contains(w.reference_names, w.reference)
 ),
 
 -- consecutive days keep the same distance to their rank, so they share an island

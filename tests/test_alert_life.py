@@ -12,9 +12,7 @@ from data import day, given
 from hypothesis import example
 from hypothesis import given as drawn
 from hypothesis import strategies as st
-from test_sql import RULE, RULE_COLUMNS, SIGNAL, SIGNAL_COLUMNS
-
-from driftlake import queries
+from test_sql import RULE, RULE_COLUMNS, SIGNAL, SIGNAL_COLUMNS, alerts_of
 
 WARN, RESOLVE = 0.1, 0.08
 Day = tuple[date, str, date, date]
@@ -63,7 +61,7 @@ def found(
         given(db, "sli_history", SIGNAL_COLUMNS, signals)
         limits = {"consecutive_days": days_needed, "resolve": RESOLVE, "resolve_after_days": patience_days}
         given(db, "alert_rules", RULE_COLUMNS, [RULE | limits])
-        rows = queries.run(db, "alerts", first_day=day(first), last_day=day(last or len(values))).to_arrow_table()
+        rows = alerts_of(db, day(first), day(last or len(values)))
         return [(row["dt"], row["state"], row["since_on"], row["opened_on"]) for row in rows.to_pylist()]
 
 
@@ -95,5 +93,5 @@ def test_what_is_noise_and_what_is_no_value(
     second = {"dt": day(2), "noise_floor": noise_floor, "sample_count": sample_count}
     given(db, "sli_history", SIGNAL_COLUMNS, [SIGNAL | {"dt": day(1)}, SIGNAL | second])
     given(db, "alert_rules", RULE_COLUMNS, [RULE | {"resolve_after_days": 3}])
-    rows = queries.run(db, "alerts", first_day=day(1), last_day=day(2)).to_arrow_table()
+    rows = alerts_of(db, day(1), day(2))
     assert rows["state"].to_pylist() == states

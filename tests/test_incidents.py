@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -198,6 +198,17 @@ ARRIVALS: Row = {
     "matched_count": 0,
     "unmatched_count": 0,
 }
+RUN: Row = {
+    "stage": "label_cohorts",
+    "run_id": "r",
+    "outcome": "empty",
+    "row_count": 0,
+    "code_version": "c",
+    "config_hash": "h",
+    "snapshot_id": 1,
+    "started_at": datetime(2024, 3, 1, tzinfo=UTC),
+    "committed_at": datetime(2024, 3, 1, tzinfo=UTC),
+}
 BACKLOG: Row = GROUP | {
     "age_from_days": 0,
     "prediction_count": 1000,
@@ -291,11 +302,12 @@ def test_the_cause_is_what_happened_at_the_same_time(
 
 
 def test_labels_that_stop_are_why_they_are_overdue(memory: Warehouse, settings: Settings) -> None:
+    """A day on which no file of labels came has no row in label_arrivals."""
     insert(memory.connection, "training_runs", [TRAINING_RUN])
     rows = [BACKLOG | {"dt": day(20), "age_bucket": age} for age in ("all", "0")]
     insert(memory.connection, "label_backlog", rows)
-    arrivals = [ARRIVALS | {"dt": day(n), "label_count": 100 if n < 12 else 0} for n in range(-10, 21)]
-    insert(memory.connection, "label_arrivals", arrivals)
+    insert(memory.connection, "label_arrivals", [ARRIVALS | {"dt": day(n), "label_count": 100} for n in range(-10, 12)])
+    insert(memory.connection, "partition_runs", [RUN | {"dt": day(n)} for n in range(-10, 21)])
     _, [incident] = grouped(memory, settings)
     assert incident["title"] == "credit: 0 labels arrived on 2024-03-12, usually 100 (1 alert: overdue_share)"
 

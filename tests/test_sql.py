@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
+from datetime import date
 from typing import Any
 
 import duckdb
@@ -258,13 +259,20 @@ RULE: Row = {
 }
 
 
+def alerts_of(db: duckdb.DuckDBPyConnection, first_day: date, last_day: date) -> pa.Table:
+    """Rows of sql/alerts.sql for what was given of sli_history and alert_rules."""
+    signals = [name for (name,) in db.sql("select signal from alert_rules").fetchall()]
+    db.register("rule_jumps", queries.run(db, "rule_jumps", signals=signals, last_day=last_day).to_arrow_table())
+    return queries.run(db, "alerts", signals=signals, first_day=first_day, last_day=last_day).to_arrow_table()
+
+
 def raised(db: duckdb.DuckDBPyConnection, signals: Sequence[Row], rule: Row | None = None, *columns: str) -> list[Any]:
     """Open alerts of days 1 to 9 for signals that differ from SIGNAL, under a rule that differs from RULE."""
     given(db, "sli_history", SIGNAL_COLUMNS, [SIGNAL | {"dt": day(1)} | signal for signal in signals])
     given(db, "alert_rules", RULE_COLUMNS, [RULE | (rule or {})])
     wanted = columns or ("dt",)
-    found = rows_of(db, "alerts", "state", *wanted, first_day=day(1), last_day=day(9))
-    rows = [row[1:] for row in found if row[0] != "resolved"]
+    found = alerts_of(db, day(1), day(9)).to_pylist()
+    rows = [tuple(row[name] for name in wanted) for row in found if row["state"] != "resolved"]
     return rows if len(wanted) > 1 else [row[0] for row in rows]
 
 

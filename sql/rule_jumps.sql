@@ -1,0 +1,116 @@
+-- Days on which rules with an opening reference may open: the value jumped, and has been above warn ever since.
+-- A jump is to be above warn against the opening reference as well, on as many days in a row as the rule needs. Where there is no value
+-- against it, a version that is new jumps if the feature was not above warn before it, and goes on with what was so.
+-- grain: dt, rule, model_id, deployment, segment, feature, window_days, reference
+-- inputs: sli_history, alert_rules
+-- parameters: $signals (those of such rules), $last_day
+-- nulls: segment and feature where a signal has none
+with watched as (
+    select
+        s.*,
+        r.name as rule,
+        r.reference_names,
+        r.opening_reference,
+        r.consecutive_days as days_needed,
+        s.value >= r.warn and (s.noise_floor is null or s.value > s.noise_floor) as is_high
+    from sli_history as s
+    inner join alert_rules as r
+        on s.signal = r.signal
+        and (s.window_days = r.window_days or not r.is_windowed)
+        and list_contains(r.deployments, s.deployment)
+        and (list_contains(r.reference_names, s.reference) or s.reference = r.opening_reference)
+        and (s.segment is null or s.segment = 'all' or r.each_segment)
+    where
+        list_contains($signals, s.signal)
+        and r.opening_reference is not null
+        and s.dt <= $last_day
+        and s.sample_count >= r.minimum_sample
+),
+
+compared as (
+    select
+        *,
+        bool_or(is_high) filter (where reference = opening_reference) over (
+            partition by dt, rule, model_id, model_version, deployment, segment, feature, window_days
+        ) as is_high_against_opening
+    from watched
+),
+
+-- all versions together
+days as (
+    select
+        rule,
+        model_id,
+        deployment,
+        segment,
+        feature,
+        window_days,
+        reference,
+        dt,
+        any_value(days_needed) as days_needed,
+        bool_or(is_high) as is_high,
+        bool_or(is_high_against_opening) as is_high_against_opening
+    from compared
+    where list_contains(reference_names, reference)
+    group by rule, model_id, deployment, segment, feature, window_days, reference, dt
+),
+
+-- null: like the day before
+jumps as (
+    select
+        *,
+        case
+            when is_high_against_opening is not null then is_high_against_opening
+            when lag(dt) over what is null then false
+            when not lag(is_high) over what then true
+        end as has_jumped
+    from days
+    window what as (
+        partition by rule, model_id, deployment, segment, feature, window_days, reference order by dt
+    )
+),
+
+jump_days as (
+    select
+        * replace (is_high and last_value(has_jumped ignore nulls) over what as has_jumped)
+    from jumps
+    window what as (
+        partition by rule, model_id, deployment, segment, feature, window_days, reference order by dt
+    )
+),
+
+runs as (
+    select
+        *,
+        count(*) filter (where not is_high) over so_far as spell,
+        count(*) filter (where not has_jumped) over so_far as jump_run
+    from jump_days
+    window so_far as (
+        partition by rule, model_id, deployment, segment, feature, window_days, reference order by dt
+    )
+),
+
+counted as (
+    select
+        *,
+        count(*) filter (where has_jumped) over (
+            partition by rule, model_id, deployment, segment, feature, window_days, reference, jump_run order by dt
+        ) as jump_day_count
+    from runs
+)
+
+select
+    dt,
+    rule,
+    model_id,
+    deployment,
+    segment,
+    feature,
+    window_days,
+    reference
+from counted
+qualify
+    has_jumped
+    or max(if(is_high, jump_day_count, 0)) over (
+        partition by rule, model_id, deployment, segment, feature, window_days, reference, spell order by dt
+    ) >= days_needed;
