@@ -24,13 +24,13 @@ class Cause:
     Its rows have incident_id, subject, known_on (the first day on which it could be known), strength (0 to 1), and what
     `sentence` is filled with. Of several causes the one with the largest `weight` x strength is the most probable:
     what names a mechanism weighs more than what only goes along with it. It is looked for only if one of the suspects
-    has one of `signals`, or whatever they have if none is given.
+    has a signal that begins with one of `signals`.
     """
 
     name: str
     sentence: str
     weight: float
-    signals: Sequence[str] = ()
+    signals: tuple[str, ...] = ("",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +44,15 @@ class Evidence:
     score: float
 
 
-_LATENCY = ("service_levels.p95_ms", "slo_status.burn_rate", "slo_status.budget_spent")
+_LATENCY = ("service_levels.", "slo_status.")
+_DRIFT = ("feature_drift.", "prediction_drift.")
 CAUSES = (
     Cause("schema_change", "{message}", 1.0),
     Cause(
         "labels_stopped",
         "{label_count:,.0f} labels arrived on {stopped_on}, usually {label_count_before:,.0f}",
         0.95,
-        ("label_backlog.overdue_share", "contract_checks.failed", "contract_checks.warning_share"),
+        ("label_backlog.", "contract_checks."),
     ),
     Cause("unit_change", "{subject} is {factor:.3g} times what it was, as if its unit had changed", 0.95),
     Cause("missing_values", "{share:.0%} of {subject} is missing, before {share_before:.0%}", 0.9),
@@ -91,17 +92,35 @@ CAUSES = (
     ),
     Cause("broken_contract", "{message}", 0.55),
     Cause("quarantine", "{message}", 0.5),
+    Cause(
+        "training_mismatch", "{feature} has been unlike training since {model_version} was first measured", 0.45, _DRIFT
+    ),
+    Cause(
+        "slow_shift",
+        "{subject} has moved slowly: {statistic} {value:.2g} over {window_days} days, {value_before:.2g} a window before "
+        "and {value_earlier:.2g} two before",
+        0.4,
+        _DRIFT,
+    ),
+    Cause(
+        "recurring",
+        "alerts about {subject} came and went {earlier_count} times in the 90 days before, for {usual_days:.0f} days",
+        0.3,
+    ),
 )
 
 
-def find_evidence(warehouse: Warehouse, suspects: pa.Table) -> dict[str, list[Evidence]]:
-    """Evidence by incident, for what `suspects` (incident_id, signal, model_id, ...) names and the days it names."""
+def find_evidence(warehouse: Warehouse, suspects: pa.Table, lives: pa.Table) -> dict[str, list[Evidence]]:
+    """Evidence by incident, for what `suspects` (incident_id, signal, model_id, ...) names and the days it names.
+
+    `lives` are all alerts from the beginning of history on, rows of sql/incidents/lives.sql.
+    """
     signals = set(suspects["signal"].to_pylist())
-    with warehouse.offered(suspects=suspects):
+    with warehouse.offered(suspects=suspects, alert_lives=lives):
         found = [
             _evidence(cause, row)
             for cause in CAUSES
-            if signals.intersection(cause.signals or signals)
+            if any(signal.startswith(cause.signals) for signal in signals)
             for row in _strongest(warehouse.query(f"causes/{cause.name}").to_pylist())
         ]
     by_incident: dict[str, list[Evidence]] = {}

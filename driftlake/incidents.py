@@ -187,14 +187,14 @@ def group_alerts(
     `raised` has all alerts from the beginning of history to `last_day`: what an incident is rests on its first alert.
     """
     with warehouse.offered(raised_alerts=raised, importances=_importances(versions.values())):
-        lives = [Life(**row) for row in warehouse.query("incidents/lives").to_pylist()]
+        lives = warehouse.query("incidents/lives")
         alerts = warehouse.query("incidents/weights", first_day=first_day, last_day=last_day)
-    incidents = group(lives, settings.incidents.join_days)
+    incidents = group([Life(**row) for row in lives.to_pylist()], settings.incidents.join_days)
     incident_of = {life.key: incident for incident in incidents for life in incident.lives}
     rows = alerts.to_pylist()
     members = [incident_of[tuple(row[name] for name in _KEY)] for row in rows]
     active = {incident.incident_id: incident for incident in members}
-    evidence = find_evidence(warehouse, _suspects(active.values()))
+    evidence = find_evidence(warehouse, _suspects(active.values()), lives)
     ids = [incident.incident_id for incident in members]
     by_day: dict[tuple[date, str], list[dict[str, Any]]] = {}
     for row, incident_id in zip(rows, ids, strict=True):

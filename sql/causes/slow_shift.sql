@@ -1,0 +1,81 @@
+-- Evidence for alerts on drift: what moved slowly, half of the way a window earlier, a quarter of it two windows earlier.
+-- grain: incident_id, subject, known_on, window_days
+-- inputs: suspects, feature_drift, prediction_drift
+with drifted as (
+    select distinct
+        incident_id,
+        model_id,
+        model_version,
+        deployment,
+        split_part(signal, '.', 2) as statistic,
+        coalesce(feature, 'score') as feature,
+        suspected_on
+    from suspects
+    where signal like 'feature_drift.%' or signal like 'prediction_drift.%'
+),
+
+shifts as (
+    select
+        dt,
+        model_id,
+        model_version,
+        deployment,
+        segment,
+        feature,
+        window_days,
+        reference,
+        statistic,
+        outcome,
+        value
+    from feature_drift
+    union all
+    select
+        dt,
+        model_id,
+        model_version,
+        deployment,
+        segment,
+        'score' as feature,
+        window_days,
+        reference,
+        statistic,
+        outcome,
+        value
+    from prediction_drift
+),
+
+looked_at as (
+    select
+        d.incident_id,
+        d.suspected_on,
+        s.feature,
+        s.statistic,
+        s.window_days,
+        max(s.value) filter (where s.dt = d.suspected_on) as value,
+        -- a week at least: a jump, too, is older than a day when a rule opens
+        max(s.value) filter (where s.dt = d.suspected_on - greatest(s.window_days, 7)) as value_before,
+        max(s.value) filter (where s.dt = d.suspected_on - 2 * greatest(s.window_days, 7)) as value_earlier
+    from drifted as d
+    inner join shifts as s
+        on d.model_id = s.model_id
+        and d.model_version = s.model_version
+        and d.deployment = s.deployment
+        and d.feature = s.feature
+        and d.statistic = s.statistic
+        and (d.suspected_on - s.dt) in (0, greatest(s.window_days, 7), 2 * greatest(s.window_days, 7))
+    where s.segment = 'all' and s.reference = 'training' and s.outcome <> 'insufficient_data'
+    group by d.incident_id, d.suspected_on, s.feature, s.statistic, s.window_days
+)
+
+select
+    incident_id,
+    feature as subject,
+    suspected_on as known_on,
+    1.0::double as strength,
+    statistic,
+    window_days,
+    value,
+    value_before,
+    value_earlier
+from looked_at
+where value_before >= value / 2 and value_earlier >= value / 4;
