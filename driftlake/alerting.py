@@ -18,19 +18,6 @@ from driftlake.versions import ModelVersion
 from driftlake.warehouse import Warehouse
 from driftlake.wording import counted, signal_value, version_name
 
-_JUMPS = pa.schema(
-    [
-        ("dt", pa.date32()),
-        ("rule", pa.string()),
-        ("model_id", pa.string()),
-        ("deployment", pa.string()),
-        ("segment", pa.string()),
-        ("feature", pa.string()),
-        ("window_days", pa.int32()),
-        ("reference", pa.string()),
-    ]
-)
-
 
 def raise_alerts(warehouse: Warehouse, rules: Sequence[AlertRule], *, first_day: date, last_day: date) -> pa.Table:
     """Rows of alerts for every day from `first_day` to `last_day`."""
@@ -47,12 +34,11 @@ def fired(warehouse: Warehouse, rules: Sequence[AlertRule], *, first_day: date, 
     """Rows of sql/alerts.sql: what the rules say of each day, with the detail that a sentence is made of."""
     signals = [rule.signal for rule in rules]
     with warehouse.offered(alert_rules=_rule_rows(rules)):
-        opening = [rule.signal for rule in rules if rule.opening_reference]
-        jumps = (
-            warehouse.query("rule_jumps", signals=opening, last_day=last_day) if opening else _JUMPS.empty_table()
-        )
+        watched = warehouse.query("watched_signals", signals=signals, last_day=last_day)
+    with warehouse.offered(watched_signals=watched):
+        jumps = warehouse.query("rule_jumps")
         with warehouse.offered(rule_jumps=jumps):
-            return warehouse.query("alerts", signals=signals, first_day=first_day, last_day=last_day)
+            return warehouse.query("alerts", first_day=first_day, last_day=last_day)
 
 
 def unknown_names(rules: Iterable[AlertRule], versions: Iterable[ModelVersion]) -> list[str]:

@@ -104,7 +104,7 @@ CAUSES = (
     ),
     Cause(
         "recurring",
-        "alerts about {subject} came and went {earlier_count} times in the 90 days before, for {usual_days:.0f} days",
+        "alerts about {subject} came and went {earlier_count} times in the 90 days before",
         0.3,
     ),
 )

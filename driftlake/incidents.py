@@ -61,6 +61,7 @@ _SUSPECT_SCHEMA = pa.schema(
         ("model_version", pa.string()),
         ("deployment", pa.string()),
         ("feature", pa.string()),
+        ("window_days", pa.int32()),
         ("suspected_on", pa.date32()),
         ("first_on", pa.date32()),
         ("until_on", pa.date32()),
@@ -274,11 +275,12 @@ def _suspects(incidents: Iterable[Incident]) -> pa.Table:
                 "model_version": life.model_version,
                 "deployment": life.deployment,
                 "feature": life.feature,
+                "window_days": life.window_days,
                 "suspected_on": life.opened_on,
                 "first_on": first_on,
                 "until_on": until_on,
             }
-            rows.setdefault(tuple(row[name] for name in _SUSPECT_SCHEMA.names[:6]), row)
+            rows.setdefault(tuple(row[name] for name in _SUSPECT_SCHEMA.names[:7]), row)
     return pa.Table.from_pylist(list(rows.values()), schema=_SUSPECT_SCHEMA)
 
 

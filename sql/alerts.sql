@@ -1,48 +1,20 @@
 -- Rows of alerts: the life of what rules raise, day by day: open on its first day, ongoing, resolved on its last.
--- A rule opens after its days in a row above warn, against its opening reference too if it has one. It stays open down to its resolve value, and through a few days without one.
+-- A rule opens after its days in a row above warn, one with an opening reference on a jump. It stays open down to its resolve value, and
+-- through a few days without one.
 -- grain: dt, rule, model_id, model_version, deployment, segment, feature, window_days, reference
--- inputs: sli_history, alert_rules, rule_jumps
--- parameters: $signals (those of the rules: the others are not computed), $first_day, $last_day
+-- inputs: watched_signals, rule_jumps
+-- parameters: $first_day, $last_day
 -- nulls: deployment, segment, feature and reference where a signal has none
 with watched as (
     select
-        s.*,
-        -- rows of the whole, beside those of a segment
-        max(s.sample_count) filter (where s.segment = 'all') over (
-            partition by
-                s.dt, r.name, s.model_id, s.model_version, s.deployment, s.feature, s.window_days, s.reference
-        ) as whole_count,
-        r.name as rule,
-        r.warn,
-        r.critical,
-        r.consecutive_days as days_needed,
-        r.resolve_after_days,
-        r.owner,
-        r.runbook,
-        r.opening_reference,
-        s.value >= r.warn and (s.noise_floor is null or s.value > s.noise_floor) as is_high,
-        s.value < r.resolve or coalesce(s.value <= s.noise_floor, false) as is_clear
-    from sli_history as s
-    inner join alert_rules as r
-        on s.signal = r.signal
-        and (s.model_id is null or len(r.models) = 0 or list_contains(r.models, s.model_id))
-        and (len(r.features) = 0 or list_contains(r.features, s.feature))
-        and not coalesce(list_contains(r.except_features, s.feature), false)
-        and (s.window_days = r.window_days or not r.is_windowed)
-        and (s.deployment is null or list_contains(r.deployments, s.deployment))
-        and (s.reference is null or list_contains(r.reference_names, s.reference))
-        and (s.segment is null or s.segment = 'all' or r.each_segment)
-    where
-        list_contains($signals, s.signal)
-        and s.dt <= $last_day
-        and s.sample_count >= r.minimum_sample
-),
-
-looked_at as (
-    select
         w.*,
-        w.is_high and (w.opening_reference is null or j.dt is not null) as is_above
-    from watched as w
+        -- rows of the whole, beside those of a segment
+        max(w.sample_count) filter (where w.segment = 'all') over (
+            partition by
+                w.dt, w.rule, w.model_id, w.model_version, w.deployment, w.feature, w.window_days, w.reference
+        ) as whole_count,
+        w.is_high and (j.dt is not null or not w.opens_on_jump) as is_above
+    from watched_signals as w
     left join rule_jumps as j
         on w.dt = j.dt
         and w.rule = j.rule
@@ -52,6 +24,7 @@ looked_at as (
         and w.feature is not distinct from j.feature
         and w.window_days = j.window_days
         and w.reference = j.reference
+    where w.is_of_rule
 ),
 
 -- consecutive days keep the same distance to their rank, so they share an island
@@ -59,7 +32,7 @@ islands as (
     select
         *,
         dt - (row_number() over what)::integer as island
-    from looked_at
+    from watched
     window what as (
         partition by
             rule, model_id, model_version, deployment, segment, feature, window_days, reference, is_above

@@ -2,38 +2,16 @@
 -- A jump is to be above warn against the opening reference as well, on as many days in a row as the rule needs. Where there is no value
 -- against it, a version that is new jumps if the feature was not above warn before it, and goes on with what was so.
 -- grain: dt, rule, model_id, deployment, segment, feature, window_days, reference
--- inputs: sli_history, alert_rules
--- parameters: $signals (those of such rules), $last_day
+-- inputs: watched_signals
 -- nulls: segment and feature where a signal has none
-with watched as (
-    select
-        s.*,
-        r.name as rule,
-        r.reference_names,
-        r.opening_reference,
-        r.consecutive_days as days_needed,
-        s.value >= r.warn and (s.noise_floor is null or s.value > s.noise_floor) as is_high
-    from sli_history as s
-    inner join alert_rules as r
-        on s.signal = r.signal
-        and (s.window_days = r.window_days or not r.is_windowed)
-        and list_contains(r.deployments, s.deployment)
-        and (list_contains(r.reference_names, s.reference) or s.reference = r.opening_reference)
-        and (s.segment is null or s.segment = 'all' or r.each_segment)
-    where
-        list_contains($signals, s.signal)
-        and r.opening_reference is not null
-        and s.dt <= $last_day
-        and s.sample_count >= r.minimum_sample
-),
-
-compared as (
+with compared as (
     select
         *,
-        bool_or(is_high) filter (where reference = opening_reference) over (
+        bool_or(is_high) filter (where is_of_opening) over (
             partition by dt, rule, model_id, model_version, deployment, segment, feature, window_days
         ) as is_high_against_opening
-    from watched
+    from watched_signals
+    where opens_on_jump
 ),
 
 -- all versions together
@@ -51,7 +29,7 @@ days as (
         bool_or(is_high) as is_high,
         bool_or(is_high_against_opening) as is_high_against_opening
     from compared
-    where list_contains(reference_names, reference)
+    where is_of_rule
     group by rule, model_id, deployment, segment, feature, window_days, reference, dt
 ),
 
@@ -71,8 +49,7 @@ jumps as (
 ),
 
 jump_days as (
-    select
-        * replace (is_high and last_value(has_jumped ignore nulls) over what as has_jumped)
+    select * replace (is_high and last_value(has_jumped ignore nulls) over what as has_jumped)
     from jumps
     window what as (
         partition by rule, model_id, deployment, segment, feature, window_days, reference order by dt

@@ -6,8 +6,7 @@ with earlier as (
         s.incident_id,
         s.suspected_on,
         coalesce(s.feature, s.signal) as subject,
-        l.opened_on,
-        max(l.resolved_on - l.opened_on) as day_count
+        l.opened_on
     from suspects as s
     inner join alert_lives as l
         on s.signal = l.signal
@@ -15,6 +14,7 @@ with earlier as (
         and s.feature is not distinct from l.feature
         and l.opened_on between s.suspected_on - 90 and s.first_on - 1
         and l.resolved_on <= s.suspected_on
+    where s.suspected_on <= s.until_on
     group by s.incident_id, s.suspected_on, coalesce(s.feature, s.signal), l.opened_on
 )
 
@@ -23,8 +23,7 @@ select
     subject,
     suspected_on as known_on,
     least(1, count(*) / 4)::double as strength,
-    count(*) as earlier_count,
-    median(day_count) as usual_days
+    count(*) as earlier_count
 from earlier
 group by incident_id, suspected_on, subject
 having count(*) >= 2;

@@ -1,4 +1,4 @@
--- Evidence for alerts on drift: what moved slowly, half of the way a window earlier, a quarter of it two windows earlier.
+-- Evidence for alerts on drift: what grew slowly: at least half of it was there a window earlier, a quarter two windows earlier.
 -- grain: incident_id, subject, known_on, window_days
 -- inputs: suspects, feature_drift, prediction_drift
 with drifted as (
@@ -9,9 +9,10 @@ with drifted as (
         deployment,
         split_part(signal, '.', 2) as statistic,
         coalesce(feature, 'score') as feature,
+        window_days,
         suspected_on
     from suspects
-    where signal like 'feature_drift.%' or signal like 'prediction_drift.%'
+    where (signal like 'feature_drift.%' or signal like 'prediction_drift.%') and suspected_on <= until_on
 ),
 
 shifts as (
@@ -62,6 +63,7 @@ looked_at as (
         and d.deployment = s.deployment
         and d.feature = s.feature
         and d.statistic = s.statistic
+        and d.window_days = s.window_days
         and (d.suspected_on - s.dt) in (0, greatest(s.window_days, 7), 2 * greatest(s.window_days, 7))
     where s.segment = 'all' and s.reference = 'training' and s.outcome <> 'insufficient_data'
     group by d.incident_id, d.suspected_on, s.feature, s.statistic, s.window_days
@@ -78,4 +80,4 @@ select
     value_before,
     value_earlier
 from looked_at
-where value_before >= value / 2 and value_earlier >= value / 4;
+where value >= value_before and value_before >= value / 2 and value_before >= value_earlier and value_earlier >= value / 4;

@@ -8,9 +8,11 @@ with drifted as (
         model_version,
         deployment,
         feature,
+        split_part(signal, '.', 2) as statistic,
+        window_days,
         suspected_on
     from suspects
-    where signal like 'feature_drift.%'
+    where signal like 'feature_drift.%' and suspected_on <= until_on
 ),
 
 measured as (
@@ -27,9 +29,11 @@ measured as (
         and d.model_version = f.model_version
         and d.deployment = f.deployment
         and d.feature = f.feature
+        and d.statistic = f.statistic
+        and d.window_days = f.window_days
         and f.dt <= d.suspected_on
-    where f.segment = 'all' and f.reference = 'training' and f.statistic = 'psi' and f.outcome <> 'insufficient_data'
-    group by d.incident_id, d.model_version, d.feature, d.suspected_on, f.window_days
+    where f.segment = 'all' and f.reference = 'training' and f.outcome <> 'insufficient_data'
+    group by d.incident_id, d.model_version, d.feature, d.suspected_on, d.window_days
 )
 
 select
