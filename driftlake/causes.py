@@ -5,8 +5,8 @@ Another cause is a file of sql/causes/ and an entry in CAUSES. Not here: which a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
@@ -31,6 +31,14 @@ class Cause:
     sentence: str
     weight: float
     signals: tuple[str, ...] = ("",)
+    # if it is not named after the cause, and the values of its parameters
+    query: str | None = None
+    values: Mapping[str, str] = field(default_factory=dict)
+
+    def rows(self, warehouse: Warehouse) -> list[dict[str, Any]]:
+        """What its query finds."""
+        found: list[dict[str, Any]] = warehouse.query(f"causes/{self.query or self.name}", **self.values).to_pylist()
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +63,20 @@ CAUSES = (
         ("label_backlog.", "contract_checks."),
     ),
     Cause("unit_change", "{subject} is {factor:.3g} times what it was, as if its unit had changed", 0.95),
-    Cause("missing_values", "{share:.0%} of {subject} is missing, before {share_before:.0%}", 0.9),
-    Cause("unseen_categories", "{share:.0%} of {subject} are categories that training never had", 0.9),
+    Cause(
+        "missing_values",
+        "{share:.0%} of {subject} is missing, before {share_before:.0%}",
+        0.9,
+        query="bin_share",
+        values={"bin_kind": "missing"},
+    ),
+    Cause(
+        "unseen_categories",
+        "{share:.0%} of {subject} are categories that training never had",
+        0.9,
+        query="bin_share",
+        values={"bin_kind": "unseen"},
+    ),
     Cause(
         "release",
         "version {model_version} makes {share:.0%} of the {deployment} predictions, before {share_before:.0%}",
@@ -93,19 +113,19 @@ CAUSES = (
     Cause("broken_contract", "{message}", 0.55),
     Cause("quarantine", "{message}", 0.5),
     Cause(
-        "training_mismatch", "{feature} has been unlike training since {model_version} was first measured", 0.45, _DRIFT
+        "training_mismatch", "{feature} has been unlike training since {model_version} was first measured", 0.24, _DRIFT
     ),
     Cause(
         "slow_shift",
         "{subject} has moved slowly: {statistic} {value:.2g} over {window_days} days, {value_before:.2g} a window before "
         "and {value_earlier:.2g} two before",
-        0.4,
+        0.22,
         _DRIFT,
     ),
     Cause(
         "recurring",
         "alerts about {subject} came and went {earlier_count} times in the 90 days before",
-        0.3,
+        0.2,
     ),
 )
 
@@ -121,7 +141,7 @@ def find_evidence(warehouse: Warehouse, suspects: pa.Table, lives: pa.Table) -> 
             _evidence(cause, row)
             for cause in CAUSES
             if any(signal.startswith(cause.signals) for signal in signals)
-            for row in _strongest(warehouse.query(f"causes/{cause.name}").to_pylist())
+            for row in _strongest(cause.rows(warehouse))
         ]
     by_incident: dict[str, list[Evidence]] = {}
     for one in found:
@@ -148,7 +168,7 @@ def _strongest(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     for row in sorted(rows, key=lambda row: (row["known_on"], -row["strength"], str(sorted(map(str, row.values()))))):
         key = row["incident_id"], row["subject"]
         # what grows a little says nothing new
-        if row["strength"] > strengths.get(key, 0) + 0.1:
+        if row["strength"] > strengths.get(key, -1) + 0.1:
             strengths[key] = row["strength"]
             kept.append(row)
     return kept

@@ -108,16 +108,35 @@ def given_drift(memory: Warehouse, first: int, last: int, **changes: Any) -> Non
 
 
 def given_missing(memory: Warehouse, first: int, last: int, feature: str = "a") -> None:
-    """A feature of which 30 % is missing from `first` on, after a week without a gap."""
+    """A feature of which 30 % is missing from `first` on, after days without a gap."""
     changes = {"statistic": "missing_rate_change", "value": 0.3, "window_days": 1, "feature": feature}
+    given_calm(memory, feature)
     given_drift(memory, first, last, **changes)
-    rows = [(n, 300 if n >= first else 0) for n in range(first - 7, last + 1)]
-    given_stats(memory, rows, feature)
+    given_bin(memory, "missing", [(n, 300 if n >= first else 0) for n in range(first - 7, last + 1)], feature)
 
 
-def given_stats(memory: Warehouse, rows: list[tuple[int, int]], feature: str = "a", **moments: Any) -> None:
-    stats = GROUP | {"feature": feature, "row_count": 1000, "mean": 1.0, "standard_deviation": 1.0} | moments
-    insert(memory.connection, "feature_stats", [stats | {"dt": day(n), "missing_count": count} for n, count in rows])
+def given_calm(memory: Warehouse, feature: str = "a") -> None:
+    """A feature that was like training when it was first measured."""
+    calm = {"statistic": "missing_rate_change", "window_days": 1, "value": 0.0, "outcome": "stable"}
+    given_drift(memory, 1, 1, feature=feature, **calm)
+
+
+def given_bin(memory: Warehouse, kind: str, rows: list[tuple[int, int]], feature: str = "a") -> None:
+    """So many of the 1,000 rows of each day are in a bin of a kind."""
+    known = MODEL | {"feature": feature, "feature_kind": "categorical", "label": "", "coarse_bin_id": 1}
+    bins = [known | {"bin_id": number, "bin_kind": name} for number, name in ((2, kind), (3, "category"))]
+    insert(memory.connection, "feature_bins", bins)
+    profile = GROUP | {"feature": feature}
+    for number, count in rows:
+        of_day = [(2, count), (3, 1000 - count)]
+        counted = [profile | {"dt": day(number), "bin_id": b, "row_count": rows} for b, rows in of_day]
+        insert(memory.connection, "feature_profile", counted)
+
+
+def given_moments(memory: Warehouse, days: range, value: float = 1.0) -> None:
+    stats = GROUP | {"feature": "a", "row_count": 1000, "missing_count": 0}
+    moments = {"mean": value, "standard_deviation": 0.98 * value if value > 1 else 1.0}
+    insert(memory.connection, "feature_stats", [stats | moments | {"dt": day(n)} for n in days])
 
 
 def grouped(memory: Warehouse, settings: Settings, first: int = 1, last: int = 20) -> tuple[list[Row], list[Row]]:
@@ -187,7 +206,9 @@ def test_planned_downtime_marks_an_incident(memory: Warehouse, settings: Setting
 
 
 def test_every_cause_has_its_query() -> None:
-    assert {cause.name for cause in CAUSES} == {path.stem for path in (SQL_FOLDER / "causes").glob("*.sql")}
+    assert {cause.query or cause.name for cause in CAUSES} == {
+        path.stem for path in (SQL_FOLDER / "causes").glob("*.sql")
+    }
 
 
 PROFILE: Row = GROUP | {"bin_id": 1, "score_sum": 0.0}
@@ -220,17 +241,12 @@ BACKLOG: Row = GROUP | {
 
 
 def given_unit_change(memory: Warehouse) -> None:
-    given_stats(memory, [(n, 0) for n in range(3, 10)])
-    given_stats(memory, [(10, 0)], mean=1000.0, standard_deviation=980.0)
+    given_moments(memory, range(3, 10))
+    given_moments(memory, range(10, 11), 1000.0)
 
 
 def given_unseen(memory: Warehouse) -> None:
-    known = MODEL | {"feature": "a", "feature_kind": "categorical", "label": "", "coarse_bin_id": 1}
-    bins = [known | {"bin_id": n, "bin_kind": kind} for n, kind in ((2, "unseen"), (3, "category"))]
-    insert(memory.connection, "feature_bins", bins)
-    rows = [(n, 3, 900) for n in range(3, 11)] + [(10, 2, 100)]
-    profile = [GROUP | {"feature": "a", "dt": day(n), "bin_id": b, "row_count": count} for n, b, count in rows]
-    insert(memory.connection, "feature_profile", profile)
+    given_bin(memory, "unseen", [(n, 0 if n < 10 else 100) for n in range(3, 11)])
 
 
 def given_release(memory: Warehouse) -> None:
@@ -295,6 +311,7 @@ def given_segment(memory: Warehouse) -> None:
 def test_the_cause_is_what_happened_at_the_same_time(
     memory: Warehouse, settings: Settings, happened: Any, cause: str, sentence: str
 ) -> None:
+    given_calm(memory)
     given_drift(memory, 10, 10, feature="a", window_days=1, statistic="missing_rate_change")
     happened(memory)
     _, [incident] = grouped(memory, settings, last=10)
@@ -313,14 +330,16 @@ def test_labels_that_stop_are_why_they_are_overdue(memory: Warehouse, settings: 
 
 
 def test_what_was_so_before_is_no_cause(memory: Warehouse, settings: Settings) -> None:
+    given_calm(memory)
     given_drift(memory, 10, 10, feature="a", window_days=1, statistic="missing_rate_change")
-    given_stats(memory, [(n, 300) for n in range(3, 11)])
+    given_bin(memory, "missing", [(n, 300) for n in range(3, 11)])
     _, [incident] = grouped(memory, settings, last=10)
     assert incident["cause"] == "unknown"
 
 
 def test_a_cause_is_known_only_from_its_day_on(memory: Warehouse, settings: Settings) -> None:
+    given_calm(memory)
     given_drift(memory, 10, 12, feature="a", window_days=1, statistic="missing_rate_change")
-    given_stats(memory, [(n, 0 if n < 12 else 300) for n in range(3, 13)])
+    given_bin(memory, "missing", [(n, 0 if n < 12 else 300) for n in range(3, 13)])
     _, incidents = grouped(memory, settings, last=12)
     assert [one["cause"] for one in incidents] == ["unknown", "unknown", "missing_values"]

@@ -1,0 +1,89 @@
+-- Evidence: features with a larger share of rows in a bin (missing, unseen) than in training and on any of the 28 days before.
+-- grain: incident_id, subject, known_on
+-- inputs: suspects, feature_profile, feature_bins, reference_profile
+-- parameters: $bin_kind
+with shares as (
+    select
+        p.dt,
+        p.model_id,
+        p.model_version,
+        p.deployment,
+        p.feature,
+        coalesce(sum(p.row_count) filter (where b.bin_kind = $bin_kind), 0) / sum(p.row_count) as share
+    from feature_profile as p
+    inner join feature_bins as b
+        on p.model_id = b.model_id
+        and p.model_version = b.model_version
+        and p.feature = b.feature
+        and p.bin_id = b.bin_id
+    where
+        p.segment = 'all'
+        and p.dt between (select min(s.first_on) - 28 from suspects as s)
+        and (select max(s.until_on) from suspects as s)
+    group by p.dt, p.model_id, p.model_version, p.deployment, p.feature
+),
+
+training as (
+    select
+        p.model_id,
+        p.model_version,
+        p.feature,
+        coalesce(sum(p.row_count) filter (where b.bin_kind = $bin_kind), 0) / sum(p.row_count) as share
+    from reference_profile as p
+    inner join feature_bins as b
+        on p.model_id = b.model_id
+        and p.model_version = b.model_version
+        and p.feature = b.feature
+        and p.bin_id = b.bin_id
+    group by p.model_id, p.model_version, p.feature
+),
+
+-- of any version: what a new one gets is what the others got
+usual as (
+    select
+        s.incident_id,
+        h.model_id,
+        h.feature,
+        max(h.share) as share
+    from (
+        select
+            incident_id,
+            model_id,
+            min(first_on) as first_on
+        from suspects
+        group by incident_id, model_id
+    ) as s
+    inner join shares as h on s.model_id = h.model_id and h.dt between s.first_on - 28 and s.first_on - 1
+    group by s.incident_id, h.model_id, h.feature
+),
+
+compared as (
+    select distinct
+        s.incident_id,
+        greatest(h.dt, s.suspected_on) as known_on,
+        h.feature,
+        h.share,
+        greatest(u.share, t.share, 0) as share_before
+    from suspects as s
+    inner join shares as h
+        on s.model_id = h.model_id
+        and s.model_version = h.model_version
+        and s.deployment = h.deployment
+        and (s.feature is null or s.feature = h.feature)
+        and h.dt between s.first_on and s.until_on
+    left join training as t
+        on h.model_id = t.model_id and h.model_version = t.model_version and h.feature = t.feature
+    left join usual as u
+        on s.incident_id = u.incident_id and h.model_id = u.model_id and h.feature = u.feature
+)
+
+select
+    incident_id,
+    feature as subject,
+    known_on,
+    -- a fifth more is as telling as all
+    least(1, 5 * (share - share_before)) as strength,
+    share,
+    share_before
+from compared
+where share - share_before >= 0.02;
