@@ -3,7 +3,7 @@
 `python -m bench.incidents [--seed 1 2 3] [--rows 2000]`; prints a table per seed beside plain rules (the PSI of a feature over 0.25),
 writes results/incidents.json. The judge is strict: what opens while a fault is there is of this fault, the first of it finds it,
 every other is surplus; what opens on any other day, the days after a fault among them, is a false alarm; and the cause
-is right if it stands first on the last day of the fault. Not here: the year (planted_year.py).
+is right if it stands first on the last day of the fault. Alerts that went to an incident of before are counted as misplaced. Not here: the year (planted_year.py).
 """
 
 from __future__ import annotations
@@ -79,6 +79,20 @@ def incidents(warehouse: Warehouse) -> list[Alarm]:
     return [Alarm(**row) for row in rows]
 
 
+def misplaced(warehouse: Warehouse, year: Year) -> list[tuple[str, str]]:
+    """Alerts that opened while a fault was there, in an incident that had opened before it: name of the fault and rule."""
+    rows = warehouse.sql(
+        "select a.rule, a.opened_on, min(i.opened_on) as incident_on from alerts as a inner join incidents as i"
+        " on a.incident_id = i.incident_id group by all order by all"
+    ).to_pylist()
+    return [
+        (name, row["rule"])
+        for row in rows
+        for name, (first_day, _) in year.spans.items()
+        if year.has(name, row["opened_on"]) and row["incident_on"] < first_day
+    ]
+
+
 def plain_alarms(warehouse: Warehouse, window_days: int, reference: str) -> list[Alarm]:
     """What a plain rule raises: runs of days on which the PSI of a feature is over 0.25, a feature at a time."""
     rows = warehouse.sql(
@@ -123,7 +137,7 @@ def judge_year(folder: Path, seed: int, rows: int) -> dict[str, Any]:
     settings = build(folder, year, rows)
     run(settings)
     with Warehouse.open(settings, read_only=True) as warehouse:
-        judged = {"incidents": judge(incidents(warehouse), year)}
+        judged = {"incidents": judge(incidents(warehouse), year) | {"misplaced": misplaced(warehouse, year)}}
         for rule in PLAIN_RULES:
             judged["PSI > 0.25, {} days, {}".format(*rule)] = judge(plain_alarms(warehouse, *rule), year)
     return judged
@@ -151,7 +165,7 @@ def _print(seed: int, judged: dict[str, Any]) -> None:
     result = judged["incidents"]
     for fault in FAULTS:
         print(f"  {fault.name:<30} {result['delay_days'].get(fault.name)!s:>5} {result['causes'].get(fault.name)}")
-    print(f"  surplus: {result['surplus']}, false: {result['false_alarms']}")
+    print(f"  surplus: {result['surplus']}, false: {result['false_alarms']}, misplaced: {result['misplaced']}")
 
 
 if __name__ == "__main__":

@@ -88,6 +88,8 @@ class Life:
     opened_on: date
     since_on: date
     resolved_on: date | None
+    # first day on which the version predicted; None if it is about none
+    predicted_from: date | None = None
 
     @property
     def key(self) -> tuple[Any, ...]:
@@ -102,7 +104,7 @@ class Life:
     @property
     def may_begin_on(self) -> date:
         """First day whose rows its signal looked at when it crossed the threshold."""
-        return self.since_on - timedelta(days=self.window_days - 1)
+        return max(self.since_on - timedelta(days=self.window_days - 1), self.predicted_from or date.min)
 
 
 @dataclass(slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,12 @@ def test_an_alert_over_a_long_window_may_have_begun_with_the_incident() -> None:
     late = life(20, feature=None, signal="model_quality.auc_drop", window_days=28)
     assert sizes(life(1), late) == [2]
     assert sizes(life(1, resolved=10), late) == [1, 1]
+
+
+def test_an_alert_about_a_version_did_not_begin_before_the_version() -> None:
+    late = life(20, feature=None, signal="model_quality.auc_drop", window_days=28, model_version="v2")
+    assert sizes(life(1), replace(late, predicted_from=day(2))) == [2]
+    assert sizes(life(1), replace(late, predicted_from=day(10))) == [1, 1]
 
 
 def test_the_same_signal_of_another_version_belongs_to_an_open_incident() -> None:

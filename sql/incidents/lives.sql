@@ -1,32 +1,55 @@
 -- Every alert from its first day to its last, one row.
 -- grain: rule, model_id, model_version, deployment, segment, feature, window_days, reference, opened_on
--- inputs: raised_alerts (rows of sql/alerts.sql)
+-- inputs: raised_alerts (rows of sql/alerts.sql), prediction_volume
+-- nulls: predicted_from of what is about no version
+with predicted as (
+    select
+        model_id,
+        model_version,
+        deployment,
+        min(dt) as predicted_from
+    from prediction_volume
+    group by model_id, model_version, deployment
+)
+
 select
-    rule,
-    signal,
-    model_id,
-    model_version,
-    deployment,
-    segment,
-    feature,
-    window_days,
-    reference,
-    opened_on,
-    min(since_on) as since_on,
-    min(dt) filter (where state = 'resolved') as resolved_on
-from raised_alerts
+    a.rule,
+    a.signal,
+    a.model_id,
+    a.model_version,
+    a.deployment,
+    a.segment,
+    a.feature,
+    a.window_days,
+    a.reference,
+    a.opened_on,
+    min(a.since_on) as since_on,
+    min(a.dt) filter (where a.state = 'resolved') as resolved_on,
+    any_value(p.predicted_from) as predicted_from
+from raised_alerts as a
+left join predicted as p
+    on a.model_id = p.model_id and a.model_version = p.model_version and a.deployment = p.deployment
 group by
-    rule, signal, model_id, model_version, deployment, segment, feature, window_days, reference, opened_on
+    a.rule,
+    a.signal,
+    a.model_id,
+    a.model_version,
+    a.deployment,
+    a.segment,
+    a.feature,
+    a.window_days,
+    a.reference,
+    a.opened_on
 order by
     -- what is about whole partitions first: it may be why
-    opened_on,
-    model_id is not null,
-    since_on,
-    window_days,
-    rule,
-    model_id,
-    model_version,
-    deployment,
-    segment,
-    feature,
-    reference;
+    a.opened_on,
+    a.model_id is not null,
+    min(a.since_on),
+    a.window_days,
+    a.rule,
+    a.model_id,
+    a.model_version,
+    a.deployment,
+    a.segment,
+    a.feature,
+    a.reference;
