@@ -5,8 +5,8 @@ Another cause is a file of sql/causes/ and an entry in CAUSES. Not here: which a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
@@ -31,14 +31,8 @@ class Cause:
     sentence: str
     weight: float
     signals: tuple[str, ...] = ("",)
-    # if it is not named after the cause, and the values of its parameters
+    # if it finds evidence of several causes, each row with the name of its `cause`
     query: str | None = None
-    values: Mapping[str, str] = field(default_factory=dict)
-
-    def rows(self, warehouse: Warehouse) -> list[dict[str, Any]]:
-        """What its query finds."""
-        found: list[dict[str, Any]] = warehouse.query(f"causes/{self.query or self.name}", **self.values).to_pylist()
-        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +62,12 @@ CAUSES = (
         "{share:.0%} of {subject} is missing, before {share_before:.0%}",
         0.9,
         query="bin_share",
-        values={"bin_kind": "missing"},
     ),
     Cause(
         "unseen_categories",
         "{share:.0%} of {subject} are categories that training never had",
         0.9,
         query="bin_share",
-        values={"bin_kind": "unseen"},
     ),
     Cause(
         "release",
@@ -99,6 +91,7 @@ CAUSES = (
         "one_segment",
         "{segment}, {row_share:.0%} of the rows, explains {shift_share:.0%} of the shift of {feature}",
         0.6,
+        _DRIFT,
     ),
     Cause(
         "volume_change", "{row_count:,.0f} predictions of {subject} on the day, usually {row_count_before:,.0f}", 0.6
@@ -113,7 +106,7 @@ CAUSES = (
     Cause("broken_contract", "{message}", 0.55),
     Cause("quarantine", "{message}", 0.5),
     Cause(
-        "training_mismatch", "{feature} has been unlike training since {model_version} was first measured", 0.24, _DRIFT
+        "training_mismatch", "{feature} has been unlike training since {model_version} began to predict", 0.24, _DRIFT
     ),
     Cause(
         "slow_shift",
@@ -136,13 +129,17 @@ def find_evidence(warehouse: Warehouse, suspects: pa.Table, lives: pa.Table) -> 
     `lives` are all alerts from the beginning of history on, rows of sql/incidents/lives.sql.
     """
     signals = set(suspects["signal"].to_pylist())
+    suspected = [cause for cause in CAUSES if any(signal.startswith(cause.signals) for signal in signals)]
     with warehouse.offered(suspects=suspects, alert_lives=lives):
-        found = [
-            _evidence(cause, row)
-            for cause in CAUSES
-            if any(signal.startswith(cause.signals) for signal in signals)
-            for row in _strongest(cause.rows(warehouse))
-        ]
+        names = dict.fromkeys(cause.query or cause.name for cause in suspected)
+        rows = {name: warehouse.query(f"causes/{name}").to_pylist() for name in names}
+    found = [
+        _evidence(cause, row)
+        for cause in suspected
+        for row in _strongest(
+            [row for row in rows[cause.query or cause.name] if row.get("cause", cause.name) == cause.name]
+        )
+    ]
     by_incident: dict[str, list[Evidence]] = {}
     for one in found:
         by_incident.setdefault(one.incident_id, []).append(one)

@@ -1,47 +1,56 @@
--- Evidence: features with a larger share of rows in a bin (missing, unseen) than in training and on any of the 28 days before.
--- grain: incident_id, subject, known_on
+-- Evidence: features of which a larger share is missing, or was never seen in training, than in training and on any of the 28 days before.
+-- grain: cause, incident_id, subject, known_on
 -- inputs: suspects, feature_profile, feature_bins, reference_profile
--- parameters: $bin_kind
-with shares as (
+with kinds as (
+    select *
+    from (values ('missing_values', 'missing'), ('unseen_categories', 'unseen')) as k (cause, bin_kind)
+),
+
+shares as (
     select
+        k.cause,
         p.dt,
         p.model_id,
         p.model_version,
         p.deployment,
         p.feature,
-        coalesce(sum(p.row_count) filter (where b.bin_kind = $bin_kind), 0) / sum(p.row_count) as share
+        coalesce(sum(p.row_count) filter (where b.bin_kind = k.bin_kind), 0) / sum(p.row_count) as share
     from feature_profile as p
     inner join feature_bins as b
         on p.model_id = b.model_id
         and p.model_version = b.model_version
         and p.feature = b.feature
         and p.bin_id = b.bin_id
+    cross join kinds as k
     where
         p.segment = 'all'
         and p.dt between (select min(s.first_on) - 28 from suspects as s)
         and (select max(s.until_on) from suspects as s)
-    group by p.dt, p.model_id, p.model_version, p.deployment, p.feature
+    group by k.cause, p.dt, p.model_id, p.model_version, p.deployment, p.feature
 ),
 
 training as (
     select
+        k.cause,
         p.model_id,
         p.model_version,
         p.feature,
-        coalesce(sum(p.row_count) filter (where b.bin_kind = $bin_kind), 0) / sum(p.row_count) as share
+        coalesce(sum(p.row_count) filter (where b.bin_kind = k.bin_kind), 0) / sum(p.row_count) as share
     from reference_profile as p
     inner join feature_bins as b
         on p.model_id = b.model_id
         and p.model_version = b.model_version
         and p.feature = b.feature
         and p.bin_id = b.bin_id
-    group by p.model_id, p.model_version, p.feature
+    cross join kinds as k
+    group by k.cause, p.model_id, p.model_version, p.feature
 ),
 
 -- of any version: what a new one gets is what the others got
 usual as (
     select
         s.incident_id,
+        h.cause,
         h.model_id,
         h.feature,
         max(h.share) as share
@@ -54,12 +63,13 @@ usual as (
         group by incident_id, model_id
     ) as s
     inner join shares as h on s.model_id = h.model_id and h.dt between s.first_on - 28 and s.first_on - 1
-    group by s.incident_id, h.model_id, h.feature
+    group by s.incident_id, h.cause, h.model_id, h.feature
 ),
 
 compared as (
     select distinct
         s.incident_id,
+        h.cause,
         greatest(h.dt, s.suspected_on) as known_on,
         h.feature,
         h.share,
@@ -72,13 +82,14 @@ compared as (
         and (s.feature is null or s.feature = h.feature)
         and h.dt between s.first_on and s.until_on
     left join training as t
-        on h.model_id = t.model_id and h.model_version = t.model_version and h.feature = t.feature
+        on h.cause = t.cause and h.model_id = t.model_id and h.model_version = t.model_version and h.feature = t.feature
     left join usual as u
-        on s.incident_id = u.incident_id and h.model_id = u.model_id and h.feature = u.feature
+        on s.incident_id = u.incident_id and h.cause = u.cause and h.model_id = u.model_id and h.feature = u.feature
 )
 
 select
     incident_id,
+    cause,
     feature as subject,
     known_on,
     -- a fifth more is as telling as all

@@ -29,6 +29,8 @@ shifts as (
         outcome,
         value
     from feature_drift
+    where dt between (select min(d.suspected_on - 2 * greatest(d.window_days, 7)) from drifted as d)
+    and (select max(d.suspected_on) from drifted as d)
     union all
     select
         dt,

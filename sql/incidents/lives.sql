@@ -1,6 +1,6 @@
 -- Every alert from its first day to its last, one row.
 -- grain: rule, model_id, model_version, deployment, segment, feature, window_days, reference, opened_on
--- inputs: raised_alerts (rows of sql/alerts.sql), prediction_volume
+-- inputs: raised_alerts (rows of sql/alerts.sql), feature_stats
 -- nulls: predicted_from of what is about no version
 with predicted as (
     select
@@ -8,7 +8,7 @@ with predicted as (
         model_version,
         deployment,
         min(dt) as predicted_from
-    from prediction_volume
+    from feature_stats
     group by model_id, model_version, deployment
 )
 
