@@ -25,6 +25,8 @@ RULES = (
     AlertRule(name="missing", signal="feature_drift.missing_rate_change", window_days=1, warn=0.05, critical=0.2),
     AlertRule(name="drift", signal="feature_drift.psi", window_days=7, warn=0.1, critical=0.25),
     AlertRule(name="overdue", signal="label_backlog.overdue_share", warn=0.05, critical=0.2),
+    AlertRule(name="latency", signal="service_levels.p95_ms", warn=100, critical=200, features=("latency_ms",)),
+    AlertRule(name="auc", signal="model_quality.auc_drop", window_days=28, warn=0.03, critical=0.08),
 )
 DRIFT: Row = GROUP | {
     "window_days": 7,
@@ -350,3 +352,109 @@ def test_a_cause_is_known_only_from_its_day_on(memory: Warehouse, settings: Sett
     given_bin(memory, "missing", [(n, 0 if n < 12 else 300) for n in range(3, 13)])
     _, incidents = grouped(memory, settings, last=12)
     assert [one["cause"] for one in incidents] == ["unknown", "unknown", "missing_values"]
+
+
+def test_a_small_share_is_evidence_too(memory: Warehouse, settings: Settings) -> None:
+    given_calm(memory)
+    given_drift(memory, 10, 10, feature="a", window_days=1, statistic="missing_rate_change")
+    given_bin(memory, "missing", [(n, 0 if n < 10 else 60) for n in range(3, 11)])
+    _, [incident] = grouped(memory, settings, last=10)
+    assert incident["title"] == "credit: 6% of a is missing, before 0% (1 alert: a)"
+
+
+def test_what_a_new_version_misses_is_no_news_if_others_missed_it(memory: Warehouse, settings: Settings) -> None:
+    given_calm(memory)
+    given_drift(memory, 10, 10, feature="a", window_days=1, statistic="missing_rate_change")
+    given_bin(memory, "missing", [(10, 300)])
+    before = GROUP | {"model_version": "v0", "feature": "a", "dt": day(9)}
+    known = MODEL | {"model_version": "v0", "feature": "a", "feature_kind": "numeric", "label": "", "coarse_bin_id": 1}
+    insert(memory.connection, "feature_bins", [known | {"bin_id": 1, "bin_kind": "missing"}])
+    insert(memory.connection, "feature_profile", [before | {"bin_id": 1, "row_count": 10}])
+    _, [incident] = grouped(memory, settings, last=10)
+    assert incident["cause"] == "unknown"
+
+
+def given_latencies(memory: Warehouse, nodes: dict[str, float]) -> None:
+    """All calls take 50 ms until day 10: then those of each node so many times as long, because inference does."""
+    for number in range(3, 11):
+        known = MODEL | {"deployment": "production", "dt": day(number)}
+        levels = {"latency_ms": (50, 120), "inference_ms": (30, 99), "lookup_ms": (20, 21)}
+        for metric, values in levels.items():
+            of_day = float(values[number == 10])
+            row = {
+                "segment": "all",
+                "metric": metric,
+                "row_count": 200,
+                "p50_ms": 10.0,
+                "p95_ms": of_day,
+                "p99_ms": of_day,
+            }
+            insert(memory.connection, "service_levels", [known | row])
+        for node, factor in nodes.items():
+            counts = {"prediction_count": 100, "outcome_count": 0, "success_count": 0, "gpu_count": 0}
+            insert(memory.connection, "service_parts", [known | counts | {"node_id": node, "gpu_utilization_sum": 0.0}])
+            middle = 50 * (factor if number == 10 else 1)
+            borders = {"bin_id": 1, "lower_ms": middle, "upper_ms": middle}
+            insert(
+                memory.connection,
+                "service_bins",
+                [known | borders | {"node_id": node, "metric": "latency_ms", "row_count": 100}],
+            )
+
+
+@pytest.mark.parametrize(
+    ("nodes", "cause", "sentence"),
+    [
+        ({"n1": 1.0, "n2": 2.4, "n3": 1.0}, "slow_part", "node n2 is slower: 95th percentile 120 ms on 2024-03-10"),
+        ({"n1": 2.4, "n2": 2.4, "n3": 2.4}, "latency_stage", "inference_ms has slowed most: 95th percentile 99 ms"),
+    ],
+)
+def test_latency_grows_on_a_node_or_in_a_stage(
+    memory: Warehouse, settings: Settings, nodes: dict[str, float], cause: str, sentence: str
+) -> None:
+    given_latencies(memory, nodes)
+    _, [incident] = grouped(memory, settings, last=10)
+    assert incident["cause"] == cause
+    assert incident["title"].startswith(f"credit: {sentence}")
+
+
+@pytest.mark.parametrize(("estimate", "cause"), [(0.79, "quality_loss"), (0.71, "unknown")])
+def test_an_auc_below_what_scores_let_expect_is_a_lost_relation(
+    memory: Warehouse, settings: Settings, estimate: float, cause: str
+) -> None:
+    counts = {"prediction_count": 9000, "label_count": 9000, "positive_count": 900, "negative_count": 8100}
+    row = GROUP | counts | {"dt": day(10), "window_days": 28, "outcome": "measured"}
+    for statistic, value in (("auc", 0.7), ("estimated_auc", estimate)):
+        interval = {"confidence_low": value - 0.02, "confidence_high": value + 0.02}
+        drop = {"baseline_value": 0.8, "drop_from_baseline": 0.8 - value}
+        insert(memory.connection, "model_quality", [row | interval | drop | {"statistic": statistic, "value": value}])
+    _, [incident] = grouped(memory, settings, last=10)
+    assert incident["cause"] == cause
+
+
+@pytest.mark.parametrize(
+    ("values", "cause"), [({15: 0.08, 8: 0.04}, "slow_shift"), ({15: 0.01, 8: 0.0}, "unknown"), ({}, "unknown")]
+)
+def test_what_grew_over_weeks_is_slow(
+    memory: Warehouse, settings: Settings, values: dict[int, float], cause: str
+) -> None:
+    for number, value in values.items():
+        given_drift(memory, number, number, feature="a", value=value, outcome="stable")
+    given_drift(memory, 22, 22, feature="a", value=0.12)
+    _, [incident] = grouped(memory, settings, last=22)
+    assert incident["cause"] == cause
+
+
+def test_what_is_unlike_training_from_the_first_day_has_not_changed(memory: Warehouse, settings: Settings) -> None:
+    given_moments(memory, range(4, 11))
+    given_drift(memory, 10, 10, feature="a")
+    _, [incident] = grouped(memory, settings, last=10)
+    assert incident["title"] == "credit: a has been unlike training since v1 began to predict (1 alert: a)"
+
+
+def test_what_comes_and_goes_is_said_to(memory: Warehouse, settings: Settings) -> None:
+    for number in (1, 11, 21):
+        given_drift(memory, number, number, feature="a")
+        given_drift(memory, number + 1, number + 1, feature="a", value=0.01)
+    _, incidents = grouped(memory, settings, first=21, last=21)
+    assert incidents[-1]["title"] == "credit: alerts about a came and went 2 times in the 90 days before (1 alert: a)"
