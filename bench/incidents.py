@@ -1,6 +1,6 @@
 """A year with planted faults: does every fault become one incident with its cause first, and nothing else?
 
-`python -m bench.incidents [--seed 1 2 3] [--rows 2000]`; prints a table per seed beside plain rules (the PSI of a feature over 0.25),
+`python -m bench.incidents [--seed 1 2] [--rows 2000]`; prints a table per seed beside plain rules (the PSI of a feature over 0.25),
 writes results/incidents.json. The judge is strict: what opens while a fault is there is of this fault, the first of it finds it,
 every other is surplus; what opens on any other day, the days after a fault among them, is a false alarm; and the cause
 is right if it stands first on the last day of the fault. Alerts that went to an incident of before are counted as misplaced. Not here: the year (planted_year.py).
@@ -147,7 +147,7 @@ def main() -> None:
     """Judge the year of every seed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=2000, help="Predictions of a weekday.")
-    parser.add_argument("--seed", type=int, nargs="+", default=[1, 2, 3, 4], help="Years to judge.")
+    parser.add_argument("--seed", type=int, nargs="+", default=[1, 2, 3, 4, 5, 6], help="Years to judge.")
     parser.add_argument("--keep", type=Path, help="Folder to build the years in, and to keep.")
     arguments = parser.parse_args()
     judged = {}
