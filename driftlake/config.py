@@ -988,9 +988,6 @@ class Settings(_Section):
         names = [rule.name for rule in self.alerts or ()]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"alerts: rule name used twice: {', '.join(twice)}")
-        references = {one if isinstance(one, str) else one.name for one in self.drift.references}
-        if unknown := {rule.opening_reference for rule in self.alerts or ()} - references - {None}:
-            raise ValueError(f"alerts: opening_reference is not in drift.references: {', '.join(map(str, unknown))}")
         objectives = [slo.name for slo in self.slos]
         if twice := sorted({name for name in objectives if objectives.count(name) > 1}):
             raise ValueError(f"slos: name used twice: {', '.join(twice)}")
@@ -1057,6 +1054,8 @@ class Settings(_Section):
         if rule.source in _DRIFT_SOURCES and (unknown := [one for one in rule.references if one not in references]):
             known = ", ".join(references)
             found["references"] = f"there is no reference {', '.join(unknown)} in drift.references, which has {known}"
+        if rule.opening_reference not in {None, *references}:
+            found["opening_reference"] = f"there is no reference {rule.opening_reference} in drift.references"
         return found
 
     def _uncomputed(self, statistic: str) -> str | None:

@@ -85,6 +85,10 @@ def test_a_rule_about_a_window_that_is_not_measured_is_refused(tmp_path: Path) -
             "signal: feature_drift.psi, references: [champoin]",
             "references: there is no reference champoin in drift.references, which has training",
         ),
+        (
+            "signal: feature_drift.psi, opening_reference: preceding",
+            "opening_reference: there is no reference preceding in drift.references",
+        ),
     ],
 )
 def test_a_rule_that_could_never_fire_is_refused(tmp_path: Path, rule: str, objection: str) -> None:
