@@ -15,8 +15,8 @@ import duckdb
 from filelock import FileLock
 
 from driftlake.config import Settings
+from driftlake.duckdb_extensions import load_extension
 from driftlake.queries import literal
-from driftlake.session import load_extension
 
 # A reader or writer waits this long for SQLite before it gives up; commits take milliseconds.
 _BUSY_TIMEOUT_MS = 60_000
@@ -46,6 +46,11 @@ class Catalog:
     def extension(self) -> str:
         """DuckDB's extension that reads it."""
         return f"{self.kind}_scanner"
+
+    @property
+    def extra(self) -> str | None:
+        """The extra of driftlake that brings the extension."""
+        return "postgres" if self.kind == "postgres" else None
 
     @property
     def hint(self) -> str:
@@ -103,7 +108,7 @@ class _AdvisoryLock:
 
     def _connect(self) -> duckdb.DuckDBPyConnection:
         self._connection = duckdb.connect()
-        load_extension(self._connection, "postgres_scanner")
+        load_extension(self._connection, "postgres_scanner", extra="postgres")
         self._connection.execute(f"attach {literal(self._connection_string)} as lock (type postgres, read_only)")
         return self._connection
 

@@ -7,7 +7,7 @@ and compute outside of it. Not here: what the rows mean.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from types import TracebackType
@@ -20,9 +20,11 @@ import pyarrow.compute as pc
 from driftlake import queries, schema
 from driftlake.catalog import Catalog, catalog_of
 from driftlake.config import Settings
+from driftlake.duckdb_extensions import load_extension
 from driftlake.errors import WarehouseError
 from driftlake.migration import migrate
-from driftlake.session import allow_s3, connect, load_extension
+from driftlake.s3 import S3Session, require_place
+from driftlake.session import connect
 
 CATALOG = "lake"
 
@@ -85,15 +87,23 @@ class Warehouse:
     Reads see the newest snapshot. Use as a context manager.
     """
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, lock: contextlib.AbstractContextManager[Any]) -> None:
-        self.connection = connection
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        lock: contextlib.AbstractContextManager[Any],
+        renew: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`renew` is called before each use of the connection, whose credentials may have expired."""
+        self._connection = connection
         self._lock = lock
+        self._renew = renew
 
     @classmethod
     def open(cls, settings: Settings, *, read_only: bool = False) -> Self:
         """Attach the warehouse; a writer creates it if there is none.
 
-        Raises WarehouseError if the catalog is missing (reader) or cannot be attached.
+        Raises WarehouseError if the catalog is missing (reader) or cannot be attached, StorageError if its data are
+        where we cannot go.
         """
         catalog = catalog_of(settings)
         if read_only and catalog.is_missing():
@@ -104,11 +114,11 @@ class Warehouse:
         lock = contextlib.nullcontext() if read_only else catalog.writing()
         connection = connect(settings)
         try:
-            load_extension(connection, catalog.extension)
+            load_extension(connection, catalog.extension, extra=catalog.extra)
             load_extension(connection, "ducklake")
             data = settings.resolve(settings.warehouse.data)
-            if "://" in data:
-                allow_s3(connection)
+            s3 = S3Session(connection, [data])
+            require_place("warehouse.data", data)
             with lock:
                 connection.execute(_attach_statement(catalog, data, read_only=read_only))
                 connection.execute(f"use {CATALOG}")
@@ -119,7 +129,13 @@ class Warehouse:
             raise WarehouseError(
                 f"cannot attach the warehouse catalog {catalog.name}: {error}", hint=catalog.hint
             ) from error
-        return cls(connection, lock)
+        return cls(connection, lock, s3.renew)
+
+    @property
+    def connection(self) -> duckdb.DuckDBPyConnection:
+        """The DuckDB connection, with credentials that are valid now."""
+        self._renew()
+        return self._connection
 
     def __enter__(self) -> Self:
         return self
@@ -127,7 +143,7 @@ class Warehouse:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.connection.close()
+        self._connection.close()
 
     def query(self, name: str, /, **values: Any) -> pa.Table:
         """Rows of sql/<name>.sql, tables named without catalog."""
