@@ -161,9 +161,11 @@ def _unknown(setting: str, names: Iterable[str], known: Iterable[str]) -> Iterat
 
 def _examine_catalog(settings: Settings) -> Finding:
     catalog = catalog_of(settings)
-    if catalog.is_missing():
-        return Finding("warehouse", True, f"{catalog.name} will be created by the first run")
     try:
+        require_place("warehouse.data", settings.resolve(settings.warehouse.data))
+        catalog.require_writable()
+        if catalog.is_missing():
+            return Finding("warehouse", True, f"{catalog.name} will be created by the first run")
         with Warehouse.open(settings, read_only=True) as warehouse:
             rows = warehouse.sql(
                 "select count(distinct dt) as days, max(snapshot_id) as snapshot from partition_runs"

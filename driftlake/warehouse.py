@@ -7,11 +7,12 @@ and compute outside of it. Not here: what the rows mean.
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import duckdb
 import pyarrow as pa
@@ -27,6 +28,11 @@ from driftlake.s3 import S3Session, require_place
 from driftlake.session import connect
 
 CATALOG = "lake"
+
+Result = TypeVar("Result")
+
+# Seconds between attempts to commit while other clients do: a minute in all.
+_PAUSES = tuple(min(0.1 * 1.5**attempt, 5.0) for attempt in range(20))
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +117,8 @@ class Warehouse:
                 f"there is no warehouse at {catalog.name}",
                 hint="run `driftlake run` or `driftlake backfill` first, or correct warehouse.catalog",
             )
+        if not read_only:
+            catalog.require_writable()
         lock = contextlib.nullcontext() if read_only else catalog.writing()
         connection = connect(settings)
         try:
@@ -126,9 +134,7 @@ class Warehouse:
                     migrate(connection)
         except duckdb.Error as error:
             connection.close()
-            raise WarehouseError(
-                f"cannot attach the warehouse catalog {catalog.name}: {error}", hint=catalog.hint
-            ) from error
+            raise catalog.failure(error) from error
         return cls(connection, lock, s3.renew)
 
     @property
@@ -172,17 +178,19 @@ class Warehouse:
 
     def append_once(self, rows: Mapping[str, pa.Table], table: str, key: Mapping[str, str]) -> bool:
         """Insert rows of several tables in one transaction, unless `table` has a row with `key`. Returns whether it did."""
-        with self._transaction():
+
+        def work() -> bool:
             if self.has_rows(table, key):
                 return False
             for name, new in rows.items():
                 self._insert(name, new)
-        return True
+            return True
+
+        return self._commit(work)
 
     def append(self, table: str, rows: pa.Table) -> None:
         """Insert rows."""
-        with self._transaction():
-            self._insert(table, rows)
+        self._commit(lambda: self._insert(table, rows))
 
     def replace_partitions(
         self, changes: Sequence[Replacement | Addition], runs: Sequence[PartitionRun], *, context: RunContext
@@ -191,7 +199,8 @@ class Warehouse:
 
         Readers see the old rows or the new ones, never a mixture; a process killed in here leaves the old ones.
         """
-        with self._transaction():
+
+        def work() -> None:
             snapshot_id, committed_at = self._next_snapshot(), datetime.now(UTC)
             for change in changes:
                 if isinstance(change, Replacement):
@@ -205,6 +214,8 @@ class Warehouse:
                 f"call {CATALOG}.set_commit_message('driftlake', $message, extra_info => $run)",
                 {"message": f"{runs[0].stage} {runs[0].dt} to {runs[-1].dt}", "run": context.run_id},
             )
+
+        self._commit(work)
 
     def _next_snapshot(self) -> int:
         # We hold the only write lock, so the snapshot that our commit creates is the next one.
@@ -233,17 +244,42 @@ class Warehouse:
             with self.offered(new_rows=rows):
                 self.connection.execute(f"insert into {queries.quote(table)} by name select * from new_rows")
 
+    def _commit(self, work: Callable[[], Result]) -> Result:
+        """Do `work` in one transaction; if a client that does not know our lock commits meanwhile, do it all again.
+
+        DuckLake would commit again by itself, but under another snapshot than the one that `work` has recorded.
+        """
+        with self._lock:
+            self.connection.execute("set ducklake_max_retry_count = 0")
+            try:
+                return self._attempt(work, iter(_PAUSES))
+            finally:
+                self.connection.execute("reset ducklake_max_retry_count")
+
+    def _attempt(self, work: Callable[[], Result], pauses: Iterator[float]) -> Result:
+        while True:
+            try:
+                with self._transaction():
+                    return work()
+            except duckdb.TransactionException as error:
+                pause = next(pauses, None)
+                if pause is None:
+                    raise WarehouseError(
+                        f"other clients commit to the warehouse so often that {len(_PAUSES) + 1} attempts found it changed",
+                        hint="let them commit less often, or write to a DuckLake of their own",
+                    ) from error
+                time.sleep(pause)
+
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
-        with self._lock:
-            self.connection.execute("begin")
-            try:
-                yield
-                self.connection.execute("commit")
-            except BaseException:
-                with contextlib.suppress(duckdb.Error):
-                    self.connection.execute("rollback")
-                raise
+        self.connection.execute("begin")
+        try:
+            yield
+            self.connection.execute("commit")
+        except BaseException:
+            with contextlib.suppress(duckdb.Error):
+                self.connection.execute("rollback")
+            raise
 
 
 def _attach_statement(catalog: Catalog, data: str, *, read_only: bool) -> str:
