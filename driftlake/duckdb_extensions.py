@@ -5,7 +5,7 @@ Not here: Python files of the user (extensions.py).
 
 from __future__ import annotations
 
-import importlib.util
+from importlib.util import find_spec
 from pathlib import Path
 
 import duckdb
@@ -16,7 +16,7 @@ from driftlake.queries import literal
 
 def load_extension(connection: duckdb.DuckDBPyConnection, name: str, *, extra: str | None = None) -> None:
     """Load a DuckDB extension from its wheel, which `extra` of driftlake brings, or from where INSTALL put it."""
-    package = importlib.util.find_spec(f"duckdb_extension_{name}")
+    package = find_spec(f"duckdb_extension_{name}")
     found = sorted(Path(package.origin).parent.rglob("*.duckdb_extension")) if package and package.origin else []
     try:
         if found:

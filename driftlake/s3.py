@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -35,7 +36,6 @@ _DEFAULT_REGION = "us-east-1"
 _SECONDS_TO_CONNECT, _SECONDS_TO_ANSWER = 3, 5
 _AWS_HOST = re.compile(r"s3(\.[a-z0-9-]+)?\.amazonaws\.com")
 _PART_OF_SECRET = re.compile(r"(?:^|;)(\w+)=(.*?)(?=;\w+=|$)")
-_OTHER_REGION = {"PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "301"}
 _CREDENTIALS_HINT = (
     "set AWS_PROFILE, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, give the machine a role, log in with `aws sso login`,"
     " or create a persistent DuckDB secret"
@@ -116,64 +116,79 @@ class S3Session:
         self._access = access
 
 
+def require_places(locations: Mapping[str, str]) -> None:
+    """That inputs, by the setting that says where they are, can be reached and read by DuckDB; they have to be there."""
+    for setting, location in locations.items():
+        require_place(setting, location, holds_input=True)
+    with duckdb.connect() as connection:
+        S3Session(connection, list(locations.values()))
+
+
 def require_place(setting: str, location: str, *, holds_input: bool = False) -> None:
-    """Ask for one object of a place, if it is on S3, to know that it can be reached; one that `holds_input` has to have some.
+    """Ask for one object of a place, if it is on S3; there has to be one if it `holds_input`.
 
     Raises StorageError in one sentence: no credentials, not reached, refused, no bucket, another region, nothing there.
     """
     if not is_on_s3(location):
         return
-    access = access_to(location)
-    from botocore.exceptions import BotoCoreError, ClientError
-
+    access, errors = access_to(location), _botocore_errors(location)
     bucket, _, prefix = location.removeprefix(SCHEME).rstrip("/").partition("/")
     asked = {"Bucket": bucket, "Prefix": f"{prefix}/" if prefix else "", "MaxKeys": 1}
     try:
         found = _client(access).list_objects_v2(**asked)
-    except ClientError as error:
+    except errors.ClientError as error:
         raise _refusal(setting, location, access, error.response) from error
-    except BotoCoreError as error:
+    except errors.BotoCoreError as error:
         raise StorageError(
             f"{setting}: {location}: {access.where} does not answer: {error}",
             hint="check AWS_ENDPOINT_URL, AWS_REGION, the network and proxies",
         ) from error
+    # botocore follows a bucket to its region, which DuckDB and Arrow do not
+    if (region := _region_in(found)) and region != access.region:
+        raise StorageError(
+            f"{setting}: bucket {bucket} is in region {region}, it was asked for in {access.region}",
+            hint="set AWS_REGION, or the region of the profile or of the DuckDB secret",
+        )
     if holds_input and not found.get("KeyCount"):
         raise StorageError(f"{setting}: there is no folder {location}", hint="correct the path")
 
 
+def _region_in(response: Mapping[str, Any]) -> str | None:
+    return response["ResponseMetadata"].get("HTTPHeaders", {}).get("x-amz-bucket-region")
+
+
 def _refusal(setting: str, location: str, access: Access, response: Mapping[str, Any]) -> StorageError:
-    bucket = location.removeprefix(SCHEME).partition("/")[0]
     code, said = response["Error"].get("Code", ""), response["Error"].get("Message", "")
-    metadata = response.get("ResponseMetadata", {})
-    region = metadata.get("HTTPHeaders", {}).get("x-amz-bucket-region")
-    if code in _OTHER_REGION or (region and region != access.region):
-        return StorageError(
-            f"{setting}: bucket {bucket} is in region {region or 'unknown'}, it was asked for in {access.region}",
-            hint="set AWS_REGION, or the region of the profile",
-        )
-    if code == "NoSuchBucket" or metadata.get("HTTPStatusCode") == 404:
+    if code == "NoSuchBucket":
+        bucket = location.removeprefix(SCHEME).partition("/")[0]
         return StorageError(
             f"{setting}: there is no bucket {bucket} at {access.where}", hint="create it, or correct the path"
         )
     return StorageError(
         f"{setting}: {location} is refused to key {access.key_id or '(none)'} by {access.where}: {code} ({said})",
-        hint=f"check the credentials and the rights of whom they belong to; {_CREDENTIALS_HINT}",
+        hint="check the key, its secret, and that its owner may list, read and, for the warehouse, write the bucket",
     )
 
 
-def _from_chain(location: str) -> Access:
-    """The credentials and settings of the AWS chain."""
+def _botocore_errors(location: str) -> ModuleType:
+    """The module of botocore's errors. Raises StorageError if botocore is not installed."""
     try:
-        from botocore.exceptions import BotoCoreError, ClientError
+        from botocore import exceptions
     except ImportError as error:
         raise StorageError(
             f"{location} is on S3, and botocore is not installed", hint="pip install 'driftlake[s3]'"
         ) from error
+    return exceptions
+
+
+def _from_chain(location: str) -> Access:
+    """The credentials and settings of the AWS chain."""
+    errors = _botocore_errors(location)
     try:
         session, settings = _chain(_environment())
         credentials = session.get_credentials()
         frozen = credentials and credentials.get_frozen_credentials()
-    except (BotoCoreError, ClientError) as error:
+    except (errors.BotoCoreError, errors.ClientError) as error:
         raise StorageError(f"{location}: no AWS credentials: {error}", hint=_CREDENTIALS_HINT) from error
     if not frozen:
         raise StorageError(f"{location}: no AWS credentials are found anywhere", hint=_CREDENTIALS_HINT)

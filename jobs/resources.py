@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import dagster as dg
 
 from driftlake.config import Settings
-from driftlake.s3 import require_place
+from driftlake.s3 import require_places
 from driftlake.warehouse import Warehouse
 
 
@@ -17,8 +17,7 @@ def warehouse_resource(settings: Settings) -> dg.ResourceDefinition:
     """
 
     def opened(_context: dg.InitResourceContext) -> Iterator[Warehouse]:
-        for setting, location in settings.input_locations.items():
-            require_place(setting, location, holds_input=True)
+        require_places(settings.input_locations)
         with Warehouse.open(settings) as warehouse:
             yield warehouse
 
