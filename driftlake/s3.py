@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -154,7 +153,8 @@ def require_place(setting: str, location: str, *, holds_input: bool = False) -> 
 
 
 def _region_in(response: Mapping[str, Any]) -> str | None:
-    return response["ResponseMetadata"].get("HTTPHeaders", {}).get("x-amz-bucket-region")
+    region: str | None = response["ResponseMetadata"].get("HTTPHeaders", {}).get("x-amz-bucket-region")
+    return region
 
 
 def _refusal(setting: str, location: str, access: Access, response: Mapping[str, Any]) -> StorageError:
@@ -170,7 +170,7 @@ def _refusal(setting: str, location: str, access: Access, response: Mapping[str,
     )
 
 
-def _botocore_errors(location: str) -> ModuleType:
+def _botocore_errors(location: str) -> Any:
     """The module of botocore's errors. Raises StorageError if botocore is not installed."""
     try:
         from botocore import exceptions

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 import duckdb
 import pyarrow as pa
@@ -31,8 +31,10 @@ CATALOG = "lake"
 
 Result = TypeVar("Result")
 
-# Seconds between attempts to commit while other clients do: a minute in all.
-_PAUSES = tuple(min(0.1 * 1.5**attempt, 5.0) for attempt in range(20))
+# DuckLake commits again if another client was first: for a minute, where its own ten attempts may take ten seconds.
+_RETRIES = {"ducklake_max_retry_count": 50, "ducklake_retry_wait_ms": 50, "ducklake_retry_backoff": 1.1}
+# Seconds between attempts of ours if what others have changed is what we change.
+_PAUSES = (0.1, 0.5, 2.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +126,8 @@ class Warehouse:
         try:
             load_extension(connection, catalog.extension, extra=catalog.extra)
             load_extension(connection, "ducklake")
+            for setting, value in _RETRIES.items():
+                connection.execute(f"set {setting} = {value}")
             data = settings.resolve(settings.warehouse.data)
             s3 = S3Session(connection, [data])
             require_place("warehouse.data", data)
@@ -186,11 +190,13 @@ class Warehouse:
                 self._insert(name, new)
             return True
 
-        return self._commit(work)
+        with self._lock:
+            return self._commit(work)
 
     def append(self, table: str, rows: pa.Table) -> None:
         """Insert rows."""
-        self._commit(lambda: self._insert(table, rows))
+        with self._lock:
+            self._commit(lambda: self._insert(table, rows))
 
     def replace_partitions(
         self, changes: Sequence[Replacement | Addition], runs: Sequence[PartitionRun], *, context: RunContext
@@ -200,7 +206,7 @@ class Warehouse:
         Readers see the old rows or the new ones, never a mixture; a process killed in here leaves the old ones.
         """
 
-        def work() -> None:
+        def work() -> int:
             snapshot_id, committed_at = self._next_snapshot(), datetime.now(UTC)
             for change in changes:
                 if isinstance(change, Replacement):
@@ -214,13 +220,21 @@ class Warehouse:
                 f"call {CATALOG}.set_commit_message('driftlake', $message, extra_info => $run)",
                 {"message": f"{runs[0].stage} {runs[0].dt} to {runs[-1].dt}", "run": context.run_id},
             )
+            return snapshot_id
 
-        self._commit(work)
+        with self._lock:
+            assumed = self._commit(work)
+            made = self._snapshot("last_committed")
+            if made != assumed:
+                self._commit(lambda: self._correct_snapshot(assumed, made, context.run_id))
 
     def _next_snapshot(self) -> int:
-        # We hold the only write lock, so the snapshot that our commit creates is the next one.
-        row = self.connection.execute(f"select id + 1 from ducklake_current_snapshot('{CATALOG}')").fetchone()
-        return int(row[0]) if row else 0
+        # Of those who know our lock nobody else commits; where another client does, the number is corrected after the commit.
+        return self._snapshot("current") + 1
+
+    def _snapshot(self, which: Literal["current", "last_committed"]) -> int:
+        row = self.connection.execute(f"select id from ducklake_{which}_snapshot('{CATALOG}')").fetchone()
+        return int(row[0]) if row else -1
 
     def _add(self, addition: Addition, who: Mapping[str, Any]) -> None:
         with self.offered(new_rows=addition.rows):
@@ -245,18 +259,8 @@ class Warehouse:
                 self.connection.execute(f"insert into {queries.quote(table)} by name select * from new_rows")
 
     def _commit(self, work: Callable[[], Result]) -> Result:
-        """Do `work` in one transaction; if a client that does not know our lock commits meanwhile, do it all again.
-
-        DuckLake would commit again by itself, but under another snapshot than the one that `work` has recorded.
-        """
-        with self._lock:
-            self.connection.execute("set ducklake_max_retry_count = 0")
-            try:
-                return self._attempt(work, iter(_PAUSES))
-            finally:
-                self.connection.execute("reset ducklake_max_retry_count")
-
-    def _attempt(self, work: Callable[[], Result], pauses: Iterator[float]) -> Result:
+        """Do `work` in one transaction, again if a client that does not know our lock has changed the same rows meanwhile."""
+        pauses = iter(_PAUSES)
         while True:
             try:
                 with self._transaction():
@@ -265,10 +269,15 @@ class Warehouse:
                 pause = next(pauses, None)
                 if pause is None:
                     raise WarehouseError(
-                        f"other clients commit to the warehouse so often that {len(_PAUSES) + 1} attempts found it changed",
-                        hint="let them commit less often, or write to a DuckLake of their own",
+                        f"a commit failed {len(_PAUSES) + 1} times because another client changed the same tables: {error}",
+                        hint="let other clients write to tables of their own, or run the day again",
                     ) from error
                 time.sleep(pause)
+
+    def _correct_snapshot(self, assumed: int, made: int, run_id: str) -> None:
+        for table in ("partition_runs", "input_files"):
+            statement = f"update {table} set snapshot_id = ? where run_id = ? and snapshot_id = ?"
+            self.connection.execute(statement, [made, run_id, assumed])
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:

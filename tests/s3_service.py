@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -52,6 +53,11 @@ class Service:
     def client(self, name: str) -> Any:
         """A client of the user, whatever the environment says."""
         return _client(name, self.address, self.key_id, self.secret)
+
+    def upload_folder(self, folder: Path, prefix: str) -> None:
+        """Put every file of a project but its warehouse under a prefix."""
+        copied = [path for path in folder.rglob("*") if path.is_file() and "warehouse" not in path.parts]
+        self.upload({f"{prefix}/{path.relative_to(folder)}": path.read_bytes() for path in copied})
 
     def new_key(self, user: str) -> dict[str, str]:
         """Id and secret of another user who may do everything."""

@@ -7,7 +7,6 @@ import os
 import re
 import socket
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -35,13 +34,6 @@ NAMED = ("feature_drift", "label_cohorts", "model_quality", "alerts", "predictio
 EVERYTHING = ["telemetry", "labels", "lineage", "explanations", "warehouse"]
 
 
-@pytest.fixture(scope="module")
-def service() -> Iterator[Service]:
-    running = Service.start()
-    yield running
-    running.server.stop()
-
-
 @pytest.fixture(autouse=True)
 def nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No credentials of whoever runs the tests."""
@@ -53,11 +45,11 @@ def nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def known(service: Service, monkeypatch: pytest.MonkeyPatch) -> Service:
+def known(s3_service: Service, monkeypatch: pytest.MonkeyPatch) -> Service:
     """The service, and the environment that leads to it."""
-    for name, value in service.environment.items():
+    for name, value in s3_service.environment.items():
         monkeypatch.setenv(name, value)
-    return service
+    return s3_service
 
 
 def filled(root: Path) -> Project:
@@ -76,8 +68,7 @@ def filled(root: Path) -> Project:
 def moved(project: Project, service: Service, places: list[str]) -> None:
     """Copy inputs to S3, a prefix per test, and name the copies in the configuration."""
     prefix = project.root.name
-    copied = [path for path in project.root.rglob("*") if path.is_file() and "warehouse" not in path.parts]
-    service.upload({f"{prefix}/{path.relative_to(project.root)}": path.read_bytes() for path in copied})
+    service.upload_folder(project.root, prefix)
     at = {name: f"s3://lake/{prefix}/{name}" if name in places else name for name in EVERYTHING}
     project.configure(
         # a slash at the end is as good as none
@@ -180,10 +171,12 @@ def by_duckdb_secret(service: Service, home: Path, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize("given", [by_profile, by_assumed_role, by_duckdb_secret])
-def test_credentials_come_from(given: Any, service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_credentials_come_from(
+    given: Any, s3_service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     project = Project(tmp_path / "project")
-    service.upload({f"by/telemetry/dt={day(1)}/part-0.parquet": project.telemetry(1).read_bytes()})
-    given(service, tmp_path / "home", monkeypatch)
+    s3_service.upload({f"by/telemetry/dt={day(1)}/part-0.parquet": project.telemetry(1).read_bytes()})
+    given(s3_service, tmp_path / "home", monkeypatch)
     project.configure(
         telemetry={"path": "s3://lake/by/telemetry"},
         warehouse={"catalog": "sqlite:there/catalog.sqlite", "data": f"s3://lake/by/{given.__name__}"},
@@ -194,8 +187,10 @@ def test_credentials_come_from(given: Any, service: Service, tmp_path: Path, mon
     assert project.rows("select sum(row_count)::int from prediction_profile") == [(300,)]
 
 
-def test_a_long_run_outlives_its_credentials(service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    keys = [service.new_key(f"night-{number}") for number in (1, 2)]
+def test_a_long_run_outlives_its_credentials(
+    s3_service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = [s3_service.new_key(f"night-{number}") for number in (1, 2)]
     current = tmp_path / "current.json"
 
     def now_valid(key: dict[str, str]) -> None:
@@ -205,7 +200,7 @@ def test_a_long_run_outlives_its_credentials(service: Service, tmp_path: Path, m
 
     (tmp_path / "home" / ".aws").mkdir()
     (tmp_path / "home" / ".aws" / "config").write_text(f"[default]\ncredential_process = cat {current}\n")
-    monkeypatch.setenv("AWS_ENDPOINT_URL", service.address)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_service.address)
     now_valid(keys[0])
     project = Project(tmp_path / "project", warehouse={"data": "s3://lake/long"})
     # more than DuckLake keeps in its catalog, so they are written to S3
@@ -213,7 +208,7 @@ def test_a_long_run_outlives_its_credentials(service: Service, tmp_path: Path, m
     with Warehouse.open(project.settings) as warehouse:
         warehouse.append("schema_versions", rows)
         now_valid(keys[1])
-        service.client("iam").delete_access_key(UserName="night-1", AccessKeyId=keys[0]["AccessKeyId"])
+        s3_service.client("iam").delete_access_key(UserName="night-1", AccessKeyId=keys[0]["AccessKeyId"])
         warehouse.append("schema_versions", rows)
         found = warehouse.sql("select count(*) as n from schema_versions where fingerprint = 'long'")
     assert found["n"].to_pylist() == [100]
