@@ -23,7 +23,7 @@ PROFILE_BYTES, DRIFT_BYTES = 1.5, 17  # the flights example, a row of feature_pr
 BINS, DRIFT_ROWS_PER_FEATURE = 100, 15
 SECONDS_PER_COMMIT = 0.16
 # Assumed.
-SECONDS_PER_REQUEST, TABLES_PER_COMMIT, COMMITS, FILE_BYTES = 0.05, 15, 6, 512e6
+SECONDS_PER_REQUEST, TABLES_PER_COMMIT, COMMITS, FILE_BYTES = 0.05, 6, 6, 512e6
 
 # rows, features, measured processor seconds; the price of a pass comes from the third
 MEASURED = ((1_000_000, 10, 0.64), (10_000_000, 10, 4.4), (100_000_000, 10, 67.5), (4_000_000, 40, 5.8))
