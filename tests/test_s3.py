@@ -27,6 +27,7 @@ from driftlake.errors import InputError, StorageError, WarehouseError
 from driftlake.exemplars import find_exemplars
 from driftlake.late_files import late_ranges
 from driftlake.lineage import read_lineage_folder
+from driftlake.provenance import explain
 from driftlake.registration import register
 from driftlake.warehouse import Warehouse
 
@@ -134,6 +135,9 @@ def test_a_file_that_comes_late_on_s3_is_seen_and_exemplars_are_read(tmp_path: P
     about = {"model_id": "credit", "model_version": "v1", "deployment": "production", "feature": "x"}
     with Warehouse.open(project.settings, read_only=True) as warehouse:
         assert late_ranges(warehouse, project.settings) == []
+        chain = explain(warehouse, project.settings, "feature_drift", day=day(1))
+        assert chain.files
+        assert all(file["path"].startswith("s3://lake/late/") for file in chain.files)
         assert find_exemplars(warehouse, project.settings, {"signal": "feature_drift.psi", **about}, day(1))
     more = project.telemetry(1, name="part-1", correlation_id=["late"], x=[0.0], colour=["red"], score=[0.5])
     known.upload({f"late/telemetry/dt={day(1)}/part-1.parquet": more.read_bytes()})
