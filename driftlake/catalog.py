@@ -6,6 +6,7 @@ snapshot a commit makes is known. Not here: what is stored (warehouse.py).
 
 from __future__ import annotations
 
+import re
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +16,28 @@ import duckdb
 from filelock import FileLock
 
 from driftlake.config import Settings
+from driftlake.duckdb_extensions import load_extension
+from driftlake.errors import WarehouseError
 from driftlake.queries import literal
-from driftlake.session import load_extension
 
 # A reader or writer waits this long for SQLite before it gives up; commits take milliseconds.
 _BUSY_TIMEOUT_MS = 60_000
+# How a server, and libpq, say what went wrong.
+_SAID_BY_SERVER = re.compile(r"(?:FATAL|ERROR): +(.+)")
+_SAID_BY_CLIENT = re.compile(r"Unable to connect to Postgres at \"[^\"]*\": (.+)")
+_ANY_HINT = "check host, dbname and user in warehouse.catalog, PGPASSWORD or ~/.pgpass, and that the server is up"
+_HINTS = {
+    "password": "set PGPASSWORD, or write the password of this host, database and user into ~/.pgpass (mode 0600)",
+    "database": "create the database, e.g. with createdb; DuckLake makes its tables in it",
+    "permission denied": "let the user create tables in schema public, and write to those of the lake: make it their owner",
+}
+
+# DuckLake makes a table now and then, for rows too few to be a file.
+_MAY_WRITE = """
+    select has_schema_privilege('public', 'create') and coalesce(bool_and(has_table_privilege(oid, 'insert')), true) as answer
+    from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r' and starts_with(relname, 'ducklake_')
+"""
+
 # Of the advisory lock: one of PostgreSQL's 2^63, the same for every writer of a database.
 _LOCK_KEY = 7_463_021_975_418_826_731
 _SECONDS_TO_CONNECT = 10
@@ -48,11 +66,19 @@ class Catalog:
         return f"{self.kind}_scanner"
 
     @property
-    def hint(self) -> str:
-        """What to do if it cannot be attached."""
+    def extra(self) -> str | None:
+        """The extra of driftlake that brings the extension."""
+        return "postgres" if self.kind == "postgres" else None
+
+    def failure(self, error: Exception) -> WarehouseError:
+        """That it cannot be attached, in a sentence, and what to do."""
         if self.kind == "sqlite":
-            return "restore it from a backup, or point warehouse.catalog to another file"
-        return "check host, dbname and user in warehouse.catalog, PGPASSWORD or ~/.pgpass, and that the server is up"
+            hint = "restore it from a backup, or point warehouse.catalog to another file"
+            return WarehouseError(f"cannot attach the warehouse catalog {self.name}: {error}", hint=hint)
+        said = _SAID_BY_SERVER.search(str(error)) or _SAID_BY_CLIENT.search(str(error))
+        message = said[1].strip() if said else str(error)
+        hint = next((hint for words, hint in _HINTS.items() if words in message), _ANY_HINT)
+        return WarehouseError(f"cannot attach the warehouse catalog {self.name}: {message}", hint=hint)
 
     def options(self, *, read_only: bool) -> list[str]:
         """Further options of ATTACH."""
@@ -62,8 +88,28 @@ class Catalog:
         return [f"META_BUSY_TIMEOUT {_BUSY_TIMEOUT_MS}", *([] if read_only else ["META_JOURNAL_MODE 'WAL'"])]
 
     def is_missing(self) -> bool:
-        """Whether there is none, as far as can be known without connecting."""
-        return self.kind == "sqlite" and not Path(self.place).is_file()
+        """Whether there is none. Raises WarehouseError if the server cannot be asked."""
+        if self.kind == "sqlite":
+            return not Path(self.place).is_file()
+        try:
+            with _connected(self._patient) as connection:
+                return not _asked(connection, "select to_regclass('public.ducklake_metadata') is not null as answer")
+        except duckdb.Error as error:
+            raise self.failure(error) from error
+
+    def require_writable(self) -> None:
+        """Raises WarehouseError if the user may not change the catalog; of a file that is not known before."""
+        if self.kind == "sqlite":
+            return
+        try:
+            with _connected(self._patient) as connection:
+                may_write = _asked(connection, _MAY_WRITE)
+        except duckdb.Error as error:
+            raise self.failure(error) from error
+        if not may_write:
+            raise self.failure(
+                duckdb.Error("ERROR: permission denied: the user may not create tables or write to them")
+            )
 
     def writing(self) -> AbstractContextManager[object]:
         """The lock of writers, which may be entered again and again."""
@@ -89,23 +135,27 @@ class _AdvisoryLock:
         self._connection: duckdb.DuckDBPyConnection | None = None
 
     def __enter__(self) -> Self:
-        connection = self._connection or self._connect()
-        connection.execute("begin")
-        connection.execute(
-            "from postgres_query('lock', 'select true as is_held from (select pg_advisory_xact_lock(' || ? || ')) as taken')",
-            [str(_LOCK_KEY)],
-        ).fetchall()
+        self._connection = self._connection or _connected(self._connection_string)
+        self._connection.execute("begin")
+        _asked(self._connection, f"select true as answer from (select pg_advisory_xact_lock({_LOCK_KEY})) as taken")
         return self
 
     def __exit__(self, *_: object) -> None:
         assert self._connection is not None
         self._connection.execute("rollback")
 
-    def _connect(self) -> duckdb.DuckDBPyConnection:
-        self._connection = duckdb.connect()
-        load_extension(self._connection, "postgres_scanner")
-        self._connection.execute(f"attach {literal(self._connection_string)} as lock (type postgres, read_only)")
-        return self._connection
+
+def _connected(connection_string: str) -> duckdb.DuckDBPyConnection:
+    """A connection that can only ask the server something."""
+    connection = duckdb.connect()
+    load_extension(connection, "postgres_scanner", extra="postgres")
+    connection.execute(f"attach {literal(connection_string)} as server (type postgres, read_only)")
+    return connection
+
+
+def _asked(connection: duckdb.DuckDBPyConnection, question: str) -> bool:
+    row = connection.execute("select answer from postgres_query('server', ?)", [question]).fetchone()
+    return row is not None and bool(row[0])
 
 
 def catalog_of(settings: Settings) -> Catalog:

@@ -133,7 +133,7 @@ def _faults(
         yield Fault(file.path, FILE_RULE, "warning", None, "the file has no rows")
     if objections or not file.row_count:
         return
-    with open_session(settings) as connection:
+    with open_session(settings, [file.path]) as connection:
         try:
             yield from _of_rows(connection, settings, contracts, file, source, versions)
         except duckdb.Error as error:

@@ -1078,15 +1078,19 @@ class Settings(_Section):
         )
 
     def resolve(self, location: str) -> str:
-        """Absolute form of a configured path; s3:// stays as it is."""
-        return location if "://" in location else str((self._root / location).resolve())
+        """Absolute form of a configured path; s3:// stays as it is, without a slash at its end."""
+        return location.rstrip("/") if "://" in location else str((self._root / location).resolve())
 
     @property
-    def reads_s3(self) -> bool:
-        """Whether telemetry or labels are on S3."""
-        shap = self.telemetry.shap.path if self.telemetry.shap else None
-        labels = self.labels.path if self.labels else None
-        return any("://" in path for path in (self.telemetry.path, shap, labels) if path)
+    def input_locations(self) -> dict[str, str]:
+        """Where each input is, by the setting that says so."""
+        places = {
+            "telemetry.path": self.telemetry.path,
+            "telemetry.shap.path": self.telemetry.shap.path if self.telemetry.shap else None,
+            "labels.path": self.labels.path if self.labels else None,
+            "lineage.path": self.lineage.path,
+        }
+        return {setting: self.resolve(path) for setting, path in places.items() if path}
 
     @property
     def dagster_home(self) -> Path:

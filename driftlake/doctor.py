@@ -11,10 +11,11 @@ import duckdb
 from driftlake.catalog import catalog_of
 from driftlake.columns import CanonicalColumn, label_columns, telemetry_columns
 from driftlake.config import OtherVersion, Settings, load_settings
-from driftlake.errors import DriftlakeError
+from driftlake.duckdb_extensions import load_extension
+from driftlake.errors import DriftlakeError, StorageError
 from driftlake.inputs import list_days, read_partitions
 from driftlake.lineage import LineageRecord, read_lineage_folder
-from driftlake.session import load_extension
+from driftlake.s3 import is_on_s3, require_place
 from driftlake.suite_files import SOURCES, read_suites, source_of
 from driftlake.warehouse import Warehouse
 
@@ -56,11 +57,14 @@ def examine(config: Path | None) -> Iterator[Finding]:
 
 
 def _examine_extensions(settings: Settings) -> Iterator[Finding]:
-    needs_s3 = settings.reads_s3 or "://" in settings.warehouse.data
-    for name in (catalog_of(settings).extension, "ducklake", *(["httpfs"] if needs_s3 else [])):
+    catalog, places = catalog_of(settings), [*settings.input_locations.values(), settings.warehouse.data]
+    needed = {catalog.extension: catalog.extra, "ducklake": None}
+    if any(map(is_on_s3, places)):
+        needed["httpfs"] = "s3"
+    for name, extra in needed.items():
         try:
             with duckdb.connect() as connection:
-                load_extension(connection, name)
+                load_extension(connection, name, extra=extra)
             yield Finding(f"extension {name}", True, f"loads into DuckDB {duckdb.__version__}")
         except DriftlakeError as error:
             yield _failed(f"extension {name}", error)
@@ -70,7 +74,10 @@ def _examine_partitions(
     subject: str, location: str, columns: Sequence[CanonicalColumn], mapping: Mapping[str, str]
 ) -> Finding:
     try:
+        require_place(f"{subject}.path", location, holds_input=True)
         days = list_days(location)
+    except StorageError as error:
+        return _failed(subject, error)
     except OSError as error:
         return Finding(subject, False, f"{location} cannot be listed: {error}", "check the path and the credentials")
     if not days:
@@ -98,6 +105,7 @@ def _has_classes(settings: Settings) -> bool:
 def _examine_lineage(settings: Settings) -> Iterator[Finding]:
     folder = settings.resolve(settings.lineage.path)
     try:
+        require_place("lineage.path", folder, holds_input=True)
         records = [file.record for file in read_lineage_folder(settings)]
     except DriftlakeError as error:
         yield _failed("lineage", error)
@@ -153,14 +161,18 @@ def _unknown(setting: str, names: Iterable[str], known: Iterable[str]) -> Iterat
 
 def _examine_catalog(settings: Settings) -> Finding:
     catalog = catalog_of(settings)
-    if catalog.is_missing():
-        return Finding("warehouse", True, f"{catalog.name} will be created by the first run")
     try:
+        require_place("warehouse.data", settings.resolve(settings.warehouse.data))
+        catalog.require_writable()
+        if catalog.is_missing():
+            return Finding("warehouse", True, f"{catalog.name} will be created by the first run")
         with Warehouse.open(settings, read_only=True) as warehouse:
             rows = warehouse.sql(
                 "select count(distinct dt) as days, max(snapshot_id) as snapshot from partition_runs"
             ).to_pylist()[0]
-    except (DriftlakeError, duckdb.Error) as error:
+    except DriftlakeError as error:
+        return _failed("warehouse", error)
+    except duckdb.Error as error:
         return Finding("warehouse", False, str(error), "restore the catalog from a backup, or point to another one")
     return Finding("warehouse", True, f"{rows['days']} days processed, newest snapshot {rows['snapshot']}")
 

@@ -29,5 +29,9 @@ class WarehouseError(DriftlakeError, RuntimeError):
     """The DuckLake catalog cannot be reached or refuses the operation."""
 
 
+class StorageError(DriftlakeError, RuntimeError):
+    """A place on S3 cannot be reached, or refuses us."""
+
+
 class ContractError(DriftlakeError, RuntimeError):
     """An expectation could not be evaluated: nothing is known about the data, which is no pass."""

@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
+from driftlake import s3
 from driftlake.columns import CanonicalColumn
 from driftlake.errors import ContractError, InputError
 
@@ -105,7 +106,9 @@ def days_between(first: date, last: date) -> list[date]:
 
 
 def filesystem_of(location: str) -> tuple[pafs.FileSystem, str]:
-    """File system and path inside it for a local path or an s3:// URI."""
+    """File system and path inside it for a local path or an s3:// URI. Raises StorageError without S3 credentials."""
+    if s3.is_on_s3(location):
+        return s3.filesystem_of(location)
     if "://" in location:
         found: tuple[pafs.FileSystem, str] = pafs.FileSystem.from_uri(location)
         return found

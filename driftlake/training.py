@@ -129,7 +129,8 @@ def learn(
 
 def _training_paths(file: LineageFile) -> list[str]:
     """The training file, or every *.parquet of the training folder in order."""
-    filesystem, root = filesystem_of(file.training_data)
+    place = file.training_data.rstrip("/")
+    filesystem, root = filesystem_of(place)
     info = filesystem.get_file_info(root)
     if info.type == pafs.FileType.NotFound:
         raise InputError(
@@ -137,12 +138,12 @@ def _training_paths(file: LineageFile) -> list[str]:
             hint="the path is relative to the lineage file",
         )
     if info.type == pafs.FileType.File:
-        return [file.training_data]
+        return [place]
     entries = filesystem.get_file_info(pafs.FileSelector(root, recursive=True))
     found = sorted(entry.path.removeprefix(root) for entry in entries if entry.extension == "parquet")
     if not found:
         raise InputError(f"{file.path}: training_data: {file.training_data} has no Parquet file")
-    return [file.training_data + path for path in found]
+    return [place + path for path in found]
 
 
 def _require_columns(

@@ -30,7 +30,7 @@ def check_training(
     Raises InputError if a rule of severity error is broken.
     """
     record = file.record
-    with open_session(settings) as connection:
+    with open_session(settings, data.paths) as connection:
         _offer(connection, file, data, day)
         checks = contract.check(connection, [day])
         if contract.suites:

@@ -7,11 +7,12 @@ and compute outside of it. Not here: what the rows mean.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self, TypeVar
 
 import duckdb
 import pyarrow as pa
@@ -20,11 +21,20 @@ import pyarrow.compute as pc
 from driftlake import queries, schema
 from driftlake.catalog import Catalog, catalog_of
 from driftlake.config import Settings
+from driftlake.duckdb_extensions import load_extension
 from driftlake.errors import WarehouseError
 from driftlake.migration import migrate
-from driftlake.session import allow_s3, connect, load_extension
+from driftlake.s3 import S3Session, require_place
+from driftlake.session import connect
 
 CATALOG = "lake"
+
+Result = TypeVar("Result")
+
+# DuckLake commits again if another client was first: for a minute, where its own ten attempts may take ten seconds.
+_RETRIES = {"ducklake_max_retry_count": 50, "ducklake_retry_wait_ms": 50, "ducklake_retry_backoff": 1.1}
+# Seconds between attempts of ours if what others have changed is what we change.
+_PAUSES = (0.1, 0.5, 2.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,15 +95,23 @@ class Warehouse:
     Reads see the newest snapshot. Use as a context manager.
     """
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, lock: contextlib.AbstractContextManager[Any]) -> None:
-        self.connection = connection
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        lock: contextlib.AbstractContextManager[Any],
+        renew: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`renew` is called before each use of the connection, whose credentials may have expired."""
+        self._connection = connection
         self._lock = lock
+        self._renew = renew
 
     @classmethod
     def open(cls, settings: Settings, *, read_only: bool = False) -> Self:
         """Attach the warehouse; a writer creates it if there is none.
 
-        Raises WarehouseError if the catalog is missing (reader) or cannot be attached.
+        Raises WarehouseError if the catalog is missing (reader) or cannot be attached, StorageError if its data are
+        where we cannot go.
         """
         catalog = catalog_of(settings)
         if read_only and catalog.is_missing():
@@ -101,14 +119,18 @@ class Warehouse:
                 f"there is no warehouse at {catalog.name}",
                 hint="run `driftlake run` or `driftlake backfill` first, or correct warehouse.catalog",
             )
+        if not read_only:
+            catalog.require_writable()
         lock = contextlib.nullcontext() if read_only else catalog.writing()
         connection = connect(settings)
         try:
-            load_extension(connection, catalog.extension)
+            load_extension(connection, catalog.extension, extra=catalog.extra)
             load_extension(connection, "ducklake")
+            for setting, value in _RETRIES.items():
+                connection.execute(f"set {setting} = {value}")
             data = settings.resolve(settings.warehouse.data)
-            if "://" in data:
-                allow_s3(connection)
+            s3 = S3Session(connection, [data])
+            require_place("warehouse.data", data)
             with lock:
                 connection.execute(_attach_statement(catalog, data, read_only=read_only))
                 connection.execute(f"use {CATALOG}")
@@ -116,10 +138,14 @@ class Warehouse:
                     migrate(connection)
         except duckdb.Error as error:
             connection.close()
-            raise WarehouseError(
-                f"cannot attach the warehouse catalog {catalog.name}: {error}", hint=catalog.hint
-            ) from error
-        return cls(connection, lock)
+            raise catalog.failure(error) from error
+        return cls(connection, lock, s3.renew)
+
+    @property
+    def connection(self) -> duckdb.DuckDBPyConnection:
+        """The DuckDB connection, with credentials that are valid now."""
+        self._renew()
+        return self._connection
 
     def __enter__(self) -> Self:
         return self
@@ -127,7 +153,7 @@ class Warehouse:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.connection.close()
+        self._connection.close()
 
     def query(self, name: str, /, **values: Any) -> pa.Table:
         """Rows of sql/<name>.sql, tables named without catalog."""
@@ -156,17 +182,21 @@ class Warehouse:
 
     def append_once(self, rows: Mapping[str, pa.Table], table: str, key: Mapping[str, str]) -> bool:
         """Insert rows of several tables in one transaction, unless `table` has a row with `key`. Returns whether it did."""
-        with self._transaction():
+
+        def work() -> bool:
             if self.has_rows(table, key):
                 return False
             for name, new in rows.items():
                 self._insert(name, new)
-        return True
+            return True
+
+        with self._lock:
+            return self._commit(work)
 
     def append(self, table: str, rows: pa.Table) -> None:
         """Insert rows."""
-        with self._transaction():
-            self._insert(table, rows)
+        with self._lock:
+            self._commit(lambda: self._insert(table, rows))
 
     def replace_partitions(
         self, changes: Sequence[Replacement | Addition], runs: Sequence[PartitionRun], *, context: RunContext
@@ -175,7 +205,8 @@ class Warehouse:
 
         Readers see the old rows or the new ones, never a mixture; a process killed in here leaves the old ones.
         """
-        with self._transaction():
+
+        def work() -> int:
             snapshot_id, committed_at = self._next_snapshot(), datetime.now(UTC)
             for change in changes:
                 if isinstance(change, Replacement):
@@ -189,11 +220,21 @@ class Warehouse:
                 f"call {CATALOG}.set_commit_message('driftlake', $message, extra_info => $run)",
                 {"message": f"{runs[0].stage} {runs[0].dt} to {runs[-1].dt}", "run": context.run_id},
             )
+            return snapshot_id
+
+        with self._lock:
+            assumed = self._commit(work)
+            made = self._snapshot("last_committed")
+            if made != assumed:
+                self._commit(lambda: self._correct_snapshot(assumed, made, context.run_id))
 
     def _next_snapshot(self) -> int:
-        # We hold the only write lock, so the snapshot that our commit creates is the next one.
-        row = self.connection.execute(f"select id + 1 from ducklake_current_snapshot('{CATALOG}')").fetchone()
-        return int(row[0]) if row else 0
+        # Of those who know our lock nobody else commits; where another client does, the number is corrected after the commit.
+        return self._snapshot("current") + 1
+
+    def _snapshot(self, which: Literal["current", "last_committed"]) -> int:
+        row = self.connection.execute(f"select id from ducklake_{which}_snapshot('{CATALOG}')").fetchone()
+        return int(row[0]) if row else -1
 
     def _add(self, addition: Addition, who: Mapping[str, Any]) -> None:
         with self.offered(new_rows=addition.rows):
@@ -217,17 +258,37 @@ class Warehouse:
             with self.offered(new_rows=rows):
                 self.connection.execute(f"insert into {queries.quote(table)} by name select * from new_rows")
 
+    def _commit(self, work: Callable[[], Result]) -> Result:
+        """Do `work` in one transaction, again if a client that does not know our lock has changed the same rows meanwhile."""
+        pauses = iter(_PAUSES)
+        while True:
+            try:
+                with self._transaction():
+                    return work()
+            except duckdb.TransactionException as error:
+                pause = next(pauses, None)
+                if pause is None:
+                    raise WarehouseError(
+                        f"a commit failed {len(_PAUSES) + 1} times because another client changed the same tables: {error}",
+                        hint="let other clients write to tables of their own, or run the day again",
+                    ) from error
+                time.sleep(pause)
+
+    def _correct_snapshot(self, assumed: int, made: int, run_id: str) -> None:
+        for table in ("partition_runs", "input_files"):
+            statement = f"update {table} set snapshot_id = ? where run_id = ? and snapshot_id = ?"
+            self.connection.execute(statement, [made, run_id, assumed])
+
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
-        with self._lock:
-            self.connection.execute("begin")
-            try:
-                yield
-                self.connection.execute("commit")
-            except BaseException:
-                with contextlib.suppress(duckdb.Error):
-                    self.connection.execute("rollback")
-                raise
+        self.connection.execute("begin")
+        try:
+            yield
+            self.connection.execute("commit")
+        except BaseException:
+            with contextlib.suppress(duckdb.Error):
+                self.connection.execute("rollback")
+            raise
 
 
 def _attach_statement(catalog: Catalog, data: str, *, read_only: bool) -> str:

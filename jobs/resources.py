@@ -6,13 +6,18 @@ from contextlib import contextmanager
 import dagster as dg
 
 from driftlake.config import Settings
+from driftlake.s3 import require_places
 from driftlake.warehouse import Warehouse
 
 
 def warehouse_resource(settings: Settings) -> dg.ResourceDefinition:
-    """The warehouse, open for writing from the first stage of a run to the last: opening it costs more than a commit."""
+    """The warehouse, open for writing from the first stage of a run to the last: opening it costs more than a commit.
+
+    It is opened before any stage works, and only if the inputs can be reached.
+    """
 
     def opened(_context: dg.InitResourceContext) -> Iterator[Warehouse]:
+        require_places(settings.input_locations)
         with Warehouse.open(settings) as warehouse:
             yield warehouse
 

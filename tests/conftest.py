@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import nullcontext
 from functools import partial
+from typing import TYPE_CHECKING
 
 import duckdb
 import hypothesis
@@ -12,6 +13,10 @@ import pytest
 
 from driftlake import schema
 from driftlake.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    from postgres_service import Server
+    from s3_service import Service
 
 # No deadline: a busy machine breaks no claim.
 hypothesis.settings.register_profile("driftlake", deadline=None, max_examples=50, print_blob=True)
@@ -43,3 +48,23 @@ def memory(db: duckdb.DuckDBPyConnection) -> Warehouse:
     """The tables and views of the warehouse in `db`, without a DuckLake below them."""
     db.execute("".join([table.ddl for table in schema.tables()] + [view.ddl for view in schema.views()]))
     return Warehouse(db, nullcontext())
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A PostgreSQL of the tests of one worker."""
+    from postgres_service import Server
+
+    server = Server.start(tmp_path_factory.mktemp("postgres"))
+    yield server
+    server.running.cleanup()
+
+
+@pytest.fixture(scope="session")
+def s3_service() -> Iterator[Service]:
+    """An S3 of the tests of one worker."""
+    from s3_service import Service
+
+    running = Service.start()
+    yield running
+    running.server.stop()

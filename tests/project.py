@@ -7,14 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
+import pytest
 import yaml
 from data import day, noon, write_day, write_project
 
-from driftlake import schema
+from driftlake import duckdb_extensions, schema
 from driftlake.config import Settings, load_settings
 from driftlake.inputs import days_between
 from driftlake.lineage import read_lineage_folder
@@ -167,3 +170,10 @@ def break_pages(path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[8:400] = b"\xff" * 392
     path.write_bytes(content)
+
+
+def without_wheels(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if no extension of DuckDB were installed, nor could be downloaded."""
+    nowhere = {"extension_directory": str(folder), "custom_extension_repository": "http://127.0.0.1:9"}
+    monkeypatch.setattr(duckdb, "connect", partial(duckdb.connect, config=nowhere))
+    monkeypatch.setattr(duckdb_extensions, "find_spec", lambda _: None)

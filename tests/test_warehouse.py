@@ -17,8 +17,8 @@ from data import GROUP, day, write_project
 from driftlake import queries
 from driftlake.catalog import catalog_of
 from driftlake.config import Settings
+from driftlake.duckdb_extensions import load_extension
 from driftlake.errors import WarehouseError
-from driftlake.session import load_extension
 from driftlake.warehouse import PartitionRun, Replacement, RunContext, Warehouse
 
 CONTEXT = RunContext("run-7", "0.1", "hash", datetime(2024, 3, 2, tzinfo=UTC))

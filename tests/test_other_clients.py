@@ -1,0 +1,122 @@
+"""Clients that know nothing of driftlake and its lock write to the same lake: no run fails, and each knows its own snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from threading import Event, Thread
+
+import duckdb
+import pytest
+from data import day
+from postgres_service import Server
+from project import Project
+
+from driftlake.catalog import catalog_of
+from driftlake.duckdb_extensions import load_extension
+from driftlake.errors import WarehouseError
+from driftlake.warehouse import Warehouse
+
+# Of the runs, those whose snapshot is not the one that their commit made.
+MISTAKEN = """
+    select count(*) from partition_runs as r anti join ducklake_snapshots('lake') as s
+    on r.snapshot_id = s.snapshot_id and r.run_id = s.commit_extra_info
+"""
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def project(request: pytest.FixtureRequest, tmp_path: Path) -> Project:
+    catalog = request.getfixturevalue("postgres").database() if request.param == "postgres" else "sqlite:c.sqlite"
+    made = Project(tmp_path / "project", warehouse={"catalog": catalog, "data": "warehouse/data"})
+    made.telemetry(1)
+    return made
+
+
+def other_client(project: Project) -> duckdb.DuckDBPyConnection:
+    """A plain DuckDB with a table of its own in the lake."""
+    connection = duckdb.connect()
+    catalog = catalog_of(project.settings)
+    for name in (catalog.extension, "ducklake"):
+        load_extension(connection, name)
+    connection.execute(f"attach 'ducklake:{catalog.kind}:{catalog.place}' as lake")
+    connection.execute("create table if not exists lake.mine (n integer)")
+    return connection
+
+
+def overtaken(monkeypatch: pytest.MonkeyPatch, times: int, commit: Callable[[], object]) -> None:
+    """Let `commit` happen in the middle of the next transactions."""
+    next_snapshot, left = Warehouse._next_snapshot, iter(range(times))
+
+    def overtake(warehouse: Warehouse) -> int:
+        found = next_snapshot(warehouse)
+        if next(left, None) is not None:
+            commit()
+        return found
+
+    monkeypatch.setattr(Warehouse, "_next_snapshot", overtake)
+
+
+def test_an_overtaken_commit_is_recorded_under_its_own_snapshot(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with other_client(project) as other:
+        overtaken(monkeypatch, 1, lambda: other.execute("insert into lake.mine values (1)"))
+        project.run(1, 1, until="profiles")
+    assert project.rows("select sum(row_count)::int from prediction_profile") == [(300,)]
+    assert project.rows("select count(*) from partition_runs") == [(1,)]
+    assert project.rows("select count(*) from mine") == [(1,)]
+    assert project.rows(MISTAKEN) == [(0,)]
+
+
+def test_a_conflicting_delete_of_another_client_is_no_failure(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.run(1, 1, until="profiles")
+    with other_client(project) as other:
+        overtaken(monkeypatch, 1, lambda: other.execute("delete from lake.prediction_profile where true"))
+        project.run(1, 1, until="profiles", is_forced=True)
+    assert project.rows("select sum(row_count)::int from prediction_profile") == [(300,)]
+    assert project.rows(MISTAKEN) == [(0,)]
+
+
+def test_who_cannot_commit_says_so_and_leaves_the_old_rows(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    project.run(1, 1, until="profiles")
+    before = project.contents("feature_profile")
+    monkeypatch.setattr("driftlake.warehouse._PAUSES", ())
+    with other_client(project) as other:
+        overtaken(monkeypatch, 1, lambda: other.execute("delete from lake.prediction_profile where true"))
+        with pytest.raises(WarehouseError, match="failed 1 times because another client changed the same tables"):
+            project.run(1, 1, until="profiles", is_forced=True)
+    assert project.contents("feature_profile") == before
+
+
+def test_a_busy_client_and_a_backfill_do_not_stop_each_other(postgres: Server, tmp_path: Path) -> None:
+    catalog = postgres.database()
+    project = Project(tmp_path / "project", warehouse={"catalog": catalog, "data": "warehouse/data"})
+    for number in range(1, 3):
+        project.telemetry(number)
+    is_over, said = Event(), []
+
+    def write() -> None:
+        with other_client(project) as other:
+            while not is_over.wait(0.3):
+                try:
+                    other.execute("insert into lake.mine values (1)")
+                except duckdb.Error as error:
+                    said.append(error)
+
+    writer = Thread(target=write)
+    writer.start()
+    try:
+        for number in range(1, 3):
+            project.run(number, number, until="profiles")
+    finally:
+        is_over.set()
+        writer.join()
+    assert said == []
+    assert project.rows("select count(*) > 0 from mine") == [(True,)]
+    assert project.rows("select dt, sum(row_count)::int from prediction_profile group by dt order by dt") == [
+        (day(1), 300),
+        (day(2), 300),
+    ]
+    assert project.rows(MISTAKEN) == [(0,)]
