@@ -15,6 +15,7 @@ import duckdb
 from filelock import FileLock
 
 from driftlake.config import Settings
+from driftlake.errors import WarehouseError
 from driftlake.queries import literal
 from driftlake.session import load_extension
 
@@ -64,6 +65,14 @@ class Catalog:
     def is_missing(self) -> bool:
         """Whether there is none, as far as can be known without connecting."""
         return self.kind == "sqlite" and not Path(self.place).is_file()
+
+    def require(self) -> None:
+        """Raises WarehouseError if there is none, as far as can be known without connecting."""
+        if self.is_missing():
+            raise WarehouseError(
+                f"there is no warehouse at {self.name}",
+                hint="run `driftlake run` or `driftlake backfill` first, or correct warehouse.catalog",
+            )
 
     def writing(self) -> AbstractContextManager[object]:
         """The lock of writers, which may be entered again and again."""
