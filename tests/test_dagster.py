@@ -78,6 +78,8 @@ def test_the_graph_the_job_and_the_schedule_are_what_users_see(flights: Settings
     }
     schedule = definitions.resolve_schedule_def("nightly")
     assert (schedule.cron_schedule, schedule.execution_timezone) == ("0 2 * * *", "America/New_York")
+    weekly = definitions.resolve_schedule_def("maintenance")
+    assert (weekly.cron_schedule, weekly.execution_timezone) == ("0 14 * * 0", "America/New_York")
 
 
 def test_partitions_run_from_the_first_day_to_the_last(flights: Settings) -> None:
@@ -119,6 +121,19 @@ def test_real_flights_go_through_a_real_instance(flights: Settings, instance: Pa
         f"{LAST}.html",
         "index.html",
     }
+
+
+def test_the_maintenance_job_does_its_work_in_an_instance(flights: Settings, instance: Path) -> None:
+    with Warehouse.open(flights) as warehouse:
+        register_folder(warehouse, flights)
+        rows = warehouse.sql("from feature_bins order by all")
+    instance.mkdir()
+    (instance / "dagster.yaml").write_text("telemetry: {enabled: false}")
+    with dg.DagsterInstance.get() as dagster:
+        job = build_definitions(flights).resolve_job_def("maintenance")
+        assert job.execute_in_process(instance=dagster).success
+    with Warehouse.open(flights, read_only=True) as warehouse:
+        assert warehouse.sql("from feature_bins order by all") == rows
 
 
 def launch_and_watch(flights: Settings, days: Sequence[date], **how: Any) -> tuple[LaunchFailure | None, set[str]]:

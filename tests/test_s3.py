@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from project import Project
 from driftlake import doctor
 from driftlake.errors import DriftlakeError
 from driftlake.lineage import read_lineage_folder
+from driftlake.maintenance import maintain
 from driftlake.registration import register
 from driftlake.warehouse import Warehouse
 
@@ -75,6 +77,22 @@ def test_everything_on_s3_gives_the_rows_of_a_disk(tmp_path: Path, bucket: Any) 
     assert any(entry.key.startswith("warehouse/") for entry in bucket.objects.all())
     findings = list(doctor.examine(project.root / "driftlake.yaml"))
     assert [finding.message for finding in findings if not finding.is_well] == []
+
+
+def test_maintenance_deletes_objects_that_nothing_needs(tmp_path: Path, bucket: Any) -> None:
+    project = Project(tmp_path / "project", warehouse={"catalog": "sqlite:there.sqlite", "data": "s3://lake/upkeep"})
+    for number in (1, 2, 3):
+        project.telemetry(number)
+        project.run(number, number, until="profiles")
+    bucket.put_object(Key="upkeep/main/alerts/of-a-killed-run.parquet", Body=b"PAR1")
+    rows = project.contents()
+    for days_later in (0, 4):
+        with Warehouse.open(project.settings) as warehouse:
+            now = datetime.now(UTC) + timedelta(days=days_later)
+            done = maintain(warehouse, project.settings, now=now)
+    assert (done.deleted_count > 3, done.orphan_count) == (True, 1)
+    assert project.contents() == rows
+    assert len([*bucket.objects.filter(Prefix="upkeep/")]) == done.after.file_count
 
 
 @pytest.mark.parametrize(("place", "says"), [("s3://nowhere/telemetry", "nowhere"), ("s3://lake/nothing", "nothing")])
