@@ -50,7 +50,9 @@ def restore(settings: Settings, source: Path) -> Copied:
     """Put a backup where the configuration has its warehouse, which must not be there yet."""
     catalog, data = _local(settings)
     if not (source / _CATALOG).is_file():
-        raise WarehouseError(f"there is no backup in {source}", hint="name the folder that `driftlake backup` was given")
+        raise WarehouseError(
+            f"there is no backup in {source}", hint="name the folder that `driftlake backup` was given"
+        )
     if not catalog.is_missing() or (data.is_dir() and any(data.iterdir())):
         raise WarehouseError(
             f"there is a warehouse at {catalog.place} or in {data} already", hint="move both away, then restore"

@@ -116,7 +116,7 @@ def _merge(warehouse: Warehouse, *, is_dry_run: bool) -> Iterator[int]:
     tables = warehouse.query("upkeep/mergeable_tables", largest_bytes=_LARGEST_MERGED_BYTES).to_pylist()
     for table in tables:
         if is_dry_run:
-            yield table["file_count"]
+            yield int(table["file_count"])
             continue
         done = warehouse.change(
             "call ducklake_merge_adjacent_files($lake, $table, max_file_size => $largest)",
@@ -133,4 +133,4 @@ def _call(warehouse: Warehouse, function: str, before: date, *, is_dry_run: bool
     """
     cutoff = datetime.combine(before, time(), UTC) - timedelta(microseconds=1)
     values: dict[str, Any] = {"lake": CATALOG, "cutoff": cutoff, "dry": is_dry_run}
-    return warehouse.change(f"call {function}($lake, older_than => $cutoff, dry_run => $dry)", values).num_rows
+    return int(warehouse.change(f"call {function}($lake, older_than => $cutoff, dry_run => $dry)", values).num_rows)

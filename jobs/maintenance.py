@@ -15,17 +15,19 @@ MAINTENANCE = "maintenance"
 _HOURS_AFTER_THE_NIGHT = 12
 
 
-@dg.op(description="Merge small files, expire old snapshots, delete files that nothing needs.")
+@dg.op
 def maintain_warehouse(
     context: dg.OpExecutionContext, warehouse: dg.ResourceParam[Warehouse], settings: dg.ResourceParam[Settings]
 ) -> None:
+    """Merge small files, expire old snapshots, delete files that nothing needs."""
     with failures_explained():
         done = maintain(warehouse, settings, now=datetime.now(UTC))
     context.log.info("\n".join(upkeep_lines(done)))
 
 
-@dg.job(name=MAINTENANCE, description="Keep the warehouse small; no row changes, and nights may run meanwhile.")
+@dg.job(name=MAINTENANCE)
 def maintenance_job() -> None:
+    """Keep the warehouse small; no row changes, and nights may run meanwhile."""
     maintain_warehouse()
 
 

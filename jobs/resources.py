@@ -6,14 +6,19 @@ from contextlib import contextmanager
 import dagster as dg
 
 from driftlake.config import Settings
+from driftlake.observing import observed_run
 from driftlake.warehouse import Warehouse
 
 
 def warehouse_resource(settings: Settings) -> dg.ResourceDefinition:
-    """The warehouse, open for writing from the first stage of a run to the last: opening it costs more than a commit."""
+    """The warehouse, open for writing from the first stage of a run to the last: opening it costs more than a commit.
 
-    def opened(_context: dg.InitResourceContext) -> Iterator[Warehouse]:
-        with Warehouse.open(settings) as warehouse:
+    What is open from the first stage to the last is the run, and is observed as such.
+    """
+
+    def opened(context: dg.InitResourceContext) -> Iterator[Warehouse]:
+        run = (context.run.run_id, context.run.job_name) if context.run else ("", "")
+        with observed_run(*run), Warehouse.open(settings) as warehouse:
             yield warehouse
 
     return dg.ResourceDefinition(contextmanager(opened), description="The DuckLake of the results.")

@@ -50,7 +50,9 @@ def test_a_restored_warehouse_has_the_rows_and_goes_on_at_another_place(project:
     there.telemetry(3)
     reports = there.run(3, 3, until="drift")
     assert [run.outcome for run in reports[0].runs] == ["complete"]
-    assert there.rows("select sum(row_count)::int from prediction_profile where dt = ? and segment = 'all'", day(3)) == [(300,)]
+    assert there.rows(
+        "select sum(row_count)::int from prediction_profile where dt = ? and segment = 'all'", day(3)
+    ) == [(300,)]
 
 
 NIGHTS = """

@@ -18,8 +18,12 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from data import day
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from project import Project
 
+from driftlake import observing
 from driftlake.config import Settings, load_settings
 from driftlake.inputs import days_between
 from driftlake.registration import register_folder
@@ -134,6 +138,20 @@ def test_the_maintenance_job_does_its_work_in_an_instance(flights: Settings, ins
         assert job.execute_in_process(instance=dagster).success
     with Warehouse.open(flights, read_only=True) as warehouse:
         assert warehouse.sql("from feature_bins order by all") == rows
+
+
+def test_a_run_and_its_stages_are_observed(flights: Settings, instance: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spans, tracers = InMemorySpanExporter(), TracerProvider(shutdown_on_exit=False)
+    tracers.add_span_processor(SimpleSpanProcessor(spans))
+    one = observing.Observer(tracers, None, 2.0)
+    monkeypatch.setattr(observing, "observer", lambda: one)
+    assert launch(flights, [FIRST], lambda *_: None, is_forced=True) is None
+    [run] = [span for span in spans.get_finished_spans() if span.parent is None]
+    stages = {span.name: dict(span.attributes or {}) for span in spans.get_finished_spans() if span.parent}
+    assert (run.attributes or {})["driftlake.job"] == "nightly"
+    assert {"driftlake.profiles", "driftlake.label_cohorts", "driftlake.drift", "driftlake.alerts"} <= stages.keys()
+    assert stages["driftlake.profiles"]["driftlake.rows"] > 0
+    assert {attributes["driftlake.first_day"] for attributes in stages.values()} == {FIRST.isoformat()}
 
 
 def launch_and_watch(flights: Settings, days: Sequence[date], **how: Any) -> tuple[LaunchFailure | None, set[str]]:

@@ -76,7 +76,9 @@ def test_rows_of_now_and_of_the_past_stay_and_files_become_few(project: Project)
     assert len(files(project)) == later.after.file_count < len(before)
     assert project.contents() == rows
     assert past(project) == history
-    assert all({*report.unchanged} == {run.dt for run in report.runs} for report in project.run(1, NIGHTS, until="drift"))
+    assert all(
+        {*report.unchanged} == {run.dt for run in report.runs} for report in project.run(1, NIGHTS, until="drift")
+    )
 
 
 @pytest.mark.parametrize("days_later", [0, 1, 2])
@@ -172,7 +174,9 @@ KILLED = """
 """
 
 
-@pytest.mark.parametrize("function", ["expire_snapshots", "merge_adjacent_files", "cleanup_old_files", "orphaned_files"])
+@pytest.mark.parametrize(
+    "function", ["expire_snapshots", "merge_adjacent_files", "cleanup_old_files", "orphaned_files"]
+)
 def test_killed_at_any_step_it_leaves_the_rows_and_the_next_one_does_the_rest(project: Project, function: str) -> None:
     rows = project.contents()
     maintained(project)

@@ -37,7 +37,9 @@ def maintain(
 
 @app.command(epilog="Example: `driftlake backup /backups/driftlake`")
 def backup(
-    target: Annotated[Path, typer.Argument(help="Folder: a new one, or that of an earlier backup, which is brought up to date.")],
+    target: Annotated[
+        Path, typer.Argument(help="Folder: a new one, or that of an earlier backup, which is brought up to date.")
+    ],
     config: Config = None,
 ) -> None:
     """Copy the warehouse to a folder, also while runs write. Of a folder that has an earlier backup only the rest is copied."""
