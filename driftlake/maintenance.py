@@ -58,7 +58,9 @@ def maintain(warehouse: Warehouse, settings: Settings, *, now: datetime, is_dry_
     expired_before = _days_before(now, retention_days) if retention_days else None
     deleted_before = _days_before(now, settings.warehouse.file_grace_days)
     before = _size(warehouse)
-    expired = _expire(warehouse, expired_before, is_dry_run=is_dry_run) if expired_before else 0
+    expired = (
+        _call(warehouse, "ducklake_expire_snapshots", expired_before, is_dry_run=is_dry_run) if expired_before else 0
+    )
     merged = [count for count in _merge(warehouse, is_dry_run=is_dry_run) if count]
     deleted = _call(warehouse, "ducklake_cleanup_old_files", deleted_before, is_dry_run=is_dry_run)
     orphans = _call(warehouse, "ducklake_delete_orphaned_files", deleted_before, is_dry_run=is_dry_run)
@@ -105,10 +107,6 @@ def _days_before(now: datetime, days: int) -> date:
 def _size(warehouse: Warehouse) -> WarehouseSize:
     [row] = warehouse.query("upkeep/warehouse_size").to_pylist()
     return WarehouseSize(**row)
-
-
-def _expire(warehouse: Warehouse, before: date, *, is_dry_run: bool) -> int:
-    return _call(warehouse, "ducklake_expire_snapshots", before, is_dry_run=is_dry_run)
 
 
 def _merge(warehouse: Warehouse, *, is_dry_run: bool) -> Iterator[int]:

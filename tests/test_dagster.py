@@ -326,3 +326,19 @@ def test_loading_the_definitions_prints_nothing_and_imports_nothing_heavy(flight
     )
     assert json.loads(loaded.stdout) == []
     assert "Warning" not in loaded.stderr
+
+
+def test_the_instance_that_the_documentation_shows_can_be_loaded(instance: Path) -> None:
+    page = (ROOT / "docs" / "operations.md").read_text()
+    shown = page.partition("<!-- dagster.yaml -->\n```yaml\n")[2].partition("```")[0]
+    instance.mkdir()
+    (instance / "dagster.yaml").write_text(shown)
+    with dg.DagsterInstance.get() as dagster:
+        queue = dagster.get_concurrency_config().run_queue_config
+        assert queue is not None
+        assert (queue.max_concurrent_runs, queue.tag_concurrency_limits) == (
+            2,
+            [{"key": "dagster/backfill", "limit": 1}],
+        )
+        settings = (dagster.run_monitoring_enabled, dagster.run_retries_enabled, dagster.run_retries_max_retries)
+        assert settings == (True, True, 2)
