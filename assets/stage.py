@@ -1,4 +1,4 @@
-"""What every stage asset does around its one call of the core: name the days, explain failures, report counts.
+"""What every stage asset does around its one call of the core: name the days, explain failures, report counts, record its time.
 
 Errors of the core become Dagster failures here and nowhere else. Not here: what a stage computes.
 """
@@ -12,6 +12,7 @@ import dagster as dg
 from driftlake.config import Settings
 from driftlake.errors import ConfigurationError, DriftlakeError
 from driftlake.nightly import StageReport, new_context
+from driftlake.observing import observed_stage, outcome_of
 from driftlake.warehouse import RunContext, Warehouse
 
 # A run with this tag works on days that did not change, too. A tag, because it reaches every stage of a run and every run
@@ -49,9 +50,11 @@ def run_stage(
     stage: Callable[[Warehouse, Settings, RunContext, list[date]], StageReport],
 ) -> StageReport:
     """Run a stage for the partitions of the run and attach how each of them stands."""
-    with failures_explained():
+    days = days_of(context)
+    with failures_explained(), observed_stage(context.asset_key.to_user_string(), days) as observed:
         identity = new_context(settings, context.run.run_id, is_forced=_is_forced(context))
-        report = stage(warehouse, settings, identity, days_of(context))
+        report = stage(warehouse, settings, identity, days)
+        observed.update(outcome_of(report))
     for run in report.runs:
         work = "unchanged" if run.dt in report.unchanged else "done"
         metadata = {"rows": run.row_count, "outcome": run.outcome, WORK: work, **report.highlights.get(run.dt, {})}

@@ -111,6 +111,14 @@ class Catalog:
                 duckdb.Error("ERROR: permission denied: the user may not create tables or write to them")
             )
 
+    def require(self) -> None:
+        """Raises WarehouseError if there is none, as far as can be known without connecting."""
+        if self.is_missing():
+            raise WarehouseError(
+                f"there is no warehouse at {self.name}",
+                hint="run `driftlake run` or `driftlake backfill` first, or correct warehouse.catalog",
+            )
+
     def writing(self) -> AbstractContextManager[object]:
         """The lock of writers, which may be entered again and again."""
         if self.kind == "postgres":

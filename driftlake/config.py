@@ -288,6 +288,17 @@ class WarehouseSettings(_Section):
         "PGPASSWORD or ~/.pgpass).",
     )
     data: str = Field(default="warehouse/data", description="Folder or s3:// prefix of the DuckLake's Parquet files.")
+    snapshot_retention_days: PositiveInt | None = Field(
+        default=400,
+        description="Days for which `at (version => n)` and what `driftlake explain` prints find rows as they were written; `driftlake "
+        "maintain` expires older snapshots. A model is reviewed once a year, and a year of snapshots weighs little; null keeps "
+        "all. The newest rows are kept in any case.",
+    )
+    file_grace_days: PositiveInt = Field(
+        default=2,
+        description="Days after which `driftlake maintain` deletes a file that no snapshot needs: longer than any run or query "
+        "takes that may still be reading or writing it.",
+    )
 
     @model_validator(mode="after")
     def _catalog_is_supported(self) -> WarehouseSettings:
@@ -1129,7 +1140,9 @@ class Settings(_Section):
     @property
     def config_hash(self) -> str:
         """SHA-256 of what can change a number; how much of the machine is used cannot."""
-        content = self.model_dump(mode="json", exclude={"compute", "delivery", "reports", "schedule"})
+        unrelated = dict.fromkeys(("compute", "delivery", "reports", "schedule"), True)
+        kept = {"warehouse": {"snapshot_retention_days", "file_grace_days"}}
+        content = self.model_dump(mode="json", exclude={**unrelated, **kept})
         content["timezone"] = self.schedule.timezone
         content["extensions"] = self.extension_texts
         content["suites"] = self.suite_texts

@@ -33,7 +33,7 @@ def as_text(provenance: Provenance, config_hash: str) -> str:
             (f"trained as {run['model_id']} {run['model_version']}", _training_lines(run))
             for run in provenance.training
         ),
-        ("as it was written", iter([provenance.query])),
+        ("as it was written", iter(provenance.query.splitlines())),
     ]
     return "\n\n".join("\n".join([title, *(f"  {line}" for line in lines)]) for title, lines in sections)
 

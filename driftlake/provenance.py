@@ -105,7 +105,7 @@ def explain(
         earlier,
         files,
         _training(warehouse, settings, found),
-        _query(settings, found, max((run["snapshot_id"] for run in written), default=None)),
+        _query(warehouse, settings, found, max((run["snapshot_id"] for run in written), default=None)),
     )
 
 
@@ -290,10 +290,13 @@ def _owners(warehouse: Warehouse, settings: Settings, found: _Found) -> set[tupl
     return owners
 
 
-def _query(settings: Settings, found: _Found, snapshot_id: int | None) -> str:
+def _query(warehouse: Warehouse, settings: Settings, found: _Found, snapshot_id: int | None) -> str:
     """SQL that shows the rows as they were when they were written. A view has no past, so the whole catalog is taken back."""
+    now = f"from {found.relation} where {found.condition}"
     if snapshot_id is None:
-        return f"from {found.relation} where {found.condition}"
+        return now
+    if not warehouse.sql("select 1 from ducklake_snapshots(?) where snapshot_id = ?", [CATALOG, snapshot_id]).num_rows:
+        return f"-- snapshot {snapshot_id} has expired (warehouse.snapshot_retention_days); the rows as they are now:\n{now}"
     if found.relation in {table.name for table in schema.tables()}:
         return f"from {found.relation} at (version => {snapshot_id}) where {found.condition}"
     place = literal(catalog_of(settings).address)

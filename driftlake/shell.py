@@ -18,6 +18,10 @@ from driftlake.warehouse import Warehouse
 
 _PROMPT, _CONTINUATION = "driftlake> ", "      ...> "
 _SHOWN_ROWS = 200
+_UNKNOWN = "`show tables` lists what there is; docs/tables.md explains it"
+_EXPIRED = (
+    "old snapshots expire after warehouse.snapshot_retention_days; `from ducklake_snapshots('lake')` lists those left"
+)
 _FILE_WIDTH = 10_000
 
 
@@ -30,9 +34,7 @@ def answer(warehouse: Warehouse, query: str) -> pa.Table:
             warehouse.sql(macro)
         return warehouse.sql(query)
     except duckdb.Error as error:
-        raise WarehouseError(
-            str(error), hint="`show tables` lists what there is; docs/tables.md explains it"
-        ) from error
+        raise WarehouseError(str(error), hint=_EXPIRED if "No snapshot found" in str(error) else _UNKNOWN) from error
 
 
 def print_table(rows: pa.Table) -> None:

@@ -114,12 +114,9 @@ class Warehouse:
         where we cannot go.
         """
         catalog = catalog_of(settings)
-        if read_only and catalog.is_missing():
-            raise WarehouseError(
-                f"there is no warehouse at {catalog.name}",
-                hint="run `driftlake run` or `driftlake backfill` first, or correct warehouse.catalog",
-            )
-        if not read_only:
+        if read_only:
+            catalog.require()
+        else:
             catalog.require_writable()
         lock = contextlib.nullcontext() if read_only else catalog.writing()
         connection = connect(settings)
@@ -162,6 +159,11 @@ class Warehouse:
     def sql(self, statement: str, values: Sequence[Any] = ()) -> pa.Table:
         """Rows of a one-line query."""
         return self.connection.execute(statement, values).to_arrow_table()
+
+    def change(self, statement: str, values: Mapping[str, Any]) -> pa.Table:
+        """Rows of one statement that writes, in a transaction of its own."""
+        with self._transaction():
+            return self.connection.execute(statement, values).to_arrow_table()
 
     @contextlib.contextmanager
     def offered(self, **relations: pa.Table) -> Iterator[None]:

@@ -7,6 +7,7 @@ import dagster as dg
 
 from assets import build_assets
 from driftlake.config import Settings, load_settings
+from jobs.maintenance import maintenance_definitions
 from jobs.nightly import nightly_definitions
 from jobs.resources import warehouse_resource
 from jobs.sensors import late_files_sensor
@@ -28,7 +29,7 @@ def build_definitions(
         loggers=loggers,
     )
     sensors = dg.Definitions(sensors=[late_files_sensor(settings)])
-    return dg.Definitions.merge(graph, nightly_definitions(settings), sensors)
+    return dg.Definitions.merge(graph, nightly_definitions(settings), maintenance_definitions(settings), sensors)
 
 
 @dg.definitions

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import dagster as dg
 
 from driftlake.config import Settings
+from driftlake.observing import observed_run
 from driftlake.s3 import require_places
 from driftlake.warehouse import Warehouse
 
@@ -13,12 +14,14 @@ from driftlake.warehouse import Warehouse
 def warehouse_resource(settings: Settings) -> dg.ResourceDefinition:
     """The warehouse, open for writing from the first stage of a run to the last: opening it costs more than a commit.
 
-    It is opened before any stage works, and only if the inputs can be reached.
+    It is opened before any stage works, and only if the inputs can be reached. What is open from the first stage to the
+    last is the run, and is observed as such.
     """
 
-    def opened(_context: dg.InitResourceContext) -> Iterator[Warehouse]:
+    def opened(context: dg.InitResourceContext) -> Iterator[Warehouse]:
         require_places(settings.input_locations)
-        with Warehouse.open(settings) as warehouse:
+        run = (context.run.run_id, context.run.job_name) if context.run else ("", "")
+        with observed_run(*run), Warehouse.open(settings) as warehouse:
             yield warehouse
 
     return dg.ResourceDefinition(contextmanager(opened), description="The DuckLake of the results.")

@@ -18,8 +18,12 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from data import day
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from project import Project
 
+from driftlake import observing
 from driftlake.config import Settings, load_settings
 from driftlake.inputs import days_between
 from driftlake.registration import register_folder
@@ -78,6 +82,8 @@ def test_the_graph_the_job_and_the_schedule_are_what_users_see(flights: Settings
     }
     schedule = definitions.resolve_schedule_def("nightly")
     assert (schedule.cron_schedule, schedule.execution_timezone) == ("0 2 * * *", "America/New_York")
+    weekly = definitions.resolve_schedule_def("maintenance")
+    assert (weekly.cron_schedule, weekly.execution_timezone) == ("0 14 * * 0", "America/New_York")
 
 
 def test_partitions_run_from_the_first_day_to_the_last(flights: Settings) -> None:
@@ -119,6 +125,33 @@ def test_real_flights_go_through_a_real_instance(flights: Settings, instance: Pa
         f"{LAST}.html",
         "index.html",
     }
+
+
+def test_the_maintenance_job_does_its_work_in_an_instance(flights: Settings, instance: Path) -> None:
+    with Warehouse.open(flights) as warehouse:
+        register_folder(warehouse, flights)
+        rows = warehouse.sql("from feature_bins order by all")
+    instance.mkdir()
+    (instance / "dagster.yaml").write_text("telemetry: {enabled: false}")
+    with dg.DagsterInstance.get() as dagster:
+        job = build_definitions(flights).resolve_job_def("maintenance")
+        assert job.execute_in_process(instance=dagster).success
+    with Warehouse.open(flights, read_only=True) as warehouse:
+        assert warehouse.sql("from feature_bins order by all") == rows
+
+
+def test_a_run_and_its_stages_are_observed(flights: Settings, instance: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spans, tracers = InMemorySpanExporter(), TracerProvider(shutdown_on_exit=False)
+    tracers.add_span_processor(SimpleSpanProcessor(spans))
+    one = observing.Observer(tracers, None, 2.0)
+    monkeypatch.setattr(observing, "observer", lambda: one)
+    assert launch(flights, [FIRST], lambda *_: None, is_forced=True) is None
+    [run] = [span for span in spans.get_finished_spans() if span.parent is None]
+    stages = {span.name: dict(span.attributes or {}) for span in spans.get_finished_spans() if span.parent}
+    assert (run.attributes or {})["driftlake.job"] == "nightly"
+    assert {"driftlake.profiles", "driftlake.label_cohorts", "driftlake.drift", "driftlake.alerts"} <= stages.keys()
+    assert stages["driftlake.profiles"]["driftlake.rows"] > 0
+    assert {attributes["driftlake.first_day"] for attributes in stages.values()} == {FIRST.isoformat()}
 
 
 def launch_and_watch(flights: Settings, days: Sequence[date], **how: Any) -> tuple[LaunchFailure | None, set[str]]:
@@ -293,3 +326,19 @@ def test_loading_the_definitions_prints_nothing_and_imports_nothing_heavy(flight
     )
     assert json.loads(loaded.stdout) == []
     assert "Warning" not in loaded.stderr
+
+
+def test_the_instance_that_the_documentation_shows_can_be_loaded(instance: Path) -> None:
+    page = (ROOT / "docs" / "operations.md").read_text()
+    shown = page.partition("<!-- dagster.yaml -->\n```yaml\n")[2].partition("```")[0]
+    instance.mkdir()
+    (instance / "dagster.yaml").write_text(shown)
+    with dg.DagsterInstance.get() as dagster:
+        queue = dagster.get_concurrency_config().run_queue_config
+        assert queue is not None
+        assert (queue.max_concurrent_runs, queue.tag_concurrency_limits) == (
+            2,
+            [{"key": "dagster/backfill", "limit": 1}],
+        )
+        settings = (dagster.run_monitoring_enabled, dagster.run_retries_enabled, dagster.run_retries_max_retries)
+        assert settings == (True, True, 2)

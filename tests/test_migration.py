@@ -55,3 +55,12 @@ def test_files_recorded_before_there_was_a_history_are_current_until_their_next_
         assert warehouse.sql("from current_input_files")["content_fingerprint"].to_pylist() == ["f"]
         warehouse.connection.execute(f"insert into input_files {newer}")
         assert warehouse.sql("from current_input_files")["content_fingerprint"].to_pylist() == ["g"]
+
+
+def test_a_version_that_goes_back_leaves_what_a_newer_one_has_added(settings: Settings) -> None:
+    added = ("alter table alerts add column of_the_future varchar", "create table future (dt date)")
+    alter(settings, *added, "create or replace view open_alerts as select 1 as newer")
+    with Warehouse.open(settings) as warehouse:
+        assert "runbook" in warehouse.sql("from open_alerts").column_names
+        assert "of_the_future" in warehouse.sql("from alerts").column_names
+        assert warehouse.sql("from future").num_rows == 0

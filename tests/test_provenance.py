@@ -191,7 +191,8 @@ def test_only_one_statement_deletes_rows_and_it_refuses_the_trail() -> None:
     )
     sources = [*(ROOT / "sql").rglob("*.sql"), *(ROOT / "driftlake").rglob("*.py")]
     found = [(path.name, match) for path in sources for match in changing.findall(path.read_text())]
-    assert found == [("warehouse.py", "delete from")]
+    # where a restored copy has its files is no row of a table
+    assert sorted(found) == [("backup.py", "update ducklake_metadata set"), ("warehouse.py", "delete from")]
 
 
 def test_the_trail_says_which_version_followed(tmp_path: Path) -> None:

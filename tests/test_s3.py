@@ -27,6 +27,7 @@ from driftlake.errors import InputError, StorageError, WarehouseError
 from driftlake.exemplars import find_exemplars
 from driftlake.late_files import late_ranges
 from driftlake.lineage import read_lineage_folder
+from driftlake.maintenance import maintain
 from driftlake.provenance import explain
 from driftlake.registration import register
 from driftlake.warehouse import Warehouse
@@ -107,6 +108,22 @@ def test_what_is_on_s3_gives_the_rows_of_a_disk(
     assert project.contents(*NAMED) == here
     findings = list(doctor.examine(project.root / "driftlake.yaml"))
     assert [finding.message for finding in findings if not finding.is_well] == []
+
+
+def test_maintenance_deletes_objects_that_nothing_needs(tmp_path: Path, known: Service) -> None:
+    project = Project(tmp_path / "project", warehouse={"catalog": "sqlite:there.sqlite", "data": "s3://lake/upkeep"})
+    for number in (1, 2, 3):
+        project.telemetry(number)
+        project.run(number, number, until="profiles")
+    known.upload({"upkeep/main/alerts/of-a-killed-run.parquet": b"PAR1"})
+    rows = project.contents()
+    for days_later in (0, 4):
+        with Warehouse.open(project.settings) as warehouse:
+            now = datetime.now(UTC) + timedelta(days=days_later)
+            done = maintain(warehouse, project.settings, now=now)
+    assert (done.deleted_count > 3, done.orphan_count) == (True, 1)
+    assert project.contents() == rows
+    assert known.client("s3").list_objects_v2(Bucket="lake", Prefix="upkeep/")["KeyCount"] == done.after.file_count
 
 
 def test_samples_on_s3_are_checked_whatever_else_is_local(tmp_path: Path, known: Service) -> None:

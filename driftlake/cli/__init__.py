@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from driftlake import __version__
-from driftlake.cli import alerts, inputs, lineage, reading, running
+from driftlake.cli import alerts, inputs, lineage, reading, running, upkeep
 from driftlake.cli.common import MISTAKE, REFUSED, Config, messages, say
 from driftlake.errors import DriftlakeError
 
@@ -25,7 +25,7 @@ app = typer.Typer(
     help="Nightly drift, label and quality analysis of production models.",
     epilog="Example: `driftlake init && driftlake doctor && driftlake run --date 2026-01-31`",
 )
-for _group in (running, reading, inputs):
+for _group in (running, reading, inputs, upkeep):
     app.add_typer(_group.app)
 app.add_typer(lineage.app, name="lineage")
 app.add_typer(alerts.app, name="alerts")

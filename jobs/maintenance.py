@@ -1,0 +1,45 @@
+"""The weekly job that keeps the warehouse small. Not here: what it does (driftlake/maintenance.py)."""
+
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from assets.stage import failures_explained
+from driftlake.config import Settings
+from driftlake.maintenance import maintain, upkeep_lines
+from driftlake.warehouse import Warehouse
+
+MAINTENANCE = "maintenance"
+
+# Half a day away from the nights: a merge keeps a run waiting for a moment.
+_HOURS_AFTER_THE_NIGHT = 12
+
+
+@dg.op
+def maintain_warehouse(
+    context: dg.OpExecutionContext, warehouse: dg.ResourceParam[Warehouse], settings: dg.ResourceParam[Settings]
+) -> None:
+    """Merge small files, expire old snapshots, delete files that nothing needs."""
+    with failures_explained():
+        done = maintain(warehouse, settings, now=datetime.now(UTC))
+    context.log.info("\n".join(upkeep_lines(done)))
+
+
+@dg.job(name=MAINTENANCE)
+def maintenance_job() -> None:
+    """Keep the warehouse small; no row changes, and nights may run meanwhile."""
+    maintain_warehouse()
+
+
+def maintenance_definitions(settings: Settings) -> dg.Definitions:
+    """The job and its schedule: Sundays, half a day after the hour of the nights. Not started for a history that has ended."""
+    hour = (settings.schedule.hour + _HOURS_AFTER_THE_NIGHT) % 24
+    schedule = dg.ScheduleDefinition(
+        name=MAINTENANCE,
+        job=maintenance_job,
+        cron_schedule=f"0 {hour} * * 0",
+        execution_timezone=settings.schedule.timezone,
+        default_status=dg.DefaultScheduleStatus.STOPPED if settings.end else dg.DefaultScheduleStatus.RUNNING,
+        description=f"Sundays at {hour}:00 {settings.schedule.timezone}.",
+    )
+    return dg.Definitions(jobs=[maintenance_job], schedules=[schedule])

@@ -1,0 +1,135 @@
+"""A copy made while nights run is a whole warehouse, also at another place; and PostgreSQL's own tools do as well."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+from data import day
+from project import Project
+
+from driftlake.backup import back_up, restore
+from driftlake.config import Settings, load_settings
+from driftlake.errors import WarehouseError
+from driftlake.warehouse import Warehouse
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    made = Project(tmp_path / "project")
+    for number in (1, 2):
+        made.telemetry(number)
+        made.run(number, number, until="drift")
+    return made
+
+
+def elsewhere(project: Project, root: Path) -> Project:
+    """The project on another machine: its inputs are there, its warehouse is not, and what was left behind is gone."""
+    root.mkdir()
+    for path in project.root.iterdir():
+        if path.name != "warehouse":
+            path.rename(root / path.name)
+    (project.root / "warehouse").rename(root.parent / "lost")
+    project.root, project.settings = root, load_settings(root / "driftlake.yaml")
+    return project
+
+
+def test_a_restored_warehouse_has_the_rows_and_goes_on_at_another_place(project: Project, tmp_path: Path) -> None:
+    rows, snapshots = project.contents(), project.rows("from ducklake_snapshots('lake')")
+    back_up(project.settings, tmp_path / "backup")
+    there = elsewhere(project, tmp_path / "there")
+    restore(there.settings, tmp_path / "backup")
+    assert there.contents() == rows
+    assert there.rows("from ducklake_snapshots('lake')") == snapshots
+    there.telemetry(3)
+    reports = there.run(3, 3, until="drift")
+    assert [run.outcome for run in reports[0].runs] == ["complete"]
+    assert there.rows(
+        "select sum(row_count)::int from prediction_profile where dt = ? and segment = 'all'", day(3)
+    ) == [(300,)]
+
+
+NIGHTS = """
+    import sys
+    sys.path[:0] = ["tests"]
+    from pathlib import Path
+    from data import day
+    from driftlake.config import load_settings
+    from driftlake.nightly import compare_days, new_context, profile_days
+    from driftlake.warehouse import Warehouse
+
+    settings = load_settings(Path(sys.argv[1]))
+    for number in range(3, 7):
+        with Warehouse.open(settings) as warehouse:
+            for stage in (profile_days, compare_days):
+                stage(warehouse, settings, new_context(settings, "night"), [day(number)])
+"""
+COUNTS = "select dt, sum(row_count)::int from prediction_profile where segment = 'all' group by dt order by dt"
+
+
+def restored_rows(settings: Settings, source: Path) -> list[tuple[object, ...]]:
+    for place in ("catalog.sqlite", "data"):
+        path = Path(settings.resolve(f"warehouse/{place}"))
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    restore(settings, source)
+    with Warehouse.open(settings, read_only=True) as warehouse:
+        return warehouse.connection.execute(COUNTS).fetchall()
+
+
+def test_each_backup_made_while_nights_run_is_whole(project: Project, tmp_path: Path) -> None:
+    for number in range(3, 7):
+        project.telemetry(number)
+    command = [sys.executable, "-c", textwrap.dedent(NIGHTS), str(project.root / "driftlake.yaml")]
+    made: list[Path] = []
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as nights:
+        while nights.poll() is None:
+            made.append(back_up(project.settings, tmp_path / f"backup-{len(made)}").place)
+        assert nights.communicate()[1] == ""
+    made.append(back_up(project.settings, made[0]).place)
+    (tmp_path / "copy").mkdir()
+    config = shutil.copy(project.root / "driftlake.yaml", tmp_path / "copy")
+    settings = load_settings(Path(config))
+    for backup in [*made[1 :: max(len(made) // 4, 1)], made[-1]]:
+        found = restored_rows(settings, backup)
+        assert found == [(day(number), 300) for number in range(1, len(found) + 1)]
+    assert len(found) == 6
+
+
+def test_a_later_backup_copies_what_is_new(project: Project, tmp_path: Path) -> None:
+    first = back_up(project.settings, tmp_path / "backup")
+    assert first.file_count > 0
+    assert back_up(project.settings, tmp_path / "backup").file_count == 0
+
+
+def test_an_interrupted_backup_leaves_the_one_before(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    back_up(project.settings, tmp_path / "backup")
+    rows = project.contents()
+    project.telemetry(3)
+    project.run(3, 3, until="drift")
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "copy2", lambda *_: (_ for _ in ()).throw(OSError("no space left")))
+        with pytest.raises(OSError, match="no space left"):
+            back_up(project.settings, tmp_path / "backup")
+    there = elsewhere(project, tmp_path / "there")
+    restore(there.settings, tmp_path / "backup")
+    assert there.contents() == rows
+
+
+def test_what_cannot_be_copied_or_would_be_overwritten_is_a_sentence(project: Project, tmp_path: Path) -> None:
+    with pytest.raises(WarehouseError, match="there is no backup in"):
+        restore(project.settings, tmp_path / "nowhere")
+    back_up(project.settings, tmp_path / "backup")
+    with pytest.raises(WarehouseError, match="there is a warehouse at"):
+        restore(project.settings, tmp_path / "backup")
+    project.configure(warehouse={"catalog": "postgres:host=db dbname=lake"})
+    with pytest.raises(WarehouseError, match="only a warehouse with a SQLite catalog") as caught:
+        back_up(project.settings, tmp_path / "backup")
+    assert "pg_dump" in str(caught.value.hint)

@@ -1,0 +1,228 @@
+"""Maintenance changes files and snapshots, never a row, whoever reads, writes or dies meanwhile."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+import pytest
+from data import day
+from project import Project
+
+from driftlake.cli import app
+from driftlake.errors import WarehouseError
+from driftlake.explained import as_text
+from driftlake.maintenance import Upkeep, maintain
+from driftlake.provenance import explain
+from driftlake.shell import answer
+from driftlake.warehouse import Warehouse
+
+ROOT = Path(__file__).resolve().parents[1]
+NIGHTS = 3
+
+
+def run_nights(project: Project, first: int, last: int) -> None:
+    for number in range(first, last + 1):
+        project.telemetry(number)
+        project.run(number, number, until="drift")
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """Some nights, one after the other, and one of them again."""
+    made = Project(tmp_path / "project")
+    run_nights(made, 1, NIGHTS)
+    made.telemetry(2, colour=None)
+    made.run(2, NIGHTS, until="drift")
+    return made
+
+
+def maintained(project: Project, *, days_later: int = 0, is_dry_run: bool = False) -> Upkeep:
+    with Warehouse.open(project.settings) as warehouse:
+        now = datetime.now(UTC) + timedelta(days=days_later)
+        return maintain(warehouse, project.settings, now=now, is_dry_run=is_dry_run)
+
+
+def files(project: Project) -> set[Path]:
+    return set((project.root / "warehouse" / "data").rglob("*.parquet"))
+
+
+def past(project: Project) -> dict[tuple[str, int], list[object]]:
+    """Rows of some tables in every snapshot that wrote some."""
+    with Warehouse.open(project.settings, read_only=True) as warehouse:
+        ids = warehouse.sql("select distinct snapshot_id from partition_runs")["snapshot_id"].to_pylist()
+        return {
+            (table, each): sorted(
+                warehouse.connection.execute(f"from {table} at (version => {each})").fetchall(), key=repr
+            )
+            for table in ("feature_profile", "feature_drift", "partition_runs")
+            for each in ids
+        }
+
+
+def test_rows_of_now_and_of_the_past_stay_and_files_become_few(project: Project) -> None:
+    rows, history, before = project.contents(), past(project), files(project)
+    merged = maintained(project)
+    assert merged.merged_file_count > merged.merged_table_count > 3
+    left = merged.before.current_file_count - merged.merged_file_count + merged.merged_table_count
+    assert merged.after.current_file_count == left
+    assert before <= files(project)
+    later = maintained(project, days_later=4)
+    assert (later.deleted_count, later.after.waiting_file_count) == (merged.after.waiting_file_count, 0)
+    assert len(files(project)) == later.after.file_count < len(before)
+    assert project.contents() == rows
+    assert past(project) == history
+    assert all(
+        {*report.unchanged} == {run.dt for run in report.runs} for report in project.run(1, NIGHTS, until="drift")
+    )
+
+
+@pytest.mark.parametrize("days_later", [0, 1, 2])
+def test_no_file_is_deleted_in_its_days_of_grace(project: Project, days_later: int) -> None:
+    maintained(project)
+    left = project.root / "warehouse" / "data" / "main" / "alerts" / "of-a-killed-run.parquet"
+    left.parent.mkdir(exist_ok=True)
+    left.write_bytes(b"PAR1")
+    before = files(project)
+    done = maintained(project, days_later=days_later)
+    assert (done.deleted_count, done.orphan_count) == (0, 0)
+    assert files(project) == before
+
+
+def test_what_a_killed_run_left_is_deleted_after_the_days_of_grace(project: Project) -> None:
+    left = project.root / "warehouse" / "data" / "main" / "alerts" / "of-a-killed-run.parquet"
+    left.parent.mkdir(exist_ok=True)
+    left.write_bytes(b"PAR1")
+    assert maintained(project, days_later=4).orphan_count == 1
+    assert not left.exists()
+
+
+def test_an_expired_snapshot_is_a_sentence_and_the_rows_stay(project: Project) -> None:
+    rows = project.contents()
+    kept = maintained(project, days_later=400)
+    assert kept.expired_count == 0
+    expired = maintained(project, days_later=402)
+    assert (expired.expired_count, expired.after.snapshot_count) == (kept.after.snapshot_count - 1, 1)
+    maintained(project, days_later=406)
+    assert project.contents() == rows
+    with Warehouse.open(project.settings, read_only=True) as warehouse:
+        found = explain(warehouse, project.settings, "feature_drift", day=day(2))
+        [snapshot] = {run["snapshot_id"] for run in found.runs}
+        sentence = f"-- snapshot {snapshot} has expired (warehouse.snapshot_retention_days); the rows as they are now:"
+        assert found.query == f"{sentence}\nfrom feature_drift where dt = date '{day(2)}'"
+        assert f"  {sentence}\n  from feature_drift" in as_text(found, "")
+        assert warehouse.sql(found.query).num_rows == found.row_count
+        with pytest.raises(WarehouseError) as caught:
+            answer(warehouse, f"from feature_drift at (version => {snapshot})")
+        assert "snapshot_retention_days" in str(caught.value.hint)
+    run_nights(project, NIGHTS + 1, NIGHTS + 1)
+    assert project.rows("select count(*) from partition_runs where dt = ?", day(NIGHTS + 1)) == [(3,)]
+
+
+def test_null_keeps_every_snapshot(project: Project) -> None:
+    project.configure(warehouse={"snapshot_retention_days": None})
+    assert maintained(project, days_later=100_000).expired_count == 0
+
+
+def test_a_dry_run_says_what_a_run_does_and_does_nothing(project: Project) -> None:
+    maintained(project)
+    run_nights(project, NIGHTS + 1, NIGHTS + 3)
+    before = files(project)
+    said = maintained(project, days_later=402, is_dry_run=True)
+    assert (said.before, files(project)) == (said.after, before)
+    done = maintained(project, days_later=402)
+    assert said.expired_count == done.expired_count > 0
+    assert said.deleted_count > 0
+    assert said.merged_table_count >= done.merged_table_count > 0
+
+
+def test_a_reader_in_the_midst_of_a_transaction_sees_its_rows_to_the_end(project: Project) -> None:
+    rows = project.contents("feature_profile", "feature_drift")
+    with Warehouse.open(project.settings, read_only=True) as reader:
+        reader.connection.execute("begin")
+        reader.connection.execute("from feature_profile limit 1").fetchall()
+        maintained(project)
+        read = {name: sorted(reader.connection.execute(f"from {name}").fetchall(), key=repr) for name in rows}
+    assert read == rows
+
+
+KILLED = """
+    import os, sys
+    from datetime import UTC, datetime, timedelta
+    from pathlib import Path
+    from driftlake.config import load_settings
+    from driftlake.maintenance import maintain
+    from driftlake.warehouse import Warehouse
+
+    settings, function = load_settings(Path(sys.argv[1])), sys.argv[2]
+    change = Warehouse.change
+
+    def die_before_commit(self, statement, values):
+        if function not in statement:
+            return change(self, statement, values)
+        with self._transaction():
+            self.connection.execute(statement, values)
+            os._exit(9)
+
+    Warehouse.change = die_before_commit
+    with Warehouse.open(settings) as warehouse:
+        maintain(warehouse, settings, now=datetime.now(UTC) + timedelta(days=402))
+"""
+
+
+@pytest.mark.parametrize(
+    "function", ["expire_snapshots", "merge_adjacent_files", "cleanup_old_files", "orphaned_files"]
+)
+def test_killed_at_any_step_it_leaves_the_rows_and_the_next_one_does_the_rest(project: Project, function: str) -> None:
+    rows = project.contents()
+    maintained(project)
+    run_nights(project, NIGHTS + 1, NIGHTS + 2)
+    rows = project.contents()
+    command = [sys.executable, "-c", textwrap.dedent(KILLED), str(project.root / "driftlake.yaml"), function]
+    assert subprocess.run(command, cwd=ROOT, check=False).returncode == 9
+    assert project.contents() == rows
+    done = maintained(project, days_later=410)
+    assert project.contents() == rows
+    assert (len(files(project)), done.after.waiting_file_count) == (done.after.file_count, 0)
+
+
+MAINTAIN = """
+    import sys
+    from datetime import UTC, datetime
+    from pathlib import Path
+    from driftlake.config import load_settings
+    from driftlake.maintenance import maintain
+    from driftlake.warehouse import Warehouse
+
+    settings = load_settings(Path(sys.argv[1]))
+    for _ in range(8):
+        with Warehouse.open(settings) as warehouse:
+            maintain(warehouse, settings, now=datetime.now(UTC))
+"""
+
+
+def test_nights_that_run_meanwhile_write_the_rows_of_nights_alone(tmp_path: Path) -> None:
+    alone, watched = Project(tmp_path / "alone"), Project(tmp_path / "watched")
+    run_nights(alone, 1, NIGHTS)
+    command = [sys.executable, "-c", textwrap.dedent(MAINTAIN), str(watched.root / "driftlake.yaml")]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as meanwhile:
+        run_nights(watched, 1, NIGHTS)
+        assert meanwhile.communicate(timeout=300)[1] == ""
+    assert meanwhile.returncode == 0
+    named = ("feature_profile", "feature_drift", "prediction_profile")
+    assert watched.contents(*named) == alone.contents(*named)
+
+
+def test_the_command_says_what_it_did(project: Project) -> None:
+    from typer.testing import CliRunner
+
+    config = ["--config", str(project.root / "driftlake.yaml")]
+    result = CliRunner().invoke(app, ["maintain", *config])
+    assert result.exit_code == 0
+    assert "files of the newest rows" in result.output
+    with pytest.raises(duckdb.Error, match="No snapshot found"), Warehouse.open(project.settings) as warehouse:
+        warehouse.sql("from alerts at (version => 100000)")
