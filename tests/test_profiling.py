@@ -25,10 +25,11 @@ from driftlake import nightly, queries, schema
 from driftlake.binning import FeatureBins, learn_category_bins, learn_numeric_bins
 from driftlake.columns import TELEMETRY_COLUMNS
 from driftlake.config import Settings
+from driftlake.engines.local import profile_partitions
 from driftlake.inputs import read_partitions
 from driftlake.kernel import count_column
 from driftlake.lineage import read_lineage_folder
-from driftlake.profiling import Profiles, profile_partitions
+from driftlake.profiling import Profiles
 from driftlake.registration import register
 from driftlake.session import open_session
 from driftlake.telemetry import offer_partitions, offer_versions

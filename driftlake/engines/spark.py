@@ -1,0 +1,269 @@
+"""The engine of a cluster: Spark's workers run the SQL and the kernel of one machine, and Spark adds what they count.
+
+The driver plans a day from the footers of its files and gets profiles back; rows of telemetry never reach it. A day is
+cut into the shards of one machine and their counts are added in the same order, so the rows are equal to the last digit.
+Not here: what a task does (worker.py) and the session (cluster.py).
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from driftlake import paired_predictions, queries, sampling
+from driftlake.columns import telemetry_columns
+from driftlake.config import Settings
+from driftlake.distinct import profile_values
+from driftlake.engines import cluster, worker
+from driftlake.inputs import Partition
+from driftlake.profiling import Day, ProfileRows, Profiles, cut_day
+from driftlake.segments import SegmentColumn
+from driftlake.session import connect, create_table
+from driftlake.shards import VersionCounts
+from driftlake.telemetry import CodedRows, LeftOut, offer_versions, prediction_groups
+from driftlake.versions import ModelVersion
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+# Tasks for each core: few enough that starting them costs little, enough that a slow worker holds nobody up.
+_TASKS_PER_CORE = 4
+
+
+def profile_partitions(
+    connection: duckdb.DuckDBPyConnection,
+    settings: Settings,
+    partitions: Sequence[Partition],
+    versions: Mapping[tuple[str, str], ModelVersion],
+    left_out: LeftOut | None = None,
+) -> Profiles:
+    """Profile partitions, of which `left_out` is left out; `connection` has the table of the rows that are."""
+    left_out = left_out or LeftOut()
+    spark = cluster.session(settings.spark)
+    source = worker.Source(
+        settings,
+        telemetry_columns(settings.telemetry.segments, settings.telemetry.latencies),
+        [replace(version, **_NOT_COUNTED_BY) for version in versions.values()],
+        left_out.columns,
+    )
+    tasks = _tasks(partitions, _broken_rows(connection, left_out.rows))
+    with connect(settings) as session, cluster.errors_of(settings.spark):
+        offer_versions(session, source.versions, settings.models)
+        return _Scan(spark, session, source, partitions, versions, tasks).profiles()
+
+
+# What a version has for the comparison with its training, which no worker needs.
+_NOT_COUNTED_BY: Mapping[str, Any] = {
+    "reference_counts": {},
+    "segment_reference_counts": {},
+    "training_labels": None,
+    "feature_types": {},
+}
+
+
+def _tasks(partitions: Sequence[Partition], broken: Mapping[int, worker.Positions]) -> list[worker.Task]:
+    """The shards of all days; files are numbered over all of them."""
+    ids: dict[str, int] = {}
+    for partition in partitions:
+        ids |= {file.path: len(ids) + place for place, file in enumerate(partition.files)}
+    tasks = []
+    for day, partition in enumerate(partitions):
+        for number, pieces in enumerate(cut_day(partition)):
+            own = {piece.file.path: ids[piece.file.path] for piece in pieces}
+            out = {file_id: broken[file_id] for file_id in own.values() if file_id in broken}
+            tasks.append(worker.Task(day, number, pieces, own, out))
+    return tasks
+
+
+def _broken_rows(connection: duckdb.DuckDBPyConnection, table: str | None) -> dict[int, worker.Positions]:
+    """Rows in quarantine by the position of their file."""
+    if table is None:
+        return {}
+    rows: Mapping[str, Any] = connection.execute(
+        f"select file_id, file_row_number from {queries.quote(table)} order by all"
+    ).fetchnumpy()
+    ids, starts = np.unique(rows["file_id"], return_index=True)
+    return dict(zip(ids.tolist(), np.split(rows["file_row_number"].astype(np.int64), starts[1:]), strict=True))
+
+
+@dataclass
+class _Scan:
+    """One scan of some partitions; `session` is a DuckDB for what came back."""
+
+    spark: SparkSession
+    session: duckdb.DuckDBPyConnection
+    source: worker.Source
+    partitions: Sequence[Partition]
+    versions: Mapping[tuple[str, str], ModelVersion]
+    tasks: Sequence[worker.Task]
+
+    def profiles(self) -> Profiles:
+        """Rows of the profile tables."""
+        survey = self._mapped(self._task_rows(), worker.survey(self.source), worker.SURVEY)
+        survey = _added(survey, "row_count", "sampled_count").persist()
+        predictions = survey.where(survey.subject == worker.PREDICTIONS).toArrow()
+        create_table(self.session, "predictions", predictions)
+        groups, rates = prediction_groups(self.session)
+        segment_columns = self._segment_columns(survey, {group.dt for group in groups})
+        survey.unpersist()
+        coding = self.session.execute("select * from prediction_groups").to_arrow_table()
+        surplus = self._surplus(coding).persist()
+        row_counts, sampled_counts, surplus_counts = self._row_counts(len(groups), surplus)
+        coded = CodedRows(groups, {}, segment_columns, rates, row_counts, sampled_counts)
+        days = [
+            Day.of(partition, coded, self.versions, self.source.settings, self.source.blocked.get(partition.dt, ()))
+            for partition in self.partitions
+        ]
+        tasks = self._task_rows(surplus).persist()
+        tables = self._counted(tasks, coding, days)
+        if paired_predictions.has_candidate(groups):
+            tables |= self._paired(tasks, coding)
+        else:
+            tables |= paired_predictions.no_pairs()
+        tasks.unpersist()
+        surplus.unpersist()
+        tables["sampling_rates"] = sampling.rows(coded)
+        return Profiles(tables, [refused for day in days for refused in day.refused], surplus_counts)
+
+    def _task_rows(self, surplus: DataFrame | None = None) -> DataFrame:
+        """A row for each task: its number, what it is, and where the rows are that others of its shard repeat."""
+        from pyspark.sql import functions as f
+
+        rows = pa.table(
+            {
+                "shard": pa.array(range(len(self.tasks)), pa.int64()),
+                "task": pa.array([pickle.dumps(task) for task in self.tasks], pa.binary()),
+            }
+        )
+        tasks = self.spark.createDataFrame(rows)
+        if surplus is not None:
+            places = f.collect_list(f.struct("file_id", "file_row_number")).alias("surplus")
+            tasks = tasks.join(surplus.groupBy("shard").agg(places), "shard", "left")
+        cores = self.spark.sparkContext.defaultParallelism
+        return tasks.repartition(max(min(len(self.tasks), cores * _TASKS_PER_CORE), 1))
+
+    def _mapped(self, rows: DataFrame, function: worker.Mapped, schema: pa.Schema) -> DataFrame:
+        return rows.mapInArrow(function, _spark_schema(schema))
+
+    def _segment_columns(self, survey: DataFrame, days: set[date]) -> Mapping[date, Sequence[SegmentColumn]]:
+        """The segments of each day: the most frequent values."""
+        from pyspark.sql import Window
+        from pyspark.sql import functions as f
+
+        telemetry = self.source.settings.telemetry
+        if not telemetry.segments:
+            return {}
+        of_day = Window.partitionBy("subject", "dt").orderBy(f.desc("row_count"), "value")
+        found = (
+            survey.where(survey.subject != worker.PREDICTIONS)
+            .withColumn("place", f.row_number().over(of_day))
+            .where(f.col("place") <= telemetry.segment_limit)
+            .select("subject", "dt", "value")
+            .toArrow()
+            .sort_by([("value", "ascending")])
+        )
+        values = defaultdict(list)
+        for row in found.to_pylist():
+            values[row["subject"], row["dt"]].append(row["value"])
+        return {day: [SegmentColumn(name, tuple(values[name, day])) for name in telemetry.segments] for day in days}
+
+    def _surplus(self, coding: pa.Table) -> DataFrame:
+        """All but the earliest of predictions delivered twice."""
+        from pyspark.sql import Window
+        from pyspark.sql import functions as f
+
+        keys = self._mapped(self._task_rows(), worker.keys(self.source, coding), worker.KEYS)
+        of_key = Window.partitionBy("key_hash").orderBy(f.asc_nulls_last("event_time"), "file_id", "file_row_number")
+        return (
+            keys.withColumn("place", f.row_number().over(of_key))
+            .where("place > 1")
+            .drop("place", "event_time", "key_hash")
+        )
+
+    def _row_counts(self, group_count: int, surplus: DataFrame) -> tuple[Any, Any, Mapping[date, int]]:
+        """Rows of each code in each file, with and without those outside the sample; and the surplus of each day."""
+        files = [file for partition in self.partitions for file in partition.files]
+        row_counts, sampled_counts = (np.zeros((len(files), group_count), np.int64) for _ in range(2))
+        found = self.session.execute(
+            "select p.file_id, g.code, p.row_count, p.sampled_count from predictions as p"
+            " inner join prediction_groups as g using (dt, model_id, model_version, deployment)"
+        )
+        for file_id, code, row_count, sampled_count in found.fetchall():
+            row_counts[file_id, code] += row_count
+            sampled_counts[file_id, code] += sampled_count
+        surplus_counts: Counter[date] = Counter()
+        for row in surplus.groupBy("file_id", "code", "is_sampled").count().toArrow().to_pylist():
+            place = row["file_id"], row["code"]
+            row_counts[place] -= row["count"]
+            sampled_counts[place] -= row["count"] * row["is_sampled"]
+            surplus_counts[files[row["file_id"]].dt] += row["count"]
+        paths = [file.path for file in files]
+        return (
+            dict(zip(paths, row_counts, strict=True)),
+            dict(zip(paths, sampled_counts, strict=True)),
+            surplus_counts,
+        )
+
+    def _counted(self, tasks: DataFrame, coding: pa.Table, days: Sequence[Day]) -> dict[str, pa.Table]:
+        """Rows of the tables that the kernel fills."""
+        counts = self._mapped(tasks, worker.count(self.source, coding, days), worker.COUNTS)
+        added = counts.groupBy("day", "version", "kind", "name").applyInArrow(
+            worker.add(self.source, days), _spark_schema(worker.COUNTED)
+        )
+        # by day and version, and then as in VersionCounts
+        found: dict[tuple[int, int], dict[str, dict[str, Any]]] = defaultdict(lambda: {"feature": {}, "profile": {}})
+        distinct = []
+        for row in added.toArrow().to_pylist():
+            counted = pickle.loads(row["counts"])  # noqa: S301  # packed by our workers
+            if row["name"] == worker.VALUE_COUNTS:
+                distinct.append(counted)
+            else:
+                found[row["day"], row["version"]][row["kind"]][row["name"]] = counted
+        rows = ProfileRows()
+        for place, day in enumerate(days):
+            of_versions = [found[place, version] for version in range(len(day.versions))]
+            rows.add(day, [VersionCounts(one["feature"], one["profile"]) for one in of_versions])
+        tables = rows.tables(self.session)
+        nothing = profile_values(self.session, tables.pop("value_counts"))
+        return tables | {
+            name: pa.concat_tables([empty, *(values[name] for values in distinct)]) for name, empty in nothing.items()
+        }
+
+    def _paired(self, tasks: DataFrame, coding: pa.Table) -> dict[str, pa.Table]:
+        """Rows of shadow_profile and shadow_differences."""
+        rows = sum(partition.row_count for partition in self.partitions)
+        buckets = 1 + rows // self.source.settings.spark.rows_per_task
+        scores = self._mapped(tasks, worker.scores(self.source, coding, buckets), worker.SCORES)
+        pairs = scores.groupBy("bucket").applyInArrow(worker.pair(self.source), _spark_schema(worker.SHADOW))
+        sums = [name for name in worker.SHADOW.names if name.endswith(("_count", "_sum"))]
+        found = _added(pairs, *sums).persist()
+        differences = found.where("difference is not null").drop("production_bin_id", *sums[1:])
+        profile = found.where("difference is null").drop("difference")
+        tables = {
+            "shadow_profile": paired_predictions.profile_of(self.session, profile.toArrow()),
+            "shadow_differences": differences.toArrow(),
+        }
+        found.unpersist()
+        return tables
+
+
+def _added(rows: DataFrame, *sums: str) -> DataFrame:
+    """Rows with the same values in all other columns as one, whose sums are added."""
+    from pyspark.sql import functions as f
+
+    keys = [name for name in rows.columns if name not in sums]
+    return rows.groupBy(*keys).agg(*(f.sum(name).alias(name) for name in sums))
+
+
+def _spark_schema(schema: pa.Schema) -> Any:
+    from pyspark.sql.pandas.types import from_arrow_schema
+
+    return from_arrow_schema(schema)
