@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from driftlake import paired_predictions, queries, sampling
+from driftlake import paired_predictions, queries, sampling, service
 from driftlake.columns import telemetry_columns
 from driftlake.config import Settings
 from driftlake.distinct import profile_values
@@ -128,6 +129,7 @@ class _Scan:
             tables |= self._paired(tasks, coding)
         else:
             tables |= paired_predictions.no_pairs()
+        tables |= self._called(tasks, coding)
         tasks.unpersist()
         surplus.unpersist()
         tables["sampling_rates"] = sampling.rows(coded)
@@ -154,26 +156,24 @@ class _Scan:
         return rows.mapInArrow(function, _spark_schema(schema))
 
     def _segment_columns(self, survey: DataFrame, days: set[date]) -> Mapping[date, Sequence[SegmentColumn]]:
-        """The segments of each day: the most frequent values."""
+        """The segments of each day."""
+        names = self.source.settings.telemetry.segments
+        if not names:
+            return {}
+        values = defaultdict(list)
+        for row in self._most_frequent(survey.where(survey.subject != worker.PREDICTIONS)).to_pylist():
+            values[row["subject"], row["dt"]].append(row["value"])
+        return {day: [SegmentColumn(name, tuple(values[name, day])) for name in names] for day in days}
+
+    def _most_frequent(self, counts: DataFrame) -> pa.Table:
+        """The values of each subject and day that get a segment of their own, as sql/segment_values.sql has them."""
         from pyspark.sql import Window
         from pyspark.sql import functions as f
 
-        telemetry = self.source.settings.telemetry
-        if not telemetry.segments:
-            return {}
         of_day = Window.partitionBy("subject", "dt").orderBy(f.desc("row_count"), "value")
-        found = (
-            survey.where(survey.subject != worker.PREDICTIONS)
-            .withColumn("place", f.row_number().over(of_day))
-            .where(f.col("place") <= telemetry.segment_limit)
-            .select("subject", "dt", "value")
-            .toArrow()
-            .sort_by([("value", "ascending")])
-        )
-        values = defaultdict(list)
-        for row in found.to_pylist():
-            values[row["subject"], row["dt"]].append(row["value"])
-        return {day: [SegmentColumn(name, tuple(values[name, day])) for name in telemetry.segments] for day in days}
+        placed = counts.withColumn("place", f.row_number().over(of_day))
+        kept = placed.where(f.col("place") <= self.source.settings.telemetry.segment_limit)
+        return kept.select("subject", "dt", "value").toArrow().sort_by("value")
 
     def _surplus(self, coding: pa.Table) -> DataFrame:
         """All but the earliest of predictions delivered twice."""
@@ -254,13 +254,33 @@ class _Scan:
         found.unpersist()
         return tables
 
+    def _called(self, tasks: DataFrame, coding: pa.Table) -> Mapping[str, pa.Table]:
+        """Rows of the tables of service.TABLES."""
+        columns = service.CallColumns.of(self.partitions, self.source.settings.telemetry)
+        nodes = _NO_NODES
+        if columns.has_nodes:
+            counted = self._mapped(tasks, worker.nodes(self.source, coding, columns), worker.NODES)
+            nodes = self._most_frequent(_added(counted, "row_count")).drop_columns(["subject"])
+        calls = worker.CALLS.empty_table()
+        if columns.names:
+            found = self._mapped(tasks, worker.calls(self.source, coding, columns, nodes), worker.CALLS)
+            sums = [name for name in found.columns if name.endswith(("_count", "_sum"))]
+            calls = _added(found, *sums, largest=["gpu_utilization_max"]).toArrow()
+        place = calls.schema.get_field_index("hour_at")
+        calls = calls.set_column(place, "hour_at", calls["hour_at"].cast(pa.timestamp("us")))
+        return service.tables_of(self.session, {name: calls.filter(pc.field("part") == name) for name in service.SUMS})
 
-def _added(rows: DataFrame, *sums: str) -> DataFrame:
+
+_NO_NODES = pa.schema([("dt", pa.date32()), ("value", pa.string())]).empty_table()
+
+
+def _added(rows: DataFrame, *sums: str, largest: Sequence[str] = ()) -> DataFrame:
     """Rows with the same values in all other columns as one, whose sums are added."""
     from pyspark.sql import functions as f
 
-    keys = [name for name in rows.columns if name not in sums]
-    return rows.groupBy(*keys).agg(*(f.sum(name).alias(name) for name in sums))
+    keys = [name for name in rows.columns if name not in {*sums, *largest}]
+    added = [f.sum(name).alias(name) for name in sums]
+    return rows.groupBy(*keys).agg(*added, *(f.max(name).alias(name) for name in largest))
 
 
 def _spark_schema(schema: pa.Schema) -> Any:

@@ -18,13 +18,14 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from driftlake import paired_predictions, queries
+from driftlake import paired_predictions, queries, service
 from driftlake.columns import CanonicalColumn
 from driftlake.config import Settings
 from driftlake.distinct import ValueCounts, profile_values
 from driftlake.inputs import InputFile, Partition
 from driftlake.profiling import Day, Piece, ProfileRows
 from driftlake.samples import Sample, SampledRows, sampled_of_files
+from driftlake.service import CallColumns
 from driftlake.session import create_table, open_session
 from driftlake.shards import VersionCounts, count_shard
 from driftlake.telemetry import SURPLUS_SCHEMA, LeftOut, offer_partitions, offer_versions
@@ -86,6 +87,26 @@ SHADOW = pa.schema(
         ("production_at_cut_count", pa.int64()),
     ]
 )
+
+# Rows of one of service.SUMS, which `part` names; times are microseconds since 1970.
+CALLS = pa.schema(
+    [
+        ("part", pa.string()),
+        ("code", pa.int32()),
+        ("hour_at", pa.int64()),
+        ("node_name", pa.string()),
+        ("metric", pa.string()),
+        ("bin_id", pa.int32()),
+        ("error_kind", pa.string()),
+        *(
+            (name, pa.int64())
+            for name in ("row_count", "prediction_count", "outcome_count", "success_count", "gpu_count")
+        ),
+        ("gpu_utilization_sum", pa.decimal128(38, 12)),
+        ("gpu_utilization_max", pa.float64()),
+    ]
+)
+NODES = pa.schema([("subject", pa.string()), ("dt", pa.date32()), ("value", pa.string()), ("row_count", pa.int64())])
 
 # Subject of a row of SURVEY that is no segment column.
 PREDICTIONS = ""
@@ -170,12 +191,9 @@ def count(source: Source, groups: pa.Table, days: Sequence[Day]) -> Mapped:
 
     def mapped(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            for place, task in enumerate(_unpacked(batch)):
-                with _opened(source, task) as connection:
-                    create_table(connection, "prediction_groups", groups)
-                    offer_surplus(connection, batch.column("surplus")[place].values)
-                    counted = _count(connection, source, task, days[task.day])
-                for version, counts in enumerate(counted):
+            one_by_one = zip(_unpacked(batch), _coded(source, groups, [batch]), strict=True)
+            for task, connection in one_by_one:
+                for version, counts in enumerate(_count(connection, source, task, days[task.day])):
                     yield _rows_of(task, version, counts)
 
     return mapped
@@ -200,21 +218,40 @@ def add(source: Source, days: Sequence[Day]) -> Applied:
     return applied
 
 
+def nodes(source: Source, groups: pa.Table, columns: CallColumns) -> Mapped:
+    """How often each node has answered."""
+
+    def mapped(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for connection in _coded(source, groups, batches):
+            service.offer_nodes(connection, columns)
+            yield from _as(NODES, queries.run(connection, "segment_counts").to_arrow_table(), subject="node_id")
+
+    return mapped
+
+
+def calls(source: Source, groups: pa.Table, columns: CallColumns, kept_nodes: pa.Table) -> Mapped:
+    """What the calls of the tasks add to service.SUMS."""
+
+    def mapped(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for connection in _coded(source, groups, batches):
+            queries.run(connection, "service_calls")
+            for name, rows in service.sum_calls(connection, columns, kept_nodes).items():
+                yield from _as(CALLS, rows, part=name)
+
+    return mapped
+
+
 def scores(source: Source, groups: pa.Table, bucket_count: int) -> Mapped:
     """Scores of the models that have a candidate, in buckets that both scores of a prediction share."""
 
     def mapped(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for batch in batches:
-            for place, task in enumerate(_unpacked(batch)):
-                with _opened(source, task) as connection:
-                    create_table(connection, "prediction_groups", groups)
-                    offer_surplus(connection, batch.column("surplus")[place].values)
-                    queries.run(connection, "shadow_scores")
-                    connection.execute(
-                        f"select (hash(correlation_id) % {bucket_count})::integer as bucket, * from shadow_scores"
-                    )
-                    for found in connection.to_arrow_reader(_ROWS_PER_BATCH):
-                        yield from _as(SCORES, pa.table(found))
+        for connection in _coded(source, groups, batches):
+            queries.run(connection, "shadow_scores")
+            connection.execute(
+                f"select (hash(correlation_id) % {bucket_count})::integer as bucket, * from shadow_scores"
+            )
+            for found in connection.to_arrow_reader(_ROWS_PER_BATCH):
+                yield from _as(SCORES, pa.Table.from_batches([found]))
 
     return mapped
 
@@ -230,6 +267,16 @@ def pair(source: Source) -> Applied:
             return pa.concat_tables([pa.Table.from_batches(_as(SHADOW, part), SHADOW) for part in found])
 
     return applied
+
+
+def _coded(source: Source, groups: pa.Table, batches: Iterable[pa.RecordBatch]) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A session for each task in which is known which of its rows count."""
+    for batch in batches:
+        for place, task in enumerate(_unpacked(batch)):
+            with _opened(source, task) as connection:
+                create_table(connection, "prediction_groups", groups)
+                _offer_surplus(connection, batch.column("surplus")[place].values)
+                yield connection
 
 
 def _tasks(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[Task, int]]:
@@ -290,7 +337,7 @@ def _of_a_task(settings: Settings) -> Settings:
     return settings.model_copy(update={"compute": compute})
 
 
-def offer_surplus(connection: duckdb.DuckDBPyConnection, rows: pa.StructArray | None) -> None:
+def _offer_surplus(connection: duckdb.DuckDBPyConnection, rows: pa.StructArray | None) -> None:
     """Create the table surplus_rows; none if there are no rows."""
     table = pa.Table.from_batches([pa.RecordBatch.from_struct_array(rows)]) if rows is not None else None
     create_table(
