@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from driftlake import paired_predictions, queries, sampling, service
-from driftlake.columns import telemetry_columns
+from driftlake.columns import CanonicalColumn, telemetry_columns
 from driftlake.config import Settings
 from driftlake.distinct import profile_values
 from driftlake.engines import cluster, worker
@@ -29,7 +29,7 @@ from driftlake.profiling import Day, ProfileRows, Profiles, cut_day
 from driftlake.segments import SegmentColumn
 from driftlake.session import connect, create_table
 from driftlake.shards import VersionCounts
-from driftlake.telemetry import CodedRows, LeftOut, offer_versions, prediction_groups
+from driftlake.telemetry import CodedRows, LeftOut, offer_versions, paths_of, prediction_groups
 from driftlake.versions import ModelVersion
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def profile_partitions(
     spark = cluster.session(settings.spark)
     source = worker.Source(
         settings,
-        telemetry_columns(settings.telemetry.segments, settings.telemetry.latencies),
+        _columns(connection, settings, partitions),
         [replace(version, **_NOT_COUNTED_BY) for version in versions.values()],
         left_out.columns,
     )
@@ -68,6 +68,31 @@ _NOT_COUNTED_BY: Mapping[str, Any] = {
     "training_labels": None,
     "feature_types": {},
 }
+
+
+def _columns(
+    connection: duckdb.DuckDBPyConnection, settings: Settings, partitions: Sequence[Partition]
+) -> list[CanonicalColumn]:
+    """The canonical columns; one that files have in several types is read as what DuckDB makes of all of them together."""
+    mapping = settings.telemetry.columns
+    columns = telemetry_columns(settings.telemetry.segments, settings.telemetry.latencies)
+    files = [file for partition in partitions for file in partition.files]
+
+    def is_mixed(column: CanonicalColumn) -> bool:
+        return len({file.columns.get(column.own_name(mapping)) for file in files} - {None}) > 1
+
+    if not any(map(is_mixed, columns)):
+        return list(columns)
+    described = connection.execute(
+        f"describe select * from read_parquet([{paths_of(files)}], union_by_name = true, hive_partitioning = false)"
+    )
+    kinds = {name: kind for name, kind, *_ in described.fetchall()}
+    return [
+        replace(column, reading=column.reading.replace("{0}", f"cast({{0}} as {kinds[column.own_name(mapping)]})"))
+        if is_mixed(column)
+        else column
+        for column in columns
+    ]
 
 
 def _tasks(partitions: Sequence[Partition], broken: Mapping[int, worker.Positions]) -> list[worker.Task]:
