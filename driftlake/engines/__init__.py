@@ -9,9 +9,11 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import duckdb
+import pyarrow as pa
 
 from driftlake.config import Settings
 from driftlake.inputs import Partition
+from driftlake.label_join import Delivered, LabelJoin
 from driftlake.profiling import Profiles
 from driftlake.telemetry import LeftOut
 from driftlake.versions import ModelVersion
@@ -29,6 +31,11 @@ class Engine(Protocol):
         left_out: LeftOut | None = None,
     ) -> Profiles:
         """Profile partitions, without what is left out; `connection` has the view `predictions` of all of them."""
+
+    def join_labels(
+        self, connection: duckdb.DuckDBPyConnection, settings: Settings, join: LabelJoin, delivered: Delivered, /
+    ) -> Mapping[str, pa.Table]:
+        """Rows of `LabelJoin.sums` of all labels and predictions that were delivered."""
 
 
 def engine_of(settings: Settings) -> Engine:

@@ -12,11 +12,13 @@ from datetime import date
 from itertools import chain, islice
 
 import duckdb
+import pyarrow as pa
 
 from driftlake import paired_predictions, sampling, service
 from driftlake.config import Settings
 from driftlake.distinct import profile_values
 from driftlake.inputs import Partition
+from driftlake.label_join import Delivered, LabelJoin
 from driftlake.profiling import Day, Piece, ProfileRows, Profiles, cut_day
 from driftlake.samples import SampledRows, sample_predictions
 from driftlake.shards import RowGroup, VersionCounts, count_shard
@@ -51,6 +53,23 @@ def profile_partitions(
     return Profiles(
         tables, [refused for day in days for refused in day.refused], _surplus_counts(connection, partitions)
     )
+
+
+def join_labels(
+    connection: duckdb.DuckDBPyConnection, _: Settings, join: LabelJoin, delivered: Delivered
+) -> Mapping[str, pa.Table]:
+    """Join labels to their predictions, of which only the days asked for are read."""
+    labels, telemetry = delivered.labels, delivered.telemetry
+    earlier = [label for label in labels if label.dt < join.first_day]
+    delivered.offer_labels("earlier_labels", earlier)
+    delivered.offer_labels("recent_labels", [label for label in earlier if label.dt >= join.recent_from])
+    # last, because rows that break their contract are looked for in a relation of this name
+    delivered.offer_labels("labels", [label for label in labels if label.dt >= join.first_day])
+    delivered.offer_predictions("new_predictions", [p for p in telemetry if join.first_day <= p.dt < join.new_until])
+    join.judge(connection)
+    awaited = join.awaited_days(connection)
+    delivered.offer_predictions("predictions", [p for p in telemetry if p.dt in awaited])
+    return join.sums(connection)
 
 
 def _counted(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import pickle
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,7 @@ from driftlake.config import Settings
 from driftlake.distinct import profile_values
 from driftlake.engines import cluster, worker
 from driftlake.inputs import Partition
+from driftlake.label_join import Delivered, LabelJoin, Side
 from driftlake.profiling import Day, ProfileRows, Profiles, cut_day
 from driftlake.segments import SegmentColumn
 from driftlake.session import connect, create_table
@@ -48,10 +49,12 @@ def profile_partitions(
 ) -> Profiles:
     """Profile partitions, of which `left_out` is left out; `connection` has the table of the rows that are."""
     left_out = left_out or LeftOut()
+    telemetry = settings.telemetry
+    side = Side(telemetry_columns(telemetry.segments, telemetry.latencies), telemetry.columns)
     spark = cluster.session(settings.spark)
     source = worker.Source(
         settings,
-        _columns(connection, settings, partitions),
+        _side(connection, side, partitions),
         [replace(version, **_NOT_COUNTED_BY) for version in versions.values()],
         left_out.columns,
     )
@@ -59,6 +62,79 @@ def profile_partitions(
     with connect(settings) as session, cluster.errors_of(settings.spark):
         offer_versions(session, source.versions, settings.models)
         return _Scan(spark, session, source, partitions, versions, tasks).profiles()
+
+
+def join_labels(
+    connection: duckdb.DuckDBPyConnection, settings: Settings, join: LabelJoin, delivered: Delivered
+) -> Mapping[str, pa.Table]:
+    """Join labels to their predictions: both are cut into buckets by correlation id, and each bucket is joined alone."""
+    spark = cluster.session(settings.spark)
+    versions = [replace(version, **_NOT_COUNTED_BY) for version in delivered.versions]
+    earlier = [label for label in delivered.labels if label.dt < join.first_day]
+    labels = [*earlier, *(label for label in delivered.labels if label.dt >= join.first_day)]
+    left_out = delivered.offer_labels("labels", labels)
+    label_source = worker.Source(settings, _side(connection, delivered.label_side, labels), versions, left_out.columns)
+    label_tasks = _tasks(labels, _broken_rows(connection, left_out.rows))
+    label_rows = _task_rows(spark, label_tasks)
+    with cluster.errors_of(settings.spark):
+        awaited = _awaited_days(connection, join, _mapped(label_rows, worker.asked_days(label_source), worker.ASKED))
+        telemetry = [p for p in delivered.telemetry if p.dt in awaited or join.first_day <= p.dt < join.new_until]
+        left_out = delivered.offer_predictions("predictions", telemetry)
+        source = worker.Source(
+            settings, _side(connection, delivered.prediction_side, telemetry), versions, left_out.columns
+        )
+        prediction_rows = _task_rows(spark, _tasks(telemetry, _broken_rows(connection, left_out.rows)))
+        rows = sum(partition.row_count for partition in (*labels, *telemetry))
+        buckets = 1 + rows // settings.spark.rows_per_task
+        schemas = _schemas_of_sums(settings, versions, join)
+        together = _together(schemas)
+        found = [
+            _mapped(tasks, worker.bucketed(side, relation, schema, buckets), schema).groupBy("bucket")
+            for tasks, side, relation, schema in (
+                (label_rows, label_source, "labels", worker.LABELS),
+                (prediction_rows, source, "predictions", worker.PREDICTIONS),
+            )
+        ]
+        counts = (
+            found[0]
+            .cogroup(found[1])
+            .applyInArrow(worker.join(source, join, awaited, together), _spark_schema(together))
+        )
+        sums = [name for name in together.names if name.endswith(("_count", "_sum"))]
+        added = _added(counts, *sums).toArrow()
+    return {
+        name: added.filter(pc.field("part") == name).select(schema.names).cast(schema)
+        for name, schema in schemas.items()
+    }
+
+
+def _awaited_days(connection: duckdb.DuckDBPyConnection, join: LabelJoin, asked: DataFrame) -> Collection[date]:
+    """Days of predictions that labels ask for; that some are repetitions, which ask for nothing, is not known yet."""
+    create_table(connection, "asked_days", asked.distinct().toArrow())
+    connection.execute(
+        "create or replace table label_rows as"
+        " select *, true as is_valid, false as is_duplicate, false as is_conflict from asked_days"
+    )
+    return join.awaited_days(connection)
+
+
+def _schemas_of_sums(settings: Settings, versions: Sequence[ModelVersion], join: LabelJoin) -> Mapping[str, pa.Schema]:
+    """What the counts of nothing look like."""
+    labels, predictions = (
+        schema.empty_table().set_column(place, name, pa.array([], pa.timestamp("us")))
+        for schema, place, name in ((worker.LABELS, 5, "label_time"), (worker.PREDICTIONS, 6, "event_time"))
+    )
+    with connect(settings) as session:
+        offer_versions(session, versions, settings.models)
+        worker.offer_bucket(session, join, labels, predictions, [])
+        join.judge(session)
+        return {name: rows.schema for name, rows in join.sums(session).items()}
+
+
+def _together(schemas: Mapping[str, pa.Schema]) -> pa.Schema:
+    """One schema for rows of several; `part` says which they are of."""
+    columns = {column.name: column.type for schema in schemas.values() for column in schema}
+    return pa.schema([("part", pa.string()), *columns.items()])
 
 
 # What a version has for the comparison with its training, which no worker needs.
@@ -70,29 +146,26 @@ _NOT_COUNTED_BY: Mapping[str, Any] = {
 }
 
 
-def _columns(
-    connection: duckdb.DuckDBPyConnection, settings: Settings, partitions: Sequence[Partition]
-) -> list[CanonicalColumn]:
-    """The canonical columns; one that files have in several types is read as what DuckDB makes of all of them together."""
-    mapping = settings.telemetry.columns
-    columns = telemetry_columns(settings.telemetry.segments, settings.telemetry.latencies)
+def _side(connection: duckdb.DuckDBPyConnection, side: Side, partitions: Sequence[Partition]) -> Side:
+    """A column that files have in several types is read as what DuckDB makes of all of them together."""
     files = [file for partition in partitions for file in partition.files]
 
     def is_mixed(column: CanonicalColumn) -> bool:
-        return len({file.columns.get(column.own_name(mapping)) for file in files} - {None}) > 1
+        return len({file.columns.get(column.own_name(side.mapping)) for file in files} - {None}) > 1
 
-    if not any(map(is_mixed, columns)):
-        return list(columns)
+    if not any(map(is_mixed, side.columns)):
+        return side
     described = connection.execute(
         f"describe select * from read_parquet([{paths_of(files)}], union_by_name = true, hive_partitioning = false)"
     )
     kinds = {name: kind for name, kind, *_ in described.fetchall()}
-    return [
-        replace(column, reading=column.reading.replace("{0}", f"cast({{0}} as {kinds[column.own_name(mapping)]})"))
+    columns = [
+        replace(column, reading=column.reading.replace("{0}", f"cast({{0}} as {kinds[column.own_name(side.mapping)]})"))
         if is_mixed(column)
         else column
-        for column in columns
+        for column in side.columns
     ]
+    return replace(side, columns=columns)
 
 
 def _tasks(partitions: Sequence[Partition], broken: Mapping[int, worker.Positions]) -> list[worker.Task]:
@@ -133,9 +206,9 @@ class _Scan:
 
     def profiles(self) -> Profiles:
         """Rows of the profile tables."""
-        survey = self._mapped(self._task_rows(), worker.survey(self.source), worker.SURVEY)
+        survey = _mapped(_task_rows(self.spark, self.tasks), worker.survey(self.source), worker.SURVEY)
         survey = _added(survey, "row_count", "sampled_count").persist()
-        predictions = survey.where(survey.subject == worker.PREDICTIONS).toArrow()
+        predictions = survey.where(survey.subject == worker.NO_SEGMENT).toArrow()
         create_table(self.session, "predictions", predictions)
         groups, rates = prediction_groups(self.session)
         segment_columns = self._segment_columns(survey, {group.dt for group in groups})
@@ -148,7 +221,7 @@ class _Scan:
             Day.of(partition, coded, self.versions, self.source.settings, self.source.blocked.get(partition.dt, ()))
             for partition in self.partitions
         ]
-        tasks = self._task_rows(surplus).persist()
+        tasks = _task_rows(self.spark, self.tasks, surplus).persist()
         tables = self._counted(tasks, coding, days)
         if paired_predictions.has_candidate(groups):
             tables |= self._paired(tasks, coding)
@@ -160,33 +233,13 @@ class _Scan:
         tables["sampling_rates"] = sampling.rows(coded)
         return Profiles(tables, [refused for day in days for refused in day.refused], surplus_counts)
 
-    def _task_rows(self, surplus: DataFrame | None = None) -> DataFrame:
-        """A row for each task: its number, what it is, and where the rows are that others of its shard repeat."""
-        from pyspark.sql import functions as f
-
-        rows = pa.table(
-            {
-                "shard": pa.array(range(len(self.tasks)), pa.int64()),
-                "task": pa.array([pickle.dumps(task) for task in self.tasks], pa.binary()),
-            }
-        )
-        tasks = self.spark.createDataFrame(rows)
-        if surplus is not None:
-            places = f.collect_list(f.struct("file_id", "file_row_number")).alias("surplus")
-            tasks = tasks.join(surplus.groupBy("shard").agg(places), "shard", "left")
-        cores = self.spark.sparkContext.defaultParallelism
-        return tasks.repartition(max(min(len(self.tasks), cores * _TASKS_PER_CORE), 1))
-
-    def _mapped(self, rows: DataFrame, function: worker.Mapped, schema: pa.Schema) -> DataFrame:
-        return rows.mapInArrow(function, _spark_schema(schema))
-
     def _segment_columns(self, survey: DataFrame, days: set[date]) -> Mapping[date, Sequence[SegmentColumn]]:
         """The segments of each day."""
         names = self.source.settings.telemetry.segments
         if not names:
             return {}
         values = defaultdict(list)
-        for row in self._most_frequent(survey.where(survey.subject != worker.PREDICTIONS)).to_pylist():
+        for row in self._most_frequent(survey.where(survey.subject != worker.NO_SEGMENT)).to_pylist():
             values[row["subject"], row["dt"]].append(row["value"])
         return {day: [SegmentColumn(name, tuple(values[name, day])) for name in names] for day in days}
 
@@ -205,7 +258,7 @@ class _Scan:
         from pyspark.sql import Window
         from pyspark.sql import functions as f
 
-        keys = self._mapped(self._task_rows(), worker.keys(self.source, coding), worker.KEYS)
+        keys = _mapped(_task_rows(self.spark, self.tasks), worker.keys(self.source, coding), worker.KEYS)
         of_key = Window.partitionBy("key_hash").orderBy(f.asc_nulls_last("event_time"), "file_id", "file_row_number")
         return (
             keys.withColumn("place", f.row_number().over(of_key))
@@ -239,7 +292,7 @@ class _Scan:
 
     def _counted(self, tasks: DataFrame, coding: pa.Table, days: Sequence[Day]) -> dict[str, pa.Table]:
         """Rows of the tables that the kernel fills."""
-        counts = self._mapped(tasks, worker.count(self.source, coding, days), worker.COUNTS)
+        counts = _mapped(tasks, worker.count(self.source, coding, days), worker.COUNTS)
         added = counts.groupBy("day", "version", "kind", "name").applyInArrow(
             worker.add(self.source, days), _spark_schema(worker.COUNTED)
         )
@@ -266,7 +319,7 @@ class _Scan:
         """Rows of shadow_profile and shadow_differences."""
         rows = sum(partition.row_count for partition in self.partitions)
         buckets = 1 + rows // self.source.settings.spark.rows_per_task
-        scores = self._mapped(tasks, worker.scores(self.source, coding, buckets), worker.SCORES)
+        scores = _mapped(tasks, worker.scores(self.source, coding, buckets), worker.SCORES)
         pairs = scores.groupBy("bucket").applyInArrow(worker.pair(self.source), _spark_schema(worker.SHADOW))
         sums = [name for name in worker.SHADOW.names if name.endswith(("_count", "_sum"))]
         found = _added(pairs, *sums).persist()
@@ -284,11 +337,11 @@ class _Scan:
         columns = service.CallColumns.of(self.partitions, self.source.settings.telemetry)
         nodes = _NO_NODES
         if columns.has_nodes:
-            counted = self._mapped(tasks, worker.nodes(self.source, coding, columns), worker.NODES)
+            counted = _mapped(tasks, worker.nodes(self.source, coding, columns), worker.NODES)
             nodes = self._most_frequent(_added(counted, "row_count")).drop_columns(["subject"])
         calls = worker.CALLS.empty_table()
         if columns.names:
-            found = self._mapped(tasks, worker.calls(self.source, coding, columns, nodes), worker.CALLS)
+            found = _mapped(tasks, worker.calls(self.source, coding, columns, nodes), worker.CALLS)
             sums = [name for name in found.columns if name.endswith(("_count", "_sum"))]
             calls = _added(found, *sums, largest=["gpu_utilization_max"]).toArrow()
         place = calls.schema.get_field_index("hour_at")
@@ -297,6 +350,28 @@ class _Scan:
 
 
 _NO_NODES = pa.schema([("dt", pa.date32()), ("value", pa.string())]).empty_table()
+
+
+def _task_rows(spark: SparkSession, tasks: Sequence[worker.Task], surplus: DataFrame | None = None) -> DataFrame:
+    """A row for each task: its number, what it is, and where the rows are that others repeat."""
+    from pyspark.sql import functions as f
+
+    rows = pa.table(
+        {
+            "shard": pa.array(range(len(tasks)), pa.int64()),
+            "task": pa.array([pickle.dumps(task) for task in tasks], pa.binary()),
+        }
+    )
+    found = spark.createDataFrame(rows)
+    if surplus is not None:
+        places = f.collect_list(f.struct("file_id", "file_row_number")).alias("surplus")
+        found = found.join(surplus.groupBy("shard").agg(places), "shard", "left")
+    cores = spark.sparkContext.defaultParallelism
+    return found.repartition(max(min(len(tasks), cores * _TASKS_PER_CORE), 1))
+
+
+def _mapped(rows: DataFrame, function: worker.Mapped, schema: pa.Schema) -> DataFrame:
+    return rows.mapInArrow(function, _spark_schema(schema))
 
 
 def _added(rows: DataFrame, *sums: str, largest: Sequence[str] = ()) -> DataFrame:

@@ -16,13 +16,14 @@ from typing import Any, TypeAlias
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from driftlake import paired_predictions, queries, service
-from driftlake.columns import CanonicalColumn
 from driftlake.config import Settings
 from driftlake.distinct import ValueCounts, profile_values
 from driftlake.inputs import InputFile, Partition
+from driftlake.label_join import LabelJoin, Side
 from driftlake.profiling import Day, Piece, ProfileRows
 from driftlake.samples import Sample, SampledRows, sampled_of_files
 from driftlake.service import CallColumns
@@ -35,6 +36,8 @@ from driftlake.versions import ModelVersion
 Mapped: TypeAlias = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 # A function for applyInArrow.
 Applied: TypeAlias = Callable[[pa.Table], pa.Table]
+# A function for cogroup and applyInArrow.
+Joined: TypeAlias = Callable[[pa.Table, pa.Table], pa.Table]
 Positions: TypeAlias = NDArray[np.int64]
 
 _GROUP = [("dt", pa.date32()), *((name, pa.string()) for name in ("model_id", "model_version", "deployment"))]
@@ -106,20 +109,47 @@ CALLS = pa.schema(
         ("gpu_utilization_max", pa.float64()),
     ]
 )
+_PLACE = [("file_id", pa.int32()), ("file_row_number", pa.int64())]
+LABELS = pa.schema(
+    [
+        ("bucket", pa.int32()),
+        ("dt", pa.date32()),
+        ("correlation_id", pa.string()),
+        ("label", pa.float64()),
+        ("label_class", pa.string()),
+        ("label_time", pa.int64()),
+        ("prediction_on", pa.date32()),
+        *_PLACE,
+    ]
+)
+PREDICTIONS = pa.schema(
+    [
+        ("bucket", pa.int32()),
+        *_GROUP,
+        ("correlation_id", pa.string()),
+        ("event_time", pa.int64()),
+        ("score", pa.float64()),
+        ("predicted_class", pa.string()),
+        ("class_scores", pa.map_(pa.string(), pa.float64())),
+        ("segments", pa.list_(pa.string())),
+        *_PLACE,
+    ]
+)
+ASKED = pa.schema([("dt", pa.date32()), ("prediction_on", pa.date32())])
 NODES = pa.schema([("subject", pa.string()), ("dt", pa.date32()), ("value", pa.string()), ("row_count", pa.int64())])
 
 # Subject of a row of SURVEY that is no segment column.
-PREDICTIONS = ""
+NO_SEGMENT = ""
 VALUE_COUNTS = "value_counts"
 _ROWS_PER_BATCH = 50_000
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The relation `predictions` as far as it does not depend on the rows that a task has."""
+    """How the files of telemetry, or of labels, are read, whatever the rows of a task are."""
 
     settings: Settings
-    columns: Sequence[CanonicalColumn]
+    side: Side
     versions: Sequence[ModelVersion]
     blocked: Mapping[date, Collection[str]]
 
@@ -159,7 +189,7 @@ def survey(source: Source) -> Mapped:
         for task, _ in _tasks(batches):
             with _opened(source, task) as connection:
                 counts = queries.run(connection, "prediction_counts").to_arrow_table()
-                yield from _as(SURVEY, counts, subject=PREDICTIONS)
+                yield from _as(SURVEY, counts, subject=NO_SEGMENT)
                 for name in source.settings.telemetry.segments:
                     connection.execute(
                         f"create or replace view segment_column as select dt, {queries.quote(name)} as value from predictions"
@@ -269,6 +299,81 @@ def pair(source: Source) -> Applied:
     return applied
 
 
+def asked_days(source: Source) -> Mapped:
+    """The days of predictions that valid labels name, by the day of their arrival."""
+
+    def mapped(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for task, _ in _tasks(batches):
+            with _opened(source, task, "labels") as connection:
+                yield from _as(ASKED, queries.run(connection, "asked_days").to_arrow_table())
+
+    return mapped
+
+
+def bucketed(source: Source, relation: str, schema: pa.Schema, bucket_count: int) -> Mapped:
+    """Rows of `relation` in buckets that a prediction and its labels share; a label without an id has none of its own."""
+    columns = ", ".join(queries.quote(name) for name in schema.names[1:])
+    rows = f"select (coalesce(hash(correlation_id), 0) % {bucket_count})::integer as bucket, {columns} from {relation}"
+    if relation == "predictions":
+        rows += " where correlation_id is not null"
+
+    def mapped(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for task, _ in _tasks(batches):
+            with _opened(source, task, relation) as connection:
+                connection.execute(rows)
+                for found in connection.to_arrow_reader(_ROWS_PER_BATCH):
+                    yield from _as(schema, pa.Table.from_batches([found]))
+
+    return mapped
+
+
+def join(source: Source, asked: LabelJoin, awaited: Collection[date], sums: pa.Schema) -> Joined:
+    """What the labels and the predictions of a bucket add to each of `LabelJoin.sums`, in one schema."""
+
+    def joined(labels: pa.Table, predictions: pa.Table) -> pa.Table:
+        with open_session(_of_a_task(source.settings)) as connection:
+            offer_versions(connection, source.versions, source.settings.models)
+            offer_bucket(connection, asked, _with_times(labels), _with_times(predictions), awaited)
+            asked.judge(connection)
+            parts = asked.sums(connection)
+            return pa.concat_tables(
+                [sums.empty_table()]
+                + [pa.Table.from_batches(_as(sums, rows, part=name), sums) for name, rows in parts.items()]
+            )
+
+    return joined
+
+
+def offer_bucket(
+    connection: duckdb.DuckDBPyConnection,
+    asked: LabelJoin,
+    labels: pa.Table,
+    predictions: pa.Table,
+    awaited: Collection[date],
+) -> None:
+    """Create the relations that `LabelJoin.judge` and `LabelJoin.sums` read, of the rows of a bucket."""
+    of_day = pc.field("dt")
+    earlier = labels.filter(of_day < asked.first_day)
+    is_new = (of_day >= asked.first_day) & (of_day < asked.new_until)
+    relations = {
+        "labels": labels.filter(of_day >= asked.first_day),
+        "earlier_labels": earlier,
+        "recent_labels": earlier.filter(of_day >= asked.recent_from),
+        "new_predictions": predictions.filter(is_new),
+        "predictions": predictions.filter(of_day.isin(pa.array(sorted(awaited), pa.date32()))),
+    }
+    for name, rows in relations.items():
+        create_table(connection, name, rows)
+
+
+def _with_times(rows: pa.Table) -> pa.Table:
+    """Rows whose times are times again."""
+    for place, column in enumerate(rows.schema):
+        if column.name in {"label_time", "event_time"}:
+            rows = rows.set_column(place, column.name, rows[column.name].cast(pa.timestamp("us")))
+    return rows
+
+
 def _coded(source: Source, groups: pa.Table, batches: Iterable[pa.RecordBatch]) -> Iterator[duckdb.DuckDBPyConnection]:
     """A session for each task in which is known which of its rows count."""
     for batch in batches:
@@ -289,15 +394,15 @@ def _unpacked(batch: pa.RecordBatch) -> Iterator[Task]:
         yield pickle.loads(packed)  # noqa: S301  # packed by the driver
 
 
-def _opened(source: Source, task: Task) -> duckdb.DuckDBPyConnection:
-    """A session in which `predictions` are the rows of a task, numbered as among all files."""
+def _opened(source: Source, task: Task, relation: str = "predictions") -> duckdb.DuckDBPyConnection:
+    """A session in which `relation` are the rows of a task, numbered as among all files."""
     connection = open_session(_of_a_task(source.settings))
     offer_versions(connection, source.versions, source.settings.models)
     spans = list(_spans(task))
     whole = [span for span in spans if span.is_whole]
     shares = [whole] * bool(whole) + [[span] for span in spans if not span.is_whole]
     relations = [_offer(connection, source, task, share, f"rows_{place}") for place, share in enumerate(shares)]
-    connection.execute(f"create view predictions as {' union all '.join(relations)}")
+    connection.execute(f"create view {relation} as {' union all '.join(relations)}")
     return connection
 
 
@@ -314,9 +419,9 @@ def _offer(
     partitions = [
         Partition(dt, tuple(span.file for span in of_day)) for dt, of_day in groupby(spans, lambda span: span.file.dt)
     ]
-    telemetry = source.settings.telemetry
+    side, left_out = source.side, LeftOut(source.blocked, table)
     offer_partitions(
-        connection, relation, partitions, source.columns, telemetry.columns, left_out=LeftOut(source.blocked, table)
+        connection, relation, partitions, side.columns, side.mapping, side.segments, side.class_scores, left_out
     )
     ids = ", ".join(str(span.file_id) for span in spans)
     rows = f"select * replace (list_extract([{ids}], file_id + 1)::integer as file_id) from {relation}"
