@@ -35,6 +35,14 @@ ROOT = Path(__file__).resolve().parent.parent
 # Workers are processes of their own, so that one can be killed, and the Python of each gets little more than a gigabyte
 # of addresses, of which no allocator may reserve what it does not use.
 MEMORY_MB = 1200
+# Days are small, so what makes large ones quick only makes these wait.
+QUICK_START = {
+    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+    "spark.executor.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.adaptive.enabled": "false",
+    "spark.sql.shuffle.partitions": "4",
+}
 CLUSTER = {
     "master": "local-cluster[2,1,1024]",
     "conf": {
@@ -42,7 +50,7 @@ CLUSTER = {
         "spark.executor.pyspark.memory": f"{MEMORY_MB}m",
         "spark.executorEnv.ARROW_DEFAULT_MEMORY_POOL": "system",
         "spark.executorEnv.MALLOC_ARENA_MAX": "2",
-        "spark.sql.shuffle.partitions": "4",
+        **QUICK_START,
     },
     "task_memory_limit": "256MB",
 }
