@@ -26,7 +26,7 @@ from driftlake.engines import cluster
 from driftlake.errors import EngineError
 from driftlake.lineage import read_lineage_folder
 from driftlake.registration import register
-from driftlake.stages import PROFILES
+from driftlake.stages import LABEL_COHORTS, PROFILES
 from driftlake.warehouse import Warehouse
 from examples.nycflights.releases import FIRST_DAY
 
@@ -176,6 +176,56 @@ def test_odd_predictions_are_counted_to_the_last_digit(odd: Project) -> None:
     silent = {name for name in PROFILES.tables if not rows[name]}
     assert silent == set()
     assert {reason for (reason,) in odd.rows("select distinct expectation from quarantine")} != set()
+
+
+def odd_labels(project: Project, days: int) -> None:
+    """Predictions of four versions and tasks, and labels early and late, twice and contrary, of nobody and nothing."""
+    generator = np.random.default_rng(11)
+    project.register("v2")
+    project.register("v3", task="multiclass", classes=["car", "bus"])
+    project.register("v4", task="regression")
+    ids = [f"p{place}" for place in range(120)]
+    for number in range(1, days + 1):
+        for version, deployment in (("v1", "production"), ("v2", "shadow"), ("v3", "production"), ("v4", "production")):
+            answered = generator.choice(ids, 100).tolist()
+            project.telemetry(
+                number,
+                name=version,
+                correlation_id=answered,
+                model_version=[version] * 100,
+                deployment=[deployment] * 100,
+                score=[None, np.nan, 1.7, *generator.random(97)],
+                predicted_class=generator.choice(["car", "bus"], 100).tolist(),
+                p_car=generator.random(100),
+                p_bus=[None, *generator.random(99)],
+                region=generator.choice(["north", "south", "east"], 100).tolist(),
+            )
+        said = np.array(["1", "0", "1", "0", "car", "bus", "7.5", "nan", None], object)
+        project.labels(
+            number,
+            correlation_id=[None, None, *generator.choice([*ids, "nobody"], 148).tolist()],
+            label=generator.choice(said, 150).tolist(),
+            label_time=[noon(number)] * 150,
+            prediction_on=pa.array([day(n) if n else None for n in generator.integers(0, days + 1, 150).tolist()]),
+        )
+
+
+@pytest.mark.parametrize("corrections", ["first", "latest"])
+def test_odd_labels_meet_the_same_predictions(tmp_path: Path, corrections: str) -> None:
+    project = Project(
+        tmp_path / "project",
+        telemetry={"path": "telemetry", "segments": ["region"], "segment_limit": 2, "class_scores": {"prefix": "p_"}},
+        labels={"path": "labels", "horizon_days": 3, "corrections": corrections},
+        models={"credit": {"sampling_rate": 0.8}},
+    )
+    odd_labels(project, days=6)
+    project.run(1, 6, until="profiles")
+    project.run(3, 6, until="label_cohorts", is_checked=True)
+    expected = project.contents(*LABEL_COHORTS.tables)
+    project.configure(engine="spark", spark=CLUSTER | {"rows_per_task": 500})
+    project.run(3, 6, until="label_cohorts", is_forced=True, is_checked=True)
+    assert_same(project.contents(*LABEL_COHORTS.tables), expected)
+    assert {name for name, rows in expected.items() if not rows} == set()
 
 
 class Shifted(Project):

@@ -301,7 +301,7 @@ class _Scan:
         distinct = []
         for row in added.toArrow().to_pylist():
             counted = pickle.loads(row["counts"])  # noqa: S301  # packed by our workers
-            if row["name"] == worker.VALUE_COUNTS:
+            if worker.is_value_counts(row["kind"], row["name"]):
                 distinct.append(counted)
             else:
                 found[row["day"], row["version"]][row["kind"]][row["name"]] = counted

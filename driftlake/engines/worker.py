@@ -239,13 +239,18 @@ def add(source: Source, days: Sequence[Day]) -> Applied:
         day, version, kind, name = (counts[column][0].as_py() for column in ("day", "version", "kind", "name"))
         parts = [pickle.loads(part) for part in counts.sort_by("number")["counts"].to_pylist()]  # noqa: S301  # ours
         added: Any = [type(of_grouping[0]).combined(of_grouping) for of_grouping in zip(*parts, strict=True)]
-        if name == VALUE_COUNTS:
+        if is_value_counts(kind, name):
             added = _profiled_values(source.settings, days[day], version, added)
         elif kind == "profile" and isinstance(added[0], Sample) and source.settings.drift.multivariate:
             added = [sample.smallest(source.settings.drift.multivariate.sample_rows) for sample in added]
         return pa.table([[day], [version], [kind], [name], [pickle.dumps(added)]], COUNTED)
 
     return applied
+
+
+def is_value_counts(kind: str, name: str) -> bool:
+    """Whether a row of COUNTED holds rows of the tables of distinct values."""
+    return (kind, name) == ("profile", VALUE_COUNTS)
 
 
 def nodes(source: Source, groups: pa.Table, columns: CallColumns) -> Mapped:
