@@ -183,7 +183,7 @@ def odd_labels(project: Project, days: int) -> None:
     generator = np.random.default_rng(11)
     project.register("v2")
     project.register("v3", task="multiclass", classes=["car", "bus"])
-    project.register("v4", task="regression")
+    project.register("v4", task="regression", score_kind="value")
     ids = [f"p{place}" for place in range(120)]
     for number in range(1, days + 1):
         for version, deployment in (("v1", "production"), ("v2", "shadow"), ("v3", "production"), ("v4", "production")):
