@@ -3,6 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 CONFIG ?= driftlake.yaml
+LOCKED := --generate-hashes --no-emit-index-url --no-header
 export PYTHONPATH := $(CURDIR)
 # Compiled once here, imported by every run: a cold start takes half the time.
 export UV_COMPILE_BYTECODE := 1
@@ -15,7 +16,7 @@ demo: $(VENV)/.installed  ## the flights example, from raw data to the report
 	@$(BIN)/driftlake lineage add examples/nycflights/data/lineage/*.yaml
 	@$(BIN)/driftlake backfill --from 2013-03-01 --to 2013-12-31
 
-test: $(VENV)/.installed  ## the whole test suite
+test: $(VENV)/.spark  ## the whole test suite
 	@$(BIN)/python -m pytest -n auto --dist worksteal
 
 ui: $(VENV)/.installed  ## Dagster's UI on http://localhost:3000
@@ -33,7 +34,8 @@ bench: $(VENV)/.installed
 	@$(BIN)/python -m bench.nightly
 
 lock: $(VENV)/.uv  ## after a change of the dependencies in pyproject.toml
-	@$(BIN)/uv pip compile --quiet --all-extras --generate-hashes --no-emit-index-url --no-header pyproject.toml -o requirements.lock
+	@$(BIN)/uv pip compile --quiet --extra dev $(LOCKED) pyproject.toml -o requirements.lock
+	@sed -n 's/^spark = \["\(.*\)"\]$$/\1/p' pyproject.toml | $(BIN)/uv pip compile --quiet --no-annotate $(LOCKED) - -o requirements-spark.lock
 
 $(VENV)/.uv:
 	@$(PYTHON) -m venv $(VENV)
@@ -43,6 +45,11 @@ $(VENV)/.uv:
 $(VENV)/.installed: $(VENV)/.uv requirements.lock pyproject.toml
 	@$(BIN)/uv pip sync --quiet --require-hashes requirements.lock
 	@$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# Spark alone is half a gigabyte, so it has a lock of its own and only who runs its tests waits for it.
+$(VENV)/.spark: $(VENV)/.installed requirements-spark.lock
+	@$(BIN)/uv pip install --quiet --require-hashes -r requirements-spark.lock
 	@touch $@
 
 clean:

@@ -27,9 +27,10 @@ PROFILE = """
 import sys
 from pathlib import Path
 from bench import wide_day
-from driftlake import profiling, telemetry, versions
+from driftlake import telemetry, versions
 from driftlake.columns import TELEMETRY_COLUMNS
 from driftlake.config import load_settings
+from driftlake.engines import local
 from driftlake.inputs import read_partitions
 from driftlake.session import open_session
 from driftlake.warehouse import Warehouse
@@ -44,7 +45,7 @@ def profile():
     with open_session(settings) as connection:
         telemetry.offer_versions(connection, list(registered.values()), settings.models)
         telemetry.offer_partitions(connection, "predictions", partitions, TELEMETRY_COLUMNS, {})
-        return profiling.profile_partitions(connection, settings, partitions, registered)
+        return local.profile_partitions(connection, settings, partitions, registered)
 
 clock(profile)
 """

@@ -74,6 +74,9 @@ WINDOWED_SOURCES = (
 )
 
 
+_SPARK_MASTER = r"^(local(-cluster)?(\[.+\])?|spark://.+|yarn|k8s://.+)$"
+
+
 def _known_time_zone(name: str) -> str:
     if name not in available_timezones():
         raise ValueError(f"'{name}' is not a time zone of the IANA database, e.g. America/New_York")
@@ -911,6 +914,27 @@ class ComputeSettings(_Section):
     )
 
 
+class SparkSettings(_Section):
+    """The cluster that `engine: spark` counts on."""
+
+    master: Annotated[str, Field(pattern=_SPARK_MASTER)] = Field(
+        default="local[*]",
+        description="Spark master: local[2], spark://host:7077, yarn or k8s://https://host:443; it counts where the files can be read.",
+    )
+    conf: dict[str, str] = Field(
+        default_factory=dict, description="Settings of Spark itself, e.g. spark.executor.memory: 4g."
+    )
+    task_memory_limit: str = Field(
+        default="512MB",
+        pattern=r"^\d+(\.\d+)?\s*(MB|GB|TB)$",
+        description="DuckDB's limit in each task of a worker; it spills to disk beyond it.",
+    )
+    rows_per_task: PositiveInt = Field(
+        default=1_000_000,
+        description="Rows that are joined or put in order in one task: bounds memory, not results.",
+    )
+
+
 class PseudonymKey(_Section):
     """A secret key and the days on which it is valid."""
 
@@ -988,6 +1012,10 @@ class Settings(_Section):
     )
     delivery: DeliverySettings = DeliverySettings()
     compute: ComputeSettings = ComputeSettings()
+    engine: Literal["duckdb", "spark"] = Field(
+        default="duckdb", description="Who counts telemetry: this machine, or a Spark cluster; the rows are the same."
+    )
+    spark: SparkSettings = SparkSettings()
 
     # The folder that relative paths are resolved against: that of the file.
     _root: Path = PrivateAttr(default_factory=Path.cwd)
@@ -1139,8 +1167,8 @@ class Settings(_Section):
 
     @property
     def config_hash(self) -> str:
-        """SHA-256 of what can change a number; how much of the machine is used cannot."""
-        unrelated = dict.fromkeys(("compute", "delivery", "reports", "schedule"), True)
+        """SHA-256 of what can change a number; which machines are used, and how much of them, cannot."""
+        unrelated = dict.fromkeys(("compute", "delivery", "engine", "reports", "schedule", "spark"), True)
         kept = {"warehouse": {"snapshot_retention_days", "file_grace_days"}}
         content = self.model_dump(mode="json", exclude={**unrelated, **kept})
         content["timezone"] = self.schedule.timezone

@@ -12,6 +12,7 @@ from driftlake.catalog import catalog_of
 from driftlake.columns import CanonicalColumn, label_columns, telemetry_columns
 from driftlake.config import OtherVersion, Settings, load_settings
 from driftlake.duckdb_extensions import load_extension
+from driftlake.engines import engine_of
 from driftlake.errors import DriftlakeError, StorageError
 from driftlake.inputs import list_days, read_partitions
 from driftlake.lineage import LineageRecord, read_lineage_folder
@@ -42,6 +43,7 @@ def examine(config: Path | None) -> Iterator[Finding]:
         return
     yield Finding("configuration", True, f"days from {settings.start} to {settings.end or 'today'}")
     yield from _examine_extensions(settings)
+    yield from _examine_engine(settings)
     yield _examine_partitions(
         "telemetry",
         settings.resolve(settings.telemetry.path),
@@ -68,6 +70,15 @@ def _examine_extensions(settings: Settings) -> Iterator[Finding]:
             yield Finding(f"extension {name}", True, f"loads into DuckDB {duckdb.__version__}")
         except DriftlakeError as error:
             yield _failed(f"extension {name}", error)
+
+
+def _examine_engine(settings: Settings) -> Iterator[Finding]:
+    if settings.engine == "spark":
+        try:
+            engine_of(settings)
+            yield Finding("engine", True, f"pyspark and Java are there, and so is {settings.spark.master}")
+        except DriftlakeError as error:
+            yield _failed("engine", error)
 
 
 def _examine_partitions(

@@ -35,3 +35,7 @@ class StorageError(DriftlakeError, RuntimeError):
 
 class ContractError(DriftlakeError, RuntimeError):
     """An expectation could not be evaluated: nothing is known about the data, which is no pass."""
+
+
+class EngineError(DriftlakeError, OSError):
+    """Spark is not there or gave up; an OSError, because it may have been a file that could not be read."""

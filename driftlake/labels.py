@@ -8,30 +8,28 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from typing import Any
+from functools import partial
 
 import duckdb
 import pyarrow as pa
 
 from driftlake import queries
-from driftlake.binning import PROBABILITY_GRID
 from driftlake.columns import label_columns, telemetry_columns
 from driftlake.config import LabelSettings, Settings
 from driftlake.contracts import ContractCheck, Contracts, blocked_days
 from driftlake.day_checks import day_bounds
+from driftlake.engines import engine_of
 from driftlake.inputs import Partition, probe, readable, without_corrupt_files
+from driftlake.label_join import EARLY_LABEL_DAYS, Delivered, LabelJoin, Side, cohorts_of, memory_days
 from driftlake.own_suites import check_suites
 from driftlake.personal_columns import found_in_predictions
 from driftlake.personal_data import Finding
-from driftlake.quarantine import Offer, Quarantined, days_with_broken_rows, offer_sound_rows
+from driftlake.quarantine import Offer, Quarantined, days_with_broken_rows, offer_sound_rows, rows_table
 from driftlake.session import create_table, open_session
 from driftlake.telemetry import LeftOut, offer_partitions, offer_versions
 from driftlake.versions import ModelVersion
 
 COHORT_TABLES = ("label_cohorts", "shadow_cohorts", "class_cohorts", "class_score_cohorts", "label_conflicts")
-
-# A prediction's file may be written days after its label arrived; older labels without a prediction stay unmatched.
-EARLY_LABEL_DAYS = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +43,7 @@ class LabelCounts:
 
 def history_days(settings: LabelSettings) -> int:
     """Days before an arrival that its count depends on: those in which an earlier label of an early one can lie."""
-    return _memory_days(settings) + EARLY_LABEL_DAYS
+    return memory_days(settings) + EARLY_LABEL_DAYS
 
 
 @dataclass(slots=True)
@@ -113,21 +111,31 @@ class LabelSource:
         with open_session(self.settings) as connection:
             offer_versions(connection, self.versions, self.settings.models)
             kept = self._keep_checked(connection, labels)
-            self._judge(connection, kept, telemetry, first_day)
-            self._pair(connection, telemetry, first_day)
-            create_table(connection, "counted_segments", self.segments)
-            days = {"first_day": first_day, "last_day": last_day}
-            queries.run(connection, "class_pairs", **days)
-            asked: dict[str, Mapping[str, Any]] = dict.fromkeys(
-                ("label_cohorts", "shadow_cohorts", "label_arrivals", "label_conflicts"), days
+            join = LabelJoin(self.label_settings, first_day, last_day, self.segments, self.sampling_rates)
+            sums = dict(
+                engine_of(self.settings).join_labels(
+                    connection, self.settings, join, self._delivered(connection, kept, telemetry)
+                )
             )
-            asked |= {"class_cohorts": {}, "class_score_cohorts": _SCORE_GRID}
-            tables = {name: queries.run(connection, name, **values).to_arrow_table() for name, values in asked.items()}
-            self._check_horizon(connection, kept, **days)
+            self._check_horizon(kept, first_day, sums.pop("ambiguous_labels"))
+            tables = {"label_cohorts": cohorts_of(connection, sums.pop("label_sums")), **sums}
         return LabelCounts(
             tables,
             [check for check in self._checks if first_day <= check.dt <= last_day],
             [one for one in self._quarantined if first_day <= one.dt <= last_day],
+        )
+
+    def _delivered(
+        self, connection: duckdb.DuckDBPyConnection, labels: Sequence[Partition], telemetry: Sequence[Partition]
+    ) -> Delivered:
+        return Delivered(
+            labels,
+            telemetry,
+            self.versions,
+            self._label_side,
+            self._prediction_side,
+            partial(self._offer_labels, connection),
+            partial(self._offer_predictions, connection),
         )
 
     def _keep_checked(self, connection: duckdb.DuckDBPyConnection, labels: Sequence[Partition]) -> list[Partition]:
@@ -151,14 +159,11 @@ class LabelSource:
                 self.labels[day] = self.labels[day].refused(reason)
         return [label for label in labels if self.labels[label.dt].is_usable]
 
-    def _check_horizon(
-        self, connection: duckdb.DuckDBPyConnection, labels: Sequence[Partition], first_day: date, last_day: date
-    ) -> None:
+    def _check_horizon(self, labels: Sequence[Partition], first_day: date, found: pa.Table) -> None:
         """Whether the ids that labels met are of one prediction: nothing else is asked of so many days at once."""
         if not self.contracts:
             return
-        found = queries.run(connection, "ambiguous_labels", first_day=first_day, last_day=last_day).fetchall()
-        ambiguous = dict(found)
+        ambiguous = {row["dt"]: row["label_count"] for row in found.to_pylist()}
         for label in labels:
             if label.dt >= first_day and label.row_count:
                 count = ambiguous.get(label.dt, 0)
@@ -166,104 +171,71 @@ class LabelSource:
                     "correlation_id_is_unique_within_the_horizon", label.dt, label.row_count, count, ""
                 )
 
-    def _judge(
-        self,
-        connection: duckdb.DuckDBPyConnection,
-        labels: Sequence[Partition],
-        telemetry: Sequence[Partition],
-        first_day: date,
-    ) -> None:
-        """Fill label_rows: which labels count."""
-        early = timedelta(days=EARLY_LABEL_DAYS)
-        self._offer_labels(connection, "earlier_labels", [label for label in labels if label.dt < first_day])
-        self._offer_labels(
-            connection, "recent_labels", [label for label in labels if first_day - early <= label.dt < first_day]
-        )
-        # last, because rows that break their contract are looked for in a relation of this name
-        self._offer_labels(connection, "labels", [label for label in labels if label.dt >= first_day])
-        self._offer_predictions(
-            connection, "new_predictions", [p for p in telemetry if first_day <= p.dt < first_day + early]
-        )
-        queries.run(connection, "remembered_labels", first_day=first_day)
-        queries.run(connection, "label_rows", memory_days=_memory_days(self.label_settings))
-
-    def _pair(self, connection: duckdb.DuckDBPyConnection, telemetry: Sequence[Partition], first_day: date) -> None:
-        """Fill label_pairs: labels with their predictions, of which only the days asked for are read."""
-        reach = {
-            "first_day": first_day,
-            "horizon_days": self.label_settings.horizon_days,
-            "early_days": EARLY_LABEL_DAYS,
-        }
-        policy = {"is_latest": self.label_settings.corrections == "latest"}
-        awaited = {day for (day,) in queries.run(connection, "awaited_days", **reach, **policy).fetchall()}
-        self._offer_predictions(connection, "predictions", [p for p in telemetry if p.dt in awaited])
-        create_table(connection, "counted_rates", self.sampling_rates)
-        queries.run(connection, "label_pairs", **reach, **policy)
-        queries.run(connection, "label_corrections", **policy)
-
     def _offer_labels(
         self, connection: duckdb.DuckDBPyConnection, relation: str, partitions: Sequence[Partition]
-    ) -> None:
+    ) -> LeftOut:
         """Labels without the rows that break a rule of severity error."""
         offer = self._all_labels(connection)
         if self.contracts and any(p.dt in self.broken_days["labels"] for p in partitions):
             offer_sound_rows(connection, self.contracts.labels, offer, relation, partitions)
-        else:
-            offer(relation, partitions, None)
+            return LeftOut(rows=rows_table(relation))
+        offer(relation, partitions, None)
+        return LeftOut()
 
     def _offer_predictions(
         self, connection: duckdb.DuckDBPyConnection, relation: str, partitions: Sequence[Partition]
-    ) -> None:
+    ) -> LeftOut:
         """Predictions without the rows that break a rule of severity error, as the profiles have counted them."""
         offer = self._all_predictions(connection)
+        blocked = self._blocked_of(partitions)
         if self.contracts and any(p.dt in self.broken_days["telemetry"] for p in partitions):
             bounds = day_bounds([p.dt for p in partitions], self.settings.schedule.timezone)
             create_table(connection, "partition_days", bounds)
             offer_sound_rows(connection, self.contracts.telemetry, offer, relation, partitions)
-        else:
-            offer(relation, partitions, None)
+            return LeftOut(blocked, rows_table(relation))
+        offer(relation, partitions, None)
+        return LeftOut(blocked)
 
-    def _all_labels(self, connection: duckdb.DuckDBPyConnection) -> Offer:
-        columns = label_columns(has_classes=bool(self.classes))
+    @property
+    def _label_side(self) -> Side:
+        return Side(label_columns(has_classes=bool(self.classes)), self.label_settings.columns)
 
-        def offer(relation: str, partitions: Sequence[Partition], without: str | None) -> None:
-            offer_partitions(
-                connection, relation, partitions, columns, self.label_settings.columns, left_out=LeftOut(rows=without)
-            )
-
-        return offer
-
-    def _all_predictions(self, connection: duckdb.DuckDBPyConnection) -> Offer:
+    @property
+    def _prediction_side(self) -> Side:
         telemetry = self.settings.telemetry
         columns = telemetry_columns(telemetry.segments)
         if not self.classes:
             columns = tuple(c.unread() if c.name == "predicted_class" else c for c in columns)
         scores = telemetry.class_scores
         paths = {name: scores.path_prefix + name for name in self.classes} if scores else {}
+        return Side(columns, telemetry.columns, telemetry.segments, paths)
+
+    def _all_labels(self, connection: duckdb.DuckDBPyConnection) -> Offer:
+        side = self._label_side
 
         def offer(relation: str, partitions: Sequence[Partition], without: str | None) -> None:
-            blocked = {partition.dt: self._blocked_columns(partition) for partition in partitions}
             offer_partitions(
-                connection, relation, partitions, columns, telemetry.columns, telemetry.segments, paths,
-                left_out=LeftOut(blocked, without),
+                connection, relation, partitions, side.columns, side.mapping, left_out=LeftOut(rows=without)
+            )
+
+        return offer
+
+    def _all_predictions(self, connection: duckdb.DuckDBPyConnection) -> Offer:
+        side = self._prediction_side
+
+        def offer(relation: str, partitions: Sequence[Partition], without: str | None) -> None:
+            offer_partitions(
+                connection, relation, partitions, side.columns, side.mapping, side.segments, side.class_scores,
+                left_out=LeftOut(self._blocked_of(partitions), without),
             )  # fmt: skip
 
         return offer
+
+    def _blocked_of(self, partitions: Sequence[Partition]) -> Mapping[date, Collection[str]]:
+        return {partition.dt: self._blocked_columns(partition) for partition in partitions}
 
     def _blocked_columns(self, partition: Partition) -> Collection[str]:
         """Columns of a day of telemetry that hold personal data; looked for once, though many days of labels need the day."""
         if partition.dt not in self._blocked:
             self._blocked |= found_in_predictions([partition], self.settings.telemetry)
         return self._blocked.get(partition.dt, ())
-
-
-_SCORE_GRID = {
-    "grid_lower": PROBABILITY_GRID.lower,
-    "grid_upper": PROBABILITY_GRID.upper,
-    "grid_cells": PROBABILITY_GRID.cells,
-}
-
-
-def _memory_days(settings: LabelSettings) -> int:
-    """Days before an arrival in which an earlier label of the same prediction can lie."""
-    return settings.horizon_days + EARLY_LABEL_DAYS

@@ -22,13 +22,34 @@ _NO_ROWS = pa.schema([("dt", pa.date32())])
 
 def count_pairs(connection: duckdb.DuckDBPyConnection, groups: Sequence[PredictionGroup]) -> Mapping[str, pa.Table]:
     """Rows of TABLES from the relations that `telemetry.code_rows` has left; `groups` are those it found."""
-    if not _has_candidate(groups):
-        return dict.fromkeys(TABLES, _NO_ROWS.empty_table())
+    if not has_candidate(groups):
+        return no_pairs()
+    queries.run(connection, "shadow_scores")
+    sums, differences = sum_pairs(connection)
+    return {"shadow_profile": profile_of(connection, sums), "shadow_differences": differences}
+
+
+def sum_pairs(connection: duckdb.DuckDBPyConnection) -> tuple[pa.Table, pa.Table]:
+    """What the scores in the relation `shadow_scores` add to shadow_profile and shadow_differences."""
     queries.run(connection, "shadow_pairs")
-    return {name: queries.run(connection, name).to_arrow_table() for name in TABLES}
+    sums, differences = (
+        queries.run(connection, name).to_arrow_table() for name in ("shadow_sums", "shadow_differences")
+    )
+    return sums, differences
 
 
-def _has_candidate(groups: Sequence[PredictionGroup]) -> bool:
+def profile_of(connection: duckdb.DuckDBPyConnection, sums: pa.Table) -> pa.Table:
+    """Rows of shadow_profile from what any parts of the pairs add to it."""
+    connection.register("shadow_sums", sums)
+    return queries.run(connection, "shadow_profile").to_arrow_table()
+
+
+def no_pairs() -> Mapping[str, pa.Table]:
+    """TABLES of days without a candidate."""
+    return dict.fromkeys(TABLES, _NO_ROWS.empty_table())
+
+
+def has_candidate(groups: Sequence[PredictionGroup]) -> bool:
     """Whether some model has predictions of production and of another deployment on one day."""
     produced = {(group.dt, group.model_id) for group in groups if group.deployment == PRODUCTION}
     return any((group.dt, group.model_id) in produced for group in groups if group.deployment != PRODUCTION)

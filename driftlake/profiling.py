@@ -1,17 +1,14 @@
-"""One scan of some partitions: rows of the profile tables.
+"""What is counted of a day and how it is cut into shards; counts as rows of the profile tables.
 
-DuckDB gives every row its code, then days are cut into shards that threads count side by side. Memory is a few row
-groups, whatever the size of a day. Not here: the counting of a shard (shards.py) and reading back (drift.py).
+Not here: who counts the shards (engines/), the counting of a shard (shards.py) and reading back (drift.py).
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date
-from itertools import chain, islice, pairwise
+from itertools import pairwise
 from typing import Any
 
 import duckdb
@@ -19,16 +16,15 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from driftlake import paired_predictions, queries, sampling, service, values
+from driftlake import queries, values
 from driftlake.binning import FeatureBins
 from driftlake.config import Settings
-from driftlake.distinct import profile_values
 from driftlake.inputs import InputFile, Partition
 from driftlake.kernel import MEASURES, FeatureCounts
-from driftlake.samples import SampledRows, sample_predictions
+from driftlake.samples import SampledRows
 from driftlake.segments import ALL, SegmentColumn
-from driftlake.shards import ColumnNames, CountedVersion, RowGroup, Shard, VersionCounts, count_shard
-from driftlake.telemetry import CodedRows, PredictionGroup, code_rows
+from driftlake.shards import ColumnNames, CountedVersion, RowGroup, Shard, VersionCounts
+from driftlake.telemetry import CodedRows, PredictionGroup
 from driftlake.versions import ModelVersion
 
 # Few enough shards that putting them together costs nothing, enough that every thread has some.
@@ -56,50 +52,8 @@ class Profiles:
     surplus_counts: Mapping[date, int]
 
 
-def profile_partitions(
-    connection: duckdb.DuckDBPyConnection,
-    settings: Settings,
-    partitions: Sequence[Partition],
-    versions: Mapping[tuple[str, str], ModelVersion],
-    blocked: Mapping[date, Collection[str]] | None = None,
-) -> Profiles:
-    """Profile partitions whose rows `telemetry.offer_partitions` has made visible as the view `predictions`.
-
-    Columns that are `blocked` on a day (struct.field for a field) are not read.
-    """
-    coded = code_rows(connection, partitions, settings.telemetry)
-    days = [
-        _Day.of(partition, coded, versions, settings, (blocked or {}).get(partition.dt, ())) for partition in partitions
-    ]
-    rows = _ProfileRows()
-    sampled = settings.drift.multivariate
-    samples = sample_predictions(connection, partitions, sampled.sample_rows) if sampled else {}
-    for day, counts in _counted(days, coded, samples, settings):
-        rows.add(day, counts)
-    tables = {name: rows.table(name) for name in _COLUMNS}
-    tables["prediction_sample"] = tables["prediction_sample"].drop_columns(["segment"])
-    connection.register("service_rows", tables["service_profile"])
-    tables["service_levels"] = queries.run(connection, "service_levels").to_arrow_table()
-    tables |= profile_values(connection, tables.pop("value_counts"))
-    tables |= paired_predictions.count_pairs(connection, coded.groups)
-    tables |= service.count_service(connection, partitions, settings.telemetry)
-    tables["sampling_rates"] = sampling.rows(coded)
-    return Profiles(
-        tables, [refused for day in days for refused in day.refused], _surplus_counts(connection, partitions)
-    )
-
-
-def _surplus_counts(connection: duckdb.DuckDBPyConnection, partitions: Sequence[Partition]) -> Mapping[date, int]:
-    days = [partition.dt for partition in partitions for _ in partition.files]
-    rows = connection.execute("select file_id, count(*) from surplus_rows group by file_id").fetchall()
-    counts: Counter[date] = Counter()
-    for file_id, row_count in rows:
-        counts[days[file_id]] += row_count
-    return counts
-
-
 @dataclass(frozen=True, slots=True)
-class _Day:
+class Day:
     """What to count of a day: its versions with the features that every file of theirs has."""
 
     partition: Partition
@@ -117,7 +71,7 @@ class _Day:
         versions: Mapping[tuple[str, str], ModelVersion],
         settings: Settings,
         blocked: Collection[str],
-    ) -> _Day:
+    ) -> Day:
         """Plan a day; a feature that one file of a deployment lacks is refused for that deployment's whole day."""
         names = _column_names(settings)
         codes = [code for code, group in enumerate(coded.groups) if group.dt == partition.dt]
@@ -148,18 +102,45 @@ class _Day:
         merged = _merged(counted, coded.groups)
         return cls(partition, coded.groups, merged, segment_columns, list(refused.values()), _without(names, blocked))
 
-    def shards(self, coded: CodedRows, samples: Mapping[str, SampledRows]) -> list[Shard]:
-        """The day in pieces; where it is cut depends on its files alone."""
-        rows_per_shard = min(max(self.partition.row_count // _SHARDS, _SMALLEST_SHARD), _LARGEST_SHARD)
-        cuts: list[list[RowGroup]] = [[]]
-        rows = 0
-        for row_group in _row_groups(self.partition, coded, samples):
-            if rows >= rows_per_shard:
-                cuts.append([])
-                rows = 0
-            cuts[-1].append(row_group)
-            rows += len(row_group.codes)
-        return [Shard(cut, self.versions, self.segment_columns, self.names) for cut in cuts]
+    def shard(self, row_groups: Iterable[RowGroup]) -> Shard:
+        """Some row groups of the day."""
+        return Shard(list(row_groups), self.versions, self.segment_columns, self.names)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A row group of a file: the rows from `start` on, before `end`."""
+
+    file: InputFile
+    index: int
+    start: int
+    end: int
+
+    def row_group(self, codes: NDArray[Any], sampled: SampledRows | None) -> RowGroup:
+        """It with the codes of its rows; `sampled` are those of the whole file."""
+        of_piece = sampled.between(self.start, self.end) if sampled else SampledRows()
+        return RowGroup(self.file.path, self.index, self.file.columns, codes, of_piece)
+
+
+def cut_day(partition: Partition) -> list[list[Piece]]:
+    """A day in shards; where it is cut depends on its files alone."""
+    rows_per_shard = min(max(partition.row_count // _SHARDS, _SMALLEST_SHARD), _LARGEST_SHARD)
+    shards: list[list[Piece]] = [[]]
+    rows = 0
+    for piece in _pieces(partition):
+        if rows >= rows_per_shard:
+            shards.append([])
+            rows = 0
+        shards[-1].append(piece)
+        rows += piece.end - piece.start
+    return shards
+
+
+def _pieces(partition: Partition) -> Iterator[Piece]:
+    for file in partition.files:
+        starts = np.cumsum([0, *file.row_group_sizes]).tolist()
+        for index, (start, end) in enumerate(pairwise(starts)):
+            yield Piece(file, index, start, end)
 
 
 def _merged(counted: Sequence[CountedVersion], groups: Sequence[PredictionGroup]) -> list[CountedVersion]:
@@ -198,28 +179,6 @@ def _without(names: ColumnNames, blocked: Collection[str]) -> ColumnNames:
     kept = tuple(path for path in names.high_cardinality if path not in blocked)
     predicted = "" if names.predicted_class in blocked else names.predicted_class
     return replace(names, high_cardinality=kept, predicted_class=predicted)
-
-
-def _counted(
-    days: Sequence[_Day], coded: CodedRows, samples: Mapping[str, SampledRows], settings: Settings
-) -> Iterator[tuple[_Day, Sequence[VersionCounts]]]:
-    """Each day with the counts of its versions."""
-    shards = [day.shards(coded, samples) for day in days]
-    with ThreadPoolExecutor(settings.compute.threads) as pool:
-        counted = pool.map(count_shard, chain.from_iterable(shards))
-        for day, shards_of_day in zip(days, shards, strict=True):
-            parts = list(islice(counted, len(shards_of_day)))
-            yield day, [VersionCounts.combined(of_version) for of_version in zip(*parts, strict=True)]
-
-
-def _row_groups(partition: Partition, coded: CodedRows, samples: Mapping[str, SampledRows]) -> Iterator[RowGroup]:
-    for file in partition.files:
-        sampled = samples.get(file.path, SampledRows())
-        starts = np.cumsum([0, *file.row_group_sizes]).tolist()
-        for index, (start, end) in enumerate(pairwise(starts)):
-            yield RowGroup(
-                file.path, index, file.columns, coded.codes[file.path][start:end], sampled.between(start, end)
-            )
 
 
 def feature_columns(file: InputFile, struct: str | None) -> Mapping[str, pa.DataType]:
@@ -279,7 +238,7 @@ _COLUMNS: Mapping[str, Mapping[str, pa.DataType]] = {
 }
 
 
-class _ProfileRows:
+class ProfileRows:
     """Collects the counts of days as rows of the profile tables."""
 
     def __init__(self) -> None:
@@ -287,7 +246,7 @@ class _ProfileRows:
         # per table, pieces of columns; `group` is a position in `_groups`, of which the rows take their key columns
         self._pieces: dict[str, list[Mapping[str, Any]]] = {name: [] for name in _COLUMNS}
 
-    def add(self, day: _Day, counts: Sequence[VersionCounts]) -> None:
+    def add(self, day: Day, counts: Sequence[VersionCounts]) -> None:
         """Take in the counts of the versions of a day."""
         segments_of_groupings = [[ALL], *(column.segments for column in day.segment_columns)]
         for version, counted in zip(day.versions, counts, strict=True):
@@ -301,8 +260,14 @@ class _ProfileRows:
                     columns = profiles[grouping].columns()
                     self._add(name, first + columns.pop("group"), **columns)
 
-    def table(self, name: str) -> pa.Table:
-        """The rows of a profile table."""
+    def tables(self, connection: duckdb.DuckDBPyConnection) -> dict[str, pa.Table]:
+        """The rows of every profile table of counts, and of value_counts; what is derived from them, too."""
+        tables = {name: self._table(name) for name in _COLUMNS}
+        tables["prediction_sample"] = tables["prediction_sample"].drop_columns(["segment"])
+        connection.register("service_rows", tables["service_profile"])
+        return tables | {"service_levels": queries.run(connection, "service_levels").to_arrow_table()}
+
+    def _table(self, name: str) -> pa.Table:
         pieces = self._pieces[name]
         groups = np.concatenate([np.empty(0, np.int64), *(piece["group"] for piece in pieces)])
         columns = {column: _joined(pieces, column, kind) for column, kind in _COLUMNS[name].items()}

@@ -58,13 +58,18 @@ def offer_sound_rows(
     queries.run(connection, contract.relation)
     files = [file for partition in partitions for file in partition.files]
     reasons = {rule.name: f"rows where {rule.condition}" for rule in contract.setting_aside}
-    table = f"quarantined_{relation}"
+    table = rows_table(relation)
     found = [
         Quarantined(rows.dt, files[rows.file_id].path, rows.expectation, rows.row_count, reasons[rows.expectation])
         for rows in contract.set_aside(connection, table)
     ]
     offer(relation, partitions, table)
     return found
+
+
+def rows_table(relation: str) -> str:
+    """The table in which `offer_sound_rows` leaves which rows of a relation break a rule: file_id, file_row_number, ..."""
+    return f"quarantined_{relation}"
 
 
 def days_with_broken_rows(checks: Sequence[ContractCheck], contract: Contract) -> set[date]:

@@ -41,14 +41,18 @@ def sample_predictions(
     connection: duckdb.DuckDBPyConnection, partitions: Sequence[Partition], sample_rows: int
 ) -> Mapping[str, SampledRows]:
     """The sample of every group of predictions that `telemetry.code_rows` has left in the session, by file."""
+    paths = [file.path for partition in partitions for file in partition.files]
+    return sampled_of_files(connection, dict(zip(paths, range(len(paths)), strict=True)), sample_rows)
+
+
+def sampled_of_files(
+    connection: duckdb.DuckDBPyConnection, file_ids: Mapping[str, int], sample_rows: int
+) -> Mapping[str, SampledRows]:
+    """The sample by file; `file_ids` are the positions of the files among all."""
     found = queries.run(connection, "sampled_predictions", sample_rows=sample_rows).to_arrow_table()
-    files = [file.path for partition in partitions for file in partition.files]
     ids, positions, hashes = (found[name].to_numpy() for name in ("file_id", "file_row_number", "row_hash"))
-    edges = np.searchsorted(ids, np.arange(len(files) + 1))
-    return {
-        path: SampledRows(positions[edges[i] : edges[i + 1]], hashes[edges[i] : edges[i + 1]])
-        for i, path in enumerate(files)
-    }
+    edges = {path: np.searchsorted(ids, [file_id, file_id + 1]) for path, file_id in file_ids.items()}
+    return {path: SampledRows(positions[first:last], hashes[first:last]) for path, (first, last) in edges.items()}
 
 
 def smallest(hashes: Hashes, sample_rows: int) -> NDArray[np.int64]:
@@ -81,6 +85,12 @@ class Sample:
         groups, hashes, bins = (np.concatenate([getattr(part, name) for part in filled]) for name in cls.__slots__)
         order = np.lexsort((*bins.T[::-1], hashes, groups))
         return cls(groups[order], hashes[order], bins[order])
+
+    def smallest(self, sample_rows: int) -> Sample:
+        """The rows of each group with the smallest hashes, of rows as `combined` orders them."""
+        starts = np.searchsorted(self.groups, self.groups)
+        kept = np.arange(len(self.groups)) - starts < sample_rows
+        return Sample(self.groups[kept], self.hashes[kept], self.bins[kept])
 
     def columns(self) -> dict[str, Any]:
         """Columns of prediction_sample, each of shape (rows,)."""

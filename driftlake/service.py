@@ -6,6 +6,7 @@ Not here: latencies of whole days by segment (latencies.py), and availability ag
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import duckdb
 import pyarrow as pa
@@ -15,10 +16,32 @@ from driftlake.config import TelemetrySettings
 from driftlake.inputs import Partition
 
 TABLES = ("service_parts", "service_bins", "service_errors")
+# What they are made of, and what parts of the calls add to.
+SUMS = ("call_counts", "latency_counts", "error_counts")
 
 # Kinds of errors that a version has on a day, by how often; a service that puts ids in them must not fill the warehouse.
 _ERROR_KINDS = 20
 _COLUMNS = ("latency_ms", "success", "error_kind", "node_id", "gpu_utilization")
+
+
+@dataclass(frozen=True, slots=True)
+class CallColumns:
+    """Which columns of calls some files have, by canonical name, and which of these are latencies."""
+
+    names: Sequence[str]
+    metrics: Sequence[str]
+
+    @classmethod
+    def of(cls, partitions: Sequence[Partition], telemetry: TelemetrySettings) -> CallColumns:
+        """Those of the files of some days."""
+        there = {name for partition in partitions for file in partition.files for name in file.columns}
+        names = [name for name in (*_COLUMNS, *telemetry.latencies) if telemetry.columns.get(name, name) in there]
+        return cls(names, [name for name in ("latency_ms", *telemetry.latencies) if name in names])
+
+    @property
+    def has_nodes(self) -> bool:
+        """Whether it is known which node answered."""
+        return "node_id" in self.names
 
 
 def count_service(
@@ -28,41 +51,51 @@ def count_service(
 
     Files with none of the columns are not read.
     """
-    there = {name for partition in partitions for file in partition.files for name in file.columns}
-    columns = [name for name in (*_COLUMNS, *telemetry.latencies) if telemetry.columns.get(name, name) in there]
-    metrics = [name for name in ("latency_ms", *telemetry.latencies) if name in columns]
+    columns = CallColumns.of(partitions, telemetry)
+    offer_nodes(connection, columns)
+    nodes = queries.run(connection, "segment_values", value_count=telemetry.segment_limit).to_arrow_table()
+    return tables_of(connection, sum_calls(connection, columns, nodes))
+
+
+def offer_nodes(connection: duckdb.DuckDBPyConnection, columns: CallColumns) -> None:
+    """Create the view segment_column of the nodes that answered, each counted call being a row."""
     queries.run(connection, "service_calls")
-    _keep_calls(connection, metrics, telemetry, is_empty=not columns, has_nodes="node_id" in columns)
-    connection.execute(f"create or replace view service_latencies as {_latencies(metrics)}")
+    connection.execute(
+        "create or replace view segment_column as select dt, node_id as value from service_calls"
+        + ("" if columns.has_nodes else " limit 0")
+    )
+
+
+def sum_calls(
+    connection: duckdb.DuckDBPyConnection, columns: CallColumns, kept_nodes: pa.Table
+) -> Mapping[str, pa.Table]:
+    """What the counted calls of the session add to each of SUMS; nodes that are not in `kept_nodes` are (other)."""
+    connection.register("kept_nodes", kept_nodes)
+    _keep_calls(connection, columns)
+    connection.execute(f"create or replace view service_latencies as {_latencies(columns.metrics)}")
+    return {name: queries.run(connection, name).to_arrow_table() for name in SUMS}
+
+
+def tables_of(connection: duckdb.DuckDBPyConnection, sums: Mapping[str, pa.Table]) -> Mapping[str, pa.Table]:
+    """Rows of TABLES from what any parts of the calls add to SUMS."""
+    for name, rows in sums.items():
+        connection.register(name, rows)
     parameters = {"service_errors": {"kind_count": _ERROR_KINDS}}
     return {name: queries.run(connection, name, **parameters.get(name, {})).to_arrow_table() for name in TABLES}
 
 
-def _keep_calls(
-    connection: duckdb.DuckDBPyConnection,
-    metrics: Sequence[str],
-    telemetry: TelemetrySettings,
-    *,
-    is_empty: bool,
-    has_nodes: bool,
-) -> None:
+def _keep_calls(connection: duckdb.DuckDBPyConnection, columns: CallColumns) -> None:
     """Create the table counted_calls: what is counted of calls, read once, in which nodes beyond the limit are (other)."""
-    connection.execute(
-        "create or replace view segment_column as select dt, node_id as value from service_calls"
-        + ("" if has_nodes else " limit 0")
-    )
-    nodes = queries.run(connection, "segment_values", value_count=telemetry.segment_limit).to_arrow_table()
-    connection.register("kept_nodes", nodes)
-    selected = ["code", "hour_at", "success", "error_kind", "gpu_utilization", *map(queries.quote, metrics)]
+    selected = ["code", "hour_at", "success", "error_kind", "gpu_utilization", *map(queries.quote, columns.metrics)]
     selected.append(
         "case when (dt, node_id) in (select (dt, value) from kept_nodes) then node_id"
         " when node_id is not null then '(other)' end as node_name"
-        if has_nodes
+        if columns.has_nodes
         else "cast(null as varchar) as node_name"
     )
     connection.execute(
         f"create or replace table counted_calls as select {', '.join(selected)} from service_calls"
-        + (" limit 0" if is_empty else "")
+        + ("" if columns.names else " limit 0")
     )
 
 

@@ -124,7 +124,9 @@ def _combined(parts: Sequence[Sequence[Any]]) -> list[Any]:
 
 def _count_file(row_groups: Sequence[RowGroup], accumulators: Sequence[_VersionAccumulator], shard: Shard) -> None:
     columns = row_groups[0].columns
-    features = list(dict.fromkeys(name for one in accumulators for name in one.version.features))
+    counted = dict.fromkeys(name for one in accumulators for name in one.version.features)
+    # what the file lacks only versions count that have no rows in it
+    features = [name for name in counted if _type_of(columns, shard.names.of_feature(name)) is not None]
     needed = [shard.names.of_feature(name) for name in features]
     of_profiles = chain.from_iterable(part.paths for one in accumulators for part in one.parts.values())
     needed += [path for path in of_profiles if (kind := _type_of(columns, path)) and is_numeric(kind)]

@@ -201,11 +201,7 @@ def code_rows(
 
     Leaves the tables `prediction_groups` and `surplus_rows` (rows delivered twice, which do not count) in the session.
     """
-    queries.run(connection, "prediction_groups")
-    found = connection.execute(
-        "select dt, model_id, model_version, deployment, sampling_rate from prediction_groups order by code"
-    ).fetchall()
-    groups, rates = tuple(PredictionGroup(*row[:-1]) for row in found), tuple(row[-1] for row in found)
+    groups, rates = prediction_groups(connection)
     files = [file for partition in partitions for file in partition.files]
     offsets = np.cumsum([0, *(file.row_count for file in files)])
     codes = np.full(offsets[-1], -1, dtype=np.min_scalar_type(-len(groups) - 1))
@@ -224,7 +220,7 @@ def code_rows(
         surplus += _surplus_predictions(connection, keys)
     for batch in surplus:
         codes[_places(batch, offsets)] = -1
-    create_table(connection, "surplus_rows", pa.Table.from_batches(surplus, _SURPLUS_SCHEMA))
+    create_table(connection, "surplus_rows", pa.Table.from_batches(surplus, SURPLUS_SCHEMA))
     codes_of_files = {file.path: codes[offsets[i] : offsets[i + 1]] for i, file in enumerate(files)}
     # duplicates are judged before: they share an id, so either order gives the same, and all of them are reported
     row_counts = sampled_counts = _row_counts(codes_of_files, len(groups))
@@ -233,6 +229,15 @@ def code_rows(
         sampled_counts = _row_counts(codes_of_files, len(groups))
     segment_columns = _segment_columns(connection, telemetry)
     return CodedRows(groups, codes_of_files, segment_columns, rates, row_counts, sampled_counts)
+
+
+def prediction_groups(connection: duckdb.DuckDBPyConnection) -> tuple[tuple[PredictionGroup, ...], tuple[float, ...]]:
+    """What the predictions belong to, by code, and the sampling rates; leaves the table `prediction_groups`."""
+    queries.run(connection, "prediction_groups")
+    found = connection.execute(
+        "select dt, model_id, model_version, deployment, sampling_rate from prediction_groups order by code"
+    ).fetchall()
+    return tuple(PredictionGroup(*row[:-1]) for row in found), tuple(row[-1] for row in found)
 
 
 def _row_counts(codes: Mapping[str, NDArray[Any]], group_count: int) -> Mapping[str, NDArray[np.int64]]:
@@ -282,7 +287,7 @@ def _surplus_predictions(
     return surplus
 
 
-_SURPLUS_SCHEMA = pa.schema([("file_id", pa.int32()), ("file_row_number", pa.int64())])
+SURPLUS_SCHEMA = pa.schema([("file_id", pa.int32()), ("file_row_number", pa.int64())])
 _GRID_PARTS = ("transform", "scale", "lower", "upper", "cells")
 _VERSIONS_SCHEMA = pa.schema(
     [

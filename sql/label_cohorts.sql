@@ -1,110 +1,26 @@
 -- Rows of label_cohorts: what became known on each day, by prediction day and score bin.
 -- grain: dt, prediction_on, model_id, model_version, deployment, segment, bin_id
--- inputs: label_pairs, versions, score_cells, counted_segments
--- parameters: $first_day, $last_day
--- nulls: pairs without a score count in bin 0 and add nothing to the sums; sums are null where the task has none
-with placed as (
-    select
-        p.known_on,
-        p.label,
-        p.weight,
-        p.prediction_on,
-        p.version_id,
-        p.deployment,
-        p.score,
-        p.segments,
-        v.model_id,
-        v.model_version,
-        v.score_kind,
-        v.task,
-        v.quantile,
-        v.decision_cut,
-        v.grid_cells,
-        grid_cell(p.score, v.grid_transform, v.grid_scale, v.grid_lower, v.grid_upper, v.grid_cells) as cell
-    from label_pairs as p
-    inner join versions as v on p.version_id = v.version_id
-    where p.known_on between $first_day and $last_day and p.weight <> 0 and p.is_sampled
-),
-
-binned as (
-    select
-        p.* exclude (cell, grid_cells),
-        case
-            when p.cell is null then 0
-            when p.cell < 0 then 1
-            when p.cell >= p.grid_cells then 2
-            -- every cell of a probability is a bin; only learned grids are merged, and looked up
-            when p.score_kind = 'probability' then p.cell + 3
-            else c.bin_id
-        end::integer as bin_id,
-        case
-            -- the score of a multiclass model is a confidence, which no label is compared with
-            when p.task = 'binary' and p.score_kind = 'probability' and isfinite(p.score) then greatest(least(p.score, 1), 0)
-        end as probability,
-        p.task = 'binary' as is_binary,
-        case when p.task = 'regression' and isfinite(p.score) then p.score - p.label end as error
-    from placed as p
-    left join score_cells as c
-        on p.version_id = c.version_id and p.cell = c.cell
-),
-
--- a pair counts in the whole and once for each segment column
-memberships as (
-    select
-        * exclude (segments),
-        unnest(list_prepend('all', segments)) as segment
-    from binned
-),
-
--- values that were too rare on the day of the prediction share a segment, as they did when predictions were counted
-segmented as (
-    select
-        m.* exclude (segment),
-        counted_segment(m.segment, s.segment) as segment
-    from memberships as m
-    left join counted_segments as s
-        on m.prediction_on = s.dt
-        and m.model_id = s.model_id
-        and m.model_version = s.model_version
-        and m.deployment = s.deployment
-        and m.segment = s.segment
-)
-
+-- inputs: label_sums (rows of sql/label_sums.sql, of any part of the pairs)
+-- nulls: sums are null where the task has none
 select
-    known_on as dt,
+    dt,
     prediction_on,
     model_id,
     model_version,
     deployment,
     segment,
     bin_id,
-    coalesce(sum(weight) filter (where is_binary and label = 1), 0)::bigint as positive_count,
-    coalesce(sum(weight) filter (where is_binary and label = 0), 0)::bigint as negative_count,
-    -- decimals, because a sum of floats depends on the order of the rows and a rerun must give the same;
-    -- 13 digits before the point leave the sum room for ten billion rows, larger scores add nothing
-    coalesce(sum(try_cast(weight * score as decimal(28, 15))) filter (where isfinite(score)), 0)::double as score_sum,
-    -- clipped, because one certain and wrong prediction would make the sum infinite for good
-    sum(case
-        -- greatest ignores nulls, and a label without a probability has no loss
-        when probability is not null then -ln(greatest(if(label = 1, probability, 1 - probability), 1e-15)) * weight
-    end::decimal(28, 15))::double as log_loss_sum,
-    coalesce(
-        sum((weight * pow(probability - label, 2))::decimal(28, 15)),
-        -- errors have the unit of the label: squares up to 28 digits before the point, larger ones add nothing
-        sum(try_cast(weight * pow(error, 2) as decimal(38, 10)))
-    )::double as squared_error_sum,
-    coalesce(sum(weight) filter (where label = 1 and score >= decision_cut), 0)::bigint as true_positive_count,
-    coalesce(sum(weight) filter (where label = 0 and score >= decision_cut), 0)::bigint as false_positive_count,
-    coalesce(sum(weight) filter (where not is_binary), 0)::bigint as number_count,
-    sum(try_cast(weight * error as decimal(38, 10)))::double as error_sum,
-    sum(try_cast(weight * abs(error) as decimal(38, 10)))::double as absolute_error_sum,
-    -- the loss that the quantile minimises (Koenker and Bassett 1978); of the median where none is promised
-    sum(
-        try_cast(
-            weight * greatest(-error * coalesce(quantile, 0.5), error * (1 - coalesce(quantile, 0.5)))
-            as decimal(38, 10)
-        )
-    )::double as quantile_loss_sum
-from segmented
-group by known_on, prediction_on, model_id, model_version, deployment, segment, bin_id
-order by known_on, prediction_on, model_id, model_version, deployment, segment, bin_id;
+    sum(positive_count)::bigint as positive_count,
+    sum(negative_count)::bigint as negative_count,
+    coalesce(sum(score_sum), 0)::double as score_sum,
+    sum(log_loss_sum)::double as log_loss_sum,
+    coalesce(sum(squared_probability_error_sum), sum(squared_number_error_sum))::double as squared_error_sum,
+    sum(true_positive_count)::bigint as true_positive_count,
+    sum(false_positive_count)::bigint as false_positive_count,
+    sum(number_count)::bigint as number_count,
+    sum(error_sum)::double as error_sum,
+    sum(absolute_error_sum)::double as absolute_error_sum,
+    sum(quantile_loss_sum)::double as quantile_loss_sum
+from label_sums
+group by dt, prediction_on, model_id, model_version, deployment, segment, bin_id
+order by dt, prediction_on, model_id, model_version, deployment, segment, bin_id;

@@ -1,15 +1,14 @@
 -- Rows of service_errors: the most frequent kinds of errors of a version on a day, the others together.
 -- grain: dt, model_id, model_version, deployment, error_kind
--- inputs: counted_calls, prediction_groups
+-- inputs: error_counts (rows of sql/error_counts.sql, of any part of the calls), prediction_groups
 -- parameters: $kind_count, how many kinds are named
 with counted as (
     select
         code,
         error_kind,
-        count(*) as row_count,
-        row_number() over (partition by code order by count(*) desc, error_kind) as place
-    from counted_calls
-    where error_kind is not null
+        sum(row_count) as row_count,
+        row_number() over (partition by code order by sum(row_count) desc, error_kind) as place
+    from error_counts
     group by code, error_kind
 )
 

@@ -1,23 +1,20 @@
 -- Rows of service_parts: predictions, successes and GPU utilization of every day, of its hours and of its nodes.
 -- grain: dt, model_id, model_version, deployment, hour_at, node_id
--- inputs: counted_calls, prediction_groups
+-- inputs: call_counts (rows of sql/call_counts.sql, of any part of the calls), prediction_groups
 -- nulls: of hour_at and node_id the one that a row is not about; both in rows about the day
 with counted as (
     select
         code,
         hour_at,
         node_name,
-        count(*) as prediction_count,
-        count(success) as outcome_count,
-        count(*) filter (where success) as success_count,
-        count(gpu_utilization) as gpu_count,
-        -- decimals, because a sum of floats depends on the order of the rows and a rerun must give the same
-        coalesce(sum(try_cast(gpu_utilization as decimal(30, 12))), 0)::double as gpu_utilization_sum,
-        max(gpu_utilization) as gpu_utilization_max
-    from counted_calls
-    group by grouping sets ((code), (code, hour_at), (code, node_name))
-    -- of the hours and of the nodes those that are known
-    having grouping_id(hour_at, node_name) = 3 or hour_at is not null or node_name is not null
+        sum(prediction_count)::bigint as prediction_count,
+        sum(outcome_count)::bigint as outcome_count,
+        sum(success_count)::bigint as success_count,
+        sum(gpu_count)::bigint as gpu_count,
+        coalesce(sum(gpu_utilization_sum), 0)::double as gpu_utilization_sum,
+        max(gpu_utilization_max) as gpu_utilization_max
+    from call_counts
+    group by code, hour_at, node_name
 )
 
 select

@@ -1,29 +1,17 @@
 -- Fills shadow_pairs: the scores that a candidate and production gave to the same prediction.
 -- grain: a prediction of a candidate (shadow or canary) and of a production version, by correlation id on one day
--- inputs: predictions, prediction_groups, surplus_rows, versions, score_cells
--- nulls: predictions without correlation id have no partner; a missing deployment is production
+-- inputs: shadow_scores, versions, score_cells
 create or replace table shadow_pairs as
-with counted as (
+with counted as materialized (
     select
-        g.dt,
-        g.version_id,
-        g.model_id,
-        g.model_version,
-        g.deployment,
-        p.correlation_id,
-        p.score
-    from predictions as p
-    inner join prediction_groups as g
-        on p.dt = g.dt
-        and p.model_id = g.model_id
-        and p.model_version = g.model_version
-        and coalesce(p.deployment, 'production') = g.deployment
-    -- of a model that has no candidate on the day nothing is read
-    semi join prediction_groups as o
-        on g.dt = o.dt and g.model_id = o.model_id and o.deployment <> 'production'
-    anti join surplus_rows as s
-        on p.file_id = s.file_id and p.file_row_number = s.file_row_number
-    where p.correlation_id is not null and is_in_sample(p.correlation_id, g.sampling_rate)
+        dt,
+        version_id,
+        model_id,
+        model_version,
+        deployment,
+        correlation_id,
+        score
+    from shadow_scores
 ),
 
 paired as (

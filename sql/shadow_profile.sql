@@ -1,6 +1,6 @@
 -- Rows of shadow_profile: pairs of scores by the bins of both.
 -- grain: dt, model_id, model_version, deployment, production_version, bin_id, production_bin_id
--- inputs: shadow_pairs
+-- inputs: shadow_sums (rows of sql/shadow_sums.sql, of any part of the pairs)
 -- nulls: pairs that lack a score count in bin 0 and add nothing to the sums
 select
     dt,
@@ -10,16 +10,12 @@ select
     production_version,
     bin_id,
     production_bin_id,
-    count(*) as row_count,
-    -- decimals, because a sum of floats depends on the order of the rows and a rerun must give the same;
-    -- 13 digits before the point leave the sum room for ten billion rows, larger differences add nothing
-    coalesce(sum(try_cast(difference as decimal(28, 15))), 0)::double as difference_sum,
-    coalesce(sum(try_cast(pow(difference, 2) as decimal(28, 15))), 0)::double as squared_difference_sum,
-    if(bool_and(has_cut), count(*) filter (where is_at_cut and is_production_at_cut), null) as both_at_cut_count,
-    if(bool_and(has_cut), count(*) filter (where is_at_cut and not is_production_at_cut), null)
-        as candidate_at_cut_count,
-    if(bool_and(has_cut), count(*) filter (where is_production_at_cut and not is_at_cut), null)
-        as production_at_cut_count
-from shadow_pairs
+    sum(row_count)::bigint as row_count,
+    coalesce(sum(difference_sum), 0)::double as difference_sum,
+    coalesce(sum(squared_difference_sum), 0)::double as squared_difference_sum,
+    sum(both_at_cut_count)::bigint as both_at_cut_count,
+    sum(candidate_at_cut_count)::bigint as candidate_at_cut_count,
+    sum(production_at_cut_count)::bigint as production_at_cut_count
+from shadow_sums
 group by dt, model_id, model_version, deployment, production_version, bin_id, production_bin_id
 order by dt, model_id, model_version, deployment, production_version, bin_id, production_bin_id;

@@ -22,6 +22,7 @@ from test_labels import PROBABILITY, given_labels, given_predictions, paired
 
 from driftlake import queries, schema
 from driftlake.classes import macro_auc, macro_f1
+from driftlake.label_join import cohorts_of
 from driftlake.lineage import LineageRecord
 from driftlake.ranking import auc
 from driftlake.warehouse import Warehouse
@@ -179,7 +180,7 @@ def test_the_labels_of_a_multiclass_model_are_neither_positive_nor_negative(db: 
     given_class_labels(db, (2, "a", "1"))
     db.execute("update labels set label = 1")
     paired(db)
-    [row] = queries.run(db, "label_cohorts", **SPAN).to_arrow_table().to_pylist()
+    [row] = cohorts_of(db, queries.run(db, "label_sums", **SPAN).to_arrow_table()).to_pylist()
     counted = ("positive_count", "negative_count", "number_count", "log_loss_sum", "squared_error_sum")
     assert [row[name] for name in counted] == [0, 0, 1, None, None]
 

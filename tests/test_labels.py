@@ -292,7 +292,9 @@ def rows_of(db: duckdb.DuckDBPyConnection, name: str, *columns: str, **values: A
 
 def cohorts(db: duckdb.DuckDBPyConnection, *columns: str, last_day: int = 30) -> list[Any]:
     paired(db)
-    return rows_of(db, "label_cohorts", *columns, first_day=day(1), last_day=day(last_day))
+    sums = queries.run(db, "label_sums", first_day=day(1), last_day=day(last_day)).to_arrow_table()
+    db.register("label_sums", sums)
+    return rows_of(db, "label_cohorts", *columns)
 
 
 def test_cohorts_count_labels_by_day_known_and_day_predicted(db: duckdb.DuckDBPyConnection) -> None:

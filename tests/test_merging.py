@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 from driftlake.binning import learn_category_bins, learn_numeric_bins
 from driftlake.columns import telemetry_columns
 from driftlake.config import Settings
+from driftlake.engines.local import profile_partitions
 from driftlake.inputs import read_partitions
-from driftlake.profiling import profile_partitions
 from driftlake.session import open_session
 from driftlake.telemetry import offer_partitions, offer_versions
 

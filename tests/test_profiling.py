@@ -20,15 +20,17 @@ from data import (
     write_day,
     write_project,
 )
+from project import Project, outcomes
 
 from driftlake import nightly, queries, schema
 from driftlake.binning import FeatureBins, learn_category_bins, learn_numeric_bins
 from driftlake.columns import TELEMETRY_COLUMNS
 from driftlake.config import Settings
+from driftlake.engines.local import profile_partitions
 from driftlake.inputs import read_partitions
 from driftlake.kernel import count_column
 from driftlake.lineage import read_lineage_folder
-from driftlake.profiling import Profiles, profile_partitions
+from driftlake.profiling import Profiles
 from driftlake.registration import register
 from driftlake.session import open_session
 from driftlake.telemetry import offer_partitions, offer_versions
@@ -275,3 +277,14 @@ def test_a_feature_that_one_file_lacks_is_refused_for_the_whole_day(
 
 def features_of(profiles: Profiles) -> Sequence[str]:
     return sorted(set(profiles.tables["feature_profile"]["feature"].to_pylist()))
+
+
+def test_a_file_may_lack_a_feature_that_only_another_version_has(tmp_path: Path) -> None:
+    project = Project(tmp_path / "project")
+    project.register("v2", features=["x"])
+    project.telemetry(1, correlation_id=["a"])
+    project.telemetry(1, name="part-1", correlation_id=["b", "c"], model_version=["v2"] * 2, colour=None)
+    [report] = project.run(1, 1, until="profiles")
+    assert outcomes(report) == {day(1): "complete"}
+    counted = project.rows("select model_version, feature, row_count from feature_stats order by all")
+    assert counted == [("v1", "colour", 1), ("v1", "x", 1), ("v2", "x", 2)]

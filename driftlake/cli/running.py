@@ -81,6 +81,7 @@ def _run_days(settings: Settings, ranges: Sequence[tuple[date, date]], *, is_for
     first, last = ranges[0][0], ranges[-1][-1]
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+    from driftlake.engines import engine_of
     from driftlake.inputs import days_between
     from driftlake.summary import summarize
     from driftlake.warehouse import Warehouse
@@ -91,6 +92,7 @@ def _run_days(settings: Settings, ranges: Sequence[tuple[date, date]], *, is_for
             f"{first} to {last} is no range of partition days: they go from {settings.start} to {newest}",
             hint="a day can be run once it is over; `start` and `end` are in driftlake.yaml",
         )
+    engine_of(settings)  # what it lacks is said before Dagster starts
     runs = [days_between(*each) for each in ranges]
     failures: list[LaunchFailure] = []
     # by what was to do: done or unchanged

@@ -13,11 +13,12 @@ from typing import Self
 import duckdb
 import pyarrow as pa
 
-from driftlake import profiling, quarantine, queries, schema_changes
+from driftlake import quarantine, queries, schema_changes
 from driftlake.audit import audit_replacements, failed_checks, stored_failures
 from driftlake.config import ContractSettings, Settings
 from driftlake.contracts import Contract, ContractCheck, Contracts, blocked_days
 from driftlake.day_checks import UsualRows, check_completeness, check_evenings, check_row_count, day_bounds
+from driftlake.engines import engine_of
 from driftlake.errors import ConfigurationError
 from driftlake.inputs import Partition, chunks, without_corrupt_files
 from driftlake.nightly.outcomes import counted_rows, has_stored_rows, refusals_of, what_is_left_out
@@ -50,6 +51,7 @@ def profile_days(
     contracts: Contracts | None = None,
 ) -> StageReport:
     """Check and profile the telemetry of some days."""
+    engine_of(settings)  # if it is not there, nothing is read
     delivered = _Delivered.read(settings, days)
     work = find_work(warehouse, settings, context, PROFILES, days, **delivered.inputs())
     versions = load_versions(warehouse)
@@ -181,7 +183,8 @@ def _profile(
                     offer_sound_rows(connection, contract, offer, "predictions", kept)
                 else:
                     offer("predictions", kept, None)
-        profiles = profiling.profile_partitions(connection, settings, kept, versions, found)
+        left_out = LeftOut(found, quarantine.rows_table("predictions") if quarantined else None)
+        profiles = engine_of(settings).profile_partitions(connection, settings, kept, versions, left_out)
         if contract and kept:
             checks += _checks_of_days(connection, contract, kept, versions, profiles, usual, settings.contracts)
         return _Profiled(profiles, checks, file_versions, quarantined, blocked, found)

@@ -1,0 +1,50 @@
+"""Who counts telemetry and labels: this machine, or a Spark cluster. Every engine gives the same rows.
+
+Not here: what is counted (profiling.py, labels.py) and what the rows are for (nightly.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import duckdb
+import pyarrow as pa
+
+from driftlake.config import Settings
+from driftlake.inputs import Partition
+from driftlake.label_join import Delivered, LabelJoin
+from driftlake.profiling import Profiles
+from driftlake.telemetry import LeftOut
+from driftlake.versions import ModelVersion
+
+
+class Engine(Protocol):
+    """What an engine does for the stages of a night."""
+
+    def profile_partitions(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        settings: Settings,
+        partitions: Sequence[Partition],
+        versions: Mapping[tuple[str, str], ModelVersion],
+        left_out: LeftOut | None = None,
+    ) -> Profiles:
+        """Profile partitions, without what is left out; `connection` has the view `predictions` of all of them."""
+
+    def join_labels(
+        self, connection: duckdb.DuckDBPyConnection, settings: Settings, join: LabelJoin, delivered: Delivered, /
+    ) -> Mapping[str, pa.Table]:
+        """Rows of `LabelJoin.sums` of all labels and predictions that were delivered."""
+
+
+def engine_of(settings: Settings) -> Engine:
+    """The engine that is configured. Raises EngineError if what it needs is not there."""
+    if settings.engine == "spark":
+        from driftlake.engines import cluster, spark
+
+        cluster.require(settings.spark)
+        return spark
+    from driftlake.engines import local
+
+    return local

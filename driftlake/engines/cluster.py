@@ -1,0 +1,144 @@
+"""The Spark session: what it needs, how it starts, and its errors as one sentence.
+
+Not here: what Spark is asked to do (spark.py).
+"""
+
+from __future__ import annotations
+
+import atexit
+import importlib.util
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from driftlake.config import SparkSettings
+from driftlake.errors import EngineError
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+_OLDEST_JAVA = 17
+_PATIENCE_SECONDS = 5
+_DEFAULT_PORT = 7077
+# What every session has unless the configuration says otherwise.
+_CONF = {
+    "spark.app.name": "driftlake",
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.sql.session.timeZone": "UTC",
+    # a row may be the counts of a shard
+    "spark.sql.execution.arrow.maxRecordsPerBatch": "64",
+}
+# The last line of a Python traceback, of a worker's too.
+_RAISED = re.compile(r"^\s*(?:\w+\.)*\w*(?:Error|Exception|Invalid): (.+)$", re.MULTILINE)
+
+
+def require(settings: SparkSettings) -> None:
+    """Raise EngineError if pyspark, Java or the master is not there; nothing is started."""
+    if importlib.util.find_spec("pyspark") is None:
+        raise EngineError(
+            "engine: spark needs pyspark, which is not installed",
+            hint="pip install 'driftlake[spark]', here and on the workers",
+        )
+    _require_java()
+    _require_master(settings.master)
+
+
+def session(settings: SparkSettings) -> SparkSession:
+    """The session of this process, started when it is first asked for. Raises EngineError if it does not start."""
+    from pyspark.sql import SparkSession
+
+    if (active := SparkSession.getActiveSession()) is not None:
+        return active
+    warnings.filterwarnings("ignore", message="PySpark does not yet fully support pandas")
+    # workers run this interpreter, unless the environment names theirs
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    if settings.master.startswith("local"):
+        os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+    builder = SparkSession.builder.master(settings.master)
+    for name, value in {**_CONF, **settings.conf}.items():
+        builder = builder.config(name, value)
+    with errors_of(settings):
+        started = builder.getOrCreate()
+    started.sparkContext.setLogLevel("ERROR")
+    atexit.register(started.stop)
+    return started
+
+
+@contextmanager
+def errors_of(settings: SparkSettings) -> Iterator[None]:
+    """Errors of Spark as an EngineError that says what a worker, or Spark itself, has met."""
+    from py4j.protocol import Py4JError
+    from pyspark.errors import PySparkException
+
+    try:
+        yield
+    except (PySparkException, Py4JError) as error:
+        raise EngineError(
+            f"Spark at {settings.master} gave up: {_reason(error)}",
+            hint="what its tasks met is in the logs of the executors",
+        ) from error
+
+
+def _reason(error: Exception) -> str:
+    """What a worker raised if it was one, else the first line."""
+    raised = _RAISED.findall(str(error))
+    return str(raised[0]) if raised else next(iter(str(error).splitlines()), type(error).__name__)
+
+
+def _require_java() -> None:
+    home = os.environ.get("JAVA_HOME")
+    java = str(Path(home) / "bin" / "java") if home else shutil.which("java")
+    hint = f"install Java {_OLDEST_JAVA} or later, and set JAVA_HOME or put java on PATH"
+    if java is None or not Path(java).is_file():
+        where = f"JAVA_HOME is {home}, which has no bin/java" if home else "JAVA_HOME is not set and no java is on PATH"
+        raise EngineError(f"engine: spark needs Java, which is not there: {where}", hint=hint)
+    told = subprocess.run([java, "-version"], capture_output=True, text=True, check=False)  # noqa: S603  # Spark runs it, too
+    found = re.search(r'version "(\d+)', told.stderr)
+    if found is None or int(found[1]) < _OLDEST_JAVA:
+        said = next(iter(told.stderr.splitlines()), "nothing")
+        raise EngineError(f"engine: spark needs Java {_OLDEST_JAVA} or later; {java} -version says {said}", hint=hint)
+
+
+def _require_master(master: str) -> None:
+    """Whether anybody listens where the master should be; Spark itself would try for a minute."""
+    if master == "yarn" and not (os.environ.get("HADOOP_CONF_DIR") or os.environ.get("YARN_CONF_DIR")):
+        raise EngineError(
+            "spark.master is yarn, and neither HADOOP_CONF_DIR nor YARN_CONF_DIR says where it is",
+            hint="set one of them to the folder of the cluster's configuration",
+        )
+    failures = []
+    for host, port in _addresses(master):
+        try:
+            socket.create_connection((host, port), _PATIENCE_SECONDS).close()
+        except OSError as error:
+            failures.append(f"{host}:{port}: {error.strerror or error}")
+        else:
+            return
+    if failures:
+        raise EngineError(
+            f"the Spark master {master} cannot be reached ({'; '.join(failures)})",
+            hint="start it, or correct spark.master in driftlake.yaml",
+        )
+
+
+def _addresses(master: str) -> list[tuple[str, int]]:
+    """Where a master listens; a standby is named after a comma."""
+    if master.startswith("spark://"):
+        urls, port = [f"//{one}" for one in master.removeprefix("spark://").split(",")], _DEFAULT_PORT
+    elif master.startswith("k8s://"):
+        address = master.removeprefix("k8s://")
+        urls, port = [address if "://" in address else f"//{address}"], 443
+    else:
+        return []
+    parts = [urlsplit(url) for url in urls]
+    return [(part.hostname or "", part.port or port) for part in parts]

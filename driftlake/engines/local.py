@@ -1,0 +1,98 @@
+"""The engine of one machine: DuckDB gives every row its code, then threads count the shards of days side by side.
+
+Memory is a few row groups, whatever the size of a day. Not here: what is counted (profiling.py, shards.py).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date
+from itertools import chain, islice
+
+import duckdb
+import pyarrow as pa
+
+from driftlake import paired_predictions, sampling, service
+from driftlake.config import Settings
+from driftlake.distinct import profile_values
+from driftlake.inputs import Partition
+from driftlake.label_join import Delivered, LabelJoin
+from driftlake.profiling import Day, Piece, ProfileRows, Profiles, cut_day
+from driftlake.samples import SampledRows, sample_predictions
+from driftlake.shards import RowGroup, VersionCounts, count_shard
+from driftlake.telemetry import CodedRows, LeftOut, code_rows
+from driftlake.versions import ModelVersion
+
+
+def profile_partitions(
+    connection: duckdb.DuckDBPyConnection,
+    settings: Settings,
+    partitions: Sequence[Partition],
+    versions: Mapping[tuple[str, str], ModelVersion],
+    left_out: LeftOut | None = None,
+) -> Profiles:
+    """Profile partitions whose rows `telemetry.offer_partitions` has made visible as the view `predictions`.
+
+    Columns that are left out on a day (struct.field for a field) are not read.
+    """
+    blocked = left_out.columns if left_out else {}
+    coded = code_rows(connection, partitions, settings.telemetry)
+    days = [Day.of(partition, coded, versions, settings, blocked.get(partition.dt, ())) for partition in partitions]
+    rows = ProfileRows()
+    sampled = settings.drift.multivariate
+    samples = sample_predictions(connection, partitions, sampled.sample_rows) if sampled else {}
+    for day, counts in _counted(days, coded, samples, settings):
+        rows.add(day, counts)
+    tables = rows.tables(connection)
+    tables |= profile_values(connection, tables.pop("value_counts"))
+    tables |= paired_predictions.count_pairs(connection, coded.groups)
+    tables |= service.count_service(connection, partitions, settings.telemetry)
+    tables["sampling_rates"] = sampling.rows(coded)
+    return Profiles(
+        tables, [refused for day in days for refused in day.refused], _surplus_counts(connection, partitions)
+    )
+
+
+def join_labels(
+    connection: duckdb.DuckDBPyConnection, _: Settings, join: LabelJoin, delivered: Delivered
+) -> Mapping[str, pa.Table]:
+    """Join labels to their predictions, of which only the days asked for are read."""
+    labels, telemetry = delivered.labels, delivered.telemetry
+    earlier = [label for label in labels if label.dt < join.first_day]
+    delivered.offer_labels("earlier_labels", earlier)
+    delivered.offer_labels("recent_labels", [label for label in earlier if label.dt >= join.recent_from])
+    # last, because rows that break their contract are looked for in a relation of this name
+    delivered.offer_labels("labels", [label for label in labels if label.dt >= join.first_day])
+    delivered.offer_predictions("new_predictions", [p for p in telemetry if join.first_day <= p.dt < join.new_until])
+    join.judge(connection)
+    awaited = join.awaited_days(connection)
+    delivered.offer_predictions("predictions", [p for p in telemetry if p.dt in awaited])
+    return join.sums(connection)
+
+
+def _counted(
+    days: Sequence[Day], coded: CodedRows, samples: Mapping[str, SampledRows], settings: Settings
+) -> Iterator[tuple[Day, Sequence[VersionCounts]]]:
+    """Each day with the counts of its versions."""
+
+    def row_group(piece: Piece) -> RowGroup:
+        path = piece.file.path
+        return piece.row_group(coded.codes[path][piece.start : piece.end], samples.get(path))
+
+    shards = [[day.shard(map(row_group, pieces)) for pieces in cut_day(day.partition)] for day in days]
+    with ThreadPoolExecutor(settings.compute.threads) as pool:
+        counted = pool.map(count_shard, chain.from_iterable(shards))
+        for day, shards_of_day in zip(days, shards, strict=True):
+            parts = list(islice(counted, len(shards_of_day)))
+            yield day, [VersionCounts.combined(of_version) for of_version in zip(*parts, strict=True)]
+
+
+def _surplus_counts(connection: duckdb.DuckDBPyConnection, partitions: Sequence[Partition]) -> Mapping[date, int]:
+    days = [partition.dt for partition in partitions for _ in partition.files]
+    rows = connection.execute("select file_id, count(*) from surplus_rows group by file_id").fetchall()
+    counts: Counter[date] = Counter()
+    for file_id, row_count in rows:
+        counts[days[file_id]] += row_count
+    return counts

@@ -1,0 +1,10 @@
+-- How often each kind of error came.
+-- grain: code, error_kind
+-- inputs: counted_calls
+select
+    code,
+    error_kind,
+    count(*) as row_count
+from counted_calls
+where error_kind is not null
+group by code, error_kind;

@@ -1,0 +1,10 @@
+-- How often each value of a segment column comes on a day.
+-- grain: dt, value
+-- inputs: segment_column (view of predictions: dt, value)
+select
+    dt,
+    value,
+    count(*) as row_count
+from segment_column
+where value is not null
+group by dt, value;
