@@ -116,6 +116,8 @@ def reader(postgres: Server) -> str:
     """A user who may connect with a password, and nothing else."""
     postgres.login("reader", "right")
     return "reader"
+
+
 def test_maintenance_keeps_rows_and_days_of_grace_as_on_sqlite(tmp_path: Path, catalog: str) -> None:
     project = Project(tmp_path / "project", warehouse={"catalog": catalog, "data": "warehouse/data"})
     for number in (1, 2, 3):
