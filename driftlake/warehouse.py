@@ -231,7 +231,7 @@ class Warehouse:
                 self._commit(lambda: self._correct_snapshot(assumed, made, context.run_id))
 
     def _next_snapshot(self) -> int:
-        # Of those who know our lock nobody else commits; where another client does, the number is corrected after the commit.
+        # Of those who know our lock nobody else commits; where another client does, its records are added again after the commit.
         return self._snapshot("current") + 1
 
     def _snapshot(self, which: Literal["current", "last_committed"]) -> int:
@@ -277,9 +277,13 @@ class Warehouse:
                 time.sleep(pause)
 
     def _correct_snapshot(self, assumed: int, made: int, run_id: str) -> None:
-        for table in ("partition_runs", "input_files"):
-            statement = f"update {table} set snapshot_id = ? where run_id = ? and snapshot_id = ?"
-            self.connection.execute(statement, [made, run_id, assumed])
+        """Add the records of a commit again under its snapshot: nothing of the trail is changed, the newest is in force."""
+        for table, renewed in (("partition_runs", "committed_at"), ("input_files", "seen_at")):
+            self.connection.execute(
+                f"insert into {table} select * replace (?::bigint as snapshot_id, ?::timestamptz as {renewed})"
+                f" from {table} where run_id = ? and snapshot_id = ?",
+                [made, datetime.now(UTC), run_id, assumed],
+            )
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:

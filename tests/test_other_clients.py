@@ -17,9 +17,10 @@ from driftlake.duckdb_extensions import load_extension
 from driftlake.errors import WarehouseError
 from driftlake.warehouse import Warehouse
 
-# Of the runs, those whose snapshot is not the one that their commit made.
+# Of the runs in force, those whose snapshot is not the one that their commit made.
 MISTAKEN = """
-    select count(*) from partition_runs as r anti join ducklake_snapshots('lake') as s
+    select count(*) from
+        (from partition_runs qualify row_number() over (partition by dt, stage order by committed_at desc) = 1) as r anti join ducklake_snapshots('lake') as s
     on r.snapshot_id = s.snapshot_id and r.run_id = s.commit_extra_info
 """
 
@@ -63,7 +64,7 @@ def test_an_overtaken_commit_is_recorded_under_its_own_snapshot(
         overtaken(monkeypatch, 1, lambda: other.execute("insert into lake.mine values (1)"))
         project.run(1, 1, until="profiles")
     assert project.rows("select sum(row_count)::int from prediction_profile") == [(300,)]
-    assert project.rows("select count(*) from partition_runs") == [(1,)]
+    assert project.rows("select count(distinct run_id), max(row_count) from partition_runs") == [(1, 300)]
     assert project.rows("select count(*) from mine") == [(1,)]
     assert project.rows(MISTAKEN) == [(0,)]
 
