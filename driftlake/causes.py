@@ -5,13 +5,14 @@ Another cause is a file of sql/causes/ and an entry in CAUSES. Not here: which a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 import pyarrow as pa
 
+from driftlake import queries
 from driftlake.warehouse import Warehouse
 
 UNKNOWN = "unknown"
@@ -123,16 +124,19 @@ CAUSES = (
 )
 
 
-def find_evidence(warehouse: Warehouse, suspects: pa.Table, lives: pa.Table) -> dict[str, list[Evidence]]:
+def find_evidence(
+    warehouse: Warehouse, suspects: pa.Table, lives: pa.Table, smallest_cell: int
+) -> dict[str, list[Evidence]]:
     """Evidence by incident, for what `suspects` (incident_id, signal, model_id, ...) names and the days it names.
 
-    `lives` are all alerts from the beginning of history on, rows of sql/incidents/lives.sql.
+    `lives` are all alerts from the beginning of history on, rows of sql/incidents/lives.sql. No segment of fewer than
+    `smallest_cell` rows is named.
     """
     signals = set(suspects["signal"].to_pylist())
     suspected = [cause for cause in CAUSES if any(signal.startswith(cause.signals) for signal in signals)]
     with warehouse.offered(suspects=suspects, alert_lives=lives):
         names = dict.fromkeys(cause.query or cause.name for cause in suspected)
-        rows = {name: warehouse.query(f"causes/{name}").to_pylist() for name in names}
+        rows = {name: _rows(warehouse, f"causes/{name}", {"smallest_cell": smallest_cell}) for name in names}
     found = [
         _evidence(cause, row)
         for cause in suspected
@@ -144,6 +148,15 @@ def find_evidence(warehouse: Warehouse, suspects: pa.Table, lives: pa.Table) -> 
     for one in found:
         by_incident.setdefault(one.incident_id, []).append(one)
     return by_incident
+
+
+def _rows(warehouse: Warehouse, name: str, settings: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Rows of a query, which is given those settings that it asks for."""
+    asked = queries.parameters(name)
+    rows: list[dict[str, Any]] = warehouse.query(
+        name, **{key: value for key, value in settings.items() if key in asked}
+    ).to_pylist()
+    return rows
 
 
 def known_on(evidence: Sequence[Evidence], day: date) -> list[Evidence]:

@@ -197,7 +197,7 @@ def group_alerts(
     rows = alerts.to_pylist()
     members = [incident_of[tuple(row[name] for name in _KEY)] for row in rows]
     active = {incident.incident_id: incident for incident in members}
-    evidence = find_evidence(warehouse, _suspects(active.values()), lives)
+    evidence = find_evidence(warehouse, _suspects(active.values()), lives, settings.reports.smallest_cell)
     ids = [incident.incident_id for incident in members]
     by_day: dict[tuple[date, str], list[dict[str, Any]]] = {}
     for row, incident_id in zip(rows, ids, strict=True):

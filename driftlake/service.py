@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 
 import duckdb
 import pyarrow as pa
@@ -26,17 +27,23 @@ _COLUMNS = ("latency_ms", "success", "error_kind", "node_id", "gpu_utilization")
 
 @dataclass(frozen=True, slots=True)
 class CallColumns:
-    """Which columns of calls some files have, by canonical name, and which of these are latencies."""
+    """Which columns of calls some files have, by canonical name, which of these are latencies, and on which days there are any."""
 
     names: Sequence[str]
     metrics: Sequence[str]
+    days: Sequence[date]
 
     @classmethod
     def of(cls, partitions: Sequence[Partition], telemetry: TelemetrySettings) -> CallColumns:
         """Those of the files of some days."""
-        there = {name for partition in partitions for file in partition.files for name in file.columns}
-        names = [name for name in (*_COLUMNS, *telemetry.latencies) if telemetry.columns.get(name, name) in there]
-        return cls(names, [name for name in ("latency_ms", *telemetry.latencies) if name in names])
+        known = {telemetry.columns.get(name, name): name for name in (*_COLUMNS, *telemetry.latencies)}
+        of_days = {
+            partition.dt: {column for file in partition.files for column in file.columns if column in known}
+            for partition in partitions
+        }
+        names = [name for column, name in known.items() if any(column in there for there in of_days.values())]
+        metrics = [name for name in ("latency_ms", *telemetry.latencies) if name in names]
+        return cls(names, metrics, [day for day, there in of_days.items() if there])
 
     @property
     def has_nodes(self) -> bool:
@@ -93,9 +100,10 @@ def _keep_calls(connection: duckdb.DuckDBPyConnection, columns: CallColumns) -> 
         if columns.has_nodes
         else "cast(null as varchar) as node_name"
     )
+    # a day without any has no rows, whatever days are counted with it
+    days = ", ".join(queries.literal(day.isoformat()) for day in columns.days) or "null"
     connection.execute(
-        f"create or replace table counted_calls as select {', '.join(selected)} from service_calls"
-        + ("" if columns.names else " limit 0")
+        f"create or replace table counted_calls as select {', '.join(selected)} from service_calls where dt in ({days})"
     )
 
 

@@ -187,7 +187,7 @@ SLOS = Stage(
 ALERTS = Stage(
     "alerts",
     ("alerts", "incidents"),
-    lambda s: [s.alert_rules, s.incidents, _downtimes(s)],
+    lambda s: [s.alert_rules, s.incidents, s.reports.smallest_cell, _downtimes(s)],
     # an alert says since when its signal has been above the threshold
     lambda _: dict.fromkeys(("profiles", "label_cohorts", "drift", "model_quality", "slos"), _EVERY_DAY_BEFORE),
 )

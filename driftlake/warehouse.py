@@ -136,6 +136,9 @@ class Warehouse:
         except duckdb.Error as error:
             connection.close()
             raise catalog.failure(error) from error
+        except BaseException:
+            connection.close()
+            raise
         return cls(connection, lock, s3.renew)
 
     @property

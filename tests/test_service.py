@@ -63,6 +63,13 @@ def test_telemetry_without_such_columns_has_no_rows(project: Project) -> None:
     assert project.rows("from service_parts") == []
 
 
+def test_a_day_without_such_columns_has_no_rows_beside_one_that_has_them(project: Project) -> None:
+    project.telemetry(1)
+    project.telemetry(2, latency_ms=[5.0] * 300)
+    project.run(1, 2, until="profiles")
+    assert project.rows("select distinct dt from service_parts") == [(day(2),)]
+
+
 def test_nodes_beyond_the_limit_are_counted_together(tmp_path: Path) -> None:
     project = Project(tmp_path / "project", telemetry={"path": "telemetry", "segment_limit": 1})
     project.telemetry(1, node_id=["a", "a", "b", "c"])

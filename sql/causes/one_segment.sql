@@ -1,6 +1,7 @@
 -- Evidence: segments with less than half of the rows that explain most of a feature's shift.
 -- grain: incident_id, subject, known_on
 -- inputs: suspects, segment_shift
+-- parameters: $smallest_cell
 with shifts as (
     select
         *,
@@ -34,4 +35,4 @@ where
     h.shift_share >= 0.7
     and h.row_share < 0.5
     -- a segment of fewer rows may tell who they are about
-    and h.current_count >= 10;
+    and h.current_count >= $smallest_cell;
