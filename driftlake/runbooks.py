@@ -1,6 +1,6 @@
 """What each default rule means and what to do first: the pages that alerts point to, offline and in the docs.
 
-Not here: the rules themselves (config.py), and how the page is drawn (reporting.py).
+Not here: the rules themselves (config/), and how the page is drawn (reporting.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """YAML files as pydantic models: every problem reported together, each with its key and line.
 
-Not here: what the keys are (config.py, lineage.py).
+Not here: what the keys are (config/, lineage.py).
 """
 
 from __future__ import annotations

@@ -9,8 +9,10 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import sys
 import warnings
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -166,13 +168,29 @@ def _import_great_expectations() -> None:
     # The import only makes objects that stay; the collector would walk them again and again, a sixth of the time.
     gc.disable()
     try:
-        with warnings.catch_warnings():
+        with _without_spark(), warnings.catch_warnings():
             # It uses a deprecated module of the standard library.
             warnings.simplefilter("ignore")
             import great_expectations  # noqa: F401
     finally:
         if collects:
             gc.enable()
+
+
+@contextmanager
+def _without_spark() -> Iterator[None]:
+    """Great Expectations loads Spark where it is installed, for which we have no use there.
+
+    And Spark ends a process whose program is no file, `python -c`, if gRPC is missing: it takes it for a test of its own.
+    """
+    loaded = sys.modules.get("pyspark")
+    sys.modules["pyspark"] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules["pyspark"]
+        if loaded is not None:
+            sys.modules["pyspark"] = loaded
 
 
 def _batch(connection: duckdb.DuckDBPyConnection, relation: str) -> Batch:

@@ -14,7 +14,7 @@ from driftlake.shift_queries import command_of, query_of
 from driftlake.warehouse import Warehouse
 
 ALERT: Row = GROUP | {"signal": "feature_drift.psi", "feature": "it's", "window_days": 7, "reference": "training"}
-SIGNALS = ["feature_drift.psi", "prediction_drift.psi", *config._OTHER_SIGNALS]
+SIGNALS = ["feature_drift.psi", "prediction_drift.psi", *config.OTHER_SIGNALS]
 
 
 @pytest.fixture

@@ -1,0 +1,57 @@
+"""driftlake.yaml as typed settings: every key, its default, its unit and its reason.
+
+Not here: what the settings do.
+"""
+
+from driftlake.config.alerts import OTHER_SIGNALS, WINDOWED_SOURCES, AlertRule, default_alerts
+from driftlake.config.contracts import ContractSettings
+from driftlake.config.delivery import Channel, DeliverySettings
+from driftlake.config.drift import (
+    DriftSettings,
+    MultivariateSettings,
+    OtherVersion,
+    Period,
+    ReferenceSetting,
+    Thresholds,
+)
+from driftlake.config.inputs import (
+    LabelSettings,
+    LineageSettings,
+    PersonalDataSettings,
+    PseudonymKey,
+    TelemetrySettings,
+)
+from driftlake.config.loading import CONFIG_NAME, load_settings
+from driftlake.config.models import ModelSettings, QualitySettings
+from driftlake.config.objectives import SloSettings
+from driftlake.config.places import ReportSettings, SparkSettings
+from driftlake.config.settings import Settings
+
+__all__ = [
+    "CONFIG_NAME",
+    "OTHER_SIGNALS",
+    "WINDOWED_SOURCES",
+    "AlertRule",
+    "Channel",
+    "ContractSettings",
+    "DeliverySettings",
+    "DriftSettings",
+    "LabelSettings",
+    "LineageSettings",
+    "ModelSettings",
+    "MultivariateSettings",
+    "OtherVersion",
+    "Period",
+    "PersonalDataSettings",
+    "PseudonymKey",
+    "QualitySettings",
+    "ReferenceSetting",
+    "ReportSettings",
+    "Settings",
+    "SloSettings",
+    "SparkSettings",
+    "TelemetrySettings",
+    "Thresholds",
+    "default_alerts",
+    "load_settings",
+]

@@ -1,0 +1,229 @@
+"""Rules of alerts, the default ones, and what makes alerts an incident.
+
+Not here: raising them (driftlake.alerting).
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Annotated
+
+from pydantic import (
+    AfterValidator,
+    Field,
+    PositiveInt,
+    model_validator,
+)
+
+from driftlake.config.base import Section
+from driftlake.config.drift import known_statistic
+from driftlake.runbooks import link_of
+
+# What an alert rule can watch besides the drift statistics.
+OTHER_SIGNALS = (
+    "model_quality.auc_drop",
+    "model_quality.estimated_auc_drop",
+    "model_quality.positive_rate_change",
+    "model_quality.absolute_error_increase",
+    "label_backlog.overdue_share",
+    "importance_drift.ndcg_loss",
+    "rare_combinations.count",
+    "multivariate_drift.error_shift",
+    "shadow_comparison.disagreement_share",
+    "shadow_comparison.auc_loss",
+    "service_levels.p95_ms",
+    "slo_status.burn_rate",
+    "slo_status.budget_spent",
+    "contract_checks.failed",
+    "contract_checks.warning_share",
+    "schema_changes.added",
+    "schema_changes.lost",
+    "schema_changes.retyped",
+    "schema_changes.reordered",
+)
+
+# Signals that have a value only on days on which something happened.
+_EVENT_SOURCES = ("contract_checks", "schema_changes", "rare_combinations")
+
+DRIFT_SOURCES = ("feature_drift", "prediction_drift")
+
+# Signals that exist for several windows; the others are about one day whatever the rule's window is.
+WINDOWED_SOURCES = (
+    "feature_drift",
+    "prediction_drift",
+    "model_quality",
+    "importance_drift",
+    "rare_combinations",
+    "multivariate_drift",
+    "shadow_comparison",
+)
+
+
+def _known_signal(signal: str) -> str:
+    source, _, statistic = signal.partition(".")
+    if source in DRIFT_SOURCES:
+        known_statistic(statistic)
+    elif signal not in OTHER_SIGNALS:
+        patterns = [*(f"{source}.<statistic>" for source in DRIFT_SOURCES), *OTHER_SIGNALS]
+        raise ValueError(f"there is no signal '{signal}'; there are {', '.join(patterns)}")
+    return signal
+
+
+AlertSignal = Annotated[str, AfterValidator(_known_signal)]
+
+
+class AlertRule(Section):
+    """When a signal becomes an alert."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", description="Name of the rule: letters, digits, - and _.")
+    signal: AlertSignal = Field(description="What is watched; larger is worse.")
+    window_days: PositiveInt = Field(default=7, description="Window of the signal; signals of one day ignore it.")
+    warn: float = Field(description="Value from which the rule fires.")
+    critical: float = Field(description="Value from which the alert is critical.")
+    minimum_sample: int = Field(default=0, ge=0, description="Rows below which the rule never fires.")
+    consecutive_days: PositiveInt = Field(default=1, description="Days in a row above warn before the rule fires.")
+    resolve: float | None = Field(
+        default=None, description="Value below which an open alert is resolved; null is 0.8 x warn."
+    )
+    resolve_after_days: PositiveInt | None = Field(
+        default=None,
+        description="Days without a value after which an open alert is resolved; null is 3, and 1 for signals that have "
+        "values only when something happened: contract_checks, schema_changes, rare_combinations.",
+    )
+    models: tuple[str, ...] = Field(default=(), description="Models the rule is about; none named is all.")
+    features: tuple[str, ...] = Field(
+        default=(), description="Features the rule is about, for other signals latency columns; none named is all."
+    )
+    except_features: tuple[str, ...] = Field(
+        default=(), description="Features the rule is not about, e.g. because another rule is."
+    )
+    deployments: tuple[str, ...] = Field(
+        default=("production", "shadow", "canary"), description="Deployments the rule is about."
+    )
+    references: tuple[str, ...] = Field(
+        default=("training",), description="References the rule is about, by name; signals without one ignore it."
+    )
+    opening_reference: str | None = Field(
+        default=None,
+        description="Reference, e.g. preceding, against which the value must have reached warn as well before the rule opens: a "
+        "slow season opens none, a jump does. A version that is new is compared with the one before; the first one opens none.",
+    )
+    each_segment: bool = Field(default=False, description="Whether the rule looks at every segment beside the whole.")
+    owner: str | None = Field(default=None, description="Who is responsible.")
+    runbook: str | None = Field(default=None, description="Where to read on: a link or a path.")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> AlertRule:
+        if self.critical < self.warn:
+            raise ValueError(f"critical ({self.critical}) must not be smaller than warn ({self.warn})")
+        if self.resolve is not None and self.resolve > self.warn:
+            raise ValueError(f"resolve ({self.resolve}) must not be larger than warn ({self.warn})")
+        return self
+
+    @property
+    def source(self) -> str:
+        """Table that the signal is measured in."""
+        return self.signal.partition(".")[0]
+
+    @property
+    def resolve_below(self) -> float:
+        """Value below which an open alert is resolved: lower than the one that opens it, so that it does not flap."""
+        return min(self.warn, 0.8 * self.warn if self.resolve is None else self.resolve)
+
+    @property
+    def patience_days(self) -> int:
+        """Days without a value after which an open alert is resolved."""
+        return self.resolve_after_days or (1 if self.source in _EVENT_SOURCES else 3)
+
+
+@cache
+def default_alerts() -> tuple[AlertRule, ...]:
+    """The rules that are in force unless driftlake.yaml has its own."""
+    return (
+        AlertRule(
+            name="feature-drift",
+            signal="feature_drift.psi",
+            window_days=7,
+            warn=0.1,
+            critical=0.25,
+            minimum_sample=500,
+            consecutive_days=3,
+            runbook=link_of("feature-drift"),
+        ),
+        AlertRule(
+            name="missing-values",
+            signal="feature_drift.missing_rate_change",
+            window_days=1,
+            warn=0.05,
+            critical=0.2,
+            minimum_sample=200,
+            runbook=link_of("missing-values"),
+        ),
+        AlertRule(
+            name="score-drift",
+            signal="prediction_drift.psi",
+            window_days=7,
+            warn=0.1,
+            critical=0.25,
+            minimum_sample=500,
+            consecutive_days=3,
+            runbook=link_of("score-drift"),
+        ),
+        AlertRule(
+            name="auc-drop",
+            signal="model_quality.auc_drop",
+            window_days=28,
+            warn=0.03,
+            critical=0.08,
+            minimum_sample=500,
+            consecutive_days=3,
+            runbook=link_of("auc-drop"),
+        ),
+        AlertRule(
+            name="labels-overdue",
+            signal="label_backlog.overdue_share",
+            warn=0.05,
+            critical=0.15,
+            minimum_sample=500,
+            consecutive_days=2,
+            runbook=link_of("labels-overdue"),
+        ),
+        AlertRule(
+            name="broken-contract",
+            signal="contract_checks.failed",
+            warn=1,
+            critical=1,
+            runbook=link_of("broken-contract"),
+        ),
+        # rows that were left out, counted once or look wrong: an unknown version, a missing day, duplicates
+        AlertRule(
+            name="doubtful-input",
+            signal="contract_checks.warning_share",
+            warn=0.02,
+            critical=0.5,
+            runbook=link_of("doubtful-input"),
+        ),
+        # counts columns lost at once; a feature among them breaks its contract as well
+        AlertRule(
+            name="lost-columns", signal="schema_changes.lost", warn=1, critical=10, runbook=link_of("lost-columns")
+        ),
+        # objectives are the user's; without any there is no such signal
+        AlertRule(
+            name="error-budget",
+            signal="slo_status.budget_spent",
+            warn=0.75,
+            critical=1,
+            runbook=link_of("error-budget"),
+        ),
+    )
+
+
+class IncidentSettings(Section):
+    """Which alerts are one incident."""
+
+    join_days: int = Field(
+        default=3,
+        ge=0,
+        description="Days after the beginning of an incident up to which what begins belongs to it; and so many days after "
+        "its alerts were resolved the same alerts open it again.",
+    )

@@ -1,0 +1,187 @@
+"""Sections about the inputs: telemetry, labels, lineage, and keys of pseudonyms.
+
+Not here: what is promised about them (contracts.py).
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Literal
+
+from pydantic import (
+    AfterValidator,
+    Field,
+    PositiveInt,
+    model_validator,
+)
+
+from driftlake.config.base import Section, SegmentName, no_repetition
+
+
+class ShapSettings(Section):
+    """Where the SHAP values of predictions are: columns with a common prefix, the fields of one column, or files of sums."""
+
+    prefix: str | None = Field(default=None, description="A column per feature: this prefix and the feature's name.")
+    column: str | None = Field(default=None, description="STRUCT column with a field per feature.")
+    path: str | None = Field(
+        default=None,
+        description="Folder or s3:// prefix that holds dt=YYYY-MM-DD/*.parquet with model_id, model_version, feature, "
+        "row_count, absolute_sum and signed_sum, and optionally deployment and segment: values that are summed up already.",
+    )
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> ShapSettings:
+        if sum(place is not None for place in (self.prefix, self.column, self.path)) != 1:
+            raise ValueError("give one of prefix, column and path")
+        return self
+
+    @property
+    def path_prefix(self) -> str | None:
+        """What precedes the name of a feature in the path of its SHAP values; None if they are summed up already."""
+        return self.prefix if self.column is None else f"{self.column}."
+
+
+class ClassScoreSettings(Section):
+    """Where the probabilities that multiclass models give each class are: columns with a common prefix, or one column."""
+
+    prefix: str | None = Field(default=None, description="A column per class: this prefix and the class.")
+    column: str | None = Field(default=None, description="STRUCT column with a field per class.")
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> ClassScoreSettings:
+        if (self.prefix is None) == (self.column is None):
+            raise ValueError("give either prefix or column")
+        return self
+
+    @property
+    def path_prefix(self) -> str:
+        """What precedes a class in the path of its scores."""
+        return self.prefix if self.prefix is not None else f"{self.column}."
+
+
+class PersonalDataSettings(Section):
+    """Columns of text whose values look like personal data are left out."""
+
+    blocked: bool = Field(
+        default=True,
+        description="Leave a feature, segment or other text column out if it holds emails, phone numbers, payment cards, "
+        "IP addresses, IBANs or national ids.",
+    )
+    exempt: Annotated[tuple[str, ...], AfterValidator(no_repetition)] = Field(
+        default=(), description="Columns that may hold what looks like personal data, e.g. [product_code]."
+    )
+
+
+class TelemetrySettings(Section):
+    """Where predictions are and what their columns are called."""
+
+    path: str = Field(description="Folder or s3:// prefix that holds dt=YYYY-MM-DD/*.parquet, a row per prediction.")
+    columns: dict[str, str] = Field(
+        default_factory=dict,
+        description="Canonical name: your column name, e.g. correlation_id: request_id. Same names need no entry.",
+    )
+    features_column: str | None = Field(
+        default=None, description="STRUCT column that holds the features; null if they are columns of their own."
+    )
+    shap: ShapSettings | None = Field(
+        default=None,
+        description="SHAP values of the features, e.g. {prefix: shap_} or {column: shap}; null if predictions are not explained.",
+    )
+    class_scores: ClassScoreSettings | None = Field(
+        default=None,
+        description="Probability of each class of multiclass models, e.g. {prefix: p_} or {column: probabilities}; "
+        "null if there are none, then they have no AUC.",
+    )
+    high_cardinality: Annotated[tuple[str, ...], AfterValidator(no_repetition)] = Field(
+        default=(),
+        description="Columns (text, integer or boolean; struct.field for a field) with very many values, features or not, "
+        "e.g. [merchant_id]: distinct values are counted, and the most frequent ones are stored as they are. "
+        "Name no column that says who a person is.",
+    )
+    latencies: Annotated[tuple[str, ...], AfterValidator(no_repetition)] = Field(
+        default=(),
+        description="Numeric columns with the milliseconds of the stages of a prediction, measured like latency_ms, e.g. "
+        "[feature_lookup_ms, preprocessing_ms, inference_ms].",
+    )
+    segments: tuple[SegmentName, ...] = Field(
+        default=(),
+        description="Columns (text, integer or boolean) by whose values everything is counted as well, e.g. [country].",
+    )
+    segment_limit: PositiveInt = Field(
+        default=100,
+        description="Most frequent values of a segment column on a day that are segments of their own; "
+        "the others are counted together as (other).",
+    )
+    personal_data: PersonalDataSettings = PersonalDataSettings()
+
+
+class LabelSettings(Section):
+    """Where labels are and how long they are waited for."""
+
+    path: str = Field(description="Folder or s3:// prefix that holds dt=YYYY-MM-DD/*.parquet by arrival day.")
+    columns: dict[str, str] = Field(default_factory=dict, description="Canonical name: your column name.")
+    horizon_days: PositiveInt = Field(
+        default=60,
+        description="Predictions older than this are no longer joined to labels, nor counted in the backlog: "
+        "it bounds what a night has to read.",
+    )
+    corrections: Literal["first", "latest"] = Field(
+        default="first",
+        description="Which label of a prediction counts: the first that arrived, or the latest, from the day it arrived.",
+    )
+
+
+class LineageSettings(Section):
+    """Where the lineage files of the model versions are."""
+
+    path: str = Field(description="Folder or s3:// prefix of lineage files, one YAML file per model version.")
+
+
+class PseudonymKey(Section):
+    """A secret key and the days on which it is valid."""
+
+    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")] = Field(
+        description="Name of the key, stored beside every pseudonym: letters, digits, _, . and -."
+    )
+    env: str | None = Field(default=None, description="Environment variable that holds the key.")
+    file: str | None = Field(
+        default=None, description="File that holds the key, which nobody else may read (mode 0600)."
+    )
+    valid_from: date = Field(description="First partition day.")
+    valid_until: date | None = Field(
+        default=None, description="Last partition day; overlap with the next key so that users can be linked across."
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> PseudonymKey:
+        if (self.env is None) == (self.file is None):
+            raise ValueError(f"key {self.id}: give either env or file")
+        if self.valid_until is not None and self.valid_until < self.valid_from:
+            raise ValueError(f"key {self.id}: valid_until must not be before valid_from")
+        return self
+
+
+class PseudonymSettings(Section):
+    """How `driftlake pseudonymize` replaces identifiers of users."""
+
+    column: str = Field(description="Column of the raw identifier, which user_key and user_key_id take the place of.")
+    keys: Annotated[tuple[PseudonymKey, ...], Field(min_length=1)] = Field(
+        description="Keys, at most two of them valid on any day; the secrets themselves never stand here."
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> PseudonymSettings:
+        ids = [key.id for key in self.keys]
+        if twice := sorted({name for name in ids if ids.count(name) > 1}):
+            raise ValueError(f"key id used twice: {', '.join(twice)}")
+        starts = [key.valid_from for key in self.keys]
+        if len(set(starts)) < len(starts):
+            raise ValueError("two keys begin on the same day, so neither is the newer one")
+        if any(len(self.valid_on(day)) > 2 for day in starts):
+            raise ValueError("more than two keys are valid on the same day")
+        return self
+
+    def valid_on(self, day: date) -> list[PseudonymKey]:
+        """Keys valid on a day, the newest first."""
+        valid = [k for k in self.keys if k.valid_from <= day and (k.valid_until is None or day <= k.valid_until)]
+        return sorted(valid, key=lambda k: k.valid_from, reverse=True)

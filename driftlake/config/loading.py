@@ -1,0 +1,76 @@
+"""Reading driftlake.yaml: where it is, and everything that is wrong with it, with key and line.
+
+Not here: what the keys mean.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import yaml
+
+from driftlake.config.settings import Settings
+from driftlake.errors import ConfigurationError
+from driftlake.extensions import load_extensions
+from driftlake.strict_yaml import line_of, parse_yaml
+
+CONFIG_NAME = "driftlake.yaml"
+
+CONFIG_VARIABLE = "DRIFTLAKE_CONFIG"
+
+
+def load_settings(path: Path | None = None, *, require_inputs: bool = False) -> Settings:
+    """Read driftlake.yaml: `path`, or the file DRIFTLAKE_CONFIG names, or the one in the current folder.
+
+    Raises ConfigurationError that lists every problem with its key and line; with `require_inputs` a folder of
+    inputs that is not there is one, too. Who only reads results needs no inputs.
+    """
+    path = (path or Path(os.environ.get(CONFIG_VARIABLE) or CONFIG_NAME)).resolve()
+    if not path.is_file():
+        raise ConfigurationError(
+            f"there is no configuration file {path}",
+            hint=f"create one with `driftlake init`, or name one with --config or {CONFIG_VARIABLE}",
+        )
+    text = path.read_text()
+    # first, because what they register may be named in the rest
+    load_extensions(_extensions_in(text), path.parent)
+    settings = parse_yaml(Settings, path, text)
+    settings._root = path.parent  # noqa: SLF001  # private, so that no key of the file can set it
+    nodes = yaml.compose(text, Loader=yaml.SafeLoader)
+    _require_measured_signals(settings, path, nodes)
+    if require_inputs:
+        _require_folders(settings, path, nodes)
+    return settings
+
+
+def _extensions_in(text: str) -> list[str]:
+    """The value of drift.extensions if it is what it should be; anything wrong is reported when the file is parsed."""
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return []
+    drift = content.get("drift") if isinstance(content, dict) else None
+    listed = drift.get("extensions") if isinstance(drift, dict) else None
+    return [path for path in listed if isinstance(path, str)] if isinstance(listed, list) else []
+
+
+def _require_measured_signals(settings: Settings, path: Path, nodes: yaml.Node | None) -> None:
+    wrong = [
+        f"{path}:{line_of(nodes, ['alerts', number, key])}: alerts.{number}.{key}: {objection}"
+        for number, rule in enumerate(settings.alerts or ())
+        for key, objection in settings.objections(rule).items()
+    ]
+    if wrong:
+        raise ConfigurationError("\n".join(wrong), hint="choose one of them, or have it measured as well")
+
+
+def _require_folders(settings: Settings, path: Path, nodes: yaml.Node | None) -> None:
+    sections = {"telemetry": settings.telemetry, "labels": settings.labels, "lineage": settings.lineage}
+    missing = [
+        f"{path}:{line_of(nodes, [name, 'path'])}: {name}.path: there is no folder {settings.resolve(section.path)}"
+        for name, section in sections.items()
+        if section and "://" not in section.path and not Path(settings.resolve(section.path)).is_dir()
+    ]
+    if missing:
+        raise ConfigurationError("\n".join(missing), hint="create the folder or correct the path")

@@ -1,0 +1,99 @@
+"""Sections about quality and about single models.
+
+Not here: what a version promises, which its lineage says.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated
+
+from pydantic import (
+    AfterValidator,
+    Field,
+    PositiveInt,
+    model_validator,
+)
+
+from driftlake.config.base import Section, Windows
+
+
+def _distinct_pairs(pairs: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    unordered = [frozenset(pair) for pair in pairs]
+    if any(len(pair) < 2 for pair in unordered):
+        raise ValueError("a pair has two different features")
+    if len(set(unordered)) < len(pairs):
+        raise ValueError("a pair is listed twice")
+    return pairs
+
+
+class QualitySettings(Section):
+    """What model quality is measured over."""
+
+    windows_days: Windows = Field(default=(1, 7, 28), description="Prediction days in the window, ending with the day.")
+    minimum_labels_per_class: PositiveInt = Field(
+        default=10, description="Positives and negatives below which an AUC is insufficient_data."
+    )
+    calibration_days: PositiveInt = Field(
+        default=90,
+        description="Estimates made before labels come take the probabilities of what scores mean from labels that "
+        "became known in so many days up to the day.",
+    )
+    minimum_calibration_labels: PositiveInt = Field(
+        default=1000, description="Labels of these days below which the training data say what scores mean."
+    )
+
+    @property
+    def headline_window_days(self) -> int:
+        """The window that pages and summaries speak of: the longest, because labels are few."""
+        return max(self.windows_days)
+
+
+class Downtime(Section):
+    """Days on which something is planned, so that nobody is told of what happens to the model."""
+
+    first_day: date = Field(description="First day.")
+    last_day: date = Field(description="Last day.")
+    reason: str = Field(description="What is planned.")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Downtime:
+        if self.last_day < self.first_day:
+            raise ValueError(f"last_day ({self.last_day}) must not be before first_day ({self.first_day})")
+        return self
+
+
+class ModelSettings(Section):
+    """What a model's lineage does not say, and corrections to what is learned from its training data."""
+
+    categorical: tuple[str, ...] = Field(default=(), description="Features to count as categories whatever their type.")
+    numeric: tuple[str, ...] = Field(default=(), description="Integer features to count as numbers.")
+    decision_cut: float | None = Field(
+        default=None, description="Score from which a prediction is taken as positive; null is 0.5 for a probability."
+    )
+    critical: tuple[str, ...] = Field(
+        default=(), description="Features kept at full resolution whatever drift.other_features_bins says."
+    )
+    pairs: Annotated[tuple[tuple[str, str], ...], AfterValidator(_distinct_pairs)] = Field(
+        default=(),
+        description="Pairs of features to count together, e.g. [[channel, country]]: combinations that training hardly had "
+        "are told of when production has them.",
+    )
+    sampling_rate: float = Field(
+        default=1.0,
+        gt=0,
+        le=1,
+        description="Share of the predictions to count, chosen by a hash of the correlation id: the same rows in every run. "
+        "Segments are sampled alike.",
+    )
+
+    downtime: tuple[Downtime, ...] = Field(
+        default=(),
+        description="Planned downtime: incidents of these days are marked and not told of. They stay in the tables.",
+    )
+
+    @model_validator(mode="after")
+    def _disjoint(self) -> ModelSettings:
+        if both := sorted(set(self.categorical) & set(self.numeric)):
+            raise ValueError(f"{', '.join(both)}: listed as categorical and as numeric")
+        return self

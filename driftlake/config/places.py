@@ -1,0 +1,134 @@
+"""Sections about where results go, when a night begins, and what computes it.
+
+Not here: the inputs (inputs.py).
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated
+
+from pydantic import (
+    AfterValidator,
+    Field,
+    PositiveInt,
+    model_validator,
+)
+
+from driftlake.config.base import Section, TimeZone
+
+_SPARK_MASTER = r"^(local(-cluster)?(\[.+\])?|spark://.+|yarn|k8s://.+)$"
+
+
+def _on_this_machine(path: str) -> str:
+    if "://" in path:
+        raise ValueError(f"pages are written to a folder of this machine, found {path}: copy them on from there")
+    return path
+
+
+class WarehouseSettings(Section):
+    """The DuckLake that holds every result."""
+
+    catalog: str = Field(
+        default="sqlite:warehouse/catalog.sqlite",
+        description="The catalog of the DuckLake: sqlite:FILE for one machine, or postgres:host=db.example.org dbname=driftlake "
+        "user=driftlake, a connection string of PostgreSQL, for several (needs driftlake[postgres]; the password from "
+        "PGPASSWORD or ~/.pgpass).",
+    )
+    data: str = Field(default="warehouse/data", description="Folder or s3:// prefix of the DuckLake's Parquet files.")
+    snapshot_retention_days: PositiveInt | None = Field(
+        default=400,
+        description="Days for which `at (version => n)` and what `driftlake explain` prints find rows as they were written; `driftlake "
+        "maintain` expires older snapshots. A model is reviewed once a year, and a year of snapshots weighs little; null keeps "
+        "all. The newest rows are kept in any case.",
+    )
+    file_grace_days: PositiveInt = Field(
+        default=2,
+        description="Days after which `driftlake maintain` deletes a file that no snapshot needs: longer than any run or query "
+        "takes that may still be reading or writing it.",
+    )
+
+    @model_validator(mode="after")
+    def _catalog_is_supported(self) -> WarehouseSettings:
+        kind = self.catalog.partition(":")[0]
+        if kind not in {"sqlite", "postgres"}:
+            raise ValueError(
+                f"catalog must start with 'sqlite:' or 'postgres:', e.g. sqlite:warehouse/catalog.sqlite, found {kind}"
+            )
+        if kind == "postgres" and ("password" in self.catalog or "://" in self.catalog):
+            raise ValueError(
+                "catalog: give a connection string of keys without a password, e.g. postgres:host=db dbname=driftlake;"
+                " the password comes from PGPASSWORD or ~/.pgpass"
+            )
+        return self
+
+
+class ReportSettings(Section):
+    """Where the pages go."""
+
+    path: Annotated[str, AfterValidator(_on_this_machine)] = Field(
+        default="reports", description="Folder of the HTML pages, on this machine."
+    )
+    url: str | None = Field(
+        default=None,
+        pattern=r"^https?://",
+        description="Web address under which the folder is served, e.g. https://driftlake.example.org: notices link to its pages.",
+    )
+    worst_features: PositiveInt = Field(
+        default=6, description="Features whose distributions a page draws: more than a person looks at is noise."
+    )
+    smallest_cell: PositiveInt = Field(
+        default=10,
+        description="Rows that a category or segment needs to be named on a page: with fewer it is folded into other, for few "
+        "rows may tell who they are about. 1 names all.",
+    )
+
+
+class ScheduleSettings(Section):
+    """When the nightly run starts. The time zone is also that of the partition days."""
+
+    hour: int = Field(default=2, ge=0, le=23, description="Hour of the day at which yesterday is processed.")
+    timezone: TimeZone = Field(default="UTC", description="IANA name, e.g. America/New_York.")
+    late_days: int = Field(
+        default=30,
+        ge=0,
+        description="Newest days whose files are looked at for late and rewritten ones, which are run again; 0 for none.",
+    )
+
+
+class ComputeSettings(Section):
+    """How much of the machine a run may use."""
+
+    threads: PositiveInt = Field(
+        default_factory=lambda: os.cpu_count() or 1, description="Threads; all cores if unset."
+    )
+    memory_limit: str = Field(
+        default="2GB", pattern=r"^\d+(\.\d+)?\s*(MB|GB|TB)$", description="DuckDB's limit; it spills to disk beyond it."
+    )
+    rows_per_chunk: PositiveInt = Field(
+        default=5_000_000, description="Rows of whole days that one scan takes: bounds memory, not results."
+    )
+    partitions_per_run: PositiveInt = Field(
+        default=400, description="Days of one Dagster run in a backfill: a run costs seconds, a day milliseconds."
+    )
+
+
+class SparkSettings(Section):
+    """The cluster that `engine: spark` counts on."""
+
+    master: Annotated[str, Field(pattern=_SPARK_MASTER)] = Field(
+        default="local[*]",
+        description="Spark master: local[2], spark://host:7077, yarn or k8s://https://host:443; it counts where the files can be read.",
+    )
+    conf: dict[str, str] = Field(
+        default_factory=dict, description="Settings of Spark itself, e.g. spark.executor.memory: 4g."
+    )
+    task_memory_limit: str = Field(
+        default="512MB",
+        pattern=r"^\d+(\.\d+)?\s*(MB|GB|TB)$",
+        description="DuckDB's limit in each task of a worker; it spills to disk beyond it.",
+    )
+    rows_per_task: PositiveInt = Field(
+        default=1_000_000,
+        description="Rows that are joined or put in order in one task: bounds memory, not results.",
+    )

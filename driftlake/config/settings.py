@@ -1,0 +1,222 @@
+"""The whole of driftlake.yaml, and what must hold between its sections.
+
+Not here: the sections, and reading the file (loading.py).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from datetime import date
+from pathlib import Path
+from typing import Literal
+
+from pydantic import (
+    Field,
+    PrivateAttr,
+    model_validator,
+)
+
+from driftlake.config.alerts import DRIFT_SOURCES, WINDOWED_SOURCES, AlertRule, IncidentSettings, default_alerts
+from driftlake.config.base import Section
+from driftlake.config.contracts import ContractSettings
+from driftlake.config.delivery import DeliverySettings
+from driftlake.config.drift import DriftSettings
+from driftlake.config.inputs import LabelSettings, LineageSettings, PseudonymKey, PseudonymSettings, TelemetrySettings
+from driftlake.config.models import ModelSettings, QualitySettings
+from driftlake.config.objectives import SloSettings
+from driftlake.config.places import ComputeSettings, ReportSettings, ScheduleSettings, SparkSettings, WarehouseSettings
+from driftlake.errors import ConfigurationError
+
+
+class Settings(Section):
+    """All of driftlake.yaml."""
+
+    telemetry: TelemetrySettings
+    labels: LabelSettings | None = Field(default=None, description="Leave out if no labels ever come.")
+    lineage: LineageSettings
+    warehouse: WarehouseSettings = WarehouseSettings()
+    reports: ReportSettings = ReportSettings()
+    start: date = Field(description="First partition day.")
+    end: date | None = Field(default=None, description="Last partition day of a history that has ended.")
+    schedule: ScheduleSettings = ScheduleSettings()
+    models: dict[str, ModelSettings] = Field(default_factory=dict, description="Corrections per model_id.")
+    drift: DriftSettings = DriftSettings()
+    quality: QualitySettings = QualitySettings()
+    contracts: ContractSettings = ContractSettings()
+    alerts: tuple[AlertRule, ...] | None = Field(
+        default=None, description="Rules; giving any replaces the default ones below."
+    )
+    incidents: IncidentSettings = IncidentSettings()
+    slos: tuple[SloSettings, ...] = Field(
+        default=(), description="Service level objectives, e.g. [{name: up, sli: availability, objective: 0.999}]."
+    )
+    pseudonyms: PseudonymSettings | None = Field(
+        default=None, description="Needed by `driftlake pseudonymize`, and checked by the contract of telemetry."
+    )
+    delivery: DeliverySettings = DeliverySettings()
+    compute: ComputeSettings = ComputeSettings()
+    engine: Literal["duckdb", "spark"] = Field(
+        default="duckdb", description="Who counts telemetry: this machine, or a Spark cluster; the rows are the same."
+    )
+    spark: SparkSettings = SparkSettings()
+
+    # The folder that relative paths are resolved against: that of the file.
+    _root: Path = PrivateAttr(default_factory=Path.cwd)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Settings:
+        if self.end is not None and self.end < self.start:
+            raise ValueError(f"end ({self.end}) must not be before start ({self.start})")
+        names = [rule.name for rule in self.alerts or ()]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"alerts: rule name used twice: {', '.join(twice)}")
+        objectives = [slo.name for slo in self.slos]
+        if twice := sorted({name for name in objectives if objectives.count(name) > 1}):
+            raise ValueError(f"slos: name used twice: {', '.join(twice)}")
+        return self
+
+    @model_validator(mode="after")
+    def _objectives_are_measured(self) -> Settings:
+        measured = {"quality": self.quality.windows_days, "drift_share": self.drift.windows_days}
+        for slo in self.slos:
+            windows = measured.get(slo.sli, ())
+            if slo.window_days is not None and slo.window_days not in windows:
+                raise ValueError(
+                    f"slos: {slo.name}: {slo.sli} is measured over {', '.join(map(str, windows))} days, found"
+                    f" {slo.window_days}"
+                )
+            if slo.metric not in {None, "latency_ms", *self.telemetry.latencies}:
+                raise ValueError(f"slos: {slo.name}: metric {slo.metric} is not in telemetry.latencies")
+            if slo.sli == "drift_share" and (objection := self._uncomputed(slo.statistic or "psi")):
+                raise ValueError(f"slos: {slo.name}: {objection}")
+            if slo.sli == "label_timeliness" and self.labels is None:
+                raise ValueError(f"slos: {slo.name}: there are no labels")
+        return self
+
+    @property
+    def pseudonym_keys(self) -> tuple[PseudonymKey, ...]:
+        """Keys that pseudonyms may come from."""
+        return self.pseudonyms.keys if self.pseudonyms else ()
+
+    def pairs_of(self, model_id: str) -> tuple[tuple[str, str], ...]:
+        """Pairs of features of a model that are counted together."""
+        model = self.models.get(model_id)
+        return model.pairs if model else ()
+
+    def downtime_of(self, model_id: str, day: date) -> str | None:
+        """What is planned for a model on a day."""
+        model = self.models.get(model_id)
+        planned = model.downtime if model else ()
+        return next((one.reason for one in planned if one.first_day <= day <= one.last_day), None)
+
+    def windows_of(self, rule: AlertRule) -> tuple[int, ...] | None:
+        """Windows over which the signal of a rule is measured; None for signals of one day."""
+        source = rule.signal.partition(".")[0]
+        windows = {
+            "feature_drift": self.drift.windows_days,
+            "prediction_drift": self.drift.windows_days,
+            "model_quality": self.quality.windows_days,
+            "importance_drift": self.drift.windows_days,
+            "rare_combinations": self.drift.windows_days,
+            "multivariate_drift": self.drift.windows_days,
+            "shadow_comparison": self.quality.windows_days,
+        }
+        return windows.get(source) if source in WINDOWED_SOURCES else None
+
+    def objections(self, rule: AlertRule) -> dict[str, str]:
+        """By key of a rule, why its signal never has a value; nothing if it may have some."""
+        found = {}
+        windows = self.windows_of(rule)
+        if windows and rule.window_days not in windows:
+            measured = ", ".join(map(str, windows))
+            found["window_days"] = f"{rule.signal} is measured over {measured} days, found {rule.window_days}"
+        if rule.source in DRIFT_SOURCES and (objection := self._uncomputed(rule.signal.partition(".")[2])):
+            found["signal"] = objection
+        references = [one if isinstance(one, str) else one.name for one in self.drift.references]
+        if rule.source in DRIFT_SOURCES and (unknown := [one for one in rule.references if one not in references]):
+            known = ", ".join(references)
+            found["references"] = f"there is no reference {', '.join(unknown)} in drift.references, which has {known}"
+        if rule.opening_reference not in {None, *references}:
+            found["opening_reference"] = f"there is no reference {rule.opening_reference} in drift.references"
+        return found
+
+    def _uncomputed(self, statistic: str) -> str | None:
+        """Why a drift statistic has no values; None if it has."""
+        computed = dict.fromkeys((*self.drift.statistics.numeric, *self.drift.statistics.categorical))
+        if statistic in computed:
+            return None
+        return f"drift.statistics computes {', '.join(computed)}, not {statistic}"
+
+    @property
+    def alert_rules(self) -> tuple[AlertRule, ...]:
+        """The rules in force: those given, or the default ones over the windows that are nearest to theirs."""
+        if self.alerts is not None:
+            return self.alerts
+        return tuple(
+            rule.model_copy(update={"window_days": min(windows, key=lambda days: abs(days - rule.window_days))})
+            if (windows := self.windows_of(rule))
+            else rule
+            for rule in default_alerts()
+        )
+
+    def resolve(self, location: str) -> str:
+        """Absolute form of a configured path; s3:// stays as it is, without a slash at its end."""
+        return location.rstrip("/") if "://" in location else str((self._root / location).resolve())
+
+    @property
+    def input_locations(self) -> dict[str, str]:
+        """Where each input is, by the setting that says so."""
+        places = {
+            "telemetry.path": self.telemetry.path,
+            "telemetry.shap.path": self.telemetry.shap.path if self.telemetry.shap else None,
+            "labels.path": self.labels.path if self.labels else None,
+            "lineage.path": self.lineage.path,
+        }
+        return {setting: self.resolve(path) for setting, path in places.items() if path}
+
+    @property
+    def dagster_home(self) -> Path:
+        """Dagster's instance folder: DAGSTER_HOME, or .dagster beside driftlake.yaml."""
+        return Path(os.environ.get("DAGSTER_HOME") or self._root / ".dagster")
+
+    @property
+    def extension_texts(self) -> list[str]:
+        """What the files of drift.extensions say."""
+        return [Path(self.resolve(path)).read_text() for path in self.drift.extensions]
+
+    @property
+    def suite_folder(self) -> Path:
+        """Folder of the own suites; it need not be there if it is the default one."""
+        return Path(self.resolve(self.contracts.suites))
+
+    @property
+    def suite_texts(self) -> dict[str, str]:
+        """What the JSON files in the folder of own suites say, by name.
+
+        Raises ConfigurationError if the folder is configured and not there, or a file cannot be read.
+        """
+        folder = self.suite_folder
+        if "suites" in self.contracts.model_fields_set and not folder.is_dir():
+            raise ConfigurationError(
+                f"contracts.suites: there is no folder {folder}", hint="create it or correct the path"
+            )
+        texts = {}
+        for path in sorted(folder.glob("*.json")):
+            try:
+                texts[path.name] = path.read_text(encoding="utf-8")
+            except (OSError, UnicodeDecodeError) as error:
+                raise ConfigurationError(f"{path} cannot be read: {error}", hint="write it as UTF-8 text") from error
+        return texts
+
+    @property
+    def config_hash(self) -> str:
+        """SHA-256 of what can change a number; which machines are used, and how much of them, cannot."""
+        unrelated = dict.fromkeys(("compute", "delivery", "engine", "reports", "schedule", "spark"), True)
+        kept = {"warehouse": {"snapshot_retention_days", "file_grace_days"}}
+        content = self.model_dump(mode="json", exclude={**unrelated, **kept})
+        content["timezone"] = self.schedule.timezone
+        content["extensions"] = self.extension_texts
+        content["suites"] = self.suite_texts
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
