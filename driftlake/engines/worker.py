@@ -188,13 +188,13 @@ def survey(source: Source) -> Mapped:
     def mapped(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for task, _ in _tasks(batches):
             with _opened(source, task) as connection:
-                counts = queries.run(connection, "prediction_counts").to_arrow_table()
+                counts = queries.table(connection, "prediction_counts")
                 yield from _as(SURVEY, counts, subject=NO_SEGMENT)
                 for name in source.settings.telemetry.segments:
                     connection.execute(
                         f"create or replace view segment_column as select dt, {queries.quote(name)} as value from predictions"
                     )
-                    counts = queries.run(connection, "segment_counts").to_arrow_table()
+                    counts = queries.table(connection, "segment_counts")
                     yield from _as(SURVEY, counts, subject=name)
 
     return mapped
@@ -259,7 +259,7 @@ def nodes(source: Source, groups: pa.Table, columns: CallColumns) -> Mapped:
     def mapped(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for connection in _coded(source, groups, batches):
             service.offer_nodes(connection, columns)
-            yield from _as(NODES, queries.run(connection, "segment_counts").to_arrow_table(), subject="node_id")
+            yield from _as(NODES, queries.table(connection, "segment_counts"), subject="node_id")
 
     return mapped
 
@@ -310,7 +310,7 @@ def asked_days(source: Source) -> Mapped:
     def mapped(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for task, _ in _tasks(batches):
             with _opened(source, task, "labels") as connection:
-                yield from _as(ASKED, queries.run(connection, "asked_days").to_arrow_table())
+                yield from _as(ASKED, queries.table(connection, "asked_days"))
 
     return mapped
 
