@@ -106,7 +106,7 @@ class LabelJoin:
             ("label_sums", "shadow_cohorts", "label_arrivals", "label_conflicts", "ambiguous_labels"), days
         )
         asked |= {"class_cohorts": {}, "class_score_cohorts": _SCORE_GRID}
-        return {name: queries.run(connection, name, **values).to_arrow_table() for name, values in asked.items()}
+        return {name: queries.table(connection, name, **values) for name, values in asked.items()}
 
     @property
     def _reach(self) -> dict[str, Any]:
@@ -126,4 +126,4 @@ def memory_days(settings: LabelSettings) -> int:
 def cohorts_of(connection: duckdb.DuckDBPyConnection, sums: pa.Table) -> pa.Table:
     """Rows of label_cohorts from what any parts of the pairs add to them."""
     connection.register("label_sums", sums)
-    return queries.run(connection, "label_cohorts").to_arrow_table()
+    return queries.table(connection, "label_cohorts")

@@ -32,16 +32,14 @@ def count_pairs(connection: duckdb.DuckDBPyConnection, groups: Sequence[Predicti
 def sum_pairs(connection: duckdb.DuckDBPyConnection) -> tuple[pa.Table, pa.Table]:
     """What the scores in the relation `shadow_scores` add to shadow_profile and shadow_differences."""
     queries.run(connection, "shadow_pairs")
-    sums, differences = (
-        queries.run(connection, name).to_arrow_table() for name in ("shadow_sums", "shadow_differences")
-    )
+    sums, differences = (queries.table(connection, name) for name in ("shadow_sums", "shadow_differences"))
     return sums, differences
 
 
 def profile_of(connection: duckdb.DuckDBPyConnection, sums: pa.Table) -> pa.Table:
     """Rows of shadow_profile from what any parts of the pairs add to it."""
     connection.register("shadow_sums", sums)
-    return queries.run(connection, "shadow_profile").to_arrow_table()
+    return queries.table(connection, "shadow_profile")
 
 
 def no_pairs() -> Mapping[str, pa.Table]:

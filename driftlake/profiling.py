@@ -265,7 +265,7 @@ class ProfileRows:
         tables = {name: self._table(name) for name in _COLUMNS}
         tables["prediction_sample"] = tables["prediction_sample"].drop_columns(["segment"])
         connection.register("service_rows", tables["service_profile"])
-        return tables | {"service_levels": queries.run(connection, "service_levels").to_arrow_table()}
+        return tables | {"service_levels": queries.table(connection, "service_levels")}
 
     def _table(self, name: str) -> pa.Table:
         pieces = self._pieces[name]

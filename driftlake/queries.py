@@ -11,6 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
+
+# DuckDB asks for the memory of so many rows before it has one: by default a million, 16 MB for each column of text.
+_ROWS_RESERVED = 20_000
 
 SQL_FOLDER = Path(__file__).resolve().parent.parent / "sql"
 
@@ -39,6 +43,11 @@ def run(connection: duckdb.DuckDBPyConnection, name: str, /, **values: Any) -> d
         missing, unused = sorted(parameters(name) - values.keys()), sorted(values.keys() - parameters(name))
         raise ValueError(f"sql/{name}.sql: missing parameters {missing}, unused parameters {unused}")
     return connection.execute(statement(name), values)
+
+
+def table(connection: duckdb.DuckDBPyConnection, name: str, /, **values: Any) -> pa.Table:
+    """Result of sql/<name>.sql, of which DuckDB reserves no more memory ahead than a small one needs."""
+    return run(connection, name, **values).to_arrow_table(_ROWS_RESERVED)
 
 
 def quote(identifier: str) -> str:

@@ -60,7 +60,7 @@ def count_service(
     """
     columns = CallColumns.of(partitions, telemetry)
     offer_nodes(connection, columns)
-    nodes = queries.run(connection, "segment_values", value_count=telemetry.segment_limit).to_arrow_table()
+    nodes = queries.table(connection, "segment_values", value_count=telemetry.segment_limit)
     return tables_of(connection, sum_calls(connection, columns, nodes))
 
 
@@ -80,7 +80,7 @@ def sum_calls(
     connection.register("kept_nodes", kept_nodes)
     _keep_calls(connection, columns)
     connection.execute(f"create or replace view service_latencies as {_latencies(columns.metrics)}")
-    return {name: queries.run(connection, name).to_arrow_table() for name in SUMS}
+    return {name: queries.table(connection, name) for name in SUMS}
 
 
 def tables_of(connection: duckdb.DuckDBPyConnection, sums: Mapping[str, pa.Table]) -> Mapping[str, pa.Table]:
@@ -88,7 +88,7 @@ def tables_of(connection: duckdb.DuckDBPyConnection, sums: Mapping[str, pa.Table
     for name, rows in sums.items():
         connection.register(name, rows)
     parameters = {"service_errors": {"kind_count": _ERROR_KINDS}}
-    return {name: queries.run(connection, name, **parameters.get(name, {})).to_arrow_table() for name in TABLES}
+    return {name: queries.table(connection, name, **parameters.get(name, {})) for name in TABLES}
 
 
 def _keep_calls(connection: duckdb.DuckDBPyConnection, columns: CallColumns) -> None:

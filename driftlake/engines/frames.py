@@ -1,0 +1,132 @@
+"""Partitions as tasks of Spark, and what both stages do with DataFrames.
+
+Not here: profiles (spark.py) and labels (spark_labels.py).
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from driftlake import queries
+from driftlake.columns import CanonicalColumn
+from driftlake.engines.tasks import Positions, Task
+from driftlake.engines.wire import Mapped
+from driftlake.inputs import Partition
+from driftlake.label_join import Side
+from driftlake.profiling import cut_day
+from driftlake.telemetry import paths_of
+from driftlake.versions import ModelVersion
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+# Tasks for each core: few enough that starting them costs little, enough that a slow worker holds nobody up.
+_TASKS_PER_CORE = 4
+
+
+# What a version has for the comparison with its training, which no worker needs.
+_NOT_COUNTED_BY: Mapping[str, Any] = {
+    "reference_counts": {},
+    "segment_reference_counts": {},
+    "training_labels": None,
+    "feature_types": {},
+}
+
+
+def as_workers_need(versions: Sequence[ModelVersion]) -> list[ModelVersion]:
+    """Versions without their references."""
+    return [replace(version, **_NOT_COUNTED_BY) for version in versions]
+
+
+def unified_side(connection: duckdb.DuckDBPyConnection, side: Side, partitions: Sequence[Partition]) -> Side:
+    """A column that files have in several types is read as what DuckDB makes of all of them together."""
+    files = [file for partition in partitions for file in partition.files]
+
+    def is_mixed(column: CanonicalColumn) -> bool:
+        return len({file.columns.get(column.own_name(side.mapping)) for file in files} - {None}) > 1
+
+    if not any(map(is_mixed, side.columns)):
+        return side
+    described = connection.execute(
+        f"describe select * from read_parquet([{paths_of(files)}], union_by_name = true, hive_partitioning = false)"
+    )
+    kinds = {name: kind for name, kind, *_ in described.fetchall()}
+    columns = [
+        replace(column, reading=column.reading.replace("{0}", f"cast({{0}} as {kinds[column.own_name(side.mapping)]})"))
+        if is_mixed(column)
+        else column
+        for column in side.columns
+    ]
+    return replace(side, columns=columns)
+
+
+def planned_tasks(partitions: Sequence[Partition], broken: Mapping[int, Positions]) -> list[Task]:
+    """The shards of all days; files are numbered over all of them."""
+    ids: dict[str, int] = {}
+    for partition in partitions:
+        ids |= {file.path: len(ids) + place for place, file in enumerate(partition.files)}
+    tasks = []
+    for day, partition in enumerate(partitions):
+        # a file without rows has no pieces
+        for number, pieces in enumerate(filter(None, cut_day(partition))):
+            own = {piece.file.path: ids[piece.file.path] for piece in pieces}
+            out = {file_id: broken[file_id] for file_id in own.values() if file_id in broken}
+            tasks.append(Task(day, number, pieces, own, out))
+    return tasks
+
+
+def broken_rows(connection: duckdb.DuckDBPyConnection, table: str | None) -> dict[int, Positions]:
+    """Rows in quarantine by the position of their file."""
+    if table is None:
+        return {}
+    rows: Mapping[str, Any] = connection.execute(
+        f"select file_id, file_row_number from {queries.quote(table)} order by all"
+    ).fetchnumpy()
+    ids, starts = np.unique(rows["file_id"], return_index=True)
+    return dict(zip(ids.tolist(), np.split(rows["file_row_number"].astype(np.int64), starts[1:]), strict=True))
+
+
+def task_rows(spark: SparkSession, tasks: Sequence[Task], surplus: DataFrame | None = None) -> DataFrame:
+    """A row for each task: its number, what it is, and where the rows are that others repeat."""
+    from pyspark.sql import functions as f
+
+    rows = pa.table(
+        {
+            "shard": pa.array(range(len(tasks)), pa.int64()),
+            "task": pa.array([pickle.dumps(task) for task in tasks], pa.binary()),
+        }
+    )
+    found = spark.createDataFrame(rows)
+    if surplus is not None:
+        places = f.collect_list(f.struct("file_id", "file_row_number")).alias("surplus")
+        found = found.join(surplus.groupBy("shard").agg(places), "shard", "left")
+    cores = spark.sparkContext.defaultParallelism
+    return found.repartition(max(min(len(tasks), cores * _TASKS_PER_CORE), 1))
+
+
+def mapped(rows: DataFrame, function: Mapped, schema: pa.Schema) -> DataFrame:
+    """What the workers make of rows."""
+    return rows.mapInArrow(function, spark_schema(schema))
+
+
+def summed(rows: DataFrame, *sums: str, largest: Sequence[str] = ()) -> DataFrame:
+    """Rows with the same values in all other columns as one, whose sums are added."""
+    from pyspark.sql import functions as f
+
+    keys = [name for name in rows.columns if name not in {*sums, *largest}]
+    totals = [f.sum(name).alias(name) for name in sums]
+    return rows.groupBy(*keys).agg(*totals, *(f.max(name).alias(name) for name in largest))
+
+
+def spark_schema(schema: pa.Schema) -> Any:
+    """An Arrow schema as Spark has it."""
+    from pyspark.sql.pandas.types import from_arrow_schema
+
+    return from_arrow_schema(schema)

@@ -1,0 +1,95 @@
+"""What a task of a Spark worker does with labels and predictions: cut them into buckets, and join a bucket.
+
+Not here: the join (driftlake.label_join) and Spark (spark_labels.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from datetime import date
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from driftlake import queries
+from driftlake.engines.tasks import ROWS_PER_BATCH, Source, of_a_task, opened, tasks_of
+from driftlake.engines.wire import ASKED, Joined, Mapped, in_schema
+from driftlake.label_join import LabelJoin
+from driftlake.session import create_table, open_session
+from driftlake.telemetry import offer_versions
+
+
+def asked_days(source: Source) -> Mapped:
+    """The days of predictions that valid labels name, by the day of their arrival."""
+
+    def mapped(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for task, _ in tasks_of(batches):
+            with opened(source, task, "labels") as connection:
+                yield from in_schema(ASKED, queries.table(connection, "asked_days"))
+
+    return mapped
+
+
+def bucketed(source: Source, relation: str, schema: pa.Schema, bucket_count: int) -> Mapped:
+    """Rows of `relation` in buckets that a prediction and its labels share; a label without an id has none of its own."""
+    columns = ", ".join(queries.quote(name) for name in schema.names[1:])
+    rows = f"select (coalesce(hash(correlation_id), 0) % {bucket_count})::integer as bucket, {columns} from {relation}"
+    if relation == "predictions":
+        rows += " where correlation_id is not null"
+
+    def mapped(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for task, _ in tasks_of(batches):
+            with opened(source, task, relation) as connection:
+                connection.execute(rows)
+                for found in connection.to_arrow_reader(ROWS_PER_BATCH):
+                    yield from in_schema(schema, pa.Table.from_batches([found]))
+
+    return mapped
+
+
+def join(source: Source, asked: LabelJoin, awaited: Collection[date], sums: pa.Schema) -> Joined:
+    """What the labels and the predictions of a bucket add to each of `LabelJoin.sums`, in one schema."""
+
+    def joined(labels: pa.Table, predictions: pa.Table) -> pa.Table:
+        with open_session(of_a_task(source.settings)) as connection:
+            offer_versions(connection, source.versions, source.settings.models)
+            offer_bucket(connection, asked, _with_times(labels), _with_times(predictions), awaited)
+            asked.judge(connection)
+            parts = asked.sums(connection)
+            return pa.concat_tables(
+                [sums.empty_table()]
+                + [pa.Table.from_batches(in_schema(sums, rows, part=name), sums) for name, rows in parts.items()]
+            )
+
+    return joined
+
+
+def offer_bucket(
+    connection: duckdb.DuckDBPyConnection,
+    asked: LabelJoin,
+    labels: pa.Table,
+    predictions: pa.Table,
+    awaited: Collection[date],
+) -> None:
+    """Create the relations that `LabelJoin.judge` and `LabelJoin.sums` read, of the rows of a bucket."""
+    of_day = pc.field("dt")
+    earlier = labels.filter(of_day < asked.first_day)
+    is_new = (of_day >= asked.first_day) & (of_day < asked.new_until)
+    relations = {
+        "labels": labels.filter(of_day >= asked.first_day),
+        "earlier_labels": earlier,
+        "recent_labels": earlier.filter(of_day >= asked.recent_from),
+        "new_predictions": predictions.filter(is_new),
+        "predictions": predictions.filter(of_day.isin(pa.array(sorted(awaited), pa.date32()))),
+    }
+    for name, rows in relations.items():
+        create_table(connection, name, rows)
+
+
+def _with_times(rows: pa.Table) -> pa.Table:
+    """Rows whose times are times again."""
+    for place, column in enumerate(rows.schema):
+        if column.name in {"label_time", "event_time"}:
+            rows = rows.set_column(place, column.name, rows[column.name].cast(pa.timestamp("us")))
+    return rows

@@ -1,0 +1,108 @@
+"""Labels joined to their predictions by Spark: both hash-partitioned by correlation id, each bucket joined alone.
+
+Not here: what a task does (label_worker.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date
+from typing import TYPE_CHECKING
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from driftlake.config import Settings
+from driftlake.engines import cluster, label_worker, wire
+from driftlake.engines.frames import (
+    as_workers_need,
+    broken_rows,
+    mapped,
+    planned_tasks,
+    spark_schema,
+    summed,
+    task_rows,
+    unified_side,
+)
+from driftlake.engines.tasks import Source
+from driftlake.label_join import Delivered, LabelJoin
+from driftlake.session import connect, create_table
+from driftlake.telemetry import offer_versions
+from driftlake.versions import ModelVersion
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+
+def join_labels(
+    connection: duckdb.DuckDBPyConnection, settings: Settings, join: LabelJoin, delivered: Delivered
+) -> Mapping[str, pa.Table]:
+    """Join labels to their predictions: both are cut into buckets by correlation id, and each bucket is joined alone."""
+    spark = cluster.session(settings.spark)
+    versions = as_workers_need(delivered.versions)
+    earlier = [label for label in delivered.labels if label.dt < join.first_day]
+    labels = [*earlier, *(label for label in delivered.labels if label.dt >= join.first_day)]
+    left_out = delivered.offer_labels("labels", labels)
+    label_source = Source(settings, unified_side(connection, delivered.label_side, labels), versions, left_out.columns)
+    label_tasks = planned_tasks(labels, broken_rows(connection, left_out.rows))
+    label_rows = task_rows(spark, label_tasks)
+    with cluster.errors_of(settings.spark):
+        awaited = _awaited_days(connection, join, mapped(label_rows, label_worker.asked_days(label_source), wire.ASKED))
+        telemetry = [p for p in delivered.telemetry if p.dt in awaited or join.first_day <= p.dt < join.new_until]
+        left_out = delivered.offer_predictions("predictions", telemetry)
+        source = Source(
+            settings, unified_side(connection, delivered.prediction_side, telemetry), versions, left_out.columns
+        )
+        prediction_rows = task_rows(spark, planned_tasks(telemetry, broken_rows(connection, left_out.rows)))
+        rows = sum(partition.row_count for partition in (*labels, *telemetry))
+        buckets = 1 + rows // settings.spark.rows_per_task
+        schemas = _schemas_of_sums(settings, versions, join)
+        together = _together(schemas)
+        found = [
+            mapped(tasks, label_worker.bucketed(side, relation, schema, buckets), schema).groupBy("bucket")
+            for tasks, side, relation, schema in (
+                (label_rows, label_source, "labels", wire.LABELS),
+                (prediction_rows, source, "predictions", wire.PREDICTIONS),
+            )
+        ]
+        counts = (
+            found[0]
+            .cogroup(found[1])
+            .applyInArrow(label_worker.join(source, join, awaited, together), spark_schema(together))
+        )
+        sums = [name for name in together.names if name.endswith(("_count", "_sum"))]
+        found_sums = summed(counts, *sums).toArrow()
+    return {
+        name: found_sums.filter(pc.field("part") == name).select(schema.names).cast(schema)
+        for name, schema in schemas.items()
+    }
+
+
+def _awaited_days(connection: duckdb.DuckDBPyConnection, join: LabelJoin, asked: DataFrame) -> Collection[date]:
+    """Days of predictions that labels ask for; that some are repetitions, which ask for nothing, is not known yet."""
+    create_table(connection, "asked_days", asked.distinct().toArrow())
+    connection.execute(
+        "create or replace table label_rows as"
+        " select *, true as is_valid, false as is_duplicate, false as is_conflict from asked_days"
+    )
+    return join.awaited_days(connection)
+
+
+def _schemas_of_sums(settings: Settings, versions: Sequence[ModelVersion], join: LabelJoin) -> Mapping[str, pa.Schema]:
+    """What the counts of nothing look like."""
+    labels, predictions = (
+        schema.empty_table().set_column(place, name, pa.array([], pa.timestamp("us")))
+        for schema, place, name in ((wire.LABELS, 5, "label_time"), (wire.PREDICTIONS, 6, "event_time"))
+    )
+    with connect(settings) as session:
+        offer_versions(session, versions, settings.models)
+        label_worker.offer_bucket(session, join, labels, predictions, [])
+        join.judge(session)
+        return {name: rows.schema for name, rows in join.sums(session).items()}
+
+
+def _together(schemas: Mapping[str, pa.Schema]) -> pa.Schema:
+    """One schema for rows of several; `part` says which they are of."""
+    columns = {column.name: column.type for schema in schemas.values() for column in schema}
+    return pa.schema([("part", pa.string()), *columns.items()])
