@@ -35,8 +35,6 @@ _CONF = {
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
     "spark.sql.session.timeZone": "UTC",
-    # a row may be the counts of a shard
-    "spark.sql.execution.arrow.maxRecordsPerBatch": "64",
 }
 # The last line of a Python traceback, of a worker's too.
 _RAISED = re.compile(r"^\s*(?:\w+\.)*\w*(?:Error|Exception|Invalid): (.+)$", re.MULTILINE)
