@@ -259,7 +259,9 @@ def _segment_columns(
             dt: [] for (dt,) in connection.execute("select distinct dt from prediction_groups").fetchall()
         }
         for dt, value in rows:
-            values[dt].append(value)
+            # of a day without a registered version nothing is counted
+            if dt in values:
+                values[dt].append(value)
         for dt, of_day in values.items():
             columns[dt].append(SegmentColumn(name, tuple(of_day)))
     return columns

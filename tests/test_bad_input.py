@@ -126,6 +126,14 @@ def test_a_day_of_one_row_is_counted_and_not_judged(tmp_path: Path) -> None:
     }
 
 
+def test_a_day_of_unregistered_versions_alone_is_no_reason_to_stop(tmp_path: Path) -> None:
+    project = Project(tmp_path / "project", telemetry={"path": "telemetry", "segments": ["colour"]})
+    project.telemetry(1)
+    project.telemetry(2, model_version=["v9"] * ROWS)
+    [profiled] = project.run(1, 2, until="profiles")
+    assert outcomes(profiled) == {day(1): "complete", day(2): "complete"}
+
+
 def test_a_hundred_thousand_categories_are_known_and_the_rest_is_unseen(tmp_path: Path) -> None:
     known = [f"c{number}" for number in range(100_000)]
     project = Project(
