@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -31,14 +33,23 @@ def run_nights(project: Project, first: int, last: int) -> None:
         project.run(number, number, until="drift")
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Project:
+@pytest.fixture(scope="module")
+def pristine(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Some nights, one after the other, and one of them again."""
-    made = Project(tmp_path / "project")
+    made = Project(tmp_path_factory.mktemp("pristine") / "project")
     run_nights(made, 1, NIGHTS)
     made.telemetry(2, colour=None)
     made.run(2, NIGHTS, until="drift")
+    shutil.copytree(made.root, made.root.with_name("copy"))
     return made
+
+
+@pytest.fixture
+def project(pristine: Project) -> Project:
+    """The project with all its files as they were, at the same place."""
+    shutil.rmtree(pristine.root)
+    shutil.copytree(pristine.root.with_name("copy"), pristine.root)
+    return copy.copy(pristine)
 
 
 def maintained(project: Project, *, days_later: int = 0, is_dry_run: bool = False) -> Upkeep:

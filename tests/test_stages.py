@@ -298,7 +298,7 @@ def damage(project: Project, folder: str, number: int, how: Callable[[Path], obj
         how(path)
 
 
-@settings(max_examples=6, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=4, suppress_health_check=[HealthCheck.too_slow])
 @given(events=st.lists(st.tuples(st.sampled_from(sorted(EVENTS)), DAYS), min_size=1, max_size=10))
 # one window at a time or many: the last digits of sums over bins were others
 @example(events=[("quality", 1), ("another column", 1), ("run of some days", 1), ("two threads", 1)])
