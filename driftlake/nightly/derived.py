@@ -145,17 +145,18 @@ def measure_slos(warehouse: Warehouse, settings: Settings, context: RunContext, 
 def raise_alerts(warehouse: Warehouse, settings: Settings, context: RunContext, days: Sequence[date]) -> StageReport:
     """Raise the alerts of some days."""
     work = find_work(warehouse, settings, context, ALERTS, days)
-    versions = load_versions(warehouse)
 
     def evaluate(first_day: date, last_day: date) -> Mapping[str, pa.Table]:
         raised = alerting.fired(warehouse, settings.alert_rules, first_day=date.min, last_day=last_day)
         alerts, grouped = incidents.group_alerts(
-            warehouse, settings, versions, raised, first_day=first_day, last_day=last_day
+            warehouse, settings, load_versions(warehouse), raised, first_day=first_day, last_day=last_day
         )
         return {"alerts": alerting.with_messages(alerts), "incidents": grouped}
 
     done = _derive(warehouse, context, work, evaluate)
-    remarks = alerting.unknown_names(settings.alert_rules, versions.values())
+    # a night on which nothing changed loads no versions unless a rule names something
+    named = [rule for rule in settings.alert_rules if rule.models or rule.features or rule.except_features]
+    remarks = alerting.unknown_names(named, load_versions(warehouse).values()) if named else []
     return report(work, done, highlights=highlights_of(warehouse, ALERTS, days), remarks=remarks)
 
 
