@@ -1,25 +1,31 @@
-"""Keeps the DuckLake small: merges small files, expires old snapshots, deletes files that nothing needs any more.
+"""Keeps the DuckLake small: compacts small files, expires old snapshots, deletes files that nothing needs any more.
 
 No row of a result changes. Every step is a transaction of its own under the lock of writers, so runs wait for one table at
 most, and after a kill the warehouse is as it was before the step; the next call goes on from there. Files are deleted in a
-later call than the one that made them superfluous, when no reader can have them open. DuckLake's rewrite of files with deleted
-rows is left out: on a SQLite catalog it fails while rows are stored in the catalog itself. Not here: when this is done
-(jobs/maintenance.py).
+later call than the one that made them superfluous, when no reader can have them open.
+
+Small files are compacted by an ordinary transaction that inserts their rows again and deletes the old ones. DuckLake's own
+functions (ducklake_merge_adjacent_files, ducklake_rewrite_data_files, ducklake_flush_inlined_data) change the catalog's
+records of earlier snapshots. A read on a SQLite catalog is several queries and not one snapshot of it, so a read beside them
+can combine the old list of files with the new list of deleted rows: see docs/decisions/0009-compaction-by-transactions.md.
+Not here: when this is done (jobs/maintenance.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
+from driftlake import schema
 from driftlake.config import Settings
+from driftlake.queries import quote
 from driftlake.warehouse import CATALOG, Warehouse
 from driftlake.wording import counted
 
-# A file of this size is read as fast as a larger one, and merging it with a week's small ones would write it again each week.
-_LARGEST_MERGED_BYTES = 16_000_000
+# A file of this size is read as fast as a larger one.
+_LARGEST_COMPACTED_BYTES = 16_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +47,8 @@ class Upkeep:
     # before this day; None if all snapshots are kept
     expired_before: date | None
     expired_count: int
-    merged_file_count: int
-    merged_table_count: int
+    compacted_file_count: int
+    compacted_table_count: int
     # that no snapshot has needed since before `deleted_before`
     deleted_count: int
     # that no commit ever named: what killed runs left
@@ -53,7 +59,7 @@ class Upkeep:
 
 
 def maintain(warehouse: Warehouse, settings: Settings, *, now: datetime, is_dry_run: bool = False) -> Upkeep:
-    """Expire, merge and delete, in this order: what expires need not be merged first."""
+    """Expire, compact and delete, in this order."""
     retention_days = settings.warehouse.snapshot_retention_days
     expired_before = _days_before(now, retention_days) if retention_days else None
     deleted_before = _days_before(now, settings.warehouse.file_grace_days)
@@ -61,15 +67,15 @@ def maintain(warehouse: Warehouse, settings: Settings, *, now: datetime, is_dry_
     expired = (
         _call(warehouse, "ducklake_expire_snapshots", expired_before, is_dry_run=is_dry_run) if expired_before else 0
     )
-    merged = [count for count in _merge(warehouse, is_dry_run=is_dry_run) if count]
+    compacted = _compact(warehouse, is_dry_run=is_dry_run)
     deleted = _call(warehouse, "ducklake_cleanup_old_files", deleted_before, is_dry_run=is_dry_run)
     orphans = _call(warehouse, "ducklake_delete_orphaned_files", deleted_before, is_dry_run=is_dry_run)
     return Upkeep(
         is_dry_run,
         expired_before,
         expired,
-        sum(merged),
-        len(merged),
+        sum(compacted.values()),
+        len(compacted),
         deleted,
         orphans,
         deleted_before,
@@ -80,10 +86,10 @@ def maintain(warehouse: Warehouse, settings: Settings, *, now: datetime, is_dry_
 
 def upkeep_lines(upkeep: Upkeep) -> Iterator[str]:
     """What a person reads of it."""
-    merged = f"{counted(upkeep.merged_file_count, 'small file')} of {counted(upkeep.merged_table_count, 'table')}"
+    files = f"{counted(upkeep.compacted_file_count, 'small file')} of {counted(upkeep.compacted_table_count, 'table')}"
     kept = "all are kept" if upkeep.expired_before is None else f"older than {upkeep.expired_before}"
     yield f"{'expired':<24} {counted(upkeep.expired_count, 'snapshot')} ({kept})"
-    yield f"{'merged':<24} {merged}"
+    yield f"{'compacted':<24} {files}"
     yield f"{'deleted':<24} {counted(upkeep.deleted_count, 'file')} not needed since before {upkeep.deleted_before}"
     yield f"{'deleted':<24} {counted(upkeep.orphan_count, 'file')} of no commit"
     before, after = upkeep.before, upkeep.after
@@ -109,18 +115,35 @@ def _size(warehouse: Warehouse) -> WarehouseSize:
     return WarehouseSize(**row)
 
 
-def _merge(warehouse: Warehouse, *, is_dry_run: bool) -> Iterator[int]:
-    """Table by table, the number of small files that became part of a larger one."""
-    tables = warehouse.query("upkeep/mergeable_tables", largest_bytes=_LARGEST_MERGED_BYTES).to_pylist()
-    for table in tables:
-        if is_dry_run:
-            yield int(table["file_count"])
-            continue
-        done = warehouse.change(
-            "call ducklake_merge_adjacent_files($lake, $table, max_file_size => $largest)",
-            {"lake": CATALOG, "table": table["table_name"], "largest": _LARGEST_MERGED_BYTES},
+def _compact(warehouse: Warehouse, *, is_dry_run: bool) -> dict[str, int]:
+    """The number of small files of each table that became one, table by table; tables of other clients are theirs."""
+    keys = {table.name: table.key for table in schema.tables()}
+
+    def small_files() -> dict[str, list[str]]:
+        found = warehouse.query("upkeep/small_files", largest_bytes=_LARGEST_COMPACTED_BYTES).to_pylist()
+        return {row["table_name"]: row["file_names"] for row in found if row["table_name"] in keys}
+
+    if is_dry_run:
+        return {table: len(names) for table, names in small_files().items()}
+    compacted = {}
+    for table in small_files():
+        # listed again under the lock: a run may have replaced days since
+        names = warehouse.write(
+            lambda table=table: _rewrite(warehouse, table, keys[table], small_files().get(table, []))
         )
-        yield sum(done["files_processed"].to_pylist())
+        if names:
+            compacted[table] = len(names)
+    return compacted
+
+
+def _rewrite(warehouse: Warehouse, table: str, key: Sequence[str], file_names: Sequence[str]) -> Sequence[str]:
+    """Insert the rows of some files again, in the order of the table's key, and delete the old ones."""
+    name, order, values = quote(table), ", ".join(map(quote, key)), {"names": file_names}
+    old = f"from {name} where list_contains($names, parse_filename(filename))"
+    if file_names:
+        warehouse.connection.execute(f"insert into {name} select * {old} order by {order}", values)
+        warehouse.connection.execute(f"delete {old}", values)
+    return file_names
 
 
 def _call(warehouse: Warehouse, function: str, before: date, *, is_dry_run: bool) -> int:
@@ -131,4 +154,5 @@ def _call(warehouse: Warehouse, function: str, before: date, *, is_dry_run: bool
     """
     cutoff = datetime.combine(before, time(), UTC) - timedelta(microseconds=1)
     values: dict[str, Any] = {"lake": CATALOG, "cutoff": cutoff, "dry": is_dry_run}
-    return int(warehouse.change(f"call {function}($lake, older_than => $cutoff, dry_run => $dry)", values).num_rows)
+    statement = f"call {function}($lake, older_than => $cutoff, dry_run => $dry)"
+    return warehouse.write(lambda: len(warehouse.connection.execute(statement, values).fetchall()))

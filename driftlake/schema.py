@@ -15,7 +15,7 @@ from pathlib import Path
 
 from driftlake.queries import SQL_FOLDER
 
-_COLUMN = re.compile(r"^    (?P<name>\w+) (?P<type>[a-z \[\]]+?)(?P<required> not null)?,? -- (?P<meaning>.+)$")
+_COLUMN = re.compile(r"^    (?P<name>\w+) (?P<type>[a-z \[\](),]+?)(?P<required> not null)?,? -- (?P<meaning>.+)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,11 @@ class Table:
     grain: str
     columns: tuple[Column, ...]
     ddl: str
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """The columns of the grain: no two rows have the same values in all of them."""
+        return tuple(self.grain.split(", "))
 
 
 @dataclass(frozen=True, slots=True)

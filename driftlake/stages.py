@@ -21,6 +21,7 @@ from driftlake.config import Settings
 from driftlake.labels import COHORT_TABLES, history_days
 from driftlake.paired_predictions import TABLES as PAIRED_TABLES
 from driftlake.service import TABLES as SERVICE_TABLES
+from driftlake.verification import disagreeing_days
 from driftlake.warehouse import PartitionRun, RunContext, Warehouse
 from driftlake.windows import reference_reach_days
 
@@ -198,11 +199,15 @@ STAGES = (PROFILES, LABEL_COHORTS, DRIFT, MODEL_QUALITY, SLOS, ALERTS)
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What a stage has to do: the fingerprint of every day asked for, and the run in force of those that need no work."""
+    """What a stage has to do: the fingerprint of every day asked for, and the run in force of those that need no work.
+
+    `damaged` holds days on which nothing changed, but whose stored rows are not those that their run recorded.
+    """
 
     stage: str
     fingerprints: Mapping[date, str]
     unchanged: Mapping[date, PartitionRun]
+    damaged: Mapping[date, str]
 
     @property
     def days(self) -> list[date]:
@@ -226,7 +231,9 @@ def find_work(
     fingerprints = _fingerprints(warehouse, settings, stage, days, inputs)
     in_force = {} if context.is_forced else runs.in_force(warehouse, stage.name, days)
     unchanged = {day: run for day, run in in_force.items() if run.input_fingerprint == fingerprints[day]}
-    return Work(stage.name, fingerprints, unchanged)
+    damaged = disagreeing_days(warehouse, stage.name, unchanged.keys())
+    intact = {day: run for day, run in unchanged.items() if day not in damaged}
+    return Work(stage.name, fingerprints, intact, damaged)
 
 
 def new_context(settings: Settings, run_id: str, *, is_forced: bool = False) -> RunContext:

@@ -35,6 +35,8 @@ Result = TypeVar("Result")
 _RETRIES = {"ducklake_max_retry_count": 50, "ducklake_retry_wait_ms": 50, "ducklake_retry_backoff": 1.1}
 # Seconds between attempts of ours if what others have changed is what we change.
 _PAUSES = (0.1, 0.5, 2.0)
+# What SQLite says if another client has written since this transaction began to read.
+_LOCKED = "database is locked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,16 @@ class Replacement:
     def of_days(cls, table: str, rows: pa.Table, days: Sequence[date]) -> Self:
         """With those of `rows` that are about `days`."""
         return cls(table, rows.filter(pc.is_in(rows["dt"], pa.array(days, pa.date32()))), days)
+
+    @property
+    def recorded_as(self) -> str:
+        """Its name in partition_runs.stored_rows, e.g. contract_checks/labels."""
+        return "/".join([self.table, *self.only.values()])
+
+    def row_counts(self) -> dict[date, int]:
+        """Rows of each of the days."""
+        counted = self.rows["dt"].value_counts().to_pylist() if self.rows.num_rows else []
+        return dict.fromkeys(self.days, 0) | {each["values"]: each["counts"] for each in counted}
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,10 +175,13 @@ class Warehouse:
         """Rows of a one-line query."""
         return self.connection.execute(statement, values).to_arrow_table()
 
-    def change(self, statement: str, values: Mapping[str, Any]) -> pa.Table:
-        """Rows of one statement that writes, in a transaction of its own."""
-        with self._transaction():
-            return self.connection.execute(statement, values).to_arrow_table()
+    def write(self, work: Callable[[], Result]) -> Result:
+        """Do `work` in one transaction under the lock of writers; every change of the warehouse goes through here.
+
+        `work` is done again if a client that does not know the lock was quicker. Raises WarehouseError if it always is.
+        """
+        with self._lock:
+            return self._commit(work)
 
     @contextlib.contextmanager
     def offered(self, **relations: pa.Table) -> Iterator[None]:
@@ -195,21 +210,20 @@ class Warehouse:
                 self._insert(name, new)
             return True
 
-        with self._lock:
-            return self._commit(work)
+        return self.write(work)
 
     def append(self, table: str, rows: pa.Table) -> None:
         """Insert rows."""
-        with self._lock:
-            self._commit(lambda: self._insert(table, rows))
+        self.write(lambda: self._insert(table, rows))
 
     def replace_partitions(
         self, changes: Sequence[Replacement | Addition], runs: Sequence[PartitionRun], *, context: RunContext
     ) -> None:
-        """Replace days of several tables at once, add to others, and record in partition_runs what produced them.
+        """Replace days of several tables at once, add to others, and record in partition_runs what produced how many rows.
 
         Readers see the old rows or the new ones, never a mixture; a process killed in here leaves the old ones.
         """
+        stored_rows = _stored_rows([change for change in changes if isinstance(change, Replacement)])
 
         def work() -> int:
             snapshot_id, committed_at = self._next_snapshot(), datetime.now(UTC)
@@ -220,7 +234,7 @@ class Warehouse:
                 else:
                     who = {"run_id": context.run_id, "seen_at": committed_at, "snapshot_id": snapshot_id}
                     self._add(change, who)
-            self._insert("partition_runs", _run_rows(runs, context, snapshot_id, committed_at))
+            self._insert("partition_runs", _run_rows(runs, stored_rows, context, snapshot_id, committed_at))
             self.connection.execute(
                 f"call {CATALOG}.set_commit_message('driftlake', $message, extra_info => $run)",
                 {"message": f"{runs[0].stage} {runs[0].dt} to {runs[-1].dt}", "run": context.run_id},
@@ -270,7 +284,9 @@ class Warehouse:
             try:
                 with self._transaction():
                     return work()
-            except duckdb.TransactionException as error:
+            except duckdb.Error as error:
+                if not (isinstance(error, duckdb.TransactionException) or _LOCKED in str(error)):
+                    raise
                 pause = next(pauses, None)
                 if pause is None:
                     raise WarehouseError(
@@ -306,7 +322,22 @@ def _attach_statement(catalog: Catalog, data: str, *, read_only: bool) -> str:
     return f"attach {queries.literal(catalog.address)} as {CATALOG} ({', '.join(options)})"
 
 
-def _run_rows(runs: Sequence[PartitionRun], context: RunContext, snapshot_id: int, committed_at: datetime) -> pa.Table:
+def _stored_rows(replacements: Sequence[Replacement]) -> dict[date, dict[str, int]]:
+    """Rows that each day comes to have in each of the replaced tables."""
+    stored: dict[date, dict[str, int]] = {}
+    for replacement in replacements:
+        for day, count in replacement.row_counts().items():
+            stored.setdefault(day, {})[replacement.recorded_as] = count
+    return stored
+
+
+def _run_rows(
+    runs: Sequence[PartitionRun],
+    stored_rows: Mapping[date, Mapping[str, int]],
+    context: RunContext,
+    snapshot_id: int,
+    committed_at: datetime,
+) -> pa.Table:
     return pa.Table.from_pylist(
         [
             {
@@ -322,7 +353,22 @@ def _run_rows(runs: Sequence[PartitionRun], context: RunContext, snapshot_id: in
                 "snapshot_id": snapshot_id,
                 "started_at": context.started_at,
                 "committed_at": committed_at,
+                "stored_rows": list(stored_rows.get(run.dt, {}).items()),
             }
             for run in runs
-        ]
+        ],
+        schema=_RUNS,
     )
+
+
+_RUNS = pa.schema(
+    [
+        ("dt", pa.date32()),
+        *((name, pa.string()) for name in ("stage", "run_id", "outcome", "reason")),
+        ("row_count", pa.int64()),
+        *((name, pa.string()) for name in ("code_version", "config_hash", "input_fingerprint")),
+        ("snapshot_id", pa.int64()),
+        *((name, pa.timestamp("us", "UTC")) for name in ("started_at", "committed_at")),
+        ("stored_rows", pa.map_(pa.string(), pa.int64())),
+    ]
+)

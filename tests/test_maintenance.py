@@ -77,19 +77,23 @@ def past(project: Project) -> dict[tuple[str, int], list[object]]:
 
 def test_rows_of_now_and_of_the_past_stay_and_files_become_few(project: Project) -> None:
     rows, history, before = project.contents(), past(project), files(project)
-    merged = maintained(project)
-    assert merged.merged_file_count > merged.merged_table_count > 3
-    left = merged.before.current_file_count - merged.merged_file_count + merged.merged_table_count
-    assert merged.after.current_file_count == left
+    done = maintained(project)
+    assert done.compacted_file_count > done.compacted_table_count > 3
+    assert done.after.current_file_count < done.before.current_file_count
     assert before <= files(project)
-    later = maintained(project, days_later=4)
-    assert (later.deleted_count, later.after.waiting_file_count) == (merged.after.waiting_file_count, 0)
-    assert len(files(project)) == later.after.file_count < len(before)
-    assert project.contents() == rows
     assert past(project) == history
+    later = maintained(project, days_later=402)
+    maintained(project, days_later=406)
+    assert len(files(project)) == later.after.current_file_count < len(before)
+    assert project.contents() == rows
     assert all(
         {*report.unchanged} == {run.dt for run in report.runs} for report in project.run(1, NIGHTS, until="drift")
     )
+
+
+def test_a_second_call_finds_nothing_left_to_compact(project: Project) -> None:
+    maintained(project)
+    assert maintained(project).compacted_file_count == 0
 
 
 @pytest.mark.parametrize("days_later", [0, 1, 2])
@@ -148,7 +152,7 @@ def test_a_dry_run_says_what_a_run_does_and_does_nothing(project: Project) -> No
     done = maintained(project, days_later=402)
     assert said.expired_count == done.expired_count > 0
     assert said.deleted_count > 0
-    assert said.merged_table_count >= done.merged_table_count > 0
+    assert said.compacted_table_count >= done.compacted_table_count > 0
 
 
 def test_a_reader_in_the_midst_of_a_transaction_sees_its_rows_to_the_end(project: Project) -> None:
@@ -165,35 +169,39 @@ KILLED = """
     import os, sys
     from datetime import UTC, datetime, timedelta
     from pathlib import Path
+    from driftlake import maintenance
     from driftlake.config import load_settings
-    from driftlake.maintenance import maintain
     from driftlake.warehouse import Warehouse
 
-    settings, function = load_settings(Path(sys.argv[1])), sys.argv[2]
-    change = Warehouse.change
+    settings, step = load_settings(Path(sys.argv[1])), sys.argv[2]
+    call, rewrite, write = maintenance._call, maintenance._rewrite, Warehouse.write
 
-    def die_before_commit(self, statement, values):
-        if function not in statement:
-            return change(self, statement, values)
-        with self._transaction():
-            self.connection.execute(statement, values)
+    def rewrite_and_die(*arguments):
+        if rewrite(*arguments) and step == "compact":
             os._exit(9)
 
-    Warehouse.change = die_before_commit
+    def call_and_die(warehouse, function, before, **options):
+        def die_before_commit(self, work):
+            with self._transaction():
+                work()
+                os._exit(9)
+
+        Warehouse.write = die_before_commit if step in function else write
+        return call(warehouse, function, before, **options)
+
+    maintenance._call, maintenance._rewrite = call_and_die, rewrite_and_die
     with Warehouse.open(settings) as warehouse:
-        maintain(warehouse, settings, now=datetime.now(UTC) + timedelta(days=402))
+        maintenance.maintain(warehouse, settings, now=datetime.now(UTC) + timedelta(days=402))
 """
 
 
-@pytest.mark.parametrize(
-    "function", ["expire_snapshots", "merge_adjacent_files", "cleanup_old_files", "orphaned_files"]
-)
-def test_killed_at_any_step_it_leaves_the_rows_and_the_next_one_does_the_rest(project: Project, function: str) -> None:
+@pytest.mark.parametrize("step", ["expire_snapshots", "compact", "cleanup_old_files", "orphaned_files"])
+def test_killed_at_any_step_it_leaves_the_rows_and_the_next_one_does_the_rest(project: Project, step: str) -> None:
     rows = project.contents()
     maintained(project)
     run_nights(project, NIGHTS + 1, NIGHTS + 2)
     rows = project.contents()
-    command = [sys.executable, "-c", textwrap.dedent(KILLED), str(project.root / "driftlake.yaml"), function]
+    command = [sys.executable, "-c", textwrap.dedent(KILLED), str(project.root / "driftlake.yaml"), step]
     assert subprocess.run(command, cwd=ROOT, check=False).returncode == 9
     assert project.contents() == rows
     done = maintained(project, days_later=410)

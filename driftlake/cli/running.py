@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 from zoneinfo import ZoneInfo
@@ -75,6 +75,16 @@ def replay(config: Config = None) -> None:
         for one in left:
             say("in quarantine", one.sentence)
         messages.print(f"in quarantine: {len(before)} before, {len(left)} now")
+
+
+def run_again(settings: Settings, days: Collection[date]) -> None:
+    """Run days although nothing they rest on has changed, and the later days that rest on them."""
+    from driftlake.late_files import days_resting_on
+    from driftlake.warehouse import Warehouse
+
+    with Warehouse.open(settings, read_only=True) as warehouse:
+        ranges = days_resting_on(warehouse, set(days))
+    _run_days(settings, ranges, is_forced=True)
 
 
 def _run_days(settings: Settings, ranges: Sequence[tuple[date, date]], *, is_forced: bool) -> None:

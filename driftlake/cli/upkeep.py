@@ -1,4 +1,4 @@
-"""Commands that look after the warehouse: maintain, backup, restore.
+"""Commands that look after the warehouse: maintain, verify, backup, restore.
 
 Not here: what they do to it.
 """
@@ -11,7 +11,8 @@ from typing import Annotated
 
 import typer
 
-from driftlake.cli.common import Config
+from driftlake.cli.common import REFUSED, Config, messages, say
+from driftlake.cli.running import run_again
 from driftlake.config import load_settings
 
 app = typer.Typer()
@@ -22,7 +23,7 @@ def maintain(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
     config: Config = None,
 ) -> None:
-    """Merge small files of the warehouse, expire old snapshots, delete files that nothing needs. Rows stay as they are."""
+    """Compact small files of the warehouse, expire old snapshots, delete files that nothing needs. Rows stay as they are."""
     from driftlake.catalog import catalog_of
     from driftlake.maintenance import maintain, upkeep_lines
     from driftlake.warehouse import Warehouse
@@ -33,6 +34,42 @@ def maintain(
         done = maintain(warehouse, settings, now=datetime.now(UTC), is_dry_run=dry_run)
     for line in upkeep_lines(done):
         typer.echo(line)
+
+
+@app.command(epilog="Example: `driftlake verify --repair`")
+def verify(
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Run the days again that are wrong, and the later days that rest on them.")
+    ] = False,
+    config: Config = None,
+) -> None:
+    """Check every stored row: as many as the runs recorded, no key twice, sums equal across tables. Exit code 1 if not."""
+    from driftlake.catalog import catalog_of
+    from driftlake.verification import verify
+    from driftlake.warehouse import Warehouse
+
+    settings = load_settings(config, require_inputs=repair)
+    catalog_of(settings).require()
+    with Warehouse.open(settings, read_only=True) as warehouse, messages.status("reading every table"):
+        found = list(verify(warehouse))
+    for deviation in found:
+        say("wrong", deviation.sentence, style="bold red")
+    if not found:
+        messages.print("verified: every row is as its run recorded it")
+        return
+    days = {deviation.dt for deviation in found if deviation.dt}
+    if not repair or not days:
+        messages.print(f"wrong: {len(found)} findings on {len(days)} days; --repair runs these days again")
+        raise typer.Exit(REFUSED)
+    try:
+        run_again(settings, days)
+    finally:
+        with Warehouse.open(settings, read_only=True) as warehouse:
+            left = list(verify(warehouse))
+        for deviation in left:
+            say("still wrong", deviation.sentence, style="bold red")
+        messages.print(f"wrong: {len(found)} findings before, {len(left)} now")
+    raise typer.Exit(REFUSED if left else 0)
 
 
 @app.command(epilog="Example: `driftlake backup /backups/driftlake`")

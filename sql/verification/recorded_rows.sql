@@ -1,0 +1,25 @@
+-- Rows that each day has in each table according to the runs that wrote them.
+-- grain: dt, stage, name
+-- inputs: partition_runs
+-- parameters: $days, null for every day
+-- A run that replaced nothing in a table says nothing about it: the newest that did is in force.
+with written as (
+    select
+        dt,
+        stage,
+        committed_at,
+        snapshot_id,
+        unnest(map_entries(stored_rows)) as stored
+    from partition_runs
+    where $days::date[] is null or list_contains($days::date[], dt)
+)
+
+select
+    dt,
+    stage,
+    -- table, or table/source
+    stored.key as name,
+    stored.value as row_count
+from written
+qualify row_number() over (partition by dt, stage, stored.key order by committed_at desc, snapshot_id desc) = 1
+order by dt, stage, name;
