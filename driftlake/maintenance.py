@@ -139,10 +139,10 @@ def _compact(warehouse: Warehouse, *, is_dry_run: bool) -> dict[str, int]:
 def _rewrite(warehouse: Warehouse, table: str, key: Sequence[str], file_names: Sequence[str]) -> Sequence[str]:
     """Insert the rows of some files again, in the order of the table's key, and delete the old ones."""
     name, order, values = quote(table), ", ".join(map(quote, key)), {"names": file_names}
-    old = f"from {name} where list_contains($names, parse_filename(filename))"
+    is_old = "list_contains($names, parse_filename(filename))"
     if file_names:
-        warehouse.connection.execute(f"insert into {name} select * {old} order by {order}", values)
-        warehouse.connection.execute(f"delete {old}", values)
+        warehouse.connection.execute(f"insert into {name} from {name} where {is_old} order by {order}", values)
+        warehouse.connection.execute(f"delete from {name} where {is_old}", values)
     return file_names
 
 

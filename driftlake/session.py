@@ -28,6 +28,8 @@ def connect(settings: Settings) -> duckdb.DuckDBPyConnection:
     connection.execute(f"set threads = {settings.compute.threads}")
     connection.execute(f"set memory_limit = {queries.literal(settings.compute.memory_limit)}")
     connection.execute("set TimeZone = 'UTC'")
+    # stdout is for rows
+    connection.execute("set enable_progress_bar = false")
     for macro in schema.session_macros():
         connection.execute(macro)
     return connection

@@ -51,9 +51,7 @@ def disagreeing_days(warehouse: Warehouse, stage: str, days: Collection[date]) -
         return {}
     recorded = {key: count for key, count in _recorded(warehouse, sorted(days)).items() if key[1] == stage}
     found = _disagreeing(warehouse, recorded, sorted(days))
-    return {
-        day: "; ".join(f"{name}: {what}" for name, what in wrong.items()) for day, wrong in found.items()
-    }
+    return {day: "; ".join(f"{name}: {what}" for name, what in wrong.items()) for day, wrong in found.items()}
 
 
 def _recorded(warehouse: Warehouse, days: Sequence[date] | None) -> dict[tuple[date, str, str], int]:
@@ -103,4 +101,6 @@ def _repeated(warehouse: Warehouse, table: Table) -> Iterator[Deviation]:
         " group by day order by day"
     ).to_pylist()
     for row in rows:
-        yield Deviation(row["day"], table.name, f"{counted(row['key_count'], 'key')} ({', '.join(table.key)}) more than once")
+        yield Deviation(
+            row["day"], table.name, f"{counted(row['key_count'], 'key')} ({', '.join(table.key)}) more than once"
+        )

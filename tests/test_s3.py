@@ -117,7 +117,7 @@ def test_maintenance_deletes_objects_that_nothing_needs(tmp_path: Path, known: S
         project.run(number, number, until="profiles")
     known.upload({"upkeep/main/alerts/of-a-killed-run.parquet": b"PAR1"})
     rows = project.contents()
-    for days_later in (0, 4):
+    for days_later in (0, 402):
         with Warehouse.open(project.settings) as warehouse:
             now = datetime.now(UTC) + timedelta(days=days_later)
             done = maintain(warehouse, project.settings, now=now)
