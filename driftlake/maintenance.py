@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
 from typing import Any
 
 from driftlake import schema
@@ -123,27 +124,24 @@ def _compact(warehouse: Warehouse, *, is_dry_run: bool) -> dict[str, int]:
         found = warehouse.query("upkeep/small_files", largest_bytes=_LARGEST_COMPACTED_BYTES).to_pylist()
         return {row["table_name"]: row["file_names"] for row in found if row["table_name"] in keys}
 
+    def compact(table: str) -> int:
+        # listed again under the lock: a run may have replaced days since
+        return _rewrite(warehouse, table, keys[table], small_files().get(table, []))
+
     if is_dry_run:
         return {table: len(names) for table, names in small_files().items()}
-    compacted = {}
-    for table in small_files():
-        # listed again under the lock: a run may have replaced days since
-        names = warehouse.write(
-            lambda table=table: _rewrite(warehouse, table, keys[table], small_files().get(table, []))
-        )
-        if names:
-            compacted[table] = len(names)
-    return compacted
+    counts = {table: warehouse.write(partial(compact, table)) for table in small_files()}
+    return {table: count for table, count in counts.items() if count}
 
 
-def _rewrite(warehouse: Warehouse, table: str, key: Sequence[str], file_names: Sequence[str]) -> Sequence[str]:
-    """Insert the rows of some files again, in the order of the table's key, and delete the old ones."""
+def _rewrite(warehouse: Warehouse, table: str, key: Sequence[str], file_names: Sequence[str]) -> int:
+    """Insert the rows of some files again, in the order of the table's key, and delete the old ones. Returns how many."""
     name, order, values = quote(table), ", ".join(map(quote, key)), {"names": file_names}
     is_old = "list_contains($names, parse_filename(filename))"
     if file_names:
         warehouse.connection.execute(f"insert into {name} from {name} where {is_old} order by {order}", values)
         warehouse.connection.execute(f"delete from {name} where {is_old}", values)
-    return file_names
+    return len(file_names)
 
 
 def _call(warehouse: Warehouse, function: str, before: date, *, is_dry_run: bool) -> int:

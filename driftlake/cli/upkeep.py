@@ -50,7 +50,8 @@ def verify(
 
     settings = load_settings(config, require_inputs=repair)
     catalog_of(settings).require()
-    with Warehouse.open(settings, read_only=True) as warehouse, messages.status("reading every table"):
+    # opened for writing, which brings a warehouse of an earlier version up to date
+    with Warehouse.open(settings) as warehouse, messages.status("reading every table"):
         found = list(verify(warehouse))
     for deviation in found:
         say("wrong", deviation.sentence, style="bold red")

@@ -20,7 +20,7 @@ stale as (
     select distinct
         w.dt,
         w.window_days
-    from (select distinct dt, window_days, snapshot_id from windows) as w
+    from windows as w
     inner join current_runs as p
         on p.stage = 'profiles'
         and p.dt between w.dt - w.window_days + 1 and w.dt

@@ -27,21 +27,32 @@ predictions as (
 )
 
 select
-    dt,
+    s.dt,
     'feature_profile' as table_name,
     format(
         '{} {} {} {} {}: {} rows in feature_profile, {} in feature_stats, {} in prediction_profile',
-        model_id,
-        model_version,
-        deployment,
-        segment,
-        feature,
+        s.model_id,
+        s.model_version,
+        s.deployment,
+        s.segment,
+        s.feature,
         coalesce(f.row_count, 0),
-        coalesce(s.row_count, 0),
+        s.row_count,
         coalesce(p.row_count, 0)
     ) as what
-from features as f
-full join feature_stats as s using (dt, model_id, model_version, deployment, segment, feature)
-left join predictions as p using (dt, model_id, model_version, deployment, segment)
-where f.row_count is distinct from s.row_count or f.row_count is distinct from p.row_count
-order by dt, what;
+from feature_stats as s
+left join features as f
+    on s.dt = f.dt
+    and s.model_id = f.model_id
+    and s.model_version = f.model_version
+    and s.deployment = f.deployment
+    and s.segment = f.segment
+    and s.feature = f.feature
+left join predictions as p
+    on s.dt = p.dt
+    and s.model_id = p.model_id
+    and s.model_version = p.model_version
+    and s.deployment = p.deployment
+    and s.segment = p.segment
+where s.row_count is distinct from f.row_count or s.row_count is distinct from p.row_count
+order by s.dt, what;

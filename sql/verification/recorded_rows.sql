@@ -9,7 +9,9 @@ with written as (
         stage,
         committed_at,
         snapshot_id,
-        unnest(map_entries(stored_rows)) as stored
+        -- table, or table/source
+        unnest(map_keys(stored_rows)) as name,
+        unnest(map_values(stored_rows)) as row_count
     from partition_runs
     where $days::date[] is null or list_contains($days::date[], dt)
 )
@@ -17,9 +19,8 @@ with written as (
 select
     dt,
     stage,
-    -- table, or table/source
-    stored.key as name,
-    stored.value as row_count
+    name,
+    row_count
 from written
-qualify row_number() over (partition by dt, stage, stored.key order by committed_at desc, snapshot_id desc) = 1
+qualify row_number() over (partition by dt, stage, name order by committed_at desc, snapshot_id desc) = 1
 order by dt, stage, name;
