@@ -27,7 +27,8 @@ def folder() -> Traversable:
     if isinstance(package, Path) and (package.parent / "sql" / "tables").is_dir():
         return package.parent
     raise InstallationError(
-        f"{package} was installed or copied without sql/", hint="install the wheel, or put a whole checkout on PYTHONPATH"
+        f"{package} was installed or copied without sql/",
+        hint="install the wheel, or put a whole checkout on PYTHONPATH",
     )
 
 

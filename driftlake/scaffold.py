@@ -1,6 +1,4 @@
-"""The files a new project starts with: a commented driftlake.yaml, the JSON Schema that editors check it against, and
-the workspace.yaml with which Dagster finds driftlake.
-"""
+"""The files a new project starts with: a commented driftlake.yaml, its JSON Schema for editors, and a workspace.yaml for Dagster."""
 
 from __future__ import annotations
 

@@ -77,7 +77,10 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
 
 def test_a_wheel_puts_nothing_but_driftlake_beside_other_packages(installed: Installed) -> None:
     there = {path.name for path in installed.site_packages.iterdir()}
-    assert there - {"dependencies.pth"} == {"driftlake", installed.wheel.name.removesuffix("-py3-none-any.whl") + ".dist-info"}
+    assert there - {"dependencies.pth"} == {
+        "driftlake",
+        installed.wheel.name.removesuffix("-py3-none-any.whl") + ".dist-info",
+    }
 
 
 def test_a_wheel_has_the_code_of_its_checkout_installed_or_as_a_zip(installed: Installed, tmp_path: Path) -> None:
