@@ -30,7 +30,7 @@ def statement(name: str) -> str:
 def names(folder: str) -> list[str]:
     """Names of the files of sql/<folder>, without their suffix."""
     found = project_files.folder().joinpath("sql", folder).iterdir()
-    return sorted(file.name.removesuffix(".sql") for file in found)
+    return sorted(file.name.removesuffix(".sql") for file in found if file.name.endswith(".sql"))
 
 
 @cache

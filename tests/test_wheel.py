@@ -20,7 +20,7 @@ from driftlake import project_files, stages
 from driftlake.errors import InstallationError
 
 ROOT = Path(__file__).resolve().parent.parent
-# Our source of settings and paths are the files of the project alone.
+# Without what would lead to this checkout or to another project.
 ENVIRONMENT = {
     name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "DAGSTER_HOME", "DRIFTLAKE_CONFIG"}
 }
