@@ -9,7 +9,7 @@ export PYTHONPATH := $(CURDIR)
 export UV_COMPILE_BYTECODE := 1
 export UV_LINK_MODE := copy
 
-.PHONY: demo test ui check lint docs bench lock clean
+.PHONY: demo test ui check lint docs wheel bench lock clean
 
 demo: $(VENV)/.installed  ## the flights example, from raw data to the report
 	@$(BIN)/python -m examples.nycflights.build
@@ -29,6 +29,9 @@ lint: $(VENV)/.installed
 
 docs: $(VENV)/.installed  ## regenerate the generated pages of docs/
 	@$(BIN)/python docs/generate.py
+
+wheel: $(VENV)/.installed  ## dist/driftlake-*.whl, which needs no checkout
+	@$(BIN)/python -m hatchling build --target wheel
 
 bench: $(VENV)/.installed
 	@$(BIN)/python -m bench.nightly
@@ -53,4 +56,4 @@ $(VENV)/.spark: $(VENV)/.installed requirements-spark.lock
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .dagster warehouse reports examples/nycflights/data
+	rm -rf $(VENV) .dagster dist warehouse reports examples/nycflights/data

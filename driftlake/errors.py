@@ -17,6 +17,10 @@ class ConfigurationError(DriftlakeError, ValueError):
     """driftlake.yaml or a lineage file holds something that cannot be used."""
 
 
+class InstallationError(DriftlakeError, RuntimeError):
+    """Files of driftlake itself are not where it was installed."""
+
+
 class InputError(DriftlakeError, ValueError):
     """A telemetry, label or training file cannot be read or lacks what was mapped."""
 

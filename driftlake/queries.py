@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 
+from driftlake import project_files
+
 # DuckDB asks for the memory of so many rows before it has one: by default a million, 16 MB for each column of text.
 _ROWS_RESERVED = 20_000
-
-SQL_FOLDER = Path(__file__).resolve().parent.parent / "sql"
 
 _COMMENT_OR_STRING = re.compile(r"--[^\n]*|'(?:[^']|'')*'")
 _PARAMETER = re.compile(r"\$([a-z_]+)")
@@ -25,7 +24,13 @@ _PARAMETER = re.compile(r"\$([a-z_]+)")
 @cache
 def statement(name: str) -> str:
     """Text of sql/<name>.sql."""
-    return (SQL_FOLDER / f"{name}.sql").read_text()
+    return project_files.folder().joinpath("sql", f"{name}.sql").read_text()
+
+
+def names(folder: str) -> list[str]:
+    """Names of the files of sql/<folder>, without their suffix."""
+    found = project_files.folder().joinpath("sql", folder).iterdir()
+    return sorted(file.name.removesuffix(".sql") for file in found if file.name.endswith(".sql"))
 
 
 @cache

@@ -49,7 +49,6 @@ SHOWN_NODES = 10
 _FOLD_BEYOND, _SHOWN_WHEN_FOLDED = 8, 5
 # A heatmap fits on a screen; the table below it has every feature.
 _HEATMAP_FEATURES = 30
-_TEMPLATES = Path(__file__).resolve().parent / "templates"
 # How the templates write a value.
 _FILTERS = (
     wording.decimal,
@@ -492,7 +491,7 @@ def _environment() -> jinja2.Environment:
     import jinja2
 
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        loader=jinja2.PackageLoader("driftlake"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

@@ -11,9 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from graphlib import TopologicalSorter
-from pathlib import Path
 
-from driftlake.queries import SQL_FOLDER
+from driftlake import queries
 
 _COLUMN = re.compile(r"^    (?P<name>\w+) (?P<type>[a-z \[\](),]+?)(?P<required> not null)?,? -- (?P<meaning>.+)$")
 
@@ -62,7 +61,7 @@ class View:
 @cache
 def tables() -> tuple[Table, ...]:
     """Every table, by name."""
-    return tuple(_read_table(path) for path in sorted((SQL_FOLDER / "tables").glob("*.sql")))
+    return tuple(_read_table(name) for name in queries.names("tables"))
 
 
 @cache
@@ -74,10 +73,8 @@ def append_only() -> frozenset[str]:
 @cache
 def views() -> tuple[View, ...]:
     """Every view, those that others read first: a view can only be created on what is there."""
-    found = {
-        path.stem: View(path.stem, " ".join(_header(path.read_text())), path.read_text())
-        for path in sorted((SQL_FOLDER / "views").glob("*.sql"))
-    }
+    ddl = {name: queries.statement(f"views/{name}") for name in queries.names("views")}
+    found = {name: View(name, " ".join(_header(text)), text) for name, text in ddl.items()}
     order = TopologicalSorter({name: sorted(view.reads & found.keys()) for name, view in found.items()})
     return tuple(found[name] for name in order.static_order())
 
@@ -93,7 +90,7 @@ def warehouse_macros() -> tuple[str, ...]:
 
 
 def _macros() -> Iterator[str]:
-    return (path.read_text() for path in sorted((SQL_FOLDER / "macros").glob("*.sql")))
+    return (queries.statement(f"macros/{name}") for name in queries.names("macros"))
 
 
 def _reads_tables(sql: str) -> bool:
@@ -101,15 +98,15 @@ def _reads_tables(sql: str) -> bool:
     return bool(re.search(rf"\b(from|join) ({names})\b", sql))
 
 
-def _read_table(path: Path) -> Table:
-    ddl = path.read_text()
+def _read_table(name: str) -> Table:
+    ddl = queries.statement(f"tables/{name}")
     purpose, grain = _header(ddl)
     columns = tuple(
         Column(match["name"], match["type"], bool(match["required"]), match["meaning"])
         for line in ddl.splitlines()
         if (match := _COLUMN.match(line))
     )
-    return Table(path.stem, purpose, grain.removeprefix("grain: "), columns, ddl)
+    return Table(name, purpose, grain.removeprefix("grain: "), columns, ddl)
 
 
 def _header(sql: str) -> list[str]:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import cache
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any, Protocol
 
 from pydantic_core import to_json
@@ -20,12 +19,12 @@ from driftlake import __version__, runs, slos
 from driftlake.config import Settings
 from driftlake.labels import COHORT_TABLES, history_days
 from driftlake.paired_predictions import TABLES as PAIRED_TABLES
+from driftlake.project_files import sources
 from driftlake.service import TABLES as SERVICE_TABLES
 from driftlake.verification import disagreeing_days
 from driftlake.warehouse import PartitionRun, RunContext, Warehouse
 from driftlake.windows import reference_reach_days
 
-_ROOT = Path(__file__).resolve().parent.parent
 _CODE_FOLDERS = ("driftlake", "sql", "expectations", "assets")
 _COMPUTING_LIBRARIES = ("boost-histogram", "duckdb", "great-expectations", "numpy", "pyarrow", "scipy")
 
@@ -243,14 +242,16 @@ def new_context(settings: Settings, run_id: str, *, is_forced: bool = False) -> 
 
 @cache
 def code_version() -> str:
-    """The version of driftlake, and a hash over everything that computes: an edited formula is another code."""
+    """The version of driftlake, and a hash over everything that computes: an edited formula is another code.
+
+    A wheel and the checkout it was built from have the same. Raises InstallationError if some of it is not there.
+    """
     digest = hashlib.sha256()
     for library in _COMPUTING_LIBRARIES:
         digest.update(f"{library} {version(library)}\n".encode())
     for folder in _CODE_FOLDERS:
-        for path in sorted((_ROOT / folder).rglob("*")):
-            if path.suffix in {".py", ".sql"}:
-                digest.update(f"{path.relative_to(_ROOT)}\n".encode() + path.read_bytes())
+        for name, file in sources(folder):
+            digest.update(f"{name}\n".encode() + file.read_bytes())
     return f"{__version__}+{digest.hexdigest()[:12]}"
 
 

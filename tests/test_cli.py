@@ -67,7 +67,11 @@ def test_a_mistake_in_the_configuration_ends_with_2_and_no_stack_trace(project: 
 
 
 def test_init_then_doctor_says_what_is_still_missing(tmp_path: Path) -> None:
-    assert driftlake("init", cwd=tmp_path).stdout.splitlines() == ["driftlake.yaml", "driftlake.schema.json"]
+    assert driftlake("init", cwd=tmp_path).stdout.splitlines() == [
+        "driftlake.yaml",
+        "driftlake.schema.json",
+        "workspace.yaml",
+    ]
     result = driftlake("doctor", cwd=tmp_path)
     assert "telemetry.path: there is no folder" in result.stderr
 

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from data import GROUP, MODEL, TRAINING_RUN, Row, day, insert, write_project
 
+from driftlake import queries
 from driftlake.alerting import fired
 from driftlake.causes import CAUSES
 from driftlake.config import AlertRule, Settings
 from driftlake.incidents import Life, group, group_alerts
-from driftlake.queries import SQL_FOLDER
 from driftlake.versions import ModelVersion
 from driftlake.warehouse import Warehouse
 
@@ -215,9 +215,7 @@ def test_planned_downtime_marks_an_incident(memory: Warehouse, settings: Setting
 
 
 def test_every_cause_has_its_query() -> None:
-    assert {cause.query or cause.name for cause in CAUSES} == {
-        path.stem for path in (SQL_FOLDER / "causes").glob("*.sql")
-    }
+    assert {cause.query or cause.name for cause in CAUSES} == set(queries.names("causes"))
 
 
 PROFILE: Row = GROUP | {"bin_id": 1, "score_sum": 0.0}

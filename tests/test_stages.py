@@ -156,13 +156,13 @@ def test_a_new_version_may_own_rows_of_any_day(project: Project) -> None:
 def test_an_edited_formula_changes_everything(
     project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stages, "_ROOT", tmp_path)
-    (tmp_path / "sql").mkdir()
-    (tmp_path / "sql" / "alerts.sql").write_text("select 1")
+    file = tmp_path / "alerts.sql"
+    file.write_text("select 1")
+    monkeypatch.setattr(stages, "sources", lambda _: [("sql/alerts.sql", file)])
     monkeypatch.setattr(stages, "code_version", stages.code_version.__wrapped__)
     assert worked_on(project.run(1, LAST)) == EVERYTHING
     assert worked_on(project.run(1, LAST)) == {}
-    (tmp_path / "sql" / "alerts.sql").write_text("select 2")
+    file.write_text("select 2")
     assert worked_on(project.run(1, LAST)) == EVERYTHING
 
 

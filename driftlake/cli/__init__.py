@@ -64,7 +64,7 @@ def _options(
 
 @app.command(epilog="Example: `driftlake init monitoring`")
 def init(folder: Annotated[Path, typer.Argument(help="Where to put the files.")] = Path()) -> None:
-    """Write a commented driftlake.yaml and its JSON Schema for editors."""
+    """Write a commented driftlake.yaml, its JSON Schema for editors, and a workspace.yaml for `dagster dev`."""
     from driftlake.scaffold import write_configuration
 
     for path in write_configuration(folder):

@@ -14,6 +14,7 @@ from typing import Annotated
 
 import typer
 
+from driftlake import project_files
 from driftlake.cli.common import REFUSED, Config, messages
 from driftlake.config import load_settings
 
@@ -53,6 +54,8 @@ def check(
     """Hold sample files against the contract and the rules on personal data; ends with 1 if any breaks them."""
     from driftlake.checking import as_junit, check_files
     from driftlake.wording import counted
+
+    project_files.make_importable()
     from expectations.contracts import sample_contracts
 
     settings = load_settings(config)

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from driftlake import project_files
 from driftlake.cli.common import Config, Format, Output, write
 from driftlake.config import load_settings
 from driftlake.errors import ConfigurationError
@@ -25,6 +26,8 @@ def lineage_add(
     from driftlake.lineage import read_lineage_file
     from driftlake.registration import register
     from driftlake.warehouse import Warehouse
+
+    project_files.make_importable()
     from expectations.contracts import contracts
 
     settings = load_settings(config)

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 import typer
 from rich.console import Console
 
+from driftlake import project_files
 from driftlake.cli.common import MISTAKE, REFUSED, Config, messages, say
 from driftlake.config import Settings, load_settings
 from driftlake.errors import ConfigurationError
@@ -112,6 +113,7 @@ def _run_days(settings: Settings, ranges: Sequence[tuple[date, date]], *, is_for
     screen = Console(file=os.fdopen(os.dup(sys.stderr.fileno()), "w", encoding="utf-8"))
     with Progress(*columns, TimeElapsedColumn(), console=screen, transient=True) as progress:
         task = progress.add_task("starting Dagster", total=None)
+        project_files.make_importable()
         from jobs.launch import launch, partitioned_asset_count
 
         progress.update(task, total=sum(map(len, runs)) * partitioned_asset_count(settings))
