@@ -135,11 +135,12 @@ def warehouse_settings(folder: Path, catalog: str) -> Iterator[Settings]:
             server.cleanup()
 
 
-def work(role: Callable[..., None], config: Path, until: float, seed: int, results: Any) -> None:
-    """One process to its end, whatever happens in it."""
+def work(role: Callable[..., None], config: Path, seconds: float, seed: int, ready: Any, results: Any) -> None:
+    """One process to its end, whatever happens in it; all begin together, however long their imports take."""
     done = Done(f"{role.__name__} {seed}", Counter(), [])
+    ready.wait()
     try:
-        role(load_settings(config), until, seed, done)
+        role(load_settings(config), time.time() + seconds, seed, done)
     except Exception:  # noqa: BLE001  # every failure is what is looked for
         done.deviations.append(traceback.format_exc())
     results.put(done)
@@ -153,11 +154,10 @@ def torture(settings: Settings, config: Path, seconds: float, seed: int) -> list
         runs = [PartitionRun(day, "profiles", "complete", 0) for day in days]
         warehouse.replace_partitions(changes, runs, context=new_context(settings, "first"))
     processes = multiprocessing.get_context("spawn")
-    results = processes.Queue()
-    until = time.time() + seconds
     roles = [*[write] * WRITERS, *[read] * READERS, maintain_again]
+    ready, results = processes.Barrier(len(roles)), processes.Queue()
     started = [
-        processes.Process(target=work, args=(role, config, until, seed * 100 + number, results))
+        processes.Process(target=work, args=(role, config, seconds, seed * 100 + number, ready, results))
         for number, role in enumerate(roles)
     ]
     for process in started:
