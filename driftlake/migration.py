@@ -9,7 +9,7 @@ import hashlib
 
 import duckdb
 
-from driftlake import schema
+from driftlake import queries, schema
 from driftlake.errors import WarehouseError
 from driftlake.queries import literal, quote
 
@@ -24,8 +24,11 @@ def migrate(connection: duckdb.DuckDBPyConnection) -> None:
         return
     connection.execute("begin")
     try:
+        known = queries.run(connection, "upkeep/tables_with_statistics").fetchall()
         for table in schema.tables():
             _bring_up(connection, table)
+            if (table.name,) not in known:
+                _begin_statistics(connection, table)
         for view in schema.views():
             connection.execute(view.ddl)
             connection.execute(f"comment on view {quote(view.name)} is {literal(view.purpose)}")
@@ -66,3 +69,21 @@ def _bring_up(connection: duckdb.DuckDBPyConnection, table: schema.Table) -> Non
     for column in table.columns:
         name = f"{quote(table.name)}.{quote(column.name)}"
         connection.execute(f"comment on column {name} is {literal(column.meaning)}")
+
+
+def _begin_statistics(connection: duckdb.DuckDBPyConnection, table: schema.Table) -> None:
+    """Have DuckLake keep statistics of a table that has never had a row, by a row that is gone before the commit.
+
+    DuckLake 1.0 caches the statistics of a table, but not that it has none: it asks the catalog for them again for each
+    column of each statement. A statement on an empty table took 35 ms where one on a table with rows took 10.
+    """
+    required = {column.name: _some_value(column.type) for column in table.columns if column.is_required}
+    listed = ", ".join(f"{value} as {quote(name)}" for name, value in required.items())
+    connection.execute(f"insert into {quote(table.name)} by name select {listed}")
+    connection.execute(f"delete from {quote(table.name)}")
+
+
+def _some_value(kind: str) -> str:
+    if kind.endswith("[]"):
+        return "[]"
+    return "'epoch'" if kind.startswith(("date", "timestamp")) else "'0'"
