@@ -29,6 +29,13 @@ hypothesis.settings.register_profile("driftlake", deadline=None, max_examples=50
 hypothesis.settings.load_profile("driftlake")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that need a service by the fixture that starts it."""
+    for item in items:
+        if {"postgres", "s3_service"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.services)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def quick_connections() -> Iterator[None]:
     """A connection costs a third when DuckDB does not hash our extensions to check their signatures.

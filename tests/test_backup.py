@@ -87,6 +87,7 @@ def restored_rows(settings: Settings, source: Path) -> list[tuple[object, ...]]:
         return warehouse.connection.execute(COUNTS).fetchall()
 
 
+@pytest.mark.processes
 def test_each_backup_made_while_nights_run_is_whole(project: Project, tmp_path: Path) -> None:
     for number in range(3, 7):
         project.telemetry(number)

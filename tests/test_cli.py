@@ -84,6 +84,7 @@ def test_a_missing_configuration_is_a_sentence_with_a_hint(tmp_path: Path) -> No
     assert "hint: create one with `driftlake init`" in result.stderr
 
 
+@pytest.mark.processes
 def test_a_mistake_in_the_configuration_ends_with_2_and_no_stack_trace(project: Path) -> None:
     config = project / "driftlake.yaml"
     config.write_text(config.read_text() + "colour: red\n")
@@ -123,6 +124,7 @@ def test_days_outside_the_partitions_are_refused(project: Path) -> None:
 QUERY = "select dt, row_count, score_sum from prediction_profile"
 
 
+@pytest.mark.processes
 def test_sql_answers_as_csv_and_json(filled: Path) -> None:
     as_csv = process("sql", QUERY, "--format", "csv", cwd=filled).stdout
     assert list(csv.DictReader(io.StringIO(as_csv))) == [{"dt": "2024-03-01", "row_count": "10", "score_sum": "1.5"}]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import shutil
@@ -65,6 +66,7 @@ def launched(tmp_path_factory: pytest.TempPathFactory) -> Launched:
     with dagster_home(folder / "dagster"):
         for days in ([FIRST], days_between(FIRST, LAST)):
             assert launch(settings, days, lambda *done: told.append(done)) is None
+        gc.collect()
     shutil.copytree(folder, folder.with_name("kept"))
     return Launched(settings, folder, told)
 
@@ -193,6 +195,7 @@ def test_a_run_without_changes_works_on_nothing_unless_it_is_forced(flights: Set
     assert launch_and_watch(flights, [FIRST], is_forced=True) == (None, {"done"})
 
 
+@pytest.mark.processes
 def test_replay_counts_what_was_repaired(flights: Settings) -> None:
     folder = Path(flights.resolve(f"data/telemetry/dt={FIRST}"))
     more = folder / "part-1.parquet"
@@ -247,6 +250,7 @@ def driftlake(config: Path, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
+@pytest.mark.processes
 def test_four_processes_backfill_a_new_instance_while_two_others_read(
     flights: Settings, instance: Path, tmp_path: Path
 ) -> None:
@@ -271,6 +275,7 @@ def test_four_processes_backfill_a_new_instance_while_two_others_read(
     )
 
 
+@pytest.mark.processes
 def test_the_command_says_that_nothing_changed(flights: Settings) -> None:
     again = driftlake(Path(flights.resolve("driftlake.yaml")), "run", "--date", str(FIRST))
     assert "unchanged: nothing these days rest on is new" in again.communicate(timeout=120)[1]

@@ -188,6 +188,7 @@ KILLED = """
 @pytest.mark.parametrize(
     "function", ["expire_snapshots", "merge_adjacent_files", "cleanup_old_files", "orphaned_files"]
 )
+@pytest.mark.processes
 def test_killed_at_any_step_it_leaves_the_rows_and_the_next_one_does_the_rest(project: Project, function: str) -> None:
     rows = project.contents()
     maintained(project)
@@ -216,6 +217,7 @@ MAINTAIN = """
 """
 
 
+@pytest.mark.processes
 def test_nights_that_run_meanwhile_write_the_rows_of_nights_alone(tmp_path: Path) -> None:
     alone, watched = Project(tmp_path / "alone"), Project(tmp_path / "watched")
     run_nights(alone, 1, NIGHTS)
