@@ -9,7 +9,7 @@ import hashlib
 
 import duckdb
 
-from driftlake import schema
+from driftlake import queries, schema
 from driftlake.errors import WarehouseError
 from driftlake.queries import literal, quote
 
@@ -24,8 +24,11 @@ def migrate(connection: duckdb.DuckDBPyConnection) -> None:
         return
     connection.execute("begin")
     try:
+        with_statistics = queries.run(connection, "upkeep/tables_with_statistics").fetchall()
         for table in schema.tables():
             _bring_up(connection, table)
+            if (table.name,) not in with_statistics:
+                _begin_statistics(connection, table)
         for view in schema.views():
             connection.execute(view.ddl)
             connection.execute(f"comment on view {quote(view.name)} is {literal(view.purpose)}")
@@ -66,3 +69,25 @@ def _bring_up(connection: duckdb.DuckDBPyConnection, table: schema.Table) -> Non
     for column in table.columns:
         name = f"{quote(table.name)}.{quote(column.name)}"
         connection.execute(f"comment on column {name} is {literal(column.meaning)}")
+
+
+def _begin_statistics(connection: duckdb.DuckDBPyConnection, table: schema.Table) -> None:
+    """Have DuckLake keep statistics of an empty table, by a row that is gone before the commit.
+
+    DuckLake 1.0 caches the statistics of a table, but not that it has none: it asks the catalog for them again for each
+    column of each statement. A statement on such a table took 35 ms where one on a table with statistics takes 10.
+    """
+    if connection.execute(f"select 1 from {quote(table.name)} limit 1").fetchone():
+        return
+    values = [f"{_value(column)} as {quote(column.name)}" for column in table.columns]
+    connection.execute(f"insert into {quote(table.name)} by name select {', '.join(values)}")
+    connection.execute(f"delete from {quote(table.name)}")
+
+
+def _value(column: schema.Column) -> str:
+    """Some value that the column may have, as SQL."""
+    if not column.is_required:
+        return "null"
+    if column.type.endswith("[]"):
+        return "[]"
+    return "'epoch'" if column.type.startswith(("date", "timestamp")) else "'0'"

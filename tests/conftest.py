@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import shutil
+import sqlite3
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from functools import partial
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import hypothesis
 import pytest
+from data import write_project
 
 from driftlake import schema
+from driftlake.catalog import catalog_of
+from driftlake.config import Settings
 from driftlake.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -23,6 +29,13 @@ hypothesis.settings.register_profile("driftlake", deadline=None, max_examples=50
 hypothesis.settings.load_profile("driftlake")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that need a service by the fixture that starts it."""
+    for item in items:
+        if {"postgres", "s3_service"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.services)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def quick_connections() -> Iterator[None]:
     """A connection costs a third when DuckDB does not hash our extensions to check their signatures.
@@ -32,6 +45,32 @@ def quick_connections() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(duckdb, "connect", partial(duckdb.connect, config={"allow_unsigned_extensions": True}))
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_warehouses(quick_connections: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A new warehouse is a copy of one that was made once: that takes a second, and hundreds of tests need one."""
+    settings = write_project(tmp_path_factory.mktemp("template") / "project", features=[], training={"x": [1.0]})
+    Warehouse.open(settings).connection.close()
+    original, made = Warehouse.open, Path(catalog_of(settings).place)
+
+    def opened(settings: Settings, **how: Any) -> Warehouse:
+        catalog, data = catalog_of(settings), settings.resolve(settings.warehouse.data)
+        if catalog.kind == "sqlite" and not how.get("read_only"):
+            with catalog.writing():
+                if catalog.is_missing():
+                    _copy_warehouse(made, Path(catalog.place), data)
+        return original(settings, **how)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Warehouse, "open", opened)
+        yield
+
+
+def _copy_warehouse(made: Path, place: Path, data: str) -> None:
+    shutil.copy(made, place)
+    with closing(sqlite3.connect(place)) as connection, connection:
+        connection.execute("update ducklake_metadata set value = ? where key = 'data_path'", [f"{data}/"])
 
 
 @pytest.fixture

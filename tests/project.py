@@ -5,6 +5,8 @@ Not here: what a night should do (test_nightly.py, test_stages.py).
 
 from __future__ import annotations
 
+import copy
+import shutil
 from collections.abc import Callable, Mapping
 from datetime import date
 from functools import partial
@@ -156,6 +158,23 @@ class Project:
 def _length(columns: Mapping[str, Any], default: int) -> int:
     """Rows of the first column that is there."""
     return next((len(values) for values in columns.values() if values is not None), default)
+
+
+def kept(project: Project) -> Project:
+    """A project whose files are put aside, so that `restored` can bring them back."""
+    shutil.copytree(project.root, _kept_files(project))
+    return project
+
+
+def restored(project: Project) -> Project:
+    """A kept project with all its files as they were: at the same place, modified at the same time."""
+    shutil.rmtree(project.root)
+    shutil.copytree(_kept_files(project), project.root)
+    return copy.copy(project)
+
+
+def _kept_files(project: Project) -> Path:
+    return project.root.with_name(f"{project.root.name} kept")
 
 
 def outcomes(report: StageReport) -> dict[date, str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from data import day
-from project import Project
+from project import Project, kept, restored
 
 from driftlake.backup import back_up, restore
 from driftlake.config import Settings, load_settings
@@ -20,13 +20,18 @@ from driftlake.warehouse import Warehouse
 ROOT = Path(__file__).resolve().parents[1]
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Project:
-    made = Project(tmp_path / "project")
+@pytest.fixture(scope="module")
+def two_nights(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    made = Project(tmp_path_factory.mktemp("nights") / "project")
     for number in (1, 2):
         made.telemetry(number)
         made.run(number, number, until="drift")
-    return made
+    return kept(made)
+
+
+@pytest.fixture
+def project(two_nights: Project) -> Project:
+    return restored(two_nights)
 
 
 def elsewhere(project: Project, root: Path) -> Project:
@@ -82,6 +87,7 @@ def restored_rows(settings: Settings, source: Path) -> list[tuple[object, ...]]:
         return warehouse.connection.execute(COUNTS).fetchall()
 
 
+@pytest.mark.processes
 def test_each_backup_made_while_nights_run_is_whole(project: Project, tmp_path: Path) -> None:
     for number in range(3, 7):
         project.telemetry(number)

@@ -3,26 +3,53 @@
 from __future__ import annotations
 
 import csv
+import gc
 import io
 import json
+import os
 import subprocess
 import sys
+from contextlib import chdir, redirect_stderr, redirect_stdout
 from datetime import UTC, datetime
 from pathlib import Path
+from unittest.mock import patch
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from data import GROUP, day, write_day, write_project
 
+from driftlake.cli import main
 from driftlake.config import Settings
 from driftlake.warehouse import PartitionRun, Replacement, RunContext, Warehouse
 
 
 def driftlake(*arguments: str, cwd: Path, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    """What the command does and says, in this process: one of its own takes a second to start."""
+    out, err = io.TextIOWrapper(io.BytesIO(), write_through=True), io.StringIO()
+    with (
+        chdir(cwd),
+        patch.dict(os.environ),
+        patch.object(sys, "argv", ["driftlake", *arguments]),
+        patch.object(sys, "stdin", io.StringIO(stdin)),
+        patch.object(gc, "set_threshold"),
+        redirect_stdout(out),
+        redirect_stderr(err),
+        pytest.raises(SystemExit) as ended,
+    ):
+        main()
+    assert isinstance(out.buffer, io.BytesIO)
+    code = ended.value.code
+    return subprocess.CompletedProcess(
+        arguments, code if isinstance(code, int) else 0, out.buffer.getvalue().decode(), err.getvalue()
+    )
+
+
+def process(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """The command in a process of its own."""
     code = "from driftlake.cli import main; main()"
     return subprocess.run(
-        [sys.executable, "-c", code, *arguments], cwd=cwd, input=stdin, capture_output=True, text=True, check=False
+        [sys.executable, "-c", code, *arguments], cwd=cwd, capture_output=True, text=True, check=False
     )
 
 
@@ -57,10 +84,11 @@ def test_a_missing_configuration_is_a_sentence_with_a_hint(tmp_path: Path) -> No
     assert "hint: create one with `driftlake init`" in result.stderr
 
 
+@pytest.mark.processes
 def test_a_mistake_in_the_configuration_ends_with_2_and_no_stack_trace(project: Path) -> None:
     config = project / "driftlake.yaml"
     config.write_text(config.read_text() + "colour: red\n")
-    result = driftlake("sql", "select 1", cwd=project)
+    result = process("sql", "select 1", cwd=project)
     assert result.returncode == 2
     assert "colour: unknown key" in result.stderr
     assert "Traceback" not in result.stderr
@@ -100,8 +128,9 @@ def test_days_outside_the_partitions_are_refused(project: Path) -> None:
 QUERY = "select dt, row_count, score_sum from prediction_profile"
 
 
+@pytest.mark.processes
 def test_sql_answers_as_csv_and_json(filled: Path) -> None:
-    as_csv = driftlake("sql", QUERY, "--format", "csv", cwd=filled).stdout
+    as_csv = process("sql", QUERY, "--format", "csv", cwd=filled).stdout
     assert list(csv.DictReader(io.StringIO(as_csv))) == [{"dt": "2024-03-01", "row_count": "10", "score_sum": "1.5"}]
     as_json = driftlake("sql", QUERY, "--format", "json", cwd=filled).stdout
     assert json.loads(as_json) == {"dt": "2024-03-01", "row_count": 10, "score_sum": 1.5}

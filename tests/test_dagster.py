@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
+import shutil
 import subprocess
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -35,10 +39,19 @@ ROOT = Path(__file__).resolve().parent.parent
 FIRST, LAST = date(2013, 3, 1), date(2013, 3, 4)
 
 
+@dataclass(frozen=True)
+class Launched:
+    """A project whose days have run, and what was told of each run."""
+
+    settings: Settings
+    folder: Path
+    told: Sequence[tuple[str, str | None, str | None]]
+
+
 @pytest.fixture(scope="module")
-def flights(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """The flights example at a small size: four days, a tenth of the flights."""
-    folder = tmp_path_factory.mktemp("flights")
+def launched(tmp_path_factory: pytest.TempPathFactory) -> Launched:
+    """The flights example at a small size, four days, a tenth of the flights: its first day and then all of them run."""
+    folder = tmp_path_factory.mktemp("flights") / "project"
     # a process of its own, because scikit-learn and its threads are nothing the rest of the suite should inherit
     build = [sys.executable, "-m", "examples.nycflights.build", "--out", str(folder / "data")]
     subprocess.run([*build, "--to", LAST.isoformat(), "--share", "0.1"], cwd=ROOT, check=True, capture_output=True)
@@ -48,21 +61,43 @@ def flights(tmp_path_factory: pytest.TempPathFactory) -> Settings:
         "drift: {minimum_rows: 50}\ncompute: {threads: 1}\n"
         "slos: [{name: whole, sli: completeness, objective: 0.9}]\n"
     )
-    return load_settings(folder / "driftlake.yaml")
+    settings = load_settings(folder / "driftlake.yaml")
+    told: list[tuple[str, str | None, str | None]] = []
+    with dagster_home(folder / "dagster"):
+        for days in ([FIRST], days_between(FIRST, LAST)):
+            assert launch(settings, days, lambda *done: told.append(done)) is None
+        gc.collect()
+    shutil.copytree(folder, folder.with_name("kept"))
+    return Launched(settings, folder, told)
 
 
 @pytest.fixture
-def instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def flights(launched: Launched) -> Iterator[Settings]:
+    """The flights, their warehouse and their instance as they were after all days had run."""
+    shutil.rmtree(launched.folder)
+    shutil.copytree(launched.folder.with_name("kept"), launched.folder)
+    with dagster_home(launched.folder / "dagster"):
+        yield launched.settings
+
+
+@pytest.fixture
+def instance(tmp_path: Path) -> Iterator[Path]:
     """A Dagster instance folder of its own."""
-    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "dagster"))
-    with warnings.catch_warnings():
-        # Dagster's storage leaves SQLite connections to the garbage collector.
-        warnings.simplefilter("ignore", ResourceWarning)
+    with dagster_home(tmp_path / "dagster"):
         yield tmp_path / "dagster"
 
 
-def test_the_graph_the_job_and_the_schedule_are_what_users_see(flights: Settings) -> None:
-    definitions = build_definitions(flights)
+@contextmanager
+def dagster_home(folder: Path) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        patch.setenv("DAGSTER_HOME", str(folder))
+        # Dagster's storage leaves SQLite connections to the garbage collector.
+        warnings.simplefilter("ignore", ResourceWarning)
+        yield
+
+
+def test_the_graph_the_job_and_the_schedule_are_what_users_see(launched: Launched) -> None:
+    definitions = build_definitions(launched.settings)
     graph = definitions.resolve_asset_graph()
     assert {key.to_user_string(): graph.get(key).group_name for key in graph.get_all_asset_keys()} == {
         "telemetry": "inputs",
@@ -86,8 +121,8 @@ def test_the_graph_the_job_and_the_schedule_are_what_users_see(flights: Settings
     assert (weekly.cron_schedule, weekly.execution_timezone) == ("0 14 * * 0", "America/New_York")
 
 
-def test_partitions_run_from_the_first_day_to_the_last(flights: Settings) -> None:
-    partitions = build_definitions(flights).resolve_job_def("nightly").partitions_def
+def test_partitions_run_from_the_first_day_to_the_last(launched: Launched) -> None:
+    partitions = build_definitions(launched.settings).resolve_job_def("nightly").partitions_def
     assert partitions is not None
     assert partitions.get_partition_keys() == [day.isoformat() for day in days_between(FIRST, LAST)]
 
@@ -97,16 +132,13 @@ def materialized(asset: str) -> set[str]:
         return set(dagster.get_materialized_partitions(dg.AssetKey(asset)))
 
 
-def test_real_flights_go_through_a_real_instance(flights: Settings, instance: Path) -> None:
-    seen: list[tuple[str, str | None, str | None]] = []
-    assert launch(flights, [FIRST], lambda *done: seen.append(done)) is None
-    assert launch(flights, days_between(FIRST, LAST), lambda *done: seen.append(done)) is None
+def test_real_flights_go_through_a_real_instance(launched: Launched, flights: Settings) -> None:
     every_day = {day.isoformat() for day in days_between(FIRST, LAST)}
     assert {asset: materialized(asset) for asset in ("profiles", "alerts")} == dict.fromkeys(
         ("profiles", "alerts"), every_day
     )
-    assert len([asset for asset, partition, _ in seen if asset == "drift" and partition]) == 1 + len(every_day)
-    assert "enabled: false" in (instance / "dagster.yaml").read_text()
+    assert len([asset for asset, partition, _ in launched.told if asset == "drift" and partition]) == 1 + len(every_day)
+    assert "enabled: false" in (launched.folder / "dagster" / "dagster.yaml").read_text()
     with Warehouse.open(flights, read_only=True) as warehouse:
         telemetry = warehouse.sql(f"select count(*) as n from '{flights.resolve('data/telemetry')}/*/*.parquet'")
         counted = warehouse.sql("select sum(row_count)::bigint as n from prediction_profile")
@@ -127,12 +159,9 @@ def test_real_flights_go_through_a_real_instance(flights: Settings, instance: Pa
     }
 
 
-def test_the_maintenance_job_does_its_work_in_an_instance(flights: Settings, instance: Path) -> None:
-    with Warehouse.open(flights) as warehouse:
-        register_folder(warehouse, flights)
+def test_the_maintenance_job_does_its_work_in_an_instance(flights: Settings) -> None:
+    with Warehouse.open(flights, read_only=True) as warehouse:
         rows = warehouse.sql("from feature_bins order by all")
-    instance.mkdir()
-    (instance / "dagster.yaml").write_text("telemetry: {enabled: false}")
     with dg.DagsterInstance.get() as dagster:
         job = build_definitions(flights).resolve_job_def("maintenance")
         assert job.execute_in_process(instance=dagster).success
@@ -140,7 +169,7 @@ def test_the_maintenance_job_does_its_work_in_an_instance(flights: Settings, ins
         assert warehouse.sql("from feature_bins order by all") == rows
 
 
-def test_a_run_and_its_stages_are_observed(flights: Settings, instance: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_and_its_stages_are_observed(flights: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     spans, tracers = InMemorySpanExporter(), TracerProvider(shutdown_on_exit=False)
     tracers.add_span_processor(SimpleSpanProcessor(spans))
     one = observing.Observer(tracers, None, 2.0)
@@ -161,13 +190,13 @@ def launch_and_watch(flights: Settings, days: Sequence[date], **how: Any) -> tup
     return failure, work
 
 
-def test_a_run_without_changes_works_on_nothing_unless_it_is_forced(flights: Settings, instance: Path) -> None:
-    launch(flights, [FIRST], lambda *_: None)
+def test_a_run_without_changes_works_on_nothing_unless_it_is_forced(flights: Settings) -> None:
     assert launch_and_watch(flights, [FIRST]) == (None, {"unchanged"})
     assert launch_and_watch(flights, [FIRST], is_forced=True) == (None, {"done"})
 
 
-def test_replay_counts_what_was_repaired(flights: Settings, instance: Path) -> None:
+@pytest.mark.processes
+def test_replay_counts_what_was_repaired(flights: Settings) -> None:
     folder = Path(flights.resolve(f"data/telemetry/dt={FIRST}"))
     more = folder / "part-1.parquet"
     table = pq.read_table(folder / "part-0.parquet").slice(0, 20)
@@ -175,15 +204,12 @@ def test_replay_counts_what_was_repaired(flights: Settings, instance: Path) -> N
     table = table.set_column(table.column_names.index("correlation_id"), "correlation_id", ids)
     config = folder.parents[2] / "driftlake.yaml"
     more.write_bytes(b"PAR1")
-    try:
-        launch(flights, days_between(FIRST, LAST), lambda *_: None)
-        still_broken = driftlake(config, "replay")
-        said_before = still_broken.communicate(timeout=120)[1]
-        pq.write_table(table, more)
-        repaired = driftlake(config, "replay")
-        said = repaired.communicate(timeout=120)[1]
-    finally:
-        more.unlink()
+    launch(flights, [FIRST], lambda *_: None)
+    still_broken = driftlake(config, "replay")
+    said_before = still_broken.communicate(timeout=120)[1]
+    pq.write_table(table, more)
+    repaired = driftlake(config, "replay")
+    said = repaired.communicate(timeout=120)[1]
     assert (still_broken.returncode, repaired.returncode) == (1, 0)
     assert "in quarantine: 1 before, 1 now" in said_before
     assert "in quarantine: 1 before, 0 now" in said
@@ -192,15 +218,11 @@ def test_replay_counts_what_was_repaired(flights: Settings, instance: Path) -> N
     assert outcome["outcome"].to_pylist() == ["complete"]
 
 
-def test_a_refused_day_fails_the_run_by_name_after_the_others_are_done(flights: Settings, instance: Path) -> None:
+def test_a_refused_day_fails_the_run_by_name_after_the_others_are_done(flights: Settings) -> None:
     path = Path(flights.resolve(f"data/telemetry/dt={date(2013, 3, 2)}/part-0.parquet"))
-    content = path.read_bytes()
-    path.write_bytes(content[:-10])
-    try:
-        failure = launch(flights, days_between(FIRST, LAST), lambda *_: None)
-        again, work = launch_and_watch(flights, days_between(FIRST, LAST))
-    finally:
-        path.write_bytes(content)
+    path.write_bytes(path.read_bytes()[:-10])
+    failure = launch(flights, days_between(FIRST, LAST), lambda *_: None)
+    again, work = launch_and_watch(flights, days_between(FIRST, LAST))
     assert failure is not None
     assert (again, work) == (failure, {"unchanged"})
     assert failure.message.splitlines()[0] == "done, but 1 inputs were refused:"
@@ -228,6 +250,7 @@ def driftlake(config: Path, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
+@pytest.mark.processes
 def test_four_processes_backfill_a_new_instance_while_two_others_read(
     flights: Settings, instance: Path, tmp_path: Path
 ) -> None:
@@ -252,8 +275,8 @@ def test_four_processes_backfill_a_new_instance_while_two_others_read(
     )
 
 
-def test_the_command_says_that_nothing_changed(flights: Settings, instance: Path) -> None:
-    launch(flights, [FIRST], lambda *_: None)
+@pytest.mark.processes
+def test_the_command_says_that_nothing_changed(flights: Settings) -> None:
     again = driftlake(Path(flights.resolve("driftlake.yaml")), "run", "--date", str(FIRST))
     assert "unchanged: nothing these days rest on is new" in again.communicate(timeout=120)[1]
     assert again.returncode == 0
@@ -274,8 +297,7 @@ def run_request(flights: Settings, request: dg.RunRequest) -> None:
         assert job.execute_in_process(instance=dagster, tags=dict(request.tags)).success
 
 
-def test_a_rewritten_file_is_asked_for_once_until_its_days_have_run_again(flights: Settings, instance: Path) -> None:
-    launch(flights, days_between(FIRST, LAST), lambda *_: None)
+def test_a_rewritten_file_is_asked_for_once_until_its_days_have_run_again(flights: Settings) -> None:
     assert late_requests(flights) == ([], "the files are those that were recorded")
     path = Path(flights.resolve(f"data/labels/dt={date(2013, 3, 2)}/part-0.parquet"))
     os.utime(path, ns=(0, path.stat().st_mtime_ns + 1_000_000_000))
@@ -286,16 +308,14 @@ def test_a_rewritten_file_is_asked_for_once_until_its_days_have_run_again(flight
     assert late_requests(flights) == ([], "the files are those that were recorded")
 
 
-def test_a_late_file_of_the_newest_day_is_asked_for_as_that_partition(flights: Settings, instance: Path) -> None:
-    launch(flights, days_between(FIRST, LAST), lambda *_: None)
+def test_a_late_file_of_the_newest_day_is_asked_for_as_that_partition(flights: Settings) -> None:
     path = Path(flights.resolve(f"data/telemetry/dt={LAST}/part-0.parquet"))
     os.utime(path, ns=(0, path.stat().st_mtime_ns + 1_000_000_000))
     (request,), _ = late_requests(flights)
     assert request.partition_key == LAST.isoformat()
 
 
-def test_the_sensor_waits_for_a_run_that_is_under_way(flights: Settings, instance: Path) -> None:
-    launch(flights, [FIRST], lambda *_: None)
+def test_the_sensor_waits_for_a_run_that_is_under_way(flights: Settings) -> None:
     with dg.DagsterInstance.get() as dagster:
         job = build_definitions(flights).resolve_job_def("nightly")
         dagster.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)

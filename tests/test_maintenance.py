@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-import shutil
 import subprocess
 import sys
 import textwrap
@@ -13,7 +11,7 @@ from pathlib import Path
 import duckdb
 import pytest
 from data import day
-from project import Project
+from project import Project, kept, restored
 
 from driftlake.cli import app
 from driftlake.errors import WarehouseError
@@ -40,16 +38,12 @@ def pristine(tmp_path_factory: pytest.TempPathFactory) -> Project:
     run_nights(made, 1, NIGHTS)
     made.telemetry(2, colour=None)
     made.run(2, NIGHTS, until="drift")
-    shutil.copytree(made.root, made.root.with_name("copy"))
-    return made
+    return kept(made)
 
 
 @pytest.fixture
 def project(pristine: Project) -> Project:
-    """The project with all its files as they were, at the same place."""
-    shutil.rmtree(pristine.root)
-    shutil.copytree(pristine.root.with_name("copy"), pristine.root)
-    return copy.copy(pristine)
+    return restored(pristine)
 
 
 def maintained(project: Project, *, days_later: int = 0, is_dry_run: bool = False) -> Upkeep:
@@ -196,6 +190,7 @@ KILLED = """
 
 
 @pytest.mark.parametrize("step", ["expire_snapshots", "compact", "cleanup_old_files", "orphaned_files"])
+@pytest.mark.processes
 def test_killed_at_any_step_it_leaves_the_rows_and_the_next_one_does_the_rest(project: Project, step: str) -> None:
     rows = project.contents()
     maintained(project)
@@ -224,6 +219,7 @@ MAINTAIN = """
 """
 
 
+@pytest.mark.processes
 def test_nights_that_run_meanwhile_write_the_rows_of_nights_alone(tmp_path: Path) -> None:
     alone, watched = Project(tmp_path / "alone"), Project(tmp_path / "watched")
     run_nights(alone, 1, NIGHTS)

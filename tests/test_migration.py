@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from data import write_project
 
+from driftlake import schema
 from driftlake.config import Settings
 from driftlake.errors import WarehouseError
 from driftlake.warehouse import Warehouse
@@ -41,6 +42,24 @@ def test_a_warehouse_that_is_up_to_date_is_left_alone(settings: Settings) -> Non
         before = warehouse.sql("from ducklake_current_snapshot('lake')").to_pylist()
     with Warehouse.open(settings) as warehouse:
         assert warehouse.sql("from ducklake_current_snapshot('lake')").to_pylist() == before
+
+
+WITHOUT_STATISTICS = "delete from __ducklake_metadata_lake.ducklake_table_stats"
+
+
+def test_tables_have_statistics_before_they_have_rows(settings: Settings) -> None:
+    alter(settings, WITHOUT_STATISTICS)
+    with Warehouse.open(settings) as warehouse:
+        found = warehouse.query("upkeep/tables_with_statistics")["table_name"].to_pylist()
+        assert set(found) == {table.name for table in schema.tables()}
+        assert [name for name in found if warehouse.sql(f"from {name}").num_rows] == ["schema_versions"]
+
+
+def test_rows_of_a_table_that_lost_its_statistics_stay(settings: Settings) -> None:
+    row = "now(), 'mute', 'rule', 'drift', date '2024-03-01', date '2024-03-02', 'new cut', 'ann'"
+    alter(settings, f"insert into alert_actions select {row} from range(20)", WITHOUT_STATISTICS)
+    with Warehouse.open(settings) as warehouse:
+        assert warehouse.sql("from alert_actions").num_rows == 20
 
 
 def test_files_recorded_before_there_was_a_history_are_current_until_their_next_version(settings: Settings) -> None:

@@ -25,7 +25,7 @@ MISTAKEN = """
 """
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.services)])
 def project(request: pytest.FixtureRequest, tmp_path: Path) -> Project:
     catalog = request.getfixturevalue("postgres").database() if request.param == "postgres" else "sqlite:c.sqlite"
     made = Project(tmp_path / "project", warehouse={"catalog": catalog, "data": "warehouse/data"})

@@ -88,6 +88,7 @@ def ended(processes: list[subprocess.Popen[str]]) -> list[tuple[str, int]]:
     return [(process.communicate(timeout=300)[1], process.returncode) for process in processes]
 
 
+@pytest.mark.processes
 def test_eight_writers_and_four_readers_lose_nothing_and_see_no_error(tmp_path: Path, catalog: str) -> None:
     project = Project(tmp_path / "project", warehouse={"catalog": catalog, "data": "warehouse/data"})
     for number in range(1, 9):
@@ -222,6 +223,7 @@ def test_an_empty_database_is_well_and_has_no_warehouse(tmp_path: Path, catalog:
         Warehouse.open(project.settings, read_only=True)
 
 
+@pytest.mark.processes
 def test_stages_on_postgres_and_s3_at_once_lose_nothing(
     tmp_path: Path, catalog: str, s3_service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:

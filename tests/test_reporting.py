@@ -106,8 +106,13 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     processed.warehouse.connection.close()
 
 
-def test_a_page_says_what_is_wrong_with_a_model_and_who_to_ask(project):
-    page = project.page()
+@pytest.fixture(scope="module")
+def page(project) -> str:
+    """The page of the last day."""
+    return project.page()
+
+
+def test_a_page_says_what_is_wrong_with_a_model_and_who_to_ask(page):
     assert "needs attention" in page
     assert "1 feature drifted over 7 days (worst: income, PSI" in page
     assert "income of credit v1 (production) drifted from training" in page
@@ -116,8 +121,7 @@ def test_a_page_says_what_is_wrong_with_a_model_and_who_to_ask(project):
     assert "run-of-the-test" in page
 
 
-def test_incidents_come_with_their_alerts_and_the_query_that_shows_them(project):
-    page = project.page()
+def test_incidents_come_with_their_alerts_and_the_query_that_shows_them(page):
     assert page.count('class="incident"') == 1
     assert "<summary>1 alert of feature-drift</summary>" in page
     assert "driftlake sql &#34;from drift_between(&#39;credit&#39;, &#39;v1&#39;" in page
@@ -129,12 +133,11 @@ def test_the_runbooks_are_beside_the_pages(project):
     assert all(f'id="{one.name}"' in page for one in default_alerts())
 
 
-def test_the_same_tables_give_the_same_bytes(project):
-    assert project.page() == project.page()
+def test_the_same_tables_give_the_same_bytes(project, page):
+    assert project.page() == page
 
 
-def test_markup_in_data_stays_text(project):
-    page = project.page()
+def test_markup_in_data_stays_text(page):
     assert "<script" not in page
     assert "<img" not in page
     # in the words of the page, in the heatmap, and as a category of the distribution

@@ -65,7 +65,7 @@ def lacking() -> str:
     return ""
 
 
-pytestmark = pytest.mark.skipif(bool(lacking()), reason=lacking())
+pytestmark = [pytest.mark.spark, pytest.mark.skipif(bool(lacking()), reason=lacking())]
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from data import day, write_day
 from hypothesis import HealthCheck, example, given, settings
-from project import ROWS, STAGES, Project, break_pages, outcomes, truncate
+from project import ROWS, STAGES, Project, break_pages, kept, outcomes, restored, truncate
 
 from driftlake import nightly, stages
 from driftlake.nightly import StageReport
@@ -34,20 +32,12 @@ def pristine(tmp_path_factory: pytest.TempPathFactory) -> Project:
         ids = [f"d{number}-{row}" for row in labelled]
         project.labels(number, correlation_id=ids, label=[row % 2 for row in labelled])
     project.run(1, LAST)
-    shutil.copytree(project.root, project.root.with_name("copy"))
-    return project
+    return kept(project)
 
 
 @pytest.fixture
 def project(pristine: Project) -> Project:
     return restored(pristine)
-
-
-def restored(pristine: Project) -> Project:
-    """The project with all its files as they were: at the same place, modified at the same time."""
-    shutil.rmtree(pristine.root)
-    shutil.copytree(pristine.root.with_name("copy"), pristine.root)
-    return copy.copy(pristine)
 
 
 def small_project(root: Path) -> Project:

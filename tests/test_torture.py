@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+import pytest
 from bench.torture import torture, warehouse_settings
 
 
+@pytest.mark.processes
 def test_reads_beside_writers_and_maintenance_find_whole_days(tmp_path: Path) -> None:
     with warehouse_settings(tmp_path, "sqlite") as settings:
         done = torture(settings, tmp_path / "driftlake.yaml", seconds=4, seed=1)

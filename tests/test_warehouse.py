@@ -143,6 +143,7 @@ KILLED_IN_THE_TRANSACTION = """
 """
 
 
+@pytest.mark.processes
 def test_a_run_killed_before_its_commit_leaves_the_old_rows(settings: Settings) -> None:
     with Warehouse.open(settings) as warehouse:
         replace(warehouse, 1, 10)
@@ -175,6 +176,7 @@ READER = """
 """
 
 
+@pytest.mark.processes
 def test_four_writers_and_two_readers_lose_nothing_and_see_no_error(settings: Settings) -> None:
     with Warehouse.open(settings):
         pass

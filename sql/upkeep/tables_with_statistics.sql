@@ -1,0 +1,8 @@
+-- Tables that DuckLake keeps statistics of: those that have had a row.
+-- grain: table_name
+-- inputs: ducklake_table, ducklake_table_stats
+select t.table_name
+from __ducklake_metadata_lake.ducklake_table as t
+inner join __ducklake_metadata_lake.ducklake_table_stats as s
+    on t.table_id = s.table_id
+where t.end_snapshot is null;
