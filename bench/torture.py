@@ -46,6 +46,16 @@ class Done:
     deviations: list[str]
 
 
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What the processes share: how long they go on, when to begin and to stop, and where results go."""
+
+    seconds: float
+    ready: Any
+    stop: Any
+    results: Any
+
+
 def rows_of(table: str, days: list[date], generation: int) -> pa.Table:
     """Rows of whole days that all say in which generation they were written."""
     count = ROWS_OF_A_DAY[table]
@@ -63,12 +73,12 @@ def rows_of(table: str, days: list[date], generation: int) -> pa.Table:
     )
 
 
-def write(settings: Settings, until: float, seed: int, done: Done) -> None:
-    """Replace runs of days, or some of them, with rows of a new generation."""
+def write(settings: Settings, turn: Turn, seed: int, done: Done) -> None:
+    """Replace a few days at a time with rows of a new generation."""
     generator = np.random.default_rng(seed)
     context = new_context(settings, f"writer {seed}")
     with Warehouse.open(settings) as warehouse:
-        while time.time() < until:
+        while not turn.stop.is_set():
             first = int(generator.integers(DAY_COUNT))
             days = [FIRST_DAY + timedelta(days=n) for n in range(first, min(first + 4, DAY_COUNT))]
             generation = time.time_ns()
@@ -78,12 +88,14 @@ def write(settings: Settings, until: float, seed: int, done: Done) -> None:
             done.counts["commits"] += 1
 
 
-def read(settings: Settings, until: float, seed: int, done: Done) -> None:
+def read(settings: Settings, turn: Turn, seed: int, done: Done) -> None:
     """Check all days, and a single one, again and again, sometimes from a new connection."""
     generator = np.random.default_rng(seed)
-    while time.time() < until:
+    while not turn.stop.is_set():
         with Warehouse.open(settings, read_only=True) as warehouse:
             for _ in range(50):
+                if turn.stop.is_set() and done.counts["reads"]:
+                    break
                 for table, expected in ROWS_OF_A_DAY.items():
                     value = "sampled_count" if table == "sampling_rates" else "matched_count"
                     day = FIRST_DAY + timedelta(days=int(generator.integers(DAY_COUNT)))
@@ -96,9 +108,10 @@ def read(settings: Settings, until: float, seed: int, done: Done) -> None:
                     done.deviations += [f"{table}: {row}" for row in found if row[1:] != (expected, 1)]
 
 
-def maintain_again(settings: Settings, until: float, _seed: int, done: Done) -> None:
-    """Everything that maintenance does, without a pause."""
-    while time.time() < until:
+def maintain_again(settings: Settings, turn: Turn, _seed: int, done: Done) -> None:
+    """Everything that maintenance does, without a pause, until the time is over and something was compacted."""
+    until = time.time() + turn.seconds
+    while time.time() < until or not done.counts["compactions"]:
         with Warehouse.open(settings) as warehouse:
             upkeep = maintain(warehouse, settings, now=datetime.now(UTC))
         done.counts["maintenance runs"] += 1
@@ -135,15 +148,18 @@ def warehouse_settings(folder: Path, catalog: str) -> Iterator[Settings]:
             server.cleanup()
 
 
-def work(role: Callable[..., None], config: Path, seconds: float, seed: int, ready: Any, results: Any) -> None:
+def work(role: Callable[..., None], config: Path, turn: Turn, seed: int) -> None:
     """One process to its end, whatever happens in it; all begin together, however long their imports take."""
     done = Done(f"{role.__name__} {seed}", Counter(), [])
-    ready.wait()
+    turn.ready.wait()
     try:
-        role(load_settings(config), time.time() + seconds, seed, done)
+        role(load_settings(config), turn, seed, done)
     except Exception:  # noqa: BLE001  # every failure is what is looked for
         done.deviations.append(traceback.format_exc())
-    results.put(done)
+    finally:
+        if role is maintain_again:
+            turn.stop.set()
+        turn.results.put(done)
 
 
 def torture(settings: Settings, config: Path, seconds: float, seed: int) -> list[Done]:
@@ -155,14 +171,14 @@ def torture(settings: Settings, config: Path, seconds: float, seed: int) -> list
         warehouse.replace_partitions(changes, runs, context=new_context(settings, "first"))
     processes = multiprocessing.get_context("spawn")
     roles = [*[write] * WRITERS, *[read] * READERS, maintain_again]
-    ready, results = processes.Barrier(len(roles)), processes.Queue()
+    turn = Turn(seconds, processes.Barrier(len(roles)), processes.Event(), processes.Queue())
     started = [
-        processes.Process(target=work, args=(role, config, seconds, seed * 100 + number, ready, results))
+        processes.Process(target=work, args=(role, config, turn, seed * 100 + number))
         for number, role in enumerate(roles)
     ]
     for process in started:
         process.start()
-    done = [results.get() for _ in started]
+    done = [turn.results.get() for _ in started]
     for process in started:
         process.join()
     return [*done, Done("final state", Counter(days=DAY_COUNT), final_state(settings))]
