@@ -67,7 +67,11 @@ def _label_reach(settings: Settings) -> Mapping[str, int]:
     horizon_days = settings.labels.horizon_days
     # predictions are sampled as they were when they were counted, whatever the rate is now
     # which prediction a label of the days before has met decides whether it is about one of the day
-    reach = {"labels": history_days(settings.labels), "telemetry": memory_days(settings.labels), "sampling_rates": horizon_days}
+    reach = {
+        "labels": history_days(settings.labels),
+        "telemetry": memory_days(settings.labels),
+        "sampling_rates": horizon_days,
+    }
     # which values of a column are segments was decided when predictions were counted
     return reach | ({"profiles": horizon_days} if settings.telemetry.segments else {})
 
