@@ -54,7 +54,8 @@ def compare_windows(
     `profiles` are in the buckets of `buckets_of` for the same days; they may hold groups that only are references.
     """
     of_features, of_scores = [ROW_SCHEMA.empty_table()], [ROW_SCHEMA.empty_table()]
-    for group in (one for one in profiles.counts if one in groups):
+    wanted = set(groups)
+    for group in (one for one in profiles.counts if one in wanted):
         for names, tables in ((list(profiles.version(group).features), of_features), ([SCORE], of_scores)):
             history = History.of(profiles, group, names)
             found = pa.concat_tables([ROW_SCHEMA.empty_table(), *_compare(history, days, settings)])
