@@ -114,7 +114,8 @@ class Predictions:
 
 
 def _places(days: pa.ChunkedArray, first_day: date) -> NDArray[np.int64]:
-    return days.to_numpy().astype("datetime64[D]").astype(np.int64) - (first_day - date(1970, 1, 1)).days
+    places: NDArray[np.int64] = days.to_numpy().astype("datetime64[D]").astype(np.int64)
+    return places - (first_day - date(1970, 1, 1)).days
 
 
 def _bin_count(bins: FeatureBins | None) -> int:

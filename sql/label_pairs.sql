@@ -4,8 +4,8 @@
 -- parameters: $first_day; $horizon_days, how long after its prediction a label may come; $early_days, how long before;
 --             $is_latest, whether the newest label counts rather than the first
 -- nulls: a label without prediction_on is about the nearest day that has its id, one before it if there is any; a missing
---        deployment is production; arrival and correlation_id are only there for ids with several labels, of which label_corrections.sql adds the rest;
---        a day without a rate was counted whole
+--        deployment is production; arrival and correlation_id are only there for ids with several labels, of which
+--        label_corrections.sql adds the rest; a day without a rate was counted whole
 create or replace table label_pairs as
 with met as (
     select
