@@ -23,31 +23,23 @@ from driftlake.arrays import Counts, Floats
 from driftlake.config import DriftSettings, OtherVersion, ReferenceSetting
 from driftlake.history import Group, History, Profiles, other_group
 from driftlake.segments import ALL
-from driftlake.versions import ModelVersion
-from driftlake.windows import Buckets, Span, reference_name
+from driftlake.windows import Span, reference_name
 
 _DEPLOYMENT = ("model_id", "model_version", "deployment")
 
 
 def segment_shift(
-    shifted: pa.Table,
-    counts: pa.Table,
-    day_counts: pa.Table,
-    buckets: Buckets,
-    versions: Mapping[tuple[str, str], ModelVersion],
-    segment_columns: Sequence[str],
-    settings: DriftSettings,
+    shifted: pa.Table, profiles: Profiles, segment_columns: Sequence[str], settings: DriftSettings
 ) -> pa.Table:
     """Rows of segment_shift.
 
     Parameters
     ----------
     shifted : the comparisons to be explained: columns dt, model_id, model_version, deployment, feature, window_days, reference
-    counts, day_counts, buckets : as `drift.compare_windows` takes them
+    profiles : of their groups, as `drift.compare_windows` takes them
     """
     rows: list[dict[str, Any]] = []
     if segment_columns and shifted.num_rows:
-        profiles = Profiles.of(counts, day_counts, buckets, versions)
         for whole in (group for group in profiles.counts if group[-1] == ALL):
             wanted = _rows_of(shifted, whole[:-1])
             histories = _histories(profiles, whole, sorted({row["feature"] for row in wanted})) if wanted else {}
@@ -55,7 +47,7 @@ def segment_shift(
                 comparison = _Comparison.of(*key, list(of_window), settings)
                 for column in segment_columns:
                     rows += comparison.explained(histories, column, settings.smoothing)
-    return pa.Table.from_pylist(rows, schema=_ROW_SCHEMA)
+    return pa.Table.from_pylist(rows, schema=ROW_SCHEMA)
 
 
 def _histories(profiles: Profiles, whole: Group, features: Sequence[str]) -> dict[str, History]:
@@ -88,7 +80,8 @@ class _Comparison:
     def explained(self, histories: Mapping[str, History], column: str, smoothing: float) -> Iterator[dict[str, Any]]:
         """A row for each segment of a column and each day and feature to be explained."""
         parts = self._parts(histories, column, smoothing)
-        total = np.sum([part.contribution for part in parts.values()], axis=0)
+        # one after the other, so that a total does not depend on how many days and features there are
+        total = sum((part.contribution for part in parts.values()), start=np.zeros(1))
         features = histories[ALL].features
         for row in self.wanted if parts else []:
             place = self.days.index(row["dt"]), features.index(row["feature"])
@@ -147,11 +140,13 @@ class _Part:
         moved = current / size[..., np.newaxis] - reference / reference_size[..., np.newaxis]
         # training counts are the same for every day
         reference_count = np.broadcast_to(reference.sum(axis=-1), current.shape[:-1])
-        return cls(current.sum(axis=-1), reference_count, (moved * log_ratio).sum(axis=-1))
+        # added up in the order of the bins, so that bins which only other features have change nothing
+        contribution = np.cumsum(moved * log_ratio, axis=-1)[..., -1]
+        return cls(current.sum(axis=-1), reference_count, contribution)
 
 
 _KEY = ("dt", *_DEPLOYMENT, "feature", "window_days", "reference")
-_ROW_SCHEMA = pa.schema(
+ROW_SCHEMA = pa.schema(
     [
         ("dt", pa.date32()),
         *((name, pa.string()) for name in (*_DEPLOYMENT, "segment_column", "segment", "feature")),

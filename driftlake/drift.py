@@ -6,7 +6,7 @@ or storing (nightly/derived.py).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -19,15 +19,17 @@ from numpy.typing import NDArray
 from driftlake.arrays import Floats
 from driftlake.config import DriftSettings
 from driftlake.divergence import Comparison, benjamini_hochberg
-from driftlake.history import GROUP, History, Profiles, Reference, Window
+from driftlake.history import GROUP, Group, History, Profiles, Reference, Window
 from driftlake.segments import ALL
 from driftlake.statistics import KINDS, STATISTICS, Kind, Sides
-from driftlake.versions import SCORE, ModelVersion
+from driftlake.versions import SCORE
 from driftlake.windows import Buckets, Span, days_needed, reference_spans
 
 OUTCOMES = ("stable", "warn", "drift", "insufficient_data")
 _UNDEFINED = "the statistic is not defined for these counts"
 _STABLE, _WARN, _DRIFT, _INSUFFICIENT = range(4)
+# Features of a day: the noise of some statistics takes 50 kB for each.
+_COMPARED_AT_ONCE = 2048
 
 
 def buckets_of(days: Sequence[date], settings: DriftSettings) -> Buckets:
@@ -45,32 +47,22 @@ def buckets_of(days: Sequence[date], settings: DriftSettings) -> Buckets:
 
 
 def compare_windows(
-    counts: pa.Table,
-    day_counts: pa.Table,
-    buckets: Buckets,
-    versions: Mapping[tuple[str, str], ModelVersion],
-    settings: DriftSettings,
-    days: Sequence[date],
+    profiles: Profiles, groups: Collection[Group], settings: DriftSettings, days: Sequence[date]
 ) -> tuple[pa.Table, pa.Table]:
-    """Rows of feature_drift and of prediction_drift of the windows that end with `days`.
+    """Rows of feature_drift and of prediction_drift of the windows of `groups` that end with `days`.
 
-    Parameters
-    ----------
-    counts, day_counts : rows of sql/bucket_counts.sql and sql/bucket_days.sql
-    buckets : those of `buckets_of` for the same days
+    `profiles` are in the buckets of `buckets_of` for the same days; they may hold groups that only are references.
     """
-    tables = [_ROW_SCHEMA.empty_table()]
-    profiles = Profiles.of(counts, day_counts, buckets, versions)
-    for group in profiles.counts:
-        for names in (list(profiles.version(group).features), [SCORE]):
+    of_features, of_scores = [ROW_SCHEMA.empty_table()], [ROW_SCHEMA.empty_table()]
+    wanted = set(groups)
+    for group in (one for one in profiles.counts if one in wanted):
+        for names, tables in ((list(profiles.version(group).features), of_features), ([SCORE], of_scores)):
             history = History.of(profiles, group, names)
-            found = pa.concat_tables([_ROW_SCHEMA.empty_table(), *_compare(history, days, settings)])
+            found = pa.concat_tables([ROW_SCHEMA.empty_table(), *_compare(history, days, settings)])
             # segments come in hundreds: what could not be judged of them is not worth a row
             is_judged = pc.not_equal(found["outcome"], "insufficient_data")
             tables.append(found if group[-1] == ALL else found.filter(is_judged))
-    drift = pa.concat_tables(tables)
-    is_score = pc.equal(drift["feature"], SCORE)
-    return drift.filter(pc.invert(is_score)), drift.filter(is_score).drop_columns(["feature"])
+    return pa.concat_tables(of_features), pa.concat_tables(of_scores).drop_columns(["feature"])
 
 
 def _compare(history: History, days: Sequence[date], settings: DriftSettings) -> Iterator[pa.Table]:
@@ -101,11 +93,22 @@ def _comparison(
     for kind in KINDS:
         places = history.places([kind])
         if statistic in settings.statistics.of(kind) and len(places):
-            found = STATISTICS[statistic].compare(sides[kind])
-            value[:, places], floor[:, places], p_value[:, places] = found.value, found.noise_floor, found.p_value
-            if found.error_bound is not None:
-                bound[:, places] = found.error_bound
+            for some_days, some in _blocks(shape[0], len(places)):
+                found = STATISTICS[statistic].compare(sides[kind].part(some_days, some))
+                block = (some_days, places[some])
+                value[block], floor[block], p_value[block] = found.value, found.noise_floor, found.p_value
+                if found.error_bound is not None:
+                    bound[block] = found.error_bound
     return Comparison(value, floor, p_value, bound)
+
+
+def _blocks(day_count: int, feature_count: int) -> Iterator[tuple[slice, slice]]:
+    """Days and features that are compared at once."""
+    features = min(feature_count, _COMPARED_AT_ONCE)
+    days = max(1, _COMPARED_AT_ONCE // features)
+    for first_day in range(0, day_count, days):
+        for first in range(0, feature_count, features):
+            yield slice(first_day, first_day + days), slice(first, first + features)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +159,7 @@ class _Judged:
             "outcome": pa.array(OUTCOMES, pa.string()).take(pa.array(flat(outcome))),
             "reason": pa.array(reasons.texts, pa.string()).take(pa.array(flat(reasons.position))),
         }
-        return pa.table([_column(columns[field.name], field.type) for field in _ROW_SCHEMA], schema=_ROW_SCHEMA)
+        return pa.table([_column(columns[field.name], field.type) for field in ROW_SCHEMA], schema=ROW_SCHEMA)
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +227,7 @@ def _column(values: pa.Array | NDArray[Any], kind: pa.DataType) -> pa.Array:
     return pa.array(values, kind, from_pandas=True) if isinstance(values, np.ndarray) else values
 
 
-_ROW_SCHEMA = pa.schema(
+ROW_SCHEMA = pa.schema(
     [
         ("dt", pa.date32()),
         *((name, pa.string()) for name in GROUP),

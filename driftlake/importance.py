@@ -57,7 +57,7 @@ def compare_importance(
         # segments come in hundreds: what could not be judged of them is not worth a row
         if compared.reason is None or window["segment"] == ALL:
             rows += [window | row for row in compared.rows(settings)]
-    return pa.Table.from_pylist(rows, schema=_ROW_SCHEMA)
+    return pa.Table.from_pylist(rows, schema=ROW_SCHEMA)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +145,7 @@ class _Side:
         return None
 
 
-_ROW_SCHEMA = pa.schema(
+ROW_SCHEMA = pa.schema(
     [
         ("dt", pa.date32()),
         ("window_days", pa.int32()),

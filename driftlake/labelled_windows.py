@@ -36,7 +36,7 @@ _LABELS_PER_WINDOW = (
     "quantile_loss_sum",
 )
 # Of class_score_cohorts.
-_CLASS_SCORE_BINS = FIRST_RANGE + PROBABILITY_GRID.cells
+CLASS_SCORE_BINS = FIRST_RANGE + PROBABILITY_GRID.cells
 # A window of a probability takes 30 kB, and there are as many as days times window lengths times segments.
 _WINDOWS_AT_ONCE = 4096
 
@@ -185,7 +185,7 @@ def _by_class(classes: Sequence[str], confusions: _Rows, scores: _Rows) -> Class
     for place, one in enumerate(classes):
         # class by class: all of them at once would take megabytes for each window
         of_class = scores.where(pc.field("scored_class") == one)
-        counted = (of_class.per_bin(name, _CLASS_SCORE_BINS) for name in ("positive_count", "negative_count"))
+        counted = (of_class.per_bin(name, CLASS_SCORE_BINS) for name in ("positive_count", "negative_count"))
         ranked = [_by_score(per_bin) for per_bin in counted]
         positives[:, place], negatives[:, place] = (side.sum(axis=-1) for side in ranked)
         aucs.append(auc(*ranked))

@@ -87,7 +87,8 @@ class LabelSource:
         first_day, last_day = span = (chunk[0].dt, chunk[-1].dt)
         reach = timedelta(days=history_days(self.label_settings))
         earlier = [label for day, label in self.labels.items() if first_day - reach <= day < first_day]
-        horizon = timedelta(days=self.label_settings.horizon_days)
+        # an early label may be about a prediction as long before it
+        horizon = timedelta(days=self.label_settings.horizon_days + EARLY_LABEL_DAYS)
 
         def in_reach(partition: Partition) -> bool:
             return first_day - horizon <= partition.dt <= last_day

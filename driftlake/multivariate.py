@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cache, cached_property
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -30,22 +30,24 @@ _GROUP = ("model_id", "model_version", "deployment")
 _ROWS_AT_ONCE = 20_000
 
 
+def references_of(
+    reference_samples: pa.Table, versions: Mapping[tuple[str, str], ModelVersion], settings: DriftSettings
+) -> References:
+    """What is learned from the training samples, which have the columns of reference_sample in order of version and hash."""
+    return {
+        (model_id, model_version): _Reference.of(versions[model_id, model_version], _bins(found), settings)
+        for (model_id, model_version), found in _grouped(reference_samples, _GROUP[:2])
+    }
+
+
 def compare_samples(
     samples: pa.Table,
-    reference_samples: pa.Table,
-    versions: Mapping[tuple[str, str], ModelVersion],
+    references: References,
     settings: DriftSettings,
     asked: MultivariateSettings,
     days: Sequence[date],
 ) -> pa.Table:
-    """Rows of multivariate_drift of the windows that end with `days`, from rows of sql/window_samples.sql.
-
-    `reference_samples` has the columns of reference_sample, in order of version and hash.
-    """
-    references = {
-        (model_id, model_version): _Reference.of(versions[model_id, model_version], _bins(found), settings)
-        for (model_id, model_version), found in _grouped(reference_samples, _GROUP[:2])
-    }
+    """Rows of multivariate_drift of the windows that end with `days`, from rows of sql/window_samples.sql."""
     rows: list[dict[str, Any]] = []
     for group, found in _grouped(samples, _GROUP):
         key = dict(zip(_GROUP, group, strict=True)) | {"statistic": STATISTIC}
@@ -101,6 +103,9 @@ class _Reference:
     def _means(self, size: int, side: int = 0) -> Floats:
         assert self.held_out_errors is not None
         return resampled_means(self.held_out_errors, size, np.random.default_rng([self.seed, side, size]))
+
+
+References: TypeAlias = Mapping[tuple[str, ...], _Reference]
 
 
 @dataclass(frozen=True)

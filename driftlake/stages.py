@@ -17,6 +17,7 @@ from pydantic_core import to_json
 
 from driftlake import __version__, runs, slos
 from driftlake.config import Settings
+from driftlake.label_join import memory_days
 from driftlake.labels import COHORT_TABLES, history_days
 from driftlake.paired_predictions import TABLES as PAIRED_TABLES
 from driftlake.project_files import sources
@@ -65,7 +66,12 @@ def _label_reach(settings: Settings) -> Mapping[str, int]:
         return {}
     horizon_days = settings.labels.horizon_days
     # predictions are sampled as they were when they were counted, whatever the rate is now
-    reach = {"labels": history_days(settings.labels), "telemetry": horizon_days, "sampling_rates": horizon_days}
+    # which prediction a label of the days before has met decides whether it is about one of the day
+    reach = {
+        "labels": history_days(settings.labels),
+        "telemetry": memory_days(settings.labels),
+        "sampling_rates": horizon_days,
+    }
     # which values of a column are segments was decided when predictions were counted
     return reach | ({"profiles": horizon_days} if settings.telemetry.segments else {})
 

@@ -7,7 +7,7 @@ Not here: the functions (divergence.py) and what is compared (drift.py).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -39,6 +39,21 @@ class Sides:
     reference_coarse: Counts
     borders: Floats
     smoothing: float
+
+    def part(self, days: slice, features: slice) -> Sides:
+        """Those of some days and features, the first two axes; a reference may be the same for all days."""
+
+        def of(counts: Counts) -> Counts:
+            return counts[days if len(counts) > 1 else slice(None), features]
+
+        return replace(
+            self,
+            current=of(self.current),
+            reference=of(self.reference),
+            current_coarse=of(self.current_coarse),
+            reference_coarse=of(self.reference_coarse),
+            borders=self.borders[features],
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,9 @@ class Replacement:
     @classmethod
     def of_days(cls, table: str, rows: pa.Table, days: Sequence[date]) -> Self:
         """With those of `rows` that are about `days`."""
-        return cls(table, rows.filter(pc.is_in(rows["dt"], pa.array(days, pa.date32()))), days)
+        is_wanted = pc.is_in(rows["dt"], pa.array(days, pa.date32()))
+        # a filter copies, and the rows of a pass may be all that fits in memory
+        return cls(table, rows if pc.all(is_wanted, min_count=0).as_py() else rows.filter(is_wanted), days)
 
     @property
     def recorded_as(self) -> str:

@@ -41,8 +41,8 @@ RULES: tuple[Rule, ...] = (
     MeasuredRule(
         name="correlation_id_is_unique_within_the_horizon",
         column="correlation_id",
-        message="{unexpected} of {checked} labels met predictions of one version on several days; each of these is"
-        " labelled: give every prediction an id of its own, or say prediction_on in the labels.",
+        message="{unexpected} of {checked} labels met predictions of one version on several days; the nearest before"
+        " the label is labelled: give every prediction an id of its own, or say prediction_on in the labels.",
     ),
     RowRule(
         name="label_time_is_not_after_arrival",

@@ -16,6 +16,7 @@ with asking as (
 asked as (
     select
         label_on,
+        prediction_on is not null as is_named,
         unnest(
             case
                 when prediction_on is not null then [prediction_on]
@@ -30,5 +31,6 @@ from asked
 where
     label_on - prediction_on <= $horizon_days
     and prediction_on - label_on <= $early_days
-    and greatest(label_on, prediction_on) >= $first_day
+    -- whether a label before the span has met a prediction by then decides if it is about one of the span
+    and if(is_named, greatest(label_on, prediction_on), label_on + $early_days) >= $first_day
 order by prediction_on;

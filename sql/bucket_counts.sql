@@ -1,6 +1,7 @@
 -- Counts per stored bin of every feature, and of the score under the name 'score', summed over buckets of days.
 -- grain: bucket, model_id, model_version, deployment, segment, feature, bin_id
--- inputs: feature_profile, prediction_profile, buckets (dt, bucket)
+-- inputs: feature_profile, prediction_profile, buckets (dt, bucket), groups (model_id, model_version, deployment, segment)
+-- parameters: $features, null for all of them
 with profiles as (
     select
         dt,
@@ -38,6 +39,12 @@ select
     sum(p.row_count)::bigint as row_count
 from profiles as p
 inner join buckets as b on p.dt = b.dt
+semi join groups as g
+    on p.model_id = g.model_id
+    and p.model_version = g.model_version
+    and p.deployment = g.deployment
+    and p.segment = g.segment
+where $features::varchar[] is null or list_contains($features::varchar[], p.feature)
 group by b.bucket, p.model_id, p.model_version, p.deployment, p.segment, p.feature, p.bin_id
 -- the whole before its segments
 order by p.model_id, p.model_version, p.deployment, p.segment <> 'all', p.segment, p.feature, b.bucket, p.bin_id;

@@ -1,6 +1,6 @@
 -- SHAP sums per feature of every window and of the window before it.
 -- grain: dt, window_days, model_id, model_version, deployment, segment, feature
--- inputs: importance_profile
+-- inputs: importance_profile, groups (model_id, model_version, deployment, segment)
 -- parameters: $first_day, $last_day, $windows_days
 with placed as (
     select
@@ -12,6 +12,11 @@ with placed as (
         p.dt as profile_on
     from windows_of($first_day, $last_day, $windows_days) as w
     inner join importance_profile as p on p.dt > w.dt - 2 * w.window_days and p.dt <= w.dt
+    semi join groups as g
+        on p.model_id = g.model_id
+        and p.model_version = g.model_version
+        and p.deployment = g.deployment
+        and p.segment = g.segment
 )
 
 select

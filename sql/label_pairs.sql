@@ -3,9 +3,9 @@
 -- inputs: label_rows, predictions, versions, counted_rates
 -- parameters: $first_day; $horizon_days, how long after its prediction a label may come; $early_days, how long before;
 --             $is_latest, whether the newest label counts rather than the first
--- nulls: a label without prediction_on may be about any day; a missing deployment is production; arrival and
---        correlation_id are only there for ids with several labels, of which label_corrections.sql adds the rest;
---        a day without a rate was counted whole
+-- nulls: a label without prediction_on is about the nearest day that has its id, one before it if there is any; a missing
+--        deployment is production; arrival and correlation_id are only there for ids with several labels, of which
+--        label_corrections.sql adds the rest; a day without a rate was counted whole
 create or replace table label_pairs as
 with met as (
     select
@@ -49,8 +49,21 @@ with met as (
         and coalesce(l.prediction_on = p.dt, true)
         and l.dt - p.dt <= $horizon_days
         and p.dt - l.dt <= $early_days
-        -- what came before the span matters only if something in it says otherwise
-        and (l.is_repeated or greatest(l.dt, p.dt) >= $first_day)
+),
+
+nearest as (
+    select
+        *,
+        coalesce(
+            min(prediction_on) filter (where prediction_on <= label_on) over about < prediction_on, false
+        ) as is_ambiguous
+    from met
+    window about as (partition by version_id, label_id)
+    -- of an id that comes again one prediction is labelled, and later ones do not change which; of one delivered twice the earliest
+    qualify row_number() over (
+        about
+        order by prediction_on > label_on, abs(label_on - prediction_on), event_time, file_id, file_row_number
+    ) = 1
 )
 
 select
@@ -72,14 +85,13 @@ select
     segments,
     -- as when the predictions of the day were counted: what is not in the sample has a label, and is in no cohort
     is_sampled,
+    -- whether earlier days have predictions of the id, too
+    is_ambiguous,
     -- 1: counts; 0: does not, or not by itself; -1: is taken back
     if(not is_repeated or not ($is_latest or is_duplicate), 1, 0) as weight,
     -- of a label that says otherwise than what counted until then
     null::double as label_before,
     null::varchar as label_class_before
-from met
--- a prediction delivered twice is labelled once
-qualify row_number() over (
-    partition by prediction_on, version_id, label_id
-    order by event_time, file_id, file_row_number
-) = 1;
+from nearest
+-- what came before the span matters only if something in it says otherwise
+where is_repeated or known_on >= $first_day;

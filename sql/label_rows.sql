@@ -63,14 +63,22 @@ compared as (
         file_row_number,
         said,
         arrival,
-        min(arrival) over remembered as first_arrival,
-        arg_min(said, arrival) over remembered as first_said
+        -- labels that name their days are about as many predictions; one that does not may be about any of them
+        bool_and(prediction_on is not null) over remembered as are_named,
+        if(are_named, min(arrival) over of_the_day, min(arrival) over remembered) as first_arrival,
+        if(are_named, arg_min(said, arrival) over of_the_day, arg_min(said, arrival) over remembered) as first_said
     from arrived
-    window remembered as (
-        partition by correlation_id
-        order by dt - date '1970-01-01'
-        range between $memory_days preceding and current row
-    )
+    window
+        remembered as (
+            partition by correlation_id
+            order by dt - date '1970-01-01'
+            range between $memory_days preceding and current row
+        ),
+        of_the_day as (
+            partition by correlation_id, prediction_on
+            order by dt - date '1970-01-01'
+            range between $memory_days preceding and current row
+        )
 )
 
 select

@@ -79,7 +79,12 @@ def bucketed(rows: Iterable[Row], buckets: Buckets) -> tuple[pa.Table, pa.Table]
         given(db, "prediction_profile", profile, (row for row in rows if row["feature"] == "score"))
         db.execute("create table feature_stats as select distinct * exclude (bin_id, row_count) from feature_profile")
         db.register("buckets", buckets.days())
-        counts, day_counts = (queries.run(db, name).to_arrow_table() for name in ("bucket_counts", "bucket_days"))
+        groups = ", ".join(GROUP)
+        db.execute(
+            f"create table groups as select distinct {groups} from (from feature_stats union all by name from prediction_profile)"
+        )
+        names = ("bucket_counts", "bucket_days")
+        counts, day_counts = (queries.run(db, name, features=None).to_arrow_table() for name in names)
     return counts, day_counts
 
 

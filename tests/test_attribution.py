@@ -17,6 +17,7 @@ from driftlake.binning import learn_category_bins
 from driftlake.config import DriftSettings
 from driftlake.divergence import log_ratio, psi
 from driftlake.drift import buckets_of
+from driftlake.history import Profiles
 
 # Bins: missing, other, unseen, red, blue.
 RED, BLUE = 3, 4
@@ -42,7 +43,8 @@ def explained(now: Counted, before: Counted, reference: str = "training", *, is_
     key = {name: value for name, value in GROUP.items() if name != "segment"}
     wanted = pa.Table.from_pylist([key | {"dt": day(2), "feature": "colour", "window_days": 1, "reference": reference}])
     versions = {KEY: version, ("credit", "v0"): replace(version, model_version="v0")}
-    shift = segment_shift(wanted, *bucketed(rows, buckets), buckets, versions, ["country"], settings)
+    profiles = Profiles.of(*bucketed(rows, buckets), buckets, versions)
+    shift = segment_shift(wanted, profiles, ["country"], settings)
     return sorted(shift.to_pylist(), key=lambda row: row["segment"])
 
 

@@ -16,6 +16,7 @@ from driftlake.binning import learn_category_bins
 from driftlake.config import DriftSettings
 from driftlake.divergence import benjamini_hochberg, psi
 from driftlake.drift import buckets_of, compare_windows
+from driftlake.history import Profiles
 from driftlake.statistics import STATISTICS, Sides
 from driftlake.versions import ModelVersion
 from driftlake.windows import reference_reach_days
@@ -52,9 +53,9 @@ def compare(
     drift_settings = DriftSettings.model_validate({"windows_days": (1, 7, 28), **(settings or {})})
     days = [day(number) for number in range(first, (last or first) + 1)]
     buckets = buckets_of(days, drift_settings)
-    counts, day_counts = bucketed(rows, buckets)
     versions = {(one.model_id, one.model_version): one for one in (version, other) if one is not None}
-    return compare_windows(counts, day_counts, buckets, versions, drift_settings, days)[scores]
+    profiles = Profiles.of(*bucketed(rows, buckets), buckets, versions)
+    return compare_windows(profiles, profiles.counts, drift_settings, days)[scores]
 
 
 def found(

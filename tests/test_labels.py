@@ -199,10 +199,43 @@ def test_a_label_that_arrived_before_the_span_meets_its_prediction_in_it(db: duc
     assert paired(db, first_day=4) == [(day(4), 0, day(1))]
 
 
-def test_what_became_known_before_the_span_is_no_pair_of_it(db: duckdb.DuckDBPyConnection) -> None:
+def test_a_label_that_has_met_its_prediction_before_the_span_is_not_about_one_in_it(
+    db: duckdb.DuckDBPyConnection,
+) -> None:
     given_predictions(db, {}, {"dt": day(4)}, first_day=4)
     given_labels(db, (2, "a", 1), first_day=4)
-    assert paired(db, first_day=4) == [(day(4), 0, day(2))]
+    assert paired(db, first_day=4) == []
+
+
+def test_of_an_id_scored_every_day_a_label_is_about_the_nearest_day_before_it(db: duckdb.DuckDBPyConnection) -> None:
+    given_predictions(db, *({"dt": day(number)} for number in (1, 3, 5)))
+    given_labels(db, (4, "a", 1))
+    paired(db)
+    assert db.execute("select prediction_on, is_ambiguous from label_pairs").fetchall() == [(day(3), True)]
+    days = {"first_day": day(1), "last_day": day(9)}
+    assert queries.run(db, "ambiguous_labels", **days).fetchall() == [(day(4), 1)]
+
+
+def test_of_an_id_that_was_not_scored_before_its_label_the_next_day_is_labelled(db: duckdb.DuckDBPyConnection) -> None:
+    given_predictions(db, {"dt": day(6)}, {"dt": day(5)})
+    given_labels(db, (4, "a", 1))
+    paired(db)
+    assert db.execute("select prediction_on, is_ambiguous from label_pairs").fetchall() == [(day(5), False)]
+
+
+def test_labels_of_one_id_that_name_their_days_are_about_as_many_predictions(db: duckdb.DuckDBPyConnection) -> None:
+    given_predictions(db, *({"dt": day(number)} for number in (1, 2, 3)))
+    given_labels(db, (4, "a", 1, day(1)), (5, "a", 0, day(2)), (6, "a", 0, day(3)), (7, "a", 1, day(3)))
+    paired(db)
+    counted = db.execute("select prediction_on, label from label_pairs where weight = 1 order by all").fetchall()
+    assert counted == [(day(1), 1), (day(2), 0), (day(3), 0)]
+    assert judged(db) == [(True, False, False)] * 3 + [(True, True, True)]
+
+
+def test_a_label_that_names_no_day_may_repeat_one_that_does(db: duckdb.DuckDBPyConnection) -> None:
+    given_predictions(db, {}, {"dt": day(2)})
+    given_labels(db, (3, "a", 1, day(2)), (4, "a", 1))
+    assert paired(db) == [(day(3), 0, day(3))]
 
 
 def test_a_label_is_joined_on_the_last_day_of_the_horizon_and_not_after(db: duckdb.DuckDBPyConnection) -> None:
@@ -274,10 +307,18 @@ def test_days_out_of_reach_invalid_labels_and_duplicates_ask_for_nothing(db: duc
     assert awaited(db) == [day(8)]
 
 
-def test_a_label_from_before_the_span_asks_for_days_of_the_span_only(db: duckdb.DuckDBPyConnection) -> None:
+def test_a_label_from_before_the_span_asks_for_the_days_that_decide_what_it_is_about(
+    db: duckdb.DuckDBPyConnection,
+) -> None:
     given_predictions(db, {"dt": day(9)}, first_day=9)
     given_labels(db, (8, "a", 1), first_day=9)
-    assert awaited(db, first_day=9) == days_between(day(9), day(15))
+    assert awaited(db, first_day=9) == days_between(day(5), day(15))
+
+
+def test_a_label_from_before_the_span_that_names_its_day_asks_for_no_other(db: duckdb.DuckDBPyConnection) -> None:
+    given_predictions(db, {"dt": day(9)}, first_day=9)
+    given_labels(db, (8, "a", 1, day(9)), first_day=9)
+    assert awaited(db, first_day=9) == [day(9)]
 
 
 # --- what is counted ---
@@ -479,6 +520,15 @@ def first_labels(labels: Sequence[Label]) -> tuple[list[Label], list[Label], lis
             and other.order < label.order
             and label.arrival - other.arrival <= MEMORY_DAYS
         ]
+        so_far = [
+            other
+            for other in labels
+            if other.is_valid
+            and other.correlation_id == label.correlation_id
+            and 0 <= label.arrival - other.arrival <= MEMORY_DAYS
+        ]
+        if all(other.prediction_on for other in so_far):
+            before = [other for other in before if other.prediction_on == label.prediction_on]
         if label.is_valid and not before:
             first.append(label)
         elif label.is_valid:
@@ -489,17 +539,21 @@ def first_labels(labels: Sequence[Label]) -> tuple[list[Label], list[Label], lis
 
 
 def pairs_of(first: Sequence[Label], predictions: Sequence[Prediction]) -> list[tuple[Label, Prediction]]:
-    """First labels with their predictions; of those delivered twice the earliest."""
+    """First labels with the nearest of their predictions, one before them if there is any; of those delivered twice the earliest."""
     met: dict[Any, tuple[Label, Prediction]] = {}
-    for prediction in sorted(predictions, key=lambda p: (p.hour, p.row)):
-        for label in first:
+    for label in first:
+
+        def distance(p: Prediction, arrival: int = label.arrival) -> tuple[bool, int, int, int]:
+            return p.predicted > arrival, abs(arrival - p.predicted), p.hour, p.row
+
+        for prediction in sorted(predictions, key=distance):
             if (
                 prediction.version != "unknown"
                 and label.correlation_id == prediction.correlation_id
                 and label.prediction_on in (None, prediction.predicted)
                 and -EARLY_LABEL_DAYS <= label.arrival - prediction.predicted <= HORIZON_DAYS
             ):
-                met.setdefault((prediction.predicted, prediction.version, label.row), (label, prediction))
+                met.setdefault((prediction.version, label.row), (label, prediction))
     return list(met.values())
 
 

@@ -21,7 +21,7 @@ from sklearn.decomposition import PCA
 from driftlake.arrays import Floats
 from driftlake.binning import FIRST_RANGE, MISSING, FeatureBins, learn_category_bins, learn_numeric_bins
 from driftlake.config import DriftSettings, MultivariateSettings
-from driftlake.multivariate import compare_samples
+from driftlake.multivariate import compare_samples, references_of
 from driftlake.reconstruction import (
     EXPLAINED_SHARE,
     Components,
@@ -165,10 +165,11 @@ def compared(days: Sequence[NDArray[np.int32]], settings: DriftSettings = SETTIN
     samples = pa.concat_tables(
         [sample(group, bins, dt=pa.array([day(number)] * len(bins), pa.date32())) for number, bins in enumerate(days)]
     )
-    references = sample(MODEL, binned(related(np.random.default_rng(2), 4000, 0.8)))
+    trained = sample(MODEL, binned(related(np.random.default_rng(2), 4000, 0.8)))
     asked = MultivariateSettings(sample_rows=1000)
     every_day = [day(number) for number in range(len(days))]
-    rows: list[Row] = compare_samples(samples, references, {KEY: VERSION}, settings, asked, every_day).to_pylist()
+    references = references_of(trained, {KEY: VERSION}, settings)
+    rows: list[Row] = compare_samples(samples, references, settings, asked, every_day).to_pylist()
     return rows
 
 

@@ -103,7 +103,10 @@ class ComputeSettings(Section):
         default_factory=lambda: os.cpu_count() or 1, description="Threads; all cores if unset."
     )
     memory_limit: str = Field(
-        default="2GB", pattern=r"^\d+(\.\d+)?\s*(MB|GB|TB)$", description="DuckDB's limit; it spills to disk beyond it."
+        default="2GB",
+        pattern=r"^\d+(\.\d+)?\s*(MB|GB|TB)$",
+        description="DuckDB's limit; it spills to disk beyond it. Drift and quality take as many days and groups at once as "
+        "fit into it; the process needs up to 1 GB more.",
     )
     rows_per_chunk: PositiveInt = Field(
         default=5_000_000, description="Rows of whole days that one scan takes: bounds memory, not results."

@@ -12,23 +12,21 @@ import pyarrow as pa
 
 from driftlake import (
     alerting,
-    attribution,
     combinations,
-    drift,
-    importance,
     incidents,
     levels,
-    multivariate,
     quality,
     shadow,
     slos,
 )
 from driftlake.config import Settings
+from driftlake.extent import DriftExtent, QualityExtent, passes
 from driftlake.inputs import days_between
 from driftlake.labelled_windows import QualityCounts
+from driftlake.nightly.comparison import Comparisons
 from driftlake.nightly.report import StageReport, highlights_of, report
 from driftlake.stages import ALERTS, DRIFT, MODEL_QUALITY, SLOS, Work, find_work
-from driftlake.versions import ModelVersion, load_versions
+from driftlake.versions import load_versions
 from driftlake.warehouse import PartitionRun, Replacement, RunContext, Warehouse
 
 
@@ -38,23 +36,8 @@ def compare_days(warehouse: Warehouse, settings: Settings, context: RunContext, 
 
     def compare(first_day: date, last_day: date) -> Mapping[str, pa.Table]:
         compared = days_between(first_day, last_day)
-        buckets = drift.buckets_of(compared, settings.drift)
-        with warehouse.offered(buckets=buckets.days()):
-            counts, day_counts = warehouse.query("bucket_counts"), warehouse.query("bucket_days")
-        versions = load_versions(warehouse)
-        feature_drift, prediction_drift = drift.compare_windows(
-            counts, day_counts, buckets, versions, settings.drift, compared
-        )
-        with warehouse.offered(new_drift=feature_drift, new_prediction_drift=prediction_drift):
-            shifted = warehouse.query("shifted_features")
-        segment_shift = attribution.segment_shift(
-            shifted, counts, day_counts, buckets, versions, settings.telemetry.segments, settings.drift
-        )
         span = {"first_day": first_day, "last_day": last_day}
         windows_days = list(settings.drift.windows_days)
-        explained = warehouse.query(
-            "importance_windows", **span, windows_days=windows_days if settings.telemetry.shap else []
-        )
         with warehouse.offered(configured_pairs=_configured_pairs(settings)):
             paired = warehouse.query("pair_windows", **span, windows_days=windows_days)
         prediction_levels = levels.measure(
@@ -64,30 +47,21 @@ def compare_days(warehouse: Warehouse, settings: Settings, context: RunContext, 
             settings.models,
         )
         return {
-            "feature_drift": feature_drift,
-            "prediction_drift": prediction_drift,
-            "segment_shift": segment_shift,
-            "importance_drift": importance.compare_importance(explained, versions, settings.drift),
+            **comparisons.of_profiles(compared),
+            "importance_drift": comparisons.of_importance(compared),
             "rare_combinations": combinations.rare_combinations(paired, versions, settings.drift),
-            "multivariate_drift": _compare_samples(warehouse, settings, versions, compared),
+            "multivariate_drift": comparisons.of_samples(compared),
             "prediction_levels": prediction_levels,
         }
 
-    done = _derive(warehouse, context, work, compare)
+    done: list[PartitionRun] = []
+    if work.days:
+        versions = load_versions(warehouse)
+        extent = DriftExtent.read(warehouse, settings, versions, work.days)
+        comparisons = Comparisons(warehouse, extent)
+        done = _derive(warehouse, context, work, compare, extent.fits)
     window_days = settings.drift.headline_window_days
     return report(work, done, highlights=highlights_of(warehouse, DRIFT, days, window_days=window_days))
-
-
-def _compare_samples(
-    warehouse: Warehouse, settings: Settings, versions: Mapping[tuple[str, str], ModelVersion], days: Sequence[date]
-) -> pa.Table:
-    if settings.drift.multivariate is None:
-        return multivariate.ROW_SCHEMA.empty_table()
-    first_day = days[0] - timedelta(days=max(settings.drift.windows_days) - 1)
-    samples = warehouse.query("window_samples", first_day=first_day, last_day=days[-1])
-    return multivariate.compare_samples(
-        samples, warehouse.query("reference_samples"), versions, settings.drift, settings.drift.multivariate, days
-    )
 
 
 def _configured_pairs(settings: Settings) -> pa.Table:
@@ -114,7 +88,6 @@ def measure_quality(warehouse: Warehouse, settings: Settings, context: RunContex
         pair_counts = shadow.PairCounts(
             *(warehouse.query(name, **span, windows_days=windows_days) for name in shadow.QUERIES)
         )
-        versions = load_versions(warehouse)
         tables = {
             "model_quality": quality.measure(counts, versions, settings.quality, settings.models),
             "shadow_comparison": shadow.compare(windows, pair_counts, versions, settings.drift, settings.quality),
@@ -125,7 +98,11 @@ def measure_quality(warehouse: Warehouse, settings: Settings, context: RunContex
             )
         return tables
 
-    done = _derive(warehouse, context, work, measure)
+    done: list[PartitionRun] = []
+    if work.days:
+        versions = load_versions(warehouse)
+        extent = QualityExtent.read(warehouse, settings, versions, work.days)
+        done = _derive(warehouse, context, work, measure, extent.fits)
     window_days = settings.quality.headline_window_days
     return report(work, done, highlights=highlights_of(warehouse, MODEL_QUALITY, days, window_days=window_days))
 
@@ -161,15 +138,28 @@ def raise_alerts(warehouse: Warehouse, settings: Settings, context: RunContext, 
 
 
 def _derive(
-    warehouse: Warehouse, context: RunContext, work: Work, tables_of: Callable[[date, date], Mapping[str, pa.Table]]
+    warehouse: Warehouse,
+    context: RunContext,
+    work: Work,
+    tables_of: Callable[[date, date], Mapping[str, pa.Table]],
+    fits: Callable[[Sequence[date]], bool] = lambda _: True,
 ) -> list[PartitionRun]:
-    """Replace the days to work on in tables that are derived from other tables.
+    """Replace the days to work on in tables that are derived from other tables, those that fit at a time.
 
     What lies between them is computed with them, which costs less than a query for each piece, and not written.
     """
-    days = work.days
-    if not days:
-        return []
+    return [
+        run for days in passes(work.days, fits) for run in _derive_at_once(warehouse, context, work, tables_of, days)
+    ]
+
+
+def _derive_at_once(
+    warehouse: Warehouse,
+    context: RunContext,
+    work: Work,
+    tables_of: Callable[[date, date], Mapping[str, pa.Table]],
+    days: Sequence[date],
+) -> list[PartitionRun]:
     replacements = [Replacement.of_days(name, rows, days) for name, rows in tables_of(days[0], days[-1]).items()]
     written: dict[date, int] = dict.fromkeys(days, 0)
     for replacement in replacements:
