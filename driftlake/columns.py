@@ -35,6 +35,12 @@ def _is_category(kind: pa.DataType) -> bool:
     return _is_text_or_integer(kind) or bool(pa.types.is_boolean(kind))
 
 
+def other_case(name: str, columns: Iterable[str]) -> str:
+    """What is said of a column that is not there but for the case of its letters; nothing if it is not there at all."""
+    found = [other for other in columns if other.lower() == name.lower()]
+    return f" (it has {' and '.join(found)}, which is another name)" if found else ""
+
+
 @dataclass(frozen=True, slots=True)
 class CanonicalColumn:
     """A column of the data contract and the SQL type it is read as."""
@@ -68,7 +74,9 @@ class CanonicalColumn:
         kind = columns.get(own)
         if kind is None:
             # a column that was mapped is meant to be there
-            return None if self.is_optional and self.name not in mapping else f"has no column {asked}"
+            if self.is_optional and self.name not in mapping:
+                return None
+            return f"has no column {asked}{other_case(own, columns)}"
         # a column of nulls alone is often written without a type
         is_empty = self.is_optional and pa.types.is_null(kind)
         return (
