@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
+from driftlake.errors import ConfigurationError
 from driftlake.values import is_numeric
 
 
@@ -117,7 +118,14 @@ def telemetry_columns(segments: Iterable[str], latencies: Iterable[str] = ()) ->
     """The canonical columns, and those of segments and further latencies, which keep the names they have in the files."""
     own = (CanonicalColumn(name, "varchar", *_CATEGORY, is_optional=True) for name in segments)
     stages = (CanonicalColumn(name, "double", *_NUMBER, is_optional=True) for name in latencies)
-    return (*TELEMETRY_COLUMNS, *own, *stages)
+    columns = (*TELEMETRY_COLUMNS, *own, *stages)
+    names = dict.fromkeys(column.name for column in columns)
+    if alike := [name for name in names if sum(name.lower() == other.lower() for other in names) > 1]:
+        raise ConfigurationError(
+            f"telemetry: {' and '.join(alike)} differ by case alone, which SQL cannot tell apart",
+            hint="take another column, or let its writer give it another name",
+        )
+    return columns
 
 
 EXPLANATION_COLUMNS = (

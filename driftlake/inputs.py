@@ -117,9 +117,14 @@ class Partition:
 
     @property
     def refused_share(self) -> float:
-        """Share of its bytes in files that cannot be used: how many rows those have is often not known."""
-        size = sum(file.size_bytes for file in self.files)
-        return sum(file.size_bytes for file in self.refusals) / size if size else 0.0
+        """Share of its rows in files that cannot be used, or of its bytes if some of them cannot say how many rows they have."""
+
+        def share(measure: Callable[[InputFile], int]) -> float:
+            size = sum(map(measure, self.files))
+            return sum(map(measure, self.refusals)) / size if size else 0.0
+
+        knows_rows = all(file.columns or file.row_count for file in self.files)
+        return share(lambda file: file.row_count) if knows_rows else share(lambda file: file.size_bytes)
 
     def refused(self, reason: str) -> Partition:
         """The same partition, every file of it refused for `reason`, unless it was for another already."""
@@ -335,8 +340,14 @@ def _read_footer(filesystem: pafs.FileSystem, entry: pafs.FileInfo, day: date, p
         )
     try:
         metadata = pq.read_metadata(pa.BufferReader(footer + struct.pack("<I", len(footer)) + _MAGIC))
-        if refusal := _beyond_limits(metadata, entry.size):
-            return unread.refused(f"{path} {refusal}")
+        if metadata.num_rows > max(_FEW_ROWS, _MOST_ROWS_PER_BYTE * entry.size):
+            return unread.refused(
+                f"{path} has {metadata.num_rows:,} rows in {entry.size:,} bytes, more than {_MOST_ROWS_PER_BYTE} a byte:"
+                " rows so alike are no predictions or labels"
+            )
+        if metadata.num_columns > _MOST_COLUMNS:
+            reason = f"{path} has {metadata.num_columns:,} columns, more than {_MOST_COLUMNS:,}"
+            return replace(unread, row_count=metadata.num_rows, refusal=reason)
         schema = metadata.schema.to_arrow_schema()
         columns = {name: schema.field(place).type for place, name in enumerate(schema.names)}
         described = ";".join(f"{name}:{kind}" for name, kind in columns.items())
@@ -357,18 +368,6 @@ def _read_footer(filesystem: pafs.FileSystem, entry: pafs.FileInfo, day: date, p
         content_fingerprint=hashlib.sha256(entry.size.to_bytes(8, "little") + footer).hexdigest(),
         oversized=oversized,
     )
-
-
-def _beyond_limits(metadata: pq.FileMetaData, size: int) -> str | None:
-    """What of a file is beyond the limits that its footer tells of; None if nothing is."""
-    if metadata.num_columns > _MOST_COLUMNS:
-        return f"has {metadata.num_columns:,} columns, more than {_MOST_COLUMNS:,}"
-    if metadata.num_rows > max(_FEW_ROWS, _MOST_ROWS_PER_BYTE * size):
-        return (
-            f"has {metadata.num_rows:,} rows in {size:,} bytes, more than {_MOST_ROWS_PER_BYTE} a byte:"
-            " rows so alike are no predictions or labels"
-        )
-    return None
 
 
 def _oversized(metadata: pq.FileMetaData, read_start: Callable[[int], bytes]) -> dict[str, int]:
@@ -461,11 +460,11 @@ def _check_columns(file: InputFile, columns: Collection[CanonicalColumn], mappin
 
 def objections_to(file: InputFile, columns: Iterable[CanonicalColumn], mapping: Mapping[str, str]) -> list[str]:
     """What is wrong with the columns of a file that are read."""
-    found = [column.objection(file.columns, mapping) for column in columns]
+    objections = [objection for column in columns if (objection := column.objection(file.columns, mapping))]
     if file.oversized:
         own = dict.fromkeys(column.own_name(mapping) for column in columns)
-        found += [oversize(name, size) for name in own if (size := file.cell_bytes(name))]
-    return [objection for objection in found if objection]
+        objections += [oversize(name, size) for name in own if (size := file.cell_bytes(name))]
+    return objections
 
 
 def oversize(column: str, cell_bytes: int) -> str:
@@ -483,7 +482,7 @@ def _probe_file(connection: duckdb.DuckDBPyConnection, file: InputFile) -> Input
                 for column in columns:
                     parquet.read_row_group(group, columns=[column])
         [layout] = layouts_of([file])
-        read = ", ".join(layout.column(name) for name in columns)
+        read = ", ".join(str(layout.column(name)) for name in columns)
         connection.execute(f"select bit_xor(hash({read})) from {layout.source()}").fetchall()
     except (pa.ArrowException, OSError) as error:
         return file.refused(f"{file.path} is corrupt ({_first_line(error)})")

@@ -85,11 +85,11 @@ def layouts_of(files: Sequence[ParquetFile]) -> list[Layout]:
     ]
 
 
-def rows_of(files: Sequence[ParquetFile], paths: Mapping[str, str]) -> str:
-    """SQL of the rows of some files with the columns of `paths` under other names, null where a file has none."""
+def rows_of(files: Sequence[ParquetFile], paths: Mapping[str, str | None]) -> str:
+    """SQL of the rows of some files with the columns at `paths`, by the names they get; null where there is none."""
     return " union all ".join(
         "select "
-        + ", ".join(f"{layout.value(path) or 'null'} as {quote(name)}" for name, path in paths.items())
+        + ", ".join(f"{(path and layout.value(path)) or 'null'} as {quote(name)}" for name, path in paths.items())
         + f" from {layout.source()}"
         for layout in layouts_of(files)
     )

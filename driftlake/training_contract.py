@@ -69,8 +69,7 @@ def _offer(
     asked = [column for one in expectations for column in one.columns]
     connection.execute(f"create view {ROWS} as {rows_of(files, {n: n for n in apart_by_case(named, asked)})}")
     read = {"target": record.target, "score": record.score}
-    # what is no name is no column
-    rows = rows_of(files, {name: own if own in named else "" for name, own in read.items()})
+    rows = rows_of(files, {name: own if own in named else None for name, own in read.items()})
     connection.execute(
         f"create view training_rows as select date {literal(str(day))} as dt,"
         f" target::varchar as target, {str(record.target is not None).lower()} as has_target,"
