@@ -63,6 +63,8 @@ class InputFile:
     refusal: str | None = None
     # bytes of a cell of the columns whose cells are too large to be read, struct.field for a field
     oversized: Mapping[str, int] = field(default_factory=dict)
+    # whether its rows repeat each other so much that they are no share of a day
+    is_repetition: bool = False
 
     @property
     def countable_columns(self) -> Mapping[str, pa.DataType]:
@@ -123,7 +125,7 @@ class Partition:
             size = sum(map(measure, self.files))
             return sum(map(measure, self.refusals)) / size if size else 0.0
 
-        knows_rows = all(file.columns or file.row_count for file in self.files)
+        knows_rows = all(file.columns or file.row_count or file.is_repetition for file in self.files)
         return share(lambda file: file.row_count) if knows_rows else share(lambda file: file.size_bytes)
 
     def refused(self, reason: str) -> Partition:
@@ -340,14 +342,8 @@ def _read_footer(filesystem: pafs.FileSystem, entry: pafs.FileInfo, day: date, p
         )
     try:
         metadata = pq.read_metadata(pa.BufferReader(footer + struct.pack("<I", len(footer)) + _MAGIC))
-        if metadata.num_rows > max(_FEW_ROWS, _MOST_ROWS_PER_BYTE * entry.size):
-            return unread.refused(
-                f"{path} has {metadata.num_rows:,} rows in {entry.size:,} bytes, more than {_MOST_ROWS_PER_BYTE} a byte:"
-                " rows so alike are no predictions or labels"
-            )
-        if metadata.num_columns > _MOST_COLUMNS:
-            reason = f"{path} has {metadata.num_columns:,} columns, more than {_MOST_COLUMNS:,}"
-            return replace(unread, row_count=metadata.num_rows, refusal=reason)
+        if beyond := _beyond_limits(unread, metadata):
+            return beyond
         schema = metadata.schema.to_arrow_schema()
         columns = {name: schema.field(place).type for place, name in enumerate(schema.names)}
         described = ";".join(f"{name}:{kind}" for name, kind in columns.items())
@@ -368,6 +364,20 @@ def _read_footer(filesystem: pafs.FileSystem, entry: pafs.FileInfo, day: date, p
         content_fingerprint=hashlib.sha256(entry.size.to_bytes(8, "little") + footer).hexdigest(),
         oversized=oversized,
     )
+
+
+def _beyond_limits(unread: InputFile, metadata: pq.FileMetaData) -> InputFile | None:
+    """The file, refused, if its footer tells of more than a file may have."""
+    rows, size = metadata.num_rows, unread.size_bytes
+    if rows > max(_FEW_ROWS, _MOST_ROWS_PER_BYTE * size):
+        return replace(unread, is_repetition=True).refused(
+            f"{unread.path} has {rows:,} rows in {size:,} bytes, more than {_MOST_ROWS_PER_BYTE} a byte:"
+            " rows so alike are no predictions or labels"
+        )
+    if metadata.num_columns > _MOST_COLUMNS:
+        reason = f"has {metadata.num_columns:,} columns, more than {_MOST_COLUMNS:,}"
+        return replace(unread, row_count=rows).refused(f"{unread.path} {reason}")
+    return None
 
 
 def _oversized(metadata: pq.FileMetaData, read_start: Callable[[int], bytes]) -> dict[str, int]:

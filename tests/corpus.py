@@ -123,9 +123,9 @@ def _equal_rows(table: pa.Table) -> pa.Table:
 # Named for the tests that want more of them than an outcome: the damage, and what is said of the file.
 HOSTILE_FILES: Mapping[str, tuple[Callable[[Project], Any], str]] = {
     "name_is_not_utf8": (_damaged(_patched(b"abcdef", b"ab\xff\xfeef", _with("abcdef", lambda rows: [1] * rows))), "is not a readable Parquet file (a column has a name that is not UTF-8)"),
-    "type_unknown_to_duckdb": (_damaged(_patched(b"correlation_id%\0L\x1c", b"correlation_id%\0L\x2c")), "cannot be read by DuckDB (TProtocolException"),
-    "offset_unknown_to_duckdb": (_damaged(_patched(b"&\0\x1c\x15", b"&\x0f\x1c\x15")), "cannot be read by DuckDB (don't know what type"),
-    "twenty_thousand_columns": (_damaged(_rewritten(_wide)), "has 20,006 columns, more than 10,000"),
+    "type_unknown_to_duckdb": (_damaged(_patched(b"correlation_id%\0L\x1c", b"correlation_id%\x3cL\x1c")), "cannot be read by DuckDB (TProtocolException"),
+    "list_unknown_to_duckdb": (_damaged(_patched(b"\x19|&\0", b"\x19}&\0")), "cannot be read by DuckDB (don't know what type"),
+    "twenty_thousand_columns": (_damaged(_rewritten(_wide)), "has 20,007 columns, more than 10,000"),
     "equal_rows_without_end": (_damaged(_rewritten(_equal_rows)), "has 1,000,000 rows in "),
     "cells_of_megabytes": (_damaged(_rewritten(_with("correlation_id", lambda rows: [f"{row}" + "x" * 2_000_000 for row in range(rows)]))), "has column correlation_id with cells of 2,00"),
     "column_twice": (_damaged(_rewritten(lambda table: table.append_column("x", table.column("x")))), "has several columns called x"),
