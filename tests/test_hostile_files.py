@@ -31,10 +31,10 @@ def night(root: Path, spoil: Callable[[Project], object]) -> tuple[dict[str, obj
     """Rows of two days of two versions, and what was said of the first day."""
     project = Project(root)
     project.register("v2")
+    spoil(project)
     for number in (1, 2):
         project.telemetry(number, model_version=["v1", "v2"] * 150)
     project.labels(2, 1)
-    spoil(project)
     profiled, labelled = project.run(1, 2, until="label_cohorts")
     assert outcomes(labelled) == {day(1): "empty", day(2): "complete"}
     assert outcomes(profiled)[day(2)] == "complete"
