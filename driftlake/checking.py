@@ -24,7 +24,7 @@ from driftlake.columns import CanonicalColumn, label_columns, telemetry_columns
 from driftlake.config import Settings
 from driftlake.contracts import Contract, Contracts, Severity
 from driftlake.day_checks import day_bounds
-from driftlake.inputs import InputFile, Partition, read_file
+from driftlake.inputs import InputFile, Partition, objections_to, read_file
 from driftlake.lineage import read_lineage_folder
 from driftlake.own_suites import check_suites
 from driftlake.personal_data import scan_files
@@ -125,7 +125,7 @@ def _faults(
         yield Fault(file.path, FILE_RULE, "error", None, file.refusal)
         return
     columns, mapping = _layout(settings, source, versions)
-    objections = [found for column in columns if (found := column.objection(file.columns, mapping))]
+    objections = objections_to(file, columns, mapping)
     for objection in objections:
         yield Fault(file.path, FILE_RULE, "error", None, f"the file {objection}")
     yield from _personal_data(settings, file)
@@ -195,12 +195,14 @@ def _of_features(
     file: InputFile,
     versions: Mapping[tuple[str, str], ModelVersion],
 ) -> Iterator[Fault]:
-    there = feature_columns(file, settings.telemetry.features_column)
+    struct = settings.telemetry.features_column
+    there = feature_columns(file, struct)
     held: list[tuple[Any, ...]] = connection.execute(
         "select distinct model_id, model_version from predictions order by all"
     ).fetchall()
     for key in held:
         version = versions.get((key[0], key[1]))
         for name, bins in version.features.items() if version else ():
-            if message := feature_objection(file, there.get(name), bins):
+            path = f"{struct}.{name}" if struct else name
+            if message := feature_objection(file, there, path, bins):
                 yield Fault(file.path, "feature_is_readable", "error", name, f"{message} ({key[0]} {key[1]})")

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
+from driftlake.errors import ConfigurationError
 from driftlake.values import is_numeric
 
 
@@ -33,6 +34,12 @@ def _is_label(kind: pa.DataType) -> bool:
 
 def _is_category(kind: pa.DataType) -> bool:
     return _is_text_or_integer(kind) or bool(pa.types.is_boolean(kind))
+
+
+def other_case(name: str, columns: Iterable[str]) -> str:
+    """What is said of a column that is not there but for the case of its letters; nothing if it is not there at all."""
+    found = [other for other in columns if other.lower() == name.lower()]
+    return f" (it has {' and '.join(found)}, which is another name)" if found else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +75,9 @@ class CanonicalColumn:
         kind = columns.get(own)
         if kind is None:
             # a column that was mapped is meant to be there
-            return None if self.is_optional and self.name not in mapping else f"has no column {asked}"
+            if self.is_optional and self.name not in mapping:
+                return None
+            return f"has no column {asked}{other_case(own, columns)}"
         # a column of nulls alone is often written without a type
         is_empty = self.is_optional and pa.types.is_null(kind)
         return (
@@ -109,7 +118,14 @@ def telemetry_columns(segments: Iterable[str], latencies: Iterable[str] = ()) ->
     """The canonical columns, and those of segments and further latencies, which keep the names they have in the files."""
     own = (CanonicalColumn(name, "varchar", *_CATEGORY, is_optional=True) for name in segments)
     stages = (CanonicalColumn(name, "double", *_NUMBER, is_optional=True) for name in latencies)
-    return (*TELEMETRY_COLUMNS, *own, *stages)
+    columns = (*TELEMETRY_COLUMNS, *own, *stages)
+    names = dict.fromkeys(column.name for column in columns)
+    if alike := [name for name in names if sum(name.lower() == other.lower() for other in names) > 1]:
+        raise ConfigurationError(
+            f"telemetry: {' and '.join(alike)} differ by case alone, which SQL cannot tell apart",
+            hint="take another column, or let its writer give it another name",
+        )
+    return columns
 
 
 EXPLANATION_COLUMNS = (

@@ -100,6 +100,9 @@ def _examine_partitions(
         hint = f"correct the files, or map your column names under {subject}.columns"
         return Finding(subject, False, f"{len(refusals)} files cannot be used, e.g. {refusals[0]}", hint)
     rows = sum(partition.row_count for partition in partitions)
+    if not rows:
+        hint = "write *.parquet into the folders of the days themselves, under names that do not begin with _ or ."
+        return Finding(subject, False, f"there are no rows in the last {len(partitions)} of {len(days)} days", hint)
     return Finding(
         subject, True, f"{len(days)} days, {days[0]} to {days[-1]}; {rows:,} rows in the last {len(partitions)}"
     )

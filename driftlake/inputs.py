@@ -9,9 +9,11 @@ import hashlib
 import os
 import struct
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,12 +25,26 @@ import pyarrow.parquet as pq
 from driftlake import s3
 from driftlake.columns import CanonicalColumn
 from driftlake.errors import ContractError, InputError
+from driftlake.parquet_sql import layouts_of
 
 Result = TypeVar("Result")
 
 _MAGIC = b"PAR1"
 _RESERVED = ("file_row_number", "file_index")
 _TAIL_BYTES = 8  # footer length (4 bytes, little endian) and the magic
+
+# What files may be. No file of predictions or labels comes near; one beyond takes the memory or the hours of all others.
+# A column costs a millisecond in each comparison of schemas, and whoever has so many features keeps them in one column.
+_MOST_COLUMNS = 10_000
+# Ids alone, consecutive and compressed, take more than a tenth of a byte; rows of one id are all kept to find repetitions.
+_MOST_ROWS_PER_BYTE = 10
+_FEW_ROWS = 10_000_000
+# Cells are held by the row group: at this size a thousand are a gigabyte. A single larger one among small ones is read.
+LARGEST_CELL_BYTES = 1_000_000
+# A row group, or a column of one, that is no larger cannot hold cells worth looking for.
+_SMALL_BYTES = 16_000_000
+_PAGE_HEADER_BYTES = 64
+_THRIFT_I32, _THRIFT_STRUCT, _THRIFT_CHECKSUM = 5, 12, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +61,27 @@ class InputFile:
     modified_ns: int | None = None
     row_group_sizes: tuple[int, ...] = ()
     refusal: str | None = None
+    # bytes of a cell of the columns whose cells are too large to be read, struct.field for a field
+    oversized: Mapping[str, int] = field(default_factory=dict)
+    # whether its rows repeat each other so much that they are no share of a day
+    is_repetition: bool = False
+
+    @property
+    def countable_columns(self) -> Mapping[str, pa.DataType]:
+        """The columns that may be read."""
+        if not self.oversized:
+            return self.columns
+        kept = {name: kind for name, kind in self.columns.items() if not self.cell_bytes(name)}
+        structs = {name: kind for name, kind in self.columns.items() if isinstance(kind, pa.StructType)}
+        return kept | {
+            name: pa.struct([field for field in kind if not self.cell_bytes(f"{name}.{field.name}")])
+            for name, kind in structs.items()
+        }
+
+    def cell_bytes(self, path: str) -> int:
+        """Bytes of a cell of a column, or of a field of a struct column by its path, that is too large; else 0."""
+        # what a list holds has the path of the list before its own
+        return max((size for place, size in self.oversized.items() if f"{place}.".startswith(f"{path}.")), default=0)
 
     def refused(self, reason: str) -> InputFile:
         """The same file, refused for `reason`."""
@@ -82,9 +119,14 @@ class Partition:
 
     @property
     def refused_share(self) -> float:
-        """Share of its bytes in files that cannot be used: how many rows those have is often not known."""
-        size = sum(file.size_bytes for file in self.files)
-        return sum(file.size_bytes for file in self.refusals) / size if size else 0.0
+        """Share of its rows in files that cannot be used, or of its bytes if some of them cannot say how many rows they have."""
+
+        def share(measure: Callable[[InputFile], int]) -> float:
+            size = sum(map(measure, self.files))
+            return sum(map(measure, self.refusals)) / size if size else 0.0
+
+        knows_rows = all(file.columns or file.row_count or file.is_repetition for file in self.files)
+        return share(lambda file: file.row_count) if knows_rows else share(lambda file: file.size_bytes)
 
     def refused(self, reason: str) -> Partition:
         """The same partition, every file of it refused for `reason`, unless it was for another already."""
@@ -113,6 +155,11 @@ def filesystem_of(location: str) -> tuple[pafs.FileSystem, str]:
         found: tuple[pafs.FileSystem, str] = pafs.FileSystem.from_uri(location)
         return found
     return pafs.LocalFileSystem(), location
+
+
+def is_hidden(path: str) -> bool:
+    """Whether writers and listings pass over a file, by a path in the folder that is read: they stage files under such names."""
+    return any(part.startswith(("_", ".")) for part in path.split("/"))
 
 
 def list_days(location: str) -> list[date]:
@@ -193,8 +240,15 @@ def check_columns(partition: Partition, columns: Collection[CanonicalColumn], ma
 
 
 def probe(partition: Partition) -> Partition:
-    """Read every page of a partition's files and refuse those that fail: footers can be fine above broken pages."""
-    return replace(partition, files=tuple(_probe_file(file) for file in partition.files), is_probed=True)
+    """Read every page of a partition's files, in Arrow and in DuckDB, and refuse those that fail.
+
+    Footers can be fine above broken pages, and what one of the two reads can be beyond the other.
+    """
+    with duckdb.connect() as connection:
+        connection.execute("set threads = 1")
+        s3.S3Session(connection, [file.path for file in partition.files])
+        files = tuple(_probe_file(connection, file) for file in partition.files)
+    return replace(partition, files=files, is_probed=True)
 
 
 def without_corrupt_files(
@@ -247,6 +301,12 @@ def open_parquet(path: str, *, dictionary_columns: Sequence[str] = ()) -> pq.Par
     )
 
 
+def oversized_of(parquet: pq.ParquetFile, path: str) -> Mapping[str, int]:
+    """Bytes of a cell of the columns of an open file whose cells are too large to be read, by path."""
+    filesystem, inner = filesystem_of(path)
+    return _oversized(parquet.metadata, partial(_read_start, filesystem, inner))
+
+
 def _scheme(location: str) -> str:
     return f"{location.split('://', 1)[0]}://" if "://" in location else ""
 
@@ -254,9 +314,8 @@ def _scheme(location: str) -> str:
 def _entries(filesystem: pafs.FileSystem, root: str, day: date) -> list[pafs.FileInfo]:
     selector = pafs.FileSelector(f"{root}/dt={day.isoformat()}", allow_not_found=True)
     found = filesystem.get_file_info(selector)
-    return sorted(
-        (entry for entry in found if entry.is_file and entry.extension == "parquet"), key=lambda entry: str(entry.path)
-    )
+    files = (entry for entry in found if entry.is_file and entry.extension == "parquet")
+    return sorted((entry for entry in files if not is_hidden(entry.base_name)), key=lambda entry: str(entry.path))
 
 
 def _is_day_folder(name: str) -> bool:
@@ -283,10 +342,19 @@ def _read_footer(filesystem: pafs.FileSystem, entry: pafs.FileInfo, day: date, p
         )
     try:
         metadata = pq.read_metadata(pa.BufferReader(footer + struct.pack("<I", len(footer)) + _MAGIC))
+        if beyond := _beyond_limits(unread, metadata):
+            return beyond
+        schema = metadata.schema.to_arrow_schema()
+        columns = {name: schema.field(place).type for place, name in enumerate(schema.names)}
+        described = ";".join(f"{name}:{kind}" for name, kind in columns.items())
+        oversized = _oversized(metadata, partial(_read_start, filesystem, entry.path))
+    except UnicodeDecodeError:
+        return unread.refused(f"{path} is not a readable Parquet file (a column has a name that is not UTF-8)")
     except (pa.ArrowException, OSError) as error:
         return unread.refused(f"{path} is not a readable Parquet file ({_first_line(error)})")
-    columns = {field.name: field.type for field in metadata.schema.to_arrow_schema()}
-    described = ";".join(f"{name}:{kind}" for name, kind in columns.items())
+    if len(columns) < len(schema.names):
+        twice = sorted(name for name, count in Counter(schema.names).items() if count > 1)
+        return unread.refused(f"{path} has several columns called {', '.join(twice)}")
     return replace(
         unread,
         row_count=metadata.num_rows,
@@ -294,7 +362,79 @@ def _read_footer(filesystem: pafs.FileSystem, entry: pafs.FileInfo, day: date, p
         columns=columns,
         schema_fingerprint=hashlib.sha256(described.encode()).hexdigest()[:16],
         content_fingerprint=hashlib.sha256(entry.size.to_bytes(8, "little") + footer).hexdigest(),
+        oversized=oversized,
     )
+
+
+def _beyond_limits(unread: InputFile, metadata: pq.FileMetaData) -> InputFile | None:
+    """The file, refused, if its footer tells of more than a file may have."""
+    rows, size = metadata.num_rows, unread.size_bytes
+    if rows > max(_FEW_ROWS, _MOST_ROWS_PER_BYTE * size):
+        return replace(unread, is_repetition=True).refused(
+            f"{unread.path} has {rows:,} rows in {size:,} bytes, more than {_MOST_ROWS_PER_BYTE} a byte:"
+            " rows so alike are no predictions or labels"
+        )
+    if metadata.num_columns > _MOST_COLUMNS:
+        reason = f"has {metadata.num_columns:,} columns, more than {_MOST_COLUMNS:,}"
+        return replace(unread, row_count=rows).refused(f"{unread.path} {reason}")
+    return None
+
+
+def _oversized(metadata: pq.FileMetaData, read_start: Callable[[int], bytes]) -> dict[str, int]:
+    """Bytes of a cell of the columns whose cells are too large, by path; `read_start` gives the first bytes at an offset.
+
+    Told from the sizes of columns in the footer, and of dictionaries, which hold a cell once for all rows that have it.
+    """
+    found: dict[str, int] = {}
+    for group in map(metadata.row_group, range(metadata.num_row_groups)):
+        if group.total_byte_size > _SMALL_BYTES:
+            for column in map(group.column, range(group.num_columns)):
+                if column.physical_type == "BYTE_ARRAY" and column.total_uncompressed_size > _SMALL_BYTES:
+                    cell = _cell_bytes(column, read_start)
+                    if cell > LARGEST_CELL_BYTES:
+                        found[column.path_in_schema] = max(cell, found.get(column.path_in_schema, 0))
+    return found
+
+
+def _cell_bytes(column: pq.ColumnChunkMetaData, read_start: Callable[[int], bytes]) -> int:
+    """What a cell of a column takes, on average, or a value of its dictionary if that is more."""
+    average = int(column.total_uncompressed_size // max(column.num_values, 1))
+    if not column.has_dictionary_page:
+        return average
+    values = iter(_numbers_of_page_header(read_start(column.dictionary_page_offset)))
+    _, uncompressed, _, value_count = (next(values, 0) for _ in range(4))
+    return max(average, uncompressed // max(value_count, 1))
+
+
+def _numbers_of_page_header(header: bytes) -> Iterator[int]:
+    """Page type, uncompressed size, compressed size and number of values: the first numbers of a dictionary's header.
+
+    Thrift's compact protocol: a field is one byte, then its number in groups of seven bits, zigzag; a checksum may be among
+    them (field 4), and the header of the dictionary (field 7, a struct) begins with the number of its values.
+    """
+    place = field_id = 0
+    while place < len(header):
+        kind, step = header[place] & 0x0F, header[place] >> 4
+        field_id, place = field_id + step, place + 1
+        if kind == _THRIFT_STRUCT:
+            field_id = 0
+            continue
+        if kind != _THRIFT_I32:
+            return
+        number = shift = 0
+        while place < len(header):
+            number |= (header[place] & 0x7F) << shift
+            shift, place = shift + 7, place + 1
+            if header[place - 1] < 0x80:
+                break
+        if field_id != _THRIFT_CHECKSUM:
+            yield (number >> 1) ^ -(number & 1)
+
+
+def _read_start(filesystem: pafs.FileSystem, path: str, offset: int) -> bytes:
+    with filesystem.open_input_file(path) as source:
+        start: bytes = source.read_at(_PAGE_HEADER_BYTES, offset)
+    return start
 
 
 def _within(root: str, file: InputFile) -> InputFile:
@@ -319,23 +459,45 @@ def _footer_bytes(source: pa.NativeFile, size: int) -> bytes | None:
 def _check_columns(file: InputFile, columns: Collection[CanonicalColumn], mapping: Mapping[str, str]) -> InputFile:
     if file.refusal:
         return file
-    objections = [objection for column in columns if (objection := column.objection(file.columns, mapping))]
+    objections = objections_to(file, columns, mapping)
     objections += [
-        f"has a column {name}, a name that DuckDB gives away itself" for name in _RESERVED if name in file.columns
+        f"has a column {name}, a name that DuckDB gives away itself"
+        for name in file.columns
+        if name.lower() in _RESERVED
     ]
     return file.refused(f"{file.path} {'; '.join(objections)}") if objections else file
 
 
-def _probe_file(file: InputFile) -> InputFile:
+def objections_to(file: InputFile, columns: Iterable[CanonicalColumn], mapping: Mapping[str, str]) -> list[str]:
+    """What is wrong with the columns of a file that are read."""
+    objections = [objection for column in columns if (objection := column.objection(file.columns, mapping))]
+    if file.oversized:
+        own = dict.fromkeys(column.own_name(mapping) for column in columns)
+        objections += [oversize(name, size) for name in own if (size := file.cell_bytes(name))]
+    return objections
+
+
+def oversize(column: str, cell_bytes: int) -> str:
+    """What is said of a column whose cells are too large."""
+    return f"has column {column} with cells of {cell_bytes:,} bytes, more than {LARGEST_CELL_BYTES:,}"
+
+
+def _probe_file(connection: duckdb.DuckDBPyConnection, file: InputFile) -> InputFile:
     if file.refusal:
         return file
+    columns = list(file.countable_columns)
     try:
         with open_parquet(file.path) as parquet:
             for group in range(parquet.num_row_groups):
-                for column in parquet.schema_arrow.names:
+                for column in columns:
                     parquet.read_row_group(group, columns=[column])
+        [layout] = layouts_of([file])
+        read = ", ".join(str(layout.column(name)) for name in columns)
+        connection.execute(f"select bit_xor(hash({read})) from {layout.source()}").fetchall()
     except (pa.ArrowException, OSError) as error:
         return file.refused(f"{file.path} is corrupt ({_first_line(error)})")
+    except duckdb.Error as error:
+        return file.refused(f"{file.path} cannot be read by DuckDB ({_first_line(error)})")
     return file
 
 

@@ -16,7 +16,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from driftlake.config import Settings
 from driftlake.errors import ConfigurationError
-from driftlake.inputs import filesystem_of
+from driftlake.inputs import filesystem_of, is_hidden
 from driftlake.strict_yaml import parse_yaml
 
 
@@ -136,7 +136,7 @@ def read_lineage_folder(settings: Settings) -> list[LineageFile]:
 
 
 def _is_yaml(entry: pafs.FileInfo) -> bool:
-    return bool(entry.is_file and entry.extension in {"yaml", "yml"})
+    return bool(entry.is_file and entry.extension in {"yaml", "yml"} and not is_hidden(entry.base_name))
 
 
 def _beside(location: str, path: str) -> str:

@@ -13,10 +13,9 @@ import pyarrow as pa
 
 from driftlake.contracts import Contract, ContractCheck, shown
 from driftlake.inputs import Partition
-from driftlake.queries import literal, quote
+from driftlake.parquet_sql import apart_by_case, rows_of
 from driftlake.suite_files import OwnExpectation
 from driftlake.suites import Outcome, validate_rows
-from driftlake.telemetry import paths_of
 
 # View of the session: the rows that suites are held against, as they are in the files.
 ROWS = "suite_rows"
@@ -39,13 +38,8 @@ def check_suites(
     checks: list[ContractCheck] = []
     for partition in partitions if contract.suites else ():
         if partition.row_count:
-            selected = ", ".join(
-                f"{sql} as {quote(name)}" for name, sql in _columns(partition, mapping, struct_column).items()
-            )
-            connection.execute(
-                f"create or replace view {ROWS} as select {selected}"
-                f" from read_parquet([{paths_of(partition.files)}], union_by_name = true, hive_partitioning = false)"
-            )
+            columns = _columns(partition, mapping, struct_column, contract.suites)
+            connection.execute(f"create or replace view {ROWS} as {rows_of(partition.files, columns)}")
             checks += hold(connection, contract.suites, contract.source, partition.dt)
     return checks
 
@@ -66,17 +60,21 @@ def hold(
     return checks
 
 
-def _columns(partition: Partition, mapping: Mapping[str, str], struct_column: str | None) -> dict[str, str]:
-    """SQL of every column that is no list or struct, by name; of names alike but for case, the first."""
+def _columns(
+    partition: Partition,
+    mapping: Mapping[str, str],
+    struct_column: str | None,
+    expectations: Sequence[OwnExpectation],
+) -> dict[str, str]:
+    """Path of every column that is no list or struct, by name; of names alike but for case, one that is asked about."""
     kinds = {name: kind for file in partition.files for name, kind in file.columns.items()}
     struct = kinds.get(struct_column or "")
-    named = {name: quote(name) for name, kind in kinds.items() if not pa.types.is_nested(kind)}
+    named = {name: name for name, kind in kinds.items() if not pa.types.is_nested(kind)}
     if struct_column and struct is not None and pa.types.is_struct(struct):
-        fields = {field.name: f"struct_extract({quote(struct_column)}, {literal(field.name)})" for field in struct}
-        named = fields | named
-    named |= {canonical: quote(own) for canonical, own in mapping.items() if own in named and canonical not in named}
-    first = {name.lower(): (name, sql) for name, sql in reversed(named.items())}
-    return dict(first.values())
+        named = {field.name: f"{struct_column}.{field.name}" for field in struct} | named
+    named |= {canonical: own for canonical, own in mapping.items() if own in named and canonical not in named}
+    asked = [column for one in expectations for column in one.columns]
+    return {name: named[name] for name in apart_by_case(named, asked)}
 
 
 def _absent(expectation: OwnExpectation, there: set[str]) -> list[str]:

@@ -18,7 +18,7 @@ from zlib import crc32
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from driftlake.inputs import open_parquet
+from driftlake.inputs import open_parquet, oversized_of
 
 # Values of a shape whose check is run: enough to tell shares apart, and a column costs a tenth of a second at most.
 _CHECKED_AT_MOST = 2_000
@@ -97,7 +97,10 @@ def scan_files(paths: Iterable[str], columns: Iterable[str]) -> dict[str, Findin
     for path in paths:
         with open_parquet(path) as plain:
             kinds = {column: _type_of(plain.schema_arrow, column) for column in distinct}
-        present = [column for column, kind in kinds.items() if _is_text(kind) or pa.types.is_integer(kind)]
+            # no column with such cells is read anywhere
+            too_large = oversized_of(plain, path)
+        is_looked_at = {c: _is_text(kind) or pa.types.is_integer(kind) for c, kind in kinds.items()}
+        present = [column for column, looked_at in is_looked_at.items() if looked_at and column not in too_large]
         if not present:
             continue
         texts = [column for column in present if _is_text(kinds[column])]

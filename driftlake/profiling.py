@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 from driftlake import queries, values
 from driftlake.binning import FeatureBins
+from driftlake.columns import other_case
 from driftlake.config import Settings
-from driftlake.inputs import InputFile, Partition
+from driftlake.inputs import InputFile, Partition, oversize
 from driftlake.kernel import MEASURES, FeatureCounts
 from driftlake.samples import SampledRows
 from driftlake.segments import ALL, SegmentColumn
@@ -82,7 +83,7 @@ class Day:
                 if row_count:
                     group = coded.groups[code]
                     for name, bins in versions[group.model_id, group.model_version].features.items():
-                        if message := feature_objection(file, columns.get(name), bins):
+                        if message := feature_objection(file, columns, names.of_feature(name), bins):
                             refused[code, name] = RefusedFeature(group, name, file.path, row_count, message)
         counted: list[CountedVersion] = []
         for code in codes:
@@ -119,7 +120,7 @@ class Piece:
     def row_group(self, codes: NDArray[Any], sampled: SampledRows | None) -> RowGroup:
         """It with the codes of its rows; `sampled` are those of the whole file."""
         of_piece = sampled.between(self.start, self.end) if sampled else SampledRows()
-        return RowGroup(self.file.path, self.index, self.file.columns, codes, of_piece)
+        return RowGroup(self.file.path, self.index, self.file.countable_columns, codes, of_piece)
 
 
 def cut_day(partition: Partition) -> list[list[Piece]]:
@@ -189,10 +190,16 @@ def feature_columns(file: InputFile, struct: str | None) -> Mapping[str, pa.Data
     return {field.name: field.type for field in kind} if isinstance(kind, pa.StructType) else {}
 
 
-def feature_objection(file: InputFile, kind: pa.DataType | None, bins: FeatureBins) -> str | None:
-    """Why a column, None if it is not there, cannot be counted as the feature it was in training; None if it can."""
+def feature_objection(file: InputFile, columns: Mapping[str, pa.DataType], path: str, bins: FeatureBins) -> str | None:
+    """Why the column at `path` cannot be counted as the feature it was in training; None if it can.
+
+    `columns` are those that may be features.
+    """
+    kind = columns.get(bins.feature)
     if kind is None:
-        return f"{file.path} has no column {bins.feature}"
+        return f"{file.path} has no column {bins.feature}{other_case(bins.feature, columns)}"
+    if size := file.cell_bytes(path):
+        return f"{file.path} {oversize(bins.feature, size)}"
     if not values.fits(kind, bins):
         return f"{file.path}: column {bins.feature} has type {kind}, expected {bins.kind} as in training"
     return None

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 
 from driftlake.config import PseudonymKey, Settings
 from driftlake.errors import ConfigurationError, InputError
+from driftlake.inputs import is_hidden
 
 # As long as the hash: a shorter key would be the weaker part (RFC 2104, section 3).
 _SHORTEST_KEY_BYTES = 32
@@ -95,11 +96,15 @@ def _files(source: Path, target: Path, day: date | None) -> Iterator[tuple[Path,
         yield source, target, day or _day_of(source.parent)
         return
     folders = sorted(folder for folder in source.iterdir() if folder.is_dir() and folder.name.startswith("dt="))
-    found = [(path, _day_of(folder)) for folder in folders for path in sorted(folder.glob("*.parquet"))]
+    found = [(path, _day_of(folder)) for folder in folders for path in _visible(folder)]
     if not found:
         raise InputError(f"{source} has no dt=YYYY-MM-DD folder with Parquet files")
     for path, dt in found:
         yield path, target / path.relative_to(source), dt
+
+
+def _visible(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("*.parquet") if not is_hidden(path.name))
 
 
 def _day_of(folder: Path) -> date:

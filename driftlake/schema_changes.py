@@ -271,11 +271,11 @@ def _longest_increasing(numbers: Sequence[int]) -> set[int]:
         ends[length : length + 1] = [number]
         length_at.append(length)
     members: set[int] = set()
-    wanted = len(ends) - 1
+    wanted, smallest = len(ends) - 1, float("inf")
     for number, length in zip(reversed(numbers), reversed(length_at), strict=True):
-        if length == wanted and (not members or number < min(members)):
+        if length == wanted and number < smallest:
             members.add(number)
-            wanted -= 1
+            wanted, smallest = wanted - 1, number
     return members
 
 

@@ -6,7 +6,6 @@ duplicate, outside the sample) have none. Not here: features (profiling.py) and 
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from driftlake import queries
 from driftlake.columns import CanonicalColumn
 from driftlake.config import ModelSettings, TelemetrySettings
 from driftlake.inputs import InputFile, Partition
+from driftlake.parquet_sql import Layout, layouts_of
 from driftlake.segments import SegmentColumn
 from driftlake.session import create_table
 from driftlake.versions import ModelVersion
@@ -125,39 +125,53 @@ def offer_partitions(
     if not files:
         nothing = [f"cast(null as {column.sql_type}) as {queries.quote(column.name)}" for column in columns]
         nothing += ["cast(null as date) as dt", "cast(null as integer) as file_id", "cast([] as varchar[]) as segments"]
-        nothing += ["cast(null as bigint) as file_row_number", f"{_scores_by_class([], {})} as class_scores"]
+        nothing += ["cast(null as bigint) as file_row_number", f"{_scores_by_class(None, {})} as class_scores"]
         connection.execute(f"create or replace view {relation} as select {', '.join(nothing)} where false")
         return
-    there = {name for file in files for name in file.columns}
+    side = (columns, mapping, segments, class_scores or {})
+    rows = " union all ".join(_rows_of_layout(layout, files, *side, blocked) for layout in layouts_of(files))
+    if without:
+        kept = f"(file_id, file_row_number) not in (select file_id, file_row_number from {queries.quote(without)})"
+        rows = f"select * from ({rows}) where {kept}"
+    connection.execute(f"create or replace view {relation} as {rows}")
+
+
+def _rows_of_layout(
+    layout: Layout,
+    files: Sequence[InputFile],
+    columns: Sequence[CanonicalColumn],
+    mapping: Mapping[str, str],
+    segments: Sequence[str],
+    class_scores: Mapping[str, str],
+    blocked: Mapping[date, Collection[str]],
+) -> str:
+    """SQL of the rows of the files of a layout, which are among `files`."""
+    own_files = [files[position] for position in layout.positions]
     selected = []
     for column in columns:
         own = column.own_name(mapping)
-        source = queries.quote(own) if own in there else "null"
-        value = column.reading.format(source, column.sql_type)
+        value = column.reading.format(layout.column(own) or "null", column.sql_type)
         instead = _well_known(value, _WELL_KNOWN[column.name]) if column.name in _WELL_KNOWN else "null"
-        value = _unless_blocked(files, own, value, instead, blocked)
+        value = _unless_blocked(own_files, own, value, instead, blocked)
         selected.append(f"{value} as {queries.quote(column.name)}")
-    named = [f"{queries.literal(name + '=')} || coalesce({queries.quote(name)}, '(missing)')" for name in segments]
-    kept = [_unless_blocked(files, name, value, "null", blocked) for name, value in zip(segments, named, strict=True)]
+    named = [
+        f"{queries.literal(name + '=')} || coalesce(cast({layout.column(name) or 'null'} as varchar), '(missing)')"
+        for name in segments
+    ]
+    kept = [
+        _unless_blocked(own_files, name, value, "null", blocked) for name, value in zip(segments, named, strict=True)
+    ]
     listed = f"cast([{', '.join(kept)}] as varchar[])"
     selected.append(f"{listed if kept == named else f'list_filter({listed}, lambda s: s is not null)'} as segments")
-    selected.append(f"{_scores_by_class(files, class_scores or {})} as class_scores")
-    days = ", ".join(f"date '{file.dt}'" for file in files)
-    connection.execute(
-        f"create or replace view {relation} as select {', '.join(selected)},"
-        f" list_extract([{days}], file_index::bigint + 1) as dt, file_index::integer as file_id, file_row_number"
-        f" from read_parquet([{paths_of(files)}], union_by_name = true, file_row_number = true, hive_partitioning = false)"
-        + (
-            f" where (file_index::integer, file_row_number) not in (select file_id, file_row_number from {queries.quote(without)})"
-            if without
-            else ""
-        )
+    selected.append(f"{_scores_by_class(layout, class_scores)} as class_scores")
+    days = ", ".join(f"date '{file.dt}'" for file in own_files)
+    file_id = "file_index::integer"
+    if len(own_files) < len(files):
+        file_id = f"list_extract([{', '.join(map(str, layout.positions))}], file_index::bigint + 1)::integer"
+    return (
+        f"select {', '.join(selected)}, list_extract([{days}], file_index::bigint + 1) as dt,"
+        f" {file_id} as file_id, file_row_number from {layout.source(is_numbered=True)}"
     )
-
-
-def paths_of(files: Iterable[InputFile]) -> str:
-    """SQL of the paths of files, in which what would be a pattern stands for itself."""
-    return ", ".join(queries.literal(re.sub(r"[*?[]", r"[\g<0>]", file.path)) for file in files)
 
 
 def _unless_blocked(
@@ -173,25 +187,14 @@ def _well_known(value: str, names: Sequence[str]) -> str:
     return f"case when {value} is null or {value} in ({listed}) then {value} else '(left out)' end"
 
 
-def _scores_by_class(files: Sequence[InputFile], paths: Mapping[str, str]) -> str:
+def _scores_by_class(layout: Layout | None, paths: Mapping[str, str]) -> str:
     """SQL of the map from class to score."""
-    found = {name: source for name, path in paths.items() if (source := _source_at(files, path))}
+    found = {name: value for name, path in paths.items() if layout and (value := layout.value(path))}
     if not found:
         return "cast(null as map(varchar, double))"
     names = ", ".join(queries.literal(name) for name in found)
-    scores = ", ".join(f"try_cast({source} as double)" for source in found.values())
+    scores = ", ".join(f"try_cast({value} as double)" for value in found.values())
     return f"map([{names}], [{scores}])"
-
-
-def _source_at(files: Sequence[InputFile], path: str) -> str | None:
-    """SQL of a column, or of a field of a struct column by its path; None if no file has it."""
-    if any(path in file.columns for file in files):
-        return queries.quote(path)
-    struct, _, field = path.partition(".")
-    kinds = [file.columns[struct] for file in files if struct in file.columns]
-    if any(pa.types.is_struct(kind) and kind.get_field_index(field) >= 0 for kind in kinds):
-        return f"struct_extract({queries.quote(struct)}, {queries.literal(field)})"
-    return None
 
 
 def code_rows(

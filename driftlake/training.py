@@ -20,7 +20,7 @@ from driftlake import binning, kernel, values
 from driftlake.binning import FeatureBins, FeatureKind
 from driftlake.config import ModelSettings, PersonalDataSettings
 from driftlake.errors import ConfigurationError, InputError
-from driftlake.inputs import filesystem_of, open_parquet
+from driftlake.inputs import filesystem_of, is_hidden, open_parquet
 from driftlake.lineage import LineageFile
 from driftlake.personal_data import Finding, scan_files
 from driftlake.versions import SCORE
@@ -140,7 +140,8 @@ def _training_paths(file: LineageFile) -> list[str]:
     if info.type == pafs.FileType.File:
         return [place]
     entries = filesystem.get_file_info(pafs.FileSelector(root, recursive=True))
-    found = sorted(entry.path.removeprefix(root) for entry in entries if entry.extension == "parquet")
+    paths = (entry.path.removeprefix(root) for entry in entries if entry.is_file and entry.extension == "parquet")
+    found = sorted(path for path in paths if not is_hidden(path.removeprefix("/")))
     if not found:
         raise InputError(f"{file.path}: training_data: {file.training_data} has no Parquet file")
     return [place + path for path in found]

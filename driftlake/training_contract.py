@@ -5,6 +5,7 @@ Not here: the rules (expectations/training.py) and what becomes of a version tha
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 
@@ -16,9 +17,10 @@ from driftlake.errors import InputError
 from driftlake.inputs import read_file
 from driftlake.lineage import LineageFile
 from driftlake.own_suites import ROWS, hold
-from driftlake.queries import literal, quote
+from driftlake.parquet_sql import apart_by_case, rows_of
+from driftlake.queries import literal
 from driftlake.session import open_session
-from driftlake.telemetry import paths_of
+from driftlake.suite_files import OwnExpectation
 from driftlake.training import Learned, TrainingData
 
 
@@ -31,7 +33,7 @@ def check_training(
     """
     record = file.record
     with open_session(settings, data.paths) as connection:
-        _offer(connection, file, data, day)
+        _offer(connection, file, data, day, contract.suites)
         checks = contract.check(connection, [day])
         if contract.suites:
             checks += hold(connection, contract.suites, contract.source, day)
@@ -53,17 +55,24 @@ def check_training(
     return [replace(check, model_id=owner[0], model_version=owner[1]) for check in checks]
 
 
-def _offer(connection: duckdb.DuckDBPyConnection, file: LineageFile, data: TrainingData, day: date) -> None:
+def _offer(
+    connection: duckdb.DuckDBPyConnection,
+    file: LineageFile,
+    data: TrainingData,
+    day: date,
+    expectations: Sequence[OwnExpectation],
+) -> None:
     """Create the view training_rows, and the rows under their own names for own suites."""
     record = file.record
-    files = paths_of(read_file(path, day) for path in data.paths)
-    source = f"read_parquet([{files}], union_by_name = true, hive_partitioning = false)"
+    files = [read_file(path, day) for path in data.paths]
     named = [name for name, kind in data.types.items() if kind.num_fields == 0]
-    connection.execute(f"create view {ROWS} as select {', '.join(map(quote, named))} from {source}")
-    target = quote(record.target) if record.target in named else "null"
-    score = f"try_cast({quote(record.score)} as double)" if record.score in named else "null"
+    asked = [column for one in expectations for column in one.columns]
+    connection.execute(f"create view {ROWS} as {rows_of(files, {n: n for n in apart_by_case(named, asked)})}")
+    read = {"target": record.target, "score": record.score}
+    rows = rows_of(files, {name: own if own in named else None for name, own in read.items()})
     connection.execute(
         f"create view training_rows as select date {literal(str(day))} as dt,"
-        f" {target}::varchar as target, {str(record.target is not None).lower()} as has_target,"
-        f" {score} as score, {str(record.score_kind == 'probability').lower()} as is_score_probability from {source}"
+        f" target::varchar as target, {str(record.target is not None).lower()} as has_target,"
+        f" try_cast(score as double) as score, {str(record.score_kind == 'probability').lower()} as is_score_probability"
+        f" from ({rows})"
     )

@@ -82,6 +82,55 @@ def _without_metadata(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:4])
 
 
+def _rewritten(change: Callable[[pa.Table], pa.Table] = lambda table: table, **how: Any) -> Callable[[Path], Any]:
+    """A file written again, compressed well and without the Arrow schema, which would mend what is patched."""
+
+    def rewrite(path: Path) -> None:
+        table = change(pq.read_table(path))
+        pq.write_table(table, path, compression="zstd", store_schema=False, **how)
+
+    return rewrite
+
+
+def _patched(
+    old: bytes, new: bytes, change: Callable[[pa.Table], pa.Table] = lambda table: table
+) -> Callable[[Path], Any]:
+    def patch(path: Path) -> None:
+        _rewritten(change)(path)
+        content = path.read_bytes()
+        assert old in content
+        path.write_bytes(content.replace(old, new))
+
+    return patch
+
+
+def _with(name: str, values: Callable[[int], Any]) -> Callable[[pa.Table], pa.Table]:
+    """A table with another column in the place of one, or after all."""
+    return lambda table: table.drop_columns([name] if name in table.column_names else []).append_column(
+        name, pa.array(values(table.num_rows))
+    )
+
+
+def _wide(table: pa.Table) -> pa.Table:
+    columns = {name: table.column(name) for name in table.column_names}
+    return pa.table(columns | dict.fromkeys([f"c{number}" for number in range(20_000)], table.column("x")))
+
+
+def _equal_rows(table: pa.Table) -> pa.Table:
+    return table.take(pa.array(np.zeros(1_000_000, np.int8)))
+
+
+# Named for the tests that want more of them than an outcome: the damage, and what is said of the file.
+HOSTILE_FILES: Mapping[str, tuple[Callable[[Project], Any], str]] = {
+    "name_is_not_utf8": (_damaged(_patched(b"abcdef", b"ab\xff\xfeef", _with("abcdef", lambda rows: [1] * rows))), "is not a readable Parquet file (a column has a name that is not UTF-8)"),
+    "type_unknown_to_duckdb": (_damaged(_patched(b"correlation_id%\0L\x1c", b"correlation_id%\x3cL\x1c")), "cannot be read by DuckDB (TProtocolException"),
+    "list_unknown_to_duckdb": (_damaged(_patched(b"\x19|&\0", b"\x19}&\0")), "cannot be read by DuckDB (don't know what type"),
+    "twenty_thousand_columns": (_damaged(_rewritten(_wide)), "has 20,007 columns, more than 10,000"),
+    "equal_rows_without_end": (_damaged(_rewritten(_equal_rows)), "has 1,000,000 rows in "),
+    "cells_of_megabytes": (_damaged(_rewritten(_with("correlation_id", lambda rows: [f"{row}" + "x" * 2_000_000 for row in range(rows)]))), "has column correlation_id with cells of 2,00"),
+    "column_twice": (_damaged(_rewritten(lambda table: table.append_column("x", table.column("x")))), "has several columns called x"),
+}  # fmt: skip
+
 LEFT_OUT = "the file goes to quarantine, the rest of the day is counted and says so"
 SET_ASIDE = "the rows go to quarantine, the rest of the day is counted and says so"
 TOLD = "counted; a warning tells column, rows and what was found"
@@ -93,6 +142,12 @@ FILES = (
     Case("csv_named_parquet", "text under a Parquet name", LEFT_OUT, _damaged(lambda p: p.write_text("a,b\n1,2\n" * 9)), "partial", ROWS, "another format"),
     Case("magic_only", "nothing but the magic bytes", LEFT_OUT, _damaged(_without_metadata), "partial", ROWS, "no Parquet footer"),
     Case("garbage_footer", "a footer of noise", LEFT_OUT, _damaged(lambda p: p.write_bytes(b"PAR1" + b"\x07" * 40 + b"\x28\0\0\0PAR1")), "partial", ROWS, "not a readable Parquet file"),
+    Case("name_is_not_utf8", "a column whose name is not UTF-8", LEFT_OUT, HOSTILE_FILES["name_is_not_utf8"][0], "partial", ROWS, "not UTF-8"),
+    Case("unknown_to_duckdb", "a footer that Arrow reads and DuckDB does not", LEFT_OUT, HOSTILE_FILES["type_unknown_to_duckdb"][0], "partial", ROWS, "cannot be read by DuckDB"),
+    Case("twenty_thousand_columns", "a file of 20,000 columns", LEFT_OUT, HOSTILE_FILES["twenty_thousand_columns"][0], "partial", ROWS, "more than 10,000"),
+    Case("cells_of_megabytes", "correlation ids of two megabytes each", LEFT_OUT, HOSTILE_FILES["cells_of_megabytes"][0], "partial", ROWS, "with cells of"),
+    Case("column_twice", "two columns of one name", LEFT_OUT, HOSTILE_FILES["column_twice"][0], "partial", ROWS, "several columns called x"),
+    Case("hidden_file", "a file whose name begins with _ or ., as writers stage them", "it is no telemetry", lambda p: (p.telemetry(1), p.telemetry(1, name="_part-1"), p.telemetry(1, name=".part-2"))),
     Case("no_rows", "a file with columns and no rows", "the day is empty, with a warning", lambda p: pq.write_table(pq.read_table(p.telemetry(1)).slice(0, 0), p.telemetry(1)), "empty", None, "no rows"),
     Case("only_file_truncated", "the only file of the day without its end", "the day is refused", lambda p: truncate(p.telemetry(1)), "refused", None, "no Parquet footer"),
     Case("mostly_truncated", "most of a day's bytes cannot be read", "the day is refused: the rest says too little", lambda p: (p.telemetry(1), truncate(p.telemetry(1, name="part-1", correlation_id=[f"e{row}" for row in range(5 * ROWS)]))), "refused", None, "too much"),

@@ -32,6 +32,13 @@ def test_a_rule_about_a_feature_that_no_version_has_is_named(tmp_path: Path) -> 
     assert unwell(tmp_path, alerts=[rule])["alerts drift"] == "no lineage file has z"
 
 
+def test_folders_in_which_nothing_is_found_are_not_well(tmp_path: Path) -> None:
+    nested = tmp_path / "deliveries" / "dt=2024-03-01" / "hour=01"
+    nested.mkdir(parents=True)
+    found = unwell(tmp_path / "project", telemetry={"path": "../deliveries"})
+    assert found["telemetry"] == "there are no rows in the last 1 of 1 days"
+
+
 def test_a_suite_that_nothing_reads_is_named(tmp_path: Path) -> None:
     (tmp_path / "expectations").mkdir()
     (tmp_path / "expectations" / "telemtry.json").write_text("{}")

@@ -20,8 +20,8 @@ from driftlake.engines.tasks import Positions, Task
 from driftlake.engines.wire import Mapped
 from driftlake.inputs import Partition
 from driftlake.label_join import Side
+from driftlake.parquet_sql import rows_of
 from driftlake.profiling import cut_day
-from driftlake.telemetry import paths_of
 from driftlake.versions import ModelVersion
 
 if TYPE_CHECKING:
@@ -52,15 +52,14 @@ def unified_side(connection: duckdb.DuckDBPyConnection, side: Side, partitions: 
     def is_mixed(column: CanonicalColumn) -> bool:
         return len({file.columns.get(column.own_name(side.mapping)) for file in files} - {None}) > 1
 
-    if not any(map(is_mixed, side.columns)):
+    mixed = {column.name: column.own_name(side.mapping) for column in side.columns if is_mixed(column)}
+    if not mixed:
         return side
-    described = connection.execute(
-        f"describe select * from read_parquet([{paths_of(files)}], union_by_name = true, hive_partitioning = false)"
-    )
+    described = connection.execute(f"describe {rows_of(files, mixed)}")
     kinds = {name: kind for name, kind, *_ in described.fetchall()}
     columns = [
-        replace(column, reading=column.reading.replace("{0}", f"cast({{0}} as {kinds[column.own_name(side.mapping)]})"))
-        if is_mixed(column)
+        replace(column, reading=column.reading.replace("{0}", f"cast({{0}} as {kinds[column.name]})"))
+        if column.name in mixed
         else column
         for column in side.columns
     ]
