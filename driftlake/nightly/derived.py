@@ -5,7 +5,7 @@ Not here: formulas and SQL.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date, timedelta
 
 import pyarrow as pa
@@ -26,8 +26,18 @@ from driftlake import (
 from driftlake.config import Settings
 from driftlake.inputs import days_between
 from driftlake.labelled_windows import QualityCounts
+from driftlake.nightly.isolation import (
+    Computed,
+    Isolation,
+    Outcome,
+    Part,
+    keys_of,
+    version_parts,
+    without_versions,
+)
 from driftlake.nightly.report import StageReport, highlights_of, report
-from driftlake.stages import ALERTS, DRIFT, MODEL_QUALITY, SLOS, Work, find_work
+from driftlake.stages import ALERTS, DRIFT, MODEL_QUALITY, SLOS, Stage, Work, find_work
+from driftlake.statistics import KINDS
 from driftlake.versions import ModelVersion, load_versions
 from driftlake.warehouse import PartitionRun, Replacement, RunContext, Warehouse
 
@@ -36,7 +46,7 @@ def compare_days(warehouse: Warehouse, settings: Settings, context: RunContext, 
     """Compare the windows that end with some days with their references."""
     work = find_work(warehouse, settings, context, DRIFT, days)
 
-    def compare(first_day: date, last_day: date) -> Mapping[str, pa.Table]:
+    def compare(settings: Settings, first_day: date, last_day: date) -> Mapping[str, pa.Table]:
         compared = days_between(first_day, last_day)
         buckets = drift.buckets_of(compared, settings.drift)
         with warehouse.offered(buckets=buckets.days()):
@@ -73,9 +83,9 @@ def compare_days(warehouse: Warehouse, settings: Settings, context: RunContext, 
             "prediction_levels": prediction_levels,
         }
 
-    done = _derive(warehouse, context, work, compare)
+    outcome = _derive(warehouse, settings, context, DRIFT, work, compare)
     window_days = settings.drift.headline_window_days
-    return report(work, done, highlights=highlights_of(warehouse, DRIFT, days, window_days=window_days))
+    return report(work, outcome, highlights=highlights_of(warehouse, DRIFT, days, window_days=window_days))
 
 
 def _compare_samples(
@@ -100,7 +110,7 @@ def measure_quality(warehouse: Warehouse, settings: Settings, context: RunContex
     """Measure ranking quality and the label backlog as of the end of some days."""
     work = find_work(warehouse, settings, context, MODEL_QUALITY, days)
 
-    def measure(first_day: date, last_day: date) -> Mapping[str, pa.Table]:
+    def measure(settings: Settings, first_day: date, last_day: date) -> Mapping[str, pa.Table]:
         span = {"first_day": first_day, "last_day": last_day}
         windows_days = list(settings.quality.windows_days)
         windows = warehouse.query("window_predictions", **span, windows_days=windows_days)
@@ -125,9 +135,9 @@ def measure_quality(warehouse: Warehouse, settings: Settings, context: RunContex
             )
         return tables
 
-    done = _derive(warehouse, context, work, measure)
+    outcome = _derive(warehouse, settings, context, MODEL_QUALITY, work, measure)
     window_days = settings.quality.headline_window_days
-    return report(work, done, highlights=highlights_of(warehouse, MODEL_QUALITY, days, window_days=window_days))
+    return report(work, outcome, highlights=highlights_of(warehouse, MODEL_QUALITY, days, window_days=window_days))
 
 
 def measure_slos(warehouse: Warehouse, settings: Settings, context: RunContext, days: Sequence[date]) -> StageReport:
@@ -136,48 +146,96 @@ def measure_slos(warehouse: Warehouse, settings: Settings, context: RunContext, 
         return StageReport(SLOS.name, [])
     work = find_work(warehouse, settings, context, SLOS, days)
 
-    def measure(first_day: date, last_day: date) -> Mapping[str, pa.Table]:
+    def measure(settings: Settings, first_day: date, last_day: date) -> Mapping[str, pa.Table]:
         return {"slo_status": slos.measure(warehouse, settings, first_day=first_day, last_day=last_day)}
 
-    return report(work, _derive(warehouse, context, work, measure))
+    return report(work, _derive(warehouse, settings, context, SLOS, work, measure))
 
 
 def raise_alerts(warehouse: Warehouse, settings: Settings, context: RunContext, days: Sequence[date]) -> StageReport:
     """Raise the alerts of some days."""
     work = find_work(warehouse, settings, context, ALERTS, days)
+    rules = {rule.name for rule in settings.alert_rules}
 
-    def evaluate(first_day: date, last_day: date) -> Mapping[str, pa.Table]:
+    def evaluate(settings: Settings, first_day: date, last_day: date) -> Mapping[str, pa.Table]:
         raised = alerting.fired(warehouse, settings.alert_rules, first_day=date.min, last_day=last_day)
+        if unevaluated := rules - {rule.name for rule in settings.alert_rules}:
+            # an incident of theirs is not over because nobody can tell
+            kept = warehouse.query("kept_alerts", rules=sorted(unevaluated), day=last_day)
+            raised = pa.concat_tables([raised, kept], promote_options="permissive")
         alerts, grouped = incidents.group_alerts(
             warehouse, settings, load_versions(warehouse), raised, first_day=first_day, last_day=last_day
         )
         return {"alerts": alerting.with_messages(alerts), "incidents": grouped}
 
-    done = _derive(warehouse, context, work, evaluate)
+    outcome = _derive(warehouse, settings, context, ALERTS, work, evaluate)
     # a night on which nothing changed loads no versions unless a rule names something
     named = [rule for rule in settings.alert_rules if rule.models or rule.features or rule.except_features]
     remarks = alerting.unknown_names(named, load_versions(warehouse).values()) if named else []
-    return report(work, done, highlights=highlights_of(warehouse, ALERTS, days), remarks=remarks)
+    return report(work, outcome, highlights=highlights_of(warehouse, ALERTS, days), remarks=remarks)
 
 
 def _derive(
-    warehouse: Warehouse, context: RunContext, work: Work, tables_of: Callable[[date, date], Mapping[str, pa.Table]]
-) -> list[PartitionRun]:
+    warehouse: Warehouse,
+    settings: Settings,
+    context: RunContext,
+    stage: Stage,
+    work: Work,
+    tables_of: Callable[[Settings, date, date], Mapping[str, pa.Table]],
+) -> Outcome:
     """Replace the days to work on in tables that are derived from other tables.
 
     What lies between them is computed with them, which costs less than a query for each piece, and not written.
+    `tables_of` is given the settings without what is to be left out.
     """
-    days = work.days
-    if not days:
-        return []
-    replacements = [Replacement.of_days(name, rows, days) for name, rows in tables_of(days[0], days[-1]).items()]
-    written: dict[date, int] = dict.fromkeys(days, 0)
-    for replacement in replacements:
-        for counted in replacement.rows["dt"].value_counts().to_pylist():
-            written[counted["values"]] += counted["counts"]
-    done = [
-        PartitionRun(day, work.stage, "complete", rows, input_fingerprint=work.fingerprints[day])
-        for day, rows in written.items()
-    ]
-    warehouse.replace_partitions(replacements, done, context=context)
-    return done
+
+    def compute(days: Sequence[date], left_out: Collection[Part]) -> Computed:
+        with without_versions(warehouse, keys_of(left_out, "model version")):
+            tables = tables_of(_without(settings, left_out), days[0], days[-1])
+        replacements = [Replacement.of_days(name, rows, days) for name, rows in tables.items()]
+        written: dict[date, int] = dict.fromkeys(days, 0)
+        for replacement in replacements:
+            for counted in replacement.rows["dt"].value_counts().to_pylist():
+                written[counted["values"]] += counted["counts"]
+        runs = [
+            PartitionRun(day, work.stage, "complete", rows, input_fingerprint=work.fingerprints[day])
+            for day, rows in written.items()
+        ]
+        return Computed(replacements, runs)
+
+    isolation = Isolation(warehouse, context, stage, compute, lambda: _parts(warehouse, settings, stage))
+    if work.days:
+        isolation.work_on(work.days)
+    return isolation.outcome
+
+
+def _parts(warehouse: Warehouse, settings: Settings, stage: Stage) -> list[Part]:
+    """What can be left out of a day of a stage. Alerts and objectives are of several versions together."""
+    if stage is ALERTS:
+        return [Part("rule", (rule.name,)) for rule in settings.alert_rules]
+    if stage is SLOS:
+        return [Part("objective", (slo.name,), ("slo",)) for slo in settings.slos]
+    versions = warehouse.sql("select model_id, model_version from training_runs order by model_id, model_version")
+    parts = version_parts((row["model_id"], row["model_version"]) for row in versions.to_pylist())
+    if stage is DRIFT:
+        chosen = settings.drift.statistics
+        names = dict.fromkeys((*chosen.numeric, *chosen.categorical))
+        parts += [Part("statistic", (name,), ("statistic",)) for name in names]
+    return parts
+
+
+def _without(settings: Settings, left_out: Collection[Part]) -> Settings:
+    """The settings without the statistics, objectives and rules that are left out."""
+    if not left_out:
+        return settings
+    statistics, objectives, rules = (keys_of(left_out, kind) for kind in ("statistic", "objective", "rule"))
+    chosen = settings.drift.statistics
+    kept = {kind: tuple(name for name in chosen.of(kind) if (name,) not in statistics) for kind in KINDS}
+    drift = settings.drift.model_copy(update={"statistics": chosen.model_copy(update=kept)})
+    return settings.model_copy(
+        update={
+            "drift": drift,
+            "slos": tuple(slo for slo in settings.slos if (slo.name,) not in objectives),
+            "alerts": tuple(rule for rule in settings.alert_rules if (rule.name,) not in rules),
+        }
+    )
