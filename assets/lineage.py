@@ -6,6 +6,7 @@ from assets.stage import failures_explained
 from driftlake.config import Settings
 from driftlake.registration import register_folder
 from driftlake.warehouse import Warehouse
+from driftlake.wording import printable
 from expectations.contracts import contracts
 
 
@@ -25,5 +26,5 @@ def training_lineage(
         "newly_registered": len(registration.registered),
     }
     if registration.refused:
-        metadata["refused"] = "\n".join(map(str, registration.refused))
+        metadata["refused"] = printable("\n".join(map(str, registration.refused)))
     return dg.MaterializeResult(metadata=metadata)

@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from driftlake.cli.common import REFUSED, Config, messages
+from driftlake.cli.common import REFUSED, Config, messages, tell
 from driftlake.config import load_settings
 
 app = typer.Typer()
@@ -68,7 +68,7 @@ def check(
     if out:
         out.write_text(text + "\n")
     elif text:
-        typer.echo(text)
+        tell(text)
     errors = sum(fault.severity == "error" for fault in faults)
     told = (counted(len(checked), "file"), counted(errors, "error"), counted(len(faults) - errors, "warning"))
     messages.print("{}: {}, {}".format(*told))
@@ -90,4 +90,4 @@ def pseudonymize(
     from driftlake.pseudonyms import pseudonymize_files
 
     for written in pseudonymize_files(load_settings(config), source, target, day.date() if day else None):
-        typer.echo(f"{written.path}: {written.row_count:,} rows, key {' and '.join(written.key_ids)}")
+        tell(f"{written.path}: {written.row_count:,} rows, key {' and '.join(written.key_ids)}")

@@ -230,7 +230,7 @@ def _without(settings: Settings, left_out: Collection[Part]) -> Settings:
         return settings
     statistics, objectives, rules = (keys_of(left_out, kind) for kind in ("statistic", "objective", "rule"))
     chosen = settings.drift.statistics
-    kept = {kind: tuple(name for name in chosen.of(kind) if (name,) not in statistics) for kind in KINDS}
+    kept = {str(kind): tuple(name for name in chosen.of(kind) if (name,) not in statistics) for kind in KINDS}
     drift = settings.drift.model_copy(update={"statistics": chosen.model_copy(update=kept)})
     return settings.model_copy(
         update={

@@ -3,7 +3,8 @@
 A range of days that fails is halved down to single days. Of a day that fails the fewest model versions (or statistics, or
 rules) are left out with which it succeeds; their rows of the day stay as they were. If that does not help, the day has
 failed and keeps all of its rows. Neither gets a fingerprint, so the next run tries again. What concerns every day is raised at
-once. Not here: what a stage computes, and what it refuses (profiles.py, labels.py, derived.py).
+once. Not here: what a stage computes, and what it refuses (profiles.py, labels.py,
+derived.py).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from driftlake import queries, schema
+from driftlake import queries, schema, wording
 from driftlake.errors import ConfigurationError, DriftlakeError, EngineError, StorageError, WarehouseError
 from driftlake.stages import Stage
 from driftlake.warehouse import CATALOG, Addition, PartitionRun, Replacement, RunContext, Warehouse
@@ -141,7 +142,7 @@ class Isolation:
         left_out = self._culprits_of(day, raised)
         if left_out and self._attempt(days, left_out, reason=raised.sentence) is None:
             self._culprits = left_out
-            reason = _left_out_sentence(left_out, raised.sentence)
+            reason = _left_out(left_out, raised.sentence)
         else:
             reason = raised.sentence
             run = PartitionRun(day, self.stage.name, "failed", 0, reason)
@@ -161,7 +162,7 @@ class Isolation:
         except Exception as error:
             if self._concerns_every_day(error):
                 raise
-            return _Raised(_sentence(error), "".join(traceback.format_exception(error)), is_computed)
+            return _Raised(_sentence(error), _trace(error), is_computed)
         self.outcome.runs += computed.runs
         return None
 
@@ -218,7 +219,7 @@ class Isolation:
 
     def _with_kept_rows(self, computed: Computed, left_out: Sequence[Part], reason: str) -> Computed:
         kept = (self._kept(change, left_out) for change in computed.changes)
-        sentence = _left_out_sentence(left_out, reason)
+        sentence = _left_out(left_out, reason)
         runs = [
             replace(
                 run,
@@ -241,7 +242,9 @@ class Isolation:
                 pairs = list(zip(part.columns, part.key, strict=True))
                 is_about = reduce(pc.and_kleene, (pc.equal(rows[name], value) for name, value in pairs))
                 condition = " and ".join(f"{queries.quote(name)} = ?" for name in part.columns)
-                query = f"select * from {queries.quote(change.table)} where list_contains(?::date[], dt) and {condition}"
+                query = (
+                    f"select * from {queries.quote(change.table)} where list_contains(?::date[], dt) and {condition}"
+                )
                 stored = self.warehouse.sql(query, [list(change.days), *part.key])
                 others = rows.filter(pc.invert(pc.fill_null(is_about, fill_value=False)))
                 rows = pa.concat_tables([others, stored], promote_options="permissive")
@@ -260,6 +263,15 @@ class Isolation:
         except duckdb.Error:
             return True
         return False
+
+
+@contextmanager
+def caught(stage: str, day: date, failures: list[Failure]) -> Iterator[None]:
+    """Whatever is raised in the block becomes one of `failures`: for what is made of a day after its stages."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001  # it is told, and what comes after it is still to be done
+        failures.append(Failure(stage, day, _sentence(error), _trace(error)))
 
 
 @contextmanager
@@ -292,9 +304,12 @@ def _table(name: str) -> schema.Table:
     return next(table for table in schema.tables() if table.name == name)
 
 
-def _left_out_sentence(left_out: Sequence[Part], reason: str) -> str:
-    names = [part.name for part in left_out]
-    return f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} left out: {reason}"
+def _left_out(parts: Sequence[Part], reason: str) -> str:
+    return wording.left_out([part.name for part in parts], reason)
+
+
+def _trace(error: Exception) -> str:
+    return "".join(traceback.format_exception(error))
 
 
 def _sentence(error: Exception) -> str:
