@@ -9,8 +9,6 @@ derived.py).
 
 from __future__ import annotations
 
-import errno
-import traceback
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -23,16 +21,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from driftlake import queries, schema, wording
-from driftlake.errors import ConfigurationError, DriftlakeError, EngineError, StorageError, WarehouseError
+from driftlake.failures import is_of_every_day, sentence_of, trace_of
 from driftlake.stages import Stage
 from driftlake.warehouse import CATALOG, Addition, PartitionRun, Replacement, RunContext, Warehouse
 
 PartKind = Literal["model version", "statistic", "objective", "rule"]
 
-_OF_EVERY_DAY = (ConfigurationError, EngineError, StorageError, WarehouseError, duckdb.HTTPException)
-_ERRNOS_OF_EVERY_DAY = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE}
-# DuckDB has no error numbers.
-_WORDS_OF_EVERY_DAY = ("No space left on device", "Disk quota exceeded", "Read-only file system", "Too many open files")
 _VERSION_COLUMNS = ("model_id", "model_version")
 
 
@@ -162,7 +156,7 @@ class Isolation:
         except Exception as error:
             if self._concerns_every_day(error):
                 raise
-            return _Raised(_sentence(error), _trace(error), is_computed)
+            return _Raised(sentence_of(error), trace_of(error), is_computed)
         self.outcome.runs += computed.runs
         return None
 
@@ -254,9 +248,7 @@ class Isolation:
 
     def _concerns_every_day(self, error: Exception) -> bool:
         """Whether no other day could do better: the warehouse, the storage, the disk, the configuration."""
-        if isinstance(error, _OF_EVERY_DAY) or getattr(error, "errno", None) in _ERRNOS_OF_EVERY_DAY:
-            return True
-        if any(words in str(error) for words in _WORDS_OF_EVERY_DAY):
+        if is_of_every_day(error):
             return True
         try:
             self.warehouse.sql("select dt from partition_runs limit 1")
@@ -271,7 +263,7 @@ def caught(stage: str, day: date, failures: list[Failure]) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # noqa: BLE001  # it is told, and what comes after it is still to be done
-        failures.append(Failure(stage, day, _sentence(error), _trace(error)))
+        failures.append(Failure(stage, day, sentence_of(error), trace_of(error)))
 
 
 @contextmanager
@@ -306,15 +298,3 @@ def _table(name: str) -> schema.Table:
 
 def _left_out(parts: Sequence[Part], reason: str) -> str:
     return wording.left_out([part.name for part in parts], reason)
-
-
-def _trace(error: Exception) -> str:
-    return "".join(traceback.format_exception(error))
-
-
-def _sentence(error: Exception) -> str:
-    """What was raised, in a line; of an error that is not ours its kind, too."""
-    if isinstance(error, DriftlakeError):
-        return error.message.partition("\n")[0]
-    first_line = str(error).strip().partition("\n")[0]
-    return f"{type(error).__name__}: {first_line}" if first_line else type(error).__name__

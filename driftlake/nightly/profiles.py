@@ -13,7 +13,7 @@ from typing import Self
 import duckdb
 import pyarrow as pa
 
-from driftlake import quarantine, queries, schema_changes
+from driftlake import quarantine, queries, schema_changes, wording
 from driftlake.audit import audit_replacements, failed_checks, stored_failures
 from driftlake.config import ContractSettings, Settings
 from driftlake.contracts import Contract, ContractCheck, Contracts, blocked_days
@@ -21,6 +21,7 @@ from driftlake.day_checks import UsualRows, check_completeness, check_evenings, 
 from driftlake.engines import engine_of
 from driftlake.errors import ConfigurationError
 from driftlake.inputs import Partition, chunks, without_corrupt_files
+from driftlake.lineage import lineage_locations
 from driftlake.nightly.isolation import Computed, Isolation, Part, keys_of, version_parts
 from driftlake.nightly.outcomes import counted_rows, has_stored_rows, refusals_of, what_is_left_out
 from driftlake.nightly.readings import (
@@ -57,10 +58,7 @@ def profile_days(
     work = find_work(warehouse, settings, context, PROFILES, days, **delivered.inputs())
     versions = load_versions(warehouse)
     if not versions:
-        raise ConfigurationError(
-            f"no model version is registered, and {settings.resolve(settings.lineage.path)} holds no lineage file",
-            hint="write one YAML file per model version there, or register one with `driftlake lineage add FILE`",
-        )
+        raise _nothing_registered(settings)
     judge = judge_files(
         settings.contracts.largest_quarantined_share, quarantine.files_read(warehouse, "telemetry", work.days)
     )
@@ -97,6 +95,19 @@ def profile_days(
         isolation.outcome,
         failed_checks=stored_failures(warehouse, "telemetry", days),
         highlights=highlights_of(warehouse, PROFILES, days),
+    )
+
+
+def _nothing_registered(settings: Settings) -> ConfigurationError:
+    folder, count = settings.resolve(settings.lineage.path), len(lineage_locations(settings))
+    if count:
+        return ConfigurationError(
+            f"no model version is registered, though {folder} holds {wording.counted(count, 'lineage file')}",
+            hint="`driftlake lineage add FILE` registers one, or says what is wrong with it",
+        )
+    return ConfigurationError(
+        f"no model version is registered, and {folder} holds no lineage file",
+        hint="write one YAML file per model version there, or register one with `driftlake lineage add FILE`",
     )
 
 
