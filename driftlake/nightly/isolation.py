@@ -121,6 +121,8 @@ class Isolation:
     _culprits: tuple[Part, ...] = ()
     # whether the rows of a trial have to fit their tables, because it was there that the day failed
     _is_rehearsed: bool = False
+    # rows of the day at hand by what was left out; None if it failed
+    _trials: dict[frozenset[Part], int | None] = field(default_factory=dict)
 
     def work_on(self, days: Sequence[date]) -> None:
         """Compute and write some days, all at once if nothing fails."""
@@ -162,7 +164,7 @@ class Isolation:
 
     def _culprits_of(self, day: date, raised: _Raised) -> tuple[Part, ...]:
         """The parts without which the day succeeds, of the kind that leaves most of its rows; none if nothing helps."""
-        self._is_rehearsed = raised.was_writing
+        self._is_rehearsed, self._trials = raised.was_writing, {frozenset(): None}
         if self._culprits and self._rows_without(day, self._culprits) is not None:
             return self._culprits
         every = self.parts()
@@ -187,6 +189,12 @@ class Isolation:
 
     def _rows_without(self, day: date, left_out: tuple[Part, ...]) -> int | None:
         """Rows of the day without some parts; None if it fails. Nothing is written."""
+        key = frozenset(left_out)
+        if key not in self._trials:
+            self._trials[key] = self._try(day, left_out)
+        return self._trials[key]
+
+    def _try(self, day: date, left_out: tuple[Part, ...]) -> int | None:
         try:
             computed = self.compute([day], left_out)
             if self._is_rehearsed:
@@ -279,17 +287,18 @@ def without_versions(warehouse: Warehouse, keys: Collection[tuple[str, ...]]) ->
         if {column.name for column in table.columns}.issuperset(_VERSION_COLUMNS)
     ]
     connection = warehouse.connection
-    # a temporary view goes before a table of the same name, also in views and macros
-    for name in hidden:
-        connection.execute(
-            f"create or replace temp view {name} as select * from {CATALOG}.{name}"
-            f" where not coalesce(({', '.join(_VERSION_COLUMNS)}) in ({listed}), false)"
-        )
+    # one look at the catalog for all of them, and no view of ours is left behind
+    connection.execute("begin")
     try:
+        # a temporary view goes before a table of the same name, also in views and macros
+        for name in hidden:
+            connection.execute(
+                f"create temp view {name} as select * from {CATALOG}.{name}"
+                f" where not coalesce(({', '.join(_VERSION_COLUMNS)}) in ({listed}), false)"
+            )
         yield
     finally:
-        for name in hidden:
-            connection.execute(f"drop view temp.{name}")
+        connection.execute("rollback")
 
 
 def _table(name: str) -> schema.Table:
