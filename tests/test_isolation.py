@@ -113,8 +113,8 @@ def test_what_failed_is_tried_again_and_nothing_else(project: Project, monkeypat
     with monkeypatch.context() as patched:
         fail_versions(patched, "v1", "v2", on=2)
         failed = project.run(1, LAST, until="drift", is_forced=True)[-1]
-    # without any version nothing fails, and nothing is left: the rows are kept
-    assert outcomes(failed)[day(2)] == "partial"
+    # without any version nothing fails, and nothing is left
+    assert outcomes(failed)[day(2)] == "failed"
     assert project.contents("feature_drift") == whole
     again = project.run(1, LAST, until="drift")[-1]
     assert outcomes(again) == dict.fromkeys(outcomes(again), "complete")

@@ -173,7 +173,9 @@ class Isolation:
             suspects = tuple(part for part in every if part.kind == kind)
             if self._rows_without(day, suspects) is not None:
                 culprits = self._narrowed(day, suspects, ())
-                found[culprits] = self._rows_without(day, culprits) or 0
+                # a day without any version is no day
+                if kind != "model version" or len(culprits) < len(suspects):
+                    found[culprits] = self._rows_without(day, culprits) or 0
         return max(found, key=found.__getitem__, default=())
 
     def _narrowed(self, day: date, suspects: tuple[Part, ...], others: tuple[Part, ...]) -> tuple[Part, ...]:
