@@ -323,7 +323,7 @@ lines = st.tuples(
 )
 
 
-@settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=4, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @example(mutation=("bytes", "telemetry", 1.0, b"\xff" * 12))
 @example(mutation=("lineage", "released_at: 2026-02-30"))
 @given(mutation=st.one_of(columns, damage, lines))
