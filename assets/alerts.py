@@ -1,5 +1,6 @@
 """Alerts: the rules of driftlake.yaml over the signals of each day."""
 
+from dataclasses import replace
 from datetime import date
 
 import dagster as dg
@@ -12,8 +13,9 @@ from driftlake.warehouse import RunContext, Warehouse
 
 def _measure_and_raise(warehouse: Warehouse, settings: Settings, identity: RunContext, days: list[date]) -> StageReport:
     # no asset of their own: Dagster writes several records per asset and day
-    measure_slos(warehouse, settings, identity, days)
-    return raise_alerts(warehouse, settings, identity, days)
+    objectives = measure_slos(warehouse, settings, identity, days)
+    raised = raise_alerts(warehouse, settings, identity, days)
+    return replace(raised, failures=[*objectives.failures, *raised.failures])
 
 
 def alerts_asset(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:

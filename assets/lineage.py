@@ -4,8 +4,10 @@ import dagster as dg
 
 from assets.stage import failures_explained
 from driftlake.config import Settings
+from driftlake.failures import trace_of
 from driftlake.registration import register_folder
 from driftlake.warehouse import Warehouse
+from driftlake.wording import printable
 from expectations.contracts import contracts
 
 
@@ -16,14 +18,20 @@ from expectations.contracts import contracts
     "feature_categories, reference_profile, reference_stats. Append-only.",
 )
 def training_lineage(
-    warehouse: dg.ResourceParam[Warehouse], settings: dg.ResourceParam[Settings]
+    context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse], settings: dg.ResourceParam[Settings]
 ) -> dg.MaterializeResult:
     with failures_explained():
         registration = register_folder(warehouse, settings, contracts(settings))
+    for error in registration.refused:
+        # of what we did not expect, all of it: that is what a bug is found by
+        context.log.error("%s%s", printable(error.message), f"\n{trace_of(error.__cause__)}" if error.__cause__ else "")
+    if registration.refused and not warehouse.sql("select 1 from training_runs limit 1").num_rows:
+        named = printable("\n".join(map(str, registration.refused)))
+        raise dg.Failure(description=f"no model version is registered:\n{named}", allow_retries=False)
     metadata: dict[str, int | str] = {
         "lineage_files": registration.file_count,
         "newly_registered": len(registration.registered),
     }
     if registration.refused:
-        metadata["refused"] = "\n".join(map(str, registration.refused))
+        metadata["refused"] = printable("\n".join(map(str, registration.refused)))
     return dg.MaterializeResult(metadata=metadata)

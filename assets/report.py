@@ -1,7 +1,7 @@
 """The report: the page of the last day of the run and the index.
 
 Unpartitioned, because a page takes longer to draw than a day to compute; `driftlake report` draws any other day.
-The run ends here, so this is where it fails if input was refused, after everything else is done.
+The run ends here, so this is where it fails if input was refused or a day failed, after everything else is done.
 """
 
 from collections.abc import Iterator
@@ -9,13 +9,15 @@ from datetime import date
 
 import dagster as dg
 
-from assets.stage import REFUSED_INPUTS, failures_explained
+from assets.stage import REFUSED_INPUTS, failures_explained, log_failures
 from driftlake import data_docs
 from driftlake.config import Settings
+from driftlake.nightly.isolation import Failure, caught
 from driftlake.registration import register_folder
 from driftlake.reporting import render_day, render_index
-from driftlake.runs import newest_day, refused_between, was_checked_by
+from driftlake.runs import incomplete_between, newest_day, was_checked_by
 from driftlake.warehouse import Warehouse
+from driftlake.wording import counted, printable
 from expectations.contracts import contracts
 
 _RANGE_START, _RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
@@ -32,6 +34,7 @@ def report(
     context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse], settings: dg.ResourceParam[Settings]
 ) -> Iterator[dg.MaterializeResult]:
     span = _days_of(context.run)
+    failures: list[Failure] = []
     with failures_explained():
         last = span[1] if span else newest_day(warehouse)
         if (
@@ -40,21 +43,25 @@ def report(
             and was_checked_by(warehouse, last, context.run.run_id)
         ):
             data_docs.publish(warehouse, settings, last)
-        page = render_day(warehouse, settings, last)
-        index = render_index(warehouse, settings)
+        pages: dict[str, dg.MetadataValue[str]] = {}
+        with caught("report", last, failures):
+            pages["page"] = dg.MetadataValue.url(render_day(warehouse, settings, last).as_uri())
+        with caught("index", last, failures):
+            pages["index"] = dg.MetadataValue.url(render_index(warehouse, settings).as_uri())
         # a day that was left as it is because nothing changed fails the run as it did before
-        refused = refused_between(warehouse, *span) if span else []
+        incomplete = incomplete_between(warehouse, *span) if span else []
         lineage = register_folder(warehouse, settings, contracts(settings)).refused
-    yield dg.MaterializeResult(
-        metadata={"page": dg.MetadataValue.url(page.as_uri()), "index": dg.MetadataValue.url(index.as_uri())}
-    )
-    reasons = [f"{run['dt']} ({run['stage']}, {run['outcome']}): {run['reason']}" for run in refused]
+    log_failures(context, failures)
+    yield dg.MaterializeResult(metadata=pages)
+    reasons = [f"{run['dt']} ({run['stage']}, {run['outcome']}): {run['reason']}" for run in incomplete]
+    reasons += [f"{one.dt} ({one.stage}, failed): {one.reason}" for one in failures]
     reasons += [f"lineage: {error}" for error in lineage]
     if reasons:
-        named = "\n".join(reasons)
+        named = printable("\n".join(reasons))
         hint = "hint: what was stored is kept; correct the input, then backfill from its day to today"
         raise dg.Failure(
-            description=f"done, but {len(reasons)} inputs were refused:\n{named}\n{hint}",
+            description=f"done, but {counted(len(reasons), 'input')} {'was' if len(reasons) == 1 else 'were'} refused"
+            f" or failed:\n{named}\n{hint}",
             metadata={REFUSED_INPUTS: len(reasons)},
             allow_retries=False,
         )

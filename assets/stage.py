@@ -3,7 +3,7 @@
 Errors of the core become Dagster failures here and nowhere else. Not here: what a stage computes.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 
@@ -12,8 +12,10 @@ import dagster as dg
 from driftlake.config import Settings
 from driftlake.errors import ConfigurationError, DriftlakeError
 from driftlake.nightly import StageReport, new_context
+from driftlake.nightly.isolation import Failure
 from driftlake.observing import observed_stage, outcome_of
 from driftlake.warehouse import RunContext, Warehouse
+from driftlake.wording import printable, printable_markdown
 
 # A run with this tag works on days that did not change, too. A tag, because it reaches every stage of a run and every run
 # of a backfill, where configuration would have to be repeated per asset.
@@ -22,7 +24,7 @@ FORCE_TAG = "driftlake/force"
 # Name of the metadata of a day that says whether it was worked on (done) or left alone (unchanged).
 WORK = "work"
 
-# Name of the metadata of a failure that says: everything was done, but some input was refused.
+# Name of the metadata of a failure that says: everything was done, but some input was refused or failed.
 REFUSED_INPUTS = "refused_inputs"
 
 # Failed checks a person reads in the UI; the rest is in contract_checks.
@@ -57,15 +59,26 @@ def run_stage(
         observed.update(outcome_of(report))
     for run in report.runs:
         work = "unchanged" if run.dt in report.unchanged else "done"
-        metadata = {"rows": run.row_count, "outcome": run.outcome, WORK: work, **report.highlights.get(run.dt, {})}
+        highlights = {
+            name: printable(value) if isinstance(value, str) else value
+            for name, value in report.highlights.get(run.dt, {}).items()
+        }
+        metadata = {"rows": run.row_count, "outcome": run.outcome, WORK: work, **highlights}
         if run.reason:
-            metadata["reason"] = run.reason
+            metadata["reason"] = printable(run.reason)
         context.add_asset_metadata(metadata, partition_key=run.dt.isoformat())
     for run in report.refused:
-        context.log.warning("%s: %s", run.dt, run.reason)
+        context.log.warning("%s: %s", run.dt, printable(run.reason or ""))
     for remark in report.remarks:
-        context.log.warning(remark)
+        context.log.warning(printable(remark))
+    log_failures(context, report.failures)
     return report
+
+
+def log_failures(context: dg.AssetExecutionContext, failures: Sequence[Failure]) -> None:
+    """Say in full what failed: its traceback is what a bug is found by."""
+    for one in failures:
+        context.log.error("%s (%s): %s\n%s", one.dt, one.stage, printable(one.reason), printable(one.trace))
 
 
 def _is_forced(context: dg.AssetExecutionContext) -> bool:
@@ -79,7 +92,7 @@ def contract_result(report: StageReport, check_name: str) -> dg.AssetCheckResult
     """The contract of the run's partitions as an asset check: one result, naming the days that broke it."""
     errors = [check for check in report.failed_checks if check["severity"] == "error"]
     listed = [
-        f"- {check['dt']} **{check['severity']}** {check['expectation']}: {check['message']}"
+        f"- {check['dt']} **{check['severity']}** {check['expectation']}: {printable_markdown(check['message'])}"
         for check in report.failed_checks[:_LISTED_CHECKS]
     ]
     return dg.AssetCheckResult(

@@ -8,17 +8,22 @@ of a distribution (distributions.py), words around a chart (reporting.py).
 
 from __future__ import annotations
 
+import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Any
-from xml.sax.saxutils import quoteattr
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ParamSpec
+from xml.sax.saxutils import escape, quoteattr
 
 from driftlake import wording
 from driftlake.distributions import Rows, Steps, category_bars, density_steps, special_bars
 
 if TYPE_CHECKING:
     import altair as alt
+
+P = ParamSpec("P")
+_log = logging.getLogger(__name__)
 
 # Okabe and Ito (2008), told apart with any colour vision; the yellow is too pale for a line and left out.
 SERIES_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#a6508a", "#56b4e9", "#7a5c00")
@@ -67,6 +72,23 @@ _CONFIG = {
 }
 
 
+def _costs_no_page(draw: Callable[P, str]) -> Callable[P, str]:
+    """A chart that cannot be drawn is a sentence in its place."""
+
+    @wraps(draw)
+    def drawn(*arguments: P.args, **named: P.kwargs) -> str:
+        try:
+            return draw(*arguments, **named)
+        except Exception as error:  # noqa: BLE001  # whatever a chart does, the page is written
+            _log.exception("a chart could not be drawn")
+            first_line = str(error).strip().partition("\n")[0]
+            sentence = f"This chart could not be drawn ({type(error).__name__}: {first_line})."
+            return f'<p class="soft">{escape(wording.printable(sentence))}</p>'
+
+    return drawn
+
+
+@_costs_no_page
 def volume_chart(rows: Rows, *, first_day: date, last_day: date, description: str) -> str:
     """Predictions per day, stacked: rows of sql/report/volume.sql with a `series` each."""
     import altair as alt
@@ -85,6 +107,7 @@ def volume_chart(rows: Rows, *, first_day: date, last_day: date, description: st
     return _svg(chart, description, days=rows)
 
 
+@_costs_no_page
 def quality_chart(rows: Rows, *, long_days: int, first_day: date, last_day: date, description: str) -> str:
     """AUC over time with its interval, baseline and hindsight, and below it the share of labelled predictions.
 
@@ -133,6 +156,7 @@ def quality_chart(rows: Rows, *, long_days: int, first_day: date, last_day: date
     )
 
 
+@_costs_no_page
 def backlog_chart(rows: Rows, *, description: str) -> str:
     """Predictions without a label by age beside what was promised: rows of sql/report/backlog.sql of one version."""
     import altair as alt
@@ -158,6 +182,7 @@ def backlog_chart(rows: Rows, *, description: str) -> str:
     return _svg(chart, description, ages=bars)
 
 
+@_costs_no_page
 def drift_heatmap(spells: Rows, features: Rows, *, first_day: date, last_day: date, description: str) -> str:
     """Drift level of each feature over time, the most drifted on top.
 
@@ -223,6 +248,7 @@ def level_names(features: Rows) -> dict[str, str]:
     }
 
 
+@_costs_no_page
 def distribution_chart(bins: Rows, *, smallest_cell: int = 1, description: str) -> str:
     """Training and production shares of one feature drawn over each other: its rows of sql/report/distributions.sql.
 
@@ -247,6 +273,7 @@ def distribution_chart(bins: Rows, *, smallest_cell: int = 1, description: str) 
     )
 
 
+@_costs_no_page
 def latency_chart(rows: Rows, *, first_day: date, last_day: date, description: str) -> str:
     """Latency percentiles over time: rows of sql/report/latency.sql of one model and metric with a `series` each."""
     import altair as alt
@@ -384,5 +411,17 @@ def _svg(chart: alt.TopLevelMixin, description: str, **datasets: Rows) -> str:
         ]
         for name, rows in datasets.items()
     }
-    svg = vl_convert.vegalite_to_svg(specification, config=_CONFIG, allowed_base_urls=[])
-    return svg.replace("<svg ", f'<svg role="img" aria-label={quoteattr(description)} ', 1)
+    # a control character ends the process inside the renderer, where nobody can catch it
+    svg = vl_convert.vegalite_to_svg(_printable(specification), config=_CONFIG, allowed_base_urls=[])
+    return svg.replace("<svg ", f'<svg role="img" aria-label={quoteattr(wording.printable(description))} ', 1)
+
+
+def _printable(value: Any) -> Any:
+    """A specification whose texts, keys among them, are safe to draw."""
+    if isinstance(value, str):
+        return wording.printable(value)
+    if isinstance(value, Mapping):
+        return {_printable(key): _printable(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_printable(one) for one in value]
+    return value

@@ -7,7 +7,6 @@ here: the rules (expectations/), and how faults are printed (cli/inputs.py).
 from __future__ import annotations
 
 import posixpath
-import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -34,6 +33,7 @@ from driftlake.session import create_table, open_session
 from driftlake.telemetry import offer_partitions, offer_versions
 from driftlake.versions import ModelVersion, load_versions
 from driftlake.warehouse import Warehouse
+from driftlake.wording import printable
 
 Source = Literal["telemetry", "labels"]
 
@@ -66,19 +66,14 @@ def as_junit(checked: Sequence[tuple[str, list[Fault]]]) -> str:
     """The faults as JUnit XML, which CI systems show: a test suite per file, a failed test per fault."""
     suites = ET.Element("testsuites")
     for path, faults in checked:
-        counts = {"name": _in_xml(path), "tests": str(len(faults) or 1), "failures": str(len(faults))}
+        counts = {"name": printable(path), "tests": str(len(faults) or 1), "failures": str(len(faults))}
         suite = ET.SubElement(suites, "testsuite", counts)
         for fault in faults:
-            case = ET.SubElement(suite, "testcase", classname=_in_xml(path), name=_in_xml(_named(fault)))
-            ET.SubElement(case, "failure", type=fault.severity, message=_in_xml(fault.message))
+            case = ET.SubElement(suite, "testcase", classname=printable(path), name=printable(_named(fault)))
+            ET.SubElement(case, "failure", type=fault.severity, message=printable(fault.message))
         if not faults:
-            ET.SubElement(suite, "testcase", classname=_in_xml(path), name="keeps its contract")
+            ET.SubElement(suite, "testcase", classname=printable(path), name="keeps its contract")
     return ET.tostring(suites, encoding="unicode", xml_declaration=True)
-
-
-def _in_xml(text: str) -> str:
-    """`text` without the characters that XML cannot hold."""
-    return re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]", "\ufffd", text)
 
 
 def _named(fault: Fault) -> str:

@@ -20,6 +20,7 @@ from driftlake import suites
 from driftlake.config import Settings
 from driftlake.session import create_table
 from driftlake.warehouse import Warehouse
+from driftlake.wording import printable
 
 
 def docs_page(settings: Settings, day: date, source: str) -> Path:
@@ -58,4 +59,4 @@ def _html(source: str, day: date, rows: Sequence[Mapping[str, Any]]) -> str:
 def _name(row: Mapping[str, Any]) -> str:
     """What a check is called; the names in it come from outside, and Great Expectations' templates do not escape them."""
     parts = (row[part] for part in ("expectation", "column_name", "model_id", "model_version", "path"))
-    return escape(" ".join(part for part in parts if part))
+    return escape(printable(" ".join(part for part in parts if part)))

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cached_property
-from typing import Self, TypeVar
+from typing import Protocol, Self, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -129,6 +129,24 @@ def _occupied(bin_counts: Sequence[int], predictions: Counts) -> Counts:
     smaller = np.searchsorted(ordered, predictions, side="right")
     occupied: Counts = sums[smaller] + (len(ordered) - smaller) * predictions
     return occupied
+
+
+class Extent(Protocol):
+    """How much a stage takes of some days."""
+
+    def fits(self, days: Sequence[date]) -> bool:
+        """Whether the days can be one pass."""
+
+
+class Unbounded:
+    """Of a stage that takes as much of one day as of many."""
+
+    def __init__(self, settings: Settings, days: Sequence[date]) -> None:
+        pass
+
+    def fits(self, _days: Sequence[date]) -> bool:
+        """They do."""
+        return True
 
 
 @dataclass(frozen=True)

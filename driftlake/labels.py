@@ -6,7 +6,7 @@ Not here: what the counts say about a model (quality.py) and which days are writ
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from functools import partial
 
@@ -71,6 +71,19 @@ class LabelSource:
     _checks: list[ContractCheck] = field(default_factory=list)
     _quarantined: list[Quarantined] = field(default_factory=list)
     _blocked: dict[date, Mapping[str, Finding]] = field(default_factory=dict)
+
+    def without(self, versions: Collection[tuple[str, ...]]) -> LabelSource:
+        """The same without some versions, by model_id and model_version; what it finds out is its own."""
+        return replace(
+            self,
+            labels=dict(self.labels),
+            versions=[each for each in self.versions if (each.model_id, each.model_version) not in versions],
+            checked_days=set(self.checked_days),
+            broken_days={source: set(days) for source, days in self.broken_days.items()},
+            _checks=list(self._checks),
+            _quarantined=list(self._quarantined),
+            _blocked=dict(self._blocked),
+        )
 
     @property
     def classes(self) -> list[str]:

@@ -117,7 +117,9 @@ def read_lineage_file(location: str) -> LineageFile:
         with filesystem.open_input_stream(path) as stream:
             text = stream.read().decode()
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"lineage file {location} cannot be read: {error}") from error
+        raise ConfigurationError(
+            f"lineage file {location} cannot be read: {error}", hint="write it as UTF-8 text"
+        ) from error
     record = parse_yaml(LineageRecord, location, text)
     return LineageFile(location, record, _beside(location, record.training_data))
 

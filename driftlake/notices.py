@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from driftlake.config import Channel, Settings
 from driftlake.runbooks import PAGE
+from driftlake.wording import printable
 
 Change = Literal["opened", "escalated", "resolved"]
 
@@ -43,6 +44,7 @@ def links_of(settings: Settings, incident: Mapping[str, Any]) -> dict[str, str]:
 
 def compose(channel: Channel, change: Change, incident: Mapping[str, Any]) -> Notice:
     """Word a notice as the templates of the channel say; where one fails, the standard text goes out and says so."""
+    incident = {name: _printable(value) for name, value in incident.items()}
     words = {"change": change, "links": {}, **incident}
     title, body = _standard_title(words), _standard_body(words)
     for name, template in (("title", channel.title), ("body", channel.body)):
@@ -56,7 +58,13 @@ def compose(channel: Channel, change: Change, incident: Mapping[str, Any]) -> No
             body += f"\n({fault})"
         else:
             title, body = (rendered, body) if name == "title" else (title, rendered)
-    return Notice(change, incident, title, body)
+    return Notice(change, incident, printable(title), printable(body))
+
+
+def _printable(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_printable(one) for one in value]
+    return printable(value) if isinstance(value, str) else value
 
 
 def _standard_title(words: Mapping[str, Any]) -> str:

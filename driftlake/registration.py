@@ -8,7 +8,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -19,7 +20,8 @@ from driftlake.audit import checks_of_training
 from driftlake.binning import FeatureBins
 from driftlake.config import ModelSettings, PersonalDataSettings, Settings
 from driftlake.contracts import Contracts
-from driftlake.errors import DriftlakeError, InputError, LineageConflictError
+from driftlake.errors import DriftlakeError, InputError, LineageConflictError, WarehouseError
+from driftlake.failures import is_of_machine, sentence_of
 from driftlake.kernel import FeatureCounts
 from driftlake.lineage import LabelDelay, LineageFile, LineageRecord, lineage_locations, read_lineage_file
 from driftlake.personal_data import find
@@ -44,7 +46,7 @@ class Registration:
 
 
 def register_folder(warehouse: Warehouse, settings: Settings, contracts: Contracts | None = None) -> Registration:
-    """Register what is new in the lineage folder; a file that is wrong does not stop the others.
+    """Register what is new in the lineage folder; a file that is wrong, whatever that raises, does not stop the others.
 
     Training data of versions that are registered is not read again; `register` does that.
     """
@@ -53,25 +55,38 @@ def register_folder(warehouse: Warehouse, settings: Settings, contracts: Contrac
     known: list[LineageFile] = []
     refused: list[DriftlakeError] = []
     for location in locations:
-        try:
+        with _refusals(location, refused):
             file = read_lineage_file(location)
             if _find(warehouse, file) is None:
                 registered += register(warehouse, settings, [file], contracts)
             else:
                 _require_same_promise(warehouse, file)
             known.append(file)
-        except DriftlakeError as error:
-            refused.append(error)
-    try:
+    together: list[DriftlakeError] = []
+    with _refusals("lineage", together):
         _complete(warehouse, settings, known)
-    except DriftlakeError:
-        # one version must not keep the others from what they lack
-        for file in known:
-            try:
-                _complete(warehouse, settings, [file])
-            except DriftlakeError as error:
-                refused.append(error)
+    # one version must not keep the others from what they lack
+    for file in known if together else ():
+        with _refusals(file.path, refused):
+            _complete(warehouse, settings, [file])
     return Registration(len(locations), registered, refused)
+
+
+@contextmanager
+def _refusals(location: str, refused: list[DriftlakeError]) -> Iterator[None]:
+    """What is raised about a lineage file goes to `refused`, unless it concerns every file."""
+    try:
+        yield
+    except WarehouseError:
+        raise
+    except DriftlakeError as error:
+        refused.append(error)
+    except Exception as error:
+        if is_of_machine(error):
+            raise
+        refusal = InputError(f"{location}: {sentence_of(error)}")
+        refusal.__cause__ = error
+        refused.append(refusal)
 
 
 def _complete(warehouse: Warehouse, settings: Settings, files: Sequence[LineageFile]) -> None:

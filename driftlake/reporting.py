@@ -483,7 +483,7 @@ def _rows(warehouse: Warehouse, name: str, **values: Any) -> list[dict[str, Any]
 
 
 def _render(template: str, content: Mapping[str, Any]) -> str:
-    return _environment().get_template(template).render(content)
+    return wording.printable(_environment().get_template(template).render(content))
 
 
 @cache

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from driftlake.alerting import fired
 from driftlake.config import AlertRule, Settings
 from driftlake.errors import ConfigurationError
-from driftlake.strict_yaml import parse_yaml
+from driftlake.strict_yaml import parse_yaml, read_yaml_text
 from driftlake.warehouse import Warehouse
 
 _DAYS_PER_MONTH = 365.25 / 12
@@ -60,7 +60,7 @@ def read_rules(path: Path, settings: Settings) -> tuple[AlertRule, ...]:
         raise ConfigurationError(
             f"there is no file of rules {path}", hint="write rules below `alerts:`, as in driftlake.yaml"
         )
-    rules = parse_yaml(_RulesFile, path, path.read_text()).alerts
+    rules = parse_yaml(_RulesFile, path, read_yaml_text(path)).alerts
     for rule in rules:
         for objection in settings.objections(rule).values():
             raise ConfigurationError(

@@ -12,6 +12,9 @@ from typing import Any
 from driftlake.errors import WarehouseError
 from driftlake.warehouse import PartitionRun, Warehouse
 
+# Outcomes after which something of a day was not counted, though there was something to count.
+INCOMPLETE = ("refused", "partial", "failed")
+
 
 def newest_day(warehouse: Warehouse) -> date:
     """The last day that had telemetry, good or bad. Raises WarehouseError if there is none."""
@@ -58,19 +61,19 @@ def commits_read(
     return {row["dt"]: (row["commit_count"], row["newest_snapshot_id"]) for row in rows}
 
 
-def refused_between(warehouse: Warehouse, first_day: date, last_day: date) -> list[dict[str, Any]]:
-    """Days whose input was refused, in whole or in part, when it was last read: dt, stage, outcome, reason."""
+def incomplete_between(warehouse: Warehouse, first_day: date, last_day: date) -> list[dict[str, Any]]:
+    """Days of which a stage did not count everything when it last worked on them: dt, stage, outcome, reason."""
     rows: list[dict[str, Any]] = warehouse.sql(
         "select dt, stage, outcome, reason from current_runs"
-        " where dt between ? and ? and outcome in ('refused', 'partial') order by dt, stage",
-        [first_day, last_day],
+        " where dt between ? and ? and list_contains(?, outcome) order by dt, stage",
+        [first_day, last_day, list(INCOMPLETE)],
     ).to_pylist()
     return rows
 
 
-def refused_profiles(warehouse: Warehouse) -> list[dict[str, Any]]:
-    """Days whose telemetry was refused when it was last read: dt, reason."""
+def uncounted_profiles(warehouse: Warehouse) -> list[dict[str, Any]]:
+    """Days whose telemetry was not counted when it was last read, refused or failed: dt, reason."""
     rows: list[dict[str, Any]] = warehouse.sql(
-        "select dt, reason from current_runs where stage = 'profiles' and outcome = 'refused'"
+        "select dt, reason from current_runs where stage = 'profiles' and outcome in ('refused', 'failed')"
     ).to_pylist()
     return rows

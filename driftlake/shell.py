@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import shutil
 import sys
+from contextlib import redirect_stdout
+from io import StringIO
 from typing import IO
 
 import duckdb
@@ -15,6 +17,7 @@ import pyarrow as pa
 from driftlake import schema
 from driftlake.errors import WarehouseError
 from driftlake.warehouse import Warehouse
+from driftlake.wording import printable
 
 _PROMPT, _CONTINUATION = "driftlake> ", "      ...> "
 _SHOWN_ROWS = 200
@@ -40,7 +43,9 @@ def answer(warehouse: Warehouse, query: str) -> pa.Table:
 def print_table(rows: pa.Table) -> None:
     """Rows as DuckDB draws them, at most 200; columns are left out only where a terminal is too narrow for them."""
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _FILE_WIDTH
-    duckdb.from_arrow(rows).show(max_rows=_SHOWN_ROWS, max_width=width)
+    with redirect_stdout(StringIO()) as drawn:
+        duckdb.from_arrow(rows).show(max_rows=_SHOWN_ROWS, max_width=width)
+    print(printable(drawn.getvalue()), end="")
 
 
 def write_rows(rows: pa.Table, output: str, target: IO[bytes]) -> None:

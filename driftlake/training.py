@@ -43,7 +43,8 @@ class TrainingData:
     def __init__(self, file: LineageFile) -> None:
         """Raises InputError if there is no training data or it is no Parquet."""
         self._file = file
-        self.paths = _training_paths(file)
+        with self._explained("it"):
+            self.paths = _training_paths(file)
         with self._explained("it"), open_parquet(self.paths[0]) as first:
             self.types: dict[str, pa.DataType] = {field.name: field.type for field in first.schema_arrow}
 

@@ -10,7 +10,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
-from driftlake.wording import counted, decimal, long_day, measured, percent, signal_value, three_decimals, version_name
+from driftlake.wording import (
+    counted,
+    decimal,
+    leaves_out,
+    long_day,
+    measured,
+    percent,
+    signal_value,
+    three_decimals,
+    version_name,
+)
 
 Row = Mapping[str, Any]
 Item = TypeVar("Item")
@@ -25,7 +35,7 @@ VERDICT_WORDS: Mapping[VerdictKind, str] = {
 }
 
 # Outcomes of the stage `profiles` after which the tables say nothing new about the day.
-_NO_TELEMETRY = ("refused", "missing", "empty")
+_NO_TELEMETRY = ("refused", "failed", "missing", "empty")
 # A smaller share of overdue labels is no news.
 _ON_TIME_SHARE = 0.01
 
@@ -80,7 +90,7 @@ def judge(facts: Row, alerts: Iterable[Row], runs: Mapping[str, Row], windows: M
 
 def kind_of_day(row: Row) -> VerdictKind:
     """The worst verdict of a day, from a row of sql/report/days.sql."""
-    if row["telemetry_outcome"] in {None, *_NO_TELEMETRY} or not row["has_alerts"]:
+    if row["telemetry_outcome"] in {None, *_NO_TELEMETRY} or row["has_failed"] or not row["has_alerts"]:
         return "unjudged"
     if row["critical_count"]:
         return "attention"
@@ -107,10 +117,23 @@ def _obstacle(facts: Row, runs: Mapping[str, Row]) -> str | None:
         return "The telemetry of the day was not profiled."
     if telemetry["outcome"] in _NO_TELEMETRY:
         return f"Telemetry {telemetry['outcome']}: {telemetry['reason']}."
+    if failed := _failure(facts, runs):
+        return failed
     if not facts["prediction_count"]:
         return f"No predictions on the day; the last were on {long_day(facts['last_predicted_on'])}."
     if "alerts" not in runs:
         return "The alert rules were not evaluated for the day."
+    return None
+
+
+def _failure(facts: Row, runs: Mapping[str, Row]) -> str | None:
+    """What of the day failed, or had to leave the version out; None if nothing did."""
+    version = f"{facts['model_id']} {facts['model_version']}"
+    for stage, run in runs.items():
+        if run["outcome"] == "failed":
+            return f"Stage {stage} failed: {run['reason']}."
+        if run["outcome"] == "partial" and leaves_out(run["reason"], version):
+            return f"Stage {stage} left {version} out: {run['reason']}."
     return None
 
 

@@ -5,10 +5,18 @@ Pure functions from a value to its text. Not here: judgements (verdicts.py), and
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
+# What pages, charts and terminals must not be given as it is: control characters except line breaks and tabs, halves of
+# characters, what is no character, and marks that are not seen and change how the text around them is.
+_UNPRINTABLE = re.compile(
+    "[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u061c\\u200b\\u200e\\u200f\\u2028-\\u202e\\u2060-\\u206f"
+    "\\ud800-\\udfff\\ufdd0-\\ufdef\\ufeff\\ufff9-\\ufffb\\ufffe\\uffff\\U000e0000-\\U000e007f]"
+)
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]<>()#+!|~])")
 _PROPER_NAMES = {"auc": "AUC", "brier": "Brier", "f1": "F1"}
 
 
@@ -21,6 +29,19 @@ def version_name(row: Mapping[str, Any]) -> str:
     return f"{row['model_id']}{version}{deployment}"
 
 
+def printable(text: str) -> str:
+    r"""Text that may come from data, safe to show: what must not reach a page or a terminal is written as `\x1b`, `\u202e`.
+
+    To be called where text leaves for a page, a chart, a terminal, a notice or Dagster; tables keep it as it is.
+    """
+    return _UNPRINTABLE.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+def printable_markdown(text: str) -> str:
+    """The same for a line of Markdown, in which it is no markup either."""
+    return _MARKDOWN.sub(r"\\\1", " ".join(printable(text).split()))
+
+
 def statistic_name(statistic: str) -> str:
     """A statistic of model_quality as people say it: `estimated AUC`."""
     return " ".join(_PROPER_NAMES.get(word, word) for word in statistic.split("_"))
@@ -29,6 +50,17 @@ def statistic_name(statistic: str) -> str:
 def counted(count: float, noun: str) -> str:
     """`1 day`, `1,200 rows`."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def left_out(names: Sequence[str], why: str) -> str:
+    """That something is missing in what is said of a day: `credit v1 is left out: out of memory`."""
+    return f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} left out: {why}"
+
+
+def leaves_out(reason: str | None, name: str) -> bool:
+    """Whether a reason has the sentence of `left_out` about a name."""
+    listed = rf"(^|; |, ){re.escape(name)}(, [^:;]+)? (is|are) left out: "
+    return bool(re.search(listed, reason or ""))
 
 
 def change(difference: int) -> str:

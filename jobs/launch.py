@@ -43,21 +43,28 @@ def prepare_instance(settings: Settings) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class LaunchFailure:
-    """Why a run failed; `is_refusal` if everything that could be done was done and only some input was refused."""
+    """Why a run failed; `is_refusal` if everything that could be done was done and only some input was refused or failed."""
 
     message: str
     is_refusal: bool
+    # of the steps that failed, in full
+    trace: str = ""
 
 
 def launch(
-    settings: Settings, days: Sequence[date], on_materialized: OnMaterialized, *, is_forced: bool = False
+    settings: Settings,
+    days: Sequence[date],
+    on_materialized: OnMaterialized,
+    on_error: Callable[[str], None] = lambda _: None,
+    *,
+    is_forced: bool = False,
 ) -> LaunchFailure | None:
     """Run the nightly job for consecutive days in this process; a forced run works on days that did not change, too.
 
-    `on_materialized` is told of everything that is done. Returns why the run failed, None if it did not.
+    `on_materialized` is told of everything that is done, `on_error` of what failed, with its traceback. Returns why the run failed, None if it did not.
     """
     home = prepare_instance(settings)
-    definitions = build_definitions(settings, loggers={"progress": _progress_logger(on_materialized)})
+    definitions = build_definitions(settings, loggers={"progress": _progress_logger(on_materialized, on_error)})
     job = definitions.resolve_job_def(NIGHTLY)
     # Dagster's SQLite storage is made by the first process that opens it, and two at once break it for both.
     with FileLock(home / "instance.lock"):
@@ -90,13 +97,15 @@ def _explained(events: Sequence[DagsterEvent]) -> LaunchFailure:
     failed = [event for event in events if event.event_type == DagsterEventType.STEP_FAILURE]
     if failed:
         message = "\n".join(map(_step_message, failed))
-        return LaunchFailure(message, is_refusal=all(map(_is_refusal, failed)))
+        errors = [event.step_failure_data.error for event in failed if not _is_refusal(event)]
+        traces = [error.to_string() for error in errors if error]
+        return LaunchFailure(message, is_refusal=all(map(_is_refusal, failed)), trace="\n".join(traces))
     ends = [event.job_failure_data.error for event in events if event.event_type == DagsterEventType.RUN_FAILURE]
     return LaunchFailure("\n".join(map(_root_cause, ends)) or "the run failed", is_refusal=False)
 
 
 def _is_refusal(event: DagsterEvent) -> bool:
-    """Whether a step failed only to say that inputs were refused, after it had done its work."""
+    """Whether a step failed only to say that inputs were refused or failed, after it had done its work."""
     failure = event.step_failure_data.user_failure_data
     return failure is not None and REFUSED_INPUTS in failure.metadata
 
@@ -120,12 +129,14 @@ def _root_cause(error: Any) -> str:
     return str(chain[-1].message).strip() if chain else "no reason was given"
 
 
-def _progress_logger(on_materialized: OnMaterialized) -> dg.LoggerDefinition:
-    """A logger that prints nothing and tells `on_materialized` about each materialization."""
+def _progress_logger(on_materialized: OnMaterialized, on_error: Callable[[str], None]) -> dg.LoggerDefinition:
+    """A logger that prints nothing and tells `on_materialized` about each materialization, `on_error` of what failed."""
 
     class Handler(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             event = getattr(record, "dagster_event", None)
+            if event is None and record.levelno >= logging.ERROR:
+                on_error(getattr(record, "dagster_meta")["orig_message"])  # noqa: B009  # Dagster adds it
             if event is not None and event.event_type == DagsterEventType.ASSET_MATERIALIZATION:
                 work = event.step_materialization_data.materialization.metadata.get(WORK)
                 on_materialized(event.asset_key.to_user_string(), event.partition, work and str(work.value))

@@ -97,4 +97,4 @@ def test_warnings_fail_if_that_is_wanted(project: Project) -> None:
 def test_what_xml_cannot_hold_is_replaced() -> None:
     text = as_junit([("a\x00b", [Fault("a\x00b", "rule", "error", "<c>", "\x1b[31m & <d>")])])
     [failure] = ET.fromstring(text).iter("failure")  # ours
-    assert failure.get("message") == "\ufffd[31m & <d>"
+    assert failure.get("message") == "\\x1b[31m & <d>"

@@ -116,6 +116,39 @@ def test_broken_yaml_is_a_sentence(tmp_path: Path) -> None:
     assert "is not valid YAML" in refusal(write(tmp_path, "telemetry: {path: [}"))
 
 
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (SMALLEST.replace("03-01", "02-30"), "driftlake.yaml:4: start: day is out of range for month, found 2024-02-30"),
+        (SMALLEST + f"schedule: {{hour: {'9' * 5000}}}", "driftlake.yaml:5: schedule.hour: is a number of too many digits"),
+        (SMALLEST + f"schedule: {{hour: 0x{'f' * 5000}}}", "driftlake.yaml:5: schedule.hour: is a number of too many"),
+        (SMALLEST + "drift: " + "[" * 100_000, "driftlake.yaml is not valid YAML: line 5: it is nested more than 50 deep"),
+        (SMALLEST + "drift: " + "{a: " * 60, "driftlake.yaml is not valid YAML: line 5: it is nested more than 50 deep"),
+        (SMALLEST + "drift: &a {b: *a}", "driftlake.yaml is not valid YAML: line 5: an alias refers to what it is in"),
+        (
+            SMALLEST + "a0: &a0 [x, x]\n" + "".join(f"a{n + 1}: &a{n + 1} [*a{n}, *a{n}]\n" for n in range(40)),
+            "driftlake.yaml is not valid YAML: line 21: it has more than 200,000 values",
+        ),
+        (SMALLEST + 'reports: {url: "\\ud800"}', "driftlake.yaml:5: reports.url: holds half of a character"),
+        ("- telemetry", "driftlake.yaml must be a mapping of keys to values, found list"),
+        ("", "driftlake.yaml must be a mapping of keys to values, found NoneType"),
+        ("\x1b", "driftlake.yaml is not valid YAML: unacceptable character"),
+    ],
+    ids=lambda text: text[-20:],
+)  # fmt: skip
+def test_what_yaml_cannot_hold_is_a_sentence(tmp_path: Path, text: str, problem: str) -> None:
+    said = refusal(write(tmp_path, text))
+    assert problem in said
+    assert "\n" not in said
+    assert len(said) < len(str(tmp_path)) + 300
+
+
+def test_a_configuration_in_another_encoding_is_a_sentence(tmp_path: Path) -> None:
+    path = write(tmp_path, SMALLEST)
+    path.write_bytes("# größer\n".encode("latin-1"))
+    assert "driftlake.yaml cannot be read: 'utf-8' codec" in refusal(path)
+
+
 def test_settings_that_change_no_number_do_not_change_the_hash(tmp_path: Path) -> None:
     plain = load_settings(write(tmp_path, SMALLEST)).config_hash
     assert load_settings(write(tmp_path, SMALLEST + "compute: {threads: 1}\n")).config_hash == plain

@@ -27,7 +27,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from project import Project
 
-from driftlake import observing
+from driftlake import levels, observing, reporting
 from driftlake.config import Settings, load_settings
 from driftlake.inputs import days_between
 from driftlake.registration import register_folder
@@ -225,7 +225,7 @@ def test_a_refused_day_fails_the_run_by_name_after_the_others_are_done(flights: 
     again, work = launch_and_watch(flights, days_between(FIRST, LAST))
     assert failure is not None
     assert (again, work) == (failure, {"unchanged"})
-    assert failure.message.splitlines()[0] == "done, but 1 inputs were refused:"
+    assert failure.message.splitlines()[0] == "done, but 1 input was refused or failed:"
     assert failure.message.splitlines()[1].startswith(f"2013-03-02 (profiles, refused): {path} is not a readable")
     assert failure.is_refusal
     assert date(2013, 3, 4).isoformat() in materialized("report") | materialized("alerts")
@@ -243,6 +243,44 @@ def test_a_version_that_breaks_its_contract_is_refused_to_the_end_of_the_run(tmp
     assert failure.is_refusal
     assert "score lies outside 0..1" in failure.message
     assert project.rows("select model_version from training_runs") == [("v1",)]
+
+
+def test_what_fails_is_told_in_full_and_fails_the_run_after_everything_else(
+    tmp_path: Path, instance: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = Project(tmp_path / "project", end=day(1))
+    project.telemetry(1)
+    told: list[str] = []
+    with monkeypatch.context() as patched:
+        patched.setattr(levels, "measure", lambda *_: 1 / 0)
+        patched.setattr(reporting, "_latency_figures", lambda *_: 1 / 0)
+        failure = launch(project.settings, [day(1)], lambda *_: None, told.append)
+    assert failure is not None
+    assert failure.is_refusal
+    assert failure.message.splitlines()[:3] == [
+        "done, but 2 inputs were refused or failed:",
+        "2024-03-01 (drift, failed): ZeroDivisionError: division by zero",
+        "2024-03-01 (report, failed): ZeroDivisionError: division by zero",
+    ]
+    assert [text.count("Traceback (most recent call last)") for text in told] == [1, 1]
+    assert project.rows("select stage, outcome from current_runs where outcome <> 'complete' order by stage") == [
+        ("drift", "failed"),
+        ("label_cohorts", "empty"),
+    ]
+    assert launch(project.settings, [day(1)], lambda *_: None) is None
+
+
+def test_without_any_version_the_run_says_why_each_file_was_refused(tmp_path: Path, instance: Path) -> None:
+    project = Project(tmp_path / "project", end=day(1))
+    shutil.rmtree(project.root / "warehouse")
+    project.telemetry(1)
+    path = project.root / "lineage" / "credit-v1.yaml"
+    path.write_text(path.read_text() + "released_at: 2026-02-30\n")
+    failure = launch(project.settings, [day(1)], lambda *_: None)
+    assert failure is not None
+    assert not failure.is_refusal
+    assert "no model version is registered:" in failure.message
+    assert "released_at: day is out of range for month, found 2026-02-30" in failure.message
 
 
 def driftlake(config: Path, *arguments: str) -> subprocess.Popen[str]:

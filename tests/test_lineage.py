@@ -126,6 +126,34 @@ def test_a_lineage_file_that_is_wrong_does_not_stop_the_others(tmp_path: Path) -
     assert "a-broken.yaml is not valid YAML" in str(registration.refused[0])
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ("score: score", "released_at: 2026-02-30", "bad.yaml:12: released_at: day is out of range for month"),
+        ("../training.parquet", "http://nowhere.invalid/x", "http://nowhere.invalid/x: it cannot be read: "),
+        ("auc: 0.9", f"auc: {'9' * 5000}", "bad.yaml:2: baseline.auc: is a number of too many digits"),
+        ("score: score", f"classes: {'[' * 5000}", "it is nested more than 50 deep"),
+        ("score: score", "\xff", "bad.yaml cannot be read: 'utf-8' codec"),
+        ("training.parquet", "odd.parquet", "bad.yaml: UnicodeDecodeError: "),
+    ],
+)
+def test_whatever_a_lineage_file_holds_the_other_versions_are_registered(
+    tmp_path: Path, old: str, new: str, reason: str
+) -> None:
+    settings = project(tmp_path)
+    good = Path(settings.resolve("lineage/credit-v1.yaml"))
+    bad = good.read_text().replace("credit", "bad").replace("data-1", "data-2").replace(old, new)
+    good.with_name("bad.yaml").write_bytes(bad.encode("latin-1"))
+    # a column whose name is not UTF-8
+    content = Path(settings.resolve("training.parquet")).read_bytes()
+    Path(settings.resolve("odd.parquet")).write_bytes(content.replace(b"colour", b"c\xfflour"))
+    with Warehouse.open(settings) as warehouse:
+        registration = register_folder(warehouse, settings)
+    assert [file.record.model_id for file in registration.registered] == ["credit"]
+    [refusal] = registration.refused
+    assert reason in refusal.message
+
+
 def test_training_data_of_a_registered_version_may_go(tmp_path: Path) -> None:
     settings = project(tmp_path)
     registered(settings)

@@ -15,16 +15,18 @@ import pyarrow as pa
 import pytest
 from data import GROUP, MODEL, Row, day, insert, noon, write_day, write_project
 
-from driftlake import distributions, lineage, nightly, registration, verdicts
+from driftlake import charts, distributions, lineage, nightly, registration, verdicts
 from driftlake.config import DriftSettings, Settings, default_alerts
 from driftlake.reporting import ReportError, render_day, render_index
 from driftlake.summary import summarize
 from driftlake.verdicts import MeasuredWindows
 from driftlake.warehouse import Warehouse
-from driftlake.wording import percent, signal_value
+from driftlake.wording import percent, printable, signal_value
 
 MARKUP = "<script>alert(1)</script>"
 CATEGORY = '<img src="x" onerror="alert(2)">'
+# each of the first three would end the process in the renderer of charts
+CONTROLS = "a\x1b[31mb\x00c\uffffd\u202ee\u2028f"
 DAYS = 7
 MISSING_DAY, REFUSED_DAY = DAYS + 1, DAYS + 2
 ROWS = 300
@@ -45,7 +47,7 @@ ALERTS = [
 def columns(generator: np.random.Generator, income: float) -> dict[str, pa.Array]:
     return {
         "income": pa.array(generator.normal(income, 5, ROWS)),
-        MARKUP: pa.array(generator.choice(["plain", CATEGORY], ROWS)),
+        MARKUP: pa.array(generator.choice(["plain", CATEGORY, CONTROLS], ROWS).tolist()),
         "score": pa.array(generator.random(ROWS)),
     }
 
@@ -143,6 +145,23 @@ def test_markup_in_data_stays_text(page):
     # in the words of the page, in the heatmap, and as a category of the distribution
     assert page.count("&lt;script&gt;") > 2
     assert "&lt;img src=" in page
+
+
+def test_control_characters_in_data_are_written_out(project):
+    page = project.page()
+    assert not set("\x1b\x00\uffff\u202e\u2028") & set(page)
+    # a label that is too long is cut
+    assert "a\\x1b[31m" in page
+    stored = project.warehouse.sql("select category from feature_categories where feature = ?", [MARKUP])
+    assert CONTROLS in stored["category"].to_pylist()
+
+
+def test_a_chart_that_cannot_be_drawn_costs_its_place(project, monkeypatch):
+    whole = project.page()
+    monkeypatch.setattr(charts, "density_steps", lambda _: 1 / 0)
+    page = project.page()
+    assert "This chart could not be drawn (ZeroDivisionError: division by zero)." in page
+    assert 0 < page.count("<svg") < whole.count("<svg")
 
 
 def test_a_day_without_telemetry_is_not_judged(project):
@@ -323,6 +342,35 @@ RUNS: dict[str, Any] = {"profiles": {"outcome": "complete"}, "alerts": {"outcome
 def judged(facts: Row | None = None, alerts: list[Row] | None = None, runs: dict[str, Any] = RUNS) -> str:
     windows = MeasuredWindows(drift_days=7, quality_days=28, has_labels=True)
     return verdicts.judge(FACTS | (facts or {}), alerts or [], runs, windows).kind
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        {"outcome": "failed", "reason": "ValueError"},
+        {"outcome": "partial", "reason": "98 % of the day is counted; credit v0, credit v1 are left out: ValueError"},
+    ],
+)
+def test_a_version_that_a_stage_could_not_work_on_is_not_judged(run):
+    assert judged(runs=RUNS | {"drift": run}) == "unjudged"
+
+
+def test_another_version_that_is_left_out_is_no_matter():
+    reason = "credit v10 is left out: ValueError; a feature of credit v1 was refused"
+    assert judged(runs=RUNS | {"drift": {"outcome": "partial", "reason": reason}}) == judged()
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain\n\ttext, \u4e2d\u6587, \U0001f600", "plain\n\ttext, \u4e2d\u6587, \U0001f600"),
+        ("\x1b]0;title\x07\r", "\\x1b]0;title\\x07\\r"),
+        ("\u202egnp\u2066", "\\u202egnp\\u2066"),
+        ("\ud800", "\\ud800"),
+    ],
+)
+def test_what_a_terminal_would_obey_is_written_out(text, shown):
+    assert printable(text) == shown
 
 
 def test_a_model_without_an_alert_is_all_right():

@@ -8,13 +8,13 @@ from __future__ import annotations
 import gc
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
 from driftlake import __version__
 from driftlake.cli import alerts, inputs, lineage, reading, running, upkeep
-from driftlake.cli.common import MISTAKE, REFUSED, Config, messages, say
+from driftlake.cli.common import MISTAKE, REFUSED, Config, messages, options, say, tell
 from driftlake.errors import DriftlakeError
 
 app = typer.Typer(
@@ -32,24 +32,30 @@ app.add_typer(alerts.app, name="alerts")
 
 
 def main() -> None:
-    """Run the command and end with its exit code: 0 done, 1 done but input was refused, 2 not done."""
+    """Run the command and end with its exit code: 0 done, 1 done but input was refused or a day failed, 2 not done."""
     # Imports make a million objects that stay; walking them again and again costs a cold night a quarter of a second.
     gc.set_threshold(100_000)
     try:
         app()
-    except DriftlakeError as error:
+    except (DriftlakeError, OSError) as error:
+        if options.is_debug:
+            raise
+        _end(error)
+
+
+def _end(error: DriftlakeError | OSError) -> NoReturn:
+    if isinstance(error, DriftlakeError):
         say("error", error.message, style="bold red")
         if error.hint:
             say("hint", error.hint)
-        sys.exit(MISTAKE)
-    except OSError as error:
+    else:
         say("error", str(error), style="bold red")
-        sys.exit(MISTAKE)
+    sys.exit(MISTAKE)
 
 
 def _print_version(is_asked: bool) -> None:
     if is_asked:
-        typer.echo(f"driftlake {__version__}")
+        tell(f"driftlake {__version__}")
         raise typer.Exit
 
 
@@ -58,8 +64,9 @@ def _options(
     _version: Annotated[
         bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_print_version)
     ] = False,
+    is_debug: Annotated[bool, typer.Option("--debug", help="Show what fails with its traceback.")] = False,
 ) -> None:
-    pass
+    options.is_debug = is_debug
 
 
 @app.command(epilog="Example: `driftlake init monitoring`")
@@ -68,7 +75,7 @@ def init(folder: Annotated[Path, typer.Argument(help="Where to put the files.")]
     from driftlake.scaffold import write_configuration
 
     for path in write_configuration(folder):
-        typer.echo(path)
+        tell(path)
 
 
 @app.command(epilog="Example: `driftlake doctor --config monitoring/driftlake.yaml`")

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from driftlake.cli.common import Config, Format, Output, messages, require_range, write
+from driftlake.cli.common import Config, Format, Output, messages, require_range, tell, write
 from driftlake.config import load_settings
 from driftlake.errors import ConfigurationError
 
@@ -48,7 +48,7 @@ def alerts(
         write(found.select(columns).append_column("query", [queries]), output, None)
         return
     for line in incident_lines(incidents, found.to_pylist()):
-        typer.echo(line)
+        tell(line)
 
 
 @app.command(epilog="Example: `driftlake alerts show 3f9a --date 2026-01-31`")
@@ -79,10 +79,10 @@ def show(
         about_features = [one for one in members if one["signal"].startswith("feature_drift.")]
         exemplars = find_exemplars(warehouse, settings, about_features[0], asked) if about_features else []
     for line in incident_lines(wanted, members, shown=len(members)):
-        typer.echo(line)
-    typer.echo(command_of(members[0], asked))
+        tell(line)
+    tell(command_of(members[0], asked))
     for line in exemplar_lines(about_features, exemplars):
-        typer.echo(line)
+        tell(line)
 
 
 Target = Annotated[str, typer.Argument(help="An incident, by its id or how that begins, or a rule, by its name.")]
@@ -129,7 +129,7 @@ def _say_of(
     settings = load_settings(config)
     with Warehouse.open(settings) as warehouse:
         said = say(warehouse, settings, action, target, until_on=until.date(), reason=reason, acted_by=by)
-    typer.echo(f"{said.action} {said.target_kind} {said.target} from {said.from_on} until {said.until_on}")
+    tell(f"{said.action} {said.target_kind} {said.target} from {said.from_on} until {said.until_on}")
 
 
 @app.command("replay", epilog="Example: `driftlake alerts replay --rules new.yaml --from 2026-01-01 --to 2026-06-30`")
@@ -184,4 +184,4 @@ def suggest(
             if one.warn is None
             else f"warn {one.warn:.3g}, critical {one.critical:.3g} would open {one.suggested_per_month:.1f} times"
         )
-        typer.echo(f"{now}; {wanted}")
+        tell(f"{now}; {wanted}")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import nullcontext
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -18,12 +19,24 @@ from rich.markup import escape
 
 from driftlake.config import CONFIG_NAME
 from driftlake.errors import ConfigurationError
+from driftlake.wording import printable
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 
 REFUSED, MISTAKE = 1, 2
+
+
+@dataclass(slots=True)
+class Options:
+    """Options of the command itself, before that of a subcommand."""
+
+    # whether what failed is shown with its traceback
+    is_debug: bool = False
+
+
+options = Options()
 
 
 messages = Console(stderr=True, highlight=False)
@@ -48,7 +61,12 @@ Output = Annotated[Format, typer.Option("--format", help="table, csv, json (an o
 
 def say(kind: str, text: str, *, style: str = "bold") -> None:
     """Print a message whose text is data: what looks like markup in it is not."""
-    messages.print(f"[{style}]{kind}[/]: {escape(text)}", soft_wrap=True)
+    messages.print(f"[{style}]{kind}[/]: {escape(printable(text))}", soft_wrap=True)
+
+
+def tell(text: object) -> None:
+    """Print a line of data on stdout."""
+    typer.echo(printable(str(text)))
 
 
 def require_range(first: datetime, last: datetime) -> None:

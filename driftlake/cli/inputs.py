@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 
 from driftlake import project_files
-from driftlake.cli.common import REFUSED, Config, messages
+from driftlake.cli.common import REFUSED, Config, messages, tell
 from driftlake.config import load_settings
 
 app = typer.Typer()
@@ -71,7 +71,7 @@ def check(
     if out:
         out.write_text(text + "\n")
     elif text:
-        typer.echo(text)
+        tell(text)
     errors = sum(fault.severity == "error" for fault in faults)
     told = (counted(len(checked), "file"), counted(errors, "error"), counted(len(faults) - errors, "warning"))
     messages.print("{}: {}, {}".format(*told))
@@ -93,4 +93,4 @@ def pseudonymize(
     from driftlake.pseudonyms import pseudonymize_files
 
     for written in pseudonymize_files(load_settings(config), source, target, day.date() if day else None):
-        typer.echo(f"{written.path}: {written.row_count:,} rows, key {' and '.join(written.key_ids)}")
+        tell(f"{written.path}: {written.row_count:,} rows, key {' and '.join(written.key_ids)}")

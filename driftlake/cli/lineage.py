@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from driftlake import project_files
-from driftlake.cli.common import Config, Format, Output, write
+from driftlake.cli.common import Config, Format, Output, tell, write
 from driftlake.config import load_settings
 from driftlake.errors import ConfigurationError
 
@@ -38,7 +38,7 @@ def lineage_add(
         registered = register(warehouse, settings, offered, contracts(settings))
     for file in offered:
         state = "registered" if file in registered else "already registered, unchanged"
-        typer.echo(f"{file.record.model_id} {file.record.model_version}: {state}")
+        tell(f"{file.record.model_id} {file.record.model_version}: {state}")
 
 
 @app.command("suite", epilog="Example: `driftlake lineage suite credit v1 > expectations/telemetry_credit.json`")
@@ -52,7 +52,7 @@ def lineage_suite(
     from driftlake.warehouse import Warehouse
 
     with Warehouse.open(load_settings(config), read_only=True) as warehouse:
-        typer.echo(suggest_suite(warehouse, model_id, model_version))
+        tell(suggest_suite(warehouse, model_id, model_version))
 
 
 @app.command("export", epilog="Example: `driftlake lineage export --format csv --out versions.csv`")

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from driftlake.cli.common import Config, Format, Output, messages, write
+from driftlake.cli.common import Config, Format, Output, messages, tell, write
 from driftlake.config import load_settings
 from driftlake.errors import ConfigurationError
 
@@ -66,7 +66,7 @@ def explain(
     settings = load_settings(config)
     with Warehouse.open(settings, read_only=True) as warehouse:
         found = explain(warehouse, settings, table, day=day.date() if day else None, condition=where)
-    typer.echo(as_json(found) if output is Explanation.json else as_text(found, settings.config_hash))
+    tell(as_json(found) if output is Explanation.json else as_text(found, settings.config_hash))
 
 
 @app.command(epilog="Example: `driftlake report --date 2026-01-31`")
@@ -88,5 +88,5 @@ def report(
         raise ConfigurationError(f"--to ({last:%Y-%m-%d}) is before --date ({day:%Y-%m-%d})")
     with Warehouse.open(settings, read_only=True) as warehouse:
         for each in track(days, "drawing pages", console=messages, transient=True, disable=len(days) == 1):
-            typer.echo(render_day(warehouse, settings, each))
-        typer.echo(render_index(warehouse, settings))
+            tell(render_day(warehouse, settings, each))
+        tell(render_index(warehouse, settings))

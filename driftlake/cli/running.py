@@ -17,7 +17,7 @@ import typer
 from rich.console import Console
 
 from driftlake import project_files
-from driftlake.cli.common import MISTAKE, REFUSED, Config, messages, say
+from driftlake.cli.common import MISTAKE, REFUSED, Config, messages, options, say, tell
 from driftlake.config import Settings, load_settings
 from driftlake.errors import ConfigurationError
 
@@ -106,6 +106,7 @@ def _run_days(settings: Settings, ranges: Sequence[tuple[date, date]], *, is_for
     engine_of(settings)  # what it lacks is said before Dagster starts
     runs = [days_between(*each) for each in ranges]
     failures: list[LaunchFailure] = []
+    traces: list[str] = []
     # by what was to do: done or unchanged
     partitions: Counter[str | None] = Counter()
     columns = (TextColumn("{task.description:<16}"), BarColumn(), MofNCompleteColumn(), TextColumn("partitions"))
@@ -124,18 +125,28 @@ def _run_days(settings: Settings, ranges: Sequence[tuple[date, date]], *, is_for
                 partitions[work] += 1
                 progress.update(task, description=asset, advance=1 if partition else 0)
 
-            if failure := launch(settings, some, on_materialized, is_forced=is_forced):
+            if failure := launch(settings, some, on_materialized, traces.append, is_forced=is_forced):
                 failures.append(failure)
-    for failure in failures:
-        say("failed", failure.message, style="bold red")
+                traces.append(failure.trace)
+    _say_what_failed(failures, list(filter(None, traces)))
     if all(failure.is_refusal for failure in failures):
         with Warehouse.open(settings, read_only=True) as warehouse:
             for name, value in summarize(warehouse, settings, first, last):
-                typer.echo(f"{name:<24} {value}")
+                tell(f"{name:<24} {value}")
         if unchanged := partitions["unchanged"]:
             _say_what_was_left_alone(unchanged, partitions["done"])
     if failures:
         raise typer.Exit(REFUSED if all(failure.is_refusal for failure in failures) else MISTAKE)
+
+
+def _say_what_failed(failures: Sequence[LaunchFailure], traces: Sequence[str]) -> None:
+    if options.is_debug:
+        for trace in traces:
+            say("traceback", trace)
+    for failure in failures:
+        say("failed", failure.message, style="bold red")
+    if traces and not options.is_debug:
+        say("hint", "`driftlake --debug run` shows what failed with its traceback")
 
 
 def _say_what_was_left_alone(unchanged: int, done: int) -> None:

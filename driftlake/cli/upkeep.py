@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from driftlake.cli.common import REFUSED, Config, messages, say
+from driftlake.cli.common import REFUSED, Config, messages, say, tell
 from driftlake.cli.running import run_again
 from driftlake.config import load_settings
 
@@ -33,7 +33,7 @@ def maintain(
     with Warehouse.open(settings) as warehouse:
         done = maintain(warehouse, settings, now=datetime.now(UTC), is_dry_run=dry_run)
     for line in upkeep_lines(done):
-        typer.echo(line)
+        tell(line)
 
 
 @app.command(epilog="Example: `driftlake verify --repair`")
@@ -85,7 +85,7 @@ def backup(
     from driftlake.wording import counted
 
     done = back_up(load_settings(config), target)
-    typer.echo(f"{done.place}: {counted(done.file_count, 'new file')}, {counted(done.byte_count, 'byte')}")
+    tell(f"{done.place}: {counted(done.file_count, 'new file')}, {counted(done.byte_count, 'byte')}")
 
 
 @app.command(epilog="Example: `driftlake restore /backups/driftlake --config elsewhere/driftlake.yaml`")
@@ -97,4 +97,4 @@ def restore(
     from driftlake.wording import counted
 
     done = restore(load_settings(config), source)
-    typer.echo(f"{done.place}: {counted(done.file_count, 'file')}, {counted(done.byte_count, 'byte')}")
+    tell(f"{done.place}: {counted(done.file_count, 'file')}, {counted(done.byte_count, 'byte')}")

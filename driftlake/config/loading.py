@@ -13,7 +13,7 @@ import yaml
 from driftlake.config.settings import Settings
 from driftlake.errors import ConfigurationError
 from driftlake.extensions import load_extensions
-from driftlake.strict_yaml import line_of, parse_yaml
+from driftlake.strict_yaml import compose, construct, line_of, parse_yaml, read_yaml_text
 
 CONFIG_NAME = "driftlake.yaml"
 
@@ -32,24 +32,20 @@ def load_settings(path: Path | None = None, *, require_inputs: bool = False) -> 
             f"there is no configuration file {path}",
             hint=f"create one with `driftlake init`, or name one with --config or {CONFIG_VARIABLE}",
         )
-    text = path.read_text()
+    text = read_yaml_text(path)
+    nodes = compose(path, text)
     # first, because what they register may be named in the rest
-    load_extensions(_extensions_in(text), path.parent)
+    load_extensions(_extensions_in(construct(path, nodes)), path.parent)
     settings = parse_yaml(Settings, path, text)
     settings._root = path.parent  # noqa: SLF001  # private, so that no key of the file can set it
-    nodes = yaml.compose(text, Loader=yaml.SafeLoader)
     _require_measured_signals(settings, path, nodes)
     if require_inputs:
         _require_folders(settings, path, nodes)
     return settings
 
 
-def _extensions_in(text: str) -> list[str]:
+def _extensions_in(content: object) -> list[str]:
     """The value of drift.extensions if it is what it should be; anything wrong is reported when the file is parsed."""
-    try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError:
-        return []
     drift = content.get("drift") if isinstance(content, dict) else None
     listed = drift.get("extensions") if isinstance(drift, dict) else None
     return [path for path in listed if isinstance(path, str)] if isinstance(listed, list) else []

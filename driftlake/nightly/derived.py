@@ -5,8 +5,9 @@ Not here: formulas and SQL.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date, timedelta
+from typing import TypeVar
 
 import pyarrow as pa
 
@@ -20,22 +21,41 @@ from driftlake import (
     slos,
 )
 from driftlake.config import Settings
-from driftlake.extent import DriftExtent, QualityExtent, passes
+from driftlake.extent import DriftExtent, Extent, QualityExtent, Unbounded, passes
 from driftlake.inputs import days_between
 from driftlake.labelled_windows import QualityCounts
 from driftlake.nightly.comparison import Comparisons
+from driftlake.nightly.isolation import (
+    Computed,
+    Isolation,
+    Outcome,
+    Part,
+    keys_of,
+    version_parts,
+    without_versions,
+)
 from driftlake.nightly.report import StageReport, highlights_of, report
-from driftlake.stages import ALERTS, DRIFT, MODEL_QUALITY, SLOS, Work, find_work
+from driftlake.stages import ALERTS, DRIFT, MODEL_QUALITY, SLOS, Stage, Work, find_work
+from driftlake.statistics import KINDS
 from driftlake.versions import load_versions
 from driftlake.warehouse import PartitionRun, Replacement, RunContext, Warehouse
+
+ExtentKind = TypeVar("ExtentKind", bound=Extent)
 
 
 def compare_days(warehouse: Warehouse, settings: Settings, context: RunContext, days: Sequence[date]) -> StageReport:
     """Compare the windows that end with some days with their references."""
     work = find_work(warehouse, settings, context, DRIFT, days)
 
-    def compare(first_day: date, last_day: date) -> Mapping[str, pa.Table]:
-        compared = days_between(first_day, last_day)
+    def read_extent(settings: Settings, days: Sequence[date]) -> DriftExtent:
+        return DriftExtent.read(warehouse, settings, load_versions(warehouse), days)
+
+    def compare(settings: Settings, extent: DriftExtent, first_day: date, last_day: date) -> Mapping[str, pa.Table]:
+        compared, versions, comparisons = (
+            days_between(first_day, last_day),
+            extent.versions,
+            Comparisons(warehouse, extent),
+        )
         span = {"first_day": first_day, "last_day": last_day}
         windows_days = list(settings.drift.windows_days)
         with warehouse.offered(configured_pairs=_configured_pairs(settings)):
@@ -54,14 +74,9 @@ def compare_days(warehouse: Warehouse, settings: Settings, context: RunContext, 
             "prediction_levels": prediction_levels,
         }
 
-    done: list[PartitionRun] = []
-    if work.days:
-        versions = load_versions(warehouse)
-        extent = DriftExtent.read(warehouse, settings, versions, work.days)
-        comparisons = Comparisons(warehouse, extent)
-        done = _derive(warehouse, context, work, compare, extent.fits)
+    outcome = _derive(warehouse, settings, context, DRIFT, work, read_extent, compare)
     window_days = settings.drift.headline_window_days
-    return report(work, done, highlights=highlights_of(warehouse, DRIFT, days, window_days=window_days))
+    return report(work, outcome, highlights=highlights_of(warehouse, DRIFT, days, window_days=window_days))
 
 
 def _configured_pairs(settings: Settings) -> pa.Table:
@@ -74,7 +89,11 @@ def measure_quality(warehouse: Warehouse, settings: Settings, context: RunContex
     """Measure ranking quality and the label backlog as of the end of some days."""
     work = find_work(warehouse, settings, context, MODEL_QUALITY, days)
 
-    def measure(first_day: date, last_day: date) -> Mapping[str, pa.Table]:
+    def read_extent(settings: Settings, days: Sequence[date]) -> QualityExtent:
+        return QualityExtent.read(warehouse, settings, load_versions(warehouse), days)
+
+    def measure(settings: Settings, extent: QualityExtent, first_day: date, last_day: date) -> Mapping[str, pa.Table]:
+        versions = extent.versions
         span = {"first_day": first_day, "last_day": last_day}
         windows_days = list(settings.quality.windows_days)
         windows = warehouse.query("window_predictions", **span, windows_days=windows_days)
@@ -98,13 +117,9 @@ def measure_quality(warehouse: Warehouse, settings: Settings, context: RunContex
             )
         return tables
 
-    done: list[PartitionRun] = []
-    if work.days:
-        versions = load_versions(warehouse)
-        extent = QualityExtent.read(warehouse, settings, versions, work.days)
-        done = _derive(warehouse, context, work, measure, extent.fits)
+    outcome = _derive(warehouse, settings, context, MODEL_QUALITY, work, read_extent, measure)
     window_days = settings.quality.headline_window_days
-    return report(work, done, highlights=highlights_of(warehouse, MODEL_QUALITY, days, window_days=window_days))
+    return report(work, outcome, highlights=highlights_of(warehouse, MODEL_QUALITY, days, window_days=window_days))
 
 
 def measure_slos(warehouse: Warehouse, settings: Settings, context: RunContext, days: Sequence[date]) -> StageReport:
@@ -113,61 +128,100 @@ def measure_slos(warehouse: Warehouse, settings: Settings, context: RunContext, 
         return StageReport(SLOS.name, [])
     work = find_work(warehouse, settings, context, SLOS, days)
 
-    def measure(first_day: date, last_day: date) -> Mapping[str, pa.Table]:
+    def measure(settings: Settings, _: Unbounded, first_day: date, last_day: date) -> Mapping[str, pa.Table]:
         return {"slo_status": slos.measure(warehouse, settings, first_day=first_day, last_day=last_day)}
 
-    return report(work, _derive(warehouse, context, work, measure))
+    return report(work, _derive(warehouse, settings, context, SLOS, work, Unbounded, measure))
 
 
 def raise_alerts(warehouse: Warehouse, settings: Settings, context: RunContext, days: Sequence[date]) -> StageReport:
     """Raise the alerts of some days."""
     work = find_work(warehouse, settings, context, ALERTS, days)
 
-    def evaluate(first_day: date, last_day: date) -> Mapping[str, pa.Table]:
+    def evaluate(settings: Settings, _: Unbounded, first_day: date, last_day: date) -> Mapping[str, pa.Table]:
         raised = alerting.fired(warehouse, settings.alert_rules, first_day=date.min, last_day=last_day)
         alerts, grouped = incidents.group_alerts(
             warehouse, settings, load_versions(warehouse), raised, first_day=first_day, last_day=last_day
         )
         return {"alerts": alerting.with_messages(alerts), "incidents": grouped}
 
-    done = _derive(warehouse, context, work, evaluate)
+    outcome = _derive(warehouse, settings, context, ALERTS, work, Unbounded, evaluate)
     # a night on which nothing changed loads no versions unless a rule names something
     named = [rule for rule in settings.alert_rules if rule.models or rule.features or rule.except_features]
     remarks = alerting.unknown_names(named, load_versions(warehouse).values()) if named else []
-    return report(work, done, highlights=highlights_of(warehouse, ALERTS, days), remarks=remarks)
+    return report(work, outcome, highlights=highlights_of(warehouse, ALERTS, days), remarks=remarks)
 
 
 def _derive(
     warehouse: Warehouse,
+    settings: Settings,
     context: RunContext,
+    stage: Stage,
     work: Work,
-    tables_of: Callable[[date, date], Mapping[str, pa.Table]],
-    fits: Callable[[Sequence[date]], bool] = lambda _: True,
-) -> list[PartitionRun]:
-    """Replace the days to work on in tables that are derived from other tables, those that fit at a time.
+    read_extent: Callable[[Settings, Sequence[date]], ExtentKind],
+    tables_of: Callable[[Settings, ExtentKind, date, date], Mapping[str, pa.Table]],
+) -> Outcome:
+    """Replace the days to work on in tables that are derived from other tables, in passes of days that fit in memory.
 
-    What lies between them is computed with them, which costs less than a query for each piece, and not written.
+    What lies between the days is computed with them, which costs less than a query for each piece, and not written.
+    `tables_of` and `read_extent` are given the settings without what is to be left out.
     """
-    return [
-        run for days in passes(work.days, fits) for run in _derive_at_once(warehouse, context, work, tables_of, days)
-    ]
+    # that of all days, unless it cannot be read: then each attempt reads its own
+    whole: list[ExtentKind] = []
+
+    def split(days: Sequence[date]) -> list[Sequence[date]]:
+        whole.append(read_extent(settings, days))
+        return passes(days, whole[0].fits)
+
+    def compute(days: Sequence[date], left_out: Collection[Part]) -> Computed:
+        with without_versions(warehouse, keys_of(left_out, "model version")):
+            kept = _without(settings, left_out)
+            extent = whole[0] if whole and not left_out else read_extent(kept, days)
+            tables = tables_of(kept, extent, days[0], days[-1])
+        replacements = [Replacement.of_days(name, rows, days) for name, rows in tables.items()]
+        written: dict[date, int] = dict.fromkeys(days, 0)
+        for replacement in replacements:
+            for day, count in replacement.row_counts().items():
+                written[day] += count
+        runs = [
+            PartitionRun(day, work.stage, "complete", rows, input_fingerprint=work.fingerprints[day])
+            for day, rows in written.items()
+        ]
+        return Computed(replacements, runs)
+
+    isolation = Isolation(warehouse, context, stage, compute, lambda: _parts(warehouse, settings, stage))
+    if work.days:
+        isolation.work_on(work.days, split)
+    return isolation.outcome
 
 
-def _derive_at_once(
-    warehouse: Warehouse,
-    context: RunContext,
-    work: Work,
-    tables_of: Callable[[date, date], Mapping[str, pa.Table]],
-    days: Sequence[date],
-) -> list[PartitionRun]:
-    replacements = [Replacement.of_days(name, rows, days) for name, rows in tables_of(days[0], days[-1]).items()]
-    written: dict[date, int] = dict.fromkeys(days, 0)
-    for replacement in replacements:
-        for counted in replacement.rows["dt"].value_counts().to_pylist():
-            written[counted["values"]] += counted["counts"]
-    done = [
-        PartitionRun(day, work.stage, "complete", rows, input_fingerprint=work.fingerprints[day])
-        for day, rows in written.items()
-    ]
-    warehouse.replace_partitions(replacements, done, context=context)
-    return done
+def _parts(warehouse: Warehouse, settings: Settings, stage: Stage) -> list[Part]:
+    """What can be left out of a day of a stage. Alerts and objectives are of several versions together."""
+    if stage is ALERTS:
+        return [Part("rule", (rule.name,)) for rule in settings.alert_rules]
+    if stage is SLOS:
+        return [Part("objective", (slo.name,), ("slo",)) for slo in settings.slos]
+    versions = warehouse.sql("select model_id, model_version from training_runs order by model_id, model_version")
+    parts = version_parts((row["model_id"], row["model_version"]) for row in versions.to_pylist())
+    if stage is DRIFT:
+        chosen = settings.drift.statistics
+        names = dict.fromkeys((*chosen.numeric, *chosen.categorical))
+        parts += [Part("statistic", (name,), ("statistic",)) for name in names]
+    return parts
+
+
+def _without(settings: Settings, left_out: Collection[Part]) -> Settings:
+    """The settings without the statistics, objectives and rules that are left out."""
+    if not left_out:
+        return settings
+    statistics, objectives, rules = (keys_of(left_out, kind) for kind in ("statistic", "objective", "rule"))
+    chosen = settings.drift.statistics
+    kept = {str(kind): tuple(name for name in chosen.of(kind) if (name,) not in statistics) for kind in KINDS}
+    drift = settings.drift.model_copy(update={"statistics": chosen.model_copy(update=kept)})
+    return settings.model_copy(
+        update={
+            "drift": drift,
+            "slos": tuple(slo for slo in settings.slos if (slo.name,) not in objectives),
+            "alerts": tuple(rule for rule in settings.alert_rules if (rule.name,) not in rules),
+        }
+    )

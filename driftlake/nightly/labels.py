@@ -5,7 +5,7 @@ Not here: counting (driftlake.labels).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date, timedelta
 
 import pyarrow as pa
@@ -17,6 +17,7 @@ from driftlake.config import Settings
 from driftlake.contracts import Contracts, blocked_days
 from driftlake.inputs import Partition, check_columns, chunks, days_between
 from driftlake.labels import COHORT_TABLES, LabelCounts, LabelSource, history_days
+from driftlake.nightly.isolation import Computed, Isolation, Part, keys_of, version_parts
 from driftlake.nightly.outcomes import counted_rows, has_stored_rows, refusals_of, what_is_left_out
 from driftlake.nightly.readings import counted_labels, counted_telemetry, days_with_rows_in_quarantine, read_labels
 from driftlake.nightly.report import StageReport, report
@@ -64,9 +65,15 @@ def count_labels(
         checked_days,
         {source: days_with_rows_in_quarantine(warehouse, source, history) for source in ("telemetry", "labels")},
     )
-    done: list[PartitionRun] = []
-    for planned in chunks([source.labels[day] for day in work.days], settings.compute.rows_per_chunk):
-        chunk, counted = source.count(planned)
+    # what the days up to one have taught, and that day: an attempt must not rest on another for the same days
+    known, found, found_on = source, source, date.min
+
+    def compute(chunk_days: Sequence[date], left_out: Collection[Part]) -> Computed:
+        nonlocal known, found, found_on
+        if found_on < chunk_days[0]:
+            known = found
+        source = known.without(keys_of(left_out, "model version"))
+        chunk, counted = source.count([source.labels[day] for day in chunk_days])
         chunk_failed = failed_checks("labels", chunk, counted.checks)
         # what was counted without rows that could not be read is counted again by the next run
         is_certain = not any(partition.is_probed for partition in (*chunk, *source.telemetry))
@@ -83,9 +90,17 @@ def count_labels(
         in_quarantine = quarantine.replacement(
             "labels", [*quarantine.refused_files(chunk), *counted.quarantined], [partition.dt for partition in chunk]
         )
-        warehouse.replace_partitions([*replacements, *audited, in_quarantine], chunk_runs, context=context)
-        done += chunk_runs
-    return report(work, done, failed_checks=stored_failures(warehouse, "labels", days))
+        if not left_out:
+            found, found_on = source, chunk_days[-1]
+        return Computed([*replacements, *audited, in_quarantine], chunk_runs)
+
+    def parts() -> Sequence[Part]:
+        return version_parts((version.model_id, version.model_version) for version in versions)
+
+    isolation = Isolation(warehouse, context, LABEL_COHORTS, compute, parts)
+    for planned in chunks([source.labels[day] for day in work.days], settings.compute.rows_per_chunk):
+        isolation.work_on([partition.dt for partition in planned])
+    return report(work, isolation.outcome, failed_checks=stored_failures(warehouse, "labels", days))
 
 
 def _label_run(

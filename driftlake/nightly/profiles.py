@@ -5,7 +5,7 @@ Not here: counting (driftlake.profiling) and contracts (driftlake.contracts).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Self
@@ -13,7 +13,7 @@ from typing import Self
 import duckdb
 import pyarrow as pa
 
-from driftlake import quarantine, queries, schema_changes
+from driftlake import quarantine, queries, schema_changes, wording
 from driftlake.audit import audit_replacements, failed_checks, stored_failures
 from driftlake.config import ContractSettings, Settings
 from driftlake.contracts import Contract, ContractCheck, Contracts, blocked_days
@@ -21,6 +21,8 @@ from driftlake.day_checks import UsualRows, check_completeness, check_evenings, 
 from driftlake.engines import engine_of
 from driftlake.errors import ConfigurationError
 from driftlake.inputs import Partition, chunks, without_corrupt_files
+from driftlake.lineage import lineage_locations
+from driftlake.nightly.isolation import Computed, Isolation, Part, keys_of, version_parts
 from driftlake.nightly.outcomes import counted_rows, has_stored_rows, refusals_of, what_is_left_out
 from driftlake.nightly.readings import (
     changes_since_earlier_days,
@@ -56,23 +58,22 @@ def profile_days(
     work = find_work(warehouse, settings, context, PROFILES, days, **delivered.inputs())
     versions = load_versions(warehouse)
     if not versions:
-        raise ConfigurationError(
-            f"no model version is registered, and {settings.resolve(settings.lineage.path)} holds no lineage file",
-            hint="write one YAML file per model version there, or register one with `driftlake lineage add FILE`",
-        )
+        raise _nothing_registered(settings)
     judge = judge_files(
         settings.contracts.largest_quarantined_share, quarantine.files_read(warehouse, "telemetry", work.days)
     )
-    done: list[PartitionRun] = []
+    contract = contracts.telemetry if contracts else None
 
-    def profile(usable: Sequence[Partition]) -> _Profiled:
-        return _profile(settings, usable, versions, contracts.telemetry if contracts else None, delivered.usual)
+    def compute(chunk_days: Sequence[date], left_out: Collection[Part]) -> Computed:
+        without = keys_of(left_out, "model version")
+        counted = {key: version for key, version in versions.items() if key not in without}
 
-    changed = set(work.days)
-    for planned in chunks([p for p in delivered.partitions if p.dt in changed], settings.compute.rows_per_chunk):
+        def profile(usable: Sequence[Partition]) -> _Profiled:
+            return _profile(settings, usable, versions, counted, contract, delivered.usual)
+
+        planned = [partition for partition in delivered.partitions if partition.dt in chunk_days]
         chunk, profiled = without_corrupt_files(planned, profile, judge)
-        chunk_days = [partition.dt for partition in chunk]
-        explained = _explained(settings, [p for p in delivered.explanations if p.dt in chunk_days], versions)
+        explained = _explained(settings, [p for p in delivered.explanations if p.dt in chunk_days], counted)
         chunk_runs = [_profile_run(warehouse, partition, profiled, explained, work) for partition in chunk]
         replaced = [run.dt for run in chunk_runs if run.outcome not in {"refused", "missing"}]
         rows = {**profiled.profiles.tables, **explained.tables}
@@ -80,16 +81,33 @@ def profile_days(
             *(Replacement.of_days(name, rows[name], replaced) for name in PROFILES.tables),
             *_audited(chunk, profiled),
             *explained.audited,
-            _schema_changes(settings, chunk, delivered.since, profiled, versions),
+            _schema_changes(settings, chunk, delivered.since, profiled, counted),
             quarantine.replacement("telemetry", [*quarantine.refused_files(chunk), *profiled.quarantined], chunk_days),
         ]
-        warehouse.replace_partitions(replacements, chunk_runs, context=context)
-        done += chunk_runs
+        return Computed(replacements, chunk_runs)
+
+    isolation = Isolation(warehouse, context, PROFILES, compute, lambda: version_parts(versions))
+    changed = set(work.days)
+    for planned in chunks([p for p in delivered.partitions if p.dt in changed], settings.compute.rows_per_chunk):
+        isolation.work_on([partition.dt for partition in planned])
     return report(
         work,
-        done,
+        isolation.outcome,
         failed_checks=stored_failures(warehouse, "telemetry", days),
         highlights=highlights_of(warehouse, PROFILES, days),
+    )
+
+
+def _nothing_registered(settings: Settings) -> ConfigurationError:
+    folder, count = settings.resolve(settings.lineage.path), len(lineage_locations(settings))
+    if count:
+        return ConfigurationError(
+            f"no model version is registered, though {folder} holds {wording.counted(count, 'lineage file')}",
+            hint="`driftlake lineage add FILE` registers one, or says what is wrong with it",
+        )
+    return ConfigurationError(
+        f"no model version is registered, and {folder} holds no lineage file",
+        hint="write one YAML file per model version there, or register one with `driftlake lineage add FILE`",
     )
 
 
@@ -152,9 +170,11 @@ def _profile(
     settings: Settings,
     partitions: Sequence[Partition],
     versions: Mapping[tuple[str, str], ModelVersion],
+    counted: Mapping[tuple[str, str], ModelVersion],
     contract: Contract | None,
     usual: Sequence[UsualRows],
 ) -> _Profiled:
+    """Check days against the contract, which knows all `versions`, and profile those that are to be `counted`."""
     columns, mapping = configured_columns(settings), settings.telemetry.columns
     with open_session(settings) as connection:
 
@@ -163,9 +183,9 @@ def _profile(
 
         offer_versions(connection, list(versions.values()), settings.models)
         kept = [partition for partition in partitions if partition.row_count]
-        found = found_in_profiles(kept, settings.telemetry, versions.values())
+        found = found_in_profiles(kept, settings.telemetry, counted.values())
         offer("predictions", kept, None)
-        file_versions = schema_changes.file_versions(connection, kept, versions, settings.telemetry.features_column)
+        file_versions = schema_changes.file_versions(connection, kept, counted, settings.telemetry.features_column)
         checks: list[ContractCheck] = []
         quarantined: list[Quarantined] = []
         blocked: dict[date, str] = {}
@@ -184,9 +204,11 @@ def _profile(
                 else:
                     offer("predictions", kept, None)
         left_out = LeftOut(found, quarantine.rows_table("predictions") if quarantined else None)
-        profiles = engine_of(settings).profile_partitions(connection, settings, kept, versions, left_out)
+        if len(counted) < len(versions):
+            offer_versions(connection, list(counted.values()), settings.models)
+        profiles = engine_of(settings).profile_partitions(connection, settings, kept, counted, left_out)
         if contract and kept:
-            checks += _checks_of_days(connection, contract, kept, versions, profiles, usual, settings.contracts)
+            checks += _checks_of_days(connection, contract, kept, counted, profiles, usual, settings.contracts)
         return _Profiled(profiles, checks, file_versions, quarantined, blocked, found)
 
 

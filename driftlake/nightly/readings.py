@@ -49,7 +49,7 @@ def usual_rows_before(settings: Settings, partitions: Sequence[Partition]) -> li
 
 def counted_telemetry(warehouse: Warehouse, settings: Settings, days: Sequence[date]) -> list[Partition]:
     """Telemetry as the profiles counted it: what they refused, whatever the reason, gets no labels either."""
-    refused = {run["dt"]: run["reason"] for run in runs.refused_profiles(warehouse)}
+    refused = {run["dt"]: run["reason"] for run in runs.uncounted_profiles(warehouse)}
     stored = quarantine.stored(warehouse, "telemetry", days)
     left_out = {one.path: one.reason for one in stored if one.is_file}
     partitions = [
@@ -74,14 +74,16 @@ def counted_labels(
 ) -> tuple[dict[date, Partition], set[date]]:
     """Labels of every day, of `days` as they were last counted, and which of these need no second check.
 
-    What was refused then is refused here, too. A day whose files are others now is as if it was never counted.
+    What was refused then is refused here, too. A day whose files are others now, or that failed, is as if it was never
+    counted.
     """
     labels = {partition.dt: partition for partition in partitions}
     checked_days = set()
     for row in warehouse.query("counted_inputs", stage="label_cohorts", source="labels", days=list(days)).to_pylist():
         partition = labels[row["dt"]]
         counted = {(file["path"], file["content_fingerprint"]) for file in row["files"]}
-        if counted == {(file.path, file.content_fingerprint) for file in partition.files}:
+        is_same = counted == {(file.path, file.content_fingerprint) for file in partition.files}
+        if is_same and row["outcome"] != "failed":
             checked_days.add(partition.dt)
             if row["outcome"] == "refused":
                 labels[partition.dt] = partition.refused(row["reason"])

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
+from driftlake.nightly.isolation import Failure, Outcome
+from driftlake.runs import INCOMPLETE
 from driftlake.stages import Stage, Work
 from driftlake.warehouse import PartitionRun, Warehouse
 
@@ -28,26 +30,34 @@ class StageReport:
     remarks: Sequence[str] = ()
     # what a person wants to know of a day without a query, by name
     highlights: Mapping[date, Mapping[str, Any]] = field(default_factory=dict)
+    # days of which something failed, with the tracebacks
+    failures: Sequence[Failure] = ()
 
     @property
     def refused(self) -> list[PartitionRun]:
-        """Days whose input was refused, in whole or in part."""
-        return [run for run in self.runs if run.outcome in {"refused", "partial"}]
+        """Days of which not everything was counted: their input was refused, or they failed, in whole or in part."""
+        return [run for run in self.runs if run.outcome in INCOMPLETE]
 
 
 def report(
     work: Work,
-    done: Sequence[PartitionRun],
+    outcome: Outcome,
     *,
     failed_checks: Sequence[Mapping[str, Any]] = (),
     highlights: Mapping[date, Mapping[str, Any]] | None = None,
     remarks: Sequence[str] = (),
 ) -> StageReport:
     """What was done together with what was left as it was."""
-    in_force = sorted([*work.unchanged.values(), *done], key=lambda run: run.dt)
+    in_force = sorted([*work.unchanged.values(), *outcome.runs], key=lambda run: run.dt)
     damaged = [f"{day}: stored rows were damaged and are computed anew: {what}" for day, what in work.damaged.items()]
     return StageReport(
-        work.stage, in_force, work.unchanged.keys(), failed_checks, [*damaged, *remarks], highlights or {}
+        work.stage,
+        in_force,
+        work.unchanged.keys(),
+        failed_checks,
+        [*damaged, *remarks],
+        highlights or {},
+        outcome.failures,
     )
 
 

@@ -21,7 +21,7 @@ arrivals as (
     from (
         select distinct dt
         from partition_runs
-        where stage = 'label_cohorts' and outcome <> 'refused'
+        where stage = 'label_cohorts' and outcome not in ('refused', 'failed')
     ) as r
     left join label_arrivals as a on r.dt = a.dt
 )

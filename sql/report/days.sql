@@ -7,7 +7,8 @@ with runs as (
     select
         dt,
         max(outcome) filter (where stage = 'profiles') as telemetry_outcome,
-        count(*) filter (where stage = 'alerts') > 0 as has_alerts
+        count(*) filter (where stage = 'alerts') > 0 as has_alerts,
+        count(*) filter (where outcome = 'failed') > 0 as has_failed
     from current_runs
     group by dt
 ),
@@ -64,6 +65,7 @@ select
     r.dt,
     r.telemetry_outcome,
     r.has_alerts,
+    r.has_failed,
     coalesce(p.prediction_count, 0) as prediction_count,
     coalesce(d.drift_count, 0) as drift_count,
     coalesce(f.critical_count, 0) as critical_count,
