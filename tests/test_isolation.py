@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -21,6 +21,7 @@ from project import ROWS, Project, outcomes
 
 from driftlake import alerting, drift, levels, schema, slos, statistics
 from driftlake.errors import WarehouseError
+from driftlake.history import Profiles
 from driftlake.registration import register_folder
 from driftlake.reporting import render_day, render_index
 from driftlake.runs import incomplete_between
@@ -73,10 +74,8 @@ def failing(function: Callable[..., Any], on: Callable[..., bool]) -> Callable[.
 
 
 def fail_versions(monkeypatch: pytest.MonkeyPatch, *names: str, on: int | None = None) -> None:
-    def is_among(
-        _counts: Any, _days: Any, _buckets: Any, versions: Mapping[Any, Any], _settings: Any, days: Sequence[date]
-    ) -> bool:
-        return any(("credit", name) in versions for name in names) and (on is None or day(on) in days)
+    def is_among(profiles: Profiles, _groups: Any, _settings: Any, days: Sequence[date]) -> bool:
+        return any(("credit", name) in profiles.versions for name in names) and (on is None or day(on) in days)
 
     monkeypatch.setattr(drift, "compare_windows", failing(drift.compare_windows, is_among))
 
