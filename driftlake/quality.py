@@ -40,6 +40,10 @@ class _Statistic:
     worse: Literal[-1, 0, 1] = 0
 
 
+# Share of predictions or labels whose correlation id comes again from which on a value says so: a few retries harm nobody.
+SMALLEST_REPEATED_SHARE = 0.01
+
+
 def measure(
     counts: QualityCounts,
     versions: Mapping[tuple[str, str], ModelVersion],
@@ -285,6 +289,31 @@ def _training_mean(version: ModelVersion, name: str) -> float | None:
     labels = version.training_labels
     total = labels.scored_sums.get(name) if labels else None
     return total / labels.scored_count if labels and total is not None and labels.scored_count else None
+
+
+def with_doubts(rows: pa.Table, repeated_ids: pa.Table) -> pa.Table:
+    """Rows of model_quality that say of values measured from labels when correlation ids come again.
+
+    `repeated_ids` are rows of sql/repeated_ids.sql. Its shares are of all models: a day's checks do not tell them apart.
+    """
+    doubts = {
+        (row["dt"], row["window_days"]): (
+            "correlation ids come again, so labels may be about other predictions:"
+            f" {row['repeated_prediction_share']:.1%} of all predictions repeat an id of their day,"
+            f" {row['ambiguous_label_share']:.1%} of all labels match predictions of several days"
+        )
+        for row in repeated_ids.to_pylist()
+    }
+    if not doubts:
+        return rows
+    columns = (rows[name].to_pylist() for name in ("dt", "window_days", "statistic", "outcome", "reason"))
+    reasons = [
+        doubts.get((dt, window_days))
+        if reason is None and outcome == "measured" and not statistic.startswith("estimated_")
+        else reason
+        for dt, window_days, statistic, outcome, reason in zip(*columns, strict=True)
+    ]
+    return rows.set_column(rows.schema.get_field_index("reason"), "reason", pa.array(reasons, pa.string()))
 
 
 def _rows(windows: LabelledWindows, statistic: _Statistic) -> pa.Table:

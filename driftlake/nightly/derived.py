@@ -107,8 +107,12 @@ def measure_quality(warehouse: Warehouse, settings: Settings, context: RunContex
         pair_counts = shadow.PairCounts(
             *(warehouse.query(name, **span, windows_days=windows_days) for name in shadow.QUERIES)
         )
+        repeated_ids = warehouse.query(
+            "repeated_ids", **span, windows_days=windows_days, smallest_share=quality.SMALLEST_REPEATED_SHARE
+        )
+        measured = quality.measure(counts, versions, settings.quality, settings.models)
         tables = {
-            "model_quality": quality.measure(counts, versions, settings.quality, settings.models),
+            "model_quality": quality.with_doubts(measured, repeated_ids),
             "shadow_comparison": shadow.compare(windows, pair_counts, versions, settings.drift, settings.quality),
         }
         if settings.labels:
