@@ -156,6 +156,8 @@ class _AdvisoryLock:
 def _connected(connection_string: str) -> duckdb.DuckDBPyConnection:
     """A connection that can only ask the server something."""
     connection = duckdb.connect()
+    # waiting for the lock is no progress, and stdout is for rows
+    connection.execute("set enable_progress_bar = false")
     load_extension(connection, "postgres_scanner", extra="postgres")
     connection.execute(f"attach {literal(connection_string)} as server (type postgres, read_only)")
     return connection
