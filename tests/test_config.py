@@ -156,13 +156,13 @@ def test_settings_that_change_no_number_do_not_change_the_hash(tmp_path: Path) -
 
 
 def test_init_writes_a_configuration_that_its_own_schema_accepts(tmp_path: Path) -> None:
-    config, schema = write_configuration(tmp_path)
+    config, schema, *_ = write_configuration(tmp_path)
     content = json.loads(json.dumps(yaml.safe_load(config.read_text()), default=str))
     jsonschema.validate(content, json.loads(schema.read_text()))
 
 
 def test_the_commented_defaults_of_init_are_the_defaults(tmp_path: Path) -> None:
-    config, _ = write_configuration(tmp_path)
+    config, *_ = write_configuration(tmp_path)
     for folder in ("telemetry", "labels", "lineage"):
         (tmp_path / "data" / folder).mkdir(parents=True)
     as_written = load_settings(config)

@@ -37,7 +37,8 @@ def pristine(tmp_path_factory: pytest.TempPathFactory) -> Project:
     made = Project(tmp_path_factory.mktemp("pristine") / "project")
     run_nights(made, 1, NIGHTS)
     made.telemetry(2, colour=None)
-    made.run(2, NIGHTS, until="drift")
+    for number in range(2, NIGHTS + 1):
+        made.run(number, number, until="drift")
     return kept(made)
 
 
@@ -145,7 +146,6 @@ def test_a_dry_run_says_what_a_run_does_and_does_nothing(project: Project) -> No
     assert (said.before, files(project)) == (said.after, before)
     done = maintained(project, days_later=402)
     assert said.expired_count == done.expired_count > 0
-    assert said.deleted_count > 0
     assert said.compacted_table_count >= done.compacted_table_count > 0
 
 
