@@ -6,7 +6,7 @@ Nothing is deleted by it: incident_history says of every day what was said. Not 
 from __future__ import annotations
 
 import getpass
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from typing import Literal
 
@@ -15,6 +15,7 @@ import pyarrow as pa
 from driftlake import runs
 from driftlake.config import Settings
 from driftlake.errors import ConfigurationError
+from driftlake.schema import arrow_schema
 from driftlake.warehouse import Warehouse
 
 Action = Literal["ack", "snooze", "mute"]
@@ -58,7 +59,7 @@ def say(
     who = acted_by or getpass.getuser()
     now = acted_at or datetime.now(UTC)
     said = Said(now, action, kind, name, runs.newest_day(warehouse), until_on, reason.strip(), who)
-    warehouse.append("alert_actions", pa.Table.from_pylist([{name: getattr(said, name) for name in Said.__slots__}]))
+    warehouse.append("alert_actions", pa.Table.from_pylist([asdict(said)], schema=arrow_schema("alert_actions")))
     return said
 
 

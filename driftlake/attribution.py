@@ -22,6 +22,7 @@ from driftlake import divergence
 from driftlake.arrays import Counts, Floats
 from driftlake.config import DriftSettings, OtherVersion, ReferenceSetting
 from driftlake.history import Group, History, Profiles, other_group
+from driftlake.schema import arrow_schema
 from driftlake.segments import ALL
 from driftlake.windows import Span, reference_name
 
@@ -47,7 +48,7 @@ def segment_shift(
                 comparison = _Comparison.of(*key, list(of_window), settings)
                 for column in segment_columns:
                     rows += comparison.explained(histories, column, settings.smoothing)
-    return pa.Table.from_pylist(rows, schema=ROW_SCHEMA)
+    return pa.Table.from_pylist(rows, schema=arrow_schema("segment_shift"))
 
 
 def _histories(profiles: Profiles, whole: Group, features: Sequence[str]) -> dict[str, History]:
@@ -146,15 +147,3 @@ class _Part:
 
 
 _KEY = ("dt", *_DEPLOYMENT, "feature", "window_days", "reference")
-ROW_SCHEMA = pa.schema(
-    [
-        ("dt", pa.date32()),
-        *((name, pa.string()) for name in (*_DEPLOYMENT, "segment_column", "segment", "feature")),
-        ("window_days", pa.int32()),
-        ("reference", pa.string()),
-        ("current_count", pa.int64()),
-        ("reference_count", pa.int64()),
-        ("contribution", pa.float64()),
-        ("shift_share", pa.float64()),
-    ]
-)

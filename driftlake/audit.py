@@ -16,6 +16,7 @@ from driftlake.inputs import InputFile, Partition
 from driftlake.personal_columns import Findings
 from driftlake.personal_data import Finding
 from driftlake.profiling import RefusedFeature
+from driftlake.schema import arrow_schema
 from driftlake.warehouse import Addition, Replacement, Warehouse
 
 Row = dict[str, Any]
@@ -48,7 +49,7 @@ def checks_of_training(
     """Rows of contract_checks about the training data of a version, with the columns that are left out of it."""
     rows = [_suite_row(check) for check in checks]
     rows += [{**_personal_data_row("training", day, *column), **owner} for column in found.items()]
-    return pa.Table.from_pylist(rows, schema=_CHECKS)
+    return pa.Table.from_pylist(rows, schema=arrow_schema("contract_checks"))
 
 
 def stored_failures(warehouse: Warehouse, source: str, days: Sequence[date]) -> list[Row]:
@@ -68,15 +69,15 @@ def audit_replacements(
     days = [partition.dt for partition in partitions]
     passed = [_suite_row(check) for check in checks if check.outcome == "passed"]
     files = [_file_row(source, file) for partition in partitions for file in partition.files]
+    checked = pa.Table.from_pylist([*passed, *failed], schema=arrow_schema("contract_checks"))
+    # who recorded a file and when is added by the query
+    found = pa.Table.from_pylist(files, schema=arrow_schema("input_files")).drop_columns(
+        ["seen_at", "run_id", "snapshot_id"]
+    )
     return [
-        Replacement("contract_checks", pa.Table.from_pylist([*passed, *failed], schema=_CHECKS), days, {"source": source}),
-        Addition(
-            "input_files",
-            pa.Table.from_pylist(files, schema=_FILES),
-            "changed_input_files",
-            {"source": source, "days": days},
-        ),
-    ]  # fmt: skip
+        Replacement("contract_checks", checked, days, {"source": source}),
+        Addition("input_files", found, "changed_input_files", {"source": source, "days": days}),
+    ]
 
 
 def _suite_row(check: ContractCheck) -> Row:
@@ -153,29 +154,3 @@ def modified_at(modified_ns: int | None) -> datetime | None:
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-_FILES = pa.schema(
-    [
-        ("dt", pa.date32()),
-        ("source", pa.string()),
-        ("path", pa.string()),
-        ("size_bytes", pa.int64()),
-        ("row_count", pa.int64()),
-        *((name, pa.string()) for name in ("schema_fingerprint", "content_fingerprint", "outcome", "reason")),
-        ("modified_at", pa.timestamp("us", "UTC")),
-    ]
-)
-
-_CHECKS = pa.schema(
-    [
-        ("dt", pa.date32()),
-        *((name, pa.string()) for name in ("source", "expectation", "column_name", "model_id", "model_version")),
-        ("path", pa.string()),
-        ("severity", pa.string()),
-        ("outcome", pa.string()),
-        ("checked_count", pa.int64()),
-        ("unexpected_count", pa.int64()),
-        ("observed", pa.string()),
-        ("message", pa.string()),
-    ]
-)

@@ -18,6 +18,7 @@ from driftlake.arrays import Counts, Floats
 from driftlake.config import DriftSettings
 from driftlake.divergence import benjamini_hochberg
 from driftlake.pairs import labels_in_pairs
+from driftlake.schema import arrow_schema
 from driftlake.versions import ModelVersion
 from driftlake.windows import days_needed
 
@@ -59,7 +60,7 @@ def rare_combinations(
         _row(row, versions[row["model_id"], row["model_version"]], float(p_value[place]), float(q_value[place]))
         for row, place in zip(rows, found, strict=True)
     ]
-    return pa.Table.from_pylist(told, schema=_ROW_SCHEMA)
+    return pa.Table.from_pylist(told, schema=arrow_schema("rare_combinations"))
 
 
 def _slices(combinations: pa.Table) -> Iterator[slice]:
@@ -83,7 +84,7 @@ def _row(row: Mapping[str, Any], version: ModelVersion, p_value: float, q_value:
     cells = math.prod(len(of_side) for of_side in labels.values())
     share = (row["reference_count"] + _SMOOTHING) / (row["reference_size"] + _SMOOTHING * cells)
     return {
-        **{name: row[name] for name in _ROW_SCHEMA.names if name in row},
+        **{name: row[name] for name in arrow_schema("rare_combinations").names if name in row},
         **{f"label_{side}": of_side[row[f"bin_{side}"]] for side, of_side in labels.items()},
         "expected_count": share * row["current_size"],
         "p_value": p_value,
@@ -92,16 +93,3 @@ def _row(row: Mapping[str, Any], version: ModelVersion, p_value: float, q_value:
 
 
 _COUNTS = ("current_count", "reference_count", "current_size", "reference_size")
-_ROW_SCHEMA = pa.schema(
-    [
-        ("dt", pa.date32()),
-        ("window_days", pa.int32()),
-        *((name, pa.string()) for name in ("model_id", "model_version", "deployment", "feature_a", "feature_b")),
-        ("bin_a", pa.int32()),
-        ("label_a", pa.string()),
-        ("bin_b", pa.int32()),
-        ("label_b", pa.string()),
-        *((name, pa.int64()) for name in _COUNTS),
-        *((name, pa.float64()) for name in ("expected_count", "p_value", "q_value")),
-    ]
-)

@@ -20,6 +20,7 @@ import pyarrow as pa
 from driftlake.config import Channel, Settings
 from driftlake.errors import ConfigurationError
 from driftlake.notices import Change, Notice, compose, links_of
+from driftlake.schema import arrow_schema
 from driftlake.warehouse import Warehouse
 
 # A channel that hangs must not hold up the night.
@@ -78,7 +79,8 @@ def deliver(
             _remind(channel, incidents, told, due)
     if done:
         attempted_at = now or datetime.now(UTC)
-        warehouse.append("deliveries", pa.Table.from_pylist([_row(one, attempted_at) for one in done], schema=_SCHEMA))
+        rows = [_row(one, attempted_at) for one in done]
+        warehouse.append("deliveries", pa.Table.from_pylist(rows, schema=arrow_schema("deliveries")))
     return done
 
 
@@ -230,12 +232,3 @@ def _row(delivery: Delivery, attempted_at: datetime) -> dict[str, Any]:
         "error": delivery.error,
         "attempted_at": attempted_at,
     }
-
-
-_SCHEMA = pa.schema(
-    [
-        ("dt", pa.date32()),
-        *((name, pa.string()) for name in ("channel", "incident_id", "change", "severity", "outcome", "error")),
-        ("attempted_at", pa.timestamp("us", "UTC")),
-    ]
-)

@@ -20,6 +20,7 @@ from driftlake.arrays import Floats
 from driftlake.config import DriftSettings
 from driftlake.divergence import Comparison, benjamini_hochberg
 from driftlake.history import GROUP, Group, History, Profiles, Reference, Window
+from driftlake.schema import arrow_schema
 from driftlake.segments import ALL
 from driftlake.statistics import KINDS, STATISTICS, Kind, Sides
 from driftlake.versions import SCORE
@@ -53,12 +54,13 @@ def compare_windows(
 
     `profiles` are in the buckets of `buckets_of` for the same days; they may hold groups that only are references.
     """
-    of_features, of_scores = [ROW_SCHEMA.empty_table()], [ROW_SCHEMA.empty_table()]
+    nothing = arrow_schema("feature_drift").empty_table()
+    of_features, of_scores = [nothing], [nothing]
     wanted = set(groups)
     for group in (one for one in profiles.counts if one in wanted):
         for names, tables in ((list(profiles.version(group).features), of_features), ([SCORE], of_scores)):
             history = History.of(profiles, group, names)
-            found = pa.concat_tables([ROW_SCHEMA.empty_table(), *_compare(history, days, settings)])
+            found = pa.concat_tables([nothing, *_compare(history, days, settings)])
             # segments come in hundreds: what could not be judged of them is not worth a row
             is_judged = pc.not_equal(found["outcome"], "insufficient_data")
             tables.append(found if group[-1] == ALL else found.filter(is_judged))
@@ -159,7 +161,8 @@ class _Judged:
             "outcome": pa.array(OUTCOMES, pa.string()).take(pa.array(flat(outcome))),
             "reason": pa.array(reasons.texts, pa.string()).take(pa.array(flat(reasons.position))),
         }
-        return pa.table([_column(columns[field.name], field.type) for field in ROW_SCHEMA], schema=ROW_SCHEMA)
+        schema = arrow_schema("feature_drift")
+        return pa.table([_column(columns[field.name], field.type) for field in schema], schema=schema)
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,27 +228,3 @@ def _outcomes(
 
 def _column(values: pa.Array | NDArray[Any], kind: pa.DataType) -> pa.Array:
     return pa.array(values, kind, from_pandas=True) if isinstance(values, np.ndarray) else values
-
-
-ROW_SCHEMA = pa.schema(
-    [
-        ("dt", pa.date32()),
-        *((name, pa.string()) for name in GROUP),
-        ("feature", pa.string()),
-        ("window_days", pa.int32()),
-        ("reference", pa.string()),
-        ("statistic", pa.string()),
-        ("value", pa.float64()),
-        ("noise_floor", pa.float64()),
-        ("error_bound", pa.float64()),
-        ("p_value", pa.float64()),
-        ("q_value", pa.float64()),
-        ("current_count", pa.int64()),
-        ("current_day_count", pa.int32()),
-        ("reference_count", pa.int64()),
-        ("warn_threshold", pa.float64()),
-        ("drift_threshold", pa.float64()),
-        ("outcome", pa.string()),
-        ("reason", pa.string()),
-    ]
-)

@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from driftlake.arrays import Floats
 from driftlake.config import DriftSettings
+from driftlake.schema import arrow_schema
 from driftlake.segments import ALL
 from driftlake.versions import ModelVersion
 from driftlake.windows import days_needed
@@ -57,7 +58,7 @@ def compare_importance(
         # segments come in hundreds: what could not be judged of them is not worth a row
         if compared.reason is None or window["segment"] == ALL:
             rows += [window | row for row in compared.rows(settings)]
-    return pa.Table.from_pylist(rows, schema=ROW_SCHEMA)
+    return pa.Table.from_pylist(rows, schema=arrow_schema("importance_drift"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,16 +144,3 @@ class _Side:
         if max(self.counts) < settings.minimum_rows:
             return f"fewer than {settings.minimum_rows} explained predictions {where}"
         return None
-
-
-ROW_SCHEMA = pa.schema(
-    [
-        ("dt", pa.date32()),
-        ("window_days", pa.int32()),
-        *((name, pa.string()) for name in (*_WINDOW[2:], "feature", "reference", "statistic")),
-        ("value", pa.float64()),
-        ("current_count", pa.int64()),
-        ("outcome", pa.string()),
-        ("reason", pa.string()),
-    ]
-)

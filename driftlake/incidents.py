@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from driftlake.causes import UNKNOWN, Evidence, find_evidence, known_on
 from driftlake.config import Settings
+from driftlake.schema import arrow_schema
 from driftlake.versions import ModelVersion
 from driftlake.warehouse import Warehouse
 from driftlake.wording import counted
@@ -31,27 +32,6 @@ _KEY = (
     "window_days",
     "reference",
     "opened_on",
-)
-
-ROW_SCHEMA = pa.schema(
-    [
-        ("dt", pa.date32()),
-        ("incident_id", pa.string()),
-        ("model_id", pa.string()),
-        ("state", pa.string()),
-        ("severity", pa.string()),
-        ("opened_on", pa.date32()),
-        ("since_on", pa.date32()),
-        ("alert_count", pa.int64()),
-        ("model_versions", pa.list_(pa.string())),
-        ("cause", pa.string()),
-        ("title", pa.string()),
-        ("evidence", pa.list_(pa.string())),
-        ("rule", pa.string()),
-        ("owner", pa.string()),
-        ("runbook", pa.string()),
-        ("downtime", pa.string()),
-    ]
 )
 _SUSPECT_SCHEMA = pa.schema(
     [
@@ -207,7 +187,8 @@ def group_alerts(
         _row(day, active[incident_id], members, known_on(evidence.get(incident_id, []), day), settings, models)
         for (day, incident_id), members in sorted(by_day.items())
     ]
-    return alerts.append_column("incident_id", pa.array(ids, pa.string())), pa.Table.from_pylist(found, ROW_SCHEMA)
+    with_ids = alerts.append_column("incident_id", pa.array(ids, pa.string()))
+    return with_ids, pa.Table.from_pylist(found, arrow_schema("incidents"))
 
 
 def _row(

@@ -17,6 +17,7 @@ from driftlake.arrays import Counts, Floats
 from driftlake.binning import ABOVE, BELOW, FIRST_RANGE, FeatureBins, share_from
 from driftlake.config import ModelSettings
 from driftlake.ranking import wilson_interval
+from driftlake.schema import arrow_schema
 from driftlake.versions import SCORE, ModelVersion
 
 _GROUP = ("model_id", "model_version", "deployment", "segment")
@@ -79,7 +80,7 @@ def measure(
         ),
         _class_rows(classes),
     ]
-    return pa.concat_tables([_ROW_SCHEMA.empty_table(), *tables])
+    return pa.concat_tables([arrow_schema("prediction_levels").empty_table(), *tables])
 
 
 def _training_levels(
@@ -140,26 +141,4 @@ def _rows(
         "outcome": pa.array(np.where(is_known, "measured", "insufficient_data").tolist(), pa.string()),
         "reason": pa.array([text or None for text in reason.tolist()], pa.string()),
     }
-    table = pa.table({name: columns[name] for name in _ROW_SCHEMA.names}).cast(_ROW_SCHEMA)
-    return table.filter(pa.array(is_applicable))
-
-
-_ROW_SCHEMA = pa.schema(
-    [
-        ("dt", pa.date32()),
-        ("model_id", pa.string()),
-        ("model_version", pa.string()),
-        ("deployment", pa.string()),
-        ("segment", pa.string()),
-        ("window_days", pa.int32()),
-        ("statistic", pa.string()),
-        ("predicted_class", pa.string()),
-        ("value", pa.float64()),
-        ("confidence_low", pa.float64()),
-        ("confidence_high", pa.float64()),
-        ("prediction_count", pa.int64()),
-        ("baseline_value", pa.float64()),
-        ("outcome", pa.string()),
-        ("reason", pa.string()),
-    ]
-)
+    return pa.table(columns, schema=arrow_schema("prediction_levels")).filter(pa.array(is_applicable))

@@ -29,7 +29,7 @@ def migrate(connection: duckdb.DuckDBPyConnection) -> None:
             _bring_up(connection, table)
             if (table.name,) not in with_statistics:
                 _begin_statistics(connection, table)
-        for view in schema.views():
+        for view in schema.views_in_order():
             connection.execute(view.ddl)
             connection.execute(f"comment on view {quote(view.name)} is {literal(view.purpose)}")
         connection.execute("insert into schema_versions values (now(), ?)", [wanted])

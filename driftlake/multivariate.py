@@ -21,6 +21,7 @@ from driftlake.arrays import Floats, Indices
 from driftlake.config import DriftSettings, MultivariateSettings
 from driftlake.reconstruction import Components, Encoding, MeanTest, resampled_means
 from driftlake.samples import Hashes, smallest
+from driftlake.schema import arrow_schema
 from driftlake.versions import ModelVersion
 from driftlake.windows import days_needed
 
@@ -53,7 +54,7 @@ def compare_samples(
         key = dict(zip(_GROUP, group, strict=True)) | {"statistic": STATISTIC}
         history = _History.of(found, references.get((group[0], group[1]), _Reference("no sample of the training data")))
         rows += (key | row for row in history.rows(settings, asked, days))
-    return pa.Table.from_pylist(rows, schema=ROW_SCHEMA)
+    return pa.Table.from_pylist(rows, schema=arrow_schema("multivariate_drift"))
 
 
 @dataclass(frozen=True)
@@ -183,20 +184,3 @@ def _bins(table: pa.Table) -> Indices:
     """Bins of rows, shape (rows, features)."""
     bins: Indices = table["bins"].combine_chunks().flatten().to_numpy().reshape(table.num_rows, -1)
     return bins
-
-
-ROW_SCHEMA = pa.schema(
-    [
-        ("dt", pa.date32()),
-        *((name, pa.string()) for name in _GROUP),
-        ("window_days", pa.int32()),
-        ("statistic", pa.string()),
-        *((name, pa.float64()) for name in ("value", "reference_value", "error_shift", "noise_floor", "p_value")),
-        ("component_count", pa.int32()),
-        ("current_count", pa.int64()),
-        ("current_day_count", pa.int32()),
-        ("reference_count", pa.int64()),
-        ("outcome", pa.string()),
-        ("reason", pa.string()),
-    ]
-)

@@ -12,12 +12,11 @@ import duckdb
 import pyarrow as pa
 
 from driftlake import queries
+from driftlake.schema import arrow_schema
 from driftlake.telemetry import PredictionGroup
 
 PRODUCTION = "production"
 TABLES = ("shadow_profile", "shadow_differences")
-
-_NO_ROWS = pa.schema([("dt", pa.date32())])
 
 
 def count_pairs(connection: duckdb.DuckDBPyConnection, groups: Sequence[PredictionGroup]) -> Mapping[str, pa.Table]:
@@ -44,7 +43,7 @@ def profile_of(connection: duckdb.DuckDBPyConnection, sums: pa.Table) -> pa.Tabl
 
 def no_pairs() -> Mapping[str, pa.Table]:
     """TABLES of days without a candidate."""
-    return dict.fromkeys(TABLES, _NO_ROWS.empty_table())
+    return {name: arrow_schema(name).empty_table() for name in TABLES}
 
 
 def has_candidate(groups: Sequence[PredictionGroup]) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import cache
 from itertools import pairwise
 from typing import Any
 
@@ -21,8 +22,9 @@ from driftlake.binning import FeatureBins
 from driftlake.columns import other_case
 from driftlake.config import Settings
 from driftlake.inputs import InputFile, Partition, oversize
-from driftlake.kernel import MEASURES, FeatureCounts
+from driftlake.kernel import FeatureCounts
 from driftlake.samples import SampledRows
+from driftlake.schema import arrow_schema
 from driftlake.segments import ALL, SegmentColumn
 from driftlake.shards import ColumnNames, CountedVersion, RowGroup, Shard, VersionCounts
 from driftlake.telemetry import CodedRows, PredictionGroup
@@ -205,44 +207,30 @@ def feature_objection(file: InputFile, columns: Mapping[str, pa.DataType], path:
     return None
 
 
-_COLUMNS: Mapping[str, Mapping[str, pa.DataType]] = {
-    "feature_profile": {"feature": pa.string(), "bin_id": pa.int32(), "row_count": pa.int64()},
-    "feature_stats": {
-        "feature": pa.string(),
-        "row_count": pa.int64(),
-        "missing_count": pa.int64(),
-        **{name: pa.float64() for name in MEASURES},
-    },
-    "prediction_profile": {
-        "bin_id": pa.int32(),
-        "row_count": pa.int64(),
-        "score_sum": pa.float64(),
-        "at_cut_count": pa.int64(),
-    },
-    "class_profile": {"predicted_class": pa.string(), "row_count": pa.int64()},
-    "service_profile": {
-        "metric": pa.string(),
-        "bin_id": pa.int32(),
-        "lower_ms": pa.float64(),
-        "upper_ms": pa.float64(),
-        "row_count": pa.int64(),
-    },
-    "importance_profile": {
-        "feature": pa.string(),
-        "row_count": pa.int64(),
-        "absolute_sum": pa.float64(),
-        "signed_sum": pa.float64(),
-    },
-    "pair_profile": {
-        "feature_a": pa.string(),
-        "feature_b": pa.string(),
-        "bin_a": pa.int32(),
-        "bin_b": pa.int32(),
-        "row_count": pa.int64(),
-    },
-    "prediction_sample": {"row_hash": pa.uint64(), "bins": pa.list_(pa.int32())},
-    "value_counts": {"column_name": pa.string(), "value": pa.large_string(), "row_count": pa.int64()},
-}
+# The tables that counts become rows of.
+_TABLES = (
+    "feature_profile",
+    "feature_stats",
+    "prediction_profile",
+    "class_profile",
+    "service_profile",
+    "importance_profile",
+    "pair_profile",
+    "prediction_sample",
+)
+# Their columns that say what was counted; the others are filled by the counts.
+_KEY = ("dt", "model_id", "model_version", "deployment", "segment")
+# What distinct_profile and heavy_hitters are made of; it is not stored.
+_VALUE_COUNTS = {"column_name": pa.string(), "value": pa.large_string(), "row_count": pa.int64()}
+
+
+@cache
+def _columns() -> Mapping[str, Mapping[str, pa.DataType]]:
+    """By table, the columns that counts fill."""
+    counted = {
+        name: {field.name: field.type for field in arrow_schema(name) if field.name not in _KEY} for name in _TABLES
+    }
+    return counted | {"value_counts": _VALUE_COUNTS}
 
 
 class ProfileRows:
@@ -251,7 +239,7 @@ class ProfileRows:
     def __init__(self) -> None:
         self._groups: list[tuple[PredictionGroup, str]] = []
         # per table, pieces of columns; `group` is a position in `_groups`, of which the rows take their key columns
-        self._pieces: dict[str, list[Mapping[str, Any]]] = {name: [] for name in _COLUMNS}
+        self._pieces: dict[str, list[Mapping[str, Any]]] = {name: [] for name in _columns()}
 
     def add(self, day: Day, counts: Sequence[VersionCounts]) -> None:
         """Take in the counts of the versions of a day."""
@@ -269,7 +257,7 @@ class ProfileRows:
 
     def tables(self, connection: duckdb.DuckDBPyConnection) -> dict[str, pa.Table]:
         """The rows of every profile table of counts, and of value_counts; what is derived from them, too."""
-        tables = {name: self._table(name) for name in _COLUMNS}
+        tables = {name: self._table(name) for name in _columns()}
         tables["prediction_sample"] = tables["prediction_sample"].drop_columns(["segment"])
         connection.register("service_rows", tables["service_profile"])
         return tables | {"service_levels": queries.table(connection, "service_levels")}
@@ -277,7 +265,7 @@ class ProfileRows:
     def _table(self, name: str) -> pa.Table:
         pieces = self._pieces[name]
         groups = np.concatenate([np.empty(0, np.int64), *(piece["group"] for piece in pieces)])
-        columns = {column: _joined(pieces, column, kind) for column, kind in _COLUMNS[name].items()}
+        columns = {column: _joined(pieces, column, kind) for column, kind in _columns()[name].items()}
         return pa.table(self._key_columns(groups) | columns)
 
     def _add_feature(self, first: int, bins: FeatureBins, counts: FeatureCounts) -> None:

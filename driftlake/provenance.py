@@ -174,8 +174,7 @@ def _tables_below(relation: str) -> set[str]:
     views = {view.name: view for view in schema.views()}
     if relation not in views:
         return {relation}
-    read = views[relation].reads & ({*views} | {table.name for table in schema.tables()})
-    return {table for name in read for table in _tables_below(name)}
+    return {table for name in views[relation].reads for table in _tables_below(name)}
 
 
 def _trace(

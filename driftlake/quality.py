@@ -20,6 +20,7 @@ from driftlake.config import ModelSettings, QualitySettings
 from driftlake.estimation import Estimate, Estimator
 from driftlake.labelled_windows import KEY, ClassCounts, LabelledWindows, QualityCounts, by_version
 from driftlake.ranking import auc, wilson_interval
+from driftlake.schema import arrow_schema
 from driftlake.versions import ModelVersion, TrainingLabels
 
 _NO_PREDICTIONS, _NO_LABELS = "no predictions on the day", "no labels have arrived for the window"
@@ -51,7 +52,7 @@ def measure(
     models: Mapping[str, ModelSettings],
 ) -> pa.Table:
     """Rows of model_quality for every window."""
-    tables = [_ROW_SCHEMA.empty_table()]
+    tables = [arrow_schema("model_quality").empty_table()]
     for windows in by_version(counts, versions, settings):
         cut = windows.version.decision_cut(models.get(windows.version.model_id))
         tables += [_rows(windows, statistic) for statistic in _statistics(windows, settings, cut)]
@@ -342,29 +343,7 @@ def _rows(windows: LabelledWindows, statistic: _Statistic) -> pa.Table:
         "outcome": pa.array(outcome.tolist(), pa.string()),
         "reason": pa.array([text or None for text in statistic.reason.tolist()], pa.string()),
     }
-    return pa.table({name: columns[name] for name in _ROW_SCHEMA.names}).cast(_ROW_SCHEMA)
+    return pa.table(columns, schema=arrow_schema("model_quality"))
 
 
 _INTERVALS = ("confidence_low", "confidence_high", "binning_low", "binning_high")
-_ROW_SCHEMA = pa.schema(
-    [
-        ("dt", pa.date32()),
-        ("model_id", pa.string()),
-        ("model_version", pa.string()),
-        ("deployment", pa.string()),
-        ("segment", pa.string()),
-        ("window_days", pa.int32()),
-        ("statistic", pa.string()),
-        ("value", pa.float64()),
-        *((name, pa.float64()) for name in _INTERVALS),
-        ("prediction_count", pa.int64()),
-        ("label_count", pa.int64()),
-        ("positive_count", pa.int64()),
-        ("negative_count", pa.int64()),
-        ("coverage_share", pa.float64()),
-        ("baseline_value", pa.float64()),
-        ("drop_from_baseline", pa.float64()),
-        ("outcome", pa.string()),
-        ("reason", pa.string()),
-    ]
-)

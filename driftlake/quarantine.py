@@ -15,6 +15,7 @@ import pyarrow as pa
 from driftlake import queries
 from driftlake.contracts import Contract, ContractCheck
 from driftlake.inputs import Partition
+from driftlake.schema import arrow_schema
 from driftlake.warehouse import Replacement, Warehouse
 
 FILE_RULE = "file_is_readable"
@@ -133,14 +134,5 @@ def every(warehouse: Warehouse) -> list[Quarantined]:
 def replacement(source: str, quarantined: Sequence[Quarantined], days: Sequence[date]) -> Replacement:
     """The rows of table quarantine for some days."""
     rows = [{"source": source, **asdict(one)} for one in quarantined]
-    return Replacement("quarantine", pa.Table.from_pylist(rows, schema=_SCHEMA), days, {"source": source})
-
-
-_SCHEMA = pa.schema(
-    [
-        ("dt", pa.date32()),
-        *((name, pa.string()) for name in ("source", "path", "expectation")),
-        ("row_count", pa.int64()),
-        ("reason", pa.string()),
-    ]
-)
+    table = pa.Table.from_pylist(rows, schema=arrow_schema("quarantine"))
+    return Replacement("quarantine", table, days, {"source": source})

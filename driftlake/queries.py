@@ -5,7 +5,6 @@ Not here: connections, and SQL whose text depends on data.
 
 from __future__ import annotations
 
-import re
 from functools import cache
 from typing import Any
 
@@ -16,9 +15,6 @@ from driftlake import project_files
 
 # DuckDB asks for the memory of so many rows before it has one: by default a million, 16 MB for each column of text.
 _ROWS_RESERVED = 20_000
-
-_COMMENT_OR_STRING = re.compile(r"--[^\n]*|'(?:[^']|'')*'")
-_PARAMETER = re.compile(r"\$([a-z_]+)")
 
 
 @cache
@@ -36,7 +32,8 @@ def names(folder: str) -> list[str]:
 @cache
 def parameters(name: str) -> frozenset[str]:
     """Names of the $parameters that sql/<name>.sql binds."""
-    return frozenset(_PARAMETER.findall(_COMMENT_OR_STRING.sub("", statement(name))))
+    [parsed] = duckdb.extract_statements(statement(name))
+    return frozenset(parsed.named_parameters)
 
 
 def run(connection: duckdb.DuckDBPyConnection, name: str, /, **values: Any) -> duckdb.DuckDBPyConnection:

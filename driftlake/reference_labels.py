@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from driftlake import values
 from driftlake.arrays import Floats
 from driftlake.lineage import LineageFile
+from driftlake.schema import arrow_schema
 from driftlake.training import TrainingData
 from driftlake.versions import ModelVersion, load_versions
 from driftlake.warehouse import Warehouse
@@ -65,10 +66,11 @@ def _count(file: LineageFile, version: ModelVersion) -> pa.Table:
         {
             "model_id": pa.repeat(version.model_id, len(kept)),
             "model_version": pa.repeat(version.model_version, len(kept)),
-            "bin_id": pa.array(kept, pa.int32()),
-            **{name: pa.array(per_bin[kept].astype(np.int64)) for name, per_bin in counts.items()},
+            "bin_id": kept,
+            **{name: per_bin[kept].astype(np.int64) for name, per_bin in counts.items()},
             **{name: pa.array(per_bin[kept], from_pandas=True) for name, per_bin in sums.items()},
-        }
+        },
+        schema=arrow_schema("reference_label_profile"),
     )
 
 

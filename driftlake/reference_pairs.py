@@ -15,6 +15,7 @@ from driftlake.errors import ConfigurationError
 from driftlake.kernel import Grouping
 from driftlake.lineage import LineageFile
 from driftlake.pairs import Pair, PairAccumulator, bins_in_pairs
+from driftlake.schema import arrow_schema
 from driftlake.training import TrainingData
 from driftlake.versions import ModelVersion, load_versions
 from driftlake.warehouse import Warehouse
@@ -70,4 +71,5 @@ def _count(file: LineageFile, version: ModelVersion, pair: Pair) -> pa.Table:
     [counts] = accumulator.counts()
     columns = counts.columns()
     rows = len(columns.pop("group"))
-    return pa.table({**{name: pa.repeat(value, rows) for name, value in version.owner.items()}, **columns})
+    owner = {name: pa.repeat(value, rows) for name, value in version.owner.items()}
+    return pa.table(owner | columns, schema=arrow_schema("reference_pair_profile"))

@@ -13,6 +13,7 @@ import pyarrow as pa
 from driftlake.config import Settings
 from driftlake.lineage import LineageFile
 from driftlake.samples import lists_of
+from driftlake.schema import arrow_schema
 from driftlake.training import TrainingData
 from driftlake.values import stored_bins
 from driftlake.versions import ModelVersion, load_versions
@@ -47,5 +48,6 @@ def _take(warehouse: Warehouse, file: LineageFile, version: ModelVersion, sample
             "model_version": pa.repeat(version.model_version, len(positions)),
             "row_hash": sampled["row_hash"],
             "bins": lists_of(np.stack(list(columns), axis=1)),
-        }
+        },
+        schema=arrow_schema("reference_sample"),
     )

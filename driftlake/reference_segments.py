@@ -15,6 +15,7 @@ from driftlake.audit import PERSONAL_DATA, checks_of_training
 from driftlake.config import Settings, TelemetrySettings
 from driftlake.kernel import Grouping, count_column
 from driftlake.lineage import LineageFile
+from driftlake.schema import arrow_schema
 from driftlake.segments import SegmentColumn
 from driftlake.training import TrainingData
 from driftlake.versions import SCORE, ModelVersion, load_versions
@@ -55,11 +56,7 @@ def _count(
     values = data.column(segment_column)
     segments = SegmentColumn.most_frequent(segment_column, values, telemetry.segment_limit)
     grouping = Grouping.of(segments.positions(values, len(values)))
-    tables = [
-        table.append_column("segment_column", pa.repeat(segment_column, table.num_rows))
-        for table in _profiles(file, data, version, segments, grouping)
-    ]
-    rows = pa.concat_tables(tables)
+    rows = pa.concat_tables(_profiles(file, data, version, segments, grouping))
     # another process may have counted it since
     key = {**version.owner, "segment_column": segment_column}
     warehouse.append_once({"segment_reference_profile": rows}, "segment_reference_profile", key)
@@ -78,9 +75,11 @@ def _profiles(
             {
                 "model_id": pa.repeat(version.model_id, len(groups)),
                 "model_version": pa.repeat(version.model_version, len(groups)),
+                "segment_column": pa.repeat(segments.name, len(groups)),
                 "segment": pa.array(segments.segments, pa.string()).take(pa.array(groups)),
                 "feature": pa.repeat(SCORE if bins is version.score_bins else bins.feature, len(groups)),
-                "bin_id": pa.array(bin_ids, pa.int32()),
-                "row_count": pa.array(counts[groups, bin_ids], pa.int64()),
-            }
+                "bin_id": bin_ids,
+                "row_count": counts[groups, bin_ids],
+            },
+            schema=arrow_schema("segment_reference_profile"),
         )

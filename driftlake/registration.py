@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -29,6 +29,7 @@ from driftlake.reference_labels import count_reference_labels
 from driftlake.reference_pairs import count_reference_pairs
 from driftlake.reference_sample import take_reference_samples
 from driftlake.reference_segments import count_reference_segments
+from driftlake.schema import arrow_schema
 from driftlake.schema_changes import type_name
 from driftlake.training import Learned, TrainingData, features_of, learn
 from driftlake.training_contract import check_training
@@ -122,7 +123,7 @@ def _register(warehouse: Warehouse, settings: Settings, file: LineageFile, contr
     found = data.personal_data(features_of(file, data), settings.telemetry.personal_data)
     learned = learn(file, data, corrections, settings.drift.other_features_bins, found)
     rows = {"training_runs": [_run_row(file, data, fingerprint, learned)]} | _rows(file.record, learned)
-    tables = {name: _table(content) for name, content in rows.items() if content}
+    tables = {name: pa.Table.from_pylist(content, schema=arrow_schema(name)) for name, content in rows.items()}
     today = datetime.now(UTC).date()
     checks = check_training(settings, contracts.training, file, data, learned, today) if contracts else []
     if checks or found:
@@ -233,8 +234,3 @@ def _rows(record: LineageRecord, learned: Sequence[Learned]) -> dict[str, list[d
 def _stats(counts: FeatureCounts, bins: FeatureBins) -> dict[str, float | None]:
     values = {name: column[0].item() for name, column in counts.stats(bins).items()}
     return {name: None if math.isnan(value) else value for name, value in values.items()}
-
-
-def _table(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
-    names = dict.fromkeys(name for row in rows for name in row)
-    return pa.Table.from_pylist([{name: row.get(name) for name in names} for row in rows])

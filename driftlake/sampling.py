@@ -15,19 +15,9 @@ import numpy as np
 import pyarrow as pa
 from pydantic_core import to_json
 
+from driftlake.schema import arrow_schema
 from driftlake.telemetry import CodedRows
 from driftlake.warehouse import Warehouse
-
-RATES_SCHEMA = pa.schema(
-    [
-        ("dt", pa.date32()),
-        ("model_id", pa.string()),
-        ("model_version", pa.string()),
-        ("deployment", pa.string()),
-        ("sampling_rate", pa.float64()),
-    ]
-)
-_COUNTS = [("prediction_count", pa.int64()), ("sampled_count", pa.int64())]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +49,7 @@ def rows(coded: CodedRows) -> pa.Table:
         # of a group only rows without an own code were delivered
         if predicted
     ]
-    return pa.Table.from_pylist(found, schema=pa.schema([*RATES_SCHEMA, *_COUNTS]))
+    return pa.Table.from_pylist(found, schema=arrow_schema("sampling_rates"))
 
 
 def counted_rates(warehouse: Warehouse, days: Sequence[date]) -> pa.Table:

@@ -1,7 +1,7 @@
 """The tables and views of the warehouse, read from their DDL in sql/tables and sql/views.
 
-The DDL is the only source: its comments become the catalog's comments and docs/tables.md.
-Not here: rows.
+The DDL is the only source: its comments become the catalog's comments and docs/tables.md, its columns the Arrow schemas
+of the rows that are stored. Not here: rows.
 """
 
 from __future__ import annotations
@@ -12,9 +12,25 @@ from dataclasses import dataclass
 from functools import cache
 from graphlib import TopologicalSorter
 
+import duckdb
+import pyarrow as pa
+
 from driftlake import queries
 
 _COLUMN = re.compile(r"^    (?P<name>\w+) (?P<type>[a-z \[\](),]+?)(?P<required> not null)?,? -- (?P<meaning>.+)$")
+# Arrow's type of a column, as DuckDB gives it in a result; that of a list is derived from that of its elements.
+_ARROW_TYPES = {
+    "date": pa.date32(),
+    "varchar": pa.string(),
+    "integer": pa.int32(),
+    "bigint": pa.int64(),
+    "ubigint": pa.uint64(),
+    "double": pa.float64(),
+    "boolean": pa.bool_(),
+    "timestamp": pa.timestamp("us"),
+    "timestamp with time zone": pa.timestamp("us", "UTC"),
+    "map(varchar, bigint)": pa.map_(pa.string(), pa.int64()),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +69,28 @@ class View:
 
     @property
     def reads(self) -> frozenset[str]:
-        """Names after `from` and `join`: tables, other views, and its own named steps."""
-        code = re.sub(r"--[^\n]*", "", self.ddl)
-        return frozenset(re.findall(r"\b(?:from|join)\s+(\w+)", code)) - {self.name}
+        """Names of the tables and other views that it reads, by DuckDB's parser; its own named steps are not among them."""
+        _, _, query = self.ddl.partition(f" view {self.name} as\n")
+        return frozenset(duckdb.get_table_names(query))
 
 
 @cache
 def tables() -> tuple[Table, ...]:
     """Every table, by name."""
     return tuple(_read_table(name) for name in queries.names("tables"))
+
+
+@cache
+def arrow_schema(table_name: str) -> pa.Schema:
+    """The columns of a table, in the order and with the types in which DuckDB gives them as Arrow."""
+    columns = _read_table(table_name).columns
+    return pa.schema([(column.name, _arrow_type(column.type)) for column in columns])
+
+
+def _arrow_type(declared: str) -> pa.DataType:
+    if declared.endswith("[]"):
+        return pa.list_(_arrow_type(declared.removesuffix("[]")))
+    return _ARROW_TYPES[declared]
 
 
 @cache
@@ -72,9 +101,15 @@ def append_only() -> frozenset[str]:
 
 @cache
 def views() -> tuple[View, ...]:
-    """Every view, those that others read first: a view can only be created on what is there."""
+    """Every view, by name."""
     ddl = {name: queries.statement(f"views/{name}") for name in queries.names("views")}
-    found = {name: View(name, " ".join(_header(text)), text) for name, text in ddl.items()}
+    return tuple(View(name, " ".join(_header(text)), text) for name, text in ddl.items())
+
+
+@cache
+def views_in_order() -> tuple[View, ...]:
+    """Every view, those that others read first: a view can only be created on what is there."""
+    found = {view.name: view for view in views()}
     order = TopologicalSorter({name: sorted(view.reads & found.keys()) for name, view in found.items()})
     return tuple(found[name] for name in order.static_order())
 
@@ -94,10 +129,12 @@ def _macros() -> Iterator[str]:
 
 
 def _reads_tables(sql: str) -> bool:
+    # by the text: DuckDB finds the tables of a query alone, and in that of a macro it does not know the parameters
     names = "|".join(table.name for table in tables())
     return bool(re.search(rf"\b(from|join) ({names})\b", sql))
 
 
+@cache
 def _read_table(name: str) -> Table:
     ddl = queries.statement(f"tables/{name}")
     purpose, grain = _header(ddl)

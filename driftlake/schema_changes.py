@@ -21,6 +21,7 @@ import pyarrow.types as pat
 
 from driftlake import queries
 from driftlake.inputs import InputFile, Partition
+from driftlake.schema import arrow_schema
 from driftlake.versions import ModelVersion
 from driftlake.wording import counted
 
@@ -130,7 +131,7 @@ def changes_of_versions(
 
 def rows(changes: Iterable[SchemaChange]) -> pa.Table:
     """Rows of schema_changes."""
-    return pa.Table.from_pylist([asdict(change) for change in changes], schema=_SCHEMA)
+    return pa.Table.from_pylist([asdict(change) for change in changes], schema=arrow_schema("schema_changes"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,17 +301,3 @@ def _files(paths: Sequence[str], all_files: int) -> str:
     names = [path.rpartition("/")[2] for path in paths[:_NAMED_FILES]]
     more = ["..."] if len(paths) > _NAMED_FILES else []
     return f"{len(paths)} of {counted(all_files, 'file')} ({', '.join([*names, *more])})"
-
-
-_SCHEMA = pa.schema(
-    [
-        ("dt", pa.date32()),
-        ("comparison", pa.string()),
-        ("compared_on", pa.date32()),
-        *((name, pa.string()) for name in ("model_id", "model_version", "column_name", "change", "expected", "found")),
-        ("file_count", pa.int64()),
-        ("row_count", pa.int64()),
-        ("paths", pa.list_(pa.string())),
-        ("message", pa.string()),
-    ]
-)

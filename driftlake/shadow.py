@@ -21,6 +21,7 @@ from driftlake.config import DriftSettings, QualitySettings
 from driftlake.divergence import psi
 from driftlake.paired_predictions import PRODUCTION
 from driftlake.ranking import CONFIDENCE, wilson_interval
+from driftlake.schema import arrow_schema
 from driftlake.segments import ALL
 from driftlake.versions import ModelVersion
 
@@ -68,7 +69,7 @@ def compare(
             quality,
         )
         rows += [key | found for found in window.rows()]
-    return pa.Table.from_pylist(rows, schema=_ROW_SCHEMA)
+    return pa.Table.from_pylist(rows, schema=arrow_schema("shadow_comparison"))
 
 
 def _comparisons(windows: pa.Table) -> Iterator[tuple[dict[str, Any], int]]:
@@ -227,25 +228,3 @@ def _judged(row: Mapping[str, Any], reason: str | None) -> dict[str, Any]:
 
 def _number(value: Any) -> float | None:
     return None if np.isnan(value) else float(value)
-
-
-_ROW_SCHEMA = pa.schema(
-    [
-        ("dt", pa.date32()),
-        ("model_id", pa.string()),
-        ("model_version", pa.string()),
-        ("deployment", pa.string()),
-        ("production_version", pa.string()),
-        ("window_days", pa.int32()),
-        ("statistic", pa.string()),
-        ("value", pa.float64()),
-        ("confidence_low", pa.float64()),
-        ("confidence_high", pa.float64()),
-        ("p_value", pa.float64()),
-        ("paired_count", pa.int64()),
-        ("positive_count", pa.int64()),
-        ("negative_count", pa.int64()),
-        ("outcome", pa.string()),
-        ("reason", pa.string()),
-    ]
-)

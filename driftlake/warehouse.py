@@ -359,18 +359,5 @@ def _run_rows(
             }
             for run in runs
         ],
-        schema=_RUNS,
+        schema=schema.arrow_schema("partition_runs"),
     )
-
-
-_RUNS = pa.schema(
-    [
-        ("dt", pa.date32()),
-        *((name, pa.string()) for name in ("stage", "run_id", "outcome", "reason")),
-        ("row_count", pa.int64()),
-        *((name, pa.string()) for name in ("code_version", "config_hash", "input_fingerprint")),
-        ("snapshot_id", pa.int64()),
-        *((name, pa.timestamp("us", "UTC")) for name in ("started_at", "committed_at")),
-        ("stored_rows", pa.map_(pa.string(), pa.int64())),
-    ]
-)

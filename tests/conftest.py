@@ -85,7 +85,7 @@ def db() -> Iterator[duckdb.DuckDBPyConnection]:
 @pytest.fixture
 def memory(db: duckdb.DuckDBPyConnection) -> Warehouse:
     """The tables and views of the warehouse in `db`, without a DuckLake below them."""
-    db.execute("".join([table.ddl for table in schema.tables()] + [view.ddl for view in schema.views()]))
+    db.execute("".join([table.ddl for table in schema.tables()] + [view.ddl for view in schema.views_in_order()]))
     return Warehouse(db, nullcontext())
 
 

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from driftlake import attribution, drift, importance, multivariate
 from driftlake.extent import DriftExtent, groups_table, pieces
 from driftlake.history import Group, Profiles
+from driftlake.schema import arrow_schema
 from driftlake.segments import ALL
 from driftlake.warehouse import Warehouse
 from driftlake.windows import Buckets
@@ -32,7 +33,7 @@ class Comparisons:
         """Rows of feature_drift, prediction_drift and segment_shift."""
         buckets = drift.buckets_of(days, self.extent.settings.drift)
         read = pieces(self.extent.read_rows(days), self.extent.rows_at_once)
-        found = [(drift.ROW_SCHEMA.empty_table(), drift.ROW_SCHEMA.empty_table().drop_columns(["feature"]))]
+        found = [(arrow_schema("feature_drift").empty_table(), arrow_schema("prediction_drift").empty_table())]
         profiles = None
         for groups in read:
             # those of the piece before make room first
@@ -59,7 +60,7 @@ class Comparisons:
     ) -> pa.Table:
         """Rows of segment_shift; `profiles` are those of every group, None if they do not fit in memory together."""
         columns, settings = self.extent.settings.telemetry.segments, self.extent.settings.drift
-        nothing = attribution.ROW_SCHEMA.empty_table()
+        nothing = arrow_schema("segment_shift").empty_table()
         if not columns:
             return nothing
         with self.warehouse.offered(new_drift=feature_drift, new_prediction_drift=prediction_drift):
@@ -86,7 +87,7 @@ class Comparisons:
     def of_importance(self, days: Sequence[date]) -> pa.Table:
         """Rows of importance_drift."""
         settings = self.extent.settings.drift
-        tables = [importance.ROW_SCHEMA.empty_table()]
+        tables = [arrow_schema("importance_drift").empty_table()]
         for groups in pieces(self.extent.explained_rows(days), self.extent.rows_at_once):
             with self.warehouse.offered(groups=groups_table(groups)):
                 windows = self.warehouse.query(
@@ -101,7 +102,7 @@ class Comparisons:
     def of_samples(self, days: Sequence[date]) -> pa.Table:
         """Rows of multivariate_drift."""
         settings = self.extent.settings.drift
-        tables = [multivariate.ROW_SCHEMA.empty_table()]
+        tables = [arrow_schema("multivariate_drift").empty_table()]
         first_day = days[0] - timedelta(days=max(settings.windows_days) - 1)
         for groups in pieces(self.extent.sampled_rows(days), self.extent.rows_at_once):
             assert settings.multivariate is not None
