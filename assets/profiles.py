@@ -5,7 +5,7 @@ from functools import partial
 import dagster as dg
 
 from assets.stage import contract_result, run_stage
-from driftlake.config import Settings
+from driftlake.config import EXPLANATIONS, Settings
 from driftlake.nightly import profile_days
 from driftlake.stages import PROFILES
 from driftlake.warehouse import Warehouse
@@ -14,11 +14,11 @@ from expectations.contracts import contracts
 _CHECK = "telemetry_contract"
 
 
-def profiles_asset(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
+def profiles_asset(settings: Settings, partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
     @dg.asset(
         group_name="profiles",
         partitions_def=partitions,
-        deps=["telemetry", "training_lineage"],
+        deps=["telemetry", *(["explanations"] if settings.location_of(EXPLANATIONS) else []), "training_lineage"],
         check_specs=[dg.AssetCheckSpec(_CHECK, asset="profiles", description="What telemetry promises, day by day.")],
         backfill_policy=dg.BackfillPolicy.single_run(),
         description=f"{PROFILES.description} A day that breaks its contract keeps its old rows.",

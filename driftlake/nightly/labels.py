@@ -13,15 +13,16 @@ import pyarrow as pa
 from driftlake import quarantine, queries, sampling
 from driftlake.audit import audit_replacements, failed_checks, stored_failures
 from driftlake.columns import label_columns
-from driftlake.config import Settings
+from driftlake.config import LABELS, Settings
 from driftlake.contracts import Contracts, blocked_days
 from driftlake.inputs import Partition, check_columns, chunks, days_between
 from driftlake.labels import COHORT_TABLES, LabelCounts, LabelSource, history_days
 from driftlake.nightly.isolation import Computed, Isolation, Part, keys_of, version_parts
 from driftlake.nightly.outcomes import counted_rows, has_stored_rows, refusals_of, what_is_left_out
-from driftlake.nightly.readings import counted_labels, counted_telemetry, days_with_rows_in_quarantine, read_labels
+from driftlake.nightly.readings import counted_labels, counted_telemetry, days_with_rows_in_quarantine
 from driftlake.nightly.report import StageReport, report
 from driftlake.quarantine import judge_files
+from driftlake.sources import read_source
 from driftlake.stages import LABEL_COHORTS, Input, Work, find_work
 from driftlake.versions import load_versions
 from driftlake.warehouse import PartitionRun, Replacement, RunContext, Warehouse
@@ -38,7 +39,7 @@ def count_labels(
     if settings.labels is None:
         return StageReport("label_cohorts", [])
     history = days_between(min(days) - timedelta(days=history_days(settings.labels)), max(days))
-    labels, telemetry = read_labels(settings, settings.labels, history), counted_telemetry(warehouse, settings, history)
+    labels, telemetry = read_source(settings, LABELS, history), counted_telemetry(warehouse, settings, history)
     counted_rates = sampling.counted_rates(warehouse, history)
     inputs: dict[str, Sequence[Input]] = {
         "labels": labels,

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from driftlake import quarantine, queries, schema_changes, wording
 from driftlake.audit import audit_replacements, failed_checks, stored_failures
-from driftlake.config import ContractSettings, Settings
+from driftlake.config import EXPLANATIONS, TELEMETRY, ContractSettings, Settings
 from driftlake.contracts import Contract, ContractCheck, Contracts, blocked_days
 from driftlake.day_checks import UsualRows, check_completeness, check_evenings, check_row_count, day_bounds
 from driftlake.engines import engine_of
@@ -24,13 +24,7 @@ from driftlake.inputs import Partition, chunks, without_corrupt_files
 from driftlake.lineage import lineage_locations
 from driftlake.nightly.isolation import Computed, Isolation, Part, keys_of, version_parts
 from driftlake.nightly.outcomes import counted_rows, has_stored_rows, refusals_of, what_is_left_out
-from driftlake.nightly.readings import (
-    changes_since_earlier_days,
-    configured_columns,
-    read_explanations,
-    read_telemetry,
-    usual_rows_before,
-)
+from driftlake.nightly.readings import changes_since_earlier_days, usual_rows_before
 from driftlake.nightly.report import StageReport, highlights_of, report
 from driftlake.own_suites import check_suites
 from driftlake.personal_columns import Findings, found_in_profiles
@@ -38,6 +32,7 @@ from driftlake.profiling import Profiles
 from driftlake.quarantine import Quarantined, days_with_broken_rows, judge_files, offer_sound_rows
 from driftlake.schema_changes import DayChanges, FileVersions
 from driftlake.session import create_table, open_session
+from driftlake.sources import columns_of, read_source
 from driftlake.stages import PROFILES, Input, Work, find_work
 from driftlake.summed_explanations import summed_explanations
 from driftlake.telemetry import LeftOut, offer_partitions, offer_versions
@@ -122,12 +117,12 @@ class _Delivered:
 
     @classmethod
     def read(cls, settings: Settings, days: Sequence[date]) -> Self:
-        partitions = read_telemetry(settings, days)
+        partitions = read_source(settings, TELEMETRY, days)
         return cls(
             partitions,
             changes_since_earlier_days(settings, partitions),
             usual_rows_before(settings, partitions) if settings.contracts.enabled else [],
-            read_explanations(settings, days),
+            read_source(settings, EXPLANATIONS, days),
         )
 
     def inputs(self) -> dict[str, Sequence[Input]]:
@@ -175,7 +170,7 @@ def _profile(
     usual: Sequence[UsualRows],
 ) -> _Profiled:
     """Check days against the contract, which knows all `versions`, and profile those that are to be `counted`."""
-    columns, mapping = configured_columns(settings), settings.telemetry.columns
+    columns, mapping = columns_of(TELEMETRY, settings), settings.telemetry.columns
     with open_session(settings) as connection:
 
         def offer(relation: str, offered: Sequence[Partition], without: str | None) -> None:
