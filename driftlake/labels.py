@@ -221,7 +221,7 @@ class LabelSource:
         if not self.classes:
             columns = tuple(c.unread() if c.name == "predicted_class" else c for c in columns)
         scores = telemetry.class_scores
-        paths = {name: scores.path_prefix + name for name in self.classes} if scores else {}
+        paths = {name: f"{scores.path_prefix}{name}" for name in self.classes} if scores else {}
         return Side(columns, telemetry.columns, telemetry.segments, paths)
 
     def _all_labels(self, connection: duckdb.DuckDBPyConnection) -> Offer:

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from pydantic_core import to_json
 
 from driftlake import __version__, runs, slos
-from driftlake.config import Settings
+from driftlake.config import EXPLANATIONS, Settings
 from driftlake.label_join import memory_days
 from driftlake.labels import COHORT_TABLES, history_days
 from driftlake.paired_predictions import TABLES as PAIRED_TABLES
@@ -116,10 +116,6 @@ def _downtimes(settings: Settings) -> Mapping[str, Any]:
     return {model_id: model.downtime for model_id, model in settings.models.items() if model.downtime}
 
 
-def _has_summed_shap(settings: Settings) -> bool:
-    return settings.telemetry.shap is not None and settings.telemetry.shap.path is not None
-
-
 def _sample_rows(settings: Settings) -> int | None:
     multivariate = settings.drift.multivariate
     return multivariate.sample_rows if multivariate else None
@@ -159,7 +155,7 @@ PROFILES = Stage(
     lambda s: (
         {"telemetry": 0, "schema_changes": 0}
         | ({"usual_rows": 0} if s.contracts.enabled else {})
-        | ({"explanations": 0} if _has_summed_shap(s) else {})
+        | ({"explanations": 0} if s.location_of(EXPLANATIONS) else {})
     ),
 )
 LABEL_COHORTS = Stage(
