@@ -46,7 +46,7 @@ def history_days(settings: LabelSettings) -> int:
     return memory_days(settings) + EARLY_LABEL_DAYS
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class LabelSource:
     """What labels are counted from: label partitions of `history_days` before the first day, telemetry likewise.
 

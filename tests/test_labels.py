@@ -631,7 +631,16 @@ def label_source(settings: Settings) -> LabelSource:
         }
     )
     no_rates = sampling.RATES_SCHEMA.empty_table()
-    return LabelSource(settings, settings.labels, of_days, telemetry, versions, None, no_segments, no_rates)
+    return LabelSource(
+        settings=settings,
+        label_settings=settings.labels,
+        labels=of_days,
+        telemetry=telemetry,
+        versions=versions,
+        contracts=None,
+        segments=no_segments,
+        sampling_rates=no_rates,
+    )
 
 
 def numbered(rows: Sequence[Any]) -> list[Any]:
