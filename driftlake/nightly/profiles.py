@@ -35,7 +35,7 @@ from driftlake.session import create_table, open_session
 from driftlake.sources import columns_of, read_source
 from driftlake.stages import PROFILES, Input, Work, find_work
 from driftlake.summed_explanations import summed_explanations
-from driftlake.telemetry import LeftOut, offer_partitions, offer_versions
+from driftlake.telemetry import LeftOut, Reading, offer_partitions, offer_versions
 from driftlake.versions import ModelVersion, load_versions
 from driftlake.warehouse import Addition, PartitionRun, Replacement, RunContext, Warehouse
 
@@ -193,11 +193,10 @@ def _profile(
 
 def _offer_without(connection: duckdb.DuckDBPyConnection, settings: Settings, personal_data: Findings) -> Offer:
     """How telemetry is made visible without the columns that hold personal data."""
-    columns, mapping = columns_of(TELEMETRY, settings), settings.telemetry.columns
+    reading = Reading(columns_of(TELEMETRY, settings), settings.telemetry.columns)
 
     def offer(relation: str, partitions: Sequence[Partition], without: str | None) -> None:
-        left_out = LeftOut(personal_data, without)
-        offer_partitions(connection, relation, partitions, columns, mapping, left_out=left_out)
+        offer_partitions(connection, relation, partitions, reading, LeftOut(personal_data, without))
 
     return offer
 
