@@ -16,7 +16,7 @@ import pyarrow as pa
 from driftlake import queries
 from driftlake.columns import label_columns, telemetry_columns
 from driftlake.config import LabelSettings, Settings
-from driftlake.contracts import ContractCheck, Contracts, blocked_days
+from driftlake.contracts import ContractCheck, Contracts, Measurement, blocked_days
 from driftlake.day_checks import day_bounds
 from driftlake.engines import engine_of
 from driftlake.inputs import Partition, probe, readable, without_corrupt_files
@@ -180,10 +180,8 @@ class LabelSource:
         ambiguous = {row["dt"]: row["label_count"] for row in found.to_pylist()}
         for label in labels:
             if label.dt >= first_day and label.row_count:
-                count = ambiguous.get(label.dt, 0)
-                self._checks += self.contracts.labels.measured(
-                    "correlation_id_is_unique_within_the_horizon", label.dt, label.row_count, count, ""
-                )
+                measured = Measurement(label.dt, label.row_count, ambiguous.get(label.dt, 0))
+                self._checks += self.contracts.labels.measured("correlation_id_is_unique_within_the_horizon", measured)
 
     def _offer_labels(
         self, connection: duckdb.DuckDBPyConnection, relation: str, partitions: Sequence[Partition]

@@ -16,7 +16,7 @@ import pyarrow as pa
 from driftlake import quarantine, queries, schema_changes, wording
 from driftlake.audit import audit_replacements, failed_checks, stored_failures
 from driftlake.config import EXPLANATIONS, TELEMETRY, ContractSettings, Settings
-from driftlake.contracts import Contract, ContractCheck, Contracts, blocked_days
+from driftlake.contracts import Contract, ContractCheck, Contracts, Measurement, blocked_days
 from driftlake.day_checks import UsualRows, check_completeness, check_evenings, check_row_count, day_bounds
 from driftlake.engines import engine_of
 from driftlake.errors import ConfigurationError
@@ -269,9 +269,8 @@ def _checks_of_days(
     for partition in partitions:
         checks += check_row_count(contract, partition, usual_of[partition.dt], settings.row_count_factor)
         surplus = profiles.surplus_counts.get(partition.dt, 0)
-        checks += contract.measured(
-            "prediction_is_unique", partition.dt, partition.row_count, surplus, f"{surplus:,} rows"
-        )
+        found = Measurement(partition.dt, partition.row_count, surplus, f"{surplus:,} rows")
+        checks += contract.measured("prediction_is_unique", found)
     return checks
 
 
