@@ -1,6 +1,6 @@
 """The sources of input: what each is called and which setting says where it is.
 
-Not here: the columns of their files (driftlake.columns), reading them (driftlake.inputs).
+Not here: the columns of their files (driftlake.columns), reading them (driftlake.sources).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Files that users deliver, named as the column `source` of the tables names them."""
+    """Files that users deliver; those of days are named as in the column `source` of the tables."""
 
     name: str
     # path in driftlake.yaml; there is no such input if it is not given
