@@ -37,7 +37,7 @@ def build_assets(settings: Settings) -> list[dg.AssetsDefinition | dg.AssetSpec]
     return [
         *input_specs(settings, partitions),
         training_lineage,
-        profiles_asset(partitions),
+        profiles_asset(settings, partitions),
         label_cohorts_asset(settings, partitions),
         drift_asset(settings, partitions),
         model_quality_asset(settings, partitions),

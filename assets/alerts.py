@@ -8,6 +8,7 @@ import dagster as dg
 from assets.stage import run_stage
 from driftlake.config import Settings
 from driftlake.nightly import StageReport, measure_slos, raise_alerts
+from driftlake.stages import ALERTS, SLOS
 from driftlake.warehouse import RunContext, Warehouse
 
 
@@ -24,8 +25,7 @@ def alerts_asset(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinitio
         partitions_def=partitions,
         deps=["profiles", "label_cohorts", "drift", "model_quality"],
         backfill_policy=dg.BackfillPolicy.single_run(),
-        description="Objectives with their error budgets, and rules that fired, each with a sentence a person understands: "
-        "slo_status, alerts, incidents.",
+        description=f"{SLOS.description} {ALERTS.description}",
     )
     def alerts(
         context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse], settings: dg.ResourceParam[Settings]

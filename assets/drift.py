@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from assets.stage import run_stage
+from assets.stage import run_stage, windows_read
 from driftlake.config import Settings
 from driftlake.nightly import compare_days
 from driftlake.stages import DRIFT
@@ -10,16 +10,12 @@ from driftlake.warehouse import Warehouse
 
 
 def drift_asset(settings: Settings, partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
-    window = dg.TimeWindowPartitionMapping(start_offset=-DRIFT.reads(settings)["profiles"], end_offset=0)
-
     @dg.asset(
         group_name="drift",
         partitions_def=partitions,
-        deps=[dg.AssetDep("profiles", partition_mapping=window)],
+        deps=windows_read(DRIFT, settings),
         backfill_policy=dg.BackfillPolicy.single_run(),
-        description="Distance of every feature and of the scores from training, over several windows, with its noise, and "
-        "what is predicted: feature_drift, prediction_drift, segment_shift, importance_drift, rare_combinations, "
-        "multivariate_drift, prediction_levels.",
+        description=DRIFT.description,
     )
     def drift(
         context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse], settings: dg.ResourceParam[Settings]

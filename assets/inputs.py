@@ -2,24 +2,19 @@
 
 import dagster as dg
 
-from driftlake.config import Settings
+from driftlake.config import SOURCES, Settings
 
 
 def input_specs(settings: Settings, partitions: dg.DailyPartitionsDefinition) -> list[dg.AssetSpec]:
-    """Telemetry, labels if there are any, and the lineage files."""
-    places = {
-        "telemetry": ("Predictions as served, a folder of Parquet per day.", settings.telemetry.path, partitions),
-        "lineage_files": ("One YAML file per model version.", settings.lineage.path, None),
-    }
-    if settings.labels:
-        places["labels"] = ("Labels, a folder of Parquet per arrival day.", settings.labels.path, partitions)
+    """Every source that there is."""
     return [
         dg.AssetSpec(
-            key,
-            description=description,
+            source.name,
+            description=source.description,
             group_name="inputs",
-            partitions_def=partitions_def,
-            metadata={"path": dg.MetadataValue.path(settings.resolve(path))},
+            partitions_def=partitions if source.is_daily else None,
+            metadata={"path": dg.MetadataValue.path(location)},
         )
-        for key, (description, path, partitions_def) in places.items()
+        for source in SOURCES
+        if (location := settings.location_of(source))
     ]

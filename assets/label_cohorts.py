@@ -7,6 +7,7 @@ import dagster as dg
 from assets.stage import contract_result, run_stage
 from driftlake.config import Settings
 from driftlake.nightly import count_labels
+from driftlake.stages import LABEL_COHORTS
 from driftlake.warehouse import Warehouse
 from expectations.contracts import contracts
 
@@ -20,8 +21,7 @@ def label_cohorts_asset(settings: Settings, partitions: dg.DailyPartitionsDefini
         deps=[*(["labels"] if settings.labels else []), "telemetry", "profiles"],
         check_specs=[dg.AssetCheckSpec(_CHECK, asset="label_cohorts", description="What labels promise, day by day.")],
         backfill_policy=dg.BackfillPolicy.single_run(),
-        description="Labels by prediction day, score bin and the day they became known: label_cohorts, "
-        "shadow_cohorts, class_cohorts, class_score_cohorts, label_arrivals, label_conflicts.",
+        description=LABEL_COHORTS.description,
     )
     def label_cohorts(
         context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse], settings: dg.ResourceParam[Settings]

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from assets.stage import run_stage
+from assets.stage import run_stage, windows_read
 from driftlake.config import Settings
 from driftlake.nightly import measure_quality
 from driftlake.stages import MODEL_QUALITY
@@ -10,18 +10,12 @@ from driftlake.warehouse import Warehouse
 
 
 def model_quality_asset(settings: Settings, partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
-    windows = {
-        stage: dg.TimeWindowPartitionMapping(start_offset=-reach_days, end_offset=0)
-        for stage, reach_days in MODEL_QUALITY.reads(settings).items()
-    }
-
     @dg.asset(
         group_name="labels",
         partitions_def=partitions,
-        deps=[dg.AssetDep(stage, partition_mapping=window) for stage, window in windows.items()],
+        deps=windows_read(MODEL_QUALITY, settings),
         backfill_policy=dg.BackfillPolicy.single_run(),
-        description="AUC with its interval, candidates against production and the labels still outstanding, as of the day: "
-        "model_quality, shadow_comparison, label_backlog.",
+        description=MODEL_QUALITY.description,
     )
     def model_quality(
         context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse], settings: dg.ResourceParam[Settings]

@@ -14,6 +14,7 @@ from driftlake.errors import ConfigurationError, DriftlakeError
 from driftlake.nightly import StageReport, new_context
 from driftlake.nightly.isolation import Failure
 from driftlake.observing import observed_stage, outcome_of
+from driftlake.stages import Stage
 from driftlake.warehouse import RunContext, Warehouse
 from driftlake.wording import printable, printable_markdown
 
@@ -43,6 +44,14 @@ def failures_explained() -> Iterator[None]:
 def days_of(context: dg.AssetExecutionContext) -> list[date]:
     """Partition days of the run, in order."""
     return [date.fromisoformat(key) for key in context.partition_keys]
+
+
+def windows_read(stage: Stage, settings: Settings) -> list[dg.AssetDep]:
+    """The earlier stages that a day of a stage reads, with the days before its own on which it looks."""
+    return [
+        dg.AssetDep(name, partition_mapping=dg.TimeWindowPartitionMapping(start_offset=-reach_days, end_offset=0))
+        for name, reach_days in stage.reads(settings).items()
+    ]
 
 
 def run_stage(

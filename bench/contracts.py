@@ -27,7 +27,7 @@ from driftlake.contracts import Contract
 from driftlake.day_checks import day_bounds
 from driftlake.inputs import read_partitions
 from driftlake.session import create_table
-from driftlake.telemetry import offer_partitions, offer_versions
+from driftlake.telemetry import Reading, offer_partitions, offer_versions
 from driftlake.versions import ModelVersion
 from expectations import telemetry
 
@@ -77,7 +77,7 @@ def main() -> None:
             ModelVersion("credit", name, "probability", {}, None, training_dataset_id="loans") for name in ("v1", "v2")
         ]
         offer_versions(connection, versions, {})
-        offer_partitions(connection, "predictions", partitions, TELEMETRY_COLUMNS, {})
+        offer_partitions(connection, "predictions", partitions, Reading(TELEMETRY_COLUMNS, {}))
         create_table(connection, "partition_days", day_bounds([DAY], "UTC"))
         queries.run(connection, "telemetry")
         contract = Contract("telemetry", "telemetry", "predictions", telemetry.RULES)

@@ -41,7 +41,7 @@ for _ in range(int(sys.argv[2])):
     partitions = read_partitions(settings.resolve(settings.telemetry.path), [wide_day.DAY], TELEMETRY_COLUMNS, {})
     with open_session(settings) as connection:
         telemetry.offer_versions(connection, list(registered.values()), settings.models)
-        telemetry.offer_partitions(connection, "predictions", partitions, TELEMETRY_COLUMNS, {})
+        telemetry.offer_partitions(connection, "predictions", partitions, telemetry.Reading(TELEMETRY_COLUMNS, {}))
         found = engine.profile_partitions(connection, settings, partitions, registered)
     passes.append(time.perf_counter())
 print(sum(table.num_rows for table in found.tables.values()), *(b - a for a, b in zip(passes, passes[1:])))

@@ -44,7 +44,7 @@ def profile():
     partitions = read_partitions(location, [wide_day.DAY], TELEMETRY_COLUMNS, {})
     with open_session(settings) as connection:
         telemetry.offer_versions(connection, list(registered.values()), settings.models)
-        telemetry.offer_partitions(connection, "predictions", partitions, TELEMETRY_COLUMNS, {})
+        telemetry.offer_partitions(connection, "predictions", partitions, telemetry.Reading(TELEMETRY_COLUMNS, {}))
         return local.profile_partitions(connection, settings, partitions, registered)
 
 clock(profile)

@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,18 @@ sys.path.insert(0, str(FOLDER.parent))
 from driftlake import schema  # works from anywhere
 from driftlake.config import Settings, Thresholds, default_alerts
 from driftlake.runbooks import RUNBOOKS
+from driftlake.stages import EVERY_DAY_BEFORE, STAGES, Stage
 from driftlake.statistics import STATISTICS
 
 _RUNBOOKS_BEGIN, _RUNBOOKS_END = "<!-- runbooks, written by docs/generate.py -->", "<!-- end of runbooks -->"
 _CORPUS_BEGIN, _CORPUS_END = "<!-- corpus, written by docs/generate.py -->", "<!-- end of corpus -->"
+_STAGES_BEGIN, _STAGES_END = "<!-- stages, written by docs/generate.py -->", "<!-- end of stages -->"
 _TABLE_BEGIN, _TABLE_END = "<!-- statistics, written by docs/generate.py -->", "<!-- end of statistics -->"
+# what makes a stage read a source that it otherwise does not
+_OPTIONS = {
+    "telemetry": {"path": "telemetry", "segments": ["country"], "shap": {"path": "shap"}},
+    "slos": [{"name": "up", "sli": "availability", "objective": 0.999}],
+}
 _GENERATED = "<!-- written by docs/generate.py -->"
 
 
@@ -111,7 +119,7 @@ def statistics_page() -> str:
 
 
 def operations_page() -> str:
-    """The page as it is, with the table of the broken and hostile inputs that the tests make."""
+    """The page as it is, with the tables of the stages and of the broken inputs that the tests make, and the runbooks."""
     sys.path.insert(0, str(FOLDER.parent / "tests"))
     from corpus import DAYS, MISTAKES
 
@@ -119,7 +127,41 @@ def operations_page() -> str:
     _, _, after = rest.partition(_CORPUS_END)
     lines = [_CORPUS_BEGIN, "", "| case | what is broken | what happens |", "|---|---|---|"]
     lines += [f"| `{case.name}` | {_cell(case.broken)} | {_cell(case.expected)} |" for case in (*DAYS, *MISTAKES)]
-    return _with_runbooks(before + "\n".join([*lines, "", _CORPUS_END]) + after)
+    return _with_stages(_with_runbooks(before + "\n".join([*lines, "", _CORPUS_END]) + after))
+
+
+def _with_stages(page: str) -> str:
+    before, _, rest = page.partition(_STAGES_BEGIN)
+    _, _, after = rest.partition(_STAGES_END)
+    lines = [_STAGES_BEGIN, "", "| stage | what its tables hold | tables | reads | settings |", "|---" * 5 + "|"]
+    lines += [
+        f"| {stage.name} | {stage.purpose} | {_listed(stage.tables)} | {_reads(stage)} |"
+        f" {_listed(stage.settings(_plain_settings()))} |"
+        for stage in STAGES
+    ]
+    return before + "\n".join([*lines, "", _STAGES_END]) + after
+
+
+def _reads(stage: Stage) -> str:
+    """The sources of a stage, those of one reach together; some are read only where something is configured."""
+    usual = stage.reads(_plain_settings())
+    together: defaultdict[str, list[str]] = defaultdict(list)
+    for source, reach_days in (stage.reads(_plain_settings(**_OPTIONS)) | usual).items():
+        reach = {0: "of the day", EVERY_DAY_BEFORE: "of the day and every day before"}.get(
+            reach_days, f"of the day and {reach_days} before"
+        )
+        together[reach + ("" if source in usual else ", if configured")].append(source)
+    return "; ".join(f"{_listed(sources)} {reach}" for reach, sources in together.items())
+
+
+def _plain_settings(**sections: Any) -> Settings:
+    """The default settings, for a project that has labels."""
+    places = {name: {"path": name} for name in ("telemetry", "labels", "lineage")}
+    return Settings.model_validate({**places, "start": "2024-01-01", **sections})
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def _with_runbooks(page: str) -> str:

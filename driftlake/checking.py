@@ -30,7 +30,7 @@ from driftlake.personal_data import scan_files
 from driftlake.profiling import feature_columns, feature_objection
 from driftlake.quarantine import FILE_RULE
 from driftlake.session import create_table, open_session
-from driftlake.telemetry import offer_partitions, offer_versions
+from driftlake.telemetry import Reading, offer_partitions, offer_versions
 from driftlake.versions import ModelVersion, load_versions
 from driftlake.warehouse import Warehouse
 from driftlake.wording import printable
@@ -170,7 +170,7 @@ def _of_rows(
     offer_versions(connection, list(versions.values()), settings.models)
     create_table(connection, "partition_days", day_bounds([file.dt], settings.schedule.timezone))
     relation = "predictions" if source == "telemetry" else "labels"
-    offer_partitions(connection, relation, [Partition(file.dt, (file,))], columns, mapping)
+    offer_partitions(connection, relation, [Partition(file.dt, (file,))], Reading(columns, mapping))
     if source == "telemetry":
         yield from _of_features(connection, settings, file, versions)
     if contracts:

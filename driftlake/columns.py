@@ -11,17 +11,13 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 
 from driftlake.errors import ConfigurationError
-from driftlake.values import is_numeric
+from driftlake.values import is_numeric, is_text
 
 
 def _is_text_or_integer(kind: pa.DataType) -> bool:
-    return bool(
-        pa.types.is_string(kind)
-        or pa.types.is_large_string(kind)
-        or pa.types.is_string_view(kind)
-        or pa.types.is_integer(kind)
-        or (pa.types.is_dictionary(kind) and _is_text_or_integer(kind.value_type))
-    )
+    if pa.types.is_dictionary(kind):
+        return _is_text_or_integer(kind.value_type)
+    return is_text(kind) or bool(pa.types.is_integer(kind))
 
 
 def _is_instant(kind: pa.DataType) -> bool:

@@ -95,6 +95,16 @@ class ContractCheck:
 
 
 @dataclass(frozen=True, slots=True)
+class Measurement:
+    """What counting a day has found about a measured rule: how much was checked, how much breaks it, and how."""
+
+    dt: date
+    checked_count: int
+    unexpected_count: int
+    observed: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class QuarantinedRows:
     """Rows of a file that are set aside because they break a rule; a row that breaks several is told of once."""
 
@@ -147,27 +157,18 @@ class Contract:
         return [QuarantinedRows(*row) for row in rows]
 
     def measured(
-        self,
-        name: str,
-        day: date,
-        checked_count: int,
-        unexpected_count: int,
-        observed: str,
-        *,
-        column: str | None = None,
-        owner: tuple[str, str] | None = None,
+        self, name: str, found: Measurement, *, column: str | None = None, owner: tuple[str, str] | None = None
     ) -> list[ContractCheck]:
         """Outcome of a measured rule; empty if it is not in force."""
-        found = (unexpected_count, observed) if unexpected_count else None
+        broken = (found.unexpected_count, found.observed) if found.unexpected_count else None
         model_id, model_version = owner or (None, None)
+        rules = [rule for rule in self.rules if isinstance(rule, MeasuredRule) and rule.name == name]
+        if column:
+            rules = [replace(rule, column=column) for rule in rules]
         return [
-            self._outcome(
-                replace(rule, column=column or rule.column), day, checked_count, found,
-                model_id=model_id, model_version=model_version,
-            )
-            for rule in self.rules
-            if isinstance(rule, MeasuredRule) and rule.name == name
-        ]  # fmt: skip
+            self._outcome(rule, found.dt, found.checked_count, broken, model_id=model_id, model_version=model_version)
+            for rule in rules
+        ]
 
     @property
     def setting_aside(self) -> list[RowRule]:

@@ -20,6 +20,7 @@ from driftlake import suites
 from driftlake.config import Settings
 from driftlake.session import create_table
 from driftlake.warehouse import Warehouse
+from driftlake.whole_files import replaced_whole
 from driftlake.wording import printable
 
 
@@ -33,8 +34,8 @@ def publish(warehouse: Warehouse, settings: Settings, day: date) -> list[Path]:
     written = []
     for source, rows in groupby(warehouse.query("report/checks", day=day).to_pylist(), lambda row: str(row["source"])):
         page = docs_page(settings, day, source)
-        page.parent.mkdir(parents=True, exist_ok=True)
-        page.write_text(_html(source, day, list(rows)), encoding="utf-8")
+        with replaced_whole(page) as temporary:
+            temporary.write_text(_html(source, day, list(rows)), encoding="utf-8")
         written.append(page)
     return written
 

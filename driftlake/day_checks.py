@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 from driftlake import queries
 from driftlake.binning import MISSING
 from driftlake.config import ContractSettings
-from driftlake.contracts import Contract, ContractCheck
+from driftlake.contracts import Contract, ContractCheck, Measurement
 from driftlake.inputs import Partition
 from driftlake.segments import ALL
 from driftlake.versions import ModelVersion
@@ -96,9 +96,8 @@ def check_row_count(contract: Contract, partition: Partition, usual: UsualRows, 
     rows = partition.row_count
     is_unusual = not usual.usual / factor <= rows <= usual.usual * factor
     observed = f"{usual.usual:,.0f} are usual (median of {len(usual.row_counts)} such weekdays before)"
-    return contract.measured(
-        "row_count_is_usual", partition.dt, rows, round(abs(rows - usual.usual)) if is_unusual else 0, observed
-    )
+    found = Measurement(partition.dt, rows, round(abs(rows - usual.usual)) if is_unusual else 0, observed)
+    return contract.measured("row_count_is_usual", found)
 
 
 def check_evenings(
@@ -107,7 +106,7 @@ def check_evenings(
     """Whether predictions come until the end of each day; counts the rows that the hours without any would have had."""
     for day, rows, last, hours in queries.run(connection, "evenings").fetchall():
         lacking = round(rows * min(hours / 24, 1)) if hours > quiet_hours else 0
-        yield from contract.measured("partition_reaches_its_evening", day, rows, lacking, last)
+        yield from contract.measured("partition_reaches_its_evening", Measurement(day, rows, lacking, last))
 
 
 def check_completeness(
@@ -117,27 +116,27 @@ def check_completeness(
     settings: ContractSettings,
 ) -> Iterator[ContractCheck]:
     """Whether features are missing about as rarely as in training: deployments of a version together, the whole alone."""
-    name = "feature_is_as_complete_as_in_training"
     whole = feature_stats.filter(pc.equal(feature_stats["segment"], ALL))
     keys = ["dt", "model_id", "model_version", "feature"]
     counted = whole.group_by(keys).aggregate([("row_count", "sum"), ("missing_count", "sum")])
     rows = sorted(counted.to_pylist(), key=itemgetter(*keys))
     for (day, *owner), features in groupby(rows, key=itemgetter("dt", "model_id", "model_version")):
         version = versions[owner[0], owner[1]]
-        failed = [check for row in features if (check := _completeness(row, version, settings))]
-        for feature, row_count, missing_count, observed in failed or [(None, 0, 0, "")]:
+        incomplete: dict[str | None, Measurement] = {
+            row["feature"]: found for row in features if (found := _incomplete(row, version, settings))
+        }
+        for feature, found in (incomplete or {None: Measurement(day, 0, 0)}).items():
             yield from contract.measured(
-                name, day, row_count, missing_count, observed, column=feature, owner=(owner[0], owner[1])
+                "feature_is_as_complete_as_in_training", found, column=feature, owner=(owner[0], owner[1])
             )
 
 
-def _completeness(
-    row: Mapping[str, Any], version: ModelVersion, settings: ContractSettings
-) -> tuple[str | None, int, int, str] | None:
+def _incomplete(row: Mapping[str, Any], version: ModelVersion, settings: ContractSettings) -> Measurement | None:
+    """What is missing of a feature on a day, if it is clearly more than in training."""
     rows, missing = row["row_count_sum"], row["missing_count_sum"]
     reference = version.reference_counts[row["feature"]]
     expected = reference[MISSING] / reference.sum()
     noise = _CERTAIN * float(max(expected * (1 - expected), 1 / rows) / rows) ** 0.5
     if missing / rows <= expected + max(settings.missing_rate_increase, noise):
         return None
-    return row["feature"], rows, missing, f"{missing / rows:.1%} against {expected:.1%} in training"
+    return Measurement(row["dt"], rows, missing, f"{missing / rows:.1%} against {expected:.1%} in training")

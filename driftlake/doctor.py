@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 
 from driftlake.catalog import catalog_of
-from driftlake.columns import CanonicalColumn, label_columns, telemetry_columns
-from driftlake.config import OtherVersion, Settings, load_settings
+from driftlake.config import EXPLANATIONS, LABELS, SOURCES, OtherVersion, Settings, Source, load_settings
 from driftlake.duckdb_extensions import load_extension
 from driftlake.engines import engine_of
 from driftlake.errors import DriftlakeError, StorageError
 from driftlake.inputs import list_days, read_partitions
 from driftlake.lineage import LineageRecord, read_lineage_folder
 from driftlake.s3 import is_on_s3, require_place
-from driftlake.suite_files import SOURCES, read_suites, source_of
+from driftlake.sources import columns_of
+from driftlake.suite_files import SOURCES as SUITES
+from driftlake.suite_files import read_suites, source_of
 from driftlake.warehouse import Warehouse
 
 # Newest days whose files are opened: enough to find a wrong mapping, quick on years of data.
@@ -44,15 +45,9 @@ def examine(config: Path | None) -> Iterator[Finding]:
     yield Finding("configuration", True, f"days from {settings.start} to {settings.end or 'today'}")
     yield from _examine_extensions(settings)
     yield from _examine_engine(settings)
-    yield _examine_partitions(
-        "telemetry",
-        settings.resolve(settings.telemetry.path),
-        telemetry_columns(settings.telemetry.segments, settings.telemetry.latencies),
-        settings.telemetry.columns,
-    )
-    if settings.labels:
-        columns = label_columns(has_classes=_has_classes(settings))
-        yield _examine_partitions("labels", settings.resolve(settings.labels.path), columns, settings.labels.columns)
+    for source in SOURCES:
+        if source.is_daily and (location := settings.location_of(source)):
+            yield _examine_days(settings, source, location)
     yield from _examine_lineage(settings)
     yield from _examine_suites(settings)
     yield _examine_catalog(settings)
@@ -81,11 +76,10 @@ def _examine_engine(settings: Settings) -> Iterator[Finding]:
             yield _failed("engine", error)
 
 
-def _examine_partitions(
-    subject: str, location: str, columns: Sequence[CanonicalColumn], mapping: Mapping[str, str]
-) -> Finding:
+def _examine_days(settings: Settings, source: Source, location: str) -> Finding:
+    subject = source.name
     try:
-        require_place(f"{subject}.path", location, holds_input=True)
+        require_place(source.setting, location, holds_input=True)
         days = list_days(location)
     except StorageError as error:
         return _failed(subject, error)
@@ -94,10 +88,13 @@ def _examine_partitions(
     if not days:
         hint = "write files as dt=YYYY-MM-DD/*.parquet below it"
         return Finding(subject, False, f"{location} has no folder dt=YYYY-MM-DD", hint)
-    partitions = read_partitions(location, days[-_EXAMINED_DAYS:], columns, mapping)
+    columns = columns_of(source, settings, has_classes=source == LABELS and _has_classes(settings))
+    partitions = read_partitions(location, days[-_EXAMINED_DAYS:], columns, settings.mapping_of(source))
     refusals = [file.refusal for partition in partitions for file in partition.refusals]
     if refusals:
-        hint = f"correct the files, or map your column names under {subject}.columns"
+        hint = "correct the files"
+        if source != EXPLANATIONS:
+            hint += f", or map your column names under {subject}.columns"
         return Finding(subject, False, f"{len(refusals)} files cannot be used, e.g. {refusals[0]}", hint)
     rows = sum(partition.row_count for partition in partitions)
     if not rows:
@@ -151,7 +148,7 @@ def _examine_suites(settings: Settings) -> Iterator[Finding]:
         return
     if ignored := [name for name in names if source_of(name) is None]:
         message = f"nothing reads {', '.join(ignored)} in {settings.suite_folder}"
-        yield Finding("contracts.suites", False, message, f"let the name begin with {', '.join(SOURCES)}")
+        yield Finding("contracts.suites", False, message, f"let the name begin with {', '.join(SUITES)}")
     elif names:
         count = sum(map(len, suites.values()))
         yield Finding("contracts.suites", True, f"{len(names)} files: {count} expectations")

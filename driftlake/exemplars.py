@@ -17,7 +17,7 @@ from driftlake.config import Settings
 from driftlake.inputs import read_partitions
 from driftlake.personal_columns import found_in_profiles
 from driftlake.session import create_table, open_session
-from driftlake.telemetry import LeftOut, offer_partitions
+from driftlake.telemetry import LeftOut, Reading, offer_partitions
 from driftlake.versions import load_versions
 from driftlake.warehouse import Warehouse
 
@@ -48,7 +48,7 @@ def find_exemplars(
         found = found_in_profiles(kept, settings.telemetry, load_versions(warehouse).values())
         more = [text, number] if any(column.name == _TRACE.name for column in columns) else [_TRACE, text, number]
         mapping = {**settings.telemetry.columns, text.name: own, number.name: own}
-        offer_partitions(connection, "predictions", kept, [*columns, *more], mapping, left_out=LeftOut(found))
+        offer_partitions(connection, "predictions", kept, Reading([*columns, *more], mapping), LeftOut(found))
         create_table(connection, "grown_bins", grown)
         create_table(connection, "known_categories", known)
         rows = queries.run(connection, "exemplars/rows", **about, each=EACH).to_arrow_table()

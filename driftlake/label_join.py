@@ -16,11 +16,10 @@ import pyarrow as pa
 
 from driftlake import queries
 from driftlake.binning import PROBABILITY_GRID
-from driftlake.columns import CanonicalColumn
 from driftlake.config import LabelSettings
 from driftlake.inputs import Partition
 from driftlake.session import create_table
-from driftlake.telemetry import LeftOut
+from driftlake.telemetry import LeftOut, Reading
 from driftlake.versions import ModelVersion
 
 # A prediction's file may be written days after its label arrived; older labels without a prediction stay unmatched.
@@ -37,24 +36,14 @@ _SCORE_GRID = {
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
-    """How the files of labels, or of predictions, are read: arguments of `telemetry.offer_partitions`."""
-
-    columns: Sequence[CanonicalColumn]
-    mapping: Mapping[str, str]
-    segments: Sequence[str] = ()
-    class_scores: Mapping[str, str] | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Delivered:
     """Labels and telemetry that can be used, and how to make them visible in a session."""
 
     labels: Sequence[Partition]
     telemetry: Sequence[Partition]
     versions: Sequence[ModelVersion]
-    label_side: Side
-    prediction_side: Side
+    label_side: Reading
+    prediction_side: Reading
     offer_labels: OfferSound
     offer_predictions: OfferSound
 

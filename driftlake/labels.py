@@ -16,17 +16,17 @@ import pyarrow as pa
 from driftlake import queries
 from driftlake.columns import label_columns, telemetry_columns
 from driftlake.config import LabelSettings, Settings
-from driftlake.contracts import ContractCheck, Contracts, blocked_days
+from driftlake.contracts import ContractCheck, Contracts, Measurement, blocked_days
 from driftlake.day_checks import day_bounds
 from driftlake.engines import engine_of
 from driftlake.inputs import Partition, probe, readable, without_corrupt_files
-from driftlake.label_join import EARLY_LABEL_DAYS, Delivered, LabelJoin, Side, cohorts_of, memory_days
+from driftlake.label_join import EARLY_LABEL_DAYS, Delivered, LabelJoin, cohorts_of, memory_days
 from driftlake.own_suites import check_suites
 from driftlake.personal_columns import found_in_predictions
 from driftlake.personal_data import Finding
 from driftlake.quarantine import Offer, Quarantined, days_with_broken_rows, offer_sound_rows, rows_table
 from driftlake.session import create_table, open_session
-from driftlake.telemetry import LeftOut, offer_partitions, offer_versions
+from driftlake.telemetry import LeftOut, Reading, offer_partitions, offer_versions
 from driftlake.versions import ModelVersion
 
 COHORT_TABLES = ("label_cohorts", "shadow_cohorts", "class_cohorts", "class_score_cohorts", "label_conflicts")
@@ -46,7 +46,7 @@ def history_days(settings: LabelSettings) -> int:
     return memory_days(settings) + EARLY_LABEL_DAYS
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class LabelSource:
     """What labels are counted from: label partitions of `history_days` before the first day, telemetry likewise.
 
@@ -180,10 +180,8 @@ class LabelSource:
         ambiguous = {row["dt"]: row["label_count"] for row in found.to_pylist()}
         for label in labels:
             if label.dt >= first_day and label.row_count:
-                count = ambiguous.get(label.dt, 0)
-                self._checks += self.contracts.labels.measured(
-                    "correlation_id_is_unique_within_the_horizon", label.dt, label.row_count, count, ""
-                )
+                measured = Measurement(label.dt, label.row_count, ambiguous.get(label.dt, 0))
+                self._checks += self.contracts.labels.measured("correlation_id_is_unique_within_the_horizon", measured)
 
     def _offer_labels(
         self, connection: duckdb.DuckDBPyConnection, relation: str, partitions: Sequence[Partition]
@@ -211,26 +209,24 @@ class LabelSource:
         return LeftOut(blocked)
 
     @property
-    def _label_side(self) -> Side:
-        return Side(label_columns(has_classes=bool(self.classes)), self.label_settings.columns)
+    def _label_side(self) -> Reading:
+        return Reading(label_columns(has_classes=bool(self.classes)), self.label_settings.columns)
 
     @property
-    def _prediction_side(self) -> Side:
+    def _prediction_side(self) -> Reading:
         telemetry = self.settings.telemetry
         columns = telemetry_columns(telemetry.segments)
         if not self.classes:
             columns = tuple(c.unread() if c.name == "predicted_class" else c for c in columns)
         scores = telemetry.class_scores
-        paths = {name: scores.path_prefix + name for name in self.classes} if scores else {}
-        return Side(columns, telemetry.columns, telemetry.segments, paths)
+        paths = {name: f"{scores.path_prefix}{name}" for name in self.classes} if scores else {}
+        return Reading(columns, telemetry.columns, telemetry.segments, paths)
 
     def _all_labels(self, connection: duckdb.DuckDBPyConnection) -> Offer:
         side = self._label_side
 
         def offer(relation: str, partitions: Sequence[Partition], without: str | None) -> None:
-            offer_partitions(
-                connection, relation, partitions, side.columns, side.mapping, left_out=LeftOut(rows=without)
-            )
+            offer_partitions(connection, relation, partitions, side, LeftOut(rows=without))
 
         return offer
 
@@ -238,10 +234,8 @@ class LabelSource:
         side = self._prediction_side
 
         def offer(relation: str, partitions: Sequence[Partition], without: str | None) -> None:
-            offer_partitions(
-                connection, relation, partitions, side.columns, side.mapping, side.segments, side.class_scores,
-                left_out=LeftOut(self._blocked_of(partitions), without),
-            )  # fmt: skip
+            left_out = LeftOut(self._blocked_of(partitions), without)
+            offer_partitions(connection, relation, partitions, side, left_out)
 
         return offer
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from driftlake.audit import modified_at
-from driftlake.config import Settings
+from driftlake.config import SOURCES, Settings
 from driftlake.inputs import list_files
 from driftlake.warehouse import Warehouse
 
@@ -63,17 +63,11 @@ def changed_files(warehouse: Warehouse, settings: Settings, days: Sequence[date]
 
 
 def _listed(settings: Settings, day: date) -> Files:
-    shap = settings.telemetry.shap
-    places = {
-        "telemetry": settings.telemetry.path,
-        "labels": settings.labels.path if settings.labels else None,
-        "explanations": shap.path if shap else None,
-    }
     return {
-        (source, file.path): (file.size_bytes, modified_at(file.modified_ns))
-        for source, path in places.items()
-        if path
-        for file in list_files(settings.resolve(path), day)
+        (source.name, file.path): (file.size_bytes, modified_at(file.modified_ns))
+        for source in SOURCES
+        if source.is_daily and (location := settings.location_of(source))
+        for file in list_files(location, day)
     }
 
 

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from driftlake.inputs import open_parquet, oversized_of
+from driftlake.values import is_text
 
 # Values of a shape whose check is run: enough to tell shares apart, and a column costs a tenth of a second at most.
 _CHECKED_AT_MOST = 2_000
@@ -99,11 +100,11 @@ def scan_files(paths: Iterable[str], columns: Iterable[str]) -> dict[str, Findin
             kinds = {column: _type_of(plain.schema_arrow, column) for column in distinct}
             # no column with such cells is read anywhere
             too_large = oversized_of(plain, path)
-        is_looked_at = {c: _is_text(kind) or pa.types.is_integer(kind) for c, kind in kinds.items()}
+        is_looked_at = {c: is_text(kind) or pa.types.is_integer(kind) for c, kind in kinds.items()}
         present = [column for column, looked_at in is_looked_at.items() if looked_at and column not in too_large]
         if not present:
             continue
-        texts = [column for column in present if _is_text(kinds[column])]
+        texts = [column for column in present if is_text(kinds[column])]
         with open_parquet(path, dictionary_columns=texts) as parquet:
             for index, column in ((i, c) for i in range(parquet.num_row_groups) for c in present):
                 read = parquet.read_row_group(index, columns=[column], use_threads=False)
@@ -145,10 +146,6 @@ def _type_of(schema: pa.Schema, column: str) -> pa.DataType:
     return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
-def _is_text(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
-
-
 def _distinct(table: pa.Table, column: str) -> Iterator[pa.Array]:
     """Distinct values as text, chunk by chunk."""
     values = table.column(0)
@@ -157,7 +154,7 @@ def _distinct(table: pa.Table, column: str) -> Iterator[pa.Array]:
     for chunk in values.chunks:
         if pa.types.is_dictionary(chunk.type):
             yield chunk.dictionary.cast(pa.string())
-        elif _is_text(chunk.type) or ((largest := pc.max(chunk).as_py()) is not None and largest >= _SMALLEST_INTEGER):
+        elif is_text(chunk.type) or ((largest := pc.max(chunk).as_py()) is not None and largest >= _SMALLEST_INTEGER):
             yield pc.unique(chunk).cast(pa.string())
 
 

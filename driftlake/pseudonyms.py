@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from driftlake.config import PseudonymKey, Settings
 from driftlake.errors import ConfigurationError, InputError
 from driftlake.inputs import is_hidden
+from driftlake.whole_files import replaced_whole
 
 # As long as the hash: a shorter key would be the weaker part (RFC 2104, section 3).
 _SHORTEST_KEY_BYTES = 32
@@ -154,20 +155,13 @@ def _read_file(path: Path) -> str:
 
 
 def _write(source: Path, target: Path, column: str, secrets: Sequence[_Secret]) -> Written:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    # no .parquet: a reader of the folder leaves it alone
-    temporary = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        with pq.ParquetFile(source) as parquet:
-            schema = _replaced(parquet.schema_arrow.empty_table(), column, secrets).schema
-            with pq.ParquetWriter(temporary, schema) as writer:
-                for index in range(parquet.num_row_groups):
-                    rows = _replaced(parquet.read_row_group(index), column, secrets)
-                    writer.write_table(rows, row_group_size=max(rows.num_rows, 1))
-            row_count = parquet.metadata.num_rows
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replaced_whole(target) as temporary, pq.ParquetFile(source) as parquet:
+        schema = _replaced(parquet.schema_arrow.empty_table(), column, secrets).schema
+        with pq.ParquetWriter(temporary, schema) as writer:
+            for index in range(parquet.num_row_groups):
+                rows = _replaced(parquet.read_row_group(index), column, secrets)
+                writer.write_table(rows, row_group_size=max(rows.num_rows, 1))
+        row_count = parquet.metadata.num_rows
     return Written(target, row_count, [secret.key_id for secret in secrets])
 
 

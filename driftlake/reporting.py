@@ -30,6 +30,7 @@ from driftlake.segments import ALL
 from driftlake.shift_queries import command_of
 from driftlake.verdicts import MeasuredWindows, Row, Verdict, grouped
 from driftlake.warehouse import Warehouse
+from driftlake.whole_files import replaced_whole
 from driftlake.wording import version_name
 
 if TYPE_CHECKING:
@@ -519,9 +520,7 @@ def _folder(settings: Settings) -> Path:
 
 
 def _write(settings: Settings, name: str, html: str) -> Path:
-    """Write a page so that a reader sees the old one or the new one, never half of it."""
-    folder = _folder(settings)
-    folder.mkdir(parents=True, exist_ok=True)
-    temporary = folder / f".{name}.{os.getpid()}"
-    temporary.write_text(html, encoding="utf-8")
-    return temporary.replace(folder / name)
+    page = _folder(settings) / name
+    with replaced_whole(page) as temporary:
+        temporary.write_text(html, encoding="utf-8")
+    return page

@@ -34,7 +34,7 @@ from driftlake.latencies import MetricAccumulator
 from driftlake.pairs import Pair, PairAccumulator, bins_in_pairs
 from driftlake.samples import SampleAccumulator, SampledRows
 from driftlake.segments import SegmentColumn
-from driftlake.values import Column, encode, float_values, is_category, is_numeric, stored_bins
+from driftlake.values import Column, encode, float_values, is_category, is_numeric, is_text, stored_bins
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,7 +337,7 @@ class _Reader:
 
 
 def _text_columns(row_group: RowGroup, paths: Sequence[str]) -> list[str]:
-    return [path for path in paths if _is_text(_type_of(row_group.columns, path))]
+    return [path for path in paths if (kind := _type_of(row_group.columns, path)) and is_text(kind)]
 
 
 def _type_of(columns: Mapping[str, pa.DataType], path: str) -> pa.DataType | None:
@@ -348,7 +348,3 @@ def _type_of(columns: Mapping[str, pa.DataType], path: str) -> pa.DataType | Non
     if kind is None or not pa.types.is_struct(kind) or kind.get_field_index(field) < 0:
         return None
     return kind.field(field).type
-
-
-def _is_text(kind: pa.DataType | None) -> bool:
-    return kind is not None and bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from pydantic_core import to_json
 
 from driftlake import __version__, runs, slos
-from driftlake.config import Settings
+from driftlake.config import EXPLANATIONS, Settings
 from driftlake.label_join import memory_days
 from driftlake.labels import COHORT_TABLES, history_days
 from driftlake.paired_predictions import TABLES as PAIRED_TABLES
@@ -30,7 +30,7 @@ _CODE_FOLDERS = ("driftlake", "sql", "expectations", "assets")
 _COMPUTING_LIBRARIES = ("boost-histogram", "duckdb", "great-expectations", "numpy", "pyarrow", "scipy")
 
 # Further back than any history goes.
-_EVERY_DAY_BEFORE = 36_500
+EVERY_DAY_BEFORE = 36_500
 
 
 class Input(Protocol):
@@ -53,12 +53,20 @@ class Stage:
     """
 
     name: str
+    # what the tables hold, as the beginning of a sentence
+    purpose: str
     # whose rows of a day it replaces when it has worked on the day
     tables: Sequence[str]
-    settings: Callable[[Settings], Sequence[Any]]
+    # what of the configuration, by the name of the setting; of a setting that names files, what they say
+    settings: Callable[[Settings], Mapping[str, Any]]
     # by source: on how many days before its own the day looks; a source is telemetry, schema_changes (since the last
     # earlier day), labels, sampling_rates (of the profiles) or an earlier stage
     reads: Callable[[Settings], Mapping[str, int]]
+
+    @property
+    def description(self) -> str:
+        """What the tables hold, and which they are."""
+        return f"{self.purpose}: {', '.join(self.tables)}."
 
 
 def _label_reach(settings: Settings) -> Mapping[str, int]:
@@ -108,10 +116,6 @@ def _downtimes(settings: Settings) -> Mapping[str, Any]:
     return {model_id: model.downtime for model_id, model in settings.models.items() if model.downtime}
 
 
-def _has_summed_shap(settings: Settings) -> bool:
-    return settings.telemetry.shap is not None and settings.telemetry.shap.path is not None
-
-
 def _sample_rows(settings: Settings) -> int | None:
     multivariate = settings.drift.multivariate
     return multivariate.sample_rows if multivariate else None
@@ -119,6 +123,8 @@ def _sample_rows(settings: Settings) -> int | None:
 
 PROFILES = Stage(
     "profiles",
+    "Counts per bin of features, scores and latencies, of classes and of predictions that a candidate and production have "
+    "both answered, and what changed of the columns (schema_changes)",
     (
         "feature_profile",
         "feature_stats",
@@ -135,31 +141,40 @@ PROFILES = Stage(
         "sampling_rates",
         *PAIRED_TABLES,
     ),
-    lambda s: [
-        s.telemetry,
-        s.contracts,
-        s.suite_texts,
-        s.pseudonyms,
-        s.schedule.timezone,
-        _pairs(s),
-        _decision_cuts(s),
-        _sample_rows(s),
-        _sampling_rates(s),
-    ],
+    lambda s: {
+        "telemetry": s.telemetry,
+        "contracts": s.contracts,
+        "contracts.suites": s.suite_texts,
+        "pseudonyms": s.pseudonyms,
+        "schedule.timezone": s.schedule.timezone,
+        "models.*.pairs": _pairs(s),
+        "models.*.decision_cut": _decision_cuts(s),
+        "models.*.sampling_rate": _sampling_rates(s),
+        "drift.multivariate.sample_rows": _sample_rows(s),
+    },
     lambda s: (
         {"telemetry": 0, "schema_changes": 0}
         | ({"usual_rows": 0} if s.contracts.enabled else {})
-        | ({"explanations": 0} if _has_summed_shap(s) else {})
+        | ({"explanations": 0} if s.location_of(EXPLANATIONS) else {})
     ),
 )
 LABEL_COHORTS = Stage(
     "label_cohorts",
+    "Labels by prediction day, score bin and the day they became known",
     (*COHORT_TABLES, "label_arrivals"),
-    lambda s: [s.telemetry, s.labels, s.contracts, s.suite_texts, s.schedule.timezone, _decision_cuts(s)],
+    lambda s: {
+        "telemetry": s.telemetry,
+        "labels": s.labels,
+        "contracts": s.contracts,
+        "contracts.suites": s.suite_texts,
+        "schedule.timezone": s.schedule.timezone,
+        "models.*.decision_cut": _decision_cuts(s),
+    },
     _label_reach,
 )
 DRIFT = Stage(
     "drift",
+    "Distance of every feature and of the scores from training, over several windows, with its noise, and what is predicted",
     (
         "feature_drift",
         "prediction_drift",
@@ -169,33 +184,52 @@ DRIFT = Stage(
         "multivariate_drift",
         "prediction_levels",
     ),
-    lambda s: [s.drift, s.extension_texts, s.telemetry.segments, s.telemetry.shap, _pairs(s), _decision_cuts(s)],
+    lambda s: {
+        "drift": s.drift,
+        "drift.extensions": s.extension_texts,
+        "telemetry.segments": s.telemetry.segments,
+        "telemetry.shap": s.telemetry.shap,
+        "models.*.pairs": _pairs(s),
+        "models.*.decision_cut": _decision_cuts(s),
+    },
     _drift_reach,
 )
 MODEL_QUALITY = Stage(
     "model_quality",
+    "AUC with its interval, candidates against production and the labels still outstanding, as of the day",
     ("model_quality", "shadow_comparison", "label_backlog"),
-    lambda s: [
-        s.quality,
-        _decision_cuts(s),
-        s.labels and s.labels.horizon_days,
-        s.drift.minimum_rows,
-        s.drift.smoothing,
-    ],
+    lambda s: {
+        "quality": s.quality,
+        "models.*.decision_cut": _decision_cuts(s),
+        "labels.horizon_days": s.labels and s.labels.horizon_days,
+        "drift.minimum_rows": s.drift.minimum_rows,
+        "drift.smoothing": s.drift.smoothing,
+    },
     _quality_reach,
 )
 SLOS = Stage(
     "slos",
+    "Objectives with their error budgets",
     ("slo_status",),
-    lambda s: [s.slos, s.quality.headline_window_days, s.drift.headline_window_days],
+    lambda s: {
+        "slos": s.slos,
+        "quality.windows_days": s.quality.headline_window_days,
+        "drift.windows_days": s.drift.headline_window_days,
+    },
     slos.reach_days,
 )
 ALERTS = Stage(
     "alerts",
+    "Rules that fired, each with a sentence a person understands",
     ("alerts", "incidents"),
-    lambda s: [s.alert_rules, s.incidents, s.reports.smallest_cell, _downtimes(s)],
+    lambda s: {
+        "alerts": s.alert_rules,
+        "incidents": s.incidents,
+        "reports.smallest_cell": s.reports.smallest_cell,
+        "models.*.downtime": _downtimes(s),
+    },
     # an alert says since when its signal has been above the threshold
-    lambda _: dict.fromkeys(("profiles", "label_cohorts", "drift", "model_quality", "slos"), _EVERY_DAY_BEFORE),
+    lambda _: dict.fromkeys(("profiles", "label_cohorts", "drift", "model_quality", "slos"), EVERY_DAY_BEFORE),
 )
 
 # In the order in which a night runs them: each reads only those before it.

@@ -16,8 +16,10 @@ from driftlake.config import Settings
 from driftlake.inputs import Partition, readable, without_corrupt_files
 from driftlake.personal_columns import Findings, found_in_explanations
 from driftlake.session import open_session
-from driftlake.telemetry import LeftOut, offer_partitions, offer_versions
+from driftlake.telemetry import LeftOut, Reading, offer_partitions, offer_versions
 from driftlake.versions import ModelVersion
+
+_READING = Reading(EXPLANATION_COLUMNS, {})
 
 
 def summed_explanations(
@@ -35,7 +37,7 @@ def summed_explanations(
         offer_versions(connection, list(versions.values()), settings.models)
         usable = readable(checked)
         found = found_in_explanations(usable, settings.telemetry)
-        offer_partitions(connection, "explanations", usable, EXPLANATION_COLUMNS, {}, left_out=LeftOut(found))
+        offer_partitions(connection, "explanations", usable, _READING, LeftOut(found))
         return checked, queries.run(connection, "importance_sums").to_arrow_table(), found
 
 
@@ -43,7 +45,7 @@ def _impossible_rows(settings: Settings, partitions: Sequence[Partition]) -> Map
     """How many rows of each file cannot be, by path; also reads every column of every file."""
     paths = [file.path for partition in partitions for file in partition.files]
     with open_session(settings) as connection:
-        offer_partitions(connection, "explanations", partitions, EXPLANATION_COLUMNS, {})
+        offer_partitions(connection, "explanations", partitions, _READING)
         found = queries.run(connection, "impossible_explanations").fetchall()
     return {paths[file_id]: row_count for file_id, row_count in found}
 

@@ -61,6 +61,19 @@ class CodedRows:
 
 
 @dataclass(frozen=True, slots=True)
+class Reading:
+    """How files are read: canonical columns, and what the files call those that have another name there.
+
+    `segments` are those of the columns whose values are segments, `class_scores` the path of the scores of each class.
+    """
+
+    columns: Sequence[CanonicalColumn]
+    mapping: Mapping[str, str]
+    segments: Sequence[str] = ()
+    class_scores: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class LeftOut:
     """What of the files is not to be seen: columns, by the day and the name in the files, and the rows in a table.
 
@@ -107,63 +120,54 @@ def offer_partitions(
     connection: duckdb.DuckDBPyConnection,
     relation: str,
     partitions: Sequence[Partition],
-    columns: Sequence[CanonicalColumn],
-    mapping: Mapping[str, str],
-    segments: Sequence[str] = (),
-    class_scores: Mapping[str, str] | None = None,
+    reading: Reading,
     left_out: LeftOut | None = None,
 ) -> None:
     """Create the view `relation`: canonical columns, dt, file_id (position among the files) and file_row_number.
 
-    Optional columns that no file has are null. The column `segments` lists the segments that a row is in, by those of
-    `columns` that are named in `segments`. The column `class_scores` is a map from class to score, by the paths of the
-    scores in `class_scores`, null if that is empty. Columns that are left out on a day are null there, and no segments;
+    Optional columns that no file has are null. The column `segments` lists the segments that a row is in. The column
+    `class_scores` is a map from class to score, null if no class has any. Columns that are left out on a day are null there, and no segments;
     of deployments and segments of sums the well-known ones stay, the others are (left out).
     """
-    blocked, without = (left_out.columns, left_out.rows) if left_out else ({}, None)
+    left_out = left_out or LeftOut()
     files = [file for partition in partitions for file in partition.files]
     if not files:
-        nothing = [f"cast(null as {column.sql_type}) as {queries.quote(column.name)}" for column in columns]
+        nothing = [f"cast(null as {column.sql_type}) as {queries.quote(column.name)}" for column in reading.columns]
         nothing += ["cast(null as date) as dt", "cast(null as integer) as file_id", "cast([] as varchar[]) as segments"]
         nothing += ["cast(null as bigint) as file_row_number", f"{_scores_by_class(None, {})} as class_scores"]
         connection.execute(f"create or replace view {relation} as select {', '.join(nothing)} where false")
         return
-    side = (columns, mapping, segments, class_scores or {})
-    rows = " union all ".join(_rows_of_layout(layout, files, *side, blocked) for layout in layouts_of(files))
-    if without:
-        kept = f"(file_id, file_row_number) not in (select file_id, file_row_number from {queries.quote(without)})"
+    rows = " union all ".join(_rows_of_layout(layout, files, reading, left_out.columns) for layout in layouts_of(files))
+    if left_out.rows:
+        broken = f"select file_id, file_row_number from {queries.quote(left_out.rows)}"
+        kept = f"(file_id, file_row_number) not in ({broken})"
         rows = f"select * from ({rows}) where {kept}"
     connection.execute(f"create or replace view {relation} as {rows}")
 
 
 def _rows_of_layout(
-    layout: Layout,
-    files: Sequence[InputFile],
-    columns: Sequence[CanonicalColumn],
-    mapping: Mapping[str, str],
-    segments: Sequence[str],
-    class_scores: Mapping[str, str],
-    blocked: Mapping[date, Collection[str]],
+    layout: Layout, files: Sequence[InputFile], reading: Reading, blocked: Mapping[date, Collection[str]]
 ) -> str:
     """SQL of the rows of the files of a layout, which are among `files`."""
     own_files = [files[position] for position in layout.positions]
     selected = []
-    for column in columns:
-        own = column.own_name(mapping)
+    for column in reading.columns:
+        own = column.own_name(reading.mapping)
         value = column.reading.format(layout.column(own) or "null", column.sql_type)
         instead = _well_known(value, _WELL_KNOWN[column.name]) if column.name in _WELL_KNOWN else "null"
         value = _unless_blocked(own_files, own, value, instead, blocked)
         selected.append(f"{value} as {queries.quote(column.name)}")
     named = [
         f"{queries.literal(name + '=')} || coalesce(cast({layout.column(name) or 'null'} as varchar), '(missing)')"
-        for name in segments
+        for name in reading.segments
     ]
     kept = [
-        _unless_blocked(own_files, name, value, "null", blocked) for name, value in zip(segments, named, strict=True)
+        _unless_blocked(own_files, name, value, "null", blocked)
+        for name, value in zip(reading.segments, named, strict=True)
     ]
     listed = f"cast([{', '.join(kept)}] as varchar[])"
     selected.append(f"{listed if kept == named else f'list_filter({listed}, lambda s: s is not null)'} as segments")
-    selected.append(f"{_scores_by_class(layout, class_scores)} as class_scores")
+    selected.append(f"{_scores_by_class(layout, reading.class_scores)} as class_scores")
     days = ", ".join(f"date '{file.dt}'" for file in own_files)
     file_id = "file_index::integer"
     if len(own_files) < len(files):

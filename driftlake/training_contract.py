@@ -12,7 +12,7 @@ from datetime import date
 import duckdb
 
 from driftlake.config import Settings
-from driftlake.contracts import Contract, ContractCheck
+from driftlake.contracts import Contract, ContractCheck, Measurement
 from driftlake.errors import InputError
 from driftlake.inputs import read_file
 from driftlake.lineage import LineageFile
@@ -42,9 +42,8 @@ def check_training(
             values = one.counts.bins[0, 1:]
             is_constant = (values > 0).sum() < 2  # bins
             rows = int(one.counts.bins[0].sum())
-            checks += contract.measured(
-                "feature_varies", day, rows, rows if is_constant else 0, "", column=one.bins.feature
-            )
+            found = Measurement(day, rows, rows if is_constant else 0)
+            checks += contract.measured("feature_varies", found, column=one.bins.feature)
     if broken := [check.message for check in checks if check.is_broken]:
         raise InputError(
             f"{file.path}: the training data of {record.model_id} {record.model_version} break their contract: "

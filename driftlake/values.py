@@ -25,12 +25,16 @@ def is_numeric(kind: pa.DataType) -> bool:
     return bool(pat.is_integer(kind) or pat.is_floating(kind) or pat.is_decimal(kind))
 
 
+def is_text(kind: pa.DataType) -> bool:
+    """Whether columns of this Arrow type hold text as it is, not in a dictionary."""
+    return bool(pat.is_string(kind) or pat.is_large_string(kind) or pat.is_string_view(kind))
+
+
 def is_category(kind: pa.DataType) -> bool:
     """Whether columns of this Arrow type can be counted as categories."""
     if pat.is_dictionary(kind):
         kind = kind.value_type
-    is_text = pat.is_string(kind) or pat.is_large_string(kind) or pat.is_string_view(kind)
-    return bool(is_text or pat.is_boolean(kind) or is_numeric(kind))
+    return is_text(kind) or bool(pat.is_boolean(kind)) or is_numeric(kind)
 
 
 def fits(kind: pa.DataType, bins: FeatureBins) -> bool:

@@ -105,9 +105,9 @@ def load_versions(warehouse: Warehouse) -> dict[tuple[str, str], ModelVersion]:
     """Every registered version with its bins and reference counts."""
     # first, so that a version that is registered meanwhile lacks nothing
     runs = warehouse.sql("select * from training_runs order by model_id, model_version").to_pylist()
-    bin_rows = _grouped(warehouse.sql("select * from feature_bins"))
-    categories = _grouped(warehouse.sql("select * from feature_categories"))
-    counts = _grouped(warehouse.sql("select * from reference_profile"))
+    bin_rows = _rows_by_feature(warehouse.sql("select * from feature_bins"))
+    categories = _rows_by_feature(warehouse.sql("select * from feature_categories"))
+    counts = _rows_by_feature(warehouse.sql("select * from reference_profile"))
     segments = _by_segment(warehouse.query("segment_references"))
     labels = warehouse.sql("select * from reference_label_profile").to_pylist()
     versions = {}
@@ -143,7 +143,7 @@ def load_versions(warehouse: Warehouse) -> dict[tuple[str, str], ModelVersion]:
     return versions
 
 
-def _grouped(table: pa.Table) -> defaultdict[tuple[str, ...], list[dict[str, Any]]]:
+def _rows_by_feature(table: pa.Table) -> defaultdict[tuple[str, ...], list[dict[str, Any]]]:
     groups: defaultdict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
     for row in table.to_pylist():
         groups[row["model_id"], row["model_version"], row["feature"]].append(row)

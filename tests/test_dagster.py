@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from data import day
+from data import day, write_project
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -119,6 +119,14 @@ def test_the_graph_the_job_and_the_schedule_are_what_users_see(launched: Launche
     assert (schedule.cron_schedule, schedule.execution_timezone) == ("0 2 * * *", "America/New_York")
     weekly = definitions.resolve_schedule_def("maintenance")
     assert (weekly.cron_schedule, weekly.execution_timezone) == ("0 14 * * 0", "America/New_York")
+
+
+def test_profiles_rest_on_the_sums_of_shap_values_where_there_are_any(tmp_path: Path) -> None:
+    telemetry = {"path": "telemetry", "shap": {"path": "shap"}}
+    settings = write_project(tmp_path, features=["x"], training={"x": [1.0], "score": [0.1]}, telemetry=telemetry)
+    graph = build_definitions(settings).resolve_asset_graph()
+    parents = {key.to_user_string() for key in graph.get(dg.AssetKey("profiles")).parent_keys}
+    assert parents == {"telemetry", "explanations", "training_lineage"}
 
 
 def test_partitions_run_from_the_first_day_to_the_last(launched: Launched) -> None:

@@ -39,6 +39,12 @@ def test_folders_in_which_nothing_is_found_are_not_well(tmp_path: Path) -> None:
     assert found["telemetry"] == "there are no rows in the last 1 of 1 days"
 
 
+def test_sums_of_shap_values_are_looked_at_like_every_other_source(tmp_path: Path) -> None:
+    (tmp_path / "shap").mkdir()
+    found = unwell(tmp_path, telemetry={"path": "telemetry", "shap": {"path": "shap"}})
+    assert found["explanations"] == f"{tmp_path / 'shap'} has no folder dt=YYYY-MM-DD"
+
+
 def test_a_suite_that_nothing_reads_is_named(tmp_path: Path) -> None:
     (tmp_path / "expectations").mkdir()
     (tmp_path / "expectations" / "telemtry.json").write_text("{}")

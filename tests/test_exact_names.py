@@ -14,7 +14,7 @@ from project import ROWS, Project
 from driftlake.columns import telemetry_columns
 from driftlake.errors import ConfigurationError
 from driftlake.inputs import read_partitions
-from driftlake.telemetry import LeftOut, offer_partitions
+from driftlake.telemetry import LeftOut, Reading, offer_partitions
 
 IDS = {"correlation_id": ["a"], "event_time": [noon(1)], "model_id": ["m"], "model_version": ["v"]}
 TABLES = ("feature_profile", "prediction_profile", "service_profile", "importance_profile", "label_cohorts")
@@ -26,7 +26,7 @@ def offered(db: duckdb.DuckDBPyConnection, folder: Path, *files: dict[str, Any],
         write_day(folder, 1, IDS | columns, name=f"part-{number}")
     columns = telemetry_columns(["country"])
     partitions = read_partitions(str(folder), [day(1)], columns, {})
-    offer_partitions(db, "predictions", partitions, columns, {}, ["country"], {"a": "scores.a"}, **how)
+    offer_partitions(db, "predictions", partitions, Reading(columns, {}, ["country"], {"a": "scores.a"}), **how)
     return db.execute(
         "select file_id, score, country, segments[1], class_scores['a'] from predictions order by file_id"
     ).fetchall()

@@ -632,7 +632,16 @@ def label_source(settings: Settings) -> LabelSource:
         }
     )
     no_rates = arrow_schema("sampling_rates").empty_table().drop_columns(["prediction_count", "sampled_count"])
-    return LabelSource(settings, settings.labels, of_days, telemetry, versions, None, no_segments, no_rates)
+    return LabelSource(
+        settings=settings,
+        label_settings=settings.labels,
+        labels=of_days,
+        telemetry=telemetry,
+        versions=versions,
+        contracts=None,
+        segments=no_segments,
+        sampling_rates=no_rates,
+    )
 
 
 def numbered(rows: Sequence[Any]) -> list[Any]:

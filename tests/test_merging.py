@@ -23,7 +23,7 @@ from driftlake.config import Settings
 from driftlake.engines.local import profile_partitions
 from driftlake.inputs import read_partitions
 from driftlake.session import open_session
-from driftlake.telemetry import offer_partitions, offer_versions
+from driftlake.telemetry import Reading, offer_partitions, offer_versions
 
 ROWS = 40
 RATIO = learn_numeric_bins("ratio", np.linspace(0, 1, 1000), is_integer=False)
@@ -122,7 +122,7 @@ def profiled(root: Path) -> Mapping[str, pa.Table]:
     partitions = read_partitions(str(root), [day(1), day(2), day(3)], columns, {})
     with open_session(configured) as connection:
         offer_versions(connection, list(VERSIONS.values()), configured.models)
-        offer_partitions(connection, "predictions", partitions, columns, {}, configured.telemetry.segments)
+        offer_partitions(connection, "predictions", partitions, Reading(columns, {}, configured.telemetry.segments))
         return profile_partitions(connection, configured, partitions, VERSIONS).tables
 
 

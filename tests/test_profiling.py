@@ -33,7 +33,7 @@ from driftlake.lineage import read_lineage_folder
 from driftlake.profiling import Profiles
 from driftlake.registration import register
 from driftlake.session import open_session
-from driftlake.telemetry import offer_partitions, offer_versions
+from driftlake.telemetry import Reading, offer_partitions, offer_versions
 from driftlake.warehouse import Warehouse
 
 NUMERIC = ("age", "balance", "amount", "ratio")
@@ -193,7 +193,7 @@ def profiled(root: Path, *bins: FeatureBins, threads: int = 2, **telemetry: str)
     partitions = read_partitions(str(root), [day(1)], TELEMETRY_COLUMNS, {})
     with open_session(settings) as connection:
         offer_versions(connection, list(versions.values()), {})
-        offer_partitions(connection, "predictions", partitions, TELEMETRY_COLUMNS, {})
+        offer_partitions(connection, "predictions", partitions, Reading(TELEMETRY_COLUMNS, {}))
         return profile_partitions(connection, settings, partitions, versions)
 
 

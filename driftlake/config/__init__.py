@@ -26,10 +26,15 @@ from driftlake.config.models import ModelSettings, QualitySettings
 from driftlake.config.objectives import SloSettings
 from driftlake.config.places import ReportSettings, SparkSettings
 from driftlake.config.settings import Settings
+from driftlake.config.sources import EXPLANATIONS, LABELS, SOURCES, TELEMETRY, Source
 
 __all__ = [
     "CONFIG_NAME",
+    "EXPLANATIONS",
+    "LABELS",
     "OTHER_SIGNALS",
+    "SOURCES",
+    "TELEMETRY",
     "WINDOWED_SOURCES",
     "AlertRule",
     "Channel",
@@ -49,6 +54,7 @@ __all__ = [
     "ReportSettings",
     "Settings",
     "SloSettings",
+    "Source",
     "SparkSettings",
     "TelemetrySettings",
     "Thresholds",

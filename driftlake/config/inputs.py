@@ -6,7 +6,7 @@ Not here: what is promised about them (contracts.py).
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -18,7 +18,26 @@ from pydantic import (
 from driftlake.config.base import Section, SegmentName, no_repetition
 
 
-class ShapSettings(Section):
+class _ByName(Section):
+    """Values by name, of which one place is given: columns with a common prefix, or the fields of one column."""
+
+    prefix: str | None = None
+    column: str | None = None
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> Self:
+        *places, last = type(self).model_fields
+        if sum(getattr(self, place) is not None for place in (*places, last)) != 1:
+            raise ValueError(f"give one of {', '.join(places)} and {last}")
+        return self
+
+    @property
+    def path_prefix(self) -> str | None:
+        """What precedes a name in the path of its values; None if they are in no column."""
+        return self.prefix if self.column is None else f"{self.column}."
+
+
+class ShapSettings(_ByName):
     """Where the SHAP values of predictions are: columns with a common prefix, the fields of one column, or files of sums."""
 
     prefix: str | None = Field(default=None, description="A column per feature: this prefix and the feature's name.")
@@ -29,34 +48,12 @@ class ShapSettings(Section):
         "row_count, absolute_sum and signed_sum, and optionally deployment and segment: values that are summed up already.",
     )
 
-    @model_validator(mode="after")
-    def _one_of_them(self) -> ShapSettings:
-        if sum(place is not None for place in (self.prefix, self.column, self.path)) != 1:
-            raise ValueError("give one of prefix, column and path")
-        return self
 
-    @property
-    def path_prefix(self) -> str | None:
-        """What precedes the name of a feature in the path of its SHAP values; None if they are summed up already."""
-        return self.prefix if self.column is None else f"{self.column}."
-
-
-class ClassScoreSettings(Section):
+class ClassScoreSettings(_ByName):
     """Where the probabilities that multiclass models give each class are: columns with a common prefix, or one column."""
 
     prefix: str | None = Field(default=None, description="A column per class: this prefix and the class.")
     column: str | None = Field(default=None, description="STRUCT column with a field per class.")
-
-    @model_validator(mode="after")
-    def _one_of_them(self) -> ClassScoreSettings:
-        if (self.prefix is None) == (self.column is None):
-            raise ValueError("give either prefix or column")
-        return self
-
-    @property
-    def path_prefix(self) -> str:
-        """What precedes a class in the path of its scores."""
-        return self.prefix if self.prefix is not None else f"{self.column}."
 
 
 class PersonalDataSettings(Section):

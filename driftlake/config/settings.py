@@ -8,9 +8,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import (
     Field,
@@ -27,6 +28,7 @@ from driftlake.config.inputs import LabelSettings, LineageSettings, PseudonymKey
 from driftlake.config.models import ModelSettings, QualitySettings
 from driftlake.config.objectives import SloSettings
 from driftlake.config.places import ComputeSettings, ReportSettings, ScheduleSettings, SparkSettings, WarehouseSettings
+from driftlake.config.sources import LABELS, SOURCES, TELEMETRY, Source
 from driftlake.errors import ConfigurationError
 
 
@@ -168,13 +170,19 @@ class Settings(Section):
     @property
     def input_locations(self) -> dict[str, str]:
         """Where each input is, by the setting that says so."""
-        places = {
-            "telemetry.path": self.telemetry.path,
-            "telemetry.shap.path": self.telemetry.shap.path if self.telemetry.shap else None,
-            "labels.path": self.labels.path if self.labels else None,
-            "lineage.path": self.lineage.path,
-        }
-        return {setting: self.resolve(path) for setting, path in places.items() if path}
+        return {source.setting: location for source in SOURCES if (location := self.location_of(source))}
+
+    def location_of(self, source: Source) -> str | None:
+        """Where an input is; None if there is none."""
+        found: Any = self
+        for key in source.setting.split("."):
+            found = getattr(found, key, None)
+        return self.resolve(found) if found else None
+
+    def mapping_of(self, source: Source) -> Mapping[str, str]:
+        """What the files of an input call the columns that have other names there."""
+        mappings = {TELEMETRY: self.telemetry.columns, LABELS: self.labels.columns if self.labels else {}}
+        return mappings.get(source, {})
 
     @property
     def dagster_home(self) -> Path:

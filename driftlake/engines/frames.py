@@ -19,9 +19,9 @@ from driftlake.columns import CanonicalColumn
 from driftlake.engines.tasks import Positions, Task
 from driftlake.engines.wire import Mapped
 from driftlake.inputs import Partition
-from driftlake.label_join import Side
 from driftlake.parquet_sql import rows_of
 from driftlake.profiling import cut_day
+from driftlake.telemetry import Reading
 from driftlake.versions import ModelVersion
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def as_workers_need(versions: Sequence[ModelVersion]) -> list[ModelVersion]:
     return [replace(version, **_NOT_COUNTED_BY) for version in versions]
 
 
-def unified_side(connection: duckdb.DuckDBPyConnection, side: Side, partitions: Sequence[Partition]) -> Side:
+def unified_side(connection: duckdb.DuckDBPyConnection, side: Reading, partitions: Sequence[Partition]) -> Reading:
     """A column that files have in several types is read as what DuckDB makes of all of them together."""
     files = [file for partition in partitions for file in partition.files]
 

@@ -37,12 +37,11 @@ from driftlake.engines.frames import (
 from driftlake.engines.spark_labels import join_labels
 from driftlake.engines.tasks import Source, Task
 from driftlake.inputs import Partition
-from driftlake.label_join import Side
 from driftlake.profiling import Day, ProfileRows, Profiles
 from driftlake.segments import SegmentColumn
 from driftlake.session import connect, create_table
 from driftlake.shards import VersionCounts
-from driftlake.telemetry import CodedRows, LeftOut, offer_versions, prediction_groups
+from driftlake.telemetry import CodedRows, LeftOut, Reading, offer_versions, prediction_groups
 from driftlake.versions import ModelVersion
 
 __all__ = ["join_labels", "profile_partitions"]
@@ -61,7 +60,7 @@ def profile_partitions(
     """Profile partitions, of which `left_out` is left out; `connection` has the table of the rows that are."""
     left_out = left_out or LeftOut()
     telemetry = settings.telemetry
-    side = Side(telemetry_columns(telemetry.segments, telemetry.latencies), telemetry.columns)
+    side = Reading(telemetry_columns(telemetry.segments, telemetry.latencies), telemetry.columns)
     spark = cluster.session(settings.spark)
     source = Source(
         settings,

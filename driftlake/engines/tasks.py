@@ -19,10 +19,9 @@ from numpy.typing import NDArray
 
 from driftlake.config import Settings
 from driftlake.inputs import InputFile, Partition
-from driftlake.label_join import Side
 from driftlake.profiling import Piece
 from driftlake.session import create_table, open_session
-from driftlake.telemetry import SURPLUS_SCHEMA, LeftOut, offer_partitions, offer_versions
+from driftlake.telemetry import SURPLUS_SCHEMA, LeftOut, Reading, offer_partitions, offer_versions
 from driftlake.versions import ModelVersion
 
 Positions: TypeAlias = NDArray[np.int64]
@@ -37,7 +36,7 @@ class Source:
     """How the files of telemetry, or of labels, are read, whatever the rows of a task are."""
 
     settings: Settings
-    side: Side
+    side: Reading
     versions: Sequence[ModelVersion]
     blocked: Mapping[date, Collection[str]]
 
@@ -108,10 +107,7 @@ def _offer(
     partitions = [
         Partition(dt, tuple(span.file for span in of_day)) for dt, of_day in groupby(spans, lambda span: span.file.dt)
     ]
-    side, left_out = source.side, LeftOut(source.blocked, table)
-    offer_partitions(
-        connection, relation, partitions, side.columns, side.mapping, side.segments, side.class_scores, left_out
-    )
+    offer_partitions(connection, relation, partitions, source.side, LeftOut(source.blocked, table))
     ids = ", ".join(str(span.file_id) for span in spans)
     rows = f"select * replace (list_extract([{ids}], file_id + 1)::integer as file_id) from {relation}"
     if spans[0].is_whole:

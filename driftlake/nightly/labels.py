@@ -5,23 +5,26 @@ Not here: counting (driftlake.labels).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Self
 
 import pyarrow as pa
 
 from driftlake import quarantine, queries, sampling
 from driftlake.audit import audit_replacements, failed_checks, stored_failures
 from driftlake.columns import label_columns
-from driftlake.config import Settings
+from driftlake.config import LABELS, LabelSettings, Settings
 from driftlake.contracts import Contracts, blocked_days
 from driftlake.inputs import Partition, check_columns, chunks, days_between
 from driftlake.labels import COHORT_TABLES, LabelCounts, LabelSource, history_days
 from driftlake.nightly.isolation import Computed, Isolation, Part, keys_of, version_parts
 from driftlake.nightly.outcomes import counted_rows, has_stored_rows, refusals_of, what_is_left_out
-from driftlake.nightly.readings import counted_labels, counted_telemetry, days_with_rows_in_quarantine, read_labels
+from driftlake.nightly.readings import counted_labels, counted_telemetry, days_with_rows_in_quarantine
 from driftlake.nightly.report import StageReport, report
 from driftlake.quarantine import judge_files
+from driftlake.sources import read_source
 from driftlake.stages import LABEL_COHORTS, Input, Work, find_work
 from driftlake.versions import load_versions
 from driftlake.warehouse import PartitionRun, Replacement, RunContext, Warehouse
@@ -37,70 +40,123 @@ def count_labels(
     """Check the labels that arrived on some days, join them to their predictions and count them."""
     if settings.labels is None:
         return StageReport("label_cohorts", [])
-    history = days_between(min(days) - timedelta(days=history_days(settings.labels)), max(days))
-    labels, telemetry = read_labels(settings, settings.labels, history), counted_telemetry(warehouse, settings, history)
-    counted_rates = sampling.counted_rates(warehouse, history)
-    inputs: dict[str, Sequence[Input]] = {
-        "labels": labels,
-        "telemetry": telemetry,
-        "sampling_rates": sampling.rates_of_days(counted_rates, history),
-    }
-    work = find_work(warehouse, settings, context, LABEL_COHORTS, days, **inputs)
-    versions = list(load_versions(warehouse).values())
-    columns = label_columns(has_classes=any(version.classes for version in versions))
-    labels = [check_columns(partition, columns, settings.labels.columns) for partition in labels]
-    as_counted, checked_days = counted_labels(warehouse, labels, set(history) - set(work.days))
-    source = LabelSource(
-        settings,
-        settings.labels,
-        as_counted,
-        telemetry,
-        versions,
-        contracts,
-        warehouse.query("counted_segments", first_day=history[0], last_day=history[-1]),
-        counted_rates,
-        judge_files(
-            settings.contracts.largest_quarantined_share, quarantine.files_read(warehouse, "labels", work.days)
-        ),
-        checked_days,
-        {source: days_with_rows_in_quarantine(warehouse, source, history) for source in ("telemetry", "labels")},
-    )
-    # what the days up to one have taught, and that day: an attempt must not rest on another for the same days
-    known, found, found_on = source, source, date.min
-
-    def compute(chunk_days: Sequence[date], left_out: Collection[Part]) -> Computed:
-        nonlocal known, found, found_on
-        if found_on < chunk_days[0]:
-            known = found
-        source = known.without(keys_of(left_out, "model version"))
-        chunk, counted = source.count([source.labels[day] for day in chunk_days])
-        chunk_failed = failed_checks("labels", chunk, counted.checks)
-        # what was counted without rows that could not be read is counted again by the next run
-        is_certain = not any(partition.is_probed for partition in (*chunk, *source.telemetry))
-        chunk_runs = [_label_run(warehouse, p, counted, work, is_certain=is_certain) for p in chunk]
-        replaced = [run.dt for run in chunk_runs if run.outcome != "refused"]
-        unreadable = source.unreadable_prediction_days
-        kept = {name: _stored_cohorts(warehouse, name, replaced, unreadable) for name in COHORT_TABLES}
-        tables = {
-            name: pa.concat_tables([rows, kept[name]]) if name in kept else rows
-            for name, rows in counted.tables.items()
-        }
-        replacements = (Replacement.of_days(name, rows, replaced) for name, rows in tables.items())
-        audited = audit_replacements("labels", chunk, counted.checks, chunk_failed)
-        in_quarantine = quarantine.replacement(
-            "labels", [*quarantine.refused_files(chunk), *counted.quarantined], [partition.dt for partition in chunk]
-        )
-        if not left_out:
-            found, found_on = source, chunk_days[-1]
-        return Computed([*replacements, *audited, in_quarantine], chunk_runs)
-
-    def parts() -> Sequence[Part]:
-        return version_parts((version.model_id, version.model_version) for version in versions)
-
-    isolation = Isolation(warehouse, context, LABEL_COHORTS, compute, parts)
+    delivered = _Delivered.read(warehouse, settings, settings.labels, days)
+    work = find_work(warehouse, settings, context, LABEL_COHORTS, days, **delivered.inputs())
+    source = _label_source(warehouse, settings, settings.labels, contracts, delivered, work)
+    counting = _Counting(warehouse, work, source)
+    isolation = Isolation(warehouse, context, LABEL_COHORTS, counting.compute, counting.parts)
     for planned in chunks([source.labels[day] for day in work.days], settings.compute.rows_per_chunk):
         isolation.work_on([partition.dt for partition in planned])
     return report(work, isolation.outcome, failed_checks=stored_failures(warehouse, "labels", days))
+
+
+@dataclass(frozen=True, slots=True)
+class _Delivered:
+    """What days are counted from: labels and telemetry of their history, and the rates of the sampled predictions."""
+
+    history: Sequence[date]
+    labels: Sequence[Partition]
+    telemetry: Sequence[Partition]
+    sampling_rates: pa.Table
+
+    @classmethod
+    def read(cls, warehouse: Warehouse, settings: Settings, labels: LabelSettings, days: Sequence[date]) -> Self:
+        history = days_between(min(days) - timedelta(days=history_days(labels)), max(days))
+        return cls(
+            history,
+            read_source(settings, LABELS, history),
+            counted_telemetry(warehouse, settings, history),
+            sampling.counted_rates(warehouse, history),
+        )
+
+    def inputs(self) -> dict[str, Sequence[Input]]:
+        return {
+            "labels": self.labels,
+            "telemetry": self.telemetry,
+            "sampling_rates": sampling.rates_of_days(self.sampling_rates, self.history),
+        }
+
+
+def _label_source(
+    warehouse: Warehouse,
+    settings: Settings,
+    label_settings: LabelSettings,
+    contracts: Contracts | None,
+    delivered: _Delivered,
+    work: Work,
+) -> LabelSource:
+    """What was delivered, with what earlier runs and the registered versions say of it."""
+    history = delivered.history
+    versions = list(load_versions(warehouse).values())
+    columns = label_columns(has_classes=any(version.classes for version in versions))
+    labels = [check_columns(partition, columns, label_settings.columns) for partition in delivered.labels]
+    as_counted, checked_days = counted_labels(warehouse, labels, set(history) - set(work.days))
+    return LabelSource(
+        settings=settings,
+        label_settings=label_settings,
+        labels=as_counted,
+        telemetry=delivered.telemetry,
+        versions=versions,
+        contracts=contracts,
+        segments=warehouse.query("counted_segments", first_day=history[0], last_day=history[-1]),
+        sampling_rates=delivered.sampling_rates,
+        judge=judge_files(
+            settings.contracts.largest_quarantined_share, quarantine.files_read(warehouse, "labels", work.days)
+        ),
+        checked_days=checked_days,
+        broken_days={
+            source: days_with_rows_in_quarantine(warehouse, source, history) for source in ("telemetry", "labels")
+        },
+    )
+
+
+class _Counting:
+    """Counts the days that are asked for, in order; what is found out about labels on the way serves the days after.
+
+    An attempt must not rest on what another attempt at the same days has found out.
+    """
+
+    def __init__(self, warehouse: Warehouse, work: Work, source: LabelSource) -> None:
+        self._warehouse = warehouse
+        self._work = work
+        # what the days before those attempted last have taught, and what these have
+        self._known = self._found = source
+        self._found_on = date.min
+
+    def parts(self) -> Sequence[Part]:
+        """What can be left out of a day."""
+        return version_parts((version.model_id, version.model_version) for version in self._known.versions)
+
+    def compute(self, days: Sequence[date], left_out: Collection[Part]) -> Computed:
+        """Rows of some days without some model versions."""
+        if self._found_on < days[0]:
+            self._known = self._found
+        source = self._known.without(keys_of(left_out, "model version"))
+        chunk, counted = source.count([source.labels[day] for day in days])
+        # what was counted without rows that could not be read is counted again by the next run
+        is_certain = not any(partition.is_probed for partition in (*chunk, *source.telemetry))
+        runs = [_label_run(self._warehouse, p, counted, self._work, is_certain=is_certain) for p in chunk]
+        replaced = [run.dt for run in runs if run.outcome != "refused"]
+        changes = [
+            *self._counted_rows(counted, replaced, source.unreadable_prediction_days),
+            *audit_replacements("labels", chunk, counted.checks, failed_checks("labels", chunk, counted.checks)),
+            quarantine.replacement(
+                "labels",
+                [*quarantine.refused_files(chunk), *counted.quarantined],
+                [partition.dt for partition in chunk],
+            ),
+        ]
+        if not left_out:
+            self._found, self._found_on = source, days[-1]
+        return Computed(changes, runs)
+
+    def _counted_rows(
+        self, counted: LabelCounts, days: Sequence[date], unreadable: Sequence[date]
+    ) -> Iterator[Replacement]:
+        """Rows of `days`; those about predictions of `unreadable` days, counted earlier, are kept rather than lost."""
+        for name, rows in counted.tables.items():
+            kept = [_stored_cohorts(self._warehouse, name, days, unreadable)] if name in COHORT_TABLES else []
+            yield Replacement.of_days(name, pa.concat_tables([rows, *kept]), days)
 
 
 def _label_run(
@@ -127,7 +183,6 @@ def _label_run(
 def _stored_cohorts(
     warehouse: Warehouse, table: str, days: Sequence[date], prediction_days: Sequence[date]
 ) -> pa.Table:
-    """Cohorts counted earlier whose telemetry cannot be read any more: they are kept rather than lost."""
     return warehouse.sql(
         f"select * from {queries.quote(table)}"
         " where list_contains(?::date[], dt) and list_contains(?::date[], prediction_on)",

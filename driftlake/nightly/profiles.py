@@ -15,8 +15,8 @@ import pyarrow as pa
 
 from driftlake import quarantine, queries, schema_changes, wording
 from driftlake.audit import audit_replacements, failed_checks, stored_failures
-from driftlake.config import ContractSettings, Settings
-from driftlake.contracts import Contract, ContractCheck, Contracts, blocked_days
+from driftlake.config import EXPLANATIONS, TELEMETRY, ContractSettings, Settings
+from driftlake.contracts import Contract, ContractCheck, Contracts, Measurement, blocked_days
 from driftlake.day_checks import UsualRows, check_completeness, check_evenings, check_row_count, day_bounds
 from driftlake.engines import engine_of
 from driftlake.errors import ConfigurationError
@@ -24,23 +24,18 @@ from driftlake.inputs import Partition, chunks, without_corrupt_files
 from driftlake.lineage import lineage_locations
 from driftlake.nightly.isolation import Computed, Isolation, Part, keys_of, version_parts
 from driftlake.nightly.outcomes import counted_rows, has_stored_rows, refusals_of, what_is_left_out
-from driftlake.nightly.readings import (
-    changes_since_earlier_days,
-    configured_columns,
-    read_explanations,
-    read_telemetry,
-    usual_rows_before,
-)
+from driftlake.nightly.readings import changes_since_earlier_days, usual_rows_before
 from driftlake.nightly.report import StageReport, highlights_of, report
 from driftlake.own_suites import check_suites
 from driftlake.personal_columns import Findings, found_in_profiles
 from driftlake.profiling import Profiles
-from driftlake.quarantine import Quarantined, days_with_broken_rows, judge_files, offer_sound_rows
+from driftlake.quarantine import Offer, Quarantined, days_with_broken_rows, judge_files, offer_sound_rows
 from driftlake.schema_changes import DayChanges, FileVersions
 from driftlake.session import create_table, open_session
+from driftlake.sources import columns_of, read_source
 from driftlake.stages import PROFILES, Input, Work, find_work
 from driftlake.summed_explanations import summed_explanations
-from driftlake.telemetry import LeftOut, offer_partitions, offer_versions
+from driftlake.telemetry import LeftOut, Reading, offer_partitions, offer_versions
 from driftlake.versions import ModelVersion, load_versions
 from driftlake.warehouse import Addition, PartitionRun, Replacement, RunContext, Warehouse
 
@@ -122,12 +117,12 @@ class _Delivered:
 
     @classmethod
     def read(cls, settings: Settings, days: Sequence[date]) -> Self:
-        partitions = read_telemetry(settings, days)
+        partitions = read_source(settings, TELEMETRY, days)
         return cls(
             partitions,
             changes_since_earlier_days(settings, partitions),
             usual_rows_before(settings, partitions) if settings.contracts.enabled else [],
-            read_explanations(settings, days),
+            read_source(settings, EXPLANATIONS, days),
         )
 
     def inputs(self) -> dict[str, Sequence[Input]]:
@@ -175,41 +170,71 @@ def _profile(
     usual: Sequence[UsualRows],
 ) -> _Profiled:
     """Check days against the contract, which knows all `versions`, and profile those that are to be `counted`."""
-    columns, mapping = configured_columns(settings), settings.telemetry.columns
+    delivered = [partition for partition in partitions if partition.row_count]
     with open_session(settings) as connection:
-
-        def offer(relation: str, offered: Sequence[Partition], without: str | None) -> None:
-            offer_partitions(connection, relation, offered, columns, mapping, left_out=LeftOut(found, without))
-
         offer_versions(connection, list(versions.values()), settings.models)
-        kept = [partition for partition in partitions if partition.row_count]
-        found = found_in_profiles(kept, settings.telemetry, counted.values())
-        offer("predictions", kept, None)
-        file_versions = schema_changes.file_versions(connection, kept, counted, settings.telemetry.features_column)
-        checks: list[ContractCheck] = []
-        quarantined: list[Quarantined] = []
-        blocked: dict[date, str] = {}
-        if contract and kept:
-            create_table(connection, "partition_days", day_bounds([p.dt for p in kept], settings.schedule.timezone))
-            queries.run(connection, contract.relation)
-            checks = contract.check(connection, [partition.dt for partition in kept])
-            checks += check_suites(connection, contract, kept, mapping, settings.telemetry.features_column)
-            if has_broken_rows := bool(days_with_broken_rows(checks, contract)):
-                quarantined = offer_sound_rows(connection, contract, offer, "predictions", kept)
-            blocked = _gutted_days(kept, quarantined, settings) | blocked_days(checks)
-            if blocked:
-                kept = [partition for partition in kept if partition.dt not in blocked]
-                if has_broken_rows:
-                    offer_sound_rows(connection, contract, offer, "predictions", kept)
-                else:
-                    offer("predictions", kept, None)
-        left_out = LeftOut(found, quarantine.rows_table("predictions") if quarantined else None)
+        found = found_in_profiles(delivered, settings.telemetry, counted.values())
+        offer = _offer_without(connection, settings, found)
+        offer("predictions", delivered, None)
+        features_column = settings.telemetry.features_column
+        file_versions = schema_changes.file_versions(connection, delivered, counted, features_column)
+        judged = _Judged(delivered, [], [], {})
+        if contract and delivered:
+            judged = _judge(connection, settings, contract, delivered, offer)
         if len(counted) < len(versions):
             offer_versions(connection, list(counted.values()), settings.models)
-        profiles = engine_of(settings).profile_partitions(connection, settings, kept, counted, left_out)
-        if contract and kept:
-            checks += _checks_of_days(connection, contract, kept, counted, profiles, usual, settings.contracts)
-        return _Profiled(profiles, checks, file_versions, quarantined, blocked, found)
+        left_out = LeftOut(found, quarantine.rows_table("predictions") if judged.quarantined else None)
+        profiles = engine_of(settings).profile_partitions(connection, settings, judged.sound, counted, left_out)
+        checks = [*judged.checks]
+        if contract and judged.sound:
+            checks += _checks_of_days(connection, contract, judged.sound, counted, profiles, usual, settings.contracts)
+        return _Profiled(profiles, checks, file_versions, judged.quarantined, judged.blocked, found)
+
+
+def _offer_without(connection: duckdb.DuckDBPyConnection, settings: Settings, personal_data: Findings) -> Offer:
+    """How telemetry is made visible without the columns that hold personal data."""
+    reading = Reading(columns_of(TELEMETRY, settings), settings.telemetry.columns)
+
+    def offer(relation: str, partitions: Sequence[Partition], without: str | None) -> None:
+        offer_partitions(connection, relation, partitions, reading, LeftOut(personal_data, without))
+
+    return offer
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """What the contract says of some days: which are counted, without which rows, and which are not, and why."""
+
+    sound: Sequence[Partition]
+    checks: Sequence[ContractCheck]
+    quarantined: Sequence[Quarantined]
+    blocked: Mapping[date, str]
+
+
+def _judge(
+    connection: duckdb.DuckDBPyConnection,
+    settings: Settings,
+    contract: Contract,
+    partitions: Sequence[Partition],
+    offer: Offer,
+) -> _Judged:
+    """Hold the rows of the view `predictions` against the contract, and leave in it those that are to be counted."""
+    telemetry = settings.telemetry
+    days = [partition.dt for partition in partitions]
+    create_table(connection, "partition_days", day_bounds(days, settings.schedule.timezone))
+    queries.run(connection, contract.relation)
+    checks = contract.check(connection, days)
+    checks += check_suites(connection, contract, partitions, telemetry.columns, telemetry.features_column)
+    quarantined: Sequence[Quarantined] = []
+    if has_broken_rows := bool(days_with_broken_rows(checks, contract)):
+        quarantined = offer_sound_rows(connection, contract, offer, "predictions", partitions)
+    blocked = _gutted_days(partitions, quarantined, settings) | blocked_days(checks)
+    sound = [partition for partition in partitions if partition.dt not in blocked]
+    if blocked and has_broken_rows:
+        offer_sound_rows(connection, contract, offer, "predictions", sound)
+    elif blocked:
+        offer("predictions", sound, None)
+    return _Judged(sound, checks, quarantined, blocked)
 
 
 def _gutted_days(
@@ -244,9 +269,8 @@ def _checks_of_days(
     for partition in partitions:
         checks += check_row_count(contract, partition, usual_of[partition.dt], settings.row_count_factor)
         surplus = profiles.surplus_counts.get(partition.dt, 0)
-        checks += contract.measured(
-            "prediction_is_unique", partition.dt, partition.row_count, surplus, f"{surplus:,} rows"
-        )
+        found = Measurement(partition.dt, partition.row_count, surplus, f"{surplus:,} rows")
+        checks += contract.measured("prediction_is_unique", found)
     return checks
 
 

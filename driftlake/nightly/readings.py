@@ -10,29 +10,18 @@ from dataclasses import replace
 from datetime import date
 
 from driftlake import quarantine, runs, schema_changes
-from driftlake.columns import EXPLANATION_COLUMNS, CanonicalColumn, label_columns, telemetry_columns
-from driftlake.config import LabelSettings, Settings
+from driftlake.config import TELEMETRY, Settings
 from driftlake.day_checks import UsualRows, usual_rows, weekdays_before
-from driftlake.inputs import Partition, earlier_partitions, read_partitions
+from driftlake.inputs import Partition, earlier_partitions
 from driftlake.schema_changes import DayChanges
+from driftlake.sources import columns_of, read_source
 from driftlake.warehouse import Warehouse
-
-
-def read_telemetry(settings: Settings, days: Sequence[date]) -> list[Partition]:
-    """Telemetry as it is delivered."""
-    location = settings.resolve(settings.telemetry.path)
-    return read_partitions(location, days, configured_columns(settings), settings.telemetry.columns)
-
-
-def configured_columns(settings: Settings) -> tuple[CanonicalColumn, ...]:
-    """The columns of telemetry that the configuration speaks of."""
-    return telemetry_columns(settings.telemetry.segments, settings.telemetry.latencies)
 
 
 def changes_since_earlier_days(settings: Settings, partitions: Sequence[Partition]) -> list[DayChanges]:
     """How the columns of each day differ from those of the last earlier day, whether or not that is worked on."""
     telemetry = settings.telemetry
-    columns = configured_columns(settings)
+    columns = columns_of(TELEMETRY, settings)
     earlier = earlier_partitions(
         settings.resolve(telemetry.path), partitions, settings.start, columns, telemetry.columns
     )
@@ -44,7 +33,7 @@ def usual_rows_before(settings: Settings, partitions: Sequence[Partition]) -> li
     days = [partition.dt for partition in partitions]
     known = {partition.dt: partition for partition in partitions}
     before = [day for day in weekdays_before(days, settings.start) if day not in known]
-    return usual_rows(days, known | {partition.dt: partition for partition in read_telemetry(settings, before)})
+    return usual_rows(days, known | {partition.dt: partition for partition in read_source(settings, TELEMETRY, before)})
 
 
 def counted_telemetry(warehouse: Warehouse, settings: Settings, days: Sequence[date]) -> list[Partition]:
@@ -54,7 +43,7 @@ def counted_telemetry(warehouse: Warehouse, settings: Settings, days: Sequence[d
     left_out = {one.path: one.reason for one in stored if one.is_file}
     partitions = [
         replace(p, files=tuple(f.refused(left_out[f.path]) if f.path in left_out else f for f in p.files))
-        for p in read_telemetry(settings, days)
+        for p in read_source(settings, TELEMETRY, days)
     ]
     return [p.refused(refused[p.dt]) if p.dt in refused else p for p in partitions]
 
@@ -62,11 +51,6 @@ def counted_telemetry(warehouse: Warehouse, settings: Settings, days: Sequence[d
 def days_with_rows_in_quarantine(warehouse: Warehouse, source: str, days: Sequence[date]) -> set[date]:
     """Days of which rows, not only whole files, are left out."""
     return {one.dt for one in quarantine.stored(warehouse, source, days) if not one.is_file}
-
-
-def read_labels(settings: Settings, labels: LabelSettings, days: Sequence[date]) -> list[Partition]:
-    """Labels of any kind: whether classes are expected among them is known when the versions are."""
-    return read_partitions(settings.resolve(labels.path), days, label_columns(has_classes=True), labels.columns)
 
 
 def counted_labels(
@@ -88,11 +72,3 @@ def counted_labels(
             if row["outcome"] == "refused":
                 labels[partition.dt] = partition.refused(row["reason"])
     return labels, checked_days
-
-
-def read_explanations(settings: Settings, days: Sequence[date]) -> list[Partition]:
-    """Files of SHAP values that are summed up already; none if telemetry has them per prediction, or not at all."""
-    shap = settings.telemetry.shap
-    if shap is None or shap.path is None:
-        return []
-    return read_partitions(settings.resolve(shap.path), days, EXPLANATION_COLUMNS, {})

@@ -1,49 +1,54 @@
 -- Evidence: features of which a larger share is missing, or was never seen in training, than in training and on any of the 28 days before.
 -- grain: cause, incident_id, subject, known_on
 -- inputs: suspects, feature_profile, feature_bins, reference_profile
-with kinds as (
-    select *
-    from (values ('missing_values', 'missing'), ('unseen_categories', 'unseen')) as k (cause, bin_kind)
+with bins as (
+    select
+        k.cause,
+        b.model_id,
+        b.model_version,
+        b.feature,
+        b.bin_id,
+        b.bin_kind = k.bin_kind as is_counted
+    from feature_bins as b
+    cross join (values ('missing_values', 'missing'), ('unseen_categories', 'unseen')) as k (cause, bin_kind)
 ),
 
 shares as (
     select
-        k.cause,
+        b.cause,
         p.dt,
         p.model_id,
         p.model_version,
         p.deployment,
         p.feature,
-        coalesce(sum(p.row_count) filter (where b.bin_kind = k.bin_kind), 0) / sum(p.row_count) as share
+        coalesce(sum(p.row_count) filter (where b.is_counted), 0) / sum(p.row_count) as share
     from feature_profile as p
-    inner join feature_bins as b
+    inner join bins as b
         on p.model_id = b.model_id
         and p.model_version = b.model_version
         and p.feature = b.feature
         and p.bin_id = b.bin_id
-    cross join kinds as k
     where
         p.segment = 'all'
         and p.dt between (select min(s.first_on) - 28 from suspects as s)
         and (select max(s.until_on) from suspects as s)
-    group by k.cause, p.dt, p.model_id, p.model_version, p.deployment, p.feature
+    group by b.cause, p.dt, p.model_id, p.model_version, p.deployment, p.feature
 ),
 
 training as (
     select
-        k.cause,
+        b.cause,
         p.model_id,
         p.model_version,
         p.feature,
-        coalesce(sum(p.row_count) filter (where b.bin_kind = k.bin_kind), 0) / sum(p.row_count) as share
+        coalesce(sum(p.row_count) filter (where b.is_counted), 0) / sum(p.row_count) as share
     from reference_profile as p
-    inner join feature_bins as b
+    inner join bins as b
         on p.model_id = b.model_id
         and p.model_version = b.model_version
         and p.feature = b.feature
         and p.bin_id = b.bin_id
-    cross join kinds as k
-    group by k.cause, p.model_id, p.model_version, p.feature
+    group by b.cause, p.model_id, p.model_version, p.feature
 ),
 
 -- of any version: what a new one gets is what the others got
