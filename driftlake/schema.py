@@ -14,6 +14,9 @@ from graphlib import TopologicalSorter
 
 from driftlake import queries
 
+# The view that is made of one file for each source of signals.
+_SIGNALS_VIEW = "sli_history"
+
 _COLUMN = re.compile(r"^    (?P<name>\w+) (?P<type>[a-z \[\](),]+?)(?P<required> not null)?,? -- (?P<meaning>.+)$")
 
 
@@ -74,9 +77,17 @@ def append_only() -> frozenset[str]:
 def views() -> tuple[View, ...]:
     """Every view, those that others read first: a view can only be created on what is there."""
     ddl = {name: queries.statement(f"views/{name}") for name in queries.names("views")}
+    ddl[_SIGNALS_VIEW] = _with_signals(ddl[_SIGNALS_VIEW])
     found = {name: View(name, " ".join(_header(text)), text) for name, text in ddl.items()}
     order = TopologicalSorter({name: sorted(view.reads & found.keys()) for name, view in found.items()})
     return tuple(found[name] for name in order.static_order())
+
+
+def _with_signals(ddl: str) -> str:
+    """A view of every signal: in the place of `from signals`, the queries of all sources."""
+    sources = (queries.statement(f"signals/{name}").rstrip().removesuffix(";") for name in queries.names("signals"))
+    union = "\nunion all\n".join(sources)
+    return ddl.replace("from signals", f"from (\n{union}\n)")
 
 
 def session_macros() -> tuple[str, ...]:
