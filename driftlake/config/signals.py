@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from driftlake.config.drift import known_statistic
 from driftlake.signals import DRIFT_SOURCES, PREDICTION_DRIFT, SIGNALS, Signal, drift_signal
@@ -50,4 +52,13 @@ def _known_signal(signal: str) -> str:
     return signal
 
 
-AlertSignal = Annotated[str, AfterValidator(_known_signal)]
+class _Listed:
+    """Lists the signals in the JSON Schema, so that editors offer them; statistics of one's own are not known there."""
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        drift = "|".join(source.name for source in DRIFT_SOURCES)
+        names = [signal.name for signal in every_signal()]
+        return {**handler(schema), "anyOf": [{"enum": names}, {"pattern": rf"^({drift})\."}]}
+
+
+AlertSignal = Annotated[str, AfterValidator(_known_signal), _Listed()]
