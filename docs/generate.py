@@ -18,7 +18,7 @@ FOLDER = Path(__file__).resolve().parent
 sys.path.insert(0, str(FOLDER.parent))
 
 from driftlake import schema  # works from anywhere
-from driftlake.config import Settings, Thresholds, default_alerts
+from driftlake.config import Settings, Thresholds, default_alerts, every_signal
 from driftlake.runbooks import RUNBOOKS
 from driftlake.stages import EVERY_DAY_BEFORE, STAGES, Stage
 from driftlake.statistics import STATISTICS
@@ -96,6 +96,23 @@ def configuration_page() -> str:
         f"| `{rule.name}` | `{rule.signal}` | {rule.window_days} | {rule.warn:g} | {rule.critical:g} |"
         f" {rule.minimum_sample} | {rule.consecutive_days} |"
         for rule in default_alerts()
+    ]
+    lines += [
+        "",
+        "## Signals",
+        "",
+        "What a rule can watch, from the view `sli_history`: larger is worse. [statistics.md](statistics.md) says what the statistics of drift",
+        "are; one of your own (`drift.extensions`) is a signal of `feature_drift`, and of `prediction_drift` if it is defined for numbers.",
+        "A signal of events has values only on days on which something happened.",
+        "",
+        "| signal | what it measures | unit | windows | events |",
+        "|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| `{signal.name}` | {_cell(signal.measure)} | {signal.unit} |"
+        f" {f'`{signal.source.windows}.windows_days`' if signal.source.windows else 'the day'} |"
+        f" {'yes' if signal.source.is_event else ''} |"
+        for signal in every_signal()
     ]
     return "\n".join(lines) + "\n"
 

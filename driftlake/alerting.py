@@ -12,11 +12,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from driftlake.config import WINDOWED_SOURCES, AlertRule
+from driftlake.config import AlertRule, signal_of
 from driftlake.segments import ALL
+from driftlake.signals import FEATURE
 from driftlake.versions import ModelVersion
 from driftlake.warehouse import Warehouse
-from driftlake.wording import counted, signal_value, version_name
+from driftlake.wording import counted, in_unit, version_name
 
 
 def raise_alerts(warehouse: Warehouse, rules: Sequence[AlertRule], *, first_day: date, last_day: date) -> pa.Table:
@@ -51,7 +52,7 @@ def unknown_names(rules: Iterable[AlertRule], versions: Iterable[ModelVersion]) 
     remarks = []
     for rule in rules:
         named = {"model": set(rule.models) - models}
-        if rule.source == "feature_drift":
+        if rule.watched.source.about == FEATURE:
             named["feature"] = {*rule.features, *rule.except_features} - features
         remarks += [
             f"rule {rule.name} names {what} {name}, which no registered version has: it watches nothing there"
@@ -68,7 +69,7 @@ def _rule_rows(rules: Sequence[AlertRule]) -> pa.Table:
             "reference_names": rule.references,
             "resolve": rule.resolve_below,
             "resolve_after_days": rule.patience_days,
-            "is_windowed": rule.source in WINDOWED_SOURCES,
+            "is_windowed": rule.watched.source.windows is not None,
         }
         for rule in rules
     ]
@@ -103,56 +104,27 @@ def _rule_rows(rules: Sequence[AlertRule]) -> pa.Table:
 def _message(alert: Mapping[str, Any]) -> str:
     if alert["detail"]:
         return f"{alert['detail'].rstrip('.')}{_since(alert)}"
-    limit = f"{alert['severity']} from {signal_value(alert['signal'], alert['threshold'])}"
+    limit = f"{alert['severity']} from {in_unit(alert['threshold'], signal_of(alert['signal']).unit)}"
     return f"{_what_happened(alert)} ({limit}; {counted(alert['sample_count'], 'row')}){_since(alert)}"
 
 
 def _what_happened(alert: Mapping[str, Any]) -> str:
+    signal = signal_of(alert["signal"])
+    if signal.sentence is None:
+        raise ValueError(f"sql/signals/{signal.source.name}.sql has no detail of {signal.name}")
     who = version_name(alert)
     if alert["segment"] not in {None, ALL}:
         who += f", {alert['segment']},"
-    value = signal_value(alert["signal"], alert["value"])
-    days = f"over {counted(alert['window_days'], 'day')}" if alert["window_days"] > 1 else "on the day"
-    source, _, measured = alert["signal"].partition(".")
-    reference = _REFERENCES.get(alert["reference"], f"the reference {alert['reference']}")
-    statistic = _NAMES.get(measured, measured.replace("_", " "))
-    match source, measured:
-        case "feature_drift", _:
-            feature = f"{alert['feature']} of {who}"
-            if share := _SHARES.get(measured):
-                return f"the share of {share} {feature} changed by {value} against {reference} {days}"
-            return f"{feature} drifted from {reference}: {statistic} {value} {days}"
-        case "prediction_drift" | "importance_drift", _:
-            what = "scores" if source == "prediction_drift" else "importance of the features"
-            return f"{what} of {who} drifted from {reference}: {statistic} {value} {days}"
-        case _:
-            return _SENTENCES[measured].format(who=who, feature=alert["feature"], value=value, days=days)
+    return signal.sentence.format(
+        who=who,
+        feature=alert["feature"],
+        value=in_unit(alert["value"], signal.unit),
+        days=f"over {counted(alert['window_days'], 'day')}" if alert["window_days"] > 1 else "on the day",
+        reference=_REFERENCES.get(alert["reference"], f"the reference {alert['reference']}"),
+        measure=signal.measure,
+    )
 
 
-_SENTENCES = {
-    "auc_drop": "the AUC of {who} is {value} below its baseline {days}",
-    "estimated_auc_drop": "the AUC of {who} is estimated {value} below its baseline {days}",
-    "positive_rate_change": "the share of positive labels of {who} is {value} away from that in training {days}",
-    "absolute_error_increase": "the mean absolute error of {who} is {value} above that in training {days}",
-    "overdue_share": "{value} of the predictions of {who} wait for a label longer than expected",
-    "p95_ms": "the 95th percentile of {feature} of {who} is {value}",
-    "error_shift": "the features of {who} have moved from training together: their PCA reconstruction error is {value} away {days}",
-    "disagreement_share": "{who} and {feature} in production disagree on {value} of the same predictions {days}",
-    "auc_loss": "the AUC of {who} is {value} below that of {feature} in production on the same labels {days}",
-}
-_NAMES = {
-    "psi": "population stability index",
-    "kl_divergence": "Kullback-Leibler divergence",
-    "js_distance": "Jensen-Shannon distance",
-    "ks_distance": "Kolmogorov-Smirnov distance",
-    "ndcg_loss": "loss of NDCG",
-}
-_SHARES = {
-    "missing_rate_change": "missing",
-    "below_range_change": "values below the training range of",
-    "above_range_change": "values above the training range of",
-    "unseen_change": "unseen categories of",
-}
 _REFERENCES = {
     "training": "training",
     "preceding": "the window before",

@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from driftlake import queries
+from driftlake.signals import CONTRACT_CHECKS, DRIFT_SOURCES, LABEL_BACKLOG, SERVICE_LEVELS, SLO_STATUS
 from driftlake.warehouse import Warehouse
 
 UNKNOWN = "unknown"
@@ -47,15 +48,15 @@ class Evidence:
     score: float
 
 
-_LATENCY = ("service_levels.", "slo_status.")
-_DRIFT = ("feature_drift.", "prediction_drift.")
+_LATENCY = (SERVICE_LEVELS.prefix, SLO_STATUS.prefix)
+_DRIFT = tuple(source.prefix for source in DRIFT_SOURCES)
 CAUSES = (
     Cause("schema_change", "{message}", 1.0),
     Cause(
         "labels_stopped",
         "{label_count:,.0f} labels arrived on {stopped_on}, usually {label_count_before:,.0f}",
         0.95,
-        ("label_backlog.", "contract_checks."),
+        (LABEL_BACKLOG.prefix, CONTRACT_CHECKS.prefix),
     ),
     Cause("unit_change", "{subject} is {factor:.3g} times what it was, as if its unit had changed", 0.95),
     Cause(

@@ -16,6 +16,7 @@ from driftlake.errors import DriftlakeError, StorageError
 from driftlake.inputs import list_days, read_partitions
 from driftlake.lineage import LineageRecord, read_lineage_folder
 from driftlake.s3 import is_on_s3, require_place
+from driftlake.signals import FEATURE
 from driftlake.sources import columns_of
 from driftlake.suite_files import SOURCES as SUITES
 from driftlake.suite_files import read_suites, source_of
@@ -133,7 +134,7 @@ def _examine_lineage(settings: Settings) -> Iterator[Finding]:
         yield from _unknown_features(f"slos {slo.name}", slo.features, models)
     for rule in settings.alert_rules:
         yield from _unknown(f"alerts {rule.name}", rule.models, {one.model_id for one in records})
-        if rule.source == "feature_drift":
+        if rule.watched.source.about == FEATURE:
             models = [one for one in records if not rule.models or one.model_id in rule.models]
             yield from _unknown_features(f"alerts {rule.name}", (*rule.features, *rule.except_features), models)
     others = [one.model_version for one in settings.drift.references if isinstance(one, OtherVersion)]

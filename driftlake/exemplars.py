@@ -13,10 +13,11 @@ from typing import Any
 
 from driftlake import queries
 from driftlake.columns import CanonicalColumn, telemetry_columns
-from driftlake.config import Settings
+from driftlake.config import Settings, signal_of
 from driftlake.inputs import read_partitions
 from driftlake.personal_columns import found_in_profiles
 from driftlake.session import create_table, open_session
+from driftlake.signals import FEATURE
 from driftlake.telemetry import LeftOut, Reading, offer_partitions
 from driftlake.versions import load_versions
 from driftlake.warehouse import Warehouse
@@ -26,11 +27,16 @@ EACH = 3
 _TRACE = CanonicalColumn("trace_id", "varchar", lambda _: True, "", is_optional=True)
 
 
+def are_about(alert: Mapping[str, Any]) -> bool:
+    """Whether an alert is about a feature, so that predictions can show it."""
+    return signal_of(alert["signal"]).source.about == FEATURE
+
+
 def find_exemplars(
     warehouse: Warehouse, settings: Settings, alert: Mapping[str, Any], day: date
 ) -> list[dict[str, Any]]:
     """Rows of bin, growth (of its share since training), correlation_id and trace_id; none if no feature is meant."""
-    if not alert["signal"].startswith("feature_drift."):
+    if not are_about(alert):
         return []
     columns = telemetry_columns(settings.telemetry.segments)
     partitions = read_partitions(settings.resolve(settings.telemetry.path), [day], columns, settings.telemetry.columns)

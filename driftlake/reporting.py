@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 import pyarrow as pa
 
 from driftlake import charts, verdicts, wording
-from driftlake.config import Settings
+from driftlake.config import Settings, signal_of
 from driftlake.data_docs import docs_page
 from driftlake.errors import DriftlakeError
 from driftlake.listing import mark_sentence
@@ -289,10 +289,11 @@ def _is_named(scope: _Scope, alert: Row) -> bool:
 
 
 def _written_out(scope: _Scope, alert: Row) -> dict[str, Any]:
+    unit = signal_of(alert["signal"]).unit
     return {
         **alert,
-        "value_text": wording.signal_value(alert["signal"], alert["value"]),
-        "threshold_text": wording.signal_value(alert["signal"], alert["threshold"]),
+        "value_text": wording.in_unit(alert["value"], unit),
+        "threshold_text": wording.in_unit(alert["threshold"], unit),
         "runbook_link": _runbook_link(scope.settings, alert["runbook"]),
     }
 

@@ -17,6 +17,9 @@ import pyarrow as pa
 
 from driftlake import queries
 
+# The view that is made of one file for each source of signals.
+_SIGNALS_VIEW = "sli_history"
+
 _COLUMN = re.compile(r"^    (?P<name>\w+) (?P<type>[a-z \[\](),]+?)(?P<required> not null)?,? -- (?P<meaning>.+)$")
 # Arrow's type of a column, as DuckDB gives it in a result; that of a list is derived from that of its elements.
 _ARROW_TYPES = {
@@ -103,6 +106,7 @@ def append_only() -> frozenset[str]:
 def views() -> tuple[View, ...]:
     """Every view, by name."""
     ddl = {name: queries.statement(f"views/{name}") for name in queries.names("views")}
+    ddl[_SIGNALS_VIEW] = _with_signals(ddl[_SIGNALS_VIEW])
     return tuple(View(name, " ".join(_header(text)), text) for name, text in ddl.items())
 
 
@@ -112,6 +116,13 @@ def views_in_order() -> tuple[View, ...]:
     found = {view.name: view for view in views()}
     order = TopologicalSorter({name: sorted(view.reads & found.keys()) for name, view in found.items()})
     return tuple(found[name] for name in order.static_order())
+
+
+def _with_signals(ddl: str) -> str:
+    """A view of every signal: in the place of `from signals`, the queries of all sources."""
+    sources = (queries.statement(f"signals/{name}").rstrip().removesuffix(";") for name in queries.names("signals"))
+    union = "\nunion all\n".join(sources)
+    return ddl.replace("from signals", f"from (\n{union}\n)")
 
 
 def session_macros() -> tuple[str, ...]:

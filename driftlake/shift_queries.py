@@ -8,36 +8,30 @@ from datetime import date, timedelta
 from typing import Any
 
 from driftlake import schema
+from driftlake.config import signal_of
 from driftlake.queries import literal
 from driftlake.segments import ALL
+from driftlake.signals import DRIFT_SOURCES, FEATURE, Source
 from driftlake.windows import Span, reference_spans
 
 Row = Mapping[str, Any]
-_COMPARED = ("feature_drift", "prediction_drift")
 _KEYS = ("model_id", "model_version", "deployment", "segment", "feature", "window_days")
-# What rows call the thing that an alert calls its feature.
-_ABOUT = {
-    "service_levels": "metric",
-    "slo_status": "slo",
-    "schema_changes": "column_name",
-    "shadow_comparison": "production_version",
-}
 
 
 def query_of(alert: Row, day: date) -> str:
     """Text of a query: the distance itself, window against reference, or the rows that the value was read from."""
-    source = alert["signal"].partition(".")[0]
-    columns = {column.name for table in schema.tables() if table.name == source for column in table.columns}
-    if source in _COMPARED and (against := _against(alert, day)) is not None:
+    source = signal_of(alert["signal"]).source
+    columns = {column.name for table in schema.tables() if table.name == source.name for column in table.columns}
+    if source in DRIFT_SOURCES and (against := _against(alert, day)) is not None:
         return _drift(alert, day, source, against)
     conditions = [f"dt = {_date(day)}"]
     for name in _KEYS:
-        column = _ABOUT.get(source, name) if name == "feature" else name
+        column = source.about if name == "feature" else name
         if column in columns and alert[name] is not None:
             conditions.append(f"{column} = {_value(alert[name])}")
-    if source == "contract_checks":
-        conditions.append("outcome = 'failed'")
-    return f"from {source} where {' and '.join(conditions)}"
+    if source.condition:
+        conditions.append(source.condition)
+    return f"from {source.name} where {' and '.join(conditions)}"
 
 
 def command_of(alert: Row, day: date) -> str:
@@ -50,14 +44,14 @@ def shell_word(text: str) -> str:
     return shlex.quote(text) if set(text) & set('$`\\"!') else f'"{text}"'
 
 
-def _drift(alert: Row, day: date, source: str, against: list[str]) -> str:
+def _drift(alert: Row, day: date, source: Source, against: list[str]) -> str:
     first_day = day - timedelta(days=alert["window_days"] - 1)
     arguments = [literal(alert["model_id"]), literal(alert["model_version"]), _date(first_day), _date(day), *against]
     if alert["deployment"] != "production":
         arguments.append(f"deployment_name := {literal(alert['deployment'])}")
     if alert["segment"] != ALL:
         arguments.append(f"segment_name := {literal(alert['segment'])}")
-    feature = "score" if source == "prediction_drift" else alert["feature"]
+    feature = alert["feature"] if source.about == FEATURE else "score"
     return f"from drift_between({', '.join(arguments)}) where feature = {literal(feature)}"
 
 

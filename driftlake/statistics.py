@@ -58,7 +58,11 @@ class Sides:
 
 @dataclass(frozen=True, slots=True)
 class Statistic:
-    """A registered statistic. Larger absolute values are worse; without thresholds it is judged by its noise alone."""
+    """A registered statistic. Larger absolute values are worse; without thresholds it is judged by its noise alone.
+
+    Alerts call it by its `title`, else by its name in words. One that is the change of a share has a name that ends in _change; `share_of`
+    says of what, to be followed by the feature: `missing`, `unseen categories of`.
+    """
 
     name: str
     compare: Callable[[Sides], Comparison]
@@ -69,6 +73,8 @@ class Statistic:
     value_range: str
     misses: str
     source: str
+    title: str = ""
+    share_of: str = ""
 
 
 def resampled(function: Callable[[Counts, Counts], float]) -> Callable[[Sides], Comparison]:
@@ -133,6 +139,7 @@ STATISTICS: dict[str, Statistic] = {
             "0 and up",
             "shifts inside a coarse bin",
             "Siddiqi 2006; noise: Yurdakul 2018",
+            title="population stability index",
         ),
         Statistic(
             "kl_divergence",
@@ -144,6 +151,7 @@ STATISTICS: dict[str, Statistic] = {
             "0 and up, nats",
             "what vanished weighs little: q is small there",
             "Kullback and Leibler 1951",
+            title="Kullback-Leibler divergence",
         ),
         Statistic(
             "js_distance",
@@ -155,6 +163,7 @@ STATISTICS: dict[str, Statistic] = {
             "0 to 1",
             "shifts inside a coarse bin; a square root, so small shifts look large",
             "Lin 1991; Endres and Schindelin 2003",
+            title="Jensen-Shannon distance",
         ),
         Statistic(
             "hellinger_distance",
@@ -188,6 +197,7 @@ STATISTICS: dict[str, Statistic] = {
             "0 to 1",
             "missing values; shifts in the tails, where both are small",
             "Kolmogorov 1933; Smirnov 1948",
+            title="Kolmogorov-Smirnov distance",
         ),
         Statistic(
             "wasserstein_distance",
@@ -221,6 +231,7 @@ STATISTICS: dict[str, Statistic] = {
             "-1 to 1",
             "everything but missing values",
             "two-proportion test",
+            share_of="missing",
         ),
         Statistic(
             "below_range_change",
@@ -232,6 +243,7 @@ STATISTICS: dict[str, Statistic] = {
             "-1 to 1",
             "everything inside the training range",
             "two-proportion test",
+            share_of="values below the training range of",
         ),
         Statistic(
             "above_range_change",
@@ -243,6 +255,7 @@ STATISTICS: dict[str, Statistic] = {
             "-1 to 1",
             "everything inside the training range",
             "two-proportion test",
+            share_of="values above the training range of",
         ),
         Statistic(
             "unseen_change",
@@ -254,6 +267,7 @@ STATISTICS: dict[str, Statistic] = {
             "-1 to 1",
             "shifts among known categories",
             "two-proportion test",
+            share_of="unseen categories of",
         ),
     )
 }

@@ -10,14 +10,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
+from driftlake.config import signal_of
 from driftlake.wording import (
     counted,
     decimal,
+    in_unit,
     leaves_out,
     long_day,
     measured,
     percent,
-    signal_value,
     three_decimals,
     version_name,
 )
@@ -206,21 +207,17 @@ def _backlog_finding(facts: Row, alerts: Sequence[Row]) -> str | None:
     return "labels on time" if overdue < _ON_TIME_SHARE else f"labels mostly on time ({percent(overdue)} overdue)"
 
 
-def _other_finding(signal: str, alerts: Sequence[Row]) -> str | None:
+def _other_finding(name: str, alerts: Sequence[Row]) -> str | None:
     """What the alerts of a signal say that the main sentence does not."""
+    signal = signal_of(name)
+    if signal.finding is None:
+        return None
     worst = max(alerts, key=lambda alert: alert["value"])
-    value = signal_value(signal, worst["value"])
-    match signal:
-        case "feature_drift.psi" | "model_quality.auc_drop" | "label_backlog.overdue_share":
-            return None
-        case "feature_drift.missing_rate_change":
-            many = counted(len(alerts), "feature")
-            return f"missing values of {many} changed against training (most: {worst['feature']}, by {value})"
-        case "prediction_drift.psi":
-            return f"scores drifted (PSI {value})"
-        case "service_levels.p95_ms":
-            return f"the 95th percentile of {worst['feature']} is {value}"
-        case "contract_checks.failed":
-            return f"{counted(len(alerts), 'contract check')} failed"
-        case _:
-            return f"{counted(len(alerts), 'alert')} of rule {worst['rule']} (worst: {value})"
+    return signal.finding.format(
+        alerts=counted(len(alerts), "alert"),
+        features=counted(len(alerts), "feature"),
+        checks=counted(len(alerts), "contract check"),
+        feature=worst["feature"],
+        value=in_unit(worst["value"], signal.unit),
+        rule=worst["rule"],
+    )

@@ -6,9 +6,11 @@ Pure functions from a value to its text. Not here: judgements (verdicts.py), and
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import Any
+
+from driftlake.signals import Unit
 
 # What pages, charts and terminals must not be given as it is: control characters except line breaks and tabs, halves of
 # characters, what is no character, and marks that are not seen and change how the text around them is.
@@ -126,16 +128,20 @@ def size(size_bytes: int) -> str:
     return f"{size_bytes / 1e6:,.1f} MB" if size_bytes >= 1e5 else f"{size_bytes / 1e3:,.1f} kB"
 
 
-def signal_value(signal: str, value: float) -> str:
+def percentage_points(change_of_share: float) -> str:
+    """How far a share has moved, by name: `1.2 percentage points`."""
+    return f"{change_of_share * 100:.1f} percentage points"
+
+
+def in_unit(value: float, unit: Unit) -> str:
     """A value or threshold of an alert in the unit of its signal."""
-    match signal.partition(".")[2]:
-        case change if change.endswith("_change"):
-            return f"{value * 100:.1f} percentage points"
-        case "overdue_share" | "absolute_error_increase" | "disagreement_share" | "error_shift" | "budget_spent":
-            return percent(value)
-        case "p95_ms":
-            return milliseconds(value)
-        case "failed" | "added" | "lost" | "retyped" | "reordered":
-            return number(value)
-        case _:
-            return f"{value:.3g}"
+    return _UNITS[unit](value)
+
+
+_UNITS: Mapping[Unit, Callable[[float], str]] = {
+    "number": "{:.3g}".format,
+    "count": number,
+    "percent": percent,
+    "percentage points": percentage_points,
+    "ms": milliseconds,
+}

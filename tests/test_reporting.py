@@ -16,12 +16,12 @@ import pytest
 from data import GROUP, MODEL, Row, day, insert, noon, write_day, write_project
 
 from driftlake import charts, distributions, lineage, nightly, registration, verdicts
-from driftlake.config import DriftSettings, Settings, default_alerts
+from driftlake.config import DriftSettings, Settings, default_alerts, signal_of
 from driftlake.reporting import ReportError, render_day, render_index
 from driftlake.summary import summarize
 from driftlake.verdicts import MeasuredWindows
 from driftlake.warehouse import Warehouse
-from driftlake.wording import percent, printable, signal_value
+from driftlake.wording import in_unit, percent, printable
 
 MARKUP = "<script>alert(1)</script>"
 CATEGORY = '<img src="x" onerror="alert(2)">'
@@ -438,7 +438,7 @@ DRIFT: Row = GROUP | {
     ],
 )
 def test_a_signal_is_written_in_its_unit(signal, value, text):
-    assert signal_value(signal, value) == text
+    assert in_unit(value, signal_of(signal).unit) == text
 
 
 @pytest.mark.parametrize(("share", "text"), [(0.0, "0.0%"), (0.0004, "<0.1%"), (0.001, "0.1%"), (1.0, "100.0%")])

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from data import GROUP, Row, day
 
-from driftlake import config, schema
+from driftlake import schema
+from driftlake.config import every_signal
 from driftlake.shift_queries import command_of, query_of
 from driftlake.warehouse import Warehouse
 
 ALERT: Row = GROUP | {"signal": "feature_drift.psi", "feature": "it's", "window_days": 7, "reference": "training"}
-SIGNALS = ["feature_drift.psi", "prediction_drift.psi", *config.OTHER_SIGNALS]
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def test_the_query_of_an_alert(alert: dict[str, Any], query: str) -> None:
     assert query_of(ALERT | alert, day(7)) == query
 
 
-@pytest.mark.parametrize("signal", SIGNALS)
+@pytest.mark.parametrize("signal", [signal.name for signal in every_signal()])
 def test_the_query_of_every_signal_runs(warehouse: Warehouse, signal: str) -> None:
     warehouse.sql(query_of(ALERT | {"signal": signal}, day(7)))
 

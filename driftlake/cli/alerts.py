@@ -59,7 +59,7 @@ def show(
 ) -> None:
     """Show an incident with all of its alerts, the query that shows the heaviest, and a few predictions to look at."""
     from driftlake import runs
-    from driftlake.exemplars import find_exemplars
+    from driftlake.exemplars import are_about, find_exemplars
     from driftlake.listing import exemplar_lines, incident_lines, members_of
     from driftlake.shift_queries import command_of
     from driftlake.warehouse import Warehouse
@@ -76,7 +76,7 @@ def show(
             )
         alerts = warehouse.query("report/alerts", day=asked, smallest_cell=1).to_pylist()
         members = members_of(alerts, wanted[0]["incident_id"])
-        about_features = [one for one in members if one["signal"].startswith("feature_drift.")]
+        about_features = [one for one in members if are_about(one)]
         exemplars = find_exemplars(warehouse, settings, about_features[0], asked) if about_features else []
     for line in incident_lines(wanted, members, shown=len(members)):
         tell(line)

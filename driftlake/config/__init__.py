@@ -3,7 +3,7 @@
 Not here: what the settings do.
 """
 
-from driftlake.config.alerts import OTHER_SIGNALS, WINDOWED_SOURCES, AlertRule, default_alerts
+from driftlake.config.alerts import AlertRule, default_alerts
 from driftlake.config.contracts import ContractSettings
 from driftlake.config.delivery import Channel, DeliverySettings
 from driftlake.config.drift import (
@@ -26,16 +26,15 @@ from driftlake.config.models import ModelSettings, QualitySettings
 from driftlake.config.objectives import SloSettings
 from driftlake.config.places import ReportSettings, SparkSettings
 from driftlake.config.settings import Settings
+from driftlake.config.signals import every_signal, signal_of
 from driftlake.config.sources import EXPLANATIONS, LABELS, SOURCES, TELEMETRY, Source
 
 __all__ = [
     "CONFIG_NAME",
     "EXPLANATIONS",
     "LABELS",
-    "OTHER_SIGNALS",
     "SOURCES",
     "TELEMETRY",
-    "WINDOWED_SOURCES",
     "AlertRule",
     "Channel",
     "ContractSettings",
@@ -59,5 +58,7 @@ __all__ = [
     "TelemetrySettings",
     "Thresholds",
     "default_alerts",
+    "every_signal",
     "load_settings",
+    "signal_of",
 ]

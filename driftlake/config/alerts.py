@@ -6,70 +6,19 @@ Not here: raising them (driftlake.alerting).
 from __future__ import annotations
 
 from functools import cache
-from typing import Annotated
 
 from pydantic import (
-    AfterValidator,
     Field,
     PositiveInt,
     model_validator,
 )
 
 from driftlake.config.base import Section
-from driftlake.config.drift import known_statistic
+from driftlake.config.signals import AlertSignal, signal_of
 from driftlake.runbooks import link_of
+from driftlake.signals import SOURCES, Signal
 
-# What an alert rule can watch besides the drift statistics.
-OTHER_SIGNALS = (
-    "model_quality.auc_drop",
-    "model_quality.estimated_auc_drop",
-    "model_quality.positive_rate_change",
-    "model_quality.absolute_error_increase",
-    "label_backlog.overdue_share",
-    "importance_drift.ndcg_loss",
-    "rare_combinations.count",
-    "multivariate_drift.error_shift",
-    "shadow_comparison.disagreement_share",
-    "shadow_comparison.auc_loss",
-    "service_levels.p95_ms",
-    "slo_status.burn_rate",
-    "slo_status.budget_spent",
-    "contract_checks.failed",
-    "contract_checks.warning_share",
-    "schema_changes.added",
-    "schema_changes.lost",
-    "schema_changes.retyped",
-    "schema_changes.reordered",
-)
-
-# Signals that have a value only on days on which something happened.
-_EVENT_SOURCES = ("contract_checks", "schema_changes", "rare_combinations")
-
-DRIFT_SOURCES = ("feature_drift", "prediction_drift")
-
-# Signals that exist for several windows; the others are about one day whatever the rule's window is.
-WINDOWED_SOURCES = (
-    "feature_drift",
-    "prediction_drift",
-    "model_quality",
-    "importance_drift",
-    "rare_combinations",
-    "multivariate_drift",
-    "shadow_comparison",
-)
-
-
-def _known_signal(signal: str) -> str:
-    source, _, statistic = signal.partition(".")
-    if source in DRIFT_SOURCES:
-        known_statistic(statistic)
-    elif signal not in OTHER_SIGNALS:
-        patterns = [*(f"{source}.<statistic>" for source in DRIFT_SOURCES), *OTHER_SIGNALS]
-        raise ValueError(f"there is no signal '{signal}'; there are {', '.join(patterns)}")
-    return signal
-
-
-AlertSignal = Annotated[str, AfterValidator(_known_signal)]
+_EVENT_SOURCES = sorted(source.name for source in SOURCES.values() if source.is_event)
 
 
 class AlertRule(Section):
@@ -88,7 +37,7 @@ class AlertRule(Section):
     resolve_after_days: PositiveInt | None = Field(
         default=None,
         description="Days without a value after which an open alert is resolved; null is 3, and 1 for signals that have "
-        "values only when something happened: contract_checks, schema_changes, rare_combinations.",
+        f"values only when something happened: {', '.join(_EVENT_SOURCES)}.",
     )
     models: tuple[str, ...] = Field(default=(), description="Models the rule is about; none named is all.")
     features: tuple[str, ...] = Field(
@@ -121,9 +70,9 @@ class AlertRule(Section):
         return self
 
     @property
-    def source(self) -> str:
-        """Table that the signal is measured in."""
-        return self.signal.partition(".")[0]
+    def watched(self) -> Signal:
+        """The record of its signal."""
+        return signal_of(self.signal)
 
     @property
     def resolve_below(self) -> float:
@@ -133,7 +82,7 @@ class AlertRule(Section):
     @property
     def patience_days(self) -> int:
         """Days without a value after which an open alert is resolved."""
-        return self.resolve_after_days or (1 if self.source in _EVENT_SOURCES else 3)
+        return self.resolve_after_days or (1 if self.watched.source.is_event else 3)
 
 
 @cache

@@ -19,7 +19,7 @@ from pydantic import (
     model_validator,
 )
 
-from driftlake.config.alerts import DRIFT_SOURCES, WINDOWED_SOURCES, AlertRule, IncidentSettings, default_alerts
+from driftlake.config.alerts import AlertRule, IncidentSettings, default_alerts
 from driftlake.config.base import Section
 from driftlake.config.contracts import ContractSettings
 from driftlake.config.delivery import DeliverySettings
@@ -30,6 +30,7 @@ from driftlake.config.objectives import SloSettings
 from driftlake.config.places import ComputeSettings, ReportSettings, ScheduleSettings, SparkSettings, WarehouseSettings
 from driftlake.config.sources import LABELS, SOURCES, TELEMETRY, Source
 from driftlake.errors import ConfigurationError
+from driftlake.signals import DRIFT_SOURCES
 
 
 class Settings(Section):
@@ -115,17 +116,8 @@ class Settings(Section):
 
     def windows_of(self, rule: AlertRule) -> tuple[int, ...] | None:
         """Windows over which the signal of a rule is measured; None for signals of one day."""
-        source = rule.signal.partition(".")[0]
-        windows = {
-            "feature_drift": self.drift.windows_days,
-            "prediction_drift": self.drift.windows_days,
-            "model_quality": self.quality.windows_days,
-            "importance_drift": self.drift.windows_days,
-            "rare_combinations": self.drift.windows_days,
-            "multivariate_drift": self.drift.windows_days,
-            "shadow_comparison": self.quality.windows_days,
-        }
-        return windows.get(source) if source in WINDOWED_SOURCES else None
+        section = rule.watched.source.windows
+        return {"drift": self.drift.windows_days, "quality": self.quality.windows_days}[section] if section else None
 
     def objections(self, rule: AlertRule) -> dict[str, str]:
         """By key of a rule, why its signal never has a value; nothing if it may have some."""
@@ -134,10 +126,11 @@ class Settings(Section):
         if windows and rule.window_days not in windows:
             measured = ", ".join(map(str, windows))
             found["window_days"] = f"{rule.signal} is measured over {measured} days, found {rule.window_days}"
-        if rule.source in DRIFT_SOURCES and (objection := self._uncomputed(rule.signal.partition(".")[2])):
+        is_about_drift = rule.watched.source in DRIFT_SOURCES
+        if is_about_drift and (objection := self._uncomputed(rule.signal.partition(".")[2])):
             found["signal"] = objection
         references = [one if isinstance(one, str) else one.name for one in self.drift.references]
-        if rule.source in DRIFT_SOURCES and (unknown := [one for one in rule.references if one not in references]):
+        if is_about_drift and (unknown := [one for one in rule.references if one not in references]):
             known = ", ".join(references)
             found["references"] = f"there is no reference {', '.join(unknown)} in drift.references, which has {known}"
         if rule.opening_reference not in {None, *references}:

@@ -1,0 +1,229 @@
+"""Every signal that an alert rule can watch, as one record: rules, sentences, verdicts, queries and documentation follow it.
+
+A new signal is a record in SIGNALS, and where its source is new, a record in SOURCES and a query in sql/signals/. Signals of
+drift are made from the words of statistics, which config/signals.py takes from their registry.
+Not here: values (the view sli_history), and how a number is written (wording.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+Unit = Literal["number", "count", "percent", "percentage points", "ms"]
+
+# What a source calls the thing that an alert is about, where that is a feature of the model.
+FEATURE = "feature"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A table that signals are measured in; sql/signals/<name>.sql reads their values from it.
+
+    Attributes
+    ----------
+    windows : the section of the settings that has its windows; None if a value is about one day
+    is_event : whether there are values only on days on which something happened
+    about : column of the table that an alert calls its feature; None if an alert has none, or several columns make it
+    condition : which rows of the table an alert rests on, beside its key
+    """
+
+    name: str
+    windows: Literal["drift", "quality"] | None = None
+    is_event: bool = False
+    about: str | None = None
+    condition: str | None = None
+
+    @property
+    def prefix(self) -> str:
+        """What the names of its signals begin with."""
+        return f"{self.name}."
+
+
+FEATURE_DRIFT = Source("feature_drift", "drift", about=FEATURE)
+PREDICTION_DRIFT = Source("prediction_drift", "drift")
+MODEL_QUALITY = Source("model_quality", "quality")
+LABEL_BACKLOG = Source("label_backlog")
+SERVICE_LEVELS = Source("service_levels", about="metric")
+SLO_STATUS = Source("slo_status", about="slo")
+CONTRACT_CHECKS = Source("contract_checks", is_event=True, condition="outcome = 'failed'")
+
+# Every registered statistic is a signal of each of them.
+DRIFT_SOURCES = (FEATURE_DRIFT, PREDICTION_DRIFT)
+
+SOURCES: Mapping[str, Source] = {
+    source.name: source
+    for source in (
+        *DRIFT_SOURCES,
+        MODEL_QUALITY,
+        LABEL_BACKLOG,
+        Source("importance_drift", "drift"),
+        Source("rare_combinations", "drift", is_event=True),
+        Source("multivariate_drift", "drift"),
+        # a candidate may have met two production versions in one window
+        Source("shadow_comparison", "quality", about="production_version"),
+        SERVICE_LEVELS,
+        SLO_STATUS,
+        CONTRACT_CHECKS,
+        Source("schema_changes", is_event=True, about="column_name"),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """What a rule can watch; larger is worse.
+
+    Attributes
+    ----------
+    name : source.statistic
+    measure : what it measures, in a few words
+    sentence : what an alert says, given `who`, `feature`, `value`, `days`, `reference` and `measure`; None if the query of the
+        source writes it as `detail`
+    finding : what a verdict says of all alerts of a day, given their number as `alerts`, `features` or `checks`, the `feature`
+        and `value` of the worst, and its `rule`; None if the main sentence of the verdict says it
+    """
+
+    name: str
+    measure: str
+    unit: Unit
+    sentence: str | None = None
+    finding: str | None = "{alerts} of rule {rule} (worst: {value})"
+
+    @property
+    def source(self) -> Source:
+        """Where it is measured; stored alerts may have one that there is no more."""
+        name = self.name.partition(".")[0]
+        return SOURCES.get(name) or Source(name)
+
+
+SIGNALS: Mapping[str, Signal] = {
+    signal.name: signal
+    for signal in (
+        Signal(
+            "model_quality.auc_drop",
+            "AUC of known labels below its baseline",
+            "number",
+            "the AUC of {who} is {value} below its baseline {days}",
+            finding=None,
+        ),
+        Signal(
+            "model_quality.estimated_auc_drop",
+            "AUC estimated without labels below its baseline",
+            "number",
+            "the AUC of {who} is estimated {value} below its baseline {days}",
+        ),
+        Signal(
+            "model_quality.positive_rate_change",
+            "change of the share of positive labels since training, either way",
+            "percentage points",
+            "the share of positive labels of {who} is {value} away from that in training {days}",
+        ),
+        Signal(
+            "model_quality.absolute_error_increase",
+            "mean absolute error above that in training, relative to it",
+            "percent",
+            "the mean absolute error of {who} is {value} above that in training {days}",
+        ),
+        Signal(
+            "label_backlog.overdue_share",
+            "share of the predictions that wait for a label longer than expected",
+            "percent",
+            "{value} of the predictions of {who} wait for a label longer than expected",
+            finding=None,
+        ),
+        Signal(
+            "importance_drift.ndcg_loss",
+            "1 - NDCG of the features ranked by importance",
+            "number",
+            "importance of the features of {who} drifted from {reference}: loss of NDCG {value} {days}",
+        ),
+        Signal(
+            "rare_combinations.count",
+            "combinations of two features that are rare in training and came up",
+            "number",
+        ),
+        Signal(
+            "multivariate_drift.error_shift",
+            "change of the PCA reconstruction error of all features, either way, relative to training",
+            "percent",
+            "the features of {who} have moved from training together: their PCA reconstruction error is {value} away {days}",
+        ),
+        Signal(
+            "shadow_comparison.disagreement_share",
+            "share of the same predictions on which a candidate and production disagree",
+            "percent",
+            "{who} and {feature} in production disagree on {value} of the same predictions {days}",
+        ),
+        Signal(
+            "shadow_comparison.auc_loss",
+            "AUC of a candidate below that of production on the same labels",
+            "number",
+            "the AUC of {who} is {value} below that of {feature} in production on the same labels {days}",
+        ),
+        Signal(
+            "service_levels.p95_ms",
+            "95th percentile of a latency",
+            "ms",
+            # where the whole has grown, its query says which stage it was
+            "the 95th percentile of {feature} of {who} is {value}",
+            finding="the 95th percentile of {feature} is {value}",
+        ),
+        Signal(
+            "slo_status.burn_rate",
+            "the smaller of an objective's burn rates over one and three days; 1 spends the error budget exactly",
+            "number",
+        ),
+        Signal("slo_status.budget_spent", "share of an objective's error budget that is spent", "percent"),
+        Signal(
+            "contract_checks.failed",
+            "checks of severity error that failed",
+            "count",
+            finding="{checks} failed",
+        ),
+        Signal(
+            "contract_checks.warning_share",
+            "share of the rows that break a promise of severity warning",
+            "number",
+        ),
+        Signal("schema_changes.added", "columns of telemetry that were added at once", "count"),
+        Signal("schema_changes.lost", "columns of telemetry that were lost at once", "count"),
+        Signal("schema_changes.retyped", "columns of telemetry whose type changed at once", "count"),
+        Signal("schema_changes.reordered", "columns of telemetry that moved at once", "count"),
+    )
+}
+
+# What verdicts say of some drift signals.
+_DRIFT_FINDINGS: Mapping[str, str | None] = {
+    "feature_drift.psi": None,
+    "feature_drift.missing_rate_change": (
+        "missing values of {features} changed against training (most: {feature}, by {value})"
+    ),
+    "prediction_drift.psi": "scores drifted (PSI {value})",
+}
+
+
+def drift_signal(source: Source, statistic: str, title: str = "", share_of: str = "") -> Signal:
+    """The signal that a statistic of drift is.
+
+    Parameters
+    ----------
+    title : what the statistic is called in a sentence; else its name in words
+    share_of : of what the share has changed, if it is one: `missing`, `unseen categories of`; comes before the feature
+    """
+    sentence = "scores of {who} drifted from {reference}: {measure} {value} {days}"
+    if source == FEATURE_DRIFT:
+        sentence = "{feature} of {who} drifted from {reference}: {measure} {value} {days}"
+        if share_of:
+            sentence = (
+                f"the share of {share_of} {{feature}} of {{who}} changed by {{value}} against {{reference}} {{days}}"
+            )
+    name = f"{source.prefix}{statistic}"
+    signal = Signal(
+        name,
+        title or statistic.replace("_", " "),
+        "percentage points" if statistic.endswith("_change") else "number",
+        sentence,
+    )
+    return replace(signal, finding=_DRIFT_FINDINGS[name]) if name in _DRIFT_FINDINGS else signal

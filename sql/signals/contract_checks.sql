@@ -1,0 +1,43 @@
+-- Signals of contracts: failed checks of severity error, and shares of rows that failed those of severity warning.
+-- grain: dt, signal, model_id, model_version, deployment, segment, feature, window_days, reference
+-- inputs: contract_checks
+select
+    dt,
+    'contract_checks.failed' as signal,
+    model_id,
+    model_version,
+    null as deployment,
+    null as segment,
+    source || '.' || expectation || coalesce('.' || column_name, '') as feature,
+    1 as window_days,
+    null as reference,
+    count(*) as value,
+    max(checked_count) as sample_count,
+    null as noise_floor,
+    min(message) as detail
+from contract_checks
+where outcome = 'failed' and severity = 'error'
+group by dt, model_id, model_version, source, expectation, column_name
+union all
+select
+    dt,
+    'contract_checks.warning_share' as signal,
+    model_id,
+    model_version,
+    null as deployment,
+    null as segment,
+    source || '.' || expectation || coalesce('.' || column_name, '') as feature,
+    1 as window_days,
+    null as reference,
+    -- a day that is not there has no rows to be a share of
+    max(if(checked_count = 0, 1, unexpected_count / checked_count)) as value,
+    max(checked_count) as sample_count,
+    null as noise_floor,
+    min(message) as detail
+from contract_checks
+where
+    outcome = 'failed'
+    and severity = 'warning'
+    -- how often features are missing is a statistic of drift, with rules of its own
+    and expectation <> 'feature_is_as_complete_as_in_training'
+group by dt, model_id, model_version, source, expectation, column_name;

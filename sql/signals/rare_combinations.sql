@@ -1,0 +1,30 @@
+-- Signal of rare combinations: how many were found, with the most unlikely one.
+-- grain: dt, signal, model_id, model_version, deployment, segment, feature, window_days, reference
+-- inputs: rare_combinations
+select
+    dt,
+    'rare_combinations.count' as signal,
+    model_id,
+    model_version,
+    deployment,
+    'all' as segment,
+    null as feature,
+    window_days,
+    'training' as reference,
+    count(*) as value,
+    max(current_size) as sample_count,
+    null as noise_floor,
+    format(
+        -- no category is named: few rows may tell who they are about
+        '{} {} ({}): {} combinations of features that are rare in training came up, above all of {} and {} ({} rows, {:.1f} expected)',
+        model_id,
+        model_version,
+        deployment,
+        count(*),
+        arg_min(feature_a, p_value),
+        arg_min(feature_b, p_value),
+        arg_min(current_count, p_value),
+        arg_min(expected_count, p_value)
+    ) as detail
+from rare_combinations
+group by dt, model_id, model_version, deployment, window_days;
