@@ -1,7 +1,8 @@
 """Rules over signals: rows of alerts, with the sentence a person reads.
 
 An alert is derived from result tables alone, so any day can be raised again and gives the same rows. Not here:
-delivery, how a number is written (wording.py), and the comparison itself (sql/views/sli_history.sql, sql/alerts.sql).
+delivery, what signals there are (signals.py), their values and the comparison (sql/signals/, sql/alerts.sql), and how a
+number is written (wording.py).
 """
 
 from __future__ import annotations

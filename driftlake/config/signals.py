@@ -12,7 +12,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from driftlake.config.drift import known_statistic
-from driftlake.signals import DRIFT_SOURCES, PREDICTION_DRIFT, SIGNALS, Signal, drift_signal
+from driftlake.signals import DRIFT_SOURCES, PREDICTION_DRIFT, SIGNALS, SOURCES, Signal, drift_signal
 
 
 def every_signal() -> tuple[Signal, ...]:
@@ -31,8 +31,8 @@ def every_signal() -> tuple[Signal, ...]:
 def signal_of(name: str) -> Signal:
     """The record of a signal. A stored alert may be about one that is not registered any more: it gets a plain one."""
     prefix, _, statistic = name.partition(".")
-    source = next((source for source in DRIFT_SOURCES if source.name == prefix), None)
-    if source is None:
+    source = SOURCES.get(prefix)
+    if source is None or source not in DRIFT_SOURCES:
         return SIGNALS.get(name) or Signal(name, statistic.replace("_", " "), "number")
     # numpy and scipy are not needed to print a help text
     from driftlake.statistics import STATISTICS
