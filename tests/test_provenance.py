@@ -192,9 +192,12 @@ def test_rows_are_deleted_only_to_replace_a_day_or_to_move_them_to_another_file(
     sources = [*(ROOT / "sql").rglob("*.sql"), *(ROOT / "driftlake").rglob("*.py")]
     found = [(path.name, match) for path in sources for match in changing.findall(path.read_text())]
     # where a restored copy has its files is no row of a table
+    # a row that begins a table's statistics, and a temporary table, are no rows of anybody
     assert sorted(found) == [
         ("backup.py", "update ducklake_metadata set"),
+        ("isolation.py", "drop table"),
         ("maintenance.py", "delete from"),
+        ("migration.py", "delete from"),
         ("warehouse.py", "delete from"),
     ]
 
