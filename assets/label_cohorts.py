@@ -6,8 +6,8 @@ import dagster as dg
 
 from assets.stage import contract_result, run_stage
 from driftlake.config import Settings
-from driftlake.nightly import count_labels
-from driftlake.warehouse import Warehouse
+from driftlake.lake.warehouse import Warehouse
+from driftlake.nightly.labels import count_labels
 from expectations.contracts import contracts
 
 _CHECK = "labels_contract"

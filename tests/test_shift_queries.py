@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from data import GROUP, Row, day
 
-from driftlake import config, schema
-from driftlake.shift_queries import command_of, query_of
-from driftlake.warehouse import Warehouse
+from driftlake import config
+from driftlake.alerts.shift_queries import command_of, query_of
+from driftlake.lake import schema
+from driftlake.lake.warehouse import Warehouse
 
 ALERT: Row = GROUP | {"signal": "feature_drift.psi", "feature": "it's", "window_days": 7, "reference": "training"}
 SIGNALS = ["feature_drift.psi", "prediction_drift.psi", *config.OTHER_SIGNALS]

@@ -1,6 +1,6 @@
 """Rules of alerts, the default ones, and what makes alerts an incident.
 
-Not here: raising them (driftlake.alerting).
+Not here: raising them (driftlake.alerts.rules).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pydantic import (
 
 from driftlake.config.base import Section
 from driftlake.config.drift import known_statistic
-from driftlake.runbooks import link_of
+from driftlake.vocabulary.runbooks import link_of
 
 # What an alert rule can watch besides the drift statistics.
 OTHER_SIGNALS = (
