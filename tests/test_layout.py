@@ -12,8 +12,8 @@ import pytest
 from data import write_project
 
 import assets
-from driftlake import schema
-from driftlake.warehouse import Warehouse
+from driftlake.lake import schema
+from driftlake.lake.warehouse import Warehouse
 
 ROOT = Path(__file__).resolve().parent.parent
 # jobs -> assets -> driftlake, never back; the suites of expectations/ know the core only by name.

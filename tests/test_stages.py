@@ -13,9 +13,10 @@ from data import day, write_day
 from hypothesis import HealthCheck, example, given, settings
 from project import ROWS, STAGES, Project, break_pages, kept, outcomes, restored, truncate
 
-from driftlake import nightly, stages
-from driftlake.nightly import StageReport
-from driftlake.warehouse import Warehouse
+from driftlake.lake.warehouse import Warehouse
+from driftlake.nightly import stages
+from driftlake.nightly.stage_report import StageReport
+from driftlake.nightly.stages import new_context
 
 SHORT = {"windows_days": [1, 2]}
 WHOLE = {"name": "whole", "sli": "completeness", "objective": 0.9}
@@ -237,7 +238,7 @@ def test_what_a_stage_does_not_say_it_reads_changes_no_row(project: Project, sta
             first_read = day(LAST - reads[source]) if source in reads else day(LAST + 1)
             for table in tables:
                 warehouse.connection.execute(f"delete from {table} where dt < ?", [first_read])
-        context = nightly.new_context(project.settings, "test", is_forced=True)
+        context = new_context(project.settings, "test", is_forced=True)
         STAGES[stage.name](warehouse, project.settings, context, [day(LAST)])
     after = project.contents()
     assert after["prediction_profile"] != before["prediction_profile"]
