@@ -23,7 +23,7 @@ from driftlake.inputs.predictions import SURPLUS_SCHEMA, LeftOut, offer_partitio
 from driftlake.lake.session import create_table, open_session
 from driftlake.lineage.versions import ModelVersion
 from driftlake.profiles.label_join import Side
-from driftlake.profiles.rows import Piece
+from driftlake.profiles.plan import Piece
 
 Positions: TypeAlias = NDArray[np.int64]
 
