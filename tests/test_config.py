@@ -183,12 +183,12 @@ def test_init_does_not_replace_a_configuration(tmp_path: Path) -> None:
 
 
 OWN_STATISTIC = """\
-from driftlake.maths.drift_statistics import Statistic, register, resampled
+from driftlake.maths.drift_statistics import Statistic, register_statistic, resampled
 
 def largest_gain(current, reference):
     return float((current / current.sum() - reference / reference.sum()).max())
 
-register(Statistic("largest_gain", resampled(largest_gain), ("categorical",), 0.1, 0.2, "", "", "", ""))
+register_statistic(Statistic("largest_gain", resampled(largest_gain), ("categorical",), 0.1, 0.2, "", "", "", ""))
 """
 
 

@@ -29,7 +29,7 @@ from driftlake.maths.divergence import (
     total_variation_distance,
     wasserstein_distance,
 )
-from driftlake.maths.drift_statistics import STATISTICS, Sides, Statistic, register, resampled
+from driftlake.maths.drift_statistics import STATISTICS, Sides, Statistic, register_statistic, resampled
 
 COUNTS = st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 10_000)), min_size=2, max_size=12)
 # Both sides have rows and at least two bins are in use.
@@ -328,9 +328,9 @@ def test_a_function_of_two_count_vectors_becomes_a_statistic_with_noise() -> Non
 def test_a_statistic_can_be_registered_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("driftlake.maths.drift_statistics.STATISTICS", dict(STATISTICS))
     own = Statistic("largest_gain", resampled(largest_gain), ("categorical",), None, None, "", "", "", "")
-    register(own)
+    register_statistic(own)
     with pytest.raises(ValueError, match="largest_gain"):
-        register(own)
+        register_statistic(own)
 
 
 P_VALUES = arrays(np.float64, st.integers(1, 20), elements=st.floats(0, 1))

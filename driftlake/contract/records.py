@@ -1,23 +1,23 @@
 """Records of what was read and what was refused: rows of input_files and contract_checks.
 
-Not here: deciding what is refused (inputs/partitions.py, row_checks.py, profiles/rows.py) and what it means for a day (nightly/).
+Not here: deciding what is refused (inputs/, row_checks.py) and what it means for a day (nightly/).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from typing import Any
 
 import pyarrow as pa
 
 from driftlake.contract.row_checks import ContractCheck
-from driftlake.inputs.partitions import InputFile, Partition
+from driftlake.inputs.features import RefusedFeature
+from driftlake.inputs.partitions import InputFile, Partition, modified_at
 from driftlake.lake.schema import arrow_schema
 from driftlake.lake.warehouse import Addition, Replacement, Warehouse
 from driftlake.privacy.personal_columns import Findings
 from driftlake.privacy.personal_data import Finding
-from driftlake.profiles.rows import RefusedFeature
 
 Row = dict[str, Any]
 
@@ -146,11 +146,3 @@ def _file_row(source: str, file: InputFile) -> Row:
         "reason": file.refusal,
         "modified_at": modified_at(file.modified_ns),
     }
-
-
-def modified_at(modified_ns: int | None) -> datetime | None:
-    """A time of modification as input_files has it: to the microsecond."""
-    return None if modified_ns is None else _EPOCH + timedelta(microseconds=modified_ns // 1000)
-
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -23,6 +23,7 @@ from driftlake.contract.quarantine import FILE_RULE
 from driftlake.contract.records import PERSONAL_DATA
 from driftlake.contract.row_checks import Contract, Contracts, Severity
 from driftlake.inputs.columns import CanonicalColumn, label_columns, telemetry_columns
+from driftlake.inputs.features import feature_columns, feature_objection
 from driftlake.inputs.partitions import InputFile, Partition, objections_to, read_file
 from driftlake.inputs.predictions import Reading, offer_partitions, offer_versions
 from driftlake.lake import queries
@@ -32,7 +33,6 @@ from driftlake.lake.warehouse import Warehouse
 from driftlake.lineage.lineage_files import read_lineage_folder
 from driftlake.lineage.versions import ModelVersion, load_versions
 from driftlake.privacy.personal_data import scan_files
-from driftlake.profiles.rows import feature_columns, feature_objection
 from driftlake.vocabulary.wording import printable
 
 Source = Literal["telemetry", "labels"]

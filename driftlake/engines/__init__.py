@@ -1,6 +1,6 @@
 """Who counts telemetry and labels: this machine, or a Spark cluster. Every engine gives the same rows.
 
-Not here: what is counted (profiles/rows.py, nightly/label_source.py) and what the rows are for (nightly/).
+Not here: what is counted (profiles/plan.py, nightly/label_source.py) and what the rows are for (nightly/).
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from driftlake.inputs.partitions import Partition
 from driftlake.inputs.predictions import Reading
 from driftlake.lake import queries
 from driftlake.lineage.versions import ModelVersion
-from driftlake.profiles.rows import cut_day
+from driftlake.profiles.plan import cut_day
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

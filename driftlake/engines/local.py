@@ -1,6 +1,6 @@
 """The engine of one machine: DuckDB gives every row its code, then threads count the shards of days side by side.
 
-Memory is a few row groups, whatever the size of a day. Not here: what is counted (profiles/rows.py, profiles/shards.py).
+Memory is a few row groups, whatever the size of a day. Not here: what is counted (profiles/plan.py, profiles/shards.py).
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ from driftlake.inputs.predictions import CodedRows, LeftOut, code_rows
 from driftlake.lineage.versions import ModelVersion
 from driftlake.profiles import paired_predictions, sampling_rates, service_calls
 from driftlake.profiles.label_join import Delivered, LabelJoin
+from driftlake.profiles.plan import Day, Piece, cut_day
 from driftlake.profiles.row_samples import SampledRows, sample_predictions
-from driftlake.profiles.rows import Day, Piece, ProfileRows, Profiles, cut_day
+from driftlake.profiles.rows import ProfileRows, Profiles
 from driftlake.profiles.shards import RowGroup, VersionCounts, count_shard
 from driftlake.profiles.value_counts import profile_values
 

@@ -40,7 +40,8 @@ from driftlake.lake.session import connect, create_table
 from driftlake.lineage.versions import ModelVersion
 from driftlake.maths.segments import SegmentColumn
 from driftlake.profiles import paired_predictions, sampling_rates, service_calls
-from driftlake.profiles.rows import Day, ProfileRows, Profiles
+from driftlake.profiles.plan import Day
+from driftlake.profiles.rows import ProfileRows, Profiles
 from driftlake.profiles.shards import VersionCounts
 from driftlake.profiles.value_counts import profile_values
 

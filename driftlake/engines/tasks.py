@@ -22,7 +22,7 @@ from driftlake.inputs.partitions import InputFile, Partition
 from driftlake.inputs.predictions import SURPLUS_SCHEMA, LeftOut, Reading, offer_partitions, offer_versions
 from driftlake.lake.session import create_table, open_session
 from driftlake.lineage.versions import ModelVersion
-from driftlake.profiles.rows import Piece
+from driftlake.profiles.plan import Piece
 
 Positions: TypeAlias = NDArray[np.int64]
 

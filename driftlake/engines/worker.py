@@ -47,8 +47,9 @@ from driftlake.inputs.predictions import SURPLUS_SCHEMA, offer_versions
 from driftlake.lake import queries
 from driftlake.lake.session import create_table, open_session
 from driftlake.profiles import paired_predictions, service_calls
+from driftlake.profiles.plan import Day, Piece
 from driftlake.profiles.row_samples import Sample, SampledRows, sampled_of_files
-from driftlake.profiles.rows import Day, Piece, ProfileRows
+from driftlake.profiles.rows import ProfileRows
 from driftlake.profiles.service_calls import CallColumns
 from driftlake.profiles.shards import VersionCounts, count_shard
 from driftlake.profiles.value_counts import ValueCounts, profile_values

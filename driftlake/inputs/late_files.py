@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from driftlake.config import SOURCES, Settings
-from driftlake.contract.records import modified_at
-from driftlake.inputs.partitions import list_files
+from driftlake.inputs.partitions import list_files, modified_at
 from driftlake.lake.warehouse import Warehouse
 
 # By source and path: size and time of modification.

@@ -12,7 +12,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -25,9 +25,12 @@ import pyarrow.parquet as pq
 from driftlake.errors import ContractError, InputError
 from driftlake.inputs.columns import CanonicalColumn
 from driftlake.inputs.parquet_sql import layouts_of
-from driftlake.lake import s3
+from driftlake.lake.s3 import S3Session
+from driftlake.lake.storage import filesystem_of, is_hidden
 
 Result = TypeVar("Result")
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _MAGIC = b"PAR1"
 _RESERVED = ("file_row_number", "file_index")
@@ -147,21 +150,6 @@ def days_between(first: date, last: date) -> list[date]:
     return [first + timedelta(days=offset) for offset in range((last - first).days + 1)]
 
 
-def filesystem_of(location: str) -> tuple[pafs.FileSystem, str]:
-    """File system and path inside it for a local path or an s3:// URI. Raises StorageError without S3 credentials."""
-    if s3.is_on_s3(location):
-        return s3.filesystem_of(location)
-    if "://" in location:
-        found: tuple[pafs.FileSystem, str] = pafs.FileSystem.from_uri(location)
-        return found
-    return pafs.LocalFileSystem(), location
-
-
-def is_hidden(path: str) -> bool:
-    """Whether writers and listings pass over a file, by a path in the folder that is read: they stage files under such names."""
-    return any(part.startswith(("_", ".")) for part in path.split("/"))
-
-
 def list_days(location: str) -> list[date]:
     """Days that have a dt=YYYY-MM-DD folder under `location`, in order."""
     filesystem, root = filesystem_of(location)
@@ -202,6 +190,11 @@ def list_files(location: str, day: date) -> list[ListedFile]:
     filesystem, root = filesystem_of(location)
     prefix = _scheme(location)
     return [ListedFile(prefix + entry.path, entry.size, entry.mtime_ns) for entry in _entries(filesystem, root, day)]
+
+
+def modified_at(modified_ns: int | None) -> datetime | None:
+    """A time of modification as input_files has it: to the microsecond."""
+    return None if modified_ns is None else _EPOCH + timedelta(microseconds=modified_ns // 1000)
 
 
 def read_file(location: str, day: date) -> InputFile:
@@ -246,7 +239,7 @@ def probe(partition: Partition) -> Partition:
     """
     with duckdb.connect() as connection:
         connection.execute("set threads = 1")
-        s3.S3Session(connection, [file.path for file in partition.files])
+        S3Session(connection, [file.path for file in partition.files])
         files = tuple(_probe_file(connection, file) for file in partition.files)
     return replace(partition, files=files, is_probed=True)
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
 
@@ -18,7 +19,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from driftlake.config import Settings
+from driftlake.config import Settings, load_settings
 from driftlake.errors import WarehouseError
 from driftlake.lake import queries, schema
 from driftlake.lake.catalog import Catalog, catalog_of
@@ -316,6 +317,14 @@ class Warehouse:
             with contextlib.suppress(duckdb.Error):
                 self.connection.execute("rollback")
             raise
+
+
+def open_warehouse(config: Path | None = None) -> Warehouse:
+    """The warehouse of a driftlake.yaml, for reading: `with open_warehouse() as warehouse: warehouse.sql("from latest_drift")`.
+
+    `config` is found as load_settings finds it. Raises ConfigurationError, and what Warehouse.open raises.
+    """
+    return Warehouse.open(load_settings(config), read_only=True)
 
 
 def _attach_statement(catalog: Catalog, data: str, *, read_only: bool) -> str:

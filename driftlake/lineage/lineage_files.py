@@ -17,7 +17,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from driftlake.config import Settings
 from driftlake.config.strict_yaml import parse_yaml
 from driftlake.errors import ConfigurationError
-from driftlake.inputs.partitions import filesystem_of, is_hidden
+from driftlake.lake.storage import filesystem_of, is_hidden
 
 
 def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:

@@ -273,7 +273,7 @@ STATISTICS: dict[str, Statistic] = {
 }
 
 
-def register(statistic: Statistic) -> None:
+def register_statistic(statistic: Statistic) -> None:
     """Add a statistic of your own: from then on it may be named in driftlake.yaml.
 
     Raises ValueError if the name is taken.

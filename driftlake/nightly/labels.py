@@ -1,6 +1,6 @@
 """The stage that joins the labels of days to their predictions.
 
-Not here: counting (label_source.py).
+Not here: counting (driftlake.nightly.label_source).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The stage that checks and profiles the telemetry of days.
 
-Not here: counting (driftlake.profiles.rows) and contracts (driftlake.contract.row_checks).
+Not here: counting (driftlake.profiles) and contracts (driftlake.contract.row_checks).
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Only distinct values are looked at. A *form* is a shape (a regular expression) and a check of what has it; a column holds
 personal data if checks pass clearly more often among its values of that shape than chance would have it. Not here: which
-columns are looked at (personal_columns.py), and what a finding means for them (profiles/rows.py, training/registration.py).
+columns are looked at (personal_columns.py), and what a finding means for them (profiles/plan.py, training/registration.py).
 """
 
 from __future__ import annotations

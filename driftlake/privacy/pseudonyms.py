@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from driftlake.config import PseudonymKey, Settings
 from driftlake.errors import ConfigurationError, InputError
-from driftlake.inputs.partitions import is_hidden
+from driftlake.lake.storage import is_hidden
 from driftlake.lake.whole_files import replaced_whole
 
 # As long as the hash: a shorter key would be the weaker part (RFC 2104, section 3).

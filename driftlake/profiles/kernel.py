@@ -3,7 +3,7 @@
 A *group* is what a row belongs to: a deployment, or a deployment and the value of a segment column. The same code
 counts training data, production row groups and, on a cluster, whatever a worker is given; counts add up, so the pieces
 may be cut anywhere. Not here: which rows count and what they belong to (inputs/predictions.py), and where the row groups come
-from (rows.py).
+from (plan.py).
 """
 
 from __future__ import annotations
