@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -157,8 +157,13 @@ def prepare(root: Path, size: Size) -> None:
             span = {"first": some[0], "last": some[-1]}
             for table, (rows, is_score) in DAY_ROWS.items():
                 values = {**span, "segments": size.segments, "is_score": is_score}
-                warehouse.change(f"insert into {table} by name {rows}", values)
-            warehouse.change(f"insert into feature_stats by name {FEATURE_STATS}", span)
+                _insert(warehouse, table, rows, values)
+            _insert(warehouse, "feature_stats", FEATURE_STATS, span)
+
+
+def _insert(warehouse: Warehouse, table: str, rows: str, values: Mapping[str, object]) -> None:
+    statement = f"insert into {table} by name {rows}"
+    warehouse.write(lambda: warehouse.connection.execute(statement, values).fetchall())
 
 
 if __name__ == "__main__":

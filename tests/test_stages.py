@@ -83,12 +83,12 @@ def test_changed_telemetry_is_worked_on_with_everything_that_looks_at_its_day(pr
     project.telemetry(2, score=[0.5] * ROWS)
     assert worked_on(project.run(1, LAST)) == {
         "profiles": {2},
-        # labels of predictions up to a day old
-        "label_cohorts": {2, 3},
+        # labels of predictions up to a day old, and which of them a label of the week before is about
+        "label_cohorts": {2, 3, 4, 5, 6},
         # windows of two days
         "drift": {2, 3},
-        # growth of the backlog two days after a prediction; labels that became known until then
-        "model_quality": {2, 3, 4, 5},
+        # labels that became known until then
+        "model_quality": {2, 3, 4, 5, 6},
         # within four weeks
         "slos": {2, 3, 4, 5, 6},
         # since when
@@ -196,9 +196,9 @@ def test_after_a_crash_between_stages_the_later_ones_catch_up(project: Project) 
     project.telemetry(2, score=[0.5] * ROWS)
     project.run(1, LAST, until="profiles")
     assert worked_on(project.run(1, LAST)) == {
-        "label_cohorts": {2, 3},
+        "label_cohorts": {2, 3, 4, 5, 6},
         "drift": {2, 3},
-        "model_quality": {2, 3, 4, 5},
+        "model_quality": {2, 3, 4, 5, 6},
         "slos": {2, 3, 4, 5, 6},
         "alerts": {2, 3, 4, 5, 6},
     }
