@@ -26,7 +26,7 @@ ui: $(VENV)/.installed  ## Dagster's UI on http://localhost:3000
 check: lint test
 
 lint: $(VENV)/.installed
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/sqlfluff lint -q sql
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports --no-cache --no-logo && $(BIN)/sqlfluff lint -q sql
 
 docs: $(VENV)/.installed  ## regenerate the generated pages of docs/
 	@$(BIN)/python docs/generate.py

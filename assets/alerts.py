@@ -7,9 +7,10 @@ import dagster as dg
 
 from assets.stage import run_stage
 from driftlake.config import Settings
-from driftlake.nightly import StageReport, measure_slos, raise_alerts
-from driftlake.stages import ALERTS, SLOS
-from driftlake.warehouse import RunContext, Warehouse
+from driftlake.lake.warehouse import RunContext, Warehouse
+from driftlake.nightly.derived import measure_slos, raise_alerts
+from driftlake.nightly.stage_report import StageReport
+from driftlake.nightly.stages import ALERTS, SLOS
 
 
 def _measure_and_raise(warehouse: Warehouse, settings: Settings, identity: RunContext, days: list[date]) -> StageReport:

@@ -6,10 +6,10 @@ import dagster as dg
 
 from assets.stage import failures_explained
 from driftlake.config import Settings
-from driftlake.delivery import current_incidents, deliver
-from driftlake.metrics import write_metrics
-from driftlake.runs import newest_day
-from driftlake.warehouse import Warehouse
+from driftlake.delivery.channels import current_incidents, deliver
+from driftlake.delivery.prometheus import write_metrics
+from driftlake.lake.runs import newest_day
+from driftlake.lake.warehouse import Warehouse
 
 
 @dg.asset(

@@ -4,9 +4,9 @@ import dagster as dg
 
 from assets.stage import run_stage, windows_read
 from driftlake.config import Settings
-from driftlake.nightly import compare_days
-from driftlake.stages import DRIFT
-from driftlake.warehouse import Warehouse
+from driftlake.lake.warehouse import Warehouse
+from driftlake.nightly.derived import compare_days
+from driftlake.nightly.stages import DRIFT
 
 
 def drift_asset(settings: Settings, partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:

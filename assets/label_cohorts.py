@@ -6,9 +6,9 @@ import dagster as dg
 
 from assets.stage import contract_result, run_stage
 from driftlake.config import Settings
-from driftlake.nightly import count_labels
-from driftlake.stages import LABEL_COHORTS
-from driftlake.warehouse import Warehouse
+from driftlake.lake.warehouse import Warehouse
+from driftlake.nightly.labels import count_labels
+from driftlake.nightly.stages import LABEL_COHORTS
 from expectations.contracts import contracts
 
 _CHECK = "labels_contract"

@@ -4,10 +4,10 @@ import dagster as dg
 
 from assets.stage import failures_explained
 from driftlake.config import Settings
-from driftlake.failures import trace_of
-from driftlake.registration import register_folder
-from driftlake.warehouse import Warehouse
-from driftlake.wording import printable
+from driftlake.lake.failures import trace_of
+from driftlake.lake.warehouse import Warehouse
+from driftlake.training.registration import register_folder
+from driftlake.vocabulary.wording import printable
 from expectations.contracts import contracts
 
 

@@ -4,9 +4,9 @@ import dagster as dg
 
 from assets.stage import run_stage, windows_read
 from driftlake.config import Settings
-from driftlake.nightly import measure_quality
-from driftlake.stages import MODEL_QUALITY
-from driftlake.warehouse import Warehouse
+from driftlake.lake.warehouse import Warehouse
+from driftlake.nightly.derived import measure_quality
+from driftlake.nightly.stages import MODEL_QUALITY
 
 
 def model_quality_asset(settings: Settings, partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:

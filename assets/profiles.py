@@ -6,9 +6,9 @@ import dagster as dg
 
 from assets.stage import contract_result, run_stage
 from driftlake.config import EXPLANATIONS, Settings
-from driftlake.nightly import profile_days
-from driftlake.stages import PROFILES
-from driftlake.warehouse import Warehouse
+from driftlake.lake.warehouse import Warehouse
+from driftlake.nightly.profiles import profile_days
+from driftlake.nightly.stages import PROFILES
 from expectations.contracts import contracts
 
 _CHECK = "telemetry_contract"

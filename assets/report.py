@@ -10,14 +10,14 @@ from datetime import date
 import dagster as dg
 
 from assets.stage import REFUSED_INPUTS, failures_explained, log_failures
-from driftlake import data_docs
 from driftlake.config import Settings
+from driftlake.lake.runs import incomplete_between, newest_day, was_checked_by
+from driftlake.lake.warehouse import Warehouse
 from driftlake.nightly.isolation import Failure, caught
-from driftlake.registration import register_folder
-from driftlake.reporting import render_day, render_index
-from driftlake.runs import incomplete_between, newest_day, was_checked_by
-from driftlake.warehouse import Warehouse
-from driftlake.wording import counted, printable
+from driftlake.report import data_docs
+from driftlake.report.pages import render_day, render_index
+from driftlake.training.registration import register_folder
+from driftlake.vocabulary.wording import counted, printable
 from expectations.contracts import contracts
 
 _RANGE_START, _RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"

@@ -11,12 +11,12 @@ import dagster as dg
 
 from driftlake.config import Settings
 from driftlake.errors import ConfigurationError, DriftlakeError
-from driftlake.nightly import StageReport, new_context
+from driftlake.lake.warehouse import RunContext, Warehouse
 from driftlake.nightly.isolation import Failure
-from driftlake.observing import observed_stage, outcome_of
-from driftlake.stages import Stage
-from driftlake.warehouse import RunContext, Warehouse
-from driftlake.wording import printable, printable_markdown
+from driftlake.nightly.otel import observed_stage, outcome_of
+from driftlake.nightly.stage_report import StageReport
+from driftlake.nightly.stages import Stage, new_context
+from driftlake.vocabulary.wording import printable, printable_markdown
 
 # A run with this tag works on days that did not change, too. A tag, because it reaches every stage of a run and every run
 # of a backfill, where configuration would have to be repeated per asset.

@@ -21,14 +21,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bench.measure import environment, save
-from driftlake import queries
-from driftlake.columns import TELEMETRY_COLUMNS
-from driftlake.contracts import Contract
-from driftlake.day_checks import day_bounds
-from driftlake.inputs import read_partitions
-from driftlake.session import create_table
-from driftlake.telemetry import Reading, offer_partitions, offer_versions
-from driftlake.versions import ModelVersion
+from driftlake.contract.day_checks import day_bounds
+from driftlake.contract.row_checks import Contract
+from driftlake.inputs.columns import TELEMETRY_COLUMNS
+from driftlake.inputs.partitions import read_partitions
+from driftlake.inputs.predictions import Reading, offer_partitions, offer_versions
+from driftlake.lake import queries
+from driftlake.lake.session import create_table
+from driftlake.lineage.versions import ModelVersion
 from expectations import telemetry
 
 DAY = date(2024, 3, 1)

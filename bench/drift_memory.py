@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -17,8 +17,8 @@ from pathlib import Path
 from bench import wide_day
 from bench.measure import Measurement, apart, clocked, environment, save
 from driftlake.config import load_settings
-from driftlake.inputs import days_between
-from driftlake.warehouse import Warehouse
+from driftlake.inputs.partitions import days_between
+from driftlake.lake.warehouse import Warehouse
 
 SIZES = ("20x1x0x300", "100x1x0x60", "400x2x12x10", "400x2x12x60", "400x5x50x2")
 LARGEST = "400x5x50x60"
@@ -57,16 +57,17 @@ COMPARE = """
 import sys
 from datetime import date
 from pathlib import Path
-from driftlake import nightly
+from driftlake.nightly.derived import compare_days
+from driftlake.nightly.stages import new_context
 from driftlake.config import load_settings
-from driftlake.inputs import days_between
-from driftlake.warehouse import Warehouse
+from driftlake.inputs.partitions import days_between
+from driftlake.lake.warehouse import Warehouse
 
 settings = load_settings(Path(sys.argv[1]))
 first, last = (date.fromisoformat(day) for day in sys.argv[2:])
-context = nightly.new_context(settings, "drift_memory", is_forced=True)
+context = new_context(settings, "drift_memory", is_forced=True)
 with Warehouse.open(settings) as warehouse:
-    clock(lambda: nightly.compare_days(warehouse, settings, context, days_between(first, last)), warm=lambda: None)
+    clock(lambda: compare_days(warehouse, settings, context, days_between(first, last)), warm=lambda: None)
 """
 COUNTED = """
     select
@@ -156,8 +157,13 @@ def prepare(root: Path, size: Size) -> None:
             span = {"first": some[0], "last": some[-1]}
             for table, (rows, is_score) in DAY_ROWS.items():
                 values = {**span, "segments": size.segments, "is_score": is_score}
-                warehouse.change(f"insert into {table} by name {rows}", values)
-            warehouse.change(f"insert into feature_stats by name {FEATURE_STATS}", span)
+                _insert(warehouse, table, rows, values)
+            _insert(warehouse, "feature_stats", FEATURE_STATS, span)
+
+
+def _insert(warehouse: Warehouse, table: str, rows: str, values: Mapping[str, object]) -> None:
+    statement = f"insert into {table} by name {rows}"
+    warehouse.write(lambda: warehouse.connection.execute(statement, values).fetchall())
 
 
 if __name__ == "__main__":

@@ -19,11 +19,11 @@ import pyarrow as pa
 from scipy import stats
 
 from bench.measure import environment, save
-from driftlake import binning
-from driftlake.arrays import Floats
 from driftlake.config import DriftSettings
-from driftlake.divergence import Comparison, benjamini_hochberg, ks_distance, psi
-from driftlake.kernel import count_column
+from driftlake.maths import binning
+from driftlake.maths.arrays import Floats
+from driftlake.maths.divergence import Comparison, benjamini_hochberg, ks_distance, psi
+from driftlake.profiles.kernel import count_column
 
 FEATURES = 40
 SIZES = (200, 500, 2_000, 20_000, 200_000)

@@ -14,7 +14,7 @@ from typing import Any
 import dagster as dg
 
 from driftlake.config import Settings, load_settings
-from driftlake.inputs import days_between
+from driftlake.inputs.partitions import days_between
 from jobs.definitions import build_definitions
 from jobs.launch import prepare_instance, selected
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from bench import long_day, wide_day
 from bench.measure import Measurement, apart, best_of, clocked, environment, save
 from driftlake.config import load_settings
-from driftlake.inputs import days_between
+from driftlake.inputs.partitions import days_between
 
 # "Flat": at most this much more per cell than at the size from which on that is claimed.
 LARGEST_RATIO = 1.15
@@ -35,17 +35,18 @@ PROFILE = """
 import sys
 from datetime import date
 from pathlib import Path
-from driftlake import nightly
+from driftlake.nightly.profiles import profile_days
+from driftlake.nightly.stages import new_context
 from driftlake.config import load_settings
-from driftlake.inputs import days_between
-from driftlake.warehouse import Warehouse
+from driftlake.inputs.partitions import days_between
+from driftlake.lake.warehouse import Warehouse
 
 settings = load_settings(Path(sys.argv[1]))
 warm, first, last = (date.fromisoformat(day) for day in sys.argv[2:])
-context = nightly.new_context(settings, "growth", is_forced=True)
+context = new_context(settings, "growth", is_forced=True)
 with Warehouse.open(settings) as warehouse:
     def profile(days):
-        runs = nightly.profile_days(warehouse, settings, context, days).runs
+        runs = profile_days(warehouse, settings, context, days).runs
         assert all(run.outcome == "complete" for run in runs), runs
 
     clock(lambda: profile(days_between(first, last)), warm=lambda: profile([warm]))

@@ -21,19 +21,14 @@ import numpy as np
 from bench.measure import environment, save
 from bench.planted_year import END, FAULTS, START, Year, build
 from driftlake.config import Settings
-from driftlake.inputs import days_between
-from driftlake.lineage import read_lineage_folder
-from driftlake.nightly import (
-    compare_days,
-    count_labels,
-    measure_quality,
-    measure_slos,
-    new_context,
-    profile_days,
-    raise_alerts,
-)
-from driftlake.registration import register
-from driftlake.warehouse import Warehouse
+from driftlake.inputs.partitions import days_between
+from driftlake.lake.warehouse import Warehouse
+from driftlake.lineage.lineage_files import read_lineage_folder
+from driftlake.nightly.derived import compare_days, measure_quality, measure_slos, raise_alerts
+from driftlake.nightly.labels import count_labels
+from driftlake.nightly.profiles import profile_days
+from driftlake.nightly.stages import new_context
+from driftlake.training.registration import register
 from expectations.contracts import contracts
 
 # the plain rules: window and reference of the PSI

@@ -27,13 +27,14 @@ PROFILE = """
 import sys
 from pathlib import Path
 from bench import wide_day
-from driftlake import telemetry, versions
-from driftlake.columns import TELEMETRY_COLUMNS
+from driftlake.inputs import predictions
+from driftlake.lineage import versions
+from driftlake.inputs.columns import TELEMETRY_COLUMNS
 from driftlake.config import load_settings
 from driftlake.engines import local
-from driftlake.inputs import read_partitions
-from driftlake.session import open_session
-from driftlake.warehouse import Warehouse
+from driftlake.inputs.partitions import read_partitions
+from driftlake.lake.session import open_session
+from driftlake.lake.warehouse import Warehouse
 
 settings = load_settings(Path(sys.argv[1]))
 with Warehouse.open(settings, read_only=True) as warehouse:
@@ -43,8 +44,8 @@ def profile():
     location = settings.resolve(settings.telemetry.path)
     partitions = read_partitions(location, [wide_day.DAY], TELEMETRY_COLUMNS, {})
     with open_session(settings) as connection:
-        telemetry.offer_versions(connection, list(registered.values()), settings.models)
-        telemetry.offer_partitions(connection, "predictions", partitions, telemetry.Reading(TELEMETRY_COLUMNS, {}))
+        predictions.offer_versions(connection, list(registered.values()), settings.models)
+        predictions.offer_partitions(connection, "predictions", partitions, predictions.Reading(TELEMETRY_COLUMNS, {}))
         return local.profile_partitions(connection, settings, partitions, registered)
 
 clock(profile)

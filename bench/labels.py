@@ -20,9 +20,9 @@ import yaml
 
 from bench.measure import Measurement, apart, best_of, clocked, environment, save
 from driftlake.config import load_settings
-from driftlake.lineage import read_lineage_folder
-from driftlake.registration import register
-from driftlake.warehouse import Warehouse
+from driftlake.lake.warehouse import Warehouse
+from driftlake.lineage.lineage_files import read_lineage_folder
+from driftlake.training.registration import register
 
 REPEATS = 2
 # The labels arrive on this day, for predictions of the days up to it.
@@ -48,16 +48,17 @@ COUNT = """
 import sys
 from datetime import date
 from pathlib import Path
-from driftlake import nightly
+from driftlake.nightly.labels import count_labels
+from driftlake.nightly.stages import new_context
 from driftlake.config import load_settings
-from driftlake.warehouse import Warehouse
+from driftlake.lake.warehouse import Warehouse
 
 settings = load_settings(Path(sys.argv[1]))
 day, empty_day = (date.fromisoformat(day) for day in sys.argv[2:])
-context = nightly.new_context(settings, "labels", is_forced=True)
+context = new_context(settings, "labels", is_forced=True)
 with Warehouse.open(settings) as warehouse:
     def count(day, outcome):
-        runs = nightly.count_labels(warehouse, settings, context, [day]).runs
+        runs = count_labels(warehouse, settings, context, [day]).runs
         assert [run.outcome for run in runs] == [outcome], runs
 
     clock(lambda: count(day, "complete"), warm=lambda: count(empty_day, "empty"))

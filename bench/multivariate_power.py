@@ -12,9 +12,9 @@ import argparse
 import numpy as np
 
 from bench.measure import environment, save
-from driftlake.arrays import Floats, Indices
-from driftlake.binning import learn_numeric_bins
-from driftlake.reconstruction import Components, Encoding, MeanTest, resampled_means
+from driftlake.maths.arrays import Floats, Indices
+from driftlake.maths.binning import learn_numeric_bins
+from driftlake.maths.pca import Components, Encoding, MeanTest, resampled_means
 
 FEATURES, TRAINING_ROWS, SAMPLED_TRAINING_ROWS, SAMPLED_ROWS = 10, 20_000, 10_000, 2_000
 TRAINED_CORRELATION = 0.5

@@ -24,9 +24,9 @@ from pathlib import Path
 from bench import wide_day
 from bench.measure import PYTHON, apart, environment, run, save
 from bench.peer_scripts.protocol import WARM_UP_ROWS
-from driftlake.lineage import read_lineage_folder
-from driftlake.registration import register
-from driftlake.warehouse import Warehouse
+from driftlake.lake.warehouse import Warehouse
+from driftlake.lineage.lineage_files import read_lineage_folder
+from driftlake.training.registration import register
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = ROOT / "bench" / "peer_scripts"

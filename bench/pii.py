@@ -21,7 +21,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from driftlake.personal_data import find, scan_files
+from driftlake.privacy.personal_data import find, scan_files
 
 VALUES_PER_KIND = 500
 COLUMNS_PER_SHAPE = 40

@@ -21,7 +21,7 @@ import yaml
 from sklearn.metrics import roc_auc_score
 
 from driftlake.config import Settings, default_alerts, load_settings
-from driftlake.inputs import days_between
+from driftlake.inputs.partitions import days_between
 
 START, END = date(2024, 1, 1), date(2024, 12, 30)
 TRAINING_ROWS = 60_000

@@ -27,9 +27,9 @@ import pyarrow as pa
 
 from bench.measure import environment, save
 from driftlake.config import Settings, load_settings
-from driftlake.maintenance import maintain
-from driftlake.stages import new_context
-from driftlake.warehouse import PartitionRun, Replacement, Warehouse
+from driftlake.lake.maintenance import maintain
+from driftlake.lake.warehouse import PartitionRun, Replacement, Warehouse
+from driftlake.nightly.stages import new_context
 
 FIRST_DAY, DAY_COUNT = date(2026, 1, 1), 24
 # One table whose days are files, and one whose days are so few rows that the catalog itself stores them.

@@ -16,9 +16,9 @@ import pyarrow.parquet as pq
 import yaml
 
 from driftlake.config import Settings, load_settings
-from driftlake.lineage import read_lineage_folder
-from driftlake.registration import register
-from driftlake.warehouse import Warehouse
+from driftlake.lake.warehouse import Warehouse
+from driftlake.lineage.lineage_files import read_lineage_folder
+from driftlake.training.registration import register
 
 NUMERIC, TEXT = 30, 10
 DAY = date(2026, 1, 31)

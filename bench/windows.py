@@ -12,9 +12,9 @@ from pathlib import Path
 
 from bench import wide_day
 from bench.measure import Measurement, apart, best_of, clocked, environment, save
-from driftlake import nightly
-from driftlake.inputs import days_between
-from driftlake.warehouse import PartitionRun, Replacement, Warehouse
+from driftlake.inputs.partitions import days_between
+from driftlake.lake.warehouse import PartitionRun, Replacement, Warehouse
+from driftlake.nightly.stages import new_context
 
 REPEATS = 5
 NUMERIC, TEXT = 150, 50
@@ -42,7 +42,7 @@ SUM = """
 import sys
 from pathlib import Path
 from driftlake.config import load_settings
-from driftlake.warehouse import Warehouse
+from driftlake.lake.warehouse import Warehouse
 
 days = sys.argv[2:]
 statement = "select sum(row_count) as row_count from feature_profile where dt between ? and ?"
@@ -53,14 +53,15 @@ COMPARE = """
 import sys
 from datetime import date
 from pathlib import Path
-from driftlake import nightly
+from driftlake.nightly.derived import compare_days
+from driftlake.nightly.stages import new_context
 from driftlake.config import load_settings
-from driftlake.warehouse import Warehouse
+from driftlake.lake.warehouse import Warehouse
 
 settings, day = load_settings(Path(sys.argv[1])), date.fromisoformat(sys.argv[2])
-context = nightly.new_context(settings, "windows", is_forced=True)
+context = new_context(settings, "windows", is_forced=True)
 with Warehouse.open(settings) as warehouse:
-    clock(lambda: nightly.compare_days(warehouse, settings, context, [day]))
+    clock(lambda: compare_days(warehouse, settings, context, [day]))
     compared = warehouse.sql("select distinct feature from feature_drift where outcome <> 'insufficient_data'")
     assert compared.num_rows == int(sys.argv[3]), compared
 """
@@ -110,7 +111,7 @@ def prepare(root: Path) -> None:
     for windows in WINDOWS:
         wide_day.write_config(root, _config_name(windows), drift={"windows_days": list(windows)})
     wide_day.register_versions(settings)
-    context = nightly.new_context(settings, "windows", is_forced=True)
+    context = new_context(settings, "windows", is_forced=True)
     with Warehouse.open(settings) as warehouse:
         for day in days_between(wide_day.DAY - timedelta(days=DAYS - 1), wide_day.DAY):
             tables = [Replacement(name, warehouse.sql(rows, [day]), [day]) for name, rows in DAY_ROWS.items()]

@@ -17,11 +17,11 @@ from pydantic_core import PydanticUndefined
 FOLDER = Path(__file__).resolve().parent
 sys.path.insert(0, str(FOLDER.parent))
 
-from driftlake import schema  # works from anywhere
 from driftlake.config import Settings, Thresholds, default_alerts, every_signal
-from driftlake.runbooks import RUNBOOKS
-from driftlake.stages import EVERY_DAY_BEFORE, STAGES, Stage
-from driftlake.statistics import STATISTICS
+from driftlake.lake import schema  # works from anywhere
+from driftlake.maths.drift_statistics import STATISTICS
+from driftlake.nightly.stages import EVERY_DAY_BEFORE, STAGES, Stage
+from driftlake.vocabulary.runbooks import RUNBOOKS
 
 _RUNBOOKS_BEGIN, _RUNBOOKS_END = "<!-- runbooks, written by docs/generate.py -->", "<!-- end of runbooks -->"
 _CORPUS_BEGIN, _CORPUS_END = "<!-- corpus, written by docs/generate.py -->", "<!-- end of corpus -->"

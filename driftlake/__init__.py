@@ -1,3 +1,32 @@
-"""driftlake: nightly drift, label and quality analysis of production models, as SQL tables."""
+"""driftlake: nightly drift, label and quality analysis of production models, as SQL tables.
+
+The names below are the public interface (docs/python.md). Each is imported when it is first asked for, so that the command
+starts fast. Everything else may move between releases.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from driftlake.config import Settings, load_settings
+    from driftlake.lake.warehouse import open_warehouse
+    from driftlake.maths.drift_statistics import Statistic, register_statistic, resampled
+
+__all__ = ["Settings", "Statistic", "load_settings", "open_warehouse", "register_statistic", "resampled"]
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "Settings": "driftlake.config",
+    "Statistic": "driftlake.maths.drift_statistics",
+    "load_settings": "driftlake.config",
+    "open_warehouse": "driftlake.lake.warehouse",
+    "register_statistic": "driftlake.maths.drift_statistics",
+    "resampled": "driftlake.maths.drift_statistics",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

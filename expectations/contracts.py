@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 from driftlake.config import Settings
-from driftlake.contracts import Contract, Contracts, in_force
+from driftlake.contract.row_checks import Contract, Contracts, in_force
+from driftlake.contract.suite_files import read_suites
 from driftlake.errors import ConfigurationError
-from driftlake.suite_files import read_suites
 from expectations import labels, telemetry, training
 
 

@@ -1,10 +1,10 @@
 """What is promised about a day of labels, a row per label, partitioned by the day it arrived.
 
 Conditions are SQL over the view checked_labels (sql/checked_labels.sql), true for what breaks the promise. Not here:
-whether a label finds its prediction (driftlake/labels.py).
+whether a label finds its prediction (driftlake/nightly/label_source.py).
 """
 
-from driftlake.contracts import DayRule, MeasuredRule, RowRule, Rule, repeated_rows
+from driftlake.contract.row_checks import DayRule, MeasuredRule, RowRule, Rule, repeated_rows
 
 RULES: tuple[Rule, ...] = (
     RowRule(

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from datetime import date
 
 from driftlake.config import PseudonymKey
-from driftlake.contracts import DayRule, MeasuredRule, RowRule, Rule, repeated_rows
-from driftlake.queries import literal
+from driftlake.contract.row_checks import DayRule, MeasuredRule, RowRule, Rule, repeated_rows
+from driftlake.lake.queries import literal
 
 RULES: tuple[Rule, ...] = (
     RowRule(

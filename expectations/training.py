@@ -1,10 +1,10 @@
 """What is promised about the training data of a version, checked when it is registered.
 
-Conditions are SQL over the view training_rows (driftlake/training_contract.py), true for what breaks the promise. A rule
+Conditions are SQL over the view training_rows (driftlake/training/contract_check.py), true for what breaks the promise. A rule
 of severity error refuses the version. Not here: columns that are missing or cannot be learned from (training.py of the core).
 """
 
-from driftlake.contracts import DayRule, MeasuredRule, RowRule, Rule
+from driftlake.contract.row_checks import DayRule, MeasuredRule, RowRule, Rule
 
 RULES: tuple[Rule, ...] = (
     RowRule(

@@ -1,4 +1,4 @@
-"""The weekly job that keeps the warehouse small. Not here: what it does (driftlake/maintenance.py)."""
+"""The weekly job that keeps the warehouse small. Not here: what it does (driftlake/lake/maintenance.py)."""
 
 from datetime import UTC, datetime
 
@@ -6,8 +6,8 @@ import dagster as dg
 
 from assets.stage import failures_explained
 from driftlake.config import Settings
-from driftlake.maintenance import maintain, upkeep_lines
-from driftlake.warehouse import Warehouse
+from driftlake.lake.maintenance import maintain, upkeep_lines
+from driftlake.lake.warehouse import Warehouse
 
 MAINTENANCE = "maintenance"
 

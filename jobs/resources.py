@@ -6,9 +6,9 @@ from contextlib import contextmanager
 import dagster as dg
 
 from driftlake.config import Settings
-from driftlake.observing import observed_run
-from driftlake.s3 import require_places
-from driftlake.warehouse import Warehouse
+from driftlake.lake.s3 import require_places
+from driftlake.lake.warehouse import Warehouse
+from driftlake.nightly.otel import observed_run
 
 
 def warehouse_resource(settings: Settings) -> dg.ResourceDefinition:

@@ -1,14 +1,14 @@
-"""Runs that are asked for when something happens, rather than at an hour. Not here: finding out what (driftlake/late_files.py)."""
+"""Runs that are asked for when something happens, rather than at an hour. Not here: finding out what (driftlake/inputs/late_files.py)."""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-from driftlake.catalog import catalog_of
 from driftlake.config import Settings
-from driftlake.late_files import LateRange, late_ranges
-from driftlake.warehouse import Warehouse
+from driftlake.inputs.late_files import LateRange, late_ranges
+from driftlake.lake.catalog import catalog_of
+from driftlake.lake.warehouse import Warehouse
 from jobs.nightly import NIGHTLY, RANGE_END, RANGE_START
 
 LATE_FILES = "late_files"

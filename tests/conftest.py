@@ -15,10 +15,10 @@ import hypothesis
 import pytest
 from data import write_project
 
-from driftlake import schema
-from driftlake.catalog import catalog_of
 from driftlake.config import Settings
-from driftlake.warehouse import Warehouse
+from driftlake.lake import schema
+from driftlake.lake.catalog import catalog_of
+from driftlake.lake.warehouse import Warehouse
 
 if TYPE_CHECKING:
     from postgres_service import Server

@@ -16,11 +16,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
-from driftlake import queries
-from driftlake.binning import FeatureBins, probability_bins
 from driftlake.config import Settings, load_settings
-from driftlake.versions import ModelVersion
-from driftlake.windows import Buckets
+from driftlake.drift.windows import Buckets
+from driftlake.lake import queries
+from driftlake.lineage.versions import ModelVersion
+from driftlake.maths.binning import FeatureBins, probability_bins
 
 Row = dict[str, Any]
 

@@ -19,22 +19,17 @@ import pytest
 import yaml
 from data import day, noon, write_day, write_project
 
-from driftlake import duckdb_extensions, schema
 from driftlake.config import Settings, load_settings
-from driftlake.inputs import days_between
-from driftlake.lineage import read_lineage_folder
-from driftlake.nightly import (
-    StageReport,
-    compare_days,
-    count_labels,
-    measure_quality,
-    measure_slos,
-    new_context,
-    profile_days,
-    raise_alerts,
-)
-from driftlake.registration import register
-from driftlake.warehouse import Warehouse
+from driftlake.inputs.partitions import days_between
+from driftlake.lake import duckdb_extensions, schema
+from driftlake.lake.warehouse import Warehouse
+from driftlake.lineage.lineage_files import read_lineage_folder
+from driftlake.nightly.derived import compare_days, measure_quality, measure_slos, raise_alerts
+from driftlake.nightly.labels import count_labels
+from driftlake.nightly.profiles import profile_days
+from driftlake.nightly.stage_report import StageReport
+from driftlake.nightly.stages import new_context
+from driftlake.training.registration import register
 from expectations.contracts import contracts
 
 # Tables whose rows say who wrote them and when.

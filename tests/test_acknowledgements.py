@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from data import MODEL, Row, day, insert, noon, write_project
 
-from driftlake.acknowledgements import Said, say
+from driftlake.alerts.acknowledgements import Said, say
 from driftlake.config import Settings
 from driftlake.errors import ConfigurationError
-from driftlake.listing import incident_lines
-from driftlake.warehouse import Warehouse
+from driftlake.lake.warehouse import Warehouse
+from driftlake.report.terminal import incident_lines
 
 INCIDENT: Row = {
     "incident_id": "3f9a",

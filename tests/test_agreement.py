@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from scipy import stats
 from sklearn.metrics import roc_auc_score  # type: ignore[import-untyped]  # it has no stubs
 
-from driftlake.agreement import paired_auc_difference, rank_correlation
-from driftlake.arrays import Counts, Floats
-from driftlake.ranking import wilson_interval
+from driftlake.maths.agreement import paired_auc_difference, rank_correlation
+from driftlake.maths.arrays import Counts, Floats
+from driftlake.maths.ranking import wilson_interval
 
 BINS = 6
 # Bin of the candidate's score, bin of production's, label; two of each label, so that there is a variance.

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from data import GROUP, MODEL, Row, day, insert, model_version, noon
 
-from driftlake.alerting import raise_alerts, unknown_names
-from driftlake.binning import probability_bins
+from driftlake.alerts.rules import raise_alerts, unknown_names
 from driftlake.config import AlertRule, default_alerts
-from driftlake.warehouse import Warehouse
+from driftlake.lake.warehouse import Warehouse
+from driftlake.maths.binning import probability_bins
 
 DRIFT: Row = GROUP | {
     "window_days": 7,

@@ -12,12 +12,12 @@ from data import GROUP, KEY, Row, bucketed, day, model_version
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from driftlake.attribution import segment_shift
-from driftlake.binning import learn_category_bins
 from driftlake.config import DriftSettings
-from driftlake.divergence import log_ratio, psi
-from driftlake.drift import buckets_of
-from driftlake.history import Profiles
+from driftlake.drift.attribution import segment_shift
+from driftlake.drift.bucket_history import Profiles
+from driftlake.drift.comparison import buckets_of
+from driftlake.maths.binning import learn_category_bins
+from driftlake.maths.divergence import log_ratio, psi
 
 # Bins: missing, other, unseen, red, blue.
 RED, BLUE = 3, 4

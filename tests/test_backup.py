@@ -12,10 +12,10 @@ import pytest
 from data import day
 from project import Project, kept, restored
 
-from driftlake.backup import back_up, restore
 from driftlake.config import Settings, load_settings
 from driftlake.errors import WarehouseError
-from driftlake.warehouse import Warehouse
+from driftlake.lake.backup import back_up, restore
+from driftlake.lake.warehouse import Warehouse
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -66,8 +66,10 @@ NIGHTS = """
     from pathlib import Path
     from data import day
     from driftlake.config import load_settings
-    from driftlake.nightly import compare_days, new_context, profile_days
-    from driftlake.warehouse import Warehouse
+    from driftlake.nightly.derived import compare_days
+    from driftlake.nightly.profiles import profile_days
+    from driftlake.nightly.stages import new_context
+    from driftlake.lake.warehouse import Warehouse
 
     settings = load_settings(Path(sys.argv[1]))
     for number in range(3, 7):

@@ -11,7 +11,9 @@ from data import MODEL, write_project
 from hypothesis import given
 from hypothesis import strategies as st
 
-from driftlake.binning import (
+from driftlake.lake.warehouse import Warehouse
+from driftlake.lineage.lineage_files import read_lineage_folder
+from driftlake.maths.binning import (
     FIRST_CATEGORY,
     FIRST_RANGE,
     MAX_BINS,
@@ -26,9 +28,7 @@ from driftlake.binning import (
     probability_bins,
     with_coarse_bins,
 )
-from driftlake.lineage import read_lineage_folder
-from driftlake.registration import register
-from driftlake.warehouse import Warehouse
+from driftlake.training.registration import register
 
 # Thousandths and their squares and cubes: skewed, with gaps, either sign, and never nearer than rounding can tell.
 THOUSANDTHS = st.integers(-(10**6), 10**6).map(lambda n: n / 1000)

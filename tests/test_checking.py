@@ -12,9 +12,9 @@ from data import noon
 from project import ROWS, Project
 from typer.testing import CliRunner
 
-from driftlake.catalog import catalog_of
-from driftlake.checking import Fault, as_junit, check_files
 from driftlake.cli import app
+from driftlake.contract.sample_gate import Fault, as_junit, check_files
+from driftlake.lake.catalog import catalog_of
 from expectations.contracts import sample_contracts
 
 

@@ -20,12 +20,12 @@ from project import ROWS, Project, outcomes
 from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
 from test_labels import PROBABILITY, given_labels, given_predictions, paired
 
-from driftlake import queries, schema
-from driftlake.classes import macro_auc, macro_f1
-from driftlake.label_join import cohorts_of
-from driftlake.lineage import LineageRecord
-from driftlake.ranking import auc
-from driftlake.warehouse import Warehouse
+from driftlake.lake import queries, schema
+from driftlake.lake.warehouse import Warehouse
+from driftlake.lineage.lineage_files import LineageRecord
+from driftlake.maths.confusion import macro_auc, macro_f1
+from driftlake.maths.ranking import auc
+from driftlake.profiles.label_join import cohorts_of
 
 CLASSES = ("bus", "car", "tram")
 COHORT = GROUP | {"dt": day(1), "prediction_on": day(1)}

@@ -21,7 +21,7 @@ from data import GROUP, day, write_day, write_project
 
 from driftlake.cli import main
 from driftlake.config import Settings
-from driftlake.warehouse import PartitionRun, Replacement, RunContext, Warehouse
+from driftlake.lake.warehouse import PartitionRun, Replacement, RunContext, Warehouse
 
 
 def driftlake(*arguments: str, cwd: Path, stdin: str = "") -> subprocess.CompletedProcess[str]:

@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 from project import Project
 from scipy import stats
 
-from driftlake.binning import learn_category_bins, learn_numeric_bins
-from driftlake.combinations import rare_combinations, surge_p_value
 from driftlake.config import DriftSettings, ModelSettings
+from driftlake.drift.combinations import rare_combinations, surge_p_value
 from driftlake.errors import ConfigurationError
-from driftlake.kernel import Grouping
-from driftlake.pairs import PairAccumulator, PairCounts, bins_in_pairs, labels_in_pairs
-from driftlake.reference_pairs import count_reference_pairs
-from driftlake.registration import register_folder
-from driftlake.warehouse import Warehouse
+from driftlake.lake.warehouse import Warehouse
+from driftlake.maths.binning import learn_category_bins, learn_numeric_bins
+from driftlake.profiles.kernel import Grouping
+from driftlake.profiles.pair_counts import PairAccumulator, PairCounts, bins_in_pairs, labels_in_pairs
+from driftlake.training.reference_pairs import count_reference_pairs
+from driftlake.training.registration import register_folder
 
 COUNT = st.integers(0, 200)
 SIZE = st.integers(1000, 100_000)

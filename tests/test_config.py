@@ -11,8 +11,8 @@ import yaml
 
 from driftlake.config import load_settings
 from driftlake.errors import ConfigurationError
-from driftlake.scaffold import write_configuration
-from driftlake.statistics import STATISTICS
+from driftlake.maths.drift_statistics import STATISTICS
+from driftlake.setup.scaffold import write_configuration
 
 SMALLEST = """\
 telemetry: {path: telemetry}
@@ -183,19 +183,19 @@ def test_init_does_not_replace_a_configuration(tmp_path: Path) -> None:
 
 
 OWN_STATISTIC = """\
-from driftlake.statistics import Statistic, register, resampled
+from driftlake.maths.drift_statistics import Statistic, register_statistic, resampled
 
 def largest_gain(current, reference):
     return float((current / current.sum() - reference / reference.sum()).max())
 
-register(Statistic("largest_gain", resampled(largest_gain), ("categorical",), 0.1, 0.2, "", "", "", ""))
+register_statistic(Statistic("largest_gain", resampled(largest_gain), ("categorical",), 0.1, 0.2, "", "", "", ""))
 """
 
 
 def test_an_extension_registers_statistics_that_the_file_may_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("driftlake.statistics.STATISTICS", dict(STATISTICS))
+    monkeypatch.setattr("driftlake.maths.drift_statistics.STATISTICS", dict(STATISTICS))
     (tmp_path / "own.py").write_text(OWN_STATISTIC)
     drift = "drift: {extensions: [own.py], statistics: {categorical: [psi, largest_gain]}}\n"
     settings = load_settings(write(tmp_path, SMALLEST + drift))

@@ -15,7 +15,8 @@ import pytest
 from data import write_project
 
 from driftlake.config import PseudonymKey, Settings
-from driftlake.contracts import (
+from driftlake.contract.day_checks import day_bounds
+from driftlake.contract.row_checks import (
     Contract,
     ContractCheck,
     DayRule,
@@ -25,9 +26,8 @@ from driftlake.contracts import (
     counting_query,
     in_force,
 )
-from driftlake.day_checks import day_bounds
 from driftlake.errors import ConfigurationError, ContractError
-from driftlake.session import create_table
+from driftlake.lake.session import create_table
 from expectations import labels, telemetry
 from expectations.contracts import contracts
 

@@ -11,10 +11,10 @@ from corpus import DAYS, HOSTILE, MISTAKES, Case, Mistake
 from data import day
 from project import ROWS, Project, outcomes
 
+from driftlake.config.strict_yaml import parse_yaml
 from driftlake.errors import DriftlakeError
-from driftlake.reporting import render_day
-from driftlake.strict_yaml import parse_yaml
-from driftlake.warehouse import Warehouse
+from driftlake.lake.warehouse import Warehouse
+from driftlake.report.pages import render_day
 
 
 @pytest.mark.parametrize("case", DAYS, ids=lambda case: case.name)

@@ -27,11 +27,13 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from project import Project
 
-from driftlake import levels, observing, reporting
 from driftlake.config import Settings, load_settings
-from driftlake.inputs import days_between
-from driftlake.registration import register_folder
-from driftlake.warehouse import Warehouse
+from driftlake.inputs.partitions import days_between
+from driftlake.lake.warehouse import Warehouse
+from driftlake.nightly import otel
+from driftlake.quality import levels
+from driftlake.report import pages
+from driftlake.training.registration import register_folder
 from jobs.definitions import build_definitions
 from jobs.launch import LaunchFailure, launch
 
@@ -180,8 +182,8 @@ def test_the_maintenance_job_does_its_work_in_an_instance(flights: Settings) -> 
 def test_a_run_and_its_stages_are_observed(flights: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     spans, tracers = InMemorySpanExporter(), TracerProvider(shutdown_on_exit=False)
     tracers.add_span_processor(SimpleSpanProcessor(spans))
-    one = observing.Observer(tracers, None, 2.0)
-    monkeypatch.setattr(observing, "observer", lambda: one)
+    one = otel.Observer(tracers, None, 2.0)
+    monkeypatch.setattr(otel, "observer", lambda: one)
     assert launch(flights, [FIRST], lambda *_: None, is_forced=True) is None
     [run] = [span for span in spans.get_finished_spans() if span.parent is None]
     stages = {span.name: dict(span.attributes or {}) for span in spans.get_finished_spans() if span.parent}
@@ -261,7 +263,7 @@ def test_what_fails_is_told_in_full_and_fails_the_run_after_everything_else(
     told: list[str] = []
     with monkeypatch.context() as patched:
         patched.setattr(levels, "measure", lambda *_: 1 / 0)
-        patched.setattr(reporting, "_latency_figures", lambda *_: 1 / 0)
+        patched.setattr(pages, "_latency_figures", lambda *_: 1 / 0)
         failure = launch(project.settings, [day(1)], lambda *_: None, told.append)
     assert failure is not None
     assert failure.is_refusal

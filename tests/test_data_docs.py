@@ -8,9 +8,9 @@ from corpus import HOSTILE
 from data import day
 from project import ROWS, Project
 
-from driftlake.data_docs import publish
-from driftlake.reporting import render_day
-from driftlake.warehouse import Warehouse
+from driftlake.lake.warehouse import Warehouse
+from driftlake.report.data_docs import publish
+from driftlake.report.pages import render_day
 
 EMAIL = "ada@example.org"
 

@@ -14,11 +14,11 @@ import pytest
 from data import MODEL, Row, day, insert, write_project
 from pydantic import ValidationError
 
-from driftlake import delivery
 from driftlake.config import Channel, DeliverySettings, ReportSettings, Settings
-from driftlake.delivery import deliver, due_notices
-from driftlake.metrics import write_metrics
-from driftlake.warehouse import Warehouse
+from driftlake.delivery import channels
+from driftlake.delivery.channels import deliver, due_notices
+from driftlake.delivery.prometheus import write_metrics
+from driftlake.lake.warehouse import Warehouse
 
 INCIDENT: Row = {
     "dt": day(3),
@@ -68,7 +68,7 @@ def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
     receiver = Receiver()
     Thread(target=receiver.server.serve_forever, daemon=True).start()
     monkeypatch.setenv("HOOK", receiver.address)
-    monkeypatch.setattr(delivery, "_BACK_OFF_SECONDS", 0.0)
+    monkeypatch.setattr(channels, "_BACK_OFF_SECONDS", 0.0)
     yield receiver
     receiver.server.shutdown()
     receiver.server.server_close()
@@ -256,7 +256,7 @@ def test_an_incident_that_the_newest_day_of_alerts_has_not_is_over(
     insert(memory.connection, "partition_runs", [run | {"stage": stage, "dt": dt} for stage, dt in days.items()])
     later = STORED | {"dt": day(4), "incident_id": "b2"}
     insert(memory.connection, "incidents", [STORED, *([later] if alerts_raised_until == 4 else [])])
-    assert {one["incident_id"]: one["state"] for one in delivery.current_incidents(memory)} == states
+    assert {one["incident_id"]: one["state"] for one in channels.current_incidents(memory)} == states
 
 
 def test_what_was_delivered_after_it_failed_is_not_undelivered(

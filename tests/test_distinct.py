@@ -15,12 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from project import ROWS, Project, outcomes
 
-from driftlake import schema
-from driftlake.distinct import ValueAccumulator, ValueCounts, profile_values
-from driftlake.kernel import Grouping
-from driftlake.shell import answer
-from driftlake.values import encode
-from driftlake.warehouse import Warehouse
+from driftlake.lake import schema
+from driftlake.lake.shell import answer
+from driftlake.lake.warehouse import Warehouse
+from driftlake.maths.encoding import encode
+from driftlake.profiles.kernel import Grouping
+from driftlake.profiles.value_counts import ValueAccumulator, ValueCounts, profile_values
 
 STANDARD_ERROR = 1.04 / math.sqrt(4096)
 

@@ -13,9 +13,9 @@ from hypothesis.extra.numpy import arrays
 from scipy import stats
 from scipy.spatial.distance import jensenshannon
 
-from driftlake.arrays import Counts, Floats
-from driftlake.binning import ABOVE, BELOW, FIRST_RANGE, MISSING
-from driftlake.divergence import (
+from driftlake.maths.arrays import Counts, Floats
+from driftlake.maths.binning import ABOVE, BELOW, FIRST_RANGE, MISSING
+from driftlake.maths.divergence import (
     Comparison,
     benjamini_hochberg,
     g_statistic,
@@ -29,7 +29,7 @@ from driftlake.divergence import (
     total_variation_distance,
     wasserstein_distance,
 )
-from driftlake.statistics import STATISTICS, Sides, Statistic, register, resampled
+from driftlake.maths.drift_statistics import STATISTICS, Sides, Statistic, register_statistic, resampled
 
 COUNTS = st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 10_000)), min_size=2, max_size=12)
 # Both sides have rows and at least two bins are in use.
@@ -326,11 +326,11 @@ def test_a_function_of_two_count_vectors_becomes_a_statistic_with_noise() -> Non
 
 
 def test_a_statistic_can_be_registered_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("driftlake.statistics.STATISTICS", dict(STATISTICS))
+    monkeypatch.setattr("driftlake.maths.drift_statistics.STATISTICS", dict(STATISTICS))
     own = Statistic("largest_gain", resampled(largest_gain), ("categorical",), None, None, "", "", "", "")
-    register(own)
+    register_statistic(own)
     with pytest.raises(ValueError, match="largest_gain"):
-        register(own)
+        register_statistic(own)
 
 
 P_VALUES = arrays(np.float64, st.integers(1, 20), elements=st.floats(0, 1))

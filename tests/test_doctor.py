@@ -7,7 +7,7 @@ from pathlib import Path
 import yaml
 from data import write_project
 
-from driftlake.doctor import examine
+from driftlake.setup.doctor import examine
 
 
 def unwell(root: Path, **sections: object) -> dict[str, str]:

@@ -12,14 +12,14 @@ import pyarrow as pa
 import pytest
 from data import GROUP, Row, bucketed, day, model_version
 
-from driftlake.binning import learn_category_bins
 from driftlake.config import DriftSettings
-from driftlake.divergence import benjamini_hochberg, psi
-from driftlake.drift import buckets_of, compare_windows
-from driftlake.history import Profiles
-from driftlake.statistics import STATISTICS, Sides
-from driftlake.versions import ModelVersion
-from driftlake.windows import reference_reach_days
+from driftlake.drift.bucket_history import Profiles
+from driftlake.drift.comparison import buckets_of, compare_windows
+from driftlake.drift.windows import reference_reach_days
+from driftlake.lineage.versions import ModelVersion
+from driftlake.maths.binning import learn_category_bins
+from driftlake.maths.divergence import benjamini_hochberg, psi
+from driftlake.maths.drift_statistics import STATISTICS, Sides
 
 # Coarse bins of a feature with two categories: missing, other, unseen, red, blue.
 MISSING, RED, BLUE = 0, 3, 4

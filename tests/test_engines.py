@@ -11,9 +11,9 @@ from data import write_project
 from project import Project
 
 from driftlake.config import SparkSettings
-from driftlake.doctor import examine
 from driftlake.engines import cluster
 from driftlake.errors import ConfigurationError, EngineError
+from driftlake.setup.doctor import examine
 
 
 @pytest.fixture

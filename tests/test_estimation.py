@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from scipy import special
 from sklearn.isotonic import IsotonicRegression
 
-from driftlake.arrays import Counts, Floats
-from driftlake.estimation import Calibration, Estimate, Estimator, calibrate, overdispersion
-from driftlake.ranking import auc
+from driftlake.maths.arrays import Counts, Floats
+from driftlake.maths.estimation import Calibration, Estimate, Estimator, calibrate, overdispersion
+from driftlake.maths.ranking import auc
 
 BINS = 30
 PROBABILITIES = np.linspace(0.02, 0.6, BINS)

@@ -11,10 +11,10 @@ import pytest
 from data import day, noon, write_day
 from project import ROWS, Project
 
-from driftlake.columns import telemetry_columns
 from driftlake.errors import ConfigurationError
-from driftlake.inputs import read_partitions
-from driftlake.telemetry import LeftOut, Reading, offer_partitions
+from driftlake.inputs.columns import telemetry_columns
+from driftlake.inputs.partitions import read_partitions
+from driftlake.inputs.predictions import LeftOut, Reading, offer_partitions
 
 IDS = {"correlation_id": ["a"], "event_time": [noon(1)], "model_id": ["m"], "model_version": ["v"]}
 TABLES = ("feature_profile", "prediction_profile", "service_profile", "importance_profile", "label_cohorts")

@@ -10,8 +10,8 @@ import pytest
 from data import MODEL, Row, day, given
 from test_reporting import DAYS, process
 
-from driftlake import queries
-from driftlake.exemplars import EACH, find_exemplars
+from driftlake.alerts.exemplars import EACH, find_exemplars
+from driftlake.lake import queries
 
 COLUMNS = dict.fromkeys((*MODEL, "deployment", "correlation_id", "trace_id", "feature_text"), "varchar")
 BIN: Row = {"bin_id": 3, "label": "b", "growth": 0.1, "lowest": 0.0, "highest": 100.0}

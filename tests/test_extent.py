@@ -11,9 +11,9 @@ import pytest
 from data import day
 from project import ROWS, Project
 
-from driftlake import extent
-from driftlake.extent import passes, pieces
-from driftlake.nightly.comparison import Comparisons
+from driftlake.nightly import extent
+from driftlake.nightly.drift_passes import Comparisons
+from driftlake.nightly.extent import passes, pieces
 
 DAYS = [day(number) for number in range(1, 6)]
 

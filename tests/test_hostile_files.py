@@ -14,10 +14,10 @@ from corpus import HOSTILE_FILES
 from data import day, write_day
 from project import Project, outcomes
 
-from driftlake import inputs
-from driftlake.inputs import list_files, read_partitions
-from driftlake.lineage import read_lineage_folder
-from driftlake.training import TrainingData
+from driftlake.inputs import partitions
+from driftlake.inputs.partitions import list_files, read_partitions
+from driftlake.lineage.lineage_files import read_lineage_folder
+from driftlake.training.learning import TrainingData
 
 TABLES = ("feature_profile", "feature_stats", "prediction_profile", "schema_changes", "label_cohorts")
 
@@ -50,7 +50,7 @@ def test_a_file_that_cannot_be_used_costs_itself(
     says: str,
 ) -> None:
     # a day of ten million equal rows takes seconds to write
-    monkeypatch.setattr(inputs, "_FEW_ROWS", 10_000)
+    monkeypatch.setattr(partitions, "_FEW_ROWS", 10_000)
     contents, said = night(tmp_path / "project", make)
     assert said.startswith("partial: ")
     assert f"part-1.parquet {says}" in said

@@ -17,13 +17,13 @@ from hypothesis.extra.numpy import arrays
 from project import ROWS, Project, outcomes
 from sklearn.metrics import ndcg_score
 
-from driftlake.arrays import Floats
-from driftlake.binning import learn_category_bins
 from driftlake.config import DriftSettings
-from driftlake.explanations import ImportanceAccumulator, ImportanceCounts
-from driftlake.importance import compare_importance, ndcg, ranks
-from driftlake.kernel import Grouping
-from driftlake.warehouse import Warehouse
+from driftlake.drift.importance import compare_importance, ndcg, ranks
+from driftlake.lake.warehouse import Warehouse
+from driftlake.maths.arrays import Floats
+from driftlake.maths.binning import learn_category_bins
+from driftlake.profiles.kernel import Grouping
+from driftlake.profiles.shap_sums import ImportanceAccumulator, ImportanceCounts
 
 IMPORTANCE = st.integers(2, 12).flatmap(
     lambda count: st.tuples(*[arrays(np.float64, count, elements=st.integers(0, 5).map(float))] * 2)

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from data import GROUP, MODEL, TRAINING_RUN, Row, day, insert, write_project
 
-from driftlake import queries
-from driftlake.alerting import fired
-from driftlake.causes import CAUSES
+from driftlake.alerts.causes import CAUSES
+from driftlake.alerts.incidents import Life, group, group_alerts
+from driftlake.alerts.rules import fired
 from driftlake.config import AlertRule, Settings
-from driftlake.incidents import Life, group, group_alerts
-from driftlake.versions import ModelVersion
-from driftlake.warehouse import Warehouse
+from driftlake.lake import queries
+from driftlake.lake.warehouse import Warehouse
+from driftlake.lineage.versions import ModelVersion
 
 VERSIONS = {
     ("credit", "v1"): ModelVersion("credit", "v1", "probability", {}, None, feature_importance={"a": 3, "b": 1})

@@ -8,8 +8,8 @@ import pyarrow as pa
 import pytest
 from data import day, write_day
 
-from driftlake.columns import LABEL_COLUMNS
-from driftlake.inputs import InputFile, Partition, chunks, list_days, probe, read_partitions
+from driftlake.inputs.columns import LABEL_COLUMNS
+from driftlake.inputs.partitions import InputFile, Partition, chunks, list_days, probe, read_partitions
 
 LABELS = {"correlation_id": ["a", "b"], "label": [0, 1]}
 

@@ -19,13 +19,17 @@ from data import day, noon, write_day
 from hypothesis import HealthCheck, example, given, settings
 from project import ROWS, Project, outcomes
 
-from driftlake import alerting, drift, levels, schema, slos, statistics
+from driftlake.alerts import rules, slos
+from driftlake.drift import comparison
+from driftlake.drift.bucket_history import Profiles
 from driftlake.errors import WarehouseError
-from driftlake.history import Profiles
-from driftlake.registration import register_folder
-from driftlake.reporting import render_day, render_index
-from driftlake.runs import incomplete_between
-from driftlake.warehouse import Warehouse
+from driftlake.lake import schema
+from driftlake.lake.runs import incomplete_between
+from driftlake.lake.warehouse import Warehouse
+from driftlake.maths import drift_statistics
+from driftlake.quality import levels
+from driftlake.report.pages import render_day, render_index
+from driftlake.training.registration import register_folder
 
 SHORT = {"windows_days": [1]}
 RULES = [
@@ -77,7 +81,7 @@ def fail_versions(monkeypatch: pytest.MonkeyPatch, *names: str, on: int | None =
     def is_among(profiles: Profiles, _groups: Any, _settings: Any, days: Sequence[date]) -> bool:
         return any(("credit", name) in profiles.versions for name in names) and (on is None or day(on) in days)
 
-    monkeypatch.setattr(drift, "compare_windows", failing(drift.compare_windows, is_among))
+    monkeypatch.setattr(comparison, "compare_windows", failing(comparison.compare_windows, is_among))
 
 
 DRIFT_ROWS = "select dt, model_version, statistic, feature, value from feature_drift where {} order by all"
@@ -127,7 +131,7 @@ def test_a_day_that_fails_whatever_is_left_out_keeps_its_rows_and_is_not_judged(
 ) -> None:
     whole = project.contents()
     monkeypatch.setattr(levels, "measure", failing(levels.measure, lambda *_: True))
-    monkeypatch.setattr(alerting, "with_messages", failing(alerting.with_messages, lambda *_: True))
+    monkeypatch.setattr(rules, "with_messages", failing(rules.with_messages, lambda *_: True))
     reports = project.run(LAST, LAST, is_forced=True)
     assert {report.stage: set(outcomes(report).values()) for report in reports if report.failures} == {
         "drift": {"failed"},
@@ -151,9 +155,9 @@ def test_a_day_that_fails_whatever_is_left_out_keeps_its_rows_and_is_not_judged(
 
 
 def test_a_statistic_that_fails_costs_its_own_rows(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    psi = statistics.STATISTICS["psi"]
+    psi = drift_statistics.STATISTICS["psi"]
     broken = replace(psi, compare=failing(psi.compare, lambda *_: True))
-    monkeypatch.setitem(statistics.STATISTICS, "psi", broken)
+    monkeypatch.setitem(drift_statistics.STATISTICS, "psi", broken)
     whole = project.contents("feature_drift", "prediction_drift")
     found = project.run(1, LAST, until="drift", is_forced=True)[-1]
     assert {run.reason for run in found.runs} == {"statistic psi is left out: ValueError: a bug"}
@@ -165,10 +169,8 @@ def test_an_incident_of_a_rule_that_cannot_be_evaluated_stays_open(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project.telemetry(LAST + 1, **OF_BOTH, x=[None] * 200 + [9.0] * (ROWS - 200))
-    fired = alerting.fired
-    monkeypatch.setattr(
-        alerting, "fired", failing(fired, lambda _, rules, **__: "gone" in {rule.name for rule in rules})
-    )
+    fired = rules.fired
+    monkeypatch.setattr(rules, "fired", failing(fired, lambda _, rules, **__: "gone" in {rule.name for rule in rules}))
     [*_, alerts] = project.run(LAST + 1, LAST + 1)
     assert {run.reason for run in alerts.runs} == {"rule gone is left out: ValueError: a bug"}
     states = "select rule, state, count(*) from alerts where dt = ? group by all order by all"
@@ -200,14 +202,14 @@ def test_what_concerns_every_day_is_raised_at_once(project: Project, monkeypatch
         tried.append(arguments)
         raise WarehouseError("the catalog is away")
 
-    monkeypatch.setattr(drift, "compare_windows", away)
+    monkeypatch.setattr(comparison, "compare_windows", away)
     with pytest.raises(WarehouseError, match="the catalog is away"):
         project.run(1, LAST, is_forced=True)
     assert len(tried) == 1
 
 
 def test_a_day_whose_rows_do_not_fit_their_table_fails_alone(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    compare = drift.compare_windows
+    compare = comparison.compare_windows
 
     def without_outcome(*arguments: Any) -> tuple[pa.Table, pa.Table]:
         features, scores = compare(*arguments)
@@ -219,7 +221,7 @@ def test_a_day_whose_rows_do_not_fit_their_table_fails_alone(project: Project, m
         return features.set_column(place, "outcome", pa.array(kept, pa.string())), scores
 
     whole = project.contents("feature_drift")
-    monkeypatch.setattr(drift, "compare_windows", without_outcome)
+    monkeypatch.setattr(comparison, "compare_windows", without_outcome)
     found = project.run(1, LAST, until="drift", is_forced=True)[-1]
     assert outcomes(found) == {day(1): "complete", day(2): "partial", day(3): "complete"}
     assert str(found.refused[0].reason).startswith("credit v1 is left out: ConstraintException: ")

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from driftlake.binning import (
+from driftlake.maths.binning import (
     ABOVE,
     BELOW,
     FIRST_CATEGORY,
@@ -23,7 +23,8 @@ from driftlake.binning import (
     learn_numeric_bins,
     probability_bins,
 )
-from driftlake.kernel import (
+from driftlake.maths.encoding import Column, category_counts, float_values
+from driftlake.profiles.kernel import (
     LATENCY_WIDTH,
     FeatureAccumulator,
     FeatureCounts,
@@ -33,7 +34,6 @@ from driftlake.kernel import (
     ScoreAccumulator,
     count_column,
 )
-from driftlake.values import Column, category_counts, float_values
 
 # One bin per number from 1 to 5: bin_id = value + 2.
 ONE_TO_FIVE = learn_numeric_bins("x", np.arange(1.0, 6.0), is_integer=True)

@@ -18,13 +18,13 @@ from data import MODEL, Row, day, given, model_version, noon, write_day
 from hypothesis import given as drawn
 from hypothesis import strategies as st
 
-from driftlake import queries
-from driftlake.binning import PROBABILITY_GRID
-from driftlake.columns import LABEL_COLUMNS, TELEMETRY_COLUMNS
 from driftlake.config import LabelSettings, LineageSettings, Settings, TelemetrySettings
-from driftlake.inputs import chunks, days_between, read_partitions
-from driftlake.labels import EARLY_LABEL_DAYS, LabelSource, history_days
-from driftlake.schema import arrow_schema
+from driftlake.inputs.columns import LABEL_COLUMNS, TELEMETRY_COLUMNS
+from driftlake.inputs.partitions import chunks, days_between, read_partitions
+from driftlake.lake import queries
+from driftlake.lake.schema import arrow_schema
+from driftlake.maths.binning import PROBABILITY_GRID
+from driftlake.nightly.label_source import EARLY_LABEL_DAYS, LabelSource, history_days
 
 FILE_COLUMNS = {"dt": "date", "file_id": "integer", "file_row_number": "bigint"}
 PREDICTION: Row = MODEL | {

@@ -12,9 +12,9 @@ import pytest
 from data import day
 from project import Project, truncate
 
-from driftlake import inputs
-from driftlake.late_files import late_ranges
-from driftlake.warehouse import Warehouse
+from driftlake.inputs import partitions
+from driftlake.inputs.late_files import late_ranges
+from driftlake.lake.warehouse import Warehouse
 
 LAST = 4
 
@@ -55,7 +55,7 @@ def touch(path: Path) -> None:
 
 
 def test_unchanged_files_are_listed_and_not_opened(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inputs, "_read_footer", None)
+    monkeypatch.setattr(partitions, "_read_footer", None)
     assert asked(project) == []
 
 

@@ -1,8 +1,8 @@
-"""What depends on what, and that the documentation says what the code does."""
+"""What an import costs and gives, and that the documentation says what the code does."""
 
 from __future__ import annotations
 
-import ast
+import importlib
 import importlib.util
 import subprocess
 import sys
@@ -12,53 +12,16 @@ import pytest
 from data import write_project
 
 import assets
-from driftlake import schema
-from driftlake.warehouse import Warehouse
+from driftlake.lake import schema
+from driftlake.lake.warehouse import Warehouse
 
 ROOT = Path(__file__).resolve().parent.parent
-# jobs -> assets -> driftlake, never back; the suites of expectations/ know the core only by name.
-ALLOWED = {
-    "driftlake": {"driftlake"},
-    "expectations": {"driftlake", "expectations"},
-    "assets": {"driftlake", "expectations", "assets"},
-    "jobs": {"driftlake", "assets", "jobs"},
-}
-# Commands reach for the jobs and the contracts when they are given.
-EXCEPTIONS = {
-    ("driftlake/cli/running.py", "jobs"),
-    ("driftlake/cli/inputs.py", "expectations"),
-    ("driftlake/cli/lineage.py", "expectations"),
-}
-
-
-def imported(path: Path) -> set[str]:
-    names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            names |= {alias.name.split(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names.add(node.module.split(".")[0])
-    return names
-
-
-@pytest.mark.parametrize("package", list(ALLOWED))
-def test_packages_import_downwards_only(package: str) -> None:
-    wrong = {
-        (str(path.relative_to(ROOT)), name)
-        for path in (ROOT / package).rglob("*.py")
-        for name in imported(path) & ALLOWED.keys()
-        if name not in ALLOWED[package]
-    }
-    assert wrong <= EXCEPTIONS
-
-
-def test_the_core_imports_no_dagster() -> None:
-    assert not [path for path in (ROOT / "driftlake").rglob("*.py") if "dagster" in imported(path)]
 
 
 def test_importing_the_core_is_light() -> None:
     code = (
-        "import sys, driftlake, driftlake.nightly, driftlake.cli;"
+        "import sys, driftlake.cli;"
+        "from driftlake.nightly import derived, labels, profiles;"
         "print([m for m in ('dagster', 'great_expectations', 'altair', 'pandas', 'scipy.stats') if m in sys.modules])"
     )
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -67,6 +30,25 @@ def test_importing_the_core_is_light() -> None:
 
 def test_the_assets_imported_are_ours() -> None:
     assert Path(str(assets.__file__)).parent == ROOT / "assets"
+
+
+def test_every_public_name_is_there_and_costs_nothing_until_it_is_asked_for() -> None:
+    code = (
+        "import sys, driftlake; print([m for m in sys.modules if m.startswith('driftlake.')]);"
+        "from driftlake import *; print(sorted(driftlake.__all__ - globals().keys()))"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert loaded.stdout == "[]\n[]\n"
+
+
+@pytest.mark.parametrize(
+    ("old", "names"), [("statistics", ["Statistic", "register", "resampled"]), ("warehouse", ["Warehouse"])]
+)
+def test_an_old_path_works_and_says_where_the_new_one_is(old: str, names: list[str]) -> None:
+    sys.modules.pop(f"driftlake.{old}", None)
+    with pytest.warns(DeprecationWarning, match=f"driftlake.{old} has moved: use `from driftlake import"):
+        module = importlib.import_module(f"driftlake.{old}")
+    assert all(hasattr(module, name) for name in names)
 
 
 def generated_pages() -> dict[str, str]:

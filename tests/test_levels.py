@@ -10,8 +10,8 @@ import pytest
 from data import day
 from project import ROWS, Project
 
-from driftlake.binning import FIRST_RANGE, MISSING, learn_numeric_bins, probability_bins
-from driftlake.levels import TrainingLevels
+from driftlake.maths.binning import FIRST_RANGE, MISSING, learn_numeric_bins, probability_bins
+from driftlake.quality.levels import TrainingLevels
 
 SCORES = np.random.default_rng(5).random(ROWS)
 CLASSES = ["yes" if score >= 0.7 else "no" for score in SCORES]

@@ -11,10 +11,10 @@ from data import write_project
 
 from driftlake.config import Settings
 from driftlake.errors import ConfigurationError, DriftlakeError, InputError, LineageConflictError
-from driftlake.lineage import LineageFile, read_lineage_folder
-from driftlake.registration import register, register_folder
-from driftlake.versions import load_versions
-from driftlake.warehouse import Warehouse
+from driftlake.lake.warehouse import Warehouse
+from driftlake.lineage.lineage_files import LineageFile, read_lineage_folder
+from driftlake.lineage.versions import load_versions
+from driftlake.training.registration import register, register_folder
 
 TRAINING = {"x": [0.5, 1.5, 2.5, None], "colour": ["red", "blue", "red", "red"], "score": [0.1, 0.2, 0.3, 0.4]}
 

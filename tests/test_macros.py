@@ -12,13 +12,15 @@ import pytest
 import yaml
 from data import day, feature_columns, prediction_columns, write_day, write_project
 
-from driftlake import nightly
-from driftlake.lineage import read_lineage_folder
-from driftlake.reference_segments import count_reference_segments
-from driftlake.registration import register
-from driftlake.shell import answer
-from driftlake.statistics import STATISTICS
-from driftlake.warehouse import Warehouse
+from driftlake.lake.shell import answer
+from driftlake.lake.warehouse import Warehouse
+from driftlake.lineage.lineage_files import read_lineage_folder
+from driftlake.maths.drift_statistics import STATISTICS
+from driftlake.nightly.derived import compare_days
+from driftlake.nightly.profiles import profile_days
+from driftlake.nightly.stages import new_context
+from driftlake.training.reference_segments import count_reference_segments
+from driftlake.training.registration import register
 
 FEATURES = ("age", "balance", "amount", "ratio", "channel", "is_member", "children")
 # the noise of G comes from counts that the macro does not give
@@ -61,9 +63,9 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
         files = read_lineage_folder(settings)
         register(warehouse, settings, files)
         count_reference_segments(warehouse, settings, files)
-        context = nightly.new_context(settings, "run")
-        nightly.profile_days(warehouse, settings, context, [day(1), day(2), day(3)])
-        nightly.compare_days(warehouse, settings, context, [day(3)])
+        context = new_context(settings, "run")
+        profile_days(warehouse, settings, context, [day(1), day(2), day(3)])
+        compare_days(warehouse, settings, context, [day(3)])
         yield warehouse
 
 

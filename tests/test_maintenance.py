@@ -15,11 +15,11 @@ from project import Project, kept, restored
 
 from driftlake.cli import app
 from driftlake.errors import WarehouseError
-from driftlake.explained import as_text
-from driftlake.maintenance import Upkeep, maintain
-from driftlake.provenance import explain
-from driftlake.shell import answer
-from driftlake.warehouse import Warehouse
+from driftlake.lake.maintenance import Upkeep, maintain
+from driftlake.lake.shell import answer
+from driftlake.lake.warehouse import Warehouse
+from driftlake.provenance.text import as_text
+from driftlake.provenance.trace import explain
 
 ROOT = Path(__file__).resolve().parents[1]
 NIGHTS = 3
@@ -163,9 +163,9 @@ KILLED = """
     import os, sys
     from datetime import UTC, datetime, timedelta
     from pathlib import Path
-    from driftlake import maintenance
+    from driftlake.lake import maintenance
     from driftlake.config import load_settings
-    from driftlake.warehouse import Warehouse
+    from driftlake.lake.warehouse import Warehouse
 
     settings, step = load_settings(Path(sys.argv[1])), sys.argv[2]
     call, rewrite, write = maintenance._call, maintenance._rewrite, Warehouse.write
@@ -209,8 +209,8 @@ MAINTAIN = """
     from datetime import UTC, datetime
     from pathlib import Path
     from driftlake.config import load_settings
-    from driftlake.maintenance import maintain
-    from driftlake.warehouse import Warehouse
+    from driftlake.lake.maintenance import maintain
+    from driftlake.lake.warehouse import Warehouse
 
     settings = load_settings(Path(sys.argv[1]))
     for _ in range(8):

@@ -17,13 +17,13 @@ from data import day, model_version, prediction_columns, write_day
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from driftlake.binning import learn_category_bins, learn_numeric_bins
-from driftlake.columns import telemetry_columns
 from driftlake.config import Settings
 from driftlake.engines.local import profile_partitions
-from driftlake.inputs import read_partitions
-from driftlake.session import open_session
-from driftlake.telemetry import Reading, offer_partitions, offer_versions
+from driftlake.inputs.columns import telemetry_columns
+from driftlake.inputs.partitions import read_partitions
+from driftlake.inputs.predictions import Reading, offer_partitions, offer_versions
+from driftlake.lake.session import open_session
+from driftlake.maths.binning import learn_category_bins, learn_numeric_bins
 
 ROWS = 40
 RATIO = learn_numeric_bins("ratio", np.linspace(0, 1, 1000), is_integer=False)

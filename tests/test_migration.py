@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from data import write_project
 
-from driftlake import schema
 from driftlake.config import Settings
 from driftlake.errors import WarehouseError
-from driftlake.warehouse import Warehouse
+from driftlake.lake import schema
+from driftlake.lake.warehouse import Warehouse
 
 
 @pytest.fixture

@@ -18,11 +18,14 @@ from project import ROWS, Project
 from scipy import stats
 from sklearn.decomposition import PCA
 
-from driftlake.arrays import Floats
-from driftlake.binning import FIRST_RANGE, MISSING, FeatureBins, learn_category_bins, learn_numeric_bins
 from driftlake.config import DriftSettings, MultivariateSettings
-from driftlake.multivariate import compare_samples, references_of
-from driftlake.reconstruction import (
+from driftlake.drift.multivariate import compare_samples, references_of
+from driftlake.lake.warehouse import Warehouse
+from driftlake.lineage.versions import ModelVersion
+from driftlake.maths.arrays import Floats
+from driftlake.maths.binning import FIRST_RANGE, MISSING, FeatureBins, learn_category_bins, learn_numeric_bins
+from driftlake.maths.encoding import stored_bins
+from driftlake.maths.pca import (
     EXPLAINED_SHARE,
     Components,
     Encoding,
@@ -31,11 +34,8 @@ from driftlake.reconstruction import (
     range_numbers,
     resampled_means,
 )
-from driftlake.registration import register_folder
-from driftlake.samples import lists_of, smallest
-from driftlake.values import stored_bins
-from driftlake.versions import ModelVersion
-from driftlake.warehouse import Warehouse
+from driftlake.profiles.row_samples import lists_of, smallest
+from driftlake.training.registration import register_folder
 
 # --- samples ---
 

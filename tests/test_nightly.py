@@ -14,11 +14,13 @@ import pytest
 from data import day, write_day, write_project
 from project import ROWS, Project, break_pages, outcomes, truncate
 
-from driftlake.contracts import Contract, ContractCheck, Contracts
+from driftlake.contract.row_checks import Contract, ContractCheck, Contracts
 from driftlake.errors import ConfigurationError, ContractError, InputError
-from driftlake.inputs import days_between
-from driftlake.nightly import count_labels, new_context, profile_days
-from driftlake.warehouse import Warehouse
+from driftlake.inputs.partitions import days_between
+from driftlake.lake.warehouse import Warehouse
+from driftlake.nightly.labels import count_labels
+from driftlake.nightly.profiles import profile_days
+from driftlake.nightly.stages import new_context
 
 Answer = Callable[[duckdb.DuckDBPyConnection, Sequence[date]], list[ContractCheck]]
 

@@ -21,10 +21,10 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from driftlake import observing
-from driftlake.nightly import StageReport
-from driftlake.observing import Observer, observed_run, observed_stage, outcome_of
-from driftlake.warehouse import PartitionRun
+from driftlake.lake.warehouse import PartitionRun
+from driftlake.nightly import otel
+from driftlake.nightly.otel import Observer, observed_run, observed_stage, outcome_of
+from driftlake.nightly.stage_report import StageReport
 
 REPORT = StageReport(
     "profiles",
@@ -41,9 +41,9 @@ REPORT = StageReport(
 def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in ("ENDPOINT", "TRACES_ENDPOINT", "METRICS_ENDPOINT", "TIMEOUT"):
         monkeypatch.delenv(f"OTEL_EXPORTER_OTLP_{name}", raising=False)
-    observing.observer.cache_clear()
+    otel.observer.cache_clear()
     yield
-    observing.observer.cache_clear()
+    otel.observer.cache_clear()
 
 
 def run_stages() -> None:
@@ -60,8 +60,8 @@ def memory(monkeypatch: pytest.MonkeyPatch) -> tuple[InMemorySpanExporter, InMem
     tracers = TracerProvider(shutdown_on_exit=False)
     tracers.add_span_processor(SimpleSpanProcessor(spans))
     one = Observer(tracers, MeterProvider([metrics], shutdown_on_exit=False), 2.0)
-    monkeypatch.setattr(observing, "observer", lambda: one)
-    monkeypatch.setattr(observing.observer, "cache_clear", lambda: None, raising=False)
+    monkeypatch.setattr(otel, "observer", lambda: one)
+    monkeypatch.setattr(otel.observer, "cache_clear", lambda: None, raising=False)
     return spans, metrics
 
 
@@ -173,7 +173,7 @@ def test_a_variable_that_cannot_be_used_is_a_warning(
 
 def test_nothing_is_imported_without_an_endpoint() -> None:
     code = (
-        "import sys; from datetime import date; from driftlake.observing import observed_run, observed_stage\n"
+        "import sys; from datetime import date; from driftlake.nightly.otel import observed_run, observed_stage\n"
         "with observed_run('r', 'j'), observed_stage('drift', [date(2026, 1, 1)]): pass\n"
         "print([name for name in sys.modules if name.startswith('opentelemetry')])"
     )

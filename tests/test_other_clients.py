@@ -12,10 +12,10 @@ from data import day
 from postgres_service import Server
 from project import Project
 
-from driftlake.catalog import catalog_of
-from driftlake.duckdb_extensions import load_extension
 from driftlake.errors import WarehouseError
-from driftlake.warehouse import Warehouse
+from driftlake.lake.catalog import catalog_of
+from driftlake.lake.duckdb_extensions import load_extension
+from driftlake.lake.warehouse import Warehouse
 
 # Of the runs in force, those whose snapshot is not the one that their commit made.
 MISTAKEN = """
@@ -83,7 +83,7 @@ def test_a_conflicting_delete_of_another_client_is_no_failure(
 def test_who_cannot_commit_says_so_and_leaves_the_old_rows(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     project.run(1, 1, until="profiles")
     before = project.contents("feature_profile")
-    monkeypatch.setattr("driftlake.warehouse._PAUSES", ())
+    monkeypatch.setattr("driftlake.lake.warehouse._PAUSES", ())
     with other_client(project) as other:
         overtaken(monkeypatch, 1, lambda: other.execute("delete from lake.prediction_profile where true"))
         with pytest.raises(WarehouseError, match="failed 1 times because another client changed the same tables"):

@@ -10,10 +10,10 @@ import pytest
 from data import day
 from project import ROWS, Project, outcomes
 
+from driftlake.contract.suite_files import read_suites
 from driftlake.errors import ConfigurationError
-from driftlake.suggested_suite import suggest_suite
-from driftlake.suite_files import read_suites
-from driftlake.warehouse import Warehouse
+from driftlake.lake.warehouse import Warehouse
+from driftlake.training.suggested_suite import suggest_suite
 
 BETWEEN = {"type": "expect_column_values_to_be_between", "kwargs": {"column": "x", "min_value": -9, "max_value": 9}}
 IN_SET = {"type": "expect_column_values_to_be_in_set", "kwargs": {"column": "colour", "value_set": ["red", "blue"]}}

@@ -15,9 +15,9 @@ from data import MODEL, day, write_day
 from project import ROWS, Project
 
 from driftlake.errors import InputError
-from driftlake.personal_data import find, mask, scan_files
-from driftlake.registration import register_folder
-from driftlake.warehouse import Warehouse
+from driftlake.lake.warehouse import Warehouse
+from driftlake.privacy.personal_data import find, mask, scan_files
+from driftlake.training.registration import register_folder
 from jobs.launch import launch
 
 BLOCKED = "column_holds_no_personal_data"

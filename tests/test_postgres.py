@@ -17,13 +17,13 @@ from postgres_service import Server
 from project import STAGES, Project, without_wheels
 from s3_service import Service
 
-from driftlake import doctor
 from driftlake.errors import ConfigurationError, WarehouseError
-from driftlake.inputs import days_between
-from driftlake.lineage import read_lineage_folder
-from driftlake.maintenance import Upkeep, maintain
-from driftlake.registration import register
-from driftlake.warehouse import Warehouse
+from driftlake.inputs.partitions import days_between
+from driftlake.lake.maintenance import Upkeep, maintain
+from driftlake.lake.warehouse import Warehouse
+from driftlake.lineage.lineage_files import read_lineage_folder
+from driftlake.setup import doctor
+from driftlake.training.registration import register
 
 
 @pytest.fixture
@@ -51,8 +51,10 @@ NIGHT = """
     from pathlib import Path
     from data import day
     from driftlake.config import load_settings
-    from driftlake.nightly import compare_days, new_context, profile_days
-    from driftlake.warehouse import Warehouse
+    from driftlake.nightly.derived import compare_days
+    from driftlake.nightly.profiles import profile_days
+    from driftlake.nightly.stages import new_context
+    from driftlake.lake.warehouse import Warehouse
 
     settings, number = load_settings(Path(sys.argv[1])), int(sys.argv[2])
     for stage in (profile_days, compare_days):
@@ -63,7 +65,7 @@ READ = """
     import sys
     from pathlib import Path
     from driftlake.config import load_settings
-    from driftlake.warehouse import Warehouse
+    from driftlake.lake.warehouse import Warehouse
 
     settings = load_settings(Path(sys.argv[1]))
     for _ in range(6):

@@ -22,19 +22,21 @@ from data import (
 )
 from project import Project, outcomes
 
-from driftlake import nightly, queries, schema
-from driftlake.binning import FeatureBins, learn_category_bins, learn_numeric_bins
-from driftlake.columns import TELEMETRY_COLUMNS
 from driftlake.config import Settings
 from driftlake.engines.local import profile_partitions
-from driftlake.inputs import read_partitions
-from driftlake.kernel import count_column
-from driftlake.lineage import read_lineage_folder
-from driftlake.profiling import Profiles
-from driftlake.registration import register
-from driftlake.session import open_session
-from driftlake.telemetry import Reading, offer_partitions, offer_versions
-from driftlake.warehouse import Warehouse
+from driftlake.inputs.columns import TELEMETRY_COLUMNS
+from driftlake.inputs.partitions import read_partitions
+from driftlake.inputs.predictions import Reading, offer_partitions, offer_versions
+from driftlake.lake import queries, schema
+from driftlake.lake.session import open_session
+from driftlake.lake.warehouse import Warehouse
+from driftlake.lineage.lineage_files import read_lineage_folder
+from driftlake.maths.binning import FeatureBins, learn_category_bins, learn_numeric_bins
+from driftlake.nightly.profiles import profile_days
+from driftlake.nightly.stages import new_context
+from driftlake.profiles.kernel import count_column
+from driftlake.profiles.rows import Profiles
+from driftlake.training.registration import register
 
 NUMERIC = ("age", "balance", "amount", "ratio")
 CATEGORICAL = ("channel", "is_member", "children")
@@ -106,7 +108,7 @@ def night(project: Settings) -> Iterator[Warehouse]:
     """The warehouse after day 1 was profiled, with the raw rows that count as the view `predictions`."""
     with Warehouse.open(project) as warehouse:
         register(warehouse, project, read_lineage_folder(project))
-        nightly.profile_days(warehouse, project, nightly.new_context(project, "night"), [day(1)])
+        profile_days(warehouse, project, new_context(project, "night"), [day(1)])
         for macro in schema.session_macros():
             warehouse.connection.execute(macro)
         files = queries.literal(project.resolve("telemetry/*/*.parquet"))
@@ -168,7 +170,7 @@ def test_training_features_lie_in_range_bins(night: Warehouse) -> None:
 def test_profiling_a_day_again_gives_the_same_rows(night: Warehouse, project: Settings) -> None:
     tables = ("feature_profile", "feature_stats", "prediction_profile", "service_profile", "service_levels")
     before = {table: night.sql(f"select * from {table}") for table in tables}
-    nightly.profile_days(night, project, nightly.new_context(project, "again"), [day(1)])
+    profile_days(night, project, new_context(project, "again"), [day(1)])
     for table in tables:
         assert_same_rows(night.sql(f"select * from {table}"), before[table])
 

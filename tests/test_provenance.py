@@ -13,10 +13,10 @@ from data import day
 from project import ROWS, STAGES, Project
 
 from driftlake.errors import LineageConflictError, WarehouseError
-from driftlake.explained import as_json, as_text
-from driftlake.provenance import Provenance, explain
-from driftlake.stages import STAGES as DECLARED
-from driftlake.warehouse import Replacement, Warehouse
+from driftlake.lake.warehouse import Replacement, Warehouse
+from driftlake.nightly.stages import STAGES as DECLARED
+from driftlake.provenance.text import as_json, as_text
+from driftlake.provenance.trace import Provenance, explain
 
 ROOT = Path(__file__).resolve().parent.parent
 LAST = 5
@@ -197,7 +197,7 @@ def test_rows_are_deleted_only_to_replace_a_day_or_to_move_them_to_another_file(
         ("backup.py", "update ducklake_metadata set"),
         ("isolation.py", "drop table"),
         ("maintenance.py", "delete from"),
-        ("migration.py", "delete from"),
+        ("lake/migration.py", "delete from"),
         ("warehouse.py", "delete from"),
     ]
 

@@ -14,11 +14,11 @@ import pytest
 from data import write_project
 from typer.testing import CliRunner
 
-from driftlake import pseudonyms
 from driftlake.cli import app
 from driftlake.config import Settings
 from driftlake.errors import ConfigurationError, InputError
-from driftlake.pseudonyms import Written, pseudonymize_files
+from driftlake.privacy import pseudonyms
+from driftlake.privacy.pseudonyms import Written, pseudonymize_files
 
 OLD, NEW = "o" * 32, "n" * 32
 KEYS = [

@@ -25,14 +25,18 @@ from data import (
 from numpy.typing import NDArray
 from scipy import stats
 
-from driftlake import nightly, quality
-from driftlake.binning import Floats
 from driftlake.config import QualitySettings, Settings
-from driftlake.labelled_windows import QualityCounts
-from driftlake.lineage import read_lineage_folder
-from driftlake.registration import register
-from driftlake.versions import ModelVersion, TrainingLabels
-from driftlake.warehouse import Warehouse
+from driftlake.lake.warehouse import Warehouse
+from driftlake.lineage.lineage_files import read_lineage_folder
+from driftlake.lineage.versions import ModelVersion, TrainingLabels
+from driftlake.maths.binning import Floats
+from driftlake.nightly.derived import compare_days, measure_quality, raise_alerts
+from driftlake.nightly.labels import count_labels
+from driftlake.nightly.profiles import profile_days
+from driftlake.nightly.stages import new_context
+from driftlake.quality import measures
+from driftlake.quality.labelled_windows import QualityCounts
+from driftlake.training.registration import register
 
 # Score bins: without a score, below and above the grid, and two inside it.
 MISSING, BELOW, ABOVE, LOW, HIGH = 0, 1, 2, 50, 150
@@ -76,7 +80,7 @@ def measured(
     known = memory.query("known_labels", first_day=day(on - 89), last_day=day(last or on))
     of_classes = [memory.query(name, **span) for name in ("class_counts", "class_score_counts")]
     settings = QualitySettings(windows_days=(window,))
-    return quality.measure(QualityCounts(*tables, known, *of_classes), {KEY: version or model_version()}, settings, {})
+    return measures.measure(QualityCounts(*tables, known, *of_classes), {KEY: version or model_version()}, settings, {})
 
 
 def value(memory: Warehouse, on: int, statistic: str = "auc", *, window: int = 7) -> Row:
@@ -371,12 +375,12 @@ def arriving(predicted: int, number: int) -> pa.Table:
 
 
 def process(warehouse: Warehouse, settings: Settings, *numbers: int) -> None:
-    context, days = nightly.new_context(settings, "run"), [day(number) for number in numbers]
-    nightly.profile_days(warehouse, settings, context, days)
-    nightly.count_labels(warehouse, settings, context, days)
-    nightly.compare_days(warehouse, settings, context, days)
-    nightly.measure_quality(warehouse, settings, context, days)
-    nightly.raise_alerts(warehouse, settings, context, days)
+    context, days = new_context(settings, "run"), [day(number) for number in numbers]
+    profile_days(warehouse, settings, context, days)
+    count_labels(warehouse, settings, context, days)
+    compare_days(warehouse, settings, context, days)
+    measure_quality(warehouse, settings, context, days)
+    raise_alerts(warehouse, settings, context, days)
 
 
 def new_project(root: Path) -> Settings:

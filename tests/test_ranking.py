@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score  # type: ignore[import-untyped]  # it has no stubs
 
-from driftlake.ranking import Counts, Floats, auc
+from driftlake.maths.ranking import Counts, Floats, auc
 
 # Positives and negatives per bin, both classes present.
 COUNTS = (

@@ -11,10 +11,10 @@ import yaml
 from data import KEY, write_project
 from sklearn import metrics
 
-from driftlake.lineage import read_lineage_folder
-from driftlake.registration import register
-from driftlake.versions import TrainingLabels, load_versions
-from driftlake.warehouse import Warehouse
+from driftlake.lake.warehouse import Warehouse
+from driftlake.lineage.lineage_files import read_lineage_folder
+from driftlake.lineage.versions import TrainingLabels, load_versions
+from driftlake.training.registration import register
 
 
 def training_labels(root: Path, target: Any, score: Any, **lineage: Any) -> TrainingLabels | None:

@@ -8,7 +8,7 @@ import pyarrow as pa
 from data import day
 from project import ROWS, Project
 
-from driftlake.quality import with_doubts
+from driftlake.quality.measures import with_doubts
 
 REASON = (
     "correlation ids come again, so labels may be about other predictions: {:.1%} of all predictions repeat an id of their day,"

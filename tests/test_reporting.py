@@ -15,13 +15,19 @@ import pyarrow as pa
 import pytest
 from data import GROUP, MODEL, Row, day, insert, noon, write_day, write_project
 
-from driftlake import charts, distributions, lineage, nightly, registration, verdicts
 from driftlake.config import DriftSettings, Settings, default_alerts, signal_of
-from driftlake.reporting import ReportError, render_day, render_index
-from driftlake.summary import summarize
-from driftlake.verdicts import MeasuredWindows
-from driftlake.warehouse import Warehouse
-from driftlake.wording import in_unit, percent, printable
+from driftlake.lake.warehouse import Warehouse
+from driftlake.lineage import lineage_files
+from driftlake.nightly.derived import compare_days, measure_quality, raise_alerts
+from driftlake.nightly.labels import count_labels
+from driftlake.nightly.profiles import profile_days
+from driftlake.nightly.stages import new_context
+from driftlake.report import charts, distributions, verdicts
+from driftlake.report.pages import ReportError, render_day, render_index
+from driftlake.report.summary import summarize
+from driftlake.report.verdicts import MeasuredWindows
+from driftlake.training import registration
+from driftlake.vocabulary.wording import in_unit, percent, printable
 
 MARKUP = "<script>alert(1)</script>"
 CATEGORY = '<img src="x" onerror="alert(2)">'
@@ -92,12 +98,12 @@ def process(root: Path, *, has_labels: bool = True) -> Project:
     broken.parent.mkdir()
     broken.write_text("no Parquet")
     warehouse = Warehouse.open(settings)
-    registration.register(warehouse, settings, lineage.read_lineage_folder(settings))
-    context = nightly.new_context(settings, "run-of-the-test")
+    registration.register(warehouse, settings, lineage_files.read_lineage_folder(settings))
+    context = new_context(settings, "run-of-the-test")
     days = [day(number) for number in range(1, REFUSED_DAY + 1)]
-    for stage in (nightly.profile_days, nightly.count_labels, nightly.compare_days, nightly.measure_quality):
+    for stage in (profile_days, count_labels, compare_days, measure_quality):
         stage(warehouse, settings, context, days)
-    nightly.raise_alerts(warehouse, settings, context, days)
+    raise_alerts(warehouse, settings, context, days)
     return Project(settings, warehouse)
 
 

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from data import GROUP, Row, day, insert, write_project
 
-from driftlake.alerting import raise_alerts
+from driftlake.alerts.rule_trials import read_rules, suggest, try_rules
+from driftlake.alerts.rules import raise_alerts
 from driftlake.config import AlertRule, Settings
 from driftlake.errors import ConfigurationError
-from driftlake.rule_trials import read_rules, suggest, try_rules
-from driftlake.warehouse import Warehouse
+from driftlake.lake.warehouse import Warehouse
 
 DRIFT: Row = GROUP | {
     "window_days": 7,

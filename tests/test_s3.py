@@ -21,16 +21,17 @@ from data import day
 from project import Project, without_wheels
 from s3_service import Service
 
-from driftlake import doctor, duckdb_extensions, s3
-from driftlake.checking import check_files
+from driftlake.alerts.exemplars import find_exemplars
+from driftlake.contract.sample_gate import check_files
 from driftlake.errors import InputError, StorageError, WarehouseError
-from driftlake.exemplars import find_exemplars
-from driftlake.late_files import late_ranges
-from driftlake.lineage import read_lineage_folder
-from driftlake.maintenance import maintain
-from driftlake.provenance import explain
-from driftlake.registration import register
-from driftlake.warehouse import Warehouse
+from driftlake.inputs.late_files import late_ranges
+from driftlake.lake import duckdb_extensions, s3
+from driftlake.lake.maintenance import maintain
+from driftlake.lake.warehouse import Warehouse
+from driftlake.lineage.lineage_files import read_lineage_folder
+from driftlake.provenance.trace import explain
+from driftlake.setup import doctor
+from driftlake.training.registration import register
 
 NAMED = ("feature_drift", "label_cohorts", "model_quality", "alerts", "prediction_profile", "importance_profile")
 EVERYTHING = ["telemetry", "labels", "lineage", "explanations", "warehouse"]

@@ -16,7 +16,7 @@ from hypothesis import strategies
 from project import Project
 from sklearn.metrics import roc_auc_score
 
-from driftlake import schema
+from driftlake.lake import schema
 
 MANY = 20_000
 NUMBERS = np.arange(MANY)

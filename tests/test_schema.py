@@ -5,7 +5,7 @@ from __future__ import annotations
 import duckdb
 import pytest
 
-from driftlake import project_files, queries, schema
+from driftlake.lake import project_files, queries, schema
 
 
 def test_arrow_schemas_are_those_of_results_of_duckdb(db: duckdb.DuckDBPyConnection) -> None:

@@ -15,11 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from project import ROWS, Project, truncate
 
-from driftlake.binning import learn_numeric_bins
-from driftlake.inputs import InputFile, Partition
-from driftlake.reporting import render_day
-from driftlake.schema_changes import SchemaChange, changes_between_days, changes_of_versions, type_name
-from driftlake.warehouse import Warehouse
+from driftlake.inputs.partitions import InputFile, Partition
+from driftlake.inputs.schema_changes import SchemaChange, changes_between_days, changes_of_versions, type_name
+from driftlake.lake.warehouse import Warehouse
+from driftlake.maths.binning import learn_numeric_bins
+from driftlake.report.pages import render_day
 
 INTEGER, NUMBER, TEXT = pa.int64(), pa.float64(), pa.string()
 NARROW = {"id": TEXT, "x": NUMBER}

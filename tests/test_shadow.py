@@ -12,9 +12,9 @@ from project import ROWS, Project
 from scipy import stats
 from sklearn.metrics import roc_auc_score  # type: ignore[import-untyped]  # it has no stubs
 
-from driftlake.arrays import Floats
-from driftlake.reporting import render_day
-from driftlake.warehouse import Warehouse
+from driftlake.lake.warehouse import Warehouse
+from driftlake.maths.arrays import Floats
+from driftlake.report.pages import render_day
 
 PRODUCED, TRIED = np.round(np.random.default_rng(11).random((2, ROWS)), 3)
 LABELS = (np.random.default_rng(12).random(ROWS) < TRIED).astype(int)

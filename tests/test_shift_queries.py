@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from data import GROUP, Row, day
 
-from driftlake import schema
+from driftlake.alerts.shift_queries import command_of, query_of
 from driftlake.config import every_signal
-from driftlake.shift_queries import command_of, query_of
-from driftlake.warehouse import Warehouse
+from driftlake.lake import schema
+from driftlake.lake.warehouse import Warehouse
 
 ALERT: Row = GROUP | {"signal": "feature_drift.psi", "feature": "it's", "window_days": 7, "reference": "training"}
 

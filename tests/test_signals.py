@@ -13,13 +13,13 @@ from test_layout import ROOT, generated_pages
 from test_reporting import ALERT, FACTS, RUNS
 from test_sql import SIGNAL, SIGNAL_COLUMNS
 
-from driftlake import queries
+from driftlake.alerts.shift_queries import query_of
 from driftlake.config import Settings, every_signal, signal_of
-from driftlake.shift_queries import query_of
-from driftlake.signals import DRIFT_SOURCES, SIGNALS, SOURCES, Signal
-from driftlake.statistics import NUMERIC, STATISTICS
-from driftlake.verdicts import MeasuredWindows, judge
-from driftlake.warehouse import Warehouse
+from driftlake.lake import queries
+from driftlake.lake.warehouse import Warehouse
+from driftlake.maths.drift_statistics import NUMERIC, STATISTICS
+from driftlake.report.verdicts import MeasuredWindows, judge
+from driftlake.vocabulary.signals import DRIFT_SOURCES, SIGNALS, SOURCES, Signal
 
 VERSION: Row = MODEL | {"deployment": "production", "window_days": 7}
 # Rows of every source, over 7 days, of which each of its signals has a value.

@@ -12,10 +12,10 @@ from data import GROUP, day, insert
 from project import ROWS, Project
 from pydantic import ValidationError
 
-from driftlake import doctor
+from driftlake.alerts.slos import measure
 from driftlake.config import Settings, SloSettings
-from driftlake.slos import measure
-from driftlake.warehouse import Warehouse
+from driftlake.lake.warehouse import Warehouse
+from driftlake.setup import doctor
 
 UP = {"name": "up", "sli": "availability", "objective": 0.9}
 

@@ -24,10 +24,10 @@ from project import Project
 from driftlake.config import SparkSettings, load_settings
 from driftlake.engines import cluster
 from driftlake.errors import EngineError
-from driftlake.lineage import read_lineage_folder
-from driftlake.registration import register
-from driftlake.stages import LABEL_COHORTS, PROFILES
-from driftlake.warehouse import Warehouse
+from driftlake.lake.warehouse import Warehouse
+from driftlake.lineage.lineage_files import read_lineage_folder
+from driftlake.nightly.stages import LABEL_COHORTS, PROFILES
+from driftlake.training.registration import register
 from examples.nycflights.releases import FIRST_DAY
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -17,10 +17,10 @@ from hypothesis import given as drawn
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from driftlake import queries, schema
-from driftlake.binning import PROBABILITY_GRID, FeatureBins, Floats, learn_numeric_bins, probability_bins
-from driftlake.kernel import count_column
-from driftlake.warehouse import Warehouse
+from driftlake.lake import queries, schema
+from driftlake.lake.warehouse import Warehouse
+from driftlake.maths.binning import PROBABILITY_GRID, FeatureBins, Floats, learn_numeric_bins, probability_bins
+from driftlake.profiles.kernel import count_column
 
 
 def rows_of(db: duckdb.DuckDBPyConnection, name: str, *columns: str, **values: Any) -> list[Any]:

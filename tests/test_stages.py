@@ -13,9 +13,10 @@ from data import day, write_day
 from hypothesis import HealthCheck, example, given, settings
 from project import ROWS, STAGES, Project, break_pages, kept, outcomes, restored, truncate
 
-from driftlake import nightly, stages
-from driftlake.nightly import StageReport
-from driftlake.warehouse import Warehouse
+from driftlake.lake.warehouse import Warehouse
+from driftlake.nightly import stages
+from driftlake.nightly.stage_report import StageReport
+from driftlake.nightly.stages import new_context
 
 SHORT = {"windows_days": [1, 2]}
 WHOLE = {"name": "whole", "sli": "completeness", "objective": 0.9}
@@ -82,12 +83,12 @@ def test_changed_telemetry_is_worked_on_with_everything_that_looks_at_its_day(pr
     project.telemetry(2, score=[0.5] * ROWS)
     assert worked_on(project.run(1, LAST)) == {
         "profiles": {2},
-        # labels of predictions up to a day old
-        "label_cohorts": {2, 3},
+        # labels of predictions up to a day old, and which of them a label of the week before is about
+        "label_cohorts": {2, 3, 4, 5, 6},
         # windows of two days
         "drift": {2, 3},
-        # growth of the backlog two days after a prediction; labels that became known until then
-        "model_quality": {2, 3, 4, 5},
+        # labels that became known until then
+        "model_quality": {2, 3, 4, 5, 6},
         # within four weeks
         "slos": {2, 3, 4, 5, 6},
         # since when
@@ -195,9 +196,9 @@ def test_after_a_crash_between_stages_the_later_ones_catch_up(project: Project) 
     project.telemetry(2, score=[0.5] * ROWS)
     project.run(1, LAST, until="profiles")
     assert worked_on(project.run(1, LAST)) == {
-        "label_cohorts": {2, 3},
+        "label_cohorts": {2, 3, 4, 5, 6},
         "drift": {2, 3},
-        "model_quality": {2, 3, 4, 5},
+        "model_quality": {2, 3, 4, 5, 6},
         "slos": {2, 3, 4, 5, 6},
         "alerts": {2, 3, 4, 5, 6},
     }
@@ -237,7 +238,7 @@ def test_what_a_stage_does_not_say_it_reads_changes_no_row(project: Project, sta
             first_read = day(LAST - reads[source]) if source in reads else day(LAST + 1)
             for table in tables:
                 warehouse.connection.execute(f"delete from {table} where dt < ?", [first_read])
-        context = nightly.new_context(project.settings, "test", is_forced=True)
+        context = new_context(project.settings, "test", is_forced=True)
         STAGES[stage.name](warehouse, project.settings, context, [day(LAST)])
     after = project.contents()
     assert after["prediction_profile"] != before["prediction_profile"]

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from data import MODEL, Row, day, given, model_version, noon
 
-from driftlake import telemetry
 from driftlake.config import TelemetrySettings
-from driftlake.inputs import InputFile, Partition
-from driftlake.telemetry import CodedRows, code_rows
+from driftlake.inputs import predictions
+from driftlake.inputs.partitions import InputFile, Partition
+from driftlake.inputs.predictions import CodedRows, code_rows
 
 COLUMNS = {
     "dt": "date",
@@ -34,7 +34,7 @@ def coded(db: duckdb.DuckDBPyConnection, *rows: Row, **settings: object) -> Code
     given(db, "predictions", COLUMNS, numbered)
     second = MODEL | {"model_version": "v2"}
     versions = [model_version(), model_version().__class__(**second, score_kind="none", features={}, score_bins=None)]
-    telemetry.offer_versions(db, versions, {})
+    predictions.offer_versions(db, versions, {})
     files = tuple(InputFile(day(1), f"part-{i}", 0, len(rows), {}, None, "") for i in range(2))
     return code_rows(db, [Partition(day(1), files)], TelemetrySettings(path="telemetry", **settings))
 
@@ -67,7 +67,7 @@ def test_predictions_of_another_version_day_or_id_are_no_duplicates(
 def test_duplicates_are_found_whatever_the_number_of_passes(
     db: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(telemetry, "_KEYS_AT_ONCE", 3)
+    monkeypatch.setattr(predictions, "_KEYS_AT_ONCE", 3)
     assert kept(db, *({"correlation_id": key} for key in "abcabcd")) == [0, 1, 2, 6]
 
 

@@ -12,9 +12,9 @@ from data import write_project
 
 from driftlake.config import Settings
 from driftlake.errors import InputError
-from driftlake.lineage import read_lineage_folder
-from driftlake.registration import register
-from driftlake.warehouse import Warehouse
+from driftlake.lake.warehouse import Warehouse
+from driftlake.lineage.lineage_files import read_lineage_folder
+from driftlake.training.registration import register
 from expectations.contracts import contracts
 
 ROWS = 500

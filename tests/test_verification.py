@@ -8,8 +8,8 @@ import pytest
 from data import day
 from project import Project
 
-from driftlake.verification import verify
-from driftlake.warehouse import Warehouse
+from driftlake.lake.verification import verify
+from driftlake.lake.warehouse import Warehouse
 
 DAYS = 3
 

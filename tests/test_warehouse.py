@@ -14,12 +14,12 @@ import pyarrow as pa
 import pytest
 from data import GROUP, day, write_project
 
-from driftlake import queries
-from driftlake.catalog import catalog_of
 from driftlake.config import Settings
-from driftlake.duckdb_extensions import load_extension
 from driftlake.errors import WarehouseError
-from driftlake.warehouse import PartitionRun, Replacement, RunContext, Warehouse
+from driftlake.lake import queries
+from driftlake.lake.catalog import catalog_of
+from driftlake.lake.duckdb_extensions import load_extension
+from driftlake.lake.warehouse import PartitionRun, Replacement, RunContext, Warehouse
 
 CONTEXT = RunContext("run-7", "0.1", "hash", datetime(2024, 3, 2, tzinfo=UTC))
 
@@ -117,7 +117,7 @@ def child(code: str, settings: Settings, *arguments: str) -> subprocess.Popen[st
         sys.path.insert(0, {tests!r})
         from pathlib import Path
         from driftlake.config import load_settings
-        from driftlake.warehouse import Warehouse
+        from driftlake.lake.warehouse import Warehouse
         from test_warehouse import *
         settings = load_settings(Path(sys.argv[1]))
     """

@@ -16,8 +16,9 @@ import pytest
 import yaml
 from data import day, feature_columns, prediction_columns, write_day, write_project
 
-from driftlake import project_files, stages
 from driftlake.errors import InstallationError
+from driftlake.lake import project_files
+from driftlake.nightly import stages
 
 ROOT = Path(__file__).resolve().parent.parent
 # Without what would lead to this checkout or to another project.
@@ -37,7 +38,7 @@ for command in json.loads(sys.argv[1]):
 """
 SHOW_CODE_VERSION = """
 import sys
-from driftlake import stages
+from driftlake.nightly import stages
 assert not [place for place in sys.path if place == {root!r} or place == ''], sys.path
 print(stages.__file__, stages.code_version())
 """
@@ -86,11 +87,11 @@ def test_a_wheel_puts_nothing_but_driftlake_beside_other_packages(installed: Ins
 def test_a_wheel_has_the_code_of_its_checkout_installed_or_as_a_zip(installed: Installed, tmp_path: Path) -> None:
     code = SHOW_CODE_VERSION.format(root=str(ROOT))
     file, version = installed.run("python", "-I", "-c", code, cwd=tmp_path).split()
-    assert file == str(installed.site_packages / "driftlake" / "stages.py")
+    assert file == str(installed.site_packages / "driftlake" / "nightly" / "stages.py")
     assert version == stages.code_version()
     first = f"import sys; sys.path.insert(0, {str(installed.wheel)!r})\n"
     file, version = installed.run("python", "-I", "-c", first + code, cwd=tmp_path).split()
-    assert file == str(installed.wheel / "driftlake" / "stages.py")
+    assert file == str(installed.wheel / "driftlake" / "nightly" / "stages.py")
     assert version == stages.code_version()
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from driftlake.arrays import Counts
-from driftlake.statistics import STATISTICS, Sides
+from driftlake.maths.arrays import Counts
+from driftlake.maths.drift_statistics import STATISTICS, Sides
 
 PAGE = (Path(__file__).resolve().parent.parent / "docs" / "statistics.md").read_text()
 # name, side, rows per bin

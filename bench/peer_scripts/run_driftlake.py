@@ -12,9 +12,11 @@ from pathlib import Path
 from protocol import clock, tell
 
 from bench import wide_day
-from driftlake import nightly
 from driftlake.config import load_settings
-from driftlake.warehouse import Warehouse
+from driftlake.lake.warehouse import Warehouse
+from driftlake.nightly.derived import compare_days
+from driftlake.nightly.profiles import profile_days
+from driftlake.nightly.stages import new_context
 
 
 def main() -> None:
@@ -22,9 +24,9 @@ def main() -> None:
     with Warehouse.open(settings) as warehouse:
 
         def work(day: date) -> None:
-            context = nightly.new_context(settings, "bench", is_forced=True)
-            nightly.profile_days(warehouse, settings, context, [day])
-            nightly.compare_days(warehouse, settings, context, [day])
+            context = new_context(settings, "bench", is_forced=True)
+            profile_days(warehouse, settings, context, [day])
+            compare_days(warehouse, settings, context, [day])
 
         work(wide_day.DAY - timedelta(days=1))
         seconds, _ = clock(lambda: work(wide_day.DAY))

@@ -72,7 +72,7 @@ def _options(
 @app.command(epilog="Example: `driftlake init monitoring`")
 def init(folder: Annotated[Path, typer.Argument(help="Where to put the files.")] = Path()) -> None:
     """Write a commented driftlake.yaml, its JSON Schema for editors, and a workspace.yaml for `dagster dev`."""
-    from driftlake.scaffold import write_configuration
+    from driftlake.setup.scaffold import write_configuration
 
     for path in write_configuration(folder):
         tell(path)
@@ -81,7 +81,7 @@ def init(folder: Annotated[Path, typer.Argument(help="Where to put the files.")]
 @app.command(epilog="Example: `driftlake doctor --config monitoring/driftlake.yaml`")
 def doctor(config: Config = None) -> None:
     """Check configuration, inputs, catalog and extensions, and say what to do about what is wrong."""
-    from driftlake.doctor import examine
+    from driftlake.setup.doctor import examine
 
     is_well = True
     for finding in examine(config):

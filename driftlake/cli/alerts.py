@@ -1,6 +1,6 @@
 """`driftlake alerts`: incidents, what is said about them, and other rules tried on history.
 
-Not here: what raises an alert (driftlake.alerting).
+Not here: what raises an alert (driftlake.alerts.rules).
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ def alerts(
     config: Config = None,
 ) -> None:
     """List the incidents of a day with their alerts, the worst first; with a command, say something about one."""
-    from driftlake import runs
-    from driftlake.listing import incident_lines
-    from driftlake.shift_queries import query_of
-    from driftlake.warehouse import Warehouse
+    from driftlake.alerts.shift_queries import query_of
+    from driftlake.lake import runs
+    from driftlake.lake.warehouse import Warehouse
+    from driftlake.report.terminal import incident_lines
 
     if context.invoked_subcommand:
         return
@@ -58,11 +58,11 @@ def show(
     config: Config = None,
 ) -> None:
     """Show an incident with all of its alerts, the query that shows the heaviest, and a few predictions to look at."""
-    from driftlake import runs
-    from driftlake.exemplars import are_about, find_exemplars
-    from driftlake.listing import exemplar_lines, incident_lines, members_of
-    from driftlake.shift_queries import command_of
-    from driftlake.warehouse import Warehouse
+    from driftlake.alerts.exemplars import are_about, find_exemplars
+    from driftlake.alerts.shift_queries import command_of
+    from driftlake.lake import runs
+    from driftlake.lake.warehouse import Warehouse
+    from driftlake.report.terminal import exemplar_lines, incident_lines, members_of
 
     settings = load_settings(config)
     with Warehouse.open(settings, read_only=True) as warehouse:
@@ -123,8 +123,8 @@ def _say_of(
     by: str | None,
     config: Path | None,
 ) -> None:
-    from driftlake.acknowledgements import say
-    from driftlake.warehouse import Warehouse
+    from driftlake.alerts.acknowledgements import say
+    from driftlake.lake.warehouse import Warehouse
 
     settings = load_settings(config)
     with Warehouse.open(settings) as warehouse:
@@ -141,8 +141,8 @@ def replay_rules(
     config: Config = None,
 ) -> None:
     """Say what other rules would have raised, beside what was raised. Reads tables, changes nothing."""
-    from driftlake.rule_trials import read_rules, try_rules
-    from driftlake.warehouse import Warehouse
+    from driftlake.alerts.rule_trials import read_rules, try_rules
+    from driftlake.lake.warehouse import Warehouse
 
     require_range(first, last)
     settings = load_settings(config)
@@ -168,8 +168,8 @@ def suggest(
     config: Config = None,
 ) -> None:
     """Suggest the lowest thresholds with which each rule would have opened at most so often."""
-    from driftlake.rule_trials import suggest as suggest_thresholds
-    from driftlake.warehouse import Warehouse
+    from driftlake.alerts.rule_trials import suggest as suggest_thresholds
+    from driftlake.lake.warehouse import Warehouse
 
     require_range(first, last)
     settings = load_settings(config)

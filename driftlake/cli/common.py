@@ -19,7 +19,7 @@ from rich.markup import escape
 
 from driftlake.config import CONFIG_NAME
 from driftlake.errors import ConfigurationError
-from driftlake.wording import printable
+from driftlake.vocabulary.wording import printable
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -77,7 +77,7 @@ def require_range(first: datetime, last: datetime) -> None:
 
 def write(rows: pa.Table, output: Format, out: Path | None) -> None:
     """Write rows to a file, or to stdout."""
-    from driftlake import shell
+    from driftlake.lake import shell
 
     if output is Format.parquet and out is None and sys.stdout.isatty():
         raise ConfigurationError("Parquet is not for a terminal", hint="name a file with --out")

@@ -1,6 +1,6 @@
 """Commands about files before they are delivered: check, pseudonymize.
 
-Not here: the rules (expectations/, driftlake.pseudonyms).
+Not here: the rules (expectations/, driftlake.privacy.pseudonyms).
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import Annotated
 
 import typer
 
-from driftlake import project_files
 from driftlake.cli.common import REFUSED, Config, messages, tell
 from driftlake.config import load_settings
+from driftlake.lake import project_files
 
 app = typer.Typer()
 
@@ -52,8 +52,8 @@ def check(
     config: Config = None,
 ) -> None:
     """Hold sample files against the contract and the rules on personal data; ends with 1 if any breaks them."""
-    from driftlake.checking import as_junit, check_files
-    from driftlake.wording import counted
+    from driftlake.contract.sample_gate import as_junit, check_files
+    from driftlake.vocabulary.wording import counted
 
     project_files.make_importable()
     from expectations.contracts import sample_contracts
@@ -90,7 +90,7 @@ def pseudonymize(
     config: Config = None,
 ) -> None:
     """Replace the raw identifiers of users by keyed hashes (HMAC-SHA-256), as `pseudonyms` in driftlake.yaml says."""
-    from driftlake.pseudonyms import pseudonymize_files
+    from driftlake.privacy.pseudonyms import pseudonymize_files
 
     for written in pseudonymize_files(load_settings(config), source, target, day.date() if day else None):
         tell(f"{written.path}: {written.row_count:,} rows, key {' and '.join(written.key_ids)}")

@@ -1,6 +1,6 @@
 """`driftlake lineage`: model versions and their training data.
 
-Not here: registration (driftlake.registration).
+Not here: registration (driftlake.training.registration).
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from typing import Annotated
 
 import typer
 
-from driftlake import project_files
 from driftlake.cli.common import Config, Format, Output, tell, write
 from driftlake.config import load_settings
 from driftlake.errors import ConfigurationError
+from driftlake.lake import project_files
 
 app = typer.Typer(no_args_is_help=True, help="Register model versions with their training data.")
 
@@ -23,9 +23,9 @@ def lineage_add(
     files: Annotated[list[Path], typer.Argument(help="Lineage files, one per model version.")], config: Config = None
 ) -> None:
     """Register model versions: learn the bins of their features from the training data. Append-only."""
-    from driftlake.lineage import read_lineage_file
-    from driftlake.registration import register
-    from driftlake.warehouse import Warehouse
+    from driftlake.lake.warehouse import Warehouse
+    from driftlake.lineage.lineage_files import read_lineage_file
+    from driftlake.training.registration import register
 
     project_files.make_importable()
     from expectations.contracts import contracts
@@ -48,8 +48,8 @@ def lineage_suite(
     config: Config = None,
 ) -> None:
     """Print a suite of Great Expectations with the ranges and categories a version was trained on, for you to edit."""
-    from driftlake.suggested_suite import suggest_suite
-    from driftlake.warehouse import Warehouse
+    from driftlake.lake.warehouse import Warehouse
+    from driftlake.training.suggested_suite import suggest_suite
 
     with Warehouse.open(load_settings(config), read_only=True) as warehouse:
         tell(suggest_suite(warehouse, model_id, model_version))
@@ -62,7 +62,7 @@ def lineage_export(
     config: Config = None,
 ) -> None:
     """Write the trail of model versions: training run, dataset, fingerprints, release, and what followed. Read-only."""
-    from driftlake.warehouse import Warehouse
+    from driftlake.lake.warehouse import Warehouse
 
     with Warehouse.open(load_settings(config), read_only=True) as warehouse:
         write(warehouse.query("version_trail"), output, out)

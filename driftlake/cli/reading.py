@@ -27,8 +27,8 @@ def sql(
     config: Config = None,
 ) -> None:
     """Query the warehouse, attached read-only."""
-    from driftlake import shell
-    from driftlake.warehouse import Warehouse
+    from driftlake.lake import shell
+    from driftlake.lake.warehouse import Warehouse
 
     with Warehouse.open(load_settings(config), read_only=True) as warehouse:
         if query is None:
@@ -59,9 +59,9 @@ def explain(
     config: Config = None,
 ) -> None:
     """Print what a row rests on: runs, input files with fingerprints, training data, code, configuration. Read-only."""
-    from driftlake.explained import as_json, as_text
-    from driftlake.provenance import explain
-    from driftlake.warehouse import Warehouse
+    from driftlake.lake.warehouse import Warehouse
+    from driftlake.provenance.text import as_json, as_text
+    from driftlake.provenance.trace import explain
 
     settings = load_settings(config)
     with Warehouse.open(settings, read_only=True) as warehouse:
@@ -78,9 +78,9 @@ def report(
     """Draw the page of a day, or of every day of a range, and the index."""
     from rich.progress import track
 
-    from driftlake.inputs import days_between
-    from driftlake.reporting import render_day, render_index
-    from driftlake.warehouse import Warehouse
+    from driftlake.inputs.partitions import days_between
+    from driftlake.lake.warehouse import Warehouse
+    from driftlake.report.pages import render_day, render_index
 
     settings = load_settings(config)
     days = days_between(day.date(), (last or day).date())

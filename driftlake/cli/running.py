@@ -16,10 +16,10 @@ from zoneinfo import ZoneInfo
 import typer
 from rich.console import Console
 
-from driftlake import project_files
 from driftlake.cli.common import MISTAKE, REFUSED, Config, messages, options, say, tell
 from driftlake.config import Settings, load_settings
 from driftlake.errors import ConfigurationError
+from driftlake.lake import project_files
 
 if TYPE_CHECKING:
     from jobs.launch import LaunchFailure
@@ -57,9 +57,9 @@ def replay(config: Config = None) -> None:
 
     What was repaired is counted; what is still broken stays in the table quarantine, and the command ends with 1.
     """
-    from driftlake import quarantine
-    from driftlake.late_files import days_resting_on
-    from driftlake.warehouse import Warehouse
+    from driftlake.contract import quarantine
+    from driftlake.inputs.late_files import days_resting_on
+    from driftlake.lake.warehouse import Warehouse
 
     settings = load_settings(config, require_inputs=True)
     with Warehouse.open(settings, read_only=True) as warehouse:
@@ -80,8 +80,8 @@ def replay(config: Config = None) -> None:
 
 def run_again(settings: Settings, days: Collection[date]) -> None:
     """Run days although nothing they rest on has changed, and the later days that rest on them."""
-    from driftlake.late_files import days_resting_on
-    from driftlake.warehouse import Warehouse
+    from driftlake.inputs.late_files import days_resting_on
+    from driftlake.lake.warehouse import Warehouse
 
     with Warehouse.open(settings, read_only=True) as warehouse:
         ranges = days_resting_on(warehouse, set(days))
@@ -93,9 +93,9 @@ def _run_days(settings: Settings, ranges: Sequence[tuple[date, date]], *, is_for
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     from driftlake.engines import engine_of
-    from driftlake.inputs import days_between
-    from driftlake.summary import summarize
-    from driftlake.warehouse import Warehouse
+    from driftlake.inputs.partitions import days_between
+    from driftlake.lake.warehouse import Warehouse
+    from driftlake.report.summary import summarize
 
     newest = settings.end or datetime.now(ZoneInfo(settings.schedule.timezone)).date() - timedelta(days=1)
     if not settings.start <= first <= last <= newest:

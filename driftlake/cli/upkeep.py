@@ -24,9 +24,9 @@ def maintain(
     config: Config = None,
 ) -> None:
     """Compact small files of the warehouse, expire old snapshots, delete files that nothing needs. Rows stay as they are."""
-    from driftlake.catalog import catalog_of
-    from driftlake.maintenance import maintain, upkeep_lines
-    from driftlake.warehouse import Warehouse
+    from driftlake.lake.catalog import catalog_of
+    from driftlake.lake.maintenance import maintain, upkeep_lines
+    from driftlake.lake.warehouse import Warehouse
 
     settings = load_settings(config)
     catalog_of(settings).require()
@@ -44,9 +44,9 @@ def verify(
     config: Config = None,
 ) -> None:
     """Check every stored row: as many as the runs recorded, no key twice, sums equal across tables. Exit code 1 if not."""
-    from driftlake.catalog import catalog_of
-    from driftlake.verification import verify
-    from driftlake.warehouse import Warehouse
+    from driftlake.lake.catalog import catalog_of
+    from driftlake.lake.verification import verify
+    from driftlake.lake.warehouse import Warehouse
 
     settings = load_settings(config, require_inputs=repair)
     catalog_of(settings).require()
@@ -81,8 +81,8 @@ def backup(
     config: Config = None,
 ) -> None:
     """Copy the warehouse to a folder, also while runs write. Of a folder that has an earlier backup only the rest is copied."""
-    from driftlake.backup import back_up
-    from driftlake.wording import counted
+    from driftlake.lake.backup import back_up
+    from driftlake.vocabulary.wording import counted
 
     done = back_up(load_settings(config), target)
     tell(f"{done.place}: {counted(done.file_count, 'new file')}, {counted(done.byte_count, 'byte')}")
@@ -93,8 +93,8 @@ def restore(
     source: Annotated[Path, typer.Argument(help="Folder that `driftlake backup` was given.")], config: Config = None
 ) -> None:
     """Put a backup where driftlake.yaml has its warehouse. An existing warehouse is never overwritten."""
-    from driftlake.backup import restore
-    from driftlake.wording import counted
+    from driftlake.lake.backup import restore
+    from driftlake.vocabulary.wording import counted
 
     done = restore(load_settings(config), source)
     tell(f"{done.place}: {counted(done.file_count, 'file')}, {counted(done.byte_count, 'byte')}")

@@ -1,6 +1,6 @@
 """Rules of alerts, the default ones, and what makes alerts an incident.
 
-Not here: raising them (driftlake.alerting).
+Not here: raising them (driftlake.alerts.rules).
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from pydantic import (
 
 from driftlake.config.base import Section
 from driftlake.config.signals import AlertSignal, signal_of
-from driftlake.runbooks import link_of
-from driftlake.signals import SOURCES, Signal
+from driftlake.vocabulary.runbooks import link_of
+from driftlake.vocabulary.signals import SOURCES, Signal
 
 _EVENT_SOURCES = sorted(source.name for source in SOURCES.values() if source.is_event)
 

@@ -1,6 +1,6 @@
 """Who hears of incidents, and how.
 
-Not here: sending (driftlake.delivery).
+Not here: sending (driftlake.delivery.channels).
 """
 
 from __future__ import annotations

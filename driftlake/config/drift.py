@@ -1,6 +1,6 @@
 """Sections about drift: statistics, thresholds, references, windows.
 
-Not here: the statistics themselves (driftlake.statistics).
+Not here: the statistics themselves (driftlake.maths.drift_statistics).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ ReferenceKind = Literal["training", "preceding", "four_weeks_before"]
 def known_statistic(name: str) -> str:
     """The name of a statistic that there is."""
     # numpy and scipy are not needed to print a help text
-    from driftlake.statistics import STATISTICS
+    from driftlake.maths.drift_statistics import STATISTICS
 
     if name not in STATISTICS:
         raise ValueError(f"there is no statistic '{name}'; there are {', '.join(STATISTICS)}")
@@ -71,7 +71,7 @@ class DriftStatistics(Section):
     def _applicable(self) -> DriftStatistics:
         if not self.model_fields_set:
             return self
-        from driftlake.statistics import STATISTICS
+        from driftlake.maths.drift_statistics import STATISTICS
 
         for kind, names in (("numeric", self.numeric), ("categorical", self.categorical)):
             if wrong := [name for name in names if kind not in STATISTICS[name].kinds]:
@@ -198,7 +198,7 @@ class DriftSettings(Section):
 
     def thresholds_of(self, statistic: str) -> tuple[float | None, float | None]:
         """Values from which a statistic is called warn and drift; None if it is judged by its noise alone."""
-        from driftlake.statistics import STATISTICS
+        from driftlake.maths.drift_statistics import STATISTICS
 
         if given := self.thresholds.get(statistic):
             return given.warn, given.drift

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import yaml
 
+from driftlake.config.extensions import load_extensions
 from driftlake.config.settings import Settings
+from driftlake.config.strict_yaml import compose, construct, line_of, parse_yaml, read_yaml_text
 from driftlake.errors import ConfigurationError
-from driftlake.extensions import load_extensions
-from driftlake.strict_yaml import compose, construct, line_of, parse_yaml, read_yaml_text
 
 CONFIG_NAME = "driftlake.yaml"
 

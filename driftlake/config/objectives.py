@@ -1,6 +1,6 @@
 """Service level objectives.
 
-Not here: measuring them (driftlake.slos).
+Not here: measuring them (driftlake.alerts.slos).
 """
 
 from __future__ import annotations

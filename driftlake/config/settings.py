@@ -30,7 +30,7 @@ from driftlake.config.objectives import SloSettings
 from driftlake.config.places import ComputeSettings, ReportSettings, ScheduleSettings, SparkSettings, WarehouseSettings
 from driftlake.config.sources import LABELS, SOURCES, TELEMETRY, Source
 from driftlake.errors import ConfigurationError
-from driftlake.signals import DRIFT_SOURCES
+from driftlake.vocabulary.signals import DRIFT_SOURCES
 
 
 class Settings(Section):

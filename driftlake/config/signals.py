@@ -12,12 +12,12 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from driftlake.config.drift import known_statistic
-from driftlake.signals import DRIFT_SOURCES, PREDICTION_DRIFT, SIGNALS, SOURCES, Signal, drift_signal
+from driftlake.vocabulary.signals import DRIFT_SOURCES, PREDICTION_DRIFT, SIGNALS, SOURCES, Signal, drift_signal
 
 
 def every_signal() -> tuple[Signal, ...]:
     """Every signal that can have a value; scores are numbers, so they have the statistics of numbers."""
-    from driftlake.statistics import NUMERIC, STATISTICS
+    from driftlake.maths.drift_statistics import NUMERIC, STATISTICS
 
     drift = (
         signal_of(f"{source.prefix}{statistic.name}")
@@ -35,7 +35,7 @@ def signal_of(name: str) -> Signal:
     if source is None or source not in DRIFT_SOURCES:
         return SIGNALS.get(name) or Signal(name, statistic.replace("_", " "), "number")
     # numpy and scipy are not needed to print a help text
-    from driftlake.statistics import STATISTICS
+    from driftlake.maths.drift_statistics import STATISTICS
 
     known = STATISTICS.get(statistic)
     return drift_signal(source, statistic, known.title, known.share_of) if known else drift_signal(source, statistic)

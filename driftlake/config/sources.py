@@ -1,6 +1,6 @@
 """The sources of input: what each is called and which setting says where it is.
 
-Not here: the columns of their files (driftlake.columns), reading them (driftlake.sources).
+Not here: the columns of their files (driftlake.inputs.columns), reading them (driftlake.inputs.sources).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Who counts telemetry and labels: this machine, or a Spark cluster. Every engine gives the same rows.
 
-Not here: what is counted (profiling.py, labels.py) and what the rows are for (nightly.py).
+Not here: what is counted (profiles/plan.py, nightly/label_source.py) and what the rows are for (nightly/).
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ import duckdb
 import pyarrow as pa
 
 from driftlake.config import Settings
-from driftlake.inputs import Partition
-from driftlake.label_join import Delivered, LabelJoin
-from driftlake.profiling import Profiles
-from driftlake.telemetry import LeftOut
-from driftlake.versions import ModelVersion
+from driftlake.inputs.partitions import Partition
+from driftlake.inputs.predictions import LeftOut
+from driftlake.lineage.versions import ModelVersion
+from driftlake.profiles.label_join import Delivered, LabelJoin
+from driftlake.profiles.rows import Profiles
 
 
 class Engine(Protocol):

@@ -14,15 +14,15 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from driftlake import queries
-from driftlake.columns import CanonicalColumn
 from driftlake.engines.tasks import Positions, Task
 from driftlake.engines.wire import Mapped
-from driftlake.inputs import Partition
-from driftlake.parquet_sql import rows_of
-from driftlake.profiling import cut_day
-from driftlake.telemetry import Reading
-from driftlake.versions import ModelVersion
+from driftlake.inputs.columns import CanonicalColumn
+from driftlake.inputs.parquet_sql import rows_of
+from driftlake.inputs.partitions import Partition
+from driftlake.inputs.predictions import Reading
+from driftlake.lake import queries
+from driftlake.lineage.versions import ModelVersion
+from driftlake.profiles.plan import cut_day
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

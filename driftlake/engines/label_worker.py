@@ -1,6 +1,6 @@
 """What a task of a Spark worker does with labels and predictions: cut them into buckets, and join a bucket.
 
-Not here: the join (driftlake.label_join) and Spark (spark_labels.py).
+Not here: the join (driftlake.profiles.label_join) and Spark (spark_labels.py).
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from driftlake import queries
 from driftlake.engines.tasks import ROWS_PER_BATCH, Source, of_a_task, opened, tasks_of
 from driftlake.engines.wire import ASKED, Joined, Mapped, in_schema
-from driftlake.label_join import LabelJoin
-from driftlake.session import create_table, open_session
-from driftlake.telemetry import offer_versions
+from driftlake.inputs.predictions import offer_versions
+from driftlake.lake import queries
+from driftlake.lake.session import create_table, open_session
+from driftlake.profiles.label_join import LabelJoin
 
 
 def asked_days(source: Source) -> Mapped:

@@ -1,6 +1,6 @@
 """The engine of one machine: DuckDB gives every row its code, then threads count the shards of days side by side.
 
-Memory is a few row groups, whatever the size of a day. Not here: what is counted (profiling.py, shards.py).
+Memory is a few row groups, whatever the size of a day. Not here: what is counted (profiles/plan.py, profiles/shards.py).
 """
 
 from __future__ import annotations
@@ -14,16 +14,17 @@ from itertools import chain, islice
 import duckdb
 import pyarrow as pa
 
-from driftlake import paired_predictions, sampling, service
 from driftlake.config import Settings
-from driftlake.distinct import profile_values
-from driftlake.inputs import Partition
-from driftlake.label_join import Delivered, LabelJoin
-from driftlake.profiling import Day, Piece, ProfileRows, Profiles, cut_day
-from driftlake.samples import SampledRows, sample_predictions
-from driftlake.shards import RowGroup, VersionCounts, count_shard
-from driftlake.telemetry import CodedRows, LeftOut, code_rows
-from driftlake.versions import ModelVersion
+from driftlake.inputs.partitions import Partition
+from driftlake.inputs.predictions import CodedRows, LeftOut, code_rows
+from driftlake.lineage.versions import ModelVersion
+from driftlake.profiles import paired_predictions, sampling_rates, service_calls
+from driftlake.profiles.label_join import Delivered, LabelJoin
+from driftlake.profiles.plan import Day, Piece, cut_day
+from driftlake.profiles.row_samples import SampledRows, sample_predictions
+from driftlake.profiles.rows import ProfileRows, Profiles
+from driftlake.profiles.shards import RowGroup, VersionCounts, count_shard
+from driftlake.profiles.value_counts import profile_values
 
 
 def profile_partitions(
@@ -48,8 +49,8 @@ def profile_partitions(
     tables = rows.tables(connection)
     tables |= profile_values(connection, tables.pop("value_counts"))
     tables |= paired_predictions.count_pairs(connection, coded.groups)
-    tables |= service.count_service(connection, partitions, settings.telemetry)
-    tables["sampling_rates"] = sampling.rows(coded)
+    tables |= service_calls.count_service(connection, partitions, settings.telemetry)
+    tables["sampling_rates"] = sampling_rates.rows(coded)
     return Profiles(
         tables, [refused for day in days for refused in day.refused], _surplus_counts(connection, partitions)
     )

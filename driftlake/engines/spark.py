@@ -19,10 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from driftlake import paired_predictions, sampling, service
-from driftlake.columns import telemetry_columns
 from driftlake.config import Settings
-from driftlake.distinct import profile_values
 from driftlake.engines import cluster, wire, worker
 from driftlake.engines.frames import (
     as_workers_need,
@@ -36,13 +33,17 @@ from driftlake.engines.frames import (
 )
 from driftlake.engines.spark_labels import join_labels
 from driftlake.engines.tasks import Source, Task
-from driftlake.inputs import Partition
-from driftlake.profiling import Day, ProfileRows, Profiles
-from driftlake.segments import SegmentColumn
-from driftlake.session import connect, create_table
-from driftlake.shards import VersionCounts
-from driftlake.telemetry import CodedRows, LeftOut, Reading, offer_versions, prediction_groups
-from driftlake.versions import ModelVersion
+from driftlake.inputs.columns import telemetry_columns
+from driftlake.inputs.partitions import Partition
+from driftlake.inputs.predictions import CodedRows, LeftOut, Reading, offer_versions, prediction_groups
+from driftlake.lake.session import connect, create_table
+from driftlake.lineage.versions import ModelVersion
+from driftlake.maths.segments import SegmentColumn
+from driftlake.profiles import paired_predictions, sampling_rates, service_calls
+from driftlake.profiles.plan import Day
+from driftlake.profiles.rows import ProfileRows, Profiles
+from driftlake.profiles.shards import VersionCounts
+from driftlake.profiles.value_counts import profile_values
 
 __all__ = ["join_labels", "profile_partitions"]
 
@@ -111,7 +112,7 @@ class _Scan:
         tables |= self._called(tasks, coding)
         tasks.unpersist()
         surplus.unpersist()
-        tables["sampling_rates"] = sampling.rows(coded)
+        tables["sampling_rates"] = sampling_rates.rows(coded)
         return Profiles(tables, [refused for day in days for refused in day.refused], surplus_counts)
 
     def _segment_columns(self, survey: DataFrame, days: set[date]) -> Mapping[date, Sequence[SegmentColumn]]:
@@ -214,8 +215,8 @@ class _Scan:
         return tables
 
     def _called(self, tasks: DataFrame, coding: pa.Table) -> Mapping[str, pa.Table]:
-        """Rows of the tables of service.TABLES."""
-        columns = service.CallColumns.of(self.partitions, self.source.settings.telemetry)
+        """Rows of the tables of service_calls.TABLES."""
+        columns = service_calls.CallColumns.of(self.partitions, self.source.settings.telemetry)
         nodes = _NO_NODES
         if columns.has_nodes:
             counted = mapped(tasks, worker.nodes(self.source, coding, columns), wire.NODES)
@@ -227,7 +228,9 @@ class _Scan:
             calls = summed(found, *sums, largest=["gpu_utilization_max"]).toArrow()
         place = calls.schema.get_field_index("hour_at")
         calls = calls.set_column(place, "hour_at", calls["hour_at"].cast(pa.timestamp("us")))
-        return service.tables_of(self.session, {name: calls.filter(pc.field("part") == name) for name in service.SUMS})
+        return service_calls.tables_of(
+            self.session, {name: calls.filter(pc.field("part") == name) for name in service_calls.SUMS}
+        )
 
 
 _NO_NODES = pa.schema([("dt", pa.date32()), ("value", pa.string())]).empty_table()

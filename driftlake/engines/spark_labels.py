@@ -26,10 +26,10 @@ from driftlake.engines.frames import (
     unified_side,
 )
 from driftlake.engines.tasks import Source
-from driftlake.label_join import Delivered, LabelJoin
-from driftlake.session import connect, create_table
-from driftlake.telemetry import offer_versions
-from driftlake.versions import ModelVersion
+from driftlake.inputs.predictions import offer_versions
+from driftlake.lake.session import connect, create_table
+from driftlake.lineage.versions import ModelVersion
+from driftlake.profiles.label_join import Delivered, LabelJoin
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

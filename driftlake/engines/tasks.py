@@ -18,11 +18,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from driftlake.config import Settings
-from driftlake.inputs import InputFile, Partition
-from driftlake.profiling import Piece
-from driftlake.session import create_table, open_session
-from driftlake.telemetry import SURPLUS_SCHEMA, LeftOut, Reading, offer_partitions, offer_versions
-from driftlake.versions import ModelVersion
+from driftlake.inputs.partitions import InputFile, Partition
+from driftlake.inputs.predictions import SURPLUS_SCHEMA, LeftOut, Reading, offer_partitions, offer_versions
+from driftlake.lake.session import create_table, open_session
+from driftlake.lineage.versions import ModelVersion
+from driftlake.profiles.plan import Piece
 
 Positions: TypeAlias = NDArray[np.int64]
 

@@ -16,9 +16,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from driftlake import paired_predictions, queries, service
 from driftlake.config import Settings
-from driftlake.distinct import ValueCounts, profile_values
 from driftlake.engines.tasks import (
     ROWS_PER_BATCH,
     Positions,
@@ -45,12 +43,16 @@ from driftlake.engines.wire import (
     in_schema,
     is_value_counts,
 )
-from driftlake.profiling import Day, Piece, ProfileRows
-from driftlake.samples import Sample, SampledRows, sampled_of_files
-from driftlake.service import CallColumns
-from driftlake.session import create_table, open_session
-from driftlake.shards import VersionCounts, count_shard
-from driftlake.telemetry import SURPLUS_SCHEMA, offer_versions
+from driftlake.inputs.predictions import SURPLUS_SCHEMA, offer_versions
+from driftlake.lake import queries
+from driftlake.lake.session import create_table, open_session
+from driftlake.profiles import paired_predictions, service_calls
+from driftlake.profiles.plan import Day, Piece
+from driftlake.profiles.row_samples import Sample, SampledRows, sampled_of_files
+from driftlake.profiles.rows import ProfileRows
+from driftlake.profiles.service_calls import CallColumns
+from driftlake.profiles.shards import VersionCounts, count_shard
+from driftlake.profiles.value_counts import ValueCounts, profile_values
 
 
 def survey(source: Source) -> Mapped:
@@ -124,19 +126,19 @@ def nodes(source: Source, groups: pa.Table, columns: CallColumns) -> Mapped:
 
     def mapped(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for connection in _coded(source, groups, batches):
-            service.offer_nodes(connection, columns)
+            service_calls.offer_nodes(connection, columns)
             yield from in_schema(NODES, queries.table(connection, "segment_counts"), subject="node_id")
 
     return mapped
 
 
 def calls(source: Source, groups: pa.Table, columns: CallColumns, kept_nodes: pa.Table) -> Mapped:
-    """What the calls of the tasks add to service.SUMS."""
+    """What the calls of the tasks add to service_calls.SUMS."""
 
     def mapped(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for connection in _coded(source, groups, batches):
             queries.run(connection, "service_calls")
-            for name, rows in service.sum_calls(connection, columns, kept_nodes).items():
+            for name, rows in service_calls.sum_calls(connection, columns, kept_nodes).items():
                 yield from in_schema(CALLS, rows, part=name)
 
     return mapped

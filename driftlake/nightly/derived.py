@@ -11,20 +11,15 @@ from typing import TypeVar
 
 import pyarrow as pa
 
-from driftlake import (
-    alerting,
-    combinations,
-    incidents,
-    levels,
-    quality,
-    shadow,
-    slos,
-)
+from driftlake.alerts import incidents, rules, slos
 from driftlake.config import Settings
-from driftlake.extent import DriftExtent, Extent, QualityExtent, Unbounded, passes
-from driftlake.inputs import days_between
-from driftlake.labelled_windows import QualityCounts
-from driftlake.nightly.comparison import Comparisons
+from driftlake.drift import combinations
+from driftlake.inputs.partitions import days_between
+from driftlake.lake.warehouse import PartitionRun, Replacement, RunContext, Warehouse
+from driftlake.lineage.versions import load_versions
+from driftlake.maths.drift_statistics import KINDS
+from driftlake.nightly.drift_passes import Comparisons
+from driftlake.nightly.extent import DriftExtent, Extent, QualityExtent, Unbounded, passes
 from driftlake.nightly.isolation import (
     Computed,
     Isolation,
@@ -34,11 +29,10 @@ from driftlake.nightly.isolation import (
     version_parts,
     without_versions,
 )
-from driftlake.nightly.report import StageReport, highlights_of, report
-from driftlake.stages import ALERTS, DRIFT, MODEL_QUALITY, SLOS, Stage, Work, find_work
-from driftlake.statistics import KINDS
-from driftlake.versions import load_versions
-from driftlake.warehouse import PartitionRun, Replacement, RunContext, Warehouse
+from driftlake.nightly.stage_report import StageReport, highlights_of, report
+from driftlake.nightly.stages import ALERTS, DRIFT, MODEL_QUALITY, SLOS, Stage, Work, find_work
+from driftlake.quality import levels, measures, shadow
+from driftlake.quality.labelled_windows import QualityCounts
 
 ExtentKind = TypeVar("ExtentKind", bound=Extent)
 
@@ -108,11 +102,11 @@ def measure_quality(warehouse: Warehouse, settings: Settings, context: RunContex
             *(warehouse.query(name, **span, windows_days=windows_days) for name in shadow.QUERIES)
         )
         repeated_ids = warehouse.query(
-            "repeated_ids", **span, windows_days=windows_days, smallest_share=quality.SMALLEST_REPEATED_SHARE
+            "repeated_ids", **span, windows_days=windows_days, smallest_share=measures.SMALLEST_REPEATED_SHARE
         )
-        measured = quality.measure(counts, versions, settings.quality, settings.models)
+        measured = measures.measure(counts, versions, settings.quality, settings.models)
         tables = {
-            "model_quality": quality.with_doubts(measured, repeated_ids),
+            "model_quality": measures.with_doubts(measured, repeated_ids),
             "shadow_comparison": shadow.compare(windows, pair_counts, versions, settings.drift, settings.quality),
         }
         if settings.labels:
@@ -143,16 +137,16 @@ def raise_alerts(warehouse: Warehouse, settings: Settings, context: RunContext, 
     work = find_work(warehouse, settings, context, ALERTS, days)
 
     def evaluate(settings: Settings, _: Unbounded, first_day: date, last_day: date) -> Mapping[str, pa.Table]:
-        raised = alerting.fired(warehouse, settings.alert_rules, first_day=date.min, last_day=last_day)
+        raised = rules.fired(warehouse, settings.alert_rules, first_day=date.min, last_day=last_day)
         alerts, grouped = incidents.group_alerts(
             warehouse, settings, load_versions(warehouse), raised, first_day=first_day, last_day=last_day
         )
-        return {"alerts": alerting.with_messages(alerts), "incidents": grouped}
+        return {"alerts": rules.with_messages(alerts), "incidents": grouped}
 
     outcome = _derive(warehouse, settings, context, ALERTS, work, Unbounded, evaluate)
     # a night on which nothing changed loads no versions unless a rule names something
     named = [rule for rule in settings.alert_rules if rule.models or rule.features or rule.except_features]
-    remarks = alerting.unknown_names(named, load_versions(warehouse).values()) if named else []
+    remarks = rules.unknown_names(named, load_versions(warehouse).values()) if named else []
     return report(work, outcome, highlights=highlights_of(warehouse, ALERTS, days), remarks=remarks)
 
 

@@ -20,10 +20,11 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from driftlake import queries, schema, wording
-from driftlake.failures import is_of_every_day, sentence_of, trace_of
-from driftlake.stages import Stage
-from driftlake.warehouse import CATALOG, Addition, PartitionRun, Replacement, RunContext, Warehouse
+from driftlake.lake import queries, schema
+from driftlake.lake.failures import is_of_every_day, sentence_of, trace_of
+from driftlake.lake.warehouse import CATALOG, Addition, PartitionRun, Replacement, RunContext, Warehouse
+from driftlake.nightly.stages import Stage
+from driftlake.vocabulary import wording
 
 PartKind = Literal["model version", "statistic", "objective", "rule"]
 

@@ -1,6 +1,6 @@
 """The stage that joins the labels of days to their predictions.
 
-Not here: counting (driftlake.labels).
+Not here: counting (driftlake.nightly.label_source).
 """
 
 from __future__ import annotations
@@ -12,22 +12,24 @@ from typing import Self
 
 import pyarrow as pa
 
-from driftlake import quarantine, queries, sampling
-from driftlake.audit import audit_replacements, failed_checks, stored_failures
-from driftlake.columns import label_columns
 from driftlake.config import LABELS, LabelSettings, Settings
-from driftlake.contracts import Contracts, blocked_days
-from driftlake.inputs import Partition, check_columns, chunks, days_between
-from driftlake.labels import COHORT_TABLES, LabelCounts, LabelSource, history_days
+from driftlake.contract import quarantine
+from driftlake.contract.quarantine import judge_files
+from driftlake.contract.records import audit_replacements, failed_checks, stored_failures
+from driftlake.contract.row_checks import Contracts, blocked_days
+from driftlake.inputs.columns import label_columns
+from driftlake.inputs.partitions import Partition, check_columns, chunks, days_between
+from driftlake.inputs.sources import read_source
+from driftlake.lake import queries
+from driftlake.lake.warehouse import PartitionRun, Replacement, RunContext, Warehouse
+from driftlake.lineage.versions import load_versions
 from driftlake.nightly.isolation import Computed, Isolation, Part, keys_of, version_parts
+from driftlake.nightly.label_source import COHORT_TABLES, LabelCounts, LabelSource, history_days
 from driftlake.nightly.outcomes import counted_rows, has_stored_rows, refusals_of, what_is_left_out
 from driftlake.nightly.readings import counted_labels, counted_telemetry, days_with_rows_in_quarantine
-from driftlake.nightly.report import StageReport, report
-from driftlake.quarantine import judge_files
-from driftlake.sources import read_source
-from driftlake.stages import LABEL_COHORTS, Input, Work, find_work
-from driftlake.versions import load_versions
-from driftlake.warehouse import PartitionRun, Replacement, RunContext, Warehouse
+from driftlake.nightly.stage_report import StageReport, report
+from driftlake.nightly.stages import LABEL_COHORTS, Input, Work, find_work
+from driftlake.profiles import sampling_rates
 
 
 def count_labels(
@@ -66,14 +68,14 @@ class _Delivered:
             history,
             read_source(settings, LABELS, history),
             counted_telemetry(warehouse, settings, history),
-            sampling.counted_rates(warehouse, history),
+            sampling_rates.counted_rates(warehouse, history),
         )
 
     def inputs(self) -> dict[str, Sequence[Input]]:
         return {
             "labels": self.labels,
             "telemetry": self.telemetry,
-            "sampling_rates": sampling.rates_of_days(self.sampling_rates, self.history),
+            "sampling_rates": sampling_rates.rates_of_days(self.sampling_rates, self.history),
         }
 
 

@@ -1,6 +1,6 @@
 """What is said of a day of which not everything was counted.
 
-Not here: why it was left out (driftlake.quarantine, driftlake.contracts).
+Not here: why it was left out (driftlake.contract.quarantine, driftlake.contract.row_checks).
 """
 
 from __future__ import annotations
@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 
-from driftlake import queries
-from driftlake.inputs import Partition
-from driftlake.quarantine import Quarantined
-from driftlake.warehouse import Warehouse
+from driftlake.contract.quarantine import Quarantined
+from driftlake.inputs.partitions import Partition
+from driftlake.lake import queries
+from driftlake.lake.warehouse import Warehouse
 
 
 def refusals_of(partition: Partition) -> str:

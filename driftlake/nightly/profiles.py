@@ -1,6 +1,6 @@
 """The stage that checks and profiles the telemetry of days.
 
-Not here: counting (driftlake.profiling) and contracts (driftlake.contracts).
+Not here: counting (driftlake.profiles) and contracts (driftlake.contract.row_checks).
 """
 
 from __future__ import annotations
@@ -13,31 +13,34 @@ from typing import Self
 import duckdb
 import pyarrow as pa
 
-from driftlake import quarantine, queries, schema_changes, wording
-from driftlake.audit import audit_replacements, failed_checks, stored_failures
 from driftlake.config import EXPLANATIONS, TELEMETRY, ContractSettings, Settings
-from driftlake.contracts import Contract, ContractCheck, Contracts, Measurement, blocked_days
-from driftlake.day_checks import UsualRows, check_completeness, check_evenings, check_row_count, day_bounds
+from driftlake.contract import quarantine
+from driftlake.contract.day_checks import UsualRows, check_completeness, check_evenings, check_row_count, day_bounds
+from driftlake.contract.own_suites import check_suites
+from driftlake.contract.quarantine import Offer, Quarantined, days_with_broken_rows, judge_files, offer_sound_rows
+from driftlake.contract.records import audit_replacements, failed_checks, stored_failures
+from driftlake.contract.row_checks import Contract, ContractCheck, Contracts, Measurement, blocked_days
 from driftlake.engines import engine_of
 from driftlake.errors import ConfigurationError
-from driftlake.inputs import Partition, chunks, without_corrupt_files
-from driftlake.lineage import lineage_locations
+from driftlake.inputs import schema_changes
+from driftlake.inputs.partitions import Partition, chunks, without_corrupt_files
+from driftlake.inputs.predictions import LeftOut, Reading, offer_partitions, offer_versions
+from driftlake.inputs.schema_changes import DayChanges, FileVersions
+from driftlake.inputs.sources import columns_of, read_source
+from driftlake.lake import queries
+from driftlake.lake.session import create_table, open_session
+from driftlake.lake.warehouse import Addition, PartitionRun, Replacement, RunContext, Warehouse
+from driftlake.lineage.lineage_files import lineage_locations
+from driftlake.lineage.versions import ModelVersion, load_versions
 from driftlake.nightly.isolation import Computed, Isolation, Part, keys_of, version_parts
 from driftlake.nightly.outcomes import counted_rows, has_stored_rows, refusals_of, what_is_left_out
 from driftlake.nightly.readings import changes_since_earlier_days, usual_rows_before
-from driftlake.nightly.report import StageReport, highlights_of, report
-from driftlake.own_suites import check_suites
-from driftlake.personal_columns import Findings, found_in_profiles
-from driftlake.profiling import Profiles
-from driftlake.quarantine import Offer, Quarantined, days_with_broken_rows, judge_files, offer_sound_rows
-from driftlake.schema_changes import DayChanges, FileVersions
-from driftlake.session import create_table, open_session
-from driftlake.sources import columns_of, read_source
-from driftlake.stages import PROFILES, Input, Work, find_work
-from driftlake.summed_explanations import summed_explanations
-from driftlake.telemetry import LeftOut, Reading, offer_partitions, offer_versions
-from driftlake.versions import ModelVersion, load_versions
-from driftlake.warehouse import Addition, PartitionRun, Replacement, RunContext, Warehouse
+from driftlake.nightly.stage_report import StageReport, highlights_of, report
+from driftlake.nightly.stages import PROFILES, Input, Work, find_work
+from driftlake.privacy.personal_columns import Findings, found_in_profiles
+from driftlake.profiles.rows import Profiles
+from driftlake.profiles.shap_files import summed_explanations
+from driftlake.vocabulary import wording
 
 
 def profile_days(

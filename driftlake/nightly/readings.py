@@ -1,6 +1,6 @@
 """What the stages read outside the warehouse: telemetry, labels and SHAP files of some days, as they are to be counted.
 
-Not here: files and folders themselves (driftlake.inputs), and what becomes of them (profiles.py, labels.py).
+Not here: files and folders themselves (driftlake.inputs.partitions), and what becomes of them (profiles.py, labels.py).
 """
 
 from __future__ import annotations
@@ -9,13 +9,15 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import date
 
-from driftlake import quarantine, runs, schema_changes
 from driftlake.config import TELEMETRY, Settings
-from driftlake.day_checks import UsualRows, usual_rows, weekdays_before
-from driftlake.inputs import Partition, earlier_partitions
-from driftlake.schema_changes import DayChanges
-from driftlake.sources import columns_of, read_source
-from driftlake.warehouse import Warehouse
+from driftlake.contract import quarantine
+from driftlake.contract.day_checks import UsualRows, usual_rows, weekdays_before
+from driftlake.inputs import schema_changes
+from driftlake.inputs.partitions import Partition, earlier_partitions
+from driftlake.inputs.schema_changes import DayChanges
+from driftlake.inputs.sources import columns_of, read_source
+from driftlake.lake import runs
+from driftlake.lake.warehouse import Warehouse
 
 
 def changes_since_earlier_days(settings: Settings, partitions: Sequence[Partition]) -> list[DayChanges]:

@@ -1,0 +1,190 @@
+"""What alerts may come from: a registry of causes, each with a query that finds evidence of it at the same time.
+
+Another cause is a file of sql/causes/ and an entry in CAUSES. Not here: which alerts are one incident (incidents.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import pyarrow as pa
+
+from driftlake.lake import queries
+from driftlake.lake.warehouse import Warehouse
+from driftlake.vocabulary.signals import CONTRACT_CHECKS, DRIFT_SOURCES, LABEL_BACKLOG, SERVICE_LEVELS, SLO_STATUS
+
+UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """A cause: sql/causes/<name>.sql finds evidence among the suspects of incidents.
+
+    Its rows have incident_id, subject, known_on (the first day on which it could be known), strength (0 to 1), and what
+    `sentence` is filled with. Of several causes the one with the largest `weight` x strength is the most probable:
+    what names a mechanism weighs more than what only goes along with it. It is looked for only if one of the suspects
+    has a signal that begins with one of `signals`.
+    """
+
+    name: str
+    sentence: str
+    weight: float
+    signals: tuple[str, ...] = ("",)
+    # if it finds evidence of several causes, each row with the name of its `cause`
+    query: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What speaks for a cause of an incident, from the day on which it could be known."""
+
+    incident_id: str
+    known_on: date
+    cause: str
+    sentence: str
+    score: float
+
+
+_LATENCY = (SERVICE_LEVELS.prefix, SLO_STATUS.prefix)
+_DRIFT = tuple(source.prefix for source in DRIFT_SOURCES)
+CAUSES = (
+    Cause("schema_change", "{message}", 1.0),
+    Cause(
+        "labels_stopped",
+        "{label_count:,.0f} labels arrived on {stopped_on}, usually {label_count_before:,.0f}",
+        0.95,
+        (LABEL_BACKLOG.prefix, CONTRACT_CHECKS.prefix),
+    ),
+    Cause("unit_change", "{subject} is {factor:.3g} times what it was, as if its unit had changed", 0.95),
+    Cause(
+        "missing_values",
+        "{share:.0%} of {subject} is missing, before {share_before:.0%}",
+        0.9,
+        query="bin_share",
+    ),
+    Cause(
+        "unseen_categories",
+        "{share:.0%} of {subject} are categories that training never had",
+        0.9,
+        query="bin_share",
+    ),
+    Cause(
+        "release",
+        "version {model_version} makes {share:.0%} of the {deployment} predictions, before {share_before:.0%}",
+        0.85,
+    ),
+    Cause(
+        "slow_part",
+        "{subject} is slower: 95th percentile {p95_ms:.3g} ms on {slow_on}, usually {usual_p95_ms:.3g} ms, "
+        "while the others are {usual_factor:.2f} times as slow as usual",
+        0.8,
+        _LATENCY,
+    ),
+    Cause(
+        "latency_stage",
+        "{subject} has slowed most: 95th percentile {p95_ms:.3g} ms, usually {usual_p95_ms:.3g} ms",
+        0.65,
+        _LATENCY,
+    ),
+    Cause(
+        "one_segment",
+        "{segment}, {row_share:.0%} of the rows, explains {shift_share:.0%} of the shift of {feature}",
+        0.6,
+        _DRIFT,
+    ),
+    Cause(
+        "volume_change", "{row_count:,.0f} predictions of {subject} on the day, usually {row_count_before:,.0f}", 0.6
+    ),
+    Cause(
+        "quality_loss",
+        "the AUC of {subject} over {window_days} days is {auc:.3f}, where its scores let expect {estimated_auc:.3f}: "
+        "what the features say about the target has changed",
+        0.6,
+        ("model_quality.auc_drop",),
+    ),
+    Cause("broken_contract", "{message}", 0.55),
+    Cause("quarantine", "{message}", 0.5),
+    Cause(
+        "training_mismatch", "{feature} has been unlike training since {model_version} began to predict", 0.24, _DRIFT
+    ),
+    Cause(
+        "slow_shift",
+        "{subject} has moved slowly: {statistic} {value:.2g} over {window_days} days, {value_before:.2g} a window before "
+        "and {value_earlier:.2g} two before",
+        0.22,
+        _DRIFT,
+    ),
+    Cause(
+        "recurring",
+        "alerts about {subject} came and went {earlier_count} times in the 90 days before",
+        0.2,
+    ),
+)
+
+
+def find_evidence(
+    warehouse: Warehouse, suspects: pa.Table, lives: pa.Table, smallest_cell: int
+) -> dict[str, list[Evidence]]:
+    """Evidence by incident, for what `suspects` (incident_id, signal, model_id, ...) names and the days it names.
+
+    `lives` are all alerts from the beginning of history on, rows of sql/incidents/lives.sql. No segment of fewer than
+    `smallest_cell` rows is named.
+    """
+    signals = set(suspects["signal"].to_pylist())
+    suspected = [cause for cause in CAUSES if any(signal.startswith(cause.signals) for signal in signals)]
+    with warehouse.offered(suspects=suspects, alert_lives=lives):
+        names = dict.fromkeys(cause.query or cause.name for cause in suspected)
+        rows = {name: _rows(warehouse, f"causes/{name}", {"smallest_cell": smallest_cell}) for name in names}
+    found = [
+        _evidence(cause, row)
+        for cause in suspected
+        for row in _strongest(
+            [row for row in rows[cause.query or cause.name] if row.get("cause", cause.name) == cause.name]
+        )
+    ]
+    by_incident: dict[str, list[Evidence]] = {}
+    for one in found:
+        by_incident.setdefault(one.incident_id, []).append(one)
+    return by_incident
+
+
+def _rows(warehouse: Warehouse, name: str, settings: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Rows of a query, which is given those settings that it asks for."""
+    asked = queries.parameters(name)
+    rows: list[dict[str, Any]] = warehouse.query(
+        name, **{key: value for key, value in settings.items() if key in asked}
+    ).to_pylist()
+    return rows
+
+
+def known_on(evidence: Sequence[Evidence], day: date) -> list[Evidence]:
+    """What could be known by the end of a day, the most telling first, the best of each cause."""
+    best: dict[str, Evidence] = {}
+    for one in sorted((one for one in evidence if one.known_on <= day), key=_rank):
+        best.setdefault(one.cause, one)
+    return list(best.values())
+
+
+def _rank(one: Evidence) -> tuple[float, str, str]:
+    return -one.score, one.cause, one.sentence
+
+
+def _strongest(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """For each incident and subject: each row that says more than all that were known before it."""
+    kept: list[dict[str, Any]] = []
+    strengths: dict[tuple[str, str], float] = {}
+    for row in sorted(rows, key=lambda row: (row["known_on"], -row["strength"], str(sorted(map(str, row.values()))))):
+        key = row["incident_id"], row["subject"]
+        # what grows a little says nothing new
+        if row["strength"] > strengths.get(key, -1) + 0.1:
+            strengths[key] = row["strength"]
+            kept.append(row)
+    return kept
+
+
+def _evidence(cause: Cause, row: dict[str, Any]) -> Evidence:
+    sentence = cause.sentence.format(**row).rstrip(".")
+    return Evidence(row["incident_id"], row["known_on"], cause.name, sentence, cause.weight * row["strength"])

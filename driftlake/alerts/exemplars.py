@@ -1,0 +1,74 @@
+"""A few predictions that show what an alert is about: ids from the bins of its feature that grew most.
+
+They are read from the day's files when somebody asks and are not stored; a column that holds personal data is not shown.
+Not here: how bins are learned (maths/binning.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+from driftlake.config import Settings, signal_of
+from driftlake.inputs.columns import CanonicalColumn, telemetry_columns
+from driftlake.inputs.partitions import read_partitions
+from driftlake.inputs.predictions import LeftOut, Reading, offer_partitions
+from driftlake.lake import queries
+from driftlake.lake.session import create_table, open_session
+from driftlake.lake.warehouse import Warehouse
+from driftlake.lineage.versions import load_versions
+from driftlake.privacy.personal_columns import found_in_profiles
+from driftlake.vocabulary.signals import FEATURE
+
+# Of each bin.
+EACH = 3
+_TRACE = CanonicalColumn("trace_id", "varchar", lambda _: True, "", is_optional=True)
+
+
+def are_about(alert: Mapping[str, Any]) -> bool:
+    """Whether an alert is about a feature, so that predictions can show it."""
+    return signal_of(alert["signal"]).source.about == FEATURE
+
+
+def find_exemplars(
+    warehouse: Warehouse, settings: Settings, alert: Mapping[str, Any], day: date
+) -> list[dict[str, Any]]:
+    """Rows of bin, growth (of its share since training), correlation_id and trace_id; none if no feature is meant."""
+    if not are_about(alert):
+        return []
+    columns = telemetry_columns(settings.telemetry.segments)
+    partitions = read_partitions(settings.resolve(settings.telemetry.path), [day], columns, settings.telemetry.columns)
+    kept = [replace(one, files=tuple(file for file in one.files if not file.refusal)) for one in partitions]
+    if not any(one.files for one in kept):
+        return []
+    about = {name: alert[name] for name in ("model_id", "model_version", "deployment")}
+    grown = warehouse.query("exemplars/grown_bins", day=day, feature=alert["feature"], **about)
+    known = warehouse.sql(
+        "select category, bin_id from feature_categories where model_id = ? and model_version = ? and feature = ?",
+        [alert["model_id"], alert["model_version"], alert["feature"]],
+    )
+    text, number, own = _feature_columns(settings, alert["feature"])
+    with open_session(settings) as connection:
+        found = found_in_profiles(kept, settings.telemetry, load_versions(warehouse).values())
+        more = [text, number] if any(column.name == _TRACE.name for column in columns) else [_TRACE, text, number]
+        mapping = {**settings.telemetry.columns, text.name: own, number.name: own}
+        offer_partitions(connection, "predictions", kept, Reading([*columns, *more], mapping), LeftOut(found))
+        create_table(connection, "grown_bins", grown)
+        create_table(connection, "known_categories", known)
+        rows = queries.run(connection, "exemplars/rows", **about, each=EACH).to_arrow_table()
+    listed: list[dict[str, Any]] = rows.to_pylist()
+    return listed
+
+
+def _feature_columns(settings: Settings, feature: str) -> tuple[CanonicalColumn, CanonicalColumn, str]:
+    """The feature as text and as a number, and the column of the files that has it."""
+    whole = settings.telemetry.features_column
+    source = f"{{0}}.{queries.quote(feature)}" if whole else "{0}"
+    kinds = (("feature_text", "varchar"), ("feature_number", "double"))
+    text, number = (
+        CanonicalColumn(name, kind, lambda _: True, "", is_optional=True, reading=f"try_cast({source} as {{1}})")
+        for name, kind in kinds
+    )
+    return text, number, whole or feature

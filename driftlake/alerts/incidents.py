@@ -1,0 +1,280 @@
+"""One cause, one incident: alerts that may have begun together are told of together, the probable cause first.
+
+Incidents follow from alerts and result tables alone, in the order in which alerts opened, and nothing of a day rests on
+later days: a rerun or a backfill gives the incidents that there should have been. Not here: when a rule opens and closes
+(sql/alerts.sql), evidence (causes.py), and what people said about an incident (acknowledgements.py).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Any
+
+import pyarrow as pa
+
+from driftlake.alerts.causes import UNKNOWN, Evidence, find_evidence, known_on
+from driftlake.config import Settings
+from driftlake.lake.schema import arrow_schema
+from driftlake.lake.warehouse import Warehouse
+from driftlake.lineage.versions import ModelVersion
+from driftlake.vocabulary.wording import counted
+
+_KEY = (
+    "rule",
+    "model_id",
+    "model_version",
+    "deployment",
+    "segment",
+    "feature",
+    "window_days",
+    "reference",
+    "opened_on",
+)
+_SUSPECT_SCHEMA = pa.schema(
+    [
+        ("incident_id", pa.string()),
+        ("signal", pa.string()),
+        ("model_id", pa.string()),
+        ("model_version", pa.string()),
+        ("deployment", pa.string()),
+        ("feature", pa.string()),
+        ("window_days", pa.int32()),
+        ("suspected_on", pa.date32()),
+        ("first_on", pa.date32()),
+        ("until_on", pa.date32()),
+    ]
+)
+_IMPORTANCE_SCHEMA = pa.schema(
+    [("model_id", pa.string()), ("model_version", pa.string()), ("feature", pa.string()), ("share", pa.float64())]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """An alert from the day it opened to the day it was resolved, if it was."""
+
+    rule: str
+    signal: str
+    model_id: str | None
+    model_version: str | None
+    deployment: str | None
+    segment: str | None
+    feature: str | None
+    window_days: int
+    reference: str | None
+    opened_on: date
+    since_on: date
+    resolved_on: date | None
+    # first day on which the version predicted; None if it is about none
+    predicted_from: date | None = None
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """What tells it from every other."""
+        return tuple(getattr(self, name) for name in _KEY)
+
+    @property
+    def about(self) -> tuple[str, str | None, str | None]:
+        """What is watched, whichever rule, version, segment or window watches it."""
+        return self.signal, self.model_id, self.feature
+
+    @property
+    def may_begin_on(self) -> date:
+        """First day whose rows its signal looked at when it crossed the threshold."""
+        return max(self.since_on - timedelta(days=self.window_days - 1), self.predicted_from or date.min)
+
+
+@dataclass(slots=True)
+class Incident:
+    """Alerts that may have one cause, in the order in which they opened; the first decides when it began."""
+
+    first: Life
+    join_days: int
+    lives: list[Life] = field(default_factory=list)
+    # day up to which an alert may join it; None while one of its alerts is open
+    open_until: date | None = date.min
+    _models: set[str | None] = field(default_factory=set)
+    # by what is watched, like open_until
+    _known: dict[tuple[str, str | None, str | None], date | None] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.add(self.first)
+
+    @property
+    def incident_id(self) -> str:
+        """The same on every run: a hash of what tells the first alert from every other."""
+        return hashlib.sha256(repr([str(part) for part in self.first.key]).encode()).hexdigest()[:12]
+
+    def add(self, life: Life) -> None:
+        """Take an alert in."""
+        self.lives.append(life)
+        self._models.add(life.model_id)
+        until = None if life.resolved_on is None else life.resolved_on + timedelta(days=self.join_days)
+        self.open_until = _later(self.open_until, until)
+        self._known[life.about] = _later(self._known.get(life.about, date.min), until)
+
+    def takes(self, life: Life) -> bool:
+        """Whether an alert that opens while the incident is open belongs to it.
+
+        It has to be about the same model, or one of both about whole partitions, and to have begun with it for all
+        that its window can tell, or to come back soon, or beside another of the same signal about the same feature.
+        """
+        concerns = life.model_id is None or None in self._models or life.model_id in self._models
+        return concerns and (self._comes_back(life) or self._began_with(life))
+
+    def is_open(self, day: date) -> bool:
+        """Whether an alert that opens on `day` may still join."""
+        return self.open_until is None or day <= self.open_until
+
+    def _comes_back(self, life: Life) -> bool:
+        until = self._known.get(life.about, date.min)
+        return until is None or life.opened_on <= until
+
+    def _began_with(self, life: Life) -> bool:
+        return life.may_begin_on <= self.first.since_on + timedelta(days=self.join_days)
+
+
+def _later(one: date | None, other: date | None) -> date | None:
+    """The later of two ends; None is no end."""
+    return None if one is None or other is None else max(one, other)
+
+
+def group(lives: Iterable[Life], join_days: int) -> list[Incident]:
+    """Incidents of alerts in the order in which they opened; of several that take one, the newest does."""
+    incidents: list[Incident] = []
+    candidates: list[Incident] = []
+    for life in lives:
+        candidates = [incident for incident in candidates if incident.is_open(life.opened_on)]
+        if takers := [incident for incident in candidates if incident.takes(life)]:
+            max(takers, key=lambda incident: incident.first.since_on).add(life)
+        else:
+            incidents.append(Incident(life, join_days))
+            candidates.append(incidents[-1])
+    return incidents
+
+
+def group_alerts(
+    warehouse: Warehouse,
+    settings: Settings,
+    versions: Mapping[tuple[str, str], ModelVersion],
+    raised: pa.Table,
+    *,
+    first_day: date,
+    last_day: date,
+) -> tuple[pa.Table, pa.Table]:
+    """Alerts of some days with their incident and weight, the heaviest first, and the incidents of these days.
+
+    `raised` has all alerts from the beginning of history to `last_day`: what an incident is rests on its first alert.
+    """
+    with warehouse.offered(raised_alerts=raised, importances=_importances(versions.values())):
+        lives = warehouse.query("incidents/lives")
+        alerts = warehouse.query("incidents/weights", first_day=first_day, last_day=last_day)
+    incidents = group([Life(**row) for row in lives.to_pylist()], settings.incidents.join_days)
+    incident_of = {life.key: incident for incident in incidents for life in incident.lives}
+    rows = alerts.to_pylist()
+    members = [incident_of[tuple(row[name] for name in _KEY)] for row in rows]
+    active = {incident.incident_id: incident for incident in members}
+    evidence = find_evidence(warehouse, _suspects(active.values()), lives, settings.reports.smallest_cell)
+    ids = [incident.incident_id for incident in members]
+    by_day: dict[tuple[date, str], list[dict[str, Any]]] = {}
+    for row, incident_id in zip(rows, ids, strict=True):
+        by_day.setdefault((row["dt"], incident_id), []).append(row)
+    models = {model_id for model_id, _ in versions}
+    found = [
+        _row(day, active[incident_id], members, known_on(evidence.get(incident_id, []), day), settings, models)
+        for (day, incident_id), members in sorted(by_day.items())
+    ]
+    with_ids = alerts.append_column("incident_id", pa.array(ids, pa.string()))
+    return with_ids, pa.Table.from_pylist(found, arrow_schema("incidents"))
+
+
+def _row(
+    day: date,
+    incident: Incident,
+    alerts: Sequence[Mapping[str, Any]],
+    evidence: Sequence[Evidence],
+    settings: Settings,
+    models: set[str],
+) -> dict[str, Any]:
+    """A row of incidents; `alerts` are those of the day, the heaviest first."""
+    still_open = [alert for alert in alerts if alert["state"] != "resolved"]
+    state = "ongoing" if day > incident.first.opened_on else "open"
+    seen = [life for life in incident.lives if life.opened_on <= day]
+    model_ids = {life.model_id for life in seen} - {None}
+    return {
+        "dt": day,
+        "incident_id": incident.incident_id,
+        "model_id": next(iter(model_ids)) if len(model_ids) == 1 else None,
+        "state": state if still_open else "resolved",
+        "severity": "critical" if any(alert["severity"] == "critical" for alert in still_open or alerts) else "warn",
+        "opened_on": incident.first.opened_on,
+        "since_on": incident.first.since_on,
+        "alert_count": len(still_open),
+        "model_versions": sorted({alert["model_version"] for alert in alerts if alert["model_version"]}),
+        "cause": evidence[0].cause if evidence else UNKNOWN,
+        "title": _title(still_open or alerts, evidence, model_ids),
+        "evidence": [one.sentence for one in evidence[1:]],
+        "rule": (still_open or alerts)[0]["rule"],
+        "owner": _first(alerts, "owner"),
+        "runbook": _first(alerts, "runbook"),
+        "downtime": _downtime(settings, model_ids or models, day),
+    }
+
+
+def _title(alerts: Sequence[Mapping[str, Any]], evidence: Sequence[Evidence], model_ids: set[str | None]) -> str:
+    """Cause first, then what it shows in, the heaviest first."""
+    who = ", ".join(sorted(str(model_id) for model_id in model_ids)) or "all models"
+    shown = list(dict.fromkeys(alert["feature"] or alert["signal"].partition(".")[2] for alert in alerts))
+    rest = f" and {len(shown) - 3} more" if len(shown) > 3 else ""
+    what = evidence[0].sentence if evidence else "no cause was found in what happened at the same time"
+    return f"{who}: {what} ({counted(len(alerts), 'alert')}: {', '.join(shown[:3])}{rest})"
+
+
+def _first(alerts: Sequence[Mapping[str, Any]], name: str) -> str | None:
+    return next((alert[name] for alert in alerts if alert[name]), None)
+
+
+def _downtime(settings: Settings, model_ids: Iterable[str | None], day: date) -> str | None:
+    """Why all of the models were planned to be down on a day; None if one was not."""
+    reasons = [settings.downtime_of(model_id, day) for model_id in sorted(filter(None, model_ids))]
+    return "; ".join(dict.fromkeys(filter(None, reasons))) if reasons and all(reasons) else None
+
+
+def _suspects(incidents: Iterable[Incident]) -> pa.Table:
+    """What evidence is looked for on: from the first day that the first alerts looked at to `join_days` after."""
+    rows: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for incident in incidents:
+        opened_on = incident.first.opened_on
+        first_on = min(life.may_begin_on for life in incident.lives if life.opened_on == opened_on)
+        until_on = opened_on + timedelta(days=incident.join_days)
+        for life in incident.lives:
+            row = {
+                "incident_id": incident.incident_id,
+                "signal": life.signal,
+                "model_id": life.model_id,
+                "model_version": life.model_version,
+                "deployment": life.deployment,
+                "feature": life.feature,
+                "window_days": life.window_days,
+                "suspected_on": life.opened_on,
+                "first_on": first_on,
+                "until_on": until_on,
+            }
+            rows.setdefault(tuple(row[name] for name in _SUSPECT_SCHEMA.names[:7]), row)
+    return pa.Table.from_pylist(list(rows.values()), schema=_SUSPECT_SCHEMA)
+
+
+def _importances(versions: Iterable[ModelVersion]) -> pa.Table:
+    """Share of each feature in the importance that its lineage gives; versions without any are left out."""
+    rows = []
+    for version in versions:
+        total = sum(map(abs, version.feature_importance.values()))
+        rows += [
+            {**version.owner, "feature": feature, "share": abs(value) / total}
+            for feature, value in version.feature_importance.items()
+            if total
+        ]
+    return pa.Table.from_pylist(rows, schema=_IMPORTANCE_SCHEMA)

@@ -1,0 +1,197 @@
+"""YAML files as pydantic models: every problem reported together, each with its key and line.
+
+Not here: what the keys are (config/, lineage/lineage_files.py).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from driftlake.errors import ConfigurationError
+
+Model = TypeVar("Model", bound=BaseModel)
+
+# No key lies deeper than a few levels; Python gives up at a thousand calls.
+_DEEPEST = 50
+_TOO_DEEP = f"it is nested more than {_DEEPEST} deep"
+# More than any list of features, and soon validated.
+_MOST_VALUES = 200_000
+# Python neither reads nor writes longer numbers (4,300 digits).
+_LARGEST_BITS = 14_000
+# What a person reads of one file.
+_TOLD_PROBLEMS, _TOLD_CHARACTERS = 50, 120
+
+
+def parse_yaml(model: type[Model], path: Path | str, text: str) -> Model:
+    """Validate the YAML `text` of the file `path`; one ConfigurationError reports every problem with key and line."""
+    nodes = compose(path, text)
+    content = construct(path, nodes)
+    if not isinstance(content, dict):
+        raise ConfigurationError(f"{path} must be a mapping of keys to values, found {type(content).__name__}")
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        items = error.errors(include_url=False)
+        problems = [_problem(path, nodes, item) for item in items[:_TOLD_PROBLEMS]]
+        if len(items) > _TOLD_PROBLEMS:
+            problems.append(f"{path}: and {len(items) - _TOLD_PROBLEMS:,} more problems")
+        raise ConfigurationError("\n".join(problems)) from error
+
+
+def compose(path: Path | str, text: str) -> yaml.Node | None:
+    """The nodes of a YAML file, which know their lines. Raises ConfigurationError if it is no YAML, or says too much."""
+    try:
+        nodes: yaml.Node | None = _Loader(text).get_single_node()
+        _measure(nodes, {})
+    except yaml.YAMLError as error:
+        raise _not_valid(path, error) from error
+    return nodes
+
+
+def construct(path: Path | str, nodes: yaml.Node | None) -> Any:
+    """The values of a YAML file. Raises ConfigurationError for one that cannot be, with its key and line."""
+    if nodes is None:
+        return None
+    try:
+        return _Loader("").construct_document(nodes)
+    except _NoValueError as error:
+        where = f"{path}:{error.node.start_mark.line + 1}: {_key_of(nodes, error.node)}"
+        found = str(error.node.value).encode(errors="backslashreplace").decode()
+        raise ConfigurationError(f"{where}: {error}, found {shorten(found)}") from error
+    except yaml.YAMLError as error:
+        raise _not_valid(path, error) from error
+
+
+def read_yaml_text(path: Path) -> str:
+    """The text of a local YAML file. Raises ConfigurationError if it cannot be read as UTF-8."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path} cannot be read: {error}", hint="write it as UTF-8 text") from error
+
+
+def shorten(text: str) -> str:
+    """A value as it is told."""
+    return text if len(text) <= _TOLD_CHARACTERS else f"{text[:_TOLD_CHARACTERS]}... ({len(text):,} characters)"
+
+
+class _NoValueError(Exception):
+    """A scalar that looks like a date or a number and is none."""
+
+    def __init__(self, node: yaml.Node, why: str) -> None:
+        self.node = node
+        super().__init__(why)
+
+
+class _Loader(yaml.SafeLoader):
+    """A loader that names what it cannot construct, and gives up on nesting before Python does."""
+
+    _depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise yaml.composer.ComposerError(None, None, _TOO_DEEP, self.get_mark())
+        found: yaml.Node | None = super().compose_node(parent, index)
+        self._depth -= 1
+        return found
+
+    def fetch_flow_collection_start(self, TokenClass: type[yaml.Token]) -> None:  # noqa: N803  # as it is called
+        # the scanner runs ahead, and looks at every open bracket again for each of them
+        if self.flow_level > _DEEPEST:
+            raise yaml.scanner.ScannerError(None, None, _TOO_DEEP, self.get_mark())
+        super().fetch_flow_collection_start(TokenClass)
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: FBT001, FBT002  # as it is called
+        try:
+            value = super().construct_object(node, deep)
+        except (ValueError, OverflowError) as error:
+            if isinstance(node, yaml.ScalarNode) and node.tag.endswith(":int"):
+                raise _NoValueError(node, "is a number of too many digits") from error
+            raise _NoValueError(node, str(error)) from error
+        if isinstance(value, int) and value.bit_length() > _LARGEST_BITS:
+            raise _NoValueError(node, "is a number of too many digits")
+        if isinstance(value, str) and not value.isascii() and any("\ud800" <= each <= "\udfff" for each in value):
+            raise _NoValueError(node, "holds half of a character")
+        return value
+
+
+def _measure(node: yaml.Node | None, sizes: dict[int, int | None]) -> int:
+    """How many values a node stands for: an alias of an alias of an alias stands for very many."""
+    if not isinstance(node, yaml.CollectionNode):
+        return 1
+    if id(node) in sizes:
+        known = sizes[id(node)]
+        if known is None:
+            raise yaml.composer.ComposerError(None, None, "an alias refers to what it is in", node.start_mark)
+        return known
+    sizes[id(node)] = None
+    children = node.value if isinstance(node, yaml.SequenceNode) else [each for pair in node.value for each in pair]
+    size = 1 + sum(_measure(child, sizes) for child in children)
+    if size > _MOST_VALUES:
+        raise yaml.composer.ComposerError(None, None, f"it has more than {_MOST_VALUES:,} values", node.start_mark)
+    sizes[id(node)] = size
+    return size
+
+
+def _key_of(node: yaml.Node, wanted: yaml.Node) -> str:
+    """The key of a node inside another, with dots; of one that is no value `the file`."""
+    return ".".join(_way_to(node, wanted) or []) or "the file"
+
+
+def _way_to(node: yaml.Node, wanted: yaml.Node) -> list[str] | None:
+    if node is wanted:
+        return []
+    parts: list[tuple[str, yaml.Node]] = []
+    if isinstance(node, yaml.MappingNode):
+        parts = [(str(key.value), value) for key, value in node.value]
+    elif isinstance(node, yaml.SequenceNode):
+        parts = [(str(place), value) for place, value in enumerate(node.value)]
+    for name, value in parts:
+        if (rest := _way_to(value, wanted)) is not None:
+            return [name, *rest]
+    return None
+
+
+def _not_valid(path: Path | str, error: yaml.YAMLError) -> ConfigurationError:
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem and error.problem_mark:
+        return ConfigurationError(f"{path} is not valid YAML: line {error.problem_mark.line + 1}: {error.problem}")
+    return ConfigurationError(f"{path} is not valid YAML: {' '.join(str(error).split())}")
+
+
+def _problem(path: Path | str, nodes: yaml.Node | None, item: Any) -> str:
+    location = [part for part in item["loc"] if not (isinstance(part, str) and part.startswith("function-"))]
+    key = ".".join(str(part) for part in location) or "the file"
+    line = line_of(nodes, location)
+    if item["type"] == "extra_forbidden":
+        found = "unknown key"
+    elif item["type"] == "missing":
+        found = "required key is missing"
+    else:
+        found = f"{item['msg'].removeprefix('Value error, ')}"
+        if not isinstance(item["input"], (dict, list, BaseModel)):
+            found += f", found {shorten(repr(item['input']))}"
+        if item["type"] == "string_type":
+            found += "; write it in quotes"
+    return f"{path}:{line}: {key}: {found}"
+
+
+def line_of(node: yaml.Node | None, location: list[str | int]) -> int:
+    """Line, from 1, of the deepest node on the way to `location` that the file really has."""
+    line = 1
+    for part in location:
+        if isinstance(node, yaml.MappingNode):
+            pairs = [(key, value) for key, value in node.value if key.value == str(part)]
+            if not pairs:
+                break
+            line, node = pairs[0][0].start_mark.line + 1, pairs[0][1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            node = node.value[part]
+            line = node.start_mark.line + 1
+        else:
+            break
+    return line

@@ -1,0 +1,4 @@
+"""Promises about inputs checked, what breaks them set aside, and records of both.
+
+May import: privacy, inputs, lineage, lake, config, vocabulary, maths. Not here: the promises themselves (expectations/), and counting (profiles/).
+"""

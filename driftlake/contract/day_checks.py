@@ -1,0 +1,142 @@
+"""What a whole day promises, judged by what was counted of it: rows, hours, and how complete each feature is.
+
+Not here: promises about rows (expectations/), and reading them (row_checks.py).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from itertools import groupby
+from operator import itemgetter
+from statistics import median
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from driftlake.config import ContractSettings
+from driftlake.contract.row_checks import Contract, ContractCheck, Measurement
+from driftlake.inputs.partitions import Partition
+from driftlake.lake import queries
+from driftlake.lineage.versions import ModelVersion
+from driftlake.maths.binning import MISSING
+from driftlake.maths.segments import ALL
+
+_WEEKS, _FEWEST_WEEKS = 4, 2
+
+# How many standard errors a feature must be missing more often than in training before it is said.
+_CERTAIN = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class UsualRows:
+    """Rows of the same weekdays before a day, as far as they have any."""
+
+    dt: date
+    row_counts: tuple[int, ...]
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash over the counts."""
+        return hashlib.sha256(repr(self.row_counts).encode()).hexdigest()
+
+    @property
+    def usual(self) -> float | None:
+        """Their median; None if they are too few to say what is usual."""
+        return median(self.row_counts) if len(self.row_counts) >= _FEWEST_WEEKS else None
+
+
+def weekdays_before(days: Sequence[date], start: date) -> list[date]:
+    """The same weekdays of the weeks before each of `days`, from `start` on."""
+    before = {day - timedelta(weeks=week) for day in days for week in range(1, _WEEKS + 1)}
+    return sorted(day for day in before if day >= start)
+
+
+def usual_rows(days: Sequence[date], partitions: Mapping[date, Partition]) -> list[UsualRows]:
+    """What is usual on each of the days, by the partitions of `weekdays_before`."""
+    return [
+        UsualRows(
+            day, tuple(p.row_count for p in map(partitions.get, weekdays_before([day], date.min)) if p and p.row_count)
+        )
+        for day in days
+    ]
+
+
+def day_bounds(days: Sequence[date], time_zone: str) -> pa.Table:
+    """First and last microsecond of each day, in UTC or in the time zone of the partitions: telemetry may mean either.
+
+    `evening_us` is where the day ends by whichever of the two ends it first.
+    """
+    zones = (UTC, ZoneInfo(time_zone))
+    starts = [[_microseconds(day, zone) for zone in zones] for day in days]
+    ends = [[_microseconds(day + timedelta(days=1), zone) - 1 for zone in zones] for day in days]
+    return pa.table(
+        {
+            "dt": pa.array(days, pa.date32()),
+            "day_start_us": pa.array(map(min, starts), pa.int64()),
+            "day_end_us": pa.array(map(max, ends), pa.int64()),
+            "evening_us": pa.array(map(min, ends), pa.int64()),
+        }
+    )
+
+
+def _microseconds(day: date, zone: tzinfo) -> int:
+    return int(datetime.combine(day, time(), zone).timestamp()) * 1_000_000
+
+
+def check_row_count(contract: Contract, partition: Partition, usual: UsualRows, factor: float) -> list[ContractCheck]:
+    """Whether the day has about as many rows as such days have."""
+    if usual.usual is None:
+        return []
+    rows = partition.row_count
+    is_unusual = not usual.usual / factor <= rows <= usual.usual * factor
+    observed = f"{usual.usual:,.0f} are usual (median of {len(usual.row_counts)} such weekdays before)"
+    found = Measurement(partition.dt, rows, round(abs(rows - usual.usual)) if is_unusual else 0, observed)
+    return contract.measured("row_count_is_usual", found)
+
+
+def check_evenings(
+    connection: duckdb.DuckDBPyConnection, contract: Contract, quiet_hours: float
+) -> Iterator[ContractCheck]:
+    """Whether predictions come until the end of each day; counts the rows that the hours without any would have had."""
+    for day, rows, last, hours in queries.run(connection, "evenings").fetchall():
+        lacking = round(rows * min(hours / 24, 1)) if hours > quiet_hours else 0
+        yield from contract.measured("partition_reaches_its_evening", Measurement(day, rows, lacking, last))
+
+
+def check_completeness(
+    contract: Contract,
+    feature_stats: pa.Table,
+    versions: Mapping[tuple[str, str], ModelVersion],
+    settings: ContractSettings,
+) -> Iterator[ContractCheck]:
+    """Whether features are missing about as rarely as in training: deployments of a version together, the whole alone."""
+    whole = feature_stats.filter(pc.equal(feature_stats["segment"], ALL))
+    keys = ["dt", "model_id", "model_version", "feature"]
+    counted = whole.group_by(keys).aggregate([("row_count", "sum"), ("missing_count", "sum")])
+    rows = sorted(counted.to_pylist(), key=itemgetter(*keys))
+    for (day, *owner), features in groupby(rows, key=itemgetter("dt", "model_id", "model_version")):
+        version = versions[owner[0], owner[1]]
+        incomplete: dict[str | None, Measurement] = {
+            row["feature"]: found for row in features if (found := _incomplete(row, version, settings))
+        }
+        for feature, found in (incomplete or {None: Measurement(day, 0, 0)}).items():
+            yield from contract.measured(
+                "feature_is_as_complete_as_in_training", found, column=feature, owner=(owner[0], owner[1])
+            )
+
+
+def _incomplete(row: Mapping[str, Any], version: ModelVersion, settings: ContractSettings) -> Measurement | None:
+    """What is missing of a feature on a day, if it is clearly more than in training."""
+    rows, missing = row["row_count_sum"], row["missing_count_sum"]
+    reference = version.reference_counts[row["feature"]]
+    expected = reference[MISSING] / reference.sum()
+    noise = _CERTAIN * float(max(expected * (1 - expected), 1 / rows) / rows) ** 0.5
+    if missing / rows <= expected + max(settings.missing_rate_increase, noise):
+        return None
+    return Measurement(row["dt"], rows, missing, f"{missing / rows:.1%} against {expected:.1%} in training")

@@ -1,0 +1,138 @@
+"""What is left out of a day so that the rest can be counted: files that cannot be used, rows that break a rule.
+
+Not here: which rows break a rule (row_checks.py) and what a day that lost much means for its run (nightly/outcomes.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+
+import duckdb
+import pyarrow as pa
+
+from driftlake.contract.row_checks import Contract, ContractCheck
+from driftlake.inputs.partitions import Partition
+from driftlake.lake import queries
+from driftlake.lake.schema import arrow_schema
+from driftlake.lake.warehouse import Replacement, Warehouse
+
+FILE_RULE = "file_is_readable"
+
+# Makes a relation of partitions visible, without the rows that are in a table.
+Offer = Callable[[str, Sequence[Partition], str | None], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """A file, or rows of a file, that are left out; `row_count` is None if a file cannot say how many it has."""
+
+    dt: date
+    path: str
+    expectation: str
+    row_count: int | None
+    reason: str
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is a whole file, rather than some of its rows."""
+        return self.expectation == FILE_RULE
+
+    @property
+    def sentence(self) -> str:
+        """What a person is told of it."""
+        if self.is_file:
+            return f"{self.dt}: {self.reason}"
+        return f"{self.dt}: {self.row_count:,} rows of {self.path} break {self.expectation} ({self.reason})"
+
+
+def offer_sound_rows(
+    connection: duckdb.DuckDBPyConnection,
+    contract: Contract,
+    offer: Offer,
+    relation: str,
+    partitions: Sequence[Partition],
+) -> list[Quarantined]:
+    """Make `relation` visible without the rows that break a rule of severity error, and say which they are."""
+    offer(contract.checked_from, partitions, None)
+    queries.run(connection, contract.relation)
+    files = [file for partition in partitions for file in partition.files]
+    reasons = {rule.name: f"rows where {rule.condition}" for rule in contract.setting_aside}
+    table = rows_table(relation)
+    found = [
+        Quarantined(rows.dt, files[rows.file_id].path, rows.expectation, rows.row_count, reasons[rows.expectation])
+        for rows in contract.set_aside(connection, table)
+    ]
+    offer(relation, partitions, table)
+    return found
+
+
+def rows_table(relation: str) -> str:
+    """The table in which `offer_sound_rows` leaves which rows of a relation break a rule: file_id, file_row_number, ..."""
+    return f"quarantined_{relation}"
+
+
+def days_with_broken_rows(checks: Sequence[ContractCheck], contract: Contract) -> set[date]:
+    """Days on which some row breaks a rule that sets it aside."""
+    names = {rule.name for rule in contract.setting_aside}
+    return {check.dt for check in checks if check.is_broken and check.expectation in names}
+
+
+def refused_files(partitions: Sequence[Partition]) -> list[Quarantined]:
+    """The files that are left out of the partitions."""
+    return [
+        Quarantined(file.dt, file.path, FILE_RULE, file.row_count if file.columns else None, file.refusal or "")
+        for partition in partitions
+        for file in partition.refusals
+    ]
+
+
+def judge_files(largest_share: float, files_read: Mapping[date, Collection[str]]) -> Callable[[Partition], Partition]:
+    """A judgement of partitions that lack files: which of them are refused as a whole.
+
+    It is refused if more than `largest_share` of its bytes cannot be used, or if a file was read before (`files_read`):
+    what was counted then is worth more than what could be counted now.
+    """
+
+    def judged(partition: Partition) -> Partition:
+        lost = [file for file in partition.refusals if file.path in files_read.get(partition.dt, ())]
+        if lost:
+            return partition.refused(f"{lost[0].path} was read before and cannot be used now; what it said is kept")
+        if partition.refused_share > largest_share:
+            return partition.refused(f"{partition.refused_share:.1%} of the day cannot be used, which is too much")
+        return partition
+
+    return judged
+
+
+def files_read(warehouse: Warehouse, source: str, days: Sequence[date]) -> dict[date, set[str]]:
+    """Paths of the files that were ever read for each of the days."""
+    rows = warehouse.sql(
+        "select dt, list(distinct path) as paths from input_files"
+        " where source = ? and outcome = 'read' and list_contains(?::date[], dt) group by dt",
+        [source, list(days)],
+    ).to_pylist()
+    return {row["dt"]: set(row["paths"]) for row in rows}
+
+
+def stored(warehouse: Warehouse, source: str, days: Sequence[date]) -> list[Quarantined]:
+    """What is in quarantine on the days."""
+    rows = warehouse.sql(
+        "select dt, path, expectation, row_count, reason from quarantine where source = ? and list_contains(?::date[], dt)",
+        [source, list(days)],
+    ).to_pylist()
+    return [Quarantined(**row) for row in rows]
+
+
+def every(warehouse: Warehouse) -> list[Quarantined]:
+    """All that is in quarantine, by day."""
+    rows = warehouse.sql("select dt, path, expectation, row_count, reason from quarantine order by all").to_pylist()
+    return [Quarantined(**row) for row in rows]
+
+
+def replacement(source: str, quarantined: Sequence[Quarantined], days: Sequence[date]) -> Replacement:
+    """The rows of table quarantine for some days."""
+    rows = [{"source": source, **asdict(one)} for one in quarantined]
+    table = pa.Table.from_pylist(rows, schema=arrow_schema("quarantine"))
+    return Replacement("quarantine", table, days, {"source": source})

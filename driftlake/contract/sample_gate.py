@@ -1,0 +1,203 @@
+"""Sample files held against the contract before a producer releases a change: what is wrong with each, and how badly.
+
+Nothing is written and no warehouse is needed; where there is one, features are held against the types of training. Not
+here: the rules (expectations/), and how faults are printed (cli/inputs.py).
+"""
+
+from __future__ import annotations
+
+import posixpath
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any, Literal
+
+import duckdb
+import pyarrow as pa
+
+from driftlake.config import Settings
+from driftlake.contract.day_checks import day_bounds
+from driftlake.contract.own_suites import check_suites
+from driftlake.contract.quarantine import FILE_RULE
+from driftlake.contract.records import PERSONAL_DATA
+from driftlake.contract.row_checks import Contract, Contracts, Severity
+from driftlake.inputs.columns import CanonicalColumn, label_columns, telemetry_columns
+from driftlake.inputs.features import feature_columns, feature_objection
+from driftlake.inputs.partitions import InputFile, Partition, objections_to, read_file
+from driftlake.inputs.predictions import Reading, offer_partitions, offer_versions
+from driftlake.lake import queries
+from driftlake.lake.catalog import catalog_of
+from driftlake.lake.session import create_table, open_session
+from driftlake.lake.warehouse import Warehouse
+from driftlake.lineage.lineage_files import read_lineage_folder
+from driftlake.lineage.versions import ModelVersion, load_versions
+from driftlake.privacy.personal_data import scan_files
+from driftlake.vocabulary.wording import printable
+
+Source = Literal["telemetry", "labels"]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something wrong with a file: the rule it breaks, and a sentence that says what, where and how much."""
+
+    path: str
+    rule: str
+    severity: Severity
+    column: str | None
+    message: str
+
+
+def check_files(
+    settings: Settings, contracts: Contracts | None, paths: Sequence[str], source: Source, day: date | None = None
+) -> Iterator[tuple[str, list[Fault]]]:
+    """Each file with its faults. A file in a folder dt=YYYY-MM-DD is of that day, another of `day` or of today.
+
+    Raises InputError if a file is not there.
+    """
+    versions = _versions(settings)
+    for path in paths:
+        file = read_file(path, _day_in(path) or day or datetime.now(UTC).date())
+        yield path, list(_faults(settings, contracts, file, source, versions))
+
+
+def as_junit(checked: Sequence[tuple[str, list[Fault]]]) -> str:
+    """The faults as JUnit XML, which CI systems show: a test suite per file, a failed test per fault."""
+    suites = ET.Element("testsuites")
+    for path, faults in checked:
+        counts = {"name": printable(path), "tests": str(len(faults) or 1), "failures": str(len(faults))}
+        suite = ET.SubElement(suites, "testsuite", counts)
+        for fault in faults:
+            case = ET.SubElement(suite, "testcase", classname=printable(path), name=printable(_named(fault)))
+            ET.SubElement(case, "failure", type=fault.severity, message=printable(fault.message))
+        if not faults:
+            ET.SubElement(suite, "testcase", classname=printable(path), name="keeps its contract")
+    return ET.tostring(suites, encoding="unicode", xml_declaration=True)
+
+
+def _named(fault: Fault) -> str:
+    return f"{fault.rule} ({fault.column})" if fault.column else fault.rule
+
+
+def _day_in(path: str) -> date | None:
+    folder = posixpath.basename(posixpath.dirname(path))
+    try:
+        return date.fromisoformat(folder.removeprefix("dt=")) if folder.startswith("dt=") else None
+    except ValueError:
+        return None
+
+
+def _versions(settings: Settings) -> Mapping[tuple[str, str], ModelVersion]:
+    """The registered versions, or what the lineage files say of them."""
+    if not catalog_of(settings).is_missing():
+        with Warehouse.open(settings, read_only=True) as warehouse:
+            return load_versions(warehouse)
+    records = [file.record for file in read_lineage_folder(settings)]
+    return {
+        (record.model_id, record.model_version): ModelVersion(
+            record.model_id,
+            record.model_version,
+            score_kind=record.score_kind,
+            features={},
+            score_bins=None,
+            task=record.task,
+            classes=record.classes or (),
+            training_dataset_id=record.training_dataset_id,
+        )
+        for record in records
+    }
+
+
+def _faults(
+    settings: Settings,
+    contracts: Contracts | None,
+    file: InputFile,
+    source: Source,
+    versions: Mapping[tuple[str, str], ModelVersion],
+) -> Iterator[Fault]:
+    if file.refusal:
+        yield Fault(file.path, FILE_RULE, "error", None, file.refusal)
+        return
+    columns, mapping = _layout(settings, source, versions)
+    objections = objections_to(file, columns, mapping)
+    for objection in objections:
+        yield Fault(file.path, FILE_RULE, "error", None, f"the file {objection}")
+    yield from _personal_data(settings, file)
+    if not file.row_count:
+        yield Fault(file.path, FILE_RULE, "warning", None, "the file has no rows")
+    if objections or not file.row_count:
+        return
+    with open_session(settings, [file.path]) as connection:
+        try:
+            yield from _of_rows(connection, settings, contracts, file, source, versions)
+        except duckdb.Error as error:
+            yield Fault(file.path, FILE_RULE, "error", None, f"the rows cannot be read: {str(error).splitlines()[0]}")
+
+
+def _layout(
+    settings: Settings, source: Source, versions: Mapping[tuple[str, str], ModelVersion]
+) -> tuple[Sequence[CanonicalColumn], Mapping[str, str]]:
+    if source == "telemetry":
+        return telemetry_columns(settings.telemetry.segments, settings.telemetry.latencies), settings.telemetry.columns
+    columns = label_columns(has_classes=any(version.classes for version in versions.values()))
+    return columns, settings.labels.columns if settings.labels else {}
+
+
+def _personal_data(settings: Settings, file: InputFile) -> Iterator[Fault]:
+    exempt = settings.telemetry.personal_data.exempt
+    names = [name for name in _paths_of(file.columns) if name not in exempt]
+    for column, finding in scan_files([file.path], names).items():
+        message = f"column {column}: of {finding.checked_count:,} distinct values some look like {finding}"
+        yield Fault(file.path, PERSONAL_DATA, "error", column, message)
+
+
+def _paths_of(columns: Mapping[str, pa.DataType]) -> Iterator[str]:
+    """Columns, and the fields of struct columns as struct.field."""
+    for name, kind in columns.items():
+        yield from (f"{name}.{field.name}" for field in kind) if pa.types.is_struct(kind) else [name]
+
+
+def _of_rows(
+    connection: duckdb.DuckDBPyConnection,
+    settings: Settings,
+    contracts: Contracts | None,
+    file: InputFile,
+    source: Source,
+    versions: Mapping[tuple[str, str], ModelVersion],
+) -> Iterator[Fault]:
+    columns, mapping = _layout(settings, source, versions)
+    offer_versions(connection, list(versions.values()), settings.models)
+    create_table(connection, "partition_days", day_bounds([file.dt], settings.schedule.timezone))
+    relation = "predictions" if source == "telemetry" else "labels"
+    offer_partitions(connection, relation, [Partition(file.dt, (file,))], Reading(columns, mapping))
+    if source == "telemetry":
+        yield from _of_features(connection, settings, file, versions)
+    if contracts:
+        contract: Contract = contracts.telemetry if source == "telemetry" else contracts.labels
+        queries.run(connection, contract.relation)
+        checks = contract.check(connection, [file.dt])
+        struct_column = settings.telemetry.features_column if source == "telemetry" else None
+        checks += check_suites(connection, contract, [Partition(file.dt, (file,))], mapping, struct_column)
+        for check in checks:
+            if check.outcome == "failed":
+                yield Fault(file.path, check.expectation, check.severity, check.column_name, check.message)
+
+
+def _of_features(
+    connection: duckdb.DuckDBPyConnection,
+    settings: Settings,
+    file: InputFile,
+    versions: Mapping[tuple[str, str], ModelVersion],
+) -> Iterator[Fault]:
+    struct = settings.telemetry.features_column
+    there = feature_columns(file, struct)
+    held: list[tuple[Any, ...]] = connection.execute(
+        "select distinct model_id, model_version from predictions order by all"
+    ).fetchall()
+    for key in held:
+        version = versions.get((key[0], key[1]))
+        for name, bins in version.features.items() if version else ():
+            path = f"{struct}.{name}" if struct else name
+            if message := feature_objection(file, there, path, bins):
+                yield Fault(file.path, "feature_is_readable", "error", name, f"{message} ({key[0]} {key[1]})")

@@ -1,0 +1,89 @@
+"""What is said of a change of an incident: a title, a text and links; a channel may have templates of its own.
+
+Not here: who is told, and how (channels.py).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from driftlake.config import Channel, Settings
+from driftlake.vocabulary.runbooks import PAGE
+from driftlake.vocabulary.wording import printable
+
+Change = Literal["opened", "escalated", "resolved"]
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A change of an incident that a channel is to be told of: one line, and what a person wants to know first."""
+
+    change: Change
+    incident: Mapping[str, Any]
+    title: str
+    body: str
+
+
+def links_of(settings: Settings, incident: Mapping[str, Any]) -> dict[str, str]:
+    """Web addresses of what an incident is about: page, data and model of its day, and its runbook; those there are."""
+    links = {}
+    runbook = incident["runbook"] or ""
+    if settings.reports.url:
+        pages = settings.reports.url.rstrip("/")
+        page = f"{pages}/{incident['dt']}.html"
+        links = {"page": page, "data": f"{page}#data", "model": f"{page}#models"}
+        if runbook.startswith(f"{PAGE}#"):
+            runbook = f"{pages}/{runbook}"
+    if "://" in runbook:
+        links["runbook"] = runbook
+    return links
+
+
+def compose(channel: Channel, change: Change, incident: Mapping[str, Any]) -> Notice:
+    """Word a notice as the templates of the channel say; where one fails, the standard text goes out and says so."""
+    incident = {name: _printable(value) for name, value in incident.items()}
+    words = {"change": change, "links": {}, **incident}
+    title, body = _standard_title(words), _standard_body(words)
+    for name, template in (("title", channel.title), ("body", channel.body)):
+        if template is None:
+            continue
+        try:
+            rendered = _render(template, words)
+        except Exception as error:  # noqa: BLE001  # whatever a template does, the notice goes out
+            fault = f"the template `{name}` of channel {channel.name} cannot be filled in: {error}"
+            logging.getLogger(__name__).warning(fault)
+            body += f"\n({fault})"
+        else:
+            title, body = (rendered, body) if name == "title" else (title, rendered)
+    return Notice(change, incident, printable(title), printable(body))
+
+
+def _printable(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_printable(one) for one in value]
+    return printable(value) if isinstance(value, str) else value
+
+
+def _standard_title(words: Mapping[str, Any]) -> str:
+    return f"[{words['severity']}] {words['change']}: {words['title']}"
+
+
+def _standard_body(words: Mapping[str, Any]) -> str:
+    lines = [f"{words['alert_count']} alerts since {words['opened_on']}, as of {words['dt']}."]
+    lines += [f"Also: {one}" for one in words["evidence"]]
+    lines += [f"Owner: {words['owner']}."] if words["owner"] else []
+    links = words["links"]
+    lines += [f"Runbook: {words['runbook']}"] if words["runbook"] and "runbook" not in links else []
+    lines += [f"{name.capitalize()}: {address}" for name, address in links.items()]
+    return "\n".join(lines)
+
+
+def _render(template: str, words: Mapping[str, Any]) -> str:
+    from jinja2 import StrictUndefined
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False)  # plain text
+    return environment.from_string(template).render(words)

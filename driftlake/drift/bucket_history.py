@@ -1,0 +1,253 @@
+"""Daily counts of a group of predictions, summed up so that any window or reference is a difference.
+
+Not here: what a window is compared by (comparison.py) and which segment moved it (attribution.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from driftlake.config import OtherVersion, ReferenceSetting
+from driftlake.drift.windows import Buckets, Span, reference_name, reference_spans
+from driftlake.lineage.versions import ModelVersion
+from driftlake.maths.arrays import Counts, Floats, Indices
+from driftlake.maths.binning import FIRST_RANGE, FeatureBins
+from driftlake.maths.drift_statistics import Kind, Sides
+
+GROUP = ("model_id", "model_version", "deployment", "segment")
+Group = tuple[str, ...]
+# where another version is looked at
+_PRODUCTION = "production"
+
+
+def by_group(table: pa.Table) -> Iterator[tuple[Group, pa.Table]]:
+    """Each group with its rows, which lie together."""
+    if not table.num_rows:
+        return
+    keys = [table[name].combine_chunks().dictionary_encode() for name in GROUP]
+    codes = np.stack([key.indices.to_numpy() for key in keys])
+    starts = np.flatnonzero(np.any(np.diff(codes, axis=1, prepend=-1) != 0, axis=0)).tolist()
+    for start, end in zip(starts, [*starts[1:], table.num_rows], strict=True):
+        yield tuple(table[name][start].as_py() for name in GROUP), table.slice(start, end - start)
+
+
+@dataclass(frozen=True)
+class Profiles:
+    """Counts and days with values of every group per bucket, and the registered versions in whose bins they are."""
+
+    counts: Mapping[Group, pa.Table]
+    day_counts: Mapping[Group, pa.Table]
+    buckets: Buckets
+    versions: Mapping[tuple[str, str], ModelVersion]
+
+    @classmethod
+    def of(
+        cls, counts: pa.Table, day_counts: pa.Table, buckets: Buckets, versions: Mapping[tuple[str, str], ModelVersion]
+    ) -> Profiles:
+        """From the rows of sql/bucket_counts.sql and sql/bucket_days.sql."""
+        return cls(dict(by_group(counts)), dict(by_group(day_counts)), buckets, versions)
+
+    def version(self, group: Group) -> ModelVersion:
+        """The version of a group."""
+        return self.versions[group[0], group[1]]
+
+    def segments(self, group: Group) -> list[str]:
+        """Segments that have predictions in the deployment of a group."""
+        return [one[-1] for one in self.counts if one[:-1] == group[:-1]]
+
+    def has(self, reference: ReferenceSetting, group: Group) -> bool:
+        """Whether a group is compared with a reference: another version is one of the same model, and not its own."""
+        if not isinstance(reference, OtherVersion):
+            return True
+        return reference.model_version != group[1] and (group[0], reference.model_version) in self.versions
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Sums over one span for each of some days: counts of shape (days, features, bins), days with values likewise."""
+
+    counts: Counts
+    day_count: Counts
+
+
+@dataclass(frozen=True)
+class History:
+    """Counts of one (model version, deployment, segment), summed up to each edge of the buckets."""
+
+    profiles: Profiles
+    group: Group
+    features: Sequence[str]
+    bins: Sequence[FeatureBins | None]
+    counts: Counts  # shape (edges, features, bins)
+    day_counts: Counts  # shape (edges, features)
+    training: Counts  # shape (features, bins)
+
+    @classmethod
+    def of(cls, profiles: Profiles, group: Group, features: Sequence[str]) -> History:
+        """Of some features, or the score, of a group; one without predictions has no counts."""
+        version = profiles.version(group)
+        bins = [version.bins_of(name) for name in features]
+        width = max([FIRST_RANGE + 1, *(one.bin_count for one in bins if one is not None)])
+        edges = len(profiles.buckets.edges)
+        counts, day_counts = (tables.get(group) for tables in (profiles.counts, profiles.day_counts))
+        return cls(
+            profiles,
+            group,
+            features,
+            bins,
+            _cumulative((edges, len(features), width), counts, features, ("bin_id",), "row_count"),
+            _cumulative((edges, len(features)), day_counts, features, (), "day_count"),
+            _training(features, bins, version, group[-1], width),
+        )
+
+    def window(self, spans: Sequence[Span]) -> Window:
+        """Sums over each of some spans."""
+        buckets = self.profiles.buckets
+        return Window(buckets.sums(spans, self.counts), buckets.sums(spans, self.day_counts))
+
+    def reference(self, reference: ReferenceSetting, windows: Sequence[Span]) -> Reference:
+        """What each window is compared with."""
+        if reference == "training":
+            return Reference("training", self.training[np.newaxis])
+        source, obstacles = self._other(reference) if isinstance(reference, OtherVersion) else (self, {})
+        spans = [reference_spans(reference, window) for window in windows]
+        whole, without = source.window([one.whole for one in spans]), source.window([one.without for one in spans])
+        return Reference(
+            reference_name(reference),
+            whole.counts - without.counts,
+            whole.day_count - without.day_count,
+            np.array([one.day_count for one in spans]),
+            obstacles,
+        )
+
+    def _other(self, reference: OtherVersion) -> tuple[History, Mapping[str, NDArray[np.bool_]]]:
+        """The same segment of another version in production, in the bins of this one, and what keeps features apart."""
+        group = other_group(self.group, reference)
+        version = self.profiles.version(group)
+        places = {
+            name: own.places_in(other)
+            for name, own in zip(self.features, self.bins, strict=True)
+            if own is not None and (other := version.bins_of(name)) is not None
+        }
+        shared = {name: ids for name, ids in places.items() if ids is not None}
+        is_counted = np.array([own is not None for own in self.bins])
+        obstacles = {
+            f"version {reference.model_version} does not have it": _lacking(self.features, places) & is_counted,
+            f"binned otherwise by version {reference.model_version}": _lacking(self.features, shared) & is_counted,
+        }
+        history = History.of(self.profiles, group, list(shared))
+        return self._rebinned(history, shared), obstacles
+
+    def _rebinned(self, other: History, places: Mapping[str, Indices]) -> History:
+        """Counts of `other`, whose bins `places` names for each bin of this one."""
+        counts, day_counts = np.zeros_like(self.counts), np.zeros_like(self.day_counts)
+        for position, (name, ids) in enumerate(places.items()):
+            place = self.features.index(name)
+            counts[:, place, : len(ids)] = other.counts[:, position, ids]
+            day_counts[:, place] = other.day_counts[:, position]
+        return replace(self, group=other.group, counts=counts, day_counts=day_counts)
+
+    def alive_days(self, days: Sequence[date], longest_window: int) -> list[date]:
+        """Those of `days` on which the longest window has a prediction."""
+        window = self.window([Span.window(day, longest_window) for day in days])
+        return [days[position] for position in np.flatnonzero(window.counts.any(axis=(1, 2))).tolist()]
+
+    def places(self, kinds: Sequence[Kind]) -> NDArray[np.int64]:
+        """Positions of the features of some kinds; a score counts as a number."""
+        own = ["categorical" if one is not None and one.grid is None else "numeric" for one in self.bins]
+        return np.array([position for position, kind in enumerate(own) if kind in kinds], dtype=np.int64)
+
+    def coarse(self, counts: Counts) -> Counts:
+        """Counts of shape (days, features, bins) per coarse bin."""
+        return _coarse(self.bins, counts)
+
+    def sides(self, kind: Kind, current: Counts, reference: Counts, smoothing: float) -> Sides:
+        """Counts of the features of a kind, out of those of shape (days, features, bins), as the statistics take them."""
+        places = self.places([kind])
+        bins = [self.bins[place] for place in places.tolist()]
+        current, reference = current[:, places], reference[:, places]
+        borders = _borders(bins, current.shape[-1] - 2)
+        return Sides(current, reference, _coarse(bins, current), _coarse(bins, reference), borders, smoothing)
+
+    def of_segment(self, segment: str) -> History:
+        """The same of another segment, which may have no predictions."""
+        return History.of(self.profiles, (*self.group[:-1], segment), self.features)
+
+
+def other_group(group: Group, reference: OtherVersion) -> Group:
+    """Where a group looks for its counterpart in another version."""
+    return (group[0], reference.model_version, _PRODUCTION, group[-1])
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What windows are compared with: counts of shape (days or 1, features, bins).
+
+    `day_count` are its days with values, shape (days, features), of `length`, shape (days,), that it could have; None for
+    training data. `obstacles` say of which features, shape (features,), it has nothing, and why.
+    """
+
+    name: str
+    counts: Counts
+    day_count: Counts | None = None
+    length: Counts | None = None
+    obstacles: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
+
+
+def _lacking(features: Sequence[str], found: Mapping[str, object]) -> NDArray[np.bool_]:
+    return np.array([name not in found for name in features])
+
+
+def _cumulative(
+    shape: tuple[int, ...], rows: pa.Table | None, features: Sequence[str], further: Sequence[str], value: str
+) -> Counts:
+    """Rows added up at their place (bucket, feature, `further` columns) and then from each edge to the next."""
+    totals = np.zeros(shape, dtype=np.int64)
+    if rows is None:
+        return totals
+    positions = pc.index_in(rows["feature"], pa.array(features, pa.string())).combine_chunks()
+    is_wanted = positions.is_valid()
+    rows, positions = rows.filter(is_wanted), positions.filter(is_wanted).to_numpy()
+    # what lies in a bucket is counted from its end on
+    place = (rows["bucket"].to_numpy() + 1, positions, *(rows[name].to_numpy() for name in further))
+    np.add.at(totals, place, rows[value].to_numpy())
+    np.cumsum(totals, axis=0, out=totals)
+    return totals
+
+
+def _training(
+    features: Sequence[str], bins: Sequence[FeatureBins | None], version: ModelVersion, segment: str, width: int
+) -> Counts:
+    """Training counts of a segment, shape (features, width)."""
+    training = np.zeros((len(features), width), dtype=np.int64)
+    for position, (name, one) in enumerate(zip(features, bins, strict=True)):
+        reference = version.reference_of(name, segment)
+        if one is not None and reference is not None:
+            training[position, : len(reference)] = reference
+    return training
+
+
+def _coarse(bins: Sequence[FeatureBins | None], counts: Counts) -> Counts:
+    ids = np.zeros((len(bins), counts.shape[-1]), dtype=np.int64)
+    for position, one in enumerate(bins):
+        if one is not None:
+            ids[position, : one.bin_count] = one.coarse_ids
+    merge = (ids[..., np.newaxis] == np.arange(ids.max(initial=0) + 1)).astype(np.int64)
+    merged: Counts = np.einsum("dfb,fbc->dfc", counts, merge)
+    return merged
+
+
+def _borders(bins: Sequence[FeatureBins | None], count: int) -> Floats:
+    """Borders of the range bins, shape (features, count); the last one is repeated where a feature has fewer."""
+    borders = np.full((len(bins), count), np.nan)
+    for position, one in enumerate(bins):
+        if one is not None and one.grid is not None:
+            borders[position] = np.pad(one.borders, (0, count - len(one.borders)), mode="edge")
+    return borders

@@ -1,0 +1,145 @@
+"""Windows of days as differences of cumulative sums.
+
+The days that matter are cut into *buckets* at every day on which some window or reference period begins or ends, so one
+night asks the warehouse for a dozen sums however long its windows are, and a backfill for one per day.
+Not here: what is summed (comparison.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from driftlake.config import OtherVersion, Period, ReferenceSetting
+
+# Four weeks before, so that weekdays and the turn of the month stay where they are.
+_SEASON_DAYS = 28
+# Further back than any history goes.
+_EVERY_DAY_BEFORE = 36_500
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Consecutive days: from `first` on, before `end`."""
+
+    first: date
+    end: date
+
+    @classmethod
+    def window(cls, last: date, days: int) -> Span:
+        """The window of some days that ends with `last`."""
+        return cls(last + timedelta(days=1 - days), last + timedelta(days=1))
+
+    @property
+    def day_count(self) -> int:
+        """Days of the span."""
+        return (self.end - self.first).days
+
+    def shifted(self, days: int) -> Span:
+        """The same number of days, `days` earlier."""
+        return Span(self.first - timedelta(days=days), self.end - timedelta(days=days))
+
+    def intersection(self, other: Span) -> Span:
+        """The days of both; without days if there are none."""
+        first = max(self.first, other.first)
+        return Span(first, max(first, min(self.end, other.end)))
+
+
+@dataclass(frozen=True, slots=True)
+class Spans:
+    """Days added up, less days left out."""
+
+    whole: Span
+    without: Span
+
+    @property
+    def day_count(self) -> int:
+        """Days that are added up."""
+        return self.whole.day_count - self.without.day_count
+
+
+def days_needed(share: float, length_days: NDArray[Any] | int) -> NDArray[np.int64]:
+    """Whole days that are at least `share` of some lengths, shape as given: 7 % of 100 days is 7, not 8 for a rounding error."""
+    needed: NDArray[np.int64] = np.ceil(np.round(share * np.asarray(length_days), 9)).astype(np.int64)
+    return needed
+
+
+def reference_name(reference: ReferenceSetting) -> str:
+    """What a reference is called in the tables."""
+    return reference if isinstance(reference, str) else reference.name
+
+
+def reference_reach_days(reference: ReferenceSetting, window_days: int) -> int:
+    """On how many days before its own the comparison of a window looks."""
+    if reference == "training" or isinstance(reference, OtherVersion):
+        return window_days - 1
+    if isinstance(reference, Period):
+        # wherever the period lies
+        return _EVERY_DAY_BEFORE
+    last = date(2000, 1, 1)
+    return (last - reference_spans(reference, Span.window(last, window_days)).whole.first).days
+
+
+def reference_spans(reference: ReferenceSetting, window: Span) -> Spans:
+    """The days of a reference that is no training data; those of the window are left out, so nothing meets itself.
+
+    Days after the window are not used either: they were not known at its end.
+    """
+    days = window.day_count
+    if isinstance(reference, OtherVersion):
+        # other predictions on the same days
+        return Spans(window, Span(window.first, window.first))
+    if isinstance(reference, Period):
+        end = min(reference.last_day + timedelta(days=1), window.end)
+        whole = Span(reference.first_day, max(reference.first_day, end))
+    elif reference == "preceding":
+        whole = window.shifted(days)
+    else:
+        # a window longer than four weeks goes back by more of them
+        whole = window.shifted(-(-days // _SEASON_DAYS) * _SEASON_DAYS)
+    return Spans(whole, whole.intersection(window))
+
+
+@dataclass(frozen=True)
+class Buckets:
+    """The days of some spans, cut at every edge of theirs."""
+
+    spans: frozenset[Span]
+
+    @classmethod
+    def of(cls, spans: Iterable[Span]) -> Buckets:
+        """Buckets of which every span is a whole number."""
+        return cls(frozenset(spans))
+
+    @cached_property
+    def edges(self) -> list[date]:
+        """First day of each bucket in order, and the day after the last."""
+        return sorted({edge for span in self.spans for edge in (span.first, span.end)})
+
+    def days(self) -> pa.Table:
+        """Every day of the spans with its bucket: columns dt and bucket."""
+        wanted = sorted({day.toordinal() for span in self.spans for day in _days(span)})
+        edges = np.array([edge.toordinal() for edge in self.edges])
+        buckets = np.searchsorted(edges, wanted, side="right") - 1
+        dates = pa.array([date.fromordinal(day) for day in wanted], pa.date32())
+        return pa.table({"dt": dates, "bucket": pa.array(buckets, pa.int32())})
+
+    def sums(self, spans: Sequence[Span], totals: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Sums over spans, shape (spans, ...); `totals` are the cumulative sums at the edges, shape (edges, ...)."""
+        # the edges of a span without days need not be edges of a bucket
+        place = {edge: position for position, edge in enumerate(self.edges)}
+        firsts = [place[span.first] if span.day_count else 0 for span in spans]
+        ends = [place[span.end] if span.day_count else 0 for span in spans]
+        difference: NDArray[np.int64] = totals[ends] - totals[firsts]
+        return difference
+
+
+def _days(span: Span) -> Iterable[date]:
+    return (span.first + timedelta(days=offset) for offset in range(span.day_count))

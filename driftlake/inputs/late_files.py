@@ -1,0 +1,99 @@
+"""Input files that came, changed or went after their day was worked on, and the days to run again for that.
+
+Files are listed, not opened: path, size and time of modification are compared with what was recorded. Not here: asking for
+the run (jobs/sensors.py), and what of a day is worked on again (nightly/stages.py).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from driftlake.config import SOURCES, Settings
+from driftlake.inputs.partitions import list_files, modified_at
+from driftlake.lake.warehouse import Warehouse
+
+# By source and path: size and time of modification.
+Files = dict[tuple[str, str], tuple[int, datetime | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class LateRange:
+    """Consecutive days to run again; `key` is the same for the same files."""
+
+    first_day: date
+    last_day: date
+    key: str
+
+
+def late_ranges(warehouse: Warehouse, settings: Settings) -> list[LateRange]:
+    """Days that rest on changed files of the last `schedule.late_days`: from the first changed day to the newest that ran.
+
+    An alert looks back on every day before it, so every later day is one of them; what did not change on the way is left
+    alone by the run. Days that never ran are not asked for, so they divide the ranges.
+    """
+    days = _processed_days(warehouse)
+    watched = [day for day in days if day > days[-1] - timedelta(days=settings.schedule.late_days)]
+    changed = changed_files(warehouse, settings, watched)
+    return [LateRange(first, last, _key(first, last, changed)) for first, last in days_resting_on(warehouse, changed)]
+
+
+def days_resting_on(warehouse: Warehouse, changed: Collection[date]) -> list[tuple[date, date]]:
+    """Ranges of processed days, first and last, that rest on some of `changed`: all from the first of them."""
+    if not changed:
+        return []
+    groups = _consecutive([day for day in _processed_days(warehouse) if day >= min(changed)])
+    return [(group[0], group[-1]) for group in groups]
+
+
+def changed_files(warehouse: Warehouse, settings: Settings, days: Sequence[date]) -> dict[date, Files]:
+    """The files of each of the days on which they are others than recorded."""
+    recorded: dict[date, Files] = {day: {} for day in days}
+    rows = warehouse.sql(
+        "select dt, source, path, size_bytes, modified_at from current_input_files where list_contains(?::date[], dt)",
+        [list(days)],
+    )
+    for row in rows.to_pylist():
+        recorded[row["dt"]][row["source"], row["path"]] = (row["size_bytes"], row["modified_at"])
+    found = {day: _listed(settings, day) for day in days}
+    return {day: files for day, files in found.items() if not _are_same(files, recorded[day])}
+
+
+def _listed(settings: Settings, day: date) -> Files:
+    return {
+        (source.name, file.path): (file.size_bytes, modified_at(file.modified_ns))
+        for source in SOURCES
+        if source.is_daily and (location := settings.location_of(source))
+        for file in list_files(location, day)
+    }
+
+
+def _are_same(found: Files, recorded: Files) -> bool:
+    if found.keys() != recorded.keys():
+        return False
+    # times were not always recorded
+    return all(
+        (size, modified if recorded[file][1] else None) == recorded[file] for file, (size, modified) in found.items()
+    )
+
+
+def _consecutive(days: Sequence[date]) -> list[list[date]]:
+    groups: list[list[date]] = []
+    for day in days:
+        if not groups or day - groups[-1][-1] != timedelta(days=1):
+            groups.append([])
+        groups[-1].append(day)
+    return groups
+
+
+def _processed_days(warehouse: Warehouse) -> list[date]:
+    processed = warehouse.sql("select distinct dt from partition_runs where stage = 'profiles' order by dt")
+    days: list[date] = processed["dt"].to_pylist()
+    return days
+
+
+def _key(first_day: date, last_day: date, changed: Mapping[date, Files]) -> str:
+    files = [(day, sorted(found.items(), key=repr)) for day, found in sorted(changed.items())]
+    return f"{first_day}..{last_day}:{hashlib.sha256(repr(files).encode()).hexdigest()[:16]}"

@@ -1,0 +1,119 @@
+"""Parquet files as relations of DuckDB in which every column is bound by its exact name.
+
+DuckDB takes `Score` for `score`, of two such columns the first, and Arrow does not. Files in which no names differ by case
+alone are read by their names. Others are read apart, those of one layout together, and their columns by position. Not here:
+which columns are read, and as what (predictions.py).
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import pyarrow as pa
+
+from driftlake.lake.queries import literal, quote
+
+
+class ParquetFile(Protocol):
+    """A file and its columns."""
+
+    @property
+    def path(self) -> str:
+        """Where it is."""
+
+    @property
+    def columns(self) -> Mapping[str, pa.DataType]:
+        """Types by name, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Files that are read together; `places` are those of their columns if names differ by case alone."""
+
+    # positions among the files that were given
+    positions: Sequence[int]
+    files: Sequence[ParquetFile]
+    places: Mapping[str, int] | None = None
+
+    def source(self, *, is_numbered: bool = False) -> str:
+        """SQL of the rows, on demand with file_row_number; file_index is the position in `files`."""
+        paths = ", ".join(literal(_escaped(file.path)) for file in self.files)
+        numbered = "file_row_number = true, " if is_numbered else ""
+        read = f"read_parquet([{paths}], union_by_name = true, {numbered}hive_partitioning = false)"
+        if self.places is None:
+            return read
+        return f"{read} as rows({', '.join(f'c{place}' for place in self.places.values())})"
+
+    def column(self, name: str) -> str | None:
+        """SQL of a column; None if no file has it."""
+        if self.places is not None:
+            return f"c{self.places[name]}" if name in self.places else None
+        return quote(name) if any(name in file.columns for file in self.files) else None
+
+    def value(self, path: str) -> str | None:
+        """SQL of a column, or of a field of a struct column by its path; None if no file has it."""
+        if (column := self.column(path)) is not None:
+            return column
+        name, _, field = path.partition(".")
+        kinds = [file.columns[name] for file in self.files if name in file.columns]
+        found = [kind for kind in kinds if isinstance(kind, pa.StructType) and kind.get_field_index(field) >= 0]
+        if not found:
+            return None
+        struct = self.column(name)
+        if self.places is not None:
+            return f"struct_extract_at({struct}, {found[0].get_field_index(field) + 1})"
+        return f"struct_extract({struct}, {literal(field)})"
+
+
+def layouts_of(files: Sequence[ParquetFile]) -> list[Layout]:
+    """The files in as few relations as bind every name exactly: nearly always one."""
+    names = set().union(*(_names(file) for file in files))
+    if len({name.lower() for name in names}) == len(names):
+        return [Layout(range(len(files)), files)]
+    positions = defaultdict(list)
+    for position, file in enumerate(files):
+        positions[tuple(_names(file))].append(position)
+    return [
+        Layout(
+            of_layout, [files[i] for i in of_layout], {n: place for place, n in enumerate(files[of_layout[0]].columns)}
+        )
+        for of_layout in positions.values()
+    ]
+
+
+def rows_of(files: Sequence[ParquetFile], paths: Mapping[str, str | None]) -> str:
+    """SQL of the rows of some files with the columns at `paths`, by the names they get; null where there is none."""
+    return " union all ".join(
+        "select "
+        + ", ".join(f"{(path and layout.value(path)) or 'null'} as {quote(name)}" for name, path in paths.items())
+        + f" from {layout.source()}"
+        for layout in layouts_of(files)
+    )
+
+
+def apart_by_case(names: Iterable[str], preferred: Iterable[str] = ()) -> list[str]:
+    """The names that one relation can have together, in order: of those alike but for case a preferred one, or the first."""
+    names, preferred = list(names), set(preferred)
+    first: dict[str, str] = {}
+    for name in sorted(names, key=lambda name: name not in preferred):
+        first.setdefault(name.lower(), name)
+    kept = set(first.values())
+    return [name for name in names if name in kept]
+
+
+def _names(file: ParquetFile) -> list[str]:
+    """Columns, and the fields of struct columns."""
+    names = list(file.columns)
+    for name, kind in file.columns.items():
+        if isinstance(kind, pa.StructType):
+            names += [f"{name}.{field.name}" for field in kind]
+    return names
+
+
+def _escaped(path: str) -> str:
+    """A path in which what would be a pattern stands for itself."""
+    return re.sub(r"[*?[]", r"[\g<0>]", path)

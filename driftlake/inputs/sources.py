@@ -1,0 +1,30 @@
+"""The sources of input as the configuration has them: their columns and the files of some days.
+
+Not here: which sources there are (config/sources.py), files and folders themselves (partitions.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+
+from driftlake.config import EXPLANATIONS, LABELS, Settings, Source
+from driftlake.inputs.columns import EXPLANATION_COLUMNS, CanonicalColumn, label_columns, telemetry_columns
+from driftlake.inputs.partitions import Partition, read_partitions
+
+
+def read_source(settings: Settings, source: Source, days: Sequence[date]) -> list[Partition]:
+    """A source as it is delivered; nothing if there is none. Which labels are classes is known when the versions are."""
+    location = settings.location_of(source)
+    if location is None:
+        return []
+    return read_partitions(location, days, columns_of(source, settings), settings.mapping_of(source))
+
+
+def columns_of(source: Source, settings: Settings, *, has_classes: bool = True) -> tuple[CanonicalColumn, ...]:
+    """The columns of a daily source that the configuration speaks of; labels may be classes if a model `has_classes`."""
+    if source == LABELS:
+        return label_columns(has_classes=has_classes)
+    if source == EXPLANATIONS:
+        return EXPLANATION_COLUMNS
+    return telemetry_columns(settings.telemetry.segments, settings.telemetry.latencies)

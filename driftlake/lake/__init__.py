@@ -1,0 +1,4 @@
+"""DuckDB, S3 and the DuckLake: the project's SQL, sessions, the catalog and its transactions, what runs recorded, upkeep.
+
+May import: config, vocabulary. Not here: what the rows mean, and reading input files.
+"""

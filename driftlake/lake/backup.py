@@ -1,0 +1,104 @@
+"""Copies a warehouse to a folder while runs write, and puts such a copy back, at another place if need be.
+
+For a SQLite catalog with data files in a folder; docs/operations.md has the commands for PostgreSQL and S3. Data files are
+written once and never changed, and maintenance deletes none in its days of grace: what the catalog names when it is copied
+is still there when the files are. Not here: input files, driftlake.yaml and Dagster's own instance.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from driftlake.config import Settings
+from driftlake.errors import WarehouseError
+from driftlake.lake.catalog import Catalog, catalog_of
+
+_CATALOG, _DATA = "catalog.sqlite", "data"
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """What one call has copied; files that an earlier one had copied are not copied again."""
+
+    place: Path
+    file_count: int
+    byte_count: int
+
+
+def back_up(settings: Settings, target: Path) -> Copied:
+    """Copy the warehouse to `target`: an empty or new folder, or that of an earlier backup, which comes to be of now.
+
+    The catalog is put in place last: a call that is killed leaves the backup that was there before.
+    """
+    catalog, data = _local(settings)
+    catalog.require()
+    target.mkdir(parents=True, exist_ok=True)
+    part = target / f"{_CATALOG}.part"
+    with catalog.writing():
+        _copy_catalog(Path(catalog.place), part)
+    copied = [_copy(path, target / _DATA / path.relative_to(data)) for path in _absent(data, target / _DATA)]
+    part.replace(target / _CATALOG)
+    return Copied(target, len(copied), sum(copied))
+
+
+def restore(settings: Settings, source: Path) -> Copied:
+    """Put a backup where the configuration has its warehouse, which must not be there yet."""
+    catalog, data = _local(settings)
+    if not (source / _CATALOG).is_file():
+        raise WarehouseError(
+            f"there is no backup in {source}", hint="name the folder that `driftlake backup` was given"
+        )
+    if not catalog.is_missing() or (data.is_dir() and any(data.iterdir())):
+        raise WarehouseError(
+            f"there is a warehouse at {catalog.place} or in {data} already", hint="move both away, then restore"
+        )
+    copied = [_copy(path, data / path.relative_to(source / _DATA)) for path in _absent(source / _DATA, data)]
+    with catalog.writing():
+        part = Path(f"{catalog.place}.part")
+        _copy_catalog(source / _CATALOG, part)
+        _set_data_path(part, data)
+        part.replace(catalog.place)
+    return Copied(Path(catalog.place), len(copied), sum(copied))
+
+
+def _local(settings: Settings) -> tuple[Catalog, Path]:
+    catalog, data = catalog_of(settings), settings.resolve(settings.warehouse.data)
+    if catalog.kind != "sqlite" or "://" in data:
+        raise WarehouseError(
+            "only a warehouse with a SQLite catalog and data files in a folder is copied by driftlake",
+            hint="pg_dump and a copy of the bucket do it for others: see Backup in docs/operations.md",
+        )
+    return catalog, Path(data)
+
+
+def _absent(source: Path, target: Path) -> Iterator[Path]:
+    """Data files of `source` that `target` does not have whole."""
+    for path in sorted(source.rglob("*.parquet")):
+        there = target / path.relative_to(source)
+        if not there.is_file() or there.stat().st_size != path.stat().st_size:
+            yield path
+
+
+def _copy(source: Path, target: Path) -> int:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy2(source, target)
+    return target.stat().st_size
+
+
+def _copy_catalog(source: Path, target: Path) -> None:
+    target.unlink(missing_ok=True)
+    with closing(sqlite3.connect(source)) as original, closing(sqlite3.connect(target)) as copy:
+        original.backup(copy)
+        # one file, without a log beside it
+        copy.execute("pragma journal_mode = delete")
+
+
+def _set_data_path(catalog: Path, data: Path) -> None:
+    """DuckLake stores the place of the data files, and every reader goes there: it must not be the original's."""
+    with closing(sqlite3.connect(catalog)) as connection, connection:
+        connection.execute("update ducklake_metadata set value = ? where key = 'data_path'", [f"{data}/"])

@@ -1,0 +1,174 @@
+"""The SQL catalog of the DuckLake: a SQLite file for one machine, PostgreSQL for several.
+
+Writers take turns at a lock that is held only to attach and to commit, so that no commit is ever tried in vain and the
+snapshot a commit makes is known. Not here: what is stored (warehouse.py).
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Self
+
+import duckdb
+from filelock import FileLock
+
+from driftlake.config import Settings
+from driftlake.errors import WarehouseError
+from driftlake.lake.duckdb_extensions import load_extension
+from driftlake.lake.queries import literal
+
+# A reader or writer waits this long for SQLite before it gives up; commits take milliseconds.
+_BUSY_TIMEOUT_MS = 60_000
+# How a server, and libpq, say what went wrong.
+_SAID_BY_SERVER = re.compile(r"(?:FATAL|ERROR): +(.+)")
+_SAID_BY_CLIENT = re.compile(r"Unable to connect to Postgres at \"[^\"]*\": (.+)")
+_ANY_HINT = "check host, dbname and user in warehouse.catalog, PGPASSWORD or ~/.pgpass, and that the server is up"
+_HINTS = {
+    "password": "set PGPASSWORD, or write the password of this host, database and user into ~/.pgpass (mode 0600)",
+    "database": "create the database, e.g. with createdb; DuckLake makes its tables in it",
+    "permission denied": "let the user create tables in schema public, and write to those of the lake: make it their owner",
+}
+
+# DuckLake makes a table now and then, for rows too few to be a file.
+_MAY_WRITE = """
+    select has_schema_privilege('public', 'create') and coalesce(bool_and(has_table_privilege(oid, 'insert')), true) as answer
+    from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r' and starts_with(relname, 'ducklake_')
+"""
+
+# Of the advisory lock: one of PostgreSQL's 2^63, the same for every writer of a database.
+_LOCK_KEY = 7_463_021_975_418_826_731
+_SECONDS_TO_CONNECT = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """Where a DuckLake keeps the names, files and snapshots of its tables; `place` is a file or a connection string."""
+
+    kind: Literal["sqlite", "postgres"]
+    place: str
+
+    @property
+    def name(self) -> str:
+        """What people are told it is; there is no secret in it."""
+        return self.place if self.kind == "sqlite" else f"postgres:{self.place}"
+
+    @property
+    def address(self) -> str:
+        """As DuckLake's ATTACH wants it."""
+        return f"ducklake:{self.kind}:{self.place if self.kind == 'sqlite' else self._patient}"
+
+    @property
+    def extension(self) -> str:
+        """DuckDB's extension that reads it."""
+        return f"{self.kind}_scanner"
+
+    @property
+    def extra(self) -> str | None:
+        """The extra of driftlake that brings the extension."""
+        return "postgres" if self.kind == "postgres" else None
+
+    def failure(self, error: Exception) -> WarehouseError:
+        """That it cannot be attached, in a sentence, and what to do."""
+        if self.kind == "sqlite":
+            hint = "restore it from a backup, or point warehouse.catalog to another file"
+            return WarehouseError(f"cannot attach the warehouse catalog {self.name}: {error}", hint=hint)
+        said = _SAID_BY_SERVER.search(str(error)) or _SAID_BY_CLIENT.search(str(error))
+        message = said[1].strip() if said else str(error)
+        hint = next((hint for words, hint in _HINTS.items() if words in message), _ANY_HINT)
+        return WarehouseError(f"cannot attach the warehouse catalog {self.name}: {message}", hint=hint)
+
+    def options(self, *, read_only: bool) -> list[str]:
+        """Further options of ATTACH."""
+        if self.kind == "postgres":
+            return []
+        # Only a writer may set the journal mode; a reader finds it set.
+        return [f"META_BUSY_TIMEOUT {_BUSY_TIMEOUT_MS}", *([] if read_only else ["META_JOURNAL_MODE 'WAL'"])]
+
+    def is_missing(self) -> bool:
+        """Whether there is none. Raises WarehouseError if the server cannot be asked."""
+        if self.kind == "sqlite":
+            return not Path(self.place).is_file()
+        try:
+            with _connected(self._patient) as connection:
+                return not _asked(connection, "select to_regclass('public.ducklake_metadata') is not null as answer")
+        except duckdb.Error as error:
+            raise self.failure(error) from error
+
+    def require_writable(self) -> None:
+        """Raises WarehouseError if the user may not change the catalog; of a file that is not known before."""
+        if self.kind == "sqlite":
+            return
+        try:
+            with _connected(self._patient) as connection:
+                may_write = _asked(connection, _MAY_WRITE)
+        except duckdb.Error as error:
+            raise self.failure(error) from error
+        if not may_write:
+            raise self.failure(
+                duckdb.Error("ERROR: permission denied: the user may not create tables or write to them")
+            )
+
+    def require(self) -> None:
+        """Raises WarehouseError if there is none, as far as can be known without connecting."""
+        if self.is_missing():
+            raise WarehouseError(
+                f"there is no warehouse at {self.name}",
+                hint="run `driftlake run` or `driftlake backfill` first, or correct warehouse.catalog",
+            )
+
+    def writing(self) -> AbstractContextManager[object]:
+        """The lock of writers, which may be entered again and again."""
+        if self.kind == "postgres":
+            return _AdvisoryLock(self._patient)
+        Path(self.place).parent.mkdir(parents=True, exist_ok=True)
+        return FileLock(f"{self.place}.lock")
+
+    @property
+    def _patient(self) -> str:
+        """The connection string, with a limit to waiting for a server that does not answer."""
+        return f"connect_timeout={_SECONDS_TO_CONNECT} {self.place}"
+
+
+class _AdvisoryLock:
+    """A lock that PostgreSQL keeps for a transaction, and gives up if its process dies.
+
+    Held by a connection of its own: that of the commit ends before the commit is seen by others.
+    """
+
+    def __init__(self, connection_string: str) -> None:
+        self._connection_string = connection_string
+        self._connection: duckdb.DuckDBPyConnection | None = None
+
+    def __enter__(self) -> Self:
+        self._connection = self._connection or _connected(self._connection_string)
+        self._connection.execute("begin")
+        _asked(self._connection, f"select true as answer from (select pg_advisory_xact_lock({_LOCK_KEY})) as taken")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._connection is not None
+        self._connection.execute("rollback")
+
+
+def _connected(connection_string: str) -> duckdb.DuckDBPyConnection:
+    """A connection that can only ask the server something."""
+    connection = duckdb.connect()
+    # waiting for the lock is no progress, and stdout is for rows
+    connection.execute("set enable_progress_bar = false")
+    load_extension(connection, "postgres_scanner", extra="postgres")
+    connection.execute(f"attach {literal(connection_string)} as server (type postgres, read_only)")
+    return connection
+
+
+def _asked(connection: duckdb.DuckDBPyConnection, question: str) -> bool:
+    row = connection.execute("select answer from postgres_query('server', ?)", [question]).fetchone()
+    return row is not None and bool(row[0])
+
+
+def catalog_of(settings: Settings) -> Catalog:
+    """The configured catalog."""
+    kind, _, place = settings.warehouse.catalog.partition(":")
+    return Catalog("postgres", place) if kind == "postgres" else Catalog("sqlite", settings.resolve(place))

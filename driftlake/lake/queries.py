@@ -1,0 +1,62 @@
+"""The SQL of sql/: found by name, its parameters checked before anything runs.
+
+Not here: connections, and SQL whose text depends on data.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from driftlake.lake import project_files
+
+# DuckDB asks for the memory of so many rows before it has one: by default a million, 16 MB for each column of text.
+_ROWS_RESERVED = 20_000
+
+
+@cache
+def statement(name: str) -> str:
+    """Text of sql/<name>.sql."""
+    return project_files.folder().joinpath("sql", f"{name}.sql").read_text()
+
+
+def names(folder: str) -> list[str]:
+    """Names of the files of sql/<folder>, without their suffix."""
+    found = project_files.folder().joinpath("sql", folder).iterdir()
+    return sorted(file.name.removesuffix(".sql") for file in found if file.name.endswith(".sql"))
+
+
+@cache
+def parameters(name: str) -> frozenset[str]:
+    """Names of the $parameters that sql/<name>.sql binds."""
+    [parsed] = duckdb.extract_statements(statement(name))
+    return frozenset(parsed.named_parameters)
+
+
+def run(connection: duckdb.DuckDBPyConnection, name: str, /, **values: Any) -> duckdb.DuckDBPyConnection:
+    """Execute sql/<name>.sql with `values` bound.
+
+    Raises ValueError if a parameter is missing or unused.
+    """
+    if parameters(name) != values.keys():
+        missing, unused = sorted(parameters(name) - values.keys()), sorted(values.keys() - parameters(name))
+        raise ValueError(f"sql/{name}.sql: missing parameters {missing}, unused parameters {unused}")
+    return connection.execute(statement(name), values)
+
+
+def table(connection: duckdb.DuckDBPyConnection, name: str, /, **values: Any) -> pa.Table:
+    """Result of sql/<name>.sql, of which DuckDB reserves no more memory ahead than a small one needs."""
+    return run(connection, name, **values).to_arrow_table(_ROWS_RESERVED)
+
+
+def quote(identifier: str) -> str:
+    """`identifier` as a quoted SQL name."""
+    return '"' + identifier.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """`text` as an SQL string, for the few statements that cannot bind (ATTACH, CREATE VIEW)."""
+    return "'" + text.replace("'", "''") + "'"

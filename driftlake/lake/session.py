@@ -1,0 +1,42 @@
+"""DuckDB connections: S3 where it is read, memory, and the SQL macros of sql/macros.
+
+Not here: the warehouse catalog (warehouse.py) and what is read through a session.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import duckdb
+import pyarrow as pa
+
+from driftlake.config import Settings
+from driftlake.lake import queries, schema
+from driftlake.lake.s3 import S3Session
+
+
+def open_session(settings: Settings, paths: Iterable[str] = ()) -> duckdb.DuckDBPyConnection:
+    """An in-memory DuckDB for one piece of work on the configured inputs and on files at `paths`."""
+    connection = connect(settings)
+    S3Session(connection, [*settings.input_locations.values(), *paths])
+    return connection
+
+
+def connect(settings: Settings) -> duckdb.DuckDBPyConnection:
+    """An in-memory DuckDB with our SQL macros that uses no more of the machine than the configuration allows."""
+    connection = duckdb.connect()
+    connection.execute(f"set threads = {settings.compute.threads}")
+    connection.execute(f"set memory_limit = {queries.literal(settings.compute.memory_limit)}")
+    connection.execute("set TimeZone = 'UTC'")
+    # stdout is for rows
+    connection.execute("set enable_progress_bar = false")
+    for macro in schema.session_macros():
+        connection.execute(macro)
+    return connection
+
+
+def create_table(connection: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) -> None:
+    """Copy Arrow rows into a table, which cursors of the session see too."""
+    connection.register("arrow_rows", rows)
+    connection.execute(f"create or replace table {queries.quote(name)} as select * from arrow_rows")
+    connection.unregister("arrow_rows")

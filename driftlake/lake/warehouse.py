@@ -1,0 +1,372 @@
+"""The DuckLake catalog: attach, read, replace partitions in one transaction.
+
+Several processes may write at once; they take turns at a lock of the catalog that is held only to attach and to commit,
+and compute outside of it. Not here: what the rows mean.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self, TypeVar
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from driftlake.config import Settings, load_settings
+from driftlake.errors import WarehouseError
+from driftlake.lake import queries, schema
+from driftlake.lake.catalog import Catalog, catalog_of
+from driftlake.lake.duckdb_extensions import load_extension
+from driftlake.lake.migration import migrate
+from driftlake.lake.s3 import S3Session, require_place
+from driftlake.lake.session import connect
+
+CATALOG = "lake"
+
+Result = TypeVar("Result")
+
+# DuckLake commits again if another client was first: for a minute, where its own ten attempts may take ten seconds.
+_RETRIES = {"ducklake_max_retry_count": 50, "ducklake_retry_wait_ms": 50, "ducklake_retry_backoff": 1.1}
+# Seconds between attempts of ours if what others have changed is what we change.
+_PAUSES = (0.1, 0.5, 2.0)
+# What SQLite says if another client has written since this transaction began to read.
+_LOCKED = "database is locked"
+
+
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """New rows of `table` for whole `days`; `only` narrows what is replaced, e.g. {"source": "labels"}."""
+
+    table: str
+    rows: pa.Table
+    days: Sequence[date]
+    only: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of_days(cls, table: str, rows: pa.Table, days: Sequence[date]) -> Self:
+        """With those of `rows` that are about `days`."""
+        is_wanted = pc.is_in(rows["dt"], pa.array(days, pa.date32()))
+        # a filter copies, and the rows of a pass may be all that fits in memory
+        return cls(table, rows if pc.all(is_wanted, min_count=0).as_py() else rows.filter(is_wanted), days)
+
+    @property
+    def recorded_as(self) -> str:
+        """Its name in partition_runs.stored_rows, e.g. contract_checks/labels."""
+        return "/".join([self.table, *self.only.values()])
+
+    def row_counts(self) -> dict[date, int]:
+        """Rows of each of the days."""
+        counted = self.rows["dt"].value_counts().to_pylist() if self.rows.num_rows else []
+        return dict.fromkeys(self.days, 0) | {each["values"]: each["counts"] for each in counted}
+
+
+@dataclass(frozen=True, slots=True)
+class Addition:
+    """Rows to append to `table`: of `rows`, those that sql/<query>.sql finds to be new.
+
+    The query reads `rows` as new_rows and is given `values`, $run_id, $seen_at and $snapshot_id.
+    """
+
+    table: str
+    rows: pa.Table
+    query: str
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionRun:
+    """What produced one partition of a stage; becomes a row of partition_runs."""
+
+    dt: date
+    stage: str
+    outcome: str
+    row_count: int
+    reason: str | None = None
+    input_fingerprint: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunContext:
+    """Who is writing: the same for every partition of a run."""
+
+    run_id: str
+    code_version: str
+    config_hash: str
+    started_at: datetime
+    # whether days are worked on although nothing they rest on has changed
+    is_forced: bool = False
+
+
+class Warehouse:
+    """A DuckLake attached as catalog `lake` to a DuckDB connection of its own.
+
+    Reads see the newest snapshot. Use as a context manager.
+    """
+
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        lock: contextlib.AbstractContextManager[Any],
+        renew: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`renew` is called before each use of the connection, whose credentials may have expired."""
+        self._connection = connection
+        self._lock = lock
+        self._renew = renew
+
+    @classmethod
+    def open(cls, settings: Settings, *, read_only: bool = False) -> Self:
+        """Attach the warehouse; a writer creates it if there is none.
+
+        Raises WarehouseError if the catalog is missing (reader) or cannot be attached, StorageError if its data are
+        where we cannot go.
+        """
+        catalog = catalog_of(settings)
+        if read_only:
+            catalog.require()
+        else:
+            catalog.require_writable()
+        lock = contextlib.nullcontext() if read_only else catalog.writing()
+        connection = connect(settings)
+        try:
+            load_extension(connection, catalog.extension, extra=catalog.extra)
+            load_extension(connection, "ducklake")
+            for setting, value in _RETRIES.items():
+                connection.execute(f"set {setting} = {value}")
+            data = settings.resolve(settings.warehouse.data)
+            s3 = S3Session(connection, [data])
+            require_place("warehouse.data", data)
+            with lock:
+                connection.execute(_attach_statement(catalog, data, read_only=read_only))
+                connection.execute(f"use {CATALOG}")
+                if not read_only:
+                    migrate(connection)
+        except duckdb.Error as error:
+            connection.close()
+            raise catalog.failure(error) from error
+        except BaseException:
+            connection.close()
+            raise
+        return cls(connection, lock, s3.renew)
+
+    @property
+    def connection(self) -> duckdb.DuckDBPyConnection:
+        """The DuckDB connection, with credentials that are valid now."""
+        self._renew()
+        return self._connection
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._connection.close()
+
+    def query(self, name: str, /, **values: Any) -> pa.Table:
+        """Rows of sql/<name>.sql, tables named without catalog."""
+        return queries.run(self.connection, name, **values).to_arrow_table()
+
+    def sql(self, statement: str, values: Sequence[Any] = ()) -> pa.Table:
+        """Rows of a one-line query."""
+        return self.connection.execute(statement, values).to_arrow_table()
+
+    def write(self, work: Callable[[], Result]) -> Result:
+        """Do `work` in one transaction under the lock of writers; every change of the warehouse goes through here.
+
+        `work` is done again if a client that does not know the lock was quicker. Raises WarehouseError if it always is.
+        """
+        with self._lock:
+            return self._commit(work)
+
+    @contextlib.contextmanager
+    def offered(self, **relations: pa.Table) -> Iterator[None]:
+        """Arrow tables visible to queries under the given names while the block runs."""
+        for name, table in relations.items():
+            self.connection.register(name, table)
+        try:
+            yield
+        finally:
+            for name in relations:
+                self.connection.unregister(name)
+
+    def has_rows(self, table: str, key: Mapping[str, str]) -> bool:
+        """Whether a table has a row with these values."""
+        condition = " and ".join(f"{queries.quote(column)} = ?" for column in key)
+        query = f"select 1 from {queries.quote(table)} where {condition} limit 1"
+        return bool(self.sql(query, list(key.values())).num_rows)
+
+    def append_once(self, rows: Mapping[str, pa.Table], table: str, key: Mapping[str, str]) -> bool:
+        """Insert rows of several tables in one transaction, unless `table` has a row with `key`. Returns whether it did."""
+
+        def work() -> bool:
+            if self.has_rows(table, key):
+                return False
+            for name, new in rows.items():
+                self._insert(name, new)
+            return True
+
+        return self.write(work)
+
+    def append(self, table: str, rows: pa.Table) -> None:
+        """Insert rows."""
+        self.write(lambda: self._insert(table, rows))
+
+    def replace_partitions(
+        self, changes: Sequence[Replacement | Addition], runs: Sequence[PartitionRun], *, context: RunContext
+    ) -> None:
+        """Replace days of several tables at once, add to others, and record in partition_runs what produced how many rows.
+
+        Readers see the old rows or the new ones, never a mixture; a process killed in here leaves the old ones.
+        """
+        stored_rows = _stored_rows([change for change in changes if isinstance(change, Replacement)])
+
+        def work() -> int:
+            snapshot_id, committed_at = self._next_snapshot(), datetime.now(UTC)
+            for change in changes:
+                if isinstance(change, Replacement):
+                    self._delete(change)
+                    self._insert(change.table, change.rows)
+                else:
+                    who = {"run_id": context.run_id, "seen_at": committed_at, "snapshot_id": snapshot_id}
+                    self._add(change, who)
+            self._insert("partition_runs", _run_rows(runs, stored_rows, context, snapshot_id, committed_at))
+            self.connection.execute(
+                f"call {CATALOG}.set_commit_message('driftlake', $message, extra_info => $run)",
+                {"message": f"{runs[0].stage} {runs[0].dt} to {runs[-1].dt}", "run": context.run_id},
+            )
+            return snapshot_id
+
+        with self._lock:
+            assumed = self._commit(work)
+            made = self._snapshot("last_committed")
+            if made != assumed:
+                self._commit(lambda: self._correct_snapshot(assumed, made, context.run_id))
+
+    def _next_snapshot(self) -> int:
+        # Of those who know our lock nobody else commits; where another client does, its records are added again after the commit.
+        return self._snapshot("current") + 1
+
+    def _snapshot(self, which: Literal["current", "last_committed"]) -> int:
+        row = self.connection.execute(f"select id from ducklake_{which}_snapshot('{CATALOG}')").fetchone()
+        return int(row[0]) if row else -1
+
+    def _add(self, addition: Addition, who: Mapping[str, Any]) -> None:
+        with self.offered(new_rows=addition.rows):
+            found = self.query(addition.query, **addition.values, **who)
+        self._insert(addition.table, found)
+
+    def _delete(self, replacement: Replacement) -> None:
+        if replacement.table in schema.append_only():
+            raise ValueError(f"table {replacement.table} is append-only")
+        days = sorted(replacement.days)
+        if days:
+            narrowed = "".join(f" and {queries.quote(column)} = ?" for column in replacement.only)
+            self.connection.execute(
+                f"delete from {queries.quote(replacement.table)}"
+                f" where dt between ? and ? and list_contains(?, dt){narrowed}",
+                [days[0], days[-1], days, *replacement.only.values()],
+            )
+
+    def _insert(self, table: str, rows: pa.Table) -> None:
+        if rows.num_rows:
+            with self.offered(new_rows=rows):
+                self.connection.execute(f"insert into {queries.quote(table)} by name select * from new_rows")
+
+    def _commit(self, work: Callable[[], Result]) -> Result:
+        """Do `work` in one transaction, again if a client that does not know our lock has changed the same rows meanwhile."""
+        pauses = iter(_PAUSES)
+        while True:
+            try:
+                with self._transaction():
+                    return work()
+            except duckdb.Error as error:
+                if not (isinstance(error, duckdb.TransactionException) or _LOCKED in str(error)):
+                    raise
+                pause = next(pauses, None)
+                if pause is None:
+                    raise WarehouseError(
+                        f"a commit failed {len(_PAUSES) + 1} times because another client changed the same tables: {error}",
+                        hint="let other clients write to tables of their own, or run the day again",
+                    ) from error
+                time.sleep(pause)
+
+    def _correct_snapshot(self, assumed: int, made: int, run_id: str) -> None:
+        """Add the records of a commit again under its snapshot: nothing of the trail is changed, the newest is in force."""
+        for table, renewed in (("partition_runs", "committed_at"), ("input_files", "seen_at")):
+            self.connection.execute(
+                f"insert into {table} select * replace (?::bigint as snapshot_id, ?::timestamptz as {renewed})"
+                f" from {table} where run_id = ? and snapshot_id = ?",
+                [made, datetime.now(UTC), run_id, assumed],
+            )
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self.connection.execute("begin")
+        try:
+            yield
+            self.connection.execute("commit")
+        except BaseException:
+            with contextlib.suppress(duckdb.Error):
+                self.connection.execute("rollback")
+            raise
+
+
+def open_warehouse(config: Path | None = None) -> Warehouse:
+    """The warehouse of a driftlake.yaml, for reading: `with open_warehouse() as warehouse: warehouse.sql("from latest_drift")`.
+
+    `config` is found as load_settings finds it. Raises ConfigurationError, and what Warehouse.open raises.
+    """
+    return Warehouse.open(load_settings(config), read_only=True)
+
+
+def _attach_statement(catalog: Catalog, data: str, *, read_only: bool) -> str:
+    options = catalog.options(read_only=read_only)
+    options.append("READ_ONLY" if read_only else f"DATA_PATH {queries.literal(data)}")
+    return f"attach {queries.literal(catalog.address)} as {CATALOG} ({', '.join(options)})"
+
+
+def _stored_rows(replacements: Sequence[Replacement]) -> dict[date, dict[str, int]]:
+    """Rows that each day comes to have in each of the replaced tables."""
+    stored: dict[date, dict[str, int]] = {}
+    for replacement in replacements:
+        for day, count in replacement.row_counts().items():
+            stored.setdefault(day, {})[replacement.recorded_as] = count
+    return stored
+
+
+def _run_rows(
+    runs: Sequence[PartitionRun],
+    stored_rows: Mapping[date, Mapping[str, int]],
+    context: RunContext,
+    snapshot_id: int,
+    committed_at: datetime,
+) -> pa.Table:
+    return pa.Table.from_pylist(
+        [
+            {
+                "dt": run.dt,
+                "stage": run.stage,
+                "run_id": context.run_id,
+                "outcome": run.outcome,
+                "reason": run.reason,
+                "row_count": run.row_count,
+                "code_version": context.code_version,
+                "config_hash": context.config_hash,
+                "input_fingerprint": run.input_fingerprint,
+                "snapshot_id": snapshot_id,
+                "started_at": context.started_at,
+                "committed_at": committed_at,
+                "stored_rows": list(stored_rows.get(run.dt, {}).items()),
+            }
+            for run in runs
+        ],
+        schema=schema.arrow_schema("partition_runs"),
+    )

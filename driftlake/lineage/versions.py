@@ -1,0 +1,174 @@
+"""Registered model versions with their bins and reference counts, as the nightly stages need them.
+
+Not here: how a version is registered (training/registration.py).
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from driftlake.config import ModelSettings
+from driftlake.lake.warehouse import Warehouse
+from driftlake.maths import binning
+from driftlake.maths.arrays import Counts
+from driftlake.maths.binning import MISSING, FeatureBins
+from driftlake.maths.segments import ALL
+
+SCORE = "score"
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingLabels:
+    """Labels of the training data: counts per score bin, shape (bins,), and sums over those that have a score, by name."""
+
+    positives: Counts
+    negatives: Counts
+    scored_count: int
+    scored_sums: Mapping[str, float]
+
+    @classmethod
+    def of(cls, rows: Sequence[Mapping[str, Any]], bin_count: int) -> TrainingLabels | None:
+        """From the rows of reference_label_profile of a version; None without any label."""
+        positives, negatives, numbers = (np.zeros(bin_count, dtype=np.int64) for _ in range(3))
+        for row in rows:
+            bin_id = row["bin_id"]
+            positives[bin_id], negatives[bin_id] = row["positive_count"], row["negative_count"]
+            numbers[bin_id] = row["number_count"]
+        counts = positives + negatives + numbers
+        if not counts.any():
+            return None
+        scored = [row for row in rows if row["bin_id"] != MISSING]
+        names = [name for name in rows[0] if name.endswith("_sum")]
+        known = {name: [row[name] for row in scored if row[name] is not None] for name in names}
+        sums = {name: float(sum(found)) for name, found in known.items() if found}
+        return cls(positives, negatives, int(counts.sum() - counts[MISSING]), sums)
+
+
+@dataclass(frozen=True)
+class ModelVersion:
+    """A registered version, as the nightly stages need it."""
+
+    model_id: str
+    model_version: str
+    score_kind: str
+    features: Mapping[str, FeatureBins]
+    score_bins: FeatureBins | None
+    task: str = "binary"
+    quantile: float | None = None
+    # of a multiclass model
+    classes: tuple[str, ...] = ()
+    baseline_auc: float | None = None
+    reference_counts: Mapping[str, Counts] = field(default_factory=dict)
+    # by segment and then by feature
+    segment_reference_counts: Mapping[str, Mapping[str, Counts]] = field(default_factory=dict)
+    training_labels: TrainingLabels | None = None
+    # by feature; of a version that was registered before types were stored, nothing
+    feature_types: Mapping[str, str] = field(default_factory=dict)
+    feature_importance: Mapping[str, float] = field(default_factory=dict)
+    training_dataset_id: str | None = None
+
+    @property
+    def owner(self) -> dict[str, str]:
+        """The columns that say of every row which version it is about."""
+        return {"model_id": self.model_id, "model_version": self.model_version}
+
+    def bins_of(self, feature: str) -> FeatureBins | None:
+        """Bins of a feature, or of the score; None if the version has no such feature."""
+        return self.score_bins if feature == SCORE else self.features.get(feature)
+
+    def reference_of(self, feature: str, segment: str) -> Counts | None:
+        """Training counts of a feature, or of the score, in a segment, shape (bin_count,); None if there are none."""
+        counts = self.reference_counts if segment == ALL else self.segment_reference_counts.get(segment, {})
+        return counts.get(feature)
+
+    def decision_cut(self, settings: ModelSettings | None) -> float | None:
+        """Score from which a prediction is taken as positive; None if there is no such score."""
+        if self.task != "binary":
+            return None
+        given = settings.decision_cut if settings else None
+        return 0.5 if given is None and self.score_kind == "probability" else given
+
+    @property
+    def score_grid(self) -> binning.Grid | None:
+        """Grid of the score; None for a version without scores."""
+        return self.score_bins.grid if self.score_bins else None
+
+
+def load_versions(warehouse: Warehouse) -> dict[tuple[str, str], ModelVersion]:
+    """Every registered version with its bins and reference counts."""
+    # first, so that a version that is registered meanwhile lacks nothing
+    runs = warehouse.sql("select * from training_runs order by model_id, model_version").to_pylist()
+    bin_rows = _rows_by_feature(warehouse.sql("select * from feature_bins"))
+    categories = _rows_by_feature(warehouse.sql("select * from feature_categories"))
+    counts = _rows_by_feature(warehouse.sql("select * from reference_profile"))
+    segments = _by_segment(warehouse.query("segment_references"))
+    labels = warehouse.sql("select * from reference_label_profile").to_pylist()
+    versions = {}
+    for run in runs:
+        key = (run["model_id"], run["model_version"])
+        bins = {
+            feature: FeatureBins.from_rows(rows, {c["category"]: c["bin_id"] for c in categories[*key, feature]})
+            for (*owner, feature), rows in bin_rows.items()
+            if tuple(owner) == key
+        }
+        versions[key] = ModelVersion(
+            *key,
+            score_kind=run["score_kind"],
+            features={name: bins[name] for name in run["features"]},
+            score_bins=bins.get(SCORE),
+            task=run["task"] or "binary",
+            quantile=run["quantile"],
+            classes=tuple(run["classes"] or ()),
+            baseline_auc=run["baseline_auc"],
+            reference_counts={name: _dense(counts[*key, name], each.bin_count) for name, each in bins.items()},
+            segment_reference_counts={
+                segment: {name: _spread(*pairs, bins[name].bin_count) for name, pairs in of_features.items()}
+                for segment, of_features in segments[key].items()
+            },
+            training_labels=TrainingLabels.of(
+                [row for row in labels if (row["model_id"], row["model_version"]) == key],
+                bins[SCORE].bin_count if SCORE in bins else 1,
+            ),
+            feature_types=dict(zip(run["features"], run["feature_types"], strict=True)) if run["feature_types"] else {},
+            feature_importance=json.loads(run["feature_importance"] or "{}"),
+            training_dataset_id=run["training_dataset_id"],
+        )
+    return versions
+
+
+def _rows_by_feature(table: pa.Table) -> defaultdict[tuple[str, ...], list[dict[str, Any]]]:
+    groups: defaultdict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
+    for row in table.to_pylist():
+        groups[row["model_id"], row["model_version"], row["feature"]].append(row)
+    return groups
+
+
+def _by_segment(table: pa.Table) -> defaultdict[tuple[str, str], dict[str, dict[str, tuple[Counts, Counts]]]]:
+    """Bins and counts by version, segment and feature."""
+    versions: defaultdict[tuple[str, str], dict[str, dict[str, tuple[Counts, Counts]]]] = defaultdict(dict)
+    table = table.combine_chunks()
+    keys = zip(*(table[name].to_pylist() for name in ("model_id", "model_version", "segment", "feature")), strict=True)
+    for row, (model_id, model_version, segment, feature) in enumerate(keys):
+        lists = (table[name][row].values.to_numpy() for name in ("bin_ids", "row_counts"))
+        versions[model_id, model_version].setdefault(segment, {})[feature] = tuple(lists)
+    return versions
+
+
+def _spread(bin_ids: Counts, row_counts: Counts, bin_count: int) -> Counts:
+    counts = np.zeros(bin_count, dtype=np.int64)
+    counts[bin_ids] = row_counts
+    return counts
+
+
+def _dense(rows: Sequence[Mapping[str, Any]], bin_count: int) -> Counts:
+    counts = np.zeros(bin_count, dtype=np.int64)
+    for row in rows:
+        counts[row["bin_id"]] = row["row_count"]
+    return counts

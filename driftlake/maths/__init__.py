@@ -1,0 +1,4 @@
+"""Pure functions over arrays: bins, divergences, statistics, ranking, estimation.
+
+May import: nothing of driftlake but errors. Not here: anything that knows a table, a file or a setting.
+"""

@@ -1,0 +1,104 @@
+"""Arrow columns as numpy arrays: numbers, and positions among categories.
+
+Not here: what is counted of them (profiles/kernel.py).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TypeAlias
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.types as pat
+
+from driftlake.maths import binning
+from driftlake.maths.arrays import Floats, Indices
+from driftlake.maths.binning import FeatureBins
+
+Column: TypeAlias = "pa.Array | pa.ChunkedArray"
+
+
+def is_numeric(kind: pa.DataType) -> bool:
+    """Whether columns of this Arrow type can be counted as numbers."""
+    return bool(pat.is_integer(kind) or pat.is_floating(kind) or pat.is_decimal(kind))
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Whether columns of this Arrow type hold text as it is, not in a dictionary."""
+    return bool(pat.is_string(kind) or pat.is_large_string(kind) or pat.is_string_view(kind))
+
+
+def is_category(kind: pa.DataType) -> bool:
+    """Whether columns of this Arrow type can be counted as categories."""
+    if pat.is_dictionary(kind):
+        kind = kind.value_type
+    return is_text(kind) or bool(pat.is_boolean(kind)) or is_numeric(kind)
+
+
+def fits(kind: pa.DataType, bins: FeatureBins) -> bool:
+    """Whether a production column of this Arrow type can be counted into `bins`; one without type holds nulls alone."""
+    if pat.is_null(kind):
+        return True
+    return is_numeric(kind) or bool(pat.is_boolean(kind)) if bins.grid else is_category(kind)
+
+
+def float_values(column: Column) -> Floats:
+    """A numeric column as float64, null as nan; without a copy where Arrow already stores that."""
+    if not pat.is_floating(column.type) and not pat.is_integer(column.type):
+        column = column.cast(pa.float64())
+    values: Floats = column.to_numpy(zero_copy_only=False) if isinstance(column, pa.Array) else column.to_numpy()
+    return values.astype(np.float64, copy=False)
+
+
+def learnable_values(column: Column) -> Floats:
+    """The values of a numeric column from which bins can be learned."""
+    return binning.learnable(float_values(column))
+
+
+def category_counts(column: Column) -> dict[str, int]:
+    """Rows per category, missing ones left out."""
+    positions, names = encode(column)
+    totals: Counter[str] = Counter()
+    for name, count in zip(names, np.bincount(positions, minlength=len(names) + 1).tolist(), strict=False):
+        if name is not None and count:
+            totals[name] += count
+    return totals
+
+
+def encode(column: Column) -> tuple[Indices, list[str | None]]:
+    """Positions of the rows of a column among its categories, shape (rows,), and the text of each category.
+
+    Rows that are null have the position after the last; categories that are none (nan) have the text None.
+    """
+    if isinstance(column, pa.ChunkedArray):
+        column = column.unify_dictionaries().combine_chunks()
+    if pat.is_null(column.type):
+        column = column.cast(pa.string())
+    encoded = column if pat.is_dictionary(column.type) else column.dictionary_encode()
+    # whatever index type the file had, there is room for the position that stands for null
+    indices = encoded.indices.cast(pa.int32())
+    if indices.null_count:
+        indices = indices.fill_null(len(encoded.dictionary))
+    positions: Indices = indices.to_numpy(zero_copy_only=False)
+    return positions, category_text(encoded.dictionary)
+
+
+def category_text(values: pa.Array) -> list[str | None]:
+    """Categories as text; whole numbers read the same whether stored as integers or, because of nulls, as floats."""
+    if pat.is_floating(values.type):
+        values = pc.if_else(pc.is_nan(values), pa.scalar(None, values.type), values)
+        numbers = values.to_pylist()
+        if all(number is None or float(number).is_integer() for number in numbers):
+            return [None if number is None else str(int(number)) for number in numbers]
+    text: list[str | None] = values.cast(pa.string()).to_pylist()
+    return text
+
+
+def stored_bins(bins: FeatureBins, column: Column) -> Indices:
+    """Bin of each row, shape (rows,)."""
+    if bins.grid is None:
+        positions, names = encode(column)
+        return bins.bins_of_categories(names)[positions]
+    return bins.bin_ids(float_values(column))

@@ -1,0 +1,172 @@
+"""How a model performs before labels come, from its scores and what scores have meant: pure functions that take arrays.
+
+Confidence-based estimation: the probability that a score stands for a positive is learned from labels that are known,
+and what a window's labels will say follows from its scores. It holds while scores keep their meaning; what changes that
+(concept drift) shows when labels come, not before. Bins are ordered by ascending score. Not here: which labels and
+predictions are counted (quality/measures.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from driftlake.maths.arrays import Counts, Floats
+from driftlake.maths.ranking import CONFIDENCE, logit_interval, placements
+
+_SMALLEST_PROBABILITY = 1e-15
+# Fewer periods say little about how much periods differ.
+_PERIODS_TO_COMPARE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Share of positives among scores of each bin, shape (bins,), never falling with the score.
+
+    Bins that share a value are a block: `block` says which each bin is in, shape (bins,), and `block_variance` how
+    uncertain the share of a block is, shape (bins,), zero beyond the last block. `surplus` is how many more positives each
+    period had than these shares say, and `chance_variance` its variance were it chance alone, both of shape (periods, bins).
+    """
+
+    probability: Floats
+    block: NDArray[np.int64]
+    block_variance: Floats
+    surplus: Floats
+    chance_variance: Floats
+
+
+def calibrate(positives: Counts, negatives: Counts) -> Calibration:
+    """Learn what scores mean by isotonic regression (Zadrozny and Elkan 2002) on labels of shape (periods, bins).
+
+    A bin without labels lies on the line between its neighbours. At least one bin must have labels.
+    """
+    by_period, positives_by_period = positives + negatives, positives
+    positives, negatives = positives.sum(axis=0), negatives.sum(axis=0)
+    # it takes half a second to import, and most runs estimate nothing
+    from scipy.optimize import isotonic_regression
+
+    counts = positives + negatives
+    known = np.flatnonzero(counts)
+    fit = isotonic_regression(positives[known] / counts[known], weights=counts[known])
+    places = np.arange(len(counts))
+    block_of_known = np.searchsorted(fit.blocks, np.arange(len(known)), side="right") - 1
+    block = block_of_known[np.clip(np.searchsorted(known, places, side="right") - 1, 0, None)]
+    block_variance = np.zeros(len(counts))
+    shares, sizes = fit.x[fit.blocks[:-1]], np.add.reduceat(counts[known], fit.blocks[:-1])
+    block_variance[: len(sizes)] = shares * (1 - shares) / sizes
+    probability = np.interp(places, known, fit.x)
+    surplus = positives_by_period - by_period * probability
+    return Calibration(probability, block, block_variance, surplus, by_period * probability * (1 - probability))
+
+
+def overdispersion(calibration: Calibration, slopes: Floats) -> Floats:
+    """How many times chance the periods differ in a sum over their labels, at least 1, shape (windows,).
+
+    Labels of one period have more in common than their scores (a storm delays all flights), so that intervals from single
+    labels would be too narrow: Pearson's statistic over its degrees of freedom (McCullagh and Nelder 1989). `slopes` are
+    the weights of a positive per bin, shape (windows, bins).
+    """
+    period_count = np.count_nonzero(calibration.chance_variance.any(axis=1))
+    if period_count < _PERIODS_TO_COMPARE:
+        return np.ones(len(slopes))
+    # window by window: the last digits of a matrix product depend on how many windows there are
+    found = np.array([((calibration.surplus * slope).sum(axis=1) ** 2).sum() for slope in slopes])
+    expected = (calibration.chance_variance.sum(axis=0) * slopes**2).sum(axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio: Floats = found * period_count / (period_count - 1) / expected
+    return np.fmax(ratio, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """An expected value and its 95 % interval for what the labels will say, each of shape (windows,)."""
+
+    value: Floats
+    standard_error: Floats
+    confidence_low: Floats
+    confidence_high: Floats
+
+
+class Estimator:
+    """Estimates over windows: `predictions` and `score_sums` per bin, shape (windows, bins), each with its calibration.
+
+    An interval covers the chance in the labels to come and the uncertainty of the calibration, by the delta method, both
+    as many times as the periods of the calibration differed by more than chance.
+    """
+
+    def __init__(self, predictions: Counts, score_sums: Floats, calibrations: Sequence[Calibration]) -> None:
+        self._predictions = predictions
+        self._calibrations = calibrations
+        self._total = predictions.sum(axis=-1)[:, np.newaxis]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            self._mean_score = score_sums / predictions
+        self._probability = _stacked([one.probability for one in calibrations], predictions)
+        self._block = _stacked([one.block for one in calibrations], predictions).astype(np.int64)
+        self._block_variance = _stacked([one.block_variance for one in calibrations], predictions)
+
+    def auc(self) -> Estimate:
+        """AUC by Mann-Whitney over expected positives and negatives."""
+        positives = self._predictions * self._probability
+        negatives = self._predictions - positives
+        with np.errstate(divide="ignore", invalid="ignore"):
+            positive_placement, negative_placement = placements(positives, negatives)
+            positive_count, negative_count = positives.sum(axis=-1), negatives.sum(axis=-1)
+            value = (positives * positive_placement).sum(axis=-1) / positive_count
+            slope = (positive_placement - value[:, np.newaxis]) / positive_count[:, np.newaxis]
+            slope -= (negative_placement - value[:, np.newaxis]) / negative_count[:, np.newaxis]
+            error = self._standard_error(slope)
+            return Estimate(value, error, *logit_interval(value, error))
+
+    def accuracy(self, share_above_cut: Floats) -> Estimate:
+        """Share of predictions that are right; `share_above_cut` of each bin is taken as positive, shape (windows, bins)."""
+        right = share_above_cut * self._probability + (1 - share_above_cut) * (1 - self._probability)
+        return self._mean(right, 2 * share_above_cut - 1, upper=1)
+
+    def positive_rate(self) -> Estimate:
+        """Share of positives."""
+        return self._mean(self._probability, np.ones_like(self._probability), upper=1)
+
+    def log_loss(self) -> Estimate:
+        """Mean of -ln(probability given to what happens), the scores being probabilities."""
+        score = np.clip(np.nan_to_num(self._mean_score), _SMALLEST_PROBABILITY, 1 - _SMALLEST_PROBABILITY)
+        positive, negative = -np.log(score), -np.log1p(-score)
+        expected = self._probability * positive + (1 - self._probability) * negative
+        return self._mean(expected, positive - negative, upper=np.inf)
+
+    def _mean(self, expected: Floats, slope: Floats, *, upper: float) -> Estimate:
+        """Mean over predictions of what is expected of each; `slope` is its derivative by the probability."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            value = (self._predictions * expected / self._total).sum(axis=-1)
+            error = self._standard_error(slope / self._total)
+        width = special.ndtri((1 + CONFIDENCE) / 2) * error
+        return Estimate(value, error, np.maximum(value - width, 0), np.minimum(value + width, upper))
+
+    def _standard_error(self, slope: Floats) -> Floats:
+        """`slope` is the derivative by the probability of one prediction, shape (windows, bins)."""
+        chance = (self._predictions * slope**2 * self._probability * (1 - self._probability)).sum(axis=-1)
+        window = np.arange(len(slope))[:, np.newaxis] * slope.shape[1]
+        moved = np.bincount(
+            (window + self._block).ravel(), weights=(self._predictions * slope).ravel(), minlength=slope.size
+        )
+        learned = (moved.reshape(slope.shape) ** 2 * self._block_variance).sum(axis=-1)
+        error: Floats = np.sqrt((chance + learned) * self._overdispersion(np.nan_to_num(slope)))
+        return error
+
+    def _overdispersion(self, slope: Floats) -> Floats:
+        factors = np.ones(len(slope))
+        windows: dict[int, list[int]] = {}
+        for window, calibration in enumerate(self._calibrations):
+            windows.setdefault(id(calibration), []).append(window)
+        for places in windows.values():
+            factors[places] = overdispersion(self._calibrations[places[0]], slope[places])
+        return factors
+
+
+def _stacked(rows: Sequence[Any], predictions: Counts) -> NDArray[Any]:
+    """One row per window, also of no windows."""
+    return np.array(rows).reshape(predictions.shape)

@@ -1,0 +1,164 @@
+"""PCA reconstruction error: pure functions from bins of rows to how badly the training components describe them.
+
+Not here: samples (profiles/row_samples.py), windows and judgements (drift/multivariate.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import special
+
+from driftlake.maths.arrays import Counts, Floats, Indices
+from driftlake.maths.binning import ABOVE, BELOW, FIRST_RANGE, MISSING, FeatureBins
+from driftlake.maths.divergence import NOISE_QUANTILE
+
+# Share of the variance that the components keep; NannyML's default.
+EXPLAINED_SHARE = 0.65
+# Resamples behind a p-value, which is a multiple of 1 / (RESAMPLES + 1).
+RESAMPLES = 1999
+
+# Rows that every range is taken to have more, so that the bins outside the training range have a place, too.
+_SMOOTHING = 0.5
+# Beyond it digits depend on the order in which a processor adds.
+_DIGITS = 9
+_RESAMPLES_AT_ONCE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """Numbers that stand for the bins of features: a table per feature, shape (bins, columns of the feature).
+
+    Columns have mean zero in training, and each feature the same variance whatever its kind (but for missing values,
+    which are a feature of their own). A feature that is constant in training has no columns.
+    """
+
+    tables: Sequence[Floats]
+
+    @classmethod
+    def of(cls, features: Sequence[FeatureBins], counts: Sequence[Counts]) -> Encoding:
+        """Learn from the training counts of each feature, shape (bins,)."""
+        return cls(
+            [
+                category_numbers(bins.coarse_ids, of_bins) if bins.grid is None else range_numbers(of_bins)
+                for bins, of_bins in zip(features, counts, strict=True)
+            ]
+        )
+
+    @property
+    def varying_count(self) -> int:
+        """Features that vary in training."""
+        return sum(table.shape[1] > 0 for table in self.tables)
+
+    def encode(self, bins: Indices) -> Floats:
+        """Rows of bins, shape (rows, features), as numbers, shape (rows, columns)."""
+        return np.concatenate([table[of_rows] for table, of_rows in zip(self.tables, bins.T, strict=True)], axis=1)
+
+
+def range_numbers(counts: Counts) -> Floats:
+    """Normal scores of ranges: quantiles of the normal distribution at their mid-ranks, shape (bins, 0 to 2).
+
+    Mean 0 and variance 1 over the training rows that have a value (van der Waerden 1952). Missing values are at the
+    mean; where training has some, whether a value is missing is a second column.
+    """
+    order = [BELOW, *range(FIRST_RANGE, len(counts)), ABOVE]
+    weights = counts[order] + _SMOOTHING
+    scores = np.zeros(len(counts))
+    scores[order] = special.ndtri((np.cumsum(weights) - weights / 2) / weights.sum())
+    present = counts.astype(np.float64)
+    present[MISSING] = 0
+    columns = [_standardised(scores, present), _standardised(np.arange(len(counts)) == MISSING, counts)]
+    columns[0][:, MISSING] = 0
+    return np.concatenate(columns).T
+
+
+def category_numbers(coarse_ids: Indices, counts: Counts) -> Floats:
+    """Indicators of the coarse categories that training has, (1 or 0 - p) / sqrt(p (K - 1)), shape (bins, 0 or K).
+
+    p is the share of a category and K their number: the weights of a multiple correspondence analysis, with a variance
+    of 1 for the feature as for a number (factor analysis of mixed data, Pages 2004).
+    """
+    shares = np.bincount(coarse_ids, counts) / max(counts.sum(), 1)
+    [known] = np.nonzero(shares)
+    if len(known) < 2:
+        return np.empty((len(counts), 0))
+    of_known = shares[known]
+    numbers: Floats = ((coarse_ids[:, np.newaxis] == known) - of_known) / np.sqrt(of_known * (len(known) - 1))
+    return numbers
+
+
+def _standardised(values: Floats, counts: Floats | Counts) -> Floats:
+    """Values with mean 0 and variance 1, shape (1, bins); shape (0, bins) if all rows have the same."""
+    [present] = np.nonzero(counts)
+    if len(present) < 2 or np.ptp(values[present].astype(np.float64)) == 0:
+        return np.empty((0, len(values)))
+    mean = np.average(values, weights=counts)
+    deviation = np.sqrt(np.average((values - mean) ** 2, weights=counts))
+    standardised: Floats = ((values - mean) / deviation)[np.newaxis]
+    return standardised
+
+
+@dataclass(frozen=True, slots=True)
+class Components:
+    """The principal components that are kept: `mean` has shape (columns,), `axes` (components, columns)."""
+
+    mean: Floats
+    axes: Floats
+
+    @classmethod
+    def fit(cls, rows: Floats) -> Components:
+        """The fewest components of rows, shape (n, columns), that explain more than EXPLAINED_SHARE of the variance."""
+        mean = rows.mean(axis=0)
+        variances, vectors = np.linalg.eigh(np.cov(rows, rowvar=False))
+        explained = np.cumsum(variances[::-1])
+        kept = int(np.searchsorted(explained, EXPLAINED_SHARE * explained[-1], side="right")) + 1
+        return cls(mean, vectors.T[::-1][:kept])
+
+    def errors(self, rows: Floats) -> Floats:
+        """Reconstruction error of each row, shape (n,): its Euclidean distance to the space of the components.
+
+        From 0 up. It says how far a row is from the linear relations of training. It misses what keeps them: movements
+        within the space of the components, relations between features of which none is linear in normal scores.
+        """
+        centred = rows - self.mean
+        residuals = centred - (centred @ self.axes.T) @ self.axes
+        distances: Floats = np.sqrt(np.square(residuals).sum(axis=1)).round(_DIGITS)
+        return distances
+
+
+@dataclass(frozen=True, slots=True)
+class MeanTest:
+    """Differences that two means of errors have without drift, shape (RESAMPLES,), and the mean over all rows."""
+
+    mean: float
+    differences: Floats
+
+    @classmethod
+    def of(cls, errors: Floats, window_means: Floats, training_means: Floats) -> MeanTest:
+        """From training errors, shape (n,), and `resampled_means` of them of the size of a window and of n.
+
+        The bootstrap of two samples from one distribution (Efron and Tibshirani 1993, chapter 16): the noise of both
+        sides counts.
+        """
+        return cls(float(errors.mean()), np.abs(window_means - training_means))
+
+    def p_value(self, mean: float) -> float:
+        """Probability without drift that the mean of a window is at least as far away, on either side."""
+        as_far = np.count_nonzero(self.differences >= abs(mean - self.mean))
+        return (1 + as_far) / (1 + len(self.differences))
+
+    @property
+    def noise_floor(self) -> float:
+        """Difference that windows without drift exceed in one of a hundred."""
+        return float(np.quantile(self.differences, NOISE_QUANTILE))
+
+
+def resampled_means(errors: Floats, size: int, generator: np.random.Generator) -> Floats:
+    """Means of `size` errors drawn with replacement, shape (RESAMPLES,)."""
+    pieces = [
+        errors[generator.integers(0, len(errors), (min(_RESAMPLES_AT_ONCE, RESAMPLES - start), size))].mean(axis=1)
+        for start in range(0, RESAMPLES, _RESAMPLES_AT_ONCE)
+    ]
+    return np.concatenate(pieces)

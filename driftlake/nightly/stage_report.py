@@ -1,0 +1,69 @@
+"""How the days of a stage stand after a run: for logs, Dagster's metadata and the exit code.
+
+Not here: the stages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from driftlake.lake.runs import INCOMPLETE
+from driftlake.lake.warehouse import PartitionRun, Warehouse
+from driftlake.nightly.isolation import Failure, Outcome
+from driftlake.nightly.stages import Stage, Work
+
+
+@dataclass(frozen=True, slots=True)
+class StageReport:
+    """How the days of a stage stand, for logs, metadata and the exit code."""
+
+    stage: str
+    # in force after the stage, by day
+    runs: Sequence[PartitionRun]
+    # days that were left as an earlier run made them, because nothing they rest on changed
+    unchanged: Collection[date] = ()
+    failed_checks: Sequence[Mapping[str, Any]] = field(default_factory=list)
+    # what the run found that concerns no single day, in sentences
+    remarks: Sequence[str] = ()
+    # what a person wants to know of a day without a query, by name
+    highlights: Mapping[date, Mapping[str, Any]] = field(default_factory=dict)
+    # days of which something failed, with the tracebacks
+    failures: Sequence[Failure] = ()
+
+    @property
+    def refused(self) -> list[PartitionRun]:
+        """Days of which not everything was counted: their input was refused, or they failed, in whole or in part."""
+        return [run for run in self.runs if run.outcome in INCOMPLETE]
+
+
+def report(
+    work: Work,
+    outcome: Outcome,
+    *,
+    failed_checks: Sequence[Mapping[str, Any]] = (),
+    highlights: Mapping[date, Mapping[str, Any]] | None = None,
+    remarks: Sequence[str] = (),
+) -> StageReport:
+    """What was done together with what was left as it was."""
+    in_force = sorted([*work.unchanged.values(), *outcome.runs], key=lambda run: run.dt)
+    damaged = [f"{day}: stored rows were damaged and are computed anew: {what}" for day, what in work.damaged.items()]
+    return StageReport(
+        work.stage,
+        in_force,
+        work.unchanged.keys(),
+        failed_checks,
+        [*damaged, *remarks],
+        highlights or {},
+        outcome.failures,
+    )
+
+
+def highlights_of(
+    warehouse: Warehouse, stage: Stage, days: Sequence[date], **values: Any
+) -> Mapping[date, Mapping[str, Any]]:
+    """What sql/highlights has of each day of a stage."""
+    rows = warehouse.query(f"highlights/{stage.name}", first_day=min(days), last_day=max(days), **values)
+    return {row.pop("dt"): row for row in rows.to_pylist()}

@@ -1,0 +1,330 @@
+"""What the rows of a day rest on, stage by stage, as one fingerprint: while it stays the same, the day needs no work.
+
+Not here: the work (nightly/) and what earlier runs recorded (lake/runs.py).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from functools import cache
+from importlib.metadata import version
+from typing import Any, Protocol
+
+from pydantic_core import to_json
+
+from driftlake import __version__
+from driftlake.alerts import slos
+from driftlake.config import EXPLANATIONS, Settings
+from driftlake.drift.windows import reference_reach_days
+from driftlake.lake import runs
+from driftlake.lake.project_files import sources
+from driftlake.lake.verification import disagreeing_days
+from driftlake.lake.warehouse import PartitionRun, RunContext, Warehouse
+from driftlake.nightly.label_source import COHORT_TABLES, history_days
+from driftlake.profiles.label_join import memory_days
+from driftlake.profiles.paired_predictions import TABLES as PAIRED_TABLES
+from driftlake.profiles.service_calls import TABLES as SERVICE_TABLES
+
+_CODE_FOLDERS = ("driftlake", "sql", "expectations", "assets")
+_COMPUTING_LIBRARIES = ("boost-histogram", "duckdb", "great-expectations", "numpy", "pyarrow", "scipy")
+
+# Further back than any history goes.
+EVERY_DAY_BEFORE = 36_500
+
+
+class Input(Protocol):
+    """What a day reads that is not in the warehouse: the partition of a day, or what is taken from another."""
+
+    @property
+    def dt(self) -> date:
+        """The day."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash over everything of it that rows may depend on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What a day of a stage reads beside what every stage rests on: the code and the registered model versions.
+
+    A stage that comes to read another setting, another stage or a longer past says so here, or leaves stale rows.
+    """
+
+    name: str
+    # what the tables hold, as the beginning of a sentence
+    purpose: str
+    # whose rows of a day it replaces when it has worked on the day
+    tables: Sequence[str]
+    # what of the configuration, by the name of the setting; of a setting that names files, what they say
+    settings: Callable[[Settings], Mapping[str, Any]]
+    # by source: on how many days before its own the day looks; a source is telemetry, schema_changes (since the last
+    # earlier day), labels, sampling_rates (of the profiles) or an earlier stage
+    reads: Callable[[Settings], Mapping[str, int]]
+
+    @property
+    def description(self) -> str:
+        """What the tables hold, and which they are."""
+        return f"{self.purpose}: {', '.join(self.tables)}."
+
+
+def _label_reach(settings: Settings) -> Mapping[str, int]:
+    if settings.labels is None:
+        return {}
+    horizon_days = settings.labels.horizon_days
+    # predictions are sampled as they were when they were counted, whatever the rate is now
+    # which prediction a label of the days before has met decides whether it is about one of the day
+    reach = {
+        "labels": history_days(settings.labels),
+        "telemetry": memory_days(settings.labels),
+        "sampling_rates": horizon_days,
+    }
+    # which values of a column are segments was decided when predictions were counted
+    return reach | ({"profiles": horizon_days} if settings.telemetry.segments else {})
+
+
+def _quality_reach(settings: Settings) -> Mapping[str, int]:
+    # growth of the backlog compares with the day before, whose horizon begins a day earlier
+    backlog = settings.labels.horizon_days + 1 if settings.labels else 0
+    longest = max(max(settings.quality.windows_days) - 1, backlog)
+    return {"profiles": longest, "label_cohorts": max(longest, settings.quality.calibration_days - 1)}
+
+
+def _drift_reach(settings: Settings) -> Mapping[str, int]:
+    longest = max(settings.drift.windows_days)
+    reach = max(reference_reach_days(reference, longest) for reference in settings.drift.references)
+    if settings.telemetry.shap:
+        # importance is compared with the window before if the lineage has none
+        reach = max(reach, reference_reach_days("preceding", longest))
+    return {"profiles": reach}
+
+
+def _decision_cuts(settings: Settings) -> Mapping[str, float]:
+    return {key: model.decision_cut for key, model in settings.models.items() if model.decision_cut is not None}
+
+
+def _pairs(settings: Settings) -> Mapping[str, Any]:
+    return {model_id: model.pairs for model_id, model in settings.models.items() if model.pairs}
+
+
+def _sampling_rates(settings: Settings) -> Mapping[str, float]:
+    return {model_id: model.sampling_rate for model_id, model in settings.models.items() if model.sampling_rate < 1}
+
+
+def _downtimes(settings: Settings) -> Mapping[str, Any]:
+    return {model_id: model.downtime for model_id, model in settings.models.items() if model.downtime}
+
+
+def _sample_rows(settings: Settings) -> int | None:
+    multivariate = settings.drift.multivariate
+    return multivariate.sample_rows if multivariate else None
+
+
+PROFILES = Stage(
+    "profiles",
+    "Counts per bin of features, scores and latencies, of classes and of predictions that a candidate and production have "
+    "both answered, and what changed of the columns (schema_changes)",
+    (
+        "feature_profile",
+        "feature_stats",
+        "prediction_profile",
+        "service_profile",
+        "service_levels",
+        *SERVICE_TABLES,
+        "importance_profile",
+        "pair_profile",
+        "distinct_profile",
+        "heavy_hitters",
+        "class_profile",
+        "prediction_sample",
+        "sampling_rates",
+        *PAIRED_TABLES,
+    ),
+    lambda s: {
+        "telemetry": s.telemetry,
+        "contracts": s.contracts,
+        "contracts.suites": s.suite_texts,
+        "pseudonyms": s.pseudonyms,
+        "schedule.timezone": s.schedule.timezone,
+        "models.*.pairs": _pairs(s),
+        "models.*.decision_cut": _decision_cuts(s),
+        "models.*.sampling_rate": _sampling_rates(s),
+        "drift.multivariate.sample_rows": _sample_rows(s),
+    },
+    lambda s: (
+        {"telemetry": 0, "schema_changes": 0}
+        | ({"usual_rows": 0} if s.contracts.enabled else {})
+        | ({"explanations": 0} if s.location_of(EXPLANATIONS) else {})
+    ),
+)
+LABEL_COHORTS = Stage(
+    "label_cohorts",
+    "Labels by prediction day, score bin and the day they became known",
+    (*COHORT_TABLES, "label_arrivals"),
+    lambda s: {
+        "telemetry": s.telemetry,
+        "labels": s.labels,
+        "contracts": s.contracts,
+        "contracts.suites": s.suite_texts,
+        "schedule.timezone": s.schedule.timezone,
+        "models.*.decision_cut": _decision_cuts(s),
+    },
+    _label_reach,
+)
+DRIFT = Stage(
+    "drift",
+    "Distance of every feature and of the scores from training, over several windows, with its noise, and what is predicted",
+    (
+        "feature_drift",
+        "prediction_drift",
+        "segment_shift",
+        "importance_drift",
+        "rare_combinations",
+        "multivariate_drift",
+        "prediction_levels",
+    ),
+    lambda s: {
+        "drift": s.drift,
+        "drift.extensions": s.extension_texts,
+        "telemetry.segments": s.telemetry.segments,
+        "telemetry.shap": s.telemetry.shap,
+        "models.*.pairs": _pairs(s),
+        "models.*.decision_cut": _decision_cuts(s),
+    },
+    _drift_reach,
+)
+MODEL_QUALITY = Stage(
+    "model_quality",
+    "AUC with its interval, candidates against production and the labels still outstanding, as of the day",
+    ("model_quality", "shadow_comparison", "label_backlog"),
+    lambda s: {
+        "quality": s.quality,
+        "models.*.decision_cut": _decision_cuts(s),
+        "labels.horizon_days": s.labels and s.labels.horizon_days,
+        "drift.minimum_rows": s.drift.minimum_rows,
+        "drift.smoothing": s.drift.smoothing,
+    },
+    _quality_reach,
+)
+SLOS = Stage(
+    "slos",
+    "Objectives with their error budgets",
+    ("slo_status",),
+    lambda s: {
+        "slos": s.slos,
+        "quality.windows_days": s.quality.headline_window_days,
+        "drift.windows_days": s.drift.headline_window_days,
+    },
+    slos.reach_days,
+)
+ALERTS = Stage(
+    "alerts",
+    "Rules that fired, each with a sentence a person understands",
+    ("alerts", "incidents"),
+    lambda s: {
+        "alerts": s.alert_rules,
+        "incidents": s.incidents,
+        "reports.smallest_cell": s.reports.smallest_cell,
+        "models.*.downtime": _downtimes(s),
+    },
+    # an alert says since when its signal has been above the threshold
+    lambda _: dict.fromkeys(("profiles", "label_cohorts", "drift", "model_quality", "slos"), EVERY_DAY_BEFORE),
+)
+
+# In the order in which a night runs them: each reads only those before it.
+STAGES = (PROFILES, LABEL_COHORTS, DRIFT, MODEL_QUALITY, SLOS, ALERTS)
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a stage has to do: the fingerprint of every day asked for, and the run in force of those that need no work.
+
+    `damaged` holds days on which nothing changed, but whose stored rows are not those that their run recorded.
+    """
+
+    stage: str
+    fingerprints: Mapping[date, str]
+    unchanged: Mapping[date, PartitionRun]
+    damaged: Mapping[date, str]
+
+    @property
+    def days(self) -> list[date]:
+        """Days to work on, in order."""
+        return sorted(self.fingerprints.keys() - self.unchanged.keys())
+
+
+def find_work(
+    warehouse: Warehouse,
+    settings: Settings,
+    context: RunContext,
+    stage: Stage,
+    days: Sequence[date],
+    **inputs: Sequence[Input],
+) -> Work:
+    """Compare what each day rests on with what its run in force recorded; a forced run works on every day.
+
+    To be called before the stage reads anything else: what is written meanwhile then makes the next run work again,
+    rather than pass for read. `inputs` holds what a source other than a stage is on every day that is looked at.
+    """
+    fingerprints = _fingerprints(warehouse, settings, stage, days, inputs)
+    in_force = {} if context.is_forced else runs.in_force(warehouse, stage.name, days)
+    unchanged = {day: run for day, run in in_force.items() if run.input_fingerprint == fingerprints[day]}
+    damaged = disagreeing_days(warehouse, stage.name, unchanged.keys())
+    intact = {day: run for day, run in unchanged.items() if day not in damaged}
+    return Work(stage.name, fingerprints, intact, damaged)
+
+
+def new_context(settings: Settings, run_id: str, *, is_forced: bool = False) -> RunContext:
+    """Identify a run that starts now; a forced one works on days that did not change, too."""
+    return RunContext(run_id, code_version(), settings.config_hash, datetime.now(UTC), is_forced)
+
+
+@cache
+def code_version() -> str:
+    """The version of driftlake, and a hash over everything that computes: an edited formula is another code.
+
+    A wheel and the checkout it was built from have the same. Raises InstallationError if some of it is not there.
+    """
+    digest = hashlib.sha256()
+    for library in _COMPUTING_LIBRARIES:
+        digest.update(f"{library} {version(library)}\n".encode())
+    for folder in _CODE_FOLDERS:
+        for name, file in sources(folder):
+            digest.update(f"{name}\n".encode() + file.read_bytes())
+    return f"{__version__}+{digest.hexdigest()[:12]}"
+
+
+def _fingerprints(
+    warehouse: Warehouse,
+    settings: Settings,
+    stage: Stage,
+    days: Sequence[date],
+    inputs: Mapping[str, Sequence[Input]],
+) -> dict[date, str]:
+    registered = warehouse.sql("from training_runs order by model_id, model_version").to_pylist()
+    digest = hashlib.sha256(to_json([stage.name, code_version(), registered, stage.settings(settings)]))
+    read: dict[date, list[Any]] = {day: [] for day in days}
+    for source, reach_days in stage.reads(settings).items():
+        found: Mapping[date, Any] = (
+            _inputs_read(inputs[source], days, reach_days)
+            if source in inputs
+            else runs.commits_read(warehouse, source, days, reach_days)
+        )
+        for day in days:
+            read[day].append((source, found[day]))
+    fingerprints = {}
+    for day in days:
+        of_day = digest.copy()
+        of_day.update(to_json(read[day]))
+        fingerprints[day] = of_day.hexdigest()
+    return fingerprints
+
+
+def _inputs_read(inputs: Sequence[Input], days: Sequence[date], reach_days: int) -> dict[date, list[str]]:
+    known = {each.dt.toordinal(): each.fingerprint for each in inputs}
+    return {
+        day: [known[ordinal] for ordinal in range(day.toordinal() - reach_days, day.toordinal() + 1)] for day in days
+    }

@@ -1,0 +1,285 @@
+"""Personal data in text: emails, phone numbers, payment cards, IP addresses, IBANs, national ids.
+
+Only distinct values are looked at. A *form* is a shape (a regular expression) and a check of what has it; a column holds
+personal data if checks pass clearly more often among its values of that shape than chance would have it. Not here: which
+columns are looked at (personal_columns.py), and what a finding means for them (profiles/plan.py, training/registration.py).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from heapq import nsmallest
+from zlib import crc32
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from driftlake.inputs.partitions import open_parquet, oversized_of
+from driftlake.maths.encoding import is_text
+
+# Values of a shape whose check is run: enough to tell shares apart, and a column costs a tenth of a second at most.
+_CHECKED_AT_MOST = 2_000
+# A check that random values of the shape pass no more often than this by themselves is believed for a single value.
+_ALMOST_NEVER = 0.1
+# Integers below are in no form.
+_SMALLEST_INTEGER = 10**10
+# What every value in some form has: an @, or four digits.
+_HAS_ANY_FORM = r"@|(?:[0-9].*){4}"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Distinct values of a column that hold personal data, by kind; never the values themselves."""
+
+    checked_count: int
+    kinds: Mapping[str, int]
+
+    @property
+    def unexpected_count(self) -> int:
+        """Hits over all kinds."""
+        return sum(self.kinds.values())
+
+    def __str__(self) -> str:
+        return ", ".join(f"{kind}: {count:,}" for kind, count in self.kinds.items())
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A way to write a kind of personal data.
+
+    `chance` is the share of random values of the shape that pass the check, where that has a check digit or the like. Other
+    checks pass too easily; they need `least_share` of the values of the shape.
+    """
+
+    kind: str
+    shape: str
+    is_valid: Callable[[str], bool]
+    chance: float = 0.0
+    least_share: float = 0.0
+
+    def count(self, values: pa.Array) -> int:
+        """How many of some distinct values are in this form; 0 if they may be by chance."""
+        candidates = values.filter(pc.match_substring_regex(values, self.shape))
+        looked_at = _at_most(candidates.to_pylist(), _CHECKED_AT_MOST)
+        passed = sum(self._is_in(value) for value in looked_at)
+        if not passed or not self._is_evidence(passed, len(looked_at)):
+            return 0
+        return round(passed / len(looked_at) * len(candidates))
+
+    def mask(self, text: str) -> str:
+        """`text` with what is in this form replaced by its kind."""
+        return re.sub(self.shape, lambda match: f"({self.kind})" if self.is_valid(match[0]) else match[0], text)
+
+    def _is_in(self, value: str) -> bool:
+        return any(self.is_valid(match[0]) for match in re.finditer(self.shape, value))
+
+    def _is_evidence(self, passed: int, shaped: int) -> bool:
+        """Whether so many pass clearly more often than by chance; the more there are, the surer it has to be."""
+        if not self.chance:
+            return passed >= self.least_share * shaped
+        # slow to import
+        from scipy.special import bdtrc
+
+        return bool(bdtrc(passed - 1, shaped, self.chance) < _ALMOST_NEVER / shaped)
+
+
+def find(values: Iterable[str]) -> Finding | None:
+    """What personal data the distinct `values` hold; None if they hold none."""
+    return _find_in(pa.array(values, pa.string()))
+
+
+def scan_files(paths: Iterable[str], columns: Iterable[str]) -> dict[str, Finding]:
+    """Those of `columns` (struct.field for a field) of some Parquet files that hold personal data."""
+    distinct: dict[str, list[pa.Array]] = {column: [] for column in columns}
+    for path in paths:
+        with open_parquet(path) as plain:
+            kinds = {column: _type_of(plain.schema_arrow, column) for column in distinct}
+            # no column with such cells is read anywhere
+            too_large = oversized_of(plain, path)
+        is_looked_at = {c: is_text(kind) or pa.types.is_integer(kind) for c, kind in kinds.items()}
+        present = [column for column, looked_at in is_looked_at.items() if looked_at and column not in too_large]
+        if not present:
+            continue
+        texts = [column for column in present if is_text(kinds[column])]
+        with open_parquet(path, dictionary_columns=texts) as parquet:
+            for index, column in ((i, c) for i in range(parquet.num_row_groups) for c in present):
+                read = parquet.read_row_group(index, columns=[column], use_threads=False)
+                distinct[column] += _distinct(read, column)
+    found = {column: _find_in(pc.unique(pa.chunked_array(parts, pa.string()))) for column, parts in distinct.items()}
+    return {column: finding for column, finding in found.items() if finding}
+
+
+def mask(text: str) -> str:
+    """`text` with everything that looks like personal data replaced by its kind."""
+    if re.search(_HAS_ANY_FORM, text, re.DOTALL):
+        for form in FORMS:
+            text = form.mask(text)
+    return text
+
+
+def _find_in(values: pa.Array) -> Finding | None:
+    likely = values.filter(pc.match_substring_regex(values, f"(?s){_HAS_ANY_FORM}"))
+    if not len(likely):
+        return None
+    kinds: dict[str, int] = {}
+    for form in FORMS:
+        if count := form.count(likely):
+            kinds[form.kind] = kinds.get(form.kind, 0) + count
+    return Finding(len(values), kinds) if kinds else None
+
+
+def _at_most(values: list[str], count: int) -> list[str]:
+    """`count` of some values, the same whatever their order and whatever they are."""
+    return nsmallest(count, values, key=lambda value: (crc32(value.encode()), value)) if len(values) > count else values
+
+
+def _type_of(schema: pa.Schema, column: str) -> pa.DataType:
+    """Type of a column, or of a field of a struct column by its path; null if there is none."""
+    names = [column] if column in schema.names else column.split(".", 1)
+    kind = schema.field(names[0]).type if names[0] in schema.names else pa.null()
+    for name in names[1:]:
+        kind = kind.field(name).type if pa.types.is_struct(kind) and kind.get_field_index(name) >= 0 else pa.null()
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
+def _distinct(table: pa.Table, column: str) -> Iterator[pa.Array]:
+    """Distinct values as text, chunk by chunk."""
+    values = table.column(0)
+    if column not in table.column_names:
+        values = pc.struct_field(values, column.split(".", 1)[1])
+    for chunk in values.chunks:
+        if pa.types.is_dictionary(chunk.type):
+            yield chunk.dictionary.cast(pa.string())
+        elif is_text(chunk.type) or ((largest := pc.max(chunk).as_py()) is not None and largest >= _SMALLEST_INTEGER):
+            yield pc.unique(chunk).cast(pa.string())
+
+
+def _digits(text: str) -> str:
+    return re.sub(r"[^0-9]", "", text)
+
+
+def _is_email(text: str) -> bool:
+    # icon@2x.png is a file
+    return text.rpartition(".")[2].lower() not in {"png", "jpg", "jpeg", "gif", "svg", "webp"}
+
+
+def _is_iban(text: str) -> bool:
+    """ISO 13616; words that follow in groups like the number's are dropped one by one."""
+    from stdnum import iban
+
+    while text:
+        if iban.is_valid(text):
+            return True
+        text = text.rpartition(" ")[0]
+    return False
+
+
+def _is_card(text: str) -> bool:
+    from stdnum import luhn
+
+    digits = _digits(text)
+    return bool(_ISSUERS.fullmatch(digits)) and bool(luhn.is_valid(digits))
+
+
+def _is_phone(text: str, region: str | None = None) -> bool:
+    import phonenumbers
+
+    if re.fullmatch(r"\+[0-9]+\.[0-9]+", text):
+        # a number with its sign
+        return False
+    try:
+        number = phonenumbers.parse(re.sub(r"^00", "+", text), region)
+    except phonenumbers.NumberParseException:
+        return False
+    return phonenumbers.is_valid_number(number)
+
+
+def _is_ip_v4(text: str) -> bool:
+    """Whether it is an address rather than a version, whose parts are small: by two large parts, or a private network."""
+    try:
+        address = ipaddress.IPv4Address(text)
+    except ValueError:
+        return False
+    *_, second, largest = sorted(address.packed)
+    return (largest >= 100 and second >= 32) or any(address in network for network in _PRIVATE)
+
+
+def _is_ip_v4_of_ten(text: str) -> bool:
+    """Whether it is in the private network 10.0.0.0/8; so are versions, one in ten at most."""
+    try:
+        return ipaddress.IPv4Address(text).packed[0] == 10
+    except ValueError:
+        return False
+
+
+def _is_ip_v6(text: str) -> bool:
+    try:
+        ipaddress.IPv6Address(text)
+    except ValueError:
+        return False
+    return sum(bool(group) for group in text.split(":")) >= 3
+
+
+def _passes(module: str, text: str) -> bool:
+    """Whether a module of python-stdnum takes a number for valid; one with a sign is an amount."""
+    from importlib import import_module
+
+    return text[0] not in "+-" and bool(import_module(f"stdnum.{module}").is_valid(text))
+
+
+def _is_nino(text: str) -> bool:
+    """United Kingdom: no check digit, but letters that are not given out (HMRC manual NIM39110)."""
+    compact = text.replace(" ", "")
+    is_given_out = re.fullmatch(r"[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z][0-9]{6}[A-D]", compact)
+    return bool(is_given_out) and compact[:2] not in {"BG", "GB", "KN", "NK", "NT", "TN", "ZZ"}
+
+
+# prefix and length of Visa, Mastercard, American Express, Discover, Diners Club and JCB (ISO/IEC 7812)
+_ISSUERS = re.compile(
+    r"4[0-9]{12}([0-9]{3}([0-9]{3})?)?|(5[1-5][0-9]{2}|222[1-9]|22[3-9][0-9]|2[3-6][0-9]{2}|27[01][0-9]|2720)[0-9]{12}"
+    r"|3[47][0-9]{13}|6(011|5[0-9]{2}|4[4-9][0-9])[0-9]{12}|3(0[0-5]|[68][0-9])[0-9]{11}|35(2[89]|[3-8][0-9])[0-9]{12}"
+)
+_PRIVATE = [
+    ipaddress.IPv4Network(network)
+    for network in ("100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16")
+]
+
+
+def _national(shape: str, module: str, **evidence: float) -> Form:
+    return Form("national id", shape, partial(_passes, module), **evidence)
+
+
+# Shapes are read by RE2 and by Python alike. Chances were counted on random values of the shape (bench/pii.py).
+FORMS: Sequence[Form] = (
+    Form("email", r"(?i)[\pL0-9._%+'-]+@(?:[\pL0-9-]+\.)+[\pL]{2,}".replace(r"\pL", "a-z\u00c0-\u024f"), _is_email),
+    Form("IBAN", r"(?i)\b[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b", _is_iban, chance=0.0103),
+    Form("payment card", r"\b[0-9](?:[ -]?[0-9]){12,18}\b", _is_card, chance=0.022),
+    _national(r"\b[0-9]{3}-[0-9]{2}-[0-9]{4}\b", "us.ssn", least_share=0.95),
+    Form("national id", r"\b[A-Z]{2} [0-9]{2} [0-9]{2} [0-9]{2} [A-Z]\b", _is_nino, least_share=0.75),
+    Form("national id", r"\b[A-Z]{2}[0-9]{6}[A-Z]\b", _is_nino, chance=0.12),
+    _national(r"\b[0-9]{8}-?[A-Z]\b", "es.dni", chance=0.044),
+    _national(r"\b[XYZ]-?[0-9]{7}-?[A-Z]\b", "es.nie", chance=0.044),
+    _national(r"\b[A-Z]{6}[0-9]{2}[A-Z][0-9]{2}[A-Z][0-9]{3}[A-Z]\b", "it.codicefiscale", chance=0.02),
+    _national(
+        r"\b[12] ?[0-9]{2} ?[0-9]{2} ?(?:[0-9]{2}|2[AB]) ?[0-9]{3} ?[0-9]{3} ?[0-9]{2}\b", "fr.nir", chance=0.0104
+    ),
+    _national(r"[+-]?\b[0-9]{2} ?[0-9]{3} ?[0-9]{3} ?[0-9]{3}\b", "de.idnr", chance=0.004),
+    _national(r"[+-]?\b[0-9]{11}\b", "pl.pesel", chance=0.02),
+    _national(r"[+-]?\b[0-9]{3}\.?[0-9]{3}\.?[0-9]{3}-?[0-9]{2}\b", "br.cpf", chance=0.01),
+    Form("IP address", r"\b[0-9]{1,5}(?:\.[0-9]{1,5}){3,}\b", _is_ip_v4, least_share=0.5),
+    Form("IP address", r"\b[0-9]{1,5}(?:\.[0-9]{1,5}){3,}\b", _is_ip_v4_of_ten, chance=0.12),
+    Form("IP address", r"\b[0-9A-Fa-f]{1,4}:[0-9A-Fa-f:]*:[0-9A-Fa-f]{1,4}\b", _is_ip_v6),
+    Form(
+        "phone number",
+        r"(?:\+[1-9]|^-[1-9]|^00[1-9][0-9]{0,2}[ -])(?:[ ()./-]{0,2}[0-9]){6,14}\b",
+        _is_phone,
+        least_share=0.75,
+    ),
+    Form("phone number", r"\([0-9]{3}\) ?[0-9]{3}[ .-][0-9]{4}\b", partial(_is_phone, region="US"), least_share=0.75),
+    # ids are written like this, too
+    Form("phone number", r"\b[0-9]{3}[ .-][0-9]{3}[ .-][0-9]{4}\b", partial(_is_phone, region="US"), chance=0.4),
+)

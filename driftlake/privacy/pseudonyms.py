@@ -1,0 +1,181 @@
+"""Raw identifiers of users replaced by keyed hashes, file by file: HMAC-SHA-256 (RFC 2104), 64 hexadecimal digits.
+
+Files are written under another name and renamed when they are whole; the source is only read. Not here: which key is valid
+when (config/), and what telemetry has to look like (expectations/).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from driftlake.config import PseudonymKey, Settings
+from driftlake.errors import ConfigurationError, InputError
+from driftlake.lake.storage import is_hidden
+from driftlake.lake.whole_files import replaced_whole
+
+# As long as the hash: a shorter key would be the weaker part (RFC 2104, section 3).
+_SHORTEST_KEY_BYTES = 32
+# The columns of the newest key, and of the one before while both are valid.
+_COLUMNS = (("user_key", "user_key_id"), ("previous_user_key", "previous_user_key_id"))
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A file that was written, and the keys that were used, the newest first."""
+
+    path: Path
+    row_count: int
+    key_ids: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Secret:
+    """A key; its bytes are in no representation of it."""
+
+    key_id: str
+    value: bytes
+
+    def __repr__(self) -> str:
+        return f"_Secret({self.key_id!r})"
+
+    def pseudonym(self, identifier: str) -> str:
+        return hmac.new(self.value, identifier.encode(), hashlib.sha256).hexdigest()
+
+
+def pseudonymize_files(settings: Settings, source: Path, target: Path, day: date | None = None) -> Iterator[Written]:
+    """Write every Parquet file of `source` to `target`, with pseudonyms in place of the configured column.
+
+    While two keys are valid rows have the pseudonyms of both, so that users can be linked across the rotation. Identifiers
+    that are null stay null. All files and keys are looked at before the first file is written.
+
+    Raises ConfigurationError without a valid key or for a key that others can read, InputError for files that cannot be used.
+    """
+    if settings.pseudonyms is None:
+        raise ConfigurationError(
+            "driftlake.yaml has no section pseudonyms", hint="give pseudonyms.column and pseudonyms.keys"
+        )
+    column = settings.pseudonyms.column
+    _require_apart(source, target)
+    files = list(_files(source, target, day))
+    for path, _, _ in files:
+        _require_columns(path, column)
+    keys = {dt: settings.pseudonyms.valid_on(dt) for _, _, dt in files}
+    if without := sorted(dt for dt, valid in keys.items() if not valid):
+        raise ConfigurationError(
+            f"no key of pseudonyms.keys is valid on {without[0]}", hint="give a key, or extend valid_until of one"
+        )
+    secrets = {key.id: _read(settings, key) for valid in keys.values() for key in valid}
+    for path, written, dt in files:
+        yield _write(path, written, column, [secrets[key.id] for key in keys[dt]])
+
+
+def _require_apart(source: Path, target: Path) -> None:
+    one, other = source.resolve(), target.resolve()
+    is_same = target.exists() and source.exists() and source.samefile(target)
+    if is_same or one == other or one in other.parents or other in one.parents:
+        raise ConfigurationError(
+            f"{target} is {source} or lies in it, or the other way round: raw and pseudonymous telemetry must not mix",
+            hint="write to a folder of its own",
+        )
+
+
+def _files(source: Path, target: Path, day: date | None) -> Iterator[tuple[Path, Path, date]]:
+    """Source, target and day of each file."""
+    if not source.exists():
+        raise InputError(f"there is no {source}")
+    if source.is_file():
+        yield source, target, day or _day_of(source.parent)
+        return
+    folders = sorted(folder for folder in source.iterdir() if folder.is_dir() and folder.name.startswith("dt="))
+    found = [(path, _day_of(folder)) for folder in folders for path in _visible(folder)]
+    if not found:
+        raise InputError(f"{source} has no dt=YYYY-MM-DD folder with Parquet files")
+    for path, dt in found:
+        yield path, target / path.relative_to(source), dt
+
+
+def _visible(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("*.parquet") if not is_hidden(path.name))
+
+
+def _day_of(folder: Path) -> date:
+    try:
+        return date.fromisoformat(folder.resolve().name.removeprefix("dt="))
+    except ValueError:
+        raise InputError(
+            f"{folder} is no dt=YYYY-MM-DD folder, so the valid key is not known", hint="give the day with --date"
+        ) from None
+
+
+def _require_columns(path: Path, column: str) -> None:
+    try:
+        names = pq.read_schema(path).names
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"{path} cannot be read: {error}", hint="nothing was written") from error
+    if column not in names:
+        raise InputError(f"{path} has no column {column}", hint=f"it has {', '.join(names)}")
+    if taken := sorted({name for pair in _COLUMNS for name in pair} & set(names) - {column}):
+        raise InputError(f"{path} has a column {', '.join(taken)} already", hint="it seems to be pseudonymized")
+
+
+def _read(settings: Settings, key: PseudonymKey) -> _Secret:
+    """The secret of a key, from where the configuration says it is."""
+    if key.env is not None:
+        value, place = os.environ.get(key.env, ""), f"the environment variable {key.env}"
+    else:
+        assert key.file is not None
+        value, place = _read_file(Path(settings.resolve(key.file))), key.file
+    if len(value.strip().encode()) < _SHORTEST_KEY_BYTES:
+        raise ConfigurationError(
+            f"key {key.id}: {place} is not set or shorter than {_SHORTEST_KEY_BYTES} bytes",
+            hint="make a key with `openssl rand -hex 32`",
+        )
+    return _Secret(key.id, value.strip().encode())
+
+
+def _read_file(path: Path) -> str:
+    # what was opened is what is asked: the path may lead elsewhere a moment later
+    with path.open(encoding="utf-8") as file:
+        mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+        if mode & (stat.S_IRWXG | stat.S_IRWXO):
+            raise ConfigurationError(
+                f"{path} can be used by others (mode {mode:04o})", hint=f"chmod 600 {path}, and think of a new key"
+            )
+        return file.read()
+
+
+def _write(source: Path, target: Path, column: str, secrets: Sequence[_Secret]) -> Written:
+    with replaced_whole(target) as temporary, pq.ParquetFile(source) as parquet:
+        schema = _replaced(parquet.schema_arrow.empty_table(), column, secrets).schema
+        with pq.ParquetWriter(temporary, schema) as writer:
+            for index in range(parquet.num_row_groups):
+                rows = _replaced(parquet.read_row_group(index), column, secrets)
+                writer.write_table(rows, row_group_size=max(rows.num_rows, 1))
+        row_count = parquet.metadata.num_rows
+    return Written(target, row_count, [secret.key_id for secret in secrets])
+
+
+def _replaced(rows: pa.Table, column: str, secrets: Sequence[_Secret]) -> pa.Table:
+    place = rows.column_names.index(column)
+    raw = rows.column(column).combine_chunks()
+    encoded = raw if pa.types.is_dictionary(raw.type) else raw.dictionary_encode()
+    identifiers = encoded.dictionary.cast(pa.string()).to_pylist()
+    rows = rows.remove_column(place)
+    for offset, (secret, (key_name, id_name)) in enumerate(zip(secrets, _COLUMNS, strict=False)):
+        pseudonyms = pa.array([i if i is None else secret.pseudonym(i) for i in identifiers], pa.string())
+        keys = pseudonyms.take(encoded.indices)
+        ids = pa.array([secret.key_id], pa.string()).take(
+            pa.array([0] * len(keys), pa.int8(), mask=keys.is_null().to_numpy(zero_copy_only=False))
+        )
+        rows = rows.add_column(place + 2 * offset, key_name, keys).add_column(place + 2 * offset + 1, id_name, ids)
+    return rows

@@ -1,0 +1,140 @@
+"""Counts of days as rows of the profile tables.
+
+Not here: what is counted (plan.py), the counting of a shard (shards.py) and reading back (drift/bucket_history.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from driftlake.inputs.features import RefusedFeature
+from driftlake.inputs.predictions import PredictionGroup
+from driftlake.lake import queries
+from driftlake.lake.schema import arrow_schema
+from driftlake.maths.binning import FeatureBins
+from driftlake.maths.segments import ALL
+from driftlake.profiles.kernel import FeatureCounts
+from driftlake.profiles.plan import Day
+from driftlake.profiles.shards import VersionCounts
+
+
+@dataclass(frozen=True, slots=True)
+class Profiles:
+    """Rows of the profile tables, and what had to be left out of them."""
+
+    tables: Mapping[str, pa.Table]
+    refused_features: Sequence[RefusedFeature]
+    # rows of each day that were delivered before, and are counted once
+    surplus_counts: Mapping[date, int]
+
+
+# The tables that counts become rows of.
+_TABLES = (
+    "feature_profile",
+    "feature_stats",
+    "prediction_profile",
+    "class_profile",
+    "service_profile",
+    "importance_profile",
+    "pair_profile",
+    "prediction_sample",
+)
+# Their columns that say what was counted; the others are filled by the counts.
+_KEY = ("dt", "model_id", "model_version", "deployment", "segment")
+# What distinct_profile and heavy_hitters are made of; it is not stored.
+_VALUE_COUNTS = {"column_name": pa.string(), "value": pa.large_string(), "row_count": pa.int64()}
+
+
+@cache
+def _columns() -> Mapping[str, Mapping[str, pa.DataType]]:
+    """By table, the columns that counts fill."""
+    counted = {
+        name: {field.name: field.type for field in arrow_schema(name) if field.name not in _KEY} for name in _TABLES
+    }
+    return counted | {"value_counts": _VALUE_COUNTS}
+
+
+class ProfileRows:
+    """Collects the counts of days as rows of the profile tables."""
+
+    def __init__(self) -> None:
+        self._groups: list[tuple[PredictionGroup, str]] = []
+        # per table, pieces of columns; `group` is a position in `_groups`, of which the rows take their key columns
+        self._pieces: dict[str, list[Mapping[str, Any]]] = {name: [] for name in _columns()}
+
+    def add(self, day: Day, counts: Sequence[VersionCounts]) -> None:
+        """Take in the counts of the versions of a day."""
+        segments_of_groupings = [[ALL], *(column.segments for column in day.segment_columns)]
+        for version, counted in zip(day.versions, counts, strict=True):
+            deployments = day.groups[version.first_code : version.first_code + version.deployment_count]
+            for grouping, segments in enumerate(segments_of_groupings):
+                first = len(self._groups)
+                self._groups += [(deployment, segment) for deployment in deployments for segment in segments]
+                for name, of_groupings in counted.features.items():
+                    self._add_feature(first, version.features[name], of_groupings[grouping])
+                for name, profiles in counted.profiles.items():
+                    columns = profiles[grouping].columns()
+                    self._add(name, first + columns.pop("group"), **columns)
+
+    def tables(self, connection: duckdb.DuckDBPyConnection) -> dict[str, pa.Table]:
+        """The rows of every profile table of counts, and of value_counts; what is derived from them, too."""
+        tables = {name: self._table(name) for name in _columns()}
+        tables["prediction_sample"] = tables["prediction_sample"].drop_columns(["segment"])
+        connection.register("service_rows", tables["service_profile"])
+        return tables | {"service_levels": queries.table(connection, "service_levels")}
+
+    def _table(self, name: str) -> pa.Table:
+        pieces = self._pieces[name]
+        groups = np.concatenate([np.empty(0, np.int64), *(piece["group"] for piece in pieces)])
+        columns = {column: _joined(pieces, column, kind) for column, kind in _columns()[name].items()}
+        return pa.table(self._key_columns(groups) | columns)
+
+    def _add_feature(self, first: int, bins: FeatureBins, counts: FeatureCounts) -> None:
+        groups, bin_ids = np.nonzero(counts.bins)
+        self._add(
+            "feature_profile",
+            first + groups,
+            feature=bins.feature,
+            bin_id=bin_ids,
+            row_count=counts.bins[groups, bin_ids],
+        )
+        present = np.flatnonzero(counts.bins.any(axis=1))
+        stats = {column: values_of_group[present] for column, values_of_group in counts.stats(bins).items()}
+        self._add("feature_stats", first + present, feature=bins.feature, **stats)
+
+    def _add(self, table: str, groups: NDArray[np.int64], **columns: NDArray[Any] | str) -> None:
+        self._pieces[table].append({"group": groups, **columns})
+
+    def _key_columns(self, groups: NDArray[np.int64]) -> dict[str, pa.Array]:
+        places = pa.array(groups)
+
+        def column(texts: Iterable[Any], kind: pa.DataType) -> pa.Array:
+            # a dictionary: with many segments there are millions of rows of a few texts
+            return pa.array(texts, kind).dictionary_encode().take(places)
+
+        return {
+            "dt": column((group.dt for group, _ in self._groups), pa.date32()),
+            "model_id": column((group.model_id for group, _ in self._groups), pa.string()),
+            "model_version": column((group.model_version for group, _ in self._groups), pa.string()),
+            "deployment": column((group.deployment for group, _ in self._groups), pa.string()),
+            "segment": column((segment for _, segment in self._groups), pa.string()),
+        }
+
+
+def _joined(pieces: Sequence[Mapping[str, Any]], column: str, kind: pa.DataType) -> pa.Array:
+    """A column of all pieces; a text that is no array is the same in all rows of a piece."""
+    if any(isinstance(piece[column], pa.Array) for piece in pieces):
+        return pa.concat_arrays([piece[column] for piece in pieces])
+    if pa.types.is_string(kind):
+        texts = pa.array([piece[column] for piece in pieces], kind).dictionary_encode()
+        return texts.take(pa.array(np.repeat(np.arange(len(pieces)), [len(piece["group"]) for piece in pieces])))
+    return pa.array(np.concatenate([piece[column] for piece in pieces]) if pieces else [], kind, from_pandas=True)

@@ -1,0 +1,116 @@
+"""Service levels of the hours and nodes of a day, and what failed: rows of service_parts, service_bins, service_errors.
+
+Not here: latencies of whole days by segment (latencies.py), and availability against an objective (alerts/slos.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import duckdb
+import pyarrow as pa
+
+from driftlake.config import TelemetrySettings
+from driftlake.inputs.partitions import Partition
+from driftlake.lake import queries
+
+TABLES = ("service_parts", "service_bins", "service_errors")
+# What they are made of, and what parts of the calls add to.
+SUMS = ("call_counts", "latency_counts", "error_counts")
+
+# Kinds of errors that a version has on a day, by how often; a service that puts ids in them must not fill the warehouse.
+_ERROR_KINDS = 20
+_COLUMNS = ("latency_ms", "success", "error_kind", "node_id", "gpu_utilization")
+
+
+@dataclass(frozen=True, slots=True)
+class CallColumns:
+    """Which columns of calls some files have, by canonical name, which of these are latencies, and on which days there are any."""
+
+    names: Sequence[str]
+    metrics: Sequence[str]
+    days: Sequence[date]
+
+    @classmethod
+    def of(cls, partitions: Sequence[Partition], telemetry: TelemetrySettings) -> CallColumns:
+        """Those of the files of some days."""
+        known = {telemetry.columns.get(name, name): name for name in (*_COLUMNS, *telemetry.latencies)}
+        of_days = {
+            partition.dt: {column for file in partition.files for column in file.columns if column in known}
+            for partition in partitions
+        }
+        names = [name for column, name in known.items() if any(column in there for there in of_days.values())]
+        metrics = [name for name in ("latency_ms", *telemetry.latencies) if name in names]
+        return cls(names, metrics, [day for day, there in of_days.items() if there])
+
+    @property
+    def has_nodes(self) -> bool:
+        """Whether it is known which node answered."""
+        return "node_id" in self.names
+
+
+def count_service(
+    connection: duckdb.DuckDBPyConnection, partitions: Sequence[Partition], telemetry: TelemetrySettings
+) -> Mapping[str, pa.Table]:
+    """Rows of TABLES, from the views and tables that `telemetry.code_rows` leaves in the session.
+
+    Files with none of the columns are not read.
+    """
+    columns = CallColumns.of(partitions, telemetry)
+    offer_nodes(connection, columns)
+    nodes = queries.table(connection, "segment_values", value_count=telemetry.segment_limit)
+    return tables_of(connection, sum_calls(connection, columns, nodes))
+
+
+def offer_nodes(connection: duckdb.DuckDBPyConnection, columns: CallColumns) -> None:
+    """Create the view segment_column of the nodes that answered, each counted call being a row."""
+    queries.run(connection, "service_calls")
+    connection.execute(
+        "create or replace view segment_column as select dt, node_id as value from service_calls"
+        + ("" if columns.has_nodes else " limit 0")
+    )
+
+
+def sum_calls(
+    connection: duckdb.DuckDBPyConnection, columns: CallColumns, kept_nodes: pa.Table
+) -> Mapping[str, pa.Table]:
+    """What the counted calls of the session add to each of SUMS; nodes that are not in `kept_nodes` are (other)."""
+    connection.register("kept_nodes", kept_nodes)
+    _keep_calls(connection, columns)
+    connection.execute(f"create or replace view service_latencies as {_latencies(columns.metrics)}")
+    return {name: queries.table(connection, name) for name in SUMS}
+
+
+def tables_of(connection: duckdb.DuckDBPyConnection, sums: Mapping[str, pa.Table]) -> Mapping[str, pa.Table]:
+    """Rows of TABLES from what any parts of the calls add to SUMS."""
+    for name, rows in sums.items():
+        connection.register(name, rows)
+    parameters = {"service_errors": {"kind_count": _ERROR_KINDS}}
+    return {name: queries.table(connection, name, **parameters.get(name, {})) for name in TABLES}
+
+
+def _keep_calls(connection: duckdb.DuckDBPyConnection, columns: CallColumns) -> None:
+    """Create the table counted_calls: what is counted of calls, read once, in which nodes beyond the limit are (other)."""
+    selected = ["code", "hour_at", "success", "error_kind", "gpu_utilization", *map(queries.quote, columns.metrics)]
+    selected.append(
+        "case when (dt, node_id) in (select (dt, value) from kept_nodes) then node_id"
+        " when node_id is not null then '(other)' end as node_name"
+        if columns.has_nodes
+        else "cast(null as varchar) as node_name"
+    )
+    # a day without any has no rows, whatever days are counted with it
+    days = ", ".join(queries.literal(day.isoformat()) for day in columns.days) or "null"
+    connection.execute(
+        f"create or replace table counted_calls as select {', '.join(selected)} from service_calls where dt in ({days})"
+    )
+
+
+def _latencies(metrics: Sequence[str]) -> str:
+    """SQL of a row per call and metric."""
+    selected = [
+        f"select *, {queries.literal(name)} as metric, {queries.quote(name)} as value_ms from counted_calls"
+        for name in metrics
+    ]
+    return " union all ".join(selected) or "select *, '' as metric, 0.0 as value_ms from counted_calls limit 0"

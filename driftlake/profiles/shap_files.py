@@ -1,0 +1,63 @@
+"""SHAP values that telemetry has summed up already: files of sums become rows of importance_profile.
+
+Not here: values per prediction (shap_sums.py), and what becomes of the sums (drift/importance.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import pyarrow as pa
+
+from driftlake.config import Settings
+from driftlake.inputs.columns import EXPLANATION_COLUMNS
+from driftlake.inputs.partitions import Partition, readable, without_corrupt_files
+from driftlake.inputs.predictions import LeftOut, Reading, offer_partitions, offer_versions
+from driftlake.lake import queries
+from driftlake.lake.session import open_session
+from driftlake.lineage.versions import ModelVersion
+from driftlake.privacy.personal_columns import Findings, found_in_explanations
+
+_READING = Reading(EXPLANATION_COLUMNS, {})
+
+
+def summed_explanations(
+    settings: Settings, partitions: Sequence[Partition], versions: Mapping[tuple[str, str], ModelVersion]
+) -> tuple[list[Partition], pa.Table, Findings]:
+    """The days with the files that cannot be used, refused; rows of importance_profile of the others; personal data found.
+
+    Segments that hold personal data are left out, and a day whose features do has no rows.
+
+    A file is refused as a whole if any of its rows cannot be a sum of SHAP values.
+    """
+    read, impossible = without_corrupt_files(partitions, lambda usable: _impossible_rows(settings, usable))
+    checked = [_refused(partition, impossible) for partition in read]
+    with open_session(settings) as connection:
+        offer_versions(connection, list(versions.values()), settings.models)
+        usable = readable(checked)
+        found = found_in_explanations(usable, settings.telemetry)
+        offer_partitions(connection, "explanations", usable, _READING, LeftOut(found))
+        return checked, queries.run(connection, "importance_sums").to_arrow_table(), found
+
+
+def _impossible_rows(settings: Settings, partitions: Sequence[Partition]) -> Mapping[str, int]:
+    """How many rows of each file cannot be, by path; also reads every column of every file."""
+    paths = [file.path for partition in partitions for file in partition.files]
+    with open_session(settings) as connection:
+        offer_partitions(connection, "explanations", partitions, _READING)
+        found = queries.run(connection, "impossible_explanations").fetchall()
+    return {paths[file_id]: row_count for file_id, row_count in found}
+
+
+def _refused(partition: Partition, impossible: Mapping[str, int]) -> Partition:
+    files = (
+        file.refused(
+            f"{file.path}: {count:,} of {file.row_count:,} rows cannot be sums of SHAP values (row_count at least 1,"
+            " absolute_sum finite and no less than signed_sum either way, a feature)"
+        )
+        if (count := impossible.get(file.path))
+        else file
+        for file in partition.files
+    )
+    return replace(partition, files=tuple(files))

@@ -1,0 +1,350 @@
+"""A shard: some row groups of a day, counted from Parquet to counts that add up.
+
+What a thread gets, or a worker of a cluster. How a day is cut into shards depends on the day alone, so that moments
+and sums, whose last digits depend on the order of additions, are the same whoever counts. Not here: the counting of
+one column (kernel.py), which rows count (inputs/predictions.py), how a day is cut (plan.py), and what becomes of the counts (rows.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from itertools import chain, groupby
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from driftlake.inputs.partitions import open_parquet
+from driftlake.maths.binning import FeatureBins
+from driftlake.maths.encoding import Column, encode, float_values, is_category, is_numeric, is_text, stored_bins
+from driftlake.maths.segments import SegmentColumn
+from driftlake.profiles.kernel import (
+    ClassAccumulator,
+    FeatureAccumulator,
+    FeatureCounts,
+    Grouping,
+    ScoreAccumulator,
+)
+from driftlake.profiles.latencies import MetricAccumulator
+from driftlake.profiles.pair_counts import Pair, PairAccumulator, bins_in_pairs
+from driftlake.profiles.row_samples import SampleAccumulator, SampledRows
+from driftlake.profiles.shap_sums import ImportanceAccumulator
+from driftlake.profiles.value_counts import ValueAccumulator
+
+
+@dataclass(frozen=True, slots=True)
+class CountedVersion:
+    """What is counted of a model version on a day; its deployments have consecutive row codes from `first_code`."""
+
+    first_code: int
+    deployment_count: int
+    features: Mapping[str, FeatureBins]
+    score_bins: FeatureBins | None
+    decision_cut: float | None = None
+    pairs: Sequence[Pair] = ()
+    is_sampled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RowGroup:
+    """A row group of a file; `codes` says what each row belongs to, shape (rows,), -1 for rows that do not count."""
+
+    path: str
+    index: int
+    columns: Mapping[str, pa.DataType]
+    codes: NDArray[Any]
+    sampled: SampledRows = field(default_factory=SampledRows)
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnNames:
+    """What the columns are called in the files; features are fields of the struct column `features` if there is one."""
+
+    score: str
+    # by metric
+    latencies: Mapping[str, str]
+    predicted_class: str
+    features: str | None
+    # what precedes the name of a feature in that of its SHAP values; None if there are none
+    shap: str | None = None
+    high_cardinality: Sequence[str] = ()
+
+    def of_feature(self, name: str) -> str:
+        """Path of a feature's column."""
+        return f"{self.features}.{name}" if self.features else name
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """Row groups of a day and what to count of them, by the deployment alone and by each segment column."""
+
+    row_groups: Sequence[RowGroup]
+    versions: Sequence[CountedVersion]
+    segment_columns: Sequence[SegmentColumn]
+    names: ColumnNames
+
+
+@dataclass(frozen=True, slots=True)
+class VersionCounts:
+    """Counts of a version: one entry per grouping, the whole first and then each segment column.
+
+    `profiles` are those beside the features, by the table whose rows they are.
+    """
+
+    features: Mapping[str, Sequence[FeatureCounts]]
+    profiles: Mapping[str, Sequence[Any]]
+
+    @classmethod
+    def combined(cls, parts: Sequence[VersionCounts]) -> VersionCounts:
+        """Everything counted in all parts, which are of the same version and day."""
+        first = parts[0]
+        return cls(
+            {name: _combined([part.features[name] for part in parts]) for name in first.features},
+            {table: _combined([part.profiles[table] for part in parts]) for table in first.profiles},
+        )
+
+
+def count_shard(shard: Shard) -> list[VersionCounts]:
+    """Count every version of a shard."""
+    accumulators = [_VersionAccumulator(version, shard) for version in shard.versions]
+    for _, row_groups in groupby(shard.row_groups, key=lambda row_group: row_group.path):
+        _count_file(list(row_groups), accumulators, shard)
+    return [accumulator.counts() for accumulator in accumulators]
+
+
+def _combined(parts: Sequence[Sequence[Any]]) -> list[Any]:
+    """Grouping by grouping."""
+    return [type(of_grouping[0]).combined(of_grouping) for of_grouping in zip(*parts, strict=True)]
+
+
+def _count_file(row_groups: Sequence[RowGroup], accumulators: Sequence[_VersionAccumulator], shard: Shard) -> None:
+    columns = row_groups[0].columns
+    counted = dict.fromkeys(name for one in accumulators for name in one.version.features)
+    # what the file lacks only versions count that have no rows in it
+    features = [name for name in counted if _type_of(columns, shard.names.of_feature(name)) is not None]
+    needed = [shard.names.of_feature(name) for name in features]
+    of_profiles = chain.from_iterable(part.paths for one in accumulators for part in one.parts.values())
+    needed += [path for path in of_profiles if (kind := _type_of(columns, path)) and is_numeric(kind)]
+    categories = [shard.names.predicted_class, *(column.name for column in shard.segment_columns)]
+    needed += [path for path in categories if path in columns]
+    many_valued = shard.names.high_cardinality
+    needed += [path for path in many_valued if (kind := _type_of(columns, path)) and is_category(kind)]
+    texts = [*(shard.names.of_feature(name) for name in features), *categories, *many_valued]
+    with open_parquet(row_groups[0].path, dictionary_columns=_text_columns(row_groups[0], texts)) as parquet:
+        for row_group in row_groups:
+            if (row_group.codes >= 0).any():
+                reader = _Reader(parquet, row_group, list(dict.fromkeys(needed)))
+                _count_row_group(reader, features, accumulators, shard)
+
+
+def _count_row_group(
+    reader: _Reader, features: Sequence[str], accumulators: Sequence[_VersionAccumulator], shard: Shard
+) -> None:
+    whole = Grouping.of(reader.row_group.codes)
+    segments = [
+        whole.ordered(column.positions(reader.column(column.name), len(reader.row_group.codes)))
+        for column in shard.segment_columns
+    ]
+    blocks = list(_blocks(whole, segments, accumulators))
+    samples = list(_samples(reader.row_group, accumulators))
+    for name in features:
+        column = reader.column(shard.names.of_feature(name))
+        assert column is not None, "a feature that a file lacks is refused before"
+        _count_feature(name, column, whole, blocks)
+        for sample in samples:
+            sample.add_feature(name, column)
+    for sample in samples:
+        sample.accumulator.sample.add_values(sample.deployments, sample.rows.hashes, sample.bins)
+    numbers = cache(lambda path: whole.ordered(reader.numbers(path)))
+    for block in blocks:
+        for part in block.accumulator.parts.values():
+            part.accumulator.add_values(*(numbers(path)[block.rows] for path in part.paths), groupings=block.groupings)
+        _count_pairs(block, reader, whole, shard.names)
+    for path in shard.names.high_cardinality:
+        if (column := reader.column(path)) is not None:
+            _count_values(path, column, whole, blocks)
+    # a file without classes says nothing about them
+    if (column := reader.column(shard.names.predicted_class)) is not None:
+        positions, classes = encode(column)
+        positions = whole.ordered(positions)
+        for block in blocks:
+            block.accumulator.classes.add_categories(positions[block.rows], classes, block.groupings)
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """The rows of one version in a row group, deployment by deployment."""
+
+    accumulator: _VersionAccumulator
+    rows: slice
+    groupings: Sequence[Grouping]
+
+
+def _blocks(
+    whole: Grouping, segments: Sequence[NDArray[np.int64]], accumulators: Sequence[_VersionAccumulator]
+) -> Iterator[_Block]:
+    for accumulator in accumulators:
+        version = accumulator.version
+        first, last = np.searchsorted(whole.groups, [version.first_code, version.first_code + version.deployment_count])
+        if first == last:
+            continue
+        starts = np.append(whole.starts, whole.row_count)[first : last + 1]
+        rows = slice(int(starts[0]), int(starts[-1]))
+        deployments = whole.groups[first:last] - version.first_code
+        by_deployment = Grouping(deployments, starts[:-1] - starts[0], rows.stop - rows.start)
+        of_row = np.repeat(deployments, np.diff(starts))
+        by_segment = (
+            Grouping.of(of_row * count + positions[rows])
+            for positions, count in zip(segments, accumulator.segment_counts, strict=True)
+        )
+        yield _Block(accumulator, rows, [by_deployment, *by_segment])
+
+
+def _count_feature(name: str, column: Column, whole: Grouping, blocks: Sequence[_Block]) -> None:
+    # versions may disagree on what a feature is, so each reading of the column is made when first asked for
+    numbers = cache(lambda: whole.ordered(float_values(column)))
+    categories = cache(lambda: encode(column))
+    positions = cache(lambda: whole.ordered(categories()[0]))
+    for block in blocks:
+        if counted := block.accumulator.features.get(name):
+            if block.accumulator.version.features[name].grid is None:
+                counted.add_categories(positions()[block.rows], categories()[1], block.groupings)
+            else:
+                counted.add_values(numbers()[block.rows], block.groupings)
+
+
+@dataclass(frozen=True, slots=True)
+class _BlockSample:
+    """The sampled rows of one version in a row group, whose bins are collected feature by feature."""
+
+    accumulator: _VersionAccumulator
+    rows: SampledRows
+    deployments: NDArray[np.int64]
+    bins: dict[str, NDArray[np.int32]] = field(default_factory=dict)
+
+    def add_feature(self, name: str, column: Column) -> None:
+        if bins := self.accumulator.version.features.get(name):
+            self.bins[name] = stored_bins(bins, column.take(pa.array(self.rows.positions)))
+
+
+def _samples(row_group: RowGroup, accumulators: Sequence[_VersionAccumulator]) -> Iterator[_BlockSample]:
+    sampled = row_group.sampled
+    codes = row_group.codes[sampled.positions].astype(np.int64)
+    for accumulator in accumulators:
+        deployments = codes - accumulator.version.first_code
+        is_own = (deployments >= 0) & (deployments < accumulator.version.deployment_count)
+        if accumulator.version.is_sampled and is_own.any():
+            rows = SampledRows(sampled.positions[is_own], sampled.hashes[is_own])
+            yield _BlockSample(accumulator, rows, deployments[is_own])
+
+
+def _count_pairs(block: _Block, reader: _Reader, whole: Grouping, names: ColumnNames) -> None:
+    counted = block.accumulator.pairs
+    bins = []
+    for name in counted.features:
+        column = reader.column(names.of_feature(name))
+        assert column is not None, "a feature that a file lacks is refused before"
+        bins.append(whole.ordered(bins_in_pairs(block.accumulator.version.features[name], column))[block.rows])
+    counted.add_values(*bins, groupings=block.groupings)
+
+
+def _count_values(path: str, column: Column, whole: Grouping, blocks: Sequence[_Block]) -> None:
+    positions, names = encode(column)
+    positions = whole.ordered(positions)
+    for block in blocks:
+        block.accumulator.values.add_values(path, positions[block.rows], names, block.groupings)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What counts a profile, and the numeric columns it takes."""
+
+    paths: Sequence[str]
+    accumulator: Any
+
+
+class _VersionAccumulator:
+    """Everything counted of a version."""
+
+    def __init__(self, version: CountedVersion, shard: Shard) -> None:
+        self.version = version
+        self.segment_counts = [len(column.segments) for column in shard.segment_columns]
+        group_counts = [version.deployment_count * count for count in (1, *self.segment_counts)]
+        self.features = {name: FeatureAccumulator(bins, group_counts) for name, bins in version.features.items()}
+        names = shard.names
+        # by the table that is filled
+        self.parts = {
+            "prediction_profile": _Part(
+                [names.score], ScoreAccumulator(version.score_bins, group_counts, version.decision_cut)
+            ),
+            "service_profile": _Part(
+                list(names.latencies.values()), MetricAccumulator(list(names.latencies), len(group_counts))
+            ),
+        }
+        if names.shap is not None:
+            explained = ImportanceAccumulator(list(version.features), group_counts)
+            self.parts["importance_profile"] = _Part([names.shap + name for name in version.features], explained)
+
+        self.pairs = PairAccumulator(version.pairs, len(group_counts))
+        self.values = ValueAccumulator(len(group_counts))
+        self.classes = ClassAccumulator(len(group_counts))
+        self.sample = SampleAccumulator(version.features, len(group_counts))
+
+    def counts(self) -> VersionCounts:
+        features = {name: accumulator.counts() for name, accumulator in self.features.items()}
+        profiles = {table: part.accumulator.counts() for table, part in self.parts.items()}
+        further = {
+            "pair_profile": self.pairs.counts(),
+            "value_counts": self.values.counts(),
+            "class_profile": self.classes.counts(),
+            "prediction_sample": self.sample.counts(),
+        }
+        return VersionCounts(features, profiles | further)
+
+
+class _Reader:
+    """The columns of a row group: one by one from a disk, while each is hot in the cache; at once from a store far away."""
+
+    def __init__(self, parquet: pq.ParquetFile, row_group: RowGroup, needed: Sequence[str]) -> None:
+        self.row_group = row_group
+        self._parquet = parquet
+        self._needed = needed
+        is_far = "://" in row_group.path
+        self._table = self._read(needed) if is_far else None
+
+    def column(self, path: str) -> Column | None:
+        """A column, or a field of a struct column by its path; None if the file has no such column."""
+        if path not in self._needed:
+            return None
+        table = self._read([path]) if self._table is None else self._table
+        if path in table.column_names:
+            return table.column(path)
+        struct, field = path.split(".", 1)
+        return pc.struct_field(table.column(struct), field)
+
+    def numbers(self, path: str) -> NDArray[np.float64]:
+        """A numeric column, nan where it is null or not there."""
+        column = self.column(path)
+        return np.full(len(self.row_group.codes), np.nan) if column is None else float_values(column)
+
+    def _read(self, paths: Sequence[str]) -> pa.Table:
+        return self._parquet.read_row_group(self.row_group.index, columns=list(paths), use_threads=False)
+
+
+def _text_columns(row_group: RowGroup, paths: Sequence[str]) -> list[str]:
+    return [path for path in paths if (kind := _type_of(row_group.columns, path)) and is_text(kind)]
+
+
+def _type_of(columns: Mapping[str, pa.DataType], path: str) -> pa.DataType | None:
+    if path in columns:
+        return columns[path]
+    struct, _, field = path.partition(".")
+    kind = columns.get(struct)
+    if kind is None or not pa.types.is_struct(kind) or kind.get_field_index(field) < 0:
+        return None
+    return kind.field(field).type

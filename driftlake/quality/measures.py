@@ -1,0 +1,349 @@
+"""How well the models do, by known labels and, before labels come, by what scores have meant: rows of model_quality.
+
+Not here: the formulas (maths/ranking.py, maths/confusion.py, maths/estimation.py), gathering counts into arrays (labelled_windows.py) and
+which labels count as of a day (sql/quality_counts.sql).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from driftlake.config import ModelSettings, QualitySettings
+from driftlake.lake.schema import arrow_schema
+from driftlake.lineage.versions import ModelVersion, TrainingLabels
+from driftlake.maths.arrays import Floats
+from driftlake.maths.confusion import macro_auc, macro_f1
+from driftlake.maths.estimation import Estimate, Estimator
+from driftlake.maths.ranking import auc, wilson_interval
+from driftlake.quality.labelled_windows import KEY, ClassCounts, LabelledWindows, QualityCounts, by_version
+
+_NO_PREDICTIONS, _NO_LABELS = "no predictions on the day", "no labels have arrived for the window"
+
+
+@dataclass(frozen=True, slots=True)
+class _Statistic:
+    """Values of one statistic, shape (windows,); nan where it cannot be computed, then `reason` says why.
+
+    `worse` is the direction of a value that is worse than the baseline, 0 if neither is.
+    """
+
+    name: str
+    value: Floats
+    reason: NDArray[np.str_]
+    intervals: Mapping[str, Floats] = field(default_factory=dict)
+    baseline: float | None = None
+    worse: Literal[-1, 0, 1] = 0
+
+
+# Share of predictions or labels whose correlation id comes again from which on a value says so: a few retries harm nobody.
+SMALLEST_REPEATED_SHARE = 0.01
+
+
+def measure(
+    counts: QualityCounts,
+    versions: Mapping[tuple[str, str], ModelVersion],
+    settings: QualitySettings,
+    models: Mapping[str, ModelSettings],
+) -> pa.Table:
+    """Rows of model_quality for every window."""
+    tables = [arrow_schema("model_quality").empty_table()]
+    for windows in by_version(counts, versions, settings):
+        cut = windows.version.decision_cut(models.get(windows.version.model_id))
+        tables += [_rows(windows, statistic) for statistic in _statistics(windows, settings, cut)]
+    return pa.concat_tables(tables)
+
+
+def _statistics(windows: LabelledWindows, settings: QualitySettings, cut: float | None) -> Iterator[_Statistic]:
+    if windows.version.task == "regression":
+        yield from _errors(windows, settings)
+        return
+    if windows.classes:
+        yield _macro_auc(windows, windows.classes, settings)
+        yield from _class_decisions(windows, windows.classes, settings)
+        return
+    yield _auc(windows, settings)
+    yield from _losses(windows, settings)
+    yield from _decisions(windows, settings, cut)
+    yield _positive_rate(windows, settings)
+    yield from _estimates(windows, cut)
+
+
+def _auc(windows: LabelledWindows, settings: QualitySettings) -> _Statistic:
+    positives, negatives = windows.by_score("positive_count"), windows.by_score("negative_count")
+    measured = auc(positives, negatives)
+    smallest = np.minimum(positives.sum(axis=-1), negatives.sum(axis=-1))
+    is_enough, reason = _judged(
+        windows,
+        smallest >= settings.minimum_labels_per_class,
+        {"no scores to rank by": windows.scored_count == 0, "labels of one class only": smallest == 0},
+        f"fewer than {settings.minimum_labels_per_class} labels of one class",
+    )
+    intervals = {
+        name: np.where(is_enough, getattr(measured, name), np.nan)
+        for name in ("confidence_low", "confidence_high", "binning_low", "binning_high")
+    }
+    value = np.where(is_enough, measured.value, np.nan)
+    return _Statistic("auc", value, reason, intervals, windows.version.baseline_auc, -1)
+
+
+def _losses(windows: LabelledWindows, settings: QualitySettings) -> Iterator[_Statistic]:
+    """Log loss and Brier score exactly, from their sums; expected calibration error from the bins (Naeini 2015)."""
+    misses = np.abs(windows.by_score("positive_count") - windows.by_score("score_sum")).sum(axis=-1)
+    needed = 2 * settings.minimum_labels_per_class
+    log_loss_sum, squared_error_sum = windows.sums["log_loss_sum"], windows.sums["squared_error_sum"]
+    is_probability = ~np.isnan(log_loss_sum)
+    is_enough, reason = _judged(
+        windows,
+        is_probability & (windows.scored_count >= needed),
+        {"the score is no probability, or missing": ~is_probability},
+        f"fewer than {needed} labels",
+    )
+    for name, total, baseline in (
+        ("log_loss", log_loss_sum, _training_mean(windows.version, "log_loss_sum")),
+        ("brier_score", squared_error_sum, _training_mean(windows.version, "squared_error_sum")),
+        ("calibration_error", misses, None),
+    ):
+        yield _Statistic(name, _ratio(total, windows.scored_count, is_enough), reason, baseline=baseline, worse=1)
+
+
+def _decisions(windows: LabelledWindows, settings: QualitySettings, cut: float | None) -> Iterator[_Statistic]:
+    """What the predictions are worth as decisions, taken as positive from the cut on."""
+    true_positives, false_positives = windows.sums["true_positive_count"], windows.sums["false_positive_count"]
+    positives = windows.by_score("positive_count").sum(axis=-1)
+    negatives = windows.by_score("negative_count").sum(axis=-1)
+    needed = 2 * settings.minimum_labels_per_class
+    is_decided = np.full(len(positives), cut is not None) & ~np.isnan(true_positives)
+    is_enough, reason = _judged(
+        windows,
+        is_decided & (windows.scored_count >= needed),
+        {"the model has no decision_cut": ~is_decided},
+        f"fewer than {needed} labels",
+    )
+    right = true_positives + negatives - false_positives
+    for name, hits, trials in (
+        ("accuracy", right, positives + negatives),
+        ("precision", true_positives, true_positives + false_positives),
+        ("recall", true_positives, positives),
+    ):
+        low, high = wilson_interval(hits, trials)
+        intervals = {"confidence_low": low, "confidence_high": high}
+        kept = {side: np.where(is_enough & (trials > 0), bound, np.nan) for side, bound in intervals.items()}
+        texts = np.where(is_enough & (trials == 0), "nothing to be a share of", reason)
+        yield _Statistic(name, _ratio(hits, trials, is_enough), texts, kept)
+    both = true_positives + false_positives + positives
+    texts = np.where(is_enough & (both == 0), "nothing to be a share of", reason)
+    yield _Statistic("f1_score", _ratio(2 * true_positives, both, is_enough), texts)
+
+
+def _positive_rate(windows: LabelledWindows, settings: QualitySettings) -> _Statistic:
+    """Share of positive labels beside that of the training data."""
+    positives = windows.counts["positive_count"].sum(axis=-1)
+    needed = 2 * settings.minimum_labels_per_class
+    is_enough, reason = _judged(windows, windows.label_count >= needed, {}, f"fewer than {needed} labels")
+    low, high = wilson_interval(positives, windows.label_count)
+    intervals = {
+        "confidence_low": np.where(is_enough, low, np.nan),
+        "confidence_high": np.where(is_enough, high, np.nan),
+    }
+    value = _ratio(positives, windows.label_count, is_enough)
+    return _Statistic("positive_rate", value, reason, intervals, _training_rate(windows.version.training_labels))
+
+
+def _estimates(windows: LabelledWindows, cut: float | None) -> Iterator[_Statistic]:
+    """What the labels of all predictions of the window are expected to say."""
+    known = [place for place, calibration in enumerate(windows.calibrations) if calibration is not None]
+    predictions = windows.by_score("row_count")
+    estimator = Estimator(
+        predictions[known],
+        windows.by_score("prediction_score_sum")[known],
+        [calibration for calibration in windows.calibrations if calibration is not None],
+    )
+    is_enough = np.zeros(len(predictions), dtype=bool)
+    is_enough[known] = True
+    reason = np.select(
+        [~windows.is_current, predictions.sum(axis=-1) == 0, ~is_enough, windows.is_calibrated_on_training],
+        [_NO_PREDICTIONS, "no scores", "too few labels to know what scores mean", "calibrated on the training data"],
+        default="",
+    )
+    is_enough &= windows.is_current & (predictions.sum(axis=-1) > 0)
+    estimates: dict[str, tuple[Estimate, float | None, Literal[-1, 0, 1]]] = {
+        "estimated_auc": (estimator.auc(), windows.version.baseline_auc, -1),
+        "estimated_positive_rate": (estimator.positive_rate(), _training_rate(windows.version.training_labels), 0),
+    }
+    if cut is not None:
+        above = np.broadcast_to(windows.share_above(cut), predictions[known].shape)
+        estimates["estimated_accuracy"] = (estimator.accuracy(above), None, -1)
+    if windows.version.score_kind == "probability":
+        baseline = _training_mean(windows.version, "log_loss_sum")
+        estimates["estimated_log_loss"] = (estimator.log_loss(), baseline, 1)
+    for name, (estimate, baseline, worse) in estimates.items():
+        value, low, high = (np.full(len(predictions), np.nan) for _ in range(3))
+        value[known], low[known], high[known] = estimate.value, estimate.confidence_low, estimate.confidence_high
+        intervals = {
+            "confidence_low": np.where(is_enough, low, np.nan),
+            "confidence_high": np.where(is_enough, high, np.nan),
+        }
+        yield _Statistic(name, np.where(is_enough, value, np.nan), reason, intervals, baseline, worse)
+
+
+def _errors(windows: LabelledWindows, settings: QualitySettings) -> Iterator[_Statistic]:
+    """Errors of a regression, score - label, from their sums; the intervals are those of means."""
+    sums, count = windows.sums, windows.scored_count
+    needed = 2 * settings.minimum_labels_per_class
+    is_known = ~np.isnan(sums["error_sum"])
+    is_enough, reason = _judged(
+        windows, is_known & (count >= needed), {"no scores to compare with": ~is_known}, f"fewer than {needed} labels"
+    )
+    mean_square = _ratio(sums["squared_error_sum"], count, is_enough)
+    baselines = {name: _training_mean(windows.version, f"{name}_sum") for name in _ERRORS}
+    for name, statistic in _ERRORS.items():
+        value = _ratio(sums[f"{name}_sum"], count, is_enough)
+        worse: Literal[0, 1] = 1
+        intervals: dict[str, Floats] = {}
+        if name in {"error", "absolute_error"}:
+            width = 1.96 * np.sqrt(np.maximum(mean_square - value**2, 0) / np.maximum(count, 1))
+            intervals = {"confidence_low": value - width, "confidence_high": value + width}
+            worse = 1 if name == "absolute_error" else 0
+        baseline = baselines[name]
+        if name == "squared_error":
+            value, baseline = np.sqrt(value), None if baseline is None else baseline**0.5
+        yield _Statistic(statistic, value, reason, intervals, baseline, worse)
+
+
+# what is summed up of the errors, and the statistic that is its mean
+_ERRORS = {
+    "absolute_error": "mean_absolute_error",
+    "squared_error": "root_mean_squared_error",
+    "error": "mean_error",
+    "quantile_loss": "quantile_loss",
+}
+
+
+def _macro_auc(windows: LabelledWindows, classes: ClassCounts, settings: QualitySettings) -> _Statistic:
+    """Mean over the classes that have enough labels, and enough of other classes beside them."""
+    smallest = np.minimum(classes.scored, classes.of_others)
+    scored_count = (classes.scored + classes.of_others).sum(axis=-1)
+    is_counted = smallest >= settings.minimum_labels_per_class
+    counted_count, class_count = is_counted.sum(axis=-1), is_counted.shape[-1]
+    is_enough, reason = _judged(
+        windows,
+        counted_count > 0,
+        {
+            "no scores of the classes: see telemetry.class_scores": scored_count == 0,
+            "labels of one class only": (smallest == 0).all(axis=-1),
+        },
+        f"no class with {settings.minimum_labels_per_class} labels and as many of others",
+    )
+    measured = macro_auc(classes.aucs, is_counted)
+    intervals = {name: np.where(is_enough, getattr(measured, name), np.nan) for name in _INTERVALS}
+    partial = np.array([f"mean over {count} of {class_count} classes" for count in counted_count], dtype=str)
+    reason = np.where(is_enough & (counted_count < class_count), partial, reason)
+    value = np.where(is_enough, measured.value, np.nan)
+    return _Statistic("auc", value, reason, intervals, windows.version.baseline_auc, -1)
+
+
+def _class_decisions(windows: LabelledWindows, classes: ClassCounts, settings: QualitySettings) -> Iterator[_Statistic]:
+    """What predicted classes are worth; predictions without one are left out."""
+    decided, right = classes.labelled.sum(axis=-1), classes.hits.sum(axis=-1)
+    needed = 2 * settings.minimum_labels_per_class
+    is_enough, reason = _judged(
+        windows, decided >= needed, {"no predicted_class": decided == 0}, f"fewer than {needed} labels"
+    )
+    low, high = wilson_interval(right, decided)
+    intervals = {"confidence_low": low, "confidence_high": high}
+    kept = {side: np.where(is_enough, bound, np.nan) for side, bound in intervals.items()}
+    yield _Statistic("accuracy", _ratio(right, decided, is_enough), reason, kept)
+    f1_score = macro_f1(classes.hits, classes.predicted, classes.labelled)
+    yield _Statistic("f1_score", np.where(is_enough, f1_score, np.nan), reason)
+
+
+def _judged(
+    windows: LabelledWindows,
+    is_enough: NDArray[np.bool_],
+    reasons: Mapping[str, NDArray[np.bool_]],
+    otherwise: str,
+) -> tuple[NDArray[np.bool_], NDArray[np.str_]]:
+    """Whether labels say something of each window, and why not."""
+    # what a version that predicts no more leaves behind is an ever smaller part of its window
+    is_enough = is_enough & windows.is_current
+    conditions = [is_enough, ~windows.is_current, windows.label_count == 0, *reasons.values()]
+    return is_enough, np.select(conditions, ["", _NO_PREDICTIONS, _NO_LABELS, *reasons], default=otherwise)
+
+
+def _ratio(sums: NDArray[Any], counts: NDArray[Any], is_enough: NDArray[np.bool_]) -> Floats:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(is_enough & (counts > 0), sums / counts, np.nan)
+
+
+def _training_rate(labels: TrainingLabels | None) -> float | None:
+    total = labels.positives.sum() + labels.negatives.sum() if labels else 0
+    return float(labels.positives.sum() / total) if labels and total else None
+
+
+def _training_mean(version: ModelVersion, name: str) -> float | None:
+    labels = version.training_labels
+    total = labels.scored_sums.get(name) if labels else None
+    return total / labels.scored_count if labels and total is not None and labels.scored_count else None
+
+
+def with_doubts(rows: pa.Table, repeated_ids: pa.Table) -> pa.Table:
+    """Rows of model_quality that say of values measured from labels when correlation ids come again.
+
+    `repeated_ids` are rows of sql/repeated_ids.sql. Its shares are of all models: a day's checks do not tell them apart.
+    """
+    doubts = {
+        (row["dt"], row["window_days"]): (
+            "correlation ids come again, so labels may be about other predictions:"
+            f" {row['repeated_prediction_share']:.1%} of all predictions repeat an id of their day,"
+            f" {row['ambiguous_label_share']:.1%} of all labels match predictions of several days"
+        )
+        for row in repeated_ids.to_pylist()
+    }
+    if not doubts:
+        return rows
+    columns = (rows[name].to_pylist() for name in ("dt", "window_days", "statistic", "outcome", "reason"))
+    reasons = [
+        doubts.get((dt, window_days))
+        if reason is None and outcome == "measured" and not statistic.startswith("estimated_")
+        else reason
+        for dt, window_days, statistic, outcome, reason in zip(*columns, strict=True)
+    ]
+    return rows.set_column(rows.schema.get_field_index("reason"), "reason", pa.array(reasons, pa.string()))
+
+
+def _rows(windows: LabelledWindows, statistic: _Statistic) -> pa.Table:
+    size = len(windows.label_count)
+    nothing = np.full(size, np.nan)
+    baseline = nothing if statistic.baseline is None else np.full(size, statistic.baseline)
+    numbers = {
+        "value": statistic.value,
+        **{name: statistic.intervals.get(name, nothing) for name in _INTERVALS},
+        "coverage_share": windows.label_count / windows.prediction_count,
+        "baseline_value": baseline,
+        "drop_from_baseline": statistic.worse * (statistic.value - baseline) if statistic.worse else nothing,
+    }
+    whole = {
+        "prediction_count": windows.prediction_count,
+        "label_count": windows.label_count,
+        "positive_count": windows.counts["positive_count"].sum(axis=-1),
+        "negative_count": windows.counts["negative_count"].sum(axis=-1),
+    }
+    outcome = np.where(np.isnan(statistic.value), "insufficient_data", "measured")
+    columns = {
+        **{name: windows.keys[name] for name in KEY},
+        "statistic": pa.repeat(pa.scalar(statistic.name), size),
+        **{name: pa.array(values, pa.float64(), from_pandas=True) for name, values in numbers.items()},
+        **{name: pa.array(values, pa.int64()) for name, values in whole.items()},
+        "outcome": pa.array(outcome.tolist(), pa.string()),
+        "reason": pa.array([text or None for text in statistic.reason.tolist()], pa.string()),
+    }
+    return pa.table(columns, schema=arrow_schema("model_quality"))
+
+
+_INTERVALS = ("confidence_low", "confidence_high", "binning_low", "binning_high")

@@ -1,0 +1,427 @@
+"""Charts of the report: rows of sql/report/ in, the text of one SVG out.
+
+Pure functions that draw what they are given; an SVG needs no network, and scales by its viewBox. A page writes the
+legends itself, from the colours that stand here: text on a small screen must not shrink with the chart. Altair and vl-convert
+take most of a second to import, so they are imported when something is drawn. Not here: reading the warehouse, the shape
+of a distribution (distributions.py), words around a chart (pages.py).
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, timedelta
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ParamSpec
+from xml.sax.saxutils import escape, quoteattr
+
+from driftlake.report.distributions import Rows, Steps, category_bars, density_steps, special_bars
+from driftlake.vocabulary import wording
+
+if TYPE_CHECKING:
+    import altair as alt
+
+P = ParamSpec("P")
+_log = logging.getLogger(__name__)
+
+# Okabe and Ito (2008), told apart with any colour vision; the yellow is too pale for a line and left out.
+SERIES_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#a6508a", "#56b4e9", "#7a5c00")
+
+# From within noise to strong drift: lighter is calmer, so the scale also holds in grey.
+LEVEL_COLOURS = {
+    "noise": "#edf1f5",
+    "stable": "#c9dcea",
+    "warn": "#f4b95a",
+    "drift": "#d1601c",
+    "strong": "#7a1f0b",
+}
+
+SIDE_COLOURS = {"training": "#8b96a3", "production": "#0072b2"}
+BACKLOG_COLOURS = {"without a label": "#0072b2", "expected by the promised delay": "#c3cad2"}
+
+_INK, _SOFT_INK, _FAINT = "#1f2933", "#52606d", "#e4e7eb"
+
+# A page shows wide charts about this wide; narrow ones stand side by side, or fill a phone.
+_WIDE, _NARROW = 560, 270
+_LABEL_LIMIT = 100
+# Bars of shares never fill an axis shorter than this, so that one percent does not look like everything.
+_SMALLEST_BAR_AXIS = 0.1
+# Days on an axis at least, of a model that is younger too.
+_SHORTEST_AXIS_DAYS = 28
+# A line of fewer points is drawn with them, or a single one would not be seen.
+_POINTS_BELOW_DAYS = 14
+
+_CONFIG = {
+    "aria": False,
+    "background": None,
+    # the page asks for the same font: widths are measured with it
+    "font": "Arial, Helvetica, Liberation Sans, sans-serif",
+    "view": {"stroke": None},
+    "axis": {
+        "labelColor": _SOFT_INK,
+        "titleColor": _SOFT_INK,
+        "titleFontWeight": "normal",
+        "labelFontSize": 11,
+        "titleFontSize": 11,
+        "gridColor": _FAINT,
+        "domainColor": "#cbd2d9",
+        "tickColor": "#cbd2d9",
+    },
+    "text": {"color": _INK, "fontSize": 11},
+}
+
+
+def _costs_no_page(draw: Callable[P, str]) -> Callable[P, str]:
+    """A chart that cannot be drawn is a sentence in its place."""
+
+    @wraps(draw)
+    def drawn(*arguments: P.args, **named: P.kwargs) -> str:
+        try:
+            return draw(*arguments, **named)
+        except Exception as error:  # noqa: BLE001  # whatever a chart does, the page is written
+            _log.exception("a chart could not be drawn")
+            first_line = str(error).strip().partition("\n")[0]
+            sentence = f"This chart could not be drawn ({type(error).__name__}: {first_line})."
+            return f'<p class="soft">{escape(wording.printable(sentence))}</p>'
+
+    return drawn
+
+
+@_costs_no_page
+def volume_chart(rows: Rows, *, first_day: date, last_day: date, description: str) -> str:
+    """Predictions per day, stacked: rows of sql/report/volume.sql with a `series` each."""
+    import altair as alt
+
+    first_day = _first_shown([row["dt"] for row in rows], first_day, last_day)
+    chart = (
+        _chart("days")
+        .mark_bar(binSpacing=0.5)
+        .encode(
+            x=alt.X("dt:T", timeUnit="utcyearmonthdate", axis=_day_axis(), scale=_day_scale(first_day, last_day)),
+            y=alt.Y("prediction_count:Q", title="predictions", axis=alt.Axis(tickCount=2, format="~s")),
+            color=_series_colour(rows),
+        )
+        .properties(width=_WIDE, height=100)
+    )
+    return _svg(chart, description, days=rows)
+
+
+@_costs_no_page
+def quality_chart(rows: Rows, *, long_days: int, first_day: date, last_day: date, description: str) -> str:
+    """AUC over time with its interval, baseline and hindsight, and below it the share of labelled predictions.
+
+    `rows` are those of sql/report/quality.sql of one model with a `series` each: the window of `long_days` is drawn in
+    full, shorter ones as thin lines.
+    """
+    import altair as alt
+
+    colour = _series_colour(rows)
+    days = {row["dt"] for row in rows}
+    first_day = _first_shown([*days], first_day, last_day)
+    points = alt.OverlayMarkDef(size=36) if len(days) < _POINTS_BELOW_DAYS else False
+    day = alt.X("dt:T", axis=_day_axis(), scale=_day_scale(first_day, last_day))
+    base, short = _chart("long").encode(x=day, color=colour), _chart("short").encode(x=day, color=colour)
+
+    def auc(column: str) -> alt.Y:
+        return alt.Y(f"{column}:Q", title="AUC", scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=5, format=".2f"))
+
+    ranking = alt.layer(
+        base.mark_area(opacity=0.16).encode(y=auc("confidence_low"), y2="confidence_high:Q"),
+        short.mark_line(strokeWidth=1, opacity=0.5).encode(y=auc("auc")),
+        base.mark_line(strokeWidth=1.3, strokeDash=[7, 4]).encode(y=auc("baseline_auc")),
+        base.mark_line(strokeWidth=2.4, point=points).encode(y=auc("auc")),
+        base.mark_line(strokeWidth=1.4, strokeDash=[1, 3], strokeCap="round", color=_INK).encode(
+            y=auc("hindsight_auc"), color=alt.Undefined, detail="series:N"
+        ),
+    ).properties(width=_WIDE, height=190)
+    coverage = (
+        base.mark_area(opacity=0.25, line={"strokeWidth": 1})
+        .encode(
+            y=alt.Y(
+                "coverage_share:Q",
+                title="labelled",
+                stack=None,
+                scale=alt.Scale(domain=[0, 1]),
+                axis=alt.Axis(values=[0, 1], format=".0%"),
+            )
+        )
+        .properties(width=_WIDE, height=46)
+    )
+    return _svg(
+        alt.vconcat(ranking, coverage, spacing=12),
+        description,
+        long=[row for row in rows if row["window_days"] == long_days],
+        short=[row for row in rows if row["window_days"] != long_days],
+    )
+
+
+@_costs_no_page
+def backlog_chart(rows: Rows, *, description: str) -> str:
+    """Predictions without a label by age beside what was promised: rows of sql/report/backlog.sql of one version."""
+    import altair as alt
+
+    kinds = dict(zip(("outstanding_count", "expected_outstanding_count"), BACKLOG_COLOURS, strict=True))
+    bars = [
+        {"age": row["age_bucket"].replace("-", "\N{EN DASH}"), "kind": kind, "count": row[column]}
+        for row in rows
+        for column, kind in kinds.items()
+        if row["age_bucket"] != "all" and row[column] is not None
+    ]
+    ages = list(dict.fromkeys(bar["age"] for bar in bars))
+    base = _chart("ages").encode(
+        x=alt.X("age:N", sort=ages, title="age of the prediction in days", axis=alt.Axis(labelAngle=0)),
+        xOffset=alt.XOffset("kind:N", sort=list(BACKLOG_COLOURS)),
+        y=alt.Y("count:Q", title="predictions", axis=alt.Axis(tickCount=4, format="~s")),
+    )
+    waiting = base.transform_filter(alt.datum.kind == next(iter(BACKLOG_COLOURS)))
+    counts = waiting.mark_text(dy=-5, fontSize=10).encode(text=alt.Text("count:Q", format=",.0f"))
+    chart = alt.layer(base.mark_bar().encode(color=_colour("kind", BACKLOG_COLOURS)), counts).properties(
+        width=_NARROW, height=150
+    )
+    return _svg(chart, description, ages=bars)
+
+
+@_costs_no_page
+def drift_heatmap(spells: Rows, features: Rows, *, first_day: date, last_day: date, description: str) -> str:
+    """Drift level of each feature over time, the most drifted on top.
+
+    Parameters
+    ----------
+    spells : rows of sql/report/drift_levels.sql of one version
+    features : rows of sql/report/features.sql of the same version, in the order to draw them
+    """
+    import altair as alt
+
+    names = [row["feature"] for row in features]
+    end = last_day + timedelta(days=1)
+    boxes = [
+        {
+            "feature": spell["feature"],
+            "level": spell["level"],
+            "from": max(spell["first_on"], first_day),
+            "to": spell["last_on"] + timedelta(days=1),
+        }
+        for spell in spells
+        if spell["feature"] in set(names)
+    ]
+    first_day = _first_shown([spell["first_on"] for spell in spells], first_day, end)
+    day = alt.X("from:T", axis=_day_axis(), scale=_day_scale(first_day, end))
+    feature = alt.Y(
+        "feature:N",
+        sort=names,
+        title=None,
+        scale=alt.Scale(domain=names, paddingInner=0.18, paddingOuter=0.1),
+        axis=alt.Axis(
+            domain=False, ticks=False, labelLimit=_LABEL_LIMIT, labelColor=_INK, labelPadding=6, minExtent=88
+        ),
+    )
+    chart = alt.layer(
+        _chart("judged").mark_bar().encode(x=day, x2="to:T", y=feature, color=_colour("level", LEVEL_COLOURS)),
+        _chart("too_few")
+        .mark_rule(strokeDash=[2, 3], color=_SOFT_INK, strokeWidth=1.5)
+        .encode(x=day, x2="to:T", y=feature),
+        _chart("latest").mark_text(align="left", dx=6).encode(x=alt.value(_WIDE - 80), y=feature, text="psi:N"),
+    ).properties(width=_WIDE - 80, height=alt.Step(22))
+    return _svg(
+        chart,
+        description,
+        judged=[box for box in boxes if box["level"] in LEVEL_COLOURS],
+        too_few=[box for box in boxes if box["level"] not in LEVEL_COLOURS],
+        latest=[{"feature": row["feature"], "psi": _psi(row["psi"])} for row in features],
+    )
+
+
+def _psi(value: float | None) -> str:
+    return "\N{EN DASH}" if value is None else wording.decimal(value)
+
+
+def level_names(features: Rows) -> dict[str, str]:
+    """What the colours of the heatmap mean, by the thresholds in force on its last day: level -> words."""
+    warn, drift = features[0]["warn_threshold"], features[0]["drift_threshold"]
+    return {
+        "noise": "within noise",
+        "stable": f"below {warn:g}",
+        "warn": f"{warn:g} to {drift:g}",
+        "drift": f"{drift:g} to {4 * drift:g}",
+        "strong": f"{4 * drift:g} or more",
+    }
+
+
+@_costs_no_page
+def distribution_chart(bins: Rows, *, smallest_cell: int = 1, description: str) -> str:
+    """Training and production shares of one feature drawn over each other: its rows of sql/report/distributions.sql.
+
+    Numbers are drawn as densities over the value axis, so that a wide bin does not look heavier than it is, and what
+    has no place on the axis (missing, out of range) as bars below it. Categories are paired bars, those of fewer than
+    `smallest_cell` rows summed up.
+    """
+    import altair as alt
+
+    bars = [*category_bars(bins, smallest_cell), *special_bars(bins)]
+    steps = density_steps(bins)
+    panels = [*([_density_panel(steps)] if steps else []), *([_bar_panel(bars)] if bars else [])]
+    return _svg(
+        alt.vconcat(*panels, spacing=14),
+        description,
+        steps=_step_points(steps) if steps else [],
+        bars=[
+            {"label": bar["label"], "side": side, "share": bar[side], "text": wording.percent(bar[side])}
+            for bar in bars
+            for side in SIDE_COLOURS
+        ],
+    )
+
+
+@_costs_no_page
+def latency_chart(rows: Rows, *, first_day: date, last_day: date, description: str) -> str:
+    """Latency percentiles over time: rows of sql/report/latency.sql of one model and metric with a `series` each."""
+    import altair as alt
+
+    dashes = {"p50": [1, 0], "p95": [6, 3], "p99": [1, 3]}
+    lines = [
+        {"dt": row["dt"], "series": row["series"], "percentile": name, "ms": row[f"{name}_ms"]}
+        for row in rows
+        for name in dashes
+    ]
+    days = {row["dt"] for row in rows}
+    first_day = _first_shown([*days], first_day, last_day)
+    chart = (
+        _chart("lines")
+        .mark_line(strokeWidth=1.8, point=alt.OverlayMarkDef(size=36) if len(days) < _POINTS_BELOW_DAYS else False)
+        .encode(
+            x=alt.X("dt:T", axis=_day_axis(), scale=_day_scale(first_day, last_day)),
+            y=alt.Y("ms:Q", title="milliseconds", axis=alt.Axis(tickCount=4)),
+            color=_series_colour(rows),
+            strokeDash=alt.StrokeDash(
+                "percentile:N", scale=alt.Scale(domain=list(dashes), range=list(dashes.values())), legend=None
+            ),
+        )
+        .properties(width=_WIDE, height=120)
+    )
+    return _svg(chart, description, lines=lines)
+
+
+def _step_points(steps: Steps) -> list[dict[str, Any]]:
+    sides = {"training": steps.training, "production": steps.production}
+    return [
+        {"value": border, "side": side, "share": share}
+        for side, shares in sides.items()
+        # the last step ends at the last border
+        for border, share in zip(steps.borders, [*shares, shares[-1]], strict=True)
+    ]
+
+
+def _density_panel(steps: Steps) -> alt.LayerChart | alt.FacetChart:
+    import altair as alt
+
+    low, high = steps.borders[0], steps.borders[-1]
+    scale = alt.Scale(type=steps.scale.kind, domain=[low, high], nice=False)
+    # every label by itself: the axis would give all of them the prefix of the largest, and 0M
+    axis = alt.Axis(
+        title=None, tickCount=6, grid=False, labelExpr="format(datum.value, abs(datum.value) < 1e4 ? ',~r' : '~s')"
+    )
+    if steps.scale.kind == "symlog":
+        scale.constant = steps.scale.constant
+        axis.values = _symlog_ticks(low, high, steps.scale.constant)
+    per = f"per {steps.step:.3g}" if steps.scale.kind == "linear" else "per step"
+    base = _chart("steps").encode(
+        x=alt.X("value:Q", scale=scale, axis=axis),
+        y=alt.Y("share:Q", title=f"share of rows {per}", stack=None, axis=alt.Axis(tickCount=4, format="~%")),
+        color=_colour("side", SIDE_COLOURS),
+    )
+    return alt.layer(
+        base.mark_area(interpolate="step-after", opacity=0.35),
+        base.mark_line(interpolate="step-after", strokeWidth=1.4),
+    ).properties(width=_NARROW, height=130)
+
+
+def _symlog_ticks(low: float, high: float, constant: float) -> list[float]:
+    """Zero and every other power of ten from where the scale turns logarithmic."""
+    first = math.ceil(math.log10(constant))
+    powers = [10.0**power for power in range(first, first + 20, 2)]
+    return [value for value in (*(-power for power in reversed(powers)), 0.0, *powers) if low <= value <= high]
+
+
+def _bar_panel(bars: Sequence[Mapping[str, Any]]) -> alt.LayerChart | alt.FacetChart:
+    import altair as alt
+
+    largest = max(bar[side] for bar in bars for side in SIDE_COLOURS)
+    base = _chart("bars").encode(
+        y=alt.Y(
+            "label:N",
+            sort=[bar["label"] for bar in bars],
+            title=None,
+            axis=alt.Axis(domain=False, ticks=False, labelLimit=_LABEL_LIMIT, labelColor=_INK),
+        ),
+        yOffset=alt.YOffset("side:N", sort=list(SIDE_COLOURS)),
+        x=alt.X("share:Q", axis=None, scale=alt.Scale(domain=[0, max(_SMALLEST_BAR_AXIS, largest)])),
+    )
+    return alt.layer(
+        base.mark_bar().encode(color=_colour("side", SIDE_COLOURS)),
+        base.mark_text(align="left", dx=4, fontSize=10).encode(text="text:N"),
+    ).properties(width=_NARROW - 60, height=32 * len(bars))
+
+
+def _chart(dataset: str) -> alt.Chart:
+    """A chart of the rows that `_svg` is given under the name `dataset`."""
+    import altair as alt
+
+    return alt.Chart(alt.NamedData(dataset))
+
+
+def _day_axis() -> alt.Axis:
+    import altair as alt
+
+    return alt.Axis(title=None, grid=False, tickCount=6, format="%-d %b", labelOverlap="greedy", labelFlush=False)
+
+
+def _first_shown(days: Sequence[date], first_day: date, last_day: date) -> date:
+    """Where the axis of a chart starts: at its first data, if that is later than `first_day`."""
+    return max(first_day, min([*days, last_day - timedelta(days=_SHORTEST_AXIS_DAYS)]))
+
+
+def _day_scale(first_day: date, last_day: date) -> alt.Scale:
+    """Days as UTC, so that the time zone of the machine never moves a label to the day before."""
+    import altair as alt
+
+    return alt.Scale(type="utc", domain=[first_day.isoformat(), last_day.isoformat()])
+
+
+def _series_colour(rows: Rows) -> alt.Color:
+    return _colour("series", {row["series"]: row["colour"] for row in rows})
+
+
+def _colour(column: str, colours: Mapping[str, str]) -> alt.Color:
+    import altair as alt
+
+    scale = alt.Scale(domain=list(colours), range=list(colours.values()))
+    return alt.Color(f"{column}:N", scale=scale, legend=None)
+
+
+def _svg(chart: alt.TopLevelMixin, description: str, **datasets: Rows) -> str:
+    """Draw `chart`; the rows are added to its text at the end, because Altair copies them at every step."""
+    import vl_convert
+
+    # the charts above are fixed and tested, and validating them takes as long as drawing them
+    specification = chart.to_dict(validate=False)
+    specification["datasets"] = {
+        name: [
+            {key: value.isoformat() if isinstance(value, date) else value for key, value in row.items()} for row in rows
+        ]
+        for name, rows in datasets.items()
+    }
+    # a control character ends the process inside the renderer, where nobody can catch it
+    svg = vl_convert.vegalite_to_svg(_printable(specification), config=_CONFIG, allowed_base_urls=[])
+    return svg.replace("<svg ", f'<svg role="img" aria-label={quoteattr(wording.printable(description))} ', 1)
+
+
+def _printable(value: Any) -> Any:
+    """A specification whose texts, keys among them, are safe to draw."""
+    if isinstance(value, str):
+        return wording.printable(value)
+    if isinstance(value, Mapping):
+        return {_printable(key): _printable(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_printable(one) for one in value]
+    return value

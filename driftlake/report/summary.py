@@ -1,0 +1,65 @@
+"""What a run of some days came to, as the few lines a person reads after it.
+
+Not here: the totals (sql/summary.sql), how a number is written (vocabulary/wording.py), and printing (cli/running.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+from driftlake.config import Settings
+from driftlake.lake.catalog import catalog_of
+from driftlake.lake.warehouse import Warehouse
+from driftlake.vocabulary.wording import counted, number, three_decimals, version_name
+
+
+def summarize(warehouse: Warehouse, settings: Settings, first_day: date, last_day: date) -> list[tuple[str, str]]:
+    """Name and value of each line; the last day stands for drift, alerts, backlog and quality."""
+    window_days = settings.drift.headline_window_days
+    facts = warehouse.query("summary", first_day=first_day, last_day=last_day, window_days=window_days).to_pylist()[0]
+    return [
+        ("days processed", f"{facts['day_count']} ({first_day} to {last_day})"),
+        ("rows", number(facts["row_count"])),
+        ("drifted features", _drift(facts, window_days)),
+        ("open alerts", f"{facts['critical_count']} critical, {facts['warn_count']} warn"),
+        ("label backlog", _backlog(facts)),
+        ("rolling AUC", _quality(warehouse, last_day, settings.quality.headline_window_days)),
+        ("report", f"{settings.resolve(settings.reports.path)}/{last_day}.html"),
+        ("warehouse", catalog_of(settings).name),
+    ]
+
+
+def _drift(facts: Mapping[str, Any], window_days: int) -> str:
+    judged = facts["feature_count"] - facts["unjudged_count"]
+    found = f"{facts['drifted_count']} of {judged} over {counted(window_days, 'day')}"
+    return (
+        f"{found}, {facts['unjudged_count']} not judged: {facts['unjudged_reason']}"
+        if facts["unjudged_count"]
+        else found
+    )
+
+
+def _backlog(facts: Mapping[str, Any]) -> str:
+    if not facts["outstanding_count"]:
+        return "none"
+    waiting = f"{counted(facts['outstanding_count'], 'prediction')} without a label"
+    return f"{waiting}, {number(facts['overdue_count'])} of them overdue" if facts["overdue_count"] else waiting
+
+
+def _quality(warehouse: Warehouse, day: date, window_days: int) -> str:
+    rows = warehouse.sql(
+        "select model_id, model_version, deployment, window_days, value, confidence_low, confidence_high, reason"
+        " from model_quality where dt = ? and window_days = ? and statistic = 'auc' and segment = 'all'"
+        " order by deployment, model_id, model_version",
+        [day, window_days],
+    ).to_pylist()
+    return "; ".join(f"{version_name(row)} {_auc(row)}" for row in rows) or "no model predicted"
+
+
+def _auc(row: Mapping[str, Any]) -> str:
+    if row["value"] is None:
+        return f"unknown: {row['reason']}"
+    low, high = three_decimals(row["confidence_low"]), three_decimals(row["confidence_high"])
+    return f"{three_decimals(row['value'])} [{low}, {high}] over {counted(row['window_days'], 'day')}"

@@ -1,0 +1,223 @@
+"""Whether a model version is all right on a day, in words: facts and alerts of the day in, a verdict out.
+
+Pure functions. Not here: reading the facts (sql/report/models.sql), how a number is written (vocabulary/wording.py), and laying
+out a page (pages.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+from driftlake.config import signal_of
+from driftlake.vocabulary.wording import (
+    counted,
+    decimal,
+    in_unit,
+    leaves_out,
+    long_day,
+    measured,
+    percent,
+    three_decimals,
+    version_name,
+)
+
+Row = Mapping[str, Any]
+Item = TypeVar("Item")
+VerdictKind = Literal["attention", "watch", "fine", "unjudged"]
+
+# In the order in which a person wants to read them.
+VERDICT_WORDS: Mapping[VerdictKind, str] = {
+    "attention": "needs attention",
+    "watch": "watch",
+    "unjudged": "not judged",
+    "fine": "all right",
+}
+
+# Outcomes of the stage `profiles` after which the tables say nothing new about the day.
+_NO_TELEMETRY = ("refused", "failed", "missing", "empty")
+# A smaller share of overdue labels is no news.
+_ON_TIME_SHARE = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a model version is all right on a day, and the reasons in a sentence or two."""
+
+    name: str
+    kind: VerdictKind
+    reasons: str
+
+    @property
+    def word(self) -> str:
+        """The verdict as it is written on a page."""
+        return VERDICT_WORDS[self.kind]
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredWindows:
+    """What the facts were measured over: windows in days, and whether labels are configured at all."""
+
+    drift_days: int
+    quality_days: int
+    has_labels: bool
+
+
+def judge(facts: Row, alerts: Iterable[Row], runs: Mapping[str, Row], windows: MeasuredWindows) -> Verdict:
+    """The verdict on one version, by the alerts of the day.
+
+    Critical alerts need attention and others watching; drift that no rule has reported is watched too, because calling
+    it all right would be wrong. A day that says nothing about the version is not judged, whatever is still open.
+
+    Parameters
+    ----------
+    facts : a row of sql/report/models.sql
+    alerts : rows of sql/report/alerts.sql; those about other versions are left out here
+    runs : rows of sql/report/runs.sql by stage
+    """
+    own = [alert for alert in alerts if _is_about(alert, facts)]
+    name = version_name(facts)
+    if obstacle := _obstacle(facts, runs):
+        return Verdict(name, "unjudged", f"{obstacle} {_still_open(own)}".strip())
+    if any(alert["severity"] == "critical" for alert in own):
+        return Verdict(name, "attention", _findings(facts, own, windows))
+    if own or facts["drift_count"]:
+        return Verdict(name, "watch", _findings(facts, own, windows))
+    if facts["feature_count"] and facts["unjudged_count"] == facts["feature_count"]:
+        return Verdict(name, "unjudged", _findings(facts, own, windows))
+    return Verdict(name, "fine", _findings(facts, own, windows))
+
+
+def kind_of_day(row: Row) -> VerdictKind:
+    """The worst verdict of a day, from a row of sql/report/days.sql."""
+    if row["telemetry_outcome"] in {None, *_NO_TELEMETRY} or row["has_failed"] or not row["has_alerts"]:
+        return "unjudged"
+    if row["critical_count"]:
+        return "attention"
+    return "watch" if row["warn_count"] or row["drift_count"] else "fine"
+
+
+def _is_about(alert: Row, facts: Row) -> bool:
+    """Whether an alert concerns a version; one without a model is about the whole partition."""
+    if alert["model_id"] is None:
+        return True
+    # one without a version is about all of them
+    is_same_version = alert["model_version"] in {None, facts["model_version"]}
+    return (
+        alert["model_id"] == facts["model_id"]
+        and is_same_version
+        and alert["deployment"] in {None, facts["deployment"]}
+    )
+
+
+def _obstacle(facts: Row, runs: Mapping[str, Row]) -> str | None:
+    """Why the day says nothing about a version; None if it does."""
+    telemetry = runs.get("profiles")
+    if telemetry is None:
+        return "The telemetry of the day was not profiled."
+    if telemetry["outcome"] in _NO_TELEMETRY:
+        return f"Telemetry {telemetry['outcome']}: {telemetry['reason']}."
+    if failed := _failure(facts, runs):
+        return failed
+    if not facts["prediction_count"]:
+        return f"No predictions on the day; the last were on {long_day(facts['last_predicted_on'])}."
+    if "alerts" not in runs:
+        return "The alert rules were not evaluated for the day."
+    return None
+
+
+def _failure(facts: Row, runs: Mapping[str, Row]) -> str | None:
+    """What of the day failed, or had to leave the version out; None if nothing did."""
+    version = f"{facts['model_id']} {facts['model_version']}"
+    for stage, run in runs.items():
+        if run["outcome"] == "failed":
+            return f"Stage {stage} failed: {run['reason']}."
+        if run["outcome"] == "partial" and leaves_out(run["reason"], version):
+            return f"Stage {stage} left {version} out: {run['reason']}."
+    return None
+
+
+def _still_open(alerts: Sequence[Row]) -> str:
+    if not alerts:
+        return ""
+    return f"{counted(len(alerts), 'alert')} {'is' if len(alerts) == 1 else 'are'} open."
+
+
+def _findings(facts: Row, alerts: Sequence[Row], windows: MeasuredWindows) -> str:
+    """The reasons of a verdict: drift, ranking and labels in one sentence, what other rules found in a second."""
+    main = [_drift_finding(facts, windows), *_label_findings(facts, alerts, windows)]
+    others = [_other_finding(signal, of_signal) for signal, of_signal in grouped(alerts, _signal).items()]
+    if facts["drift_count"] and not alerts:
+        others.append("no rule has fired")
+    sentences = [", ".join(filter(None, found)) for found in (main, others)]
+    return " ".join(f"{sentence[0].upper()}{sentence[1:]}." for sentence in sentences if sentence)
+
+
+def grouped(rows: Iterable[Item], key: Callable[[Item], Any]) -> dict[Any, list[Item]]:
+    """Rows by key; groups and rows keep the order they came in."""
+    groups: dict[Any, list[Item]] = {}
+    for row in rows:
+        groups.setdefault(key(row), []).append(row)
+    return groups
+
+
+def _signal(alert: Row) -> str:
+    return str(alert["signal"])
+
+
+def _drift_finding(facts: Row, windows: MeasuredWindows) -> str:
+    over = f"over {counted(windows.drift_days, 'day')}"
+    if facts["feature_count"] is None:
+        return "drift was not computed"
+    if facts["worst_feature"] is None:
+        return f"drift {over} cannot be judged ({facts['unjudged_reason'] or 'no training values'})"
+    worst = f"worst: {facts['worst_feature']}, PSI {decimal(facts['worst_psi'])}"
+    if facts["drift_count"]:
+        return f"{counted(facts['drift_count'], 'feature')} drifted {over} ({worst})"
+    if facts["warn_count"]:
+        return f"{counted(facts['warn_count'], 'feature')} shifted noticeably {over} ({worst})"
+    return f"no feature drifted {over}"
+
+
+def _label_findings(facts: Row, alerts: Sequence[Row], windows: MeasuredWindows) -> list[str | None]:
+    if not windows.has_labels:
+        return ["no labels are configured, so nobody knows how well it does"]
+    return [_quality_finding(facts, windows), _backlog_finding(facts, alerts)]
+
+
+def _quality_finding(facts: Row, windows: MeasuredWindows) -> str:
+    is_error = facts["quality_statistic"] == "mean_absolute_error"
+    name, written = ("mean absolute error", measured) if is_error else ("AUC", three_decimals)
+    if facts["quality"] is None:
+        return f"no {name}: {facts['quality_reason'] or 'not measured'}"
+    found = f"{name} {written(facts['quality'])} over {counted(windows.quality_days, 'day')}"
+    if facts["quality_drop"] is None:
+        return found
+    side = "above" if (facts["quality_drop"] > 0) == is_error else "below"
+    return f"{found}, {written(abs(facts['quality_drop']))} {side} its baseline"
+
+
+def _backlog_finding(facts: Row, alerts: Sequence[Row]) -> str | None:
+    overdue = facts["overdue_share"]
+    if overdue is None:
+        return None
+    if any(alert["signal"] == "label_backlog.overdue_share" for alert in alerts):
+        return f"{percent(overdue)} of its labels overdue"
+    return "labels on time" if overdue < _ON_TIME_SHARE else f"labels mostly on time ({percent(overdue)} overdue)"
+
+
+def _other_finding(name: str, alerts: Sequence[Row]) -> str | None:
+    """What the alerts of a signal say that the main sentence does not."""
+    signal = signal_of(name)
+    if signal.finding is None:
+        return None
+    worst = max(alerts, key=lambda alert: alert["value"])
+    return signal.finding.format(
+        alerts=counted(len(alerts), "alert"),
+        features=counted(len(alerts), "feature"),
+        checks=counted(len(alerts), "contract check"),
+        feature=worst["feature"],
+        value=in_unit(worst["value"], signal.unit),
+        rule=worst["rule"],
+    )

@@ -1,0 +1,77 @@
+"""Training data held against their contract when a version is registered.
+
+Not here: the rules (expectations/training.py) and what becomes of a version that breaks them (registration.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date
+
+import duckdb
+
+from driftlake.config import Settings
+from driftlake.contract.own_suites import ROWS, hold
+from driftlake.contract.row_checks import Contract, ContractCheck, Measurement
+from driftlake.contract.suite_files import OwnExpectation
+from driftlake.errors import InputError
+from driftlake.inputs.parquet_sql import apart_by_case, rows_of
+from driftlake.inputs.partitions import read_file
+from driftlake.lake.queries import literal
+from driftlake.lake.session import open_session
+from driftlake.lineage.lineage_files import LineageFile
+from driftlake.training.learning import Learned, TrainingData
+
+
+def check_training(
+    settings: Settings, contract: Contract, file: LineageFile, data: TrainingData, learned: list[Learned], day: date
+) -> list[ContractCheck]:
+    """Outcomes of the rules and of own suites over the training data of a version, as of `day`.
+
+    Raises InputError if a rule of severity error is broken.
+    """
+    record = file.record
+    with open_session(settings, data.paths) as connection:
+        _offer(connection, file, data, day, contract.suites)
+        checks = contract.check(connection, [day])
+        if contract.suites:
+            checks += hold(connection, contract.suites, contract.source, day)
+    for one in learned:
+        if one.counts is not None:
+            values = one.counts.bins[0, 1:]
+            is_constant = (values > 0).sum() < 2  # bins
+            rows = int(one.counts.bins[0].sum())
+            found = Measurement(day, rows, rows if is_constant else 0)
+            checks += contract.measured("feature_varies", found, column=one.bins.feature)
+    if broken := [check.message for check in checks if check.is_broken]:
+        raise InputError(
+            f"{file.path}: the training data of {record.model_id} {record.model_version} break their contract: "
+            + "; ".join(broken),
+            hint="correct the data or the lineage, or give the rule another severity under contracts.severities",
+        )
+    owner = (record.model_id, record.model_version)
+    return [replace(check, model_id=owner[0], model_version=owner[1]) for check in checks]
+
+
+def _offer(
+    connection: duckdb.DuckDBPyConnection,
+    file: LineageFile,
+    data: TrainingData,
+    day: date,
+    expectations: Sequence[OwnExpectation],
+) -> None:
+    """Create the view training_rows, and the rows under their own names for own suites."""
+    record = file.record
+    files = [read_file(path, day) for path in data.paths]
+    named = [name for name, kind in data.types.items() if kind.num_fields == 0]
+    asked = [column for one in expectations for column in one.columns]
+    connection.execute(f"create view {ROWS} as {rows_of(files, {n: n for n in apart_by_case(named, asked)})}")
+    read = {"target": record.target, "score": record.score}
+    rows = rows_of(files, {name: own if own in named else None for name, own in read.items()})
+    connection.execute(
+        f"create view training_rows as select date {literal(str(day))} as dt,"
+        f" target::varchar as target, {str(record.target is not None).lower()} as has_target,"
+        f" try_cast(score as double) as score, {str(record.score_kind == 'probability').lower()} as is_score_probability"
+        f" from ({rows})"
+    )

@@ -1,0 +1,239 @@
+"""What is learned from the training data of a version: bins, categories, reference counts.
+
+Not here: how bins are learned from values (maths/binning.py), how rows are counted (profiles/kernel.py), and storing (registration.py).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.fs as pafs
+import pyarrow.types as pat
+
+from driftlake.config import ModelSettings, PersonalDataSettings
+from driftlake.errors import ConfigurationError, InputError
+from driftlake.inputs.partitions import open_parquet
+from driftlake.lake.storage import filesystem_of, is_hidden
+from driftlake.lineage.lineage_files import LineageFile
+from driftlake.lineage.versions import SCORE
+from driftlake.maths import binning, encoding
+from driftlake.maths.binning import FeatureBins, FeatureKind
+from driftlake.privacy.personal_data import Finding, scan_files
+from driftlake.profiles import kernel
+
+_HASH_BLOCK_BYTES = 1 << 22
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What is known of a feature or of the score; `counts` is None without training values."""
+
+    bins: FeatureBins
+    counts: kernel.FeatureCounts | None
+    categories: Sequence[dict[str, Any]] = ()
+
+
+class TrainingData:
+    """The training Parquet of a version, read a column at a time."""
+
+    def __init__(self, file: LineageFile) -> None:
+        """Raises InputError if there is no training data or it is no Parquet."""
+        self._file = file
+        with self._explained("it"):
+            self.paths = _training_paths(file)
+        with self._explained("it"), open_parquet(self.paths[0]) as first:
+            self.types: dict[str, pa.DataType] = {field.name: field.type for field in first.schema_arrow}
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the columns, in order."""
+        return list(self.types)
+
+    def row_count(self) -> int:
+        """Rows over all files."""
+        with self._explained("it"):
+            return sum(self._rows_of(path) for path in self.paths)
+
+    def fingerprint(self) -> str:
+        """SHA-256 over the bytes of all files."""
+        digest = hashlib.sha256()
+        for path in self.paths:
+            filesystem, inner = filesystem_of(path)
+            with self._explained("it"), filesystem.open_input_stream(inner) as stream:
+                while block := stream.read(_HASH_BLOCK_BYTES):
+                    digest.update(block)
+        return digest.hexdigest()
+
+    def personal_data(self, names: Iterable[str], settings: PersonalDataSettings) -> Mapping[str, Finding]:
+        """What personal data some columns hold; nothing if that is not looked for."""
+        wanted = set(names) - set(settings.exempt) if settings.blocked else ()
+        with self._explained("it"):
+            return scan_files(self.paths, sorted(wanted)) if wanted else {}
+
+    def column(self, name: str) -> pa.ChunkedArray:
+        """A column of all files."""
+        with self._explained(f"column {name}"):
+            parts = [self._read(path, name) for path in self.paths]
+            return pa.chunked_array([chunk for part in parts for chunk in part.chunks], type=parts[0].type)
+
+    @staticmethod
+    def _rows_of(path: str) -> int:
+        with open_parquet(path) as parquet:
+            return int(parquet.metadata.num_rows)
+
+    @staticmethod
+    def _read(path: str, name: str) -> pa.ChunkedArray:
+        with open_parquet(path) as parquet:
+            return parquet.read(columns=[name]).column(name)
+
+    @contextmanager
+    def _explained(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except (pa.ArrowException, OSError, KeyError) as error:
+            raise InputError(f"{self._file.training_data}: {what} cannot be read: {error}") from error
+
+
+def features_of(file: LineageFile, data: TrainingData) -> Sequence[str]:
+    """Names of the features, in order."""
+    record = file.record
+    return record.features or [
+        name for name in data.columns if name not in {record.target, record.score, "correlation_id"}
+    ]
+
+
+def learn(
+    file: LineageFile,
+    data: TrainingData,
+    corrections: ModelSettings,
+    other_features_bins: int | None = None,
+    left_out: Collection[str] = (),
+) -> list[Learned]:
+    """Learn every feature of the version, in the order of its lineage, and then the score.
+
+    Features that are not critical get `other_features_bins` bins at most; those in `left_out` are not learned.
+
+    Raises InputError naming the column that cannot be used.
+    """
+    features = features_of(file, data)
+    _require_columns(file, data, features, corrections)
+    limits = {
+        name: None if name in corrections.critical else other_features_bins for name in features if name not in left_out
+    }
+    learned = (_learn_feature(file, data, name, corrections, limit) for name, limit in limits.items())
+    return [*learned, *_learn_score(file, data)]
+
+
+def _training_paths(file: LineageFile) -> list[str]:
+    """The training file, or every *.parquet of the training folder in order."""
+    place = file.training_data.rstrip("/")
+    filesystem, root = filesystem_of(place)
+    info = filesystem.get_file_info(root)
+    if info.type == pafs.FileType.NotFound:
+        raise InputError(
+            f"{file.path}: training_data: there is no {file.training_data}",
+            hint="the path is relative to the lineage file",
+        )
+    if info.type == pafs.FileType.File:
+        return [place]
+    entries = filesystem.get_file_info(pafs.FileSelector(root, recursive=True))
+    paths = (entry.path.removeprefix(root) for entry in entries if entry.is_file and entry.extension == "parquet")
+    found = sorted(path for path in paths if not is_hidden(path.removeprefix("/")))
+    if not found:
+        raise InputError(f"{file.path}: training_data: {file.training_data} has no Parquet file")
+    return [place + path for path in found]
+
+
+def _require_columns(
+    file: LineageFile, data: TrainingData, features: Sequence[str], corrections: ModelSettings
+) -> None:
+    asked = [*features, *(name for name in (file.record.target, file.record.score) if name)]
+    if absent := [name for name in asked if name not in data.columns]:
+        raise InputError(
+            f"{file.training_data} has no column {', '.join(absent)}, which {file.path} names",
+            hint=f"it has {', '.join(data.columns)}",
+        )
+    if SCORE in features:
+        raise InputError(f"{file.path}: a feature cannot be called '{SCORE}', which is the name of the prediction")
+    if unknown := sorted({*corrections.categorical, *corrections.numeric, *corrections.critical} - set(features)):
+        raise ConfigurationError(
+            f"models.{file.record.model_id} corrects {', '.join(unknown)}, which {file.path} does not list as a feature",
+            hint=f"the features are {', '.join(features)}",
+        )
+
+
+def _learn_feature(
+    file: LineageFile, data: TrainingData, name: str, corrections: ModelSettings, bin_limit: int | None
+) -> Learned:
+    column = data.column(name)
+    if not encoding.is_category(column.type):
+        raise InputError(
+            f"{file.training_data}: feature {name} has type {column.type}, which cannot be binned",
+            hint="leave it out of `features` in the lineage file, or store it as number, text or boolean",
+        )
+    if _is_categorical(column, name, corrections):
+        return _learn_categories(name, column, bin_limit)
+    bins = _numeric_bins(file, name, column, bin_limit=bin_limit)
+    return Learned(bins, kernel.count_column(column, bins))
+
+
+def _numeric_bins(
+    file: LineageFile,
+    name: str,
+    column: pa.ChunkedArray,
+    kind: FeatureKind = "numeric",
+    bin_limit: int | None = None,
+) -> FeatureBins:
+    if not encoding.is_numeric(column.type):
+        raise InputError(f"{file.training_data}: column {name} has type {column.type}, expected a number")
+    known = encoding.learnable_values(column)
+    if not len(known):
+        raise InputError(
+            f"{file.training_data}: feature {name} has no finite value, so there is nothing to learn bins from",
+            hint="leave it out of the lineage file",
+        )
+    is_integer = pat.is_integer(column.type)
+    return binning.learn_numeric_bins(name, known, is_integer=is_integer, kind=kind, bin_limit=bin_limit)
+
+
+def _is_categorical(column: pa.ChunkedArray, name: str, corrections: ModelSettings) -> bool:
+    if name in corrections.categorical:
+        return True
+    if name in corrections.numeric:
+        return False
+    if pat.is_integer(column.type):
+        return len(column.drop_null().unique()) <= binning.MAX_INTEGER_CATEGORIES
+    return not encoding.is_numeric(column.type)
+
+
+def _learn_categories(name: str, column: pa.ChunkedArray, bin_limit: int | None) -> Learned:
+    counted = encoding.category_counts(column)
+    rows = np.array(list(counted.values()), dtype=np.int64)
+    bins = binning.learn_category_bins(name, list(counted), rows, bin_limit)
+    known = bins.categories or {}
+    categories = [{"category": c, "bin_id": bin_id, "row_count": counted[c]} for c, bin_id in known.items()]
+    return Learned(bins, kernel.count_column(column, bins), categories)
+
+
+def _learn_score(file: LineageFile, data: TrainingData) -> list[Learned]:
+    """Bins of the score; without training scores a probability still has bins, but no reference."""
+    record = file.record
+    column = data.column(record.score) if record.score else None
+    if record.score_kind == "probability":
+        bins = binning.probability_bins(SCORE)
+        if column is None:
+            return [Learned(bins, None)]
+        if not encoding.is_numeric(column.type):
+            raise InputError(f"{file.training_data}: column {record.score} has type {column.type}, expected a number")
+        counts = kernel.count_column(column, bins)
+        return [Learned(binning.with_coarse_bins(bins, counts.bins[0]), counts)]
+    if column is None:
+        return []
+    bins = _numeric_bins(file, SCORE, column, "score")
+    return [Learned(bins, kernel.count_column(column, bins))]

@@ -1,0 +1,114 @@
+"""Labels of the training data, counted once for each version: how often the target is positive, and how scores met it.
+
+Not here: labels of production (nightly/label_source.py) and what the counts say (quality/measures.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from driftlake.lake.schema import arrow_schema
+from driftlake.lake.warehouse import Warehouse
+from driftlake.lineage.lineage_files import LineageFile
+from driftlake.lineage.versions import ModelVersion, load_versions
+from driftlake.maths import encoding
+from driftlake.maths.arrays import Floats
+from driftlake.training.learning import TrainingData
+
+_SMALLEST_PROBABILITY = 1e-15
+
+
+def count_reference_labels(warehouse: Warehouse, files: Sequence[LineageFile]) -> None:
+    """Fill reference_label_profile for registered versions; a target that is no number, or of classes, counts nothing.
+
+    Raises InputError if training data cannot be read any more.
+    """
+    found = warehouse.sql("select distinct model_id, model_version from reference_label_profile").to_pylist()
+    counted = {(row["model_id"], row["model_version"]) for row in found}
+    wanted = {(file.record.model_id, file.record.model_version): file for file in files if file.record.target}
+    if not wanted.keys() - counted:
+        return
+    versions = load_versions(warehouse)
+    for key in wanted.keys() - counted:
+        rows = _count(wanted[key], versions[key])
+        # another process may have counted it since
+        warehouse.append_once({"reference_label_profile": rows}, "reference_label_profile", versions[key].owner)
+
+
+def _count(file: LineageFile, version: ModelVersion) -> pa.Table:
+    labels, scores = _labels_and_scores(file)
+    bins = version.score_bins
+    bin_ids = bins.bin_ids(scores) if bins and bins.grid else np.zeros(len(labels), dtype=np.int32)
+    width = bins.bin_count if bins else 1
+    is_binary = version.task == "binary"
+
+    def total(weights: NDArray[Any]) -> Floats:
+        return np.bincount(bin_ids, weights=weights, minlength=width).astype(np.float64, copy=False)
+
+    counts = {
+        "positive_count": total((labels == 1) & is_binary),
+        "negative_count": total((labels == 0) & is_binary),
+        "number_count": total(np.isfinite(labels) & (not is_binary)),
+    }
+    sums = {
+        name: total(np.nan_to_num(loss)) if np.isfinite(loss).any() else np.full(width, np.nan)
+        for name, loss in _losses(version, labels, scores).items()
+    }
+    kept = np.flatnonzero(np.sum(list(counts.values()), axis=0))
+    # a row for every version, so that none is counted again
+    kept = kept if len(kept) else np.array([0])
+    return pa.table(
+        {
+            "model_id": pa.repeat(version.model_id, len(kept)),
+            "model_version": pa.repeat(version.model_version, len(kept)),
+            "bin_id": kept,
+            **{name: per_bin[kept].astype(np.int64) for name, per_bin in counts.items()},
+            **{name: pa.array(per_bin[kept], from_pandas=True) for name, per_bin in sums.items()},
+        },
+        schema=arrow_schema("reference_label_profile"),
+    )
+
+
+def _labels_and_scores(file: LineageFile) -> tuple[Floats, Floats]:
+    """Both of shape (rows,), nan where there is none."""
+    data, record = TrainingData(file), file.record
+    assert record.target
+    target = data.column(record.target)
+    if pa.types.is_boolean(target.type):
+        target = target.cast(pa.int8())
+    nothing = np.full(len(target), np.nan)
+    is_counted = encoding.is_numeric(target.type) and record.task != "multiclass"
+    labels = encoding.float_values(target) if is_counted else nothing
+    return labels, encoding.float_values(data.column(record.score)) if record.score else nothing
+
+
+def _losses(version: ModelVersion, labels: Floats, scores: Floats) -> dict[str, Floats]:
+    """What sql/label_cohorts.sql sums up of each prediction, shape (rows,), nan where it is not defined."""
+    nothing = np.full(len(labels), np.nan)
+    with np.errstate(invalid="ignore"):
+        error = np.where(np.isfinite(scores), scores, np.nan) - labels
+        probability = np.clip(np.where(np.isfinite(scores), scores, np.nan), 0, 1)
+        is_label = (labels == 0) | (labels == 1)
+    if version.task == "regression":
+        quantile = version.quantile or 0.5
+        return {
+            "log_loss_sum": nothing,
+            "squared_error_sum": error**2,
+            "error_sum": error,
+            "absolute_error_sum": np.abs(error),
+            "quantile_loss_sum": np.maximum(-error * quantile, error * (1 - quantile)),
+        }
+    is_probability = is_label & (version.score_kind == "probability")
+    given = np.maximum(np.where(labels == 1, probability, 1 - probability), _SMALLEST_PROBABILITY)
+    return {
+        "log_loss_sum": np.where(is_probability, -np.log(given), np.nan),
+        "squared_error_sum": np.where(is_probability, (probability - labels) ** 2, np.nan),
+        "error_sum": nothing,
+        "absolute_error_sum": nothing,
+        "quantile_loss_sum": nothing,
+    }

@@ -1,0 +1,236 @@
+"""Registering model versions, once and for all: what was promised then is what production is compared with.
+
+Not here: lineage files (lineage/lineage_files.py), learning (learning.py), loading what is registered (lineage/versions.py).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+
+from driftlake.config import ModelSettings, PersonalDataSettings, Settings
+from driftlake.contract.records import checks_of_training
+from driftlake.contract.row_checks import Contracts
+from driftlake.errors import DriftlakeError, InputError, LineageConflictError, WarehouseError
+from driftlake.inputs.schema_changes import type_name
+from driftlake.lake.failures import is_of_machine, sentence_of
+from driftlake.lake.schema import arrow_schema
+from driftlake.lake.warehouse import Warehouse
+from driftlake.lineage.lineage_files import LabelDelay, LineageFile, LineageRecord, lineage_locations, read_lineage_file
+from driftlake.lineage.versions import SCORE
+from driftlake.maths.binning import FeatureBins
+from driftlake.privacy.personal_data import find
+from driftlake.profiles.kernel import FeatureCounts
+from driftlake.training.contract_check import check_training
+from driftlake.training.learning import Learned, TrainingData, features_of, learn
+from driftlake.training.reference_labels import count_reference_labels
+from driftlake.training.reference_pairs import count_reference_pairs
+from driftlake.training.reference_sample import take_reference_samples
+from driftlake.training.reference_segments import count_reference_segments
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """What became of the lineage files of a folder."""
+
+    file_count: int
+    registered: Sequence[LineageFile]
+    refused: Sequence[DriftlakeError]
+
+
+def register_folder(warehouse: Warehouse, settings: Settings, contracts: Contracts | None = None) -> Registration:
+    """Register what is new in the lineage folder; a file that is wrong, whatever that raises, does not stop the others.
+
+    Training data of versions that are registered is not read again; `register` does that.
+    """
+    locations = lineage_locations(settings)
+    registered: list[LineageFile] = []
+    known: list[LineageFile] = []
+    refused: list[DriftlakeError] = []
+    for location in locations:
+        with _refusals(location, refused):
+            file = read_lineage_file(location)
+            if _find(warehouse, file) is None:
+                registered += register(warehouse, settings, [file], contracts)
+            else:
+                _require_same_promise(warehouse, file)
+            known.append(file)
+    together: list[DriftlakeError] = []
+    with _refusals("lineage", together):
+        _complete(warehouse, settings, known)
+    # one version must not keep the others from what they lack
+    for file in known if together else ():
+        with _refusals(file.path, refused):
+            _complete(warehouse, settings, [file])
+    return Registration(len(locations), registered, refused)
+
+
+@contextmanager
+def _refusals(location: str, refused: list[DriftlakeError]) -> Iterator[None]:
+    """What is raised about a lineage file goes to `refused`, unless it concerns every file."""
+    try:
+        yield
+    except WarehouseError:
+        raise
+    except DriftlakeError as error:
+        refused.append(error)
+    except Exception as error:
+        if is_of_machine(error):
+            raise
+        refusal = InputError(f"{location}: {sentence_of(error)}")
+        refusal.__cause__ = error
+        refused.append(refusal)
+
+
+def _complete(warehouse: Warehouse, settings: Settings, files: Sequence[LineageFile]) -> None:
+    """What versions that an earlier release registered, or other settings, lack."""
+    count_reference_labels(warehouse, files)
+    count_reference_segments(warehouse, settings, files)
+    count_reference_pairs(warehouse, settings, files)
+    take_reference_samples(warehouse, settings, files)
+
+
+def register(
+    warehouse: Warehouse, settings: Settings, files: Sequence[LineageFile], contracts: Contracts | None = None
+) -> list[LineageFile]:
+    """Register the versions that are new; the ones already there must be unchanged. Returns the new ones.
+
+    Raises LineageConflictError if a registered version or dataset differs, InputError if training data cannot be used
+    or break their contract.
+    """
+    registered = [file for file in files if _register(warehouse, settings, file, contracts)]
+    count_reference_labels(warehouse, files)
+    return registered
+
+
+def _register(warehouse: Warehouse, settings: Settings, file: LineageFile, contracts: Contracts | None) -> bool:
+    _require_same_promise(warehouse, file)
+    data = TrainingData(file)
+    fingerprint = data.fingerprint()
+    _require_same_data(warehouse, file, fingerprint)
+    if _find(warehouse, file) is not None:
+        return False
+    corrections = settings.models.get(file.record.model_id, ModelSettings())
+    _require_nobody_in_classes(file, settings.telemetry.personal_data)
+    found = data.personal_data(features_of(file, data), settings.telemetry.personal_data)
+    learned = learn(file, data, corrections, settings.drift.other_features_bins, found)
+    rows = {"training_runs": [_run_row(file, data, fingerprint, learned)]} | _rows(file.record, learned)
+    tables = {name: pa.Table.from_pylist(content, schema=arrow_schema(name)) for name, content in rows.items()}
+    today = datetime.now(UTC).date()
+    checks = check_training(settings, contracts.training, file, data, learned, today) if contracts else []
+    if checks or found:
+        tables["contract_checks"] = checks_of_training(_owner(file.record), checks, found, today)
+    # another process may have registered the version since
+    return warehouse.append_once(tables, "training_runs", _owner(file.record))
+
+
+def _find(warehouse: Warehouse, file: LineageFile) -> dict[str, Any] | None:
+    found: list[dict[str, Any]] = warehouse.sql(
+        "select * from training_runs where model_id = ? and model_version = ?",
+        [file.record.model_id, file.record.model_version],
+    ).to_pylist()
+    return found[0] if found else None
+
+
+def _require_same_promise(warehouse: Warehouse, file: LineageFile) -> None:
+    run, fingerprint = _find(warehouse, file), _lineage_fingerprint(file.record)
+    if run and run["lineage_fingerprint"] != fingerprint:
+        raise LineageConflictError(
+            f"{file.path}: {file.record.model_id} {file.record.model_version} was registered with other contents"
+            f" (lineage fingerprint {run['lineage_fingerprint']}, now {fingerprint})",
+            hint="restore the file, or register the change as a new model_version",
+        )
+
+
+def _require_same_data(warehouse: Warehouse, file: LineageFile, fingerprint: str) -> None:
+    dataset = file.record.training_dataset_id
+    runs = warehouse.sql("select dataset_fingerprint from training_runs where training_dataset_id = ?", [dataset])
+    for registered in runs["dataset_fingerprint"].to_pylist():
+        if registered != fingerprint:
+            raise LineageConflictError(
+                f"{file.path}: training dataset {dataset} was registered with fingerprint {registered},"
+                f" {file.training_data} now has {fingerprint}",
+                hint="restore the data, or give the changed data a new training_dataset_id and model_version",
+            )
+
+
+def _require_nobody_in_classes(file: LineageFile, settings: PersonalDataSettings) -> None:
+    found = find(file.record.classes or ()) if settings.blocked else None
+    if found:
+        raise InputError(
+            f"{file.path}: classes look like personal data ({found}), and classes are stored as they are",
+            hint="name classes by what they mean, not by whom they are about",
+        )
+
+
+def _lineage_fingerprint(record: LineageRecord) -> str:
+    # without defaults, so that a key that is added later changes no fingerprint
+    content = record.model_dump(mode="json", exclude={"training_data"}, exclude_defaults=True)
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _owner(record: LineageRecord) -> dict[str, str]:
+    return {"model_id": record.model_id, "model_version": record.model_version}
+
+
+def _run_row(file: LineageFile, data: TrainingData, fingerprint: str, learned: Sequence[Learned]) -> dict[str, Any]:
+    record = file.record
+    features = [item.bins.feature for item in learned if item.bins.feature != SCORE]
+    return {
+        **_owner(record),
+        "training_run_id": record.training_run_id,
+        "training_dataset_id": record.training_dataset_id,
+        "training_data": file.training_data,
+        "dataset_fingerprint": fingerprint,
+        "lineage_fingerprint": _lineage_fingerprint(record),
+        "row_count": data.row_count(),
+        "target": record.target,
+        "score": record.score,
+        "score_kind": record.score_kind,
+        "task": record.task,
+        "quantile": record.quantile,
+        "classes": list(record.classes) if record.classes else None,
+        "features": features,
+        "feature_types": [type_name(data.types[name]) for name in features],
+        **{f"label_delay_{name}": value for name, value in _delay(record).items()},
+        "baseline_auc": record.baseline.auc,
+        "feature_importance": json.dumps(record.feature_importance) if record.feature_importance else None,
+        "released_at": record.released_at,
+        "registered_at": datetime.now(UTC),
+    }
+
+
+def _delay(record: LineageRecord) -> dict[str, float | None]:
+    delay = record.label_delay
+    return {name: getattr(delay, name) if delay else None for name in LabelDelay.model_fields}
+
+
+def _rows(record: LineageRecord, learned: Sequence[Learned]) -> dict[str, list[dict[str, Any]]]:
+    """Rows of feature_bins, feature_categories, reference_profile and reference_stats."""
+    owner = _owner(record)
+    named = [(item, owner | {"feature": item.bins.feature}) for item in learned]
+    counted = [(item.bins, item.counts, name) for item, name in named if item.counts is not None]
+    return {
+        "feature_bins": [owner | row for item in learned for row in item.bins.rows()],
+        "feature_categories": [name | row for item, name in named for row in item.categories],
+        "reference_profile": [
+            name | {"bin_id": bin_id, "row_count": count}
+            for _, counts, name in counted
+            for bin_id, count in enumerate(counts.bins[0].tolist())
+            if count
+        ],
+        "reference_stats": [name | _stats(counts, bins) for bins, counts, name in counted],
+    }
+
+
+def _stats(counts: FeatureCounts, bins: FeatureBins) -> dict[str, float | None]:
+    values = {name: column[0].item() for name, column in counts.stats(bins).items()}
+    return {name: None if math.isnan(value) else value for name, value in values.items()}

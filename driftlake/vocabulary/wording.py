@@ -1,0 +1,147 @@
+"""Numbers, dates and names as people read them, the same in a page, an alert and a terminal.
+
+Pure functions from a value to its text. Not here: judgements (report/verdicts.py), and the sentences around a number.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
+from typing import Any
+
+from driftlake.vocabulary.signals import Unit
+
+# What pages, charts and terminals must not be given as it is: control characters except line breaks and tabs, halves of
+# characters, what is no character, and marks that are not seen and change how the text around them is.
+_UNPRINTABLE = re.compile(
+    "[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u061c\\u200b\\u200e\\u200f\\u2028-\\u202e\\u2060-\\u206f"
+    "\\ud800-\\udfff\\ufdd0-\\ufdef\\ufeff\\ufff9-\\ufffb\\ufffe\\uffff\\U000e0000-\\U000e007f]"
+)
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]<>()#+!|~])")
+_PROPER_NAMES = {"auc": "AUC", "brier": "Brier", "f1": "F1"}
+
+
+def version_name(row: Mapping[str, Any]) -> str:
+    """A deployed version as it is called: `credit v1 (production)`; `all models` without a model."""
+    if row["model_id"] is None:
+        return "all models"
+    version = f" {row['model_version']}" if row["model_version"] else ""
+    deployment = f" ({row['deployment']})" if row["deployment"] else ""
+    return f"{row['model_id']}{version}{deployment}"
+
+
+def printable(text: str) -> str:
+    r"""Text that may come from data, safe to show: what must not reach a page or a terminal is written as `\x1b`, `\u202e`.
+
+    To be called where text leaves for a page, a chart, a terminal, a notice or Dagster; tables keep it as it is.
+    """
+    return _UNPRINTABLE.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+def printable_markdown(text: str) -> str:
+    """The same for a line of Markdown, in which it is no markup either."""
+    return _MARKDOWN.sub(r"\\\1", " ".join(printable(text).split()))
+
+
+def statistic_name(statistic: str) -> str:
+    """A statistic of model_quality as people say it: `estimated AUC`."""
+    return " ".join(_PROPER_NAMES.get(word, word) for word in statistic.split("_"))
+
+
+def counted(count: float, noun: str) -> str:
+    """`1 day`, `1,200 rows`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def left_out(names: Sequence[str], why: str) -> str:
+    """That something is missing in what is said of a day: `credit v1 is left out: out of memory`."""
+    return f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} left out: {why}"
+
+
+def leaves_out(reason: str | None, name: str) -> bool:
+    """Whether a reason has the sentence of `left_out` about a name."""
+    listed = rf"(^|; |, ){re.escape(name)}(, [^:;]+)? (is|are) left out: "
+    return bool(re.search(listed, reason or ""))
+
+
+def change(difference: int) -> str:
+    """`12 more than`, `as many as`."""
+    if not difference:
+        return "as many as"
+    return f"{abs(difference):,} {'more' if difference > 0 else 'fewer'} than"
+
+
+def long_day(day: date) -> str:
+    """`22 August 2013`."""
+    return f"{day.day} {day:%B %Y}"
+
+
+def number(value: float) -> str:
+    """A whole number with thousands apart."""
+    return f"{value:,.0f}"
+
+
+def percent(share: float, digits: int = 1) -> str:
+    """A share as percentage; one that would be rounded away is not called zero."""
+    smallest = 0.1**digits
+    return f"<{smallest:g}%" if 0 < share * 100 < smallest else f"{share:.{digits}%}"
+
+
+def points(change_of_share: float) -> str:
+    """How far a share has moved, in percentage points without their name: `+1.2`."""
+    return f"{change_of_share * 100:+.1f}"
+
+
+def decimal(value: float) -> str:
+    """A divergence: as many decimals as anyone compares."""
+    return f"{value:.3f}" if value < 1 else f"{value:.2f}"
+
+
+def three_decimals(value: float) -> str:
+    """An AUC or a score."""
+    return f"{value:.3f}"
+
+
+def signed(difference: float) -> str:
+    """A difference of two scores or AUCs: `+0.012`."""
+    return f"{difference:+.3f}"
+
+
+def probability(value: float) -> str:
+    """A p-value or q-value: `0.024`, `< 0.001`."""
+    return "< 0.001" if value < 0.001 else decimal(value)
+
+
+def measured(value: float) -> str:
+    """A value of a feature: four digits, and all of them before the point."""
+    return number(value) if abs(value) >= 1e4 else f"{value:.4g}"
+
+
+def milliseconds(value: float) -> str:
+    """A duration in ms."""
+    return f"{value:.3g} ms" if value < 1000 else f"{value:,.0f} ms"
+
+
+def size(size_bytes: int) -> str:
+    """A file size in kB or MB."""
+    return f"{size_bytes / 1e6:,.1f} MB" if size_bytes >= 1e5 else f"{size_bytes / 1e3:,.1f} kB"
+
+
+def percentage_points(change_of_share: float) -> str:
+    """How far a share has moved, by name: `1.2 percentage points`."""
+    return f"{change_of_share * 100:.1f} percentage points"
+
+
+def in_unit(value: float, unit: Unit) -> str:
+    """A value or threshold of an alert in the unit of its signal."""
+    return _UNITS[unit](value)
+
+
+_UNITS: Mapping[Unit, Callable[[float], str]] = {
+    "number": "{:.3g}".format,
+    "count": number,
+    "percent": percent,
+    "percentage points": percentage_points,
+    "ms": milliseconds,
+}
