@@ -28,6 +28,12 @@ def test_importing_the_core_is_light() -> None:
     assert loaded.stdout == "[]\n"
 
 
+def test_every_query_is_used() -> None:
+    code = "".join(path.read_text() for folder in ("driftlake", "expectations") for path in (ROOT / folder).rglob("*.py"))
+    queries = [path.stem for path in (ROOT / "sql").glob("*.sql")]
+    assert [name for name in queries if f'"{name}"' not in code] == []
+
+
 def test_the_assets_imported_are_ours() -> None:
     assert Path(str(assets.__file__)).parent == ROOT / "assets"
 

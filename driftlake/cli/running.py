@@ -18,7 +18,7 @@ from rich.console import Console
 
 from driftlake.cli.common import MISTAKE, REFUSED, Config, messages, options, say, tell
 from driftlake.config import Settings, load_settings
-from driftlake.errors import ConfigurationError
+from driftlake.errors import ConfigurationError, WarehouseError
 from driftlake.lake import project_files
 
 if TYPE_CHECKING:
@@ -85,6 +85,8 @@ def run_again(settings: Settings, days: Collection[date]) -> None:
 
     with Warehouse.open(settings, read_only=True) as warehouse:
         ranges = days_resting_on(warehouse, set(days))
+    if not ranges:
+        raise WarehouseError("no run has recorded these days", hint="`driftlake backfill --force` over them")
     _run_days(settings, ranges, is_forced=True)
 
 

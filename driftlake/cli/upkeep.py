@@ -47,29 +47,34 @@ def verify(
     from driftlake.lake.catalog import catalog_of
     from driftlake.lake.verification import verify
     from driftlake.lake.warehouse import Warehouse
+    from driftlake.vocabulary.wording import counted
 
     settings = load_settings(config, require_inputs=repair)
     catalog_of(settings).require()
     # opened for writing, which brings a warehouse of an earlier version up to date
     with Warehouse.open(settings) as warehouse, messages.status("reading every table"):
-        found = list(verify(warehouse))
+        found = verify(warehouse)
     for deviation in found:
         say("wrong", deviation.sentence, style="bold red")
     if not found:
-        messages.print("verified: every row is as its run recorded it")
+        messages.print("verified: as many rows as recorded, no key twice, equal sums")
         return
     days = {deviation.dt for deviation in found if deviation.dt}
     if not repair or not days:
-        messages.print(f"wrong: {len(found)} findings on {len(days)} days; --repair runs these days again")
+        messages.print(f"wrong: {counted(len(found), 'finding')} on {counted(len(days), 'day')}")
+        say(
+            "hint",
+            "`driftlake verify --repair` runs these days again" if days else "restore a backup: no day has these rows",
+        )
         raise typer.Exit(REFUSED)
     try:
         run_again(settings, days)
     finally:
         with Warehouse.open(settings, read_only=True) as warehouse:
-            left = list(verify(warehouse))
+            left = verify(warehouse)
         for deviation in left:
             say("still wrong", deviation.sentence, style="bold red")
-        messages.print(f"wrong: {len(found)} findings before, {len(left)} now")
+        messages.print(f"wrong: {counted(len(found), 'finding')} before, {len(left)} now")
     raise typer.Exit(REFUSED if left else 0)
 
 

@@ -1,4 +1,4 @@
-"""The signals that a rule may name: those of driftlake.signals, and one for each source of drift and registered statistic.
+"""The signals that a rule may name: those of vocabulary/signals.py, and one for each source of drift and registered statistic.
 
 Not here: the records themselves, and the rules (alerts.py).
 """

@@ -33,24 +33,26 @@ class Deviation:
         return f"{self.dt or 'no day'}: {self.table}: {self.what}"
 
 
-def verify(warehouse: Warehouse) -> Iterator[Deviation]:
-    """Everything stored, each kind of deviation in the order of days."""
-    recorded = _recorded(warehouse, None)
-    for day, wrong in _disagreeing(warehouse, recorded, None).items():
-        yield from (Deviation(day, name, what) for name, what in wrong.items())
-    for table in schema.tables():
-        yield from _repeated(warehouse, table)
-    for query in _SUMS:
-        rows = warehouse.query(f"verification/{query}").to_pylist()
-        yield from (Deviation(row["dt"], row["table_name"], row["what"]) for row in rows)
+def verify(warehouse: Warehouse) -> list[Deviation]:
+    """Everything stored, as of one snapshot; each kind of deviation in the order of days."""
+    with warehouse.one_snapshot():
+        disagreeing = _disagreeing(warehouse, _recorded(warehouse, None), None)
+        found = [Deviation(day, name, what) for day, wrong in disagreeing.items() for name, what in wrong.items()]
+        for table in schema.tables():
+            found += _repeated(warehouse, table)
+        for query in _SUMS:
+            rows = warehouse.query(f"verification/{query}").to_pylist()
+            found += [Deviation(row["dt"], row["table_name"], row["what"]) for row in rows]
+    return found
 
 
 def disagreeing_days(warehouse: Warehouse, stage: str, days: Collection[date]) -> dict[date, str]:
     """Of some days those whose rows of a stage are not as many as its runs recorded, and what is wrong with them."""
     if not days:
         return {}
-    recorded = {key: count for key, count in _recorded(warehouse, sorted(days)).items() if key[1] == stage}
-    found = _disagreeing(warehouse, recorded, sorted(days))
+    with warehouse.one_snapshot():
+        recorded = {key: count for key, count in _recorded(warehouse, sorted(days)).items() if key[1] == stage}
+        found = _disagreeing(warehouse, recorded, sorted(days))
     return {day: "; ".join(f"{name}: {what}" for name, what in wrong.items()) for day, wrong in found.items()}
 
 
@@ -64,6 +66,9 @@ def _disagreeing(
     warehouse: Warehouse, recorded: Mapping[tuple[date, str, str], int], days: Sequence[date] | None
 ) -> dict[date, dict[str, str]]:
     """By day and name of the table, how many rows there are instead of those on record."""
+    # a table of an earlier version may be gone
+    tables = {table.name for table in schema.tables()}
+    recorded = {key: count for key, count in recorded.items() if key[2].partition("/")[0] in tables}
     if not recorded:
         return {}
     names = sorted({name for _, _, name in recorded})

@@ -58,7 +58,9 @@ class Replacement:
 
     @property
     def recorded_as(self) -> str:
-        """Its name in partition_runs.stored_rows, e.g. contract_checks/labels."""
+        """Its name in partition_runs.stored_rows, e.g. contract_checks/labels, which verification.py reads."""
+        if self.only.keys() - {"source"}:
+            raise ValueError(f"{self.table}: rows are recorded by source, found {', '.join(self.only)}")
         return "/".join([self.table, *self.only.values()])
 
     def row_counts(self) -> dict[date, int]:
@@ -185,6 +187,15 @@ class Warehouse:
         """
         with self._lock:
             return self._commit(work)
+
+    @contextlib.contextmanager
+    def one_snapshot(self) -> Iterator[None]:
+        """Everything that is read in the block is of one snapshot, whatever others commit meanwhile."""
+        self.connection.execute("begin")
+        try:
+            yield
+        finally:
+            self.connection.execute("rollback")
 
     @contextlib.contextmanager
     def offered(self, **relations: pa.Table) -> Iterator[None]:

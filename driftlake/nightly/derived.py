@@ -135,9 +135,14 @@ def measure_slos(warehouse: Warehouse, settings: Settings, context: RunContext, 
 def raise_alerts(warehouse: Warehouse, settings: Settings, context: RunContext, days: Sequence[date]) -> StageReport:
     """Raise the alerts of some days."""
     work = find_work(warehouse, settings, context, ALERTS, days)
+    every_rule = {rule.name for rule in settings.alert_rules}
 
     def evaluate(settings: Settings, _: Unbounded, first_day: date, last_day: date) -> Mapping[str, pa.Table]:
         raised = rules.fired(warehouse, settings.alert_rules, first_day=date.min, last_day=last_day)
+        if unevaluated := every_rule - {rule.name for rule in settings.alert_rules}:
+            # an incident of theirs is not over because nobody can tell
+            kept = warehouse.query("kept_alerts", rules=sorted(unevaluated), day=last_day)
+            raised = pa.concat_tables([raised, kept], promote_options="permissive")
         alerts, grouped = incidents.group_alerts(
             warehouse, settings, load_versions(warehouse), raised, first_day=first_day, last_day=last_day
         )

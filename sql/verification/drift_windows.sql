@@ -1,7 +1,18 @@
 -- Windows whose row count in feature_drift is not the sum of the profiles, although no profile was written after them.
 -- grain: dt, model_id, model_version, deployment, segment, feature, window_days
--- inputs: feature_drift, feature_stats, current_runs
-with windows as (
+-- inputs: feature_drift, feature_stats, partition_runs
+with written as (
+    select
+        dt,
+        stage,
+        snapshot_id
+    from partition_runs
+    -- a run that failed or was refused left the rows of an earlier one
+    where outcome in ('complete', 'partial', 'empty')
+    qualify row_number() over (partition by dt, stage order by committed_at desc, snapshot_id desc) = 1
+),
+
+windows as (
     select distinct
         d.dt,
         d.model_id,
@@ -13,7 +24,7 @@ with windows as (
         d.current_count,
         r.snapshot_id
     from feature_drift as d
-    inner join current_runs as r on d.dt = r.dt and r.stage = 'drift'
+    inner join written as r on d.dt = r.dt and r.stage = 'drift'
 ),
 
 stale as (
@@ -21,7 +32,7 @@ stale as (
         w.dt,
         w.window_days
     from windows as w
-    inner join current_runs as p
+    inner join written as p
         on p.stage = 'profiles'
         and p.dt between w.dt - w.window_days + 1 and w.dt
         and p.snapshot_id > w.snapshot_id
