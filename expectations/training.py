@@ -1,7 +1,7 @@
 """What is promised about the training data of a version, checked when it is registered.
 
 Conditions are SQL over the view training_rows (driftlake/training/contract_check.py), true for what breaks the promise. A rule
-of severity error refuses the version. Not here: columns that are missing or cannot be learned from (training.py of the core).
+of severity error refuses the version. Not here: columns that are missing or cannot be learned from (driftlake/training/learning.py).
 """
 
 from driftlake.contract.row_checks import DayRule, MeasuredRule, RowRule, Rule

@@ -1,6 +1,6 @@
 """The stages of a night: read the inputs, call the pure parts, replace the partitions of the result tables.
 
 Every stage takes the days it is about and may be run again for any of them; days on which nothing changed are left
-alone. What cannot be read is recorded and left as it was; it never stops the other days. Not here: formulas, SQL,
-Dagster, and what a day rests on (stages.py).
+alone. What cannot be read is recorded and left as it was; it never stops the other days. stages.py
+says what a day rests on. Not here: formulas, SQL, Dagster.
 """

@@ -2,7 +2,8 @@
 
 A row that DuckDB groups, sorts and hands over in Arrow needs about `_BYTES_OF_ROW` in all. What is read at once is bounded
 so that these bytes stay below `compute.memory_limit`, whatever the number of days, features, versions and segments.
-Not here: what is computed (drift/comparison.py, quality/measures.py), and reading it (nightly/).
+Not here: what is computed (drift/comparison.py, quality/measures.py), and reading it
+(drift_passes.py, derived.py).
 """
 
 from __future__ import annotations

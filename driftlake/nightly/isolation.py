@@ -1,10 +1,13 @@
-"""What a stage raises, caught at one place: it costs the day, or what of the day raised it, and the rest is written.
+"""What a stage raises costs the day, or what of the day raised it, and the rest is written.
+
+`Isolation` is the one place at which stages fail; `caught` is for what is made of a day after its stages.
 
 A range of days that fails is halved down to single days. Of a day that fails the fewest model versions (or statistics, or
 rules) are left out with which it succeeds; their rows of the day stay as they were. If that does not help, the day has
 failed and keeps all of its rows. Neither gets a fingerprint, so the next run tries again. What concerns every day is raised at
-once. Not here: what a stage computes, and what it refuses (profiles.py, labels.py,
-derived.py).
+once.
+
+Not here: what a stage computes, and what it refuses (profiles.py, labels.py, derived.py).
 """
 
 from __future__ import annotations

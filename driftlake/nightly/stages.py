@@ -1,6 +1,6 @@
 """What the rows of a day rest on, stage by stage, as one fingerprint: while it stays the same, the day needs no work.
 
-Not here: the work (nightly/) and what earlier runs recorded (lake/runs.py).
+Not here: the work (profiles.py, labels.py, derived.py) and what earlier runs recorded (lake/runs.py).
 """
 
 from __future__ import annotations
@@ -61,8 +61,9 @@ class Stage:
     tables: Sequence[str]
     # what of the configuration, by the name of the setting; of a setting that names files, what they say
     settings: Callable[[Settings], Mapping[str, Any]]
-    # by source: on how many days before its own the day looks; a source is telemetry, schema_changes (since the last
-    # earlier day), labels, sampling_rates (of the profiles) or an earlier stage
+    # by source: on how many days before its own the day looks; a source is telemetry, explanations, labels,
+    # schema_changes (since the last earlier day), usual_rows (of the same weekdays before), sampling_rates (of the
+    # profiles) or an earlier stage
     reads: Callable[[Settings], Mapping[str, int]]
 
     @property

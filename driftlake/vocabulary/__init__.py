@@ -1,4 +1,4 @@
-"""Words and numbers as people read them: how values are written, and what each rule means.
+"""Words and numbers as people read them: the signals that rules watch, what each default rule means, how values are written.
 
 May import: nothing of driftlake but errors. Not here: judgements, and the layout of pages.
 """
