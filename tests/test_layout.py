@@ -30,7 +30,7 @@ def test_importing_the_core_is_light() -> None:
 
 def test_every_query_is_used() -> None:
     code = "".join(
-        path.read_text() for folder in ("driftlake", "expectations") for path in (ROOT / folder).rglob("*.py")
+        path.read_text() for folder in ("driftlake", "assets", "expectations") for path in (ROOT / folder).rglob("*.py")
     )
     queries = [path.stem for path in (ROOT / "sql").glob("*.sql")]
     assert [name for name in queries if f'"{name}"' not in code] == []

@@ -197,7 +197,7 @@ def test_rows_are_deleted_only_to_replace_a_day_or_to_move_them_to_another_file(
         ("backup.py", "update ducklake_metadata set"),
         ("isolation.py", "drop table"),
         ("maintenance.py", "delete from"),
-        ("lake/migration.py", "delete from"),
+        ("migration.py", "delete from"),
         ("warehouse.py", "delete from"),
     ]
 
