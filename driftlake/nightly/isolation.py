@@ -304,19 +304,15 @@ def without_versions(warehouse: Warehouse, keys: Collection[tuple[str, ...]]) ->
         for table in schema.tables()
         if {column.name for column in table.columns}.issuperset(_VERSION_COLUMNS)
     ]
-    connection = warehouse.connection
-    # one look at the catalog for all of them, and no view of ours is left behind
-    connection.execute("begin")
-    try:
+    # one look at the catalog for all of them, and its rollback leaves no view of ours behind
+    with warehouse.one_snapshot():
         # a temporary view goes before a table of the same name, also in views and macros
         for name in hidden:
-            connection.execute(
+            warehouse.connection.execute(
                 f"create temp view {name} as select * from {CATALOG}.{name}"
                 f" where not coalesce(({', '.join(_VERSION_COLUMNS)}) in ({listed}), false)"
             )
         yield
-    finally:
-        connection.execute("rollback")
 
 
 def _table(name: str) -> schema.Table:
