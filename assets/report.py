@@ -54,7 +54,7 @@ def report(
     log_failures(context, failures)
     yield dg.MaterializeResult(metadata=pages)
     reasons = [f"{run['dt']} ({run['stage']}, {run['outcome']}): {run['reason']}" for run in incomplete]
-    reasons += [f"{one.dt} ({one.stage}, failed): {one.reason}" for one in failures]
+    reasons += [f"{failure.dt} ({failure.stage}, failed): {failure.reason}" for failure in failures]
     reasons += [f"lineage: {error}" for error in lineage]
     if reasons:
         named = printable("\n".join(reasons))

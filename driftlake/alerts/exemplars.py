@@ -40,8 +40,11 @@ def find_exemplars(
         return []
     columns = telemetry_columns(settings.telemetry.segments)
     partitions = read_partitions(settings.resolve(settings.telemetry.path), [day], columns, settings.telemetry.columns)
-    kept = [replace(one, files=tuple(file for file in one.files if not file.refusal)) for one in partitions]
-    if not any(one.files for one in kept):
+    kept = [
+        replace(partition, files=tuple(file for file in partition.files if not file.refusal))
+        for partition in partitions
+    ]
+    if not any(partition.files for partition in kept):
         return []
     about = {name: alert[name] for name in ("model_id", "model_version", "deployment")}
     grown = warehouse.query("exemplars/grown_bins", day=day, feature=alert["feature"], **about)

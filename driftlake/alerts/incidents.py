@@ -137,9 +137,9 @@ class Incident:
         return life.may_begin_on <= self.first.since_on + timedelta(days=self.join_days)
 
 
-def _later(one: date | None, other: date | None) -> date | None:
+def _later(end: date | None, other: date | None) -> date | None:
     """The later of two ends; None is no end."""
-    return None if one is None or other is None else max(one, other)
+    return None if end is None or other is None else max(end, other)
 
 
 def group(lives: Iterable[Life], join_days: int) -> list[Incident]:
@@ -216,7 +216,7 @@ def _row(
         "model_versions": sorted({alert["model_version"] for alert in alerts if alert["model_version"]}),
         "cause": evidence[0].cause if evidence else UNKNOWN,
         "title": _title(still_open or alerts, evidence, model_ids),
-        "evidence": [one.sentence for one in evidence[1:]],
+        "evidence": [further.sentence for further in evidence[1:]],
         "rule": (still_open or alerts)[0]["rule"],
         "owner": _first(alerts, "owner"),
         "runbook": _first(alerts, "runbook"),

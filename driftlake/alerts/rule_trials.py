@@ -99,7 +99,9 @@ def _suggest(
     candidates = [_with_threshold(rule, number, warn) for number, warn in enumerate(thresholds)]
     rows = try_rules(warehouse, candidates, *span).openings.to_pylist()
     counts: dict[str, int] = {row["rule"]: row["opening_count"] for row in rows}
-    openings = {warn: counts.get(one.name, 0) / months for warn, one in zip(thresholds, candidates, strict=True)}
+    openings = {
+        warn: counts.get(candidate.name, 0) / months for warn, candidate in zip(thresholds, candidates, strict=True)
+    }
     few_enough = [warn for warn, rate in openings.items() if rate <= per_month]
     warn = min(few_enough, default=None)
     return Suggestion(rule, openings[rule.warn], warn, None if warn is None else openings[warn])

@@ -79,7 +79,7 @@ def deliver(
             _remind(channel, incidents, told, due)
     if done:
         attempted_at = now or datetime.now(UTC)
-        rows = [_row(one, attempted_at) for one in done]
+        rows = [_row(delivery, attempted_at) for delivery in done]
         warehouse.append("deliveries", pa.Table.from_pylist(rows, schema=arrow_schema("deliveries")))
     return done
 

@@ -75,7 +75,7 @@ class _Comparison:
     def of(
         cls, window_days: int, reference: str, wanted: Sequence[Mapping[str, Any]], settings: DriftSettings
     ) -> _Comparison:
-        [asked] = [one for one in settings.references if reference_name(one) == reference]
+        [asked] = [setting for setting in settings.references if reference_name(setting) == reference]
         return cls(sorted({row["dt"] for row in wanted}), window_days, asked, wanted)
 
     def explained(self, histories: Mapping[str, History], column: str, smoothing: float) -> Iterator[dict[str, Any]]:

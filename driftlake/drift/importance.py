@@ -83,7 +83,8 @@ class _Compared:
         name = "training" if trained.any() else "preceding"
         judged = {"current": sides["current"]} if name == "training" else sides
         reason = next(
-            (found for side, one in judged.items() if (found := one.objection(side, window_days, settings))), None
+            (found for side, ranking in judged.items() if (found := ranking.objection(side, window_days, settings))),
+            None,
         )
         reference = trained if name == "training" else sides["preceding"].importance
         return cls(features, sides["current"].importance, sides["current"].counts, reference, name, reason)

@@ -190,7 +190,7 @@ class _Scan:
         rows = ProfileRows()
         for place, day in enumerate(days):
             of_versions = [found[place, version] for version in range(len(day.versions))]
-            rows.add(day, [VersionCounts(one["feature"], one["profile"]) for one in of_versions])
+            rows.add(day, [VersionCounts(row["feature"], row["profile"]) for row in of_versions])
         tables = rows.tables(self.session)
         nothing = profile_values(self.session, tables.pop("value_counts"))
         return tables | {

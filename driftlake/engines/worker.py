@@ -94,8 +94,8 @@ def count(source: Source, groups: pa.Table, days: Sequence[Day]) -> Mapped:
 
     def mapped(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            one_by_one = zip(unpacked(batch), _coded(source, groups, [batch]), strict=True)
-            for task, connection in one_by_one:
+            sessions = _coded(source, groups, [batch])
+            for task, connection in zip(unpacked(batch), sessions, strict=True):
                 for version, counts in enumerate(_count(connection, source, task, days[task.day])):
                     yield _rows_of(task, version, counts)
 

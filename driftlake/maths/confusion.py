@@ -32,7 +32,7 @@ def macro_auc(of_classes: Sequence[Auc], is_counted: NDArray[np.bool_]) -> Auc:
     narrow. Binning bounds are means of those of the classes.
     """
     value, standard_error, binning_low, binning_high = (
-        _masked_mean(np.stack([getattr(one, name) for one in of_classes], axis=-1), is_counted)
+        _masked_mean(np.stack([getattr(class_auc, name) for class_auc in of_classes], axis=-1), is_counted)
         for name in ("value", "standard_error", "binning_low", "binning_high")
     )
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -297,8 +297,8 @@ def _noise_of_bridge_area(cumulative: Floats, widths: Floats) -> tuple[Floats, F
     deviations = np.einsum("...b,...bg->...g", areas, groups)
     with np.errstate(divide="ignore", invalid="ignore"):
         shares_below = np.einsum("...b,...bg->...g", areas * cumulative, groups) / deviations
-        one, other = shares_below[..., :, np.newaxis], shares_below[..., np.newaxis, :]
-        lower, upper = np.minimum(one, other), np.maximum(one, other)
+        row, column = shares_below[..., :, np.newaxis], shares_below[..., np.newaxis, :]
+        lower, upper = np.minimum(row, column), np.maximum(row, column)
         correlations = np.sqrt(lower * (1 - upper) / (upper * (1 - lower)))
     _, variance = _noise_of_absolute_sum(deviations, correlations)
     return np.sqrt(2 / np.pi) * areas.sum(axis=-1), variance

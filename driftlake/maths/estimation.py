@@ -105,9 +105,9 @@ class Estimator:
         self._total = predictions.sum(axis=-1)[:, np.newaxis]
         with np.errstate(divide="ignore", invalid="ignore"):
             self._mean_score = score_sums / predictions
-        self._probability = _stacked([one.probability for one in calibrations], predictions)
-        self._block = _stacked([one.block for one in calibrations], predictions).astype(np.int64)
-        self._block_variance = _stacked([one.block_variance for one in calibrations], predictions)
+        self._probability = _stacked([calibration.probability for calibration in calibrations], predictions)
+        self._block = _stacked([calibration.block for calibration in calibrations], predictions).astype(np.int64)
+        self._block_variance = _stacked([calibration.block_variance for calibration in calibrations], predictions)
 
     def auc(self) -> Estimate:
         """AUC by Mann-Whitney over expected positives and negatives."""

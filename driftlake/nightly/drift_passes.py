@@ -70,10 +70,14 @@ class Comparisons:
         tables, sizes = [nothing], self.extent.read_rows(days)
         for whole in (group for group in self.extent.predictions.groups if group[-1] == ALL):
             of_whole = shifted.filter(_is_of(whole[:-1]))
-            groups = [one for group in (whole, *self.extent.counterparts(whole)) for one in self._segments(group)]
+            groups = [
+                segment for group in (whole, *self.extent.counterparts(whole)) for segment in self._segments(group)
+            ]
             features = of_whole["feature"].unique().to_pylist()
             # all features alike, which is near enough
-            size = sum(sizes.get(one, 0) for one in groups) // len(self.extent.versions[whole[0], whole[1]].features)
+            size = sum(sizes.get(group, 0) for group in groups) // len(
+                self.extent.versions[whole[0], whole[1]].features
+            )
             for some in pieces(dict.fromkeys(features, size), self.extent.rows_at_once):
                 wanted = of_whole.filter(pc.is_in(of_whole["feature"], pa.array(some)))
                 tables.append(

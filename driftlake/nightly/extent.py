@@ -195,16 +195,20 @@ class DriftExtent:
         for group, of_group in zip(self.predictions.groups, predictions, strict=True):
             version = self.versions[group[0], group[1]]
             # a version without scores has its predictions in one bin
-            bins = [*(one.bin_count for one in version.features.values()), _bin_count(version.score_bins)]
+            bins = [
+                *(feature_bins.bin_count for feature_bins in version.features.values()),
+                _bin_count(version.score_bins),
+            ]
             sizes[group] = int(_occupied(bins, of_group).sum())
         return {
-            group: size + sum(sizes.get(one, 0) for one in self.counterparts(group)) for group, size in sizes.items()
+            group: size + sum(sizes.get(counterpart, 0) for counterpart in self.counterparts(group))
+            for group, size in sizes.items()
         }
 
     def counterparts(self, group: Group) -> list[Group]:
         """Groups of other versions that a group is compared with."""
-        others = (one for one in self._drift.references if isinstance(one, OtherVersion))
-        return [found for one in others if (found := other_group(group, one)) != group]
+        others = (reference for reference in self._drift.references if isinstance(reference, OtherVersion))
+        return [found for other in others if (found := other_group(group, other)) != group]
 
     def explained_rows(self, days: Sequence[date]) -> dict[Group, int]:
         """Rows of sql/importance_windows.sql by group, as much as they weigh."""
@@ -236,8 +240,8 @@ class DriftExtent:
             version = self.versions[group[0], group[1]]
             for pair in self.settings.pairs_of(group[0]) if group[-1] == ALL else ():
                 if all(name in version.features for name in pair):
-                    one, other = (len(labels_in_pairs(version.features[name])) for name in pair)
-                    rows += one * other
+                    left_count, right_count = (len(labels_in_pairs(version.features[name])) for name in pair)
+                    rows += left_count * right_count
         return rows * len(days) * len(self._drift.windows_days)
 
     def _found_rows(self, days: Sequence[date]) -> int:

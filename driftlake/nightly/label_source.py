@@ -136,7 +136,7 @@ class LabelSource:
         return LabelCounts(
             tables,
             [check for check in self._checks if first_day <= check.dt <= last_day],
-            [one for one in self._quarantined if first_day <= one.dt <= last_day],
+            [record for record in self._quarantined if first_day <= record.dt <= last_day],
         )
 
     def _delivered(

@@ -106,8 +106,8 @@ class Observer:
 @contextmanager
 def observed_run(run_id: str, job: str) -> Iterator[None]:
     """Record a run, if anybody wants to know."""
-    if one := observer():
-        with one.run({"driftlake.run_id": run_id, "driftlake.job": job}):
+    if recorder := observer():
+        with recorder.run({"driftlake.run_id": run_id, "driftlake.job": job}):
             yield
     else:
         yield
@@ -121,8 +121,8 @@ def observed_stage(name: str, days: Sequence[date]) -> Iterator[Attributes]:
         "driftlake.first_day": min(days).isoformat(),
         "driftlake.last_day": max(days).isoformat(),
     }
-    if one := observer():
-        with one.stage(name, attributes):
+    if recorder := observer():
+        with recorder.stage(name, attributes):
             yield attributes
     else:
         yield attributes

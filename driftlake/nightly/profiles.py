@@ -246,10 +246,10 @@ def _gutted_days(
     """Days of which too many rows are in quarantine, and what to say of them."""
     gutted = {}
     for partition in partitions:
-        broken = [one for one in quarantined if one.dt == partition.dt]
-        share = sum(one.row_count or 0 for one in broken) / partition.row_count
+        broken = [record for record in quarantined if record.dt == partition.dt]
+        share = sum(record.row_count or 0 for record in broken) / partition.row_count
         if share > settings.contracts.largest_quarantined_share:
-            why = "; ".join(dict.fromkeys(f"{one.expectation}: {one.reason}" for one in broken))
+            why = "; ".join(dict.fromkeys(f"{record.expectation}: {record.reason}" for record in broken))
             gutted[partition.dt] = f"{share:.1%} of the rows break the contract, which is too much ({why})"
     return gutted
 
@@ -264,7 +264,7 @@ def _checks_of_days(
     settings: ContractSettings,
 ) -> list[ContractCheck]:
     """What whole days promise, of the days that were counted."""
-    usual_of = {one.dt: one for one in usual}
+    usual_of = {of_day.dt: of_day for of_day in usual}
     checks = [
         *check_evenings(connection, contract, settings.quiet_hours),
         *check_completeness(contract, profiles.tables["feature_stats"], versions, settings),

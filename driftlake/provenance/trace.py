@@ -70,11 +70,11 @@ class _Found:
     dt: date | None
     row_count: int
     first: Sequence[Row]
-    is_one: bool
+    is_single: bool
 
     @property
     def row(self) -> Row:
-        return self.first[0] if self.is_one else {}
+        return self.first[0] if self.is_single else {}
 
 
 def explain(

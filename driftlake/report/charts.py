@@ -421,7 +421,7 @@ def _printable(value: Any) -> Any:
     if isinstance(value, str):
         return wording.printable(value)
     if isinstance(value, Mapping):
-        return {_printable(key): _printable(one) for key, one in value.items()}
+        return {_printable(key): _printable(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_printable(one) for one in value]
+        return [_printable(item) for item in value]
     return value

@@ -126,4 +126,4 @@ RUNBOOKS = (
 
 def link_of(rule: str) -> str:
     """Link of the runbook of a default rule."""
-    return next(one.link for one in RUNBOOKS if one.name == rule)
+    return next(runbook.link for runbook in RUNBOOKS if runbook.name == rule)
