@@ -11,7 +11,7 @@ import pytest
 from data import GROUP, MODEL, TRAINING_RUN, Row, day, insert, write_project
 
 from driftlake.alerts.causes import CAUSES
-from driftlake.alerts.incidents import Life, group, group_alerts
+from driftlake.alerts.incidents import Life, group_alerts, group_lives
 from driftlake.alerts.rules import fired
 from driftlake.config import AlertRule, Settings
 from driftlake.lake import queries
@@ -105,8 +105,8 @@ def test_models_have_their_own_incidents_unless_a_whole_partition_is_why() -> No
 
 
 def test_an_incident_keeps_its_id_whatever_joins_it() -> None:
-    [alone], [joined] = group([life(1)], 3), group([life(1, resolved=9), life(2, feature="b")], 3)
-    assert alone.incident_id == joined.incident_id != group([life(2)], 3)[0].incident_id
+    [alone], [joined] = group_lives([life(1)], 3), group_lives([life(1, resolved=9), life(2, feature="b")], 3)
+    assert alone.incident_id == joined.incident_id != group_lives([life(2)], 3)[0].incident_id
 
 
 # --- rows ---

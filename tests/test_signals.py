@@ -19,7 +19,7 @@ from driftlake.lake import queries
 from driftlake.lake.warehouse import Warehouse
 from driftlake.maths.drift_statistics import NUMERIC, STATISTICS
 from driftlake.report.verdicts import MeasuredWindows, judge
-from driftlake.vocabulary.signals import DRIFT_SOURCES, SIGNALS, SOURCES, Signal
+from driftlake.vocabulary.signals import DRIFT_SOURCES, SIGNAL_SOURCES, SIGNALS, Signal
 
 VERSION: Row = MODEL | {"deployment": "production", "window_days": 7}
 # Rows of every source, over 7 days, of which each of its signals has a value.
@@ -74,9 +74,9 @@ def test_sql_and_the_registry_name_the_same_signals(measured: Warehouse) -> None
 
 
 def test_every_source_has_a_query_of_its_own_signals_with_the_columns_of_the_view(measured: Warehouse) -> None:
-    assert queries.names("signals") == sorted(SOURCES)
+    assert queries.names("signals") == sorted(SIGNAL_SOURCES)
     columns = measured.sql("from sli_history limit 0").column_names
-    for source in SOURCES.values():
+    for source in SIGNAL_SOURCES.values():
         rows = measured.query(f"signals/{source.name}")
         assert rows.column_names == columns
         assert all(name.startswith(source.prefix) for name in rows["signal"].to_pylist())
@@ -90,7 +90,7 @@ def test_every_signal_has_a_sentence(measured: Warehouse) -> None:
 
 
 def test_every_signal_that_is_named_anywhere_is_in_the_registry() -> None:
-    quoted = re.compile(rf"['\"]((?:{'|'.join(SOURCES)})\.\w+)['\"]")
+    quoted = re.compile(rf"['\"]((?:{'|'.join(SIGNAL_SOURCES)})\.\w+)['\"]")
     known = {signal.name for signal in every_signal()}
     files = [*(ROOT / "sql").rglob("*.sql"), *(ROOT / "driftlake").rglob("*.py")]
     named = {(file.name, name) for file in files for name in quoted.findall(file.read_text())}

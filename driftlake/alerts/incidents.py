@@ -142,7 +142,7 @@ def _later(end: date | None, other: date | None) -> date | None:
     return None if end is None or other is None else max(end, other)
 
 
-def group(lives: Iterable[Life], join_days: int) -> list[Incident]:
+def group_lives(lives: Iterable[Life], join_days: int) -> list[Incident]:
     """Incidents of alerts in the order in which they opened; of several that take one, the newest does."""
     incidents: list[Incident] = []
     candidates: list[Incident] = []
@@ -172,7 +172,7 @@ def group_alerts(
     with warehouse.offered(raised_alerts=raised, importances=_importances(versions.values())):
         lives = warehouse.query("incidents/lives")
         alerts = warehouse.query("incidents/weights", first_day=first_day, last_day=last_day)
-    incidents = group([Life(**row) for row in lives.to_pylist()], settings.incidents.join_days)
+    incidents = group_lives([Life(**row) for row in lives.to_pylist()], settings.incidents.join_days)
     incident_of = {life.key: incident for incident in incidents for life in incident.lives}
     rows = alerts.to_pylist()
     members = [incident_of[tuple(row[name] for name in _KEY)] for row in rows]

@@ -21,11 +21,6 @@ from driftlake.vocabulary.signals import FEATURE
 from driftlake.vocabulary.wording import counted, in_unit, version_name
 
 
-def raise_alerts(warehouse: Warehouse, rules: Sequence[AlertRule], *, first_day: date, last_day: date) -> pa.Table:
-    """Rows of alerts for every day from `first_day` to `last_day`."""
-    return with_messages(fired(warehouse, rules, first_day=first_day, last_day=last_day))
-
-
 def with_messages(alerts: pa.Table) -> pa.Table:
     """Alerts with the sentence that a person reads in place of the detail that it is made of."""
     messages = [_message(row) for row in alerts.to_pylist()]

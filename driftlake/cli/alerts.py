@@ -141,21 +141,21 @@ def replay_rules(
     config: Config = None,
 ) -> None:
     """Say what other rules would have raised, beside what was raised. Reads tables, changes nothing."""
-    from driftlake.alerts.rule_trials import read_rules, try_rules
+    from driftlake.alerts import rule_replay
     from driftlake.lake.warehouse import Warehouse
 
     require_range(first, last)
     settings = load_settings(config)
-    offered = read_rules(rules, settings)
+    replayed = rule_replay.read_rules(rules, settings)
     with Warehouse.open(settings, read_only=True) as warehouse:
-        trial = try_rules(warehouse, offered, first.date(), last.date())
-    changes = Counter(trial.differences["change"].to_pylist())
-    for row in trial.openings.to_pylist():
+        found = rule_replay.replay_rules(warehouse, replayed, first.date(), last.date())
+    changes = Counter(found.differences["change"].to_pylist())
+    for row in found.openings.to_pylist():
         messages.print(
             "{rule}: {alert_count:,} alerts on {day_count:,} days, opened {opening_count:,} times".format(**row)
         )
     messages.print(", ".join(f"{count:,} {change}" for change, count in sorted(changes.items())) or "no alerts")
-    write(trial.differences, output, None)
+    write(found.differences, output, None)
 
 
 @app.command(epilog="Example: `driftlake alerts suggest --per-month 2 --from 2026-01-01 --to 2026-06-30`")
@@ -168,7 +168,7 @@ def suggest(
     config: Config = None,
 ) -> None:
     """Suggest the lowest thresholds with which each rule would have opened at most so often."""
-    from driftlake.alerts.rule_trials import suggest as suggest_thresholds
+    from driftlake.alerts.rule_replay import suggest as suggest_thresholds
     from driftlake.lake.warehouse import Warehouse
 
     require_range(first, last)

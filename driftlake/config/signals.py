@@ -12,7 +12,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from driftlake.config.drift import known_statistic
-from driftlake.vocabulary.signals import DRIFT_SOURCES, PREDICTION_DRIFT, SIGNALS, SOURCES, Signal, drift_signal
+from driftlake.vocabulary.signals import DRIFT_SOURCES, PREDICTION_DRIFT, SIGNAL_SOURCES, SIGNALS, Signal, drift_signal
 
 
 def every_signal() -> tuple[Signal, ...]:
@@ -31,7 +31,7 @@ def every_signal() -> tuple[Signal, ...]:
 def signal_of(name: str) -> Signal:
     """The record of a signal. A stored alert may be about one that is not registered any more: it gets a plain one."""
     prefix, _, statistic = name.partition(".")
-    source = SOURCES.get(prefix)
+    source = SIGNAL_SOURCES.get(prefix)
     if source is None or source not in DRIFT_SOURCES:
         return SIGNALS.get(name) or Signal(name, statistic.replace("_", " "), "number")
     # numpy and scipy are not needed to print a help text

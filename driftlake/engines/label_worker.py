@@ -20,7 +20,7 @@ from driftlake.lake.session import create_table, open_session
 from driftlake.profiles.label_join import LabelJoin
 
 
-def asked_days(source: Source) -> Mapped:
+def asked_day_reader(source: Source) -> Mapped:
     """The days of predictions that valid labels name, by the day of their arrival."""
 
     def mapped(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -31,7 +31,7 @@ def asked_days(source: Source) -> Mapped:
     return mapped
 
 
-def bucketed(source: Source, relation: str, schema: pa.Schema, bucket_count: int) -> Mapped:
+def bucket_cutter(source: Source, relation: str, schema: pa.Schema, bucket_count: int) -> Mapped:
     """Rows of `relation` in buckets that a prediction and its labels share; a label without an id has none of its own."""
     columns = ", ".join(queries.quote(name) for name in schema.names[1:])
     rows = f"select (coalesce(hash(correlation_id), 0) % {bucket_count})::integer as bucket, {columns} from {relation}"
@@ -48,7 +48,7 @@ def bucketed(source: Source, relation: str, schema: pa.Schema, bucket_count: int
     return mapped
 
 
-def join(source: Source, asked: LabelJoin, awaited: Collection[date], sums: pa.Schema) -> Joined:
+def label_joiner(source: Source, asked: LabelJoin, awaited: Collection[date], sums: pa.Schema) -> Joined:
     """What the labels and the predictions of a bucket add to each of `LabelJoin.sums`, in one schema."""
 
     def joined(labels: pa.Table, predictions: pa.Table) -> pa.Table:

@@ -48,7 +48,9 @@ def join_labels(
     label_tasks = planned_tasks(labels, broken_rows(connection, left_out.rows))
     label_rows = task_rows(spark, label_tasks)
     with cluster.errors_of(settings.spark):
-        awaited = _awaited_days(connection, join, mapped(label_rows, label_worker.asked_days(label_source), wire.ASKED))
+        awaited = _awaited_days(
+            connection, join, mapped(label_rows, label_worker.asked_day_reader(label_source), wire.ASKED)
+        )
         telemetry = [p for p in delivered.telemetry if p.dt in awaited or join.first_day <= p.dt < join.new_until]
         left_out = delivered.offer_predictions("predictions", telemetry)
         source = Source(
@@ -60,7 +62,7 @@ def join_labels(
         schemas = _schemas_of_sums(settings, versions, join)
         together = _together(schemas)
         found = [
-            mapped(tasks, label_worker.bucketed(side, relation, schema, buckets), schema).groupBy("bucket")
+            mapped(tasks, label_worker.bucket_cutter(side, relation, schema, buckets), schema).groupBy("bucket")
             for tasks, side, relation, schema in (
                 (label_rows, label_source, "labels", wire.LABELS),
                 (prediction_rows, source, "predictions", wire.PREDICTIONS),
@@ -69,7 +71,7 @@ def join_labels(
         counts = (
             found[0]
             .cogroup(found[1])
-            .applyInArrow(label_worker.join(source, join, awaited, together), spark_schema(together))
+            .applyInArrow(label_worker.label_joiner(source, join, awaited, together), spark_schema(together))
         )
         sums = [name for name in together.names if name.endswith(("_count", "_sum"))]
         found_sums = summed(counts, *sums).toArrow()

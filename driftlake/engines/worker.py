@@ -55,7 +55,7 @@ from driftlake.profiles.shards import VersionCounts, count_shard
 from driftlake.profiles.value_counts import ValueCounts, profile_values
 
 
-def survey(source: Source) -> Mapped:
+def surveyor(source: Source) -> Mapped:
     """How many predictions of each version the files hold, and how often each value of the segment columns comes."""
 
     def mapped(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -73,7 +73,7 @@ def survey(source: Source) -> Mapped:
     return mapped
 
 
-def keys(source: Source, groups: pa.Table) -> Mapped:
+def key_reader(source: Source, groups: pa.Table) -> Mapped:
     """The key of every prediction that has one."""
 
     def mapped(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -89,7 +89,7 @@ def keys(source: Source, groups: pa.Table) -> Mapped:
     return mapped
 
 
-def count(source: Source, groups: pa.Table, days: Sequence[Day]) -> Mapped:
+def shard_counter(source: Source, groups: pa.Table, days: Sequence[Day]) -> Mapped:
     """The counts of the shards, a row for each version and feature or profile."""
 
     def mapped(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -102,7 +102,7 @@ def count(source: Source, groups: pa.Table, days: Sequence[Day]) -> Mapped:
     return mapped
 
 
-def add(source: Source, days: Sequence[Day]) -> Applied:
+def count_adder(source: Source, days: Sequence[Day]) -> Applied:
     """All counts of a day, a version and a feature or profile, added in the order of the shards.
 
     Of values and samples only what is kept: their size is that of the day otherwise.
@@ -121,7 +121,7 @@ def add(source: Source, days: Sequence[Day]) -> Applied:
     return applied
 
 
-def nodes(source: Source, groups: pa.Table, columns: CallColumns) -> Mapped:
+def node_counter(source: Source, groups: pa.Table, columns: CallColumns) -> Mapped:
     """How often each node has answered."""
 
     def mapped(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -132,7 +132,7 @@ def nodes(source: Source, groups: pa.Table, columns: CallColumns) -> Mapped:
     return mapped
 
 
-def calls(source: Source, groups: pa.Table, columns: CallColumns, kept_nodes: pa.Table) -> Mapped:
+def call_counter(source: Source, groups: pa.Table, columns: CallColumns, kept_nodes: pa.Table) -> Mapped:
     """What the calls of the tasks add to service_calls.SUMS."""
 
     def mapped(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -144,7 +144,7 @@ def calls(source: Source, groups: pa.Table, columns: CallColumns, kept_nodes: pa
     return mapped
 
 
-def scores(source: Source, groups: pa.Table, bucket_count: int) -> Mapped:
+def score_reader(source: Source, groups: pa.Table, bucket_count: int) -> Mapped:
     """Scores of the models that have a candidate, in buckets that both scores of a prediction share."""
 
     def mapped(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -159,7 +159,7 @@ def scores(source: Source, groups: pa.Table, bucket_count: int) -> Mapped:
     return mapped
 
 
-def pair(source: Source) -> Applied:
+def pair_counter(source: Source) -> Applied:
     """What the scores of a bucket add to shadow_profile and shadow_differences."""
 
     def applied(scores: pa.Table) -> pa.Table:
