@@ -1,4 +1,7 @@
-"""Delivery: channels are told of incidents, metrics are written. What fails here fails no run."""
+"""Delivery: channels are told of incidents, metrics are written. What fails here fails no run.
+
+Not here: channels and the texts of notices (`driftlake.delivery`).
+"""
 
 from pathlib import Path
 

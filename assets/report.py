@@ -2,6 +2,7 @@
 
 Unpartitioned, because a page takes longer to draw than a day to compute; `driftlake report` draws any other day.
 The run ends here, so this is where it fails if input was refused or a day failed, after everything else is done.
+Not here: drawing pages (`driftlake.report`).
 """
 
 from collections.abc import Iterator

@@ -53,7 +53,7 @@ def life(opened: int, *, resolved: int | None = None, **changes: Any) -> Life:
 
 
 def sizes(*lives: Life, join_days: int = 3) -> list[int]:
-    return [len(incident.lives) for incident in group(lives, join_days)]
+    return [len(incident.lives) for incident in group_lives(lives, join_days)]
 
 
 # --- grouping ---

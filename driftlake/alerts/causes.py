@@ -1,6 +1,7 @@
 """What alerts may come from: a registry of causes, each with a query that finds evidence of it at the same time.
 
-Another cause is a file of sql/causes/ and an entry in CAUSES. Not here: which alerts are one incident (incidents.py).
+Another cause is a file of sql/causes/ and an entry in CAUSES. Not here: which alerts are one incident
+(`driftlake.alerts.incidents`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A few predictions that show what an alert is about: ids from the bins of its feature that grew most.
 
 They are read from the day's files when somebody asks and are not stored; a column that holds personal data is not shown.
-Not here: how bins are learned (maths/binning.py).
+Not here: how bins are learned (`driftlake.maths.binning`).
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 Incidents follow from alerts and result tables alone, in the order in which alerts opened, and nothing of a day rests on
 later days: a rerun or a backfill gives the incidents that there should have been. Not here: when a rule opens and closes
-(sql/alerts.sql), evidence (causes.py), and what people said about an incident (acknowledgements.py).
+(sql/alerts.sql), evidence (`driftlake.alerts.causes`), and what people said about an incident
+(`driftlake.alerts.acknowledgements`).
 """
 
 from __future__ import annotations

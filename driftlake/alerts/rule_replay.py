@@ -1,6 +1,6 @@
 """Other rules replayed on history: what they would have raised, and thresholds for as many alerts as one wants to read.
 
-Telemetry is not touched: the signals of every day are rows already. Not here: raising alerts (rules.py).
+Telemetry is not touched: the signals of every day are rows already. Not here: raising alerts (`driftlake.alerts.rules`).
 """
 
 from __future__ import annotations

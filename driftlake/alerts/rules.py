@@ -1,8 +1,8 @@
 """Rules over signals: rows of alerts, with the sentence a person reads.
 
-An alert is derived from result tables alone, so any day can be raised again and gives the same rows. Not here:
-delivery, what signals there are (vocabulary/signals.py), their values and the comparison (sql/signals/, sql/alerts.sql), and how a
-number is written (vocabulary/wording.py).
+An alert is derived from result tables alone, so any day can be raised again and gives the same rows. Not here: delivery,
+what signals there are (`driftlake.vocabulary.signals`), their values and the comparison (sql/signals/, sql/alerts.sql), and
+how a number is written (`driftlake.vocabulary.wording`).
 """
 
 from __future__ import annotations

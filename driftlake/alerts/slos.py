@@ -1,7 +1,7 @@
 """Service level objectives: good and total events per day, error budgets and burn rates, as rows of slo_status.
 
 Derived from result tables alone, so any day can be computed again and gives the same rows. Not here: the settings
-(config/) and the queries (sql/slo_events.sql, sql/slo_status.sql).
+(`driftlake.config`) and the queries (sql/slo_events.sql, sql/slo_status.sql).
 """
 
 from __future__ import annotations

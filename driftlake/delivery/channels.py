@@ -1,7 +1,7 @@
 """Incidents told to people and systems: each change once per channel, and what could not be told is kept.
 
 A delivery that fails never fails a run; the next run tries again. Not here: what an incident is
-(alerts/incidents.py) and how it is worded (notices.py).
+(`driftlake.alerts.incidents`) and how it is worded (`driftlake.delivery.notices`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What is said of a change of an incident: a title, a text and links; a channel may have templates of its own.
 
-Not here: who is told, and how (channels.py).
+Not here: who is told, and how (`driftlake.delivery.channels`).
 """
 
 from __future__ import annotations

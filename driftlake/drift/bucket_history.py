@@ -1,6 +1,7 @@
 """Daily counts of a group of predictions, summed up so that any window or reference is a difference.
 
-Not here: what a window is compared by (comparison.py) and which segment moved it (attribution.py).
+Not here: what a window is compared by (`driftlake.drift.comparison`) and which segment moved it
+(`driftlake.drift.attribution`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Windows of daily counts compared with their references: rows of feature_drift and prediction_drift.
 
-Not here: the statistics (maths/divergence.py, maths/drift_statistics.py), which days a window or a reference has (windows.py), and reading
-or storing (nightly/derived.py).
+Not here: the statistics (`driftlake.maths.divergence`, `driftlake.maths.drift_statistics`), which days a window or a
+reference has (`driftlake.drift.windows`), and reading or storing (`driftlake.nightly.derived`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """How important features are to the predictions of a window, against training: rows of importance_drift.
 
-The importance of a feature is its mean absolute SHAP value. Not here: summing SHAP values (profiles/shap_sums.py), and
-reading or storing (nightly/derived.py).
+The importance of a feature is its mean absolute SHAP value. Not here: summing SHAP values (`driftlake.profiles.shap_sums`),
+and reading or storing (`driftlake.nightly.derived`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The Spark session: what it needs, how it starts, and its errors as one sentence.
 
-Not here: what Spark is asked to do (spark.py).
+Not here: what Spark is asked to do (`driftlake.engines.spark`).
 """
 
 from __future__ import annotations

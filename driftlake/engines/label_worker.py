@@ -1,6 +1,6 @@
 """What a task of a Spark worker does with labels and predictions: cut them into buckets, and join a bucket.
 
-Not here: the join (driftlake.profiles.label_join) and Spark (spark_labels.py).
+Not here: the join (`driftlake.profiles.label_join`) and Spark (`driftlake.engines.spark_labels`).
 """
 
 from __future__ import annotations

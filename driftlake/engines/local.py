@@ -1,6 +1,7 @@
 """The engine of one machine: DuckDB gives every row its code, then threads count the shards of days side by side.
 
-Memory is a few row groups, whatever the size of a day. Not here: what is counted (profiles/plan.py, profiles/shards.py).
+Memory is a few row groups, whatever the size of a day. Not here: what is counted (`driftlake.profiles.plan`,
+`driftlake.profiles.shards`).
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """The engine of a cluster: Spark's workers run the SQL and the kernel of one machine, and Spark adds what they count.
 
-The driver plans a day from the footers of its files and gets profiles back; rows of telemetry never reach it. A day is
-cut into the shards of one machine and their counts are added in the same order, so the rows are equal to the last digit.
-Not here: what a task does (worker.py), labels (spark_labels.py) and the session (cluster.py).
+The driver plans a day from the footers of its files and gets profiles back; rows of telemetry never reach it. A day is cut
+into the shards of one machine and their counts are added in the same order, so the rows are equal to the last digit. Not
+here: what a task does (`driftlake.engines.worker`), labels (`driftlake.engines.spark_labels`) and the session
+(`driftlake.engines.cluster`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Labels joined to their predictions by Spark: both hash-partitioned by correlation id, each bucket joined alone.
 
-Not here: what a task does (label_worker.py).
+Not here: what a task does (`driftlake.engines.label_worker`).
 """
 
 from __future__ import annotations

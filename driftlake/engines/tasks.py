@@ -1,6 +1,6 @@
 """A task of a worker: some row groups of a day, and a session in which they are a relation.
 
-Not here: what is done with the relation (worker.py, label_worker.py).
+Not here: what is done with the relation (`driftlake.engines.worker`, `driftlake.engines.label_worker`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """What a task of a Spark worker does: the SQL and the kernel of one machine, on some row groups of a day.
 
 A task reads its row groups alone, so that memory is that of a few, whatever the size of a file. Everything here is a
-function from Arrow to Arrow, for Spark's mapInArrow and applyInArrow. Not here: labels (label_worker.py) and Spark (spark.py).
+function from Arrow to Arrow, for Spark's mapInArrow and applyInArrow. Not here: labels (`driftlake.engines.label_worker`)
+and Spark (`driftlake.engines.spark`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """How well classes are told apart, from counts per class: pure functions that take arrays.
 
-Not here: gathering the counts (quality/labelled_windows.py) and the AUC of one class (ranking.py).
+Not here: gathering the counts (`driftlake.quality.labelled_windows`) and the AUC of one class (`driftlake.maths.ranking`).
 """
 
 from __future__ import annotations

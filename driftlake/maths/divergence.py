@@ -3,7 +3,7 @@
 Every function takes `current` (production) and `reference` counts of shape (..., bins) that broadcast, and works along
 the last axis. Bins that are empty on both sides are left out; where a logarithm needs it, `smoothing` rows are added to
 both sides of the others, so an empty bin never gives infinity. Not here: names, thresholds and who may use a function
-(drift_statistics.py), and which counts are compared (drift/comparison.py).
+(`driftlake.maths.drift_statistics`), and which counts are compared (`driftlake.drift.comparison`).
 """
 
 from __future__ import annotations

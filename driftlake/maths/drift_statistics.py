@@ -1,7 +1,7 @@
 """The registered drift statistics: what each is called, what it is for, and the thresholds it has by default.
 
 Configuration, tables, alerts, reports and documentation follow STATISTICS, so a new statistic is a function and an entry.
-Not here: the functions (divergence.py) and what is compared (drift/comparison.py).
+Not here: the functions (`driftlake.maths.divergence`) and what is compared (`driftlake.drift.comparison`).
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Confidence-based estimation: the probability that a score stands for a positive is learned from labels that are known,
 and what a window's labels will say follows from its scores. It holds while scores keep their meaning; what changes that
 (concept drift) shows when labels come, not before. Bins are ordered by ascending score. Not here: which labels and
-predictions are counted (quality/measures.py).
+predictions are counted (`driftlake.quality.measures`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """One pass of the drift stage: windows that end with some days, read in pieces of groups that fit in memory together.
 
-Not here: which days are a pass (extent.py), the comparisons (drift/comparison.py and its neighbours), and storing (derived.py).
+Not here: which days are a pass (`driftlake.nightly.extent`), the comparisons (`driftlake.drift.comparison` and its
+neighbours), and storing (`driftlake.nightly.derived`).
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """How much the stages that read result tables take at once: passes of days, and pieces of groups within a pass.
 
 A row that DuckDB groups, sorts and hands over in Arrow needs about `_BYTES_OF_ROW` in all. What is read at once is bounded
-so that these bytes stay below `compute.memory_limit`, whatever the number of days, features, versions and segments.
-Not here: what is computed (drift/comparison.py, quality/measures.py), and reading it
-(drift_passes.py, derived.py).
+so that these bytes stay below `compute.memory_limit`, whatever the number of days, features, versions and segments. Not
+here: what is computed (`driftlake.drift.comparison`, `driftlake.quality.measures`), and reading it
+(`driftlake.nightly.drift_passes`, `driftlake.nightly.derived`).
 """
 
 from __future__ import annotations

@@ -4,10 +4,11 @@
 
 A range of days that fails is halved down to single days. Of a day that fails the fewest model versions (or statistics, or
 rules) are left out with which it succeeds; their rows of the day stay as they were. If that does not help, the day has
-failed and keeps all of its rows. Neither gets a fingerprint, so the next run tries again. What concerns every day is raised at
-once.
+failed and keeps all of its rows. Neither gets a fingerprint, so the next run tries again. What concerns every day is raised
+at once.
 
-Not here: what a stage computes, and what it refuses (profiles.py, labels.py, derived.py).
+Not here: what a stage computes, and what it refuses (`driftlake.nightly.profiles`, `driftlake.nightly.labels`,
+`driftlake.nightly.derived`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Labels joined to their predictions and counted by the day on which both were known: rows of the label tables.
 
-Not here: what the counts say about a model (quality/measures.py) and which days are written (nightly/labels.py).
+Not here: what the counts say about a model (`driftlake.quality.measures`) and which days are written
+(`driftlake.nightly.labels`).
 """
 
 from __future__ import annotations

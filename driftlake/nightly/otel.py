@@ -1,7 +1,8 @@
 """Spans and metrics of runs and their stages in OpenTelemetry, where the usual OTEL_* variables ask for them.
 
-Without an endpoint in the environment nothing is imported and nothing happens. A collector that is away or slow fails no run
-and keeps the process waiting once, for the time an export may take. Not here: how results stand (delivery/prometheus.py).
+Without an endpoint in the environment nothing is imported and nothing happens. A collector that is away or slow fails no
+run and keeps the process waiting once, for the time an export may take. Not here: how results stand
+(`driftlake.delivery.prometheus`).
 """
 
 from __future__ import annotations

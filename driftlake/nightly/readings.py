@@ -1,6 +1,7 @@
 """What the stages read outside the warehouse: telemetry, labels and SHAP files of some days, as they are to be counted.
 
-Not here: files and folders themselves (driftlake.inputs.partitions), and what becomes of them (profiles.py, labels.py).
+Not here: files and folders themselves (`driftlake.inputs.partitions`), and what becomes of them
+(`driftlake.nightly.profiles`, `driftlake.nightly.labels`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """What the rows of a day rest on, stage by stage, as one fingerprint: while it stays the same, the day needs no work.
 
-Not here: the work (profiles.py, labels.py, derived.py) and what earlier runs recorded (lake/runs.py).
+Not here: the work (`driftlake.nightly.profiles`, `driftlake.nightly.labels`, `driftlake.nightly.derived`) and what
+earlier runs recorded (`driftlake.lake.runs`).
 """
 
 from __future__ import annotations

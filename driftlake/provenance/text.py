@@ -1,4 +1,7 @@
-"""The chain behind a row as a person reads it in a terminal, and as JSON. Not here: finding it (trace.py)."""
+"""The chain behind a row as a person reads it in a terminal, and as JSON.
+
+Not here: finding it (`driftlake.provenance.trace`).
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """What a row of a result table rests on: runs, input files, training data; read from the records, nothing is computed again.
 
-What a stage reads is said in nightly/stages.py, which files there were in input_files, who wrote what in partition_runs. Not here:
-how it is printed (text.py).
+What a stage reads is said in `driftlake.nightly.stages`, which files there were in input_files, who wrote what in
+partition_runs. Not here: how it is printed (`driftlake.provenance.text`).
 """
 
 from __future__ import annotations

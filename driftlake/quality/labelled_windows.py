@@ -1,6 +1,6 @@
 """Windows of one model version as arrays: labels, predictions and what scores have meant, per score bin.
 
-Not here: what is measured of them (measures.py, maths/estimation.py) and the queries (sql/).
+Not here: what is measured of them (`driftlake.quality.measures`, `driftlake.maths.estimation`) and the queries (sql/).
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Charts of the report: rows of sql/report/ in, the text of one SVG out.
 
-Pure functions that draw what they are given; an SVG needs no network, and scales by its viewBox. A page writes the
-legends itself, from the colours that stand here: text on a small screen must not shrink with the chart. Altair and vl-convert
-take most of a second to import, so they are imported when something is drawn. Not here: reading the warehouse, the shape
-of a distribution (distributions.py), words around a chart (pages.py).
+Pure functions that draw what they are given; an SVG needs no network, and scales by its viewBox. A page writes the legends
+itself, from the colours that stand here: text on a small screen must not shrink with the chart. Altair and vl-convert take
+most of a second to import, so they are imported when something is drawn. Not here: reading the warehouse, the shape of a
+distribution (`driftlake.report.distributions`), words around a chart (`driftlake.report.pages`).
 """
 
 from __future__ import annotations

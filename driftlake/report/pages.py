@@ -1,8 +1,8 @@
 """The pages people read: one HTML file per day and an overview of all of them.
 
 A page needs no network and no script to be viewed, and the same tables give the same bytes. Not here: drawing
-(charts.py), how a number is written (vocabulary/wording.py), what is counted (sql/report/), layout and the sentences around a chart
-(templates/).
+(`driftlake.report.charts`), how a number is written (`driftlake.vocabulary.wording`), what is counted (sql/report/),
+layout and the sentences around a chart (templates/).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Every signal that an alert rule can watch, as one record: rules, sentences, verdicts, queries and documentation follow it.
 
-A new signal is a record in SIGNALS, and where its source is new, a record in SIGNAL_SOURCES and a query in sql/signals/. Signals of
-drift are made from the words of statistics, which config/signals.py takes from their registry.
-Not here: values (the view sli_history), and how a number is written (wording.py).
+A new signal is a record in SIGNALS, and where its source is new, a record in SIGNAL_SOURCES and a query in sql/signals/.
+Signals of drift are made from the words of statistics, which `driftlake.config.signals` takes from their registry. Not here:
+values (the view sli_history), and how a number is written (`driftlake.vocabulary.wording`).
 """
 
 from __future__ import annotations
