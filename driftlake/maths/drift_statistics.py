@@ -175,6 +175,7 @@ STATISTICS: dict[str, Statistic] = {
             "0 to 1",
             "shifts inside a coarse bin; a square root, so small shifts look large",
             "Hellinger 1909",
+            title="Hellinger distance",
         ),
         Statistic(
             "total_variation_distance",
@@ -209,6 +210,7 @@ STATISTICS: dict[str, Statistic] = {
             "0 and up, standard deviations of the reference",
             "missing values; how far beyond the training range values lie",
             "Vallender 1974; noise: del Barrio, Giné and Matrán 1999",
+            title="Wasserstein distance",
         ),
         Statistic(
             "g_statistic",
@@ -220,6 +222,7 @@ STATISTICS: dict[str, Statistic] = {
             "0 and up",
             "how large a shift is: it grows with the number of rows",
             "Sokal and Rohlf 1981",
+            title="G statistic",
         ),
         Statistic(
             "missing_rate_change",

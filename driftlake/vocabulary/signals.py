@@ -185,7 +185,7 @@ SIGNALS: Mapping[str, Signal] = {
         Signal(
             "contract_checks.warning_share",
             "share of the rows that break a promise of severity warning",
-            "number",
+            "percent",
         ),
         Signal("schema_changes.added", "columns of telemetry that were added at once", "count"),
         Signal("schema_changes.lost", "columns of telemetry that were lost at once", "count"),
