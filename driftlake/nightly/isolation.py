@@ -134,7 +134,8 @@ class Isolation:
     ) -> None:
         """Compute and write some days, in the passes that `split` makes of them, or all at once if it fails."""
         try:
-            passes = split(days)
+            with self.warehouse.one_snapshot():
+                passes = split(days)
         except Exception as error:
             if self._concerns_every_day(error):
                 raise
@@ -167,7 +168,8 @@ class Isolation:
         """Compute and write; what was raised, unless it concerns every day."""
         is_computed = False
         try:
-            computed = self.compute(days, left_out)
+            with self.warehouse.one_snapshot():
+                computed = self.compute(days, left_out)
             is_computed = True
             if left_out:
                 computed = self._with_kept_rows(computed, left_out, reason)
@@ -215,7 +217,8 @@ class Isolation:
 
     def _try(self, day: date, left_out: tuple[Part, ...]) -> int | None:
         try:
-            computed = self.compute([day], left_out)
+            with self.warehouse.one_snapshot():
+                computed = self.compute([day], left_out)
             if self._is_rehearsed:
                 self._rehearse(computed)
         except Exception as error:
