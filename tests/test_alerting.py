@@ -266,7 +266,7 @@ def test_what_is_no_signal_raises_nothing(memory: Warehouse, table: str, row: Ro
 
 def test_the_default_rules_want_three_days_of_drift(memory: Warehouse) -> None:
     insert(memory.connection, "feature_drift", [{"dt": day(n)} | DRIFT | {"feature": "age"} for n in (1, 2, 3)])
-    assert [(one["dt"], one["rule"], one["severity"]) for one in raised(memory, *default_alerts(), last=3)] == [
+    assert [(alert["dt"], alert["rule"], alert["severity"]) for alert in raised(memory, *default_alerts(), last=3)] == [
         (day(3), "feature-drift", "critical")
     ]
 

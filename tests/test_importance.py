@@ -60,8 +60,8 @@ def counted(rows: list[tuple[int, float]]) -> ImportanceCounts:
 
 
 @given(SHAP, SHAP)
-def test_two_parts_add_up_to_the_whole(one: list[tuple[int, float]], other: list[tuple[int, float]]) -> None:
-    combined, whole = ImportanceCounts.combined([counted(one), counted(other)]), counted(one + other)
+def test_two_parts_add_up_to_the_whole(first: list[tuple[int, float]], second: list[tuple[int, float]]) -> None:
+    combined, whole = ImportanceCounts.combined([counted(first), counted(second)]), counted(first + second)
     for name in ("rows", "absolute_sums", "signed_sums"):
         np.testing.assert_array_equal(getattr(combined, name), getattr(whole, name))
 

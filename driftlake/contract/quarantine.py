@@ -133,6 +133,6 @@ def every(warehouse: Warehouse) -> list[Quarantined]:
 
 def replacement(source: str, quarantined: Sequence[Quarantined], days: Sequence[date]) -> Replacement:
     """The rows of table quarantine for some days."""
-    rows = [{"source": source, **asdict(one)} for one in quarantined]
+    rows = [{"source": source, **asdict(left_out)} for left_out in quarantined]
     table = pa.Table.from_pylist(rows, schema=arrow_schema("quarantine"))
     return Replacement("quarantine", table, days, {"source": source})
