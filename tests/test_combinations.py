@@ -111,7 +111,7 @@ def findings(
     ):
         rows = [owner | {"bin_a": a, "bin_b": b, "row_count": count} for (a, b), count in counts.items()]
         insert(memory.connection, table, rows)
-    with memory.offered(
+    with memory.registered(
         configured_pairs=pa.table({name: [value] for name, value in ({"model_id": "credit"} | names).items()})
     ):
         paired = memory.query("pair_windows", first_day=day(1), last_day=day(2), windows_days=[1])

@@ -92,7 +92,7 @@ def importance_drift(
             for feature, mean in zip("xyz", means, strict=True)
         ],
     )
-    with memory.offered(groups=pa.Table.from_pylist([GROUP])):
+    with memory.registered(groups=pa.Table.from_pylist([GROUP])):
         windows = memory.query("importance_windows", first_day=day(2), last_day=day(2), windows_days=[1])
     version = replace(VERSION, feature_importance={"x": 6.0, "y": 3.0, "z": 1.0} if trained else {})
     found = compare_importance(windows, {KEY: version}, DriftSettings()).to_pylist()

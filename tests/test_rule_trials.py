@@ -45,7 +45,7 @@ def history(memory: Warehouse) -> Warehouse:
     for (feature, number), value in values.items():
         insert(memory.connection, "feature_drift", [DRIFT | {"dt": day(number), "feature": feature, "value": value}])
     alerts = raise_alerts(memory, [rule(0.4)], first_day=day(1), last_day=day(30))
-    with memory.offered(raised=alerts):
+    with memory.registered(raised=alerts):
         memory.connection.execute("insert into alerts by name select * from raised")
     return memory
 

@@ -146,9 +146,9 @@ def replay_rules(
 
     require_range(first, last)
     settings = load_settings(config)
-    offered = read_rules(rules, settings)
+    tried = read_rules(rules, settings)
     with Warehouse.open(settings, read_only=True) as warehouse:
-        trial = try_rules(warehouse, offered, first.date(), last.date())
+        trial = try_rules(warehouse, tried, first.date(), last.date())
     changes = Counter(trial.differences["change"].to_pylist())
     for row in trial.openings.to_pylist():
         messages.print(

@@ -33,7 +33,7 @@ def check_training(
     """
     record = file.record
     with open_session(settings, data.paths) as connection:
-        _offer(connection, file, data, day, contract.suites)
+        _create_views(connection, file, data, day, contract.suites)
         checks = contract.check(connection, [day])
         if contract.suites:
             checks += hold(connection, contract.suites, contract.source, day)
@@ -54,7 +54,7 @@ def check_training(
     return [replace(check, model_id=owner[0], model_version=owner[1]) for check in checks]
 
 
-def _offer(
+def _create_views(
     connection: duckdb.DuckDBPyConnection,
     file: LineageFile,
     data: TrainingData,
