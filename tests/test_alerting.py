@@ -266,7 +266,7 @@ def test_what_is_no_signal_raises_nothing(memory: Warehouse, table: str, row: Ro
 
 def test_the_default_rules_want_three_days_of_drift(memory: Warehouse) -> None:
     insert(memory.connection, "feature_drift", [{"dt": day(n)} | DRIFT | {"feature": "age"} for n in (1, 2, 3)])
-    assert [(one["dt"], one["rule"], one["severity"]) for one in raised(memory, *default_alerts(), last=3)] == [
+    assert [(alert["dt"], alert["rule"], alert["severity"]) for alert in raised(memory, *default_alerts(), last=3)] == [
         (day(3), "feature-drift", "critical")
     ]
 
@@ -302,7 +302,7 @@ def test_the_worst_alert_comes_first_in_the_view_and_in_the_report(memory: Wareh
         [{"dt": day(1)} | DRIFT | {"feature": f, "value": v} for f, v in levels.items()],
     )
     alerts = with_messages(fired(memory, [rule("feature_drift.psi", 0.1, 0.25)], first_day=day(1), last_day=day(1)))
-    with memory.offered(new_alerts=alerts):
+    with memory.registered(new_alerts=alerts):
         memory.connection.execute("insert into alerts by name select * from new_alerts")
     run = {"dt": day(1), "run_id": "r", "outcome": "complete", "row_count": 3, "code_version": "0"}
     run |= {"started_at": noon(1), "committed_at": noon(1), "config_hash": "h", "snapshot_id": 1}

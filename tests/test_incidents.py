@@ -158,12 +158,12 @@ def grouped(memory: Warehouse, settings: Settings, first: int = 1, last: int = 2
 def test_an_incident_says_its_cause_first(memory: Warehouse, settings: Settings) -> None:
     given_missing(memory, 10, 12)
     _, incidents = grouped(memory, settings, last=12)
-    assert [(one["dt"], one["state"]) for one in incidents] == [
+    assert [(incident["dt"], incident["state"]) for incident in incidents] == [
         (day(10), "open"),
         (day(11), "ongoing"),
         (day(12), "ongoing"),
     ]
-    assert {(one["cause"], one["title"]) for one in incidents} == {
+    assert {(incident["cause"], incident["title"]) for incident in incidents} == {
         ("missing_values", "credit: 30% of a is missing, before 0% (1 alert: a)")
     }
 
@@ -174,7 +174,7 @@ def test_an_incident_is_resolved_when_all_of_its_alerts_are(memory: Warehouse, s
     given_drift(memory, 4, 4, feature="a", value=0.01)
     given_drift(memory, 6, 6, feature="b", value=0.01)
     _, incidents = grouped(memory, settings)
-    assert [(one["state"], one["alert_count"]) for one in incidents] == [
+    assert [(incident["state"], incident["alert_count"]) for incident in incidents] == [
         ("open", 2),
         ("ongoing", 2),
         ("ongoing", 2),
@@ -208,7 +208,7 @@ def test_planned_downtime_marks_an_incident(memory: Warehouse, settings: Setting
     downtime = {"first_day": day(11), "last_day": day(11), "reason": "migration"}
     planned = settings.model_validate({**settings.model_dump(), "models": {"credit": {"downtime": [downtime]}}})
     _, incidents = grouped(memory, planned, last=12)
-    assert [one["downtime"] for one in incidents] == [None, "migration", None]
+    assert [incident["downtime"] for incident in incidents] == [None, "migration", None]
 
 
 # --- causes ---
@@ -349,7 +349,7 @@ def test_a_cause_is_known_only_from_its_day_on(memory: Warehouse, settings: Sett
     given_drift(memory, 10, 12, feature="a", window_days=1, statistic="missing_rate_change")
     given_bin(memory, "missing", [(n, 0 if n < 12 else 300) for n in range(3, 13)])
     _, incidents = grouped(memory, settings, last=12)
-    assert [one["cause"] for one in incidents] == ["unknown", "unknown", "missing_values"]
+    assert [incident["cause"] for incident in incidents] == ["unknown", "unknown", "missing_values"]
 
 
 def test_a_small_share_is_evidence_too(memory: Warehouse, settings: Settings) -> None:

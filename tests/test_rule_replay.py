@@ -45,7 +45,7 @@ def history(memory: Warehouse) -> Warehouse:
     for (feature, number), value in values.items():
         insert(memory.connection, "feature_drift", [DRIFT | {"dt": day(number), "feature": feature, "value": value}])
     alerts = with_messages(fired(memory, [rule(0.4)], first_day=day(1), last_day=day(30)))
-    with memory.offered(raised=alerts):
+    with memory.registered(raised=alerts):
         memory.connection.execute("insert into alerts by name select * from raised")
     return memory
 
@@ -70,16 +70,20 @@ def test_differences_name_what_is_new_and_what_is_gone(history: Warehouse) -> No
 
 
 def test_a_suggested_threshold_opens_as_often_as_is_wanted(history: Warehouse, settings: Settings) -> None:
-    [one] = suggest(history, settings, [rule(0.2)], day(1), day(30), per_month=1.2)
-    assert (round(one.openings_per_month, 1), one.warn, one.critical) == (2.0, 0.5, pytest.approx(5.0))
-    assert one.suggested_per_month == pytest.approx(365.25 / 12 / 30)
+    [suggestion] = suggest(history, settings, [rule(0.2)], day(1), day(30), per_month=1.2)
+    assert (round(suggestion.openings_per_month, 1), suggestion.warn, suggestion.critical) == (
+        2.0,
+        0.5,
+        pytest.approx(5.0),
+    )
+    assert suggestion.suggested_per_month == pytest.approx(365.25 / 12 / 30)
     [kept] = suggest(history, settings, [rule(0.2)], day(1), day(30), per_month=5)
     assert kept.warn == 0.2
 
 
 def test_a_threshold_above_all_of_history_is_suggested_as_none(history: Warehouse, settings: Settings) -> None:
-    [one] = suggest(history, settings, [rule(0.2)], day(1), day(30), per_month=0.5)
-    assert (one.warn, one.critical, one.suggested_per_month) == (None, None, None)
+    [suggestion] = suggest(history, settings, [rule(0.2)], day(1), day(30), per_month=0.5)
+    assert (suggestion.warn, suggestion.critical, suggestion.suggested_per_month) == (None, None, None)
 
 
 @pytest.mark.parametrize(

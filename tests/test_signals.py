@@ -25,7 +25,9 @@ VERSION: Row = MODEL | {"deployment": "production", "window_days": 7}
 # Rows of every source, over 7 days, of which each of its signals has a value.
 ROWS: dict[str, list[Row]] = {
     "feature_drift": [DRIFT | {"feature": "age", "statistic": name} for name in STATISTICS],
-    "prediction_drift": [DRIFT | {"statistic": one.name} for one in STATISTICS.values() if {*NUMERIC} <= {*one.kinds}],
+    "prediction_drift": [
+        DRIFT | {"statistic": statistic.name} for statistic in STATISTICS.values() if {*NUMERIC} <= {*statistic.kinds}
+    ],
     "model_quality": [
         QUALITY | {"window_days": 7, "statistic": name}
         for name in ("auc", "estimated_auc", "positive_rate", "mean_absolute_error")
@@ -95,7 +97,7 @@ def test_every_signal_that_is_named_anywhere_is_in_the_registry() -> None:
     files = [*(ROOT / "sql").rglob("*.sql"), *(ROOT / "driftlake").rglob("*.py")]
     named = {(file.name, name) for file in files for name in quoted.findall(file.read_text())}
     assert {file for file, _ in named} >= {"alerts.py", "quality_loss.sql"}
-    assert not [one for one in named if one[1] not in known]
+    assert not [signal for signal in named if signal[1] not in known]
 
 
 @pytest.mark.parametrize(

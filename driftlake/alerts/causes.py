@@ -136,7 +136,7 @@ def find_evidence(
     """
     signals = set(suspects["signal"].to_pylist())
     suspected = [cause for cause in CAUSES if any(signal.startswith(cause.signals) for signal in signals)]
-    with warehouse.offered(suspects=suspects, alert_lives=lives):
+    with warehouse.registered(suspects=suspects, alert_lives=lives):
         names = dict.fromkeys(cause.query or cause.name for cause in suspected)
         rows = {name: _rows(warehouse, f"causes/{name}", {"smallest_cell": smallest_cell}) for name in names}
     found = [

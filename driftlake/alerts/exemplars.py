@@ -14,7 +14,7 @@ from typing import Any
 from driftlake.config import Settings, signal_of
 from driftlake.inputs.columns import CanonicalColumn, telemetry_columns
 from driftlake.inputs.partitions import read_partitions
-from driftlake.inputs.predictions import LeftOut, Reading, offer_partitions
+from driftlake.inputs.predictions import LeftOut, Reading, create_view_of_partitions
 from driftlake.lake import queries
 from driftlake.lake.session import create_table, open_session
 from driftlake.lake.warehouse import Warehouse
@@ -57,7 +57,7 @@ def find_exemplars(
         found = found_in_profiles(kept, settings.telemetry, load_versions(warehouse).values())
         more = [text, number] if any(column.name == _TRACE.name for column in columns) else [_TRACE, text, number]
         mapping = {**settings.telemetry.columns, text.name: own, number.name: own}
-        offer_partitions(connection, "predictions", kept, Reading([*columns, *more], mapping), LeftOut(found))
+        create_view_of_partitions(connection, "predictions", kept, Reading([*columns, *more], mapping), LeftOut(found))
         create_table(connection, "grown_bins", grown)
         create_table(connection, "known_categories", known)
         rows = queries.run(connection, "exemplars/rows", **about, each=EACH).to_arrow_table()

@@ -170,7 +170,7 @@ def group_alerts(
 
     `raised` has all alerts from the beginning of history to `last_day`: what an incident is rests on its first alert.
     """
-    with warehouse.offered(raised_alerts=raised, importances=_importances(versions.values())):
+    with warehouse.registered(raised_alerts=raised, importances=_importances(versions.values())):
         lives = warehouse.query("incidents/lives")
         alerts = warehouse.query("incidents/weights", first_day=first_day, last_day=last_day)
     incidents = group_lives([Life(**row) for row in lives.to_pylist()], settings.incidents.join_days)

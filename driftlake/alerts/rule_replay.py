@@ -71,7 +71,7 @@ def read_rules(path: Path, settings: Settings) -> tuple[AlertRule, ...]:
 
 def replay_rules(warehouse: Warehouse, rules: Sequence[AlertRule], first_day: date, last_day: date) -> Replay:
     """What `rules` would have raised from `first_day` to `last_day`."""
-    with warehouse.offered(replayed_alerts=fired(warehouse, rules, first_day=first_day, last_day=last_day)):
+    with warehouse.registered(replayed_alerts=fired(warehouse, rules, first_day=first_day, last_day=last_day)):
         return Replay(
             warehouse.query("rule_openings"),
             warehouse.query("alert_differences", first_day=first_day, last_day=last_day),

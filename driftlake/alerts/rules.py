@@ -30,11 +30,11 @@ def with_messages(alerts: pa.Table) -> pa.Table:
 def fired(warehouse: Warehouse, rules: Sequence[AlertRule], *, first_day: date, last_day: date) -> pa.Table:
     """Rows of sql/alerts.sql: what the rules say of each day, with the detail that a sentence is made of."""
     signals = [rule.signal for rule in rules]
-    with warehouse.offered(alert_rules=_rule_rows(rules)):
+    with warehouse.registered(alert_rules=_rule_rows(rules)):
         watched = warehouse.query("watched_signals", signals=signals, last_day=last_day)
-    with warehouse.offered(watched_signals=watched):
+    with warehouse.registered(watched_signals=watched):
         jumps = warehouse.query("rule_jumps")
-        with warehouse.offered(rule_jumps=jumps):
+        with warehouse.registered(rule_jumps=jumps):
             return warehouse.query("alerts", first_day=first_day, last_day=last_day)
 
 

@@ -76,7 +76,7 @@ def show(
             )
         alerts = warehouse.query("report/alerts", day=asked, smallest_cell=1).to_pylist()
         members = members_of(alerts, wanted[0]["incident_id"])
-        about_features = [one for one in members if are_about(one)]
+        about_features = [alert for alert in members if are_about(alert)]
         exemplars = find_exemplars(warehouse, settings, about_features[0], asked) if about_features else []
     for line in incident_lines(wanted, members, shown=len(members)):
         tell(line)
@@ -177,11 +177,11 @@ def suggest(
         found = suggest_thresholds(
             warehouse, settings, settings.alert_rules, first.date(), last.date(), per_month=per_month
         )
-    for one in found:
-        now = f"{one.rule.name}: warn {one.rule.warn:g} opens {one.openings_per_month:.1f} times a month"
+    for suggestion in found:
+        now = f"{suggestion.rule.name}: warn {suggestion.rule.warn:g} opens {suggestion.openings_per_month:.1f} times a month"
         wanted = (
             "no threshold of its history opens so rarely"
-            if one.warn is None
-            else f"warn {one.warn:.3g}, critical {one.critical:.3g} would open {one.suggested_per_month:.1f} times"
+            if suggestion.warn is None
+            else f"warn {suggestion.warn:.3g}, critical {suggestion.critical:.3g} would open {suggestion.suggested_per_month:.1f} times"
         )
         tell(f"{now}; {wanted}")

@@ -43,11 +43,11 @@ def signal_of(name: str) -> Signal:
 
 def _known_signal(signal: str) -> str:
     source, _, statistic = signal.partition(".")
-    drift_sources = [one.name for one in DRIFT_SOURCES]
+    drift_sources = [of_drift.name for of_drift in DRIFT_SOURCES]
     if source in drift_sources:
         known_statistic(statistic)
     elif signal not in SIGNALS:
-        patterns = [*(f"{one}.<statistic>" for one in drift_sources), *SIGNALS]
+        patterns = [*(f"{of_drift}.<statistic>" for of_drift in drift_sources), *SIGNALS]
         raise ValueError(f"there is no signal '{signal}'; there are {', '.join(patterns)}")
     return signal
 

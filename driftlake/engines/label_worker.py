@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from driftlake.engines.tasks import ROWS_PER_BATCH, Source, of_a_task, opened, tasks_of
 from driftlake.engines.wire import ASKED, Joined, Mapped, in_schema
-from driftlake.inputs.predictions import offer_versions
+from driftlake.inputs.predictions import create_version_tables
 from driftlake.lake import queries
 from driftlake.lake.session import create_table, open_session
 from driftlake.profiles.label_join import LabelJoin
@@ -53,7 +53,7 @@ def label_joiner(source: Source, asked: LabelJoin, awaited: Collection[date], su
 
     def joined(labels: pa.Table, predictions: pa.Table) -> pa.Table:
         with open_session(of_a_task(source.settings)) as connection:
-            offer_versions(connection, source.versions, source.settings.models)
+            create_version_tables(connection, source.versions, source.settings.models)
             offer_bucket(connection, asked, _with_times(labels), _with_times(predictions), awaited)
             asked.judge(connection)
             parts = asked.sums(connection)

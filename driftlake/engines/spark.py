@@ -36,7 +36,7 @@ from driftlake.engines.spark_labels import join_labels
 from driftlake.engines.tasks import Source, Task
 from driftlake.inputs.columns import telemetry_columns
 from driftlake.inputs.partitions import Partition
-from driftlake.inputs.predictions import CodedRows, LeftOut, Reading, offer_versions, prediction_groups
+from driftlake.inputs.predictions import CodedRows, LeftOut, Reading, create_version_tables, prediction_groups
 from driftlake.lake.session import connect, create_table
 from driftlake.lineage.versions import ModelVersion
 from driftlake.maths.segments import SegmentColumn
@@ -72,7 +72,7 @@ def profile_partitions(
     )
     tasks = planned_tasks(partitions, broken_rows(connection, left_out.rows))
     with connect(settings) as session, cluster.errors_of(settings.spark):
-        offer_versions(session, source.versions, settings.models)
+        create_version_tables(session, source.versions, settings.models)
         return _Scan(spark, session, source, partitions, versions, tasks).profiles()
 
 

@@ -26,7 +26,7 @@ from driftlake.engines.frames import (
     unified_side,
 )
 from driftlake.engines.tasks import Source
-from driftlake.inputs.predictions import offer_versions
+from driftlake.inputs.predictions import create_version_tables
 from driftlake.lake.session import connect, create_table
 from driftlake.lineage.versions import ModelVersion
 from driftlake.profiles.label_join import Delivered, LabelJoin
@@ -43,7 +43,7 @@ def join_labels(
     versions = as_workers_need(delivered.versions)
     earlier = [label for label in delivered.labels if label.dt < join.first_day]
     labels = [*earlier, *(label for label in delivered.labels if label.dt >= join.first_day)]
-    left_out = delivered.offer_labels("labels", labels)
+    left_out = delivered.create_labels_view("labels", labels)
     label_source = Source(settings, unified_side(connection, delivered.label_side, labels), versions, left_out.columns)
     label_tasks = planned_tasks(labels, broken_rows(connection, left_out.rows))
     label_rows = task_rows(spark, label_tasks)
@@ -52,7 +52,7 @@ def join_labels(
             connection, join, mapped(label_rows, label_worker.asked_day_reader(label_source), wire.ASKED)
         )
         telemetry = [p for p in delivered.telemetry if p.dt in awaited or join.first_day <= p.dt < join.new_until]
-        left_out = delivered.offer_predictions("predictions", telemetry)
+        left_out = delivered.create_predictions_view("predictions", telemetry)
         source = Source(
             settings, unified_side(connection, delivered.prediction_side, telemetry), versions, left_out.columns
         )
@@ -98,7 +98,7 @@ def _schemas_of_sums(settings: Settings, versions: Sequence[ModelVersion], join:
         for schema, place, name in ((wire.LABELS, 5, "label_time"), (wire.PREDICTIONS, 6, "event_time"))
     )
     with connect(settings) as session:
-        offer_versions(session, versions, settings.models)
+        create_version_tables(session, versions, settings.models)
         label_worker.offer_bucket(session, join, labels, predictions, [])
         join.judge(session)
         return {name: rows.schema for name, rows in join.sums(session).items()}

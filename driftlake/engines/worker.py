@@ -44,7 +44,7 @@ from driftlake.engines.wire import (
     in_schema,
     is_value_counts,
 )
-from driftlake.inputs.predictions import SURPLUS_SCHEMA, offer_versions
+from driftlake.inputs.predictions import SURPLUS_SCHEMA, create_version_tables
 from driftlake.lake import queries
 from driftlake.lake.session import create_table, open_session
 from driftlake.profiles import paired_predictions, service_calls
@@ -127,7 +127,7 @@ def node_counter(source: Source, groups: pa.Table, columns: CallColumns) -> Mapp
 
     def mapped(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for connection in _coded(source, groups, batches):
-            service_calls.offer_nodes(connection, columns)
+            service_calls.create_node_view(connection, columns)
             yield from in_schema(NODES, queries.table(connection, "segment_counts"), subject="node_id")
 
     return mapped
@@ -165,7 +165,7 @@ def pair_counter(source: Source) -> Applied:
 
     def applied(scores: pa.Table) -> pa.Table:
         with open_session(of_a_task(source.settings)) as connection:
-            offer_versions(connection, source.versions, source.settings.models)
+            create_version_tables(connection, source.versions, source.settings.models)
             create_table(connection, "shadow_scores", scores)
             found = paired_predictions.sum_pairs(connection)
             return pa.concat_tables([pa.Table.from_batches(in_schema(SHADOW, part), SHADOW) for part in found])

@@ -210,7 +210,7 @@ class Warehouse:
             self.connection.execute("rollback")
 
     @contextlib.contextmanager
-    def offered(self, **relations: pa.Table) -> Iterator[None]:
+    def registered(self, **relations: pa.Table) -> Iterator[None]:
         """Arrow tables visible to queries under the given names while the block runs."""
         for name, table in relations.items():
             self.connection.register(name, table)
@@ -284,7 +284,7 @@ class Warehouse:
         return int(row[0]) if row else -1
 
     def _add(self, addition: Addition, who: Mapping[str, Any]) -> None:
-        with self.offered(new_rows=addition.rows):
+        with self.registered(new_rows=addition.rows):
             found = self.query(addition.query, **addition.values, **who)
         self._insert(addition.table, found)
 
@@ -302,7 +302,7 @@ class Warehouse:
 
     def _insert(self, table: str, rows: pa.Table) -> None:
         if rows.num_rows:
-            with self.offered(new_rows=rows):
+            with self.registered(new_rows=rows):
                 self.connection.execute(f"insert into {queries.quote(table)} by name select * from new_rows")
 
     def _commit(self, work: Callable[[], Result]) -> Result:

@@ -47,7 +47,7 @@ class Comparisons:
         return {"feature_drift": of_features, "prediction_drift": of_scores, "segment_shift": shift}
 
     def _profiles(self, buckets: Buckets, groups: Sequence[Group], features: Sequence[str] | None = None) -> Profiles:
-        with self.warehouse.offered(buckets=buckets.days(), groups=groups_table(groups)):
+        with self.warehouse.registered(buckets=buckets.days(), groups=groups_table(groups)):
             counts, day_counts = (self.warehouse.query(n, features=features) for n in ("bucket_counts", "bucket_days"))
         return Profiles.of(counts, day_counts, buckets, self.extent.versions)
 
@@ -64,7 +64,7 @@ class Comparisons:
         nothing = arrow_schema("segment_shift").empty_table()
         if not columns:
             return nothing
-        with self.warehouse.offered(new_drift=feature_drift, new_prediction_drift=prediction_drift):
+        with self.warehouse.registered(new_drift=feature_drift, new_prediction_drift=prediction_drift):
             shifted = self.warehouse.query("shifted_features")
         if profiles:
             return attribution.segment_shift(shifted, profiles, columns, settings)
@@ -94,7 +94,7 @@ class Comparisons:
         settings = self.extent.settings.drift
         tables = [arrow_schema("importance_drift").empty_table()]
         for groups in pieces(self.extent.explained_rows(days), self.extent.rows_at_once):
-            with self.warehouse.offered(groups=groups_table(groups)):
+            with self.warehouse.registered(groups=groups_table(groups)):
                 windows = self.warehouse.query(
                     "importance_windows",
                     first_day=days[0],
@@ -111,7 +111,7 @@ class Comparisons:
         first_day = days[0] - timedelta(days=max(settings.windows_days) - 1)
         for groups in pieces(self.extent.sampled_rows(days), self.extent.rows_at_once):
             assert settings.multivariate is not None
-            with self.warehouse.offered(groups=groups_table(groups)):
+            with self.warehouse.registered(groups=groups_table(groups)):
                 samples = self.warehouse.query("window_samples", first_day=first_day, last_day=days[-1])
             tables.append(multivariate.compare_samples(samples, self._learned, settings, settings.multivariate, days))
         return pa.concat_tables(tables)

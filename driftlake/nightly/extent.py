@@ -87,7 +87,7 @@ class Predictions:
     @classmethod
     def read(cls, warehouse: Warehouse, days: pa.Table) -> Self:
         """Of the days of some buckets, as `Buckets.days` has them."""
-        with warehouse.offered(buckets=days):
+        with warehouse.registered(buckets=days):
             return cls.of(warehouse.query("group_predictions"), days["dt"][0].as_py(), days["dt"][-1].as_py())
 
     @classmethod

@@ -235,7 +235,7 @@ class Isolation:
                     f"{queries.quote(column.name)} {column.type}{' not null' if column.is_required else ''}"
                     for column in _table(change.table).columns
                 )
-                with self.warehouse.offered(rehearsed_rows=change.rows):
+                with self.warehouse.registered(rehearsed_rows=change.rows):
                     connection = self.warehouse.connection
                     connection.execute(f"create or replace temp table rehearsal ({', '.join(columns)})")
                     connection.execute("insert into temp.rehearsal by name select * from rehearsed_rows")

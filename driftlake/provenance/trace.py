@@ -248,13 +248,13 @@ def _want_earlier_day(warehouse: Warehouse, bounds: Bounds, written: Sequence[Ro
 
 
 def _runs(warehouse: Warehouse, stage: Stage, bounds: Bounds, *, with_refused: bool = False) -> list[Row]:
-    with warehouse.offered(wanted=_wanted_table("stage", _wanted_rows("stage", stage.name, bounds))):
+    with warehouse.registered(wanted=_wanted_table("stage", _wanted_rows("stage", stage.name, bounds))):
         found: list[Row] = warehouse.query("explain/runs", with_refused=with_refused).to_pylist()
     return found
 
 
 def _files(warehouse: Warehouse, wanted: Sequence[Row]) -> list[Row]:
-    with warehouse.offered(wanted=_wanted_table("source", wanted)):
+    with warehouse.registered(wanted=_wanted_table("source", wanted)):
         found: list[Row] = warehouse.query("explain/files").to_pylist()
     return found
 

@@ -411,7 +411,7 @@ def _worst_features(features: Sequence[Row], count: int) -> list[Row]:
 def _distributions(scope: _Scope, wanted: Sequence[Row]) -> list[Figure]:
     names = ("model_id", "model_version", "deployment", "feature")
     schema = pa.schema([(name, pa.string()) for name in names])
-    with scope.warehouse.offered(wanted_features=pa.Table.from_pylist([dict(row) for row in wanted], schema=schema)):
+    with scope.warehouse.registered(wanted_features=pa.Table.from_pylist([dict(row) for row in wanted], schema=schema)):
         rows = scope.rows("distributions", **scope.span(scope.drift_days))
     bins = grouped(rows, lambda row: (version_key(row), row["feature"]))
     return [
