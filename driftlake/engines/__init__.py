@@ -1,5 +1,6 @@
 """Who counts telemetry and labels: this machine, or a Spark cluster. Every engine gives the same rows.
 
+May import: profiles, privacy, inputs, lineage, lake, config, maths, vocabulary, errors.
 Not here: what is counted (profiles/plan.py, nightly/label_source.py) and what the rows are for (nightly/).
 """
 
