@@ -397,7 +397,7 @@ def test_loading_the_definitions_prints_nothing_and_imports_nothing_heavy(flight
 
 
 def test_the_instance_that_the_documentation_shows_can_be_loaded(instance: Path) -> None:
-    page = (ROOT / "docs" / "operations.md").read_text()
+    page = (ROOT / "docs" / "deployment.md").read_text()
     shown = page.partition("<!-- dagster.yaml -->\n```yaml\n")[2].partition("```")[0]
     instance.mkdir()
     (instance / "dagster.yaml").write_text(shown)

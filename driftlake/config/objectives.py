@@ -46,7 +46,7 @@ class SloSettings(Section):
     model: str | None = Field(default=None, description="Model it is about; null is each model for itself.")
     deployments: tuple[str, ...] = Field(default=("production",), description="Deployments whose events count.")
     sli: Annotated[str, AfterValidator(_known_sli)] = Field(
-        description="latency, availability, quality, label_timeliness, drift_share or completeness; see docs/operations.md."
+        description="latency, availability, quality, label_timeliness, drift_share or completeness; see docs/service-levels.md."
     )
     objective: float = Field(gt=0, lt=1, description="Share of the events that are to be good, e.g. 0.99.")
     period_days: PositiveInt = Field(

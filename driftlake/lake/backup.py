@@ -1,6 +1,6 @@
 """Copies a warehouse to a folder while runs write, and puts such a copy back, at another place if need be.
 
-For a SQLite catalog with data files in a folder; docs/operations.md has the commands for PostgreSQL and S3. Data files are
+For a SQLite catalog with data files in a folder; docs/backup.md has the commands for PostgreSQL and S3. Data files are
 written once and never changed, and maintenance deletes none in its days of grace: what the catalog names when it is copied
 is still there when the files are. Not here: input files, driftlake.yaml and Dagster's own instance.
 """
@@ -71,7 +71,7 @@ def _local(settings: Settings) -> tuple[Catalog, Path]:
     if catalog.kind != "sqlite" or "://" in data:
         raise WarehouseError(
             "only a warehouse with a SQLite catalog and data files in a folder is copied by driftlake",
-            hint="pg_dump and a copy of the bucket do it for others: see Backup in docs/operations.md",
+            hint="pg_dump and a copy of the bucket do it for others: see docs/backup.md",
         )
     return catalog, Path(data)
 

@@ -10,7 +10,7 @@ create table if not exists incidents (
     since_on date not null, -- first day on which the signal of the first alert was above its threshold
     alert_count bigint not null, -- alerts open on dt
     model_versions varchar[] not null, -- versions that the alerts are about
-    cause varchar not null, -- probable cause: a name of docs/operations.md, or unknown
+    cause varchar not null, -- probable cause: a name of docs/alerts.md, or unknown
     title varchar not null, -- the incident in a sentence, cause first
     evidence varchar[] not null, -- what else happened at the same time, the most telling first
     rule varchar not null, -- rule of the highest ranked alert
