@@ -1,6 +1,6 @@
 """Rules that inputs must meet, and what happens to rows that break them.
 
-Not here: the rules (expectations/).
+Not here: the rules (`expectations`).
 """
 
 from __future__ import annotations
