@@ -60,16 +60,15 @@ class DayFolders:
         """The files of a day, of every folder that says so."""
         files, passed_over = [], []
         for folder, place in self._folders.get(day, ()):
-            selector = pafs.FileSelector(
-                folder, allow_not_found=True, recursive=True, max_recursion=_MOST_LEVELS_BELOW
-            )
+            selector = pafs.FileSelector(folder, allow_not_found=True, recursive=True)
             unread: Counter[str] = Counter()
             for entry in self._filesystem.get_file_info(selector):
                 inner = entry.path.removeprefix(folder).lstrip("/")
                 if not entry.is_file or is_hidden(inner):
                     continue
-                above, _, name = inner.rpartition("/")
-                where = down(place, above.split("/") if above else (), self._pattern)
+                above = inner.rpartition("/")[0]
+                levels = above.split("/") if above else []
+                where = down(place, levels, self._pattern) if len(levels) <= _MOST_LEVELS_BELOW else None
                 if where is None:
                     unread[f"{folder}/{above}"] += 1
                 elif objection := objection_to(self._scheme + entry.path, entry.size, entry.mtime_ns):
@@ -85,9 +84,7 @@ class DayFolders:
                 )
                 for path, count in unread.items()
             ]
-        return FilesOfDay(
-            sorted(files, key=lambda file: file.path), sorted(passed_over, key=lambda one: one.path)
-        )
+        return FilesOfDay(sorted(files, key=lambda file: file.path), sorted(passed_over, key=lambda one: one.path))
 
     def _entries(self, path: str) -> Sequence[pafs.FileInfo]:
         found: Sequence[pafs.FileInfo] = self._filesystem.get_file_info(pafs.FileSelector(path))
@@ -102,7 +99,9 @@ class DayFolders:
         is_said = len(self._folders) > days_before or any(not place.says_nothing for _, place in leading)
         silent = [path for path, place in leading if place.says_nothing]
         if is_said or len(silent) > _MOST_FOLDERS:
-            why = "its name says no day" if is_said else f"more than {_MOST_FOLDERS} folders are not looked into for days"
+            why = (
+                "its name says no day" if is_said else f"more than {_MOST_FOLDERS} folders are not looked into for days"
+            )
             self.passed_over += [self._unread(path, why) for path in silent[:_MOST_FOLDERS]]
             leading = [(path, place) for path, place in leading if not place.says_nothing]
         return leading

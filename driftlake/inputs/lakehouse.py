@@ -22,7 +22,7 @@ import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
 from driftlake.errors import InputError
-from driftlake.inputs.listed_files import FilesOfDay, ListedFile, PassedOver, scheme_of
+from driftlake.inputs.listed_files import FilesOfDay, ListedFile, PassedOver
 from driftlake.inputs.partition_names import MISSING, Place, down, typed
 from driftlake.lake import s3
 from driftlake.lake.storage import filesystem_of
@@ -126,7 +126,11 @@ def _by_day(location: str, table: _Table, pattern: str | None) -> TableFiles:
         found[place.day].append(replace(file, values=values))
     layout = f"{table.kind} table at version {table.version}, partitioned by " + ", ".join(dict(shapes.most_common()))
     passed_over = [
-        PassedOver(location, f"{count} files of the {table.kind} table are of no day: partitioned by {columns}", is_suspect=True)
+        PassedOver(
+            location,
+            f"{count} files of the {table.kind} table are of no day: partitioned by {columns}",
+            is_suspect=True,
+        )
         for columns, count in unread.items()
     ]
     by_day = {day: sorted(files, key=lambda file: file.path) for day, files in found.items()}
@@ -176,7 +180,7 @@ class _Delta(_Table):
     def files(self) -> Sequence[tuple[Sequence[tuple[str, str]], ListedFile]]:
         columns = self._table.metadata().partition_columns
         actions = pa.table(self._table.get_add_actions())
-        kept = [name for name in ("path", "size_bytes", "modification_time", "num_records", "partition")]
+        kept = ("path", "size_bytes", "modification_time", "num_records", "partition")
         deleted = self._deleted() if "deletionVectors" in self._features else {}
         found = []
         for action in actions.select([name for name in kept if name in actions.column_names]).to_pylist():
@@ -290,7 +294,11 @@ def _bit_count(bits: bytes) -> int:
 
 def _newest(location: str, names: Sequence[str]) -> str:
     """The metadata file that was written last, by the number that its name begins with: v7.metadata.json, 00007-...json."""
-    numbers = {name: int(digits) for name in names if (digits := name.lstrip("v").partition(".")[0].partition("-")[0]).isdigit()}
+    numbers = {
+        name: int(digits)
+        for name in names
+        if (digits := name.lstrip("v").partition(".")[0].partition("-")[0]).isdigit()
+    }
     newest = [name for name, number in numbers.items() if number == max(numbers.values())]
     if len(newest) != 1:
         found = " and ".join(sorted(newest)) or "none that has a number"

@@ -93,7 +93,9 @@ def objection_to(path: str, size_bytes: int, modified_ns: int | None) -> PassedO
     if ending in _SET_ASIDE or ending.endswith("~"):
         return PassedOver(path, f"*.{ending} is a file that is being written or was set aside")
     if ending in _OTHER_FORMATS:
-        return PassedOver(path, f"*.{ending} is no Parquet file", is_suspect=ending in {"csv", "tsv", "jsonl", "avro", "orc"})
+        return PassedOver(
+            path, f"*.{ending} is no Parquet file", is_suspect=ending in {"csv", "tsv", "jsonl", "avro", "orc"}
+        )
     if _is_parquet(path, size_bytes, modified_ns):
         return None
     return PassedOver(path, f"it does not begin and end with {MAGIC.decode()}, as Parquet files do")

@@ -46,7 +46,7 @@ def nothing_understood(location: str, passed_over: Sequence[PassedOver]) -> Inpu
     return InputError(
         f"no day is understood of what is in {location}: {named}{more}",
         hint="a folder per day is found by itself if it is called like dt=2026-01-31, dt=20260131 or"
-        " year=2026/month=01/day=31; for other names give `partitioning`, e.g. \"day_%Y%m%d\" or \"*/%Y/%m/%d\"",
+        ' year=2026/month=01/day=31; for other names give `partitioning`, e.g. "day_%Y%m%d" or "*/%Y/%m/%d"',
     )
 
 
@@ -75,9 +75,7 @@ def _entries(location: str) -> Sequence[pafs.FileInfo]:
     try:
         found: Sequence[pafs.FileInfo] = filesystem.get_file_info(pafs.FileSelector(root))
     except FileNotFoundError:
-        raise InputError(
-            f"there is no folder {location}", hint="correct the path, or mount what it is on"
-        ) from None
+        raise InputError(f"there is no folder {location}", hint="correct the path, or mount what it is on") from None
     except NotADirectoryError:
         raise InputError(f"{location} is a file", hint="give the folder that holds the folders of days") from None
     return found

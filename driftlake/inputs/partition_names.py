@@ -109,9 +109,7 @@ def _by_form(place: Place, name: str) -> Place | None:
     parts: dict[str, int] = dict(place.parts)
     if not parts and _YEAR.fullmatch(value) and lower in {None, *_YEAR_KEYS}:
         return replace(place, parts={"year": int(value)}, shape=(*place.shape, f"{prefix}YYYY"))
-    expected, keys, form = (
-        ("month", _MONTH_KEYS, "MM") if "month" not in parts else ("day", _DAY_OF_MONTH_KEYS, "DD")
-    )
+    expected, keys, form = ("month", _MONTH_KEYS, "MM") if "month" not in parts else ("day", _DAY_OF_MONTH_KEYS, "DD")
     if parts and lower in {None, *keys} and _NUMBER.fullmatch(value):
         return _with_parts(place, {**parts, expected: int(value)}, prefix + form)
     if key is None:
