@@ -9,7 +9,8 @@ import pytest
 from data import day, write_day
 
 from driftlake.inputs.columns import LABEL_COLUMNS
-from driftlake.inputs.partitions import InputFile, Partition, chunks, list_days, probe, read_partitions
+from driftlake.inputs.parquet_files import InputFile
+from driftlake.inputs.partitions import Partition, chunks, list_days, probe, read_partitions
 
 LABELS = {"correlation_id": ["a", "b"], "label": [0, 1]}
 

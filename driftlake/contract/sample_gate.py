@@ -24,7 +24,8 @@ from driftlake.contract.records import PERSONAL_DATA
 from driftlake.contract.row_checks import Contract, Contracts, Severity
 from driftlake.inputs.columns import CanonicalColumn, label_columns, telemetry_columns
 from driftlake.inputs.features import feature_columns, feature_objection
-from driftlake.inputs.partitions import InputFile, Partition, objections_to, read_file
+from driftlake.inputs.parquet_files import InputFile, objections_to
+from driftlake.inputs.partitions import Partition, read_file
 from driftlake.inputs.predictions import Reading, offer_partitions, offer_versions
 from driftlake.lake import queries
 from driftlake.lake.catalog import catalog_of

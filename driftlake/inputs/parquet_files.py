@@ -60,7 +60,7 @@ class InputFile:
     oversized: Mapping[str, int] = field(default_factory=dict)
     # whether its rows repeat each other so much that they are no share of a day
     is_repetition: bool = False
-    # values of columns that stand in the names of its folders, or in the log of its table, and not in the file
+    # values of those of its columns that stand in the names of its folders, or in the log of its table, and not in it
     values: Mapping[str, Value] = field(default_factory=dict)
     # a bit for each row, set if the log of its table says that the row is deleted; rows beyond are not
     deleted: bytes = b""
@@ -76,12 +76,6 @@ class InputFile:
     def is_position_deletes(self) -> bool:
         """Whether it says which rows of other files are deleted, as an Iceberg table has it."""
         return self.columns.keys() >= {"file_path", "pos"} and self.columns.keys() <= {"file_path", "pos", "row"}
-
-    @property
-    def readable_columns(self) -> Mapping[str, pa.DataType]:
-        """All columns that rows of it have: its own and those of `values`."""
-        named = {name: pa.int64() if isinstance(value, int) else pa.string() for name, value in self.values.items()}
-        return {**named, **self.columns}
 
     def is_deleted(self, start: int, end: int) -> NDArray[np.bool_]:
         """Whether each row from `start` on, before `end`, is deleted, shape (end - start,)."""
@@ -106,6 +100,10 @@ class InputFile:
         """Bytes of a cell of a column, or of a field of a struct column by its path, that is too large; else 0."""
         # what a list holds has the path of the list before its own
         return max((size for place, size in self.oversized.items() if f"{place}.".startswith(f"{path}.")), default=0)
+
+    def deleted_bits(self) -> str:
+        """A 0 or 1 for each row, 1 if it is deleted; nothing if none is."""
+        return "".join("01"[bit] for bit in self.is_deleted(0, self.stored_row_count)) if self.deleted else ""
 
     def refused(self, reason: str) -> InputFile:
         """The same file, refused for `reason`."""
@@ -141,7 +139,6 @@ def read_footer(listed: ListedFile, day: date) -> InputFile:
         None,
         f"size:{size}",
         listed.modified_ns,
-        values=listed.values,
         deleted=listed.deleted,
         table_version=listed.table_version,
     )
@@ -181,10 +178,13 @@ def _described(unread: InputFile, listed: ListedFile, footer: bytes) -> InputFil
         return unread.refused(f"{unread.path} {objection}")
     content = hashlib.sha256(unread.size_bytes.to_bytes(8, "little") + footer)
     content.update(listed.deleted)
+    values = {name: value for name, value in listed.values.items() if name not in columns}
+    kinds = {name: pa.int64() if isinstance(value, int) else pa.string() for name, value in values.items()}
     found = replace(
         unread,
         row_group_sizes=tuple(metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)),
-        columns=columns,
+        columns=columns | kinds,
+        values=values,
         schema_fingerprint=hashlib.sha256(described.encode()).hexdigest()[:16],
         content_fingerprint=content.hexdigest(),
         oversized=oversized,
@@ -295,7 +295,7 @@ def _footer_bytes(source: pa.NativeFile, size: int) -> bytes | None:
 
 def objections_to(file: InputFile, columns: Iterable[CanonicalColumn], mapping: Mapping[str, str]) -> list[str]:
     """What is wrong with the columns of a file that are read."""
-    objections = [objection for column in columns if (objection := column.objection(file.readable_columns, mapping))]
+    objections = [objection for column in columns if (objection := column.objection(file.columns, mapping))]
     if file.oversized:
         own = dict.fromkeys(column.own_name(mapping) for column in columns)
         objections += [oversize(name, size) for name in own if (size := file.cell_bytes(name))]

@@ -18,7 +18,7 @@ import pyarrow.types as pat
 
 from driftlake.config import ModelSettings, PersonalDataSettings
 from driftlake.errors import ConfigurationError, InputError
-from driftlake.inputs.partitions import open_parquet
+from driftlake.inputs.parquet_files import open_parquet
 from driftlake.lake.storage import filesystem_of, is_hidden
 from driftlake.lineage.lineage_files import LineageFile
 from driftlake.lineage.versions import SCORE

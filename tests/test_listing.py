@@ -78,7 +78,8 @@ def test_a_pattern_says_what_cannot_be_found(tmp_path, pattern, folder):
 
 
 @pytest.mark.parametrize(
-    "folder", ["dt=2026-13-05", "dt=soon", "id=20260105", "year=2026/month=01", "archive", "dt=__HIVE_DEFAULT_PARTITION__"]
+    "folder",
+    ["dt=2026-13-05", "dt=soon", "id=20260105", "year=2026/month=01", "archive", "dt=__HIVE_DEFAULT_PARTITION__"],
 )
 def test_files_of_no_day_are_an_error_that_names_their_folder(tmp_path, folder):
     put(tmp_path, f"{folder}/a.parquet")
