@@ -122,6 +122,9 @@ class Warehouse:
         self._connection = connection
         self._lock = lock
         self._renew = renew
+        self._is_reading = False
+        # what is kept of tables that only grow, such as the registered versions, is as old as this says
+        self.append_count = 0
 
     @classmethod
     def open(cls, settings: Settings, *, read_only: bool = False) -> Self:
@@ -190,15 +193,24 @@ class Warehouse:
 
     @contextlib.contextmanager
     def one_snapshot(self) -> Iterator[None]:
-        """Everything that is read in the block is of one snapshot, whatever others commit meanwhile."""
+        """Everything that is read in the block is of one snapshot, whatever others commit meanwhile.
+
+        A statement outside of one looks its snapshot up by itself, which doubles the time of a short one. A block inside
+        of another belongs to it; nothing may be written in either.
+        """
+        if self._is_reading:
+            yield
+            return
         self.connection.execute("begin")
+        self._is_reading = True
         try:
             yield
         finally:
+            self._is_reading = False
             self.connection.execute("rollback")
 
     @contextlib.contextmanager
-    def offered(self, **relations: pa.Table) -> Iterator[None]:
+    def registered(self, **relations: pa.Table) -> Iterator[None]:
         """Arrow tables visible to queries under the given names while the block runs."""
         for name, table in relations.items():
             self.connection.register(name, table)
@@ -224,10 +236,12 @@ class Warehouse:
                 self._insert(name, new)
             return True
 
+        self.append_count += 1
         return self.write(work)
 
     def append(self, table: str, rows: pa.Table) -> None:
         """Insert rows."""
+        self.append_count += 1
         self.write(lambda: self._insert(table, rows))
 
     def replace_partitions(
@@ -270,7 +284,7 @@ class Warehouse:
         return int(row[0]) if row else -1
 
     def _add(self, addition: Addition, who: Mapping[str, Any]) -> None:
-        with self.offered(new_rows=addition.rows):
+        with self.registered(new_rows=addition.rows):
             found = self.query(addition.query, **addition.values, **who)
         self._insert(addition.table, found)
 
@@ -288,7 +302,7 @@ class Warehouse:
 
     def _insert(self, table: str, rows: pa.Table) -> None:
         if rows.num_rows:
-            with self.offered(new_rows=rows):
+            with self.registered(new_rows=rows):
                 self.connection.execute(f"insert into {queries.quote(table)} by name select * from new_rows")
 
     def _commit(self, work: Callable[[], Result]) -> Result:
