@@ -145,5 +145,6 @@ def _file_row(source: str, file: InputFile) -> Row:
         "content_fingerprint": file.content_fingerprint,
         "outcome": "refused" if file.refusal else "read",
         "reason": file.refusal,
+        "table_version": file.table_version,
         "modified_at": modified_at(file.modified_ns),
     }

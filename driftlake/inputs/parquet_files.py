@@ -70,7 +70,7 @@ class InputFile:
     @property
     def stored_row_count(self) -> int:
         """Rows in the file, deleted ones included: `row_count` are those that there still are."""
-        return sum(self.row_group_sizes)
+        return sum(self.row_group_sizes) if self.deleted else self.row_count
 
     @property
     def is_position_deletes(self) -> bool:

@@ -13,7 +13,8 @@ from driftlake.contract.suite_files import SOURCES as SUITES
 from driftlake.contract.suite_files import read_suites, source_of
 from driftlake.engines import engine_of
 from driftlake.errors import DriftlakeError, StorageError
-from driftlake.inputs.partitions import list_days, read_partitions
+from driftlake.inputs.listing import list_input
+from driftlake.inputs.partitions import read_partitions
 from driftlake.inputs.sources import columns_of
 from driftlake.lake.catalog import catalog_of
 from driftlake.lake.duckdb_extensions import load_extension
@@ -81,7 +82,7 @@ def _examine_days(settings: Settings, source: Source, location: str) -> Finding:
     subject = source.name
     try:
         require_place(source.setting, location, holds_input=True)
-        days = list_days(location)
+        days = list_input(location, settings.partitioning_of(source)).days
     except StorageError as error:
         return _failed(subject, error)
     except OSError as error:
