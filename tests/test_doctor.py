@@ -42,7 +42,7 @@ def test_folders_in_which_nothing_is_found_are_not_well(tmp_path: Path) -> None:
 def test_sums_of_shap_values_are_looked_at_like_every_other_source(tmp_path: Path) -> None:
     (tmp_path / "shap").mkdir()
     found = unwell(tmp_path, telemetry={"path": "telemetry", "shap": {"path": "shap"}})
-    assert found["explanations"] == f"{tmp_path / 'shap'} has no folder dt=YYYY-MM-DD"
+    assert found["explanations"] == f"{tmp_path / 'shap'} is empty"
 
 
 def test_a_suite_that_nothing_reads_is_named(tmp_path: Path) -> None:

@@ -72,7 +72,9 @@ def test_files_that_writers_hide_are_nowhere_seen(tmp_path: Path) -> None:
     for name in ("_staged", ".part-0"):
         write_day(tmp_path, 1, {"x": np.arange(9)}, name=name)
     [partition] = read_partitions(str(tmp_path), [day(1)], [], {})
-    assert [file.path for file in partition.files] == [file.path for file in list_input(str(tmp_path)).files_of(day(1)).files]
+    assert [file.path for file in partition.files] == [
+        file.path for file in list_input(str(tmp_path)).files_of(day(1)).files
+    ]
     assert [file.path for file in partition.files] == [str(path)]
 
 

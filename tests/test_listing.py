@@ -128,7 +128,7 @@ def test_a_file_of_unknown_ending_is_no_parquet_file_if_it_only_begins_as_one(tm
 def test_values_in_the_names_of_folders_are_columns_of_their_files(tmp_path):
     put(tmp_path, "region=e%20u/dt=2026-01-05/hour=03/shop=7/kind=__HIVE_DEFAULT_PARTITION__/a.parquet")
     [file] = list_input(str(tmp_path)).files_of(DAY).files
-    assert file.values == {"region": "e u", "hour": "03", "shop": 7, "kind": None}
+    assert file.values == {"region": "e u", "hour": "03", "shop": "7", "kind": None}
 
 
 def test_only_the_months_that_are_asked_for_are_listed(tmp_path):

@@ -130,7 +130,9 @@ def _personal_data_row(source: str, dt: date, column: str, finding: Finding) -> 
 
 def _missing_day_row(partition: Partition) -> Row:
     what = "the telemetry files have no rows" if partition.files else "there is no telemetry"
-    row = _refused("telemetry", partition.dt, "partition_is_present", 0, f"{what} for {partition.dt}")
+    row = _refused(
+        "telemetry", partition.dt, "partition_is_present", 0, f"{what} for {partition.dt}{partition.passed_over_named}"
+    )
     return row | {"severity": "warning"}
 
 

@@ -13,7 +13,7 @@ from datetime import date
 import pyarrow.fs as pafs
 
 from driftlake.inputs.listed_files import FilesOfDay, PassedOver, listed, objection_to, scheme_of
-from driftlake.inputs.partition_names import DAY_KEYS, Place, below, down, typed
+from driftlake.inputs.partition_names import DAY_KEYS, Place, below, columns_of, down
 from driftlake.lake.storage import filesystem_of, is_hidden
 
 # Folders above those of days: years and months, regions. Each is listed.
@@ -38,6 +38,7 @@ class DayFolders:
         self._asked = days
         self._folders: defaultdict[date, list[tuple[str, Place]]] = defaultdict(list)
         self.passed_over: list[PassedOver] = []
+        self._shapes: Counter[str] = Counter()
         # whether there are days that were not looked for
         self.has_more = False
         level = self._next_level([(self._root, Place(), entries)])
@@ -52,8 +53,9 @@ class DayFolders:
 
     @property
     def layout(self) -> str:
-        """Names of the folders, the most frequent first."""
-        shapes = Counter("/".join(place.shape) for found in self._folders.values() for _, place in found)
+        """Names of the folders, the most frequent first; those below days once files were looked for."""
+        of_days = Counter("/".join(place.shape) for found in self._folders.values() for _, place in found)
+        shapes = self._shapes or of_days
         return ", ".join(f"{shape}/" for shape, _ in shapes.most_common())
 
     def files_of(self, day: date) -> FilesOfDay:
@@ -74,8 +76,8 @@ class DayFolders:
                 elif objection := objection_to(self._scheme + entry.path, entry.size, entry.mtime_ns):
                     passed_over.append(objection)
                 else:
-                    values = {key: typed(value) for key, value in where.values.items()}
-                    files.append(listed(entry, self._scheme, values))
+                    self._shapes["/".join(where.shape)] += 1
+                    files.append(listed(entry, self._scheme, columns_of(where)))
             passed_over += [
                 PassedOver(
                     self._scheme + path,

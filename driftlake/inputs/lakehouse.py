@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 
 from driftlake.errors import InputError
 from driftlake.inputs.listed_files import FilesOfDay, ListedFile, PassedOver
-from driftlake.inputs.partition_names import MISSING, Place, down, typed
+from driftlake.inputs.partition_names import MISSING, Place, columns_of, down
 from driftlake.lake import s3
 from driftlake.lake.storage import filesystem_of
 
@@ -122,8 +122,7 @@ def _by_day(location: str, table: _Table, pattern: str | None) -> TableFiles:
             unread["/".join(name for name, _ in partition) or "nothing"] += 1
             continue
         shapes["/".join(place.shape)] += 1
-        values = {name: typed(value) for name, value in place.values.items()}
-        found[place.day].append(replace(file, values=values))
+        found[place.day].append(replace(file, values=columns_of(place)))
     layout = f"{table.kind} table at version {table.version}, partitioned by " + ", ".join(dict(shapes.most_common()))
     passed_over = [
         PassedOver(

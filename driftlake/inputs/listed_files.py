@@ -16,7 +16,7 @@ import pyarrow.fs as pafs
 
 from driftlake.lake.storage import filesystem_of
 
-Value: TypeAlias = str | int | None
+Value: TypeAlias = str | None
 
 MAGIC = b"PAR1"
 _SMALLEST_BYTES = 2 * len(MAGIC) + 4

@@ -14,7 +14,7 @@ from driftlake.errors import InputError
 from driftlake.inputs import lakehouse
 from driftlake.inputs.day_folders import DayFolders
 from driftlake.inputs.listed_files import ListedFile, Listing, PassedOver, listed, objection_to, scheme_of
-from driftlake.inputs.partition_names import Place, down, typed
+from driftlake.inputs.partition_names import Place, columns_of, down
 from driftlake.lake.storage import filesystem_of, is_hidden
 
 # of what is passed over, in a message
@@ -66,8 +66,20 @@ def list_all(location: str) -> list[ListedFile]:
             continue
         keyed = [name for name in inner.split("/")[:-1] if "=" in name]
         place = down(Place(day=date.min), keyed) or Place()
-        files.append(listed(entry, scheme, {key: typed(value) for key, value in place.values.items()}))
+        files.append(listed(entry, scheme, columns_of(place)))
     return sorted(files, key=lambda file: file.path)
+
+
+def files_in(location: str) -> list[ListedFile]:
+    """A file, or every file of a folder or table, in order.
+
+    Raises InputError if there is no such place.
+    """
+    filesystem, root = filesystem_of(location)
+    entry = filesystem.get_file_info(root)
+    if entry.type == pafs.FileType.File:
+        return [listed(entry, scheme_of(location), {})]
+    return list_all(location)
 
 
 def _entries(location: str) -> Sequence[pafs.FileInfo]:

@@ -179,11 +179,10 @@ def _described(unread: InputFile, listed: ListedFile, footer: bytes) -> InputFil
     content = hashlib.sha256(unread.size_bytes.to_bytes(8, "little") + footer)
     content.update(listed.deleted)
     values = {name: value for name, value in listed.values.items() if name not in columns}
-    kinds = {name: pa.int64() if isinstance(value, int) else pa.string() for name, value in values.items()}
     found = replace(
         unread,
         row_group_sizes=tuple(metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)),
-        columns=columns | kinds,
+        columns=columns | dict.fromkeys(values, pa.string()),
         values=values,
         schema_fingerprint=hashlib.sha256(described.encode()).hexdigest()[:16],
         content_fingerprint=content.hexdigest(),

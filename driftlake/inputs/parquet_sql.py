@@ -30,7 +30,7 @@ class ParquetFile(Protocol):
         """Types by name, in order."""
 
     @property
-    def values(self) -> Mapping[str, str | int | None]:
+    def values(self) -> Mapping[str, str | None]:
         """Those of its columns that are not in it but stand in the names of its folders; they come last."""
 
     def deleted_bits(self) -> str:
@@ -75,7 +75,7 @@ class Layout:
     def _named(self, name: str) -> str:
         """SQL of a column that stands in the names of folders."""
         values = (file.values.get(name) for file in self.files)
-        listed = ", ".join("null" if value is None else literal(str(value)) for value in values)
+        listed = ", ".join("null" if value is None else literal(value) for value in values)
         return f"list_extract(cast([{listed}] as varchar[]), file_index::bigint + 1)"
 
     def value(self, path: str) -> str | None:

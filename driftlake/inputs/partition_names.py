@@ -22,8 +22,6 @@ _TIME = r"[T _-]\d{1,2}([:._-]?\d{2}){0,2}([.,]\d+)?( ?(Z|UTC|[+-]\d{2}(:?\d{2})
 _DASHED = re.compile(rf"(?P<year>\d{{4}})-(?P<month>\d{{1,2}})-(?P<day>\d{{1,2}})(?P<time>$|{_TIME})", re.ASCII)
 # 20260105, and the hour, minute and second after it
 _DIGITS = re.compile(r"(?P<year>\d{4})(?P<month>\d{2})(?P<day>\d{2})(?P<time>$|T?\d{2,6}Z?$|-\d{2}$)", re.ASCII)
-# no zeros in front, which are part of an id, and within eight bytes
-_WHOLE = re.compile(r"0|-?[1-9]\d{0,17}", re.ASCII)
 _NUMBER = re.compile(r"\d{1,2}", re.ASCII)
 _YEAR = re.compile(r"(19|20)\d{2}", re.ASCII)
 _CODE = re.compile(r"(%[YmdHMS]|\*)")
@@ -85,11 +83,9 @@ def down(place: Place, folders: Iterable[str], pattern: str | None = None) -> Pl
     return where
 
 
-def typed(value: str | None) -> str | int | None:
-    """A value as a column has it: a whole number is a number."""
-    if value is None or value == MISSING:
-        return None
-    return int(value) if _WHOLE.fullmatch(value) else value
+def columns_of(place: Place) -> dict[str, str | None]:
+    """The values of a place as columns have them: texts, for 03 and 10 may be ids, and null if one is missing."""
+    return {key: None if value == MISSING else value for key, value in place.values.items()}
 
 
 def _below_day(place: Place, name: str) -> Place | None:

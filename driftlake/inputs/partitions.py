@@ -22,7 +22,7 @@ from driftlake.inputs.listed_files import Listing, PassedOver, listed, scheme_of
 from driftlake.inputs.listing import list_input
 from driftlake.inputs.parquet_files import InputFile, first_line, objections_to, open_parquet, read_footer, within
 from driftlake.inputs.parquet_sql import layouts_of
-from driftlake.inputs.partition_names import place_of, typed
+from driftlake.inputs.partition_names import columns_of, place_of
 from driftlake.lake.s3 import S3Session
 from driftlake.lake.storage import filesystem_of
 
@@ -30,6 +30,8 @@ Result = TypeVar("Result")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
+# of what was passed over, in a message
+_NAMED = 3
 _RESERVED = ("file_row_number", "file_index")
 
 
@@ -57,6 +59,12 @@ class Partition:
     def is_usable(self) -> bool:
         """Whether some file can be used; the others are in quarantine, and the day says what share of it was counted."""
         return len(self.refusals) < len(self.files)
+
+    @property
+    def passed_over_named(self) -> str:
+        """What was passed over, as it is told where there is nothing else; empty if nothing was."""
+        more = f" and {len(self.passed_over) - _NAMED} more" if len(self.passed_over) > _NAMED else ""
+        return f"; passed over: {'; '.join(map(str, self.passed_over[:_NAMED]))}{more}" if self.passed_over else ""
 
     @property
     def readable(self) -> Partition:
@@ -106,7 +114,17 @@ def read_partitions(
     missing day.
     """
     days = list(days)
-    listing = list_input(location, partitioning, days)
+    return read_listed(list_input(location, partitioning, days), location, days, columns, mapping)
+
+
+def read_listed(
+    listing: Listing,
+    location: str,
+    days: Iterable[date],
+    columns: Collection[CanonicalColumn],
+    mapping: Mapping[str, str],
+) -> list[Partition]:
+    """The same of a place that is listed already."""
     return [_read_day(listing, location, day, columns, mapping) for day in days]
 
 
@@ -134,8 +152,8 @@ def read_file(location: str, day: date) -> InputFile:
     entry = filesystem.get_file_info(path)
     if not entry.is_file:
         raise InputError(f"there is no file {location}", hint="name Parquet files; folders are for `driftlake run`")
-    values = place_of(path.split("/")[:-1]).values
-    return read_footer(listed(entry, scheme_of(location), {key: typed(value) for key, value in values.items()}), day)
+    values = columns_of(place_of(path.split("/")[:-1]))
+    return read_footer(listed(entry, scheme_of(location), values), day)
 
 
 def earlier_partitions(

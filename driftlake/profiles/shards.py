@@ -60,7 +60,7 @@ class RowGroup:
     codes: NDArray[Any]
     sampled: SampledRows = field(default_factory=SampledRows)
     # of the columns that stand in the names of the file's folders
-    values: Mapping[str, str | int | None] = field(default_factory=dict)
+    values: Mapping[str, str | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,7 +324,7 @@ class _Reader:
         if path not in self._needed:
             return None
         if path in self.row_group.values:
-            value = pa.scalar(self.row_group.values[path], self.row_group.columns[path])
+            value = pa.scalar(self.row_group.values[path], pa.string())
             return pa.chunked_array([pa.repeat(value, len(self.row_group.codes))])
         table = self._read([path]) if self._table is None else self._table
         if path in table.column_names:

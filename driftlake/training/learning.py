@@ -14,13 +14,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.fs as pafs
 import pyarrow.types as pat
 
 from driftlake.config import ModelSettings, PersonalDataSettings
 from driftlake.errors import ConfigurationError, InputError
-from driftlake.inputs.listed_files import ListedFile, listed, scheme_of
-from driftlake.inputs.listing import list_all
+from driftlake.inputs.listed_files import ListedFile
+from driftlake.inputs.listing import files_in
 from driftlake.inputs.parquet_files import InputFile, open_parquet, read_footer
 from driftlake.lake.storage import filesystem_of
 from driftlake.lineage.lineage_files import LineageFile
@@ -91,7 +90,7 @@ class TrainingData:
     @staticmethod
     def _read(file: InputFile, name: str) -> pa.ChunkedArray:
         if name in file.values:
-            return pa.chunked_array([pa.repeat(pa.scalar(file.values[name], file.columns[name]), file.row_count)])
+            return pa.chunked_array([pa.repeat(pa.scalar(file.values[name], pa.string()), file.row_count)])
         with open_parquet(file.path) as parquet:
             column = parquet.read(columns=[name]).column(name)
         return column.filter(pa.array(~file.is_deleted(0, len(column)))) if file.deleted else column
@@ -137,16 +136,7 @@ def learn(
 def _training_files(file: LineageFile) -> list[ListedFile]:
     """The training file, or every file of the training folder or table in order."""
     place = file.training_data.rstrip("/")
-    filesystem, root = filesystem_of(place)
-    entry = filesystem.get_file_info(root)
-    if entry.type == pafs.FileType.NotFound:
-        raise InputError(
-            f"{file.path}: training_data: there is no {file.training_data}",
-            hint="the path is relative to the lineage file",
-        )
-    if entry.type == pafs.FileType.File:
-        return [listed(entry, scheme_of(place), {})]
-    if not (found := list_all(place)):
+    if not (found := files_in(place)):
         raise InputError(f"{file.path}: training_data: {file.training_data} has no Parquet file")
     return found
 
