@@ -70,8 +70,9 @@ class TableFiles:
 
     @property
     def files(self) -> Iterator[ListedFile]:
-        """All files, of whatever partition."""
-        return (file for _, file in self.table.files)
+        """All files, of whatever partition, with the values of all its columns."""
+        for partition, file in self.table.files:
+            yield replace(file, values={name: None if value == MISSING else value for name, value in partition})
 
 
 def table_in(location: str, entries: Sequence[pafs.FileInfo], pattern: str | None = None) -> TableFiles | None:

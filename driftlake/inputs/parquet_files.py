@@ -103,7 +103,10 @@ class InputFile:
 
     def deleted_bits(self) -> str:
         """A 0 or 1 for each row, 1 if it is deleted; nothing if none is."""
-        return "".join("01"[bit] for bit in self.is_deleted(0, self.stored_row_count)) if self.deleted else ""
+        if not self.deleted:
+            return ""
+        digits = self.is_deleted(0, self.stored_row_count).astype(np.uint8) + ord("0")
+        return digits.tobytes().decode()
 
     def refused(self, reason: str) -> InputFile:
         """The same file, refused for `reason`."""
