@@ -110,7 +110,7 @@ def test_an_iceberg_table_is_by_day_if_it_is_partitioned_by_the_day_of_a_time(tm
 
 def test_a_table_that_is_not_partitioned_by_day_is_refused(tmp_path: Path) -> None:
     write_delta(tmp_path / "t", [ROWS], ["correlation_id"])
-    with pytest.raises(InputError, match="2 files of the Delta table are of no day: partitioned by correlation_id"):
+    with pytest.raises(InputError, match="2 files of the Delta table with no day: partitioned by correlation_id"):
         list_input(str(tmp_path / "t"))
 
 

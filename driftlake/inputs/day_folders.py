@@ -15,6 +15,7 @@ import pyarrow.fs as pafs
 from driftlake.inputs.listed_files import FilesOfDay, PassedOver, listed, objection_to, scheme_of
 from driftlake.inputs.partition_names import DAY_KEYS, Place, below, columns_of, down
 from driftlake.lake.storage import filesystem_of, is_hidden
+from driftlake.vocabulary.wording import counted
 
 # Folders above those of days: years and months, regions. Each is listed.
 _MOST_LEVELS, _MOST_FOLDERS = 4, 200
@@ -81,7 +82,7 @@ class DayFolders:
             passed_over += [
                 PassedOver(
                     self._scheme + path,
-                    f"{count} files in a folder that is no key=value and no hour",
+                    f"{counted(count, 'file')} in a folder that is no key=value and no hour",
                     is_suspect=True,
                 )
                 for path, count in unread.items()
@@ -131,7 +132,7 @@ class DayFolders:
             self.passed_over.append(
                 PassedOver(
                     self._scheme + path,
-                    f"{len(stray)} files lie in it and in no folder of a day, e.g. {first}",
+                    f"{counted(len(stray), 'file')} in it and in no folder of a day, e.g. {first}",
                     is_suspect=first.endswith(".parquet"),
                 )
             )

@@ -26,6 +26,7 @@ from driftlake.inputs.listed_files import FilesOfDay, ListedFile, PassedOver
 from driftlake.inputs.partition_names import MISSING, Place, columns_of, down
 from driftlake.lake import s3
 from driftlake.lake.storage import filesystem_of
+from driftlake.vocabulary.wording import counted
 
 _DELTA_LOG, _ICEBERG_LOG, _HUDI_LOG = "_delta_log", "metadata", ".hoodie"
 _METADATA_ENDING = ".metadata.json"
@@ -128,7 +129,7 @@ def _by_day(location: str, table: _Table, pattern: str | None) -> TableFiles:
     passed_over = [
         PassedOver(
             location,
-            f"{count} files of the {table.kind} table are of no day: partitioned by {columns}",
+            f"{counted(count, 'file')} of the {table.kind} table with no day: partitioned by {columns}",
             is_suspect=True,
         )
         for columns, count in unread.items()

@@ -27,12 +27,13 @@ from driftlake.lake.s3 import require_place
 from driftlake.lake.session import open_session
 from driftlake.lineage.lineage_files import LineageFile
 from driftlake.setup.findings import Finding
+from driftlake.vocabulary.wording import counted
 
 # Newest days whose files are opened: enough to find a wrong mapping, quick on years of data.
 _EXAMINED_DAYS = 7
 # Ids of labels that are looked for among predictions, and the rows of these that are read at most.
 _SAMPLED_IDS, _MOST_ROWS = 1000, 5_000_000
-_NAMED_FILES, _NAMED_COLUMNS = 3, 20
+_NAMED_FILES, _NAMED_COLUMNS = 5, 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,7 @@ def lines(examined: Examined) -> Iterator[Finding]:
 
 def _days(examined: Examined) -> Iterator[Finding]:
     days, settings, name = examined.listing.days, examined.settings, examined.source.name
-    found = f"{len(days)} days, {days[0]} to {days[-1]}, in {examined.listing.layout}"
+    found = f"{counted(len(days), 'day')}, {days[0]} to {days[-1]}, in {examined.listing.layout}"
     if not any(settings.start <= day <= (settings.end or day) for day in days):
         hint = "correct start and end in driftlake.yaml"
         yield Finding(name, False, f"{found}; none of them is one of the days from {settings.start} on", hint)
@@ -103,7 +104,7 @@ def _days(examined: Examined) -> Iterator[Finding]:
 
 def _rows(examined: Examined) -> Iterator[Finding]:
     by_day = ", ".join(f"{partition.dt} {partition.readable.row_count:,}" for partition in examined.partitions)
-    found = f"{examined.row_count:,} in the last {len(examined.partitions)} days: {by_day}"
+    found = f"{examined.row_count:,} in the last {counted(len(examined.partitions), 'day')}: {by_day}"
     days = examined.listing.days
     missing = sorted({days[0] + timedelta(days=n) for n in range((days[-1] - days[0]).days)} - set(days))
     if missing:
@@ -117,7 +118,7 @@ def _refused(examined: Examined) -> Iterator[Finding]:
         hint = "correct the files"
         if examined.source != EXPLANATIONS:
             hint += f", or map your column names under {examined.source.name}.columns"
-        message = f"{len(refusals)} files cannot be used, e.g. {refusals[0]}"
+        message = f"{counted(len(refusals), 'file')} cannot be used, e.g. {refusals[0]}"
         yield Finding(f"{examined.source.name} files", False, message, hint)
 
 
@@ -125,6 +126,7 @@ def _passed_over(examined: Examined) -> Iterator[Finding]:
     found: list[PassedOver] = [*examined.listing.passed_over]
     found += [one for partition in examined.partitions for one in partition.passed_over]
     if found:
+        found.sort(key=lambda one: not one.is_suspect)
         named = "; ".join(map(str, found[:_NAMED_FILES]))
         more = f" and {len(found) - _NAMED_FILES} more" if len(found) > _NAMED_FILES else ""
         is_suspect = any(one.is_suspect for one in found)
@@ -220,7 +222,9 @@ def training_files(file: LineageFile) -> Iterator[Finding]:
         yield Finding.of_error(subject, error)
         return
     if refused := [one.refusal for one in read if one.refusal]:
-        yield Finding(subject, False, f"{len(refused)} files cannot be used, e.g. {refused[0]}", "correct the files")
+        yield Finding(
+            subject, False, f"{counted(len(refused), 'file')} cannot be used, e.g. {refused[0]}", "correct the files"
+        )
         return
     if not read:
         yield Finding(subject, False, f"{file.training_data} has no Parquet file", "correct training_data")
@@ -228,7 +232,7 @@ def training_files(file: LineageFile) -> Iterator[Finding]:
     kinds = [f"{name} {kind}" for name, kind in _kinds(read).items()]
     table = f" at version {read[0].table_version} of the table" if read[0].table_version else ""
     rows = sum(one.row_count for one in read)
-    yield Finding(subject, True, f"{rows:,} rows in {len(read)} files{table}: {_some(kinds)}")
+    yield Finding(subject, True, f"{rows:,} rows in {counted(len(read), 'file')}{table}: {_some(kinds)}")
 
 
 def _kinds(files: Iterable[InputFile]) -> dict[str, str]:
