@@ -1,7 +1,7 @@
 """A folder of files by day: which folders say a day, and the files in them.
 
 One listing finds the days, one more the files of a day with all folders below it. Not here: what names say
-(partition_names.py, listed_files.py), and tables that have a log (lakehouse.py).
+(`driftlake.inputs.partition_names`, `driftlake.inputs.listed_files`), and tables that have a log (`driftlake.inputs.lakehouse`).
 """
 
 from __future__ import annotations

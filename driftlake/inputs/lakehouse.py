@@ -1,7 +1,7 @@
 """Tables of a lakehouse: which files, and which of their rows, the log of a Delta or Iceberg table says count.
 
 The packages deltalake and pyiceberg read the log; the files are read as any others, by every engine. Not here: folders
-without a log (day_folders.py), and the files themselves (parquet_files.py).
+without a log (`driftlake.inputs.day_folders`), and the files themselves (`driftlake.inputs.parquet_files`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Files as folders and logs list them, and by which names and first bytes they count.
 
-Nothing is opened, unless the name of a file does not say whether it is Parquet. Not here: finding files (day_folders.py,
-lakehouse.py) and what is in them (parquet_files.py).
+Nothing is opened, unless the name of a file does not say whether it is Parquet. Not here: finding files (`driftlake.inputs.day_folders`,
+`driftlake.inputs.lakehouse`) and what is in them (`driftlake.inputs.parquet_files`).
 """
 
 from __future__ import annotations

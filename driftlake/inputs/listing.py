@@ -1,6 +1,6 @@
 """What is in the place of an input: folders of days, or a table with a log. Everything that looks for files begins here.
 
-Not here: how each of them is read (day_folders.py, lakehouse.py), and what is in the files (parquet_files.py).
+Not here: how each of them is read (`driftlake.inputs.day_folders`, `driftlake.inputs.lakehouse`), and what is in the files (`driftlake.inputs.parquet_files`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What the names of folders say of the files in them: their day, and values of columns that stand in names alone.
 
-Not here: listing folders (listing.py), and the values of a table's log (lakehouse.py), which are read by the same rules.
+Not here: listing folders (`driftlake.inputs.listing`), and the values of a table's log (`driftlake.inputs.lakehouse`), which are read by the same rules.
 """
 
 from __future__ import annotations

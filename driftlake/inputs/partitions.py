@@ -1,7 +1,8 @@
 """The files of a day together: whether they can be read, what identifies them, what was passed over.
 
 Only footers are read, unless rows turn out to be broken. Not here: finding files (`driftlake.inputs.listing`), a file by
-itself (`driftlake.inputs.parquet_files`), and rows (predictions.py, nightly/label_source.py).
+itself (`driftlake.inputs.parquet_files`), and rows (`driftlake.inputs.predictions`,
+`driftlake.nightly.label_source`).
 """
 
 from __future__ import annotations
