@@ -61,12 +61,14 @@ def _z85(content: bytes) -> str:
     return "".join(_Z85[number // 85**power % 85] for number in numbers for power in (4, 3, 2, 1, 0))
 
 
-def create_iceberg(root: Path, schema: pa.Schema, partition: dict[str, Transform[Any, Any]]) -> Table:
-    """An empty table in a folder of its own, partitioned by columns."""
+def create_iceberg(
+    root: Path, schema: pa.Schema, partition: dict[str, Transform[Any, Any]], location: str | None = None, **access: str
+) -> Table:
+    """An empty table in a folder of its own or at a location, partitioned by columns."""
     root.mkdir(parents=True)
-    catalog = SqlCatalog("c", uri=f"sqlite:///{root}/_catalog.db", warehouse=f"file://{root}")
+    catalog = SqlCatalog("c", uri=f"sqlite:///{root}/_catalog.db", warehouse=f"file://{root}", **access)
     catalog.create_namespace("n")
-    table = catalog.create_table("n.t", schema=schema, location=f"file://{root}")
+    table = catalog.create_table("n.t", schema=schema, location=location or f"file://{root}")
     with table.update_spec() as spec:
         for column, transform in partition.items():
             spec.add_field(column, transform, f"{column}_part")
