@@ -50,6 +50,8 @@ def names(root: Path, day: date = DAY, pattern: str | None = None) -> list[str]:
         "dt=2026-01-05/hour=03",
         "dt=2026-01-05/region=eu/hour=3",
         "region=eu/dt=2026-01-05",
+        "dt=2026-01-05/all.parquet",
+        "2026-01-05.parquet",
     ],
 )
 def test_a_layout_of_folders_is_found_by_itself(tmp_path, folder):

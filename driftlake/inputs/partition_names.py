@@ -24,6 +24,8 @@ _DASHED = re.compile(rf"(?P<year>\d{{4}})-(?P<month>\d{{1,2}})-(?P<day>\d{{1,2}}
 _DIGITS = re.compile(r"(?P<year>\d{4})(?P<month>\d{2})(?P<day>\d{2})(?P<time>$|T?\d{2,6}Z?$|-\d{2}$)", re.ASCII)
 _NUMBER = re.compile(r"\d{1,2}", re.ASCII)
 _YEAR = re.compile(r"(19|20)\d{2}", re.ASCII)
+# Of a folder that a writer in parts makes where others make a file.
+_ENDING = ".parquet"
 _CODE = re.compile(r"(%[YmdHMS]|\*)")
 _CODES = {"%Y": "year", "%m": "month", "%d": "day", "%H": "", "%M": "", "%S": ""}
 _PARTS = ("year", "month", "day")
@@ -92,12 +94,14 @@ def _below_day(place: Place, name: str) -> Place | None:
     key, value = _parted(name)
     if key is not None:
         return replace(place, values={**place.values, key: value}, shape=(*place.shape, f"{key}=..."))
+    if name.endswith(_ENDING):
+        return place
     # hours; a folder of another name may hold copies
     return replace(place, shape=(*place.shape, "HH")) if _NUMBER.fullmatch(name) else None
 
 
 def _by_form(place: Place, name: str) -> Place | None:
-    key, value = _parted(name)
+    key, value = _parted(name.removesuffix(_ENDING))
     prefix = "" if key is None else f"{key}="
     lower = None if key is None else key.lower()
     if found := _whole_day(lower, value):
