@@ -322,7 +322,7 @@ def _profile_run(
     left_out = what_is_left_out(partition, profiled.quarantined)
     outcome, reason = "complete", None
     if not partition.files:
-        outcome, reason = "missing", "no telemetry file for the day"
+        outcome, reason = "missing", f"no telemetry file for the day{partition.passed_over_named}"
     elif not partition.is_usable:
         outcome, reason = "refused", refusals_of(partition)
     elif partition.dt in profiled.blocked:
