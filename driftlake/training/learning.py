@@ -47,8 +47,10 @@ class TrainingData:
         self._file = file
         with self._explained("it"):
             self.paths = _training_paths(file)
-        with self._explained("it"), open_parquet(self.paths[0]) as first:
-            self.types: dict[str, pa.DataType] = {field.name: field.type for field in first.schema_arrow}
+        with self._explained("it"):
+            self._kinds = _kinds_of(self.paths)
+        # what no type holds all values of can only be left out
+        self.types: dict[str, pa.DataType] = {name: _common(kinds) or pa.null() for name, kinds in self._kinds.items()}
 
     @property
     def columns(self) -> list[str]:
@@ -79,8 +81,11 @@ class TrainingData:
     def column(self, name: str) -> pa.ChunkedArray:
         """A column of all files."""
         with self._explained(f"column {name}"):
+            kind = self.types[name]
+            if pat.is_null(kind) and len(kinds := self._kinds[name]) > 1:
+                raise pa.ArrowTypeError(f"its files have it as {' and '.join(map(str, kinds))}")
             parts = [self._read(path, name) for path in self.paths]
-            return pa.chunked_array([chunk for part in parts for chunk in part.chunks], type=parts[0].type)
+            return pa.chunked_array([chunk for part in parts for chunk in _cast(part, kind).chunks], type=kind)
 
     @staticmethod
     def _rows_of(path: str) -> int:
@@ -98,6 +103,35 @@ class TrainingData:
             yield
         except (pa.ArrowException, OSError, KeyError) as error:
             raise InputError(f"{self._file.training_data}: {what} cannot be read: {error}") from error
+
+
+def _kinds_of(paths: Sequence[str]) -> dict[str, list[pa.DataType]]:
+    """The types in which files have each column; files without rows say nothing, unless none has any."""
+    found: dict[str, list[pa.DataType]] = {}
+    empty: dict[str, list[pa.DataType]] = {}
+    for path in paths:
+        with open_parquet(path) as parquet:
+            types = found if parquet.metadata.num_rows else empty
+            for field in parquet.schema_arrow:
+                types.setdefault(field.name, []).append(field.type)
+    return {name: list(dict.fromkeys(kinds)) for name, kinds in (found or empty).items()}
+
+
+def _common(kinds: Sequence[pa.DataType]) -> pa.DataType | None:
+    """The type that holds the values of some types; None if there is none."""
+    if len(kinds) == 1:
+        return kinds[0]
+    plain = dict.fromkeys(kind.value_type if pat.is_dictionary(kind) else kind for kind in kinds)
+    schemas = [pa.schema([("column", kind)]) for kind in plain]
+    try:
+        return pa.unify_schemas(schemas, promote_options="permissive").field("column").type
+    except pa.ArrowException:
+        return None
+
+
+def _cast(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
+    """A column of one file as the type that all files share; a float may not hold every digit of an integer."""
+    return column if column.type == kind else column.cast(kind, safe=False)
 
 
 def features_of(file: LineageFile, data: TrainingData) -> Sequence[str]:
