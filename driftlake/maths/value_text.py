@@ -90,11 +90,11 @@ def sql_text(expression: str, kind: pa.DataType) -> str:
 
 
 def sql_id(expression: str, kind: pa.DataType) -> str:
-    """SQL of the text of an id; null where a float is too large to say which whole number it was."""
+    """SQL of the text of an id; null where a float is no whole number, or too large to say which one it was."""
     text = sql_text(expression, kind)
     if not pat.is_floating(_plain(kind)):
         return text
-    return f"case when abs({expression}) < {_LARGEST_EXACT} then {text} end"
+    return f"case when {expression} = trunc({expression}) and abs({expression}) < {_LARGEST_EXACT} then {text} end"
 
 
 def _plain(kind: pa.DataType) -> pa.DataType:
