@@ -60,10 +60,8 @@ def texts_of(values: pa.Array) -> list[str | None]:
         # what is shortest depends on the width of the float
         short = values.cast(pa.float32()) if pat.is_float16(kind) else values
         texts = short.cast(pa.string()).to_pylist()
-        return [
-            _written(number, lambda number, text=text: _of_float(number, text))
-            for number, text in zip(short.to_pylist(), texts, strict=True)
-        ]
+        numbers = short.to_pylist()
+        return [None if n is None else _of_float(n, text) for n, text in zip(numbers, texts, strict=True)]
     if _is_uuid(kind):
         stored = values.storage if isinstance(values, pa.ExtensionArray) else values
         return [_written(raw, lambda raw: str(UUID(bytes=raw))) for raw in stored.to_pylist()]
