@@ -23,6 +23,7 @@ from driftlake.errors import ConfigurationError, InputError
 from driftlake.inputs.listing import list_input
 from driftlake.inputs.partition_names import place_of
 from driftlake.lake.whole_files import replaced_whole
+from driftlake.maths.value_text import texts_of
 
 # As long as the hash: a shorter key would be the weaker part (RFC 2104, section 3).
 _SHORTEST_KEY_BYTES = 32
@@ -168,7 +169,7 @@ def _replaced(rows: pa.Table, column: str, secrets: Sequence[_Secret]) -> pa.Tab
     place = rows.column_names.index(column)
     raw = rows.column(column).combine_chunks()
     encoded = raw if pa.types.is_dictionary(raw.type) else raw.dictionary_encode()
-    identifiers = encoded.dictionary.cast(pa.string()).to_pylist()
+    identifiers = texts_of(encoded.dictionary)
     rows = rows.remove_column(place)
     for offset, (secret, (key_name, id_name)) in enumerate(zip(secrets, _COLUMNS, strict=False)):
         pseudonyms = pa.array([i if i is None else secret.pseudonym(i) for i in identifiers], pa.string())
