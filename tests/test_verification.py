@@ -57,7 +57,7 @@ def test_missing_rows_are_found_and_the_day_is_computed_anew_although_nothing_ch
     assert wrong(project) == [f"{day(2)}: {sentence}"]
     reports = {report.stage: report for report in project.run(1, DAYS)}
     assert set(reports["drift"].unchanged) == {day(1), day(3)}
-    assert reports["drift"].remarks == [f"{day(2)}: stored rows were damaged and are computed anew: {sentence}"]
+    assert reports["drift"].remarks == [f"{day(2)}: stored rows were damaged and are computed again: {sentence}"]
     assert project.contents() == rows
 
 

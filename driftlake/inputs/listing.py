@@ -87,7 +87,7 @@ def _entries(location: str) -> Sequence[pafs.FileInfo]:
     try:
         found: Sequence[pafs.FileInfo] = filesystem.get_file_info(pafs.FileSelector(root))
     except FileNotFoundError:
-        raise InputError(f"there is no folder {location}", hint="correct the path, or mount what it is on") from None
+        raise InputError(f"there is no folder {location}", hint="correct the path, or mount the file system") from None
     except NotADirectoryError:
         raise InputError(f"{location} is a file", hint="give the folder that holds the folders of days") from None
     return found

@@ -151,7 +151,8 @@ def read_footer(listed: ListedFile, day: date) -> InputFile:
             footer = _footer_bytes(source, size)
     except OSError as error:
         raise InputError(
-            f"{path} cannot be read: {first_line(error)}", hint="check permissions; if the storage was away, run again"
+            f"{path} cannot be read: {first_line(error)}",
+            hint="check permissions; if the storage could not be reached, run again",
         ) from error
     if footer is None:
         return unread.refused(
@@ -211,7 +212,7 @@ def _beyond_limits(unread: InputFile, metadata: pq.FileMetaData) -> InputFile | 
     if rows > max(_FEW_ROWS, _MOST_ROWS_PER_BYTE * size):
         return replace(unread, is_repetition=True).refused(
             f"{unread.path} has {rows:,} rows in {size:,} bytes, more than {_MOST_ROWS_PER_BYTE} a byte:"
-            " rows so alike are no predictions or labels"
+            " so many equal rows cannot be predictions or labels"
         )
     if metadata.num_columns > _MOST_COLUMNS:
         reason = f"has {metadata.num_columns:,} columns, more than {_MOST_COLUMNS:,}"

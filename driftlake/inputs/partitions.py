@@ -152,7 +152,7 @@ def read_file(location: str, day: date) -> InputFile:
     filesystem, path = filesystem_of(location)
     entry = filesystem.get_file_info(path)
     if not entry.is_file:
-        raise InputError(f"there is no file {location}", hint="name Parquet files; folders are for `driftlake run`")
+        raise InputError(f"there is no file {location}", hint="give Parquet files; `driftlake run` reads folders")
     values = columns_of(place_of(path.split("/")[:-1]))
     return read_footer(listed(entry, scheme_of(location), values), day)
 
@@ -244,9 +244,7 @@ def _check_columns(file: InputFile, columns: Collection[CanonicalColumn], mappin
         return file
     objections = objections_to(file, columns, mapping)
     objections += [
-        f"has a column {name}, a name that DuckDB gives away itself"
-        for name in file.columns
-        if name.lower() in _RESERVED
+        f"has a column {name}, a name that DuckDB uses itself" for name in file.columns if name.lower() in _RESERVED
     ]
     return file.refused(f"{file.path} {'; '.join(objections)}") if objections else file
 
