@@ -245,11 +245,12 @@ class _Iceberg(_Table):
                 table_version=self.version,
                 field_names=names,
             )
-            values = [
-                (one.name, MISSING if value is None else one.transform.to_human_string(types[one.source_id], value))
-                for one, value in zip(specs[data.spec_id].fields, data.partition, strict=True)
-                if one.source_id in types
-            ]
+            values = []
+            for place, one in enumerate(specs[data.spec_id].fields):
+                value = data.partition[place]
+                if one.source_id in types:
+                    text = MISSING if value is None else one.transform.to_human_string(types[one.source_id], value)
+                    values.append((one.name, text))
             found.append((values, file))
         return found
 
