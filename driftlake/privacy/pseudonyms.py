@@ -23,7 +23,6 @@ from driftlake.errors import ConfigurationError, InputError
 from driftlake.inputs.listing import list_input
 from driftlake.inputs.partition_names import place_of
 from driftlake.lake.whole_files import replaced_whole
-from driftlake.maths.value_text import texts_of
 
 # As long as the hash: a shorter key would be the weaker part (RFC 2104, section 3).
 _SHORTEST_KEY_BYTES = 32
@@ -111,7 +110,7 @@ def _day_of(file: Path, partitioning: str | None) -> date:
     if day := place_of(file.resolve().parts[:-1], partitioning).day:
         return day
     raise InputError(
-        f"{file.parent} is not a folder of a day, so the valid key is not known", hint="give the day with --date"
+        f"{file.parent} is not the folder of a day, so the valid key is not known", hint="give the day with --date"
     )
 
 
@@ -169,7 +168,7 @@ def _replaced(rows: pa.Table, column: str, secrets: Sequence[_Secret]) -> pa.Tab
     place = rows.column_names.index(column)
     raw = rows.column(column).combine_chunks()
     encoded = raw if pa.types.is_dictionary(raw.type) else raw.dictionary_encode()
-    identifiers = texts_of(encoded.dictionary)
+    identifiers = encoded.dictionary.cast(pa.string()).to_pylist()
     rows = rows.remove_column(place)
     for offset, (secret, (key_name, id_name)) in enumerate(zip(secrets, _COLUMNS, strict=False)):
         pseudonyms = pa.array([i if i is None else secret.pseudonym(i) for i in identifiers], pa.string())
