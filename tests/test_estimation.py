@@ -32,7 +32,9 @@ def drawn(generator: np.random.Generator, row_count: int) -> tuple[Counts, Count
 
 
 def estimator(predictions: Counts, calibration: Calibration, periods: int = 1) -> Estimator:
-    return Estimator(predictions[np.newaxis], (predictions * PROBABILITIES)[np.newaxis], [calibration], np.array([periods]))
+    return Estimator(
+        predictions[np.newaxis], (predictions * PROBABILITIES)[np.newaxis], [calibration], np.array([periods])
+    )
 
 
 @given(COUNTS)

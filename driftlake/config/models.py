@@ -36,11 +36,11 @@ class QualitySettings(Section):
     )
     calibration_days: PositiveInt = Field(
         default=90,
-        description="Estimates made before labels come take the probabilities of what scores mean from labels that "
-        "became known in so many days up to the day.",
+        description="Estimates made before labels come learn what scores mean from the training data and from labels that "
+        "became final in so many days up to the day.",
     )
     minimum_calibration_labels: PositiveInt = Field(
-        default=1000, description="Labels of these days below which the training data say what scores mean."
+        default=1000, description="Labels of these days below which the training data alone say what scores mean."
     )
 
     @property

@@ -185,7 +185,10 @@ class Estimator:
         )
         learned = (moved.reshape(slope.shape) ** 2 * self._block_variance).sum(axis=-1)
         weights = np.nan_to_num(slope)
-        chance, learned = chance * self._overdispersion(weights, self._period_sizes), learned * self._overdispersion(weights)
+        chance, learned = (
+            chance * self._overdispersion(weights, self._period_sizes),
+            learned * self._overdispersion(weights),
+        )
         error: Floats = np.sqrt(chance + learned + self._common(slope))
         return error
 

@@ -109,9 +109,7 @@ def _shift_weights(estimates: Floats, variances: Floats) -> Floats:
     return np.asarray(special.softmax(-0.5 * (estimates**2 / total + np.log(total)).sum(axis=1)))
 
 
-def _worth(
-    expected: Floats, trained_counts: Counts, positives: Counts, counts: Counts, recent: Calibration
-) -> Floats:
+def _worth(expected: Floats, trained_counts: Counts, positives: Counts, counts: Counts, recent: Calibration) -> Floats:
     """How many recent labels the training labels of each bin are worth, shape (bins,)."""
     chance = expected * (1 - expected)
     seen = np.cumsum(counts * chance) - counts * chance / 2
