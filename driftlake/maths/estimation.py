@@ -102,7 +102,8 @@ def overdispersion(calibration: Calibration, slopes: Floats, period_sizes: Float
         return ratio
     by_chance = np.sqrt(2 / (period_count - 1))
     growth = np.maximum(period_sizes / calibration.period_size, 1)
-    return np.maximum(ratio, 1 + np.maximum(ratio - 1 - by_chance, 0) * growth)
+    of_size: Floats = np.maximum(ratio, 1 + np.maximum(ratio - 1 - by_chance, 0) * growth)
+    return of_size
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,14 +43,14 @@ def recalibrate(trained: Calibration, trained_counts: Counts, positives: Counts,
     information = (fit.directions**2 * trained_counts * trained_probability * (1 - trained_probability)).sum(axis=-1)
     trained_variances = 1 / np.maximum(information, _LEAST_INFORMATION)
     evidence = zip(fit.coefficients, spread * fit.variances, trained_variances, strict=True)
-    moves = [_shrunk(*each) for each in evidence]
-    expected = special.expit(before + sum(mean * way for (mean, _), way in zip(moves, fit.directions, strict=True)))
+    means, errors = np.array([_shrunk(*each) for each in evidence]).T
+    expected = special.expit(before + means @ fit.directions)
     worth = _worth(expected, trained_counts, positives.sum(axis=0), total, recent)
     pooled = isotonic(worth * expected + positives.sum(axis=0), worth + total)
     with np.errstate(invalid="ignore"):
         old_share = np.where(worth + total > 0, worth / (worth + total), 1)
     steepness = pooled.probability * (1 - pooled.probability) * old_share
-    common = np.array([deviation * way * steepness for (_, deviation), way in zip(moves, fit.directions, strict=True)])
+    common = errors[:, np.newaxis] * fit.directions * steepness
     return replace(
         recent,
         probability=pooled.probability,
@@ -116,8 +116,7 @@ def _worth(expected: Floats, trained_counts: Counts, positives: Counts, counts: 
     part = np.minimum((seen / (counts * chance).sum() * _PARTS).astype(np.int64), _PARTS - 1)
 
     def by_part(values: NDArray[Any]) -> Floats:
-        sums: Floats = np.bincount(part, weights=values, minlength=_PARTS)
-        return sums
+        return np.bincount(part, weights=values, minlength=_PARTS).astype(float)
 
     spread = overdispersion(recent, (part == np.arange(_PARTS)[:, np.newaxis]).astype(float))
     new, old = by_part(counts * chance), by_part(trained_counts * chance)
