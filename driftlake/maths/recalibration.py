@@ -72,7 +72,7 @@ class _Fit:
 
 def _fit(before: Floats, positives: Counts, counts: Counts) -> _Fit:
     chance = special.expit(before) * special.expit(-before)
-    middle = np.average(before, weights=counts * chance)
+    middle = float(np.average(before, weights=counts * chance))
     directions = np.stack([np.ones_like(before), before - middle])
     # a weak normal prior: where every recent label is alike, the regression alone would have no solution
     penalty = np.eye(2) * 1e-2
@@ -100,7 +100,7 @@ def _shrunk(estimate: float, variance: float, trained_variance: float) -> tuple[
     kept = expected_variance / (expected_variance + variance)
     mean = float(weights @ kept) * estimate
     posterior_variance = weights @ (kept * variance + (kept * estimate - mean) ** 2)
-    return mean, float(np.sqrt(max(posterior_variance, variance) + (estimate - mean) ** 2))
+    return mean, float(np.sqrt(max(float(posterior_variance), variance) + (estimate - mean) ** 2))
 
 
 def _shift_weights(estimates: Floats, variances: Floats) -> Floats:
