@@ -72,12 +72,19 @@ def given_inverted_ranking(memory: Warehouse, known: int, predicted: int = 1) ->
 
 
 def measured(
-    memory: Warehouse, on: int, *, window: int = 7, last: int | None = None, version: ModelVersion | None = None
+    memory: Warehouse,
+    on: int,
+    *,
+    window: int = 7,
+    last: int | None = None,
+    version: ModelVersion | None = None,
+    latest: bool = False,
 ) -> pa.Table:
     """Rows of model_quality of the days `on` to `last`."""
     span = {"first_day": day(on), "last_day": day(last or on), "windows_days": [window]}
     tables = [memory.query(name, **span) for name in ("window_predictions", "quality_counts", "window_scores")]
-    known = memory.query("known_labels", first_day=day(on - 89), last_day=day(last or on))
+    correcting = {"is_latest": latest, "horizon_days": 30}
+    known = memory.query("known_labels", first_day=day(on - 89), last_day=day(last or on), **correcting)
     of_classes = [memory.query(name, **span) for name in ("class_counts", "class_score_counts")]
     settings = QualitySettings(windows_days=(window,))
     return measures.measure(QualityCounts(*tables, known, *of_classes), {KEY: version or model_version()}, settings, {})
@@ -126,7 +133,19 @@ def test_hindsight_is_the_value_of_the_day_once_every_label_is_known(memory: War
     for bin_id in (MISSING, BELOW, ABOVE, LOW, HIGH):
         given_labels(memory, 1, 1, bin_id, (int(generator.integers(10, 50)), int(generator.integers(10, 50))))
     row = history(memory, on=1)
-    assert row["hindsight_auc"] == pytest.approx(row["auc"])
+    for name in ("auc", "confidence_low", "confidence_high", "binning_low", "binning_high"):
+        assert row[f"hindsight_{name}"] == pytest.approx(row[name]), name
+
+
+def test_hindsight_needs_as_many_labels_as_the_value(memory: Warehouse) -> None:
+    given_predictions(memory, 1)
+    given_labels(memory, 3, 1, HIGH, (10, 9))
+    row = history(memory, on=1)
+    assert (row["hindsight_auc"], row["hindsight_confidence_low"], row["hindsight_positive_count"]) == (None, None, 10)
+    given_labels(memory, 4, 1, LOW, (0, 1))
+    [(hindsight,)] = memory.connection.execute("select hindsight_auc from quality_history").fetchall()
+    # by hand: each of ten positives ties with nine negatives and beats one
+    assert hindsight == pytest.approx((9 / 2 + 1) / 10)
 
 
 def test_scores_above_the_grid_rank_highest_and_those_below_lowest(memory: Warehouse) -> None:
@@ -251,13 +270,32 @@ def test_labels_that_became_known_lately_say_what_scores_mean(memory: Warehouse)
     given_predictions(memory, 1)
     given_labels(memory, 1, -20, LOW, (300, 700))
     row = estimate(memory, "estimated_positive_rate", trained(1000, 1000))
-    assert (row["value"], row["reason"]) == (pytest.approx(0.3), None)
+    assert (row["value"], row["reason"]) == (pytest.approx(0.3, abs=0.002), None)
 
 
 def test_labels_that_become_known_later_change_no_estimate(memory: Warehouse) -> None:
     given_predictions(memory, 1)
     given_labels(memory, 2, 1, LOW, (500, 500))
     assert estimate(memory, "estimated_positive_rate", trained(1000, 1000))["value"] == 0.0
+
+
+def test_estimates_learn_from_labels_that_can_be_corrected_once_they_are_final(memory: Warehouse) -> None:
+    insert(memory.connection, "training_runs", [TRAINING_RUN | {"label_delay_max_days": 9.5}])
+    insert(
+        memory.connection,
+        "prediction_profile",
+        [GROUP | {"dt": day(1), "bin_id": LOW, "row_count": 1000, "score_sum": 1.0}],
+    )
+    given_labels(memory, -20, -20, LOW, (0, 2000))
+    given_labels(memory, -13, -20, LOW, (1000, -1000))
+    # of these the positives have not come yet
+    given_labels(memory, -5, -5, LOW, (0, 2000))
+    [row] = [
+        row
+        for row in measured(memory, 1, version=trained(0, 0), latest=True).to_pylist()
+        if row["statistic"] == "estimated_positive_rate"
+    ]
+    assert (row["value"], row["reason"]) == (0.5, None)
 
 
 def test_an_estimate_without_enough_labels_is_insufficient_data(memory: Warehouse) -> None:
