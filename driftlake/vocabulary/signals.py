@@ -128,7 +128,7 @@ SIGNALS: Mapping[str, Signal] = {
         ),
         Signal(
             "label_backlog.overdue_share",
-            "share of the predictions that wait for a label longer than expected",
+            "share of the predictions that wait for a label longer than promised, beyond the noise of the promise",
             "percent",
             "{value} of the predictions of {who} wait for a label longer than expected",
             finding=None,
