@@ -1,4 +1,4 @@
--- Predictions still without a label, by age, against the delay the lineage promises. Of days that were sampled the counts are estimates: each sampled prediction stands for 1 / sampling_rate.
+-- Predictions still without a label, by age, compared with the label delay of the lineage. For days that were sampled the counts are estimates: each sampled prediction stands for 1 / sampling_rate.
 -- grain: dt, model_id, model_version, deployment, segment, age_bucket
 create table if not exists label_backlog (
     dt date not null, -- day the row is about: only what had arrived by its end is used
@@ -15,6 +15,6 @@ create table if not exists label_backlog (
     overdue_count double, -- of ages from p95 on: outstanding beyond what the promise allows, summed over the ages with offsets, at least 0; null if nothing is promised
     overdue_share double, -- overdue_count / prediction_count
     growth_count bigint not null, -- outstanding_count minus that of the day before
-    sampled_count bigint, -- predictions of that age that were counted: what the estimates rest on; null in rows of older versions
+    sampled_count bigint, -- predictions of that age that were counted: the rows behind the estimates; null in rows of older versions
     noise_share double -- overdue_share that is within the noise of the promise, the labels of each day taken as one batch; null if nothing is promised, and in rows of older versions
 );
