@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pytest
@@ -38,11 +38,16 @@ def in_weekly_batches(predicted: int, _: np.random.Generator) -> np.ndarray:
 
 
 def severities(
-    memory: Warehouse, delays: Delays, *, stopped: int = 1000, daily: int = DAILY, **promised: float
+    memory: Warehouse,
+    delays: Delays,
+    *,
+    stopped: int = 1000,
+    daily: int = DAILY,
+    promised: Mapping[str, float] | None = None,
 ) -> dict[int, str]:
     """Severity by day of what the default rules raise; from day `stopped` on no label comes."""
     generator = np.random.default_rng(1)
-    promise = dict(zip(("p50", "p95", "max"), (2.0, 5.0, 12.0), strict=True)) | promised
+    promise = dict(zip(("p50", "p95", "max"), (2.0, 5.0, 12.0), strict=True)) | dict(promised or {})
     insert(
         memory.connection,
         "training_runs",
@@ -82,7 +87,7 @@ def severities(
 def test_labels_within_their_promise_raise_nothing(
     memory: Warehouse, delays: Delays, promised: dict[str, float]
 ) -> None:
-    assert severities(memory, delays, **promised) == {}
+    assert severities(memory, delays, promised=promised) == {}
 
 
 @pytest.mark.parametrize(
@@ -99,11 +104,14 @@ def test_labels_that_stopped_are_critical_the_day_after_their_promise_passed(
     memory: Warehouse, delays: Delays, promised: dict[str, float], first_overdue: int
 ) -> None:
     expected = dict.fromkeys(range(first_overdue + 1, LAST + 1), "critical")
-    assert severities(memory, delays, stopped=STOPPED, **promised) == expected
+    assert severities(memory, delays, stopped=STOPPED, promised=promised) == expected
 
 
 def test_one_day_without_labels_is_within_the_noise_of_the_promise(memory: Warehouse) -> None:
-    assert severities(memory, lambda predicted, _: np.full(DAILY, 12 if predicted == 20 else 2), max=12.5) == {}
+    assert (
+        severities(memory, lambda predicted, _: np.full(DAILY, 12 if predicted == 20 else 2), promised={"max": 12.5})
+        == {}
+    )
 
 
 def test_few_predictions_raise_nothing(memory: Warehouse) -> None:
