@@ -30,7 +30,7 @@ from driftlake.lake.warehouse import Warehouse
 from driftlake.lineage.lineage_files import read_lineage_folder
 from driftlake.lineage.versions import ModelVersion, TrainingLabels
 from driftlake.maths.binning import Floats
-from driftlake.nightly.derived import compare_days, measure_quality, raise_alerts
+from driftlake.nightly.derived import measure_quality
 from driftlake.nightly.labels import count_labels
 from driftlake.nightly.profiles import profile_days
 from driftlake.nightly.stages import new_context
@@ -365,31 +365,9 @@ def test_a_range_of_days_gives_the_rows_of_its_days(memory: Warehouse) -> None:
     assert_same_rows(measured(memory, on=1, last=4), one_by_one)
 
 
-# --- whole nights: a backfill months later gives what the nights gave ---
+# --- whole nights ---
 
 NIGHTS = (1, 2, 3)
-RESULTS = (
-    "feature_profile",
-    "prediction_profile",
-    "label_cohorts",
-    "label_arrivals",
-    "feature_drift",
-    "prediction_drift",
-    "model_quality",
-    "label_backlog",
-    "alerts",
-)
-
-
-# Training scores are uniform, those of production are not.
-RULE = {
-    "name": "scores",
-    "signal": "prediction_drift.psi",
-    "window_days": 1,
-    "warn": 0.1,
-    "critical": 0.25,
-    "consecutive_days": 2,
-}
 
 
 def deliver(settings: Settings, number: int) -> None:
@@ -412,44 +390,21 @@ def arriving(predicted: int, number: int) -> pa.Table:
     return pa.table({"correlation_id": rows["correlation_id"], "label": pa.array(label)}).filter(is_now)
 
 
-def process(warehouse: Warehouse, settings: Settings, *numbers: int) -> None:
-    context, days = new_context(settings, "run"), [day(number) for number in numbers]
-    profile_days(warehouse, settings, context, days)
-    count_labels(warehouse, settings, context, days)
-    compare_days(warehouse, settings, context, days)
-    measure_quality(warehouse, settings, context, days)
-    raise_alerts(warehouse, settings, context, days)
-
-
-def new_project(root: Path) -> Settings:
-    """A project to which the days of NIGHTS were delivered."""
-    generator = np.random.default_rng(20240301)
-    training = feature_columns(2000, generator) | {"score": pa.array(generator.random(2000))}
-    settings = write_project(root / "project", features=("age", "channel"), training=training, alerts=[RULE])
-    for number in NIGHTS:
-        deliver(settings, number)
-    return settings
-
-
-def results_of(settings: Settings, *runs: tuple[int, ...]) -> dict[str, pa.Table]:
-    """Result tables after processing the days of each run together, the runs one after the other."""
-    with Warehouse.open(settings) as warehouse:
-        register(warehouse, settings, read_lineage_folder(settings))
-        for numbers in runs:
-            process(warehouse, settings, *numbers)
-        return {table: warehouse.sql(f"select * from {table}") for table in RESULTS}
-
-
 @pytest.fixture(scope="module")
 def backfill(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pa.Table]:
-    return results_of(new_project(tmp_path_factory.mktemp("backfill")), NIGHTS)
-
-
-def test_a_backfill_gives_what_the_nights_gave(backfill: dict[str, pa.Table], tmp_path: Path) -> None:
-    nights = results_of(new_project(tmp_path), *((number,) for number in NIGHTS))
-    for table in RESULTS:
-        assert nights[table].num_rows > 0, table
-        assert_same_rows(backfill[table], nights[table])
+    """Labels and quality of a project to which the days of NIGHTS were delivered."""
+    generator = np.random.default_rng(20240301)
+    training = feature_columns(2000, generator) | {"score": pa.array(generator.random(2000))}
+    root = tmp_path_factory.mktemp("backfill") / "project"
+    settings = write_project(root, features=("age", "channel"), training=training)
+    for number in NIGHTS:
+        deliver(settings, number)
+    context, days = new_context(settings, "run"), [day(number) for number in NIGHTS]
+    with Warehouse.open(settings) as warehouse:
+        register(warehouse, settings, read_lineage_folder(settings))
+        for work in (profile_days, count_labels, measure_quality):
+            work(warehouse, settings, context, days)
+        return {table: warehouse.sql(f"select * from {table}") for table in ("label_cohorts", "model_quality")}
 
 
 def labels_known(on: int, predicted: int) -> tuple[Floats, NDArray[np.bool_]]:

@@ -63,30 +63,51 @@ def test_outstanding_predictions_are_those_without_a_label_by_the_end_of_the_day
     assert backlog(memory, "prediction_count", "labelled_count", "outstanding_count") == [(300, 70, 230)]
 
 
-def test_expected_outstanding_follows_the_promised_percentiles(memory: Warehouse) -> None:
-    given_backlog(memory)
-    # half of the labels come within 2 days: of age 0 all may be missing, of age 1 three quarters, of age 2 half
-    assert backlog(memory, "expected_outstanding_count") == [(100 + 75 + 50,)]
-
-
-@pytest.mark.parametrize(("on", "expected"), [(4, 27.5), (5, 5), (6, 2.5), (7, 0), (8, 0)])
-def test_fewer_labels_are_expected_outstanding_between_the_95th_percentile_and_the_last_day(
-    memory: Warehouse, on: int, expected: float
+@pytest.mark.parametrize(
+    ("on", "allowed", "overdue"),
+    [(1, 100, 0), (2, 100, 0), (3, 50, 0), (4, 50, 0), (5, 5, 95), (6, 5, 95), (7, 0, 100), (8, 0, 100)],
+)
+def test_each_promised_percentile_demands_labels_from_its_age_until_the_next(
+    memory: Warehouse, on: int, allowed: int, overdue: int
 ) -> None:
-    # ages 3 to 7 of the 100 predictions of day 1: 5 % may be missing at age 4, none from age 6 on
+    # of 100 predictions of day 1 half are promised by age 2, 95 % by age 4, all by age 6
     insert(memory.connection, "training_runs", [TRAINING_RUN])
     insert(
         memory.connection,
         "prediction_profile",
         [GROUP | {"dt": day(1), "bin_id": 3, "row_count": 100, "score_sum": 1.0}],
     )
-    assert backlog(memory, "expected_outstanding_count", on=on) == [(pytest.approx(expected),)]
+    found = backlog(memory, "expected_outstanding_count", "overdue_count", on=on)
+    assert found == [(pytest.approx(allowed), pytest.approx(overdue))]
 
 
-def test_labels_ahead_of_their_promise_do_not_make_up_for_overdue_ones(memory: Warehouse) -> None:
+def test_ages_that_lack_less_than_promised_make_up_for_those_that_lack_more(memory: Warehouse) -> None:
     given_backlog(memory)
-    # day 1: 70 of 50 expected; day 2: 60 of 75
-    assert backlog(memory, "overdue_count", "overdue_share") == [(20, 20 / 300)]
+    # day 5: of day 1 70 are outstanding where 5 may be, of day 2 60 are too young, of day 3 10 are
+    assert backlog(memory, "overdue_count", "noise_share", on=5) == [(65, pytest.approx(2 * 21.79449 / 300))]
+    # day 6: of day 2 60 where 5 may be; day 7: of day 1 none may be
+    insert(
+        memory.connection,
+        "label_cohorts",
+        [
+            GROUP
+            | {"dt": day(6), "prediction_on": day(1), "bin_id": 100, "score_sum": 1.0}
+            | {"positive_count": 70, "negative_count": 0}
+        ],
+    )
+    assert backlog(memory, "overdue_count", "overdue_share", on=6) == [(60 - 5 - 5, 50 / 300)]
+
+
+def test_newly_due_are_the_predictions_of_the_seven_days_that_reached_the_95th_percentile(memory: Warehouse) -> None:
+    given_backlog(memory)
+    assert [backlog(memory, "prediction_count", on=on, age="due") for on in (4, 5, 7, 11, 12, 14)] == [
+        [],
+        [(100,)],
+        [(300,)],
+        [(300,)],
+        [(200,)],
+        [],
+    ]
 
 
 def test_growth_is_the_change_since_the_day_before(memory: Warehouse) -> None:
