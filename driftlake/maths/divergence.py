@@ -114,12 +114,12 @@ def ks_distance(current: Counts, reference: Counts) -> Comparison:
 
     F and G are cumulative shares of rows. Misses missing values, which have no order and are left out, and shifts in the
     tails, where F and G are both near 0 or 1. The unbinned statistic is larger by `error_bound` at most: between
-    two borders one side can gain no more than the larger of the bin's shares. The p-value is the asymptotic one
+    two borders F - G exceeds its larger value there by no more than the smaller of the bin's shares. The p-value is the asymptotic one
     (Kolmogorov 1933, Smirnov 1948), which is conservative for binned values.
     """
     q, p, size = _cumulative(current, reference)
     value = np.abs(q - p).max(axis=-1)
-    steps = np.maximum(np.diff(q, axis=-1, prepend=0), np.diff(p, axis=-1, prepend=0))
+    steps = np.minimum(np.diff(q, axis=-1, prepend=0), np.diff(p, axis=-1, prepend=0))
     with np.errstate(divide="ignore", invalid="ignore"):
         floor = special.kolmogi(1 - NOISE_QUANTILE) / np.sqrt(size)
         p_value = special.kolmogorov(value * np.sqrt(size))
@@ -128,22 +128,22 @@ def ks_distance(current: Counts, reference: Counts) -> Comparison:
     return Comparison(*_where(size > 0, value, np.minimum(floor, 1), p_value), *_where(size > 0, bound))
 
 
-def wasserstein_distance(current: Counts, reference: Counts, borders: Floats) -> Comparison:
+def wasserstein_distance(current: Counts, reference: Counts, ends: Floats) -> Comparison:
     """Wasserstein-1 distance: integral of |F(x) - G(x)| dx / s, 0 and up, larger is worse (Vallender 1974).
 
     How far the rows moved on average; its unit is s, the standard deviation of the reference. Values are spread evenly
-    inside their bins; what is off the grid lies at its end, so it misses how far beyond the training range values
+    between the ends of their bins; what is off the grid lies at its end, so it misses how far beyond the training range values
     lie, and missing values, which are left out. Without drift F - G is a Brownian bridge (del Barrio, Gine and Matran 1999),
     whose area has a known mean and variance, from which the noise comes as of a gamma distribution.
 
-    `borders` has shape (..., bins - 2).
+    `ends` are the lowest and the highest value of each range bin, shape (..., bins - 3, 2).
     """
     q, p, size = _cumulative(current, reference)
     pooled, _, _ = _cumulative(current + reference, reference)
-    # at the borders: after what is below, and after each range bin
-    q, p, pooled = q[..., :-1], p[..., :-1], pooled[..., :-1]
-    widths = np.diff(borders, axis=-1)
-    deviation = _standard_deviation(p, borders)
+    points = ends.reshape(*ends.shape[:-2], -1)
+    q, p, pooled = _at_ends(q), _at_ends(p), _at_ends(pooled)
+    widths = np.diff(points, axis=-1)
+    deviation = _standard_deviation(p, points)
     with np.errstate(divide="ignore", invalid="ignore"):
         value = _area(q - p, widths) / deviation
         mean, variance = _noise_of_bridge_area(pooled, widths / deviation[..., np.newaxis])
@@ -262,6 +262,11 @@ def _cumulative(current: Counts, reference: Counts) -> tuple[Floats, Floats, Flo
     with np.errstate(divide="ignore", invalid="ignore"):
         effective = size * reference_size / (size + reference_size)
         return q / size[..., np.newaxis], p / reference_size[..., np.newaxis], np.nan_to_num(effective)
+
+
+def _at_ends(cumulative: Floats) -> Floats:
+    """Cumulative shares, shape (..., bins - 1), at the lower and the upper end of each range bin, shape (..., 2 (bins - 3))."""
+    return np.repeat(cumulative[..., :-1], 2, axis=-1)[..., 1:-1]
 
 
 def _area(difference: Floats, widths: Floats) -> Floats:

@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pat
 
-from driftlake.maths import binning
 from driftlake.maths.arrays import Floats, Indices
 from driftlake.maths.binning import FeatureBins
+from driftlake.maths.numeric_bins import learnable
 
 Column: TypeAlias = "pa.Array | pa.ChunkedArray"
 
@@ -54,7 +54,7 @@ def float_values(column: Column) -> Floats:
 
 def learnable_values(column: Column) -> Floats:
     """The values of a numeric column from which bins can be learned."""
-    return binning.learnable(float_values(column))
+    return learnable(float_values(column))
 
 
 def category_counts(column: Column) -> dict[str, int]:

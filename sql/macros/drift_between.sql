@@ -108,6 +108,8 @@ create or replace temp macro drift_between(
                 and b.category is not distinct from o.category
                 and b.cell_first is not distinct from o.cell_first
                 and b.cell_last is not distinct from o.cell_last
+                and b.lower is not distinct from o.lower
+                and b.upper is not distinct from o.upper
                 and b.grid_transform is not distinct from o.grid_transform
                 and b.grid_scale is not distinct from o.grid_scale
                 and b.grid_lower is not distinct from o.grid_lower
