@@ -206,4 +206,4 @@ def test_only_features_that_are_not_critical_are_learned_with_fewer_bins(tmp_pat
     registered(settings)
     with Warehouse.open(settings, read_only=True) as warehouse:
         features = load_versions(warehouse)["credit", "v1"].features
-    assert {name: bins.bin_kinds.count("range") for name, bins in features.items()} == {"x": 99, "y": 12}
+    assert {name: bins.bin_kinds.count("range") for name, bins in features.items()} == {"x": 100, "y": 12}

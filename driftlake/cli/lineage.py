@@ -41,6 +41,36 @@ def lineage_add(
         tell(f"{file.record.model_id} {file.record.model_version}: {state}")
 
 
+@app.command("relearn", epilog="Example: `driftlake lineage relearn credit v1 --dry-run`")
+def lineage_relearn(
+    model_id: Annotated[str, typer.Argument(help="Model.")],
+    model_version: Annotated[str, typer.Argument(help="Registered version.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
+    drop_days: Annotated[
+        bool, typer.Option("--drop-days", help="Drop the counts of days whose telemetry is gone, too.")
+    ] = False,
+    config: Config = None,
+) -> None:
+    """Learn the bins of a version again from its training data, and say which days have to be counted again.
+
+    What was counted in bins that change is dropped, so that no window mixes bins. Stop the nightly job meanwhile.
+    """
+    from driftlake.lake.warehouse import Warehouse
+    from driftlake.training.relearning import relearn
+
+    settings = load_settings(config)
+    with Warehouse.open(settings, read_only=dry_run) as warehouse:
+        found = relearn(warehouse, settings, model_id, model_version, is_dry_run=dry_run, is_dropping=drop_days)
+    if not found.changed:
+        tell(f"{model_id} {model_version}: the bins are what they would be learned as now")
+        return
+    tell(f"{model_id} {model_version}: other bins for {', '.join(found.changed)}")
+    if found.days_without_telemetry:
+        tell(f"{len(found.days_without_telemetry)} days have no telemetry any more: their counts are dropped")
+    if lasting := [day for day in found.days if day not in set(found.days_without_telemetry)]:
+        tell(f"{len(lasting)} days have to be counted again: driftlake backfill --from {lasting[0]} --to {lasting[-1]}")
+
+
 @app.command("suite", epilog="Example: `driftlake lineage suite credit v1 > expectations/telemetry_credit.json`")
 def lineage_suite(
     model_id: Annotated[str, typer.Argument(help="Model.")],
