@@ -43,8 +43,8 @@ SHIFTED, ORIGINAL = np.array([1, 3]), np.array([3, 1])
 
 
 def smoothed(sides: Counts) -> tuple[Floats, Floats]:
-    """Current and reference shares over the bins in use, half a row added to each."""
-    current, reference = sides[:, sides.sum(axis=0) > 0] + 0.5
+    """Current and reference shares over the bins in use, half a row (of a thousand, if there are more) added to each."""
+    current, reference = (side + 0.5 * max(side.sum() / 1000, 1) for side in sides[:, sides.sum(axis=0) > 0])
     return current / current.sum(), reference / reference.sum()
 
 
@@ -79,6 +79,19 @@ def test_psi_of_a_swap_of_one_and_two_thirds_is_two_thirds_of_ln_2() -> None:
     assert psi(SHIFTED, ORIGINAL, 1.0).value == pytest.approx(2 / 3 * math.log(2))
 
 
+@pytest.mark.parametrize("divergence", DIVERGENCES)
+def test_what_vanished_or_is_new_has_the_same_divergence_on_a_day_and_in_a_week(divergence: Divergence) -> None:
+    training, day = np.array([45_000, 5_000, 0]), np.array([2_700, 0, 300])
+    assert divergence(7 * day, training).value == pytest.approx(divergence(day, training).value)
+
+
+def test_psi_of_a_tenth_that_vanished_is_that_of_half_a_row_of_a_thousand() -> None:
+    # 0.9 and 0.1 become 1 and 0; with half a row of a thousand added to each the shares are these over 1,001
+    before, after = np.array([900.5, 100.5]) / 1001, np.array([1000.5, 0.5]) / 1001
+    expected = ((after - before) * np.log(after / before)).sum()
+    assert psi(np.array([20_000, 0]), np.array([9_000, 1_000])).value == pytest.approx(expected)
+
+
 def test_kl_divergence_of_a_swap_of_one_and_two_thirds_is_a_third_of_ln_2() -> None:
     assert kl_divergence(SHIFTED, ORIGINAL, 1.0).value == pytest.approx(1 / 3 * math.log(2))
 
@@ -104,7 +117,8 @@ def test_kl_divergence_is_scipys_relative_entropy_of_current_to_reference(sides:
 def test_js_distance_is_scipys_in_base_2(sides: Counts) -> None:
     q, p = smoothed(sides)
     # scipy's root of a difference that should be zero can be nan
-    expected = np.nan_to_num(jensenshannon(p, q, base=2))
+    with np.errstate(invalid="ignore"):
+        expected = np.nan_to_num(jensenshannon(p, q, base=2))
     assert js_distance(*sides).value == pytest.approx(expected, abs=1e-7)
 
 

@@ -1,8 +1,8 @@
 """Divergences between two vectors of counts over the same bins: pure functions that take arrays.
 
 Every function takes `current` (production) and `reference` counts of shape (..., bins) that broadcast, and works along
-the last axis. Bins that are empty on both sides are left out; where a logarithm needs it, `smoothing` rows are added to
-both sides of the others, so an empty bin never gives infinity. Not here: names, thresholds and who may use a function
+the last axis. Bins that are empty on both sides are left out; where a logarithm needs it, `smoothing` rows (of
+a thousand, if there are more) are added to both sides of the others, so an empty bin never gives infinity. Not here: names, thresholds and who may use a function
 (`driftlake.maths.drift_statistics`), and which counts are compared (`driftlake.drift.comparison`).
 """
 
@@ -19,6 +19,8 @@ from driftlake.maths.binning import ABOVE, BELOW, FIRST_RANGE
 
 NOISE_QUANTILE = 0.99
 
+# `smoothing` is in rows of so many, if there are more; half a row is a share of 0.05 %.
+_SMOOTHED_ROWS = 1000
 # Below this many expected rows a normal approximation of a share is replaced by an exact tail.
 _FEW_EXPECTED = 10
 # The variance of an integral over borders is summed over pairs of them, of which this many say enough.
@@ -39,8 +41,13 @@ class Comparison:
 
 
 def shares(counts: Counts, occupied: NDArray[np.bool_], smoothing: float) -> Floats:
-    """Smoothed shares that sum to one over the occupied bins; zero elsewhere."""
-    smoothed = np.where(occupied, counts + smoothing, 0.0)
+    """Smoothed shares that sum to one over the occupied bins; zero elsewhere.
+
+    More rows are added where there are more: an empty bin then has the same share in large samples of any size, and a
+    category that vanished the same divergence on a day and in a week.
+    """
+    added = smoothing * np.maximum(counts.sum(axis=-1, keepdims=True) / _SMOOTHED_ROWS, 1.0)
+    smoothed = np.where(occupied, counts + added, 0.0)
     total = smoothed.sum(axis=-1, keepdims=True)
     result: Floats = np.divide(smoothed, total, out=np.zeros_like(smoothed), where=total > 0)
     return result
