@@ -5,15 +5,19 @@ Not here: registration (driftlake.training.registration).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from driftlake.cli.common import Config, Format, Output, tell, write
+from driftlake.cli.common import Config, Format, Output, say, tell, write
 from driftlake.config import load_settings
 from driftlake.errors import ConfigurationError
 from driftlake.lake import project_files
+
+# In a message; the others are counted.
+_NAMED_FEATURES = 5
 
 app = typer.Typer(no_args_is_help=True, help="Register model versions with their training data.")
 
@@ -25,6 +29,7 @@ def lineage_add(
     """Register model versions: learn the bins of their features from the training data. Append-only."""
     from driftlake.lake.warehouse import Warehouse
     from driftlake.lineage.lineage_files import read_lineage_file
+    from driftlake.lineage.versions import load_versions
     from driftlake.training.registration import register
 
     project_files.make_importable()
@@ -36,9 +41,22 @@ def lineage_add(
     lineage_files = [read_lineage_file(str(path.resolve())) for path in files]
     with Warehouse.open(settings) as warehouse:
         registered = register(warehouse, settings, lineage_files, contracts(settings))
+        versions = load_versions(warehouse)
     for file in lineage_files:
         state = "registered" if file in registered else "already registered, unchanged"
         tell(f"{file.record.model_id} {file.record.model_version}: {state}")
+        if heaviest := versions[file.record.model_id, file.record.model_version].heaviest_bins():
+            say("note", _of_heaviest_bins(heaviest))
+
+
+def _of_heaviest_bins(heaviest: Mapping[str, float]) -> str:
+    ranked = sorted(heaviest, key=lambda name: -heaviest[name])
+    named = ", ".join(f"{name} {heaviest[name]:.1%}" for name in ranked[:_NAMED_FEATURES])
+    others = f" and {len(ranked) - _NAMED_FEATURES} others" if len(ranked) > _NAMED_FEATURES else ""
+    return (
+        f"bins with over 1 % of the training rows: {named}{others}; a shift between a value and its neighbours in such a bin"
+        " is not seen, and error_bound of ks_distance says how large it can be"
+    )
 
 
 @app.command("relearn", epilog="Example: `driftlake lineage relearn credit v1 --dry-run`")
