@@ -1,6 +1,8 @@
 """The `driftlake` command. Data goes to stdout, everything else to stderr; a user's mistake is a sentence and exit 2.
 
-Not here: work. Every command calls one function of the core or of jobs/ and prints what came back.
+May import: provenance, report, delivery, setup, training, nightly, alerts, drift, quality, engines, profiles, contract,
+privacy, inputs, lineage, lake, config, maths, vocabulary, errors.
+Not here: work. Every command calls one function of the core or of `jobs` and prints what came back.
 """
 
 from __future__ import annotations
@@ -64,7 +66,7 @@ def _options(
     _version: Annotated[
         bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_print_version)
     ] = False,
-    is_debug: Annotated[bool, typer.Option("--debug", help="Show what fails with its traceback.")] = False,
+    is_debug: Annotated[bool, typer.Option("--debug", help="Show the traceback if the command fails.")] = False,
 ) -> None:
     options.is_debug = is_debug
 
@@ -80,7 +82,7 @@ def init(folder: Annotated[Path, typer.Argument(help="Where to put the files.")]
 
 @app.command(epilog="Example: `driftlake doctor --config monitoring/driftlake.yaml`")
 def doctor(config: Config = None) -> None:
-    """Check configuration, inputs, catalog and extensions, and say what to do about what is wrong."""
+    """Check configuration, inputs, catalog and extensions, and say how to fix what is wrong."""
     from driftlake.setup.doctor import examine
 
     is_well = True

@@ -1,6 +1,6 @@
 """Commands about files before they are delivered: check, pseudonymize.
 
-Not here: the rules (expectations/, driftlake.privacy.pseudonyms).
+Not here: the rules (`expectations`, `driftlake.privacy.pseudonyms`).
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def check(
     source: Annotated[Source, typer.Option("--source", help="What the files hold.")] = Source.telemetry,
     day: Annotated[
         datetime | None,
-        typer.Option("--date", formats=["%Y-%m-%d"], help="Day of files in no dt=YYYY-MM-DD folder; default: today."),
+        typer.Option("--date", formats=["%Y-%m-%d"], help="Day of files in no folder of a day; default: today."),
     ] = None,
     output: Annotated[
         FaultFormat, typer.Option("--format", help="text, json (an object per line) or junit.")
@@ -81,11 +81,11 @@ def check(
 
 @app.command(epilog="Example: `driftlake pseudonymize raw/telemetry data/telemetry`")
 def pseudonymize(
-    source: Annotated[Path, typer.Argument(help="Parquet file, or folder of dt=YYYY-MM-DD folders.")],
-    target: Annotated[Path, typer.Argument(help="File or folder to write; never the source.")],
+    source: Annotated[Path, typer.Argument(help="Parquet file, or folder of folders of days.")],
+    target: Annotated[Path, typer.Argument(help="File or folder to write; not the source.")],
     day: Annotated[
         datetime | None,
-        typer.Option("--date", formats=["%Y-%m-%d"], help="Day of a file that is in no dt=YYYY-MM-DD folder."),
+        typer.Option("--date", formats=["%Y-%m-%d"], help="Day of a file that is in no folder of a day."),
     ] = None,
     config: Config = None,
 ) -> None:

@@ -1,6 +1,6 @@
 """Python files of the user that register statistics of their own.
 
-Not here: the registry (maths/drift_statistics.py).
+Not here: the registry (`driftlake.maths.drift_statistics`).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def _run(name: str, file: Path) -> None:
         )
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
-        raise ConfigurationError(f"drift.extensions: {file} is no Python file", hint="its name must end with .py")
+        raise ConfigurationError(f"drift.extensions: {file} is not a Python file", hint="its name must end with .py")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:

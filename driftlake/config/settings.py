@@ -1,6 +1,6 @@
 """The whole of driftlake.yaml, and what must hold between its sections.
 
-Not here: the sections, and reading the file (loading.py).
+Not here: the sections, and reading the file (`driftlake.config.loading`).
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Settings(Section):
     quality: QualitySettings = QualitySettings()
     contracts: ContractSettings = ContractSettings()
     alerts: tuple[AlertRule, ...] | None = Field(
-        default=None, description="Rules; giving any replaces the default ones below."
+        default=None, description="Alert rules; if any are given, they replace the default rules below."
     )
     incidents: IncidentSettings = IncidentSettings()
     slos: tuple[SloSettings, ...] = Field(
@@ -61,7 +61,8 @@ class Settings(Section):
     delivery: DeliverySettings = DeliverySettings()
     compute: ComputeSettings = ComputeSettings()
     engine: Literal["duckdb", "spark"] = Field(
-        default="duckdb", description="Who counts telemetry: this machine, or a Spark cluster; the rows are the same."
+        default="duckdb",
+        description="What counts telemetry: duckdb (this machine) or spark (a cluster). The rows are the same.",
     )
     spark: SparkSettings = SparkSettings()
 
@@ -179,6 +180,11 @@ class Settings(Section):
         mappings = {TELEMETRY: self.telemetry.columns, LABELS: self.labels.columns if self.labels else {}}
         return mappings.get(source, {})
 
+    def partitioning_of(self, source: Source) -> str | None:
+        """How the folders of an input are called, if that was said."""
+        said = {TELEMETRY: self.telemetry.partitioning, LABELS: self.labels.partitioning if self.labels else None}
+        return said.get(source)
+
     @property
     def dagster_home(self) -> Path:
         """Dagster's instance folder: DAGSTER_HOME, or .dagster beside driftlake.yaml."""
@@ -210,7 +216,7 @@ class Settings(Section):
             try:
                 texts[path.name] = path.read_text(encoding="utf-8")
             except (OSError, UnicodeDecodeError) as error:
-                raise ConfigurationError(f"{path} cannot be read: {error}", hint="write it as UTF-8 text") from error
+                raise ConfigurationError(f"{path} cannot be read: {error}", hint="save it as UTF-8 text") from error
         return texts
 
     @property

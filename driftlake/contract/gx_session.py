@@ -1,7 +1,7 @@
 """Great Expectations, run inside a DuckDB session: the suite that a contract's rules are, and what it says.
 
 It takes seconds to import, so it is imported when something is validated and not before. Not here: the scan that
-finds what breaks a rule (row_checks.py).
+finds what breaks a rule (`driftlake.contract.row_checks`).
 """
 
 from __future__ import annotations
@@ -259,7 +259,7 @@ def _refuse_dropped(declared: Collection[str], present: Collection[str], source:
     if sorted(declared) != sorted(present):
         raise ContractError(
             f"the {source} contract declares {_listed(declared)}; Great Expectations took {_listed(present)}",
-            hint="give every rule a name of its own; GX logs why it dropped an expectation",
+            hint="give every rule a different name; GX logs why it dropped an expectation",
         )
 
 

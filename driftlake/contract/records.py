@@ -1,6 +1,6 @@
 """Records of what was read and what was refused: rows of input_files and contract_checks.
 
-Not here: deciding what is refused (inputs/, row_checks.py) and what it means for a day (nightly/).
+Not here: deciding what is refused (`driftlake.inputs`, `driftlake.contract.row_checks`) and what it means for a day (`driftlake.nightly`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import pyarrow as pa
 
 from driftlake.contract.row_checks import ContractCheck
 from driftlake.inputs.features import RefusedFeature
-from driftlake.inputs.partitions import InputFile, Partition, modified_at
+from driftlake.inputs.parquet_files import InputFile
+from driftlake.inputs.partitions import Partition, modified_at
 from driftlake.lake.schema import arrow_schema
 from driftlake.lake.warehouse import Addition, Replacement, Warehouse
 from driftlake.privacy.personal_columns import Findings
@@ -129,7 +130,9 @@ def _personal_data_row(source: str, dt: date, column: str, finding: Finding) -> 
 
 def _missing_day_row(partition: Partition) -> Row:
     what = "the telemetry files have no rows" if partition.files else "there is no telemetry"
-    row = _refused("telemetry", partition.dt, "partition_is_present", 0, f"{what} for {partition.dt}")
+    row = _refused(
+        "telemetry", partition.dt, "partition_is_present", 0, f"{what} for {partition.dt}{partition.passed_over_named}"
+    )
     return row | {"severity": "warning"}
 
 
@@ -144,5 +147,6 @@ def _file_row(source: str, file: InputFile) -> Row:
         "content_fingerprint": file.content_fingerprint,
         "outcome": "refused" if file.refusal else "read",
         "reason": file.refusal,
+        "table_version": file.table_version,
         "modified_at": modified_at(file.modified_ns),
     }

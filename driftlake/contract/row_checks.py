@@ -1,6 +1,6 @@
 """Contract checks: what is promised about the rows of a day, and what breaks it, found in one scan inside DuckDB.
 
-Not here: the promises themselves (expectations/), their Great Expectations suite (gx_session.py), storing outcomes (records.py).
+Not here: the promises themselves (`expectations`), their Great Expectations suite (`driftlake.contract.gx_session`), storing outcomes (`driftlake.contract.records`).
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ class Contract:
     relation: str
     checked_from: str
     rules: Sequence[Rule]
-    # of the users' own suite files, held against the rows by own_suites.py
+    # of the users' own suite files, held against the rows by `driftlake.contract.own_suites`
     suites: Sequence[OwnExpectation] = ()
 
     def check(self, connection: duckdb.DuckDBPyConnection, days: Sequence[date]) -> list[ContractCheck]:
@@ -257,7 +257,8 @@ def in_force(rules: Sequence[Rule], severities: Mapping[str, Severity | Literal[
     wrong = [r.name for r in rules if isinstance(r, MeasuredRule) and severities.get(r.name) == "error"]
     if wrong:
         raise ConfigurationError(
-            f"contracts.severities: {', '.join(wrong)} cannot be an error: it is known when the day has been counted",
+            f"contracts.severities: {', '.join(wrong)} cannot be an error: it is only known after the day has been "
+            "counted",
             hint="choose warning or off, and let an alert rule on contract_checks.warning_share be critical",
         )
     chosen = ((rule, severities.get(rule.name, rule.severity)) for rule in rules)

@@ -1,6 +1,6 @@
 """Great Expectations suites that users keep as JSON: found by name, read, and what is wrong with them said.
 
-Great Expectations is not imported. Not here: holding rows against them (own_suites.py).
+Great Expectations is not imported. Not here: holding rows against them (`driftlake.contract.own_suites`).
 """
 
 from __future__ import annotations
@@ -92,8 +92,8 @@ def _expectations(path: Path, text: str) -> list[OwnExpectation]:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
         raise ConfigurationError(
-            f"{path} is no suite of Great Expectations: {f'{place}: ' if place else ''}{first['msg']}",
-            hint="write it as Great Expectations does: a name and expectations, each with a type and kwargs",
+            f"{path} is not a suite of Great Expectations: {f'{place}: ' if place else ''}{first['msg']}",
+            hint="use the format of Great Expectations: a name and expectations, each with a type and kwargs",
         ) from error
     if unknown := sorted({expectation.type for expectation in suite.expectations} - expectation_types()):
         raise ConfigurationError(

@@ -1,6 +1,6 @@
 """Which columns of a file are features, and which of them cannot be counted.
 
-Not here: which files there are (partitions.py), and what becomes of a refused feature (contract/, profiles/).
+Not here: which files there are (`driftlake.inputs.partitions`), and what becomes of a refused feature (`driftlake.contract`, `driftlake.profiles`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from driftlake.inputs.columns import other_case
-from driftlake.inputs.partitions import InputFile, oversize
+from driftlake.inputs.parquet_files import InputFile, oversize
 from driftlake.inputs.predictions import PredictionGroup
 from driftlake.maths import encoding
 from driftlake.maths.binning import FeatureBins

@@ -1,6 +1,6 @@
 """The sources of input as the configuration has them: their columns and the files of some days.
 
-Not here: which sources there are (config/sources.py), files and folders themselves (partitions.py).
+Not here: which sources there are (`driftlake.config.sources`), files and folders themselves (`driftlake.inputs.partitions`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ def read_source(settings: Settings, source: Source, days: Sequence[date]) -> lis
     location = settings.location_of(source)
     if location is None:
         return []
-    return read_partitions(location, days, columns_of(source, settings), settings.mapping_of(source))
+    return read_partitions(
+        location, days, columns_of(source, settings), settings.mapping_of(source), settings.partitioning_of(source)
+    )
 
 
 def columns_of(source: Source, settings: Settings, *, has_classes: bool = True) -> tuple[CanonicalColumn, ...]:

@@ -1,6 +1,6 @@
 """Answers to SQL on the warehouse: as a table, CSV, JSON or Parquet, or in an interactive shell.
 
-Not here: attaching the warehouse (warehouse.py).
+Not here: attaching the warehouse (`driftlake.lake.warehouse`).
 """
 
 from __future__ import annotations
@@ -22,9 +22,7 @@ from driftlake.vocabulary.wording import printable
 _PROMPT, _CONTINUATION = "driftlake> ", "      ...> "
 _SHOWN_ROWS = 200
 _UNKNOWN = "`show tables` lists what there is; docs/tables.md explains it"
-_EXPIRED = (
-    "old snapshots expire after warehouse.snapshot_retention_days; `from ducklake_snapshots('lake')` lists those left"
-)
+_EXPIRED = "old snapshots expire after warehouse.snapshot_retention_days; `from ducklake_snapshots('lake')` lists the remaining ones"
 _FILE_WIDTH = 10_000
 
 

@@ -1,6 +1,6 @@
 """Holds the stored rows against what the runs recorded, against their keys, and against each other.
 
-Not here: running days again (cli/upkeep.py), and recording (warehouse.py).
+Not here: running days again (`driftlake.cli.upkeep`), and recording (`driftlake.lake.warehouse`).
 """
 
 from __future__ import annotations
@@ -81,9 +81,15 @@ def _disagreeing(
     }
     wrong: dict[date, dict[str, str]] = {}
     for (day, _, name), count in sorted(recorded.items()):
-        there = stored.get((day, name), 0)
+        there = stored.pop((day, name), 0)
         if there != count:
             wrong.setdefault(day, {})[name] = f"{counted(there, 'row')}, on record {count:,}"
+    stages = {name: stage for _, stage, name in recorded}
+    with_record = {(day, stage) for day, stage, _ in recorded}
+    for (day, name), there in sorted(stored.items()):
+        # runs of earlier versions recorded nothing
+        if (day, stages[name]) in with_record:
+            wrong.setdefault(day, {})[name] = f"{counted(there, 'row')}, none on record"
     return wrong
 
 

@@ -34,6 +34,8 @@ Result = TypeVar("Result")
 
 # DuckLake commits again if another client was first: for a minute, where its own ten attempts may take ten seconds.
 _RETRIES = {"ducklake_max_retry_count": 50, "ducklake_retry_wait_ms": 50, "ducklake_retry_backoff": 1.1}
+# A thread sums up so many rows of a table in some tenths of a second.
+_ROWS_OF_ONE_THREAD = 5_000_000
 # Seconds between attempts of ours if what others have changed is what we change.
 _PAUSES = (0.1, 0.5, 2.0)
 # What SQLite says if another client has written since this transaction began to read.
@@ -58,7 +60,7 @@ class Replacement:
 
     @property
     def recorded_as(self) -> str:
-        """Its name in partition_runs.stored_rows, e.g. contract_checks/labels, which verification.py reads."""
+        """Its name in partition_runs.stored_rows, e.g. contract_checks/labels, which `driftlake.lake.verification` reads."""
         if self.only.keys() - {"source"}:
             raise ValueError(f"{self.table}: rows are recorded by source, found {', '.join(self.only)}")
         return "/".join([self.table, *self.only.values()])
@@ -139,7 +141,7 @@ class Warehouse:
         else:
             catalog.require_writable()
         lock = contextlib.nullcontext() if read_only else catalog.writing()
-        connection = connect(settings)
+        connection = connect(settings, threads=1)
         try:
             load_extension(connection, catalog.extension, extra=catalog.extra)
             load_extension(connection, "ducklake")
@@ -153,6 +155,7 @@ class Warehouse:
                 connection.execute(f"use {CATALOG}")
                 if not read_only:
                     migrate(connection)
+                _choose_threads(connection, settings)
         except duckdb.Error as error:
             connection.close()
             raise catalog.failure(error) from error
@@ -331,8 +334,9 @@ class Warehouse:
                 pause = next(pauses, None)
                 if pause is None:
                     raise WarehouseError(
-                        f"a commit failed {len(_PAUSES) + 1} times because another client changed the same tables: {error}",
-                        hint="let other clients write to tables of their own, or run the day again",
+                        f"a commit failed {len(_PAUSES) + 1} times because another client changed the same tables: "
+                        f"{error}",
+                        hint="let other clients write to other tables, or run the day again",
                     ) from error
                 time.sleep(pause)
 
@@ -363,6 +367,17 @@ def open_warehouse(config: Path | None = None) -> Warehouse:
     `config` is found as load_settings finds it. Raises ConfigurationError, and what Warehouse.open raises.
     """
     return Warehouse.open(load_settings(config), read_only=True)
+
+
+def _choose_threads(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
+    """Use the threads of the configuration once the tables are large.
+
+    DuckLake asks its catalog some ten short questions for each statement, and each costs DuckDB more the more threads it
+    has: with two a statement on a small table takes twice the time, with four three times.
+    """
+    [row_count] = queries.run(connection, "upkeep/row_count").fetchone() or (0,)
+    if row_count > _ROWS_OF_ONE_THREAD:
+        connection.execute(f"set threads = {settings.compute.threads}")
 
 
 def _attach_statement(catalog: Catalog, data: str, *, read_only: bool) -> str:

@@ -1,6 +1,6 @@
 """Lineage files: what a model version was trained on and what it promises, as its team wrote it down.
 
-Not here: registering a version (training/registration.py) and what is learned from its training data (training/learning.py).
+Not here: registering a version (`driftlake.training.registration`) and what is learned from its training data (`driftlake.training.learning`).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def _class_name(name: str) -> str:
     if name == "(missing)":
         raise ValueError("(missing) stands for predictions without a class")
     if re.fullmatch(r"-?\d+\.0+", name):
-        raise ValueError("labels that are whole numbers are read without decimals: write the class without them")
+        raise ValueError("whole-number labels are read without decimals: write the class without decimals, too")
     return name
 
 
@@ -118,7 +118,7 @@ def read_lineage_file(location: str) -> LineageFile:
             text = stream.read().decode()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(
-            f"lineage file {location} cannot be read: {error}", hint="write it as UTF-8 text"
+            f"lineage file {location} cannot be read: {error}", hint="save it as UTF-8 text"
         ) from error
     record = parse_yaml(LineageRecord, location, text)
     return LineageFile(location, record, _beside(location, record.training_data))

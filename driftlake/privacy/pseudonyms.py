@@ -1,7 +1,7 @@
 """Raw identifiers of users replaced by keyed hashes, file by file: HMAC-SHA-256 (RFC 2104), 64 hexadecimal digits.
 
 Files are written under another name and renamed when they are whole; the source is only read. Not here: which key is valid
-when (config/), and what telemetry has to look like (expectations/).
+when (`driftlake.config`), and what telemetry has to look like (`expectations`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ import pyarrow.parquet as pq
 
 from driftlake.config import PseudonymKey, Settings
 from driftlake.errors import ConfigurationError, InputError
-from driftlake.lake.storage import is_hidden
+from driftlake.inputs.listing import list_input
+from driftlake.inputs.partition_names import place_of
 from driftlake.lake.whole_files import replaced_whole
 
 # As long as the hash: a shorter key would be the weaker part (RFC 2104, section 3).
@@ -66,7 +67,7 @@ def pseudonymize_files(settings: Settings, source: Path, target: Path, day: date
         )
     column = settings.pseudonyms.column
     _require_apart(source, target)
-    files = list(_files(source, target, day))
+    files = list(_files(source, target, day, settings.telemetry.partitioning))
     for path, _, _ in files:
         _require_columns(path, column)
     keys = {dt: settings.pseudonyms.valid_on(dt) for _, _, dt in files}
@@ -84,37 +85,33 @@ def _require_apart(source: Path, target: Path) -> None:
     is_same = target.exists() and source.exists() and source.samefile(target)
     if is_same or raw == pseudonymous or raw in pseudonymous.parents or pseudonymous in raw.parents:
         raise ConfigurationError(
-            f"{target} is {source} or lies in it, or the other way round: raw and pseudonymous telemetry must not mix",
-            hint="write to a folder of its own",
+            f"{target} is the same folder as {source}, or one contains the other: raw and pseudonymous telemetry must "
+            "not mix",
+            hint="write to a separate folder",
         )
 
 
-def _files(source: Path, target: Path, day: date | None) -> Iterator[tuple[Path, Path, date]]:
+def _files(source: Path, target: Path, day: date | None, partitioning: str | None) -> Iterator[tuple[Path, Path, date]]:
     """Source, target and day of each file."""
     if not source.exists():
         raise InputError(f"there is no {source}")
     if source.is_file():
-        yield source, target, day or _day_of(source.parent)
+        yield source, target, day or _day_of(source, partitioning)
         return
-    folders = sorted(folder for folder in source.iterdir() if folder.is_dir() and folder.name.startswith("dt="))
-    found = [(path, _day_of(folder)) for folder in folders for path in _visible(folder)]
+    listing = list_input(str(source), partitioning)
+    found = [(Path(file.path), dt) for dt in listing.days for file in listing.files_of(dt).files]
     if not found:
-        raise InputError(f"{source} has no dt=YYYY-MM-DD folder with Parquet files")
+        raise InputError(f"{source} has no folder of a day with Parquet files")
     for path, dt in found:
         yield path, target / path.relative_to(source), dt
 
 
-def _visible(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.glob("*.parquet") if not is_hidden(path.name))
-
-
-def _day_of(folder: Path) -> date:
-    try:
-        return date.fromisoformat(folder.resolve().name.removeprefix("dt="))
-    except ValueError:
-        raise InputError(
-            f"{folder} is no dt=YYYY-MM-DD folder, so the valid key is not known", hint="give the day with --date"
-        ) from None
+def _day_of(file: Path, partitioning: str | None) -> date:
+    if day := place_of(file.resolve().parts[:-1], partitioning).day:
+        return day
+    raise InputError(
+        f"{file.parent} is not a folder of a day, so the valid key is not known", hint="give the day with --date"
+    )
 
 
 def _require_columns(path: Path, column: str) -> None:
@@ -125,7 +122,9 @@ def _require_columns(path: Path, column: str) -> None:
     if column not in names:
         raise InputError(f"{path} has no column {column}", hint=f"it has {', '.join(names)}")
     if taken := sorted({name for pair in _COLUMNS for name in pair} & set(names) - {column}):
-        raise InputError(f"{path} has a column {', '.join(taken)} already", hint="it seems to be pseudonymized")
+        raise InputError(
+            f"{path} has a column {', '.join(taken)} already", hint="the file seems to be pseudonymized already"
+        )
 
 
 def _read(settings: Settings, key: PseudonymKey) -> _Secret:
@@ -149,7 +148,7 @@ def _read_file(path: Path) -> str:
         mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
         if mode & (stat.S_IRWXG | stat.S_IRWXO):
             raise ConfigurationError(
-                f"{path} can be used by others (mode {mode:04o})", hint=f"chmod 600 {path}, and think of a new key"
+                f"{path} can be used by others (mode {mode:04o})", hint=f"chmod 600 {path}, and consider a new key"
             )
         return file.read()
 

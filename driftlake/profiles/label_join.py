@@ -1,7 +1,7 @@
 """Labels joined to predictions inside one session: relations in, counts out that add up.
 
 The session holds all labels and predictions of a span, or those of some correlation ids alone. Not here: which days these
-are and what is left out of them (nightly/label_source.py), and who holds them (engines/).
+are and what is left out of them (`driftlake.nightly.label_source`), and who holds them (`driftlake.engines`).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from driftlake.maths.binning import PROBABILITY_GRID
 # A prediction's file may be written days after its label arrived; older labels without a prediction stay unmatched.
 EARLY_LABEL_DAYS = 7
 
-# Makes partitions visible as a relation, without the rows that are in quarantine, and says what is left out.
+# Makes partitions visible as a relation, without the rows that are in quarantine, and shows what is left out.
 CreateSoundView: TypeAlias = Callable[[str, Sequence[Partition]], LeftOut]
 
 _SCORE_GRID = {

@@ -2,7 +2,7 @@
 
 What a thread gets, or a worker of a cluster. How a day is cut into shards depends on the day alone, so that moments
 and sums, whose last digits depend on the order of additions, are the same whoever counts. Not here: the counting of
-one column (kernel.py), which rows count (inputs/predictions.py), how a day is cut (plan.py), and what becomes of the counts (rows.py).
+one column (`driftlake.profiles.kernel`), which rows count (`driftlake.inputs.predictions`), how a day is cut (`driftlake.profiles.plan`), and what becomes of the counts (`driftlake.profiles.rows`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from driftlake.inputs.partitions import open_parquet
+from driftlake.inputs.parquet_files import open_parquet
 from driftlake.maths.binning import FeatureBins
 from driftlake.maths.encoding import Column, encode, float_values, is_category, is_numeric, is_text, stored_bins
 from driftlake.maths.segments import SegmentColumn
@@ -59,6 +59,8 @@ class RowGroup:
     columns: Mapping[str, pa.DataType]
     codes: NDArray[Any]
     sampled: SampledRows = field(default_factory=SampledRows)
+    # of the columns that stand in the names of the file's folders
+    values: Mapping[str, str | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,6 +323,9 @@ class _Reader:
         """A column, or a field of a struct column by its path; None if the file has no such column."""
         if path not in self._needed:
             return None
+        if path in self.row_group.values:
+            value = pa.scalar(self.row_group.values[path], pa.string())
+            return pa.chunked_array([pa.repeat(value, len(self.row_group.codes))])
         table = self._read([path]) if self._table is None else self._table
         if path in table.column_names:
             return table.column(path)
@@ -333,11 +338,13 @@ class _Reader:
         return np.full(len(self.row_group.codes), np.nan) if column is None else float_values(column)
 
     def _read(self, paths: Sequence[str]) -> pa.Table:
-        return self._parquet.read_row_group(self.row_group.index, columns=list(paths), use_threads=False)
+        own = [path for path in paths if path not in self.row_group.values]
+        return self._parquet.read_row_group(self.row_group.index, columns=own, use_threads=False)
 
 
 def _text_columns(row_group: RowGroup, paths: Sequence[str]) -> list[str]:
-    return [path for path in paths if (kind := _type_of(row_group.columns, path)) and is_text(kind)]
+    own = (path for path in paths if path not in row_group.values)
+    return [path for path in own if (kind := _type_of(row_group.columns, path)) and is_text(kind)]
 
 
 def _type_of(columns: Mapping[str, pa.DataType], path: str) -> pa.DataType | None:

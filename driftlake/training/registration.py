@@ -1,7 +1,7 @@
 """Registering model versions, once and for all: what was promised then is what production is compared with.
 
-Not here: lineage files (lineage/lineage_files.py), learning (learning.py), learning again (relearning.py),
-loading what is registered (lineage/versions.py).
+Not here: lineage files (`driftlake.lineage.lineage_files`), learning (`driftlake.training.learning`), learning again
+(`driftlake.training.relearning`), loading what is registered (`driftlake.lineage.versions`).
 """
 
 from __future__ import annotations
@@ -192,7 +192,7 @@ def _require_nobody_in_classes(file: LineageFile, settings: PersonalDataSettings
     if found:
         raise InputError(
             f"{file.path}: classes look like personal data ({found}), and classes are stored as they are",
-            hint="name classes by what they mean, not by whom they are about",
+            hint="name classes by their meaning, not after persons",
         )
 
 

@@ -2,7 +2,7 @@
 
 A day is counted in one set of bins or not at all: the counts go in the transaction in which the bins come, and what every
 day rests on changes with training_runs.bins_learned_at, so the next run or backfill of a day counts it again. Not here: the
-first registration (registration.py).
+first registration (`driftlake.training.registration`).
 """
 
 from __future__ import annotations
