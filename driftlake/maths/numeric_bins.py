@@ -102,7 +102,7 @@ def _bins_on_grid(
     starts = np.flatnonzero(np.diff(cells, prepend=-1))
     occupied = cells[starts]
     firsts = _packed(np.add.reduceat(occurring.counts, starts), limit)
-    of_values = starts[firsts]
+    of_values = starts[firsts].astype(np.int32)
     # the border in the middle of the gap
     first_cells = np.concatenate([[0], (occupied[firsts[1:] - 1] + occupied[firsts[1:]] + 1) // 2]).astype(np.int32)
     bin_counts = np.add.reduceat(occurring.counts, of_values)

@@ -14,9 +14,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from driftlake.config import ModelSettings, Settings
+from driftlake.config import TELEMETRY, ModelSettings, Settings
 from driftlake.errors import InputError
-from driftlake.inputs.partitions import list_days
+from driftlake.inputs.listing import look_into
 from driftlake.lake.schema import arrow_schema
 from driftlake.lake.warehouse import Warehouse
 from driftlake.lineage.lineage_files import LineageFile, read_lineage_folder
@@ -124,7 +124,7 @@ def _found(warehouse: Warehouse, settings: Settings, version: ModelVersion, chan
     query = " union ".join(f"select dt from {table} where model_id = ? and model_version = ?" for table in tables)
     owner = list(version.owner.values())
     days = sorted(warehouse.sql(query, owner * len(tables))["dt"].to_pylist()) if tables else []
-    there = set(list_days(settings.resolve(settings.telemetry.path)))
+    there = set(look_into(settings.resolve(settings.telemetry.path), settings.partitioning_of(TELEMETRY), days).days)
     return Relearned(changed, days, [day for day in days if day not in there])
 
 
