@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -78,6 +78,17 @@ class Layout:
         listed = ", ".join("null" if value is None else literal(value) for value in values)
         return f"list_extract(cast([{listed}] as varchar[]), file_index::bigint + 1)"
 
+    def kind(self, path: str) -> pa.DataType | None:
+        """Type of a column, or of a field of a struct column by its path, in the first file that has it; None if none has."""
+        for file in self.files:
+            if path in file.columns:
+                return file.columns[path]
+            name, _, field = path.partition(".")
+            kind = file.columns.get(name)
+            if isinstance(kind, pa.StructType) and kind.get_field_index(field) >= 0:
+                return kind.field(field).type
+        return None
+
     def value(self, path: str) -> str | None:
         """SQL of a column, or of a field of a struct column by its path; None if no file has it."""
         if (column := self.column(path)) is not None:
@@ -93,17 +104,18 @@ class Layout:
         return f"struct_extract({struct}, {literal(field)})"
 
 
-def layouts_of(files: Sequence[ParquetFile]) -> list[Layout]:
-    """The files in as few relations as bind every name exactly: nearly always one."""
+def layouts_of(files: Sequence[ParquetFile], apart: Callable[[ParquetFile], Hashable] = lambda _: None) -> list[Layout]:
+    """The files in as few relations as bind every name exactly and hold what `apart` says nothing else of: nearly always one."""
     names = set().union(*(_names(file) for file in files))
-    if len({name.lower() for name in names}) == len(names):
-        return [Layout(range(len(files)), files)]
+    is_by_name = len({name.lower() for name in names}) == len(names)
     positions = defaultdict(list)
     for position, file in enumerate(files):
-        positions[tuple(_names(file))].append(position)
+        positions[apart(file), () if is_by_name else tuple(_names(file))].append(position)
     return [
         Layout(
-            of_layout, [files[i] for i in of_layout], {n: place for place, n in enumerate(files[of_layout[0]].columns)}
+            of_layout,
+            [files[i] for i in of_layout],
+            None if is_by_name else {n: place for place, n in enumerate(files[of_layout[0]].columns)},
         )
         for of_layout in positions.values()
     ]
