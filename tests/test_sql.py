@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 
 from driftlake.lake import queries, schema
 from driftlake.lake.warehouse import Warehouse
-from driftlake.maths.binning import PROBABILITY_GRID, FeatureBins, Floats, learn_numeric_bins, probability_bins
+from driftlake.maths.binning import PROBABILITY_GRID, FeatureBins, Floats, probability_bins
+from driftlake.maths.numeric_bins import learn_numeric_bins
 from driftlake.profiles.kernel import count_column
 
 
@@ -440,8 +441,13 @@ def test_an_alert_is_critical_from_the_critical_threshold(
 
 RECOUNT = """
 with placed as (
-    select *, grid_cell(value, grid_transform, grid_scale, grid_lower, grid_upper, grid_cells) as cell
-    from raw, (select any_value(columns('^grid_')) from bins)
+    select
+        *,
+        grid_cell(value, grid_transform, grid_scale, grid_lower, grid_upper, grid_cells, borders := borders) as cell
+    from
+        raw,
+        (select any_value(columns('^grid_')) from bins),
+        (select list_append(list(lower order by lower), max(upper)) as borders from bins where lower is not null)
 )
 select
     case when cell is null then 0 when cell < 0 then 1 when cell >= p.grid_cells then 2 else bin_id end as bin_id,
@@ -485,17 +491,26 @@ def cauchy(generator: np.random.Generator) -> Floats:
     return generator.standard_cauchy(50_000) * 1000
 
 
+def two_units(generator: np.random.Generator) -> Floats:
+    return (1.7e9 + generator.normal(0, 1e6, 50_000)) * generator.choice([1, 1000], 50_000)
+
+
 @pytest.mark.parametrize(
     ("transform", "sample", "signs"),
-    [("linear", uniform, (1, -1)), ("log", lognormal, (1,)), ("asinh", cauchy, (1, -1))],
-    ids=["linear", "log", "asinh"],
+    [
+        ("linear", uniform, (1, -1)),
+        ("log", lognormal, (1,)),
+        ("asinh", cauchy, (1, -1)),
+        ("borders", two_units, (1, -1)),
+    ],
+    ids=["linear", "log", "asinh", "borders"],
 )
 def test_sql_counts_what_the_kernel_counts(
     db: duckdb.DuckDBPyConnection, transform: str, sample: Any, signs: tuple[int, ...]
 ) -> None:
     generator = np.random.default_rng(20240301)
     training = sample(generator)
-    bins = learn_numeric_bins("x", training, is_integer=False)
+    bins = learn_numeric_bins("x", training)
     assert bins.grid is not None
     assert bins.grid.transform == transform
     column = pa.array(
@@ -506,21 +521,21 @@ def test_sql_counts_what_the_kernel_counts(
 
 
 def test_sql_counts_negative_values_of_a_logarithmic_grid_as_the_kernel_does(db: duckdb.DuckDBPyConnection) -> None:
-    bins = learn_numeric_bins("x", lognormal(np.random.default_rng(1)), is_integer=False)
+    bins = learn_numeric_bins("x", lognormal(np.random.default_rng(1)))
     column = pa.array([-1.0, -np.inf, -1e-300])
     assert counted(bins, column) == recounted(db, bins, column)
 
 
 @pytest.mark.parametrize("value", [1e17, -1e17, 1e300, -1e300])
 def test_sql_counts_values_beyond_all_measure_as_the_kernel_does(db: duckdb.DuckDBPyConnection, value: float) -> None:
-    bins = learn_numeric_bins("x", np.linspace(0, 1, 1000), is_integer=False)
+    bins = learn_numeric_bins("x", np.linspace(0, 1, 1000))
     column = pa.array([value])
     assert recounted(db, bins, column) == counted(bins, column)
 
 
 def test_sql_counts_whole_numbers_as_the_kernel_does(db: duckdb.DuckDBPyConnection) -> None:
     training = np.arange(-700, 700).astype(float)
-    bins = learn_numeric_bins("x", training, is_integer=True)
+    bins = learn_numeric_bins("x", training)
     column = pa.array(np.concatenate([training, training + 0.5, training + 1000]))
     assert recounted(db, bins, column) == counted(bins, column)
 
@@ -537,7 +552,7 @@ SMALL_SAMPLES = st.tuples(
 @settings(max_examples=25)
 @drawn(SMALL_SAMPLES)
 def test_sql_counts_any_small_training_sample_as_the_kernel_does(training: Floats) -> None:
-    bins = learn_numeric_bins("x", training, is_integer=False)
+    bins = learn_numeric_bins("x", training)
     column = pa.array(np.concatenate([training, bins.borders]))
     with duckdb.connect() as db:
         for macro in schema.session_macros():

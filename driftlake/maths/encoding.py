@@ -12,9 +12,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.types as pat
 
-from driftlake.maths import binning
 from driftlake.maths.arrays import Floats, Indices
 from driftlake.maths.binning import FeatureBins
+from driftlake.maths.numeric_bins import learnable
 from driftlake.maths.value_text import has_text, texts_of
 
 Column: TypeAlias = "pa.Array | pa.ChunkedArray"
@@ -47,7 +47,7 @@ def float_values(column: Column) -> Floats:
 
 def learnable_values(column: Column) -> Floats:
     """The values of a numeric column from which bins can be learned."""
-    return binning.learnable(float_values(column))
+    return learnable(float_values(column))
 
 
 def category_counts(column: Column) -> dict[str, int]:

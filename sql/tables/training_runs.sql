@@ -1,4 +1,4 @@
--- Every model version ever registered, with its training data. Append-only.
+-- Every model version ever registered, with its training data. Append-only, but for bins_learned_at.
 -- grain: model_id, model_version
 create table if not exists training_runs (
     model_id varchar not null, -- model the row is about
@@ -23,5 +23,6 @@ create table if not exists training_runs (
     task varchar, -- binary, regression or multiclass; null is binary
     quantile double, -- quantile of the target that a regression predicts; null for the mean
     feature_types varchar[], -- Arrow types of the features in the training data, as schema_changes names them; null if registered before they were stored
-    classes varchar[] -- classes of a multiclass model; null for other tasks
+    classes varchar[], -- classes of a multiclass model; null for other tasks
+    bins_learned_at timestamp with time zone -- when `driftlake lineage relearn` learned the bins; null if the registration did
 );
