@@ -165,6 +165,6 @@ LABEL_COLUMNS = (
 
 
 def label_columns(*, has_classes: bool) -> tuple[CanonicalColumn, ...]:
-    """LABEL_COLUMNS, or those of labels that may be classes of a multiclass model."""
+    """LABEL_COLUMNS, or those of labels that may be classes: of a multiclass model, or two of which a lineage names one."""
     read_as = {"label": _LABEL_OR_CLASS, "label_class": _LABEL_CLASS} if has_classes else {}
     return tuple(read_as.get(column.name, column) for column in LABEL_COLUMNS)

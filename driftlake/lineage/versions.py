@@ -64,6 +64,9 @@ class ModelVersion:
     quantile: float | None = None
     # of a multiclass model
     classes: tuple[str, ...] = ()
+    # of a binary model whose labels are others than 0 and 1, as canonical texts
+    positive_label: str | None = None
+    negative_label: str | None = None
     baseline_auc: float | None = None
     reference_counts: Mapping[str, Counts] = field(default_factory=dict)
     # by segment and then by feature
@@ -78,6 +81,11 @@ class ModelVersion:
     def owner(self) -> dict[str, str]:
         """The columns that say of every row which version it is about."""
         return {"model_id": self.model_id, "model_version": self.model_version}
+
+    @property
+    def has_label_classes(self) -> bool:
+        """Whether its labels are classes, two or more, rather than numbers."""
+        return bool(self.classes) or self.positive_label is not None
 
     def bins_of(self, feature: str) -> FeatureBins | None:
         """Bins of a feature, or of the score; None if the version has no such feature."""
@@ -126,6 +134,8 @@ def load_versions(warehouse: Warehouse) -> dict[tuple[str, str], ModelVersion]:
             task=run["task"] or "binary",
             quantile=run["quantile"],
             classes=tuple(run["classes"] or ()),
+            positive_label=run["positive_label"],
+            negative_label=run["negative_label"],
             baseline_auc=run["baseline_auc"],
             reference_counts={name: _dense(counts[*key, name], each.bin_count) for name, each in bins.items()},
             segment_reference_counts={

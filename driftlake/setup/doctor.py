@@ -19,6 +19,7 @@ from driftlake.lake.catalog import catalog_of
 from driftlake.lake.duckdb_extensions import load_extension
 from driftlake.lake.s3 import is_on_s3, require_place
 from driftlake.lake.warehouse import Warehouse
+from driftlake.lineage.label_meaning import declared_meaning
 from driftlake.lineage.lineage_files import LineageRecord, read_lineage_folder
 from driftlake.vocabulary.signals import FEATURE
 
@@ -107,9 +108,10 @@ def _examine_days(settings: Settings, source: Source, location: str) -> Finding:
 
 
 def _has_classes(settings: Settings) -> bool:
-    """Whether some lineage file is of a multiclass model; what cannot be read is a finding of its own."""
+    """Whether some model has labels that are classes; what cannot be read is a finding of its own."""
     try:
-        return any(file.record.classes for file in read_lineage_folder(settings))
+        records = [file.record for file in read_lineage_folder(settings)]
+        return any(record.classes or declared_meaning(record, settings) for record in records)
     except DriftlakeError:
         return False
 

@@ -24,6 +24,7 @@ from driftlake.inputs.schema_changes import type_name
 from driftlake.lake.failures import is_of_machine, sentence_of
 from driftlake.lake.schema import arrow_schema
 from driftlake.lake.warehouse import Warehouse
+from driftlake.lineage.label_meaning import LabelMeaning, declared_meaning
 from driftlake.lineage.lineage_files import LabelDelay, LineageFile, LineageRecord, lineage_locations, read_lineage_file
 from driftlake.lineage.versions import SCORE
 from driftlake.maths.binning import FeatureBins
@@ -35,6 +36,7 @@ from driftlake.training.reference_labels import count_reference_labels
 from driftlake.training.reference_pairs import count_reference_pairs
 from driftlake.training.reference_sample import take_reference_samples
 from driftlake.training.reference_segments import count_reference_segments
+from driftlake.training.targets import meaning_of_target
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ def register_folder(warehouse: Warehouse, settings: Settings, contracts: Contrac
             if _find(warehouse, file) is None:
                 registered += register(warehouse, settings, [file], contracts)
             else:
-                _require_same_promise(warehouse, file)
+                _require_same_promise(warehouse, settings, file)
             known.append(file)
     together: list[DriftlakeError] = []
     with _refusals("lineage", together):
@@ -112,7 +114,7 @@ def register(
 
 
 def _register(warehouse: Warehouse, settings: Settings, file: LineageFile, contracts: Contracts | None) -> bool:
-    _require_same_promise(warehouse, file)
+    _require_same_promise(warehouse, settings, file)
     data = TrainingData(file)
     fingerprint = data.fingerprint()
     _require_same_data(warehouse, file, fingerprint)
@@ -122,10 +124,11 @@ def _register(warehouse: Warehouse, settings: Settings, file: LineageFile, contr
     _require_nobody_in_classes(file, settings.telemetry.personal_data)
     found = data.personal_data(features_of(file, data), settings.telemetry.personal_data)
     learned = learn(file, data, corrections, settings.drift.other_features_bins, found)
-    rows = {"training_runs": [_run_row(file, data, fingerprint, learned)]} | _rows(file.record, learned)
+    meaning = meaning_of_target(file, data, settings)
+    rows = {"training_runs": [_run_row(file, data, fingerprint, learned, meaning)]} | _rows(file.record, learned)
     tables = {name: pa.Table.from_pylist(content, schema=arrow_schema(name)) for name, content in rows.items()}
     today = datetime.now(UTC).date()
-    checks = check_training(settings, contracts.training, file, data, learned, today) if contracts else []
+    checks = check_training(settings, contracts.training, file, data, learned, meaning, today) if contracts else []
     if checks or found:
         tables["contract_checks"] = checks_of_training(_owner(file.record), checks, found, today)
     # another process may have registered the version since
@@ -140,13 +143,20 @@ def _find(warehouse: Warehouse, file: LineageFile) -> dict[str, Any] | None:
     return found[0] if found else None
 
 
-def _require_same_promise(warehouse: Warehouse, file: LineageFile) -> None:
+def _require_same_promise(warehouse: Warehouse, settings: Settings, file: LineageFile) -> None:
     run, fingerprint = _find(warehouse, file), _lineage_fingerprint(file.record)
     if run and run["lineage_fingerprint"] != fingerprint:
         raise LineageConflictError(
             f"{file.path}: {file.record.model_id} {file.record.model_version} was registered with other contents"
             f" (lineage fingerprint {run['lineage_fingerprint']}, now {fingerprint})",
             hint="restore the file, or register the change as a new model_version",
+        )
+    declared = declared_meaning(file.record, settings)
+    if run and (said := declared.positive if declared else "1") != (run["positive_label"] or "1"):
+        raise LineageConflictError(
+            f"{file.path}: {file.record.model_id} {file.record.model_version} was registered with the positive label"
+            f" {run['positive_label'] or 1}, now it is {said}",
+            hint="restore `labels.positive`, or register the change as a new model_version",
         )
 
 
@@ -181,7 +191,13 @@ def _owner(record: LineageRecord) -> dict[str, str]:
     return {"model_id": record.model_id, "model_version": record.model_version}
 
 
-def _run_row(file: LineageFile, data: TrainingData, fingerprint: str, learned: Sequence[Learned]) -> dict[str, Any]:
+def _run_row(
+    file: LineageFile,
+    data: TrainingData,
+    fingerprint: str,
+    learned: Sequence[Learned],
+    meaning: LabelMeaning | None,
+) -> dict[str, Any]:
     record = file.record
     features = [item.bins.feature for item in learned if item.bins.feature != SCORE]
     return {
@@ -198,6 +214,8 @@ def _run_row(file: LineageFile, data: TrainingData, fingerprint: str, learned: S
         "task": record.task,
         "quantile": record.quantile,
         "classes": list(record.classes) if record.classes else None,
+        "positive_label": meaning.positive if meaning else None,
+        "negative_label": meaning.negative if meaning else None,
         "features": features,
         "feature_types": [type_name(data.types[name]) for name in features],
         **{f"label_delay_{name}": value for name, value in _delay(record).items()},

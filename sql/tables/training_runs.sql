@@ -23,5 +23,7 @@ create table if not exists training_runs (
     task varchar, -- binary, regression or multiclass; null is binary
     quantile double, -- quantile of the target that a regression predicts; null for the mean
     feature_types varchar[], -- Arrow types of the features in the training data, as schema_changes names them; null if registered before they were stored
-    classes varchar[] -- classes of a multiclass model; null for other tasks
+    classes varchar[], -- classes of a multiclass model; null for other tasks
+    positive_label varchar, -- label that is positive, as canonical text; null if labels are 0 and 1, and for other tasks
+    negative_label varchar -- label that is negative, as canonical text; null with a positive label: every other
 );
