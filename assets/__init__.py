@@ -1,6 +1,6 @@
 """The Dagster assets: one module per stage, each a thin shell around one call of the core.
 
-Not here: formulas, SQL, schedules. `build_assets` is what `jobs/definitions.py` assembles.
+Not here: formulas, SQL, schedules. `build_assets` is what `jobs.definitions` assembles.
 """
 
 from datetime import timedelta

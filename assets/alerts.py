@@ -1,4 +1,7 @@
-"""Alerts: the rules of driftlake.yaml over the signals of each day."""
+"""Alerts: the rules of driftlake.yaml over the signals of each day.
+
+Not here: what a rule raises (`driftlake.alerts`), and telling people (`assets.delivery`).
+"""
 
 from dataclasses import replace
 from datetime import date

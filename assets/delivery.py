@@ -1,4 +1,7 @@
-"""Delivery: channels are told of incidents, metrics are written. What fails here fails no run."""
+"""Delivery: channels are told of incidents, metrics are written. What fails here fails no run.
+
+Not here: channels and the texts of notices (`driftlake.delivery`).
+"""
 
 from pathlib import Path
 
@@ -31,5 +34,5 @@ def delivery(
     for row in undelivered:
         context.log.warning("channel %s was not told of %s: %s", row["channel"], row["incident_id"], row["error"])
     return dg.MaterializeResult(
-        metadata={"delivered": sum(one.error is None for one in done), "undelivered": len(undelivered)}
+        metadata={"delivered": sum(attempt.error is None for attempt in done), "undelivered": len(undelivered)}
     )

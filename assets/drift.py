@@ -1,4 +1,7 @@
-"""Drift: windows of profiles compared with the training data."""
+"""Drift: windows of profiles compared with the training data.
+
+Not here: the comparisons (`driftlake.drift`).
+"""
 
 import dagster as dg
 

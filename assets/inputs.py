@@ -1,4 +1,7 @@
-"""The users' own data as it appears at the top of the graph. Nothing here is ever materialized."""
+"""The users' own data as it appears at the top of the graph. Nothing here is ever materialized.
+
+Not here: reading them (`driftlake.inputs`).
+"""
 
 import dagster as dg
 

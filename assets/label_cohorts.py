@@ -1,4 +1,7 @@
-"""Label cohorts: labels joined to their predictions, checked against their contract first."""
+"""Label cohorts: labels joined to their predictions, checked against their contract first.
+
+Not here: the join (`driftlake.nightly.labels`), and the rules (`expectations`).
+"""
 
 from functools import partial
 

@@ -1,4 +1,7 @@
-"""Training lineage: registers lineage files that are new. Unpartitioned: a version is registered once."""
+"""Training lineage: registers lineage files that are new. Unpartitioned: a version is registered once.
+
+Not here: registering a version (`driftlake.training.registration`).
+"""
 
 import dagster as dg
 

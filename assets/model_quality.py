@@ -1,4 +1,7 @@
-"""Model quality: ranking and label backlog as of the end of each day."""
+"""Model quality: ranking and label backlog as of the end of each day.
+
+Not here: what is measured (`driftlake.quality`).
+"""
 
 import dagster as dg
 

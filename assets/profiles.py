@@ -1,4 +1,7 @@
-"""Profiles: the one stage that reads telemetry rows, checked against their contract first."""
+"""Profiles: the one stage that reads telemetry rows, checked against their contract first.
+
+Not here: counting (`driftlake.nightly.profiles`), and the rules (`expectations`).
+"""
 
 from functools import partial
 

@@ -2,6 +2,7 @@
 
 Unpartitioned, because a page takes longer to draw than a day to compute; `driftlake report` draws any other day.
 The run ends here, so this is where it fails if input was refused or a day failed, after everything else is done.
+Not here: drawing pages (`driftlake.report`).
 """
 
 from collections.abc import Iterator
@@ -54,7 +55,7 @@ def report(
     log_failures(context, failures)
     yield dg.MaterializeResult(metadata=pages)
     reasons = [f"{run['dt']} ({run['stage']}, {run['outcome']}): {run['reason']}" for run in incomplete]
-    reasons += [f"{one.dt} ({one.stage}, failed): {one.reason}" for one in failures]
+    reasons += [f"{failure.dt} ({failure.stage}, failed): {failure.reason}" for failure in failures]
     reasons += [f"lineage: {error}" for error in lineage]
     if reasons:
         named = printable("\n".join(reasons))

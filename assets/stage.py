@@ -86,8 +86,10 @@ def run_stage(
 
 def log_failures(context: dg.AssetExecutionContext, failures: Sequence[Failure]) -> None:
     """Say in full what failed: its traceback is what a bug is found by."""
-    for one in failures:
-        context.log.error("%s (%s): %s\n%s", one.dt, one.stage, printable(one.reason), printable(one.trace))
+    for failure in failures:
+        context.log.error(
+            "%s (%s): %s\n%s", failure.dt, failure.stage, printable(failure.reason), printable(failure.trace)
+        )
 
 
 def _is_forced(context: dg.AssetExecutionContext) -> bool:

@@ -25,7 +25,7 @@ from driftlake.contract.day_checks import day_bounds
 from driftlake.contract.row_checks import Contract
 from driftlake.inputs.columns import TELEMETRY_COLUMNS
 from driftlake.inputs.partitions import read_partitions
-from driftlake.inputs.predictions import Reading, offer_partitions, offer_versions
+from driftlake.inputs.predictions import Reading, create_version_tables, create_view_of_partitions
 from driftlake.lake import queries
 from driftlake.lake.session import create_table
 from driftlake.lineage.versions import ModelVersion
@@ -76,8 +76,8 @@ def main() -> None:
         versions = [
             ModelVersion("credit", name, "probability", {}, None, training_dataset_id="loans") for name in ("v1", "v2")
         ]
-        offer_versions(connection, versions, {})
-        offer_partitions(connection, "predictions", partitions, Reading(TELEMETRY_COLUMNS, {}))
+        create_version_tables(connection, versions, {})
+        create_view_of_partitions(connection, "predictions", partitions, Reading(TELEMETRY_COLUMNS, {}))
         create_table(connection, "partition_days", day_bounds([DAY], "UTC"))
         queries.run(connection, "telemetry")
         contract = Contract("telemetry", "telemetry", "predictions", telemetry.RULES)

@@ -41,8 +41,8 @@ passes.append(time.perf_counter())
 for _ in range(int(sys.argv[2])):
     partitions = read_partitions(settings.resolve(settings.telemetry.path), [wide_day.DAY], TELEMETRY_COLUMNS, {})
     with open_session(settings) as connection:
-        predictions.offer_versions(connection, list(registered.values()), settings.models)
-        predictions.offer_partitions(connection, "predictions", partitions, predictions.Reading(TELEMETRY_COLUMNS, {}))
+        predictions.create_version_tables(connection, list(registered.values()), settings.models)
+        predictions.create_view_of_partitions(connection, "predictions", partitions, predictions.Reading(TELEMETRY_COLUMNS, {}))
         found = engine.profile_partitions(connection, settings, partitions, registered)
     passes.append(time.perf_counter())
 print(sum(table.num_rows for table in found.tables.values()), *(b - a for a, b in zip(passes, passes[1:])))

@@ -64,9 +64,12 @@ class Sample:
         found = [_compare(kind, *sides) for kind, sides in enumerate(zip(current, reference, strict=True))]
         stacked = [
             Comparison(
-                *(np.array([getattr(one, name) for one in ones]) for name in ("value", "noise_floor", "p_value"))
+                *(
+                    np.array([getattr(comparison, name) for comparison in comparisons])
+                    for name in ("value", "noise_floor", "p_value")
+                )
             )
-            for ones in zip(*found, strict=True)
+            for comparisons in zip(*found, strict=True)
         ]
         return cls(current, reference, *stacked)
 

@@ -1,9 +1,10 @@
 """A year with planted faults: does every fault become one incident with its cause first, and nothing else?
 
-`python -m bench.incidents [--seed 1 2] [--rows 2000]`; prints a table per seed beside plain rules (the PSI of a feature over 0.25),
-writes results/incidents.json. The judge is strict: what opens while a fault is there is of this fault, the first of it finds it,
-every other is surplus; what opens on any other day, the days after a fault among them, is a false alarm; and the cause
-is right if it stands first on the last day of the fault. Alerts that went to an incident of before are counted as misplaced. Not here: the year (planted_year.py).
+`python -m `bench.incidents` [--seed 1 2] [--rows 2000]`; prints a table per seed beside plain rules (the PSI of a feature
+over 0.25), writes results/incidents.json. The judge is strict: what opens while a fault is there is of this fault, the
+first of it finds it, every other is surplus; what opens on any other day, the days after a fault among them, is a false
+alarm; and the cause is right if it stands first on the last day of the fault. Alerts that went to an incident of before are
+counted as misplaced. Not here: the year (`bench.planted_year`).
 """
 
 from __future__ import annotations

@@ -44,8 +44,8 @@ def profile():
     location = settings.resolve(settings.telemetry.path)
     partitions = read_partitions(location, [wide_day.DAY], TELEMETRY_COLUMNS, {})
     with open_session(settings) as connection:
-        predictions.offer_versions(connection, list(registered.values()), settings.models)
-        predictions.offer_partitions(connection, "predictions", partitions, predictions.Reading(TELEMETRY_COLUMNS, {}))
+        predictions.create_version_tables(connection, list(registered.values()), settings.models)
+        predictions.create_view_of_partitions(connection, "predictions", partitions, predictions.Reading(TELEMETRY_COLUMNS, {}))
         return local.profile_partitions(connection, settings, partitions, registered)
 
 clock(profile)

@@ -1,8 +1,9 @@
 """A year of predictions of a credit model with nine planted faults and a season that is none, written as a project.
 
 A model with eight features scores every day of 2024; labels come one to three days later. Temperature follows the season as
-it did in the training data of the year before, scores and volume follow it a little, and days differ by more than chance. What is delivered broken is scored
-broken, so that scores and AUC suffer with it. Not here: running the year and judging what was raised (incidents.py).
+it did in the training data of the year before, scores and volume follow it a little, and days differ by more than chance.
+What is delivered broken is scored broken, so that scores and AUC suffer with it. Not here: running the year and judging
+what was raised (`bench.incidents`).
 """
 
 from __future__ import annotations

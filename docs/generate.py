@@ -128,9 +128,9 @@ def statistics_page() -> str:
         "|---" * 8 + "|",
     ]
     lines += [
-        f"| `{one.name}` | {' and '.join(one.kinds)} | {_threshold(one.warn)} | {_threshold(one.drift)} |"
-        f" {_cell(one.formula)} | {one.value_range} | {one.misses} | {one.source} |"
-        for one in STATISTICS.values()
+        f"| `{statistic.name}` | {' and '.join(statistic.kinds)} | {_threshold(statistic.warn)} | {_threshold(statistic.drift)} |"
+        f" {_cell(statistic.formula)} | {statistic.value_range} | {statistic.misses} | {statistic.source} |"
+        for statistic in STATISTICS.values()
     ]
     return before + "\n".join([*lines, "", _TABLE_END]) + after
 
@@ -185,9 +185,9 @@ def _with_runbooks(page: str) -> str:
     before, _, rest = page.partition(_RUNBOOKS_BEGIN)
     _, _, after = rest.partition(_RUNBOOKS_END)
     lines = [_RUNBOOKS_BEGIN]
-    for one in RUNBOOKS:
-        lines += ["", f'<a id="{one.name}"></a>', f"### `{one.name}`: {one.title}", "", one.meaning, ""]
-        lines += [f"{number}. {step}" for number, step in enumerate(one.steps, 1)]
+    for runbook in RUNBOOKS:
+        lines += ["", f'<a id="{runbook.name}"></a>', f"### `{runbook.name}`: {runbook.title}", "", runbook.meaning, ""]
+        lines += [f"{number}. {step}" for number, step in enumerate(runbook.steps, 1)]
     return before + "\n".join([*lines, "", _RUNBOOKS_END]) + after
 
 
@@ -201,7 +201,7 @@ def commands_page() -> str:
     runner = CliRunner(env={"COLUMNS": "100", "TERM": "dumb", "NO_COLOR": "1"})
     group: Any = typer.main.get_command(app)
     commands = [[], *([name] for name in group.commands)]
-    commands += [[one, name] for one in ("lineage", "alerts") for name in group.commands[one].commands]
+    commands += [[command, name] for command in ("lineage", "alerts") for name in group.commands[command].commands]
     lines = ["# Commands", "", _GENERATED]
     for command in commands:
         result = runner.invoke(app, [*command, "--help"], prog_name="driftlake")

@@ -26,7 +26,7 @@ class InputError(DriftlakeError, ValueError):
 
 
 class LineageConflictError(DriftlakeError, ValueError):
-    """A registered training run or dataset was offered again with other content."""
+    """A registered training run or dataset was given again with other content."""
 
 
 class WarehouseError(DriftlakeError, RuntimeError):

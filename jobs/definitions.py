@@ -1,4 +1,7 @@
-"""Everything Dagster knows of driftlake, assembled in one place. Importing this module reads nothing."""
+"""Everything Dagster knows of driftlake, assembled in one place. Importing this module reads nothing.
+
+Not here: jobs, schedules and sensors themselves (their own modules), and assets (`assets`).
+"""
 
 import warnings
 from collections.abc import Mapping

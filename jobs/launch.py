@@ -1,6 +1,6 @@
 """Runs of the nightly job started from a terminal, in the same Dagster instance that the UI shows.
 
-Not here: what a terminal prints (driftlake/cli/running.py).
+Not here: what a terminal prints (`driftlake.cli.running`).
 """
 
 import logging

@@ -1,4 +1,7 @@
-"""The weekly job that keeps the warehouse small. Not here: what it does (driftlake/lake/maintenance.py)."""
+"""The weekly job that keeps the warehouse small.
+
+Not here: what it does (`driftlake.lake.maintenance`).
+"""
 
 from datetime import UTC, datetime
 

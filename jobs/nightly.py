@@ -1,4 +1,7 @@
-"""The nightly job and when it runs."""
+"""The nightly job and when it runs.
+
+Not here: what its stages do (`assets`), and starting it from a terminal (`jobs.launch`).
+"""
 
 import dagster as dg
 

@@ -1,4 +1,7 @@
-"""What the assets are given: the settings as they are, the warehouse opened once per run."""
+"""What the assets are given: the settings as they are, the warehouse opened once per run.
+
+Not here: how a warehouse is opened (`driftlake.lake.warehouse`).
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

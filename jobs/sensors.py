@@ -1,4 +1,7 @@
-"""Runs that are asked for when something happens, rather than at an hour. Not here: finding out what (driftlake/inputs/late_files.py)."""
+"""Runs that are asked for when something happens, rather than at an hour.
+
+Not here: finding out what (`driftlake.inputs.late_files`).
+"""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta

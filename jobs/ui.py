@@ -1,4 +1,7 @@
-"""`python -m jobs.ui`: Dagster's UI and daemon for this project, on the instance that `driftlake run` uses."""
+"""`python -m jobs.ui`: Dagster's UI and daemon for this project, on the instance that `driftlake run` uses.
+
+Not here: preparing the instance (`jobs.launch`).
+"""
 
 import os
 import sys

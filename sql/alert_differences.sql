@@ -1,17 +1,17 @@
 -- What other rules would have raised beside what was raised: the same signal about the same thing on the same day.
 -- grain: dt, signal, model_id, model_version, deployment, segment, feature, window_days, reference
--- inputs: trial_alerts (rows of sql/alerts.sql), alerts
+-- inputs: replayed_alerts (rows of sql/alerts.sql), alerts
 -- parameters: $first_day, $last_day
 with told as (
     select
         *,
-        true as is_tried
-    from trial_alerts
+        true as is_replayed
+    from replayed_alerts
     where state <> 'resolved'
     union all by name
     select
         *,
-        false as is_tried
+        false as is_replayed
     from alerts
     where dt between $first_day and $last_day and state is distinct from 'resolved'
 ),
@@ -27,12 +27,12 @@ compared as (
         feature,
         window_days,
         reference,
-        max(rule) filter (where is_tried) as tried_rule,
+        max(rule) filter (where is_replayed) as replayed_rule,
         max(rule) as any_rule,
-        max(value) filter (where is_tried) as tried_value,
+        max(value) filter (where is_replayed) as replayed_value,
         max(value) as any_value,
-        min(severity) filter (where is_tried) as severity,
-        min(severity) filter (where not is_tried) as raised_severity
+        min(severity) filter (where is_replayed) as severity,
+        min(severity) filter (where not is_replayed) as raised_severity
     from told
     group by all
 )
@@ -45,14 +45,14 @@ select
         when severity <> raised_severity then 'other severity'
         else 'same'
     end as change,
-    coalesce(tried_rule, any_rule) as rule,
+    coalesce(replayed_rule, any_rule) as rule,
     signal,
     model_id,
     model_version,
     deployment,
     segment,
     feature,
-    coalesce(tried_value, any_value) as value,
+    coalesce(replayed_value, any_value) as value,
     severity,
     raised_severity
 from compared

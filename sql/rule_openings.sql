@@ -1,13 +1,13 @@
 -- How often each rule would have fired: runs of days are told of when they open, those of a model on one day as one.
 -- grain: rule
--- inputs: trial_alerts (rows of sql/alerts.sql)
+-- inputs: replayed_alerts (rows of sql/alerts.sql)
 -- nulls: alerts about whole partitions are of no model
 with openings as (
     select
         rule,
         dt,
         coalesce(model_id, '') || ' ' || since_on as opening
-    from trial_alerts
+    from replayed_alerts
     where state <> 'resolved'
 )
 

@@ -179,12 +179,12 @@ def write_project(
     return load_settings(root / "driftlake.yaml")
 
 
-def assert_same_rows(one: pa.Table, other: pa.Table) -> None:
+def assert_same_rows(first: pa.Table, second: pa.Table) -> None:
     """The same rows to the last digit, in any order."""
-    one, other = in_order(one), in_order(other)
-    assert one.schema == other.schema
-    for name in one.column_names:
-        assert one[name].to_pylist() == other[name].to_pylist(), name
+    first, second = in_order(first), in_order(second)
+    assert first.schema == second.schema
+    for name in first.column_names:
+        assert first[name].to_pylist() == second[name].to_pylist(), name
 
 
 def in_order(table: pa.Table) -> pa.Table:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from data import GROUP, MODEL, Row, day, insert, model_version, noon
 
-from driftlake.alerts.rules import raise_alerts, unknown_names
+from driftlake.alerts.rules import fired, unknown_names, with_messages
 from driftlake.config import AlertRule, default_alerts
 from driftlake.lake.warehouse import Warehouse
 from driftlake.maths.binning import probability_bins
@@ -83,7 +83,7 @@ def rule(signal: str, warn: float, critical: float, **limits: Any) -> AlertRule:
 
 
 def raised(memory: Warehouse, *rules: AlertRule, last: int = 9) -> list[Row]:
-    found = raise_alerts(memory, rules, first_day=day(1), last_day=day(last)).to_pylist()
+    found = with_messages(fired(memory, rules, first_day=day(1), last_day=day(last))).to_pylist()
     return [dict(row) for row in found if row["state"] != "resolved"]
 
 
@@ -266,7 +266,7 @@ def test_what_is_no_signal_raises_nothing(memory: Warehouse, table: str, row: Ro
 
 def test_the_default_rules_want_three_days_of_drift(memory: Warehouse) -> None:
     insert(memory.connection, "feature_drift", [{"dt": day(n)} | DRIFT | {"feature": "age"} for n in (1, 2, 3)])
-    assert [(one["dt"], one["rule"], one["severity"]) for one in raised(memory, *default_alerts(), last=3)] == [
+    assert [(alert["dt"], alert["rule"], alert["severity"]) for alert in raised(memory, *default_alerts(), last=3)] == [
         (day(3), "feature-drift", "critical")
     ]
 
@@ -274,8 +274,8 @@ def test_the_default_rules_want_three_days_of_drift(memory: Warehouse) -> None:
 def test_an_alert_that_is_over_says_so(memory: Warehouse) -> None:
     given_backlog(memory, 1, 2)
     insert(memory.connection, "label_backlog", [row | {"dt": day(3), "overdue_share": 0.03} for row in BACKLOG_ROWS])
-    over = raise_alerts(memory, [rule("label_backlog.overdue_share", 0.05, 0.15)], first_day=day(3), last_day=day(3))
-    [alert] = over.to_pylist()
+    over = fired(memory, [rule("label_backlog.overdue_share", 0.05, 0.15)], first_day=day(3), last_day=day(3))
+    [alert] = with_messages(over).to_pylist()
     assert (alert["state"], alert["message"].rpartition(", ")[2]) == ("resolved", "resolved after 2 days")
 
 
@@ -301,8 +301,8 @@ def test_the_worst_alert_comes_first_in_the_view_and_in_the_report(memory: Wareh
         "feature_drift",
         [{"dt": day(1)} | DRIFT | {"feature": f, "value": v} for f, v in levels.items()],
     )
-    alerts = raise_alerts(memory, [rule("feature_drift.psi", 0.1, 0.25)], first_day=day(1), last_day=day(1))
-    with memory.offered(new_alerts=alerts):
+    alerts = with_messages(fired(memory, [rule("feature_drift.psi", 0.1, 0.25)], first_day=day(1), last_day=day(1)))
+    with memory.registered(new_alerts=alerts):
         memory.connection.execute("insert into alerts by name select * from new_alerts")
     run = {"dt": day(1), "run_id": "r", "outcome": "complete", "row_count": 3, "code_version": "0"}
     run |= {"started_at": noon(1), "committed_at": noon(1), "config_hash": "h", "snapshot_id": 1}

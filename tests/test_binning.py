@@ -50,12 +50,12 @@ def holder(bins: FeatureBins, value: float) -> int:
     return int(np.flatnonzero(counted(bins, np.array([value])))[0])
 
 
-def assert_same(one: FeatureBins, other: FeatureBins) -> None:
-    assert (one.feature, one.kind, one.grid) == (other.feature, other.kind, other.grid)
-    assert (one.bin_kinds, one.labels, one.categories) == (other.bin_kinds, other.labels, other.categories)
-    np.testing.assert_array_equal(one.coarse_ids, other.coarse_ids)
-    if one.grid is not None:
-        np.testing.assert_array_equal(one.first_cells, other.first_cells)
+def assert_same(first: FeatureBins, second: FeatureBins) -> None:
+    assert (first.feature, first.kind, first.grid) == (second.feature, second.kind, second.grid)
+    assert (first.bin_kinds, first.labels, first.categories) == (second.bin_kinds, second.labels, second.categories)
+    np.testing.assert_array_equal(first.coarse_ids, second.coarse_ids)
+    if first.grid is not None:
+        np.testing.assert_array_equal(first.first_cells, second.first_cells)
 
 
 def lognormal(count: int = 10_000) -> Floats:

@@ -74,7 +74,7 @@ def test_the_interval_of_the_macro_auc_holds_at_least_what_it_claims() -> None:
     generator = np.random.default_rng(11)
     truth = np.mean([drawn_auc(generator, 20_000).value for _ in range(5)])
     intervals = [drawn_auc(generator, 200) for _ in range(300)]
-    held = np.mean([one.confidence_low <= truth <= one.confidence_high for one in intervals])
+    held = np.mean([interval.confidence_low <= truth <= interval.confidence_high for interval in intervals])
     assert held >= 0.93
 
 
@@ -435,8 +435,8 @@ def test_hindsight_of_a_day_is_its_value_with_the_labels_that_came_later(project
     [(auc, hindsight, share, hindsight_share)] = project.rows(
         f"{history} where dt = ? and segment = 'all' and window_days = 7", day(1)
     )
-    one = Predictions(1)
-    everything = roc_auc_score(one.labels, one.scores, multi_class="ovr", average="macro")
+    predictions = Predictions(1)
+    everything = roc_auc_score(predictions.labels, predictions.scores, multi_class="ovr", average="macro")
     assert hindsight == pytest.approx(everything, abs=0.01)
     assert auc != hindsight
     assert (share, hindsight_share) == (0.5, 1.0)

@@ -66,8 +66,8 @@ def counted(rows: Sequence[tuple[int, ...]]) -> PairCounts:
 
 
 @given(ROWS, ROWS)
-def test_two_parts_add_up_to_the_whole(one: list[tuple[int, ...]], other: list[tuple[int, ...]]) -> None:
-    combined, whole = PairCounts.combined([counted(one), counted(other)]), counted(one + other)
+def test_two_parts_add_up_to_the_whole(first: list[tuple[int, ...]], second: list[tuple[int, ...]]) -> None:
+    combined, whole = PairCounts.combined([counted(first), counted(second)]), counted(first + second)
     assert combined.keys.tolist() == whole.keys.tolist()
     assert combined.rows.tolist() == whole.rows.tolist()
 
@@ -87,7 +87,7 @@ def test_rows_are_counted_by_group_pair_and_bins() -> None:
 def test_numbers_are_paired_by_coarse_bins_whose_labels_say_their_range() -> None:
     age = learn_numeric_bins("age", np.repeat(np.arange(1.0, 101.0), 10), is_integer=True)
     labels = labels_in_pairs(age)
-    assert [labels[one] for one in bins_in_pairs(age, pa.array([None, 0.0, 1.0, 100.0, 101.0]))] == [
+    assert [labels[bin_id] for bin_id in bins_in_pairs(age, pa.array([None, 0.0, 1.0, 100.0, 101.0]))] == [
         "missing",
         "below 0.5",
         "0.5 to 10.5",
@@ -111,7 +111,7 @@ def findings(
     ):
         rows = [owner | {"bin_a": a, "bin_b": b, "row_count": count} for (a, b), count in counts.items()]
         insert(memory.connection, table, rows)
-    with memory.offered(
+    with memory.registered(
         configured_pairs=pa.table({name: [value] for name, value in ({"model_id": "credit"} | names).items()})
     ):
         paired = memory.query("pair_windows", first_day=day(1), last_day=day(2), windows_days=[1])

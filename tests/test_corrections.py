@@ -127,9 +127,12 @@ def measured(project: Project, table: str, what: str) -> list[tuple[Any, ...]]:
 def assert_close(found: Sequence[tuple[Any, ...]], expected: Sequence[tuple[Any, ...]]) -> None:
     """The same rows; of floats the last digits may differ, which depend on what is added up."""
     assert len(found) == len(expected)
-    for one, other in zip(found, expected, strict=True):
-        for value, wanted in zip(one, other, strict=True):
-            assert value == (pytest.approx(wanted, abs=1e-9) if isinstance(wanted, float) else wanted), (one, other)
+    for found_row, expected_row in zip(found, expected, strict=True):
+        for value, wanted in zip(found_row, expected_row, strict=True):
+            assert value == (pytest.approx(wanted, abs=1e-9) if isinstance(wanted, float) else wanted), (
+                found_row,
+                expected_row,
+            )
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -141,10 +144,10 @@ def test_a_backfill_of_corrections_gives_the_rows_of_the_nights(tmp_path: Path, 
     for number in range(1, LAST + 1):
         nightly.run(number, number)
     backfilled.run(1, LAST)
-    one, other = nightly.contents(), backfilled.contents()
+    nightly_tables, backfilled_tables = nightly.contents(), backfilled.contents()
     for table in (*SUMS, "label_conflicts", "label_arrivals", "model_quality", "label_backlog", "shadow_comparison"):
-        assert one[table] == other[table], table
-    assert one["label_conflicts"]
+        assert nightly_tables[table] == backfilled_tables[table], table
+    assert nightly_tables["label_conflicts"]
 
 
 def test_the_first_labels_count_unless_the_latest_are_asked_for(tmp_path: Path) -> None:

@@ -182,8 +182,8 @@ def test_the_maintenance_job_does_its_work_in_an_instance(flights: Settings) -> 
 def test_a_run_and_its_stages_are_observed(flights: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     spans, tracers = InMemorySpanExporter(), TracerProvider(shutdown_on_exit=False)
     tracers.add_span_processor(SimpleSpanProcessor(spans))
-    one = otel.Observer(tracers, None, 2.0)
-    monkeypatch.setattr(otel, "observer", lambda: one)
+    observer = otel.Observer(tracers, None, 2.0)
+    monkeypatch.setattr(otel, "observer", lambda: observer)
     assert launch(flights, [FIRST], lambda *_: None, is_forced=True) is None
     [run] = [span for span in spans.get_finished_spans() if span.parent is None]
     stages = {span.name: dict(span.attributes or {}) for span in spans.get_finished_spans() if span.parent}

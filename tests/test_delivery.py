@@ -256,7 +256,7 @@ def test_an_incident_that_the_newest_day_of_alerts_has_not_is_over(
     insert(memory.connection, "partition_runs", [run | {"stage": stage, "dt": dt} for stage, dt in days.items()])
     later = STORED | {"dt": day(4), "incident_id": "b2"}
     insert(memory.connection, "incidents", [STORED, *([later] if alerts_raised_until == 4 else [])])
-    assert {one["incident_id"]: one["state"] for one in channels.current_incidents(memory)} == states
+    assert {incident["incident_id"]: incident["state"] for incident in channels.current_incidents(memory)} == states
 
 
 def test_what_was_delivered_after_it_failed_is_not_undelivered(

@@ -89,19 +89,21 @@ def counted(rows: list[tuple[int, str | None]]) -> ValueCounts:
 
 
 @given(VALUES, VALUES)
-def test_two_parts_add_up_to_the_whole(one: list[tuple[int, str | None]], other: list[tuple[int, str | None]]) -> None:
-    combined, whole = ValueCounts.combined([counted(one), counted(other)]), counted(one + other)
+def test_two_parts_add_up_to_the_whole(
+    first: list[tuple[int, str | None]], second: list[tuple[int, str | None]]
+) -> None:
+    combined, whole = ValueCounts.combined([counted(first), counted(second)]), counted(first + second)
     order = [("group", "ascending"), ("value", "ascending")]
     assert combined.rows.sort_by(order).to_pylist() == whole.rows.sort_by(order).to_pylist()
 
 
 @given(st.sets(st.text(max_size=3), min_size=1), st.sets(st.text(max_size=3), min_size=1))
-def test_registers_of_two_parts_merge_into_those_of_the_whole(one: set[str], other: set[str]) -> None:
+def test_registers_of_two_parts_merge_into_those_of_the_whole(first: set[str], second: set[str]) -> None:
     with duckdb.connect() as db:
         for macro in schema.session_macros():
             db.execute(macro)
-        parts = [profiled(db, pa.array(sorted(values)))[0] for values in (one, other)]
-        whole, _ = profiled(db, pa.array(sorted(one | other)))
+        parts = [profiled(db, pa.array(sorted(values)))[0] for values in (first, second)]
+        whole, _ = profiled(db, pa.array(sorted(first | second)))
     assert merged(*parts) == merged(whole)
 
 

@@ -53,7 +53,11 @@ def compare(
     drift_settings = DriftSettings.model_validate({"windows_days": (1, 7, 28), **(settings or {})})
     days = [day(number) for number in range(first, (last or first) + 1)]
     buckets = buckets_of(days, drift_settings)
-    versions = {(one.model_id, one.model_version): one for one in (version, other) if one is not None}
+    versions = {
+        (registered.model_id, registered.model_version): registered
+        for registered in (version, other)
+        if registered is not None
+    }
     profiles = Profiles.of(*bucketed(rows, buckets), buckets, versions)
     return compare_windows(profiles, profiles.counts, drift_settings, days)[scores]
 

@@ -14,19 +14,21 @@ from project import ROWS, Project
 from driftlake.errors import ConfigurationError
 from driftlake.inputs.columns import telemetry_columns
 from driftlake.inputs.partitions import read_partitions
-from driftlake.inputs.predictions import LeftOut, Reading, offer_partitions
+from driftlake.inputs.predictions import LeftOut, Reading, create_view_of_partitions
 
 IDS = {"correlation_id": ["a"], "event_time": [noon(1)], "model_id": ["m"], "model_version": ["v"]}
 TABLES = ("feature_profile", "prediction_profile", "service_profile", "importance_profile", "label_cohorts")
 
 
-def offered(db: duckdb.DuckDBPyConnection, folder: Path, *files: dict[str, Any], **how: Any) -> list[tuple[Any, ...]]:
+def listed(db: duckdb.DuckDBPyConnection, folder: Path, *files: dict[str, Any], **how: Any) -> list[tuple[Any, ...]]:
     """File, score, country, its segment and the score of class a of rows, a file each."""
     for number, columns in enumerate(files):
         write_day(folder, 1, IDS | columns, name=f"part-{number}")
     columns = telemetry_columns(["country"])
     partitions = read_partitions(str(folder), [day(1)], columns, {})
-    offer_partitions(db, "predictions", partitions, Reading(columns, {}, ["country"], {"a": "scores.a"}), **how)
+    create_view_of_partitions(
+        db, "predictions", partitions, Reading(columns, {}, ["country"], {"a": "scores.a"}), **how
+    )
     return db.execute(
         "select file_id, score, country, segments[1], class_scores['a'] from predictions order by file_id"
     ).fetchall()
@@ -42,14 +44,14 @@ def test_a_column_that_differs_by_case_is_not_read_in_its_place(
     if is_first:
         both["scores"] = [{"A": 0.9, "a": 0.1}]
     expected = (0.5, "at", "country=at", 0.1)
-    assert offered(db, tmp_path, both) == [(0, *expected)]
+    assert listed(db, tmp_path, both) == [(0, *expected)]
 
 
 def test_files_of_a_day_may_differ_by_case(db: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     files = [{"Score": [700], "Country": ["xx"]}, {"score": [0.5], "country": ["at"]}, {"Score": [800]}]
     nothing = (None, None, "country=(missing)", None)
     expected = [(0, *nothing), (1, 0.5, "at", "country=at", None), (2, *nothing)]
-    assert offered(db, tmp_path, *files) == expected
+    assert listed(db, tmp_path, *files) == expected
 
 
 def test_what_is_left_out_is_left_out_of_files_that_differ_by_case(
@@ -57,7 +59,7 @@ def test_what_is_left_out_is_left_out_of_files_that_differ_by_case(
 ) -> None:
     db.execute("create table broken as select 2::integer as file_id, 0::bigint as file_row_number")
     files = [{"score": [0.1], "Score": [1]}, {"score": [0.2], "country": ["at"]}, {"Score": [1], "score": [0.3]}]
-    found = offered(db, tmp_path, *files, left_out=LeftOut({day(1): {"country"}}, "broken"))
+    found = listed(db, tmp_path, *files, left_out=LeftOut({day(1): {"country"}}, "broken"))
     assert [row[:3] for row in found] == [(0, 0.1, None), (1, 0.2, None)]
 
 

@@ -60,8 +60,8 @@ def counted(rows: list[tuple[int, float]]) -> ImportanceCounts:
 
 
 @given(SHAP, SHAP)
-def test_two_parts_add_up_to_the_whole(one: list[tuple[int, float]], other: list[tuple[int, float]]) -> None:
-    combined, whole = ImportanceCounts.combined([counted(one), counted(other)]), counted(one + other)
+def test_two_parts_add_up_to_the_whole(first: list[tuple[int, float]], second: list[tuple[int, float]]) -> None:
+    combined, whole = ImportanceCounts.combined([counted(first), counted(second)]), counted(first + second)
     for name in ("rows", "absolute_sums", "signed_sums"):
         np.testing.assert_array_equal(getattr(combined, name), getattr(whole, name))
 
@@ -92,7 +92,7 @@ def importance_drift(
             for feature, mean in zip("xyz", means, strict=True)
         ],
     )
-    with memory.offered(groups=pa.Table.from_pylist([GROUP])):
+    with memory.registered(groups=pa.Table.from_pylist([GROUP])):
         windows = memory.query("importance_windows", first_day=day(2), last_day=day(2), windows_days=[1])
     version = replace(VERSION, feature_importance={"x": 6.0, "y": 3.0, "z": 1.0} if trained else {})
     found = compare_importance(windows, {KEY: version}, DriftSettings()).to_pylist()

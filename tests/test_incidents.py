@@ -11,7 +11,7 @@ import pytest
 from data import GROUP, MODEL, TRAINING_RUN, Row, day, insert, write_project
 
 from driftlake.alerts.causes import CAUSES
-from driftlake.alerts.incidents import Life, group, group_alerts
+from driftlake.alerts.incidents import Life, group_alerts, group_lives
 from driftlake.alerts.rules import fired
 from driftlake.config import AlertRule, Settings
 from driftlake.lake import queries
@@ -53,7 +53,7 @@ def life(opened: int, *, resolved: int | None = None, **changes: Any) -> Life:
 
 
 def sizes(*lives: Life, join_days: int = 3) -> list[int]:
-    return [len(incident.lives) for incident in group(lives, join_days)]
+    return [len(incident.lives) for incident in group_lives(lives, join_days)]
 
 
 # --- grouping ---
@@ -105,8 +105,8 @@ def test_models_have_their_own_incidents_unless_a_whole_partition_is_why() -> No
 
 
 def test_an_incident_keeps_its_id_whatever_joins_it() -> None:
-    [alone], [joined] = group([life(1)], 3), group([life(1, resolved=9), life(2, feature="b")], 3)
-    assert alone.incident_id == joined.incident_id != group([life(2)], 3)[0].incident_id
+    [alone], [joined] = group_lives([life(1)], 3), group_lives([life(1, resolved=9), life(2, feature="b")], 3)
+    assert alone.incident_id == joined.incident_id != group_lives([life(2)], 3)[0].incident_id
 
 
 # --- rows ---
@@ -158,12 +158,12 @@ def grouped(memory: Warehouse, settings: Settings, first: int = 1, last: int = 2
 def test_an_incident_says_its_cause_first(memory: Warehouse, settings: Settings) -> None:
     given_missing(memory, 10, 12)
     _, incidents = grouped(memory, settings, last=12)
-    assert [(one["dt"], one["state"]) for one in incidents] == [
+    assert [(incident["dt"], incident["state"]) for incident in incidents] == [
         (day(10), "open"),
         (day(11), "ongoing"),
         (day(12), "ongoing"),
     ]
-    assert {(one["cause"], one["title"]) for one in incidents} == {
+    assert {(incident["cause"], incident["title"]) for incident in incidents} == {
         ("missing_values", "credit: 30% of a is missing, before 0% (1 alert: a)")
     }
 
@@ -174,7 +174,7 @@ def test_an_incident_is_resolved_when_all_of_its_alerts_are(memory: Warehouse, s
     given_drift(memory, 4, 4, feature="a", value=0.01)
     given_drift(memory, 6, 6, feature="b", value=0.01)
     _, incidents = grouped(memory, settings)
-    assert [(one["state"], one["alert_count"]) for one in incidents] == [
+    assert [(incident["state"], incident["alert_count"]) for incident in incidents] == [
         ("open", 2),
         ("ongoing", 2),
         ("ongoing", 2),
@@ -208,7 +208,7 @@ def test_planned_downtime_marks_an_incident(memory: Warehouse, settings: Setting
     downtime = {"first_day": day(11), "last_day": day(11), "reason": "migration"}
     planned = settings.model_validate({**settings.model_dump(), "models": {"credit": {"downtime": [downtime]}}})
     _, incidents = grouped(memory, planned, last=12)
-    assert [one["downtime"] for one in incidents] == [None, "migration", None]
+    assert [incident["downtime"] for incident in incidents] == [None, "migration", None]
 
 
 # --- causes ---
@@ -349,7 +349,7 @@ def test_a_cause_is_known_only_from_its_day_on(memory: Warehouse, settings: Sett
     given_drift(memory, 10, 12, feature="a", window_days=1, statistic="missing_rate_change")
     given_bin(memory, "missing", [(n, 0 if n < 12 else 300) for n in range(3, 13)])
     _, incidents = grouped(memory, settings, last=12)
-    assert [one["cause"] for one in incidents] == ["unknown", "unknown", "missing_values"]
+    assert [incident["cause"] for incident in incidents] == ["unknown", "unknown", "missing_values"]
 
 
 def test_a_small_share_is_evidence_too(memory: Warehouse, settings: Settings) -> None:

@@ -48,9 +48,9 @@ def bin_counts(column: Column, bins: FeatureBins = ONE_TO_FIVE) -> dict[int, int
     return {bin_id: int(counts[bin_id]) for bin_id in np.flatnonzero(counts).tolist()}
 
 
-def assert_equal_counts(one: FeatureCounts, other: FeatureCounts) -> None:
-    np.testing.assert_array_equal(one.bins, other.bins)
-    assert moments_of(one.moments) == pytest.approx(moments_of(other.moments), abs=1e-9, nan_ok=True)
+def assert_equal_counts(first: FeatureCounts, second: FeatureCounts) -> None:
+    np.testing.assert_array_equal(first.bins, second.bins)
+    assert moments_of(first.moments) == pytest.approx(moments_of(second.moments), abs=1e-9, nan_ok=True)
 
 
 def test_null_and_nan_are_missing() -> None:
@@ -172,17 +172,21 @@ CATEGORIES = st.lists(st.sampled_from(["red", "blue", "green", None]), max_size=
 
 @given(VALUES, VALUES)
 def test_profiling_two_parts_and_adding_equals_profiling_the_whole(
-    one: list[float | None], other: list[float | None]
+    first: list[float | None], second: list[float | None]
 ) -> None:
-    whole = pa.array([*one, *other], pa.float64())
-    parts = FeatureCounts.combined([count_column(part, MEASURED) for part in (whole[: len(one)], whole[len(one) :])])
+    whole = pa.array([*first, *second], pa.float64())
+    parts = FeatureCounts.combined(
+        [count_column(part, MEASURED) for part in (whole[: len(first)], whole[len(first) :])]
+    )
     assert_equal_counts(parts, count_column(whole, MEASURED))
 
 
 @given(CATEGORIES, CATEGORIES)
-def test_categories_of_two_parts_add_up_to_those_of_the_whole(one: list[str | None], other: list[str | None]) -> None:
-    whole = pa.array([*one, *other], pa.string())
-    parts = FeatureCounts.combined([count_column(part, COLOURS) for part in (whole[: len(one)], whole[len(one) :])])
+def test_categories_of_two_parts_add_up_to_those_of_the_whole(
+    first: list[str | None], second: list[str | None]
+) -> None:
+    whole = pa.array([*first, *second], pa.string())
+    parts = FeatureCounts.combined([count_column(part, COLOURS) for part in (whole[: len(first)], whole[len(first) :])])
     assert_equal_counts(parts, count_column(whole, COLOURS))
 
 

@@ -21,7 +21,7 @@ from driftlake.config import Settings
 from driftlake.engines.local import profile_partitions
 from driftlake.inputs.columns import telemetry_columns
 from driftlake.inputs.partitions import read_partitions
-from driftlake.inputs.predictions import Reading, offer_partitions, offer_versions
+from driftlake.inputs.predictions import Reading, create_version_tables, create_view_of_partitions
 from driftlake.lake.session import open_session
 from driftlake.maths.binning import learn_category_bins, learn_numeric_bins
 
@@ -121,8 +121,10 @@ def profiled(root: Path) -> Mapping[str, pa.Table]:
     columns = telemetry_columns(configured.telemetry.segments, configured.telemetry.latencies)
     partitions = read_partitions(str(root), [day(1), day(2), day(3)], columns, {})
     with open_session(configured) as connection:
-        offer_versions(connection, list(VERSIONS.values()), configured.models)
-        offer_partitions(connection, "predictions", partitions, Reading(columns, {}, configured.telemetry.segments))
+        create_version_tables(connection, list(VERSIONS.values()), configured.models)
+        create_view_of_partitions(
+            connection, "predictions", partitions, Reading(columns, {}, configured.telemetry.segments)
+        )
         return profile_partitions(connection, configured, partitions, VERSIONS).tables
 
 

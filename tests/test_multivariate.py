@@ -44,11 +44,11 @@ HASHES = st.lists(st.integers(0, 50), max_size=40).map(lambda hashes: np.array(h
 
 @given(HASHES, HASHES, st.integers(1, 10))
 def test_the_sample_of_two_days_is_that_of_their_samples(
-    one: NDArray[np.uint64], other: NDArray[np.uint64], sample_rows: int
+    first: NDArray[np.uint64], second: NDArray[np.uint64], sample_rows: int
 ) -> None:
-    both = np.concatenate([one, other])
+    both = np.concatenate([first, second])
     of_both = both[smallest(both, sample_rows)]
-    parts = np.concatenate([part[smallest(part, sample_rows)] for part in (one, other)])
+    parts = np.concatenate([part[smallest(part, sample_rows)] for part in (first, second)])
     assert parts[smallest(parts, sample_rows)].tolist() == of_both.tolist()
 
 

@@ -59,8 +59,8 @@ def memory(monkeypatch: pytest.MonkeyPatch) -> tuple[InMemorySpanExporter, InMem
     spans, metrics = InMemorySpanExporter(), InMemoryMetricReader()
     tracers = TracerProvider(shutdown_on_exit=False)
     tracers.add_span_processor(SimpleSpanProcessor(spans))
-    one = Observer(tracers, MeterProvider([metrics], shutdown_on_exit=False), 2.0)
-    monkeypatch.setattr(otel, "observer", lambda: one)
+    observer = Observer(tracers, MeterProvider([metrics], shutdown_on_exit=False), 2.0)
+    monkeypatch.setattr(otel, "observer", lambda: observer)
     monkeypatch.setattr(otel.observer, "cache_clear", lambda: None, raising=False)
     return spans, metrics
 

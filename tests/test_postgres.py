@@ -201,7 +201,7 @@ def test_a_catalog_that_cannot_be_used_is_a_sentence_before_any_work(
         Warehouse.open(project.settings)
     assert "\n" not in caught.value.message
     assert hint in (caught.value.hint or "")
-    [found] = [one for one in doctor.examine(project.root / "driftlake.yaml") if one.subject == "warehouse"]
+    [found] = [finding for finding in doctor.examine(project.root / "driftlake.yaml") if finding.subject == "warehouse"]
     assert (found.is_well, found.message) == (False, caught.value.message)
 
 
@@ -219,7 +219,7 @@ def test_without_the_extension_the_extra_is_named(
 def test_an_empty_database_is_well_and_has_no_warehouse(tmp_path: Path, catalog: str) -> None:
     project = Project(tmp_path / "project")
     project.configure(warehouse={"catalog": catalog, "data": "there"})
-    [found] = [one for one in doctor.examine(project.root / "driftlake.yaml") if one.subject == "warehouse"]
+    [found] = [finding for finding in doctor.examine(project.root / "driftlake.yaml") if finding.subject == "warehouse"]
     assert (found.is_well, "will be created by the first run" in found.message) == (True, True)
     with pytest.raises(WarehouseError, match="there is no warehouse at postgres:"):
         Warehouse.open(project.settings, read_only=True)

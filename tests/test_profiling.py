@@ -26,7 +26,7 @@ from driftlake.config import Settings
 from driftlake.engines.local import profile_partitions
 from driftlake.inputs.columns import TELEMETRY_COLUMNS
 from driftlake.inputs.partitions import read_partitions
-from driftlake.inputs.predictions import Reading, offer_partitions, offer_versions
+from driftlake.inputs.predictions import Reading, create_version_tables, create_view_of_partitions
 from driftlake.lake import queries, schema
 from driftlake.lake.session import open_session
 from driftlake.lake.warehouse import Warehouse
@@ -194,8 +194,8 @@ def profiled(root: Path, *bins: FeatureBins, threads: int = 2, **telemetry: str)
     versions = {KEY: model_version(bins)}
     partitions = read_partitions(str(root), [day(1)], TELEMETRY_COLUMNS, {})
     with open_session(settings) as connection:
-        offer_versions(connection, list(versions.values()), {})
-        offer_partitions(connection, "predictions", partitions, Reading(TELEMETRY_COLUMNS, {}))
+        create_version_tables(connection, list(versions.values()), {})
+        create_view_of_partitions(connection, "predictions", partitions, Reading(TELEMETRY_COLUMNS, {}))
         return profile_partitions(connection, settings, partitions, versions)
 
 

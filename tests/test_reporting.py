@@ -138,7 +138,7 @@ def test_incidents_come_with_their_alerts_and_the_query_that_shows_them(page):
 def test_the_runbooks_are_beside_the_pages(project):
     folder = render_index(project.warehouse, project.settings).parent
     page = (folder / "runbooks.html").read_text()
-    assert all(f'id="{one.name}"' in page for one in default_alerts())
+    assert all(f'id="{rule.name}"' in page for rule in default_alerts())
 
 
 def test_the_same_tables_give_the_same_bytes(project, page):

@@ -279,7 +279,7 @@ def test_what_is_missing_is_a_sentence_before_any_work(
     with pytest.raises(StorageError, match=says) as caught:
         s3.require_places(project.settings.input_locations)
     assert re.search(hint, caught.value.hint or "")
-    [found] = [one for one in doctor.examine(project.root / "driftlake.yaml") if one.subject == "telemetry"]
+    [found] = [finding for finding in doctor.examine(project.root / "driftlake.yaml") if finding.subject == "telemetry"]
     assert (found.is_well, found.message) == (False, caught.value.message)
 
 
@@ -326,5 +326,7 @@ def test_without_httpfs_the_extra_is_named(tmp_path: Path, known: Service, monke
     with pytest.raises(WarehouseError, match="extension httpfs cannot be loaded") as caught:
         s3.require_places(project.settings.input_locations)
     assert "pip install 'driftlake[s3]'" in str(caught.value.hint)
-    [found] = [one for one in doctor.examine(project.root / "driftlake.yaml") if one.subject == "extension httpfs"]
+    [found] = [
+        finding for finding in doctor.examine(project.root / "driftlake.yaml") if finding.subject == "extension httpfs"
+    ]
     assert not found.is_well

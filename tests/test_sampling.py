@@ -62,8 +62,12 @@ def test_the_sample_is_what_hashlib_says(correlation_id: str, rate: float) -> No
 
 
 @examples(strategies.text(), strategies.floats(0.001, 1), strategies.floats(0.001, 1))
-def test_a_smaller_rate_keeps_part_of_what_a_larger_keeps(correlation_id: str, one: float, other: float) -> None:
-    assert is_in_sample(correlation_id, max(one, other)) or not is_in_sample(correlation_id, min(one, other))
+def test_a_smaller_rate_keeps_part_of_what_a_larger_keeps(
+    correlation_id: str, first_rate: float, second_rate: float
+) -> None:
+    assert is_in_sample(correlation_id, max(first_rate, second_rate)) or not is_in_sample(
+        correlation_id, min(first_rate, second_rate)
+    )
 
 
 @pytest.mark.parametrize("rate", [0, -0.1, 1.5])

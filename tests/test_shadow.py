@@ -119,8 +119,8 @@ def test_the_cut_of_the_model_decides_what_agrees(tmp_path: Path) -> None:
 
 
 def test_two_days_in_a_window_are_the_sum_of_both(project: Project) -> None:
-    one, both = compared(project, 1, 7)["mean_difference"], compared(project, 2, 7)["mean_difference"]
-    assert both["value"] == pytest.approx(one["value"])
+    one_day, both = compared(project, 1, 7)["mean_difference"], compared(project, 2, 7)["mean_difference"]
+    assert both["value"] == pytest.approx(one_day["value"])
     assert both["paired_count"] == 2 * ROWS
 
 
@@ -138,7 +138,7 @@ def test_without_a_candidate_nothing_is_compared(alone: Project) -> None:
 
 
 def test_the_page_of_a_day_shows_candidates_only_where_there_are_some(project: Project, alone: Project) -> None:
-    assert ['id="shadow"' in page(one) for one in (project, alone)] == [True, False]
+    assert ['id="shadow"' in page(shown) for shown in (project, alone)] == [True, False]
     assert '<th scope="row">credit v2 (shadow)</th><td>v1</td>' in page(project)
 
 

@@ -19,13 +19,15 @@ from driftlake.lake import queries
 from driftlake.lake.warehouse import Warehouse
 from driftlake.maths.drift_statistics import NUMERIC, STATISTICS
 from driftlake.report.verdicts import MeasuredWindows, judge
-from driftlake.vocabulary.signals import DRIFT_SOURCES, SIGNALS, SOURCES, Signal
+from driftlake.vocabulary.signals import DRIFT_SOURCES, SIGNAL_SOURCES, SIGNALS, Signal
 
 VERSION: Row = MODEL | {"deployment": "production", "window_days": 7}
 # Rows of every source, over 7 days, of which each of its signals has a value.
 ROWS: dict[str, list[Row]] = {
     "feature_drift": [DRIFT | {"feature": "age", "statistic": name} for name in STATISTICS],
-    "prediction_drift": [DRIFT | {"statistic": one.name} for one in STATISTICS.values() if {*NUMERIC} <= {*one.kinds}],
+    "prediction_drift": [
+        DRIFT | {"statistic": statistic.name} for statistic in STATISTICS.values() if {*NUMERIC} <= {*statistic.kinds}
+    ],
     "model_quality": [
         QUALITY | {"window_days": 7, "statistic": name}
         for name in ("auc", "estimated_auc", "positive_rate", "mean_absolute_error")
@@ -74,9 +76,9 @@ def test_sql_and_the_registry_name_the_same_signals(measured: Warehouse) -> None
 
 
 def test_every_source_has_a_query_of_its_own_signals_with_the_columns_of_the_view(measured: Warehouse) -> None:
-    assert queries.names("signals") == sorted(SOURCES)
+    assert queries.names("signals") == sorted(SIGNAL_SOURCES)
     columns = measured.sql("from sli_history limit 0").column_names
-    for source in SOURCES.values():
+    for source in SIGNAL_SOURCES.values():
         rows = measured.query(f"signals/{source.name}")
         assert rows.column_names == columns
         assert all(name.startswith(source.prefix) for name in rows["signal"].to_pylist())
@@ -90,12 +92,12 @@ def test_every_signal_has_a_sentence(measured: Warehouse) -> None:
 
 
 def test_every_signal_that_is_named_anywhere_is_in_the_registry() -> None:
-    quoted = re.compile(rf"['\"]((?:{'|'.join(SOURCES)})\.\w+)['\"]")
+    quoted = re.compile(rf"['\"]((?:{'|'.join(SIGNAL_SOURCES)})\.\w+)['\"]")
     known = {signal.name for signal in every_signal()}
     files = [*(ROOT / "sql").rglob("*.sql"), *(ROOT / "driftlake").rglob("*.py")]
     named = {(file.name, name) for file in files for name in quoted.findall(file.read_text())}
     assert {file for file, _ in named} >= {"alerts.py", "quality_loss.sql"}
-    assert not [one for one in named if one[1] not in known]
+    assert not [signal for signal in named if signal[1] not in known]
 
 
 @pytest.mark.parametrize(

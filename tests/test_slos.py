@@ -200,6 +200,10 @@ def test_a_window_that_is_not_measured_is_refused() -> None:
 def test_doctor_finds_a_model_and_a_feature_that_no_lineage_file_has(tmp_path: Path) -> None:
     steady = {"name": "steady", "sli": "drift_share", "objective": 0.5, "features": ["y"]}
     project = Project(tmp_path / "project", slos=[UP | {"model": "debit"}, steady])
-    found = {one.subject: one.message for one in doctor.examine(project.root / "driftlake.yaml") if not one.is_well}
+    found = {
+        finding.subject: finding.message
+        for finding in doctor.examine(project.root / "driftlake.yaml")
+        if not finding.is_well
+    }
     assert found["slos"] == "no lineage file has debit"
     assert found["slos steady"] == "no lineage file has y"

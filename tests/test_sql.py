@@ -170,7 +170,7 @@ def test_counts_are_summed_over_the_days_of_a_bucket(memory: Warehouse) -> None:
     rows = [row | {"dt": day(number), "row_count": count} for number, count in days.items()]
     insert(memory.connection, "feature_profile", rows)
     buckets = pa.table({"dt": [day(1), day(2), day(3)], "bucket": [0, 0, 1]})
-    with memory.offered(buckets=buckets, groups=pa.Table.from_pylist([GROUP])):
+    with memory.registered(buckets=buckets, groups=pa.Table.from_pylist([GROUP])):
         found = memory.query("bucket_counts", features=None)
     assert found.select(["bucket", "row_count"]).to_pylist() == [
         {"bucket": 0, "row_count": 11},

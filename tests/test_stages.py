@@ -302,6 +302,6 @@ def test_whatever_happens_an_ordinary_run_gives_the_rows_of_a_forced_one(
     ordinary, ordinary_rows = project.run(1, LAST), project.contents()
     forced, forced_rows = project.run(1, LAST, is_forced=True), project.contents()
     assert ordinary_rows == forced_rows
-    for one, other in zip(ordinary, forced, strict=True):
-        assert outcomes(one) == outcomes(other)
-        assert one.failed_checks == other.failed_checks
+    for ordinary_run, forced_run in zip(ordinary, forced, strict=True):
+        assert outcomes(ordinary_run) == outcomes(forced_run)
+        assert ordinary_run.failed_checks == forced_run.failed_checks

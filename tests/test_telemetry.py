@@ -34,7 +34,7 @@ def coded(db: duckdb.DuckDBPyConnection, *rows: Row, **settings: object) -> Code
     given(db, "predictions", COLUMNS, numbered)
     second = MODEL | {"model_version": "v2"}
     versions = [model_version(), model_version().__class__(**second, score_kind="none", features={}, score_bins=None)]
-    predictions.offer_versions(db, versions, {})
+    predictions.create_version_tables(db, versions, {})
     files = tuple(InputFile(day(1), f"part-{i}", 0, len(rows), {}, None, "") for i in range(2))
     return code_rows(db, [Partition(day(1), files)], TelemetrySettings(path="telemetry", **settings))
 

@@ -1,4 +1,6 @@
 """Objectives, rules and the incidents they make, what people said about them, and what shows their cause.
 
-May import: drift, privacy, inputs, lineage, lake, config, vocabulary, maths. Not here: telling people (delivery/), and pages (report/).
+May import: drift, profiles, privacy, inputs, lineage, lake, config, maths, vocabulary, errors.
+Not here: telling people (`driftlake.delivery`),
+and pages (`driftlake.report`).
 """

@@ -1,6 +1,6 @@
 """What people say about incidents and rules: acknowledge, snooze, mute, each with a reason and an end, all of it kept.
 
-Nothing is deleted by it: incident_history says of every day what was said. Not here: planned downtime (config/).
+Nothing is deleted by it: incident_history says of every day what was said. Not here: planned downtime (`driftlake.config`).
 """
 
 from __future__ import annotations

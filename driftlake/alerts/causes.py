@@ -1,6 +1,7 @@
 """What alerts may come from: a registry of causes, each with a query that finds evidence of it at the same time.
 
-Another cause is a file of sql/causes/ and an entry in CAUSES. Not here: which alerts are one incident (incidents.py).
+Another cause is a file of sql/causes/ and an entry in CAUSES. Not here: which alerts are one incident
+(`driftlake.alerts.incidents`).
 """
 
 from __future__ import annotations
@@ -135,7 +136,7 @@ def find_evidence(
     """
     signals = set(suspects["signal"].to_pylist())
     suspected = [cause for cause in CAUSES if any(signal.startswith(cause.signals) for signal in signals)]
-    with warehouse.offered(suspects=suspects, alert_lives=lives):
+    with warehouse.registered(suspects=suspects, alert_lives=lives):
         names = dict.fromkeys(cause.query or cause.name for cause in suspected)
         rows = {name: _rows(warehouse, f"causes/{name}", {"smallest_cell": smallest_cell}) for name in names}
     found = [
@@ -146,8 +147,8 @@ def find_evidence(
         )
     ]
     by_incident: dict[str, list[Evidence]] = {}
-    for one in found:
-        by_incident.setdefault(one.incident_id, []).append(one)
+    for evidence in found:
+        by_incident.setdefault(evidence.incident_id, []).append(evidence)
     return by_incident
 
 
@@ -163,13 +164,13 @@ def _rows(warehouse: Warehouse, name: str, settings: Mapping[str, Any]) -> list[
 def known_on(evidence: Sequence[Evidence], day: date) -> list[Evidence]:
     """What could be known by the end of a day, the most telling first, the best of each cause."""
     best: dict[str, Evidence] = {}
-    for one in sorted((one for one in evidence if one.known_on <= day), key=_rank):
-        best.setdefault(one.cause, one)
+    for candidate in sorted((candidate for candidate in evidence if candidate.known_on <= day), key=_rank):
+        best.setdefault(candidate.cause, candidate)
     return list(best.values())
 
 
-def _rank(one: Evidence) -> tuple[float, str, str]:
-    return -one.score, one.cause, one.sentence
+def _rank(evidence: Evidence) -> tuple[float, str, str]:
+    return -evidence.score, evidence.cause, evidence.sentence
 
 
 def _strongest(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
 """A few predictions that show what an alert is about: ids from the bins of its feature that grew most.
 
 They are read from the day's files when somebody asks and are not stored; a column that holds personal data is not shown.
-Not here: how bins are learned (maths/binning.py).
+Not here: how bins are learned (`driftlake.maths.binning`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 from driftlake.config import Settings, signal_of
 from driftlake.inputs.columns import CanonicalColumn, telemetry_columns
 from driftlake.inputs.partitions import read_partitions
-from driftlake.inputs.predictions import LeftOut, Reading, offer_partitions
+from driftlake.inputs.predictions import LeftOut, Reading, create_view_of_partitions
 from driftlake.lake import queries
 from driftlake.lake.session import create_table, open_session
 from driftlake.lake.warehouse import Warehouse
@@ -40,8 +40,11 @@ def find_exemplars(
         return []
     columns = telemetry_columns(settings.telemetry.segments)
     partitions = read_partitions(settings.resolve(settings.telemetry.path), [day], columns, settings.telemetry.columns)
-    kept = [replace(one, files=tuple(file for file in one.files if not file.refusal)) for one in partitions]
-    if not any(one.files for one in kept):
+    kept = [
+        replace(partition, files=tuple(file for file in partition.files if not file.refusal))
+        for partition in partitions
+    ]
+    if not any(partition.files for partition in kept):
         return []
     about = {name: alert[name] for name in ("model_id", "model_version", "deployment")}
     grown = warehouse.query("exemplars/grown_bins", day=day, feature=alert["feature"], **about)
@@ -54,7 +57,7 @@ def find_exemplars(
         found = found_in_profiles(kept, settings.telemetry, load_versions(warehouse).values())
         more = [text, number] if any(column.name == _TRACE.name for column in columns) else [_TRACE, text, number]
         mapping = {**settings.telemetry.columns, text.name: own, number.name: own}
-        offer_partitions(connection, "predictions", kept, Reading([*columns, *more], mapping), LeftOut(found))
+        create_view_of_partitions(connection, "predictions", kept, Reading([*columns, *more], mapping), LeftOut(found))
         create_table(connection, "grown_bins", grown)
         create_table(connection, "known_categories", known)
         rows = queries.run(connection, "exemplars/rows", **about, each=EACH).to_arrow_table()

@@ -2,7 +2,8 @@
 
 Incidents follow from alerts and result tables alone, in the order in which alerts opened, and nothing of a day rests on
 later days: a rerun or a backfill gives the incidents that there should have been. Not here: when a rule opens and closes
-(sql/alerts.sql), evidence (causes.py), and what people said about an incident (acknowledgements.py).
+(sql/alerts.sql), evidence (`driftlake.alerts.causes`), and what people said about an incident
+(`driftlake.alerts.acknowledgements`).
 """
 
 from __future__ import annotations
@@ -137,12 +138,12 @@ class Incident:
         return life.may_begin_on <= self.first.since_on + timedelta(days=self.join_days)
 
 
-def _later(one: date | None, other: date | None) -> date | None:
+def _later(end: date | None, other: date | None) -> date | None:
     """The later of two ends; None is no end."""
-    return None if one is None or other is None else max(one, other)
+    return None if end is None or other is None else max(end, other)
 
 
-def group(lives: Iterable[Life], join_days: int) -> list[Incident]:
+def group_lives(lives: Iterable[Life], join_days: int) -> list[Incident]:
     """Incidents of alerts in the order in which they opened; of several that take one, the newest does."""
     incidents: list[Incident] = []
     candidates: list[Incident] = []
@@ -169,10 +170,10 @@ def group_alerts(
 
     `raised` has all alerts from the beginning of history to `last_day`: what an incident is rests on its first alert.
     """
-    with warehouse.offered(raised_alerts=raised, importances=_importances(versions.values())):
+    with warehouse.registered(raised_alerts=raised, importances=_importances(versions.values())):
         lives = warehouse.query("incidents/lives")
         alerts = warehouse.query("incidents/weights", first_day=first_day, last_day=last_day)
-    incidents = group([Life(**row) for row in lives.to_pylist()], settings.incidents.join_days)
+    incidents = group_lives([Life(**row) for row in lives.to_pylist()], settings.incidents.join_days)
     incident_of = {life.key: incident for incident in incidents for life in incident.lives}
     rows = alerts.to_pylist()
     members = [incident_of[tuple(row[name] for name in _KEY)] for row in rows]
@@ -216,7 +217,7 @@ def _row(
         "model_versions": sorted({alert["model_version"] for alert in alerts if alert["model_version"]}),
         "cause": evidence[0].cause if evidence else UNKNOWN,
         "title": _title(still_open or alerts, evidence, model_ids),
-        "evidence": [one.sentence for one in evidence[1:]],
+        "evidence": [further.sentence for further in evidence[1:]],
         "rule": (still_open or alerts)[0]["rule"],
         "owner": _first(alerts, "owner"),
         "runbook": _first(alerts, "runbook"),

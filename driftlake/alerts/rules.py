@@ -1,8 +1,8 @@
 """Rules over signals: rows of alerts, with the sentence a person reads.
 
-An alert is derived from result tables alone, so any day can be raised again and gives the same rows. Not here:
-delivery, what signals there are (vocabulary/signals.py), their values and the comparison (sql/signals/, sql/alerts.sql), and how a
-number is written (vocabulary/wording.py).
+An alert is derived from result tables alone, so any day can be raised again and gives the same rows. Not here: delivery,
+what signals there are (`driftlake.vocabulary.signals`), their values and the comparison (sql/signals/, sql/alerts.sql), and
+how a number is written (`driftlake.vocabulary.wording`).
 """
 
 from __future__ import annotations
@@ -21,11 +21,6 @@ from driftlake.vocabulary.signals import FEATURE
 from driftlake.vocabulary.wording import counted, in_unit, version_name
 
 
-def raise_alerts(warehouse: Warehouse, rules: Sequence[AlertRule], *, first_day: date, last_day: date) -> pa.Table:
-    """Rows of alerts for every day from `first_day` to `last_day`."""
-    return with_messages(fired(warehouse, rules, first_day=first_day, last_day=last_day))
-
-
 def with_messages(alerts: pa.Table) -> pa.Table:
     """Alerts with the sentence that a person reads in place of the detail that it is made of."""
     messages = [_message(row) for row in alerts.to_pylist()]
@@ -35,11 +30,11 @@ def with_messages(alerts: pa.Table) -> pa.Table:
 def fired(warehouse: Warehouse, rules: Sequence[AlertRule], *, first_day: date, last_day: date) -> pa.Table:
     """Rows of sql/alerts.sql: what the rules say of each day, with the detail that a sentence is made of."""
     signals = [rule.signal for rule in rules]
-    with warehouse.offered(alert_rules=_rule_rows(rules)):
+    with warehouse.registered(alert_rules=_rule_rows(rules)):
         watched = warehouse.query("watched_signals", signals=signals, last_day=last_day)
-    with warehouse.offered(watched_signals=watched):
+    with warehouse.registered(watched_signals=watched):
         jumps = warehouse.query("rule_jumps")
-        with warehouse.offered(rule_jumps=jumps):
+        with warehouse.registered(rule_jumps=jumps):
             return warehouse.query("alerts", first_day=first_day, last_day=last_day)
 
 

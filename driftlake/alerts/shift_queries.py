@@ -12,7 +12,7 @@ from driftlake.drift.windows import Span, reference_spans
 from driftlake.lake import schema
 from driftlake.lake.queries import literal
 from driftlake.maths.segments import ALL
-from driftlake.vocabulary.signals import DRIFT_SOURCES, FEATURE, Source
+from driftlake.vocabulary.signals import DRIFT_SOURCES, FEATURE, SignalSource
 
 Row = Mapping[str, Any]
 _KEYS = ("model_id", "model_version", "deployment", "segment", "feature", "window_days")
@@ -44,7 +44,7 @@ def shell_word(text: str) -> str:
     return shlex.quote(text) if set(text) & set('$`\\"!') else f'"{text}"'
 
 
-def _drift(alert: Row, day: date, source: Source, against: list[str]) -> str:
+def _drift(alert: Row, day: date, source: SignalSource, against: list[str]) -> str:
     first_day = day - timedelta(days=alert["window_days"] - 1)
     arguments = [literal(alert["model_id"]), literal(alert["model_version"]), _date(first_day), _date(day), *against]
     if alert["deployment"] != "production":

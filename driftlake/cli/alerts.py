@@ -76,7 +76,7 @@ def show(
             )
         alerts = warehouse.query("report/alerts", day=asked, smallest_cell=1).to_pylist()
         members = members_of(alerts, wanted[0]["incident_id"])
-        about_features = [one for one in members if are_about(one)]
+        about_features = [alert for alert in members if are_about(alert)]
         exemplars = find_exemplars(warehouse, settings, about_features[0], asked) if about_features else []
     for line in incident_lines(wanted, members, shown=len(members)):
         tell(line)
@@ -141,21 +141,21 @@ def replay_rules(
     config: Config = None,
 ) -> None:
     """Say what other rules would have raised, beside what was raised. Reads tables, changes nothing."""
-    from driftlake.alerts.rule_trials import read_rules, try_rules
+    from driftlake.alerts import rule_replay
     from driftlake.lake.warehouse import Warehouse
 
     require_range(first, last)
     settings = load_settings(config)
-    offered = read_rules(rules, settings)
+    replayed = rule_replay.read_rules(rules, settings)
     with Warehouse.open(settings, read_only=True) as warehouse:
-        trial = try_rules(warehouse, offered, first.date(), last.date())
-    changes = Counter(trial.differences["change"].to_pylist())
-    for row in trial.openings.to_pylist():
+        found = rule_replay.replay_rules(warehouse, replayed, first.date(), last.date())
+    changes = Counter(found.differences["change"].to_pylist())
+    for row in found.openings.to_pylist():
         messages.print(
             "{rule}: {alert_count:,} alerts on {day_count:,} days, opened {opening_count:,} times".format(**row)
         )
     messages.print(", ".join(f"{count:,} {change}" for change, count in sorted(changes.items())) or "no alerts")
-    write(trial.differences, output, None)
+    write(found.differences, output, None)
 
 
 @app.command(epilog="Example: `driftlake alerts suggest --per-month 2 --from 2026-01-01 --to 2026-06-30`")
@@ -168,7 +168,7 @@ def suggest(
     config: Config = None,
 ) -> None:
     """Suggest the lowest thresholds with which each rule would have opened at most so often."""
-    from driftlake.alerts.rule_trials import suggest as suggest_thresholds
+    from driftlake.alerts.rule_replay import suggest as suggest_thresholds
     from driftlake.lake.warehouse import Warehouse
 
     require_range(first, last)
@@ -177,11 +177,11 @@ def suggest(
         found = suggest_thresholds(
             warehouse, settings, settings.alert_rules, first.date(), last.date(), per_month=per_month
         )
-    for one in found:
-        now = f"{one.rule.name}: warn {one.rule.warn:g} opens {one.openings_per_month:.1f} times a month"
+    for suggestion in found:
+        now = f"{suggestion.rule.name}: warn {suggestion.rule.warn:g} opens {suggestion.openings_per_month:.1f} times a month"
         wanted = (
             "no threshold of its history opens so rarely"
-            if one.warn is None
-            else f"warn {one.warn:.3g}, critical {one.critical:.3g} would open {one.suggested_per_month:.1f} times"
+            if suggestion.warn is None
+            else f"warn {suggestion.warn:.3g}, critical {suggestion.critical:.3g} would open {suggestion.suggested_per_month:.1f} times"
         )
         tell(f"{now}; {wanted}")

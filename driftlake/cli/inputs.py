@@ -67,7 +67,7 @@ def check(
     elif output is FaultFormat.json:
         text = "\n".join(json.dumps(asdict(fault)) for fault in faults)
     else:
-        text = "\n".join(f"{one.path}: {one.severity}: {one.rule}: {one.message}" for one in faults)
+        text = "\n".join(f"{fault.path}: {fault.severity}: {fault.rule}: {fault.message}" for fault in faults)
     if out:
         out.write_text(text + "\n")
     elif text:

@@ -33,10 +33,10 @@ def lineage_add(
     settings = load_settings(config)
     if absent := [str(path) for path in files if not path.is_file()]:
         raise ConfigurationError(f"there is no lineage file {', '.join(absent)}")
-    offered = [read_lineage_file(str(path.resolve())) for path in files]
+    lineage_files = [read_lineage_file(str(path.resolve())) for path in files]
     with Warehouse.open(settings) as warehouse:
-        registered = register(warehouse, settings, offered, contracts(settings))
-    for file in offered:
+        registered = register(warehouse, settings, lineage_files, contracts(settings))
+    for file in lineage_files:
         state = "registered" if file in registered else "already registered, unchanged"
         tell(f"{file.record.model_id} {file.record.model_version}: {state}")
 

@@ -64,7 +64,7 @@ def replay(config: Config = None) -> None:
     settings = load_settings(config, require_inputs=True)
     with Warehouse.open(settings, read_only=True) as warehouse:
         before = quarantine.every(warehouse)
-        ranges = days_resting_on(warehouse, {one.dt for one in before})
+        ranges = days_resting_on(warehouse, {quarantined.dt for quarantined in before})
     if not before:
         messages.print("nothing is in quarantine")
         return
@@ -73,8 +73,8 @@ def replay(config: Config = None) -> None:
     finally:
         with Warehouse.open(settings, read_only=True) as warehouse:
             left = quarantine.every(warehouse)
-        for one in left:
-            say("in quarantine", one.sentence)
+        for quarantined in left:
+            say("in quarantine", quarantined.sentence)
         messages.print(f"in quarantine: {len(before)} before, {len(left)} now")
 
 

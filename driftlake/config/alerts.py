@@ -16,9 +16,9 @@ from pydantic import (
 from driftlake.config.base import Section
 from driftlake.config.signals import AlertSignal, signal_of
 from driftlake.vocabulary.runbooks import link_of
-from driftlake.vocabulary.signals import SOURCES, Signal
+from driftlake.vocabulary.signals import SIGNAL_SOURCES, Signal
 
-_EVENT_SOURCES = sorted(source.name for source in SOURCES.values() if source.is_event)
+_EVENT_SOURCES = sorted(source.name for source in SIGNAL_SOURCES.values() if source.is_event)
 
 
 class AlertRule(Section):

@@ -191,7 +191,7 @@ class DriftSettings(Section):
 
     @model_validator(mode="after")
     def _distinct_references(self) -> DriftSettings:
-        names = [one if isinstance(one, str) else one.name for one in self.references]
+        names = [reference if isinstance(reference, str) else reference.name for reference in self.references]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"references: name used twice: {', '.join(twice)}")
         return self

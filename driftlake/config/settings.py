@@ -112,7 +112,7 @@ class Settings(Section):
         """What is planned for a model on a day."""
         model = self.models.get(model_id)
         planned = model.downtime if model else ()
-        return next((one.reason for one in planned if one.first_day <= day <= one.last_day), None)
+        return next((downtime.reason for downtime in planned if downtime.first_day <= day <= downtime.last_day), None)
 
     def windows_of(self, rule: AlertRule) -> tuple[int, ...] | None:
         """Windows over which the signal of a rule is measured; None for signals of one day."""
@@ -129,8 +129,10 @@ class Settings(Section):
         is_about_drift = rule.watched.source in DRIFT_SOURCES
         if is_about_drift and (objection := self._uncomputed(rule.signal.partition(".")[2])):
             found["signal"] = objection
-        references = [one if isinstance(one, str) else one.name for one in self.drift.references]
-        if is_about_drift and (unknown := [one for one in rule.references if one not in references]):
+        references = [
+            reference if isinstance(reference, str) else reference.name for reference in self.drift.references
+        ]
+        if is_about_drift and (unknown := [reference for reference in rule.references if reference not in references]):
             known = ", ".join(references)
             found["references"] = f"there is no reference {', '.join(unknown)} in drift.references, which has {known}"
         if rule.opening_reference not in {None, *references}:

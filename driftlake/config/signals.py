@@ -12,7 +12,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from driftlake.config.drift import known_statistic
-from driftlake.vocabulary.signals import DRIFT_SOURCES, PREDICTION_DRIFT, SIGNALS, SOURCES, Signal, drift_signal
+from driftlake.vocabulary.signals import DRIFT_SOURCES, PREDICTION_DRIFT, SIGNAL_SOURCES, SIGNALS, Signal, drift_signal
 
 
 def every_signal() -> tuple[Signal, ...]:
@@ -31,7 +31,7 @@ def every_signal() -> tuple[Signal, ...]:
 def signal_of(name: str) -> Signal:
     """The record of a signal. A stored alert may be about one that is not registered any more: it gets a plain one."""
     prefix, _, statistic = name.partition(".")
-    source = SOURCES.get(prefix)
+    source = SIGNAL_SOURCES.get(prefix)
     if source is None or source not in DRIFT_SOURCES:
         return SIGNALS.get(name) or Signal(name, statistic.replace("_", " "), "number")
     # numpy and scipy are not needed to print a help text
@@ -43,11 +43,11 @@ def signal_of(name: str) -> Signal:
 
 def _known_signal(signal: str) -> str:
     source, _, statistic = signal.partition(".")
-    drift_sources = [one.name for one in DRIFT_SOURCES]
+    drift_sources = [of_drift.name for of_drift in DRIFT_SOURCES]
     if source in drift_sources:
         known_statistic(statistic)
     elif signal not in SIGNALS:
-        patterns = [*(f"{one}.<statistic>" for one in drift_sources), *SIGNALS]
+        patterns = [*(f"{of_drift}.<statistic>" for of_drift in drift_sources), *SIGNALS]
         raise ValueError(f"there is no signal '{signal}'; there are {', '.join(patterns)}")
     return signal
 

@@ -95,12 +95,12 @@ def validate_rows(
     _import_great_expectations()
     import great_expectations as gx
 
-    built = [_own_expectation(place, one) for place, one in enumerate(expectations)]
+    built = [_own_expectation(place, expectation) for place, expectation in enumerate(expectations)]
     with _open_cursor(connection) as cursor:
         suite = gx.ExpectationSuite("own", expectations=built)
         results = _batch(cursor, relation).validate(suite, result_format="SUMMARY").results
     found = {_place(result): result for result in results}
-    return [_outcome(one, found.get(place)) for place, one in enumerate(expectations)]
+    return [_outcome(expectation, found.get(place)) for place, expectation in enumerate(expectations)]
 
 
 def _place(result: Any) -> int:

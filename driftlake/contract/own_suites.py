@@ -50,13 +50,15 @@ def hold(
     """Hold the view ROWS against expectations; one about a column that is not there is broken by every row."""
     there = {name for name, *_ in connection.execute(f"describe {ROWS}").fetchall()}
     [row_count] = connection.execute(f"select count(*) from {ROWS}").fetchone() or (0,)
-    absent = {place: lacking for place, one in enumerate(expectations) if (lacking := _absent(one, there))}
-    asked = [one for place, one in enumerate(expectations) if place not in absent]
+    absent = {
+        place: lacking for place, expectation in enumerate(expectations) if (lacking := _absent(expectation, there))
+    }
+    asked = [expectation for place, expectation in enumerate(expectations) if place not in absent]
     found = iter(validate_rows(connection, ROWS, asked) if asked else ())
     checks = []
-    for place, one in enumerate(expectations):
+    for place, expectation in enumerate(expectations):
         outcome = Outcome.of_absent(absent[place], row_count) if place in absent else next(found)
-        checks.append(_check(one, outcome, source, day, row_count))
+        checks.append(_check(expectation, outcome, source, day, row_count))
     return checks
 
 
@@ -73,7 +75,7 @@ def _columns(
     if struct_column and struct is not None and pa.types.is_struct(struct):
         named = {field.name: f"{struct_column}.{field.name}" for field in struct} | named
     named |= {canonical: own for canonical, own in mapping.items() if own in named and canonical not in named}
-    asked = [column for one in expectations for column in one.columns]
+    asked = [column for expectation in expectations for column in expectation.columns]
     return {name: named[name] for name in apart_by_case(named, asked)}
 
 

@@ -21,7 +21,7 @@ from driftlake.lake.warehouse import Replacement, Warehouse
 FILE_RULE = "file_is_readable"
 
 # Makes a relation of partitions visible, without the rows that are in a table.
-Offer = Callable[[str, Sequence[Partition], str | None], None]
+CreateView = Callable[[str, Sequence[Partition], str | None], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +47,15 @@ class Quarantined:
         return f"{self.dt}: {self.row_count:,} rows of {self.path} break {self.expectation} ({self.reason})"
 
 
-def offer_sound_rows(
+def create_view_of_sound_rows(
     connection: duckdb.DuckDBPyConnection,
     contract: Contract,
-    offer: Offer,
+    create_view: CreateView,
     relation: str,
     partitions: Sequence[Partition],
 ) -> list[Quarantined]:
     """Make `relation` visible without the rows that break a rule of severity error, and say which they are."""
-    offer(contract.checked_from, partitions, None)
+    create_view(contract.checked_from, partitions, None)
     queries.run(connection, contract.relation)
     files = [file for partition in partitions for file in partition.files]
     reasons = {rule.name: f"rows where {rule.condition}" for rule in contract.setting_aside}
@@ -64,12 +64,12 @@ def offer_sound_rows(
         Quarantined(rows.dt, files[rows.file_id].path, rows.expectation, rows.row_count, reasons[rows.expectation])
         for rows in contract.set_aside(connection, table)
     ]
-    offer(relation, partitions, table)
+    create_view(relation, partitions, table)
     return found
 
 
 def rows_table(relation: str) -> str:
-    """The table in which `offer_sound_rows` leaves which rows of a relation break a rule: file_id, file_row_number, ..."""
+    """The table in which `create_view_of_sound_rows` leaves which rows of a relation break a rule: file_id, file_row_number, ..."""
     return f"quarantined_{relation}"
 
 
@@ -133,6 +133,6 @@ def every(warehouse: Warehouse) -> list[Quarantined]:
 
 def replacement(source: str, quarantined: Sequence[Quarantined], days: Sequence[date]) -> Replacement:
     """The rows of table quarantine for some days."""
-    rows = [{"source": source, **asdict(one)} for one in quarantined]
+    rows = [{"source": source, **asdict(left_out)} for left_out in quarantined]
     table = pa.Table.from_pylist(rows, schema=arrow_schema("quarantine"))
     return Replacement("quarantine", table, days, {"source": source})

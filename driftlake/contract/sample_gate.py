@@ -25,7 +25,7 @@ from driftlake.contract.row_checks import Contract, Contracts, Severity
 from driftlake.inputs.columns import CanonicalColumn, label_columns, telemetry_columns
 from driftlake.inputs.features import feature_columns, feature_objection
 from driftlake.inputs.partitions import InputFile, Partition, objections_to, read_file
-from driftlake.inputs.predictions import Reading, offer_partitions, offer_versions
+from driftlake.inputs.predictions import Reading, create_version_tables, create_view_of_partitions
 from driftlake.lake import queries
 from driftlake.lake.catalog import catalog_of
 from driftlake.lake.session import create_table, open_session
@@ -170,10 +170,10 @@ def _of_rows(
     versions: Mapping[tuple[str, str], ModelVersion],
 ) -> Iterator[Fault]:
     columns, mapping = _layout(settings, source, versions)
-    offer_versions(connection, list(versions.values()), settings.models)
+    create_version_tables(connection, list(versions.values()), settings.models)
     create_table(connection, "partition_days", day_bounds([file.dt], settings.schedule.timezone))
     relation = "predictions" if source == "telemetry" else "labels"
-    offer_partitions(connection, relation, [Partition(file.dt, (file,))], Reading(columns, mapping))
+    create_view_of_partitions(connection, relation, [Partition(file.dt, (file,))], Reading(columns, mapping))
     if source == "telemetry":
         yield from _of_features(connection, settings, file, versions)
     if contracts:

@@ -95,7 +95,7 @@ def _expectations(path: Path, text: str) -> list[OwnExpectation]:
             f"{path} is no suite of Great Expectations: {f'{place}: ' if place else ''}{first['msg']}",
             hint="write it as Great Expectations does: a name and expectations, each with a type and kwargs",
         ) from error
-    if unknown := sorted({one.type for one in suite.expectations} - expectation_types()):
+    if unknown := sorted({expectation.type for expectation in suite.expectations} - expectation_types()):
         raise ConfigurationError(
             f"{path}: Great Expectations has no {', '.join(unknown)}",
             hint="correct the type, e.g. expect_column_values_to_be_between",
@@ -103,13 +103,13 @@ def _expectations(path: Path, text: str) -> list[OwnExpectation]:
     return [
         OwnExpectation(
             path.name,
-            str((one.meta or {}).get("name") or one.type),
-            one.type,
-            one.kwargs,
-            "error" if one.severity == "critical" else "warning",
-            one.description,
+            str((expectation.meta or {}).get("name") or expectation.type),
+            expectation.type,
+            expectation.kwargs,
+            "error" if expectation.severity == "critical" else "warning",
+            expectation.description,
         )
-        for one in suite.expectations
+        for expectation in suite.expectations
     ]
 
 

@@ -1,4 +1,5 @@
 """Telling people and systems: channels, the texts of notices, the file for Prometheus.
 
-May import: lake, config, vocabulary. Not here: what an incident is (alerts/).
+May import: alerts, drift, profiles, contract, privacy, inputs, lineage, lake, config, maths, vocabulary, errors.
+Not here: what an incident is (`driftlake.alerts`).
 """

@@ -1,7 +1,7 @@
 """Incidents told to people and systems: each change once per channel, and what could not be told is kept.
 
 A delivery that fails never fails a run; the next run tries again. Not here: what an incident is
-(alerts/incidents.py) and how it is worded (notices.py).
+(`driftlake.alerts.incidents`) and how it is worded (`driftlake.delivery.notices`).
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def deliver(
             _remind(channel, incidents, told, due)
     if done:
         attempted_at = now or datetime.now(UTC)
-        rows = [_row(one, attempted_at) for one in done]
+        rows = [_row(delivery, attempted_at) for delivery in done]
         warehouse.append("deliveries", pa.Table.from_pylist(rows, schema=arrow_schema("deliveries")))
     return done
 

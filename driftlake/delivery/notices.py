@@ -1,6 +1,6 @@
 """What is said of a change of an incident: a title, a text and links; a channel may have templates of its own.
 
-Not here: who is told, and how (channels.py).
+Not here: who is told, and how (`driftlake.delivery.channels`).
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def compose(channel: Channel, change: Change, incident: Mapping[str, Any]) -> No
 
 def _printable(value: Any) -> Any:
     if isinstance(value, list):
-        return [_printable(one) for one in value]
+        return [_printable(item) for item in value]
     return printable(value) if isinstance(value, str) else value
 
 
@@ -73,7 +73,7 @@ def _standard_title(words: Mapping[str, Any]) -> str:
 
 def _standard_body(words: Mapping[str, Any]) -> str:
     lines = [f"{words['alert_count']} alerts since {words['opened_on']}, as of {words['dt']}."]
-    lines += [f"Also: {one}" for one in words["evidence"]]
+    lines += [f"Also: {sentence}" for sentence in words["evidence"]]
     lines += [f"Owner: {words['owner']}."] if words["owner"] else []
     links = words["links"]
     lines += [f"Runbook: {words['runbook']}"] if words["runbook"] and "runbook" not in links else []

@@ -1,6 +1,6 @@
 """How the newest day stands, as a file for the textfile collector of Prometheus' node exporter.
 
-Not here: telling people (channels.py).
+Not here: telling people (`driftlake.delivery.channels`).
 """
 
 from __future__ import annotations

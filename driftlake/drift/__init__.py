@@ -1,4 +1,5 @@
 """Windows of daily counts compared with their references: features, segments, combinations, importance.
 
-May import: profiles, lineage, lake, config, maths. Not here: the statistics (maths/), and reading and storing rows (nightly/).
+May import: profiles, privacy, inputs, lineage, lake, config, maths, vocabulary, errors.
+Not here: the statistics (`driftlake.maths`), and reading and storing rows (`driftlake.nightly`).
 """

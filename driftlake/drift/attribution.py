@@ -4,7 +4,7 @@ PSI is a sum over bins of (q - p) ln(q / p). The difference of the shares of the
 (their rows now over all rows now) - (their rows in the reference over all rows of it), so each segment has its part of
 the sum, and the parts of the segments of a column add up. A part holds both ways in which a segment moves the whole: it
 changes inside, or it becomes more or less frequent.
-Not here: which features shifted at all (comparison.py).
+Not here: which features shifted at all (`driftlake.drift.comparison`).
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class _Comparison:
     def of(
         cls, window_days: int, reference: str, wanted: Sequence[Mapping[str, Any]], settings: DriftSettings
     ) -> _Comparison:
-        [asked] = [one for one in settings.references if reference_name(one) == reference]
+        [asked] = [setting for setting in settings.references if reference_name(setting) == reference]
         return cls(sorted({row["dt"] for row in wanted}), window_days, asked, wanted)
 
     def explained(self, histories: Mapping[str, History], column: str, smoothing: float) -> Iterator[dict[str, Any]]:

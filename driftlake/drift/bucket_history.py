@@ -1,6 +1,7 @@
 """Daily counts of a group of predictions, summed up so that any window or reference is a difference.
 
-Not here: what a window is compared by (comparison.py) and which segment moved it (attribution.py).
+Not here: what a window is compared by (`driftlake.drift.comparison`) and which segment moved it
+(`driftlake.drift.attribution`).
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ class Profiles:
 
     def segments(self, group: Group) -> list[str]:
         """Segments that have predictions in the deployment of a group."""
-        return [one[-1] for one in self.counts if one[:-1] == group[:-1]]
+        return [counted[-1] for counted in self.counts if counted[:-1] == group[:-1]]
 
     def has(self, reference: ReferenceSetting, group: Group) -> bool:
         """Whether a group is compared with a reference: another version is one of the same model, and not its own."""
@@ -94,7 +95,7 @@ class History:
         """Of some features, or the score, of a group; one without predictions has no counts."""
         version = profiles.version(group)
         bins = [version.bins_of(name) for name in features]
-        width = max([FIRST_RANGE + 1, *(one.bin_count for one in bins if one is not None)])
+        width = max([FIRST_RANGE + 1, *(feature_bins.bin_count for feature_bins in bins if feature_bins is not None)])
         edges = len(profiles.buckets.edges)
         counts, day_counts = (tables.get(group) for tables in (profiles.counts, profiles.day_counts))
         return cls(
@@ -118,12 +119,12 @@ class History:
             return Reference("training", self.training[np.newaxis])
         source, obstacles = self._other(reference) if isinstance(reference, OtherVersion) else (self, {})
         spans = [reference_spans(reference, window) for window in windows]
-        whole, without = source.window([one.whole for one in spans]), source.window([one.without for one in spans])
+        whole, without = source.window([span.whole for span in spans]), source.window([span.without for span in spans])
         return Reference(
             reference_name(reference),
             whole.counts - without.counts,
             whole.day_count - without.day_count,
-            np.array([one.day_count for one in spans]),
+            np.array([span.day_count for span in spans]),
             obstacles,
         )
 
@@ -161,7 +162,10 @@ class History:
 
     def places(self, kinds: Sequence[Kind]) -> NDArray[np.int64]:
         """Positions of the features of some kinds; a score counts as a number."""
-        own = ["categorical" if one is not None and one.grid is None else "numeric" for one in self.bins]
+        own = [
+            "categorical" if feature_bins is not None and feature_bins.grid is None else "numeric"
+            for feature_bins in self.bins
+        ]
         return np.array([position for position, kind in enumerate(own) if kind in kinds], dtype=np.int64)
 
     def coarse(self, counts: Counts) -> Counts:
@@ -227,18 +231,18 @@ def _training(
 ) -> Counts:
     """Training counts of a segment, shape (features, width)."""
     training = np.zeros((len(features), width), dtype=np.int64)
-    for position, (name, one) in enumerate(zip(features, bins, strict=True)):
+    for position, (name, feature_bins) in enumerate(zip(features, bins, strict=True)):
         reference = version.reference_of(name, segment)
-        if one is not None and reference is not None:
+        if feature_bins is not None and reference is not None:
             training[position, : len(reference)] = reference
     return training
 
 
 def _coarse(bins: Sequence[FeatureBins | None], counts: Counts) -> Counts:
     ids = np.zeros((len(bins), counts.shape[-1]), dtype=np.int64)
-    for position, one in enumerate(bins):
-        if one is not None:
-            ids[position, : one.bin_count] = one.coarse_ids
+    for position, feature_bins in enumerate(bins):
+        if feature_bins is not None:
+            ids[position, : feature_bins.bin_count] = feature_bins.coarse_ids
     merge = (ids[..., np.newaxis] == np.arange(ids.max(initial=0) + 1)).astype(np.int64)
     merged: Counts = np.einsum("dfb,fbc->dfc", counts, merge)
     return merged
@@ -247,7 +251,7 @@ def _coarse(bins: Sequence[FeatureBins | None], counts: Counts) -> Counts:
 def _borders(bins: Sequence[FeatureBins | None], count: int) -> Floats:
     """Borders of the range bins, shape (features, count); the last one is repeated where a feature has fewer."""
     borders = np.full((len(bins), count), np.nan)
-    for position, one in enumerate(bins):
-        if one is not None and one.grid is not None:
-            borders[position] = np.pad(one.borders, (0, count - len(one.borders)), mode="edge")
+    for position, feature_bins in enumerate(bins):
+        if feature_bins is not None and feature_bins.grid is not None:
+            borders[position] = np.pad(feature_bins.borders, (0, count - len(feature_bins.borders)), mode="edge")
     return borders

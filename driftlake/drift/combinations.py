@@ -1,6 +1,7 @@
 """Combinations of two features that training hardly had and production has: rows of rare_combinations.
 
-Not here: counting (profiles/pair_counts.py, training/reference_pairs.py), and reading or storing (nightly/derived.py).
+Not here: counting (`driftlake.profiles.pair_counts`, `driftlake.training.reference_pairs`), and reading or storing
+(`driftlake.nightly.derived`).
 """
 
 from __future__ import annotations

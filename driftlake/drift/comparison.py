@@ -1,7 +1,7 @@
 """Windows of daily counts compared with their references: rows of feature_drift and prediction_drift.
 
-Not here: the statistics (maths/divergence.py, maths/drift_statistics.py), which days a window or a reference has (windows.py), and reading
-or storing (nightly/derived.py).
+Not here: the statistics (`driftlake.maths.divergence`, `driftlake.maths.drift_statistics`), which days a window or a
+reference has (`driftlake.drift.windows`), and reading or storing (`driftlake.nightly.derived`).
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def compare_windows(
     nothing = arrow_schema("feature_drift").empty_table()
     of_features, of_scores = [nothing], [nothing]
     wanted = set(groups)
-    for group in (one for one in profiles.counts if one in wanted):
+    for group in (counted for counted in profiles.counts if counted in wanted):
         for names, tables in ((list(profiles.version(group).features), of_features), ([SCORE], of_scores)):
             history = History.of(profiles, group, names)
             found = pa.concat_tables([nothing, *_compare(history, days, settings)])
@@ -76,7 +76,7 @@ def _compare(history: History, days: Sequence[date], settings: DriftSettings) ->
     for length in settings.windows_days:
         spans = [Span.window(day, length) for day in days]
         current = history.window(spans)
-        for asked in (one for one in settings.references if history.profiles.has(one, history.group)):
+        for asked in (setting for setting in settings.references if history.profiles.has(setting, history.group)):
             reference = history.reference(asked, spans)
             reasons = _reasons(current, last_day, reference, length, settings)
             sides = {kind: history.sides(kind, current.counts, reference.counts, settings.smoothing) for kind in KINDS}

@@ -1,7 +1,7 @@
 """How important features are to the predictions of a window, against training: rows of importance_drift.
 
-The importance of a feature is its mean absolute SHAP value. Not here: summing SHAP values (profiles/shap_sums.py), and
-reading or storing (nightly/derived.py).
+The importance of a feature is its mean absolute SHAP value. Not here: summing SHAP values (`driftlake.profiles.shap_sums`),
+and reading or storing (`driftlake.nightly.derived`).
 """
 
 from __future__ import annotations
@@ -83,7 +83,8 @@ class _Compared:
         name = "training" if trained.any() else "preceding"
         judged = {"current": sides["current"]} if name == "training" else sides
         reason = next(
-            (found for side, one in judged.items() if (found := one.objection(side, window_days, settings))), None
+            (found for side, ranking in judged.items() if (found := ranking.objection(side, window_days, settings))),
+            None,
         )
         reference = trained if name == "training" else sides["preceding"].importance
         return cls(features, sides["current"].importance, sides["current"].counts, reference, name, reason)

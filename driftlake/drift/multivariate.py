@@ -1,6 +1,7 @@
 """Whether the features have moved together: samples of windows compared with that of training, as rows of multivariate_drift.
 
-Not here: the error and its noise (maths/pca.py), samples (profiles/row_samples.py), and reading or storing (nightly/derived.py).
+Not here: the error and its noise (`driftlake.maths.pca`), samples (`driftlake.profiles.row_samples`), and reading or storing
+(`driftlake.nightly.derived`).
 """
 
 from __future__ import annotations

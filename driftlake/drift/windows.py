@@ -2,7 +2,7 @@
 
 The days that matter are cut into *buckets* at every day on which some window or reference period begins or ends, so one
 night asks the warehouse for a dozen sums however long its windows are, and a backfill for one per day.
-Not here: what is summed (comparison.py).
+Not here: what is summed (`driftlake.drift.comparison`).
 """
 
 from __future__ import annotations

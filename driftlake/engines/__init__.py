@@ -1,6 +1,8 @@
 """Who counts telemetry and labels: this machine, or a Spark cluster. Every engine gives the same rows.
 
-Not here: what is counted (profiles/plan.py, nightly/label_source.py) and what the rows are for (nightly/).
+May import: profiles, privacy, inputs, lineage, lake, config, maths, vocabulary, errors.
+Not here: what is counted (`driftlake.profiles.plan`, `driftlake.nightly.label_source`) and what the rows are for
+(`driftlake.nightly`).
 """
 
 from __future__ import annotations

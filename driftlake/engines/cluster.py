@@ -1,6 +1,6 @@
 """The Spark session: what it needs, how it starts, and its errors as one sentence.
 
-Not here: what Spark is asked to do (spark.py).
+Not here: what Spark is asked to do (`driftlake.engines.spark`).
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ def _require_master(master: str) -> None:
 def _addresses(master: str) -> list[tuple[str, int]]:
     """Where a master listens; a standby is named after a comma."""
     if master.startswith("spark://"):
-        urls, port = [f"//{one}" for one in master.removeprefix("spark://").split(",")], _DEFAULT_PORT
+        urls, port = [f"//{address}" for address in master.removeprefix("spark://").split(",")], _DEFAULT_PORT
     elif master.startswith("k8s://"):
         address = master.removeprefix("k8s://")
         urls, port = [address if "://" in address else f"//{address}"], 443

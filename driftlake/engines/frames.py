@@ -1,6 +1,6 @@
 """Partitions as tasks of Spark, and what both stages do with DataFrames.
 
-Not here: profiles (spark.py) and labels (spark_labels.py).
+Not here: profiles (`driftlake.engines.spark`) and labels (`driftlake.engines.spark_labels`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What a task of a Spark worker does with labels and predictions: cut them into buckets, and join a bucket.
 
-Not here: the join (driftlake.profiles.label_join) and Spark (spark_labels.py).
+Not here: the join (`driftlake.profiles.label_join`) and Spark (`driftlake.engines.spark_labels`).
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ import pyarrow.compute as pc
 
 from driftlake.engines.tasks import ROWS_PER_BATCH, Source, of_a_task, opened, tasks_of
 from driftlake.engines.wire import ASKED, Joined, Mapped, in_schema
-from driftlake.inputs.predictions import offer_versions
+from driftlake.inputs.predictions import create_version_tables
 from driftlake.lake import queries
 from driftlake.lake.session import create_table, open_session
 from driftlake.profiles.label_join import LabelJoin
 
 
-def asked_days(source: Source) -> Mapped:
+def asked_day_reader(source: Source) -> Mapped:
     """The days of predictions that valid labels name, by the day of their arrival."""
 
     def mapped(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -31,7 +31,7 @@ def asked_days(source: Source) -> Mapped:
     return mapped
 
 
-def bucketed(source: Source, relation: str, schema: pa.Schema, bucket_count: int) -> Mapped:
+def bucket_cutter(source: Source, relation: str, schema: pa.Schema, bucket_count: int) -> Mapped:
     """Rows of `relation` in buckets that a prediction and its labels share; a label without an id has none of its own."""
     columns = ", ".join(queries.quote(name) for name in schema.names[1:])
     rows = f"select (coalesce(hash(correlation_id), 0) % {bucket_count})::integer as bucket, {columns} from {relation}"
@@ -48,12 +48,12 @@ def bucketed(source: Source, relation: str, schema: pa.Schema, bucket_count: int
     return mapped
 
 
-def join(source: Source, asked: LabelJoin, awaited: Collection[date], sums: pa.Schema) -> Joined:
+def label_joiner(source: Source, asked: LabelJoin, awaited: Collection[date], sums: pa.Schema) -> Joined:
     """What the labels and the predictions of a bucket add to each of `LabelJoin.sums`, in one schema."""
 
     def joined(labels: pa.Table, predictions: pa.Table) -> pa.Table:
         with open_session(of_a_task(source.settings)) as connection:
-            offer_versions(connection, source.versions, source.settings.models)
+            create_version_tables(connection, source.versions, source.settings.models)
             offer_bucket(connection, asked, _with_times(labels), _with_times(predictions), awaited)
             asked.judge(connection)
             parts = asked.sums(connection)

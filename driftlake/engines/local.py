@@ -1,6 +1,7 @@
 """The engine of one machine: DuckDB gives every row its code, then threads count the shards of days side by side.
 
-Memory is a few row groups, whatever the size of a day. Not here: what is counted (profiles/plan.py, profiles/shards.py).
+Memory is a few row groups, whatever the size of a day. Not here: what is counted (`driftlake.profiles.plan`,
+`driftlake.profiles.shards`).
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def profile_partitions(
     versions: Mapping[tuple[str, str], ModelVersion],
     left_out: LeftOut | None = None,
 ) -> Profiles:
-    """Profile partitions whose rows `telemetry.offer_partitions` has made visible as the view `predictions`.
+    """Profile partitions whose rows `telemetry.create_view_of_partitions` has made visible as the view `predictions`.
 
     Columns that are left out on a day (struct.field for a field) are not read.
     """
@@ -62,14 +63,16 @@ def join_labels(
     """Join labels to their predictions, of which only the days asked for are read."""
     labels, telemetry = delivered.labels, delivered.telemetry
     earlier = [label for label in labels if label.dt < join.first_day]
-    delivered.offer_labels("earlier_labels", earlier)
-    delivered.offer_labels("recent_labels", [label for label in earlier if label.dt >= join.recent_from])
+    delivered.create_labels_view("earlier_labels", earlier)
+    delivered.create_labels_view("recent_labels", [label for label in earlier if label.dt >= join.recent_from])
     # last, because rows that break their contract are looked for in a relation of this name
-    delivered.offer_labels("labels", [label for label in labels if label.dt >= join.first_day])
-    delivered.offer_predictions("new_predictions", [p for p in telemetry if join.first_day <= p.dt < join.new_until])
+    delivered.create_labels_view("labels", [label for label in labels if label.dt >= join.first_day])
+    delivered.create_predictions_view(
+        "new_predictions", [p for p in telemetry if join.first_day <= p.dt < join.new_until]
+    )
     join.judge(connection)
     awaited = join.awaited_days(connection)
-    delivered.offer_predictions("predictions", [p for p in telemetry if p.dt in awaited])
+    delivered.create_predictions_view("predictions", [p for p in telemetry if p.dt in awaited])
     return join.sums(connection)
 
 

@@ -1,8 +1,9 @@
 """The engine of a cluster: Spark's workers run the SQL and the kernel of one machine, and Spark adds what they count.
 
-The driver plans a day from the footers of its files and gets profiles back; rows of telemetry never reach it. A day is
-cut into the shards of one machine and their counts are added in the same order, so the rows are equal to the last digit.
-Not here: what a task does (worker.py), labels (spark_labels.py) and the session (cluster.py).
+The driver plans a day from the footers of its files and gets profiles back; rows of telemetry never reach it. A day is cut
+into the shards of one machine and their counts are added in the same order, so the rows are equal to the last digit. Not
+here: what a task does (`driftlake.engines.worker`), labels (`driftlake.engines.spark_labels`) and the session
+(`driftlake.engines.cluster`).
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from driftlake.engines.spark_labels import join_labels
 from driftlake.engines.tasks import Source, Task
 from driftlake.inputs.columns import telemetry_columns
 from driftlake.inputs.partitions import Partition
-from driftlake.inputs.predictions import CodedRows, LeftOut, Reading, offer_versions, prediction_groups
+from driftlake.inputs.predictions import CodedRows, LeftOut, Reading, create_version_tables, prediction_groups
 from driftlake.lake.session import connect, create_table
 from driftlake.lineage.versions import ModelVersion
 from driftlake.maths.segments import SegmentColumn
@@ -71,7 +72,7 @@ def profile_partitions(
     )
     tasks = planned_tasks(partitions, broken_rows(connection, left_out.rows))
     with connect(settings) as session, cluster.errors_of(settings.spark):
-        offer_versions(session, source.versions, settings.models)
+        create_version_tables(session, source.versions, settings.models)
         return _Scan(spark, session, source, partitions, versions, tasks).profiles()
 
 
@@ -88,7 +89,7 @@ class _Scan:
 
     def profiles(self) -> Profiles:
         """Rows of the profile tables."""
-        survey = mapped(task_rows(self.spark, self.tasks), worker.survey(self.source), wire.SURVEY)
+        survey = mapped(task_rows(self.spark, self.tasks), worker.surveyor(self.source), wire.SURVEY)
         survey = summed(survey, "row_count", "sampled_count").persist()
         predictions = survey.where(survey.subject == wire.NO_SEGMENT).toArrow()
         create_table(self.session, "predictions", predictions)
@@ -140,7 +141,7 @@ class _Scan:
         from pyspark.sql import Window
         from pyspark.sql import functions as f
 
-        keys = mapped(task_rows(self.spark, self.tasks), worker.keys(self.source, coding), wire.KEYS)
+        keys = mapped(task_rows(self.spark, self.tasks), worker.key_reader(self.source, coding), wire.KEYS)
         of_key = Window.partitionBy("key_hash").orderBy(f.asc_nulls_last("event_time"), "file_id", "file_row_number")
         return (
             keys.withColumn("place", f.row_number().over(of_key))
@@ -174,9 +175,9 @@ class _Scan:
 
     def _counted(self, tasks: DataFrame, coding: pa.Table, days: Sequence[Day]) -> dict[str, pa.Table]:
         """Rows of the tables that the kernel fills."""
-        counts = mapped(tasks, worker.count(self.source, coding, days), wire.COUNTS)
+        counts = mapped(tasks, worker.shard_counter(self.source, coding, days), wire.COUNTS)
         added = counts.groupBy("day", "version", "kind", "name").applyInArrow(
-            worker.add(self.source, days), spark_schema(wire.COUNTED)
+            worker.count_adder(self.source, days), spark_schema(wire.COUNTED)
         )
         # by day and version, and then as in VersionCounts
         found: dict[tuple[int, int], dict[str, dict[str, Any]]] = defaultdict(lambda: {"feature": {}, "profile": {}})
@@ -190,7 +191,7 @@ class _Scan:
         rows = ProfileRows()
         for place, day in enumerate(days):
             of_versions = [found[place, version] for version in range(len(day.versions))]
-            rows.add(day, [VersionCounts(one["feature"], one["profile"]) for one in of_versions])
+            rows.add(day, [VersionCounts(row["feature"], row["profile"]) for row in of_versions])
         tables = rows.tables(self.session)
         nothing = profile_values(self.session, tables.pop("value_counts"))
         return tables | {
@@ -201,8 +202,8 @@ class _Scan:
         """Rows of shadow_profile and shadow_differences."""
         rows = sum(partition.row_count for partition in self.partitions)
         buckets = 1 + rows // self.source.settings.spark.rows_per_task
-        scores = mapped(tasks, worker.scores(self.source, coding, buckets), wire.SCORES)
-        pairs = scores.groupBy("bucket").applyInArrow(worker.pair(self.source), spark_schema(wire.SHADOW))
+        scores = mapped(tasks, worker.score_reader(self.source, coding, buckets), wire.SCORES)
+        pairs = scores.groupBy("bucket").applyInArrow(worker.pair_counter(self.source), spark_schema(wire.SHADOW))
         sums = [name for name in wire.SHADOW.names if name.endswith(("_count", "_sum"))]
         found = summed(pairs, *sums).persist()
         differences = found.where("difference is not null").drop("production_bin_id", *sums[1:])
@@ -219,11 +220,11 @@ class _Scan:
         columns = service_calls.CallColumns.of(self.partitions, self.source.settings.telemetry)
         nodes = _NO_NODES
         if columns.has_nodes:
-            counted = mapped(tasks, worker.nodes(self.source, coding, columns), wire.NODES)
+            counted = mapped(tasks, worker.node_counter(self.source, coding, columns), wire.NODES)
             nodes = self._most_frequent(summed(counted, "row_count")).drop_columns(["subject"])
         calls = wire.CALLS.empty_table()
         if columns.names:
-            found = mapped(tasks, worker.calls(self.source, coding, columns, nodes), wire.CALLS)
+            found = mapped(tasks, worker.call_counter(self.source, coding, columns, nodes), wire.CALLS)
             sums = [name for name in found.columns if name.endswith(("_count", "_sum"))]
             calls = summed(found, *sums, largest=["gpu_utilization_max"]).toArrow()
         place = calls.schema.get_field_index("hour_at")

@@ -1,6 +1,6 @@
 """Labels joined to their predictions by Spark: both hash-partitioned by correlation id, each bucket joined alone.
 
-Not here: what a task does (label_worker.py).
+Not here: what a task does (`driftlake.engines.label_worker`).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from driftlake.engines.frames import (
     unified_side,
 )
 from driftlake.engines.tasks import Source
-from driftlake.inputs.predictions import offer_versions
+from driftlake.inputs.predictions import create_version_tables
 from driftlake.lake.session import connect, create_table
 from driftlake.lineage.versions import ModelVersion
 from driftlake.profiles.label_join import Delivered, LabelJoin
@@ -43,14 +43,16 @@ def join_labels(
     versions = as_workers_need(delivered.versions)
     earlier = [label for label in delivered.labels if label.dt < join.first_day]
     labels = [*earlier, *(label for label in delivered.labels if label.dt >= join.first_day)]
-    left_out = delivered.offer_labels("labels", labels)
+    left_out = delivered.create_labels_view("labels", labels)
     label_source = Source(settings, unified_side(connection, delivered.label_side, labels), versions, left_out.columns)
     label_tasks = planned_tasks(labels, broken_rows(connection, left_out.rows))
     label_rows = task_rows(spark, label_tasks)
     with cluster.errors_of(settings.spark):
-        awaited = _awaited_days(connection, join, mapped(label_rows, label_worker.asked_days(label_source), wire.ASKED))
+        awaited = _awaited_days(
+            connection, join, mapped(label_rows, label_worker.asked_day_reader(label_source), wire.ASKED)
+        )
         telemetry = [p for p in delivered.telemetry if p.dt in awaited or join.first_day <= p.dt < join.new_until]
-        left_out = delivered.offer_predictions("predictions", telemetry)
+        left_out = delivered.create_predictions_view("predictions", telemetry)
         source = Source(
             settings, unified_side(connection, delivered.prediction_side, telemetry), versions, left_out.columns
         )
@@ -60,7 +62,7 @@ def join_labels(
         schemas = _schemas_of_sums(settings, versions, join)
         together = _together(schemas)
         found = [
-            mapped(tasks, label_worker.bucketed(side, relation, schema, buckets), schema).groupBy("bucket")
+            mapped(tasks, label_worker.bucket_cutter(side, relation, schema, buckets), schema).groupBy("bucket")
             for tasks, side, relation, schema in (
                 (label_rows, label_source, "labels", wire.LABELS),
                 (prediction_rows, source, "predictions", wire.PREDICTIONS),
@@ -69,7 +71,7 @@ def join_labels(
         counts = (
             found[0]
             .cogroup(found[1])
-            .applyInArrow(label_worker.join(source, join, awaited, together), spark_schema(together))
+            .applyInArrow(label_worker.label_joiner(source, join, awaited, together), spark_schema(together))
         )
         sums = [name for name in together.names if name.endswith(("_count", "_sum"))]
         found_sums = summed(counts, *sums).toArrow()
@@ -96,7 +98,7 @@ def _schemas_of_sums(settings: Settings, versions: Sequence[ModelVersion], join:
         for schema, place, name in ((wire.LABELS, 5, "label_time"), (wire.PREDICTIONS, 6, "event_time"))
     )
     with connect(settings) as session:
-        offer_versions(session, versions, settings.models)
+        create_version_tables(session, versions, settings.models)
         label_worker.offer_bucket(session, join, labels, predictions, [])
         join.judge(session)
         return {name: rows.schema for name, rows in join.sums(session).items()}

@@ -1,6 +1,6 @@
 """A task of a worker: some row groups of a day, and a session in which they are a relation.
 
-Not here: what is done with the relation (worker.py, label_worker.py).
+Not here: what is done with the relation (`driftlake.engines.worker`, `driftlake.engines.label_worker`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,13 @@ from numpy.typing import NDArray
 
 from driftlake.config import Settings
 from driftlake.inputs.partitions import InputFile, Partition
-from driftlake.inputs.predictions import SURPLUS_SCHEMA, LeftOut, Reading, offer_partitions, offer_versions
+from driftlake.inputs.predictions import (
+    SURPLUS_SCHEMA,
+    LeftOut,
+    Reading,
+    create_version_tables,
+    create_view_of_partitions,
+)
 from driftlake.lake.session import create_table, open_session
 from driftlake.lineage.versions import ModelVersion
 from driftlake.profiles.plan import Piece
@@ -85,7 +91,7 @@ def unpacked(batch: pa.RecordBatch) -> Iterator[Task]:
 def opened(source: Source, task: Task, relation: str = "predictions") -> duckdb.DuckDBPyConnection:
     """A session in which `relation` are the rows of a task, numbered as among all files."""
     connection = open_session(of_a_task(source.settings))
-    offer_versions(connection, source.versions, source.settings.models)
+    create_version_tables(connection, source.versions, source.settings.models)
     spans = list(spans_of(task))
     whole = [span for span in spans if span.is_whole]
     shares = [whole] * bool(whole) + [[span] for span in spans if not span.is_whole]
@@ -107,7 +113,7 @@ def _offer(
     partitions = [
         Partition(dt, tuple(span.file for span in of_day)) for dt, of_day in groupby(spans, lambda span: span.file.dt)
     ]
-    offer_partitions(connection, relation, partitions, source.side, LeftOut(source.blocked, table))
+    create_view_of_partitions(connection, relation, partitions, source.side, LeftOut(source.blocked, table))
     ids = ", ".join(str(span.file_id) for span in spans)
     rows = f"select * replace (list_extract([{ids}], file_id + 1)::integer as file_id) from {relation}"
     if spans[0].is_whole:

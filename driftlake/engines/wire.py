@@ -1,7 +1,7 @@
 """What travels between the driver and the workers: schemas of the rows, and the kinds of functions that make them.
 
-Times are microseconds since 1970, and hashes are signed, because Spark has no others. Not here: the functions (worker.py,
-label_worker.py).
+Times are microseconds since 1970, and hashes are signed, because Spark has no others. Not here: the functions
+(`driftlake.engines.worker`, `driftlake.engines.label_worker`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """What a task of a Spark worker does: the SQL and the kernel of one machine, on some row groups of a day.
 
 A task reads its row groups alone, so that memory is that of a few, whatever the size of a file. Everything here is a
-function from Arrow to Arrow, for Spark's mapInArrow and applyInArrow. Not here: labels (label_worker.py) and Spark (spark.py).
+function from Arrow to Arrow, for Spark's mapInArrow and applyInArrow. Not here: labels (`driftlake.engines.label_worker`)
+and Spark (`driftlake.engines.spark`).
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ from driftlake.engines.wire import (
     in_schema,
     is_value_counts,
 )
-from driftlake.inputs.predictions import SURPLUS_SCHEMA, offer_versions
+from driftlake.inputs.predictions import SURPLUS_SCHEMA, create_version_tables
 from driftlake.lake import queries
 from driftlake.lake.session import create_table, open_session
 from driftlake.profiles import paired_predictions, service_calls
@@ -55,7 +56,7 @@ from driftlake.profiles.shards import VersionCounts, count_shard
 from driftlake.profiles.value_counts import ValueCounts, profile_values
 
 
-def survey(source: Source) -> Mapped:
+def surveyor(source: Source) -> Mapped:
     """How many predictions of each version the files hold, and how often each value of the segment columns comes."""
 
     def mapped(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -73,7 +74,7 @@ def survey(source: Source) -> Mapped:
     return mapped
 
 
-def keys(source: Source, groups: pa.Table) -> Mapped:
+def key_reader(source: Source, groups: pa.Table) -> Mapped:
     """The key of every prediction that has one."""
 
     def mapped(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -89,20 +90,20 @@ def keys(source: Source, groups: pa.Table) -> Mapped:
     return mapped
 
 
-def count(source: Source, groups: pa.Table, days: Sequence[Day]) -> Mapped:
+def shard_counter(source: Source, groups: pa.Table, days: Sequence[Day]) -> Mapped:
     """The counts of the shards, a row for each version and feature or profile."""
 
     def mapped(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            one_by_one = zip(unpacked(batch), _coded(source, groups, [batch]), strict=True)
-            for task, connection in one_by_one:
+            sessions = _coded(source, groups, [batch])
+            for task, connection in zip(unpacked(batch), sessions, strict=True):
                 for version, counts in enumerate(_count(connection, source, task, days[task.day])):
                     yield _rows_of(task, version, counts)
 
     return mapped
 
 
-def add(source: Source, days: Sequence[Day]) -> Applied:
+def count_adder(source: Source, days: Sequence[Day]) -> Applied:
     """All counts of a day, a version and a feature or profile, added in the order of the shards.
 
     Of values and samples only what is kept: their size is that of the day otherwise.
@@ -121,18 +122,18 @@ def add(source: Source, days: Sequence[Day]) -> Applied:
     return applied
 
 
-def nodes(source: Source, groups: pa.Table, columns: CallColumns) -> Mapped:
+def node_counter(source: Source, groups: pa.Table, columns: CallColumns) -> Mapped:
     """How often each node has answered."""
 
     def mapped(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for connection in _coded(source, groups, batches):
-            service_calls.offer_nodes(connection, columns)
+            service_calls.create_node_view(connection, columns)
             yield from in_schema(NODES, queries.table(connection, "segment_counts"), subject="node_id")
 
     return mapped
 
 
-def calls(source: Source, groups: pa.Table, columns: CallColumns, kept_nodes: pa.Table) -> Mapped:
+def call_counter(source: Source, groups: pa.Table, columns: CallColumns, kept_nodes: pa.Table) -> Mapped:
     """What the calls of the tasks add to service_calls.SUMS."""
 
     def mapped(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -144,7 +145,7 @@ def calls(source: Source, groups: pa.Table, columns: CallColumns, kept_nodes: pa
     return mapped
 
 
-def scores(source: Source, groups: pa.Table, bucket_count: int) -> Mapped:
+def score_reader(source: Source, groups: pa.Table, bucket_count: int) -> Mapped:
     """Scores of the models that have a candidate, in buckets that both scores of a prediction share."""
 
     def mapped(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -159,12 +160,12 @@ def scores(source: Source, groups: pa.Table, bucket_count: int) -> Mapped:
     return mapped
 
 
-def pair(source: Source) -> Applied:
+def pair_counter(source: Source) -> Applied:
     """What the scores of a bucket add to shadow_profile and shadow_differences."""
 
     def applied(scores: pa.Table) -> pa.Table:
         with open_session(of_a_task(source.settings)) as connection:
-            offer_versions(connection, source.versions, source.settings.models)
+            create_version_tables(connection, source.versions, source.settings.models)
             create_table(connection, "shadow_scores", scores)
             found = paired_predictions.sum_pairs(connection)
             return pa.concat_tables([pa.Table.from_batches(in_schema(SHADOW, part), SHADOW) for part in found])

@@ -84,7 +84,7 @@ class LeftOut:
     rows: str | None = None
 
 
-def offer_versions(
+def create_version_tables(
     connection: duckdb.DuckDBPyConnection,
     versions: Sequence[ModelVersion],
     models: Mapping[str, ModelSettings],
@@ -118,7 +118,7 @@ def offer_versions(
     create_table(connection, "score_cells", pa.Table.from_pylist(cells, schema=_SCORE_CELLS_SCHEMA))
 
 
-def offer_partitions(
+def create_view_of_partitions(
     connection: duckdb.DuckDBPyConnection,
     relation: str,
     partitions: Sequence[Partition],

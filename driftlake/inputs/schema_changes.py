@@ -96,7 +96,7 @@ def file_versions(
     versions: Mapping[VersionKey, ModelVersion],
     features_column: str | None,
 ) -> FileVersions:
-    """Which versions the files hold that `telemetry.offer_partitions` has made visible as `predictions`.
+    """Which versions the files hold that `telemetry.create_view_of_partitions` has made visible as `predictions`.
 
     Nothing, if it does not matter: a scan is spared where no version could find a change in any file.
     """

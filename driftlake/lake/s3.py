@@ -107,7 +107,7 @@ class S3Session:
 
     def renew(self) -> None:
         """Give the connection the credentials that are valid now, unless it has them or a secret of the user's."""
-        location = next((one for one in self._locations if not _covering(one)), None)
+        location = next((location for location in self._locations if not _covering(location)), None)
         if location is None or (access := _from_chain(location)) == self._access:
             return
         listed = "".join(f", {part} {literal(value)}" for part, value in access.secret_parts().items())

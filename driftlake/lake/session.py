@@ -22,10 +22,10 @@ def open_session(settings: Settings, paths: Iterable[str] = ()) -> duckdb.DuckDB
     return connection
 
 
-def connect(settings: Settings) -> duckdb.DuckDBPyConnection:
+def connect(settings: Settings, *, threads: int | None = None) -> duckdb.DuckDBPyConnection:
     """An in-memory DuckDB with our SQL macros that uses no more of the machine than the configuration allows."""
     connection = duckdb.connect()
-    connection.execute(f"set threads = {settings.compute.threads}")
+    connection.execute(f"set threads = {threads or settings.compute.threads}")
     connection.execute(f"set memory_limit = {queries.literal(settings.compute.memory_limit)}")
     connection.execute("set TimeZone = 'UTC'")
     # stdout is for rows

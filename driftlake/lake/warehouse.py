@@ -34,6 +34,8 @@ Result = TypeVar("Result")
 
 # DuckLake commits again if another client was first: for a minute, where its own ten attempts may take ten seconds.
 _RETRIES = {"ducklake_max_retry_count": 50, "ducklake_retry_wait_ms": 50, "ducklake_retry_backoff": 1.1}
+# A thread sums up so many rows of a table in some tenths of a second.
+_ROWS_OF_ONE_THREAD = 5_000_000
 # Seconds between attempts of ours if what others have changed is what we change.
 _PAUSES = (0.1, 0.5, 2.0)
 # What SQLite says if another client has written since this transaction began to read.
@@ -122,6 +124,9 @@ class Warehouse:
         self._connection = connection
         self._lock = lock
         self._renew = renew
+        self._is_reading = False
+        # what is kept of tables that only grow, such as the registered versions, is as old as this says
+        self.append_count = 0
 
     @classmethod
     def open(cls, settings: Settings, *, read_only: bool = False) -> Self:
@@ -136,7 +141,7 @@ class Warehouse:
         else:
             catalog.require_writable()
         lock = contextlib.nullcontext() if read_only else catalog.writing()
-        connection = connect(settings)
+        connection = connect(settings, threads=1)
         try:
             load_extension(connection, catalog.extension, extra=catalog.extra)
             load_extension(connection, "ducklake")
@@ -150,6 +155,7 @@ class Warehouse:
                 connection.execute(f"use {CATALOG}")
                 if not read_only:
                     migrate(connection)
+                _choose_threads(connection, settings)
         except duckdb.Error as error:
             connection.close()
             raise catalog.failure(error) from error
@@ -190,15 +196,24 @@ class Warehouse:
 
     @contextlib.contextmanager
     def one_snapshot(self) -> Iterator[None]:
-        """Everything that is read in the block is of one snapshot, whatever others commit meanwhile."""
+        """Everything that is read in the block is of one snapshot, whatever others commit meanwhile.
+
+        A statement outside of one looks its snapshot up by itself, which doubles the time of a short one. A block inside
+        of another belongs to it; nothing may be written in either.
+        """
+        if self._is_reading:
+            yield
+            return
         self.connection.execute("begin")
+        self._is_reading = True
         try:
             yield
         finally:
+            self._is_reading = False
             self.connection.execute("rollback")
 
     @contextlib.contextmanager
-    def offered(self, **relations: pa.Table) -> Iterator[None]:
+    def registered(self, **relations: pa.Table) -> Iterator[None]:
         """Arrow tables visible to queries under the given names while the block runs."""
         for name, table in relations.items():
             self.connection.register(name, table)
@@ -224,10 +239,12 @@ class Warehouse:
                 self._insert(name, new)
             return True
 
+        self.append_count += 1
         return self.write(work)
 
     def append(self, table: str, rows: pa.Table) -> None:
         """Insert rows."""
+        self.append_count += 1
         self.write(lambda: self._insert(table, rows))
 
     def replace_partitions(
@@ -270,7 +287,7 @@ class Warehouse:
         return int(row[0]) if row else -1
 
     def _add(self, addition: Addition, who: Mapping[str, Any]) -> None:
-        with self.offered(new_rows=addition.rows):
+        with self.registered(new_rows=addition.rows):
             found = self.query(addition.query, **addition.values, **who)
         self._insert(addition.table, found)
 
@@ -288,7 +305,7 @@ class Warehouse:
 
     def _insert(self, table: str, rows: pa.Table) -> None:
         if rows.num_rows:
-            with self.offered(new_rows=rows):
+            with self.registered(new_rows=rows):
                 self.connection.execute(f"insert into {queries.quote(table)} by name select * from new_rows")
 
     def _commit(self, work: Callable[[], Result]) -> Result:
@@ -336,6 +353,17 @@ def open_warehouse(config: Path | None = None) -> Warehouse:
     `config` is found as load_settings finds it. Raises ConfigurationError, and what Warehouse.open raises.
     """
     return Warehouse.open(load_settings(config), read_only=True)
+
+
+def _choose_threads(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
+    """Use the threads of the configuration once the tables are large.
+
+    DuckLake asks its catalog some ten short questions for each statement, and each costs DuckDB more the more threads it
+    has: with two a statement on a small table takes twice the time, with four three times.
+    """
+    [row_count] = queries.run(connection, "upkeep/row_count").fetchone() or (0,)
+    if row_count > _ROWS_OF_ONE_THREAD:
+        connection.execute(f"set threads = {settings.compute.threads}")
 
 
 def _attach_statement(catalog: Catalog, data: str, *, read_only: bool) -> str:

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import pyarrow as pa
@@ -110,10 +111,36 @@ class ModelVersion:
 
 
 def load_versions(warehouse: Warehouse) -> dict[tuple[str, str], ModelVersion]:
-    """Every registered version with its bins and reference counts."""
-    # first, so that a version that is registered meanwhile lacks nothing
-    runs = warehouse.sql("select * from training_runs order by model_id, model_version").to_pylist()
+    """Every registered version with its bins and reference counts.
+
+    Each stage of a night asks for them, so they are kept while the same versions are registered and nothing is appended.
+    """
+    with warehouse.one_snapshot():
+        registered = warehouse.sql("select * from training_runs order by model_id, model_version").to_pylist()
+        kept = _kept.get(warehouse)
+        if kept is None or kept.runs != registered or kept.append_count != warehouse.append_count:
+            kept = _Kept(registered, warehouse.append_count, _read_versions(warehouse, registered))
+            _kept[warehouse] = kept
+    return dict(kept.versions)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """Versions as they were read when these rows of training_runs and so many appended changes were there."""
+
+    runs: Sequence[Mapping[str, Any]]
+    append_count: int
+    versions: Mapping[tuple[str, str], ModelVersion]
+
+
+_kept: WeakKeyDictionary[Warehouse, _Kept] = WeakKeyDictionary()
+
+
+def _read_versions(warehouse: Warehouse, runs: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], ModelVersion]:
     bin_rows = _rows_by_feature(warehouse.sql("select * from feature_bins"))
+    features: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+    for model_id, model_version, feature in bin_rows:
+        features[model_id, model_version].append(feature)
     categories = _rows_by_feature(warehouse.sql("select * from feature_categories"))
     counts = _rows_by_feature(warehouse.sql("select * from reference_profile"))
     segments = _by_segment(warehouse.query("segment_references"))
@@ -122,9 +149,10 @@ def load_versions(warehouse: Warehouse) -> dict[tuple[str, str], ModelVersion]:
     for run in runs:
         key = (run["model_id"], run["model_version"])
         bins = {
-            feature: FeatureBins.from_rows(rows, {c["category"]: c["bin_id"] for c in categories[*key, feature]})
-            for (*owner, feature), rows in bin_rows.items()
-            if tuple(owner) == key
+            feature: FeatureBins.from_rows(
+                bin_rows[*key, feature], {c["category"]: c["bin_id"] for c in categories[*key, feature]}
+            )
+            for feature in features[key]
         }
         versions[key] = ModelVersion(
             *key,

@@ -1,4 +1,5 @@
 """Pure functions over arrays: bins, divergences, statistics, ranking, estimation.
 
-May import: nothing of driftlake but errors. Not here: anything that knows a table, a file or a setting.
+May import: errors.
+Not here: anything that knows a table, a file or a setting.
 """

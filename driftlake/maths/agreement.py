@@ -2,7 +2,7 @@
 
 Counts have shape (..., bins, bins): the candidate's score along the first axis, production's along the second, bins
 ordered by ascending score. Scores inside a bin count as tied. Not here: which predictions are paired
-(sql/shadow_pairs.sql, sql/shadow_cohorts.sql) and what is reported of them (quality/shadow.py).
+(sql/shadow_pairs.sql, sql/shadow_cohorts.sql) and what is reported of them (`driftlake.quality.shadow`).
 """
 
 from __future__ import annotations
@@ -59,9 +59,9 @@ def paired_auc_difference(positives: Counts, negatives: Counts) -> PairedAuc:
 def rank_correlation(counts: Counts) -> Floats:
     """Spearman's rank correlation (1904), ties at their mean rank, -1 to 1, shape (...); nan where a score has one bin only."""
     candidate, production = counts.sum(axis=-1), counts.sum(axis=-2)
-    one, other = _centred_ranks(candidate), _centred_ranks(production)
-    covariance = np.einsum("...ij,...i,...j->...", counts, one, other)
-    deviation = np.sqrt((candidate * one**2).sum(axis=-1) * (production * other**2).sum(axis=-1))
+    candidate_ranks, production_ranks = _centred_ranks(candidate), _centred_ranks(production)
+    covariance = np.einsum("...ij,...i,...j->...", counts, candidate_ranks, production_ranks)
+    deviation = np.sqrt((candidate * candidate_ranks**2).sum(axis=-1) * (production * production_ranks**2).sum(axis=-1))
     correlation: Floats = np.divide(covariance, deviation, out=np.full(deviation.shape, np.nan), where=deviation > 0)
     return correlation
 

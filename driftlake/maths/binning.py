@@ -2,7 +2,7 @@
 
 A numeric value falls into a *cell* of a regular grid by arithmetic that SQL can repeat (sql/macros/grid_cell.sql);
 cells are merged into *bins* along the training percentiles, bins into *coarse bins* along the deciles.
-Not here: counting rows into bins (profiles/kernel.py) and storing (lineage/lineage_files.py).
+Not here: counting rows into bins (`driftlake.profiles.kernel`) and storing (`driftlake.lineage.lineage_files`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """How well classes are told apart, from counts per class: pure functions that take arrays.
 
-Not here: gathering the counts (quality/labelled_windows.py) and the AUC of one class (ranking.py).
+Not here: gathering the counts (`driftlake.quality.labelled_windows`) and the AUC of one class (`driftlake.maths.ranking`).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def macro_auc(of_classes: Sequence[Auc], is_counted: NDArray[np.bool_]) -> Auc:
     narrow. Binning bounds are means of those of the classes.
     """
     value, standard_error, binning_low, binning_high = (
-        _masked_mean(np.stack([getattr(one, name) for one in of_classes], axis=-1), is_counted)
+        _masked_mean(np.stack([getattr(class_auc, name) for class_auc in of_classes], axis=-1), is_counted)
         for name in ("value", "standard_error", "binning_low", "binning_high")
     )
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -3,7 +3,7 @@
 Every function takes `current` (production) and `reference` counts of shape (..., bins) that broadcast, and works along
 the last axis. Bins that are empty on both sides are left out; where a logarithm needs it, `smoothing` rows are added to
 both sides of the others, so an empty bin never gives infinity. Not here: names, thresholds and who may use a function
-(drift_statistics.py), and which counts are compared (drift/comparison.py).
+(`driftlake.maths.drift_statistics`), and which counts are compared (`driftlake.drift.comparison`).
 """
 
 from __future__ import annotations
@@ -297,8 +297,8 @@ def _noise_of_bridge_area(cumulative: Floats, widths: Floats) -> tuple[Floats, F
     deviations = np.einsum("...b,...bg->...g", areas, groups)
     with np.errstate(divide="ignore", invalid="ignore"):
         shares_below = np.einsum("...b,...bg->...g", areas * cumulative, groups) / deviations
-        one, other = shares_below[..., :, np.newaxis], shares_below[..., np.newaxis, :]
-        lower, upper = np.minimum(one, other), np.maximum(one, other)
+        row, column = shares_below[..., :, np.newaxis], shares_below[..., np.newaxis, :]
+        lower, upper = np.minimum(row, column), np.maximum(row, column)
         correlations = np.sqrt(lower * (1 - upper) / (upper * (1 - lower)))
     _, variance = _noise_of_absolute_sum(deviations, correlations)
     return np.sqrt(2 / np.pi) * areas.sum(axis=-1), variance

@@ -1,7 +1,7 @@
 """The registered drift statistics: what each is called, what it is for, and the thresholds it has by default.
 
 Configuration, tables, alerts, reports and documentation follow STATISTICS, so a new statistic is a function and an entry.
-Not here: the functions (divergence.py) and what is compared (drift/comparison.py).
+Not here: the functions (`driftlake.maths.divergence`) and what is compared (`driftlake.drift.comparison`).
 """
 
 from __future__ import annotations
@@ -175,6 +175,7 @@ STATISTICS: dict[str, Statistic] = {
             "0 to 1",
             "shifts inside a coarse bin; a square root, so small shifts look large",
             "Hellinger 1909",
+            title="Hellinger distance",
         ),
         Statistic(
             "total_variation_distance",
@@ -209,6 +210,7 @@ STATISTICS: dict[str, Statistic] = {
             "0 and up, standard deviations of the reference",
             "missing values; how far beyond the training range values lie",
             "Vallender 1974; noise: del Barrio, Giné and Matrán 1999",
+            title="Wasserstein distance",
         ),
         Statistic(
             "g_statistic",
@@ -220,6 +222,7 @@ STATISTICS: dict[str, Statistic] = {
             "0 and up",
             "how large a shift is: it grows with the number of rows",
             "Sokal and Rohlf 1981",
+            title="G statistic",
         ),
         Statistic(
             "missing_rate_change",

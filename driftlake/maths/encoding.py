@@ -1,6 +1,6 @@
 """Arrow columns as numpy arrays: numbers, and positions among categories.
 
-Not here: what is counted of them (profiles/kernel.py).
+Not here: what is counted of them (`driftlake.profiles.kernel`).
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Confidence-based estimation: the probability that a score stands for a positive is learned from labels that are known,
 and what a window's labels will say follows from its scores. It holds while scores keep their meaning; what changes that
 (concept drift) shows when labels come, not before. Bins are ordered by ascending score. Not here: which labels and
-predictions are counted (quality/measures.py).
+predictions are counted (`driftlake.quality.measures`).
 """
 
 from __future__ import annotations
@@ -105,9 +105,9 @@ class Estimator:
         self._total = predictions.sum(axis=-1)[:, np.newaxis]
         with np.errstate(divide="ignore", invalid="ignore"):
             self._mean_score = score_sums / predictions
-        self._probability = _stacked([one.probability for one in calibrations], predictions)
-        self._block = _stacked([one.block for one in calibrations], predictions).astype(np.int64)
-        self._block_variance = _stacked([one.block_variance for one in calibrations], predictions)
+        self._probability = _stacked([calibration.probability for calibration in calibrations], predictions)
+        self._block = _stacked([calibration.block for calibration in calibrations], predictions).astype(np.int64)
+        self._block_variance = _stacked([calibration.block_variance for calibration in calibrations], predictions)
 
     def auc(self) -> Estimate:
         """AUC by Mann-Whitney over expected positives and negatives."""

@@ -1,6 +1,6 @@
 """PCA reconstruction error: pure functions from bins of rows to how badly the training components describe them.
 
-Not here: samples (profiles/row_samples.py), windows and judgements (drift/multivariate.py).
+Not here: samples (`driftlake.profiles.row_samples`), windows and judgements (`driftlake.drift.multivariate`).
 """
 
 from __future__ import annotations

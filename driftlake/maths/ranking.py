@@ -1,7 +1,7 @@
 """How well scores rank, from counts per score bin: pure functions that take arrays.
 
 `positives` and `negatives` are counts of shape (..., bins), bins ordered by ascending score. Scores inside a bin count
-as tied. Not here: which labels are counted (nightly/label_source.py, quality/measures.py).
+as tied. Not here: which labels are counted (`driftlake.nightly.label_source`, `driftlake.quality.measures`).
 """
 
 from __future__ import annotations

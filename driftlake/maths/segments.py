@@ -1,6 +1,7 @@
 """Segments: the values of a configured column, each counted for itself beside the whole.
 
-Not here: the counting (profiles/kernel.py), and how a segment's shift is part of the whole's (drift/comparison.py).
+Not here: the counting (`driftlake.profiles.kernel`), and how a segment's shift is part of the whole's
+(`driftlake.drift.comparison`).
 """
 
 from __future__ import annotations

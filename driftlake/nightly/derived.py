@@ -52,7 +52,7 @@ def compare_days(warehouse: Warehouse, settings: Settings, context: RunContext, 
         )
         span = {"first_day": first_day, "last_day": last_day}
         windows_days = list(settings.drift.windows_days)
-        with warehouse.offered(configured_pairs=_configured_pairs(settings)):
+        with warehouse.registered(configured_pairs=_configured_pairs(settings)):
             paired = warehouse.query("pair_windows", **span, windows_days=windows_days)
         prediction_levels = levels.measure(
             warehouse.query("prediction_sums", **span, windows_days=windows_days),

@@ -1,6 +1,7 @@
 """One pass of the drift stage: windows that end with some days, read in pieces of groups that fit in memory together.
 
-Not here: which days are a pass (extent.py), the comparisons (drift/comparison.py and its neighbours), and storing (derived.py).
+Not here: which days are a pass (`driftlake.nightly.extent`), the comparisons (`driftlake.drift.comparison` and its
+neighbours), and storing (`driftlake.nightly.derived`).
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ class Comparisons:
         return {"feature_drift": of_features, "prediction_drift": of_scores, "segment_shift": shift}
 
     def _profiles(self, buckets: Buckets, groups: Sequence[Group], features: Sequence[str] | None = None) -> Profiles:
-        with self.warehouse.offered(buckets=buckets.days(), groups=groups_table(groups)):
+        with self.warehouse.registered(buckets=buckets.days(), groups=groups_table(groups)):
             counts, day_counts = (self.warehouse.query(n, features=features) for n in ("bucket_counts", "bucket_days"))
         return Profiles.of(counts, day_counts, buckets, self.extent.versions)
 
@@ -63,17 +64,21 @@ class Comparisons:
         nothing = arrow_schema("segment_shift").empty_table()
         if not columns:
             return nothing
-        with self.warehouse.offered(new_drift=feature_drift, new_prediction_drift=prediction_drift):
+        with self.warehouse.registered(new_drift=feature_drift, new_prediction_drift=prediction_drift):
             shifted = self.warehouse.query("shifted_features")
         if profiles:
             return attribution.segment_shift(shifted, profiles, columns, settings)
         tables, sizes = [nothing], self.extent.read_rows(days)
         for whole in (group for group in self.extent.predictions.groups if group[-1] == ALL):
             of_whole = shifted.filter(_is_of(whole[:-1]))
-            groups = [one for group in (whole, *self.extent.counterparts(whole)) for one in self._segments(group)]
+            groups = [
+                segment for group in (whole, *self.extent.counterparts(whole)) for segment in self._segments(group)
+            ]
             features = of_whole["feature"].unique().to_pylist()
             # all features alike, which is near enough
-            size = sum(sizes.get(one, 0) for one in groups) // len(self.extent.versions[whole[0], whole[1]].features)
+            size = sum(sizes.get(group, 0) for group in groups) // len(
+                self.extent.versions[whole[0], whole[1]].features
+            )
             for some in pieces(dict.fromkeys(features, size), self.extent.rows_at_once):
                 wanted = of_whole.filter(pc.is_in(of_whole["feature"], pa.array(some)))
                 tables.append(
@@ -89,7 +94,7 @@ class Comparisons:
         settings = self.extent.settings.drift
         tables = [arrow_schema("importance_drift").empty_table()]
         for groups in pieces(self.extent.explained_rows(days), self.extent.rows_at_once):
-            with self.warehouse.offered(groups=groups_table(groups)):
+            with self.warehouse.registered(groups=groups_table(groups)):
                 windows = self.warehouse.query(
                     "importance_windows",
                     first_day=days[0],
@@ -106,7 +111,7 @@ class Comparisons:
         first_day = days[0] - timedelta(days=max(settings.windows_days) - 1)
         for groups in pieces(self.extent.sampled_rows(days), self.extent.rows_at_once):
             assert settings.multivariate is not None
-            with self.warehouse.offered(groups=groups_table(groups)):
+            with self.warehouse.registered(groups=groups_table(groups)):
                 samples = self.warehouse.query("window_samples", first_day=first_day, last_day=days[-1])
             tables.append(multivariate.compare_samples(samples, self._learned, settings, settings.multivariate, days))
         return pa.concat_tables(tables)

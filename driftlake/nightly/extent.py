@@ -1,9 +1,9 @@
 """How much the stages that read result tables take at once: passes of days, and pieces of groups within a pass.
 
 A row that DuckDB groups, sorts and hands over in Arrow needs about `_BYTES_OF_ROW` in all. What is read at once is bounded
-so that these bytes stay below `compute.memory_limit`, whatever the number of days, features, versions and segments.
-Not here: what is computed (drift/comparison.py, quality/measures.py), and reading it
-(drift_passes.py, derived.py).
+so that these bytes stay below `compute.memory_limit`, whatever the number of days, features, versions and segments. Not
+here: what is computed (`driftlake.drift.comparison`, `driftlake.quality.measures`), and reading it
+(`driftlake.nightly.drift_passes`, `driftlake.nightly.derived`).
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class Predictions:
     @classmethod
     def read(cls, warehouse: Warehouse, days: pa.Table) -> Self:
         """Of the days of some buckets, as `Buckets.days` has them."""
-        with warehouse.offered(buckets=days):
+        with warehouse.registered(buckets=days):
             return cls.of(warehouse.query("group_predictions"), days["dt"][0].as_py(), days["dt"][-1].as_py())
 
     @classmethod
@@ -195,16 +195,20 @@ class DriftExtent:
         for group, of_group in zip(self.predictions.groups, predictions, strict=True):
             version = self.versions[group[0], group[1]]
             # a version without scores has its predictions in one bin
-            bins = [*(one.bin_count for one in version.features.values()), _bin_count(version.score_bins)]
+            bins = [
+                *(feature_bins.bin_count for feature_bins in version.features.values()),
+                _bin_count(version.score_bins),
+            ]
             sizes[group] = int(_occupied(bins, of_group).sum())
         return {
-            group: size + sum(sizes.get(one, 0) for one in self.counterparts(group)) for group, size in sizes.items()
+            group: size + sum(sizes.get(counterpart, 0) for counterpart in self.counterparts(group))
+            for group, size in sizes.items()
         }
 
     def counterparts(self, group: Group) -> list[Group]:
         """Groups of other versions that a group is compared with."""
-        others = (one for one in self._drift.references if isinstance(one, OtherVersion))
-        return [found for one in others if (found := other_group(group, one)) != group]
+        others = (reference for reference in self._drift.references if isinstance(reference, OtherVersion))
+        return [found for other in others if (found := other_group(group, other)) != group]
 
     def explained_rows(self, days: Sequence[date]) -> dict[Group, int]:
         """Rows of sql/importance_windows.sql by group, as much as they weigh."""
@@ -236,8 +240,8 @@ class DriftExtent:
             version = self.versions[group[0], group[1]]
             for pair in self.settings.pairs_of(group[0]) if group[-1] == ALL else ():
                 if all(name in version.features for name in pair):
-                    one, other = (len(labels_in_pairs(version.features[name])) for name in pair)
-                    rows += one * other
+                    left_count, right_count = (len(labels_in_pairs(version.features[name])) for name in pair)
+                    rows += left_count * right_count
         return rows * len(days) * len(self._drift.windows_days)
 
     def _found_rows(self, days: Sequence[date]) -> int:

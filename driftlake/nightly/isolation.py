@@ -4,10 +4,11 @@
 
 A range of days that fails is halved down to single days. Of a day that fails the fewest model versions (or statistics, or
 rules) are left out with which it succeeds; their rows of the day stay as they were. If that does not help, the day has
-failed and keeps all of its rows. Neither gets a fingerprint, so the next run tries again. What concerns every day is raised at
-once.
+failed and keeps all of its rows. Neither gets a fingerprint, so the next run tries again. What concerns every day is raised
+at once.
 
-Not here: what a stage computes, and what it refuses (profiles.py, labels.py, derived.py).
+Not here: what a stage computes, and what it refuses (`driftlake.nightly.profiles`, `driftlake.nightly.labels`,
+`driftlake.nightly.derived`).
 """
 
 from __future__ import annotations
@@ -133,7 +134,8 @@ class Isolation:
     ) -> None:
         """Compute and write some days, in the passes that `split` makes of them, or all at once if it fails."""
         try:
-            passes = split(days)
+            with self.warehouse.one_snapshot():
+                passes = split(days)
         except Exception as error:
             if self._concerns_every_day(error):
                 raise
@@ -166,7 +168,8 @@ class Isolation:
         """Compute and write; what was raised, unless it concerns every day."""
         is_computed = False
         try:
-            computed = self.compute(days, left_out)
+            with self.warehouse.one_snapshot():
+                computed = self.compute(days, left_out)
             is_computed = True
             if left_out:
                 computed = self._with_kept_rows(computed, left_out, reason)
@@ -214,7 +217,8 @@ class Isolation:
 
     def _try(self, day: date, left_out: tuple[Part, ...]) -> int | None:
         try:
-            computed = self.compute([day], left_out)
+            with self.warehouse.one_snapshot():
+                computed = self.compute([day], left_out)
             if self._is_rehearsed:
                 self._rehearse(computed)
         except Exception as error:
@@ -231,7 +235,7 @@ class Isolation:
                     f"{queries.quote(column.name)} {column.type}{' not null' if column.is_required else ''}"
                     for column in _table(change.table).columns
                 )
-                with self.warehouse.offered(rehearsed_rows=change.rows):
+                with self.warehouse.registered(rehearsed_rows=change.rows):
                     connection = self.warehouse.connection
                     connection.execute(f"create or replace temp table rehearsal ({', '.join(columns)})")
                     connection.execute("insert into temp.rehearsal by name select * from rehearsed_rows")

@@ -1,6 +1,7 @@
 """Labels joined to their predictions and counted by the day on which both were known: rows of the label tables.
 
-Not here: what the counts say about a model (quality/measures.py) and which days are written (nightly/labels.py).
+Not here: what the counts say about a model (`driftlake.quality.measures`) and which days are written
+(`driftlake.nightly.labels`).
 """
 
 from __future__ import annotations
@@ -16,13 +17,19 @@ import pyarrow as pa
 from driftlake.config import LabelSettings, Settings
 from driftlake.contract.day_checks import day_bounds
 from driftlake.contract.own_suites import check_suites
-from driftlake.contract.quarantine import Offer, Quarantined, days_with_broken_rows, offer_sound_rows, rows_table
+from driftlake.contract.quarantine import (
+    CreateView,
+    Quarantined,
+    create_view_of_sound_rows,
+    days_with_broken_rows,
+    rows_table,
+)
 from driftlake.contract.row_checks import ContractCheck, Contracts, Measurement, blocked_days
 from driftlake.contract.score_checks import check_labelled_days
 from driftlake.engines import engine_of
 from driftlake.inputs.columns import label_columns, telemetry_columns
 from driftlake.inputs.partitions import Partition, probe, readable, without_corrupt_files
-from driftlake.inputs.predictions import LeftOut, Reading, offer_partitions, offer_versions
+from driftlake.inputs.predictions import LeftOut, Reading, create_version_tables, create_view_of_partitions
 from driftlake.lake import queries
 from driftlake.lake.session import create_table, open_session
 from driftlake.lineage.versions import ModelVersion
@@ -124,7 +131,7 @@ class LabelSource:
     ) -> LabelCounts:
         first_day, last_day = span
         with open_session(self.settings) as connection:
-            offer_versions(connection, self.versions, self.settings.models)
+            create_version_tables(connection, self.versions, self.settings.models)
             kept = self._keep_checked(connection, labels)
             join = LabelJoin(self.label_settings, first_day, last_day, self.segments, self.sampling_rates)
             sums = dict(
@@ -140,7 +147,7 @@ class LabelSource:
         return LabelCounts(
             tables,
             [check for check in self._checks if first_day <= check.dt <= last_day],
-            [one for one in self._quarantined if first_day <= one.dt <= last_day],
+            [record for record in self._quarantined if first_day <= record.dt <= last_day],
         )
 
     def _delivered(
@@ -152,8 +159,8 @@ class LabelSource:
             self.versions,
             self._label_side,
             self._prediction_side,
-            partial(self._offer_labels, connection),
-            partial(self._offer_predictions, connection),
+            partial(self._create_labels_view, connection),
+            partial(self._create_predictions_view, connection),
         )
 
     def _keep_checked(self, connection: duckdb.DuckDBPyConnection, labels: Sequence[Partition]) -> list[Partition]:
@@ -170,7 +177,7 @@ class LabelSource:
             if broken := days_with_broken_rows(checks, contract):
                 self.broken_days["labels"].update(broken)
                 of_days = [label for label in unchecked if label.dt in broken]
-                self._quarantined += offer_sound_rows(
+                self._quarantined += create_view_of_sound_rows(
                     connection, contract, self._all_labels(connection), "labels", of_days
                 )
             for day, reason in blocked_days(checks).items():
@@ -187,29 +194,29 @@ class LabelSource:
                 measured = Measurement(label.dt, label.row_count, ambiguous.get(label.dt, 0))
                 self._checks += self.contracts.labels.measured("correlation_id_is_unique_within_the_horizon", measured)
 
-    def _offer_labels(
+    def _create_labels_view(
         self, connection: duckdb.DuckDBPyConnection, relation: str, partitions: Sequence[Partition]
     ) -> LeftOut:
         """Labels without the rows that break a rule of severity error."""
-        offer = self._all_labels(connection)
+        create_view = self._all_labels(connection)
         if self.contracts and any(p.dt in self.broken_days["labels"] for p in partitions):
-            offer_sound_rows(connection, self.contracts.labels, offer, relation, partitions)
+            create_view_of_sound_rows(connection, self.contracts.labels, create_view, relation, partitions)
             return LeftOut(rows=rows_table(relation))
-        offer(relation, partitions, None)
+        create_view(relation, partitions, None)
         return LeftOut()
 
-    def _offer_predictions(
+    def _create_predictions_view(
         self, connection: duckdb.DuckDBPyConnection, relation: str, partitions: Sequence[Partition]
     ) -> LeftOut:
         """Predictions without the rows that break a rule of severity error, as the profiles have counted them."""
-        offer = self._all_predictions(connection)
+        create_view = self._all_predictions(connection)
         blocked = self._blocked_of(partitions)
         if self.contracts and any(p.dt in self.broken_days["telemetry"] for p in partitions):
             bounds = day_bounds([p.dt for p in partitions], self.settings.schedule.timezone)
             create_table(connection, "partition_days", bounds)
-            offer_sound_rows(connection, self.contracts.telemetry, offer, relation, partitions)
+            create_view_of_sound_rows(connection, self.contracts.telemetry, create_view, relation, partitions)
             return LeftOut(blocked, rows_table(relation))
-        offer(relation, partitions, None)
+        create_view(relation, partitions, None)
         return LeftOut(blocked)
 
     @property
@@ -229,22 +236,22 @@ class LabelSource:
         paths = {name: f"{scores.path_prefix}{name}" for name in self.classes} if scores else {}
         return Reading(columns, telemetry.columns, telemetry.segments, paths)
 
-    def _all_labels(self, connection: duckdb.DuckDBPyConnection) -> Offer:
+    def _all_labels(self, connection: duckdb.DuckDBPyConnection) -> CreateView:
         side = self._label_side
 
-        def offer(relation: str, partitions: Sequence[Partition], without: str | None) -> None:
-            offer_partitions(connection, relation, partitions, side, LeftOut(rows=without))
+        def create_view(relation: str, partitions: Sequence[Partition], without: str | None) -> None:
+            create_view_of_partitions(connection, relation, partitions, side, LeftOut(rows=without))
 
-        return offer
+        return create_view
 
-    def _all_predictions(self, connection: duckdb.DuckDBPyConnection) -> Offer:
+    def _all_predictions(self, connection: duckdb.DuckDBPyConnection) -> CreateView:
         side = self._prediction_side
 
-        def offer(relation: str, partitions: Sequence[Partition], without: str | None) -> None:
+        def create_view(relation: str, partitions: Sequence[Partition], without: str | None) -> None:
             left_out = LeftOut(self._blocked_of(partitions), without)
-            offer_partitions(connection, relation, partitions, side, left_out)
+            create_view_of_partitions(connection, relation, partitions, side, left_out)
 
-        return offer
+        return create_view
 
     def _blocked_of(self, partitions: Sequence[Partition]) -> Mapping[date, Collection[str]]:
         return {partition.dt: self._blocked_columns(partition) for partition in partitions}

@@ -1,7 +1,8 @@
 """Spans and metrics of runs and their stages in OpenTelemetry, where the usual OTEL_* variables ask for them.
 
-Without an endpoint in the environment nothing is imported and nothing happens. A collector that is away or slow fails no run
-and keeps the process waiting once, for the time an export may take. Not here: how results stand (delivery/prometheus.py).
+Without an endpoint in the environment nothing is imported and nothing happens. A collector that is away or slow fails no
+run and keeps the process waiting once, for the time an export may take. Not here: how results stand
+(`driftlake.delivery.prometheus`).
 """
 
 from __future__ import annotations
@@ -106,8 +107,8 @@ class Observer:
 @contextmanager
 def observed_run(run_id: str, job: str) -> Iterator[None]:
     """Record a run, if anybody wants to know."""
-    if one := observer():
-        with one.run({"driftlake.run_id": run_id, "driftlake.job": job}):
+    if recorder := observer():
+        with recorder.run({"driftlake.run_id": run_id, "driftlake.job": job}):
             yield
     else:
         yield
@@ -121,8 +122,8 @@ def observed_stage(name: str, days: Sequence[date]) -> Iterator[Attributes]:
         "driftlake.first_day": min(days).isoformat(),
         "driftlake.last_day": max(days).isoformat(),
     }
-    if one := observer():
-        with one.stage(name, attributes):
+    if recorder := observer():
+        with recorder.stage(name, attributes):
             yield attributes
     else:
         yield attributes

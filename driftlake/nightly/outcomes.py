@@ -21,15 +21,15 @@ def refusals_of(partition: Partition) -> str:
 
 def counted_rows(partition: Partition, quarantined: Sequence[Quarantined]) -> int:
     """Rows of a day without those in quarantine."""
-    broken = sum(one.row_count or 0 for one in quarantined if one.dt == partition.dt)
+    broken = sum(record.row_count or 0 for record in quarantined if record.dt == partition.dt)
     return partition.readable.row_count - broken
 
 
 def what_is_left_out(partition: Partition, quarantined: Sequence[Quarantined]) -> list[str]:
     """What of a day is in quarantine, in sentences; nothing if all of it is counted."""
-    of_day = [one for one in quarantined if one.dt == partition.dt]
+    of_day = [record for record in quarantined if record.dt == partition.dt]
     sentences = [file.refusal or "" for file in partition.refusals]
-    sentences += [one.sentence.removeprefix(f"{one.dt}: ") for one in of_day]
+    sentences += [record.sentence.removeprefix(f"{record.dt}: ") for record in of_day]
     share = (1 - partition.refused_share) * counted_rows(partition, of_day) / max(partition.readable.row_count, 1)
     return [f"{share:.1%} of the day is counted", *sentences] if sentences else []
 

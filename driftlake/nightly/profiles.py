@@ -17,14 +17,20 @@ from driftlake.config import EXPLANATIONS, TELEMETRY, ContractSettings, Settings
 from driftlake.contract import quarantine
 from driftlake.contract.day_checks import UsualRows, check_completeness, check_evenings, check_row_count, day_bounds
 from driftlake.contract.own_suites import check_suites
-from driftlake.contract.quarantine import Offer, Quarantined, days_with_broken_rows, judge_files, offer_sound_rows
+from driftlake.contract.quarantine import (
+    CreateView,
+    Quarantined,
+    create_view_of_sound_rows,
+    days_with_broken_rows,
+    judge_files,
+)
 from driftlake.contract.records import audit_replacements, failed_checks, stored_failures
 from driftlake.contract.row_checks import Contract, ContractCheck, Contracts, Measurement, blocked_days
 from driftlake.engines import engine_of
 from driftlake.errors import ConfigurationError
 from driftlake.inputs import schema_changes
 from driftlake.inputs.partitions import Partition, chunks, without_corrupt_files
-from driftlake.inputs.predictions import LeftOut, Reading, offer_partitions, offer_versions
+from driftlake.inputs.predictions import LeftOut, Reading, create_version_tables, create_view_of_partitions
 from driftlake.inputs.schema_changes import DayChanges, FileVersions
 from driftlake.inputs.sources import columns_of, read_source
 from driftlake.lake import queries
@@ -175,17 +181,17 @@ def _profile(
     """Check days against the contract, which knows all `versions`, and profile those that are to be `counted`."""
     delivered = [partition for partition in partitions if partition.row_count]
     with open_session(settings) as connection:
-        offer_versions(connection, list(versions.values()), settings.models)
+        create_version_tables(connection, list(versions.values()), settings.models)
         found = found_in_profiles(delivered, settings.telemetry, counted.values())
-        offer = _offer_without(connection, settings, found)
-        offer("predictions", delivered, None)
+        create_view = _view_without(connection, settings, found)
+        create_view("predictions", delivered, None)
         features_column = settings.telemetry.features_column
         file_versions = schema_changes.file_versions(connection, delivered, counted, features_column)
         judged = _Judged(delivered, [], [], {})
         if contract and delivered:
-            judged = _judge(connection, settings, contract, delivered, offer)
+            judged = _judge(connection, settings, contract, delivered, create_view)
         if len(counted) < len(versions):
-            offer_versions(connection, list(counted.values()), settings.models)
+            create_version_tables(connection, list(counted.values()), settings.models)
         left_out = LeftOut(found, quarantine.rows_table("predictions") if judged.quarantined else None)
         profiles = engine_of(settings).profile_partitions(connection, settings, judged.sound, counted, left_out)
         checks = [*judged.checks]
@@ -194,14 +200,14 @@ def _profile(
         return _Profiled(profiles, checks, file_versions, judged.quarantined, judged.blocked, found)
 
 
-def _offer_without(connection: duckdb.DuckDBPyConnection, settings: Settings, personal_data: Findings) -> Offer:
+def _view_without(connection: duckdb.DuckDBPyConnection, settings: Settings, personal_data: Findings) -> CreateView:
     """How telemetry is made visible without the columns that hold personal data."""
     reading = Reading(columns_of(TELEMETRY, settings), settings.telemetry.columns)
 
-    def offer(relation: str, partitions: Sequence[Partition], without: str | None) -> None:
-        offer_partitions(connection, relation, partitions, reading, LeftOut(personal_data, without))
+    def create_view(relation: str, partitions: Sequence[Partition], without: str | None) -> None:
+        create_view_of_partitions(connection, relation, partitions, reading, LeftOut(personal_data, without))
 
-    return offer
+    return create_view
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +225,7 @@ def _judge(
     settings: Settings,
     contract: Contract,
     partitions: Sequence[Partition],
-    offer: Offer,
+    create_view: CreateView,
 ) -> _Judged:
     """Hold the rows of the view `predictions` against the contract, and leave in it those that are to be counted."""
     telemetry = settings.telemetry
@@ -230,13 +236,13 @@ def _judge(
     checks += check_suites(connection, contract, partitions, telemetry.columns, telemetry.features_column)
     quarantined: Sequence[Quarantined] = []
     if has_broken_rows := bool(days_with_broken_rows(checks, contract)):
-        quarantined = offer_sound_rows(connection, contract, offer, "predictions", partitions)
+        quarantined = create_view_of_sound_rows(connection, contract, create_view, "predictions", partitions)
     blocked = _gutted_days(partitions, quarantined, settings) | blocked_days(checks)
     sound = [partition for partition in partitions if partition.dt not in blocked]
     if blocked and has_broken_rows:
-        offer_sound_rows(connection, contract, offer, "predictions", sound)
+        create_view_of_sound_rows(connection, contract, create_view, "predictions", sound)
     elif blocked:
-        offer("predictions", sound, None)
+        create_view("predictions", sound, None)
     return _Judged(sound, checks, quarantined, blocked)
 
 
@@ -246,10 +252,10 @@ def _gutted_days(
     """Days of which too many rows are in quarantine, and what to say of them."""
     gutted = {}
     for partition in partitions:
-        broken = [one for one in quarantined if one.dt == partition.dt]
-        share = sum(one.row_count or 0 for one in broken) / partition.row_count
+        broken = [record for record in quarantined if record.dt == partition.dt]
+        share = sum(record.row_count or 0 for record in broken) / partition.row_count
         if share > settings.contracts.largest_quarantined_share:
-            why = "; ".join(dict.fromkeys(f"{one.expectation}: {one.reason}" for one in broken))
+            why = "; ".join(dict.fromkeys(f"{record.expectation}: {record.reason}" for record in broken))
             gutted[partition.dt] = f"{share:.1%} of the rows break the contract, which is too much ({why})"
     return gutted
 
@@ -264,7 +270,7 @@ def _checks_of_days(
     settings: ContractSettings,
 ) -> list[ContractCheck]:
     """What whole days promise, of the days that were counted."""
-    usual_of = {one.dt: one for one in usual}
+    usual_of = {of_day.dt: of_day for of_day in usual}
     checks = [
         *check_evenings(connection, contract, settings.quiet_hours),
         *check_completeness(contract, profiles.tables["feature_stats"], versions, settings),

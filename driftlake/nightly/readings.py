@@ -1,6 +1,7 @@
 """What the stages read outside the warehouse: telemetry, labels and SHAP files of some days, as they are to be counted.
 
-Not here: files and folders themselves (driftlake.inputs.partitions), and what becomes of them (profiles.py, labels.py).
+Not here: files and folders themselves (`driftlake.inputs.partitions`), and what becomes of them
+(`driftlake.nightly.profiles`, `driftlake.nightly.labels`).
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def counted_telemetry(warehouse: Warehouse, settings: Settings, days: Sequence[d
     """Telemetry as the profiles counted it: what they refused, whatever the reason, gets no labels either."""
     refused = {run["dt"]: run["reason"] for run in runs.uncounted_profiles(warehouse)}
     stored = quarantine.stored(warehouse, "telemetry", days)
-    left_out = {one.path: one.reason for one in stored if one.is_file}
+    left_out = {record.path: record.reason for record in stored if record.is_file}
     partitions = [
         replace(p, files=tuple(f.refused(left_out[f.path]) if f.path in left_out else f for f in p.files))
         for p in read_source(settings, TELEMETRY, days)
@@ -52,7 +53,7 @@ def counted_telemetry(warehouse: Warehouse, settings: Settings, days: Sequence[d
 
 def days_with_rows_in_quarantine(warehouse: Warehouse, source: str, days: Sequence[date]) -> set[date]:
     """Days of which rows, not only whole files, are left out."""
-    return {one.dt for one in quarantine.stored(warehouse, source, days) if not one.is_file}
+    return {record.dt for record in quarantine.stored(warehouse, source, days) if not record.is_file}
 
 
 def counted_labels(

@@ -1,6 +1,7 @@
 """What the rows of a day rest on, stage by stage, as one fingerprint: while it stays the same, the day needs no work.
 
-Not here: the work (profiles.py, labels.py, derived.py) and what earlier runs recorded (lake/runs.py).
+Not here: the work (`driftlake.nightly.profiles`, `driftlake.nightly.labels`, `driftlake.nightly.derived`) and what
+earlier runs recorded (`driftlake.lake.runs`).
 """
 
 from __future__ import annotations
@@ -270,10 +271,11 @@ def find_work(
     To be called before the stage reads anything else: what is written meanwhile then makes the next run work again,
     rather than pass for read. `inputs` holds what a source other than a stage is on every day that is looked at.
     """
-    fingerprints = _fingerprints(warehouse, settings, stage, days, inputs)
-    in_force = {} if context.is_forced else runs.in_force(warehouse, stage.name, days)
-    unchanged = {day: run for day, run in in_force.items() if run.input_fingerprint == fingerprints[day]}
-    damaged = disagreeing_days(warehouse, stage.name, unchanged.keys())
+    with warehouse.one_snapshot():
+        fingerprints = _fingerprints(warehouse, settings, stage, days, inputs)
+        in_force = {} if context.is_forced else runs.in_force(warehouse, stage.name, days)
+        unchanged = {day: run for day, run in in_force.items() if run.input_fingerprint == fingerprints[day]}
+        damaged = disagreeing_days(warehouse, stage.name, unchanged.keys())
     intact = {day: run for day, run in unchanged.items() if day not in damaged}
     return Work(stage.name, fingerprints, intact, damaged)
 

@@ -80,9 +80,9 @@ def pseudonymize_files(settings: Settings, source: Path, target: Path, day: date
 
 
 def _require_apart(source: Path, target: Path) -> None:
-    one, other = source.resolve(), target.resolve()
+    raw, pseudonymous = source.resolve(), target.resolve()
     is_same = target.exists() and source.exists() and source.samefile(target)
-    if is_same or one == other or one in other.parents or other in one.parents:
+    if is_same or raw == pseudonymous or raw in pseudonymous.parents or pseudonymous in raw.parents:
         raise ConfigurationError(
             f"{target} is {source} or lies in it, or the other way round: raw and pseudonymous telemetry must not mix",
             hint="write to a folder of its own",

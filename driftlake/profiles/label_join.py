@@ -26,7 +26,7 @@ from driftlake.maths.binning import PROBABILITY_GRID
 EARLY_LABEL_DAYS = 7
 
 # Makes partitions visible as a relation, without the rows that are in quarantine, and says what is left out.
-OfferSound: TypeAlias = Callable[[str, Sequence[Partition]], LeftOut]
+CreateSoundView: TypeAlias = Callable[[str, Sequence[Partition]], LeftOut]
 
 _SCORE_GRID = {
     "grid_lower": PROBABILITY_GRID.lower,
@@ -44,8 +44,8 @@ class Delivered:
     versions: Sequence[ModelVersion]
     label_side: Reading
     prediction_side: Reading
-    offer_labels: OfferSound
-    offer_predictions: OfferSound
+    create_labels_view: CreateSoundView
+    create_predictions_view: CreateSoundView
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,12 +90,12 @@ class PairAccumulator:
     def add_values(self, *bins: Indices, groupings: Sequence[Grouping]) -> None:
         """Count rows by their bins, for each of `features` an array of shape (rows,)."""
         bins_of = dict(zip(self.features, bins, strict=True))
-        for place, (one, other) in enumerate(self._pairs):
-            combination = bins_of[one] * np.int64(_WIDTH) + bins_of[other]
+        for place, (first, second) in enumerate(self._pairs):
+            combination = bins_of[first] * np.int64(_WIDTH) + bins_of[second]
             for keys, rows, grouping in zip(self._keys, self._rows, groupings, strict=True):
                 groups = np.repeat(grouping.groups, grouping.sizes)
-                first = (groups * len(self._pairs) + place) * (_WIDTH * _WIDTH)
-                distinct, counts = np.unique(first + grouping.ordered(combination), return_counts=True)
+                first_key = (groups * len(self._pairs) + place) * (_WIDTH * _WIDTH)
+                distinct, counts = np.unique(first_key + grouping.ordered(combination), return_counts=True)
                 keys.append(distinct)
                 rows.append(counts)
 

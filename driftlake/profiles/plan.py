@@ -72,7 +72,9 @@ class Day:
             # a sampled row has a bin of every feature
             is_sampled = len(features) == len(version.features)
             counted.append(CountedVersion(code, 1, features, version.score_bins, cut, pairs, is_sampled))
-        segment_columns = [one for one in coded.segment_columns.get(partition.dt, ()) if one.name not in blocked]
+        segment_columns = [
+            column for column in coded.segment_columns.get(partition.dt, ()) if column.name not in blocked
+        ]
         merged = _merged(counted, coded.groups)
         return cls(partition, coded.groups, merged, segment_columns, list(refused.values()), _without(names, blocked))
 
@@ -120,16 +122,16 @@ def _pieces(partition: Partition) -> Iterator[Piece]:
 def _merged(counted: Sequence[CountedVersion], groups: Sequence[PredictionGroup]) -> list[CountedVersion]:
     """Neighbouring deployments of a version counted together if they have the same features."""
     merged: list[CountedVersion] = []
-    for one in counted:
+    for version in counted:
         last = merged[-1] if merged else None
         if (
             last
-            and _owner(groups[last.first_code]) == _owner(groups[one.first_code])
-            and last.features.keys() == one.features.keys()
+            and _owner(groups[last.first_code]) == _owner(groups[version.first_code])
+            and last.features.keys() == version.features.keys()
         ):
             merged[-1] = replace(last, deployment_count=last.deployment_count + 1)
         else:
-            merged.append(one)
+            merged.append(version)
     return merged
 
 

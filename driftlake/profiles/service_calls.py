@@ -59,12 +59,12 @@ def count_service(
     Files with none of the columns are not read.
     """
     columns = CallColumns.of(partitions, telemetry)
-    offer_nodes(connection, columns)
+    create_node_view(connection, columns)
     nodes = queries.table(connection, "segment_values", value_count=telemetry.segment_limit)
     return tables_of(connection, sum_calls(connection, columns, nodes))
 
 
-def offer_nodes(connection: duckdb.DuckDBPyConnection, columns: CallColumns) -> None:
+def create_node_view(connection: duckdb.DuckDBPyConnection, columns: CallColumns) -> None:
     """Create the view segment_column of the nodes that answered, each counted call being a row."""
     queries.run(connection, "service_calls")
     connection.execute(

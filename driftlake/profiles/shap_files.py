@@ -13,7 +13,7 @@ import pyarrow as pa
 from driftlake.config import Settings
 from driftlake.inputs.columns import EXPLANATION_COLUMNS
 from driftlake.inputs.partitions import Partition, readable, without_corrupt_files
-from driftlake.inputs.predictions import LeftOut, Reading, offer_partitions, offer_versions
+from driftlake.inputs.predictions import LeftOut, Reading, create_version_tables, create_view_of_partitions
 from driftlake.lake import queries
 from driftlake.lake.session import open_session
 from driftlake.lineage.versions import ModelVersion
@@ -34,10 +34,10 @@ def summed_explanations(
     read, impossible = without_corrupt_files(partitions, lambda usable: _impossible_rows(settings, usable))
     checked = [_refused(partition, impossible) for partition in read]
     with open_session(settings) as connection:
-        offer_versions(connection, list(versions.values()), settings.models)
+        create_version_tables(connection, list(versions.values()), settings.models)
         usable = readable(checked)
         found = found_in_explanations(usable, settings.telemetry)
-        offer_partitions(connection, "explanations", usable, _READING, LeftOut(found))
+        create_view_of_partitions(connection, "explanations", usable, _READING, LeftOut(found))
         return checked, queries.run(connection, "importance_sums").to_arrow_table(), found
 
 
@@ -45,7 +45,7 @@ def _impossible_rows(settings: Settings, partitions: Sequence[Partition]) -> Map
     """How many rows of each file cannot be, by path; also reads every column of every file."""
     paths = [file.path for partition in partitions for file in partition.files]
     with open_session(settings) as connection:
-        offer_partitions(connection, "explanations", partitions, _READING)
+        create_view_of_partitions(connection, "explanations", partitions, _READING)
         found = queries.run(connection, "impossible_explanations").fetchall()
     return {paths[file_id]: row_count for file_id, row_count in found}
 

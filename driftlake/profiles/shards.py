@@ -124,11 +124,11 @@ def _combined(parts: Sequence[Sequence[Any]]) -> list[Any]:
 
 def _count_file(row_groups: Sequence[RowGroup], accumulators: Sequence[_VersionAccumulator], shard: Shard) -> None:
     columns = row_groups[0].columns
-    counted = dict.fromkeys(name for one in accumulators for name in one.version.features)
+    counted = dict.fromkeys(name for accumulator in accumulators for name in accumulator.version.features)
     # what the file lacks only versions count that have no rows in it
     features = [name for name in counted if _type_of(columns, shard.names.of_feature(name)) is not None]
     needed = [shard.names.of_feature(name) for name in features]
-    of_profiles = chain.from_iterable(part.paths for one in accumulators for part in one.parts.values())
+    of_profiles = chain.from_iterable(part.paths for accumulator in accumulators for part in accumulator.parts.values())
     needed += [path for path in of_profiles if (kind := _type_of(columns, path)) and is_numeric(kind)]
     categories = [shard.names.predicted_class, *(column.name for column in shard.segment_columns)]
     needed += [path for path in categories if path in columns]

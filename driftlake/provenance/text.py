@@ -1,4 +1,7 @@
-"""The chain behind a row as a person reads it in a terminal, and as JSON. Not here: finding it (trace.py)."""
+"""The chain behind a row as a person reads it in a terminal, and as JSON.
+
+Not here: finding it (`driftlake.provenance.trace`).
+"""
 
 from __future__ import annotations
 
@@ -43,7 +46,7 @@ def _title(provenance: Provenance) -> str:
     return f"{provenance.relation}: {counted(provenance.row_count, 'row')}{on}"
 
 
-def _pair(label: str, value: Any) -> str:
+def _labelled(label: str, value: Any) -> str:
     return f"{label:<{_LABEL_WIDTH}} {value}"
 
 
@@ -53,14 +56,14 @@ def _row_lines(row: Row) -> Iterator[str]:
 
 
 def _run_lines(run: Row, config_hash: str) -> Iterator[str]:
-    yield _pair("day", f"{run['dt']}, {run['outcome']}")
-    yield _pair("run", run["run_id"])
-    yield _pair("computed", f"{run['started_at']:%Y-%m-%d %H:%M:%S %Z}")
-    yield _pair("committed", f"{run['committed_at']:%Y-%m-%d %H:%M:%S %Z}")
-    yield _pair("code", _compared(run["code_version"], code_version()))
-    yield _pair("configuration", _compared(run["config_hash"], config_hash))
-    yield _pair("input fingerprint", run["input_fingerprint"] or "none: something could not be read")
-    yield _pair("snapshot", run["snapshot_id"])
+    yield _labelled("day", f"{run['dt']}, {run['outcome']}")
+    yield _labelled("run", run["run_id"])
+    yield _labelled("computed", f"{run['started_at']:%Y-%m-%d %H:%M:%S %Z}")
+    yield _labelled("committed", f"{run['committed_at']:%Y-%m-%d %H:%M:%S %Z}")
+    yield _labelled("code", _compared(run["code_version"], code_version()))
+    yield _labelled("configuration", _compared(run["config_hash"], config_hash))
+    yield _labelled("input fingerprint", run["input_fingerprint"] or "none: something could not be read")
+    yield _labelled("snapshot", run["snapshot_id"])
 
 
 def _compared(then: str, now: str) -> str:
@@ -78,7 +81,7 @@ def _stage_lines(runs: Sequence[Row]) -> Iterator[str]:
             counted(len({run["code_version"] for run in of_stage}), "code version"),
             counted(len({run["config_hash"] for run in of_stage}), "configuration"),
         ]
-        yield _pair(stage, f"{of_stage[0]['dt']} to {of_stage[-1]['dt']}: {', '.join(what)}")
+        yield _labelled(stage, f"{of_stage[0]['dt']} to {of_stage[-1]['dt']}: {', '.join(what)}")
 
 
 def _file_lines(files: Sequence[Row]) -> Iterator[str]:
@@ -88,7 +91,7 @@ def _file_lines(files: Sequence[Row]) -> Iterator[str]:
         of_source = list(group)
         size = sum(file["size_bytes"] for file in of_source)
         what = f"{counted(len(of_source), 'file')}, {counted(size, 'byte')}"
-        yield _pair(source, f"{of_source[0]['dt']} to {of_source[-1]['dt']}: {what}")
+        yield _labelled(source, f"{of_source[0]['dt']} to {of_source[-1]['dt']}: {what}")
         for file in of_source[-_SHOWN_FILES:]:
             refused = ", refused" if file["outcome"] == "refused" else ""
             yield f"  {file['content_fingerprint'][:_SHORT]:<{_SHORT}} {file['path']}{refused}"
@@ -97,11 +100,11 @@ def _file_lines(files: Sequence[Row]) -> Iterator[str]:
 
 
 def _training_lines(run: Row) -> Iterator[str]:
-    yield _pair("training run", run["training_run_id"])
-    yield _pair("dataset", f"{run['training_dataset_id']}, {counted(run['row_count'], 'row')}")
-    yield _pair("data", run["training_data"])
-    yield _pair("data fingerprint", run["dataset_fingerprint"])
-    yield _pair("lineage", run["lineage_fingerprint"])
+    yield _labelled("training run", run["training_run_id"])
+    yield _labelled("dataset", f"{run['training_dataset_id']}, {counted(run['row_count'], 'row')}")
+    yield _labelled("data", run["training_data"])
+    yield _labelled("data fingerprint", run["dataset_fingerprint"])
+    yield _labelled("lineage", run["lineage_fingerprint"])
     if run["released_at"]:
-        yield _pair("released", f"{run['released_at']:%Y-%m-%d %H:%M:%S %Z}")
-    yield _pair("registered", f"{run['registered_at']:%Y-%m-%d %H:%M:%S %Z}")
+        yield _labelled("released", f"{run['released_at']:%Y-%m-%d %H:%M:%S %Z}")
+    yield _labelled("registered", f"{run['registered_at']:%Y-%m-%d %H:%M:%S %Z}")

@@ -1,7 +1,7 @@
 """What a row of a result table rests on: runs, input files, training data; read from the records, nothing is computed again.
 
-What a stage reads is said in nightly/stages.py, which files there were in input_files, who wrote what in partition_runs. Not here:
-how it is printed (text.py).
+What a stage reads is said in `driftlake.nightly.stages`, which files there were in input_files, who wrote what in
+partition_runs. Not here: how it is printed (`driftlake.provenance.text`).
 """
 
 from __future__ import annotations
@@ -70,11 +70,11 @@ class _Found:
     dt: date | None
     row_count: int
     first: Sequence[Row]
-    is_one: bool
+    is_single: bool
 
     @property
     def row(self) -> Row:
-        return self.first[0] if self.is_one else {}
+        return self.first[0] if self.is_single else {}
 
 
 def explain(
@@ -248,13 +248,13 @@ def _want_earlier_day(warehouse: Warehouse, bounds: Bounds, written: Sequence[Ro
 
 
 def _runs(warehouse: Warehouse, stage: Stage, bounds: Bounds, *, with_refused: bool = False) -> list[Row]:
-    with warehouse.offered(wanted=_wanted_table("stage", _wanted_rows("stage", stage.name, bounds))):
+    with warehouse.registered(wanted=_wanted_table("stage", _wanted_rows("stage", stage.name, bounds))):
         found: list[Row] = warehouse.query("explain/runs", with_refused=with_refused).to_pylist()
     return found
 
 
 def _files(warehouse: Warehouse, wanted: Sequence[Row]) -> list[Row]:
-    with warehouse.offered(wanted=_wanted_table("source", wanted)):
+    with warehouse.registered(wanted=_wanted_table("source", wanted)):
         found: list[Row] = warehouse.query("explain/files").to_pylist()
     return found
 

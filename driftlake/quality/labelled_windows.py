@@ -1,6 +1,6 @@
 """Windows of one model version as arrays: labels, predictions and what scores have meant, per score bin.
 
-Not here: what is measured of them (measures.py, maths/estimation.py) and the queries (sql/).
+Not here: what is measured of them (`driftlake.quality.measures`, `driftlake.maths.estimation`) and the queries (sql/).
 """
 
 from __future__ import annotations
@@ -182,9 +182,9 @@ def _by_class(classes: Sequence[str], confusions: _Rows, scores: _Rows) -> Class
     shape = (confusions.window_count, len(classes))
     positives, negatives = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
     aucs = []
-    for place, one in enumerate(classes):
+    for place, scored_class in enumerate(classes):
         # class by class: all of them at once would take megabytes for each window
-        of_class = scores.where(pc.field("scored_class") == one)
+        of_class = scores.where(pc.field("scored_class") == scored_class)
         counted = (of_class.per_bin(name, CLASS_SCORE_BINS) for name in ("positive_count", "negative_count"))
         ranked = [_by_score(per_bin) for per_bin in counted]
         positives[:, place], negatives[:, place] = (side.sum(axis=-1) for side in ranked)

@@ -1,6 +1,7 @@
 """What the models predict: rows of prediction_levels, from window sums and the training scores.
 
-Not here: how far the scores are from training (drift/comparison.py), and the sums (sql/prediction_sums.sql, sql/class_sums.sql).
+Not here: how far the scores are from training (`driftlake.drift.comparison`), and the sums (sql/prediction_sums.sql,
+sql/class_sums.sql).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """How well the models do, by known labels and, before labels come, by what scores have meant: rows of model_quality.
 
-Not here: the formulas (maths/ranking.py, maths/confusion.py, maths/estimation.py), gathering counts into arrays (labelled_windows.py) and
-which labels count as of a day (sql/quality_counts.sql).
+Not here: the formulas (`driftlake.maths.ranking`, `driftlake.maths.confusion`, `driftlake.maths.estimation`), gathering
+counts into arrays (`driftlake.quality.labelled_windows`) and which labels count as of a day (sql/quality_counts.sql).
 """
 
 from __future__ import annotations

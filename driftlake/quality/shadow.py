@@ -1,6 +1,7 @@
 """A candidate (shadow, canary) against production on the same predictions: rows of shadow_comparison.
 
-Not here: the statistics of two scores (maths/agreement.py), and which predictions are paired (sql/shadow_pairs.sql).
+Not here: the statistics of two scores (`driftlake.maths.agreement`), and which predictions are paired
+(sql/shadow_pairs.sql).
 """
 
 from __future__ import annotations

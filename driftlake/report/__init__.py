@@ -1,4 +1,5 @@
 """Pages and terminal texts: charts, verdicts, summaries, Data Docs.
 
-May import: alerts, contract, lake, config, vocabulary, maths. Not here: computing what is shown, and sending it (delivery/).
+May import: alerts, drift, profiles, contract, privacy, inputs, lineage, lake, config, maths, vocabulary, errors.
+Not here: computing what is shown, and sending it (`driftlake.delivery`).
 """

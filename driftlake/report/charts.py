@@ -1,9 +1,9 @@
 """Charts of the report: rows of sql/report/ in, the text of one SVG out.
 
-Pure functions that draw what they are given; an SVG needs no network, and scales by its viewBox. A page writes the
-legends itself, from the colours that stand here: text on a small screen must not shrink with the chart. Altair and vl-convert
-take most of a second to import, so they are imported when something is drawn. Not here: reading the warehouse, the shape
-of a distribution (distributions.py), words around a chart (pages.py).
+Pure functions that draw what they are given; an SVG needs no network, and scales by its viewBox. A page writes the legends
+itself, from the colours that stand here: text on a small screen must not shrink with the chart. Altair and vl-convert take
+most of a second to import, so they are imported when something is drawn. Not here: reading the warehouse, the shape of a
+distribution (`driftlake.report.distributions`), words around a chart (`driftlake.report.pages`).
 """
 
 from __future__ import annotations
@@ -421,7 +421,7 @@ def _printable(value: Any) -> Any:
     if isinstance(value, str):
         return wording.printable(value)
     if isinstance(value, Mapping):
-        return {_printable(key): _printable(one) for key, one in value.items()}
+        return {_printable(key): _printable(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_printable(one) for one in value]
+        return [_printable(item) for item in value]
     return value

@@ -1,7 +1,7 @@
 """Great Expectations' Data Docs of a day's contract checks, a page per source beside the reports.
 
 They are made from what is stored, so they name every check of the day and hold counts alone, no value of any row. Not
-here: our own page of a day (pages.py).
+here: our own page of a day (`driftlake.report.pages`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The bins of one feature or score as shapes to draw: densities over a value axis, and bars.
 
-Pure functions over rows of sql/report/distributions.sql. Not here: drawing (charts.py), counting, and the bins
-themselves (maths/binning.py).
+Pure functions over rows of sql/report/distributions.sql. Not here: drawing (`driftlake.report.charts`), counting, and the
+bins themselves (`driftlake.maths.binning`).
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Scale:
 
     @classmethod
     def of_bins(cls, bins: Rows) -> Self:
-        """The scale on which the training data spread best (maths/binning.py); scores are read on a linear one."""
+        """The scale on which the training data spread best (`driftlake.maths.binning`); scores are read on a linear one."""
         match bins[0]["grid_transform"]:
             case "log":
                 return cls("log")

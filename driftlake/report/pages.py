@@ -1,8 +1,8 @@
 """The pages people read: one HTML file per day and an overview of all of them.
 
 A page needs no network and no script to be viewed, and the same tables give the same bytes. Not here: drawing
-(charts.py), how a number is written (vocabulary/wording.py), what is counted (sql/report/), layout and the sentences around a chart
-(templates/).
+(`driftlake.report.charts`), how a number is written (`driftlake.vocabulary.wording`), what is counted (sql/report/),
+layout and the sentences around a chart (templates/).
 """
 
 from __future__ import annotations
@@ -411,7 +411,7 @@ def _worst_features(features: Sequence[Row], count: int) -> list[Row]:
 def _distributions(scope: _Scope, wanted: Sequence[Row]) -> list[Figure]:
     names = ("model_id", "model_version", "deployment", "feature")
     schema = pa.schema([(name, pa.string()) for name in names])
-    with scope.warehouse.offered(wanted_features=pa.Table.from_pylist([dict(row) for row in wanted], schema=schema)):
+    with scope.warehouse.registered(wanted_features=pa.Table.from_pylist([dict(row) for row in wanted], schema=schema)):
         rows = scope.rows("distributions", **scope.span(scope.drift_days))
     bins = grouped(rows, lambda row: (version_key(row), row["feature"]))
     return [

@@ -1,6 +1,7 @@
 """What a run of some days came to, as the few lines a person reads after it.
 
-Not here: the totals (sql/summary.sql), how a number is written (vocabulary/wording.py), and printing (cli/running.py).
+Not here: the totals (sql/summary.sql), how a number is written (`driftlake.vocabulary.wording`), and printing
+(`driftlake.cli.running`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Incidents and their alerts as lines of a terminal. Not here: the page (pages.py)."""
+"""Incidents and their alerts as lines of a terminal. Not here: the page (`driftlake.report.pages`)."""
 
 from __future__ import annotations
 

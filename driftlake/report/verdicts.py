@@ -1,7 +1,7 @@
 """Whether a model version is all right on a day, in words: facts and alerts of the day in, a verdict out.
 
-Pure functions. Not here: reading the facts (sql/report/models.sql), how a number is written (vocabulary/wording.py), and laying
-out a page (pages.py).
+Pure functions. Not here: reading the facts (sql/report/models.sql), how a number is written
+(`driftlake.vocabulary.wording`), and laying out a page (`driftlake.report.pages`).
 """
 
 from __future__ import annotations

@@ -130,16 +130,18 @@ def _examine_lineage(settings: Settings) -> Iterator[Finding]:
     names = ", ".join(f"{record.model_id} {record.model_version}" for record in records)
     yield Finding("lineage", True, f"{len(records)} files: {names}")
     yield from _unknown("models", settings.models, {record.model_id for record in records})
-    yield from _unknown("slos", [slo.model for slo in settings.slos if slo.model], {one.model_id for one in records})
+    yield from _unknown(
+        "slos", [slo.model for slo in settings.slos if slo.model], {record.model_id for record in records}
+    )
     for slo in settings.slos:
-        models = [one for one in records if slo.model in {None, one.model_id}]
+        models = [record for record in records if slo.model in {None, record.model_id}]
         yield from _unknown_features(f"slos {slo.name}", slo.features, models)
     for rule in settings.alert_rules:
-        yield from _unknown(f"alerts {rule.name}", rule.models, {one.model_id for one in records})
+        yield from _unknown(f"alerts {rule.name}", rule.models, {record.model_id for record in records})
         if rule.watched.source.about == FEATURE:
-            models = [one for one in records if not rule.models or one.model_id in rule.models]
+            models = [record for record in records if not rule.models or record.model_id in rule.models]
             yield from _unknown_features(f"alerts {rule.name}", (*rule.features, *rule.except_features), models)
-    others = [one.model_version for one in settings.drift.references if isinstance(one, OtherVersion)]
+    others = [reference.model_version for reference in settings.drift.references if isinstance(reference, OtherVersion)]
     yield from _unknown("drift.references", others, {record.model_version for record in records})
 
 
@@ -159,8 +161,8 @@ def _examine_suites(settings: Settings) -> Iterator[Finding]:
 
 def _unknown_features(setting: str, names: Sequence[str], records: Sequence[LineageRecord]) -> Iterator[Finding]:
     """Where every lineage file lists its features; those that do not have any."""
-    if all(one.features is not None for one in records):
-        yield from _unknown(setting, names, {name for one in records for name in one.features or ()})
+    if all(record.features is not None for record in records):
+        yield from _unknown(setting, names, {name for record in records for name in record.features or ()})
 
 
 def _unknown(setting: str, names: Iterable[str], known: Iterable[str]) -> Iterator[Finding]:

@@ -44,17 +44,17 @@ def check_training(
     """
     record = file.record
     with open_session(settings, data.paths) as connection:
-        _offer(connection, file, data, day, contract.suites)
+        _create_views(connection, file, data, day, contract.suites)
         checks = contract.check(connection, [day])
         if contract.suites:
             checks += hold(connection, contract.suites, contract.source, day)
-    for one in learned:
-        if one.counts is not None:
-            values = one.counts.bins[0, 1:]
+    for feature in learned:
+        if feature.counts is not None:
+            values = feature.counts.bins[0, 1:]
             is_constant = (values > 0).sum() < 2  # bins
-            rows = int(one.counts.bins[0].sum())
+            rows = int(feature.counts.bins[0].sum())
             found = Measurement(day, rows, rows if is_constant else 0)
-            checks += contract.measured("feature_varies", found, column=one.bins.feature)
+            checks += contract.measured("feature_varies", found, column=feature.bins.feature)
     checks += _check_scores(contract, file, data, learned, meaning, day)
     if broken := [check.message for check in checks if check.is_broken]:
         raise InputError(
@@ -87,7 +87,7 @@ def _check_scores(
     return check_scores(contract, day, (record.model_id, record.model_version), labelled)
 
 
-def _offer(
+def _create_views(
     connection: duckdb.DuckDBPyConnection,
     file: LineageFile,
     data: TrainingData,
@@ -98,7 +98,7 @@ def _offer(
     record = file.record
     files = [read_file(path, day) for path in data.paths]
     named = [name for name, kind in data.types.items() if kind.num_fields == 0]
-    asked = [column for one in expectations for column in one.columns]
+    asked = [column for expectation in expectations for column in expectation.columns]
     connection.execute(f"create view {ROWS} as {rows_of(files, {n: n for n in apart_by_case(named, asked)})}")
     read = {"target": record.target, "score": record.score}
     rows = rows_of(files, {name: own if own in named else None for name, own in read.items()})

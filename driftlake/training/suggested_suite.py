@@ -35,7 +35,7 @@ def suggest_suite(warehouse: Warehouse, model_id: str, model_version: str) -> st
 
 def _expectations(version: ModelVersion) -> list[dict[str, Any]]:
     found = (_expectation(name, bins) for name, bins in version.features.items())
-    return [one for one in found if one]
+    return [expectation for expectation in found if expectation]
 
 
 def _expectation(feature: str, bins: FeatureBins) -> dict[str, Any] | None:

@@ -1,6 +1,6 @@
 """What each default rule means and what to do first: the pages that alerts point to, offline and in the docs.
 
-Not here: the rules themselves (config/), and how the page is drawn (report/pages.py).
+Not here: the rules themselves (`driftlake.config`), and how the page is drawn (`driftlake.report.pages`).
 """
 
 from __future__ import annotations
@@ -126,4 +126,4 @@ RUNBOOKS = (
 
 def link_of(rule: str) -> str:
     """Link of the runbook of a default rule."""
-    return next(one.link for one in RUNBOOKS if one.name == rule)
+    return next(runbook.link for runbook in RUNBOOKS if runbook.name == rule)

@@ -1,8 +1,8 @@
 """Every signal that an alert rule can watch, as one record: rules, sentences, verdicts, queries and documentation follow it.
 
-A new signal is a record in SIGNALS, and where its source is new, a record in SOURCES and a query in sql/signals/. Signals of
-drift are made from the words of statistics, which config/signals.py takes from their registry.
-Not here: values (the view sli_history), and how a number is written (wording.py).
+A new signal is a record in SIGNALS, and where its source is new, a record in SIGNAL_SOURCES and a query in sql/signals/.
+Signals of drift are made from the words of statistics, which `driftlake.config.signals` takes from their registry. Not here:
+values (the view sli_history), and how a number is written (`driftlake.vocabulary.wording`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ FEATURE = "feature"
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class SignalSource:
     """A table that signals are measured in; sql/signals/<name>.sql reads their values from it.
 
     Attributes
@@ -41,32 +41,32 @@ class Source:
         return f"{self.name}."
 
 
-FEATURE_DRIFT = Source("feature_drift", "drift", about=FEATURE)
-PREDICTION_DRIFT = Source("prediction_drift", "drift")
-MODEL_QUALITY = Source("model_quality", "quality")
-LABEL_BACKLOG = Source("label_backlog")
-SERVICE_LEVELS = Source("service_levels", about="metric")
-SLO_STATUS = Source("slo_status", about="slo")
-CONTRACT_CHECKS = Source("contract_checks", is_event=True, condition="outcome = 'failed'")
+FEATURE_DRIFT = SignalSource("feature_drift", "drift", about=FEATURE)
+PREDICTION_DRIFT = SignalSource("prediction_drift", "drift")
+MODEL_QUALITY = SignalSource("model_quality", "quality")
+LABEL_BACKLOG = SignalSource("label_backlog")
+SERVICE_LEVELS = SignalSource("service_levels", about="metric")
+SLO_STATUS = SignalSource("slo_status", about="slo")
+CONTRACT_CHECKS = SignalSource("contract_checks", is_event=True, condition="outcome = 'failed'")
 
 # Every registered statistic is a signal of each of them.
 DRIFT_SOURCES = (FEATURE_DRIFT, PREDICTION_DRIFT)
 
-SOURCES: Mapping[str, Source] = {
+SIGNAL_SOURCES: Mapping[str, SignalSource] = {
     source.name: source
     for source in (
         *DRIFT_SOURCES,
         MODEL_QUALITY,
         LABEL_BACKLOG,
-        Source("importance_drift", "drift"),
-        Source("rare_combinations", "drift", is_event=True),
-        Source("multivariate_drift", "drift"),
+        SignalSource("importance_drift", "drift"),
+        SignalSource("rare_combinations", "drift", is_event=True),
+        SignalSource("multivariate_drift", "drift"),
         # a candidate may have met two production versions in one window
-        Source("shadow_comparison", "quality", about="production_version"),
+        SignalSource("shadow_comparison", "quality", about="production_version"),
         SERVICE_LEVELS,
         SLO_STATUS,
         CONTRACT_CHECKS,
-        Source("schema_changes", is_event=True, about="column_name"),
+        SignalSource("schema_changes", is_event=True, about="column_name"),
     )
 }
 
@@ -92,10 +92,10 @@ class Signal:
     finding: str | None = "{alerts} of rule {rule} (worst: {value})"
 
     @property
-    def source(self) -> Source:
+    def source(self) -> SignalSource:
         """Where it is measured; stored alerts may have one that there is no more."""
         name = self.name.partition(".")[0]
-        return SOURCES.get(name) or Source(name)
+        return SIGNAL_SOURCES.get(name) or SignalSource(name)
 
 
 SIGNALS: Mapping[str, Signal] = {
@@ -185,7 +185,7 @@ SIGNALS: Mapping[str, Signal] = {
         Signal(
             "contract_checks.warning_share",
             "share of the rows that break a promise of severity warning",
-            "number",
+            "percent",
         ),
         Signal("schema_changes.added", "columns of telemetry that were added at once", "count"),
         Signal("schema_changes.lost", "columns of telemetry that were lost at once", "count"),
@@ -204,7 +204,7 @@ _DRIFT_FINDINGS: Mapping[str, str | None] = {
 }
 
 
-def drift_signal(source: Source, statistic: str, title: str = "", share_of: str = "") -> Signal:
+def drift_signal(source: SignalSource, statistic: str, title: str = "", share_of: str = "") -> Signal:
     """The signal that a statistic of drift is.
 
     Parameters

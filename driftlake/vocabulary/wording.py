@@ -1,6 +1,7 @@
 """Numbers, dates and names as people read them, the same in a page, an alert and a terminal.
 
-Pure functions from a value to its text. Not here: judgements (report/verdicts.py), and the sentences around a number.
+Pure functions from a value to its text. Not here: judgements (`driftlake.report.verdicts`), and the sentences around a
+number.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Rules tried on history say what they would have raised, and find thresholds that raise as little as is wanted."""
+"""Rules replayed on history say what they would have raised, and find thresholds that raise as little as is wanted."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from data import GROUP, Row, day, insert, write_project
 
-from driftlake.alerts.rule_trials import read_rules, suggest, try_rules
-from driftlake.alerts.rules import raise_alerts
+from driftlake.alerts.rule_replay import read_rules, replay_rules, suggest
+from driftlake.alerts.rules import fired, with_messages
 from driftlake.config import AlertRule, Settings
 from driftlake.errors import ConfigurationError
 from driftlake.lake.warehouse import Warehouse
@@ -44,20 +44,20 @@ def history(memory: Warehouse) -> Warehouse:
     values = {("x", 5): 0.3, ("x", 6): 0.3, ("x", 20): 0.8, ("y", 20): 0.5}
     for (feature, number), value in values.items():
         insert(memory.connection, "feature_drift", [DRIFT | {"dt": day(number), "feature": feature, "value": value}])
-    alerts = raise_alerts(memory, [rule(0.4)], first_day=day(1), last_day=day(30))
-    with memory.offered(raised=alerts):
+    alerts = with_messages(fired(memory, [rule(0.4)], first_day=day(1), last_day=day(30)))
+    with memory.registered(raised=alerts):
         memory.connection.execute("insert into alerts by name select * from raised")
     return memory
 
 
 def test_openings_count_runs_of_days_and_features_of_a_day_once(history: Warehouse) -> None:
-    [found] = try_rules(history, [rule(0.2)], day(1), day(30)).openings.to_pylist()
+    [found] = replay_rules(history, [rule(0.2)], day(1), day(30)).openings.to_pylist()
     assert found == {"rule": "drift", "alert_count": 4, "day_count": 3, "opening_count": 2}
 
 
 def test_differences_name_what_is_new_and_what_is_gone(history: Warehouse) -> None:
     def changes(warn: float) -> list[tuple[Any, ...]]:
-        rows = try_rules(history, [rule(warn)], day(1), day(30)).differences.to_pylist()
+        rows = replay_rules(history, [rule(warn)], day(1), day(30)).differences.to_pylist()
         return [(row["dt"], row["change"], row["feature"]) for row in rows]
 
     assert changes(0.2) == [
@@ -70,16 +70,20 @@ def test_differences_name_what_is_new_and_what_is_gone(history: Warehouse) -> No
 
 
 def test_a_suggested_threshold_opens_as_often_as_is_wanted(history: Warehouse, settings: Settings) -> None:
-    [one] = suggest(history, settings, [rule(0.2)], day(1), day(30), per_month=1.2)
-    assert (round(one.openings_per_month, 1), one.warn, one.critical) == (2.0, 0.5, pytest.approx(5.0))
-    assert one.suggested_per_month == pytest.approx(365.25 / 12 / 30)
+    [suggestion] = suggest(history, settings, [rule(0.2)], day(1), day(30), per_month=1.2)
+    assert (round(suggestion.openings_per_month, 1), suggestion.warn, suggestion.critical) == (
+        2.0,
+        0.5,
+        pytest.approx(5.0),
+    )
+    assert suggestion.suggested_per_month == pytest.approx(365.25 / 12 / 30)
     [kept] = suggest(history, settings, [rule(0.2)], day(1), day(30), per_month=5)
     assert kept.warn == 0.2
 
 
 def test_a_threshold_above_all_of_history_is_suggested_as_none(history: Warehouse, settings: Settings) -> None:
-    [one] = suggest(history, settings, [rule(0.2)], day(1), day(30), per_month=0.5)
-    assert (one.warn, one.critical, one.suggested_per_month) == (None, None, None)
+    [suggestion] = suggest(history, settings, [rule(0.2)], day(1), day(30), per_month=0.5)
+    assert (suggestion.warn, suggestion.critical, suggestion.suggested_per_month) == (None, None, None)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
-"""Other rules tried on history: what they would have raised, and thresholds for as many alerts as one wants to read.
+"""Other rules replayed on history: what they would have raised, and thresholds for as many alerts as one wants to read.
 
-Telemetry is not touched: the signals of every day are rows already. Not here: raising alerts (rules.py).
+Telemetry is not touched: the signals of every day are rows already. Not here: raising alerts (`driftlake.alerts.rules`).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class _RulesFile(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class Replay:
     """What rules would have raised: totals by rule, and every alert beside those that were raised."""
 
     openings: pa.Table
@@ -69,10 +69,10 @@ def read_rules(path: Path, settings: Settings) -> tuple[AlertRule, ...]:
     return rules
 
 
-def try_rules(warehouse: Warehouse, rules: Sequence[AlertRule], first_day: date, last_day: date) -> Trial:
+def replay_rules(warehouse: Warehouse, rules: Sequence[AlertRule], first_day: date, last_day: date) -> Replay:
     """What `rules` would have raised from `first_day` to `last_day`."""
-    with warehouse.offered(trial_alerts=fired(warehouse, rules, first_day=first_day, last_day=last_day)):
-        return Trial(
+    with warehouse.registered(replayed_alerts=fired(warehouse, rules, first_day=first_day, last_day=last_day)):
+        return Replay(
             warehouse.query("rule_openings"),
             warehouse.query("alert_differences", first_day=first_day, last_day=last_day),
         )
@@ -97,9 +97,11 @@ def _suggest(
 ) -> Suggestion:
     thresholds = [rule.warn, *_thresholds(warehouse, settings, rule, span)]
     candidates = [_with_threshold(rule, number, warn) for number, warn in enumerate(thresholds)]
-    rows = try_rules(warehouse, candidates, *span).openings.to_pylist()
+    rows = replay_rules(warehouse, candidates, *span).openings.to_pylist()
     counts: dict[str, int] = {row["rule"]: row["opening_count"] for row in rows}
-    openings = {warn: counts.get(one.name, 0) / months for warn, one in zip(thresholds, candidates, strict=True)}
+    openings = {
+        warn: counts.get(candidate.name, 0) / months for warn, candidate in zip(thresholds, candidates, strict=True)
+    }
     few_enough = [warn for warn, rate in openings.items() if rate <= per_month]
     warn = min(few_enough, default=None)
     return Suggestion(rule, openings[rule.warn], warn, None if warn is None else openings[warn])
