@@ -106,6 +106,11 @@ RULES: tuple[Rule, ...] = (
         message="the day has {checked} rows, {observed}.",
     ),
     MeasuredRule(
+        name="partition_is_present",
+        column=None,
+        message="{observed}.",
+    ),
+    MeasuredRule(
         name="partition_reaches_its_evening",
         column="event_time",
         message="the last {column} is {observed}: hours of the day may not have been delivered.",

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from driftlake.cli.common import Config, Format, Output, tell, write
+from driftlake.cli.common import Config, Format, Output, say, tell, write
 from driftlake.config import load_settings
 from driftlake.errors import ConfigurationError
 from driftlake.lake import project_files
@@ -25,6 +25,7 @@ def lineage_add(
     """Register model versions: learn the bins of their features from the training data. Append-only."""
     from driftlake.lake.warehouse import Warehouse
     from driftlake.lineage.lineage_files import read_lineage_file
+    from driftlake.lineage.versions import load_versions
     from driftlake.training.registration import register
 
     project_files.make_importable()
@@ -36,9 +37,13 @@ def lineage_add(
     lineage_files = [read_lineage_file(str(path.resolve())) for path in files]
     with Warehouse.open(settings) as warehouse:
         registered = register(warehouse, settings, lineage_files, contracts(settings))
+        versions = load_versions(warehouse)
     for file in lineage_files:
         state = "registered" if file in registered else "already registered, unchanged"
         tell(f"{file.record.model_id} {file.record.model_version}: {state}")
+        tell(f"  {versions[file.record.model_id, file.record.model_version].told_features}")
+        for remark in file.remarks:
+            say("hint", remark)
 
 
 @app.command("suite", epilog="Example: `driftlake lineage suite credit v1 > expectations/telemetry_credit.json`")

@@ -32,6 +32,11 @@ def _is_category(kind: pa.DataType) -> bool:
     return _is_text_or_integer(kind) or bool(pa.types.is_boolean(kind))
 
 
+def named_beside(own: str, canonical: str) -> str:
+    """What files call a column, beside its canonical name."""
+    return f"{own} (mapped to {canonical})"
+
+
 def other_case(name: str, columns: Iterable[str]) -> str:
     """What is said of a column that is not there but for the case of its letters; nothing if it is not there at all."""
     found = [other for other in columns if other.lower() == name.lower()]
@@ -67,7 +72,7 @@ class CanonicalColumn:
             # what is wrong with it is told of that column
             return None
         own = self.own_name(mapping)
-        asked = own if own == self.name else f"{own} (mapped to {self.name})"
+        asked = own if own == self.name else named_beside(own, self.name)
         kind = columns.get(own)
         if kind is None:
             # a column that was mapped is meant to be there

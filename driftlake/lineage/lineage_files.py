@@ -125,6 +125,8 @@ class LineageFile:
     path: str
     record: LineageRecord
     training_data: str
+    # what was taken otherwise than YAML has it
+    remarks: tuple[str, ...] = ()
 
 
 def read_lineage_file(location: str) -> LineageFile:
@@ -137,8 +139,9 @@ def read_lineage_file(location: str) -> LineageFile:
         raise ConfigurationError(
             f"lineage file {location} cannot be read: {error}", hint="write it as UTF-8 text"
         ) from error
-    record = parse_yaml(LineageRecord, location, text)
-    return LineageFile(location, record, _beside(location, record.training_data))
+    remarks: list[str] = []
+    record = parse_yaml(LineageRecord, location, text, remarks)
+    return LineageFile(location, record, _beside(location, record.training_data), tuple(remarks))
 
 
 def lineage_locations(settings: Settings) -> list[str]:

@@ -77,6 +77,8 @@ class ModelVersion:
     feature_types: Mapping[str, str] = field(default_factory=dict)
     feature_importance: Mapping[str, float] = field(default_factory=dict)
     training_dataset_id: str | None = None
+    # columns of the training data that are no features, each with the reason
+    columns_left_out: tuple[str, ...] = ()
 
     @property
     def owner(self) -> dict[str, str]:
@@ -87,6 +89,13 @@ class ModelVersion:
     def has_label_classes(self) -> bool:
         """Whether its labels are classes, two or more, rather than numbers."""
         return bool(self.classes) or self.positive_label is not None
+
+    @property
+    def told_features(self) -> str:
+        """Its features, each with its kind, and the columns that were left out, in a sentence."""
+        named = [f"{name} ({'number' if bins.grid else 'category'})" for name, bins in self.features.items()]
+        told = f"features: {', '.join(named) or 'none'}"
+        return f"{told}; left out: {', '.join(self.columns_left_out)}" if self.columns_left_out else told
 
     def bins_of(self, feature: str) -> FeatureBins | None:
         """Bins of a feature, or of the score; None if the version has no such feature."""
@@ -177,6 +186,7 @@ def _read_versions(warehouse: Warehouse, runs: Sequence[Mapping[str, Any]]) -> d
             feature_types=dict(zip(run["features"], run["feature_types"], strict=True)) if run["feature_types"] else {},
             feature_importance=json.loads(run["feature_importance"] or "{}"),
             training_dataset_id=run["training_dataset_id"],
+            columns_left_out=tuple(run["columns_left_out"] or ()),
         )
     return versions
 

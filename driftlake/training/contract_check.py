@@ -43,6 +43,8 @@ def check_training(
     Raises InputError if a rule of severity error is broken.
     """
     record = file.record
+    own_names = {"target": record.target, "score": record.score}
+    contract = replace(contract, own_names={name: own for name, own in own_names.items() if own})
     with open_session(settings, data.paths) as connection:
         _create_views(connection, file, data, day, contract.suites)
         checks = contract.check(connection, [day])

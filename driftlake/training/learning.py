@@ -6,6 +6,7 @@ Not here: how bins are learned from values (maths/binning.py), how rows are coun
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -49,6 +50,8 @@ class TrainingData:
             self.paths = _training_paths(file)
         with self._explained("it"), open_parquet(self.paths[0]) as first:
             self.types: dict[str, pa.DataType] = {field.name: field.type for field in first.schema_arrow}
+            # columns that pandas wrote as the index of its data frame
+            self.pandas_index = _pandas_index_of(first.schema_arrow)
 
     @property
     def columns(self) -> list[str]:
@@ -100,34 +103,36 @@ class TrainingData:
             raise InputError(f"{self._file.training_data}: {what} cannot be read: {error}") from error
 
 
-def features_of(file: LineageFile, data: TrainingData) -> Sequence[str]:
-    """Names of the features, in order."""
-    record = file.record
-    return record.features or [
-        name for name in data.columns if name not in {record.target, record.score, "correlation_id"}
-    ]
-
-
 def learn(
     file: LineageFile,
     data: TrainingData,
+    features: Sequence[str],
     corrections: ModelSettings,
     other_features_bins: int | None = None,
     left_out: Collection[str] = (),
 ) -> list[Learned]:
-    """Learn every feature of the version, in the order of its lineage, and then the score.
+    """Learn the features of the version, and then the score.
 
     Features that are not critical get `other_features_bins` bins at most; those in `left_out` are not learned.
 
     Raises InputError naming the column that cannot be used.
     """
-    features = features_of(file, data)
     _require_columns(file, data, features, corrections)
     limits = {
         name: None if name in corrections.critical else other_features_bins for name in features if name not in left_out
     }
     learned = (_learn_feature(file, data, name, corrections, limit) for name, limit in limits.items())
     return [*learned, *_learn_score(file, data)]
+
+
+def _pandas_index_of(schema: pa.Schema) -> list[str]:
+    """Columns that pandas wrote as the index of its data frame."""
+    try:
+        listed = json.loads((schema.metadata or {}).get(b"pandas", b"{}")).get("index_columns", [])
+    except (ValueError, AttributeError):
+        return []
+    # an index that is a plain range is stored as such, and is no column
+    return [name for name in listed if isinstance(name, str)] if isinstance(listed, list) else []
 
 
 def _training_paths(file: LineageFile) -> list[str]:

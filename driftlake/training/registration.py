@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -31,7 +31,8 @@ from driftlake.maths.binning import FeatureBins
 from driftlake.privacy.personal_data import find
 from driftlake.profiles.kernel import FeatureCounts
 from driftlake.training.contract_check import check_training
-from driftlake.training.learning import Learned, TrainingData, features_of, learn
+from driftlake.training.feature_choice import choose_features
+from driftlake.training.learning import Learned, TrainingData, learn
 from driftlake.training.reference_labels import count_reference_labels
 from driftlake.training.reference_pairs import count_reference_pairs
 from driftlake.training.reference_sample import take_reference_samples
@@ -122,10 +123,14 @@ def _register(warehouse: Warehouse, settings: Settings, file: LineageFile, contr
         return False
     corrections = settings.models.get(file.record.model_id, ModelSettings())
     _require_nobody_in_classes(file, settings.telemetry.personal_data)
-    found = data.personal_data(features_of(file, data), settings.telemetry.personal_data)
-    learned = learn(file, data, corrections, settings.drift.other_features_bins, found)
+    choice = choose_features(file, data, settings)
+    found = data.personal_data(choice.features, settings.telemetry.personal_data)
+    learned = learn(file, data, choice.features, corrections, settings.drift.other_features_bins, found)
     meaning = meaning_of_target(file, data, settings)
-    rows = {"training_runs": [_run_row(file, data, fingerprint, learned, meaning)]} | _rows(file.record, learned)
+    left_out = {**choice.left_out, **{name: f"personal data ({finding})" for name, finding in found.items()}}
+    rows = {"training_runs": [_run_row(file, data, fingerprint, learned, meaning, left_out)]} | _rows(
+        file.record, learned
+    )
     tables = {name: pa.Table.from_pylist(content, schema=arrow_schema(name)) for name, content in rows.items()}
     today = datetime.now(UTC).date()
     checks = check_training(settings, contracts.training, file, data, learned, meaning, today) if contracts else []
@@ -197,6 +202,7 @@ def _run_row(
     fingerprint: str,
     learned: Sequence[Learned],
     meaning: LabelMeaning | None,
+    left_out: Mapping[str, str],
 ) -> dict[str, Any]:
     record = file.record
     features = [item.bins.feature for item in learned if item.bins.feature != SCORE]
@@ -217,6 +223,7 @@ def _run_row(
         "positive_label": meaning.positive if meaning else None,
         "negative_label": meaning.negative if meaning else None,
         "features": features,
+        "columns_left_out": [f"{name}: {reason}" for name, reason in left_out.items()],
         "feature_types": [type_name(data.types[name]) for name in features],
         **{f"label_delay_{name}": value for name, value in _delay(record).items()},
         "baseline_auc": record.baseline.auc,
