@@ -9,6 +9,6 @@ __all__ = ["Statistic", "register", "resampled"]
 
 warnings.warn(
     "driftlake.statistics has moved: use `from driftlake import Statistic, register_statistic, resampled`",
-    DeprecationWarning,
+    FutureWarning,
     stacklevel=2,
 )

@@ -6,6 +6,4 @@ from driftlake.lake.warehouse import Warehouse
 
 __all__ = ["Warehouse"]
 
-warnings.warn(
-    "driftlake.warehouse has moved: use `from driftlake import open_warehouse`", DeprecationWarning, stacklevel=2
-)
+warnings.warn("driftlake.warehouse has moved: use `from driftlake import open_warehouse`", FutureWarning, stacklevel=2)

@@ -1,4 +1,7 @@
-"""The contracts in force: the rules of this package with the severities that driftlake.yaml gives them."""
+"""The contracts in force: the rules of this package with the severities that driftlake.yaml gives them.
+
+Not here: the rules themselves, and holding rows against them (`driftlake.contract`).
+"""
 
 from dataclasses import replace
 

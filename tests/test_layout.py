@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import importlib.util
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -54,9 +57,33 @@ def test_every_public_name_is_there_and_costs_nothing_until_it_is_asked_for() ->
 )
 def test_an_old_path_works_and_says_where_the_new_one_is(old: str, names: list[str]) -> None:
     sys.modules.pop(f"driftlake.{old}", None)
-    with pytest.warns(DeprecationWarning, match=f"driftlake.{old} has moved: use `from driftlake import"):
+    with pytest.warns(FutureWarning, match=f"driftlake.{old} has moved: use `from driftlake import"):
         module = importlib.import_module(f"driftlake.{old}")
     assert all(hasattr(module, name) for name in names)
+
+
+def allowed_imports(package: str) -> list[str]:
+    """Packages that a package of driftlake may import by the contracts of import-linter, from the highest layer down."""
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    [layered] = [contract for contract in contracts if "containers" in contract]
+    layers = [layer.split(" | ") for layer in layered["layers"]]
+    [place] = [place for place, layer in enumerate(layers) if package in layer]
+    forbidden = {
+        module.removeprefix("driftlake.")
+        for contract in contracts
+        if contract["type"] == "forbidden" and f"driftlake.{package}" in contract["source_modules"]
+        for module in contract["forbidden_modules"]
+    }
+    return [name for layer in layers[place + 1 :] for name in layer if name not in forbidden]
+
+
+@pytest.mark.parametrize("package", sorted(path.parent.name for path in (ROOT / "driftlake").glob("*/__init__.py")))
+def test_a_package_says_what_it_may_import_and_what_does_not_belong_there(package: str) -> None:
+    text = ast.get_docstring(ast.parse((ROOT / "driftlake" / package / "__init__.py").read_text())) or ""
+    stated = re.search(r"^May import: ([^.]*)\.$", text, re.MULTILINE)
+    assert stated is not None
+    assert re.split(r",\s+", stated[1]) == allowed_imports(package)
+    assert "Not here: " in text
 
 
 def generated_pages() -> dict[str, str]:

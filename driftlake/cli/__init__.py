@@ -1,6 +1,8 @@
 """The `driftlake` command. Data goes to stdout, everything else to stderr; a user's mistake is a sentence and exit 2.
 
-Not here: work. Every command calls one function of the core or of jobs/ and prints what came back.
+May import: provenance, report, delivery, setup, training, nightly, alerts, drift, quality, engines, profiles, contract,
+privacy, inputs, lineage, lake, config, maths, vocabulary, errors.
+Not here: work. Every command calls one function of the core or of `jobs` and prints what came back.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Commands about files before they are delivered: check, pseudonymize.
 
-Not here: the rules (expectations/, driftlake.privacy.pseudonyms).
+Not here: the rules (`expectations`, `driftlake.privacy.pseudonyms`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Commands that run days: run, backfill, replay.
 
-Not here: what a run does (jobs/launch.py).
+Not here: what a run does (`jobs.launch`).
 """
 
 from __future__ import annotations

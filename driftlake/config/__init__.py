@@ -1,5 +1,6 @@
 """driftlake.yaml as typed settings: every key, its default, its unit and its reason.
 
+May import: maths, vocabulary, errors.
 Not here: what the settings do.
 """
 

@@ -1,6 +1,6 @@
 """What is promised about the inputs, and what becomes of rows that break it.
 
-Not here: the rules (expectations/).
+Not here: the rules (`expectations`).
 """
 
 from __future__ import annotations

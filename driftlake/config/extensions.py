@@ -1,6 +1,6 @@
 """Python files of the user that register statistics of their own.
 
-Not here: the registry (maths/drift_statistics.py).
+Not here: the registry (`driftlake.maths.drift_statistics`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Sections about the inputs: telemetry, labels, lineage, and keys of pseudonyms.
 
-Not here: what is promised about them (contracts.py).
+Not here: what is promised about them (`driftlake.config.contracts`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Sections about where results go, when a night begins, and what computes it.
 
-Not here: the inputs (inputs.py).
+Not here: the inputs (`driftlake.config.inputs`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The whole of driftlake.yaml, and what must hold between its sections.
 
-Not here: the sections, and reading the file (loading.py).
+Not here: the sections, and reading the file (`driftlake.config.loading`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The signals that a rule may name: those of vocabulary/signals.py, and one for each source of drift and registered statistic.
+"""The signals that a rule may name: those of `driftlake.vocabulary.signals`, and one for each source of drift and registered statistic.
 
-Not here: the records themselves, and the rules (alerts.py).
+Not here: the records themselves, and the rules (`driftlake.config.alerts`).
 """
 
 from __future__ import annotations

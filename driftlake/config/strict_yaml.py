@@ -1,6 +1,6 @@
 """YAML files as pydantic models: every problem reported together, each with its key and line.
 
-Not here: what the keys are (settings.py and the sections, lineage/lineage_files.py).
+Not here: what the keys are (`driftlake.config.settings` and the sections, `driftlake.lineage.lineage_files`).
 """
 
 from __future__ import annotations

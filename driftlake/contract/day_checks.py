@@ -1,6 +1,6 @@
 """What a whole day promises, judged by what was counted of it: rows, hours, and how complete each feature is.
 
-Not here: promises about rows (expectations/), and reading them (row_checks.py).
+Not here: promises about rows (`expectations`), and reading them (`driftlake.contract.row_checks`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Great Expectations, run inside a DuckDB session: the suite that a contract's rules are, and what it says.
 
 It takes seconds to import, so it is imported when something is validated and not before. Not here: the scan that
-finds what breaks a rule (row_checks.py).
+finds what breaks a rule (`driftlake.contract.row_checks`).
 """
 
 from __future__ import annotations

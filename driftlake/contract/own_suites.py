@@ -1,6 +1,6 @@
 """Rows of a day held against the users' own suites, inside DuckDB.
 
-Not here: reading suite files (suite_files.py), Great Expectations (gx_session.py).
+Not here: reading suite files (`driftlake.contract.suite_files`), Great Expectations (`driftlake.contract.gx_session`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What is left out of a day so that the rest can be counted: files that cannot be used, rows that break a rule.
 
-Not here: which rows break a rule (row_checks.py) and what a day that lost much means for its run (nightly/outcomes.py).
+Not here: which rows break a rule (`driftlake.contract.row_checks`) and what a day that lost much means for its run (`driftlake.nightly.outcomes`).
 """
 
 from __future__ import annotations

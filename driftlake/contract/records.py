@@ -1,6 +1,6 @@
 """Records of what was read and what was refused: rows of input_files and contract_checks.
 
-Not here: deciding what is refused (inputs/, row_checks.py) and what it means for a day (nightly/).
+Not here: deciding what is refused (`driftlake.inputs`, `driftlake.contract.row_checks`) and what it means for a day (`driftlake.nightly`).
 """
 
 from __future__ import annotations

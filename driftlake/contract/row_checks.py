@@ -1,6 +1,6 @@
 """Contract checks: what is promised about the rows of a day, and what breaks it, found in one scan inside DuckDB.
 
-Not here: the promises themselves (expectations/), their Great Expectations suite (gx_session.py), storing outcomes (records.py).
+Not here: the promises themselves (`expectations`), their Great Expectations suite (`driftlake.contract.gx_session`), storing outcomes (`driftlake.contract.records`).
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ class Contract:
     relation: str
     checked_from: str
     rules: Sequence[Rule]
-    # of the users' own suite files, held against the rows by own_suites.py
+    # of the users' own suite files, held against the rows by `driftlake.contract.own_suites`
     suites: Sequence[OwnExpectation] = ()
     # what files call the columns that have another name there
     own_names: Mapping[str, str] = field(default_factory=dict)

@@ -1,7 +1,7 @@
 """Sample files held against the contract before a producer releases a change: what is wrong with each, and how badly.
 
 Nothing is written and no warehouse is needed; where there is one, features are held against the types of training. Not
-here: the rules (expectations/), and how faults are printed (cli/inputs.py).
+here: the rules (`expectations`), and how faults are printed (`driftlake.cli.inputs`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Great Expectations suites that users keep as JSON: found by name, read, and what is wrong with them said.
 
-Great Expectations is not imported. Not here: holding rows against them (own_suites.py).
+Great Expectations is not imported. Not here: holding rows against them (`driftlake.contract.own_suites`).
 """
 
 from __future__ import annotations

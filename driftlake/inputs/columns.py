@@ -1,6 +1,6 @@
 """The data contract: canonical columns of telemetry and labels, and which Arrow types they may have.
 
-Not here: what the values must be (expectations/), and reading them.
+Not here: what the values must be (`expectations`), and reading them.
 """
 
 from __future__ import annotations

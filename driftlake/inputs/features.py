@@ -1,6 +1,6 @@
 """Which columns of a file are features, and which of them cannot be counted.
 
-Not here: which files there are (partitions.py), and what becomes of a refused feature (contract/, profiles/).
+Not here: which files there are (`driftlake.inputs.partitions`), and what becomes of a refused feature (`driftlake.contract`, `driftlake.profiles`).
 """
 
 from __future__ import annotations

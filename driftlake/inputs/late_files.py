@@ -1,7 +1,7 @@
 """Input files that came, changed or went after their day was worked on, and the days to run again for that.
 
 Files are listed, not opened: path, size and time of modification are compared with what was recorded. Not here: asking for
-the run (jobs/sensors.py), and what of a day is worked on again (nightly/stages.py).
+the run (`jobs.sensors`), and what of a day is worked on again (`driftlake.nightly.stages`).
 """
 
 from __future__ import annotations

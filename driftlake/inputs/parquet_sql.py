@@ -2,7 +2,7 @@
 
 DuckDB takes `Score` for `score`, of two such columns the first, and Arrow does not. Files in which no names differ by case
 alone are read by their names. Others are read apart, those of one layout together, and their columns by position. Not here:
-which columns are read, and as what (predictions.py).
+which columns are read, and as what (`driftlake.inputs.predictions`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The partitioned Parquet that users hand over: which files a day has, whether they can be read, what identifies them.
 
-Only footers are read, unless rows turn out to be broken. Not here: rows (predictions.py, nightly/label_source.py).
+Only footers are read, unless rows turn out to be broken. Not here: rows (`driftlake.inputs.predictions`, `driftlake.nightly.label_source`).
 """
 
 from __future__ import annotations

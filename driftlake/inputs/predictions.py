@@ -1,7 +1,7 @@
 """Predictions as one conformed relation: the user's columns under canonical names, every row with its code.
 
 A *row code* says what a row belongs to (day, model version, deployment); rows that do not count (unknown version,
-duplicate, outside the sample) have none. Not here: features (profiles/plan.py) and the join with labels (nightly/label_source.py).
+duplicate, outside the sample) have none. Not here: features (`driftlake.profiles.plan`) and the join with labels (`driftlake.nightly.label_source`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Columns of telemetry that were added, lost, retyped or moved: rows of schema_changes.
 
 A day is compared with the last earlier day, the files that hold a version with each other, and its features with their
-training data. Only footers are looked at. Not here: reading them (partitions.py), and what is left uncounted (profiles/plan.py).
+training data. Only footers are looked at. Not here: reading them (`driftlake.inputs.partitions`), and what is left uncounted (`driftlake.profiles.plan`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The sources of input as the configuration has them: their columns and the files of some days.
 
-Not here: which sources there are (config/sources.py), files and folders themselves (partitions.py).
+Not here: which sources there are (`driftlake.config.sources`), files and folders themselves (`driftlake.inputs.partitions`).
 """
 
 from __future__ import annotations

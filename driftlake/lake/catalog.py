@@ -1,7 +1,7 @@
 """The SQL catalog of the DuckLake: a SQLite file for one machine, PostgreSQL for several.
 
 Writers take turns at a lock that is held only to attach and to commit, so that no commit is ever tried in vain and the
-snapshot a commit makes is known. Not here: what is stored (warehouse.py).
+snapshot a commit makes is known. Not here: what is stored (`driftlake.lake.warehouse`).
 """
 
 from __future__ import annotations

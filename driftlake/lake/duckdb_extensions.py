@@ -1,6 +1,6 @@
 """DuckDB's extensions, loaded from their wheels so that nothing is downloaded at run time.
 
-Not here: Python files of the user (config/extensions.py).
+Not here: Python files of the user (`driftlake.config.extensions`).
 """
 
 from __future__ import annotations

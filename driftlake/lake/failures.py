@@ -1,6 +1,6 @@
 """Exceptions that cost what raised them: in a sentence, in full, and which of them concern everything else, too.
 
-Not here: catching them (nightly/isolation.py, training/registration.py).
+Not here: catching them (`driftlake.nightly.isolation`, `driftlake.training.registration`).
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ Small files are compacted by an ordinary transaction that inserts their rows aga
 functions (ducklake_merge_adjacent_files, ducklake_rewrite_data_files, ducklake_flush_inlined_data) change the catalog's
 records of earlier snapshots. A read on a SQLite catalog is several queries and not one snapshot of it, so a read beside them
 can combine the old list of files with the new list of deleted rows: see docs/decisions/0009-compaction-by-transactions.md.
-Not here: when this is done (jobs/maintenance.py).
+Not here: when this is done (`jobs.maintenance`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Brings the catalog of a warehouse to the tables and views that this version of driftlake declares.
 
-What can be added is added; a change that would touch stored rows is refused. Not here: the declarations (schema.py).
+What can be added is added; a change that would touch stored rows is refused. Not here: the declarations (`driftlake.lake.schema`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What earlier runs did, from partition_runs: the newest run of each day and stage is in force.
 
-Not here: recording runs (warehouse.py).
+Not here: recording runs (`driftlake.lake.warehouse`).
 """
 
 from __future__ import annotations

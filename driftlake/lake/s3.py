@@ -2,7 +2,7 @@
 
 A persistent DuckDB secret whose scope covers a place is used for it; everything else goes through the usual AWS chain as
 botocore walks it: environment, profiles, SSO, assumed roles, web identity, container and instance metadata. Temporary
-credentials are fetched anew before they expire. Not here: what is read from a place (inputs/partitions.py).
+credentials are fetched anew before they expire. Not here: what is read from a place (`driftlake.inputs.partitions`).
 """
 
 from __future__ import annotations

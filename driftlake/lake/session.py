@@ -1,6 +1,6 @@
 """DuckDB connections: S3 where it is read, memory, and the SQL macros of sql/macros.
 
-Not here: the warehouse catalog (warehouse.py) and what is read through a session.
+Not here: the warehouse catalog (`driftlake.lake.warehouse`) and what is read through a session.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Answers to SQL on the warehouse: as a table, CSV, JSON or Parquet, or in an interactive shell.
 
-Not here: attaching the warehouse (warehouse.py).
+Not here: attaching the warehouse (`driftlake.lake.warehouse`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Places of files, on this machine or elsewhere: the file system of a place, and which files in it are nobody's input.
 
-Not here: access to S3 (s3.py), and what is in the files (inputs/, lineage/).
+Not here: access to S3 (`driftlake.lake.s3`), and what is in the files (`driftlake.inputs`, `driftlake.lineage`).
 """
 
 from __future__ import annotations

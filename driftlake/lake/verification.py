@@ -1,6 +1,6 @@
 """Holds the stored rows against what the runs recorded, against their keys, and against each other.
 
-Not here: running days again (cli/upkeep.py), and recording (warehouse.py).
+Not here: running days again (`driftlake.cli.upkeep`), and recording (`driftlake.lake.warehouse`).
 """
 
 from __future__ import annotations

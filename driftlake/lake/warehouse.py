@@ -60,7 +60,7 @@ class Replacement:
 
     @property
     def recorded_as(self) -> str:
-        """Its name in partition_runs.stored_rows, e.g. contract_checks/labels, which verification.py reads."""
+        """Its name in partition_runs.stored_rows, e.g. contract_checks/labels, which `driftlake.lake.verification` reads."""
         if self.only.keys() - {"source"}:
             raise ValueError(f"{self.table}: rows are recorded by source, found {', '.join(self.only)}")
         return "/".join([self.table, *self.only.values()])

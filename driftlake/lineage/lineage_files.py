@@ -1,6 +1,6 @@
 """Lineage files: what a model version was trained on and what it promises, as its team wrote it down.
 
-Not here: registering a version (training/registration.py) and what is learned from its training data (training/learning.py).
+Not here: registering a version (`driftlake.training.registration`) and what is learned from its training data (`driftlake.training.learning`).
 """
 
 from __future__ import annotations

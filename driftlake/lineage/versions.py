@@ -1,6 +1,6 @@
 """Registered model versions with their bins and reference counts, as the nightly stages need them.
 
-Not here: how a version is registered (training/registration.py).
+Not here: how a version is registered (`driftlake.training.registration`).
 """
 
 from __future__ import annotations

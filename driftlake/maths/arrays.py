@@ -1,4 +1,7 @@
-"""The array types that the pure functions take and return."""
+"""The array types that the pure functions take and return.
+
+Not here: functions over arrays.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
 """Personal data found in columns, and identifiers replaced by pseudonyms.
 
-May import: inputs, lineage, lake, config. Not here: what becomes of a column that holds personal data (contract/, profiles/).
+May import: inputs, lineage, lake, config, maths, vocabulary, errors.
+Not here: what becomes of a column that holds personal data (`driftlake.contract`, `driftlake.profiles`).
 """

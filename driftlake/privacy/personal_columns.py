@@ -1,6 +1,6 @@
 """Which columns are looked at for personal data, by day: those whose values are stored as text.
 
-Not here: what personal data looks like (personal_data.py), and leaving columns out (inputs/predictions.py, profiles/plan.py).
+Not here: what personal data looks like (`driftlake.privacy.personal_data`), and leaving columns out (`driftlake.inputs.predictions`, `driftlake.profiles.plan`).
 """
 
 from __future__ import annotations

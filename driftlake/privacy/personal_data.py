@@ -2,7 +2,7 @@
 
 Only distinct values are looked at. A *form* is a shape (a regular expression) and a check of what has it; a column holds
 personal data if checks pass clearly more often among its values of that shape than chance would have it. Not here: which
-columns are looked at (personal_columns.py), and what a finding means for them (profiles/plan.py, training/registration.py).
+columns are looked at (`driftlake.privacy.personal_columns`), and what a finding means for them (`driftlake.profiles.plan`, `driftlake.training.registration`).
 """
 
 from __future__ import annotations
@@ -289,7 +289,7 @@ def _national(shape: str, module: str, **evidence: float) -> Form:
     return Form("national id", shape, partial(_passes, module), **evidence)
 
 
-# Shapes are read by RE2 and by Python alike. Chances were counted on random values of the shape (bench/pii.py).
+# Shapes are read by RE2 and by Python alike. Chances were counted on random values of the shape (`bench.pii`).
 FORMS: Sequence[Form] = (
     Form("email", r"(?i)[\pL0-9._%+'-]+@(?:[\pL0-9-]+\.)+[\pL]{2,}".replace(r"\pL", "a-z\u00c0-\u024f"), _is_email),
     Form("IBAN", r"(?i)\b[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b", _is_iban, chance=0.0103),

@@ -1,7 +1,7 @@
 """Raw identifiers of users replaced by keyed hashes, file by file: HMAC-SHA-256 (RFC 2104), 64 hexadecimal digits.
 
 Files are written under another name and renamed when they are whole; the source is only read. Not here: which key is valid
-when (config/), and what telemetry has to look like (expectations/).
+when (`driftlake.config`), and what telemetry has to look like (`expectations`).
 """
 
 from __future__ import annotations

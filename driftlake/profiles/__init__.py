@@ -1,4 +1,5 @@
 """A day counted: from Parquet to rows of the profile tables.
 
-May import: privacy, inputs, lineage, lake, config, maths. Not here: who counts (engines/), and comparing counts (drift/, quality/).
+May import: privacy, inputs, lineage, lake, config, maths, vocabulary, errors.
+Not here: who counts (`driftlake.engines`), and comparing counts (`driftlake.drift`, `driftlake.quality`).
 """

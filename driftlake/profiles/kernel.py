@@ -2,8 +2,8 @@
 
 A *group* is what a row belongs to: a deployment, or a deployment and the value of a segment column. The same code
 counts training data, production row groups and, on a cluster, whatever a worker is given; counts add up, so the pieces
-may be cut anywhere. Not here: which rows count and what they belong to (inputs/predictions.py), and where the row groups come
-from (plan.py).
+may be cut anywhere. Not here: which rows count and what they belong to (`driftlake.inputs.predictions`), and where the row groups come
+from (`driftlake.profiles.plan`).
 """
 
 from __future__ import annotations

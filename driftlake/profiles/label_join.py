@@ -1,7 +1,7 @@
 """Labels joined to predictions inside one session: relations in, counts out that add up.
 
 The session holds all labels and predictions of a span, or those of some correlation ids alone. Not here: which days these
-are and what is left out of them (nightly/label_source.py), and who holds them (engines/).
+are and what is left out of them (`driftlake.nightly.label_source`), and who holds them (`driftlake.engines`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Latencies of a prediction as a whole and of its stages: rows of service_profile, one metric per latency column.
 
-Not here: the bins of one latency (kernel.py), and levels per hour and node (service_calls.py).
+Not here: the bins of one latency (`driftlake.profiles.kernel`), and levels per hour and node (`driftlake.profiles.service_calls`).
 """
 
 from __future__ import annotations

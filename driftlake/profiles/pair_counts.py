@@ -1,7 +1,7 @@
 """Pairs of features counted together: rows of pair_profile and reference_pair_profile.
 
 A pair has the stored bins of categories and the coarse bins of numbers. Not here: which combinations are told of
-(drift/combinations.py), and reading columns (shards.py).
+(`driftlake.drift.combinations`), and reading columns (`driftlake.profiles.shards`).
 """
 
 from __future__ import annotations

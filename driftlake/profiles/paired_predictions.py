@@ -1,7 +1,7 @@
 """Predictions that a candidate and production have both answered, counted: rows of shadow_profile and shadow_differences.
 
 The one thing that profiles count in SQL, because it joins rows; days without a candidate cost nothing. Not here: what the
-counts say (quality/shadow.py) and pairs with labels (nightly/label_source.py).
+counts say (`driftlake.quality.shadow`) and pairs with labels (`driftlake.nightly.label_source`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What is counted of a day, and how the day is cut into shards.
 
-Not here: who counts the shards (engines/), the counting of a shard (shards.py), and what becomes of the counts (rows.py).
+Not here: who counts the shards (`driftlake.engines`), the counting of a shard (`driftlake.profiles.shards`), and what becomes of the counts (`driftlake.profiles.rows`).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """A sample of fixed size of the predictions of a day: rows of prediction_sample.
 
 In it are the rows whose hashes are smallest, so it is the same whatever the order of rows, and the samples of two days
-merge into that of both by taking the smallest again. Not here: how a window is compared (drift/multivariate.py), and the
-sample of the training data (training/reference_sample.py).
+merge into that of both by taking the smallest again. Not here: how a window is compared (`driftlake.drift.multivariate`), and the
+sample of the training data (`driftlake.training.reference_sample`).
 """
 
 from __future__ import annotations

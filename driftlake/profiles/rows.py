@@ -1,6 +1,6 @@
 """Counts of days as rows of the profile tables.
 
-Not here: what is counted (plan.py), the counting of a shard (shards.py) and reading back (drift/bucket_history.py).
+Not here: what is counted (`driftlake.profiles.plan`), the counting of a shard (`driftlake.profiles.shards`) and reading back (`driftlake.drift.bucket_history`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """At which rate days were counted: rows of sampling_rates, and what label cohorts read of them.
 
-Which rows are in a sample is said in sql/macros/is_in_sample.sql and decided where rows get their codes (inputs/predictions.py).
-Not here: the sample of fixed size for multivariate drift (row_samples.py).
+Which rows are in a sample is said in sql/macros/is_in_sample.sql and decided where rows get their codes (`driftlake.inputs.predictions`).
+Not here: the sample of fixed size for multivariate drift (`driftlake.profiles.row_samples`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Service levels of the hours and nodes of a day, and what failed: rows of service_parts, service_bins, service_errors.
 
-Not here: latencies of whole days by segment (latencies.py), and availability against an objective (alerts/slos.py).
+Not here: latencies of whole days by segment (`driftlake.profiles.latencies`), and availability against an objective (`driftlake.alerts.slos`).
 """
 
 from __future__ import annotations

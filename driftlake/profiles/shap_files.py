@@ -1,6 +1,6 @@
 """SHAP values that telemetry has summed up already: files of sums become rows of importance_profile.
 
-Not here: values per prediction (shap_sums.py), and what becomes of the sums (drift/importance.py).
+Not here: values per prediction (`driftlake.profiles.shap_sums`), and what becomes of the sums (`driftlake.drift.importance`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """SHAP values of predictions as sums per feature: rows of importance_profile.
 
-Not here: which columns they are in (shards.py), and what becomes of the sums (drift/importance.py).
+Not here: which columns they are in (`driftlake.profiles.shards`), and what becomes of the sums (`driftlake.drift.importance`).
 """
 
 from __future__ import annotations

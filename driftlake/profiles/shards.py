@@ -2,7 +2,7 @@
 
 What a thread gets, or a worker of a cluster. How a day is cut into shards depends on the day alone, so that moments
 and sums, whose last digits depend on the order of additions, are the same whoever counts. Not here: the counting of
-one column (kernel.py), which rows count (inputs/predictions.py), how a day is cut (plan.py), and what becomes of the counts (rows.py).
+one column (`driftlake.profiles.kernel`), which rows count (`driftlake.inputs.predictions`), how a day is cut (`driftlake.profiles.plan`), and what becomes of the counts (`driftlake.profiles.rows`).
 """
 
 from __future__ import annotations

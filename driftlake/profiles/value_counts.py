@@ -1,7 +1,7 @@
 """Values of columns with very many of them: how often each came, and from that the tables distinct_profile and heavy_hitters.
 
 A day's distinct values are held at once; only their registers and the most frequent of them are kept. Not here: which
-columns these are (config/) and their reading (shards.py).
+columns these are (`driftlake.config`) and their reading (`driftlake.profiles.shards`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
 """A project's first files, and what is found out about an installation before it runs.
 
-May import: engines, contract, inputs, lineage, lake, config. Not here: anything that a run does.
+May import: nightly, alerts, drift, quality, engines, profiles, contract, privacy, inputs, lineage, lake, config, maths,
+vocabulary, errors.
+Not here: anything that a run does.
 """

@@ -1,4 +1,7 @@
-"""What can be found out about an installation before it runs: one finding per thing looked at."""
+"""What can be found out about an installation before it runs: one finding per thing looked at.
+
+Not here: checks of rows (`driftlake.contract`) and of stored rows (`driftlake.lake.verification`).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The files a new project starts with: a commented driftlake.yaml, its JSON Schema for editors, and a workspace.yaml for Dagster."""
+"""The files a new project starts with: a commented driftlake.yaml, its JSON Schema for editors, and a workspace.yaml for Dagster.
+
+Not here: what the keys of driftlake.yaml are (`driftlake.config`), and whether what they name is there (`driftlake.setup.doctor`).
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Training data held against their contract when a version is registered.
 
-Not here: the rules (expectations/training.py) and what becomes of a version that breaks them (registration.py).
+Not here: the rules (`expectations.training`) and what becomes of a version that breaks them (`driftlake.training.registration`).
 """
 
 from __future__ import annotations

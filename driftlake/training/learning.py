@@ -1,6 +1,6 @@
 """What is learned from the training data of a version: bins, categories, reference counts.
 
-Not here: how bins are learned from values (maths/binning.py), how rows are counted (profiles/kernel.py), and storing (registration.py).
+Not here: how bins are learned from values (`driftlake.maths.binning`), how rows are counted (`driftlake.profiles.kernel`), and storing (`driftlake.training.registration`).
 """
 
 from __future__ import annotations

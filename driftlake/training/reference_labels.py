@@ -1,6 +1,6 @@
 """Labels of the training data, counted once for each version: how often the target is positive, and how scores met it.
 
-Not here: labels of production (nightly/label_source.py) and what the counts say (quality/measures.py).
+Not here: labels of production (`driftlake.nightly.label_source`) and what the counts say (`driftlake.quality.measures`).
 """
 
 from __future__ import annotations

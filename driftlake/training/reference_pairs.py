@@ -1,6 +1,6 @@
 """Training data counted by pairs of features, once for each version and configured pair.
 
-Not here: how a pair is counted (profiles/pair_counts.py), and the first registration (registration.py).
+Not here: how a pair is counted (`driftlake.profiles.pair_counts`), and the first registration (`driftlake.training.registration`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A sample of the training data of each version, taken once: rows of reference_sample.
 
-Not here: bins (maths/binning.py), the sample of predictions (profiles/row_samples.py), and the first registration (registration.py).
+Not here: bins (`driftlake.maths.binning`), the sample of predictions (`driftlake.profiles.row_samples`), and the first registration (`driftlake.training.registration`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Training data counted by segment, once for each version and configured segment column.
 
-Not here: the bins, which are the version's own (learning.py), and the first registration (registration.py).
+Not here: the bins, which are the version's own (`driftlake.training.learning`), and the first registration (`driftlake.training.registration`).
 """
 
 from __future__ import annotations

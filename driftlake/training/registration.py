@@ -1,6 +1,6 @@
 """Registering model versions, once and for all: what was promised then is what production is compared with.
 
-Not here: lineage files (lineage/lineage_files.py), learning (learning.py), loading what is registered (lineage/versions.py).
+Not here: lineage files (`driftlake.lineage.lineage_files`), learning (`driftlake.training.learning`), loading what is registered (`driftlake.lineage.versions`).
 """
 
 from __future__ import annotations

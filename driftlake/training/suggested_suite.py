@@ -1,6 +1,6 @@
 """A suite of Great Expectations that starts from what a version was trained on: for a user to edit and keep.
 
-Not here: holding rows against it (contract/own_suites.py).
+Not here: holding rows against it (`driftlake.contract.own_suites`).
 """
 
 from __future__ import annotations
