@@ -94,6 +94,11 @@ def _versions(settings: Settings) -> Mapping[tuple[str, str], ModelVersion]:
     if not catalog_of(settings).is_missing():
         with Warehouse.open(settings, read_only=True) as warehouse:
             return load_versions(warehouse)
+    return versions_of_lineage(settings)
+
+
+def versions_of_lineage(settings: Settings) -> Mapping[tuple[str, str], ModelVersion]:
+    """What the lineage files say of versions, without what is learned from training data."""
     records = [(file.record, declared_meaning(file.record, settings)) for file in read_lineage_folder(settings)]
     return {
         (record.model_id, record.model_version): ModelVersion(

@@ -52,6 +52,13 @@ class TrainingLabels:
         return cls(positives, negatives, int(counts.sum() - counts[MISSING]), sums)
 
 
+def told_choice(kinds: Mapping[str, str], left_out: Sequence[str]) -> str:
+    """Features with their kinds, and the columns that were left out, in a sentence."""
+    named = [f"{name} ({kind})" for name, kind in kinds.items()]
+    told = f"features: {', '.join(named) or 'none'}"
+    return f"{told}; left out: {', '.join(left_out)}" if left_out else told
+
+
 @dataclass(frozen=True)
 class ModelVersion:
     """A registered version, as the nightly stages need it."""
@@ -93,9 +100,8 @@ class ModelVersion:
     @property
     def told_features(self) -> str:
         """Its features, each with its kind, and the columns that were left out, in a sentence."""
-        named = [f"{name} ({'number' if bins.grid else 'category'})" for name, bins in self.features.items()]
-        told = f"features: {', '.join(named) or 'none'}"
-        return f"{told}; left out: {', '.join(self.columns_left_out)}" if self.columns_left_out else told
+        kinds = {name: "number" if bins.grid else "category" for name, bins in self.features.items()}
+        return told_choice(kinds, self.columns_left_out)
 
     def bins_of(self, feature: str) -> FeatureBins | None:
         """Bins of a feature, or of the score; None if the version has no such feature."""
@@ -171,8 +177,8 @@ def _read_versions(warehouse: Warehouse, runs: Sequence[Mapping[str, Any]]) -> d
             task=run["task"] or "binary",
             quantile=run["quantile"],
             classes=tuple(run["classes"] or ()),
-            positive_label=run["positive_label"],
-            negative_label=run["negative_label"],
+            positive_label=run.get("positive_label"),
+            negative_label=run.get("negative_label"),
             baseline_auc=run["baseline_auc"],
             reference_counts={name: _dense(counts[*key, name], each.bin_count) for name, each in bins.items()},
             segment_reference_counts={
@@ -186,7 +192,7 @@ def _read_versions(warehouse: Warehouse, runs: Sequence[Mapping[str, Any]]) -> d
             feature_types=dict(zip(run["features"], run["feature_types"], strict=True)) if run["feature_types"] else {},
             feature_importance=json.loads(run["feature_importance"] or "{}"),
             training_dataset_id=run["training_dataset_id"],
-            columns_left_out=tuple(run["columns_left_out"] or ()),
+            columns_left_out=tuple(run.get("columns_left_out") or ()),
         )
     return versions
 

@@ -6,7 +6,6 @@ Not here: checks of rows (`driftlake.contract`) and of stored rows (`driftlake.l
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
@@ -24,20 +23,12 @@ from driftlake.lake.s3 import is_on_s3, require_place
 from driftlake.lake.warehouse import Warehouse
 from driftlake.lineage.label_meaning import declared_meaning
 from driftlake.lineage.lineage_files import LineageRecord, read_lineage_folder
+from driftlake.setup.findings import Finding
+from driftlake.setup.meaning import examine_meaning
 from driftlake.vocabulary.signals import FEATURE
 
 # Newest days whose files are opened: enough to find a wrong mapping, quick on years of data.
 _EXAMINED_DAYS = 7
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something looked at: `hint` is what to do if it is not well."""
-
-    subject: str
-    is_well: bool
-    message: str
-    hint: str | None = None
 
 
 def examine(config: Path | None) -> Iterator[Finding]:
@@ -54,6 +45,7 @@ def examine(config: Path | None) -> Iterator[Finding]:
         if source.is_daily and (location := settings.location_of(source)):
             yield _examine_days(settings, source, location)
     yield from _examine_lineage(settings)
+    yield from examine_meaning(settings)
     yield from _examine_suites(settings)
     yield _examine_catalog(settings)
 

@@ -182,7 +182,7 @@ def _learn_feature(
             f"{file.training_data}: feature {name} has type {column.type}, which cannot be binned",
             hint="leave it out of `features` in the lineage file, or store it as number, text or boolean",
         )
-    if _is_categorical(column, name, corrections):
+    if is_categorical(column, name, corrections):
         return _learn_categories(name, column, bin_limit)
     bins = _numeric_bins(file, name, column, bin_limit=bin_limit)
     return Learned(bins, kernel.count_column(column, bins))
@@ -207,7 +207,8 @@ def _numeric_bins(
     return binning.learn_numeric_bins(name, known, is_integer=is_integer, kind=kind, bin_limit=bin_limit)
 
 
-def _is_categorical(column: pa.ChunkedArray, name: str, corrections: ModelSettings) -> bool:
+def is_categorical(column: pa.ChunkedArray, name: str, corrections: ModelSettings) -> bool:
+    """Whether a feature is counted by category rather than as a number."""
     if name in corrections.categorical:
         return True
     if name in corrections.numeric:
