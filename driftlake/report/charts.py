@@ -1,8 +1,9 @@
 """Charts of the report: rows of sql/report/ in, the text of one SVG out.
 
 Pure functions that draw what they are given; an SVG needs no network, and scales by its viewBox. A page writes the legends
-itself, from the colours that stand here: text on a small screen must not shrink with the chart. Altair and vl-convert take
-most of a second to import, so they are imported when something is drawn. Not here: reading the warehouse, the shape of a
+itself, from the colours that stand here: text on a small screen must not shrink with the chart. Charts are Vega-Lite
+specifications as vl-convert reads them: to build the same ones with Altair took three times as long as to draw them.
+vl-convert is imported when something is drawn. Not here: reading the warehouse, the shape of a
 distribution (`driftlake.report.distributions`), words around a chart (`driftlake.report.pages`).
 """
 
@@ -10,19 +11,18 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date, timedelta
 from functools import wraps
-from typing import TYPE_CHECKING, Any, ParamSpec
+from typing import Any, ParamSpec
 from xml.sax.saxutils import escape, quoteattr
 
 from driftlake.report.distributions import Rows, Steps, category_bars, density_steps, special_bars
 from driftlake.vocabulary import wording
 
-if TYPE_CHECKING:
-    import altair as alt
-
 P = ParamSpec("P")
+# A part of a Vega-Lite specification.
+Part = dict[str, Any]
 _log = logging.getLogger(__name__)
 
 # Okabe and Ito (2008), told apart with any colour vision; the yellow is too pale for a line and left out.
@@ -52,6 +52,7 @@ _SHORTEST_AXIS_DAYS = 28
 # A line of fewer points is drawn with them, or a single one would not be seen.
 _POINTS_BELOW_DAYS = 14
 
+_SCHEMA = "https://vega.github.io/schema/vega-lite/v6.4.1.json"
 _CONFIG = {
     "aria": False,
     "background": None,
@@ -91,20 +92,15 @@ def _costs_no_page(draw: Callable[P, str]) -> Callable[P, str]:
 @_costs_no_page
 def volume_chart(rows: Rows, *, first_day: date, last_day: date, description: str) -> str:
     """Predictions per day, stacked: rows of sql/report/volume.sql with a `series` each."""
-    import altair as alt
-
     first_day = _first_shown([row["dt"] for row in rows], first_day, last_day)
-    chart = (
-        _chart("days")
-        .mark_bar(binSpacing=0.5)
-        .encode(
-            x=alt.X("dt:T", timeUnit="utcyearmonthdate", axis=_day_axis(), scale=_day_scale(first_day, last_day)),
-            y=alt.Y("prediction_count:Q", title="predictions", axis=alt.Axis(tickCount=2, format="~s")),
-            color=_series_colour(rows),
-        )
-        .properties(width=_WIDE, height=100)
+    chart = _layer(
+        "days",
+        {"type": "bar", "binSpacing": 0.5},
+        color=_series_colour(rows),
+        x={**_days("dt", first_day, last_day), "timeUnit": "utcyearmonthdate"},
+        y=_numbers("prediction_count", title="predictions", axis={"tickCount": 2, "format": "~s"}),
     )
-    return _svg(chart, description, days=rows)
+    return _svg({**chart, "width": _WIDE, "height": 100}, description, days=rows)
 
 
 @_costs_no_page
@@ -114,42 +110,43 @@ def quality_chart(rows: Rows, *, long_days: int, first_day: date, last_day: date
     `rows` are those of sql/report/quality.sql of one model with a `series` each: the window of `long_days` is drawn in
     full, shorter ones as thin lines.
     """
-    import altair as alt
-
-    colour = _series_colour(rows)
     days = {row["dt"] for row in rows}
     first_day = _first_shown([*days], first_day, last_day)
-    points = alt.OverlayMarkDef(size=36) if len(days) < _POINTS_BELOW_DAYS else False
-    day = alt.X("dt:T", axis=_day_axis(), scale=_day_scale(first_day, last_day))
-    base, short = _chart("long").encode(x=day, color=colour), _chart("short").encode(x=day, color=colour)
+    shared = {"color": _series_colour(rows), "x": _days("dt", first_day, last_day)}
 
-    def auc(column: str) -> alt.Y:
-        return alt.Y(f"{column}:Q", title="AUC", scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=5, format=".2f"))
+    def auc(column: str) -> Part:
+        return _numbers(column, title="AUC", scale={"zero": False}, axis={"tickCount": 5, "format": ".2f"})
 
-    ranking = alt.layer(
-        base.mark_area(opacity=0.16).encode(y=auc("confidence_low"), y2="confidence_high:Q"),
-        short.mark_line(strokeWidth=1, opacity=0.5).encode(y=auc("auc")),
-        base.mark_line(strokeWidth=1.3, strokeDash=[7, 4]).encode(y=auc("baseline_auc")),
-        base.mark_line(strokeWidth=2.4, point=points).encode(y=auc("auc")),
-        base.mark_line(strokeWidth=1.4, strokeDash=[1, 3], strokeCap="round", color=_INK).encode(
-            y=auc("hindsight_auc"), color=alt.Undefined, detail="series:N"
-        ),
-    ).properties(width=_WIDE, height=190)
-    coverage = (
-        base.mark_area(opacity=0.25, line={"strokeWidth": 1})
-        .encode(
-            y=alt.Y(
-                "coverage_share:Q",
-                title="labelled",
-                stack=None,
-                scale=alt.Scale(domain=[0, 1]),
-                axis=alt.Axis(values=[0, 1], format=".0%"),
-            )
-        )
-        .properties(width=_WIDE, height=46)
+    baseline = {"type": "line", "strokeWidth": 1.3, "strokeDash": [7, 4]}
+    hindsight = {"type": "line", "strokeWidth": 1.4, "strokeDash": [1, 3], "strokeCap": "round"}
+    ranking = {
+        "layer": [
+            _layer(
+                "long",
+                {"type": "area", "opacity": 0.16},
+                **shared,
+                y=auc("confidence_low"),
+                y2={"field": "confidence_high"},
+            ),
+            _layer("short", {"type": "line", "strokeWidth": 1, "opacity": 0.5}, **shared, y=auc("auc")),
+            _layer("long", baseline, **shared, y=auc("baseline_auc")),
+            _layer("long", {"type": "line", "strokeWidth": 2.4, "point": _points(days)}, **shared, y=auc("auc")),
+            _layer("long", hindsight, **shared, y=auc("hindsight_auc")),
+        ],
+        "width": _WIDE,
+        "height": 190,
+    }
+    share = _numbers(
+        "coverage_share",
+        title="labelled",
+        stack=None,
+        scale={"domain": [0, 1]},
+        axis={"values": [0, 1], "format": ".0%"},
     )
+    area = {"type": "area", "opacity": 0.25, "line": {"strokeWidth": 1}}
+    coverage = {**_layer("long", area, **shared, y=share), "width": _WIDE, "height": 46}
     return _svg(
-        alt.vconcat(ranking, coverage, spacing=12),
+        {"vconcat": [ranking, coverage], "spacing": 12},
         description,
         long=[row for row in rows if row["window_days"] == long_days],
         short=[row for row in rows if row["window_days"] != long_days],
@@ -159,8 +156,6 @@ def quality_chart(rows: Rows, *, long_days: int, first_day: date, last_day: date
 @_costs_no_page
 def backlog_chart(rows: Rows, *, description: str) -> str:
     """Predictions without a label by age beside what was promised: rows of sql/report/backlog.sql of one version."""
-    import altair as alt
-
     kinds = dict(zip(("outstanding_count", "expected_outstanding_count"), BACKLOG_COLOURS, strict=True))
     bars = [
         {"age": row["age_bucket"].replace("-", "\N{EN DASH}"), "kind": kind, "count": row[column]}
@@ -169,16 +164,21 @@ def backlog_chart(rows: Rows, *, description: str) -> str:
         if row["age_bucket"] != "all" and row[column] is not None
     ]
     ages = list(dict.fromkeys(bar["age"] for bar in bars))
-    base = _chart("ages").encode(
-        x=alt.X("age:N", sort=ages, title="age of the prediction in days", axis=alt.Axis(labelAngle=0)),
-        xOffset=alt.XOffset("kind:N", sort=list(BACKLOG_COLOURS)),
-        y=alt.Y("count:Q", title="predictions", axis=alt.Axis(tickCount=4, format="~s")),
-    )
-    waiting = base.transform_filter(alt.datum.kind == next(iter(BACKLOG_COLOURS)))
-    counts = waiting.mark_text(dy=-5, fontSize=10).encode(text=alt.Text("count:Q", format=",.0f"))
-    chart = alt.layer(base.mark_bar().encode(color=_colour("kind", BACKLOG_COLOURS)), counts).properties(
-        width=_NARROW, height=150
-    )
+    places = {
+        "x": _names("age", sort=ages, title="age of the prediction in days", axis={"labelAngle": 0}),
+        "xOffset": _names("kind", sort=list(BACKLOG_COLOURS)),
+        "y": _numbers("count", title="predictions", axis={"tickCount": 4, "format": "~s"}),
+    }
+    waiting = {"filter": {"field": "kind", "equal": next(iter(BACKLOG_COLOURS))}}
+    text = {"field": "count", "type": "quantitative", "format": ",.0f"}
+    chart = {
+        "layer": [
+            _layer("ages", {"type": "bar"}, color=_colour("kind", BACKLOG_COLOURS), **places),
+            {**_layer("ages", {"type": "text", "dy": -5, "fontSize": 10}, text=text, **places), "transform": [waiting]},
+        ],
+        "width": _NARROW,
+        "height": 150,
+    }
     return _svg(chart, description, ages=bars)
 
 
@@ -191,8 +191,6 @@ def drift_heatmap(spells: Rows, features: Rows, *, first_day: date, last_day: da
     spells : rows of sql/report/drift_levels.sql of one version
     features : rows of sql/report/features.sql of the same version, in the order to draw them
     """
-    import altair as alt
-
     names = [row["feature"] for row in features]
     end = last_day + timedelta(days=1)
     boxes = [
@@ -206,23 +204,32 @@ def drift_heatmap(spells: Rows, features: Rows, *, first_day: date, last_day: da
         if spell["feature"] in set(names)
     ]
     first_day = _first_shown([spell["first_on"] for spell in spells], first_day, end)
-    day = alt.X("from:T", axis=_day_axis(), scale=_day_scale(first_day, end))
-    feature = alt.Y(
-        "feature:N",
+    feature = _names(
+        "feature",
         sort=names,
         title=None,
-        scale=alt.Scale(domain=names, paddingInner=0.18, paddingOuter=0.1),
-        axis=alt.Axis(
-            domain=False, ticks=False, labelLimit=_LABEL_LIMIT, labelColor=_INK, labelPadding=6, minExtent=88
-        ),
+        scale={"domain": names, "paddingInner": 0.18, "paddingOuter": 0.1},
+        axis={
+            "domain": False,
+            "ticks": False,
+            "labelLimit": _LABEL_LIMIT,
+            "labelColor": _INK,
+            "labelPadding": 6,
+            "minExtent": 88,
+        },
     )
-    chart = alt.layer(
-        _chart("judged").mark_bar().encode(x=day, x2="to:T", y=feature, color=_colour("level", LEVEL_COLOURS)),
-        _chart("too_few")
-        .mark_rule(strokeDash=[2, 3], color=_SOFT_INK, strokeWidth=1.5)
-        .encode(x=day, x2="to:T", y=feature),
-        _chart("latest").mark_text(align="left", dx=6).encode(x=alt.value(_WIDE - 80), y=feature, text="psi:N"),
-    ).properties(width=_WIDE - 80, height=alt.Step(22))
+    places = {"x": _days("from", first_day, end), "x2": {"field": "to"}, "y": feature}
+    too_few = {"type": "rule", "strokeDash": [2, 3], "color": _SOFT_INK, "strokeWidth": 1.5}
+    psi = {"type": "text", "align": "left", "dx": 6}
+    chart = {
+        "layer": [
+            _layer("judged", {"type": "bar"}, color=_colour("level", LEVEL_COLOURS), **places),
+            _layer("too_few", too_few, **places),
+            _layer("latest", psi, text=_names("psi"), x={"value": _WIDE - 80}, y=feature),
+        ],
+        "width": _WIDE - 80,
+        "height": {"step": 22},
+    }
     return _svg(
         chart,
         description,
@@ -256,13 +263,11 @@ def distribution_chart(bins: Rows, *, smallest_cell: int = 1, description: str) 
     has no place on the axis (missing, out of range) as bars below it. Categories are paired bars, those of fewer than
     `smallest_cell` rows summed up.
     """
-    import altair as alt
-
     bars = [*category_bars(bins, smallest_cell), *special_bars(bins)]
     steps = density_steps(bins)
     panels = [*([_density_panel(steps)] if steps else []), *([_bar_panel(bars)] if bars else [])]
     return _svg(
-        alt.vconcat(*panels, spacing=14),
+        {"vconcat": panels, "spacing": 14},
         description,
         steps=_step_points(steps) if steps else [],
         bars=[
@@ -276,8 +281,6 @@ def distribution_chart(bins: Rows, *, smallest_cell: int = 1, description: str) 
 @_costs_no_page
 def latency_chart(rows: Rows, *, first_day: date, last_day: date, description: str) -> str:
     """Latency percentiles over time: rows of sql/report/latency.sql of one model and metric with a `series` each."""
-    import altair as alt
-
     dashes = {"p50": [1, 0], "p95": [6, 3], "p99": [1, 3]}
     lines = [
         {"dt": row["dt"], "series": row["series"], "percentile": name, "ms": row[f"{name}_ms"]}
@@ -286,20 +289,16 @@ def latency_chart(rows: Rows, *, first_day: date, last_day: date, description: s
     ]
     days = {row["dt"] for row in rows}
     first_day = _first_shown([*days], first_day, last_day)
-    chart = (
-        _chart("lines")
-        .mark_line(strokeWidth=1.8, point=alt.OverlayMarkDef(size=36) if len(days) < _POINTS_BELOW_DAYS else False)
-        .encode(
-            x=alt.X("dt:T", axis=_day_axis(), scale=_day_scale(first_day, last_day)),
-            y=alt.Y("ms:Q", title="milliseconds", axis=alt.Axis(tickCount=4)),
-            color=_series_colour(rows),
-            strokeDash=alt.StrokeDash(
-                "percentile:N", scale=alt.Scale(domain=list(dashes), range=list(dashes.values())), legend=None
-            ),
-        )
-        .properties(width=_WIDE, height=120)
+    percentiles = {"domain": list(dashes), "range": list(dashes.values())}
+    chart = _layer(
+        "lines",
+        {"type": "line", "strokeWidth": 1.8, "point": _points(days)},
+        color=_series_colour(rows),
+        strokeDash=_names("percentile", scale=percentiles, legend=None),
+        x=_days("dt", first_day, last_day),
+        y=_numbers("ms", title="milliseconds", axis={"tickCount": 4}),
     )
-    return _svg(chart, description, lines=lines)
+    return _svg({**chart, "width": _WIDE, "height": 120}, description, lines=lines)
 
 
 def _step_points(steps: Steps) -> list[dict[str, Any]]:
@@ -312,28 +311,29 @@ def _step_points(steps: Steps) -> list[dict[str, Any]]:
     ]
 
 
-def _density_panel(steps: Steps) -> alt.LayerChart | alt.FacetChart:
-    import altair as alt
-
+def _density_panel(steps: Steps) -> Part:
     low, high = steps.borders[0], steps.borders[-1]
-    scale = alt.Scale(type=steps.scale.kind, domain=[low, high], nice=False)
+    scale: Part = {"type": steps.scale.kind, "domain": [low, high], "nice": False}
     # every label by itself: the axis would give all of them the prefix of the largest, and 0M
-    axis = alt.Axis(
-        title=None, tickCount=6, grid=False, labelExpr="format(datum.value, abs(datum.value) < 1e4 ? ',~r' : '~s')"
-    )
+    label = "format(datum.value, abs(datum.value) < 1e4 ? ',~r' : '~s')"
+    axis: Part = {"title": None, "tickCount": 6, "grid": False, "labelExpr": label}
     if steps.scale.kind == "symlog":
-        scale.constant = steps.scale.constant
-        axis.values = _symlog_ticks(low, high, steps.scale.constant)
+        scale["constant"] = steps.scale.constant
+        axis["values"] = _symlog_ticks(low, high, steps.scale.constant)
     per = f"per {steps.step:.3g}" if steps.scale.kind == "linear" else "per step"
-    base = _chart("steps").encode(
-        x=alt.X("value:Q", scale=scale, axis=axis),
-        y=alt.Y("share:Q", title=f"share of rows {per}", stack=None, axis=alt.Axis(tickCount=4, format="~%")),
-        color=_colour("side", SIDE_COLOURS),
-    )
-    return alt.layer(
-        base.mark_area(interpolate="step-after", opacity=0.35),
-        base.mark_line(interpolate="step-after", strokeWidth=1.4),
-    ).properties(width=_NARROW, height=130)
+    shared = {
+        "color": _colour("side", SIDE_COLOURS),
+        "x": _numbers("value", scale=scale, axis=axis),
+        "y": _numbers("share", title=f"share of rows {per}", stack=None, axis={"tickCount": 4, "format": "~%"}),
+    }
+    return {
+        "layer": [
+            _layer("steps", {"type": "area", "interpolate": "step-after", "opacity": 0.35}, **shared),
+            _layer("steps", {"type": "line", "interpolate": "step-after", "strokeWidth": 1.4}, **shared),
+        ],
+        "width": _NARROW,
+        "height": 130,
+    }
 
 
 def _symlog_ticks(low: float, high: float, constant: float) -> list[float]:
@@ -343,37 +343,57 @@ def _symlog_ticks(low: float, high: float, constant: float) -> list[float]:
     return [value for value in (*(-power for power in reversed(powers)), 0.0, *powers) if low <= value <= high]
 
 
-def _bar_panel(bars: Sequence[Mapping[str, Any]]) -> alt.LayerChart | alt.FacetChart:
-    import altair as alt
-
+def _bar_panel(bars: Sequence[Mapping[str, Any]]) -> Part:
     largest = max(bar[side] for bar in bars for side in SIDE_COLOURS)
-    base = _chart("bars").encode(
-        y=alt.Y(
-            "label:N",
-            sort=[bar["label"] for bar in bars],
-            title=None,
-            axis=alt.Axis(domain=False, ticks=False, labelLimit=_LABEL_LIMIT, labelColor=_INK),
-        ),
-        yOffset=alt.YOffset("side:N", sort=list(SIDE_COLOURS)),
-        x=alt.X("share:Q", axis=None, scale=alt.Scale(domain=[0, max(_SMALLEST_BAR_AXIS, largest)])),
-    )
-    return alt.layer(
-        base.mark_bar().encode(color=_colour("side", SIDE_COLOURS)),
-        base.mark_text(align="left", dx=4, fontSize=10).encode(text="text:N"),
-    ).properties(width=_NARROW - 60, height=32 * len(bars))
+    labels = {"domain": False, "ticks": False, "labelLimit": _LABEL_LIMIT, "labelColor": _INK}
+    places = {
+        "y": _names("label", sort=[bar["label"] for bar in bars], title=None, axis=labels),
+        "yOffset": _names("side", sort=list(SIDE_COLOURS)),
+        "x": _numbers("share", axis=None, scale={"domain": [0, max(_SMALLEST_BAR_AXIS, largest)]}),
+    }
+    text = {"type": "text", "align": "left", "dx": 4, "fontSize": 10}
+    return {
+        "layer": [
+            _layer("bars", {"type": "bar"}, color=_colour("side", SIDE_COLOURS), **places),
+            _layer("bars", text, text=_names("text"), **places),
+        ],
+        "width": _NARROW - 60,
+        "height": 32 * len(bars),
+    }
 
 
-def _chart(dataset: str) -> alt.Chart:
-    """A chart of the rows that `_svg` is given under the name `dataset`."""
-    import altair as alt
-
-    return alt.Chart(alt.NamedData(dataset))
+def _layer(dataset: str, mark: Part, **channels: Part) -> Part:
+    """Marks of the rows that `_svg` is given under the name `dataset`."""
+    return {"data": {"name": dataset}, "mark": mark, "encoding": channels}
 
 
-def _day_axis() -> alt.Axis:
-    import altair as alt
+def _numbers(column: str, **how: Any) -> Part:
+    return {"field": column, "type": "quantitative", **how}
 
-    return alt.Axis(title=None, grid=False, tickCount=6, format="%-d %b", labelOverlap="greedy", labelFlush=False)
+
+def _names(column: str, **how: Any) -> Part:
+    return {"field": column, "type": "nominal", **how}
+
+
+def _days(column: str, first_day: date, last_day: date) -> Part:
+    """Days as UTC, so that the time zone of the machine never moves a label to the day before."""
+    return {
+        "field": column,
+        "type": "temporal",
+        "axis": {
+            "title": None,
+            "grid": False,
+            "tickCount": 6,
+            "format": "%-d %b",
+            "labelOverlap": "greedy",
+            "labelFlush": False,
+        },
+        "scale": {"type": "utc", "domain": [first_day.isoformat(), last_day.isoformat()]},
+    }
+
+
+def _points(days: Collection[date]) -> Part | bool:
+    return {"size": 36} if len(days) < _POINTS_BELOW_DAYS else False
 
 
 def _first_shown(days: Sequence[date], first_day: date, last_day: date) -> date:
@@ -381,39 +401,29 @@ def _first_shown(days: Sequence[date], first_day: date, last_day: date) -> date:
     return max(first_day, min([*days, last_day - timedelta(days=_SHORTEST_AXIS_DAYS)]))
 
 
-def _day_scale(first_day: date, last_day: date) -> alt.Scale:
-    """Days as UTC, so that the time zone of the machine never moves a label to the day before."""
-    import altair as alt
-
-    return alt.Scale(type="utc", domain=[first_day.isoformat(), last_day.isoformat()])
-
-
-def _series_colour(rows: Rows) -> alt.Color:
+def _series_colour(rows: Rows) -> Part:
     return _colour("series", {row["series"]: row["colour"] for row in rows})
 
 
-def _colour(column: str, colours: Mapping[str, str]) -> alt.Color:
-    import altair as alt
-
-    scale = alt.Scale(domain=list(colours), range=list(colours.values()))
-    return alt.Color(f"{column}:N", scale=scale, legend=None)
+def _colour(column: str, colours: Mapping[str, str]) -> Part:
+    return _names(column, scale={"domain": list(colours), "range": list(colours.values())}, legend=None)
 
 
-def _svg(chart: alt.TopLevelMixin, description: str, **datasets: Rows) -> str:
-    """Draw `chart`; the rows are added to its text at the end, because Altair copies them at every step."""
+def _svg(chart: Part, description: str, **datasets: Rows) -> str:
+    """Draw `chart` with the rows that it names."""
     import vl_convert
 
-    # the charts above are fixed and tested, and validating them takes as long as drawing them
-    specification = chart.to_dict(validate=False)
-    specification["datasets"] = {
-        name: [
-            {key: value.isoformat() if isinstance(value, date) else value for key, value in row.items()} for row in rows
-        ]
-        for name, rows in datasets.items()
-    }
+    specification = {"$schema": _SCHEMA, **chart, "datasets": {name: _dated(rows) for name, rows in datasets.items()}}
     # a control character ends the process inside the renderer, where nobody can catch it
     svg = vl_convert.vegalite_to_svg(_printable(specification), config=_CONFIG, allowed_base_urls=[])
     return svg.replace("<svg ", f'<svg role="img" aria-label={quoteattr(wording.printable(description))} ', 1)
+
+
+def _dated(rows: Rows) -> list[Part]:
+    """Rows whose dates are text."""
+    return [
+        {key: value.isoformat() if isinstance(value, date) else value for key, value in row.items()} for row in rows
+    ]
 
 
 def _printable(value: Any) -> Any:
