@@ -6,14 +6,15 @@ Not here: how bins are learned (`driftlake.maths.binning`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from typing import Any
 
 from driftlake.config import Settings, signal_of
 from driftlake.inputs.columns import CanonicalColumn, telemetry_columns
-from driftlake.inputs.partitions import read_partitions
+from driftlake.inputs.parquet_sql import value_in
+from driftlake.inputs.partitions import Partition, read_partitions
 from driftlake.inputs.predictions import LeftOut, Reading, create_view_of_partitions
 from driftlake.lake import queries
 from driftlake.lake.session import create_table, open_session
@@ -52,7 +53,7 @@ def find_exemplars(
         "select category, bin_id from feature_categories where model_id = ? and model_version = ? and feature = ?",
         [alert["model_id"], alert["model_version"], alert["feature"]],
     )
-    text, number, own = _feature_columns(settings, alert["feature"])
+    text, number, own = _feature_columns(settings, alert["feature"], kept)
     with open_session(settings) as connection:
         found = found_in_profiles(kept, settings.telemetry, load_versions(warehouse).values())
         more = [text, number] if any(column.name == _TRACE.name for column in columns) else [_TRACE, text, number]
@@ -65,10 +66,13 @@ def find_exemplars(
     return listed
 
 
-def _feature_columns(settings: Settings, feature: str) -> tuple[CanonicalColumn, CanonicalColumn, str]:
+def _feature_columns(
+    settings: Settings, feature: str, partitions: Sequence[Partition]
+) -> tuple[CanonicalColumn, CanonicalColumn, str]:
     """The feature as text and as a number, and the column of the files that has it."""
     whole = settings.telemetry.features_column
-    source = f"{{0}}.{queries.quote(feature)}" if whole else "{0}"
+    kinds_of_whole = [file.columns.get(whole or "") for partition in partitions for file in partition.files]
+    source = value_in("{0}", feature, kinds_of_whole) if whole else "{0}"
     kinds = (("feature_text", "varchar"), ("feature_number", "double"))
     text, number = (
         CanonicalColumn(name, kind, lambda _: True, "", is_optional=True, reading=f"try_cast({source} as {{1}})")

@@ -85,7 +85,8 @@ class TelemetrySettings(Section):
         description="Canonical name: your column name, e.g. correlation_id: request_id. Same names need no entry.",
     )
     features_column: str | None = Field(
-        default=None, description="STRUCT column that holds the features; null if they are columns of their own."
+        default=None,
+        description="Column that holds the features, a STRUCT, a MAP or JSON as text; null if they are columns of their own.",
     )
     shap: ShapSettings | None = Field(
         default=None,

@@ -17,7 +17,7 @@ from driftlake.config.calendar import WEEKDAYS
 from driftlake.errors import InstallationError
 
 HISTORY_DAYS = 28
-# Such weekdays without predictions from which on none are expected; on a weekend none, while there is no prediction on any.
+# Such weekdays without predictions from which on none are expected; on a weekend none, until there are some.
 _FEWEST_WEEKDAYS = 2
 # Days before, of which one has predictions unless something broke.
 _WORKING_DAYS = 7
@@ -64,9 +64,7 @@ def _is_day_off(day: date, row_counts: Mapping[date, int]) -> bool:
         # everything may be broken
         return False
     alike = [rows > 0 for one, rows in known.items() if one.weekday() == day.weekday()]
-    if day.weekday() >= WEEKDAYS.index("sat") and not any(
-        rows for one, rows in known.items() if one.weekday() >= WEEKDAYS.index("sat")
-    ):
+    if day.weekday() >= WEEKDAYS.index("sat") and not any(alike):
         return True
     return len(alike) >= _FEWEST_WEEKDAYS and sum(alike) * 2 < len(alike)
 

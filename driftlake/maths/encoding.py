@@ -46,10 +46,20 @@ def fits(kind: pa.DataType, bins: FeatureBins) -> bool:
 
 def float_values(column: Column) -> Floats:
     """A numeric column as float64, null as nan; without a copy where Arrow already stores that."""
+    if is_text(column.type) or pat.is_dictionary(column.type):
+        column = _numbers_of_text(column)
     if not pat.is_floating(column.type) and not pat.is_integer(column.type):
         column = column.cast(pa.float64())
     values: Floats = column.to_numpy(zero_copy_only=False) if isinstance(column, pa.Array) else column.to_numpy()
     return values.astype(np.float64, copy=False)
+
+
+def _numbers_of_text(column: Column) -> Column:
+    """Text as numbers, null where it is none: of features that are stored as JSON."""
+    if pat.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    is_number = pc.match_substring_regex(column, r"^[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?$")
+    return pc.if_else(is_number, column, pa.scalar(None, column.type)).cast(pa.float64())
 
 
 def learnable_values(column: Column) -> Floats:
