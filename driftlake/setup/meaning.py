@@ -23,7 +23,7 @@ from driftlake.lake.session import open_session
 from driftlake.lake.warehouse import Warehouse
 from driftlake.lineage.lineage_files import LineageFile, read_lineage_folder
 from driftlake.lineage.versions import ModelVersion, load_versions, told_choice
-from driftlake.maths.arrays import Floats
+from driftlake.maths.arrays import Counts, Floats
 from driftlake.maths.binning import FIRST_RANGE, probability_bins
 from driftlake.maths.score_meaning import labelled_auc, suspicion
 from driftlake.setup.findings import Finding
@@ -152,13 +152,11 @@ def _examine_scores(version: ModelVersion, scores: Floats, labels: Floats) -> It
         yield Finding(subject, True, told)
 
 
-def _per_bin(scores: Floats, labels: Floats, *, is_probability: bool) -> tuple[np.ndarray, np.ndarray]:
+def _per_bin(scores: Floats, labels: Floats, *, is_probability: bool) -> tuple[Counts, Counts]:
     """Labels per score bin, each of shape (bins,): of a value that is no probability every score is a bin."""
-    if is_probability:
-        bins = probability_bins("score")
-        ids, width = bins.bin_ids(scores), bins.bin_count
-    else:
-        distinct, places = np.unique(scores, return_inverse=True)
-        ids, width = FIRST_RANGE + places, FIRST_RANGE + len(distinct)
+    bins = probability_bins("score")
+    distinct, places = np.unique(scores, return_inverse=True)
+    ids = bins.bin_ids(scores).astype(np.int64) if is_probability else FIRST_RANGE + places
+    width = max(bins.bin_count, FIRST_RANGE + len(distinct))
     positives, negatives = (np.bincount(ids[labels == label], minlength=width) for label in (1, 0))
     return positives, negatives
