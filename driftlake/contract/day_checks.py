@@ -85,7 +85,7 @@ def check_presence(partition: Partition, usual: UsualRows | None, settings: Cont
     day, what = partition.dt, "the telemetry files have no rows" if partition.files else "there is no telemetry"
     if closure:
         # whether or not the rule is in force: windows need fewer days for it
-        observed = f"{what} for {day}, {closure}, on which none is expected"
+        observed = f"{what} for {day}, {closure} on which none is expected"
         return [ContractCheck(day, "telemetry", PRESENCE, None, "warning", "passed", 0, 0, observed, "")]
     if settings.severities.get(PRESENCE) == "off":
         return []

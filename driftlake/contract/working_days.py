@@ -49,7 +49,7 @@ class Calendar:
             return "a holiday"
         if self.weekdays is not None:
             return None if day.weekday() in self.weekdays else f"a {day:%A}"
-        return f"a {day:%A}, as those before" if _is_day_off(day, row_counts) else None
+        return f"a {day:%A}" if _is_day_off(day, row_counts) else None
 
 
 def history_before(day: date, start: date) -> list[date]:

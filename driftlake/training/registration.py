@@ -45,6 +45,8 @@ class Registration:
     """What became of the lineage files of a folder."""
 
     file_count: int
+    # what could be read, registered now or before
+    read: Sequence[LineageFile]
     registered: Sequence[LineageFile]
     refused: Sequence[DriftlakeError]
 
@@ -73,7 +75,7 @@ def register_folder(warehouse: Warehouse, settings: Settings, contracts: Contrac
     for file in known if together else ():
         with _refusals(file.path, refused):
             _complete(warehouse, settings, [file])
-    return Registration(len(locations), registered, refused)
+    return Registration(len(locations), known, registered, refused)
 
 
 @contextmanager
