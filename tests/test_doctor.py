@@ -90,7 +90,8 @@ def test_features_labels_and_scores_are_told(labelled: Project) -> None:
 
 
 def test_labels_that_nothing_counts_are_not_well(labelled: Project) -> None:
-    labelled.labels(3, 1, label=["maybe"] * ROWS)
+    path = labelled.labels(3, 1, label=["maybe"] * ROWS)
     is_well, message = examined(labelled)["label values"]
+    path.unlink()
     assert not is_well
     assert "300 rows say nothing that a model counts" in message
