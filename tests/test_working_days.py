@@ -131,6 +131,13 @@ def test_windows_over_weekends_and_holidays_are_judged(business: Project) -> Non
     assert unjudged == []
 
 
+def test_a_configured_calendar_holds_without_contracts(tmp_path: Path) -> None:
+    project = Project(tmp_path / "p", contracts={"enabled": False}, calendar={"weekdays": ["mon"]})
+    project.telemetry(4)
+    project.run(4, 5, until="profiles")
+    assert project.rows("select outcome from contract_checks where dt = ?", day(5)) == [("passed",)]
+
+
 def test_the_promise_of_a_day_can_be_turned_off(tmp_path: Path) -> None:
     project = Project(tmp_path / "p", contracts={"severities": {"partition_is_present": "off"}})
     project.telemetry(4)

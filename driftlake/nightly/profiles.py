@@ -145,7 +145,7 @@ class _Delivered:
         return cls(
             partitions,
             changes_since_earlier_days(settings, partitions),
-            usual_rows_before(settings, partitions) if settings.contracts.enabled else [],
+            usual_rows_before(settings, partitions),
             read_source(settings, EXPLANATIONS, days),
         )
 

@@ -36,12 +36,16 @@ def usual_rows_before(settings: Settings, partitions: Sequence[Partition]) -> li
     """How many rows the same weekdays before had, and whether any are expected of a day without rows."""
     days = [partition.dt for partition in partitions]
     known = {partition.dt: partition for partition in partitions}
+    calendar = Calendar.of(settings)
+    if not settings.contracts.enabled:
+        # what is said of days needs no history, and nothing else is asked
+        return [UsualRows(day, (), calendar.closure(day, {})) for day in days]
     asked = set(weekdays_before(days, settings.start))
     for partition in partitions:
         # what is expected of a day is asked of those that lack it
         asked.update(() if partition.row_count else history_before(partition.dt, settings.start))
     before = read_source(settings, TELEMETRY, sorted(asked - known.keys()))
-    return usual_rows(days, known | {partition.dt: partition for partition in before}, Calendar.of(settings))
+    return usual_rows(days, known | {partition.dt: partition for partition in before}, calendar)
 
 
 def counted_telemetry(warehouse: Warehouse, settings: Settings, days: Sequence[date]) -> list[Partition]:
