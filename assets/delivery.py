@@ -18,7 +18,8 @@ from driftlake.lake.warehouse import Warehouse
 @dg.asset(
     group_name="action",
     deps=["alerts"],
-    description="Every channel of driftlake.yaml told once of each change of an incident, as of the newest day: deliveries. "
+    description="Notices of incidents to every channel of driftlake.yaml, one for each change, as of the newest day: "
+    "deliveries. "
     "And the file for Prometheus, if there is to be one.",
 )
 def delivery(
@@ -32,7 +33,9 @@ def delivery(
             path = Path(settings.resolve(settings.delivery.prometheus_file))
             write_metrics(warehouse, path, newest_day(warehouse), incidents, len(undelivered))
     for row in undelivered:
-        context.log.warning("channel %s was not told of %s: %s", row["channel"], row["incident_id"], row["error"])
+        context.log.warning(
+            "channel %s did not get the notice of %s: %s", row["channel"], row["incident_id"], row["error"]
+        )
     return dg.MaterializeResult(
         metadata={"delivered": sum(attempt.error is None for attempt in done), "undelivered": len(undelivered)}
     )

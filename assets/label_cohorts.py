@@ -22,7 +22,9 @@ def label_cohorts_asset(settings: Settings, partitions: dg.DailyPartitionsDefini
         group_name="labels",
         partitions_def=partitions,
         deps=[*(["labels"] if settings.labels else []), "telemetry", "profiles"],
-        check_specs=[dg.AssetCheckSpec(_CHECK, asset="label_cohorts", description="What labels promise, day by day.")],
+        check_specs=[
+            dg.AssetCheckSpec(_CHECK, asset="label_cohorts", description="The contract of labels, day by day.")
+        ],
         backfill_policy=dg.BackfillPolicy.single_run(),
         description=LABEL_COHORTS.description,
     )

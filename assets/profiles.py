@@ -22,7 +22,7 @@ def profiles_asset(settings: Settings, partitions: dg.DailyPartitionsDefinition)
         group_name="profiles",
         partitions_def=partitions,
         deps=["telemetry", *(["explanations"] if settings.location_of(EXPLANATIONS) else []), "training_lineage"],
-        check_specs=[dg.AssetCheckSpec(_CHECK, asset="profiles", description="What telemetry promises, day by day.")],
+        check_specs=[dg.AssetCheckSpec(_CHECK, asset="profiles", description="The contract of telemetry, day by day.")],
         backfill_policy=dg.BackfillPolicy.single_run(),
         description=f"{PROFILES.description} A day that breaks its contract keeps its old rows.",
     )

@@ -59,7 +59,7 @@ def report(
     reasons += [f"lineage: {error}" for error in lineage]
     if reasons:
         named = printable("\n".join(reasons))
-        hint = "hint: what was stored is kept; correct the input, then backfill from its day to today"
+        hint = "hint: stored rows are kept; correct the input, then backfill from that day to today"
         raise dg.Failure(
             description=f"done, but {counted(len(reasons), 'input')} {'was' if len(reasons) == 1 else 'were'} refused"
             f" or failed:\n{named}\n{hint}",

@@ -1,4 +1,4 @@
-"""Writes the generated pages: docs/tables.md from sql/, docs/configuration.md from the settings, docs/commands.md.
+"""Writes the generated pages and the generated parts of the others.
 
 `python docs/generate.py` rewrites them; a test fails while they differ from what is here.
 """
@@ -23,10 +23,6 @@ from driftlake.maths.drift_statistics import STATISTICS
 from driftlake.nightly.stages import EVERY_DAY_BEFORE, STAGES, Stage
 from driftlake.vocabulary.runbooks import RUNBOOKS
 
-_RUNBOOKS_BEGIN, _RUNBOOKS_END = "<!-- runbooks, written by docs/generate.py -->", "<!-- end of runbooks -->"
-_CORPUS_BEGIN, _CORPUS_END = "<!-- corpus, written by docs/generate.py -->", "<!-- end of corpus -->"
-_STAGES_BEGIN, _STAGES_END = "<!-- stages, written by docs/generate.py -->", "<!-- end of stages -->"
-_TABLE_BEGIN, _TABLE_END = "<!-- statistics, written by docs/generate.py -->", "<!-- end of statistics -->"
 # what makes a stage read a source that it otherwise does not
 _OPTIONS = {
     "telemetry": {"path": "telemetry", "segments": ["country"], "shap": {"path": "shap"}},
@@ -42,7 +38,9 @@ def pages() -> dict[str, str]:
         "configuration.md": configuration_page(),
         "commands.md": commands_page(),
         "statistics.md": statistics_page(),
-        "operations.md": operations_page(),
+        "bad-input.md": bad_input_page(),
+        "running.md": running_page(),
+        "runbooks.md": runbooks_page(),
     }
 
 
@@ -119,11 +117,7 @@ def configuration_page() -> str:
 
 def statistics_page() -> str:
     """The page as it is, with the table of the registered statistics."""
-    before, _, rest = (FOLDER / "statistics.md").read_text().partition(_TABLE_BEGIN)
-    _, _, after = rest.partition(_TABLE_END)
     lines = [
-        _TABLE_BEGIN,
-        "",
         "| statistic | of | warn | drift | formula | range | misses | source |",
         "|---" * 8 + "|",
     ]
@@ -132,31 +126,45 @@ def statistics_page() -> str:
         f" {_cell(statistic.formula)} | {statistic.value_range} | {statistic.misses} | {statistic.source} |"
         for statistic in STATISTICS.values()
     ]
-    return before + "\n".join([*lines, "", _TABLE_END]) + after
+    return _filled("statistics.md", "statistics", lines)
 
 
-def operations_page() -> str:
-    """The page as it is, with the tables of the stages and of the broken inputs that the tests make, and the runbooks."""
+def bad_input_page() -> str:
+    """The page as it is, with the table of the broken inputs that the tests make."""
     sys.path.insert(0, str(FOLDER.parent / "tests"))
     from corpus import DAYS, MISTAKES
 
-    before, _, rest = (FOLDER / "operations.md").read_text().partition(_CORPUS_BEGIN)
-    _, _, after = rest.partition(_CORPUS_END)
-    lines = [_CORPUS_BEGIN, "", "| case | what is broken | what happens |", "|---|---|---|"]
+    lines = ["| case | what is broken | what happens |", "|---|---|---|"]
     lines += [f"| `{case.name}` | {_cell(case.broken)} | {_cell(case.expected)} |" for case in (*DAYS, *MISTAKES)]
-    return _with_stages(_with_runbooks(before + "\n".join([*lines, "", _CORPUS_END]) + after))
+    return _filled("bad-input.md", "corpus", lines)
 
 
-def _with_stages(page: str) -> str:
-    before, _, rest = page.partition(_STAGES_BEGIN)
-    _, _, after = rest.partition(_STAGES_END)
-    lines = [_STAGES_BEGIN, "", "| stage | what its tables hold | tables | reads | settings |", "|---" * 5 + "|"]
+def running_page() -> str:
+    """The page as it is, with the table of the stages."""
+    lines = ["| stage | what its tables hold | tables | reads | settings |", "|---" * 5 + "|"]
     lines += [
         f"| {stage.name} | {stage.purpose} | {_listed(stage.tables)} | {_reads(stage)} |"
         f" {_listed(stage.settings(_plain_settings()))} |"
         for stage in STAGES
     ]
-    return before + "\n".join([*lines, "", _STAGES_END]) + after
+    return _filled("running.md", "stages", lines)
+
+
+def runbooks_page() -> str:
+    """The page as it is, with the runbooks."""
+    lines: list[str] = []
+    for runbook in RUNBOOKS:
+        lines += ["", f'<a id="{runbook.name}"></a>', f"## `{runbook.name}`: {runbook.title}", "", runbook.meaning, ""]
+        lines += [f"{number}. {step}" for number, step in enumerate(runbook.steps, 1)]
+    return _filled("runbooks.md", "runbooks", lines[1:])
+
+
+def _filled(file_name: str, part: str, lines: list[str]) -> str:
+    """The page as it is, with the lines between the two comments that mark the generated part."""
+    begin, end = f"<!-- {part}, written by docs/generate.py -->", f"<!-- end of {part} -->"
+    before, found, rest = (FOLDER / file_name).read_text().partition(begin)
+    assert found, f"{file_name} has no part {begin}"
+    return before + "\n".join([begin, "", *lines, "", end]) + rest.partition(end)[2]
 
 
 def _reads(stage: Stage) -> str:
@@ -179,16 +187,6 @@ def _plain_settings(**sections: Any) -> Settings:
 
 def _listed(names: Iterable[str]) -> str:
     return ", ".join(f"`{name}`" for name in names)
-
-
-def _with_runbooks(page: str) -> str:
-    before, _, rest = page.partition(_RUNBOOKS_BEGIN)
-    _, _, after = rest.partition(_RUNBOOKS_END)
-    lines = [_RUNBOOKS_BEGIN]
-    for runbook in RUNBOOKS:
-        lines += ["", f'<a id="{runbook.name}"></a>', f"### `{runbook.name}`: {runbook.title}", "", runbook.meaning, ""]
-        lines += [f"{number}. {step}" for number, step in enumerate(runbook.steps, 1)]
-    return before + "\n".join([*lines, "", _RUNBOOKS_END]) + after
 
 
 def commands_page() -> str:

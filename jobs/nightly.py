@@ -27,7 +27,8 @@ def nightly_definitions(settings: Settings) -> dg.Definitions:
         job,
         name=NIGHTLY,
         hour_of_day=settings.schedule.hour,
-        description=f"Yesterday's partition, daily at {settings.schedule.hour}:00 {settings.schedule.timezone}.",
+        description=f"The partition of the day before, daily at {settings.schedule.hour}:00 "
+        f"{settings.schedule.timezone}.",
         default_status=dg.DefaultScheduleStatus.STOPPED if settings.end else dg.DefaultScheduleStatus.RUNNING,
     )
     return dg.Definitions(jobs=[job], schedules=[schedule])

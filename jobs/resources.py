@@ -27,4 +27,4 @@ def warehouse_resource(settings: Settings) -> dg.ResourceDefinition:
         with observed_run(*run), Warehouse.open(settings) as warehouse:
             yield warehouse
 
-    return dg.ResourceDefinition(contextmanager(opened), description="The DuckLake of the results.")
+    return dg.ResourceDefinition(contextmanager(opened), description="The DuckLake with the results.")

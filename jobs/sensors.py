@@ -41,13 +41,14 @@ def late_files_sensor(settings: Settings) -> dg.SensorDefinition:
         job_name=NIGHTLY,
         minimum_interval_seconds=_INTERVAL_SECONDS,
         default_status=dg.DefaultSensorStatus.STOPPED if settings.end else dg.DefaultSensorStatus.RUNNING,
-        description=f"Files of the last {settings.schedule.late_days} days that came, changed or went after their day ran.",
+        description=f"Files of the last {settings.schedule.late_days} days that were added, changed or removed after "
+        "their day was processed.",
     )
     def late_files(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
         if catalog_of(settings).is_missing():
             yield dg.SkipReason("no day has been processed yet")
         elif _is_running(context.instance):
-            yield dg.SkipReason(f"a run of {NIGHTLY} is under way")
+            yield dg.SkipReason(f"a run of {NIGHTLY} is in progress")
         else:
             with Warehouse.open(settings, read_only=True) as warehouse:
                 found = late_ranges(warehouse, settings)
@@ -65,7 +66,7 @@ def _is_running(instance: dg.DagsterInstance) -> bool:
 
 def _requests(found: Sequence[LateRange]) -> Iterator[dg.RunRequest | dg.SkipReason]:
     if not found:
-        yield dg.SkipReason("the files are those that were recorded")
+        yield dg.SkipReason("the files have not changed since they were recorded")
     for days in found:
         if days.first_day == days.last_day:
             yield dg.RunRequest(run_key=days.key, partition_key=days.first_day.isoformat())

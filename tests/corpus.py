@@ -1,4 +1,4 @@
-"""Broken and hostile inputs by name: what is broken, what must happen, and how to tell. docs/operations.md lists them.
+"""Broken and hostile inputs by name: what is broken, what must happen, and how to tell. docs/bad-input.md lists them.
 
 Not here: running them (test_corpus.py).
 """

@@ -121,8 +121,8 @@ def test_the_list_has_incidents_first_with_what_was_said(history: Warehouse, set
     [
         ("mute", "zzz", "why", "there is no incident and no rule zzz; rules: feature-drift"),
         ("mute", "3f9a", " ", "no reason was given"),
-        ("ack", "feature-drift", "why", "only incidents are acknowledged"),
-        ("mute", "3", "why", "begins several incidents: 3f9a, 3f9b"),
+        ("ack", "feature-drift", "why", "only incidents can be acknowledged"),
+        ("mute", "3", "why", "is the beginning of several incident ids: 3f9a, 3f9b"),
     ],
 )
 def test_what_cannot_be_said_is_refused(

@@ -134,8 +134,8 @@ def raised(memory: Warehouse, *rules: AlertRule, last: int = 9) -> list[Row]:
             ],
             rule("model_quality.positive_rate_change", 0.1, 0.2, window_days=28),
             (
-                "the share of positive labels of credit v1 (production) is 11.0 percentage points away from that in"
-                " training over 28 days (warn from 10.0 percentage points; 1,200 rows), since 2024-03-01 (1 day)"
+                "the share of positive labels of credit v1 (production) differs from training by 11.0 percentage"
+                " points over 28 days (warn from 10.0 percentage points; 1,200 rows), since 2024-03-01 (1 day)"
             ),
         ),
         (
@@ -170,7 +170,7 @@ def raised(memory: Warehouse, *rules: AlertRule, last: int = 9) -> list[Row]:
             BACKLOG_ROWS,
             rule("label_backlog.overdue_share", 0.05, 0.15),
             (
-                "10.0% of the predictions of credit v1 (production) wait for a label longer than expected"
+                "10.0% of the predictions of credit v1 (production) have been without a label for longer than expected"
                 " (warn from 5.0%; 1,000 rows), since 2024-03-01 (1 day)"
             ),
         ),
@@ -324,6 +324,6 @@ def test_a_loss_of_auc_inside_its_interval_is_no_alert(memory: Warehouse) -> Non
 def test_a_rule_that_names_what_no_version_has_is_remarked_on() -> None:
     rules = [rule("feature_drift.psi", 0.1, 0.2, features=["age", "agee"], models=["debit"])]
     assert unknown_names(rules, [model_version([probability_bins("age")])]) == [
-        "rule watch names model debit, which no registered version has: it watches nothing there",
-        "rule watch names feature agee, which no registered version has: it watches nothing there",
+        "rule watch names model debit, which no registered version has, so it matches nothing there",
+        "rule watch names feature agee, which no registered version has, so it matches nothing there",
     ]

@@ -155,9 +155,9 @@ def test_a_hundred_thousand_categories_are_known_and_the_rest_is_unseen(tmp_path
     [
         (
             pa.array([None, None], pa.float64()),
-            "feature odd has no finite value, so there is nothing to learn bins from",
+            "feature odd has no finite value, so no bins can be learned",
         ),
-        ([np.inf, np.nan], "feature odd has no finite value, so there is nothing to learn bins from"),
+        ([np.inf, np.nan], "feature odd has no finite value, so no bins can be learned"),
         (pa.nulls(2), "feature odd has type null, which cannot be binned"),
         ([date(2024, 1, 1)] * 2, "feature odd has type date32[day], which cannot be binned"),
         ([datetime(2024, 1, 1)] * 2, "feature odd has type timestamp[us], which cannot be binned"),

@@ -106,7 +106,7 @@ def test_classes_that_are_whole_numbers_are_texts() -> None:
         ({"classes": ["car"]}, "at least 2"),
         ({"classes": ["car", "bus", "car"]}, "listed twice: car"),
         ({"classes": ["car", "(missing)"]}, "stands for predictions without a class"),
-        ({"classes": ["1.0", "2.0"]}, "write the class without them"),
+        ({"classes": ["1.0", "2.0"]}, "write the class without decimals"),
         ({"classes": [True, False]}, "valid string"),
     ],
 )

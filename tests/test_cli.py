@@ -122,7 +122,7 @@ def test_lineage_add_registers_once(project: Path) -> None:
 def test_days_outside_the_partitions_are_refused(project: Path) -> None:
     result = driftlake("run", "--date", "2001-01-01", cwd=project)
     assert result.returncode == 2
-    assert "2001-01-01 to 2001-01-01 is no range of partition days: they go from 2024-03-01 to" in result.stderr
+    assert "2001-01-01 to 2001-01-01 is not a range of partition days, which go from 2024-03-01 to" in result.stderr
 
 
 QUERY = "select dt, row_count, score_sum from prediction_profile"

@@ -104,7 +104,7 @@ def test_the_time_zone_changes_the_hash(tmp_path: Path) -> None:
 
 def test_pages_are_written_to_this_machine(tmp_path: Path) -> None:
     path = write(tmp_path, SMALLEST + "reports: {path: s3://lake/pages}\n")
-    assert "pages are written to a folder of this machine" in refusal(path)
+    assert "reports must be written to a local folder" in refusal(path)
 
 
 def test_the_default_rules_take_the_windows_that_are_measured(tmp_path: Path) -> None:
@@ -120,16 +120,16 @@ def test_broken_yaml_is_a_sentence(tmp_path: Path) -> None:
     ("text", "problem"),
     [
         (SMALLEST.replace("03-01", "02-30"), "driftlake.yaml:4: start: day is out of range for month, found 2024-02-30"),
-        (SMALLEST + f"schedule: {{hour: {'9' * 5000}}}", "driftlake.yaml:5: schedule.hour: is a number of too many digits"),
-        (SMALLEST + f"schedule: {{hour: 0x{'f' * 5000}}}", "driftlake.yaml:5: schedule.hour: is a number of too many"),
+        (SMALLEST + f"schedule: {{hour: {'9' * 5000}}}", "driftlake.yaml:5: schedule.hour: is a number with too many digits"),
+        (SMALLEST + f"schedule: {{hour: 0x{'f' * 5000}}}", "driftlake.yaml:5: schedule.hour: is a number with too many"),
         (SMALLEST + "drift: " + "[" * 100_000, "driftlake.yaml is not valid YAML: line 5: it is nested more than 50 deep"),
         (SMALLEST + "drift: " + "{a: " * 60, "driftlake.yaml is not valid YAML: line 5: it is nested more than 50 deep"),
-        (SMALLEST + "drift: &a {b: *a}", "driftlake.yaml is not valid YAML: line 5: an alias refers to what it is in"),
+        (SMALLEST + "drift: &a {b: *a}", "driftlake.yaml is not valid YAML: line 5: an alias refers to the value that contains it"),
         (
             SMALLEST + "a0: &a0 [x, x]\n" + "".join(f"a{n + 1}: &a{n + 1} [*a{n}, *a{n}]\n" for n in range(40)),
             "driftlake.yaml is not valid YAML: line 21: it has more than 200,000 values",
         ),
-        (SMALLEST + 'reports: {url: "\\ud800"}', "driftlake.yaml:5: reports.url: holds half of a character"),
+        (SMALLEST + 'reports: {url: "\\ud800"}', "driftlake.yaml:5: reports.url: contains an unpaired surrogate"),
         ("- telemetry", "driftlake.yaml must be a mapping of keys to values, found list"),
         ("", "driftlake.yaml must be a mapping of keys to values, found NoneType"),
         ("\x1b", "driftlake.yaml is not valid YAML: unacceptable character"),
@@ -178,7 +178,7 @@ def test_the_commented_defaults_of_init_are_the_defaults(tmp_path: Path) -> None
 
 def test_init_does_not_replace_a_configuration(tmp_path: Path) -> None:
     write_configuration(tmp_path)
-    with pytest.raises(ConfigurationError, match="is there already"):
+    with pytest.raises(ConfigurationError, match="already exists"):
         write_configuration(tmp_path)
 
 

@@ -326,7 +326,7 @@ def test_four_processes_backfill_a_new_instance_while_two_others_read(
 @pytest.mark.processes
 def test_the_command_says_that_nothing_changed(flights: Settings) -> None:
     again = driftlake(Path(flights.resolve("driftlake.yaml")), "run", "--date", str(FIRST))
-    assert "unchanged: nothing these days rest on is new" in again.communicate(timeout=120)[1]
+    assert "unchanged: nothing that these days depend on has changed" in again.communicate(timeout=120)[1]
     assert again.returncode == 0
 
 
@@ -346,14 +346,14 @@ def run_request(flights: Settings, request: dg.RunRequest) -> None:
 
 
 def test_a_rewritten_file_is_asked_for_once_until_its_days_have_run_again(flights: Settings) -> None:
-    assert late_requests(flights) == ([], "the files are those that were recorded")
+    assert late_requests(flights) == ([], "the files have not changed since they were recorded")
     path = Path(flights.resolve(f"data/labels/dt={date(2013, 3, 2)}/part-0.parquet"))
     os.utime(path, ns=(0, path.stat().st_mtime_ns + 1_000_000_000))
     (request,), _ = late_requests(flights)
     assert request.partition_key_range == dg.PartitionKeyRange("2013-03-02", LAST.isoformat())
     assert [again.run_key for again in late_requests(flights)[0]] == [request.run_key]
     run_request(flights, request)
-    assert late_requests(flights) == ([], "the files are those that were recorded")
+    assert late_requests(flights) == ([], "the files have not changed since they were recorded")
 
 
 def test_a_late_file_of_the_newest_day_is_asked_for_as_that_partition(flights: Settings) -> None:
@@ -367,7 +367,7 @@ def test_the_sensor_waits_for_a_run_that_is_under_way(flights: Settings) -> None
     with dg.DagsterInstance.get() as dagster:
         job = build_definitions(flights).resolve_job_def("nightly")
         dagster.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
-    assert late_requests(flights) == ([], "a run of nightly is under way")
+    assert late_requests(flights) == ([], "a run of nightly is in progress")
 
 
 @pytest.mark.parametrize(("end", "status"), [(LAST, "STOPPED"), (None, "RUNNING")])
@@ -397,7 +397,7 @@ def test_loading_the_definitions_prints_nothing_and_imports_nothing_heavy(flight
 
 
 def test_the_instance_that_the_documentation_shows_can_be_loaded(instance: Path) -> None:
-    page = (ROOT / "docs" / "operations.md").read_text()
+    page = (ROOT / "docs" / "deployment.md").read_text()
     shown = page.partition("<!-- dagster.yaml -->\n```yaml\n")[2].partition("```")[0]
     instance.mkdir()
     (instance / "dagster.yaml").write_text(shown)

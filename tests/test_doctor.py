@@ -57,7 +57,7 @@ def test_a_suite_that_nothing_reads_is_named(tmp_path: Path) -> None:
 def test_a_file_that_is_no_suite_is_named(tmp_path: Path) -> None:
     (tmp_path / "expectations").mkdir()
     (tmp_path / "expectations" / "telemetry.json").write_text("{}")
-    assert "telemetry.json is no suite" in unwell(tmp_path)["contracts.suites"]
+    assert "telemetry.json is not a suite" in unwell(tmp_path)["contracts.suites"]
 
 
 def examined(project: Project) -> dict[str, tuple[bool, str]]:

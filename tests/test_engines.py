@@ -54,7 +54,7 @@ def test_no_pyspark_is_said(machine: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_no_java_is_said(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     machine.unlink()
-    with pytest.raises(EngineError, match="needs Java, which is not there: JAVA_HOME is .*, which has no bin/java"):
+    with pytest.raises(EngineError, match="needs Java, which was not found: JAVA_HOME is .*, which has no bin/java"):
         cluster.require(SparkSettings())
     monkeypatch.delenv("JAVA_HOME")
     monkeypatch.setenv("PATH", "")

@@ -66,13 +66,13 @@ def test_what_is_left_out_is_left_out_of_files_that_differ_by_case(
 def test_a_column_of_another_case_is_missing_and_told_of(tmp_path: Path) -> None:
     write_day(tmp_path, 1, {"Correlation_ID" if name == "correlation_id" else name: v for name, v in IDS.items()})
     [partition] = read_partitions(str(tmp_path), [day(1)], telemetry_columns([]), {})
-    assert "has no column correlation_id (it has Correlation_ID, which is another name)" in str(
+    assert "has no column correlation_id (it has Correlation_ID, which is a different name)" in str(
         partition.files[0].refusal
     )
 
 
 def test_names_in_the_settings_that_differ_by_case_alone_are_refused() -> None:
-    with pytest.raises(ConfigurationError, match="score and Score differ by case alone"):
+    with pytest.raises(ConfigurationError, match="score and Score differ only by case"):
         telemetry_columns(["Score"])
 
 

@@ -303,15 +303,15 @@ def given_segment(memory: Warehouse) -> None:
 @pytest.mark.parametrize(
     ("happened", "cause", "sentence"),
     [
-        (given_unit_change, "unit_change", "a is 980 times what it was, as if its unit had changed"),
-        (given_unseen, "unseen_categories", "10% of a are categories that training never had"),
+        (given_unit_change, "unit_change", "a is 980 times its earlier values, as if its unit had changed"),
+        (given_unseen, "unseen_categories", "10% of a are in categories that training never had"),
         (given_release, "release", "version v1 makes 50% of the production predictions, before 0%"),
         (given_half_the_volume, "volume_change", "50 predictions of credit (production) on the day, usually 100"),
         (given_lost_column, "schema_change", "column a is gone"),
         (given_failed_check, "broken_contract", "times lie in the future"),
         (given_quarantine, "quarantine", "a file is cut off"),
         (given_segment, "one_segment", "country=at, 10% of the rows, explains 90% of the shift of a"),
-        (lambda _: None, "unknown", "no cause was found in what happened at the same time"),
+        (lambda _: None, "unknown", "no probable cause was found"),
     ],
     ids=lambda value: value if isinstance(value, str) and " " not in value else "",
 )
@@ -447,7 +447,7 @@ def test_what_is_unlike_training_from_the_first_day_has_not_changed(memory: Ware
     given_moments(memory, range(4, 11))
     given_drift(memory, 10, 10, feature="a")
     _, [incident] = grouped(memory, settings, last=10)
-    assert incident["title"] == "credit: a has been unlike training since v1 began to predict (1 alert: a)"
+    assert incident["title"] == "credit: a has differed from training since v1 began to predict (1 alert: a)"
 
 
 def test_what_comes_and_goes_is_said_to(memory: Warehouse, settings: Settings) -> None:
@@ -455,4 +455,7 @@ def test_what_comes_and_goes_is_said_to(memory: Warehouse, settings: Settings) -
         given_drift(memory, number, number, feature="a")
         given_drift(memory, number + 1, number + 1, feature="a", value=0.01)
     _, incidents = grouped(memory, settings, first=21, last=21)
-    assert incidents[-1]["title"] == "credit: alerts about a came and went 2 times in the 90 days before (1 alert: a)"
+    assert (
+        incidents[-1]["title"]
+        == "credit: alerts about a opened and resolved 2 times in the 90 days before (1 alert: a)"
+    )

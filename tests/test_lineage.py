@@ -131,7 +131,7 @@ def test_a_lineage_file_that_is_wrong_does_not_stop_the_others(tmp_path: Path) -
     [
         ("score: score", "released_at: 2026-02-30", "bad.yaml:12: released_at: day is out of range for month"),
         ("../training.parquet", "http://nowhere.invalid/x", "http://nowhere.invalid/x: it cannot be read: "),
-        ("auc: 0.9", f"auc: {'9' * 5000}", "bad.yaml:2: baseline.auc: is a number of too many digits"),
+        ("auc: 0.9", f"auc: {'9' * 5000}", "bad.yaml:2: baseline.auc: is a number with too many digits"),
         ("score: score", f"classes: {'[' * 5000}", "it is nested more than 50 deep"),
         ("score: score", "\xff", "bad.yaml cannot be read: 'utf-8' codec"),
         ("training.parquet", "odd.parquet", "bad.yaml: UnicodeDecodeError: "),

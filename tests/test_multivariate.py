@@ -296,7 +296,7 @@ def test_a_night_finds_the_relation_that_turned_and_an_alert_tells_of_it(project
     outcomes = project.rows("select dt, outcome from multivariate_drift where window_days = 1 order by dt")
     assert outcomes == [(day(1), "stable"), (day(2), "drift")]
     [(message,)] = project.rows("select message from alerts where rule = 'joint'")
-    assert message.startswith("the features of credit v1 (production) have moved from training together")
+    assert message.startswith("the relations between the features of credit v1 (production) differ from training")
 
 
 def test_a_rerun_gives_the_same_rows(project: Project) -> None:

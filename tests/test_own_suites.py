@@ -93,7 +93,7 @@ def test_a_suite_that_is_none_is_named(project: Project, expectation: dict[str, 
 def test_a_file_that_is_no_json_is_named(project: Project) -> None:
     write(project)
     (project.root / "expectations" / "telemetry.json").write_text("{")
-    with pytest.raises(ConfigurationError, match="telemetry.json is no suite of Great Expectations"):
+    with pytest.raises(ConfigurationError, match="telemetry.json is not a suite of Great Expectations"):
         read_suites(project.settings)
 
 

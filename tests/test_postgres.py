@@ -142,7 +142,7 @@ def test_maintenance_keeps_rows_and_days_of_grace_as_on_sqlite(tmp_path: Path, c
 
 
 def test_a_dump_is_restored_with_its_files_at_another_place(tmp_path: Path, catalog: str) -> None:
-    """As docs/operations.md says: the catalog first, then the files, then where they are."""
+    """As docs/backup.md says: the catalog first, then the files, then where they are."""
     project = Project(tmp_path / "project", warehouse={"catalog": catalog, "data": "warehouse/data"})
     project.telemetry(1)
     project.run(1, 1, until="drift")

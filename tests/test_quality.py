@@ -264,7 +264,7 @@ def test_an_estimate_without_enough_labels_is_insufficient_data(memory: Warehous
     given_predictions(memory, 1)
     given_labels(memory, 1, 1, LOW, (400, 599))
     row = estimate(memory, "estimated_auc", model_version())
-    assert (row["value"], row["reason"]) == (None, "too few labels to know what scores mean")
+    assert (row["value"], row["reason"]) == (None, "too few labels to calibrate the scores")
 
 
 def test_the_history_of_estimates_puts_beside_them_what_labels_said_later(memory: Warehouse) -> None:

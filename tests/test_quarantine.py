@@ -53,7 +53,7 @@ def test_a_day_that_lacks_more_than_half_of_itself_is_refused(project: Project) 
     truncate(project.telemetry(1, name="part-1", correlation_id=[f"e{row}" for row in range(3 * ROWS)]))
     [profiles] = project.run(1, 1, until="profiles")
     assert outcomes(profiles) == {day(1): "refused"}
-    assert "which is too much" in reason(project)
+    assert "which is more than contracts.largest_quarantined_share" in reason(project)
 
 
 def test_a_file_that_was_read_and_is_damaged_now_keeps_what_it_said(project: Project) -> None:

@@ -11,7 +11,8 @@ from project import ROWS, Project
 from driftlake.quality.measures import with_doubts
 
 REASON = (
-    "correlation ids come again, so labels may be about other predictions: {:.1%} of all predictions repeat an id of their day,"
+    "correlation ids repeat, so labels may be about other predictions: {:.1%} of all predictions repeat an id of "
+    "their day,"
     " {:.1%} of all labels match predictions of several days"
 )
 

@@ -185,14 +185,14 @@ def test_a_model_without_labels_says_so(tmp_path):
     project = process(tmp_path, has_labels=False)
     with project.warehouse:
         page = project.page()
-    assert "no labels are configured, so nobody knows how well it does" in page
-    assert "No labels are configured, so nobody knows how well the models do." in page
+    assert "no labels are configured, so its quality is not known" in page
+    assert "No labels are configured, so the quality of the models is not known." in page
 
 
 def test_a_project_whose_labels_are_configured_no_more_still_has_pages(project):
     settings = project.settings.model_copy(update={"labels": None})
     page = render_day(project.warehouse, settings, day(DAYS)).read_text()
-    assert "wait for a label" not in page
+    assert "have no label yet" not in page
 
 
 def test_a_day_that_was_not_processed_has_no_page(project):

@@ -103,5 +103,5 @@ def test_a_file_of_rules_that_cannot_be_used_says_why(tmp_path: Path, settings: 
 
 
 def test_a_file_of_rules_that_is_not_there_is_named(tmp_path: Path, settings: Settings) -> None:
-    with pytest.raises(ConfigurationError, match="there is no file of rules"):
+    with pytest.raises(ConfigurationError, match="there is no rules file"):
         read_rules(tmp_path / "nowhere.yaml", settings)

@@ -257,11 +257,19 @@ def no_botocore(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (place("s3://nowhere/telemetry"), "telemetry.path: there is no bucket nowhere at http", "create it"),
         (place("s3://lake/nothing"), "telemetry.path: there is no folder s3://lake/nothing", "correct the path"),
-        (variables(AWS_SECRET_ACCESS_KEY="wrong"), "is refused to key AKIA.*: SignatureDoesNotMatch", "its secret"),
-        (variables(AWS_ACCESS_KEY_ID="nobody"), "is refused to key nobody .*: InvalidAccessKeyId", "check the key"),
+        (
+            variables(AWS_SECRET_ACCESS_KEY="wrong"),
+            "cannot be read with key AKIA.*: SignatureDoesNotMatch",
+            "its secret",
+        ),
+        (
+            variables(AWS_ACCESS_KEY_ID="nobody"),
+            "cannot be read with key nobody .*: InvalidAccessKeyId",
+            "check the key",
+        ),
         (
             variables(AWS_ACCESS_KEY_ID=None, AWS_SECRET_ACCESS_KEY=None),
-            "s3://lake/asked/telemetry: no AWS credentials are found anywhere",
+            "s3://lake/asked/telemetry: no AWS credentials were found",
             "AWS_PROFILE",
         ),
         (variables(AWS_PROFILE="ghost"), "no AWS credentials: .*ghost", "AWS_PROFILE"),

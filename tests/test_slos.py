@@ -182,7 +182,7 @@ def test_a_project_has_the_objectives_that_its_tables_can_tell(tmp_path: Path) -
         ({"sli": "latency"}, "latency needs under_ms"),
         ({"under_ms": 5}, "under_ms: not a key of availability, which has none"),
         ({"objective": 1}, "less than 1"),
-        ({"sli": "quality", "tolerance": 0.1, "statistic": "psi"}, "quality has no statistic 'psi'"),
+        ({"sli": "quality", "tolerance": 0.1, "statistic": "psi"}, "there is no quality statistic 'psi'"),
         ({"sli": "drift_share", "statistic": "auc"}, "there is no statistic 'auc'"),
     ],
 )

@@ -57,7 +57,7 @@ def test_missing_rows_are_found_and_the_day_is_computed_anew_although_nothing_ch
     assert wrong(project) == [f"{day(2)}: {sentence}"]
     reports = {report.stage: report for report in project.run(1, DAYS)}
     assert set(reports["drift"].unchanged) == {day(1), day(3)}
-    assert reports["drift"].remarks == [f"{day(2)}: stored rows were damaged and are computed anew: {sentence}"]
+    assert reports["drift"].remarks == [f"{day(2)}: stored rows were damaged and are computed again: {sentence}"]
     assert project.contents() == rows
 
 
@@ -67,6 +67,16 @@ def test_rows_that_are_there_twice_are_found(project: Project) -> None:
         f"{day(1)}: label_arrivals: 2 rows, on record 1",
         f"{day(1)}: label_arrivals: 1 key (dt) more than once",
     ]
+
+
+def test_rows_of_a_table_that_no_run_of_the_day_recorded_are_found(project: Project) -> None:
+    damage(
+        project,
+        "update partition_runs set stored_rows = map_from_entries(list_filter(map_entries(stored_rows),"
+        f" entry -> entry.key <> 'feature_drift')) where dt = date '{day(2)}' and stage = 'drift'",
+    )
+    count = project.rows("select count(*) from feature_drift where dt = ?", day(2))[0][0]
+    assert wrong(project) == [f"{day(2)}: feature_drift: {count} rows, none on record"]
 
 
 @pytest.mark.parametrize(

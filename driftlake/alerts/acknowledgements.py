@@ -52,10 +52,14 @@ def say(
     nothing to acknowledge: a rule is only muted or snoozed.
     """
     if not reason.strip():
-        raise ConfigurationError("no reason was given", hint="say why with --reason, for whoever reads it later")
+        raise ConfigurationError(
+            "no reason was given", hint="give a reason with --reason, for people who read it later"
+        )
     kind, name = _target(warehouse, settings, target)
     if kind == "rule" and action == "ack":
-        raise ConfigurationError(f"{name} is a rule, and only incidents are acknowledged", hint="mute or snooze it")
+        raise ConfigurationError(
+            f"{name} is a rule, and only incidents can be acknowledged", hint="mute or snooze the rule"
+        )
     who = acted_by or getpass.getuser()
     now = acted_at or datetime.now(UTC)
     said = Said(now, action, kind, name, runs.newest_day(warehouse), until_on, reason.strip(), who)
@@ -72,7 +76,9 @@ def _target(warehouse: Warehouse, settings: Settings, target: str) -> tuple[Lite
     if len(found) == 1:
         return "incident", found[0]
     if found:
-        raise ConfigurationError(f"{target} begins several incidents: {', '.join(found)}", hint="write more of it")
+        raise ConfigurationError(
+            f"{target} is the beginning of several incident ids: {', '.join(found)}", hint="give more of the id"
+        )
     names = ", ".join(rule.name for rule in settings.alert_rules)
     raise ConfigurationError(
         f"there is no incident and no rule {target}; rules: {names}", hint="`driftlake alerts` lists the incidents"

@@ -59,7 +59,7 @@ CAUSES = (
         0.95,
         (LABEL_BACKLOG.prefix, CONTRACT_CHECKS.prefix),
     ),
-    Cause("unit_change", "{subject} is {factor:.3g} times what it was, as if its unit had changed", 0.95),
+    Cause("unit_change", "{subject} is {factor:.3g} times its earlier values, as if its unit had changed", 0.95),
     Cause(
         "missing_values",
         "{share:.0%} of {subject} is missing, before {share_before:.0%}",
@@ -68,7 +68,7 @@ CAUSES = (
     ),
     Cause(
         "unseen_categories",
-        "{share:.0%} of {subject} are categories that training never had",
+        "{share:.0%} of {subject} are in categories that training never had",
         0.9,
         query="bin_share",
     ),
@@ -101,26 +101,26 @@ CAUSES = (
     ),
     Cause(
         "quality_loss",
-        "the AUC of {subject} over {window_days} days is {auc:.3f}, where its scores let expect {estimated_auc:.3f}: "
-        "what the features say about the target has changed",
+        "the AUC of {subject} over {window_days} days is {auc:.3f}, while its scores suggest {estimated_auc:.3f}: "
+        "the relation between features and target has changed",
         0.6,
         ("model_quality.auc_drop",),
     ),
     Cause("broken_contract", "{message}", 0.55),
     Cause("quarantine", "{message}", 0.5),
     Cause(
-        "training_mismatch", "{feature} has been unlike training since {model_version} began to predict", 0.24, _DRIFT
+        "training_mismatch", "{feature} has differed from training since {model_version} began to predict", 0.24, _DRIFT
     ),
     Cause(
         "slow_shift",
-        "{subject} has moved slowly: {statistic} {value:.2g} over {window_days} days, {value_before:.2g} a window before "
-        "and {value_earlier:.2g} two before",
+        "{subject} has changed slowly: {statistic} {value:.2g} over {window_days} days, {value_before:.2g} one window "
+        "earlier and {value_earlier:.2g} two windows earlier",
         0.22,
         _DRIFT,
     ),
     Cause(
         "recurring",
-        "alerts about {subject} came and went {earlier_count} times in the 90 days before",
+        "alerts about {subject} opened and resolved {earlier_count} times in the 90 days before",
         0.2,
     ),
 )

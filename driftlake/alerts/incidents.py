@@ -230,7 +230,7 @@ def _title(alerts: Sequence[Mapping[str, Any]], evidence: Sequence[Evidence], mo
     who = ", ".join(sorted(str(model_id) for model_id in model_ids)) or "all models"
     shown = list(dict.fromkeys(alert["feature"] or alert["signal"].partition(".")[2] for alert in alerts))
     rest = f" and {len(shown) - 3} more" if len(shown) > 3 else ""
-    what = evidence[0].sentence if evidence else "no cause was found in what happened at the same time"
+    what = evidence[0].sentence if evidence else "no probable cause was found"
     return f"{who}: {what} ({counted(len(alerts), 'alert')}: {', '.join(shown[:3])}{rest})"
 
 

@@ -58,13 +58,13 @@ def read_rules(path: Path, settings: Settings) -> tuple[AlertRule, ...]:
     """Rules of a YAML file. Raises ConfigurationError with key and line, also for a window that is not measured."""
     if not path.is_file():
         raise ConfigurationError(
-            f"there is no file of rules {path}", hint="write rules below `alerts:`, as in driftlake.yaml"
+            f"there is no rules file {path}", hint="create it, with the rules below `alerts:` as in driftlake.yaml"
         )
     rules = parse_yaml(_RulesFile, path, read_yaml_text(path)).alerts
     for rule in rules:
         for objection in settings.objections(rule).values():
             raise ConfigurationError(
-                f"{path}: rule {rule.name}: {objection}", hint="choose one of them: history has no other"
+                f"{path}: rule {rule.name}: {objection}", hint="choose one of them; history contains no other"
             )
     return rules
 

@@ -51,7 +51,7 @@ def unknown_names(rules: Iterable[AlertRule], versions: Iterable[ModelVersion]) 
         if rule.watched.source.about == FEATURE:
             named["feature"] = {*rule.features, *rule.except_features} - features
         remarks += [
-            f"rule {rule.name} names {what} {name}, which no registered version has: it watches nothing there"
+            f"rule {rule.name} names {what} {name}, which no registered version has, so it matches nothing there"
             for what, names in named.items()
             for name in sorted(names)
         ]

@@ -66,7 +66,7 @@ def _options(
     _version: Annotated[
         bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_print_version)
     ] = False,
-    is_debug: Annotated[bool, typer.Option("--debug", help="Show what fails with its traceback.")] = False,
+    is_debug: Annotated[bool, typer.Option("--debug", help="Show the traceback if the command fails.")] = False,
 ) -> None:
     options.is_debug = is_debug
 
@@ -82,7 +82,7 @@ def init(folder: Annotated[Path, typer.Argument(help="Where to put the files.")]
 
 @app.command(epilog="Example: `driftlake doctor --config monitoring/driftlake.yaml`")
 def doctor(config: Config = None) -> None:
-    """Check configuration, inputs, catalog and extensions, and say what to do about what is wrong."""
+    """Check configuration, inputs, catalog and extensions, and say how to fix what is wrong."""
     from driftlake.setup.doctor import examine
 
     is_well = True

@@ -26,7 +26,7 @@ def alerts(
     output: Output = Format.table,
     config: Config = None,
 ) -> None:
-    """List the incidents of a day with their alerts, the worst first; with a command, say something about one."""
+    """List the incidents of a day with their alerts, worst first. The commands below show or silence one of them."""
     from driftlake.alerts.shift_queries import query_of
     from driftlake.lake import runs
     from driftlake.lake.warehouse import Warehouse
@@ -39,7 +39,7 @@ def alerts(
         found = warehouse.query("report/alerts", day=asked, smallest_cell=1)
         incidents = warehouse.query("report/incidents", day=asked).to_pylist()
         if not runs.was_processed(warehouse, asked):
-            raise ConfigurationError(f"{asked} was never processed", hint=f"run `driftlake run --date {asked}`")
+            raise ConfigurationError(f"{asked} has not been processed", hint=f"run `driftlake run --date {asked}`")
     if not found.num_rows:
         messages.print(f"no alerts on {asked}")
     if output is not Format.table:
@@ -53,11 +53,13 @@ def alerts(
 
 @app.command(epilog="Example: `driftlake alerts show 3f9a --date 2026-01-31`")
 def show(
-    incident: Annotated[str, typer.Argument(help="An incident that is open on the day, by its id or how that begins.")],
+    incident: Annotated[
+        str, typer.Argument(help="An incident that is open on the day: its id, or the beginning of its id.")
+    ],
     day: Annotated[datetime | None, typer.Option("--date", formats=["%Y-%m-%d"], help="Day; default: newest.")] = None,
     config: Config = None,
 ) -> None:
-    """Show an incident with all of its alerts, the query that shows the heaviest, and a few predictions to look at."""
+    """Show an incident with all of its alerts, the query behind the heaviest one, and a few predictions to look at."""
     from driftlake.alerts.exemplars import are_about, find_exemplars
     from driftlake.alerts.shift_queries import command_of
     from driftlake.lake import runs
@@ -85,33 +87,35 @@ def show(
         tell(line)
 
 
-Target = Annotated[str, typer.Argument(help="An incident, by its id or how that begins, or a rule, by its name.")]
+Target = Annotated[str, typer.Argument(help="An incident (its id, or the beginning of its id) or the name of a rule.")]
 
 
-Until = Annotated[datetime, typer.Option("--until", formats=["%Y-%m-%d"], help="Last day; a past one takes it back.")]
+Until = Annotated[
+    datetime, typer.Option("--until", formats=["%Y-%m-%d"], help="Last day; a past day undoes an earlier command.")
+]
 
 
-Reason = Annotated[str, typer.Option("--reason", help="Why, for whoever reads it later.")]
+Reason = Annotated[str, typer.Option("--reason", help="The reason, for people who read it later.")]
 
 
-By = Annotated[str | None, typer.Option("--by", help="Who; default: the user of the machine.")]
+By = Annotated[str | None, typer.Option("--by", help="Who says so; default: the user of the machine.")]
 
 
 @app.command(epilog="Example: `driftlake alerts ack 3f9a --until 2026-02-07 --reason 'feed is being repaired'`")
 def ack(target: Target, until: Until, reason: Reason, by: By = None, config: Config = None) -> None:
-    """Say that somebody is on an incident: only that it becomes worse or ends is told of."""
+    """Acknowledge an incident: notices are sent only if it becomes critical and when it is resolved."""
     _say_of("ack", target, until, reason, by, config)
 
 
 @app.command(epilog="Example: `driftlake alerts snooze 3f9a --until 2026-02-01 --reason 'after the weekend'`")
 def snooze(target: Target, until: Until, reason: Reason, by: By = None, config: Config = None) -> None:
-    """Put an incident or a rule off until a day: it is told of again after it."""
+    """Silence an incident or a rule until a day; notices are sent again afterwards."""
     _say_of("snooze", target, until, reason, by, config)
 
 
 @app.command(epilog="Example: `driftlake alerts mute score-drift --until 2026-06-30 --reason 'new cut in May'`")
 def mute(target: Target, until: Until, reason: Reason, by: By = None, config: Config = None) -> None:
-    """Do not tell of an incident or a rule until a day. What happens meanwhile stays in the tables, marked."""
+    """Send no notices of an incident or a rule until a day. The tables keep what happens meanwhile, marked as muted."""
     _say_of("mute", target, until, reason, by, config)
 
 
@@ -140,7 +144,7 @@ def replay_rules(
     output: Output = Format.table,
     config: Config = None,
 ) -> None:
-    """Say what other rules would have raised, beside what was raised. Reads tables, changes nothing."""
+    """Show what other rules would have raised, beside what was raised. Reads tables and changes nothing."""
     from driftlake.alerts import rule_replay
     from driftlake.lake.warehouse import Warehouse
 
@@ -167,7 +171,7 @@ def suggest(
     last: Annotated[datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="Last day.")],
     config: Config = None,
 ) -> None:
-    """Suggest the lowest thresholds with which each rule would have opened at most so often."""
+    """Suggest the lowest threshold at which each rule would have opened at most --per-month times a month."""
     from driftlake.alerts.rule_replay import suggest as suggest_thresholds
     from driftlake.lake.warehouse import Warehouse
 
@@ -180,7 +184,7 @@ def suggest(
     for suggestion in found:
         now = f"{suggestion.rule.name}: warn {suggestion.rule.warn:g} opens {suggestion.openings_per_month:.1f} times a month"
         wanted = (
-            "no threshold of its history opens so rarely"
+            "no threshold within its history opens so rarely"
             if suggestion.warn is None
             else f"warn {suggestion.warn:.3g}, critical {suggestion.critical:.3g} would open {suggestion.suggested_per_month:.1f} times"
         )

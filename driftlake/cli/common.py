@@ -80,7 +80,7 @@ def write(rows: pa.Table, output: Format, out: Path | None) -> None:
     from driftlake.lake import shell
 
     if output is Format.parquet and out is None and sys.stdout.isatty():
-        raise ConfigurationError("Parquet is not for a terminal", hint="name a file with --out")
+        raise ConfigurationError("Parquet cannot be printed on a terminal", hint="give a file with --out")
     if output is Format.table and out is None:
         shell.print_table(rows)
         return

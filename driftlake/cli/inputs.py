@@ -51,7 +51,7 @@ def check(
     strict: Annotated[bool, typer.Option("--strict", help="Warnings fail, too.")] = False,
     config: Config = None,
 ) -> None:
-    """Hold sample files against the contract and the rules on personal data; ends with 1 if any breaks them."""
+    """Check sample files against the contract and the rules on personal data. Exit code 1 if a file breaks them."""
     from driftlake.contract.sample_gate import as_junit, check_files
     from driftlake.vocabulary.wording import counted
 
@@ -82,7 +82,7 @@ def check(
 @app.command(epilog="Example: `driftlake pseudonymize raw/telemetry data/telemetry`")
 def pseudonymize(
     source: Annotated[Path, typer.Argument(help="Parquet file, or folder of dt=YYYY-MM-DD folders.")],
-    target: Annotated[Path, typer.Argument(help="File or folder to write; never the source.")],
+    target: Annotated[Path, typer.Argument(help="File or folder to write; not the source.")],
     day: Annotated[
         datetime | None,
         typer.Option("--date", formats=["%Y-%m-%d"], help="Day of a file that is in no dt=YYYY-MM-DD folder."),

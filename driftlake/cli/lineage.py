@@ -66,7 +66,7 @@ def lineage_export(
     out: Annotated[Path | None, typer.Option("--out", help="File to write instead of stdout.")] = None,
     config: Config = None,
 ) -> None:
-    """Write the trail of model versions: training run, dataset, fingerprints, release, and what followed. Read-only."""
+    """Write one row per model version: training run, dataset, fingerprints, release, and the next version. Read-only."""
     from driftlake.lake.warehouse import Warehouse
 
     with Warehouse.open(load_settings(config), read_only=True) as warehouse:

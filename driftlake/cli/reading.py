@@ -21,7 +21,7 @@ app = typer.Typer()
 
 @app.command(epilog="Example: `driftlake sql 'select * from latest_drift limit 5' --format csv`")
 def sql(
-    query: Annotated[str | None, typer.Argument(help="A query; without one an interactive shell opens.")] = None,
+    query: Annotated[str | None, typer.Argument(help="A query; without one, an interactive shell opens.")] = None,
     output: Output = Format.table,
     out: Annotated[Path | None, typer.Option("--out", help="File to write instead of stdout.")] = None,
     config: Config = None,
@@ -51,14 +51,14 @@ def explain(
         datetime | None, typer.Option("--date", formats=["%Y-%m-%d"], help="Day of the row; default: newest.")
     ] = None,
     where: Annotated[
-        str | None, typer.Option("--where", help="SQL condition that one row meets; default: all rows of the day.")
+        str | None, typer.Option("--where", help="SQL condition that selects one row; default: all rows of the day.")
     ] = None,
     output: Annotated[Explanation, typer.Option("--format", help="text, or json, which lists every file.")] = (
         Explanation.text
     ),
     config: Config = None,
 ) -> None:
-    """Print what a row rests on: runs, input files with fingerprints, training data, code, configuration. Read-only."""
+    """Print what a row was computed from: runs, input files, training data, code, configuration. Read-only."""
     from driftlake.lake.warehouse import Warehouse
     from driftlake.provenance.text import as_json, as_text
     from driftlake.provenance.trace import explain
@@ -72,10 +72,10 @@ def explain(
 @app.command(epilog="Example: `driftlake report --date 2026-01-31`")
 def report(
     day: Annotated[datetime, typer.Option("--date", formats=["%Y-%m-%d"], help="Day to draw.")],
-    last: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Draw every day up to this.")] = None,
+    last: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Draw every day up to this one.")] = None,
     config: Config = None,
 ) -> None:  # fmt: skip
-    """Draw the page of a day, or of every day of a range, and the index."""
+    """Draw the report of a day, or of every day of a range, and the index."""
     from rich.progress import track
 
     from driftlake.inputs.partitions import days_between

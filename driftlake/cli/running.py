@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 
-Force = Annotated[bool, typer.Option("--force", help="Work on days on which nothing changed, too.")]
+Force = Annotated[bool, typer.Option("--force", help="Compute days without changes, too.")]
 
 
 @app.command(epilog="Example: `driftlake run --date 2026-01-31`")
@@ -36,7 +36,7 @@ def run(
     force: Force = False,
     config: Config = None,
 ) -> None:
-    """Run the nightly job for one day, in the Dagster instance that the UI shows; what did not change is left alone."""
+    """Run the nightly job for one day, in the Dagster instance that the UI shows. A day without changes is left alone."""
     _run_days(load_settings(config, require_inputs=True), [(day.date(), day.date())], is_forced=force)
 
 
@@ -47,13 +47,13 @@ def backfill(
     force: Force = False,
     config: Config = None,
 ) -> None:
-    """Run the nightly job for a range of days, in few Dagster runs; what did not change is left alone."""
+    """Run the nightly job for a range of days, in few Dagster runs. Days without changes are left alone."""
     _run_days(load_settings(config, require_inputs=True), [(first.date(), last.date())], is_forced=force)
 
 
 @app.command(epilog="Example: `driftlake replay`")
 def replay(config: Config = None) -> None:
-    """Run the days again of which something is in quarantine, and the later days that rest on them.
+    """Run the days again that have something in quarantine, and the later days that depend on them.
 
     What was repaired is counted; what is still broken stays in the table quarantine, and the command ends with 1.
     """
@@ -86,7 +86,7 @@ def run_again(settings: Settings, days: Collection[date]) -> None:
     with Warehouse.open(settings, read_only=True) as warehouse:
         ranges = days_resting_on(warehouse, set(days))
     if not ranges:
-        raise WarehouseError("no run has recorded these days", hint="`driftlake backfill --force` over them")
+        raise WarehouseError("no run is recorded for these days", hint="run `driftlake backfill --force` over them")
     _run_days(settings, ranges, is_forced=True)
 
 
@@ -102,8 +102,8 @@ def _run_days(settings: Settings, ranges: Sequence[tuple[date, date]], *, is_for
     newest = settings.end or datetime.now(ZoneInfo(settings.schedule.timezone)).date() - timedelta(days=1)
     if not settings.start <= first <= last <= newest:
         raise ConfigurationError(
-            f"{first} to {last} is no range of partition days: they go from {settings.start} to {newest}",
-            hint="a day can be run once it is over; `start` and `end` are in driftlake.yaml",
+            f"{first} to {last} is not a range of partition days, which go from {settings.start} to {newest}",
+            hint="a day can be run when it is over; `start` and `end` are set in driftlake.yaml",
         )
     engine_of(settings)  # what it lacks is said before Dagster starts
     runs = [days_between(*each) for each in ranges]
@@ -148,14 +148,15 @@ def _say_what_failed(failures: Sequence[LaunchFailure], traces: Sequence[str]) -
     for failure in failures:
         say("failed", failure.message, style="bold red")
     if traces and not options.is_debug:
-        say("hint", "`driftlake --debug run` shows what failed with its traceback")
+        say("hint", "`driftlake --debug run` shows the traceback")
 
 
 def _say_what_was_left_alone(unchanged: int, done: int) -> None:
     if done:
-        messages.print(f"unchanged: {unchanged:,} of {unchanged + done:,} partitions, left as they were")
+        messages.print(f"unchanged: {unchanged:,} of {unchanged + done:,} partitions were left alone")
     else:
         messages.print(
-            "unchanged: nothing these days rest on is new, so nothing was done; --force does it all again",
+            "unchanged: nothing that these days depend on has changed, so nothing was done; --force computes them "
+            "anyway",
             soft_wrap=True,
         )

@@ -20,10 +20,10 @@ app = typer.Typer()
 
 @app.command(epilog="Example: `driftlake maintain --dry-run`")
 def maintain(
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be done and change nothing.")] = False,
     config: Config = None,
 ) -> None:
-    """Compact small files of the warehouse, expire old snapshots, delete files that nothing needs. Rows stay as they are."""
+    """Compact small files of the warehouse, expire old snapshots, delete unneeded files. Rows do not change."""
     from driftlake.lake.catalog import catalog_of
     from driftlake.lake.maintenance import maintain, upkeep_lines
     from driftlake.lake.warehouse import Warehouse
@@ -39,11 +39,11 @@ def maintain(
 @app.command(epilog="Example: `driftlake verify --repair`")
 def verify(
     repair: Annotated[
-        bool, typer.Option("--repair", help="Run the days again that are wrong, and the later days that rest on them.")
+        bool, typer.Option("--repair", help="Run the wrong days again, and the later days that depend on them.")
     ] = False,
     config: Config = None,
 ) -> None:
-    """Check every stored row: as many as the runs recorded, no key twice, sums equal across tables. Exit code 1 if not."""
+    """Check every table: row counts as recorded, no key twice, equal sums across tables. Exit code 1 if not."""
     from driftlake.lake.catalog import catalog_of
     from driftlake.lake.verification import verify
     from driftlake.lake.warehouse import Warehouse
@@ -57,14 +57,16 @@ def verify(
     for deviation in found:
         say("wrong", deviation.sentence, style="bold red")
     if not found:
-        messages.print("verified: as many rows as recorded, no key twice, equal sums")
+        messages.print("verified: row counts are as recorded, no key occurs twice, sums agree")
         return
     days = {deviation.dt for deviation in found if deviation.dt}
     if not repair or not days:
         messages.print(f"wrong: {counted(len(found), 'finding')} on {counted(len(days), 'day')}")
         say(
             "hint",
-            "`driftlake verify --repair` runs these days again" if days else "restore a backup: no day has these rows",
+            "`driftlake verify --repair` runs these days again"
+            if days
+            else "restore a backup: these rows belong to no day",
         )
         raise typer.Exit(REFUSED)
     try:
@@ -81,11 +83,11 @@ def verify(
 @app.command(epilog="Example: `driftlake backup /backups/driftlake`")
 def backup(
     target: Annotated[
-        Path, typer.Argument(help="Folder: a new one, or that of an earlier backup, which is brought up to date.")
+        Path, typer.Argument(help="A new folder, or one with an earlier backup, which is brought up to date.")
     ],
     config: Config = None,
 ) -> None:
-    """Copy the warehouse to a folder, also while runs write. Of a folder that has an earlier backup only the rest is copied."""
+    """Copy the warehouse to a folder, also while runs write. If the folder has a backup, only new files are copied."""
     from driftlake.lake.backup import back_up
     from driftlake.vocabulary.wording import counted
 
@@ -95,9 +97,10 @@ def backup(
 
 @app.command(epilog="Example: `driftlake restore /backups/driftlake --config elsewhere/driftlake.yaml`")
 def restore(
-    source: Annotated[Path, typer.Argument(help="Folder that `driftlake backup` was given.")], config: Config = None
+    source: Annotated[Path, typer.Argument(help="The folder that was given to `driftlake backup`.")],
+    config: Config = None,
 ) -> None:
-    """Put a backup where driftlake.yaml has its warehouse. An existing warehouse is never overwritten."""
+    """Restore a backup to the place that driftlake.yaml names. An existing warehouse is never overwritten."""
     from driftlake.lake.backup import restore
     from driftlake.vocabulary.wording import counted
 

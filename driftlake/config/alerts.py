@@ -25,41 +25,46 @@ class AlertRule(Section):
     """When a signal becomes an alert."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", description="Name of the rule: letters, digits, - and _.")
-    signal: AlertSignal = Field(description="What is watched; larger is worse.")
-    window_days: PositiveInt = Field(default=7, description="Window of the signal; signals of one day ignore it.")
+    signal: AlertSignal = Field(description="The watched signal; larger is worse.")
+    window_days: PositiveInt = Field(default=7, description="Window of the signal; signals of a single day ignore it.")
     warn: float = Field(description="Value from which the rule fires.")
     critical: float = Field(description="Value from which the alert is critical.")
-    minimum_sample: int = Field(default=0, ge=0, description="Rows below which the rule never fires.")
-    consecutive_days: PositiveInt = Field(default=1, description="Days in a row above warn before the rule fires.")
+    minimum_sample: int = Field(default=0, ge=0, description="The rule never fires with fewer rows.")
+    consecutive_days: PositiveInt = Field(
+        default=1, description="Days in a row that the value must be at least warn before the rule fires."
+    )
     resolve: float | None = Field(
         default=None, description="Value below which an open alert is resolved; null is 0.8 x warn."
     )
     resolve_after_days: PositiveInt | None = Field(
         default=None,
-        description="Days without a value after which an open alert is resolved; null is 3, and 1 for signals that have "
+        description="Days without a value after which an open alert is resolved; null is 3, and 1 for signals that "
+        "have "
         f"values only when something happened: {', '.join(_EVENT_SOURCES)}.",
     )
-    models: tuple[str, ...] = Field(default=(), description="Models the rule is about; none named is all.")
+    models: tuple[str, ...] = Field(default=(), description="Models the rule applies to; default: all.")
     features: tuple[str, ...] = Field(
-        default=(), description="Features the rule is about, for other signals latency columns; none named is all."
+        default=(), description="Features the rule applies to, or latency columns for signals of latency; default: all."
     )
     except_features: tuple[str, ...] = Field(
-        default=(), description="Features the rule is not about, e.g. because another rule is."
+        default=(), description="Features the rule does not apply to, e.g. because another rule does."
     )
     deployments: tuple[str, ...] = Field(
-        default=("production", "shadow", "canary"), description="Deployments the rule is about."
+        default=("production", "shadow", "canary"), description="Deployments the rule applies to."
     )
     references: tuple[str, ...] = Field(
-        default=("training",), description="References the rule is about, by name; signals without one ignore it."
+        default=("training",),
+        description="References the rule applies to, by name; signals without a reference ignore it.",
     )
     opening_reference: str | None = Field(
         default=None,
-        description="Reference, e.g. preceding, against which the value must have reached warn as well before the rule opens: a "
-        "slow season opens none, a jump does. A version that is new is compared with the one before; the first one opens none.",
+        description="Reference, e.g. preceding, against which the value must have reached warn as well before the "
+        "rule opens, so that a gradual seasonal change does not open it, a sudden change does. A new version is compared "
+        "with the one before; the first version opens none.",
     )
-    each_segment: bool = Field(default=False, description="Whether the rule looks at every segment beside the whole.")
+    each_segment: bool = Field(default=False, description="Whether the rule also applies to every segment.")
     owner: str | None = Field(default=None, description="Who is responsible.")
-    runbook: str | None = Field(default=None, description="Where to read on: a link or a path.")
+    runbook: str | None = Field(default=None, description="A link or a path to instructions.")
 
     @model_validator(mode="after")
     def _ordered(self) -> AlertRule:
@@ -168,11 +173,11 @@ def default_alerts() -> tuple[AlertRule, ...]:
 
 
 class IncidentSettings(Section):
-    """Which alerts are one incident."""
+    """Which alerts form one incident."""
 
     join_days: int = Field(
         default=3,
         ge=0,
-        description="Days after the beginning of an incident up to which what begins belongs to it; and so many days after "
-        "its alerts were resolved the same alerts open it again.",
+        description="Alerts that begin up to this many days after the beginning of an incident belong to it. The same "
+        "alerts reopen it if they return within this many days after they were resolved.",
     )

@@ -1,4 +1,4 @@
-"""What is promised about the inputs, and what becomes of rows that break it.
+"""Rules that inputs must meet, and what happens to rows that break them.
 
 Not here: the rules (`expectations`).
 """
@@ -15,7 +15,7 @@ from driftlake.config.base import Section, Share
 
 
 class ContractSettings(Section):
-    """What is promised about the inputs, and what becomes of rows that break it."""
+    """Rules that inputs must meet, and what happens to rows that break them."""
 
     enabled: bool = Field(default=True, description="Check telemetry and labels before they are counted.")
     data_docs: bool = Field(
@@ -28,19 +28,24 @@ class ContractSettings(Section):
     )
     severities: dict[str, Literal["error", "warning", "off"]] = Field(
         default_factory=dict,
-        description="By the name of a rule of expectations/, e.g. score_is_a_probability: error. Rows that break a rule of "
-        "severity error go to quarantine; rows that break a warning are counted and told of.",
+        description="By the name of a rule of expectations/, e.g. score_is_a_probability: error. Rows that break a "
+        "rule of "
+        "severity error go to quarantine; rows that break a warning are counted and reported.",
     )
     largest_quarantined_share: Share = Field(
         default=0.5,
-        description="Share of a day in quarantine above which the day is refused: the rest says too little.",
+        description="Share of a day in quarantine above which the day is refused, because the rest says too little.",
     )
     missing_rate_increase: Share = Field(
-        default=0.05, description="More than training that a feature may be missing, as a share of the rows."
+        default=0.05,
+        description="How much larger than in training the missing share of a feature may be, as a share of the rows.",
     )
     row_count_factor: float = Field(
-        default=2.5, gt=1, description="Times more or fewer rows than the median of the same weekdays of four weeks."
+        default=2.5,
+        gt=1,
+        description="Factor by which the row count may be above or below the median of the same weekdays of four "
+        "weeks.",
     )
     quiet_hours: float = Field(
-        default=12.0, gt=0, le=24, description="Hours before the end of a day that may pass without a prediction."
+        default=12.0, gt=0, le=24, description="Hours without a prediction that are allowed before the end of a day."
     )

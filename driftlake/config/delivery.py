@@ -28,36 +28,41 @@ def _template(text: str | None) -> str | None:
 
 
 class Channel(Section):
-    """Who is told of incidents, and how."""
+    """A channel for notices of incidents."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", description="Name of the channel: letters, digits, - and _.")
     kind: Literal["apprise", "webhook", "alertmanager"] = Field(
-        description="apprise (mail, Slack, Teams, PagerDuty and a hundred others; needs driftlake[delivery]), webhook (JSON by "
+        description="apprise (mail, Slack, Teams, PagerDuty and a hundred others; needs driftlake[delivery]), webhook "
+        "(JSON by "
         "POST) or alertmanager (its API v2)."
     )
     address_variable: str = Field(
-        description="Environment variable that holds the address: an apprise URL, or an http(s) URL. It is a secret, so it is no key."
+        description="Environment variable that holds the address: an apprise URL, or an http(s) URL. The address is a "
+        "secret, so it cannot be given in the configuration."
     )
     severities: tuple[Literal["warn", "critical"], ...] = Field(
-        default=("warn", "critical"), min_length=1, description="Severities of incidents the channel hears of."
+        default=("warn", "critical"),
+        min_length=1,
+        description="Severities of incidents for which the channel gets notices.",
     )
     title: Annotated[str | None, AfterValidator(_template)] = Field(
         default=None,
         description="Jinja2 template of the first line, over the columns of `incidents`, `change` and `links`, e.g. "
-        "'{{ change }}: {{ title }}'; null is the severity, the change and the title.",
+        "'{{ change }}: {{ title }}'; null: severity, change and title.",
     )
     body: Annotated[str | None, AfterValidator(_template)] = Field(
-        default=None, description="Jinja2 template of the text; null is since when, the evidence, owner and links."
+        default=None, description="Jinja2 template of the text; null: beginning, evidence, owner and links."
     )
 
 
 class DeliverySettings(Section):
-    """Who hears of incidents beside those who look at pages and tables."""
+    """Notices of incidents, and a file for Prometheus."""
 
-    channels: tuple[Channel, ...] = Field(default=(), description="Channels; each is told of a change once.")
+    channels: tuple[Channel, ...] = Field(default=(), description="Channels; each gets one notice of each change.")
     prometheus_file: str | None = Field(
         default=None,
-        description="File for the textfile collector of Prometheus' node exporter, e.g. metrics/driftlake.prom; null writes none.",
+        description="File for the textfile collector of Prometheus' node exporter, e.g. metrics/driftlake.prom; null "
+        "writes none.",
     )
 
     @model_validator(mode="after")

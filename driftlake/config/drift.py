@@ -60,11 +60,11 @@ class DriftStatistics(Section):
             "below_range_change",
             "above_range_change",
         ),
-        description="Of numbers, and of scores.",
+        description="Statistics of numbers, and of scores.",
     )
     categorical: tuple[StatisticName, ...] = Field(
         default=("psi", "kl_divergence", "js_distance", "missing_rate_change", "unseen_change"),
-        description="Of categories.",
+        description="Statistics of categories.",
     )
 
     @model_validator(mode="after")
@@ -118,35 +118,39 @@ ReferenceSetting = ReferenceKind | Period | OtherVersion
 
 
 class ImportanceSettings(Section):
-    """When the importance of features is called drifted; it is measured where telemetry has SHAP values."""
+    """When the importance of features counts as drifted. It is measured if telemetry has SHAP values."""
 
     minimum_ndcg: Share = Field(
-        default=0.9, description="NDCG of the ranking below which it is drift; that of Amazon SageMaker Clarify."
+        default=0.9,
+        description="NDCG of the ranking below which it is drift; the default is that of Amazon SageMaker Clarify.",
     )
     dominant_share: Share = Field(
         default=0.3, description="Share of all importance from which a feature can be called dominant."
     )
     dominant_growth: float = Field(
-        default=2.0, ge=1, description="Times its share in the reference that a dominant feature must exceed."
+        default=2.0,
+        ge=1,
+        description="Factor by which the share of a dominant feature must exceed its share in the reference.",
     )
 
 
 class MultivariateSettings(Section):
-    """How large the samples are by which all features are compared at once."""
+    """Sizes of the samples for comparing all features at once."""
 
     sample_rows: PositiveInt = Field(
         default=2000,
-        description="Predictions of a day, version and deployment that are kept as bins, and of a window that are compared: "
-        "more find smaller shifts. Days keep the sample that they were counted with until they are run again.",
+        description="Predictions of a day, version and deployment that are kept as bins, and of a window that are "
+        "compared: "
+        "larger samples find smaller shifts. Days keep their sample until they are run again.",
     )
     reference_rows: PositiveInt = Field(
         default=10_000,
-        description="Training rows that are kept as bins; of versions whose sample was taken before, so many as then.",
+        description="Training rows that are kept as bins; versions that already have a sample keep it.",
     )
 
 
 class DriftSettings(Section):
-    """What counts as drift."""
+    """How drift is measured and judged."""
 
     windows_days: Windows = Field(default=(1, 7, 28), description="Windows ending with the day, in days.")
     extensions: tuple[str, ...] = Field(
@@ -154,7 +158,8 @@ class DriftSettings(Section):
     )
     statistics: DriftStatistics = DriftStatistics()
     thresholds: dict[StatisticName, Thresholds] = Field(
-        default_factory=dict, description="Per statistic, e.g. psi: {warn: 0.2, drift: 0.4}; else those it comes with."
+        default_factory=dict,
+        description="Per statistic, e.g. psi: {warn: 0.2, drift: 0.4}; default: those of the statistic.",
     )
     references: tuple[ReferenceSetting, ...] = Field(
         default=("training",),
@@ -163,32 +168,35 @@ class DriftSettings(Section):
         "same weekdays), periods of your own, or another version.",
     )
     minimum_rows: PositiveInt = Field(
-        default=200, description="Rows below which a comparison is insufficient_data: its noise floor nears 0.1."
+        default=200,
+        description="With fewer rows a comparison is insufficient_data: the noise floor of PSI comes near 0.1.",
     )
     minimum_days_share: Share = Field(
         default=0.7,
-        description="Share of a window's days that must have predictions, of those on which some are expected: 5 of 7, 20 of 28; of five "
-        "working days 4. A window that lacks "
-        "weekdays differs from training without any drift, so with fewer it is insufficient_data.",
+        description="Share of a window's days that must have predictions, not counting days on which none are "
+        "expected: 5 of 7, 20 of 28, and 4 of 5 working days. A window that lacks "
+        "weekdays differs from training without any drift, so with a smaller share it is insufficient_data.",
     )
     false_alarm_rate: Share = Field(
-        default=0.01, description="Largest q-value (Benjamini-Hochberg) at which a shift is believed."
+        default=0.01, description="Largest q-value (Benjamini-Hochberg) at which a shift counts as real."
     )
     importance: ImportanceSettings = ImportanceSettings()
     other_features_bins: int | None = Field(
         default=None,
         ge=10,
-        description="Most bins of features that are not critical (models.<id>.critical), for versions registered from now "
-        "on; null is full resolution. Fewer bins are fewer rows, and blunter KS, Wasserstein and percentiles.",
+        description="Largest number of bins of features that are not critical (models.<id>.critical), for versions "
+        "registered from now on; null is full resolution. Fewer bins mean fewer rows, and less exact KS, Wasserstein "
+        "and percentiles.",
     )
     rare_share: Share = Field(
         default=0.001, description="Share of the training rows below which a combination of two features is rare."
     )
     multivariate: MultivariateSettings | None = Field(
         default=None,
-        description="Compare all features of a window with training at once, on samples, e.g. {sample_rows: 2000}; null is off.",
+        description="Compare all features of a window with training at once, on samples, e.g. {sample_rows: 2000}; "
+        "null is off.",
     )
-    smoothing: float = Field(default=0.5, gt=0, description="Rows added to every bin on both sides before comparing.")
+    smoothing: float = Field(default=0.5, gt=0, description="Rows added to every bin, on both sides, before comparing.")
 
     @model_validator(mode="after")
     def _distinct_references(self) -> DriftSettings:

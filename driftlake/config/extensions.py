@@ -32,7 +32,7 @@ def _run(name: str, file: Path) -> None:
         )
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
-        raise ConfigurationError(f"drift.extensions: {file} is no Python file", hint="its name must end with .py")
+        raise ConfigurationError(f"drift.extensions: {file} is not a Python file", hint="its name must end with .py")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:

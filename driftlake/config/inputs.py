@@ -47,32 +47,36 @@ class _ByName(Section):
 class ShapSettings(_ByName):
     """Where the SHAP values of predictions are: columns with a common prefix, the fields of one column, or files of sums."""
 
-    prefix: str | None = Field(default=None, description="A column per feature: this prefix and the feature's name.")
+    prefix: str | None = Field(
+        default=None, description="Prefix of the column of each feature: prefix and feature name."
+    )
     column: str | None = Field(default=None, description="STRUCT column with a field per feature.")
     path: str | None = Field(
         default=None,
         description="Folder or s3:// prefix that holds dt=YYYY-MM-DD/*.parquet with model_id, model_version, feature, "
-        "row_count, absolute_sum and signed_sum, and optionally deployment and segment: values that are summed up already.",
+        "row_count, absolute_sum and signed_sum, and optionally deployment and segment: values that are already "
+        "summed up.",
     )
 
 
 class ClassScoreSettings(_ByName):
     """Where the probabilities that multiclass models give each class are: columns with a common prefix, or one column."""
 
-    prefix: str | None = Field(default=None, description="A column per class: this prefix and the class.")
+    prefix: str | None = Field(default=None, description="Prefix of the column of each class: prefix and class.")
     column: str | None = Field(default=None, description="STRUCT column with a field per class.")
 
 
 class PersonalDataSettings(Section):
-    """Columns of text whose values look like personal data are left out."""
+    """Whether text columns that look like personal data are left out."""
 
     blocked: bool = Field(
         default=True,
-        description="Leave a feature, segment or other text column out if it holds emails, phone numbers, payment cards, "
+        description="Leave a feature, segment or other text column out if it holds emails, phone numbers, payment "
+        "cards, "
         "IP addresses, IBANs or national ids.",
     )
     exempt: Annotated[tuple[str, ...], AfterValidator(no_repetition)] = Field(
-        default=(), description="Columns that may hold what looks like personal data, e.g. [product_code]."
+        default=(), description="Columns that are kept although they look like personal data, e.g. [product_code]."
     )
 
 
@@ -90,32 +94,35 @@ class TelemetrySettings(Section):
     )
     shap: ShapSettings | None = Field(
         default=None,
-        description="SHAP values of the features, e.g. {prefix: shap_} or {column: shap}; null if predictions are not explained.",
+        description="SHAP values of the features, e.g. {prefix: shap_} or {column: shap}; null if there are none.",
     )
     class_scores: ClassScoreSettings | None = Field(
         default=None,
         description="Probability of each class of multiclass models, e.g. {prefix: p_} or {column: probabilities}; "
-        "null if there are none, then they have no AUC.",
+        "null if there are none, and then these models have no AUC.",
     )
     high_cardinality: Annotated[tuple[str, ...], AfterValidator(no_repetition)] = Field(
         default=(),
-        description="Columns (text, integer or boolean; struct.field for a field) with very many values, features or not, "
+        description="Columns (text, integer or boolean; struct.field for a field) with very many values, features or "
+        "not, "
         "e.g. [merchant_id]: distinct values are counted, and the most frequent ones are stored as they are. "
-        "Name no column that says who a person is.",
+        "Do not list a column that identifies a person.",
     )
     latencies: Annotated[tuple[str, ...], AfterValidator(no_repetition)] = Field(
         default=(),
-        description="Numeric columns with the milliseconds of the stages of a prediction, measured like latency_ms, e.g. "
+        description="Numeric columns with the milliseconds of the stages of a prediction, measured like latency_ms, "
+        "e.g. "
         "[feature_lookup_ms, preprocessing_ms, inference_ms].",
     )
     segments: tuple[SegmentName, ...] = Field(
         default=(),
-        description="Columns (text, integer or boolean) by whose values everything is counted as well, e.g. [country].",
+        description="Columns (text, integer or boolean); everything is also counted for each of their values, e.g. "
+        "[country].",
     )
     segment_limit: PositiveInt = Field(
         default=100,
-        description="Most frequent values of a segment column on a day that are segments of their own; "
-        "the others are counted together as (other).",
+        description="Number of most frequent values of a segment column on a day that are segments; the others are "
+        "counted together as (other).",
     )
     personal_data: PersonalDataSettings = PersonalDataSettings()
 
@@ -129,18 +136,19 @@ def require_two_labels(positive: LabelValue | None, negative: LabelValue | None)
 
 
 class LabelSettings(Section):
-    """Where labels are and how long they are waited for."""
+    """Where labels are, and how long driftlake waits for them."""
 
     path: str = Field(description="Folder or s3:// prefix that holds dt=YYYY-MM-DD/*.parquet by arrival day.")
     columns: dict[str, str] = Field(default_factory=dict, description="Canonical name: your column name.")
     horizon_days: PositiveInt = Field(
         default=60,
-        description="Predictions older than this are no longer joined to labels, nor counted in the backlog: "
-        "it bounds what a night has to read.",
+        description="Predictions older than this are no longer joined to labels, nor counted in the backlog. This "
+        "limits what a run has to read.",
     )
     corrections: Literal["first", "latest"] = Field(
         default="first",
-        description="Which label of a prediction counts: the first that arrived, or the latest, from the day it arrived.",
+        description="Which label of a prediction counts: the first that arrived, or the latest, from the day it "
+        "arrived.",
     )
     positive: LabelValue | None = Field(
         default=None,
@@ -176,7 +184,9 @@ class PseudonymKey(Section):
     )
     valid_from: date = Field(description="First partition day.")
     valid_until: date | None = Field(
-        default=None, description="Last partition day; overlap with the next key so that users can be linked across."
+        default=None,
+        description="Last partition day; let it overlap with the next key so that users can be linked across the "
+        "change.",
     )
 
     @model_validator(mode="after")
@@ -191,9 +201,9 @@ class PseudonymKey(Section):
 class PseudonymSettings(Section):
     """How `driftlake pseudonymize` replaces identifiers of users."""
 
-    column: str = Field(description="Column of the raw identifier, which user_key and user_key_id take the place of.")
+    column: str = Field(description="Column of the raw identifier, which user_key and user_key_id replace.")
     keys: Annotated[tuple[PseudonymKey, ...], Field(min_length=1)] = Field(
-        description="Keys, at most two of them valid on any day; the secrets themselves never stand here."
+        description="Keys, at most two of them valid on any day. The secrets themselves are not given here."
     )
 
     @model_validator(mode="after")

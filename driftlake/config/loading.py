@@ -58,7 +58,9 @@ def _require_measured_signals(settings: Settings, path: Path, nodes: yaml.Node |
         for key, objection in settings.objections(rule).items()
     ]
     if wrong:
-        raise ConfigurationError("\n".join(wrong), hint="choose one of them, or have it measured as well")
+        raise ConfigurationError(
+            "\n".join(wrong), hint="choose one of them, or add it to the configuration that measures it"
+        )
 
 
 def _require_folders(settings: Settings, path: Path, nodes: yaml.Node | None) -> None:

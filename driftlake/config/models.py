@@ -28,7 +28,7 @@ def _distinct_pairs(pairs: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str]
 
 
 class QualitySettings(Section):
-    """What model quality is measured over."""
+    """How model quality is measured."""
 
     windows_days: Windows = Field(default=(1, 7, 28), description="Prediction days in the window, ending with the day.")
     minimum_labels_per_class: PositiveInt = Field(
@@ -36,11 +36,10 @@ class QualitySettings(Section):
     )
     calibration_days: PositiveInt = Field(
         default=90,
-        description="Estimates made before labels come take the probabilities of what scores mean from labels that "
-        "became known in so many days up to the day.",
+        description="Days up to the day from whose labels estimates learn the probability that belongs to a score.",
     )
     minimum_calibration_labels: PositiveInt = Field(
-        default=1000, description="Labels of these days below which the training data say what scores mean."
+        default=1000, description="With fewer labels in these days, estimates learn from the training data."
     )
 
     @property
@@ -50,7 +49,7 @@ class QualitySettings(Section):
 
 
 class Downtime(Section):
-    """Days on which something is planned, so that nobody is told of what happens to the model."""
+    """Planned downtime, during which no notices about the model are sent."""
 
     first_day: date = Field(description="First day.")
     last_day: date = Field(description="Last day.")
@@ -64,32 +63,34 @@ class Downtime(Section):
 
 
 class ModelSettings(Section):
-    """What a model's lineage does not say, and corrections to what is learned from its training data."""
+    """Settings of a model that are not in its lineage, and corrections to what is learned from its training data."""
 
     categorical: tuple[str, ...] = Field(default=(), description="Features to count as categories whatever their type.")
     numeric: tuple[str, ...] = Field(default=(), description="Integer features to count as numbers.")
     decision_cut: float | None = Field(
-        default=None, description="Score from which a prediction is taken as positive; null is 0.5 for a probability."
+        default=None, description="Smallest score that counts as a positive prediction; null is 0.5 for a probability."
     )
     critical: tuple[str, ...] = Field(
-        default=(), description="Features kept at full resolution whatever drift.other_features_bins says."
+        default=(), description="Features kept at full resolution regardless of drift.other_features_bins."
     )
     pairs: Annotated[tuple[tuple[str, str], ...], AfterValidator(_distinct_pairs)] = Field(
         default=(),
-        description="Pairs of features to count together, e.g. [[channel, country]]: combinations that training hardly had "
-        "are told of when production has them.",
+        description="Pairs of features to count together, e.g. [[channel, country]]: combinations that training "
+        "hardly had are reported when production has them.",
     )
     sampling_rate: float = Field(
         default=1.0,
         gt=0,
         le=1,
-        description="Share of the predictions to count, chosen by a hash of the correlation id: the same rows in every run. "
+        description="Share of the predictions to count, chosen by a hash of the correlation id: the same rows in "
+        "every run. "
         "Segments are sampled alike.",
     )
 
     downtime: tuple[Downtime, ...] = Field(
         default=(),
-        description="Planned downtime: incidents of these days are marked and not told of. They stay in the tables.",
+        description="Planned downtime: incidents of these days are marked and no notices are sent. They stay in the "
+        "tables.",
     )
 
     @model_validator(mode="after")

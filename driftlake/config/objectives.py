@@ -40,22 +40,21 @@ def _known_sli(name: str) -> str:
 
 
 class SloSettings(Section):
-    """A service level objective: a share of events that are to be good in a period."""
+    """A service level objective: the share of events that should be good in a period."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", description="Name of the objective: letters, digits, - and _.")
-    model: str | None = Field(default=None, description="Model it is about; null is each model for itself.")
+    model: str | None = Field(default=None, description="Model the objective is about; null is each model separately.")
     deployments: tuple[str, ...] = Field(default=("production",), description="Deployments whose events count.")
     sli: Annotated[str, AfterValidator(_known_sli)] = Field(
-        description="latency, availability, quality, label_timeliness, drift_share or completeness; see docs/operations.md."
+        description="latency, availability, quality, label_timeliness, drift_share or completeness; see "
+        "docs/service-levels.md."
     )
-    objective: float = Field(gt=0, lt=1, description="Share of the events that are to be good, e.g. 0.99.")
-    period_days: PositiveInt = Field(
-        default=28, description="Days, ending with each day, in which the rest may be bad."
+    objective: float = Field(gt=0, lt=1, description="Share of the events that should be good, e.g. 0.99.")
+    period_days: PositiveInt = Field(default=28, description="Length of the period in days, ending with each day.")
+    under_ms: float | None = Field(
+        default=None, gt=0, description="latency: milliseconds below which a prediction is good."
     )
-    under_ms: float | None = Field(default=None, gt=0, description="latency: milliseconds below which it is good.")
-    metric: str | None = Field(
-        default=None, description="latency: latency_ms, which null is, or one of telemetry.latencies."
-    )
+    metric: str | None = Field(default=None, description="latency: latency_ms (null) or one of telemetry.latencies.")
     tolerance: float | None = Field(
         default=None, ge=0, description="quality: how much worse than its baseline a version may be."
     )
@@ -65,12 +64,12 @@ class SloSettings(Section):
         "drift_share: a drift statistic, psi if null.",
     )
     window_days: PositiveInt | None = Field(
-        default=None, description="quality, drift_share: window of the statistic; null is the one that pages speak of."
+        default=None, description="quality, drift_share: window of the statistic; null is the one that reports show."
     )
     within_days: PositiveInt | None = Field(
-        default=None, description="label_timeliness: days after the prediction by whose end its label is to be there."
+        default=None, description="label_timeliness: days after the prediction within which its label should arrive."
     )
-    features: tuple[str, ...] = Field(default=(), description="drift_share: features that count; none named is all.")
+    features: tuple[str, ...] = Field(default=(), description="drift_share: features that count; default: all.")
 
     @model_validator(mode="after")
     def _consistent(self) -> SloSettings:
@@ -81,7 +80,9 @@ class SloSettings(Section):
         if foreign := sorted(given - set(allowed)):
             raise ValueError(f"{', '.join(foreign)}: not a key of {self.sli}, which has {', '.join(allowed) or 'none'}")
         if self.sli == "quality" and self.statistic not in (None, *_QUALITY_STATISTICS):
-            raise ValueError(f"quality has no statistic '{self.statistic}'; there are {', '.join(_QUALITY_STATISTICS)}")
+            raise ValueError(
+                f"there is no quality statistic '{self.statistic}'; there are {', '.join(_QUALITY_STATISTICS)}"
+            )
         if self.sli == "drift_share" and self.statistic is not None:
             known_statistic(self.statistic)
         return self

@@ -22,7 +22,7 @@ _SPARK_MASTER = r"^(local(-cluster)?(\[.+\])?|spark://.+|yarn|k8s://.+)$"
 
 def _on_this_machine(path: str) -> str:
     if "://" in path:
-        raise ValueError(f"pages are written to a folder of this machine, found {path}: copy them on from there")
+        raise ValueError(f"reports must be written to a local folder, found {path}: copy them from there")
     return path
 
 
@@ -31,21 +31,23 @@ class WarehouseSettings(Section):
 
     catalog: str = Field(
         default="sqlite:warehouse/catalog.sqlite",
-        description="The catalog of the DuckLake: sqlite:FILE for one machine, or postgres:host=db.example.org dbname=driftlake "
+        description="The catalog of the DuckLake: sqlite:FILE for one machine, or postgres:host=db.example.org "
+        "dbname=driftlake "
         "user=driftlake, a connection string of PostgreSQL, for several (needs driftlake[postgres]; the password from "
         "PGPASSWORD or ~/.pgpass).",
     )
     data: str = Field(default="warehouse/data", description="Folder or s3:// prefix of the DuckLake's Parquet files.")
     snapshot_retention_days: PositiveInt | None = Field(
         default=400,
-        description="Days for which `at (version => n)` and what `driftlake explain` prints find rows as they were written; `driftlake "
-        "maintain` expires older snapshots. A model is reviewed once a year, and a year of snapshots weighs little; null keeps "
-        "all. The newest rows are kept in any case.",
+        description="Days for which `at (version => n)` and what `driftlake explain` prints find rows as they were "
+        "written; `driftlake "
+        "maintain` expires older snapshots. The default covers a yearly review of a model; null keeps all. The newest "
+        "rows are always kept.",
     )
     file_grace_days: PositiveInt = Field(
         default=2,
-        description="Days after which `driftlake maintain` deletes a file that no snapshot needs: longer than any run or query "
-        "takes that may still be reading or writing it.",
+        description="Days after which `driftlake maintain` deletes a file that no snapshot needs: longer than any run "
+        "or query that may still read or write it.",
     )
 
     @model_validator(mode="after")
@@ -64,7 +66,7 @@ class WarehouseSettings(Section):
 
 
 class ReportSettings(Section):
-    """Where the pages go."""
+    """Where reports are written."""
 
     path: Annotated[str, AfterValidator(_on_this_machine)] = Field(
         default="reports", description="Folder of the HTML pages, on this machine."
@@ -72,15 +74,14 @@ class ReportSettings(Section):
     url: str | None = Field(
         default=None,
         pattern=r"^https?://",
-        description="Web address under which the folder is served, e.g. https://driftlake.example.org: notices link to its pages.",
+        description="Web address under which the folder is served, e.g. https://driftlake.example.org: notices link "
+        "to its pages.",
     )
-    worst_features: PositiveInt = Field(
-        default=6, description="Features whose distributions a page draws: more than a person looks at is noise."
-    )
+    worst_features: PositiveInt = Field(default=6, description="Number of features whose distributions a report draws.")
     smallest_cell: PositiveInt = Field(
         default=10,
-        description="Rows that a category or segment needs to be named on a page: with fewer it is folded into other, for few "
-        "rows may tell who they are about. 1 names all.",
+        description="Rows that a category or segment needs to be named on a page: with fewer it is counted as other, "
+        "because few rows may identify a person. 1 names all.",
     )
 
 
@@ -92,7 +93,7 @@ class ScheduleSettings(Section):
     late_days: int = Field(
         default=30,
         ge=0,
-        description="Newest days whose files are looked at for late and rewritten ones, which are run again; 0 for none.",
+        description="Number of newest days that are checked for late and rewritten files and run again; 0 for none.",
     )
 
 
@@ -105,14 +106,16 @@ class ComputeSettings(Section):
     memory_limit: str = Field(
         default="2GB",
         pattern=r"^\d+(\.\d+)?\s*(MB|GB|TB)$",
-        description="DuckDB's limit; it spills to disk beyond it. Drift and quality take as many days and groups at once as "
-        "fit into it; the process needs up to 1 GB more.",
+        description="DuckDB's limit; it spills to disk beyond it. Drift and quality take as many days and groups at "
+        "once as "
+        "fit into it; the process needs up to 1 GB in addition.",
     )
     rows_per_chunk: PositiveInt = Field(
-        default=5_000_000, description="Rows of whole days that one scan takes: bounds memory, not results."
+        default=5_000_000,
+        description="Rows (of whole days) that one scan processes: limits memory, does not change results.",
     )
     partitions_per_run: PositiveInt = Field(
-        default=400, description="Days of one Dagster run in a backfill: a run costs seconds, a day milliseconds."
+        default=400, description="Days of one Dagster run in a backfill. A run costs seconds, a day milliseconds."
     )
 
 
@@ -121,7 +124,8 @@ class SparkSettings(Section):
 
     master: Annotated[str, Field(pattern=_SPARK_MASTER)] = Field(
         default="local[*]",
-        description="Spark master: local[2], spark://host:7077, yarn or k8s://https://host:443; it counts where the files can be read.",
+        description="Spark master: local[2], spark://host:7077, yarn or k8s://https://host:443; its workers must be "
+        "able to read the files.",
     )
     conf: dict[str, str] = Field(
         default_factory=dict, description="Settings of Spark itself, e.g. spark.executor.memory: 4g."
@@ -133,5 +137,5 @@ class SparkSettings(Section):
     )
     rows_per_task: PositiveInt = Field(
         default=1_000_000,
-        description="Rows that are joined or put in order in one task: bounds memory, not results.",
+        description="Rows that are joined or sorted in one task: limits memory, does not change results.",
     )

@@ -51,7 +51,7 @@ class Settings(Section):
     quality: QualitySettings = QualitySettings()
     contracts: ContractSettings = ContractSettings()
     alerts: tuple[AlertRule, ...] | None = Field(
-        default=None, description="Rules; giving any replaces the default ones below."
+        default=None, description="Alert rules; if any are given, they replace the default rules below."
     )
     incidents: IncidentSettings = IncidentSettings()
     slos: tuple[SloSettings, ...] = Field(
@@ -63,7 +63,8 @@ class Settings(Section):
     delivery: DeliverySettings = DeliverySettings()
     compute: ComputeSettings = ComputeSettings()
     engine: Literal["duckdb", "spark"] = Field(
-        default="duckdb", description="Who counts telemetry: this machine, or a Spark cluster; the rows are the same."
+        default="duckdb",
+        description="What counts telemetry: duckdb (this machine) or spark (a cluster). The rows are the same.",
     )
     spark: SparkSettings = SparkSettings()
 
@@ -212,7 +213,7 @@ class Settings(Section):
             try:
                 texts[path.name] = path.read_text(encoding="utf-8")
             except (OSError, UnicodeDecodeError) as error:
-                raise ConfigurationError(f"{path} cannot be read: {error}", hint="write it as UTF-8 text") from error
+                raise ConfigurationError(f"{path} cannot be read: {error}", hint="save it as UTF-8 text") from error
         return texts
 
     @property

@@ -22,7 +22,7 @@ class Source:
 
 TELEMETRY = Source("telemetry", "telemetry.path", "Predictions as served, a folder of Parquet per day.")
 EXPLANATIONS = Source(
-    "explanations", "telemetry.shap.path", "SHAP values that are summed up already, a folder of Parquet per day."
+    "explanations", "telemetry.shap.path", "SHAP values that are already summed up, a folder of Parquet per day."
 )
 LABELS = Source("labels", "labels.path", "Labels, a folder of Parquet per arrival day.")
 LINEAGE_FILES = Source("lineage_files", "lineage.path", "One YAML file per model version.", is_daily=False)

@@ -80,7 +80,7 @@ def read_yaml_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path} cannot be read: {error}", hint="write it as UTF-8 text") from error
+        raise ConfigurationError(f"{path} cannot be read: {error}", hint="save it as UTF-8 text") from error
 
 
 def shorten(text: str) -> str:
@@ -120,12 +120,12 @@ class _Loader(yaml.SafeLoader):
             value = super().construct_object(node, deep)
         except (ValueError, OverflowError) as error:
             if isinstance(node, yaml.ScalarNode) and node.tag.endswith(":int"):
-                raise _NoValueError(node, "is a number of too many digits") from error
+                raise _NoValueError(node, "is a number with too many digits") from error
             raise _NoValueError(node, str(error)) from error
         if isinstance(value, int) and value.bit_length() > _LARGEST_BITS:
-            raise _NoValueError(node, "is a number of too many digits")
+            raise _NoValueError(node, "is a number with too many digits")
         if isinstance(value, str) and not value.isascii() and any("\ud800" <= each <= "\udfff" for each in value):
-            raise _NoValueError(node, "holds half of a character")
+            raise _NoValueError(node, "contains an unpaired surrogate")
         return value
 
 
@@ -136,7 +136,9 @@ def _measure(node: yaml.Node | None, sizes: dict[int, int | None]) -> int:
     if id(node) in sizes:
         known = sizes[id(node)]
         if known is None:
-            raise yaml.composer.ComposerError(None, None, "an alias refers to what it is in", node.start_mark)
+            raise yaml.composer.ComposerError(
+                None, None, "an alias refers to the value that contains it", node.start_mark
+            )
         return known
     sizes[id(node)] = None
     children = node.value if isinstance(node, yaml.SequenceNode) else [each for pair in node.value for each in pair]

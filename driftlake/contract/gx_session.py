@@ -259,7 +259,7 @@ def _refuse_dropped(declared: Collection[str], present: Collection[str], source:
     if sorted(declared) != sorted(present):
         raise ContractError(
             f"the {source} contract declares {_listed(declared)}; Great Expectations took {_listed(present)}",
-            hint="give every rule a name of its own; GX logs why it dropped an expectation",
+            hint="give every rule a different name; GX logs why it dropped an expectation",
         )
 
 

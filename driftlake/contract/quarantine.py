@@ -98,9 +98,12 @@ def judge_files(largest_share: float, files_read: Mapping[date, Collection[str]]
     def judged(partition: Partition) -> Partition:
         lost = [file for file in partition.refusals if file.path in files_read.get(partition.dt, ())]
         if lost:
-            return partition.refused(f"{lost[0].path} was read before and cannot be used now; what it said is kept")
+            return partition.refused(f"{lost[0].path} was read before and cannot be used now; its rows are kept")
         if partition.refused_share > largest_share:
-            return partition.refused(f"{partition.refused_share:.1%} of the day cannot be used, which is too much")
+            return partition.refused(
+                f"{partition.refused_share:.1%} of the day cannot be used, which is more than "
+                "contracts.largest_quarantined_share"
+            )
         return partition
 
     return judged
@@ -119,7 +122,8 @@ def files_read(warehouse: Warehouse, source: str, days: Sequence[date]) -> dict[
 def stored(warehouse: Warehouse, source: str, days: Sequence[date]) -> list[Quarantined]:
     """What is in quarantine on the days."""
     rows = warehouse.sql(
-        "select dt, path, expectation, row_count, reason from quarantine where source = ? and list_contains(?::date[], dt)",
+        "select dt, path, expectation, row_count, reason from quarantine where source = ? and "
+        "list_contains(?::date[], dt)",
         [source, list(days)],
     ).to_pylist()
     return [Quarantined(**row) for row in rows]

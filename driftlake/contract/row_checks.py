@@ -268,7 +268,8 @@ def in_force(rules: Sequence[Rule], severities: Mapping[str, Severity | Literal[
     wrong = [r.name for r in rules if isinstance(r, MeasuredRule) and severities.get(r.name) == "error"]
     if wrong:
         raise ConfigurationError(
-            f"contracts.severities: {', '.join(wrong)} cannot be an error: it is known when the day has been counted",
+            f"contracts.severities: {', '.join(wrong)} cannot be an error: it is only known after the day has been "
+            "counted",
             hint="choose warning or off, and let an alert rule on contract_checks.warning_share be critical",
         )
     chosen = ((rule, severities.get(rule.name, rule.severity)) for rule in rules)

@@ -92,8 +92,8 @@ def _expectations(path: Path, text: str) -> list[OwnExpectation]:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
         raise ConfigurationError(
-            f"{path} is no suite of Great Expectations: {f'{place}: ' if place else ''}{first['msg']}",
-            hint="write it as Great Expectations does: a name and expectations, each with a type and kwargs",
+            f"{path} is not a suite of Great Expectations: {f'{place}: ' if place else ''}{first['msg']}",
+            hint="use the format of Great Expectations: a name and expectations, each with a type and kwargs",
         ) from error
     if unknown := sorted({expectation.type for expectation in suite.expectations} - expectation_types()):
         raise ConfigurationError(

@@ -151,7 +151,7 @@ def _send_by_apprise(address: str, notice: Notice) -> None:
 
     service = apprise.Apprise()
     if not service.add(address):
-        raise ConfigurationError("apprise does not know such an address")
+        raise ConfigurationError("apprise does not support this address")
     for attempt in range(_RETRIES):
         time.sleep(attempt * _BACK_OFF_SECONDS)
         if service.notify(title=notice.title, body=notice.body):

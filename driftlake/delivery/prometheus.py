@@ -26,7 +26,7 @@ def write_metrics(
 
     newest = gauge("newest_day_timestamp_seconds", "Start (UTC) of the newest day that was processed.")
     newest.set(datetime.combine(day, time(), UTC).timestamp())
-    gauge("undelivered_notices", "Changes of incidents that a channel could not be told of.").set(undelivered_count)
+    gauge("undelivered_notices", "Notices of changes of incidents that a channel did not get.").set(undelivered_count)
     unsettled = gauge("open_incidents", "Incidents that are open.", ["model_id", "severity"])
     for incident in incidents:
         if incident["state"] != "resolved":

@@ -45,7 +45,7 @@ def require(settings: SparkSettings) -> None:
     if importlib.util.find_spec("pyspark") is None:
         raise EngineError(
             "engine: spark needs pyspark, which is not installed",
-            hint="pip install 'driftlake[spark]', here and on the workers",
+            hint="pip install 'driftlake[spark]', on this machine and on the workers",
         )
     _require_java()
     _require_master(settings.master)
@@ -83,7 +83,7 @@ def errors_of(settings: SparkSettings) -> Iterator[None]:
     except (PySparkException, Py4JError) as error:
         raise EngineError(
             f"Spark at {settings.master} gave up: {_reason(error)}",
-            hint="what its tasks met is in the logs of the executors",
+            hint="see the logs of the executors",
         ) from error
 
 
@@ -99,7 +99,7 @@ def _require_java() -> None:
     hint = f"install Java {_OLDEST_JAVA} or later, and set JAVA_HOME or put java on PATH"
     if java is None or not Path(java).is_file():
         where = f"JAVA_HOME is {home}, which has no bin/java" if home else "JAVA_HOME is not set and no java is on PATH"
-        raise EngineError(f"engine: spark needs Java, which is not there: {where}", hint=hint)
+        raise EngineError(f"engine: spark needs Java, which was not found: {where}", hint=hint)
     told = subprocess.run([java, "-version"], capture_output=True, text=True, check=False)  # noqa: S603  # Spark runs it, too
     found = re.search(r'version "(\d+)', told.stderr)
     if found is None or int(found[1]) < _OLDEST_JAVA:
@@ -111,7 +111,7 @@ def _require_master(master: str) -> None:
     """Whether anybody listens where the master should be; Spark itself would try for a minute."""
     if master == "yarn" and not (os.environ.get("HADOOP_CONF_DIR") or os.environ.get("YARN_CONF_DIR")):
         raise EngineError(
-            "spark.master is yarn, and neither HADOOP_CONF_DIR nor YARN_CONF_DIR says where it is",
+            "spark.master is yarn, and neither HADOOP_CONF_DIR nor YARN_CONF_DIR is set",
             hint="set one of them to the folder of the cluster's configuration",
         )
     failures = []

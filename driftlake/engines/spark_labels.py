@@ -99,7 +99,7 @@ def _schemas_of_sums(settings: Settings, versions: Sequence[ModelVersion], join:
     )
     with connect(settings) as session:
         create_version_tables(session, versions, settings.models)
-        label_worker.offer_bucket(session, join, labels, predictions, [])
+        label_worker.create_bucket_relations(session, join, labels, predictions, [])
         join.judge(session)
         return {name: rows.schema for name, rows in join.sums(session).items()}
 

@@ -95,12 +95,12 @@ def opened(source: Source, task: Task, relation: str = "predictions") -> duckdb.
     spans = list(spans_of(task))
     whole = [span for span in spans if span.is_whole]
     shares = [whole] * bool(whole) + [[span] for span in spans if not span.is_whole]
-    relations = [_offer(connection, source, task, share, f"rows_{place}") for place, share in enumerate(shares)]
+    relations = [_rows_of(connection, source, task, share, f"rows_{place}") for place, share in enumerate(shares)]
     connection.execute(f"create view {relation} as {' union all '.join(relations)}")
     return connection
 
 
-def _offer(
+def _rows_of(
     connection: duckdb.DuckDBPyConnection, source: Source, task: Task, spans: Sequence[Span], relation: str
 ) -> str:
     """SQL of the rows of some whole files, or of a part of one, which DuckDB reads no more of."""

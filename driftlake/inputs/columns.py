@@ -40,7 +40,7 @@ def named_beside(own: str, canonical: str) -> str:
 def other_case(name: str, columns: Iterable[str]) -> str:
     """What is said of a column that is not there but for the case of its letters; nothing if it is not there at all."""
     found = [other for other in columns if other.lower() == name.lower()]
-    return f" (it has {' and '.join(found)}, which is another name)" if found else ""
+    return f" (it has {' and '.join(found)}, which is a different name)" if found else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +123,8 @@ def telemetry_columns(segments: Iterable[str], latencies: Iterable[str] = ()) ->
     names = dict.fromkeys(column.name for column in columns)
     if alike := [name for name in names if sum(name.lower() == other.lower() for other in names) > 1]:
         raise ConfigurationError(
-            f"telemetry: {' and '.join(alike)} differ by case alone, which SQL cannot tell apart",
-            hint="take another column, or let its writer give it another name",
+            f"telemetry: {' and '.join(alike)} differ only by case, which SQL cannot tell apart",
+            hint="use another column, or rename it where it is written",
         )
     return columns
 

@@ -166,7 +166,7 @@ def read_partitions(
     """
     filesystem, root = filesystem_of(location)
     if filesystem.get_file_info(root).type == pafs.FileType.NotFound:
-        raise InputError(f"there is no folder {location}", hint="correct the path, or mount what it is on")
+        raise InputError(f"there is no folder {location}", hint="correct the path, or mount the file system")
     prefix = _scheme(location)
     partitions = []
     for day in days:
@@ -202,7 +202,7 @@ def read_file(location: str, day: date) -> InputFile:
     filesystem, path = filesystem_of(location)
     entry = filesystem.get_file_info(path)
     if not entry.is_file:
-        raise InputError(f"there is no file {location}", hint="name Parquet files; folders are for `driftlake run`")
+        raise InputError(f"there is no file {location}", hint="give Parquet files; `driftlake run` reads folders")
     return _read_footer(filesystem, entry, day, f"{location.split('://', 1)[0]}://" if "://" in location else "")
 
 
@@ -327,7 +327,8 @@ def _read_footer(filesystem: pafs.FileSystem, entry: pafs.FileInfo, day: date, p
             footer = _footer_bytes(source, entry.size)
     except OSError as error:
         raise InputError(
-            f"{path} cannot be read: {_first_line(error)}", hint="check permissions; if the storage was away, run again"
+            f"{path} cannot be read: {_first_line(error)}",
+            hint="check permissions; if the storage could not be reached, run again",
         ) from error
     if footer is None:
         return unread.refused(
@@ -365,7 +366,7 @@ def _beyond_limits(unread: InputFile, metadata: pq.FileMetaData) -> InputFile | 
     if rows > max(_FEW_ROWS, _MOST_ROWS_PER_BYTE * size):
         return replace(unread, is_repetition=True).refused(
             f"{unread.path} has {rows:,} rows in {size:,} bytes, more than {_MOST_ROWS_PER_BYTE} a byte:"
-            " rows so alike are no predictions or labels"
+            " so many equal rows cannot be predictions or labels"
         )
     if metadata.num_columns > _MOST_COLUMNS:
         reason = f"has {metadata.num_columns:,} columns, more than {_MOST_COLUMNS:,}"
@@ -454,9 +455,7 @@ def _check_columns(file: InputFile, columns: Collection[CanonicalColumn], mappin
         return file
     objections = objections_to(file, columns, mapping)
     objections += [
-        f"has a column {name}, a name that DuckDB gives away itself"
-        for name in file.columns
-        if name.lower() in _RESERVED
+        f"has a column {name}, a name that DuckDB uses itself" for name in file.columns if name.lower() in _RESERVED
     ]
     return file.refused(f"{file.path} {'; '.join(objections)}") if objections else file
 

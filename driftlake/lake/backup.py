@@ -1,6 +1,6 @@
 """Copies a warehouse to a folder while runs write, and puts such a copy back, at another place if need be.
 
-For a SQLite catalog with data files in a folder; docs/operations.md has the commands for PostgreSQL and S3. Data files are
+For a SQLite catalog with data files in a folder; docs/backup.md has the commands for PostgreSQL and S3. Data files are
 written once and never changed, and maintenance deletes none in its days of grace: what the catalog names when it is copied
 is still there when the files are. Not here: input files, driftlake.yaml and Dagster's own instance.
 """
@@ -55,7 +55,8 @@ def restore(settings: Settings, source: Path) -> Copied:
         )
     if not catalog.is_missing() or (data.is_dir() and any(data.iterdir())):
         raise WarehouseError(
-            f"there is a warehouse at {catalog.place} or in {data} already", hint="move both away, then restore"
+            f"there is a warehouse at {catalog.place} or in {data} already",
+            hint="move both away, then run the command again",
         )
     copied = [_copy(path, data / path.relative_to(source / _DATA)) for path in _absent(source / _DATA, data)]
     with catalog.writing():
@@ -71,7 +72,7 @@ def _local(settings: Settings) -> tuple[Catalog, Path]:
     if catalog.kind != "sqlite" or "://" in data:
         raise WarehouseError(
             "only a warehouse with a SQLite catalog and data files in a folder is copied by driftlake",
-            hint="pg_dump and a copy of the bucket do it for others: see Backup in docs/operations.md",
+            hint="for others use pg_dump and a copy of the bucket: see docs/backup.md",
         )
     return catalog, Path(data)
 

@@ -61,7 +61,7 @@ def _bring_up(connection: duckdb.DuckDBPyConnection, table: schema.Table) -> Non
             continue
         if column.is_required:
             raise WarehouseError(
-                f"table {table.name} lacks column {column.name}, which its stored rows would need",
+                f"table {table.name} lacks column {column.name}, which stored rows would need",
                 hint="back up the warehouse, then backfill into a new one: set warehouse.catalog and warehouse.data",
             )
         connection.execute(f"alter table {quote(table.name)} add column {quote(column.name)} {column.type}")

@@ -36,7 +36,8 @@ _SECONDS_TO_CONNECT, _SECONDS_TO_ANSWER = 3, 5
 _AWS_HOST = re.compile(r"s3(\.[a-z0-9-]+)?\.amazonaws\.com")
 _PART_OF_SECRET = re.compile(r"(?:^|;)(\w+)=(.*?)(?=;\w+=|$)")
 _CREDENTIALS_HINT = (
-    "set AWS_PROFILE, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, give the machine a role, log in with `aws sso login`,"
+    "set AWS_PROFILE, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, give the machine a role, log in with `aws sso "
+    "login`,"
     " or create a persistent DuckDB secret"
 )
 
@@ -165,7 +166,7 @@ def _refusal(setting: str, location: str, access: Access, response: Mapping[str,
             f"{setting}: there is no bucket {bucket} at {access.where}", hint="create it, or correct the path"
         )
     return StorageError(
-        f"{setting}: {location} is refused to key {access.key_id or '(none)'} by {access.where}: {code} ({said})",
+        f"{setting}: {location} cannot be read with key {access.key_id or '(none)'} by {access.where}: {code} ({said})",
         hint="check the key, its secret, and that its owner may list, read and, for the warehouse, write the bucket",
     )
 
@@ -191,7 +192,7 @@ def _from_chain(location: str) -> Access:
     except (errors.BotoCoreError, errors.ClientError) as error:
         raise StorageError(f"{location}: no AWS credentials: {error}", hint=_CREDENTIALS_HINT) from error
     if not frozen:
-        raise StorageError(f"{location}: no AWS credentials are found anywhere", hint=_CREDENTIALS_HINT)
+        raise StorageError(f"{location}: no AWS credentials were found", hint=_CREDENTIALS_HINT)
     return Access(frozen.access_key, frozen.secret_key, frozen.token, **settings)
 
 

@@ -22,9 +22,7 @@ from driftlake.vocabulary.wording import printable
 _PROMPT, _CONTINUATION = "driftlake> ", "      ...> "
 _SHOWN_ROWS = 200
 _UNKNOWN = "`show tables` lists what there is; docs/tables.md explains it"
-_EXPIRED = (
-    "old snapshots expire after warehouse.snapshot_retention_days; `from ducklake_snapshots('lake')` lists those left"
-)
+_EXPIRED = "old snapshots expire after warehouse.snapshot_retention_days; `from ducklake_snapshots('lake')` lists the remaining ones"
 _FILE_WIDTH = 10_000
 
 

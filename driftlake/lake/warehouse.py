@@ -321,8 +321,9 @@ class Warehouse:
                 pause = next(pauses, None)
                 if pause is None:
                     raise WarehouseError(
-                        f"a commit failed {len(_PAUSES) + 1} times because another client changed the same tables: {error}",
-                        hint="let other clients write to tables of their own, or run the day again",
+                        f"a commit failed {len(_PAUSES) + 1} times because another client changed the same tables: "
+                        f"{error}",
+                        hint="let other clients write to other tables, or run the day again",
                     ) from error
                 time.sleep(pause)
 

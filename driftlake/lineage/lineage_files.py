@@ -35,7 +35,7 @@ def _class_name(name: str) -> str:
     if name == "(missing)":
         raise ValueError("(missing) stands for predictions without a class")
     if re.fullmatch(r"-?\d+\.0+", name):
-        raise ValueError("labels that are whole numbers are read without decimals: write the class without them")
+        raise ValueError("whole-number labels are read without decimals: write the class without decimals, too")
     return name
 
 
@@ -137,7 +137,7 @@ def read_lineage_file(location: str) -> LineageFile:
             text = stream.read().decode()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(
-            f"lineage file {location} cannot be read: {error}", hint="write it as UTF-8 text"
+            f"lineage file {location} cannot be read: {error}", hint="save it as UTF-8 text"
         ) from error
     remarks: list[str] = []
     record = parse_yaml(LineageRecord, location, text, remarks)

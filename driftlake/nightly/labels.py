@@ -174,7 +174,7 @@ def _label_run(
     elif left_out:
         outcome, reason = "partial", "; ".join(left_out)
     elif not partition.row_count and has_stored_rows(warehouse, "label_arrivals", partition.dt):
-        outcome, reason = "refused", "the labels of the day are gone; what they said is kept"
+        outcome, reason = "refused", "the labels of the day are gone; the counts from them are kept"
     elif not partition.row_count:
         outcome, reason = "empty", "no labels arrived on the day"
     fingerprint = work.fingerprints[partition.dt] if is_certain else None

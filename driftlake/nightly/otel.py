@@ -96,7 +96,7 @@ class Observer:
         sender.start()
         sender.join(self._patience)
         if sender.is_alive():
-            _log.warning("the OpenTelemetry collector does not answer: the run goes on without it")
+            _log.warning("the OpenTelemetry collector does not answer; the run continues without it")
             self._patience = 0.0
 
     def _flush(self) -> None:

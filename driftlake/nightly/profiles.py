@@ -121,8 +121,8 @@ def _nothing_registered(settings: Settings) -> ConfigurationError:
     folder, count = settings.resolve(settings.lineage.path), len(lineage_locations(settings))
     if count:
         return ConfigurationError(
-            f"no model version is registered, though {folder} holds {wording.counted(count, 'lineage file')}",
-            hint="`driftlake lineage add FILE` registers one, or says what is wrong with it",
+            f"no model version is registered, although {folder} has {wording.counted(count, 'lineage file')}",
+            hint="run `driftlake lineage add FILE` to register one, or to see what is wrong with it",
         )
     return ConfigurationError(
         f"no model version is registered, and {folder} holds no lineage file",
@@ -132,7 +132,7 @@ def _nothing_registered(settings: Settings) -> ConfigurationError:
 
 @dataclass(frozen=True, slots=True)
 class _Delivered:
-    """What days are profiled from: their telemetry, what went before it, and SHAP values that are summed up already."""
+    """What days are profiled from: their telemetry, what went before it, and SHAP values that are already summed up."""
 
     partitions: Sequence[Partition]
     since: Sequence[DayChanges]
@@ -272,7 +272,10 @@ def _gutted_days(
         share = sum(record.row_count or 0 for record in broken) / partition.row_count
         if share > settings.contracts.largest_quarantined_share:
             why = "; ".join(dict.fromkeys(f"{record.expectation}: {record.reason}" for record in broken))
-            gutted[partition.dt] = f"{share:.1%} of the rows break the contract, which is too much ({why})"
+            gutted[partition.dt] = (
+                f"{share:.1%} of the rows break the contract, which is more than contracts.largest_quarantined_share "
+                f"({why})"
+            )
     return gutted
 
 
@@ -348,7 +351,10 @@ def _profile_run(
     elif refused or left_out:
         outcome, reason = "partial", "; ".join(dict.fromkeys([*left_out, *refused]))
     elif not partition.row_count and has_stored_rows(warehouse, "prediction_profile", partition.dt):
-        outcome, reason = "refused", "the telemetry files of the day have no rows any more; what they said is kept"
+        outcome, reason = (
+            "refused",
+            "the telemetry files of the day have no rows any more; the counts from them are kept",
+        )
     elif not partition.row_count:
         outcome, reason = "empty", "the telemetry files of the day have no rows"
     # rows that could not be read are tried again by the next run: it may have been the storage

@@ -49,7 +49,7 @@ def report(
 ) -> StageReport:
     """What was done together with what was left as it was."""
     in_force = sorted([*work.unchanged.values(), *outcome.runs], key=lambda run: run.dt)
-    damaged = [f"{day}: stored rows were damaged and are computed anew: {what}" for day, what in work.damaged.items()]
+    damaged = [f"{day}: stored rows were damaged and are computed again: {what}" for day, what in work.damaged.items()]
     return StageReport(
         work.stage,
         in_force,

@@ -127,8 +127,8 @@ def _sample_rows(settings: Settings) -> int | None:
 
 PROFILES = Stage(
     "profiles",
-    "Counts per bin of features, scores and latencies, of classes and of predictions that a candidate and production have "
-    "both answered, and what changed of the columns (schema_changes)",
+    "Counts per bin of features, scores, latencies, classes and predictions that a candidate and production have both "
+    "answered; changes of columns (schema_changes)",
     (
         "feature_profile",
         "feature_stats",
@@ -179,7 +179,8 @@ LABEL_COHORTS = Stage(
 )
 DRIFT = Stage(
     "drift",
-    "Distance of every feature and of the scores from training, over several windows, with its noise, and what is predicted",
+    "Distance of every feature and of the scores from their references, over several windows, with its noise; levels "
+    "of the predictions",
     (
         "feature_drift",
         "prediction_drift",
@@ -201,7 +202,7 @@ DRIFT = Stage(
 )
 MODEL_QUALITY = Stage(
     "model_quality",
-    "AUC with its interval, candidates against production and the labels still outstanding, as of the day",
+    "Quality with confidence intervals, candidates against production, and labels still outstanding, as of the day",
     ("model_quality", "shadow_comparison", "label_backlog"),
     lambda s: {
         "quality": s.quality,
@@ -225,7 +226,7 @@ SLOS = Stage(
 )
 ALERTS = Stage(
     "alerts",
-    "Rules that fired, each with a sentence a person understands",
+    "Alerts of the rules that fired, with a sentence each, and incidents",
     ("alerts", "incidents"),
     lambda s: {
         "alerts": s.alert_rules,

@@ -84,8 +84,9 @@ def _require_apart(source: Path, target: Path) -> None:
     is_same = target.exists() and source.exists() and source.samefile(target)
     if is_same or raw == pseudonymous or raw in pseudonymous.parents or pseudonymous in raw.parents:
         raise ConfigurationError(
-            f"{target} is {source} or lies in it, or the other way round: raw and pseudonymous telemetry must not mix",
-            hint="write to a folder of its own",
+            f"{target} is the same folder as {source}, or one contains the other: raw and pseudonymous telemetry must "
+            "not mix",
+            hint="write to a separate folder",
         )
 
 
@@ -113,7 +114,7 @@ def _day_of(folder: Path) -> date:
         return date.fromisoformat(folder.resolve().name.removeprefix("dt="))
     except ValueError:
         raise InputError(
-            f"{folder} is no dt=YYYY-MM-DD folder, so the valid key is not known", hint="give the day with --date"
+            f"{folder} is not a dt=YYYY-MM-DD folder, so the valid key is not known", hint="give the day with --date"
         ) from None
 
 
@@ -125,7 +126,9 @@ def _require_columns(path: Path, column: str) -> None:
     if column not in names:
         raise InputError(f"{path} has no column {column}", hint=f"it has {', '.join(names)}")
     if taken := sorted({name for pair in _COLUMNS for name in pair} & set(names) - {column}):
-        raise InputError(f"{path} has a column {', '.join(taken)} already", hint="it seems to be pseudonymized")
+        raise InputError(
+            f"{path} has a column {', '.join(taken)} already", hint="the file seems to be pseudonymized already"
+        )
 
 
 def _read(settings: Settings, key: PseudonymKey) -> _Secret:
@@ -149,7 +152,7 @@ def _read_file(path: Path) -> str:
         mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
         if mode & (stat.S_IRWXG | stat.S_IRWXO):
             raise ConfigurationError(
-                f"{path} can be used by others (mode {mode:04o})", hint=f"chmod 600 {path}, and think of a new key"
+                f"{path} can be used by others (mode {mode:04o})", hint=f"chmod 600 {path}, and consider a new key"
             )
         return file.read()
 

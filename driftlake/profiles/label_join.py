@@ -25,7 +25,7 @@ from driftlake.maths.binning import PROBABILITY_GRID
 # A prediction's file may be written days after its label arrived; older labels without a prediction stay unmatched.
 EARLY_LABEL_DAYS = 7
 
-# Makes partitions visible as a relation, without the rows that are in quarantine, and says what is left out.
+# Makes partitions visible as a relation, without the rows that are in quarantine, and shows what is left out.
 CreateSoundView: TypeAlias = Callable[[str, Sequence[Partition]], LeftOut]
 
 _SCORE_GRID = {

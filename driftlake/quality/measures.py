@@ -168,7 +168,7 @@ def _estimates(windows: LabelledWindows, cut: float | None) -> Iterator[_Statist
     is_enough[known] = True
     reason = np.select(
         [~windows.is_current, predictions.sum(axis=-1) == 0, ~is_enough, windows.is_calibrated_on_training],
-        [_NO_PREDICTIONS, "no scores", "too few labels to know what scores mean", "calibrated on the training data"],
+        [_NO_PREDICTIONS, "no scores", "too few labels to calibrate the scores", "calibrated on the training data"],
         default="",
     )
     is_enough &= windows.is_current & (predictions.sum(axis=-1) > 0)
@@ -299,7 +299,7 @@ def with_doubts(rows: pa.Table, repeated_ids: pa.Table) -> pa.Table:
     """
     doubts = {
         (row["dt"], row["window_days"]): (
-            "correlation ids come again, so labels may be about other predictions:"
+            "correlation ids repeat, so labels may be about other predictions:"
             f" {row['repeated_prediction_share']:.1%} of all predictions repeat an id of their day,"
             f" {row['ambiguous_label_share']:.1%} of all labels match predictions of several days"
         )

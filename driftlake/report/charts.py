@@ -38,7 +38,7 @@ LEVEL_COLOURS = {
 }
 
 SIDE_COLOURS = {"training": "#8b96a3", "production": "#0072b2"}
-BACKLOG_COLOURS = {"without a label": "#0072b2", "expected by the promised delay": "#c3cad2"}
+BACKLOG_COLOURS = {"without a label": "#0072b2", "expected from the label delay": "#c3cad2"}
 
 _INK, _SOFT_INK, _FAINT = "#1f2933", "#52606d", "#e4e7eb"
 

@@ -182,7 +182,7 @@ def _drift_finding(facts: Row, windows: MeasuredWindows) -> str:
 
 def _label_findings(facts: Row, alerts: Sequence[Row], windows: MeasuredWindows) -> list[str | None]:
     if not windows.has_labels:
-        return ["no labels are configured, so nobody knows how well it does"]
+        return ["no labels are configured, so its quality is not known"]
     return [_quality_finding(facts, windows), _backlog_finding(facts, alerts)]
 
 

@@ -68,7 +68,7 @@ def _examine_engine(settings: Settings) -> Iterator[Finding]:
     if settings.engine == "spark":
         try:
             engine_of(settings)
-            yield Finding("engine", True, f"pyspark and Java are there, and so is {settings.spark.master}")
+            yield Finding("engine", True, f"pyspark and Java are installed, and {settings.spark.master} answers")
         except DriftlakeError as error:
             yield _failed("engine", error)
 
@@ -148,7 +148,7 @@ def _examine_suites(settings: Settings) -> Iterator[Finding]:
         return
     if ignored := [name for name in names if source_of(name) is None]:
         message = f"nothing reads {', '.join(ignored)} in {settings.suite_folder}"
-        yield Finding("contracts.suites", False, message, f"let the name begin with {', '.join(SUITES)}")
+        yield Finding("contracts.suites", False, message, f"the name must begin with {', '.join(SUITES)}")
     elif names:
         count = sum(map(len, suites.values()))
         yield Finding("contracts.suites", True, f"{len(names)} files: {count} expectations")
@@ -165,9 +165,7 @@ def _unknown(setting: str, names: Iterable[str], known: Iterable[str]) -> Iterat
     known = sorted(set(known))
     if unknown := [name for name in names if name not in known]:
         message = f"no lineage file has {', '.join(unknown)}"
-        yield Finding(
-            setting, False, message, f"correct the name, or write its lineage file; known: {', '.join(known)}"
-        )
+        yield Finding(setting, False, message, f"correct the name, or add its lineage file; known: {', '.join(known)}")
 
 
 def _examine_catalog(settings: Settings) -> Finding:

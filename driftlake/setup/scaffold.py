@@ -26,7 +26,7 @@ def write_configuration(folder: Path) -> list[Path]:
     config, schema, workspace = (folder / name for name in (CONFIG_NAME, "driftlake.schema.json", _WORKSPACE_NAME))
     for path in (config, workspace):
         if path.exists():
-            raise ConfigurationError(f"{path} is there already", hint="edit it, or name another folder")
+            raise ConfigurationError(f"{path} already exists", hint="edit it, or name another folder")
     folder.mkdir(parents=True, exist_ok=True)
     config.write_text(_template(CONFIG_NAME))
     schema.write_text(json_schema())

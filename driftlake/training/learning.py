@@ -168,7 +168,8 @@ def _require_columns(
         raise InputError(f"{file.path}: a feature cannot be called '{SCORE}', which is the name of the prediction")
     if unknown := sorted({*corrections.categorical, *corrections.numeric, *corrections.critical} - set(features)):
         raise ConfigurationError(
-            f"models.{file.record.model_id} corrects {', '.join(unknown)}, which {file.path} does not list as a feature",
+            f"models.{file.record.model_id} corrects {', '.join(unknown)}, which {file.path} does not list as a "
+            "feature",
             hint=f"the features are {', '.join(features)}",
         )
 
@@ -200,7 +201,7 @@ def _numeric_bins(
     known = encoding.learnable_values(column)
     if not len(known):
         raise InputError(
-            f"{file.training_data}: feature {name} has no finite value, so there is nothing to learn bins from",
+            f"{file.training_data}: feature {name} has no finite value, so no bins can be learned",
             hint="leave it out of the lineage file",
         )
     is_integer = pat.is_integer(column.type)

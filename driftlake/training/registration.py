@@ -184,7 +184,7 @@ def _require_nobody_in_classes(file: LineageFile, settings: PersonalDataSettings
     if found:
         raise InputError(
             f"{file.path}: classes look like personal data ({found}), and classes are stored as they are",
-            hint="name classes by what they mean, not by whom they are about",
+            hint="name classes by their meaning, not after persons",
         )
 
 

@@ -30,13 +30,21 @@ RUNBOOKS = (
     Runbook(
         "feature-drift",
         "Feature drift",
-        "The values of a feature have been distributed differently from training for three days, by more than chance.",
+        "The values of a feature have been distributed differently from training for three days, more than chance "
+        "explains.",
         (
-            "Read the probable cause of the incident: many features at once are an upstream change, one alone rarely is.",
-            "Compare the charts of the worst features: a jump is a fault or a release, a slope is the world or the season.",
-            "If a segment explains it, ask who feeds that segment.",
             (
-                "Look at scores and AUC: drift that changes neither can wait. If it is there to stay, retrain, and register the "
+                "Read the probable cause of the incident: many features at once suggest an upstream change, a single "
+                "feature rarely does."
+            ),
+            (
+                "Compare the charts of the worst features: a sudden change suggests a fault or a release, a gradual one a "
+                "season or a change in the world."
+            ),
+            "If one segment explains the shift, ask the producer of its data.",
+            (
+                "Look at scores and AUC: drift that changes neither can wait. If the drift will stay, retrain, and "
+                "register the "
                 "new version with its training data."
             ),
         ),
@@ -47,78 +55,99 @@ RUNBOOKS = (
         "Far more of a feature is missing than in training.",
         (
             "Look for the first day and hour without it, and for a lost or renamed column on that day.",
-            "Ask the producer of the feature; the model replaces what is missing as it did in training, if at all.",
-            "When it is repaired, deliver the days again: `driftlake run --date D` counts them anew.",
+            (
+                "Ask the producer of the feature. Until it is repaired, the model treats missing values as it did in "
+                "training."
+            ),
+            "After the repair, deliver the days again: `driftlake run --date D` counts them again.",
         ),
     ),
     Runbook(
         "score-drift",
         "Score drift",
-        "The scores have been distributed differently from training for three days: decisions at a fixed cut change in number.",
+        "The scores have been distributed differently from training for three days: with a fixed cut, the number of "
+        "positive decisions changes.",
         (
             "Look at the drifted features of the same incident, the most important first.",
-            "If no feature drifted, suspect the model itself: another artefact, another threshold, another preprocessing.",
-            "Tell whoever lives with the decisions how the share above the cut has changed.",
+            "If no feature drifted, check the model itself for another artefact or another preprocessing.",
+            "Tell those who use the decisions how the share above the cut has changed.",
         ),
     ),
     Runbook(
         "auc-drop",
         "AUC below its baseline",
-        "Of the labels known so far, the model ranks worse than promised, by more than its interval.",
+        "On the labels known so far, the AUC of the model is below its baseline, by more than its confidence interval.",
         (
-            "Check that labels are complete: early labels are often the bad ones. The backlog says how many are missing.",
+            (
+                "Check that labels are complete: labels that arrive early are often of one class. The backlog says how "
+                "many are missing."
+            ),
             "Look at AUC by segment, and at estimated AUC, which needs no labels.",
-            "If features drifted before it, repair these first; if none did, the relation to the target has changed: retrain.",
+            (
+                "If features drifted before, repair these first. If none did, the relation between features and target "
+                "has changed: retrain."
+            ),
         ),
     ),
     Runbook(
         "labels-overdue",
         "Labels overdue",
-        "More predictions wait for their label than the lineage promises: quality of the last weeks is not known.",
+        "More predictions are without a label than the label delay of the lineage allows, so the quality of the last "
+        "weeks is not known.",
         (
-            "Look at the days on which labels arrived: a day without any is a feed that stopped.",
-            "Labels that came and matched no prediction have another correlation id: compare a few by hand.",
+            "Look at the days on which labels arrived: a day without any means that the feed has stopped.",
+            "Labels that matched no prediction have other correlation ids: compare a few by hand.",
             "If labels simply take longer now, correct `label_delay` in the lineage of the next version.",
         ),
     ),
     Runbook(
         "broken-contract",
         "Broken contract",
-        "Inputs break a promise without which a number would be wrong; what breaks it is left out and in quarantine.",
+        "Inputs break a rule of severity error. The rows or files that break it are in quarantine and not counted.",
         (
-            "Read the sentence: it names the file, the column and how many rows.",
-            '`driftlake sql "from quarantine order by dt desc"` says what is left out.',
-            "Have the file written again and run the day again; to change what is promised, see `contracts.severities`.",
+            "Read the message: it names the file, the column and the number of rows.",
+            '`driftlake sql "from quarantine order by dt desc"` shows what is left out.',
+            (
+                "Have the file written again and run the day again. To change the severity of the rule, see "
+                "`contracts.severities`."
+            ),
         ),
     ),
     Runbook(
         "doubtful-input",
         "Doubtful input",
-        "Rows were left out, counted once or look wrong: an unknown version, a missing day, duplicates, an unusual number.",
+        "Rows were left out, counted only once, or look wrong: an unknown version, a missing day, duplicates, an "
+        "unusual number of rows.",
         (
             "An unknown version: register its lineage with `driftlake lineage add FILE`, then run the day again.",
-            "A missing or thin day: ask the producer; late files are found by the next run.",
-            "Duplicates: the same prediction was logged twice; the first is counted.",
+            "A day that is missing or has few rows: ask the producer. The next run finds late files.",
+            "Duplicates: the same prediction was logged twice, and only the first is counted.",
         ),
     ),
     Runbook(
         "lost-columns",
         "Lost columns",
-        "Columns of telemetry that were there before are gone.",
+        "Columns that telemetry had before are missing.",
         (
-            "Look for a new column with a similar name: a renamed one is mapped with `telemetry.columns`.",
-            "If a feature is lost on purpose, register a version without it.",
+            "Look for a new column with a similar name: map a renamed column with `telemetry.columns`.",
+            "If a feature was removed on purpose, register a version without it.",
         ),
     ),
     Runbook(
         "error-budget",
         "Error budget nearly spent",
-        "Three quarters of what an objective allows to fail in its period have failed.",
+        "Three quarters of the error budget of an objective are used up.",
         (
-            "Look at the burn rates in `slo_status`: if one and three days burn at less than 1 it is over, and days leave the period.",
-            "Latency: `latency_changes` names the stage that moved, `service_part_levels` the hours and nodes.",
+            (
+                "Look at the burn rates in `slo_status`: if the rates over one and three days are below 1, the problem is "
+                "over, and the budget recovers as days leave the period."
+            ),
+            "Latency: `latency_changes` names the stage that changed, `service_part_levels` has the hours and nodes.",
             "Availability: `service_errors` has the kinds of errors, day by day.",
-            "If the budget is spent, put repair before release until it is back; if nobody minds, the objective is too strict.",
+            (
+                "If the budget is used up, repair before you release until it has recovered. If nobody is affected, the "
+                "objective is too strict."
+            ),
         ),
     ),
 )

@@ -116,21 +116,21 @@ SIGNALS: Mapping[str, Signal] = {
         ),
         Signal(
             "model_quality.positive_rate_change",
-            "change of the share of positive labels since training, either way",
+            "change of the share of positive labels since training, in either direction",
             "percentage points",
-            "the share of positive labels of {who} is {value} away from that in training {days}",
+            "the share of positive labels of {who} differs from training by {value} {days}",
         ),
         Signal(
             "model_quality.absolute_error_increase",
-            "mean absolute error above that in training, relative to it",
+            "increase of the mean absolute error relative to training",
             "percent",
             "the mean absolute error of {who} is {value} above that in training {days}",
         ),
         Signal(
             "label_backlog.overdue_share",
-            "share of the predictions that wait for a label longer than expected",
+            "share of the predictions without a label for longer than expected",
             "percent",
-            "{value} of the predictions of {who} wait for a label longer than expected",
+            "{value} of the predictions of {who} have been without a label for longer than expected",
             finding=None,
         ),
         Signal(
@@ -141,14 +141,15 @@ SIGNALS: Mapping[str, Signal] = {
         ),
         Signal(
             "rare_combinations.count",
-            "combinations of two features that are rare in training and came up",
+            "combinations of two features that are rare in training and frequent now",
             "number",
         ),
         Signal(
             "multivariate_drift.error_shift",
-            "change of the PCA reconstruction error of all features, either way, relative to training",
+            "change of the PCA reconstruction error of all features relative to training, in either direction",
             "percent",
-            "the features of {who} have moved from training together: their PCA reconstruction error is {value} away {days}",
+            "the relations between the features of {who} differ from training: the PCA reconstruction error changed "
+            "by {value} {days}",
         ),
         Signal(
             "shadow_comparison.disagreement_share",
@@ -184,13 +185,13 @@ SIGNALS: Mapping[str, Signal] = {
         ),
         Signal(
             "contract_checks.warning_share",
-            "share of the rows that break a promise of severity warning",
+            "share of the rows that break a rule of severity warning",
             "percent",
         ),
-        Signal("schema_changes.added", "columns of telemetry that were added at once", "count"),
-        Signal("schema_changes.lost", "columns of telemetry that were lost at once", "count"),
-        Signal("schema_changes.retyped", "columns of telemetry whose type changed at once", "count"),
-        Signal("schema_changes.reordered", "columns of telemetry that moved at once", "count"),
+        Signal("schema_changes.added", "columns of telemetry that were added on the day", "count"),
+        Signal("schema_changes.lost", "columns of telemetry that were lost on the day", "count"),
+        Signal("schema_changes.retyped", "columns of telemetry whose type changed on the day", "count"),
+        Signal("schema_changes.reordered", "columns of telemetry that moved on the day", "count"),
     )
 }
 

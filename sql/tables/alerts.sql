@@ -14,12 +14,12 @@ create table if not exists alerts (
     reference varchar, -- what was compared with
     value double not null, -- value on dt
     threshold double not null, -- threshold that was crossed
-    sample_count bigint not null, -- rows the value rests on
+    sample_count bigint not null, -- rows from which the value was computed
     noise_floor double, -- noise floor of the value; an alert below it does not fire
     since_on date not null, -- first of the days in a row above the warn threshold that opened the alert
     consecutive_days integer not null, -- days from since_on to dt
     owner varchar, -- who is responsible, from the rule
-    runbook varchar, -- where to read on, from the rule
+    runbook varchar, -- link or path to instructions, from the rule
     message varchar not null, -- the alert in a sentence
     state varchar, -- open on the first day, ongoing, or resolved on the last; null in rows from before there was one
     opened_on date, -- day the alert opened

@@ -1,7 +1,7 @@
--- What was told of incidents to whom, and what could not be. Append-only.
+-- Notices of incidents: which were sent to which channel, and which could not be sent. Append-only.
 -- grain: channel, incident_id, change, attempted_at
 create table if not exists deliveries (
-    dt date not null, -- day on which the incident stood as it was told
+    dt date not null, -- day whose state of the incident the notice tells
     channel varchar not null, -- name of the channel in driftlake.yaml
     incident_id varchar not null, -- incident
     change varchar not null, -- opened, escalated or resolved

@@ -1,4 +1,4 @@
--- How many different values the columns of telemetry.high_cardinality have, as HyperLogLog registers that merge over days: distinct_between does.
+-- How many different values the columns of telemetry.high_cardinality have, as HyperLogLog registers that can be merged over days, as distinct_between does.
 -- grain: dt, model_id, model_version, deployment, segment, column_name
 create table if not exists distinct_profile (
     dt date not null, -- day of the predictions (the telemetry partition)

@@ -12,6 +12,6 @@ create table if not exists importance_drift (
     statistic varchar not null, -- ndcg (of the ranking), rank_change (positive: more important), share_change (of all importance), dominant (the share now)
     value double, -- value; null if it cannot be measured
     current_count bigint not null, -- explained predictions in the window
-    outcome varchar, -- stable, drift or insufficient_data; null for rank_change and share_change, which describe and are not judged
+    outcome varchar, -- stable, drift or insufficient_data; null for rank_change and share_change, which are descriptive and have no outcome
     reason varchar -- why it is insufficient_data; null otherwise
 );

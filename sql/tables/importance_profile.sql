@@ -9,5 +9,5 @@ create table if not exists importance_profile (
     feature varchar not null, -- feature that is explained
     row_count bigint not null, -- predictions with a finite SHAP value of the feature
     absolute_sum double not null, -- sum of the absolute SHAP values
-    signed_sum double not null -- sum of the SHAP values: which way the feature moves predictions
+    signed_sum double not null -- sum of the SHAP values: in which direction the feature moves predictions
 );

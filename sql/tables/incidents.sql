@@ -1,4 +1,4 @@
--- What happened, a row per incident and day: alerts that may have one cause, with the cause that the evidence speaks for.
+-- Incidents, a row per incident and day: alerts that may have one cause, with its most probable cause.
 -- grain: dt, incident_id
 create table if not exists incidents (
     dt date not null, -- day the row is about
@@ -10,11 +10,11 @@ create table if not exists incidents (
     since_on date not null, -- first day on which the signal of the first alert was above its threshold
     alert_count bigint not null, -- alerts open on dt
     model_versions varchar[] not null, -- versions that the alerts are about
-    cause varchar not null, -- probable cause: a name of docs/operations.md, or unknown
+    cause varchar not null, -- probable cause: a name of docs/alerts.md, or unknown
     title varchar not null, -- the incident in a sentence, cause first
-    evidence varchar[] not null, -- what else happened at the same time, the most telling first
+    evidence varchar[] not null, -- what else happened at the same time, most significant first
     rule varchar not null, -- rule of the highest ranked alert
     owner varchar, -- who is responsible, from the highest ranked alert that names somebody
-    runbook varchar, -- where to read on, from the highest ranked alert that has one
+    runbook varchar, -- link or path to instructions, from the highest ranked alert that has one
     downtime varchar -- reason of the planned downtime that the day is in; null if it is in none
 );

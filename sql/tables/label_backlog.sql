@@ -1,4 +1,4 @@
--- Predictions still without a label, by age, against the delay the lineage promises. Of days that were sampled the counts are estimates: each sampled prediction stands for 1 / sampling_rate.
+-- Predictions still without a label, by age, compared with the label delay of the lineage. For days that were sampled the counts are estimates: each sampled prediction stands for 1 / sampling_rate.
 -- grain: dt, model_id, model_version, deployment, segment, age_bucket
 create table if not exists label_backlog (
     dt date not null, -- day the row is about: only what had arrived by its end is used
@@ -11,9 +11,9 @@ create table if not exists label_backlog (
     prediction_count bigint not null, -- predictions of that age
     labelled_count bigint not null, -- of these, labelled by the end of dt
     outstanding_count bigint not null, -- of these, without a label
-    expected_outstanding_count double, -- of these, without a label if delays were as the lineage promises; null if it promises nothing
-    overdue_count double, -- outstanding beyond the expected, age by age; null if nothing is promised
+    expected_outstanding_count double, -- of these, without a label if delays were as the lineage states; null if it states none
+    overdue_count double, -- outstanding beyond the expected number, summed over ages; null if the lineage states no delay
     overdue_share double, -- overdue_count / prediction_count
     growth_count bigint not null, -- outstanding_count minus that of the day before
-    sampled_count bigint -- predictions of that age that were counted: what the estimates rest on; null in rows of older versions
+    sampled_count bigint -- predictions of that age that were counted: the rows behind the estimates; null in rows of older versions
 );

@@ -18,5 +18,5 @@ create table if not exists label_cohorts (
     number_count bigint, -- labels of a regression or of a multiclass model, which are neither positive nor negative
     error_sum double, -- sum of score - label; null unless the task is a regression
     absolute_error_sum double, -- sum of |score - label|; null unless the task is a regression
-    quantile_loss_sum double -- sum of the loss at the promised quantile, the median if there is none; null unless the task is a regression
+    quantile_loss_sum double -- sum of the loss at the quantile of the lineage, the median if there is none; null unless the task is a regression
 );

@@ -1,4 +1,4 @@
--- How well the model does, as of the day: labels that arrived later are not used. quality_history shows the hindsight beside it.
+-- Quality of the model, as of the day: labels that arrived later are not used. quality_history also has the value with all labels known now.
 -- grain: dt, model_id, model_version, deployment, segment, window_days, statistic
 create table if not exists model_quality (
     dt date not null, -- day the row is about: only what had arrived by its end is used
@@ -18,7 +18,7 @@ create table if not exists model_quality (
     positive_count bigint not null, -- labels that are 1
     negative_count bigint not null, -- labels that are 0
     coverage_share double, -- label_count / prediction_count
-    baseline_value double, -- AUC promised by the lineage, else the value on the training data
+    baseline_value double, -- AUC stated in the lineage, else the value on the training data
     drop_from_baseline double, -- how much worse than the baseline: positive is worse; null where no direction is
     outcome varchar not null, -- measured or insufficient_data
     reason varchar -- why there is no value, or what it rests on

@@ -1,4 +1,4 @@
--- How far the features of a window have moved from training together, marginals and relations, in a sample of the predictions. No row: drift.multivariate is off.
+-- How far all features of a window together, with their relations, differ from training, in a sample of the predictions. No rows if drift.multivariate is off.
 -- grain: dt, model_id, model_version, deployment, window_days, statistic
 create table if not exists multivariate_drift (
     dt date not null, -- day the row is about
@@ -9,9 +9,9 @@ create table if not exists multivariate_drift (
     statistic varchar not null, -- pca_reconstruction_error
     value double, -- mean over the sample of the window; null where there is none, see reason
     reference_value double, -- mean over the half of the training sample that the components were not learned from
-    error_shift double, -- value / reference_value - 1, either way; null where training has no error at all
+    error_shift double, -- value / reference_value - 1, positive or negative; null where training has no error at all
     noise_floor double, -- 99th percentile of the absolute error_shift without drift
-    p_value double, -- probability of a difference at least as large, either way, without drift; by resampling, 0.0005 at least
+    p_value double, -- probability of a difference at least as large, in either direction, without drift; by resampling, 0.0005 at least
     component_count integer, -- principal components kept
     current_count bigint not null, -- sampled predictions of the window
     current_day_count integer not null, -- days of the window with sampled predictions

@@ -17,8 +17,8 @@ create table if not exists prediction_drift (
     current_count bigint not null, -- rows of the window, the current side
     current_day_count integer not null, -- days of the window that have predictions
     reference_count bigint not null, -- rows of the reference side
-    warn_threshold double, -- threshold of warn in force, from driftlake.yaml
-    drift_threshold double, -- threshold of drift in force, from driftlake.yaml
+    warn_threshold double, -- threshold of warn, from driftlake.yaml at that time
+    drift_threshold double, -- threshold of drift, from driftlake.yaml at that time
     outcome varchar not null, -- stable, warn, drift or insufficient_data
     reason varchar -- why the value is missing or weaker than it looks; null if there is nothing to say
 );

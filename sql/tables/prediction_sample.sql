@@ -1,4 +1,4 @@
--- Predictions of a day whose correlation ids have the smallest hashes, drift.multivariate.sample_rows of them: bins, never values. Samples of days merge into that of a window by taking the smallest again.
+-- Predictions of a day whose correlation ids have the smallest hashes, drift.multivariate.sample_rows of them: bins, never values. The sample of a window consists of the smallest hashes of the samples of its days.
 -- grain: dt, model_id, model_version, deployment, row_hash
 create table if not exists prediction_sample (
     dt date not null, -- day the row is about

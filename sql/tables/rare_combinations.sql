@@ -1,4 +1,4 @@
--- Combinations of two features that training hardly had (drift.rare_share) and the window has more of than chance allows. No row: none was found.
+-- Combinations of two features that training hardly had (drift.rare_share) and that are more frequent in the window than chance explains. No rows if there are none.
 -- grain: dt, model_id, model_version, deployment, window_days, feature_a, feature_b, bin_a, bin_b
 create table if not exists rare_combinations (
     dt date not null, -- day the row is about
@@ -17,6 +17,6 @@ create table if not exists rare_combinations (
     reference_count bigint not null, -- training rows with both
     reference_size bigint not null, -- all training rows
     expected_count double not null, -- what the training share gives, half a row added to every possible combination
-    p_value double not null, -- probability of at least so many if the share were that of training: exact, the noise of training included
+    p_value double not null, -- probability of at least so many if the share were that of training: exact, including the noise of training
     q_value double not null -- p_value after Benjamini and Hochberg over all combinations of the version, day and window
 );

@@ -11,5 +11,5 @@ create table if not exists reference_label_profile (
     squared_error_sum double, -- sum of (score - label) squared; null for scores that are neither a probability nor a prediction of the label
     error_sum double, -- sum of score - label; null unless the task is a regression
     absolute_error_sum double, -- sum of |score - label|; null unless the task is a regression
-    quantile_loss_sum double -- sum of the loss at the promised quantile, the median if there is none; null unless the task is a regression
+    quantile_loss_sum double -- sum of the loss at the quantile of the lineage, the median if there is none; null unless the task is a regression
 );

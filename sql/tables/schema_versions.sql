@@ -1,4 +1,4 @@
--- Which declarations of tables and views the warehouse was brought to. The newest row is in force.
+-- Versions of the tables and views to which the warehouse was upgraded. The newest row is the current one.
 -- grain: applied_at
 create table if not exists schema_versions (
     applied_at timestamp with time zone not null, -- when they were applied

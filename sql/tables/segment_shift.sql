@@ -12,6 +12,6 @@ create table if not exists segment_shift (
     reference varchar not null, -- what the window is compared with
     current_count bigint not null, -- rows of the segment in the window
     reference_count bigint not null, -- rows of the segment in the reference
-    contribution double not null, -- part of the PSI of the whole: sum (share of all rows now - share of all rows in the reference) ln(q / p), q and p being those of the whole
+    contribution double not null, -- part of the PSI of all rows: sum (share of all rows now - share of all rows in the reference) ln(q / p), q and p being the shares of all rows together
     shift_share double not null -- contribution over the sum of all contributions of the column; negative where a segment moved the other way
 );

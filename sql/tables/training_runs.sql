@@ -1,4 +1,4 @@
--- Every model version ever registered, with the training data it stands on. Append-only.
+-- Every model version ever registered, with its training data. Append-only.
 -- grain: model_id, model_version
 create table if not exists training_runs (
     model_id varchar not null, -- model the row is about
@@ -16,7 +16,7 @@ create table if not exists training_runs (
     label_delay_p50_days double, -- days until half of the labels have arrived
     label_delay_p95_days double, -- days until 95 % of the labels have arrived
     label_delay_max_days double, -- days after which every label should have arrived
-    baseline_auc double, -- AUC promised by the lineage
+    baseline_auc double, -- AUC stated in the lineage
     feature_importance varchar, -- importance per feature as JSON; null if the lineage gives none
     released_at timestamp with time zone, -- when the version was released
     registered_at timestamp with time zone not null, -- when it was registered here

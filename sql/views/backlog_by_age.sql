@@ -1,4 +1,4 @@
--- How many predictions still wait for their label on the newest day, by age?
+-- How many predictions have no label yet on the newest day, by age?
 create or replace view backlog_by_age as
 select
     *,

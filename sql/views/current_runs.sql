@@ -1,4 +1,4 @@
--- Which run is in force for each day and stage? The newest of partition_runs.
+-- Which run is the current one for each day and stage? The newest of partition_runs.
 create or replace view current_runs as
 select *
 from partition_runs

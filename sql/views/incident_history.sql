@@ -1,4 +1,4 @@
--- What happened day by day, what was said about it, and is anybody to be told? Quiet incidents stay here, marked.
+-- Which incidents were there day by day, what did people say about them, and are notices due? Silenced incidents are included, with a mark.
 create or replace view incident_history as
 with said as (
     select

@@ -1,4 +1,4 @@
--- What is the last day on which rules were looked at? Earlier than newest_day after a night whose alerts did not come about.
+-- What is the last day whose alert rules were evaluated? It is earlier than newest_day if the alerts of a night failed.
 create or replace view newest_alert_day as
 select max(r.dt) as dt
 from partition_runs as r

@@ -1,4 +1,4 @@
--- What is the last day that had telemetry, good or bad? Days after it are only windows that run out.
+-- What is the last day that had telemetry, good or bad? Later days only have windows that still contain it.
 create or replace view newest_day as
 select max(dt) as dt
 from partition_runs

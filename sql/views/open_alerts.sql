@@ -1,4 +1,4 @@
--- Which alerts are open on the newest day whose alerts were raised? The worst first.
+-- Which alerts are open on the newest day whose rules were evaluated? Worst first.
 create or replace view open_alerts as
 select *
 from alerts

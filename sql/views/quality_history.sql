@@ -1,4 +1,4 @@
--- How has the ranking of each model gone, as it was known on the day and with every label known now (hindsight)? Of a multiclass model the hindsight is the mean over every class that has labels and others beside it.
+-- How well did each model rank, as known on the day and with every label known now (hindsight)? Of a multiclass model the hindsight is the mean over every class that has labels and others beside it.
 create or replace view quality_history as
 with as_of as (
     select *

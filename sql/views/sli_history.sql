@@ -1,4 +1,4 @@
--- What has every signal that an alert rule can watch been, day by day? Larger is worse; days without a value are left out.
+-- Which values did every signal have that an alert rule can watch, day by day? Larger is worse; days without a value are left out.
 create or replace view sli_history as
 select
     dt,

@@ -1,0 +1,202 @@
+"""What README and docs show can be used as it stands: commands, configuration, SQL, Python and links."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+import typer
+import yaml
+from data import write_project
+
+from driftlake.cli import app
+from driftlake.config import Settings
+from driftlake.lake import schema
+from driftlake.lake.warehouse import Warehouse
+from driftlake.lineage.lineage_files import LineageRecord
+from driftlake.setup.doctor import examine
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "examples").rglob("README.md"))]
+COMPLETE = {**{name: {"path": name} for name in ("telemetry", "labels", "lineage")}, "start": "2024-01-01"}
+# what a plain client does before it can query
+SETTING_UP = ("install ", "attach ", "create persistent secret ")
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block of a page."""
+
+    page: str
+    line: int
+    language: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.page}:{self.line}"
+
+
+def _blocks() -> Iterator[Block]:
+    for page in PAGES:
+        text = page.read_text()
+        for found in re.finditer(r"^```(\w+)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+            line = text.count("\n", 0, found.start()) + 1
+            yield Block(str(page.relative_to(ROOT)), line, found[1], found[2])
+
+
+BLOCKS = list(_blocks())
+
+
+def blocks(*languages: str) -> list[Block]:
+    return [block for block in BLOCKS if block.language in languages]
+
+
+def shown_commands() -> list[tuple[str, list[str], bool]]:
+    """Where each `driftlake` command stands, its words, and whether it is meant to be run as it stands."""
+    in_blocks = [
+        (str(block), part, True)
+        for block in blocks("console", "sh")
+        for line in block.text.splitlines()
+        for part in line.removeprefix("$ ").split("&&")
+        if block.language == "sh" or line.startswith("$ ")
+    ]
+    in_sentences = [
+        (str(page.relative_to(ROOT)), part, False)
+        for page in PAGES
+        for part in re.findall(r"`(driftlake [^`]+)`", page.read_text())
+    ]
+    found = [(place, shlex.split(part, comments=True), complete) for place, part, complete in in_blocks + in_sentences]
+    return [
+        (place, _without_redirection(words), complete) for place, words, complete in found if "driftlake" in words[:1]
+    ]
+
+
+def _without_redirection(words: list[str]) -> list[str]:
+    return words[: words.index(">")] if ">" in words else words
+
+
+@pytest.mark.parametrize(
+    ("words", "complete"),
+    [pytest.param(words, done, id=f"{place}: {' '.join(words)}") for place, words, done in shown_commands()],
+)
+def test_a_command_that_is_shown_exists_with_its_options(words: list[str], complete: bool) -> None:
+    command: Any = typer.main.get_command(app)
+    context = command.context_class(command, info_name="driftlake")
+    words = words[1:]
+    while hasattr(command, "commands"):
+        _, words, _ = command.make_parser(context).parse_args(args=words)
+        if not words:
+            return
+        assert words[0] in command.commands
+        command, words = command.commands[words[0]], words[1:]
+        context = command.context_class(command, parent=context, info_name=command.name)
+    values, left_over, _ = command.make_parser(context).parse_args(args=words)
+    assert not left_over
+    missing = [option.name for option in command.params if option.required and values.get(option.name) is None]
+    assert not (complete and missing)
+
+
+@pytest.mark.parametrize("block", blocks("yaml"), ids=str)
+def test_yaml_that_is_shown_is_valid(block: Block) -> None:
+    shown = yaml.safe_load(block.text)
+    if block.page == "docs/deployment.md":
+        assert set(shown) <= {
+            "load_from",
+            "telemetry",
+            "nux",
+            "concurrency",
+            "run_monitoring",
+            "run_retries",
+            "retention",
+            "storage",
+        }
+    elif "model_id" in shown:
+        LineageRecord.model_validate(shown)
+    else:
+        Settings.model_validate(COMPLETE | shown)
+
+
+@pytest.fixture(scope="module")
+def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
+    settings = write_project(tmp_path_factory.mktemp("shown"), features=[], training={"x": [1.0]})
+    with Warehouse.open(settings) as empty:
+        for macro in schema.warehouse_macros():
+            empty.connection.execute(macro)
+        yield empty
+
+
+def test_every_query_that_is_shown_fits_the_tables(warehouse: Warehouse) -> None:
+    queries = [part for block in blocks("sql") for part in re.sub(r"--.*", "", block.text).split(";")]
+    queries += [words[2] for _, words, _ in shown_commands() if words[1:2] == ["sql"] and len(words) > 2]
+    queries = [query.strip() for query in queries if query.strip() and not query.strip().startswith(SETTING_UP)]
+    assert len(queries) >= 6
+    for query in queries:
+        warehouse.sql(f"explain {query}")
+
+
+@pytest.mark.parametrize("block", blocks("python"), ids=str)
+def test_python_that_is_shown_imports_names_that_exist(block: Block) -> None:
+    for node in ast.walk(ast.parse(block.text)):
+        if isinstance(node, ast.ImportFrom):
+            module = importlib.import_module(str(node.module))
+            assert all(hasattr(module, name.name) for name in node.names)
+
+
+def test_the_example_of_the_readme_is_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    python, configuration, lineage = (
+        next(block.text for block in BLOCKS if block.page == "README.md" and start in block.text)
+        for start in ("copy (select", "start: ", "model_id: churn")
+    )
+    monkeypatch.chdir(tmp_path)
+    tables = {
+        "predictions": "range::text as request_id, timestamptz '2026-01-01' + interval (range % 24) hour as served_at",
+        "outcomes": "range::text as request_id, range % 2 as churned, date '2026-01-02' as known_on",
+        "training": "range % 2 as churned",
+    }
+    features = "(range % 7) / 10 as score, range / 3 as tenure, 'pro' as plan"
+    for name, columns in tables.items():
+        duckdb.sql(f"copy (select {columns}, {features} from range(100)) to '{name}.parquet'")
+    exec(python)
+    (tmp_path / "driftlake.yaml").write_text(configuration)
+    (tmp_path / "lineage").mkdir()
+    (tmp_path / "lineage" / "churn-v1.yaml").write_text(lineage)
+    assert [str(finding) for finding in examine(tmp_path / "driftlake.yaml") if not finding.is_well] == []
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "CHANGELOG.md"], ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_leads_somewhere(page: Path) -> None:
+    text = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    targets = re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r'<img src="([^"]+)"', text)
+    dead = [target for target in targets if "://" not in target and not _leads_somewhere(page, target)]
+    assert not dead
+
+
+def _leads_somewhere(page: Path, target: str) -> bool:
+    path, _, anchor = target.partition("#")
+    file = (page.parent / path).resolve() if path else page
+    return file.exists() and (not anchor or anchor in _anchors(file))
+
+
+def _anchors(file: Path) -> set[str]:
+    text = re.sub(r"^```.*?^```$", "", file.read_text(), flags=re.MULTILINE | re.DOTALL)
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {_slug(heading) for heading in headings} | set(re.findall(r'<a id="([^"]+)"', text))
+
+
+def _slug(heading: str) -> str:
+    """The anchor that GitHub gives a heading."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+def test_every_page_is_in_the_index() -> None:
+    index = (ROOT / "docs" / "README.md").read_text()
+    pages = {page.name for page in (ROOT / "docs").glob("*.md")} - {"README.md"}
+    assert pages <= set(re.findall(r"\]\(([\w-]+\.md)\)", index))
