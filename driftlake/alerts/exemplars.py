@@ -40,7 +40,10 @@ def find_exemplars(
     if not are_about(alert):
         return []
     columns = telemetry_columns(settings.telemetry.segments)
-    partitions = read_partitions(settings.resolve(settings.telemetry.path), [day], columns, settings.telemetry.columns)
+    telemetry = settings.telemetry
+    partitions = read_partitions(
+        settings.resolve(telemetry.path), [day], columns, telemetry.columns, telemetry.partitioning
+    )
     kept = [
         replace(partition, files=tuple(file for file in partition.files if not file.refusal))
         for partition in partitions

@@ -81,7 +81,7 @@ def check_presence(partition: Partition, usual: UsualRows | None, settings: Cont
     """Whether a day without rows is one on which none are expected; nothing of a day that has some."""
     if partition.row_count:
         return []
-    closure = usual.closure if usual and not partition.refusals else None
+    closure = usual.closure if usual and not partition.refusals and not partition.passed_over else None
     day, what = partition.dt, "the telemetry files have no rows" if partition.files else "there is no telemetry"
     if closure:
         # whether or not the rule is in force: windows need fewer days for it
@@ -89,7 +89,20 @@ def check_presence(partition: Partition, usual: UsualRows | None, settings: Cont
         return [ContractCheck(day, "telemetry", PRESENCE, None, "warning", "passed", 0, 0, observed, "")]
     if settings.severities.get(PRESENCE) == "off":
         return []
-    return [ContractCheck(day, "telemetry", PRESENCE, None, "warning", "failed", 0, 0, "", f"{what} for {day}")]
+    return [
+        ContractCheck(
+            day,
+            "telemetry",
+            PRESENCE,
+            None,
+            "warning",
+            "failed",
+            0,
+            0,
+            "",
+            f"{what} for {day}{partition.passed_over_named}",
+        )
+    ]
 
 
 def day_bounds(days: Sequence[date], time_zone: str) -> pa.Table:

@@ -13,7 +13,8 @@ import pyarrow as pa
 
 from driftlake.contract.row_checks import ContractCheck
 from driftlake.inputs.features import RefusedFeature
-from driftlake.inputs.partitions import InputFile, Partition, modified_at
+from driftlake.inputs.parquet_files import InputFile
+from driftlake.inputs.partitions import Partition, modified_at
 from driftlake.lake.schema import arrow_schema
 from driftlake.lake.warehouse import Addition, Replacement, Warehouse
 from driftlake.privacy.personal_columns import Findings
@@ -136,5 +137,6 @@ def _file_row(source: str, file: InputFile) -> Row:
         "content_fingerprint": file.content_fingerprint,
         "outcome": "refused" if file.refusal else "read",
         "reason": file.refusal,
+        "table_version": file.table_version,
         "modified_at": modified_at(file.modified_ns),
     }

@@ -6,7 +6,6 @@ here: the rules (`expectations`), and how faults are printed (`driftlake.cli.inp
 
 from __future__ import annotations
 
-import posixpath
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +23,9 @@ from driftlake.contract.records import PERSONAL_DATA
 from driftlake.contract.row_checks import Contract, Contracts, Severity
 from driftlake.inputs.columns import CanonicalColumn, label_columns, telemetry_columns
 from driftlake.inputs.features import feature_columns, feature_objection
-from driftlake.inputs.partitions import InputFile, Partition, objections_to, read_file
+from driftlake.inputs.parquet_files import InputFile, objections_to
+from driftlake.inputs.partition_names import place_of
+from driftlake.inputs.partitions import Partition, read_file
 from driftlake.inputs.predictions import Reading, create_version_tables, create_view_of_partitions
 from driftlake.lake import queries
 from driftlake.lake.catalog import catalog_of
@@ -53,13 +54,13 @@ class Fault:
 def check_files(
     settings: Settings, contracts: Contracts | None, paths: Sequence[str], source: Source, day: date | None = None
 ) -> Iterator[tuple[str, list[Fault]]]:
-    """Each file with its faults. A file in a folder dt=YYYY-MM-DD is of that day, another of `day` or of today.
+    """Each file with its faults. A file in the folder of a day is of that day, another of `day` or of today.
 
     Raises InputError if a file is not there.
     """
     versions = _versions(settings)
     for path in paths:
-        file = read_file(path, _day_in(path) or day or datetime.now(UTC).date())
+        file = read_file(path, _day_in(settings, source, path) or day or datetime.now(UTC).date())
         yield path, list(_faults(settings, contracts, file, source, versions))
 
 
@@ -81,12 +82,9 @@ def _named(fault: Fault) -> str:
     return f"{fault.rule} ({fault.column})" if fault.column else fault.rule
 
 
-def _day_in(path: str) -> date | None:
-    folder = posixpath.basename(posixpath.dirname(path))
-    try:
-        return date.fromisoformat(folder.removeprefix("dt=")) if folder.startswith("dt=") else None
-    except ValueError:
-        return None
+def _day_in(settings: Settings, source: Source, path: str) -> date | None:
+    section = settings.telemetry if source == "telemetry" else settings.labels
+    return place_of(path.split("/")[:-1], section.partitioning if section else None).day
 
 
 def _versions(settings: Settings) -> Mapping[tuple[str, str], ModelVersion]:

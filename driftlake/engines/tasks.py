@@ -18,7 +18,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from driftlake.config import Settings
-from driftlake.inputs.partitions import InputFile, Partition
+from driftlake.inputs.parquet_files import InputFile
+from driftlake.inputs.partitions import Partition
 from driftlake.inputs.predictions import (
     SURPLUS_SCHEMA,
     LeftOut,
@@ -73,7 +74,7 @@ class Span:
     @property
     def is_whole(self) -> bool:
         """Whether it is all of the file."""
-        return self.start == 0 and self.end == self.file.row_count
+        return self.start == 0 and self.end == self.file.stored_row_count
 
 
 def tasks_of(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[Task, int]]:

@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 
 from driftlake.config import ModelSettings, TelemetrySettings
 from driftlake.inputs.columns import CanonicalColumn
+from driftlake.inputs.parquet_files import InputFile
 from driftlake.inputs.parquet_sql import Layout, layouts_of
-from driftlake.inputs.partitions import InputFile, Partition
+from driftlake.inputs.partitions import Partition
 from driftlake.lake import queries
 from driftlake.lake.session import create_table
 from driftlake.lineage.versions import ModelVersion
@@ -212,7 +213,7 @@ def code_rows(
     """
     groups, rates = prediction_groups(connection)
     files = [file for partition in partitions for file in partition.files]
-    offsets = np.cumsum([0, *(file.row_count for file in files)])
+    offsets = np.cumsum([0, *(file.stored_row_count for file in files)])
     codes = np.full(offsets[-1], -1, dtype=np.min_scalar_type(-len(groups) - 1))
     is_sampled = np.ones(len(codes), np.bool_) if any(rate < 1 for rate in rates) else None
     surplus: list[pa.RecordBatch] = []

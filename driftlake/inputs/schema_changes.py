@@ -19,8 +19,9 @@ import duckdb
 import pyarrow as pa
 import pyarrow.types as pat
 
+from driftlake.inputs.parquet_files import InputFile
 from driftlake.inputs.parquet_sql import is_keyed
-from driftlake.inputs.partitions import InputFile, Partition
+from driftlake.inputs.partitions import Partition
 from driftlake.lake import queries
 from driftlake.lake.schema import arrow_schema
 from driftlake.lineage.versions import ModelVersion

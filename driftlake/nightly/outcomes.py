@@ -16,7 +16,7 @@ from driftlake.lake.warehouse import Warehouse
 
 def refusals_of(partition: Partition) -> str:
     """Why files of a day are not read."""
-    return "; ".join(file.refusal or "" for file in partition.refusals)
+    return "; ".join(dict.fromkeys(file.refusal or "" for file in partition.refusals))
 
 
 def counted_rows(partition: Partition, quarantined: Sequence[Quarantined]) -> int:

@@ -343,7 +343,8 @@ def _profile_run(
     left_out = what_is_left_out(partition, profiled.quarantined)
     outcome, reason = "complete", None
     if not partition.files:
-        outcome, reason = "missing", closed.get(partition.dt, "no telemetry file for the day")
+        reason = closed.get(partition.dt, f"no telemetry file for the day{partition.passed_over_named}")
+        outcome = "missing"
     elif not partition.is_usable:
         outcome, reason = "refused", refusals_of(partition)
     elif partition.dt in profiled.blocked:

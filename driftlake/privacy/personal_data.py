@@ -19,7 +19,7 @@ from zlib import crc32
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from driftlake.inputs.partitions import open_parquet, oversized_of
+from driftlake.inputs.parquet_files import open_parquet, oversized_of
 from driftlake.maths.encoding import is_text
 
 # Values of a shape whose check is run: enough to tell shares apart, and a column costs a tenth of a second at most.
@@ -112,7 +112,7 @@ def scan_files(paths: Iterable[str], columns: Iterable[str]) -> dict[str, Findin
         with open_parquet(path) as plain:
             kinds = {column: _type_of(plain.schema_arrow, column) for column in distinct}
             # no column with such cells is read anywhere
-            too_large = oversized_of(plain, path)
+            too_large = oversized_of(plain.metadata, path)
         is_looked_at = {c: is_text(kind) or pa.types.is_integer(kind) for c, kind in kinds.items()}
         present = [column for column, looked_at in is_looked_at.items() if looked_at and column not in too_large]
         if not present:

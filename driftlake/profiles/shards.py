@@ -20,8 +20,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from driftlake.inputs.features import keyed_type
+from driftlake.inputs.parquet_files import open_parquet
 from driftlake.inputs.parquet_sql import is_keyed
-from driftlake.inputs.partitions import open_parquet
 from driftlake.maths.binning import FeatureBins
 from driftlake.maths.encoding import Column, encode, float_values, is_category, is_numeric, is_text, stored_bins
 from driftlake.maths.segments import SegmentColumn
@@ -62,6 +62,8 @@ class RowGroup:
     columns: Mapping[str, pa.DataType]
     codes: NDArray[Any]
     sampled: SampledRows = field(default_factory=SampledRows)
+    # of the columns that stand in the names of the file's folders
+    values: Mapping[str, str | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,6 +329,9 @@ class _Reader:
         """A column, or a field of a struct column by its path; None if the file has no such column."""
         if path not in self._needed:
             return None
+        if path in self.row_group.values:
+            value = pa.scalar(self.row_group.values[path], pa.string())
+            return pa.chunked_array([pa.repeat(value, len(self.row_group.codes))])
         table = self._read([path]) if self._table is None else self._table
         if path in table.column_names:
             return table.column(path)
@@ -350,6 +355,7 @@ class _Reader:
         return self._parsed.column(name)
 
     def _read(self, paths: Sequence[str]) -> pa.Table:
+        paths = [path for path in paths if path not in self.row_group.values]
         stored = list(dict.fromkeys(self._stored(path) for path in paths))
         if len(paths) > 1 or stored == paths:
             return self._read_stored(stored)
@@ -369,7 +375,8 @@ class _Reader:
 
 def _text_columns(row_group: RowGroup, paths: Sequence[str]) -> list[str]:
     columns = row_group.columns
-    stored = [path for path in paths if path in columns or not is_keyed(columns.get(path.partition(".")[0]))]
+    own = [path for path in paths if path not in row_group.values]
+    stored = [path for path in own if path in columns or not is_keyed(columns.get(path.partition(".")[0]))]
     return [path for path in stored if (kind := _type_of(columns, path)) and is_text(kind)]
 
 

@@ -14,7 +14,8 @@ import numpy as np
 from driftlake.config import LABELS, TELEMETRY, ModelSettings, Settings, Source
 from driftlake.contract.sample_gate import versions_of_lineage
 from driftlake.errors import DriftlakeError
-from driftlake.inputs.partitions import Partition, list_days, read_partitions
+from driftlake.inputs.listing import look_into
+from driftlake.inputs.partitions import Partition, read_listed
 from driftlake.inputs.predictions import Reading, create_version_tables, create_view_of_partitions
 from driftlake.inputs.sources import columns_of
 from driftlake.lake import queries
@@ -116,7 +117,8 @@ def _newest(settings: Settings, source: Source, days: int) -> Sequence[Partition
     if location is None:
         return []
     columns = columns_of(source, settings, has_classes=True)
-    return read_partitions(location, list_days(location)[-days:], columns, settings.mapping_of(source))
+    listing = look_into(location, settings.partitioning_of(source))
+    return read_listed(listing, location, listing.days[-days:], columns, settings.mapping_of(source))
 
 
 def _told_labels(counts: Sequence[tuple[str | None, int, bool]]) -> Finding:
