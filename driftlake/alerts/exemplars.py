@@ -6,26 +6,26 @@ Not here: how bins are learned (`driftlake.maths.binning`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
 from typing import Any
 
 from driftlake.config import Settings, signal_of
 from driftlake.inputs.columns import CanonicalColumn, telemetry_columns
-from driftlake.inputs.parquet_sql import value_in
-from driftlake.inputs.partitions import Partition, read_partitions
+from driftlake.inputs.partitions import read_partitions
 from driftlake.inputs.predictions import LeftOut, Reading, create_view_of_partitions
 from driftlake.lake import queries
 from driftlake.lake.session import create_table, open_session
 from driftlake.lake.warehouse import Warehouse
 from driftlake.lineage.versions import load_versions
+from driftlake.maths.value_text import has_text
 from driftlake.privacy.personal_columns import found_in_profiles
 from driftlake.vocabulary.signals import FEATURE
 
 # Of each bin.
 EACH = 3
-_TRACE = CanonicalColumn("trace_id", "varchar", lambda _: True, "", is_optional=True)
+_TRACE = CanonicalColumn("trace_id", "varchar", has_text, "", is_optional=True)
 
 
 def are_about(alert: Mapping[str, Any]) -> bool:
@@ -56,7 +56,7 @@ def find_exemplars(
         "select category, bin_id from feature_categories where model_id = ? and model_version = ? and feature = ?",
         [alert["model_id"], alert["model_version"], alert["feature"]],
     )
-    text, number, own = _feature_columns(settings, alert["feature"], kept)
+    text, number, own = _feature_columns(settings, alert["feature"])
     with open_session(settings) as connection:
         found = found_in_profiles(kept, settings.telemetry, load_versions(warehouse).values())
         more = [text, number] if any(column.name == _TRACE.name for column in columns) else [_TRACE, text, number]
@@ -69,16 +69,9 @@ def find_exemplars(
     return listed
 
 
-def _feature_columns(
-    settings: Settings, feature: str, partitions: Sequence[Partition]
-) -> tuple[CanonicalColumn, CanonicalColumn, str]:
-    """The feature as text and as a number, and the column of the files that has it."""
+def _feature_columns(settings: Settings, feature: str) -> tuple[CanonicalColumn, CanonicalColumn, str]:
+    """The feature as text and as a number, and the path of the column of the files that has it."""
     whole = settings.telemetry.features_column
-    kinds_of_whole = [file.columns.get(whole or "") for partition in partitions for file in partition.files]
-    source = value_in("{0}", feature, kinds_of_whole) if whole else "{0}"
-    kinds = (("feature_text", "varchar"), ("feature_number", "double"))
-    text, number = (
-        CanonicalColumn(name, kind, lambda _: True, "", is_optional=True, reading=f"try_cast({source} as {{1}})")
-        for name, kind in kinds
-    )
-    return text, number, whole or feature
+    text = CanonicalColumn("feature_text", "varchar", has_text, "", is_optional=True)
+    number = CanonicalColumn("feature_number", "double", has_text, "", is_optional=True, reading="try_cast({0} as {1})")
+    return text, number, f"{whole}.{feature}" if whole else feature

@@ -22,6 +22,8 @@ from driftlake.privacy.personal_data import Finding
 
 Row = dict[str, Any]
 
+# the expectation that an optional column breaks whose type cannot be read
+UNREAD_COLUMN = "column_is_readable"
 # the expectation that a column breaks which is left out
 PERSONAL_DATA = "column_holds_no_personal_data"
 
@@ -36,6 +38,12 @@ def failed_checks(
     """Rows of contract_checks that failed: of the suite, and every day, file or feature refused before it ran."""
     rows = [_suite_row(check) for check in checks if check.outcome == "failed"]
     rows += [_refused_file_row(source, file) for partition in partitions for file in partition.refusals]
+    rows += [
+        _unread_column_row(source, file, column)
+        for partition in partitions
+        for file in partition.readable.files
+        for column in file.unread_columns
+    ]
     rows += [_refused_feature_row(refused) for refused in refused_features]
     of_days = (personal_data or {}).items()
     rows += [_personal_data_row(source, dt, *column) for dt, columns in of_days for column in columns.items()]
@@ -111,6 +119,11 @@ def _refused(source: str, dt: date, expectation: str, row_count: int, message: s
 
 def _refused_file_row(source: str, file: InputFile) -> Row:
     return _refused(source, file.dt, "file_is_readable", file.row_count, file.refusal) | {"path": file.path}
+
+
+def _unread_column_row(source: str, file: InputFile, column: str) -> Row:
+    row = _refused(source, file.dt, UNREAD_COLUMN, file.row_count, file.unread_columns[column])
+    return row | {"column_name": column, "path": file.path}
 
 
 def _refused_feature_row(refused: RefusedFeature) -> Row:

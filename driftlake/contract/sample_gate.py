@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any, Literal
 
@@ -19,11 +19,11 @@ from driftlake.config import Settings
 from driftlake.contract.day_checks import day_bounds
 from driftlake.contract.own_suites import check_suites
 from driftlake.contract.quarantine import FILE_RULE
-from driftlake.contract.records import PERSONAL_DATA
+from driftlake.contract.records import PERSONAL_DATA, UNREAD_COLUMN
 from driftlake.contract.row_checks import Contract, Contracts, Severity
 from driftlake.inputs.columns import CanonicalColumn, label_columns, telemetry_columns
 from driftlake.inputs.features import feature_columns, feature_objection
-from driftlake.inputs.parquet_files import InputFile, objections_to
+from driftlake.inputs.parquet_files import InputFile, objections_to, unread_columns_of
 from driftlake.inputs.partition_names import place_of
 from driftlake.inputs.partitions import Partition, read_file
 from driftlake.inputs.predictions import Reading, create_version_tables, create_view_of_partitions
@@ -129,6 +129,10 @@ def _faults(
     objections = objections_to(file, columns, mapping)
     for objection in objections:
         yield Fault(file.path, FILE_RULE, "error", None, f"the file {objection}")
+    unread = unread_columns_of(file, columns, mapping)
+    for column, reason in unread.items():
+        yield Fault(file.path, UNREAD_COLUMN, "error", column, reason.removeprefix(f"{file.path}").lstrip(": "))
+    file = replace(file, unread_columns=unread)
     yield from _personal_data(settings, file)
     if not file.row_count:
         yield Fault(file.path, FILE_RULE, "warning", None, "the file has no rows")

@@ -16,6 +16,7 @@ from driftlake.inputs.parquet_sql import is_keyed
 from driftlake.inputs.predictions import PredictionGroup
 from driftlake.maths import encoding
 from driftlake.maths.binning import FeatureBins
+from driftlake.maths.value_text import is_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ def feature_columns(file: InputFile, struct: str | None) -> Mapping[str, pa.Data
     if kind is not None and is_keyed(kind):
         # text is read as whatever the feature is
         values = keyed_type(kind)
-        return _KeyedColumns(pa.null() if encoding.is_text(values) else values)
+        return _KeyedColumns(pa.null() if is_text(values) else values)
     return {field.name: field.type for field in kind} if isinstance(kind, pa.StructType) else {}
 
 

@@ -58,6 +58,8 @@ class InputFile:
     refusal: str | None = None
     # bytes of a cell of the columns whose cells are too large to be read, struct.field for a field
     oversized: Mapping[str, int] = field(default_factory=dict)
+    # why optional columns are not read that are there, by their names in the file
+    unread_columns: Mapping[str, str] = field(default_factory=dict)
     # whether its rows repeat each other so much that they are no share of a day
     is_repetition: bool = False
     # values of those of its columns that stand in the names of its folders, or in the log of its table, and not in it
@@ -297,12 +299,30 @@ def _footer_bytes(source: pa.NativeFile, size: int) -> bytes | None:
 
 
 def objections_to(file: InputFile, columns: Iterable[CanonicalColumn], mapping: Mapping[str, str]) -> list[str]:
-    """What is wrong with the columns of a file that are read."""
+    """What is wrong with the columns of a file without which none of its rows can be read; a file without rows has none."""
+    if not file.row_count:
+        return []
     objections = [objection for column in columns if (objection := column.objection(file.columns, mapping))]
     if file.oversized:
-        own = dict.fromkeys(column.own_name(mapping) for column in columns)
+        own = dict.fromkeys(column.own_name(mapping) for column in columns if not column.is_optional)
         objections += [oversize(name, size) for name in own if (size := file.cell_bytes(name))]
     return objections
+
+
+def unread_columns_of(
+    file: InputFile, columns: Iterable[CanonicalColumn], mapping: Mapping[str, str]
+) -> dict[str, str]:
+    """Why optional columns of a file are not read that are there, by their names in it."""
+    if not file.row_count:
+        return {}
+    found = {}
+    for column in columns:
+        own = column.own_name(mapping)
+        if reason := column.finding(file.columns, mapping):
+            found[own] = f"{file.path}: {reason}"
+        elif column.is_optional and (size := file.cell_bytes(own)):
+            found[own] = f"{file.path} {oversize(own, size)}, and is not read"
+    return found
 
 
 def oversize(column: str, cell_bytes: int) -> str:

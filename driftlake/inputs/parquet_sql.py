@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import pyarrow as pa
 
 from driftlake.lake.queries import literal, quote
-from driftlake.maths.encoding import is_text
+from driftlake.maths.value_text import is_text
 
 
 class ParquetFile(Protocol):
@@ -79,6 +79,17 @@ class Layout:
         listed = ", ".join("null" if value is None else literal(value) for value in values)
         return f"list_extract(cast([{listed}] as varchar[]), file_index::bigint + 1)"
 
+    def kind(self, path: str) -> pa.DataType | None:
+        """Type of a column, or of a field of a struct column by its path, in the first file that has it; None if none has."""
+        for file in self.files:
+            if path in file.columns:
+                return file.columns[path]
+            name, _, field = path.partition(".")
+            kind = file.columns.get(name)
+            if isinstance(kind, pa.StructType) and kind.get_field_index(field) >= 0:
+                return kind.field(field).type
+        return None
+
     def value(self, path: str) -> str | None:
         """SQL of a column, or by its path of a field of a struct column, a key of a MAP or of JSON; None if no file has it."""
         if (column := self.column(path)) is not None:
@@ -86,7 +97,7 @@ class Layout:
         name, _, field = path.partition(".")
         kinds = [file.columns[name] for file in self.files if name in file.columns]
         if any(is_keyed(kind) for kind in kinds):
-            return value_in(str(self.column(name)), field, kinds)
+            return keyed_value(str(self.column(name)), field, kinds)
         found = [kind for kind in kinds if isinstance(kind, pa.StructType) and kind.get_field_index(field) >= 0]
         if not found:
             return None
@@ -96,17 +107,18 @@ class Layout:
         return f"struct_extract({struct}, {literal(field)})"
 
 
-def layouts_of(files: Sequence[ParquetFile]) -> list[Layout]:
-    """The files in as few relations as bind every name exactly: nearly always one."""
+def layouts_of(files: Sequence[ParquetFile], apart: Callable[[ParquetFile], Hashable] = lambda _: None) -> list[Layout]:
+    """The files in as few relations as bind every name exactly and hold what `apart` says nothing else of: nearly always one."""
     names = set().union(*(_names(file) for file in files))
-    if len({name.lower() for name in names}) == len(names):
-        return [Layout(range(len(files)), files)]
+    is_by_name = len({name.lower() for name in names}) == len(names)
     positions = defaultdict(list)
     for position, file in enumerate(files):
-        positions[tuple(_names(file))].append(position)
+        positions[apart(file), () if is_by_name else tuple(_names(file))].append(position)
     return [
         Layout(
-            of_layout, [files[i] for i in of_layout], {n: place for place, n in enumerate(files[of_layout[0]].columns)}
+            of_layout,
+            [files[i] for i in of_layout],
+            None if is_by_name else {n: place for place, n in enumerate(files[of_layout[0]].columns)},
         )
         for of_layout in positions.values()
     ]
@@ -141,13 +153,11 @@ def _names(file: ParquetFile) -> list[str]:
     return names
 
 
-def value_in(column: str, name: str, kinds: Sequence[pa.DataType | None]) -> str:
-    """SQL of what a column of one of some kinds has under a name: the field of a struct, the key of a MAP or of JSON."""
+def keyed_value(column: str, name: str, kinds: Sequence[pa.DataType | None]) -> str:
+    """SQL of what a MAP, or JSON as text, has under a name."""
     if any(kind is not None and pa.types.is_map(kind) for kind in kinds):
         return f"map_extract_value({column}, {literal(name)})"
-    if any(is_keyed(kind) for kind in kinds):
-        return f"json_extract_string({column}, {literal(_json_key(name))})"
-    return f"{column}.{quote(name)}"
+    return f"json_extract_string({column}, {literal(_json_key(name))})"
 
 
 def is_keyed(kind: pa.DataType | None) -> bool:

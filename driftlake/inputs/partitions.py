@@ -21,7 +21,15 @@ from driftlake.errors import ContractError, InputError
 from driftlake.inputs.columns import CanonicalColumn
 from driftlake.inputs.listed_files import Listing, PassedOver, listed, scheme_of
 from driftlake.inputs.listing import list_input
-from driftlake.inputs.parquet_files import InputFile, first_line, objections_to, open_parquet, read_footer, within
+from driftlake.inputs.parquet_files import (
+    InputFile,
+    first_line,
+    objections_to,
+    open_parquet,
+    read_footer,
+    unread_columns_of,
+    within,
+)
 from driftlake.inputs.parquet_sql import layouts_of
 from driftlake.inputs.partition_names import columns_of, place_of
 from driftlake.lake.s3 import S3Session
@@ -246,7 +254,9 @@ def _check_columns(file: InputFile, columns: Collection[CanonicalColumn], mappin
     objections += [
         f"has a column {name}, a name that DuckDB uses itself" for name in file.columns if name.lower() in _RESERVED
     ]
-    return file.refused(f"{file.path} {'; '.join(objections)}") if objections else file
+    if objections:
+        return file.refused(f"{file.path} {'; '.join(objections)}")
+    return replace(file, unread_columns=unread_columns_of(file, columns, mapping))
 
 
 def _probe_file(connection: duckdb.DuckDBPyConnection, file: InputFile) -> InputFile:

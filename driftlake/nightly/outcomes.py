@@ -19,6 +19,11 @@ def refusals_of(partition: Partition) -> str:
     return "; ".join(dict.fromkeys(file.refusal or "" for file in partition.refusals))
 
 
+def unread_columns_of(partition: Partition) -> list[str]:
+    """Why optional columns of a day are not read, in sentences."""
+    return [reason for file in partition.readable.files for reason in file.unread_columns.values()]
+
+
 def counted_rows(partition: Partition, quarantined: Sequence[Quarantined]) -> int:
     """Rows of a day without those in quarantine."""
     broken = sum(record.row_count or 0 for record in quarantined if record.dt == partition.dt)

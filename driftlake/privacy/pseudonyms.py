@@ -110,7 +110,7 @@ def _day_of(file: Path, partitioning: str | None) -> date:
     if day := place_of(file.resolve().parts[:-1], partitioning).day:
         return day
     raise InputError(
-        f"{file.parent} is not a folder of a day, so the valid key is not known", hint="give the day with --date"
+        f"{file.parent} is not the folder of a day, so the valid key is not known", hint="give the day with --date"
     )
 
 

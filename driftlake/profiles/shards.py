@@ -23,8 +23,9 @@ from driftlake.inputs.features import keyed_type
 from driftlake.inputs.parquet_files import open_parquet
 from driftlake.inputs.parquet_sql import is_keyed
 from driftlake.maths.binning import FeatureBins
-from driftlake.maths.encoding import Column, encode, float_values, is_category, is_numeric, is_text, stored_bins
+from driftlake.maths.encoding import Column, encode, float_values, is_numeric, stored_bins
 from driftlake.maths.segments import SegmentColumn
+from driftlake.maths.value_text import has_text, is_bytes, is_text
 from driftlake.profiles.json_features import parsed_json
 from driftlake.profiles.kernel import (
     ClassAccumulator,
@@ -136,9 +137,8 @@ def _count_file(row_groups: Sequence[RowGroup], accumulators: Sequence[_VersionA
     of_profiles = chain.from_iterable(part.paths for accumulator in accumulators for part in accumulator.parts.values())
     needed += [path for path in of_profiles if (kind := _type_of(columns, path)) and is_numeric(kind)]
     categories = [shard.names.predicted_class, *(column.name for column in shard.segment_columns)]
-    needed += [path for path in categories if path in columns]
     many_valued = shard.names.high_cardinality
-    needed += [path for path in many_valued if (kind := _type_of(columns, path)) and is_category(kind)]
+    needed += [path for path in (*categories, *many_valued) if (kind := _type_of(columns, path)) and has_text(kind)]
     texts = [*(shard.names.of_feature(name) for name in features), *categories, *many_valued]
     with open_parquet(row_groups[0].path, dictionary_columns=_text_columns(row_groups[0], texts)) as parquet:
         for row_group in row_groups:
@@ -377,7 +377,7 @@ def _text_columns(row_group: RowGroup, paths: Sequence[str]) -> list[str]:
     columns = row_group.columns
     own = [path for path in paths if path not in row_group.values]
     stored = [path for path in own if path in columns or not is_keyed(columns.get(path.partition(".")[0]))]
-    return [path for path in stored if (kind := _type_of(columns, path)) and is_text(kind)]
+    return [path for path in stored if (kind := _type_of(columns, path)) and (is_text(kind) or is_bytes(kind))]
 
 
 def _type_of(columns: Mapping[str, pa.DataType], path: str) -> pa.DataType | None:

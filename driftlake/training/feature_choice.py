@@ -104,7 +104,7 @@ def _is_id(name: str, column: pa.ChunkedArray, distinct: int) -> bool:
         return False
     kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
     is_named = bool(_NAME_OF_ID.search(name))
-    if encoding.is_text(kind):
+    if not encoding.is_numeric(kind) and not pa.types.is_boolean(kind):
         return bool(distinct >= (_DISTINCT_NAMED if is_named else _DISTINCT_TEXTS) * rows)
     if not pa.types.is_integer(kind):
         return False
@@ -118,4 +118,6 @@ def _is_id(name: str, column: pa.ChunkedArray, distinct: int) -> bool:
 def _distinct_count(column: pa.ChunkedArray) -> int:
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
+    if isinstance(column.type, pa.BaseExtensionType):
+        column = pa.chunked_array([chunk.storage for chunk in column.chunks], type=column.type.storage_type)
     return int(pc.count_distinct(column, mode="only_valid").as_py())

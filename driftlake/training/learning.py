@@ -53,7 +53,9 @@ class TrainingData:
         if refusals := [training_file.refusal for training_file in self.files if training_file.refusal]:
             raise InputError(f"{file.training_data}: it cannot be read: {refusals[0]}")
         self.paths = [training_file.path for training_file in self.files]
-        self.types: dict[str, pa.DataType] = dict(self.files[0].columns)
+        self._kinds = _kinds_of(self.files)
+        # what no type holds all values of can only be left out
+        self.types: dict[str, pa.DataType] = {name: _common(kinds) or pa.null() for name, kinds in self._kinds.items()}
         with self._explained("it"), open_parquet(self.paths[0]) as first:
             # columns that pandas wrote as the index of its data frame
             self.pandas_index = _pandas_index_of(first.schema_arrow)
@@ -88,8 +90,11 @@ class TrainingData:
     def column(self, name: str) -> pa.ChunkedArray:
         """A column of all files."""
         with self._explained(f"column {name}"):
+            kind = self.types[name]
+            if pat.is_null(kind) and len(kinds := self._kinds[name]) > 1:
+                raise pa.ArrowTypeError(f"its files have it as {' and '.join(map(str, kinds))}")
             parts = [self._read(file, name) for file in self.files]
-            return pa.chunked_array([chunk for part in parts for chunk in part.chunks], type=parts[0].type)
+            return pa.chunked_array([chunk for part in parts for chunk in _cast(part, kind).chunks], type=kind)
 
     @staticmethod
     def _read(file: InputFile, name: str) -> pa.ChunkedArray:
@@ -105,6 +110,32 @@ class TrainingData:
             yield
         except (pa.ArrowException, OSError, KeyError) as error:
             raise InputError(f"{self._file.training_data}: {what} cannot be read: {error}") from error
+
+
+def _kinds_of(files: Sequence[InputFile]) -> dict[str, list[pa.DataType]]:
+    """The types in which files have each column; files without rows say nothing, unless none has any."""
+    found: dict[str, list[pa.DataType]] = {}
+    for file in [file for file in files if file.row_count] or files:
+        for name, kind in file.columns.items():
+            found.setdefault(name, []).append(kind)
+    return {name: list(dict.fromkeys(kinds)) for name, kinds in found.items()}
+
+
+def _common(kinds: Sequence[pa.DataType]) -> pa.DataType | None:
+    """The type that holds the values of some types; None if there is none."""
+    if len(kinds) == 1:
+        return kinds[0]
+    plain = dict.fromkeys(kind.value_type if pat.is_dictionary(kind) else kind for kind in kinds)
+    schemas = [pa.schema([("column", kind)]) for kind in plain]
+    try:
+        return pa.unify_schemas(schemas, promote_options="permissive").field("column").type
+    except pa.ArrowException:
+        return None
+
+
+def _cast(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
+    """A column of one file as the type that all files share; a float may not hold every digit of an integer."""
+    return column if column.type == kind else column.cast(kind, safe=False)
 
 
 def learn(
