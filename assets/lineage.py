@@ -35,6 +35,8 @@ def training_lineage(
         "lineage_files": registration.file_count,
         "newly_registered": len(registration.registered),
     }
+    if remarks := [remark for file in registration.read for remark in file.remarks]:
+        metadata["remarks"] = printable("\n".join(remarks))
     if registration.refused:
         metadata["refused"] = printable("\n".join(map(str, registration.refused)))
     return dg.MaterializeResult(metadata=metadata)

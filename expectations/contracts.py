@@ -38,8 +38,16 @@ def contracts(settings: Settings) -> Contracts | None:
             f"contracts.severities: there is no rule {', '.join(unknown)}",
             hint=f"there are {', '.join(dict.fromkeys(names))}",
         )
+    of_labels = settings.labels.columns if settings.labels else {}
     return Contracts(
-        Contract("telemetry", "telemetry", "predictions", in_force(of_telemetry, severities), suites["telemetry"]),
-        Contract("labels", "checked_labels", "labels", in_force(labels.RULES, severities), suites["labels"]),
+        Contract(
+            "telemetry",
+            "telemetry",
+            "predictions",
+            in_force(of_telemetry, severities),
+            suites["telemetry"],
+            settings.telemetry.columns,
+        ),
+        Contract("labels", "checked_labels", "labels", in_force(labels.RULES, severities), suites["labels"], of_labels),
         Contract("training", "training_rows", "training_rows", in_force(of_training, severities), suites["training"]),
     )

@@ -6,6 +6,24 @@ whether a label finds its prediction (driftlake/nightly/label_source.py).
 
 from driftlake.contract.row_checks import DayRule, MeasuredRule, RowRule, Rule, repeated_rows
 
+# What labels say of the scores, of production and of the training data.
+SCORE_RULES = (
+    MeasuredRule(
+        name="score_ranks_the_positive_label_higher",
+        column="score",
+        message="{column} ranks the {checked} labels the wrong way round ({observed}): if another label is positive, say"
+        " `labels.positive` in driftlake.yaml or the lineage; if the score is that of the negative class, deliver that of the"
+        " positive one.",
+    ),
+    MeasuredRule(
+        name="score_is_that_of_the_positive_class",
+        column="score",
+        message="{column} is never below 0.5 and far above the share of positive labels in {checked} labels ({observed}), as"
+        " the probability of the predicted class is: deliver that of the positive class, or say `task: multiclass` and"
+        " `classes` in the lineage.",
+    ),
+)
+
 RULES: tuple[Rule, ...] = (
     RowRule(
         name="correlation_id_is_present",
@@ -27,8 +45,9 @@ RULES: tuple[Rule, ...] = (
         severity="warning",
         condition="coalesce(label_class, label::varchar) is not null and not is_countable",
         value="coalesce(label_class, label::varchar)",
-        message="{column} is {observed} in {unexpected} of {checked} rows; expected 0 or 1, any number if a version"
-        " is a regression, a class if one is multiclass; these rows are refused.",
+        message="{column} is {observed} in {unexpected} of {checked} rows; expected 0 or 1, the labels that"
+        " `labels.positive` and the training target name, any number if a version is a regression, a class if one is multiclass;"
+        " these rows are refused.",
     ),
     DayRule(
         name="correlation_id_is_unique",
@@ -44,6 +63,7 @@ RULES: tuple[Rule, ...] = (
         message="{unexpected} of {checked} labels met predictions of one version on several days; the nearest before"
         " the label is labelled: give every prediction an id of its own, or say prediction_on in the labels.",
     ),
+    *SCORE_RULES,
     RowRule(
         name="label_time_is_not_after_arrival",
         column="label_time",

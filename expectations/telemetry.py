@@ -43,7 +43,8 @@ RULES: tuple[Rule, ...] = (
         # NaN compares greater than every number, so it counts as outside.
         condition="score not between 0 and 1 and is_score_probability",
         observed="printf('min %.6g, max %.6g', min(score)::double, max(score)::double)",
-        message="{column} lies outside 0..1 ({observed}) in {unexpected} of {checked} rows; a probability is expected.",
+        message="{column} lies outside 0..1 ({observed}) in {unexpected} of {checked} rows; a probability is expected:"
+        " divide a percentage by 100, or say `score_kind: value` in the lineage of a score that ranks and is no probability.",
     ),
     RowRule(
         name="latency_ms_is_not_negative",
@@ -103,6 +104,11 @@ RULES: tuple[Rule, ...] = (
         name="row_count_is_usual",
         column=None,
         message="the day has {checked} rows, {observed}.",
+    ),
+    MeasuredRule(
+        name="partition_is_present",
+        column=None,
+        message="{observed}.",
     ),
     MeasuredRule(
         name="partition_reaches_its_evening",

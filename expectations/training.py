@@ -5,6 +5,7 @@ of severity error refuses the version. Not here: columns that are missing or can
 """
 
 from driftlake.contract.row_checks import DayRule, MeasuredRule, RowRule, Rule
+from expectations.labels import SCORE_RULES
 
 RULES: tuple[Rule, ...] = (
     RowRule(
@@ -28,6 +29,7 @@ RULES: tuple[Rule, ...] = (
         column=None,
         message="{column} has one value in all {checked} training rows, so any other is drift.",
     ),
+    *SCORE_RULES,
 )
 
 

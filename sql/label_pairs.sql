@@ -3,7 +3,8 @@
 -- inputs: label_rows, predictions, versions, counted_rates
 -- parameters: $first_day; $horizon_days, how long after its prediction a label may come; $early_days, how long before;
 --             $is_latest, whether the newest label counts rather than the first
--- nulls: a label without prediction_on is about the nearest day that has its id, one before it if there is any; a missing
+-- nulls: a version without a positive label has the labels 0 and 1, one without a negative label takes every label but the positive
+--        for negative; a label without prediction_on is about the nearest day that has its id, one before it if there is any; a missing
 --        deployment is production; arrival and correlation_id are only there for ids with several labels, of which
 --        label_corrections.sql adds the rest; a day without a rate was counted whole
 create or replace table label_pairs as
@@ -12,7 +13,10 @@ with met as (
         greatest(l.dt, p.dt) as known_on,
         l.dt as label_on,
         l.rowid as label_id,
-        l.label,
+        case
+            when v.positive_label is null then l.label
+            else (label_text(l.label_class) = v.positive_label)::integer::double
+        end as label,
         l.label_class,
         l.is_repeated,
         l.is_duplicate,
@@ -44,7 +48,12 @@ with met as (
         and case v.task
             when 'multiclass' then list_contains(v.classes, l.label_class)
             when 'regression' then isfinite(l.label)
-            else l.label in (0, 1)
+            when 'binary'
+                then case
+                    when v.positive_label is null then l.label in (0, 1)
+                    else label_text(l.label_class) = v.positive_label
+                        or coalesce(label_text(l.label_class) = v.negative_label, label_text(l.label_class) is not null)
+                end
         end
         and coalesce(l.prediction_on = p.dt, true)
         and l.dt - p.dt <= $horizon_days

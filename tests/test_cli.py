@@ -115,8 +115,8 @@ def test_doctor_names_a_file_with_a_wrong_mapping(project: Path) -> None:
 def test_lineage_add_registers_once(project: Path) -> None:
     first = driftlake("lineage", "add", "lineage/credit-v1.yaml", cwd=project)
     again = driftlake("lineage", "add", "lineage/credit-v1.yaml", cwd=project)
-    assert first.stdout == "credit v1: registered\n"
-    assert again.stdout == "credit v1: already registered, unchanged\n"
+    assert first.stdout == "credit v1: registered\n  features: x (number)\n"
+    assert again.stdout == "credit v1: already registered, unchanged\n  features: x (number)\n"
 
 
 def test_days_outside_the_partitions_are_refused(project: Path) -> None:

@@ -21,6 +21,7 @@ from driftlake.contract.row_checks import (
     ContractCheck,
     DayRule,
     MeasuredRule,
+    Measurement,
     RowRule,
     Rule,
     counting_query,
@@ -218,7 +219,8 @@ def test_score_above_one_fails_its_day_only(connection: duckdb.DuckDBPyConnectio
             checked_count=3,
             unexpected_count=2,
             observed="min -0.2, max 1.4",
-            message="score lies outside 0..1 (min -0.2, max 1.4) in 2 of 3 rows; a probability is expected.",
+            message="score lies outside 0..1 (min -0.2, max 1.4) in 2 of 3 rows; a probability is expected: divide a percentage by"
+            " 100, or say `score_kind: value` in the lineage of a score that ranks and is no probability.",
             is_of_rows=True,
         ),
         ContractCheck(
@@ -375,3 +377,12 @@ def test_contracts_are_declared_without_importing_great_expectations() -> None:
     root = Path(__file__).parents[1]
     answer = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
     assert answer.stdout == "False\n"
+
+
+def test_a_message_names_the_column_of_the_files_beside_the_canonical_one() -> None:
+    contract = Contract(
+        "telemetry", "telemetry", "predictions", telemetry.RULES, own_names={"correlation_id": "request_id"}
+    )
+    [check] = contract.measured("prediction_is_unique", Measurement(DAY, 5, 2))
+    assert check.message.startswith("request_id (mapped to correlation_id) comes again")
+    assert check.column_name == "correlation_id"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from data import day, write_project
-from project import Project, outcomes
+from project import ROWS, Project, outcomes
 
 from driftlake.errors import InputError
 from driftlake.setup.doctor import examine
@@ -58,6 +59,43 @@ def test_a_file_that_is_no_suite_is_named(tmp_path: Path) -> None:
     (tmp_path / "expectations").mkdir()
     (tmp_path / "expectations" / "telemetry.json").write_text("{}")
     assert "telemetry.json is not a suite" in unwell(tmp_path)["contracts.suites"]
+
+
+def examined(project: Project) -> dict[str, tuple[bool, str]]:
+    return {one.subject: (one.is_well, one.message) for one in examine(project.root / "driftlake.yaml")}
+
+
+@pytest.fixture(scope="module")
+def labelled(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A day of predictions with its labels, which are yes where the score is high, and no column listed as a feature."""
+    project = Project(
+        tmp_path_factory.mktemp("labelled") / "p",
+        lineage={"features": None},
+        labels={"path": "labels", "positive": "yes", "negative": "no"},
+    )
+    scores = np.random.default_rng(3).random(ROWS)
+    project.telemetry(1, score=scores)
+    project.labels(2, 1, label=np.where(scores > 0.4, "yes", "no"))
+    return project
+
+
+def test_features_labels_and_scores_are_told(labelled: Project) -> None:
+    found = examined(labelled)
+    assert found["credit v1"] == (True, "features: x (number), colour (category)")
+    is_well, values = found["label values"]
+    assert is_well
+    assert values.startswith("1 (")
+    is_well, score = found["score of credit v1"]
+    assert is_well
+    assert "AUC 1.000 over 300 labels" in score
+
+
+def test_labels_that_nothing_counts_are_not_well(labelled: Project) -> None:
+    path = labelled.labels(3, 1, label=["maybe"] * ROWS)
+    is_well, message = examined(labelled)["label values"]
+    path.unlink()
+    assert not is_well
+    assert "300 rows say nothing that a model counts" in message
 
 
 def test_the_report_says_how_mixed_folders_were_understood_and_the_run_counts_them(tmp_path: Path) -> None:

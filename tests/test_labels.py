@@ -59,6 +59,7 @@ VERSION_COLUMNS = (
     | dict.fromkeys((*MODEL, "score_kind", "task", "grid_transform"), "varchar")
     | dict.fromkeys(("quantile", "decision_cut", "grid_scale", "grid_lower", "grid_upper"), "double")
     | {"grid_cells": "integer", "classes": "varchar[]"}
+    | dict.fromkeys(("positive_label", "negative_label"), "varchar")
 )
 
 

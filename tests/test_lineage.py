@@ -187,11 +187,15 @@ def test_a_correction_or_score_that_does_not_fit_is_refused(
         registered(settings)
 
 
-def test_a_version_that_yaml_reads_as_a_number_is_asked_for_in_quotes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("written", ["1.10", "2026-01-05", "010", "yes"])
+def test_a_version_that_yaml_reads_otherwise_is_the_text_that_stands_there(tmp_path: Path, written: str) -> None:
     settings = project(tmp_path)
-    edit(settings, "model_version: v1", "model_version: 1.0")
-    with pytest.raises(ConfigurationError, match=r"model_version: .*found 1\.0; write it in quotes"):
-        registered(settings)
+    edit(settings, "model_version: v1", f"model_version: {written}")
+    [file] = read_lineage_folder(settings)
+    assert file.record.model_version == written
+    assert [remark.partition("model_version: ")[2] for remark in file.remarks] == [
+        f"{written} is read as text; write it in quotes"
+    ]
 
 
 def test_only_features_that_are_not_critical_are_learned_with_fewer_bins(tmp_path: Path) -> None:

@@ -115,13 +115,13 @@ def test_a_damaged_label_file_is_refused_though_its_contract_cannot_be_evaluated
 
 
 def test_a_missing_day_is_recorded_and_no_failure(project: Project) -> None:
-    project.telemetry(1)
-    project.telemetry(3)
-    [profiles] = project.run(1, 3, until="profiles")
-    assert outcomes(profiles)[day(2)] == "missing"
+    project.telemetry(4)
+    project.telemetry(6)
+    [profiles] = project.run(4, 6, until="profiles")
+    assert outcomes(profiles)[day(5)] == "missing"
     assert not profiles.refused
-    assert project.rows("select message from contract_checks where dt = ?", day(2)) == [
-        (f"there is no telemetry for {day(2)}",)
+    assert project.rows("select message from contract_checks where dt = ?", day(5)) == [
+        (f"there is no telemetry for {day(5)}",)
     ]
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import random
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -293,3 +295,34 @@ def test_an_exempt_column_is_counted(tmp_path: Path) -> None:
 def test_classes_that_are_people_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="email: 1"):
         Project(tmp_path, lineage={"task": "multiclass", "classes": ["bus", EMAIL], "score": None, "baseline": {}})
+
+
+def uuid_text(generator: random.Random) -> str:
+    return str(UUID(int=generator.getrandbits(128)))
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        uuid_text,
+        lambda generator: f"urn:uuid:{uuid_text(generator).upper()}",
+        lambda generator: f"{generator.getrandbits(64):016x}",
+        lambda generator: f"{generator.getrandbits(64):016x}-{generator.getrandbits(64):016x}",
+    ],
+    ids=["uuid", "urn", "hexadecimal", "groups"],
+)
+def test_no_id_among_a_hundred_thousand_is_a_payment_card(written: Callable[[random.Random], str]) -> None:
+    generator = random.Random(1)
+    assert not [found for _ in range(200) if (found := find([written(generator) for _ in range(500)]))]
+
+
+def test_a_card_among_ids_is_found() -> None:
+    generator = random.Random(1)
+    found = find([CARD, *(uuid_text(generator) for _ in range(500))])
+    assert found is not None
+    assert found.kinds == {"payment card": 1}
+
+
+def test_an_id_in_a_sentence_is_not_masked() -> None:
+    uuid = "12345678-1234-4111-8111-111111111111"
+    assert mask(f"{uuid} paid with {CARD}") == f"{uuid} paid with (payment card)"

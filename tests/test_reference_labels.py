@@ -58,9 +58,8 @@ def test_errors_of_a_regression_are_those_of_scikit_learn(tmp_path: Path) -> Non
     )
 
 
-@pytest.mark.parametrize("target", [["yes"] * 50, [None] * 50], ids=["text", "null"])
-def test_a_target_that_is_no_number_counts_nothing(tmp_path: Path, target: list[str | None]) -> None:
-    assert training_labels(tmp_path, target, np.linspace(0.1, 0.9, 50)) is None
+def test_a_target_without_values_counts_nothing(tmp_path: Path) -> None:
+    assert training_labels(tmp_path, [None] * 50, np.linspace(0.1, 0.9, 50)) is None
 
 
 def test_booleans_are_labels(tmp_path: Path) -> None:

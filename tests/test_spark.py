@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -234,6 +235,23 @@ def test_odd_labels_meet_the_same_predictions(tmp_path: Path, corrections: str) 
     project.run(3, 7, until="label_cohorts", is_forced=True, is_checked=True)
     assert_same(project.contents(*LABEL_COHORTS.tables), expected)
     assert {name for name, rows in expected.items() if not rows} == set()
+
+
+def test_named_labels_and_features_in_json_are_counted_alike(tmp_path: Path) -> None:
+    generator = np.random.default_rng(1)
+    project = Project(
+        tmp_path / "project",
+        training={"target": generator.choice(["good", "bad"], 2000)},
+        lineage={"target": "target", "features": ["x", "colour"]},
+        telemetry={"path": "telemetry", "features_column": "features"},
+        labels={"path": "labels", "positive": "bad"},
+    )
+    features = [json.dumps({"x": x, "colour": "red"} if x > -1 else {}) for x in generator.normal(size=300).tolist()]
+    project.telemetry(1, x=None, colour=None, features=features)
+    project.labels(2, 1, label=generator.choice(["good", "bad", "open"], 300))
+    expected = compared(project, 1, 2)
+    assert sum(row[-1] for row in project.rows("select sum(positive_count + negative_count) from label_cohorts")) > 100
+    assert expected["feature_profile"]
 
 
 class Shifted(Project):

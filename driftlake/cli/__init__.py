@@ -1,7 +1,7 @@
 """The `driftlake` command. Data goes to stdout, everything else to stderr; a user's mistake is a sentence and exit 2.
 
-May import: provenance, report, delivery, setup, training, nightly, alerts, drift, quality, engines, profiles, contract,
-privacy, inputs, lineage, lake, config, maths, vocabulary, errors.
+May import: setup, provenance, report, delivery, training, nightly, alerts, drift, quality, engines, profiles,
+contract, privacy, inputs, lineage, lake, config, maths, vocabulary, errors.
 Not here: work. Every command calls one function of the core or of `jobs` and prints what came back.
 """
 

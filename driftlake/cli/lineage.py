@@ -45,8 +45,12 @@ def lineage_add(
     for file in lineage_files:
         state = "registered" if file in registered else "already registered, unchanged"
         tell(f"{file.record.model_id} {file.record.model_version}: {state}")
-        if heaviest := versions[file.record.model_id, file.record.model_version].heaviest_bins():
+        version = versions[file.record.model_id, file.record.model_version]
+        tell(f"  {version.told_features}")
+        if heaviest := version.heaviest_bins():
             say("note", _of_heaviest_bins(heaviest))
+        for remark in file.remarks:
+            say("hint", remark)
 
 
 def _of_heaviest_bins(heaviest: Mapping[str, float]) -> str:

@@ -173,7 +173,8 @@ class DriftSettings(Section):
     )
     minimum_days_share: Share = Field(
         default=0.7,
-        description="Share of a window's days that must have predictions: 5 of 7, 20 of 28. A window that lacks "
+        description="Share of a window's days that must have predictions, not counting days on which none are "
+        "expected: 5 of 7, 20 of 28, and 4 of 5 working days. A window that lacks "
         "weekdays differs from training without any drift, so with a smaller share it is insufficient_data.",
     )
     false_alarm_rate: Share = Field(

@@ -7,17 +7,23 @@ from __future__ import annotations
 
 import re
 from datetime import date
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import (
     AfterValidator,
     Field,
     PositiveInt,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
     model_validator,
 )
 
 from driftlake.config.base import Section, SegmentName, no_repetition
 
+# A label as files have it: text, a number or a truth value.
+LabelValue: TypeAlias = StrictBool | StrictInt | StrictFloat | StrictStr
 _CODES_OF_DAY = {"%Y", "%m", "%d"}
 _CODES = {*_CODES_OF_DAY, "%H", "%M", "%S"}
 
@@ -106,7 +112,8 @@ class TelemetrySettings(Section):
         description="Canonical name: your column name, e.g. correlation_id: request_id. Same names need no entry.",
     )
     features_column: str | None = Field(
-        default=None, description="STRUCT column that holds the features; null if they are columns of their own."
+        default=None,
+        description="Column that holds the features, a STRUCT, a MAP or JSON as text; null if they are columns of their own.",
     )
     shap: ShapSettings | None = Field(
         default=None,
@@ -143,6 +150,14 @@ class TelemetrySettings(Section):
     personal_data: PersonalDataSettings = PersonalDataSettings()
 
 
+def require_two_labels(positive: LabelValue | None, negative: LabelValue | None) -> None:
+    """Raises ValueError if only the negative label is given, or both are the same."""
+    if negative is not None and positive is None:
+        raise ValueError("say which label is positive, too")
+    if positive is not None and positive == negative:
+        raise ValueError(f"the positive and the negative label are both {positive}")
+
+
 class LabelSettings(Section):
     """Where labels are, and how long driftlake waits for them."""
 
@@ -163,6 +178,20 @@ class LabelSettings(Section):
         description="Which label of a prediction counts: the first that arrived, or the latest, from the day it "
         "arrived.",
     )
+    positive: LabelValue | None = Field(
+        default=None,
+        description="Positive label of binary models, e.g. 1 of -1 and 1, or bad of good and bad; null if labels are 0 and 1, or "
+        "truth values. The `labels.positive` of a lineage file goes before it.",
+    )
+    negative: LabelValue | None = Field(
+        default=None,
+        description="Negative label; null is the other value of the training target, and every other label if there is no target.",
+    )
+
+    @model_validator(mode="after")
+    def _two_labels(self) -> Self:
+        require_two_labels(self.positive, self.negative)
+        return self
 
 
 class LineageSettings(Section):

@@ -21,6 +21,7 @@ from pydantic import (
 
 from driftlake.config.alerts import AlertRule, IncidentSettings, default_alerts
 from driftlake.config.base import Section
+from driftlake.config.calendar import CalendarSettings
 from driftlake.config.contracts import ContractSettings
 from driftlake.config.delivery import DeliverySettings
 from driftlake.config.drift import DriftSettings
@@ -44,6 +45,7 @@ class Settings(Section):
     start: date = Field(description="First partition day.")
     end: date | None = Field(default=None, description="Last partition day of a history that has ended.")
     schedule: ScheduleSettings = ScheduleSettings()
+    calendar: CalendarSettings = CalendarSettings()
     models: dict[str, ModelSettings] = Field(default_factory=dict, description="Corrections per model_id.")
     drift: DriftSettings = DriftSettings()
     quality: QualitySettings = QualitySettings()

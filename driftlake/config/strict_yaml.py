@@ -26,12 +26,21 @@ _LARGEST_BITS = 14_000
 _TOLD_PROBLEMS, _TOLD_CHARACTERS = 50, 120
 
 
-def parse_yaml(model: type[Model], path: Path | str, text: str) -> Model:
-    """Validate the YAML `text` of the file `path`; one ConfigurationError reports every problem with key and line."""
+def parse_yaml(model: type[Model], path: Path | str, text: str, remarks: list[str] | None = None) -> Model:
+    """Validate the YAML `text` of the file `path`; one ConfigurationError reports every problem with key and line.
+
+    A number, date or truth value where text is expected is the text that the file has: 1.10 is "1.10". `remarks` tell of it.
+    """
     nodes = compose(path, text)
     content = construct(path, nodes)
     if not isinstance(content, dict):
         raise ConfigurationError(f"{path} must be a mapping of keys to values, found {type(content).__name__}")
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        found = _put_as_written(path, nodes, content, error)
+    if remarks is not None:
+        remarks += found
     try:
         return model.model_validate(content)
     except ValidationError as error:
@@ -180,6 +189,35 @@ def _problem(path: Path | str, nodes: yaml.Node | None, item: Any) -> str:
         if item["type"] == "string_type":
             found += "; write it in quotes"
     return f"{path}:{line}: {key}: {found}"
+
+
+def _put_as_written(path: Path | str, nodes: yaml.Node | None, content: Any, error: ValidationError) -> list[str]:
+    """Replace values of `content` by their texts where text is expected; sentences on them."""
+    remarks = []
+    for item in error.errors(include_url=False):
+        location = list(item["loc"])
+        node = _node_at(nodes, location)
+        if item["type"] != "string_type" or not isinstance(node, yaml.ScalarNode) or item["input"] is None:
+            continue
+        parent = content
+        for part in location[:-1]:
+            parent = parent[part]
+        parent[location[-1]] = node.value
+        where = f"{path}:{node.start_mark.line + 1}: {'.'.join(map(str, location))}"
+        remarks.append(f"{where}: {node.value} is read as text; write it in quotes")
+    return remarks
+
+
+def _node_at(node: yaml.Node | None, location: list[str | int]) -> yaml.Node | None:
+    """The value at `location`; None if the file has none there."""
+    for part in location:
+        if isinstance(node, yaml.MappingNode):
+            node = next((value for key, value in node.value if key.value == part), None)
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            node = node.value[part]
+        else:
+            return None
+    return node
 
 
 def line_of(node: yaml.Node | None, location: list[str | int]) -> int:

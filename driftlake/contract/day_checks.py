@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 
 from driftlake.config import ContractSettings
 from driftlake.contract.row_checks import Contract, ContractCheck, Measurement
+from driftlake.contract.working_days import Calendar
 from driftlake.inputs.partitions import Partition
 from driftlake.lake import queries
 from driftlake.lineage.versions import ModelVersion
@@ -28,6 +29,9 @@ from driftlake.maths.binning import MISSING
 from driftlake.maths.segments import ALL
 
 _WEEKS, _FEWEST_WEEKS = 4, 2
+
+# the expectation about days without rows
+PRESENCE = "partition_is_present"
 
 # How many standard errors a feature must be missing more often than in training before it is said.
 _CERTAIN = 3.0
@@ -39,11 +43,14 @@ class UsualRows:
 
     dt: date
     row_counts: tuple[int, ...]
+    # why none are expected on a day without any; None if some are
+    closure: str | None = None
 
     @property
     def fingerprint(self) -> str:
-        """Hash over the counts."""
-        return hashlib.sha256(repr(self.row_counts).encode()).hexdigest()
+        """Hash over what is usual."""
+        usual = self.row_counts if self.closure is None else (self.row_counts, self.closure)
+        return hashlib.sha256(repr(usual).encode()).hexdigest()
 
     @property
     def usual(self) -> float | None:
@@ -57,13 +64,44 @@ def weekdays_before(days: Sequence[date], start: date) -> list[date]:
     return sorted(day for day in before if day >= start)
 
 
-def usual_rows(days: Sequence[date], partitions: Mapping[date, Partition]) -> list[UsualRows]:
-    """What is usual on each of the days, by the partitions of `weekdays_before`."""
+def usual_rows(days: Sequence[date], partitions: Mapping[date, Partition], calendar: Calendar) -> list[UsualRows]:
+    """What is usual on each of the days, by the partitions of `weekdays_before`, and those of a month before a day without rows."""
+    row_counts = {day: partition.row_count for day, partition in partitions.items()}
     return [
         UsualRows(
-            day, tuple(p.row_count for p in map(partitions.get, weekdays_before([day], date.min)) if p and p.row_count)
+            day,
+            tuple(rows for one in weekdays_before([day], date.min) if (rows := row_counts.get(one, 0))),
+            None if row_counts.get(day) else calendar.closure(day, row_counts),
         )
         for day in days
+    ]
+
+
+def check_presence(partition: Partition, usual: UsualRows | None, settings: ContractSettings) -> list[ContractCheck]:
+    """Whether a day without rows is one on which none are expected; nothing of a day that has some."""
+    if partition.row_count:
+        return []
+    closure = usual.closure if usual and not partition.refusals and not partition.passed_over else None
+    day, what = partition.dt, "the telemetry files have no rows" if partition.files else "there is no telemetry"
+    if closure:
+        # whether or not the rule is in force: windows need fewer days for it
+        observed = f"{what} for {day}, {closure} on which none is expected"
+        return [ContractCheck(day, "telemetry", PRESENCE, None, "warning", "passed", 0, 0, observed, "")]
+    if settings.severities.get(PRESENCE) == "off":
+        return []
+    return [
+        ContractCheck(
+            day,
+            "telemetry",
+            PRESENCE,
+            None,
+            "warning",
+            "failed",
+            0,
+            0,
+            "",
+            f"{what} for {day}{partition.passed_over_named}",
+        )
     ]
 
 

@@ -47,8 +47,6 @@ def failed_checks(
     rows += [_refused_feature_row(refused) for refused in refused_features]
     of_days = (personal_data or {}).items()
     rows += [_personal_data_row(source, dt, *column) for dt, columns in of_days for column in columns.items()]
-    if source == "telemetry":
-        rows += [_missing_day_row(partition) for partition in partitions if not partition.row_count]
     return rows
 
 
@@ -139,14 +137,6 @@ def _personal_data_row(source: str, dt: date, column: str, finding: Finding) -> 
     row = _refused(source, dt, PERSONAL_DATA, finding.unexpected_count, message)
     checked = {"checked_count": finding.checked_count, "observed": str(finding)}
     return row | checked | {"severity": "warning", "column_name": column}
-
-
-def _missing_day_row(partition: Partition) -> Row:
-    what = "the telemetry files have no rows" if partition.files else "there is no telemetry"
-    row = _refused(
-        "telemetry", partition.dt, "partition_is_present", 0, f"{what} for {partition.dt}{partition.passed_over_named}"
-    )
-    return row | {"severity": "warning"}
 
 
 def _file_row(source: str, file: InputFile) -> Row:

@@ -6,7 +6,7 @@ Not here: the promises themselves (`expectations`), their Great Expectations sui
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Literal
 
@@ -16,6 +16,7 @@ import pyarrow as pa
 from driftlake.contract import gx_session
 from driftlake.contract.suite_files import OwnExpectation
 from driftlake.errors import ConfigurationError, ContractError
+from driftlake.inputs.columns import named_beside
 from driftlake.lake.queries import literal, quote
 from driftlake.lake.session import create_table
 from driftlake.privacy.personal_data import mask
@@ -124,6 +125,8 @@ class Contract:
     rules: Sequence[Rule]
     # of the users' own suite files, held against the rows by `driftlake.contract.own_suites`
     suites: Sequence[OwnExpectation] = ()
+    # what files call the columns that have another name there
+    own_names: Mapping[str, str] = field(default_factory=dict)
 
     def check(self, connection: duckdb.DuckDBPyConnection, days: Sequence[date]) -> list[ContractCheck]:
         """Check the rows of each day: an outcome per rule and day that has rows, in the order of the rules.
@@ -212,13 +215,21 @@ class Contract:
                 return rule.name
         return "of several rules together"
 
+    def _told_name(self, column: str | None) -> str | None:
+        """A column as messages name it: what files call it, beside the canonical name."""
+        own = self.own_names.get(column or "", column)
+        return column if own == column else named_beside(own or "", column or "")
+
     def _outcome(
         self, rule: Rule, day: date, checked_count: int, found: tuple[int, str] | None, **owner: str | None
     ) -> ContractCheck:
         unexpected_count, observed = found or (0, "")
         observed = shown(observed)
         sentence = rule.message.format(
-            column=rule.column, unexpected=f"{unexpected_count:,}", checked=f"{checked_count:,}", observed=observed
+            column=self._told_name(rule.column),
+            unexpected=f"{unexpected_count:,}",
+            checked=f"{checked_count:,}",
+            observed=observed,
         )
         return ContractCheck(
             dt=day,

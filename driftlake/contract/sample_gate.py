@@ -31,6 +31,7 @@ from driftlake.lake import queries
 from driftlake.lake.catalog import catalog_of
 from driftlake.lake.session import create_table, open_session
 from driftlake.lake.warehouse import Warehouse
+from driftlake.lineage.label_meaning import declared_meaning
 from driftlake.lineage.lineage_files import read_lineage_folder
 from driftlake.lineage.versions import ModelVersion, load_versions
 from driftlake.privacy.personal_data import scan_files
@@ -91,7 +92,12 @@ def _versions(settings: Settings) -> Mapping[tuple[str, str], ModelVersion]:
     if not catalog_of(settings).is_missing():
         with Warehouse.open(settings, read_only=True) as warehouse:
             return load_versions(warehouse)
-    records = [file.record for file in read_lineage_folder(settings)]
+    return versions_of_lineage(settings)
+
+
+def versions_of_lineage(settings: Settings) -> Mapping[tuple[str, str], ModelVersion]:
+    """What the lineage files say of versions, without what is learned from training data."""
+    records = [(file.record, declared_meaning(file.record, settings)) for file in read_lineage_folder(settings)]
     return {
         (record.model_id, record.model_version): ModelVersion(
             record.model_id,
@@ -101,9 +107,11 @@ def _versions(settings: Settings) -> Mapping[tuple[str, str], ModelVersion]:
             score_bins=None,
             task=record.task,
             classes=record.classes or (),
+            positive_label=meaning.positive if meaning else None,
+            negative_label=meaning.negative if meaning else None,
             training_dataset_id=record.training_dataset_id,
         )
-        for record in records
+        for record, meaning in records
     }
 
 
@@ -142,7 +150,7 @@ def _layout(
 ) -> tuple[Sequence[CanonicalColumn], Mapping[str, str]]:
     if source == "telemetry":
         return telemetry_columns(settings.telemetry.segments, settings.telemetry.latencies), settings.telemetry.columns
-    columns = label_columns(has_classes=any(version.classes for version in versions.values()))
+    columns = label_columns(has_classes=any(version.has_label_classes for version in versions.values()))
     return columns, settings.labels.columns if settings.labels else {}
 
 

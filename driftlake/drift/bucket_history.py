@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from driftlake.config import OtherVersion, ReferenceSetting
-from driftlake.drift.windows import Buckets, Span, reference_name, reference_spans
+from driftlake.drift.windows import EVERY_DAY, Buckets, OpenDays, Span, reference_name, reference_spans
 from driftlake.lineage.versions import ModelVersion
 from driftlake.maths.arrays import Counts, Floats, Indices
 from driftlake.maths.binning import FIRST_RANGE, FeatureBins
@@ -47,13 +47,19 @@ class Profiles:
     day_counts: Mapping[Group, pa.Table]
     buckets: Buckets
     versions: Mapping[tuple[str, str], ModelVersion]
+    open_days: OpenDays = EVERY_DAY
 
     @classmethod
     def of(
-        cls, counts: pa.Table, day_counts: pa.Table, buckets: Buckets, versions: Mapping[tuple[str, str], ModelVersion]
+        cls,
+        counts: pa.Table,
+        day_counts: pa.Table,
+        buckets: Buckets,
+        versions: Mapping[tuple[str, str], ModelVersion],
+        open_days: OpenDays = EVERY_DAY,
     ) -> Profiles:
         """From the rows of sql/bucket_counts.sql and sql/bucket_days.sql."""
-        return cls(dict(by_group(counts)), dict(by_group(day_counts)), buckets, versions)
+        return cls(dict(by_group(counts)), dict(by_group(day_counts)), buckets, versions, open_days)
 
     def version(self, group: Group) -> ModelVersion:
         """The version of a group."""
@@ -119,12 +125,13 @@ class History:
             return Reference("training", self.training[np.newaxis])
         source, obstacles = self._other(reference) if isinstance(reference, OtherVersion) else (self, {})
         spans = [reference_spans(reference, window) for window in windows]
+        open_days = self.profiles.open_days
         whole, without = source.window([span.whole for span in spans]), source.window([span.without for span in spans])
         return Reference(
             reference_name(reference),
             whole.counts - without.counts,
             whole.day_count - without.day_count,
-            np.array([span.day_count for span in spans]),
+            open_days.count([span.whole for span in spans]) - open_days.count([span.without for span in spans]),
             obstacles,
         )
 

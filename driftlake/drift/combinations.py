@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from driftlake.config import DriftSettings
-from driftlake.drift.windows import days_needed
+from driftlake.drift.windows import EVERY_DAY, OpenDays, Span, days_needed
 from driftlake.lake.schema import arrow_schema
 from driftlake.lineage.versions import ModelVersion
 from driftlake.maths.arrays import Counts, Floats
@@ -42,7 +42,10 @@ def surge_p_value(current: Counts, reference: Counts, current_size: Counts, refe
 
 
 def rare_combinations(
-    combinations: pa.Table, versions: Mapping[tuple[str, str], ModelVersion], settings: DriftSettings
+    combinations: pa.Table,
+    versions: Mapping[tuple[str, str], ModelVersion],
+    settings: DriftSettings,
+    open_days: OpenDays = EVERY_DAY,
 ) -> pa.Table:
     """Rows of rare_combinations, from rows of sql/pair_windows.sql.
 
@@ -55,7 +58,9 @@ def rare_combinations(
     for rows in _slices(combinations):
         q_value[rows] = benjamini_hochberg(p_value[rows])
     is_rare = counts[1] < settings.rare_share * counts[3]
-    found = np.flatnonzero((q_value <= settings.false_alarm_rate) & is_rare & _is_judged(combinations, settings))
+    found = np.flatnonzero(
+        (q_value <= settings.false_alarm_rate) & is_rare & _is_judged(combinations, settings, open_days)
+    )
     rows = combinations.take(pa.array(found)).to_pylist()
     told = [
         _row(row, versions[row["model_id"], row["model_version"]], float(p_value[place]), float(q_value[place]))
@@ -72,9 +77,10 @@ def _slices(combinations: pa.Table) -> Iterator[slice]:
     yield from map(slice, starts, [*starts[1:], combinations.num_rows])
 
 
-def _is_judged(combinations: pa.Table, settings: DriftSettings) -> NDArray[np.bool_]:
+def _is_judged(combinations: pa.Table, settings: DriftSettings, open_days: OpenDays) -> NDArray[np.bool_]:
     """Whether a window has the rows and days that every comparison needs."""
-    needed = days_needed(settings.minimum_days_share, combinations["window_days"].to_numpy())
+    windows = zip(combinations["dt"].to_pylist(), combinations["window_days"].to_pylist(), strict=True)
+    needed = days_needed(settings.minimum_days_share, open_days.count([Span.window(*window) for window in windows]))
     has_days = combinations["current_day_count"].to_numpy() >= needed
     is_judged: NDArray[np.bool_] = has_days & (combinations["current_size"].to_numpy() >= settings.minimum_rows)
     return is_judged

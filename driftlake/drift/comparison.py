@@ -78,7 +78,8 @@ def _compare(history: History, days: Sequence[date], settings: DriftSettings) ->
         current = history.window(spans)
         for asked in (setting for setting in settings.references if history.profiles.has(setting, history.group)):
             reference = history.reference(asked, spans)
-            reasons = _reasons(current, last_day, reference, length, settings)
+            expected = history.profiles.open_days.count(spans)
+            reasons = _reasons(current, last_day, reference, expected, settings)
             sides = {kind: history.sides(kind, current.counts, reference.counts, settings.smoothing) for kind in KINDS}
             for statistic in dict.fromkeys((*settings.statistics.numeric, *settings.statistics.categorical)):
                 places = history.places([kind for kind in KINDS if statistic in settings.statistics.of(kind)])
@@ -179,18 +180,27 @@ class _Reasons:
 
 
 def _reasons(
-    current: Window, last_day: Window, reference: Reference, window_days: int, settings: DriftSettings
+    current: Window,
+    last_day: Window,
+    reference: Reference,
+    expected_days: NDArray[np.int64],
+    settings: DriftSettings,
 ) -> _Reasons:
     sizes, reference_sizes = current.counts.sum(axis=-1), reference.counts.sum(axis=-1)
     # A window that a version has only begun or just left holds some weekdays and not others: that is no drift.
-    needed_days = int(days_needed(settings.minimum_days_share, window_days))
+    needed_days = days_needed(settings.minimum_days_share, expected_days)
+    are_too_few = current.day_count < needed_days[:, np.newaxis]
     conditions = {
         **reference.obstacles,
         "no training values to compare with": (reference_sizes == 0) & (reference.name == "training"),
         "no values in the reference": reference_sizes == 0,
         "no values in the window": sizes == 0,
         "no values on the day": last_day.day_count == 0,
-        f"predictions on fewer than {needed_days} of {window_days} days": current.day_count < needed_days,
+        **{
+            f"predictions on fewer than {days_needed(settings.minimum_days_share, expected)} of {expected} days": are_too_few
+            & (expected_days == expected)[:, np.newaxis]
+            for expected in np.unique(expected_days).tolist()
+        },
         f"fewer than {settings.minimum_rows} rows in the window": sizes < settings.minimum_rows,
         f"fewer than {settings.minimum_rows} rows in the reference": reference_sizes < settings.minimum_rows,
     }

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from driftlake.config import DriftSettings
-from driftlake.drift.windows import days_needed
+from driftlake.drift.windows import EVERY_DAY, OpenDays, days_needed
 from driftlake.lake.schema import arrow_schema
 from driftlake.lineage.versions import ModelVersion
 from driftlake.maths.arrays import Floats
@@ -47,14 +47,19 @@ def ranks(importance: Floats) -> Floats:
 
 
 def compare_importance(
-    windows: pa.Table, versions: Mapping[tuple[str, str], ModelVersion], settings: DriftSettings
+    windows: pa.Table,
+    versions: Mapping[tuple[str, str], ModelVersion],
+    settings: DriftSettings,
+    open_days: OpenDays = EVERY_DAY,
 ) -> pa.Table:
     """Rows of importance_drift, from rows of sql/importance_windows.sql."""
     rows: list[dict[str, Any]] = []
     for key, of_window in groupby(windows.to_pylist(), key=itemgetter(*_WINDOW)):
         window = dict(zip(_WINDOW, key, strict=True))
         version = versions[window["model_id"], window["model_version"]]
-        compared = _Compared.of(list(of_window), version, window["window_days"], settings)
+        compared = _Compared.of(
+            list(of_window), version, open_days.of_window(window["dt"], window["window_days"]), settings
+        )
         # segments come in hundreds: what could not be judged of them is not worth a row
         if compared.reason is None or window["segment"] == ALL:
             rows += [window | row for row in compared.rows(settings)]
@@ -74,7 +79,7 @@ class _Compared:
 
     @classmethod
     def of(
-        cls, rows: Sequence[Mapping[str, Any]], version: ModelVersion, window_days: int, settings: DriftSettings
+        cls, rows: Sequence[Mapping[str, Any]], version: ModelVersion, expected_days: int, settings: DriftSettings
     ) -> _Compared:
         features = list(version.features)
         by_feature = {row["feature"]: row for row in rows}
@@ -83,7 +88,7 @@ class _Compared:
         name = "training" if trained.any() else "preceding"
         judged = {"current": sides["current"]} if name == "training" else sides
         reason = next(
-            (found for side, ranking in judged.items() if (found := ranking.objection(side, window_days, settings))),
+            (found for side, ranking in judged.items() if (found := ranking.objection(side, expected_days, settings))),
             None,
         )
         reference = trained if name == "training" else sides["preceding"].importance
@@ -134,14 +139,14 @@ class _Side:
         days = max((row[f"{name}_day_count"] for row in rows.values()), default=0)
         return cls(counts, sums / np.maximum(counts, 1), days)
 
-    def objection(self, name: str, window_days: int, settings: DriftSettings) -> str | None:
+    def objection(self, name: str, expected_days: int, settings: DriftSettings) -> str | None:
         """Why nothing can be said with it."""
         where = "in the window" if name == "current" else "in the window before, and the lineage has no importance"
-        needed_days = int(days_needed(settings.minimum_days_share, window_days))
+        needed_days = int(days_needed(settings.minimum_days_share, expected_days))
         if not self.importance.any():
             return f"no feature has any importance {where}"
         if self.day_count < needed_days:
-            return f"explained predictions on fewer than {needed_days} of {window_days} days {where}"
+            return f"explained predictions on fewer than {needed_days} of {expected_days} days {where}"
         if max(self.counts) < settings.minimum_rows:
             return f"fewer than {settings.minimum_rows} explained predictions {where}"
         return None

@@ -19,7 +19,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from driftlake.config import DriftSettings, MultivariateSettings
-from driftlake.drift.windows import days_needed
+from driftlake.drift.windows import EVERY_DAY, OpenDays, days_needed
 from driftlake.lake.schema import arrow_schema
 from driftlake.lineage.versions import ModelVersion
 from driftlake.maths.arrays import Floats, Indices
@@ -48,13 +48,14 @@ def compare_samples(
     settings: DriftSettings,
     asked: MultivariateSettings,
     days: Sequence[date],
+    open_days: OpenDays = EVERY_DAY,
 ) -> pa.Table:
     """Rows of multivariate_drift of the windows that end with `days`, from rows of sql/window_samples.sql."""
     rows: list[dict[str, Any]] = []
     for group, found in _grouped(samples, _GROUP):
         key = dict(zip(_GROUP, group, strict=True)) | {"statistic": STATISTIC}
         history = _History.of(found, references.get((group[0], group[1]), _Reference("no sample of the training data")))
-        rows += (key | row for row in history.rows(settings, asked, days))
+        rows += (key | row for row in history.rows(settings, asked, days, open_days))
     return pa.Table.from_pylist(rows, schema=arrow_schema("multivariate_drift"))
 
 
@@ -125,7 +126,7 @@ class _History:
         return cls(days, samples["row_hash"].to_numpy(), reference.errors(_bins(samples)), reference)
 
     def rows(
-        self, settings: DriftSettings, asked: MultivariateSettings, days: Sequence[date]
+        self, settings: DriftSettings, asked: MultivariateSettings, days: Sequence[date], open_days: OpenDays
     ) -> Iterator[dict[str, Any]]:
         """A row for each window that ends with one of `days` that has predictions."""
         # most windows have a full sample, so nearly all share one test
@@ -141,7 +142,9 @@ class _History:
                 day_count = len(np.unique(self.days[rows]))
                 key = {"dt": day, "window_days": length, "current_day_count": day_count}
                 errors = self.errors[rows][sampled]
-                reason = self.reference.obstacle or _reason(len(sampled), day_count, length, settings)
+                reason = self.reference.obstacle or _reason(
+                    len(sampled), day_count, open_days.of_window(day, length), settings
+                )
                 test = None if reason else test_of(len(sampled))
                 yield key | self._judged(errors, test, settings.false_alarm_rate) | {"reason": reason}
 
@@ -162,10 +165,10 @@ class _History:
         }
 
 
-def _reason(sample_count: int, day_count: int, window_days: int, settings: DriftSettings) -> str | None:
-    needed_days = int(days_needed(settings.minimum_days_share, window_days))
+def _reason(sample_count: int, day_count: int, expected_days: int, settings: DriftSettings) -> str | None:
+    needed_days = int(days_needed(settings.minimum_days_share, expected_days))
     if day_count < needed_days:
-        return f"predictions on fewer than {needed_days} of {window_days} days"
+        return f"predictions on fewer than {needed_days} of {expected_days} days"
     if sample_count < settings.minimum_rows:
         return f"fewer than {settings.minimum_rows} rows in the window"
     return None

@@ -65,6 +65,32 @@ class Spans:
         return self.whole.day_count - self.without.day_count
 
 
+@dataclass(frozen=True, slots=True)
+class OpenDays:
+    """The days on which predictions are expected: all but those in `closed`, which is sorted and holds days since year 1."""
+
+    closed: tuple[int, ...] = ()
+
+    @classmethod
+    def of(cls, closed: Iterable[date]) -> OpenDays:
+        """All but some days."""
+        return cls(tuple(sorted(day.toordinal() for day in closed)))
+
+    def count(self, spans: Sequence[Span]) -> NDArray[np.int64]:
+        """Days of each span on which predictions are expected, shape (spans,)."""
+        edges = np.array([(span.first.toordinal(), span.end.toordinal()) for span in spans]).reshape(-1, 2)
+        before = np.searchsorted(np.array(self.closed, dtype=np.int64), edges)
+        expected: NDArray[np.int64] = (edges[:, 1] - edges[:, 0]) - (before[:, 1] - before[:, 0])
+        return expected
+
+    def of_window(self, last: date, days: int) -> int:
+        """The same of the window of some days that ends with `last`."""
+        return int(self.count([Span.window(last, days)])[0])
+
+
+EVERY_DAY = OpenDays()
+
+
 def days_needed(share: float, length_days: NDArray[Any] | int) -> NDArray[np.int64]:
     """Whole days that are at least `share` of some lengths, shape as given: 7 % of 100 days is 7, not 8 for a rounding error."""
     needed: NDArray[np.int64] = np.ceil(np.round(share * np.asarray(length_days), 9)).astype(np.int64)

@@ -32,6 +32,11 @@ def _is_day(kind: pa.DataType) -> bool:
     return _is_instant(kind) or family(kind) == "text"
 
 
+def named_beside(own: str, canonical: str) -> str:
+    """What files call a column, beside its canonical name."""
+    return f"{own} (mapped to {canonical})"
+
+
 def other_case(name: str, columns: Iterable[str]) -> str:
     """What is said of a column that is not there but for the case of its letters; nothing if it is not there at all."""
     found = [other for other in columns if other.lower() == name.lower()]
@@ -79,7 +84,7 @@ class CanonicalColumn:
             # what is wrong with it is told of that column
             return None
         own = self.own_name(mapping)
-        asked = own if own == self.name else f"{own} (mapped to {self.name})"
+        asked = own if own == self.name else named_beside(own, self.name)
         kind = columns.get(own)
         if kind is None:
             # a column that was mapped is meant to be there
@@ -182,6 +187,6 @@ LABEL_COLUMNS = (
 
 
 def label_columns(*, has_classes: bool) -> tuple[CanonicalColumn, ...]:
-    """LABEL_COLUMNS, or those of labels that may be classes of a multiclass model."""
+    """LABEL_COLUMNS, or those of labels that may be classes: of a multiclass model, or two of which a lineage names one."""
     read_as = {"label": _LABEL_OR_CLASS, "label_class": _LABEL_CLASS} if has_classes else {}
     return tuple(read_as.get(column.name, column) for column in LABEL_COLUMNS)

@@ -5,16 +5,18 @@ Not here: which files there are (`driftlake.inputs.partitions`), and what become
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
 
 from driftlake.inputs.columns import other_case
 from driftlake.inputs.parquet_files import InputFile, oversize
+from driftlake.inputs.parquet_sql import is_keyed
 from driftlake.inputs.predictions import PredictionGroup
 from driftlake.maths import encoding
 from driftlake.maths.binning import FeatureBins
+from driftlake.maths.value_text import is_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +30,36 @@ class RefusedFeature:
     message: str
 
 
+class _KeyedColumns(Mapping[str, pa.DataType]):
+    """Features of a column whose rows name their own: any may be there."""
+
+    def __init__(self, kind: pa.DataType) -> None:
+        self._kind = kind
+
+    def __getitem__(self, _name: str) -> pa.DataType:
+        return self._kind
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+
+def keyed_type(kind: pa.DataType) -> pa.DataType:
+    """Type of the features of a keyed column: that of the values of a MAP, text of JSON."""
+    return kind.item_type if pa.types.is_map(kind) else pa.string()
+
+
 def feature_columns(file: InputFile, struct: str | None) -> Mapping[str, pa.DataType]:
-    """Columns of a file that may be features: all, or the fields of the struct column."""
+    """Columns of a file that may be features: all, or those in the features column: fields of a struct, keys of a MAP or of JSON."""
     if struct is None:
         return file.columns
     kind = file.columns.get(struct)
+    if kind is not None and is_keyed(kind):
+        # text is read as whatever the feature is
+        values = keyed_type(kind)
+        return _KeyedColumns(pa.null() if is_text(values) else values)
     return {field.name: field.type for field in kind} if isinstance(kind, pa.StructType) else {}
 
 

@@ -16,6 +16,7 @@ from typing import Protocol
 import pyarrow as pa
 
 from driftlake.lake.queries import literal, quote
+from driftlake.maths.value_text import is_text
 
 
 class ParquetFile(Protocol):
@@ -90,11 +91,13 @@ class Layout:
         return None
 
     def value(self, path: str) -> str | None:
-        """SQL of a column, or of a field of a struct column by its path; None if no file has it."""
+        """SQL of a column, or by its path of a field of a struct column, a key of a MAP or of JSON; None if no file has it."""
         if (column := self.column(path)) is not None:
             return column
         name, _, field = path.partition(".")
         kinds = [file.columns[name] for file in self.files if name in file.columns]
+        if any(is_keyed(kind) for kind in kinds):
+            return keyed_value(str(self.column(name)), field, kinds)
         found = [kind for kind in kinds if isinstance(kind, pa.StructType) and kind.get_field_index(field) >= 0]
         if not found:
             return None
@@ -148,6 +151,23 @@ def _names(file: ParquetFile) -> list[str]:
         if isinstance(kind, pa.StructType):
             names += [f"{name}.{field.name}" for field in kind]
     return names
+
+
+def keyed_value(column: str, name: str, kinds: Sequence[pa.DataType | None]) -> str:
+    """SQL of what a MAP, or JSON as text, has under a name."""
+    if any(kind is not None and pa.types.is_map(kind) for kind in kinds):
+        return f"map_extract_value({column}, {literal(name)})"
+    return f"json_extract_string({column}, {literal(_json_key(name))})"
+
+
+def is_keyed(kind: pa.DataType | None) -> bool:
+    """Whether each row of a column of features names its features itself: a MAP, or JSON as text."""
+    return kind is not None and bool(pa.types.is_map(kind) or is_text(kind))
+
+
+def _json_key(name: str) -> str:
+    """A key of JSON as a path of DuckDB."""
+    return '$."' + name.replace('"', '\\"') + '"'
 
 
 def _escaped(path: str) -> str:

@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.types as pat
 
 from driftlake.inputs.parquet_files import InputFile
+from driftlake.inputs.parquet_sql import is_keyed
 from driftlake.inputs.partitions import Partition
 from driftlake.lake import queries
 from driftlake.lake.schema import arrow_schema
@@ -122,6 +123,9 @@ def changes_of_versions(
         of_version = [(file, held[file.path][key]) for file in partition.files if key in held.get(file.path, {})]
         layouts = _layouts(of_version, features_column)
         changes += _compare(_What(partition.dt, "within_day", None, *key), layouts, [layouts[0].columns])
+        if any(is_keyed(file.columns.get(features_column or "")) for file, _ in of_version):
+            # which features there are every row says
+            continue
         trained = _training_columns(versions[key], features_column)
         features = [replace(layout, columns=_only(layout.columns, trained)) for layout in layouts]
         against = _compare(_What(partition.dt, "training", None, *key), features, [trained])

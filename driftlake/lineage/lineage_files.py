@@ -15,6 +15,7 @@ import pyarrow.fs as pafs
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from driftlake.config import Settings
+from driftlake.config.inputs import LabelValue, require_two_labels
 from driftlake.config.strict_yaml import parse_yaml
 from driftlake.errors import ConfigurationError
 from driftlake.lake.storage import filesystem_of, is_hidden
@@ -65,6 +66,18 @@ class Baseline(_Section):
     auc: float | None = Field(default=None, ge=0, le=1)
 
 
+class BinaryLabels(_Section):
+    """Which of two labels is positive, and optionally which is negative."""
+
+    positive: LabelValue
+    negative: LabelValue | None = None
+
+    @model_validator(mode="after")
+    def _two_labels(self) -> BinaryLabels:
+        require_two_labels(self.positive, self.negative)
+        return self
+
+
 class LineageRecord(_Section):
     """One lineage file: what a model version was trained on and what it promises."""
 
@@ -76,10 +89,12 @@ class LineageRecord(_Section):
     target: str | None = None
     score: str | None = None
     score_kind: Literal["probability", "value"] = "probability"
-    # binary labels are 0 or 1, those of a regression are numbers like its score, those of a multiclass model its classes
+    # binary labels are 0 or 1 unless `labels` says which is positive, those of a regression are numbers like its score, those of a multiclass model its classes
     task: Literal["binary", "regression", "multiclass"] = "binary"
     # of a multiclass model, as labels and predicted_class name them; its score is the confidence of the predicted class
     classes: Annotated[tuple[ClassName, ...], Field(min_length=2), AfterValidator(_distinct)] | None = None
+    # of a binary model whose labels are others than 0 and 1
+    labels: BinaryLabels | None = None
     # of the target that a regression predicts; null if it predicts the mean
     quantile: float | None = Field(default=None, gt=0, lt=1)
     features: Annotated[tuple[str, ...], AfterValidator(_distinct)] | None = None
@@ -96,6 +111,8 @@ class LineageRecord(_Section):
             raise ValueError("only a regression has a quantile: add `task: regression`")
         if self.task == "multiclass" and self.classes is None:
             raise ValueError("a multiclass model needs its classes: add e.g. `classes: [red, green, blue]`")
+        if self.labels is not None and self.task != "binary":
+            raise ValueError("only a binary model has a positive label: leave `labels` out")
         if self.classes is not None and self.task != "multiclass":
             raise ValueError("only a multiclass model has classes: add `task: multiclass`")
         return self
@@ -108,6 +125,8 @@ class LineageFile:
     path: str
     record: LineageRecord
     training_data: str
+    # what was taken otherwise than YAML has it
+    remarks: tuple[str, ...] = ()
 
 
 def read_lineage_file(location: str) -> LineageFile:
@@ -120,8 +139,9 @@ def read_lineage_file(location: str) -> LineageFile:
         raise ConfigurationError(
             f"lineage file {location} cannot be read: {error}", hint="save it as UTF-8 text"
         ) from error
-    record = parse_yaml(LineageRecord, location, text)
-    return LineageFile(location, record, _beside(location, record.training_data))
+    remarks: list[str] = []
+    record = parse_yaml(LineageRecord, location, text, remarks)
+    return LineageFile(location, record, _beside(location, record.training_data), tuple(remarks))
 
 
 def lineage_locations(settings: Settings) -> list[str]:

@@ -57,6 +57,13 @@ class TrainingLabels:
 _LARGEST_USUAL_SHARE = 1.2 * LARGEST_SHARE
 
 
+def told_choice(kinds: Mapping[str, str], left_out: Sequence[str]) -> str:
+    """Features with their kinds, and the columns that were left out, in a sentence."""
+    named = [f"{name} ({kind})" for name, kind in kinds.items()]
+    told = f"features: {', '.join(named) or 'none'}"
+    return f"{told}; left out: {', '.join(left_out)}" if left_out else told
+
+
 @dataclass(frozen=True)
 class ModelVersion:
     """A registered version, as the nightly stages need it."""
@@ -70,6 +77,9 @@ class ModelVersion:
     quantile: float | None = None
     # of a multiclass model
     classes: tuple[str, ...] = ()
+    # of a binary model whose labels are others than 0 and 1, as canonical texts
+    positive_label: str | None = None
+    negative_label: str | None = None
     baseline_auc: float | None = None
     reference_counts: Mapping[str, Counts] = field(default_factory=dict)
     # by segment and then by feature
@@ -79,11 +89,24 @@ class ModelVersion:
     feature_types: Mapping[str, str] = field(default_factory=dict)
     feature_importance: Mapping[str, float] = field(default_factory=dict)
     training_dataset_id: str | None = None
+    # columns of the training data that are no features, each with the reason
+    columns_left_out: tuple[str, ...] = ()
 
     @property
     def owner(self) -> dict[str, str]:
         """The columns that say of every row which version it is about."""
         return {"model_id": self.model_id, "model_version": self.model_version}
+
+    @property
+    def has_label_classes(self) -> bool:
+        """Whether its labels are classes, two or more, rather than numbers."""
+        return bool(self.classes) or self.positive_label is not None
+
+    @property
+    def told_features(self) -> str:
+        """Its features, each with its kind, and the columns that were left out, in a sentence."""
+        kinds = {name: "number" if bins.grid else "category" for name, bins in self.features.items()}
+        return told_choice(kinds, self.columns_left_out)
 
     def bins_of(self, feature: str) -> FeatureBins | None:
         """Bins of a feature, or of the score; None if the version has no such feature."""
@@ -170,6 +193,8 @@ def _read_versions(warehouse: Warehouse, runs: Sequence[Mapping[str, Any]]) -> d
             task=run["task"] or "binary",
             quantile=run["quantile"],
             classes=tuple(run["classes"] or ()),
+            positive_label=run.get("positive_label"),
+            negative_label=run.get("negative_label"),
             baseline_auc=run["baseline_auc"],
             reference_counts={name: _dense(counts[*key, name], each.bin_count) for name, each in bins.items()},
             segment_reference_counts={
@@ -183,6 +208,7 @@ def _read_versions(warehouse: Warehouse, runs: Sequence[Mapping[str, Any]]) -> d
             feature_types=dict(zip(run["features"], run["feature_types"], strict=True)) if run["feature_types"] else {},
             feature_importance=json.loads(run["feature_importance"] or "{}"),
             training_dataset_id=run["training_dataset_id"],
+            columns_left_out=tuple(run.get("columns_left_out") or ()),
         )
     return versions
 

@@ -10,12 +10,13 @@ from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.types as pat
 
 from driftlake.maths.arrays import Floats, Indices
 from driftlake.maths.binning import FeatureBins
 from driftlake.maths.numeric_bins import learnable
-from driftlake.maths.value_text import has_text, texts_of
+from driftlake.maths.value_text import has_text, is_text, texts_of
 
 Column: TypeAlias = "pa.Array | pa.ChunkedArray"
 
@@ -39,10 +40,20 @@ def fits(kind: pa.DataType, bins: FeatureBins) -> bool:
 
 def float_values(column: Column) -> Floats:
     """A numeric column as float64, null as nan; without a copy where Arrow already stores that."""
+    if is_text(column.type) or pat.is_dictionary(column.type):
+        column = _numbers_of_text(column)
     if not pat.is_floating(column.type) and not pat.is_integer(column.type):
         column = column.cast(pa.float64())
     values: Floats = column.to_numpy(zero_copy_only=False) if isinstance(column, pa.Array) else column.to_numpy()
     return values.astype(np.float64, copy=False)
+
+
+def _numbers_of_text(column: Column) -> Column:
+    """Text as numbers, null where it is none: of features that are stored as JSON."""
+    if pat.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    is_number = pc.match_substring_regex(column, r"^[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?$")
+    return pc.if_else(is_number, column, pa.scalar(None, column.type)).cast(pa.float64())
 
 
 def learnable_values(column: Column) -> Floats:

@@ -63,7 +63,9 @@ def compare_days(warehouse: Warehouse, settings: Settings, context: RunContext, 
         return {
             **comparisons.of_profiles(compared),
             "importance_drift": comparisons.of_importance(compared),
-            "rare_combinations": combinations.rare_combinations(paired, versions, settings.drift),
+            "rare_combinations": combinations.rare_combinations(
+                paired, versions, settings.drift, comparisons.open_days
+            ),
             "multivariate_drift": comparisons.of_samples(compared),
             "prediction_levels": prediction_levels,
         }

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from driftlake.drift import attribution, comparison, importance, multivariate
 from driftlake.drift.bucket_history import Group, Profiles
-from driftlake.drift.windows import Buckets
+from driftlake.drift.windows import Buckets, OpenDays
 from driftlake.lake.schema import arrow_schema
 from driftlake.lake.warehouse import Warehouse
 from driftlake.maths.segments import ALL
@@ -29,6 +29,11 @@ class Comparisons:
 
     warehouse: Warehouse
     extent: DriftExtent
+
+    @cached_property
+    def open_days(self) -> OpenDays:
+        """The days on which predictions are expected, as the profiles found them."""
+        return OpenDays.of(self.warehouse.query("closed_days")["dt"].to_pylist())
 
     def of_profiles(self, days: Sequence[date]) -> dict[str, pa.Table]:
         """Rows of feature_drift, prediction_drift and segment_shift."""
@@ -49,7 +54,7 @@ class Comparisons:
     def _profiles(self, buckets: Buckets, groups: Sequence[Group], features: Sequence[str] | None = None) -> Profiles:
         with self.warehouse.registered(buckets=buckets.days(), groups=groups_table(groups)):
             counts, day_counts = (self.warehouse.query(n, features=features) for n in ("bucket_counts", "bucket_days"))
-        return Profiles.of(counts, day_counts, buckets, self.extent.versions)
+        return Profiles.of(counts, day_counts, buckets, self.extent.versions, self.open_days)
 
     def _segment_shift(
         self,
@@ -101,7 +106,7 @@ class Comparisons:
                     last_day=days[-1],
                     windows_days=list(settings.windows_days),
                 )
-            tables.append(importance.compare_importance(windows, self.extent.versions, settings))
+            tables.append(importance.compare_importance(windows, self.extent.versions, settings, self.open_days))
         return pa.concat_tables(tables)
 
     def of_samples(self, days: Sequence[date]) -> pa.Table:
@@ -113,7 +118,11 @@ class Comparisons:
             assert settings.multivariate is not None
             with self.warehouse.registered(groups=groups_table(groups)):
                 samples = self.warehouse.query("window_samples", first_day=first_day, last_day=days[-1])
-            tables.append(multivariate.compare_samples(samples, self._learned, settings, settings.multivariate, days))
+            tables.append(
+                multivariate.compare_samples(
+                    samples, self._learned, settings, settings.multivariate, days, self.open_days
+                )
+            )
         return pa.concat_tables(tables)
 
     @cached_property

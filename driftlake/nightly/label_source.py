@@ -25,6 +25,7 @@ from driftlake.contract.quarantine import (
     rows_table,
 )
 from driftlake.contract.row_checks import ContractCheck, Contracts, Measurement, blocked_days
+from driftlake.contract.score_checks import check_labelled_days
 from driftlake.engines import engine_of
 from driftlake.inputs.columns import label_columns, telemetry_columns
 from driftlake.inputs.partitions import Partition, probe, readable, without_corrupt_files
@@ -140,6 +141,9 @@ class LabelSource:
             )
             self._check_horizon(kept, first_day, sums.pop("ambiguous_labels"))
             tables = {"label_cohorts": cohorts_of(connection, sums.pop("label_sums")), **sums}
+        if self.contracts:
+            by_key = {(version.model_id, version.model_version): version for version in self.versions}
+            self._checks += check_labelled_days(self.contracts.labels, tables["label_cohorts"], by_key)
         return LabelCounts(
             tables,
             [check for check in self._checks if first_day <= check.dt <= last_day],
@@ -217,7 +221,10 @@ class LabelSource:
 
     @property
     def _label_side(self) -> Reading:
-        return Reading(label_columns(has_classes=bool(self.classes)), self.label_settings.columns)
+        return Reading(
+            label_columns(has_classes=any(version.has_label_classes for version in self.versions)),
+            self.label_settings.columns,
+        )
 
     @property
     def _prediction_side(self) -> Reading:

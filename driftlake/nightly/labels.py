@@ -90,7 +90,7 @@ def _label_source(
     """What was delivered, with what earlier runs and the registered versions say of it."""
     history = delivered.history
     versions = list(load_versions(warehouse).values())
-    columns = label_columns(has_classes=any(version.classes for version in versions))
+    columns = label_columns(has_classes=any(version.has_label_classes for version in versions))
     labels = [check_columns(partition, columns, label_settings.columns) for partition in delivered.labels]
     as_counted, checked_days = counted_labels(warehouse, labels, set(history) - set(work.days))
     return LabelSource(

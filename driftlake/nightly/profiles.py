@@ -15,7 +15,14 @@ import pyarrow as pa
 
 from driftlake.config import EXPLANATIONS, TELEMETRY, ContractSettings, Settings
 from driftlake.contract import quarantine
-from driftlake.contract.day_checks import UsualRows, check_completeness, check_evenings, check_row_count, day_bounds
+from driftlake.contract.day_checks import (
+    UsualRows,
+    check_completeness,
+    check_evenings,
+    check_presence,
+    check_row_count,
+    day_bounds,
+)
 from driftlake.contract.own_suites import check_suites
 from driftlake.contract.quarantine import (
     CreateView,
@@ -68,6 +75,8 @@ def profile_days(
     )
     contract = contracts.telemetry if contracts else None
 
+    usual_of = {usual.dt: usual for usual in delivered.usual}
+
     def compute(chunk_days: Sequence[date], left_out: Collection[Part]) -> Computed:
         without = keys_of(left_out, "model version")
         counted = {key: version for key, version in versions.items() if key not in without}
@@ -78,12 +87,18 @@ def profile_days(
         planned = [partition for partition in delivered.partitions if partition.dt in chunk_days]
         chunk, profiled = without_corrupt_files(planned, profile, judge)
         explained = _explained(settings, [p for p in delivered.explanations if p.dt in chunk_days], counted)
-        chunk_runs = [_profile_run(warehouse, partition, profiled, explained, work) for partition in chunk]
+        presence = [
+            check
+            for partition in chunk
+            for check in check_presence(partition, usual_of.get(partition.dt), settings.contracts)
+        ]
+        closed = {check.dt: check.observed for check in presence if check.outcome == "passed"}
+        chunk_runs = [_profile_run(warehouse, partition, profiled, explained, closed, work) for partition in chunk]
         replaced = [run.dt for run in chunk_runs if run.outcome not in {"refused", "missing"}]
         rows = {**profiled.profiles.tables, **explained.tables}
         replacements = [
             *(Replacement.of_days(name, rows[name], replaced) for name in PROFILES.tables),
-            *_audited(chunk, profiled),
+            *_audited(chunk, profiled, presence),
             *explained.audited,
             _schema_changes(settings, chunk, delivered.since, profiled, counted),
             quarantine.replacement("telemetry", [*quarantine.refused_files(chunk), *profiled.quarantined], chunk_days),
@@ -130,7 +145,7 @@ class _Delivered:
         return cls(
             partitions,
             changes_since_earlier_days(settings, partitions),
-            usual_rows_before(settings, partitions) if settings.contracts.enabled else [],
+            usual_rows_before(settings, partitions),
             read_source(settings, EXPLANATIONS, days),
         )
 
@@ -143,11 +158,12 @@ class _Delivered:
         }
 
 
-def _audited(partitions: Sequence[Partition], profiled: _Profiled) -> list[Replacement | Addition]:
-    failed = failed_checks(
-        "telemetry", partitions, profiled.checks, profiled.profiles.refused_features, profiled.personal_data
-    )
-    return audit_replacements("telemetry", partitions, profiled.checks, failed)
+def _audited(
+    partitions: Sequence[Partition], profiled: _Profiled, presence: Sequence[ContractCheck]
+) -> list[Replacement | Addition]:
+    checks = [*profiled.checks, *presence]
+    failed = failed_checks("telemetry", partitions, checks, profiled.profiles.refused_features, profiled.personal_data)
+    return audit_replacements("telemetry", partitions, checks, failed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,7 +334,12 @@ def _schema_changes(
 
 
 def _profile_run(
-    warehouse: Warehouse, partition: Partition, profiled: _Profiled, explained: _Explained, work: Work
+    warehouse: Warehouse,
+    partition: Partition,
+    profiled: _Profiled,
+    explained: _Explained,
+    closed: Mapping[date, str],
+    work: Work,
 ) -> PartitionRun:
     refused = [item.message for item in profiled.profiles.refused_features if item.key.dt == partition.dt]
     refused += explained.refusals.get(partition.dt, [])
@@ -326,7 +347,8 @@ def _profile_run(
     left_out = what_is_left_out(partition, profiled.quarantined)
     outcome, reason = "complete", None
     if not partition.files:
-        outcome, reason = "missing", f"no telemetry file for the day{partition.passed_over_named}"
+        reason = closed.get(partition.dt, f"no telemetry file for the day{partition.passed_over_named}")
+        outcome = "missing"
     elif not partition.is_usable:
         outcome, reason = "refused", refusals_of(partition)
     elif partition.dt in profiled.blocked:

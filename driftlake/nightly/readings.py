@@ -13,6 +13,7 @@ from datetime import date
 from driftlake.config import TELEMETRY, Settings
 from driftlake.contract import quarantine
 from driftlake.contract.day_checks import UsualRows, usual_rows, weekdays_before
+from driftlake.contract.working_days import Calendar, history_before
 from driftlake.inputs import schema_changes
 from driftlake.inputs.partitions import Partition, earlier_partitions
 from driftlake.inputs.schema_changes import DayChanges
@@ -37,11 +38,19 @@ def changes_since_earlier_days(settings: Settings, partitions: Sequence[Partitio
 
 
 def usual_rows_before(settings: Settings, partitions: Sequence[Partition]) -> list[UsualRows]:
-    """How many rows the same weekdays before had."""
+    """How many rows the same weekdays before had, and whether any are expected of a day without rows."""
     days = [partition.dt for partition in partitions]
     known = {partition.dt: partition for partition in partitions}
-    before = [day for day in weekdays_before(days, settings.start) if day not in known]
-    return usual_rows(days, known | {partition.dt: partition for partition in read_source(settings, TELEMETRY, before)})
+    calendar = Calendar.of(settings)
+    if not settings.contracts.enabled:
+        # what is said of days needs no history, and nothing else is asked
+        return [UsualRows(day, (), calendar.closure(day, {})) for day in days]
+    asked = set(weekdays_before(days, settings.start))
+    for partition in partitions:
+        # what is expected of a day is asked of those that lack it
+        asked.update(() if partition.row_count else history_before(partition.dt, settings.start))
+    before = read_source(settings, TELEMETRY, sorted(asked - known.keys()))
+    return usual_rows(days, known | {partition.dt: partition for partition in before}, calendar)
 
 
 def counted_telemetry(warehouse: Warehouse, settings: Settings, days: Sequence[date]) -> list[Partition]:

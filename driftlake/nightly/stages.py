@@ -153,6 +153,7 @@ PROFILES = Stage(
         "telemetry": s.telemetry,
         "contracts": s.contracts,
         "contracts.suites": s.suite_texts,
+        "calendar": s.calendar,
         "pseudonyms": s.pseudonyms,
         "schedule.timezone": s.schedule.timezone,
         "models.*.pairs": _pairs(s),

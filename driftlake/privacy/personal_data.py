@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -27,6 +28,11 @@ _CHECKED_AT_MOST = 2_000
 _ALMOST_NEVER = 0.1
 # Integers below are in no form.
 _SMALLEST_INTEGER = 10**10
+# A UUID is no personal data, though one in thousands has the digits of a card.
+_UUID = r"(?i)\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b"
+# An id: letters and digits, in groups. Of ids written alike so many, and so few with a shape, have that shape by chance.
+_ID = r"^[0-9A-Za-z]+(?:[-_:.][0-9A-Za-z]+)*$"
+_FEWEST_IDS, _SHARE_BY_CHANCE = 20, 0.05
 # What every value in some form has: an @, or four digits.
 _HAS_ANY_FORM = r"@|(?:[0-9].*){4}"
 
@@ -64,8 +70,10 @@ class Form:
     def count(self, values: pa.Array) -> int:
         """How many of some distinct values are in this form; 0 if they may be by chance."""
         candidates = values.filter(pc.match_substring_regex(values, self.shape))
-        looked_at = _at_most(candidates.to_pylist(), _CHECKED_AT_MOST)
-        passed = sum(self._is_in(value) for value in looked_at)
+        looked_at, passed = self._checked(candidates)
+        if passed and self.chance:
+            candidates = _without_ids(candidates, values)
+            looked_at, passed = self._checked(candidates)
         if not passed or not self._is_evidence(passed, len(looked_at)):
             return 0
         return round(passed / len(looked_at) * len(candidates))
@@ -73,6 +81,11 @@ class Form:
     def mask(self, text: str) -> str:
         """`text` with what is in this form replaced by its kind."""
         return re.sub(self.shape, lambda match: f"({self.kind})" if self.is_valid(match[0]) else match[0], text)
+
+    def _checked(self, candidates: pa.Array) -> tuple[list[str], int]:
+        """The values whose check is run, and how many pass."""
+        looked_at = _at_most(candidates.to_pylist(), _CHECKED_AT_MOST)
+        return looked_at, sum(self._is_in(value) for value in looked_at)
 
     def _is_in(self, value: str) -> bool:
         return any(self.is_valid(match[0]) for match in re.finditer(self.shape, value))
@@ -115,13 +128,18 @@ def scan_files(paths: Iterable[str], columns: Iterable[str]) -> dict[str, Findin
 
 def mask(text: str) -> str:
     """`text` with everything that looks like personal data replaced by its kind."""
-    if re.search(_HAS_ANY_FORM, text, re.DOTALL):
-        for form in FORMS:
-            text = form.mask(text)
-    return text
+    if not re.search(_HAS_ANY_FORM, text, re.DOTALL):
+        return text
+    ids = re.findall(_UUID, text)
+    between = re.split(_UUID, text)
+    for form in FORMS:
+        between = [form.mask(part) for part in between]
+    return between[0] + "".join(uuid + part for uuid, part in zip(ids, between[1:], strict=True))
 
 
 def _find_in(values: pa.Array) -> Finding | None:
+    count = len(values)
+    values = pc.replace_substring_regex(values, _UUID, "")
     likely = values.filter(pc.match_substring_regex(values, f"(?s){_HAS_ANY_FORM}"))
     if not len(likely):
         return None
@@ -129,7 +147,25 @@ def _find_in(values: pa.Array) -> Finding | None:
     for form in FORMS:
         if count := form.count(likely):
             kinds[form.kind] = kinds.get(form.kind, 0) + count
-    return Finding(len(values), kinds) if kinds else None
+    return Finding(count, kinds) if kinds else None
+
+
+def _without_ids(candidates: pa.Array, values: pa.Array) -> pa.Array:
+    """Values with a shape, without those written like many ids of which hardly any has the shape: hashes and the like."""
+    alike = Counter(_ways_to_write(values))
+    shaped = Counter(ways := _ways_to_write(candidates))
+    by_chance = {
+        way: alike[way] >= _FEWEST_IDS and count <= _SHARE_BY_CHANCE * alike[way] for way, count in shaped.items()
+    }
+    return candidates.filter(pa.array([way is None or not by_chance[way] for way in ways]))
+
+
+def _ways_to_write(values: pa.Array) -> list[str | None]:
+    """Of each id where its letters and digits stand, whichever they are; None of what is no id."""
+    ways = pc.replace_substring_regex(values, "[0-9A-Za-z]", "x")
+    nothing = pa.scalar(None, values.type)
+    found: list[str | None] = pc.if_else(pc.match_substring_regex(values, _ID), ways, nothing).to_pylist()
+    return found
 
 
 def _at_most(values: list[str], count: int) -> list[str]:

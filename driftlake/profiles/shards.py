@@ -19,11 +19,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from driftlake.inputs.features import keyed_type
 from driftlake.inputs.parquet_files import open_parquet
+from driftlake.inputs.parquet_sql import is_keyed
 from driftlake.maths.binning import FeatureBins
 from driftlake.maths.encoding import Column, encode, float_values, is_numeric, stored_bins
 from driftlake.maths.segments import SegmentColumn
 from driftlake.maths.value_text import has_text, is_bytes, is_text
+from driftlake.profiles.json_features import parsed_json
 from driftlake.profiles.kernel import (
     ClassAccumulator,
     FeatureAccumulator,
@@ -316,6 +319,9 @@ class _Reader:
         self.row_group = row_group
         self._parquet = parquet
         self._needed = needed
+        self._keyed = {name for name, kind in row_group.columns.items() if is_keyed(kind)}
+        self._whole: pa.Table | None = None
+        self._parsed: pa.Table | None = None
         is_far = "://" in row_group.path
         self._table = self._read(needed) if is_far else None
 
@@ -330,6 +336,8 @@ class _Reader:
         if path in table.column_names:
             return table.column(path)
         struct, field = path.split(".", 1)
+        if struct in self._keyed:
+            return self._by_name(table.column(struct), struct, field)
         return pc.struct_field(table.column(struct), field)
 
     def numbers(self, path: str) -> NDArray[np.float64]:
@@ -337,14 +345,39 @@ class _Reader:
         column = self.column(path)
         return np.full(len(self.row_group.codes), np.nan) if column is None else float_values(column)
 
+    def _by_name(self, column: pa.ChunkedArray, whole: str, name: str) -> Column:
+        """What the rows of a MAP, or of JSON, have under a name."""
+        if pa.types.is_map(column.type):
+            return pc.map_lookup(column, pa.scalar(name, column.type.key_type), "first")
+        if self._parsed is None:
+            names = [path.removeprefix(f"{whole}.") for path in self._needed if path.startswith(f"{whole}.")]
+            self._parsed = parsed_json(column, names)
+        return self._parsed.column(name)
+
     def _read(self, paths: Sequence[str]) -> pa.Table:
-        own = [path for path in paths if path not in self.row_group.values]
-        return self._parquet.read_row_group(self.row_group.index, columns=own, use_threads=False)
+        paths = [path for path in paths if path not in self.row_group.values]
+        stored = list(dict.fromkeys(self._stored(path) for path in paths))
+        if len(paths) > 1 or stored == paths:
+            return self._read_stored(stored)
+        # once for all the features that it holds
+        if self._whole is None:
+            self._whole = self._read_stored(stored)
+        return self._whole
+
+    def _stored(self, path: str) -> str:
+        """The column of the file that holds what is at a path, by which a field of a struct can be read alone."""
+        whole = path.partition(".")[0]
+        return whole if path not in self.row_group.columns and whole in self._keyed else path
+
+    def _read_stored(self, paths: Sequence[str]) -> pa.Table:
+        return self._parquet.read_row_group(self.row_group.index, columns=list(paths), use_threads=False)
 
 
 def _text_columns(row_group: RowGroup, paths: Sequence[str]) -> list[str]:
-    own = (path for path in paths if path not in row_group.values)
-    return [path for path in own if (kind := _type_of(row_group.columns, path)) and (is_text(kind) or is_bytes(kind))]
+    columns = row_group.columns
+    own = [path for path in paths if path not in row_group.values]
+    stored = [path for path in own if path in columns or not is_keyed(columns.get(path.partition(".")[0]))]
+    return [path for path in stored if (kind := _type_of(columns, path)) and (is_text(kind) or is_bytes(kind))]
 
 
 def _type_of(columns: Mapping[str, pa.DataType], path: str) -> pa.DataType | None:
@@ -352,6 +385,8 @@ def _type_of(columns: Mapping[str, pa.DataType], path: str) -> pa.DataType | Non
         return columns[path]
     struct, _, field = path.partition(".")
     kind = columns.get(struct)
+    if kind is not None and path != struct and is_keyed(kind):
+        return keyed_type(kind)
     if kind is None or not pa.types.is_struct(kind) or kind.get_field_index(field) < 0:
         return None
     return kind.field(field).type

@@ -20,9 +20,11 @@ from driftlake.lake.catalog import catalog_of
 from driftlake.lake.duckdb_extensions import load_extension
 from driftlake.lake.s3 import is_on_s3, require_place
 from driftlake.lake.warehouse import Warehouse
+from driftlake.lineage.label_meaning import declared_meaning
 from driftlake.lineage.lineage_files import LineageRecord, read_lineage_folder
 from driftlake.setup import input_report
 from driftlake.setup.findings import Finding
+from driftlake.setup.meaning import examine_meaning
 from driftlake.vocabulary.signals import FEATURE
 
 
@@ -38,6 +40,7 @@ def examine(config: Path | None) -> Iterator[Finding]:
     yield from _examine_engine(settings)
     yield from _examine_inputs(settings)
     yield from _examine_lineage(settings)
+    yield from examine_meaning(settings)
     yield from _examine_training(settings)
     yield from _examine_suites(settings)
     yield _examine_catalog(settings)
@@ -106,9 +109,10 @@ def _registered(settings: Settings) -> set[tuple[str, str]]:
 
 
 def _has_classes(settings: Settings) -> bool:
-    """Whether some lineage file is of a multiclass model; what cannot be read is a finding of its own."""
+    """Whether some model has labels that are classes; what cannot be read is a finding of its own."""
     try:
-        return any(file.record.classes for file in read_lineage_folder(settings))
+        records = [file.record for file in read_lineage_folder(settings)]
+        return any(record.classes or declared_meaning(record, settings) for record in records)
     except DriftlakeError:
         return False
 

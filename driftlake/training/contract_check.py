@@ -10,27 +10,40 @@ from dataclasses import replace
 from datetime import date
 
 import duckdb
+import numpy as np
 
 from driftlake.config import Settings
 from driftlake.contract.own_suites import ROWS, hold
 from driftlake.contract.row_checks import Contract, ContractCheck, Measurement
+from driftlake.contract.score_checks import LabelledScores, check_scores
 from driftlake.contract.suite_files import OwnExpectation
 from driftlake.errors import InputError
 from driftlake.inputs.parquet_sql import apart_by_case, rows_of
 from driftlake.lake.queries import literal
 from driftlake.lake.session import open_session
+from driftlake.lineage.label_meaning import LabelMeaning
 from driftlake.lineage.lineage_files import LineageFile
+from driftlake.lineage.versions import SCORE
 from driftlake.training.learning import Learned, TrainingData
+from driftlake.training.targets import labels_and_scores
 
 
 def check_training(
-    settings: Settings, contract: Contract, file: LineageFile, data: TrainingData, learned: list[Learned], day: date
+    settings: Settings,
+    contract: Contract,
+    file: LineageFile,
+    data: TrainingData,
+    learned: list[Learned],
+    meaning: LabelMeaning | None,
+    day: date,
 ) -> list[ContractCheck]:
     """Outcomes of the rules and of own suites over the training data of a version, as of `day`.
 
     Raises InputError if a rule of severity error is broken.
     """
     record = file.record
+    own_names = {"target": record.target, "score": record.score}
+    contract = replace(contract, own_names={name: own for name, own in own_names.items() if own})
     with open_session(settings, data.paths) as connection:
         _create_views(connection, file, data, day, contract.suites)
         checks = contract.check(connection, [day])
@@ -43,6 +56,7 @@ def check_training(
             rows = int(feature.counts.bins[0].sum())
             found = Measurement(day, rows, rows if is_constant else 0)
             checks += contract.measured("feature_varies", found, column=feature.bins.feature)
+    checks += _check_scores(contract, file, data, learned, meaning, day)
     if broken := [check.message for check in checks if check.is_broken]:
         raise InputError(
             f"{file.path}: the training data of {record.model_id} {record.model_version} break their contract: "
@@ -51,6 +65,27 @@ def check_training(
         )
     owner = (record.model_id, record.model_version)
     return [replace(check, model_id=owner[0], model_version=owner[1]) for check in checks]
+
+
+def _check_scores(
+    contract: Contract,
+    file: LineageFile,
+    data: TrainingData,
+    learned: Sequence[Learned],
+    meaning: LabelMeaning | None,
+    day: date,
+) -> list[ContractCheck]:
+    """Whether the scores of the training data are what the lineage says of them."""
+    record = file.record
+    bins = next((one.bins for one in learned if one.bins.feature == SCORE), None)
+    if record.task != "binary" or record.target is None or record.score is None or bins is None:
+        return []
+    labels, scores = labels_and_scores(data, record, meaning)
+    bin_ids = bins.bin_ids(scores)
+    positives, negatives = (np.bincount(bin_ids[labels == label], minlength=bins.bin_count) for label in (1, 0))
+    total = float(scores[np.isfinite(scores) & np.isfinite(labels)].sum())
+    labelled = LabelledScores(positives, negatives, total, record.score_kind == "probability")
+    return check_scores(contract, day, (record.model_id, record.model_version), labelled)
 
 
 def _create_views(

@@ -6,6 +6,7 @@ Not here: how bins are learned from values (`driftlake.maths.numeric_bins`), how
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -56,6 +57,9 @@ class TrainingData:
         self._kinds = _kinds_of(self.files)
         # what no type holds all values of can only be left out
         self.types: dict[str, pa.DataType] = {name: _common(kinds) or pa.null() for name, kinds in self._kinds.items()}
+        with self._explained("it"), open_parquet(self.paths[0]) as first:
+            # columns that pandas wrote as the index of its data frame
+            self.pandas_index = _pandas_index_of(first.schema_arrow)
 
     @property
     def columns(self) -> list[str]:
@@ -135,34 +139,36 @@ def _cast(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
     return column if column.type == kind else column.cast(kind, safe=False)
 
 
-def features_of(file: LineageFile, data: TrainingData) -> Sequence[str]:
-    """Names of the features, in order."""
-    record = file.record
-    return record.features or [
-        name for name in data.columns if name not in {record.target, record.score, "correlation_id"}
-    ]
-
-
 def learn(
     file: LineageFile,
     data: TrainingData,
+    features: Sequence[str],
     corrections: ModelSettings,
     other_features_bins: int | None = None,
     left_out: Collection[str] = (),
 ) -> list[Learned]:
-    """Learn every feature of the version, in the order of its lineage, and then the score.
+    """Learn the features of the version, and then the score.
 
     Features that are not critical get `other_features_bins` bins at most; those in `left_out` are not learned.
 
     Raises InputError naming the column that cannot be used.
     """
-    features = features_of(file, data)
     _require_columns(file, data, features, corrections)
     limits = {
         name: None if name in corrections.critical else other_features_bins for name in features if name not in left_out
     }
     learned = (_learn_feature(file, data, name, corrections, limit) for name, limit in limits.items())
     return [*learned, *_learn_score(file, data)]
+
+
+def _pandas_index_of(schema: pa.Schema) -> list[str]:
+    """Columns that pandas wrote as the index of its data frame."""
+    try:
+        listed = json.loads((schema.metadata or {}).get(b"pandas", b"{}")).get("index_columns", [])
+    except (ValueError, AttributeError):
+        return []
+    # an index that is a plain range is stored as such, and is no column
+    return [name for name in listed if isinstance(name, str)] if isinstance(listed, list) else []
 
 
 def _training_files(file: LineageFile) -> list[ListedFile]:
@@ -201,7 +207,7 @@ def _learn_feature(
             f"{file.training_data}: feature {name} has type {column.type}, which cannot be binned",
             hint="leave it out of `features` in the lineage file, or store it as number, text or boolean",
         )
-    if _is_categorical(column, name, corrections):
+    if is_categorical(column, name, corrections):
         return _learn_categories(name, column, bin_limit)
     bins = _numeric_bins(file, name, column, bin_limit=bin_limit)
     return Learned(bins, kernel.count_column(column, bins))
@@ -225,7 +231,8 @@ def _numeric_bins(
     return learn_numeric_bins(name, known, kind=kind, bin_limit=bin_limit)
 
 
-def _is_categorical(column: pa.ChunkedArray, name: str, corrections: ModelSettings) -> bool:
+def is_categorical(column: pa.ChunkedArray, name: str, corrections: ModelSettings) -> bool:
+    """Whether a feature is counted by category rather than as a number."""
     if name in corrections.categorical:
         return True
     if name in corrections.numeric:

@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 
 from driftlake.lake.schema import arrow_schema
 from driftlake.lake.warehouse import Warehouse
+from driftlake.lineage.label_meaning import LabelMeaning
 from driftlake.lineage.lineage_files import LineageFile
 from driftlake.lineage.versions import ModelVersion, load_versions
-from driftlake.maths import encoding
 from driftlake.maths.arrays import Floats
 from driftlake.training.learning import TrainingData
+from driftlake.training.targets import labels_and_scores
 
 _SMALLEST_PROBABILITY = 1e-15
 
@@ -41,7 +42,8 @@ def count_reference_labels(warehouse: Warehouse, files: Sequence[LineageFile]) -
 
 
 def _count(file: LineageFile, version: ModelVersion) -> pa.Table:
-    labels, scores = _labels_and_scores(file)
+    meaning = LabelMeaning(version.positive_label, version.negative_label) if version.positive_label else None
+    labels, scores = labels_and_scores(TrainingData(file), file.record, meaning)
     bins = version.score_bins
     bin_ids = bins.bin_ids(scores) if bins and bins.grid else np.zeros(len(labels), dtype=np.int32)
     width = bins.bin_count if bins else 1
@@ -72,19 +74,6 @@ def _count(file: LineageFile, version: ModelVersion) -> pa.Table:
         },
         schema=arrow_schema("reference_label_profile"),
     )
-
-
-def _labels_and_scores(file: LineageFile) -> tuple[Floats, Floats]:
-    """Both of shape (rows,), nan where there is none."""
-    data, record = TrainingData(file), file.record
-    assert record.target
-    target = data.column(record.target)
-    if pa.types.is_boolean(target.type):
-        target = target.cast(pa.int8())
-    nothing = np.full(len(target), np.nan)
-    is_counted = encoding.is_numeric(target.type) and record.task != "multiclass"
-    labels = encoding.float_values(target) if is_counted else nothing
-    return labels, encoding.float_values(data.column(record.score)) if record.score else nothing
 
 
 def _losses(version: ModelVersion, labels: Floats, scores: Floats) -> dict[str, Floats]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,17 +25,20 @@ from driftlake.inputs.schema_changes import type_name
 from driftlake.lake.failures import is_of_machine, sentence_of
 from driftlake.lake.schema import arrow_schema
 from driftlake.lake.warehouse import Warehouse
+from driftlake.lineage.label_meaning import LabelMeaning, declared_meaning
 from driftlake.lineage.lineage_files import LabelDelay, LineageFile, LineageRecord, lineage_locations, read_lineage_file
 from driftlake.lineage.versions import SCORE
 from driftlake.maths.binning import FeatureBins
 from driftlake.privacy.personal_data import find
 from driftlake.profiles.kernel import FeatureCounts
 from driftlake.training.contract_check import check_training
-from driftlake.training.learning import Learned, TrainingData, features_of, learn
+from driftlake.training.feature_choice import choose_features
+from driftlake.training.learning import Learned, TrainingData, learn
 from driftlake.training.reference_labels import count_reference_labels
 from driftlake.training.reference_pairs import count_reference_pairs
 from driftlake.training.reference_sample import take_reference_samples
 from driftlake.training.reference_segments import count_reference_segments
+from driftlake.training.targets import meaning_of_target
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,8 @@ class Registration:
     """What became of the lineage files of a folder."""
 
     file_count: int
+    # what could be read, registered now or before
+    read: Sequence[LineageFile]
     registered: Sequence[LineageFile]
     refused: Sequence[DriftlakeError]
 
@@ -62,7 +67,7 @@ def register_folder(warehouse: Warehouse, settings: Settings, contracts: Contrac
             if _find(warehouse, file) is None:
                 registered += register(warehouse, settings, [file], contracts)
             else:
-                _require_same_promise(warehouse, file)
+                _require_same_promise(warehouse, settings, file)
             known.append(file)
     together: list[DriftlakeError] = []
     with _refusals("lineage", together):
@@ -71,7 +76,7 @@ def register_folder(warehouse: Warehouse, settings: Settings, contracts: Contrac
     for file in known if together else ():
         with _refusals(file.path, refused):
             complete(warehouse, settings, [file])
-    return Registration(len(locations), registered, refused)
+    return Registration(len(locations), known, registered, refused)
 
 
 @contextmanager
@@ -112,9 +117,9 @@ def complete(warehouse: Warehouse, settings: Settings, files: Sequence[LineageFi
     take_reference_samples(warehouse, settings, files)
 
 
-def require_unchanged(warehouse: Warehouse, file: LineageFile) -> None:
+def require_unchanged(warehouse: Warehouse, settings: Settings, file: LineageFile) -> None:
     """Raises LineageConflictError if the lineage file or its training data are not those that were registered."""
-    _require_same_promise(warehouse, file)
+    _require_same_promise(warehouse, settings, file)
     _require_same_data(warehouse, file, TrainingData(file).fingerprint())
 
 
@@ -137,7 +142,7 @@ def rows_of(record: LineageRecord, learned: Sequence[Learned]) -> dict[str, list
 
 
 def _register(warehouse: Warehouse, settings: Settings, file: LineageFile, contracts: Contracts | None) -> bool:
-    _require_same_promise(warehouse, file)
+    _require_same_promise(warehouse, settings, file)
     data = TrainingData(file)
     fingerprint = data.fingerprint()
     _require_same_data(warehouse, file, fingerprint)
@@ -145,12 +150,17 @@ def _register(warehouse: Warehouse, settings: Settings, file: LineageFile, contr
         return False
     corrections = settings.models.get(file.record.model_id, ModelSettings())
     _require_nobody_in_classes(file, settings.telemetry.personal_data)
-    found = data.personal_data(features_of(file, data), settings.telemetry.personal_data)
-    learned = learn(file, data, corrections, settings.drift.other_features_bins, found)
-    rows = {"training_runs": [_run_row(file, data, fingerprint, learned)]} | rows_of(file.record, learned)
+    choice = choose_features(file, data, settings)
+    found = data.personal_data(choice.features, settings.telemetry.personal_data)
+    learned = learn(file, data, choice.features, corrections, settings.drift.other_features_bins, found)
+    meaning = meaning_of_target(file, data, settings)
+    left_out = {**choice.left_out, **{name: f"personal data ({finding})" for name, finding in found.items()}}
+    rows = {"training_runs": [_run_row(file, data, fingerprint, learned, meaning, left_out)]} | rows_of(
+        file.record, learned
+    )
     tables = {name: pa.Table.from_pylist(content, schema=arrow_schema(name)) for name, content in rows.items()}
     today = datetime.now(UTC).date()
-    checks = check_training(settings, contracts.training, file, data, learned, today) if contracts else []
+    checks = check_training(settings, contracts.training, file, data, learned, meaning, today) if contracts else []
     if checks or found:
         tables["contract_checks"] = checks_of_training(_owner(file.record), checks, found, today)
     # another process may have registered the version since
@@ -165,13 +175,20 @@ def _find(warehouse: Warehouse, file: LineageFile) -> dict[str, Any] | None:
     return found[0] if found else None
 
 
-def _require_same_promise(warehouse: Warehouse, file: LineageFile) -> None:
+def _require_same_promise(warehouse: Warehouse, settings: Settings, file: LineageFile) -> None:
     run, fingerprint = _find(warehouse, file), _lineage_fingerprint(file.record)
     if run and run["lineage_fingerprint"] != fingerprint:
         raise LineageConflictError(
             f"{file.path}: {file.record.model_id} {file.record.model_version} was registered with other contents"
             f" (lineage fingerprint {run['lineage_fingerprint']}, now {fingerprint})",
             hint="restore the file, or register the change as a new model_version",
+        )
+    declared = declared_meaning(file.record, settings)
+    if run and (said := declared.positive if declared else "1") != (run["positive_label"] or "1"):
+        raise LineageConflictError(
+            f"{file.path}: {file.record.model_id} {file.record.model_version} was registered with the positive label"
+            f" {run['positive_label'] or 1}, now it is {said}",
+            hint="restore `labels.positive`, or register the change as a new model_version",
         )
 
 
@@ -206,7 +223,14 @@ def _owner(record: LineageRecord) -> dict[str, str]:
     return {"model_id": record.model_id, "model_version": record.model_version}
 
 
-def _run_row(file: LineageFile, data: TrainingData, fingerprint: str, learned: Sequence[Learned]) -> dict[str, Any]:
+def _run_row(
+    file: LineageFile,
+    data: TrainingData,
+    fingerprint: str,
+    learned: Sequence[Learned],
+    meaning: LabelMeaning | None,
+    left_out: Mapping[str, str],
+) -> dict[str, Any]:
     record = file.record
     features = [item.bins.feature for item in learned if item.bins.feature != SCORE]
     return {
@@ -223,7 +247,10 @@ def _run_row(file: LineageFile, data: TrainingData, fingerprint: str, learned: S
         "task": record.task,
         "quantile": record.quantile,
         "classes": list(record.classes) if record.classes else None,
+        "positive_label": meaning.positive if meaning else None,
+        "negative_label": meaning.negative if meaning else None,
         "features": features,
+        "columns_left_out": [f"{name}: {reason}" for name, reason in left_out.items()],
         "feature_types": [type_name(data.types[name]) for name in features],
         **{f"label_delay_{name}": value for name, value in _delay(record).items()},
         "baseline_auc": record.baseline.auc,

@@ -22,7 +22,7 @@ from driftlake.lake.warehouse import Warehouse
 from driftlake.lineage.lineage_files import LineageFile, read_lineage_folder
 from driftlake.lineage.versions import SCORE, ModelVersion, load_versions
 from driftlake.maths.binning import FeatureBins
-from driftlake.training.learning import TrainingData, features_of, learn
+from driftlake.training.learning import TrainingData, learn
 from driftlake.training.registration import complete, require_unchanged, rows_of
 
 _REFERENCES = (
@@ -68,11 +68,10 @@ def relearn(
     its training data are not those that were registered.
     """
     file, version = _find(warehouse, settings, model_id, model_version)
-    require_unchanged(warehouse, file)
+    require_unchanged(warehouse, settings, file)
     data = TrainingData(file)
-    left_out = set(features_of(file, data)) - version.features.keys()
     corrections = settings.models.get(model_id, ModelSettings())
-    learned = learn(file, data, corrections, settings.drift.other_features_bins, left_out)
+    learned = learn(file, data, list(version.features), corrections, settings.drift.other_features_bins)
     changed = [item.bins.feature for item in learned if not _are_same(item.bins, version.bins_of(item.bins.feature))]
     found = _found(warehouse, settings, version, changed)
     if is_dry_run or not changed:

@@ -24,5 +24,8 @@ create table if not exists training_runs (
     quantile double, -- quantile of the target that a regression predicts; null for the mean
     feature_types varchar[], -- Arrow types of the features in the training data, as schema_changes names them; null if registered before they were stored
     classes varchar[], -- classes of a multiclass model; null for other tasks
-    bins_learned_at timestamp with time zone -- when `driftlake lineage relearn` learned the bins; null if the registration did
+    bins_learned_at timestamp with time zone, -- when `driftlake lineage relearn` learned the bins; null if the registration did
+    positive_label varchar, -- label that is positive, as canonical text; null if labels are 0 and 1, and for other tasks
+    negative_label varchar, -- label that is negative, as canonical text; null with a positive label: every other
+    columns_left_out varchar[] -- columns of the training data that were not taken as features, each with the reason; empty if the lineage lists its features
 );

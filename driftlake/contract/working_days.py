@@ -1,0 +1,87 @@
+"""Days without predictions on which none are expected: as configured, or as the four weeks before them have it.
+
+Not here: the promise that the other days have predictions (day_checks.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import cache
+from importlib import import_module
+from typing import Any
+
+from driftlake.config import Settings
+from driftlake.config.calendar import WEEKDAYS
+from driftlake.errors import InstallationError
+
+HISTORY_DAYS = 28
+# Such weekdays without predictions from which on none are expected; on a weekend none, until there are some.
+_FEWEST_WEEKDAYS = 2
+# Days before, of which one has predictions unless something broke.
+_WORKING_DAYS = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Calendar:
+    """The weekdays and holidays that are configured; without weekdays they are learned."""
+
+    weekdays: Collection[int] | None
+    holidays: Collection[date]
+    country: str | None = None
+
+    @classmethod
+    def of(cls, settings: Settings) -> Calendar:
+        """As driftlake.yaml has it."""
+        given = settings.calendar
+        weekdays = None if given.weekdays is None else frozenset(map(WEEKDAYS.index, given.weekdays))
+        if isinstance(given.holidays, str):
+            return cls(weekdays, (), given.holidays)
+        return cls(weekdays, frozenset(given.holidays))
+
+    def closure(self, day: date, row_counts: Mapping[date, int]) -> str | None:
+        """Why no predictions are expected on a day that has none; None if they are.
+
+        `row_counts` are those of the days before it, as far as there are any days.
+        """
+        if day in self.holidays or (self.country and day in _public_holidays(self.country, day.year)):
+            return "a holiday"
+        if self.weekdays is not None:
+            return None if day.weekday() in self.weekdays else f"a {day:%A}"
+        return f"a {day:%A}" if _is_day_off(day, row_counts) else None
+
+
+def history_before(day: date, start: date) -> list[date]:
+    """Days that say what is expected on a day."""
+    before = (day - timedelta(days=number) for number in range(1, HISTORY_DAYS + 1))
+    return sorted(one for one in before if one >= start)
+
+
+def _is_day_off(day: date, row_counts: Mapping[date, int]) -> bool:
+    known = {one: rows for one, rows in row_counts.items() if 0 < (day - one).days <= HISTORY_DAYS}
+    if not any(rows for one, rows in known.items() if (day - one).days <= _WORKING_DAYS):
+        # everything may be broken
+        return False
+    alike = [rows > 0 for one, rows in known.items() if one.weekday() == day.weekday()]
+    if day.weekday() >= WEEKDAYS.index("sat") and not any(alike):
+        return True
+    return len(alike) >= _FEWEST_WEEKDAYS and sum(alike) * 2 < len(alike)
+
+
+@cache
+def _public_holidays(place: str, year: int) -> Collection[date]:
+    try:
+        holidays: Any = import_module("holidays")
+    except ImportError as error:
+        raise InstallationError(
+            f"calendar.holidays: {place} needs the package holidays, which is not installed",
+            hint="`pip install 'driftlake[holidays]'`, or list the days",
+        ) from error
+    country, _, region = place.partition("-")
+    try:
+        return frozenset(holidays.country_holidays(country, subdiv=region or None, years=year))
+    except NotImplementedError as error:
+        raise InstallationError(
+            f"calendar.holidays: the package holidays does not know {place}", hint="list the days"
+        ) from error

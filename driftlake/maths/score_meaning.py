@@ -1,0 +1,57 @@
+"""Whether scores look like something else than the probability of the positive class, from counts per score bin.
+
+Not here: which scores and labels are counted (profiles/label_join.py, training/reference_labels.py), and what is said of it.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from driftlake.maths.arrays import Counts
+from driftlake.maths.binning import ABOVE, BELOW, FIRST_RANGE, PROBABILITY_GRID
+from driftlake.maths.ranking import auc, wilson_interval
+
+Suspicion: TypeAlias = Literal["reversed", "confidence"]
+
+# Labels of each class below which nothing is said.
+_FEWEST_LABELS = 100
+# An AUC below it is no bad model: scores and labels point in opposite directions.
+_REVERSED_AUC = 0.4
+# Bins below one half, BELOW among them.
+_LOWER_BINS = 1 + PROBABILITY_GRID.cells // 2
+# A probability of the positive class overestimates it by less, even if it is badly calibrated.
+_OVERESTIMATED = 0.15
+
+
+def suspicion(positives: Counts, negatives: Counts, score_sum: float, *, is_probability: bool) -> Suspicion | None:
+    """What scores look like: `reversed` if they rank the negatives first, `confidence` if they never fall below one half.
+
+    `positives` and `negatives` are labels per score bin, by bin_id, shape (bins,).
+    """
+    if not can_be_judged(positives, negatives):
+        return None
+    positives, negatives = _ascending(positives), _ascending(negatives)
+    if is_probability and not (positives + negatives)[:_LOWER_BINS].any():
+        count = int((positives + negatives).sum())
+        _, highest_rate = wilson_interval(positives.sum(), np.array(count))
+        if score_sum / count > highest_rate + _OVERESTIMATED:
+            return "confidence"
+    ranked = auc(positives, negatives)
+    return "reversed" if ranked.value < _REVERSED_AUC and ranked.confidence_high < 1 / 2 else None
+
+
+def labelled_auc(positives: Counts, negatives: Counts) -> float:
+    """AUC of labels per score bin, by bin_id, shape (bins,)."""
+    return float(auc(_ascending(positives), _ascending(negatives)).value)
+
+
+def can_be_judged(positives: Counts, negatives: Counts) -> bool:
+    """Whether there are labels enough of each class that have a score."""
+    return min(int(positives[BELOW:].sum()), int(negatives[BELOW:].sum())) >= _FEWEST_LABELS
+
+
+def _ascending(counts: Counts) -> Counts:
+    """Counts of the bins with a score, by ascending score."""
+    return np.concatenate([counts[[BELOW]], counts[FIRST_RANGE:], counts[[ABOVE]]])

@@ -1,0 +1,28 @@
+"""Features that a column holds as JSON text: every row is parsed once, whatever the number of features.
+
+Not here: which column that is (inputs/features.py), and counting (kernel.py).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import duckdb
+import pyarrow as pa
+
+
+def parsed_json(column: pa.ChunkedArray, names: Sequence[str]) -> pa.Table:
+    """The values of some keys as text, a column each; null where a row has no such key, or is no JSON object."""
+    wanted = json.dumps(dict.fromkeys(names, "VARCHAR"))
+    with duckdb.connect() as connection:
+        # threads count shards
+        connection.execute("set threads = 1")
+        connection.register("rows", pa.table({"content": column}))
+        parsed = connection.execute(
+            "select case when json_valid(content) and json_type(content) = 'OBJECT'"
+            " then json_transform(content, $wanted::json) end as features from rows",
+            {"wanted": wanted},
+        ).to_arrow_table()
+    struct = parsed.column("features").combine_chunks()
+    return pa.table({name: pa.compute.struct_field(struct, [place]) for place, name in enumerate(names)})

@@ -1,0 +1,116 @@
+"""The target of the training data held against the labels that are expected: 0 and 1, or those that the lineage names.
+
+Not here: what is declared (lineage/label_meaning.py) and counting the target (reference_labels.py).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pyarrow as pa
+
+from driftlake.config import Settings
+from driftlake.errors import InputError
+from driftlake.lineage.label_meaning import LabelMeaning, declared_meaning, label_text
+from driftlake.lineage.lineage_files import LineageFile, LineageRecord
+from driftlake.maths import encoding
+from driftlake.maths.arrays import Floats
+from driftlake.privacy.personal_data import mask
+from driftlake.training.learning import TrainingData
+
+# Values of a target that are told of.
+_TOLD_VALUES = 5
+_HOW_TO_DECLARE = (
+    "say which label is positive: `labels: {positive: ...}` in the lineage file, or `labels.positive` in driftlake.yaml;"
+    " a model that predicts numbers or several classes needs `task: regression` or `task: multiclass`"
+)
+
+
+def meaning_of_target(file: LineageFile, data: TrainingData, settings: Settings) -> LabelMeaning | None:
+    """What the labels of a binary version mean: as declared, its negative one taken from the target; None if they are 0 and 1.
+
+    Raises InputError if the target has other values than it says.
+    """
+    declared = declared_meaning(file.record, settings)
+    if file.record.task != "binary" or file.record.target is None or file.record.target not in data.types:
+        return declared
+    counts = _target_counts(data, file.record.target)
+    if declared is None:
+        if not counts.keys() <= {"0", "1"}:
+            raise _refusal(file, counts, "expected 0 and 1", _HOW_TO_DECLARE)
+        kind = data.types[file.record.target]
+        # labels that are stored as text in the training data are so in production
+        is_plain = encoding.is_numeric(kind) or pa.types.is_boolean(kind)
+        return None if is_plain or not counts else LabelMeaning("1", "0")
+    if not counts:
+        return declared
+    if declared.positive not in counts:
+        raise _refusal(
+            file, counts, f"none of them the positive label {declared.positive}", "correct `labels.positive`"
+        )
+    others = counts.keys() - {declared.positive}
+    if declared.negative is None and len(others) > 1:
+        hint = "say which is negative, `labels: {positive: ..., negative: ...}`, and leave the other rows out"
+        raise _refusal(file, counts, f"which is more than {declared.positive} and one other", hint)
+    if declared.negative is not None and others - {declared.negative}:
+        hint = "correct `labels.negative`, or leave the other rows out"
+        raise _refusal(file, counts, f"expected {declared.positive} and {declared.negative}", hint)
+    return LabelMeaning(declared.positive, declared.negative or next(iter(others), None))
+
+
+def labels_and_scores(data: TrainingData, record: LineageRecord, meaning: LabelMeaning | None) -> tuple[Floats, Floats]:
+    """Target and score of the training rows, both of shape (rows,), nan where there is none or the target is no number."""
+    assert record.target
+    target = data.column(record.target)
+    nothing = np.full(len(target), np.nan)
+    scores = encoding.float_values(data.column(record.score)) if record.score else nothing
+    if meaning is not None:
+        return _binary_labels(target, meaning), scores
+    if pa.types.is_boolean(target.type):
+        target = target.cast(pa.int8())
+    is_counted = encoding.is_numeric(target.type) and record.task != "multiclass"
+    return encoding.float_values(target) if is_counted else nothing, scores
+
+
+def _binary_labels(column: pa.ChunkedArray, meaning: LabelMeaning) -> Floats:
+    """A target as 1 for the positive label, 0 for the negative one, and nan for what is neither, shape (rows,)."""
+    positions, names = encoding.encode(column)
+    values = [_binary_label(name, meaning) for name in names]
+    labels: Floats = pa.array([*values, None], pa.float64()).to_numpy(zero_copy_only=False)[positions]
+    return labels
+
+
+def _binary_label(name: str | None, meaning: LabelMeaning) -> float | None:
+    text = _said(name)
+    if text is None:
+        return None
+    if text == meaning.positive:
+        return 1.0
+    return 0.0 if meaning.negative in {None, text} else None
+
+
+def _said(name: str | None) -> str | None:
+    text = label_text(name or "")
+    return None if text.lower() in {"", "nan"} else text
+
+
+def _target_counts(data: TrainingData, target: str) -> Counter[str]:
+    """Rows by canonical text of the target, missing ones left out."""
+    counts: Counter[str] = Counter()
+    if not encoding.is_category(data.types[target]):
+        return counts
+    for name, count in encoding.category_counts(data.column(target)).items():
+        if (text := _said(name)) is not None:
+            counts[text] += count
+    return counts
+
+
+def _refusal(file: LineageFile, counts: Counter[str], objection: str, hint: str) -> InputError:
+    told = mask(", ".join(f"{text} ({count:,} rows)" for text, count in counts.most_common(_TOLD_VALUES)))
+    if len(counts) > _TOLD_VALUES:
+        told += f" and {len(counts) - _TOLD_VALUES:,} more"
+    return InputError(
+        f"{file.path}: the target {file.record.target} of {file.training_data} has the values {told}, {objection}",
+        hint=hint,
+    )

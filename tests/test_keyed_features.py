@@ -1,0 +1,75 @@
+"""Features in a MAP or in JSON are counted like those in columns of their own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from project import ROWS, Project
+
+from driftlake.inputs.parquet_sql import keyed_value
+
+GENERATOR = np.random.default_rng(5)
+# half of them binary fractions, which text gives back exactly
+X = [None if row % 17 == 0 else float(value) for row, value in enumerate(GENERATOR.normal(size=ROWS))]
+COLOURS = [
+    None if row % 23 == 0 else str(name) for row, name in enumerate(GENERATOR.choice(["red", "blue", 'a"b'], ROWS))
+]
+TABLES = ("feature_profile", "feature_stats", "prediction_sample", "schema_changes")
+
+
+def of_rows(kept: str) -> Sequence[Mapping[str, Any]]:
+    """Each row as a mapping, without what is missing or with nulls."""
+    rows = [{"x": x, "colour": colour} for x, colour in zip(X, COLOURS, strict=True)]
+    return [{name: value for name, value in row.items() if value is not None or kept == "null"} for row in rows]
+
+
+def written(form: str) -> dict[str, Any]:
+    if form == "columns":
+        return {"x": X, "colour": pa.array(COLOURS)}
+    if form == "json":
+        return {"features": [json.dumps(row) for row in of_rows("null")]}
+    if form == "json of what is there":
+        return {"features": pa.array([json.dumps(row) for row in of_rows("")], pa.large_string())}
+    texts = [[(name, str(value)) for name, value in row.items()] for row in of_rows("")]
+    return {"features": pa.array(texts, pa.map_(pa.string(), pa.string()))}
+
+
+def counted(root: Path, form: str) -> dict[str, list[tuple[Any, ...]]]:
+    column = None if form == "columns" else "features"
+    project = Project(root, telemetry={"path": "telemetry", "features_column": column})
+    own = written(form)
+    project.telemetry(1, **{"x": None, "colour": None} | own)
+    project.run(1, 1, until="profiles")
+    assert project.rows("select outcome from partition_runs") == [("complete",)]
+    return project.contents(*TABLES)
+
+
+@pytest.fixture(scope="module")
+def of_columns(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[tuple[Any, ...]]]:
+    return counted(tmp_path_factory.mktemp("columns") / "p", "columns")
+
+
+@pytest.mark.parametrize("form", ["json", "json of what is there", "map"])
+def test_counts_are_those_of_columns(tmp_path: Path, form: str, of_columns: dict[str, list[tuple[Any, ...]]]) -> None:
+    assert counted(tmp_path / "p", form) == of_columns
+
+
+def test_what_is_no_json_object_has_no_features(tmp_path: Path) -> None:
+    project = Project(tmp_path / "p", telemetry={"path": "telemetry", "features_column": "features"})
+    texts = ['{"x": 1.0, "colour": "red"}', "{", "[1]", None, '{"x": "many"}']
+    project.telemetry(1, x=None, colour=None, features=(texts * ROWS)[:ROWS])
+    project.run(1, 1, until="profiles")
+    rows = project.rows("select feature, row_count, missing_count from feature_stats order by feature")
+    assert rows == [("colour", ROWS, ROWS * 4 // 5), ("x", ROWS, ROWS * 4 // 5)]
+
+
+def test_sql_reads_a_key_of_each_kind() -> None:
+    text, mapped = pa.string(), pa.map_(pa.string(), pa.float64())
+    assert keyed_value("c", 'a"b', [text]) == 'json_extract_string(c, \'$."a\\"b"\')'
+    assert keyed_value("c", "x", [mapped]) == "map_extract_value(c, 'x')"
