@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from driftlake.inputs.columns import other_case
 from driftlake.inputs.parquet_files import InputFile, oversize
-from driftlake.inputs.parquet_sql import is_keyed
+from driftlake.inputs.parquet_sql import is_keyed, keyed_type
 from driftlake.inputs.predictions import PredictionGroup
 from driftlake.maths import encoding
 from driftlake.maths.binning import FeatureBins
@@ -44,11 +44,6 @@ class _KeyedColumns(Mapping[str, pa.DataType]):
 
     def __len__(self) -> int:
         return 0
-
-
-def keyed_type(kind: pa.DataType) -> pa.DataType:
-    """Type of the features of a keyed column: that of the values of a MAP, text of JSON."""
-    return kind.item_type if pa.types.is_map(kind) else pa.string()
 
 
 def feature_columns(file: InputFile, struct: str | None) -> Mapping[str, pa.DataType]:

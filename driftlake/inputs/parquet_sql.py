@@ -88,6 +88,8 @@ class Layout:
             kind = file.columns.get(name)
             if isinstance(kind, pa.StructType) and kind.get_field_index(field) >= 0:
                 return kind.field(field).type
+            if kind is not None and field and is_keyed(kind):
+                return keyed_type(kind)
         return None
 
     def value(self, path: str) -> str | None:
@@ -163,6 +165,11 @@ def keyed_value(column: str, name: str, kinds: Sequence[pa.DataType | None]) -> 
 def is_keyed(kind: pa.DataType | None) -> bool:
     """Whether each row of a column of features names its features itself: a MAP, or JSON as text."""
     return kind is not None and bool(pa.types.is_map(kind) or is_text(kind))
+
+
+def keyed_type(kind: pa.DataType) -> pa.DataType:
+    """Type of the features of a keyed column: that of the values of a MAP, text of JSON."""
+    return kind.item_type if pa.types.is_map(kind) else pa.string()
 
 
 def _json_key(name: str) -> str:

@@ -19,9 +19,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from driftlake.inputs.features import keyed_type
 from driftlake.inputs.parquet_files import open_parquet
-from driftlake.inputs.parquet_sql import is_keyed
+from driftlake.inputs.parquet_sql import is_keyed, keyed_type
 from driftlake.maths.binning import FeatureBins
 from driftlake.maths.encoding import Column, encode, float_values, is_numeric, stored_bins
 from driftlake.maths.segments import SegmentColumn
