@@ -9,12 +9,19 @@ with known as (
     where source = $source and list_contains($days::date[], dt)
 ),
 
-changed as (
-    select *
+-- most versions of a table change nothing about a file
+different as (
+    select * exclude (table_version)
     from new_rows
     except
-    select *
+    select * exclude (table_version)
     from known
+),
+
+changed as (
+    select n.*
+    from new_rows as n
+    semi join different as d on n.dt = d.dt and n.path = d.path
 ),
 
 gone as (

@@ -133,6 +133,7 @@ HOSTILE_FILES: Mapping[str, tuple[Callable[[Project], Any], str]] = {
 
 LEFT_OUT = "the file goes to quarantine, the rest of the day is counted and says so"
 SET_ASIDE = "the rows go to quarantine, the rest of the day is counted and says so"
+UNREAD = "the column is not read in that file, everything else is counted and says so"
 TOLD = "counted; a warning tells column, rows and what was found"
 
 FILES = (
@@ -164,10 +165,10 @@ COLUMNS = (
     Case("no_event_time", "a file without the column event_time", LEFT_OUT, _beside_good(event_time=None), "partial", ROWS, "has no column event_time"),
     Case("no_model_version", "a file without the column model_version", LEFT_OUT, _beside_good(model_version=None), "partial", ROWS, "has no column model_version"),
     Case("event_time_as_text", "event_time as text", LEFT_OUT, _beside_good(event_time=["noon"] * 20), "partial", ROWS, "expected a timestamp"),
-    Case("score_as_text", "score as text", LEFT_OUT, _beside_good(score=["high"] * 20), "partial", ROWS, "expected a number"),
-    Case("latency_as_text", "latency_ms as text", LEFT_OUT, _beside_good(latency_ms=["slow"] * 20), "partial", ROWS, "expected a number"),
-    Case("id_as_float", "correlation_id as a float", LEFT_OUT, _beside_good(correlation_id=[0.5] * 20), "partial", ROWS, "expected text or integer"),
-    Case("id_as_list", "correlation_id as a list", LEFT_OUT, _beside_good(correlation_id=[["a"]] * 20), "partial", ROWS, "expected text or integer"),
+    Case("score_as_text", "score as text", UNREAD, _beside_good(score=["high"] * 20), "partial", ROWS + 20, "is not read, expected a number"),
+    Case("latency_as_text", "latency_ms as text", UNREAD, _beside_good(latency_ms=["slow"] * 20), "partial", ROWS + 20, "is not read, expected a number"),
+    Case("id_as_float", "correlation_id as a float that is no whole number", SET_ASIDE, _beside_good(correlation_id=[0.5] * 20), "partial", ROWS, "correlation_id is null in 20 of 320"),
+    Case("id_as_list", "correlation_id as a list", LEFT_OUT, _beside_good(correlation_id=[["a"]] * 20), "partial", ROWS, "expected text or a number"),
     Case("feature_is_gone", "a feature without a column", "the feature is left out of the day, everything else is counted", _telemetry(x=None), "partial", ROWS, "has no column x"),
     Case("feature_changed_type", "a number that has become text", "the feature is left out of the day, everything else is counted", _telemetry(x=["1.5"] * ROWS), "partial", ROWS, "has type string"),
     Case("column_of_other_case", "correlation_id written Correlation_ID", LEFT_OUT, lambda p: (p.telemetry(1), p.telemetry(1, name="part-1", correlation_id=None, event_time=[noon(1)] * 20, Correlation_ID=["e"] * 20)), "partial", ROWS, "has no column correlation_id"),

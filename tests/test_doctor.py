@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import yaml
-from data import write_project
+from data import day, write_project
+from project import Project, outcomes
 
+from driftlake.errors import InputError
 from driftlake.setup.doctor import examine
 
 
@@ -42,7 +45,7 @@ def test_folders_in_which_nothing_is_found_are_not_well(tmp_path: Path) -> None:
 def test_sums_of_shap_values_are_looked_at_like_every_other_source(tmp_path: Path) -> None:
     (tmp_path / "shap").mkdir()
     found = unwell(tmp_path, telemetry={"path": "telemetry", "shap": {"path": "shap"}})
-    assert found["explanations"] == f"{tmp_path / 'shap'} has no folder dt=YYYY-MM-DD"
+    assert found["explanations"] == f"{tmp_path / 'shap'} is empty"
 
 
 def test_a_suite_that_nothing_reads_is_named(tmp_path: Path) -> None:
@@ -55,3 +58,83 @@ def test_a_file_that_is_no_suite_is_named(tmp_path: Path) -> None:
     (tmp_path / "expectations").mkdir()
     (tmp_path / "expectations" / "telemetry.json").write_text("{}")
     assert "telemetry.json is not a suite" in unwell(tmp_path)["contracts.suites"]
+
+
+def test_the_report_says_how_mixed_folders_were_understood_and_the_run_counts_them(tmp_path: Path) -> None:
+    project = Project(tmp_path / "project")
+    folder = project.root / "telemetry"
+    for number, name in ((1, "dt=20240301/hour=03"), (2, "dt=2024-3-2"), (3, "year=2024")):
+        path = project.telemetry(number)
+        moved = folder / name / path.name
+        moved.parent.mkdir(parents=True, exist_ok=True)
+        path.rename(moved)
+        path.parent.rmdir()
+    # a second folder of a day, another ending, a feature that stands in the name of a folder alone
+    ending = project.telemetry(2, name="more", correlation_id=["a", "b"], colour=None)
+    (ending.parent / "colour=red").mkdir()
+    ending.rename(ending.parent / "colour=red" / "more.pq")
+    for name in (
+        "dt=2024-3-2/notes.txt",
+        "dt=2024-3-2/_staged.parquet",
+        "dt=2024-3-2/old/a.parquet",
+        "dt=soon/a.parquet",
+    ):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(b"x" * 20)
+    project.labels(2, predicted=1)
+    month = project.root / "labels" / "year=2024" / "month=3"
+    month.mkdir(parents=True)
+    (project.root / "labels" / f"dt={day(2)}").rename(month / "day=2")
+
+    found = {finding.subject: finding for finding in examine(project.root / "driftlake.yaml")}
+    assert found["telemetry"].message.startswith("2 days, 2024-03-01 to 2024-03-02, in dt=")
+    assert "dt=YYYYMMDD/hour=.../" in found["telemetry"].message
+    assert found["telemetry rows"].message == "602 in the last 2 days: 2024-03-01 300, 2024-03-02 302"
+    passed_over = found["telemetry passed over"]
+    assert not passed_over.is_well
+    for part in (
+        "dt=soon (its name says no day)",
+        "old (1 file in a folder that is no key=value",
+        "year=2024 (1 file in it",
+    ):
+        assert part in passed_over.message
+    assert "_staged" not in passed_over.message
+    assert "hour string" in found["telemetry columns"].message
+    assert found["labels"].message == "1 day, 2024-03-02 to 2024-03-02, in year=YYYY/month=MM/day=DD/"
+    assert found["labels matched"].message.startswith("300 of 300 ids of labels of 2024-03-02 are among")
+    assert found["training credit v1"].message == "2,000 rows in 1 file: x double, colour string, score double"
+
+    reports = project.run(1, 2, until="label_cohorts")
+    assert [set(outcomes(report).values()) for report in reports] == [{"complete"}, {"complete", "empty"}]
+    counted = "select dt, sum(row_count) from feature_profile where feature = 'colour' group by dt order by dt"
+    assert project.rows(counted) == [(day(1), 300), (day(2), 302)]
+
+
+def test_ids_that_match_no_prediction_are_told_by_their_form(tmp_path: Path) -> None:
+    project = Project(tmp_path / "project")
+    project.telemetry(1)
+    project.labels(1, correlation_id=[f"ID_{row}" for row in range(300)])
+    found = {finding.subject: finding for finding in examine(project.root / "driftlake.yaml")}["labels matched"]
+    assert found.message == "0 of 300 ids of labels of 2024-03-01 are among the predictions of 2024-03-01 to 2024-03-01"
+    assert "ids of labels look like aa_9" in str(found.hint)
+    assert "those of predictions like a9-9" in str(found.hint)
+
+
+def test_a_folder_of_which_no_day_is_understood_is_bad_and_no_missing_day(tmp_path: Path) -> None:
+    project = Project(tmp_path / "project")
+    project.telemetry(1).parent.rename(project.root / "telemetry" / "dt=soon")
+    found = {finding.subject: finding for finding in examine(project.root / "driftlake.yaml")}["telemetry"]
+    assert "no day is understood of what is in" in found.message
+    assert "dt=soon" in found.message
+    with pytest.raises(InputError, match="no day is understood"):
+        project.run(1, 1, until="profiles")
+
+
+def test_a_day_of_files_that_do_not_count_says_which(tmp_path: Path) -> None:
+    project = Project(tmp_path / "project")
+    path = project.telemetry(1)
+    path.rename(path.with_suffix(".csv"))
+    [report] = project.run(1, 1, until="profiles")
+    assert outcomes(report) == {day(1): "missing"}
+    reasons = project.rows("select reason from current_runs where stage = 'profiles'")
+    assert "part-0.csv (*.csv is no Parquet file)" in reasons[0][0]

@@ -14,8 +14,9 @@ from corpus import HOSTILE_FILES
 from data import day, write_day
 from project import Project, outcomes
 
-from driftlake.inputs import partitions
-from driftlake.inputs.partitions import list_files, read_partitions
+from driftlake.inputs import parquet_files
+from driftlake.inputs.listing import list_input
+from driftlake.inputs.partitions import read_partitions
 from driftlake.lineage.lineage_files import read_lineage_folder
 from driftlake.training.learning import TrainingData
 
@@ -50,7 +51,7 @@ def test_a_file_that_cannot_be_used_costs_itself(
     says: str,
 ) -> None:
     # a day of ten million equal rows takes seconds to write
-    monkeypatch.setattr(partitions, "_FEW_ROWS", 10_000)
+    monkeypatch.setattr(parquet_files, "_FEW_ROWS", 10_000)
     contents, said = night(tmp_path / "project", make)
     assert said.startswith("partial: ")
     assert f"part-1.parquet {says}" in said
@@ -71,7 +72,9 @@ def test_files_that_writers_hide_are_nowhere_seen(tmp_path: Path) -> None:
     for name in ("_staged", ".part-0"):
         write_day(tmp_path, 1, {"x": np.arange(9)}, name=name)
     [partition] = read_partitions(str(tmp_path), [day(1)], [], {})
-    assert [file.path for file in partition.files] == [file.path for file in list_files(str(tmp_path), day(1))]
+    assert [file.path for file in partition.files] == [
+        file.path for file in list_input(str(tmp_path)).files_of(day(1)).files
+    ]
     assert [file.path for file in partition.files] == [str(path)]
 
 

@@ -9,7 +9,9 @@ import pytest
 from data import day, write_day
 
 from driftlake.inputs.columns import LABEL_COLUMNS
-from driftlake.inputs.partitions import InputFile, Partition, chunks, list_days, probe, read_partitions
+from driftlake.inputs.listing import list_input
+from driftlake.inputs.parquet_files import InputFile
+from driftlake.inputs.partitions import Partition, chunks, probe, read_partitions
 
 LABELS = {"correlation_id": ["a", "b"], "label": [0, 1]}
 
@@ -80,8 +82,7 @@ def test_the_fingerprint_follows_the_content_and_not_the_name(tmp_path: Path) ->
 def test_other_folders_are_not_days(tmp_path: Path) -> None:
     write_day(tmp_path, 2, LABELS)
     (tmp_path / "dt=soon").mkdir()
-    (tmp_path / "_delta_log").mkdir()
-    assert list_days(str(tmp_path)) == [day(2)]
+    assert list_input(str(tmp_path)).days == [day(2)]
 
 
 def test_chunks_hold_whole_days_up_to_a_number_of_rows() -> None:

@@ -55,7 +55,7 @@ def touch(path: Path) -> None:
 
 
 def test_unchanged_files_are_listed_and_not_opened(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(partitions, "_read_footer", None)
+    monkeypatch.setattr(partitions, "read_footer", None)
     assert asked(project) == []
 
 

@@ -18,13 +18,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from data import day
+from deltalake import DeltaTable
+from lakehouse_tables import create_iceberg, write_delta
 from project import Project, without_wheels
+from pyiceberg.transforms import IdentityTransform
 from s3_service import Service
 
 from driftlake.alerts.exemplars import find_exemplars
 from driftlake.contract.sample_gate import check_files
 from driftlake.errors import InputError, StorageError, WarehouseError
+from driftlake.inputs.lakehouse import _iceberg_options
 from driftlake.inputs.late_files import late_ranges
+from driftlake.inputs.listing import list_input
+from driftlake.inputs.partitions import read_partitions
 from driftlake.lake import duckdb_extensions, s3
 from driftlake.lake.maintenance import maintain
 from driftlake.lake.warehouse import Warehouse
@@ -144,6 +150,20 @@ def test_training_data_on_s3_may_be_a_folder(tmp_path: Path, known: Service) -> 
     project.register("v2", training_data="s3://lake/training/")
     fingerprints = project.rows("select count(*), count(distinct dataset_fingerprint) from training_runs")
     assert fingerprints == [(2, 1)]
+
+
+def test_tables_on_s3_are_read_through_their_logs(tmp_path: Path, known: Service) -> None:
+    rows = pa.table({"x": [1, 2], "dt": pa.array([day(1), day(2)], pa.date32())})
+    write_delta(tmp_path / "delta", [rows], ["dt"])
+    DeltaTable(tmp_path / "delta").delete("x = 2")
+    known.upload_folder(tmp_path / "delta", "tables/delta")
+    place = "s3://lake/tables/iceberg"
+    iceberg = create_iceberg(tmp_path / "i", rows.schema, {"dt": IdentityTransform()}, place, **_iceberg_options(place))
+    iceberg.append(rows.slice(0, 1))
+    for kind in ("delta", "iceberg"):
+        [partition] = read_partitions(f"s3://lake/tables/{kind}", [day(1)], [], {})
+        assert [(file.row_count, file.refusal) for file in partition.files] == [(1, None)]
+        assert list_input(f"s3://lake/tables/{kind}").days == [day(1)]
 
 
 def test_a_file_that_comes_late_on_s3_is_seen_and_exemplars_are_read(tmp_path: Path, known: Service) -> None:

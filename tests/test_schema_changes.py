@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from project import ROWS, Project, truncate
 
-from driftlake.inputs.partitions import InputFile, Partition
+from driftlake.inputs.parquet_files import InputFile
+from driftlake.inputs.partitions import Partition
 from driftlake.inputs.schema_changes import SchemaChange, changes_between_days, changes_of_versions, type_name
 from driftlake.lake.warehouse import Warehouse
 from driftlake.maths.binning import learn_numeric_bins

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 from corpus import COLUMNS, FILES, VALUES, Case
 from data import day, noon
+from lakehouse_tables import delete_by_vector, write_delta
 from project import Project
 
 from driftlake.config import SparkSettings, load_settings
@@ -344,3 +345,16 @@ def test_a_file_larger_than_the_memory_of_a_worker_is_counted(tmp_path: Path) ->
     on_spark(project)
     project.run(1, 1, until="profiles")
     assert project.rows("select distinct row_count from feature_stats") == [(rows,)]
+
+
+def test_deleted_rows_and_values_in_the_names_of_folders_count_alike(tmp_path: Path) -> None:
+    project = Project(tmp_path / "project", telemetry={"path": "telemetry", "segments": ["colour"]})
+    rows = pq.read_table(project.telemetry(1), partitioning=None)
+    project.configure(telemetry={"path": "table", "segments": ["colour"]})
+    delta = project.root / "table"
+    write_delta(delta, [rows.append_column("dt", pa.array([day(1)] * len(rows), pa.date32()))], ["dt", "colour"])
+    [red] = (delta / f"dt={day(1)}" / "colour=red").glob("*.parquet")
+    delete_by_vector(delta, str(red.relative_to(delta)), [0, 3, 7])
+    project.labels(1)
+    compared(project, 1, 1)
+    assert project.rows("select row_count from current_runs where stage = 'profiles'") == [(297,)]

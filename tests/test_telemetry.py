@@ -11,7 +11,8 @@ from data import MODEL, Row, day, given, model_version, noon
 
 from driftlake.config import TelemetrySettings
 from driftlake.inputs import predictions
-from driftlake.inputs.partitions import InputFile, Partition
+from driftlake.inputs.parquet_files import InputFile
+from driftlake.inputs.partitions import Partition
 from driftlake.inputs.predictions import CodedRows, code_rows
 
 COLUMNS = {

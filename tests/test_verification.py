@@ -69,6 +69,16 @@ def test_rows_that_are_there_twice_are_found(project: Project) -> None:
     ]
 
 
+def test_rows_of_a_table_that_no_run_of_the_day_recorded_are_found(project: Project) -> None:
+    damage(
+        project,
+        "update partition_runs set stored_rows = map_from_entries(list_filter(map_entries(stored_rows),"
+        f" entry -> entry.key <> 'feature_drift')) where dt = date '{day(2)}' and stage = 'drift'",
+    )
+    count = project.rows("select count(*) from feature_drift where dt = ?", day(2))[0][0]
+    assert wrong(project) == [f"{day(2)}: feature_drift: {count} rows, none on record"]
+
+
 @pytest.mark.parametrize(
     ("statement", "found"),
     [

@@ -19,12 +19,13 @@ from driftlake.lake import queries
 from driftlake.lake.session import create_table, open_session
 from driftlake.lake.warehouse import Warehouse
 from driftlake.lineage.versions import load_versions
+from driftlake.maths.value_text import has_text
 from driftlake.privacy.personal_columns import found_in_profiles
 from driftlake.vocabulary.signals import FEATURE
 
 # Of each bin.
 EACH = 3
-_TRACE = CanonicalColumn("trace_id", "varchar", lambda _: True, "", is_optional=True)
+_TRACE = CanonicalColumn("trace_id", "varchar", has_text, "", is_optional=True)
 
 
 def are_about(alert: Mapping[str, Any]) -> bool:
@@ -39,7 +40,10 @@ def find_exemplars(
     if not are_about(alert):
         return []
     columns = telemetry_columns(settings.telemetry.segments)
-    partitions = read_partitions(settings.resolve(settings.telemetry.path), [day], columns, settings.telemetry.columns)
+    telemetry = settings.telemetry
+    partitions = read_partitions(
+        settings.resolve(telemetry.path), [day], columns, telemetry.columns, telemetry.partitioning
+    )
     kept = [
         replace(partition, files=tuple(file for file in partition.files if not file.refusal))
         for partition in partitions
@@ -66,12 +70,8 @@ def find_exemplars(
 
 
 def _feature_columns(settings: Settings, feature: str) -> tuple[CanonicalColumn, CanonicalColumn, str]:
-    """The feature as text and as a number, and the column of the files that has it."""
+    """The feature as text and as a number, and the path of the column of the files that has it."""
     whole = settings.telemetry.features_column
-    source = f"{{0}}.{queries.quote(feature)}" if whole else "{0}"
-    kinds = (("feature_text", "varchar"), ("feature_number", "double"))
-    text, number = (
-        CanonicalColumn(name, kind, lambda _: True, "", is_optional=True, reading=f"try_cast({source} as {{1}})")
-        for name, kind in kinds
-    )
-    return text, number, whole or feature
+    text = CanonicalColumn("feature_text", "varchar", has_text, "", is_optional=True)
+    number = CanonicalColumn("feature_number", "double", has_text, "", is_optional=True, reading="try_cast({0} as {1})")
+    return text, number, f"{whole}.{feature}" if whole else feature

@@ -42,7 +42,7 @@ def check(
     source: Annotated[Source, typer.Option("--source", help="What the files hold.")] = Source.telemetry,
     day: Annotated[
         datetime | None,
-        typer.Option("--date", formats=["%Y-%m-%d"], help="Day of files in no dt=YYYY-MM-DD folder; default: today."),
+        typer.Option("--date", formats=["%Y-%m-%d"], help="Day of files in no folder of a day; default: today."),
     ] = None,
     output: Annotated[
         FaultFormat, typer.Option("--format", help="text, json (an object per line) or junit.")
@@ -51,7 +51,7 @@ def check(
     strict: Annotated[bool, typer.Option("--strict", help="Warnings fail, too.")] = False,
     config: Config = None,
 ) -> None:
-    """Check sample files against the contract and the rules on personal data. Exit code 1 if a file breaks them."""
+    """Hold sample files against the contract and the rules on personal data; ends with 1 if any breaks them."""
     from driftlake.contract.sample_gate import as_junit, check_files
     from driftlake.vocabulary.wording import counted
 
@@ -81,11 +81,11 @@ def check(
 
 @app.command(epilog="Example: `driftlake pseudonymize raw/telemetry data/telemetry`")
 def pseudonymize(
-    source: Annotated[Path, typer.Argument(help="Parquet file, or folder of dt=YYYY-MM-DD folders.")],
+    source: Annotated[Path, typer.Argument(help="Parquet file, or folder of folders of days.")],
     target: Annotated[Path, typer.Argument(help="File or folder to write; not the source.")],
     day: Annotated[
         datetime | None,
-        typer.Option("--date", formats=["%Y-%m-%d"], help="Day of a file that is in no dt=YYYY-MM-DD folder."),
+        typer.Option("--date", formats=["%Y-%m-%d"], help="Day of a file that is in no folder of a day."),
     ] = None,
     config: Config = None,
 ) -> None:

@@ -5,6 +5,7 @@ Not here: what is promised about them (`driftlake.config.contracts`).
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from typing import Annotated, Literal, Self
 
@@ -16,6 +17,21 @@ from pydantic import (
 )
 
 from driftlake.config.base import Section, SegmentName, no_repetition
+
+_CODES_OF_DAY = {"%Y", "%m", "%d"}
+_CODES = {*_CODES_OF_DAY, "%H", "%M", "%S"}
+
+
+def _names_days(pattern: str) -> str:
+    codes = set(re.findall("%.?", pattern))
+    if not _CODES_OF_DAY <= codes <= _CODES:
+        raise ValueError(
+            f"a pattern of the names of folders has %Y, %m and %d once, and perhaps %H, %M, %S and *, found {pattern}"
+        )
+    return pattern
+
+
+Partitioning = Annotated[str, AfterValidator(_names_days)]
 
 
 class _ByName(Section):
@@ -76,7 +92,15 @@ class PersonalDataSettings(Section):
 class TelemetrySettings(Section):
     """Where predictions are and what their columns are called."""
 
-    path: str = Field(description="Folder or s3:// prefix that holds dt=YYYY-MM-DD/*.parquet, a row per prediction.")
+    path: str = Field(
+        description="Folder or s3:// prefix that holds dt=YYYY-MM-DD/*.parquet, a row per prediction, or a Delta or Iceberg "
+        "table. Other names of folders that say a day are found, too."
+    )
+    partitioning: Partitioning | None = Field(
+        default=None,
+        description="How the folders of days are called if that is not found by itself: %Y, %m and %d stand for the day, * for "
+        'anything, e.g. "day_%Y%m%d" or "*/%Y/%m/%d".',
+    )
     columns: dict[str, str] = Field(
         default_factory=dict,
         description="Canonical name: your column name, e.g. correlation_id: request_id. Same names need no entry.",
@@ -122,7 +146,12 @@ class TelemetrySettings(Section):
 class LabelSettings(Section):
     """Where labels are, and how long driftlake waits for them."""
 
-    path: str = Field(description="Folder or s3:// prefix that holds dt=YYYY-MM-DD/*.parquet by arrival day.")
+    path: str = Field(
+        description="Folder or s3:// prefix that holds dt=YYYY-MM-DD/*.parquet by arrival day, or a Delta or Iceberg table."
+    )
+    partitioning: Partitioning | None = Field(
+        default=None, description="How the folders of days are called, as telemetry.partitioning."
+    )
     columns: dict[str, str] = Field(default_factory=dict, description="Canonical name: your column name.")
     horizon_days: PositiveInt = Field(
         default=60,

@@ -180,6 +180,11 @@ class Settings(Section):
         mappings = {TELEMETRY: self.telemetry.columns, LABELS: self.labels.columns if self.labels else {}}
         return mappings.get(source, {})
 
+    def partitioning_of(self, source: Source) -> str | None:
+        """How the folders of an input are called, if that was said."""
+        said = {TELEMETRY: self.telemetry.partitioning, LABELS: self.labels.partitioning if self.labels else None}
+        return said.get(source)
+
     @property
     def dagster_home(self) -> Path:
         """Dagster's instance folder: DAGSTER_HOME, or .dagster beside driftlake.yaml."""

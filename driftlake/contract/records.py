@@ -13,7 +13,8 @@ import pyarrow as pa
 
 from driftlake.contract.row_checks import ContractCheck
 from driftlake.inputs.features import RefusedFeature
-from driftlake.inputs.partitions import InputFile, Partition, modified_at
+from driftlake.inputs.parquet_files import InputFile
+from driftlake.inputs.partitions import Partition, modified_at
 from driftlake.lake.schema import arrow_schema
 from driftlake.lake.warehouse import Addition, Replacement, Warehouse
 from driftlake.privacy.personal_columns import Findings
@@ -21,6 +22,8 @@ from driftlake.privacy.personal_data import Finding
 
 Row = dict[str, Any]
 
+# the expectation that an optional column breaks whose type cannot be read
+UNREAD_COLUMN = "column_is_readable"
 # the expectation that a column breaks which is left out
 PERSONAL_DATA = "column_holds_no_personal_data"
 
@@ -35,6 +38,12 @@ def failed_checks(
     """Rows of contract_checks that failed: of the suite, and every day, file or feature refused before it ran."""
     rows = [_suite_row(check) for check in checks if check.outcome == "failed"]
     rows += [_refused_file_row(source, file) for partition in partitions for file in partition.refusals]
+    rows += [
+        _unread_column_row(source, file, column)
+        for partition in partitions
+        for file in partition.readable.files
+        for column in file.unread_columns
+    ]
     rows += [_refused_feature_row(refused) for refused in refused_features]
     of_days = (personal_data or {}).items()
     rows += [_personal_data_row(source, dt, *column) for dt, columns in of_days for column in columns.items()]
@@ -114,6 +123,11 @@ def _refused_file_row(source: str, file: InputFile) -> Row:
     return _refused(source, file.dt, "file_is_readable", file.row_count, file.refusal) | {"path": file.path}
 
 
+def _unread_column_row(source: str, file: InputFile, column: str) -> Row:
+    row = _refused(source, file.dt, UNREAD_COLUMN, file.row_count, file.unread_columns[column])
+    return row | {"column_name": column, "path": file.path}
+
+
 def _refused_feature_row(refused: RefusedFeature) -> Row:
     row = _refused("telemetry", refused.key.dt, "feature_is_readable", refused.row_count, refused.message)
     owner: Row = {"model_id": refused.key.model_id, "model_version": refused.key.model_version}
@@ -129,7 +143,9 @@ def _personal_data_row(source: str, dt: date, column: str, finding: Finding) -> 
 
 def _missing_day_row(partition: Partition) -> Row:
     what = "the telemetry files have no rows" if partition.files else "there is no telemetry"
-    row = _refused("telemetry", partition.dt, "partition_is_present", 0, f"{what} for {partition.dt}")
+    row = _refused(
+        "telemetry", partition.dt, "partition_is_present", 0, f"{what} for {partition.dt}{partition.passed_over_named}"
+    )
     return row | {"severity": "warning"}
 
 
@@ -144,5 +160,6 @@ def _file_row(source: str, file: InputFile) -> Row:
         "content_fingerprint": file.content_fingerprint,
         "outcome": "refused" if file.refusal else "read",
         "reason": file.refusal,
+        "table_version": file.table_version,
         "modified_at": modified_at(file.modified_ns),
     }

@@ -6,10 +6,9 @@ here: the rules (`expectations`), and how faults are printed (`driftlake.cli.inp
 
 from __future__ import annotations
 
-import posixpath
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any, Literal
 
@@ -20,11 +19,13 @@ from driftlake.config import Settings
 from driftlake.contract.day_checks import day_bounds
 from driftlake.contract.own_suites import check_suites
 from driftlake.contract.quarantine import FILE_RULE
-from driftlake.contract.records import PERSONAL_DATA
+from driftlake.contract.records import PERSONAL_DATA, UNREAD_COLUMN
 from driftlake.contract.row_checks import Contract, Contracts, Severity
 from driftlake.inputs.columns import CanonicalColumn, label_columns, telemetry_columns
 from driftlake.inputs.features import feature_columns, feature_objection
-from driftlake.inputs.partitions import InputFile, Partition, objections_to, read_file
+from driftlake.inputs.parquet_files import InputFile, objections_to, unread_columns_of
+from driftlake.inputs.partition_names import place_of
+from driftlake.inputs.partitions import Partition, read_file
 from driftlake.inputs.predictions import Reading, create_version_tables, create_view_of_partitions
 from driftlake.lake import queries
 from driftlake.lake.catalog import catalog_of
@@ -52,13 +53,13 @@ class Fault:
 def check_files(
     settings: Settings, contracts: Contracts | None, paths: Sequence[str], source: Source, day: date | None = None
 ) -> Iterator[tuple[str, list[Fault]]]:
-    """Each file with its faults. A file in a folder dt=YYYY-MM-DD is of that day, another of `day` or of today.
+    """Each file with its faults. A file in the folder of a day is of that day, another of `day` or of today.
 
     Raises InputError if a file is not there.
     """
     versions = _versions(settings)
     for path in paths:
-        file = read_file(path, _day_in(path) or day or datetime.now(UTC).date())
+        file = read_file(path, _day_in(settings, source, path) or day or datetime.now(UTC).date())
         yield path, list(_faults(settings, contracts, file, source, versions))
 
 
@@ -80,12 +81,9 @@ def _named(fault: Fault) -> str:
     return f"{fault.rule} ({fault.column})" if fault.column else fault.rule
 
 
-def _day_in(path: str) -> date | None:
-    folder = posixpath.basename(posixpath.dirname(path))
-    try:
-        return date.fromisoformat(folder.removeprefix("dt=")) if folder.startswith("dt=") else None
-    except ValueError:
-        return None
+def _day_in(settings: Settings, source: Source, path: str) -> date | None:
+    section = settings.telemetry if source == "telemetry" else settings.labels
+    return place_of(path.split("/")[:-1], section.partitioning if section else None).day
 
 
 def _versions(settings: Settings) -> Mapping[tuple[str, str], ModelVersion]:
@@ -123,6 +121,10 @@ def _faults(
     objections = objections_to(file, columns, mapping)
     for objection in objections:
         yield Fault(file.path, FILE_RULE, "error", None, f"the file {objection}")
+    unread = unread_columns_of(file, columns, mapping)
+    for column, reason in unread.items():
+        yield Fault(file.path, UNREAD_COLUMN, "error", column, reason.removeprefix(f"{file.path}").lstrip(": "))
+    file = replace(file, unread_columns=unread)
     yield from _personal_data(settings, file)
     if not file.row_count:
         yield Fault(file.path, FILE_RULE, "warning", None, "the file has no rows")

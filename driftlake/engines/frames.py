@@ -16,10 +16,7 @@ import pyarrow as pa
 
 from driftlake.engines.tasks import Positions, Task
 from driftlake.engines.wire import Mapped
-from driftlake.inputs.columns import CanonicalColumn
-from driftlake.inputs.parquet_sql import rows_of
 from driftlake.inputs.partitions import Partition
-from driftlake.inputs.predictions import Reading
 from driftlake.lake import queries
 from driftlake.lineage.versions import ModelVersion
 from driftlake.profiles.plan import cut_day
@@ -43,27 +40,6 @@ _NOT_COUNTED_BY: Mapping[str, Any] = {
 def as_workers_need(versions: Sequence[ModelVersion]) -> list[ModelVersion]:
     """Versions without their references."""
     return [replace(version, **_NOT_COUNTED_BY) for version in versions]
-
-
-def unified_side(connection: duckdb.DuckDBPyConnection, side: Reading, partitions: Sequence[Partition]) -> Reading:
-    """A column that files have in several types is read as what DuckDB makes of all of them together."""
-    files = [file for partition in partitions for file in partition.files]
-
-    def is_mixed(column: CanonicalColumn) -> bool:
-        return len({file.columns.get(column.own_name(side.mapping)) for file in files} - {None}) > 1
-
-    mixed = {column.name: column.own_name(side.mapping) for column in side.columns if is_mixed(column)}
-    if not mixed:
-        return side
-    described = connection.execute(f"describe {rows_of(files, mixed)}")
-    kinds = {name: kind for name, kind, *_ in described.fetchall()}
-    columns = [
-        replace(column, reading=column.reading.replace("{0}", f"cast({{0}} as {kinds[column.name]})"))
-        if column.name in mixed
-        else column
-        for column in side.columns
-    ]
-    return replace(side, columns=columns)
 
 
 def planned_tasks(partitions: Sequence[Partition], broken: Mapping[int, Positions]) -> list[Task]:

@@ -54,7 +54,7 @@ def label_joiner(source: Source, asked: LabelJoin, awaited: Collection[date], su
     def joined(labels: pa.Table, predictions: pa.Table) -> pa.Table:
         with open_session(of_a_task(source.settings)) as connection:
             create_version_tables(connection, source.versions, source.settings.models)
-            offer_bucket(connection, asked, _with_times(labels), _with_times(predictions), awaited)
+            create_bucket_relations(connection, asked, _with_times(labels), _with_times(predictions), awaited)
             asked.judge(connection)
             parts = asked.sums(connection)
             return pa.concat_tables(
@@ -65,7 +65,7 @@ def label_joiner(source: Source, asked: LabelJoin, awaited: Collection[date], su
     return joined
 
 
-def offer_bucket(
+def create_bucket_relations(
     connection: duckdb.DuckDBPyConnection,
     asked: LabelJoin,
     labels: pa.Table,

@@ -30,7 +30,6 @@ from driftlake.engines.frames import (
     spark_schema,
     summed,
     task_rows,
-    unified_side,
 )
 from driftlake.engines.spark_labels import join_labels
 from driftlake.engines.tasks import Source, Task
@@ -66,7 +65,7 @@ def profile_partitions(
     spark = cluster.session(settings.spark)
     source = Source(
         settings,
-        unified_side(connection, side, partitions),
+        side,
         as_workers_need(list(versions.values())),
         left_out.columns,
     )

@@ -23,7 +23,6 @@ from driftlake.engines.frames import (
     spark_schema,
     summed,
     task_rows,
-    unified_side,
 )
 from driftlake.engines.tasks import Source
 from driftlake.inputs.predictions import create_version_tables
@@ -44,7 +43,7 @@ def join_labels(
     earlier = [label for label in delivered.labels if label.dt < join.first_day]
     labels = [*earlier, *(label for label in delivered.labels if label.dt >= join.first_day)]
     left_out = delivered.create_labels_view("labels", labels)
-    label_source = Source(settings, unified_side(connection, delivered.label_side, labels), versions, left_out.columns)
+    label_source = Source(settings, delivered.label_side, versions, left_out.columns)
     label_tasks = planned_tasks(labels, broken_rows(connection, left_out.rows))
     label_rows = task_rows(spark, label_tasks)
     with cluster.errors_of(settings.spark):
@@ -53,9 +52,7 @@ def join_labels(
         )
         telemetry = [p for p in delivered.telemetry if p.dt in awaited or join.first_day <= p.dt < join.new_until]
         left_out = delivered.create_predictions_view("predictions", telemetry)
-        source = Source(
-            settings, unified_side(connection, delivered.prediction_side, telemetry), versions, left_out.columns
-        )
+        source = Source(settings, delivered.prediction_side, versions, left_out.columns)
         prediction_rows = task_rows(spark, planned_tasks(telemetry, broken_rows(connection, left_out.rows)))
         rows = sum(partition.row_count for partition in (*labels, *telemetry))
         buckets = 1 + rows // settings.spark.rows_per_task
@@ -99,7 +96,7 @@ def _schemas_of_sums(settings: Settings, versions: Sequence[ModelVersion], join:
     )
     with connect(settings) as session:
         create_version_tables(session, versions, settings.models)
-        label_worker.offer_bucket(session, join, labels, predictions, [])
+        label_worker.create_bucket_relations(session, join, labels, predictions, [])
         join.judge(session)
         return {name: rows.schema for name, rows in join.sums(session).items()}
 

@@ -18,7 +18,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from driftlake.config import Settings
-from driftlake.inputs.partitions import InputFile, Partition
+from driftlake.inputs.parquet_files import InputFile
+from driftlake.inputs.partitions import Partition
 from driftlake.inputs.predictions import (
     SURPLUS_SCHEMA,
     LeftOut,
@@ -73,7 +74,7 @@ class Span:
     @property
     def is_whole(self) -> bool:
         """Whether it is all of the file."""
-        return self.start == 0 and self.end == self.file.row_count
+        return self.start == 0 and self.end == self.file.stored_row_count
 
 
 def tasks_of(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[Task, int]]:
@@ -95,12 +96,12 @@ def opened(source: Source, task: Task, relation: str = "predictions") -> duckdb.
     spans = list(spans_of(task))
     whole = [span for span in spans if span.is_whole]
     shares = [whole] * bool(whole) + [[span] for span in spans if not span.is_whole]
-    relations = [_offer(connection, source, task, share, f"rows_{place}") for place, share in enumerate(shares)]
+    relations = [_rows_of(connection, source, task, share, f"rows_{place}") for place, share in enumerate(shares)]
     connection.execute(f"create view {relation} as {' union all '.join(relations)}")
     return connection
 
 
-def _offer(
+def _rows_of(
     connection: duckdb.DuckDBPyConnection, source: Source, task: Task, spans: Sequence[Span], relation: str
 ) -> str:
     """SQL of the rows of some whole files, or of a part of one, which DuckDB reads no more of."""

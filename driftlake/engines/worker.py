@@ -179,11 +179,11 @@ def _coded(source: Source, groups: pa.Table, batches: Iterable[pa.RecordBatch]) 
         for place, task in enumerate(unpacked(batch)):
             with opened(source, task) as connection:
                 create_table(connection, "prediction_groups", groups)
-                _offer_surplus(connection, batch.column("surplus")[place].values)
+                _create_surplus_table(connection, batch.column("surplus")[place].values)
                 yield connection
 
 
-def _offer_surplus(connection: duckdb.DuckDBPyConnection, rows: pa.StructArray | None) -> None:
+def _create_surplus_table(connection: duckdb.DuckDBPyConnection, rows: pa.StructArray | None) -> None:
     """Create the table surplus_rows; none if there are no rows."""
     table = pa.Table.from_batches([pa.RecordBatch.from_struct_array(rows)]) if rows is not None else None
     create_table(

@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 
 from driftlake.errors import ConfigurationError
-from driftlake.maths.encoding import is_numeric, is_text
+from driftlake.maths.encoding import is_numeric
+from driftlake.maths.value_text import family, has_text, is_bytes, sql_id, sql_text
 
 
-def _is_text_or_integer(kind: pa.DataType) -> bool:
-    if pa.types.is_dictionary(kind):
-        return _is_text_or_integer(kind.value_type)
-    return is_text(kind) or bool(pa.types.is_integer(kind))
+def _is_name(kind: pa.DataType) -> bool:
+    """Whether values can name something: what has a text, but for truth values."""
+    return has_text(kind) and family(kind) != "bool"
 
 
 def _is_instant(kind: pa.DataType) -> bool:
@@ -28,8 +28,8 @@ def _is_label(kind: pa.DataType) -> bool:
     return is_numeric(kind) or bool(pa.types.is_boolean(kind))
 
 
-def _is_category(kind: pa.DataType) -> bool:
-    return _is_text_or_integer(kind) or bool(pa.types.is_boolean(kind))
+def _is_day(kind: pa.DataType) -> bool:
+    return _is_instant(kind) or family(kind) == "text"
 
 
 def other_case(name: str, columns: Iterable[str]) -> str:
@@ -47,8 +47,10 @@ class CanonicalColumn:
     is_accepted: Callable[[pa.DataType], bool]
     expected: str
     is_optional: bool = False
-    # SQL of a value of this column, from what a file has ({0}) and `sql_type` ({1})
-    reading: str = "cast({0} as {1})"
+    # SQL of a value of this column, from what a file has ({0}) and `sql_type` ({1}); by default its text, or a cast
+    reading: str | None = None
+    # whether a number is only good if it has all of its digits
+    is_id: bool = False
     # canonical column whose values these are too, read in another way
     read_from: str | None = None
 
@@ -56,6 +58,16 @@ class CanonicalColumn:
         """What files call the column."""
         name = self.read_from or self.name
         return mapping.get(name, name)
+
+    def value(self, expression: str | None, kind: pa.DataType | None) -> str:
+        """SQL of a value, from a column of files and its type; null if there is none, or none that can be read."""
+        if expression is None or kind is None or not self.is_accepted(kind):
+            return f"cast(null as {self.sql_type})"
+        if self.reading is None and self.sql_type == "varchar":
+            return sql_id(expression, kind) if self.is_id else sql_text(expression, kind)
+        # bytes are text without its annotation
+        value = sql_text(expression, kind) if is_bytes(kind) else expression
+        return (self.reading or "cast({0} as {1})").format(value, self.sql_type)
 
     def unread(self) -> CanonicalColumn:
         """The column as nulls, whatever files have."""
@@ -74,25 +86,31 @@ class CanonicalColumn:
             if self.is_optional and self.name not in mapping:
                 return None
             return f"has no column {asked}{other_case(own, columns)}"
+        if self.is_optional or self.is_accepted(kind):
+            return None
+        return f"has column {asked} of type {kind}, expected {self.expected}"
+
+    def finding(self, columns: Mapping[str, pa.DataType], mapping: Mapping[str, str]) -> str | None:
+        """Why an optional column of a file with `columns` is not read, though it is there; None if it is."""
+        own = self.own_name(mapping)
+        kind = columns.get(own)
         # a column of nulls alone is often written without a type
-        is_empty = self.is_optional and pa.types.is_null(kind)
-        return (
-            None
-            if is_empty or self.is_accepted(kind)
-            else f"has column {asked} of type {kind}, expected {self.expected}"
-        )
+        if not self.is_optional or self.read_from or kind is None or pa.types.is_null(kind) or self.is_accepted(kind):
+            return None
+        asked = own if own == self.name else f"{own} (mapped to {self.name})"
+        return f"column {asked} of type {kind} is not read, expected {self.expected}"
 
 
-_TEXT = (_is_text_or_integer, "text or integer")
+_TEXT = (_is_name, "text or a number")
 _NUMBER = (is_numeric, "a number")
 _INSTANT = (_is_instant, "a timestamp")
-_CATEGORY = (_is_category, "text, integer or boolean")
+_CATEGORY = (has_text, "text, a number or a boolean")
 # What is no value of its type is missing: a feature of the same name keeps no file from being read.
-_VALUE = (lambda kind: is_numeric(kind) or _is_category(kind), "text, a number or a boolean")
+_VALUE = (has_text, "text, a number or a boolean")
 _LENIENT = "try_cast({0} as {1})"
 
 TELEMETRY_COLUMNS = (
-    CanonicalColumn("correlation_id", "varchar", *_TEXT),
+    CanonicalColumn("correlation_id", "varchar", *_TEXT, is_id=True),
     CanonicalColumn("event_time", "timestamp", *_INSTANT),
     CanonicalColumn("model_id", "varchar", *_TEXT),
     CanonicalColumn("model_version", "varchar", *_TEXT),
@@ -105,7 +123,7 @@ TELEMETRY_COLUMNS = (
     CanonicalColumn("node_id", "varchar", *_VALUE, is_optional=True),
     CanonicalColumn("gpu_utilization", "double", *_VALUE, is_optional=True, reading=_LENIENT),
     CanonicalColumn("training_dataset_id", "varchar", *_TEXT, is_optional=True),
-    CanonicalColumn("user_key", "varchar", *_TEXT, is_optional=True),
+    CanonicalColumn("user_key", "varchar", *_TEXT, is_optional=True, is_id=True),
     CanonicalColumn("user_key_id", "varchar", *_TEXT, is_optional=True),
 )
 
@@ -136,31 +154,30 @@ EXPLANATION_COLUMNS = (
 )
 
 _LABEL = CanonicalColumn("label", "double", _is_label, "a number or a boolean")
-# The label as the text of a class. A whole number reads the same whether stored as an integer or, because of nulls, as a float.
+# The label as the text of a class.
 _LABEL_CLASS = CanonicalColumn(
     "label_class",
     "varchar",
     *_CATEGORY,
     is_optional=True,
-    reading=r"regexp_replace(cast({0} as {1}), '^(-?[0-9]+)\.0+$', '\1')",
     read_from="label",
 )
 # Labels of several models may share a file: among texts, those of a number or a truth value are what they would be alone.
 _LABEL_OR_CLASS = replace(
     _LABEL,
-    is_accepted=lambda kind: _is_label(kind) or _is_category(kind),
+    is_accepted=has_text,
     expected="text, a number or a boolean",
     reading="coalesce(try_cast({0} as {1}), case cast({0} as varchar) when 'true' then 1 when 'false' then 0 end)",
 )
 
 LABEL_COLUMNS = (
-    CanonicalColumn("correlation_id", "varchar", *_TEXT),
+    CanonicalColumn("correlation_id", "varchar", *_TEXT, is_id=True),
     _LABEL,
     # without a multiclass model no label is read twice
     _LABEL_CLASS.unread(),
     CanonicalColumn("label_time", "timestamp", *_INSTANT, is_optional=True),
     # the partition day of the prediction: a label that says it is joined to predictions of that day and no other
-    CanonicalColumn("prediction_on", "date", pa.types.is_date, "a date", is_optional=True),
+    CanonicalColumn("prediction_on", "date", _is_day, "a date or a timestamp", is_optional=True, reading=_LENIENT),
 )
 
 

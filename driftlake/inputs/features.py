@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from driftlake.inputs.columns import other_case
-from driftlake.inputs.partitions import InputFile, oversize
+from driftlake.inputs.parquet_files import InputFile, oversize
 from driftlake.inputs.predictions import PredictionGroup
 from driftlake.maths import encoding
 from driftlake.maths.binning import FeatureBins

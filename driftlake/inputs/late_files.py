@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from driftlake.config import SOURCES, Settings
-from driftlake.inputs.partitions import list_files, modified_at
+from driftlake.inputs.listing import list_input
+from driftlake.inputs.partitions import modified_at
 from driftlake.lake.warehouse import Warehouse
 
-# By source and path: size and time of modification.
-Files = dict[tuple[str, str], tuple[int, datetime | None]]
+# By source and path: size, time of modification, and rows if they are known without a look into the file.
+Files = dict[tuple[str, str], tuple[int, datetime | None, int | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,30 +53,38 @@ def changed_files(warehouse: Warehouse, settings: Settings, days: Sequence[date]
     """The files of each of the days on which they are others than recorded."""
     recorded: dict[date, Files] = {day: {} for day in days}
     rows = warehouse.sql(
-        "select dt, source, path, size_bytes, modified_at from current_input_files where list_contains(?::date[], dt)",
+        "select dt, source, path, size_bytes, modified_at, row_count from current_input_files where list_contains(?::date[], dt)",
         [list(days)],
     )
     for row in rows.to_pylist():
-        recorded[row["dt"]][row["source"], row["path"]] = (row["size_bytes"], row["modified_at"])
-    found = {day: _listed(settings, day) for day in days}
+        recorded[row["dt"]][row["source"], row["path"]] = (row["size_bytes"], row["modified_at"], row["row_count"])
+    found = _listed(settings, days)
     return {day: files for day, files in found.items() if not _are_same(files, recorded[day])}
 
 
-def _listed(settings: Settings, day: date) -> Files:
-    return {
-        (source.name, file.path): (file.size_bytes, modified_at(file.modified_ns))
-        for source in SOURCES
-        if source.is_daily and (location := settings.location_of(source))
-        for file in list_files(location, day)
-    }
+def _listed(settings: Settings, days: Sequence[date]) -> dict[date, Files]:
+    found: dict[date, Files] = {day: {} for day in days}
+    for source in SOURCES:
+        if source.is_daily and days and (location := settings.location_of(source)):
+            listing = list_input(location, settings.partitioning_of(source), days)
+            for day in days:
+                for file in listing.files_of(day).files:
+                    known = (file.size_bytes, modified_at(file.modified_ns), file.row_count)
+                    found[day][source.name, file.path] = known
+    return found
 
 
 def _are_same(found: Files, recorded: Files) -> bool:
     if found.keys() != recorded.keys():
         return False
-    # times were not always recorded
     return all(
-        (size, modified if recorded[file][1] else None) == recorded[file] for file, (size, modified) in found.items()
+        size == recorded_size
+        # times were not always recorded, and only tables know rows without a look into the file
+        and (recorded_modified is None or modified == recorded_modified)
+        and (rows is None or recorded_rows is None or rows == recorded_rows)
+        for (size, modified, rows), (recorded_size, recorded_modified, recorded_rows) in (
+            (known, recorded[file]) for file, known in found.items()
+        )
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -29,6 +29,13 @@ class ParquetFile(Protocol):
     def columns(self) -> Mapping[str, pa.DataType]:
         """Types by name, in order."""
 
+    @property
+    def values(self) -> Mapping[str, str | None]:
+        """Those of its columns that are not in it but stand in the names of its folders; they come last."""
+
+    def deleted_bits(self) -> str:
+        """A 0 or 1 for each row, 1 if it is deleted; nothing if none is."""
+
 
 @dataclass(frozen=True, slots=True)
 class Layout:
@@ -42,17 +49,45 @@ class Layout:
     def source(self, *, is_numbered: bool = False) -> str:
         """SQL of the rows, on demand with file_row_number; file_index is the position in `files`."""
         paths = ", ".join(literal(_escaped(file.path)) for file in self.files)
-        numbered = "file_row_number = true, " if is_numbered else ""
+        deleted = {place: bits for place, file in enumerate(self.files) if (bits := file.deleted_bits())}
+        numbered = "file_row_number = true, " if is_numbered or deleted else ""
         read = f"read_parquet([{paths}], union_by_name = true, {numbered}hive_partitioning = false)"
+        if deleted:
+            cases = " ".join(
+                f"when {place} then get_bit('{bits}'::bit, file_row_number::integer) = 0"
+                for place, bits in deleted.items()
+            )
+            read = f"(select *, file_index from {read} where case file_index {cases} else true end)"
         if self.places is None:
             return read
-        return f"{read} as rows({', '.join(f'c{place}' for place in self.places.values())})"
+        own = [place for name, place in self.places.items() if name not in self.files[0].values]
+        return f"{read} as rows({', '.join(f'c{place}' for place in own)})"
 
     def column(self, name: str) -> str | None:
         """SQL of a column; None if no file has it."""
+        named = self._named(name) if any(name in file.values for file in self.files) else None
         if self.places is not None:
-            return f"c{self.places[name]}" if name in self.places else None
-        return quote(name) if any(name in file.columns for file in self.files) else None
+            own = f"c{self.places[name]}" if name in self.places and not named else None
+        else:
+            own = quote(name) if any(name in file.columns and name not in file.values for file in self.files) else None
+        return f"coalesce(cast({own} as varchar), {named})" if own and named else own or named
+
+    def _named(self, name: str) -> str:
+        """SQL of a column that stands in the names of folders."""
+        values = (file.values.get(name) for file in self.files)
+        listed = ", ".join("null" if value is None else literal(value) for value in values)
+        return f"list_extract(cast([{listed}] as varchar[]), file_index::bigint + 1)"
+
+    def kind(self, path: str) -> pa.DataType | None:
+        """Type of a column, or of a field of a struct column by its path, in the first file that has it; None if none has."""
+        for file in self.files:
+            if path in file.columns:
+                return file.columns[path]
+            name, _, field = path.partition(".")
+            kind = file.columns.get(name)
+            if isinstance(kind, pa.StructType) and kind.get_field_index(field) >= 0:
+                return kind.field(field).type
+        return None
 
     def value(self, path: str) -> str | None:
         """SQL of a column, or of a field of a struct column by its path; None if no file has it."""
@@ -69,17 +104,18 @@ class Layout:
         return f"struct_extract({struct}, {literal(field)})"
 
 
-def layouts_of(files: Sequence[ParquetFile]) -> list[Layout]:
-    """The files in as few relations as bind every name exactly: nearly always one."""
+def layouts_of(files: Sequence[ParquetFile], apart: Callable[[ParquetFile], Hashable] = lambda _: None) -> list[Layout]:
+    """The files in as few relations as bind every name exactly and hold what `apart` says nothing else of: nearly always one."""
     names = set().union(*(_names(file) for file in files))
-    if len({name.lower() for name in names}) == len(names):
-        return [Layout(range(len(files)), files)]
+    is_by_name = len({name.lower() for name in names}) == len(names)
     positions = defaultdict(list)
     for position, file in enumerate(files):
-        positions[tuple(_names(file))].append(position)
+        positions[apart(file), () if is_by_name else tuple(_names(file))].append(position)
     return [
         Layout(
-            of_layout, [files[i] for i in of_layout], {n: place for place, n in enumerate(files[of_layout[0]].columns)}
+            of_layout,
+            [files[i] for i in of_layout],
+            None if is_by_name else {n: place for place, n in enumerate(files[of_layout[0]].columns)},
         )
         for of_layout in positions.values()
     ]

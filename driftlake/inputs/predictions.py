@@ -7,8 +7,8 @@ duplicate, outside the sample) have none. Not here: features (`driftlake.profile
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
@@ -19,12 +19,14 @@ from numpy.typing import NDArray
 
 from driftlake.config import ModelSettings, TelemetrySettings
 from driftlake.inputs.columns import CanonicalColumn
-from driftlake.inputs.parquet_sql import Layout, layouts_of
-from driftlake.inputs.partitions import InputFile, Partition
+from driftlake.inputs.parquet_files import InputFile
+from driftlake.inputs.parquet_sql import Layout, ParquetFile, layouts_of
+from driftlake.inputs.partitions import Partition
 from driftlake.lake import queries
 from driftlake.lake.session import create_table
 from driftlake.lineage.versions import ModelVersion
 from driftlake.maths.segments import SegmentColumn
+from driftlake.maths.value_text import family, has_text, sql_text
 
 # Keys of predictions are compared with each other this many at a time: a quarter of a gigabyte, however large a day is.
 _KEYS_AT_ONCE = 32_000_000
@@ -131,18 +133,42 @@ def create_view_of_partitions(
     """
     left_out = left_out or LeftOut()
     files = [file for partition in partitions for file in partition.files]
-    if not files:
+    if not any(file.row_count for file in files):
         nothing = [f"cast(null as {column.sql_type}) as {queries.quote(column.name)}" for column in reading.columns]
         nothing += ["cast(null as date) as dt", "cast(null as integer) as file_id", "cast([] as varchar[]) as segments"]
         nothing += ["cast(null as bigint) as file_row_number", f"{_scores_by_class(None, {})} as class_scores"]
         connection.execute(f"create or replace view {relation} as select {', '.join(nothing)} where false")
         return
-    rows = " union all ".join(_rows_of_layout(layout, files, reading, left_out.columns) for layout in layouts_of(files))
+    layouts = _layouts(files, reading)
+    rows = " union all ".join(_rows_of_layout(layout, files, reading, left_out.columns) for layout in layouts)
     if left_out.rows:
         broken = f"select file_id, file_row_number from {queries.quote(left_out.rows)}"
         kept = f"(file_id, file_row_number) not in ({broken})"
         rows = f"select * from ({rows}) where {kept}"
     connection.execute(f"create or replace view {relation} as {rows}")
+
+
+def _layouts(files: Sequence[InputFile], reading: Reading) -> Sequence[Layout]:
+    """The files that have rows, by their positions among all; those are read apart whose columns differ in what they are.
+
+    DuckDB would make one type of them all, and a value would read otherwise beside another file.
+    """
+    filled = [position for position, file in enumerate(files) if file.row_count]
+    read = dict.fromkeys(column.own_name(reading.mapping) for column in reading.columns)
+    names = [*read, *(name for name in reading.segments if name not in read)]
+
+    def kinds(file: ParquetFile) -> Hashable:
+        assert isinstance(file, InputFile)
+        return tuple(_kind_of(file, name) for name in names)
+
+    layouts = layouts_of([files[position] for position in filled], kinds)
+    return [replace(layout, positions=[filled[place] for place in layout.positions]) for layout in layouts]
+
+
+def _kind_of(file: InputFile, name: str) -> str | None:
+    if name not in file.columns:
+        return None
+    return "unread" if name in file.unread_columns else family(file.columns[name])
 
 
 def _rows_of_layout(
@@ -153,12 +179,12 @@ def _rows_of_layout(
     selected = []
     for column in reading.columns:
         own = column.own_name(reading.mapping)
-        value = column.reading.format(layout.column(own) or "null", column.sql_type)
+        value = column.value(*_readable(layout, own_files, own))
         instead = _well_known(value, _WELL_KNOWN[column.name]) if column.name in _WELL_KNOWN else "null"
         value = _unless_blocked(own_files, own, value, instead, blocked)
         selected.append(f"{value} as {queries.quote(column.name)}")
     named = [
-        f"{queries.literal(name + '=')} || coalesce(cast({layout.column(name) or 'null'} as varchar), '(missing)')"
+        f"{queries.literal(name + '=')} || coalesce({_text(*_readable(layout, own_files, name))}, '(missing)')"
         for name in reading.segments
     ]
     kept = [
@@ -176,6 +202,17 @@ def _rows_of_layout(
         f"select {', '.join(selected)}, list_extract([{days}], file_index::bigint + 1) as dt,"
         f" {file_id} as file_id, file_row_number from {layout.source(is_numbered=True)}"
     )
+
+
+def _readable(layout: Layout, files: Sequence[InputFile], path: str) -> tuple[str | None, pa.DataType | None]:
+    """SQL and type of a column, or of a field of a struct column by its path; None twice if files do not have it, or not to be read."""
+    if path in files[0].unread_columns:
+        return None, None
+    return layout.value(path), layout.kind(path)
+
+
+def _text(expression: str | None, kind: pa.DataType | None) -> str:
+    return sql_text(expression, kind) if expression and kind is not None and has_text(kind) else "cast(null as varchar)"
 
 
 def _unless_blocked(
@@ -210,7 +247,7 @@ def code_rows(
     """
     groups, rates = prediction_groups(connection)
     files = [file for partition in partitions for file in partition.files]
-    offsets = np.cumsum([0, *(file.row_count for file in files)])
+    offsets = np.cumsum([0, *(file.stored_row_count for file in files)])
     codes = np.full(offsets[-1], -1, dtype=np.min_scalar_type(-len(groups) - 1))
     is_sampled = np.ones(len(codes), np.bool_) if any(rate < 1 for rate in rates) else None
     surplus: list[pa.RecordBatch] = []

@@ -19,7 +19,8 @@ import duckdb
 import pyarrow as pa
 import pyarrow.types as pat
 
-from driftlake.inputs.partitions import InputFile, Partition
+from driftlake.inputs.parquet_files import InputFile
+from driftlake.inputs.partitions import Partition
 from driftlake.lake import queries
 from driftlake.lake.schema import arrow_schema
 from driftlake.lineage.versions import ModelVersion

@@ -18,7 +18,9 @@ def read_source(settings: Settings, source: Source, days: Sequence[date]) -> lis
     location = settings.location_of(source)
     if location is None:
         return []
-    return read_partitions(location, days, columns_of(source, settings), settings.mapping_of(source))
+    return read_partitions(
+        location, days, columns_of(source, settings), settings.mapping_of(source), settings.partitioning_of(source)
+    )
 
 
 def columns_of(source: Source, settings: Settings, *, has_classes: bool = True) -> tuple[CanonicalColumn, ...]:

@@ -9,6 +9,8 @@ import shutil
 import sys
 from contextlib import redirect_stdout
 from io import StringIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import IO
 
 import duckdb
@@ -16,6 +18,7 @@ import pyarrow as pa
 
 from driftlake.errors import WarehouseError
 from driftlake.lake import schema
+from driftlake.lake.queries import literal, quote
 from driftlake.lake.warehouse import Warehouse
 from driftlake.vocabulary.wording import printable
 
@@ -48,17 +51,25 @@ def print_table(rows: pa.Table) -> None:
 
 def write_rows(rows: pa.Table, output: str, target: IO[bytes]) -> None:
     """Write rows as csv, json (an object per line), parquet or, into a file, a table."""
-    import polars as pl
+    if output == "table":
+        target.write(str(duckdb.from_arrow(rows)).encode())
+        return
+    with duckdb.connect() as connection, TemporaryDirectory() as folder:
+        connection.execute("set TimeZone = 'UTC'")
+        connection.register("answer", rows)
+        described = connection.execute("describe answer").fetchall()
+        selected = [_as_json(name, kind) if output == "json" else quote(name) for name, kind, *_ in described]
+        written = Path(folder, "answer")
+        options = "format csv, header" if output == "csv" else f"format {output}"
+        connection.execute(f"copy (select {', '.join(selected)} from answer) to {literal(str(written))} ({options})")
+        with written.open("rb") as source:
+            shutil.copyfileobj(source, target)
 
-    match output:
-        case "csv":
-            pl.DataFrame(rows).write_csv(target)
-        case "parquet":
-            pl.DataFrame(rows).write_parquet(target)
-        case "json":
-            pl.DataFrame(rows).write_ndjson(target)
-        case _:
-            target.write(str(duckdb.from_arrow(rows)).encode())
+
+def _as_json(name: str, kind: str) -> str:
+    """SQL of a column in JSON, which has no nan and no infinity."""
+    column = quote(name)
+    return f"case when isfinite({column}) then {column} end as {column}" if kind in {"DOUBLE", "FLOAT"} else column
 
 
 def interact(warehouse: Warehouse) -> None:

@@ -20,6 +20,7 @@ import boost_histogram as bh
 import numpy as np
 
 from driftlake.maths.arrays import Counts, Floats, Indices
+from driftlake.maths.spelling import Spelling
 
 Transform = Literal["linear", "log", "asinh", "logit"]
 FeatureKind = Literal["numeric", "categorical", "score"]
@@ -156,7 +157,16 @@ class FeatureBins:
         """Bin of each category and, last, of null, shape (len(names) + 1,); a category without a name is missing too."""
         known = self.categories or {}
         ids = [MISSING if name is None else known.get(name, UNSEEN) for name in names]
+        if UNSEEN in ids and self._spelling.is_flexible:
+            ids = [self._bin_otherwise_spelled(name) if i == UNSEEN else i for i, name in zip(ids, names, strict=True)]
         return np.array([*ids, MISSING], dtype=np.int32)
+
+    def _bin_otherwise_spelled(self, name: str | None) -> int:
+        return (self.categories or {}).get(self._spelling.known(name or "") or "", UNSEEN)
+
+    @cached_property
+    def _spelling(self) -> Spelling:
+        return Spelling.of(self.categories or ())
 
     def places_in(self, other: FeatureBins) -> Indices | None:
         """The bin of `other` that counts the same values as each of these, shape (bin_count,); None if one has none."""

@@ -10,12 +10,12 @@ from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.types as pat
 
 from driftlake.maths import binning
 from driftlake.maths.arrays import Floats, Indices
 from driftlake.maths.binning import FeatureBins
+from driftlake.maths.value_text import has_text, texts_of
 
 Column: TypeAlias = "pa.Array | pa.ChunkedArray"
 
@@ -25,16 +25,9 @@ def is_numeric(kind: pa.DataType) -> bool:
     return bool(pat.is_integer(kind) or pat.is_floating(kind) or pat.is_decimal(kind))
 
 
-def is_text(kind: pa.DataType) -> bool:
-    """Whether columns of this Arrow type hold text as it is, not in a dictionary."""
-    return bool(pat.is_string(kind) or pat.is_large_string(kind) or pat.is_string_view(kind))
-
-
 def is_category(kind: pa.DataType) -> bool:
     """Whether columns of this Arrow type can be counted as categories."""
-    if pat.is_dictionary(kind):
-        kind = kind.value_type
-    return is_text(kind) or bool(pat.is_boolean(kind)) or is_numeric(kind)
+    return has_text(kind) or is_numeric(kind)
 
 
 def fits(kind: pa.DataType, bins: FeatureBins) -> bool:
@@ -70,30 +63,21 @@ def category_counts(column: Column) -> dict[str, int]:
 def encode(column: Column) -> tuple[Indices, list[str | None]]:
     """Positions of the rows of a column among its categories, shape (rows,), and the text of each category.
 
-    Rows that are null have the position after the last; categories that are none (nan) have the text None.
+    Rows that are null have the position after the last; categories without a text (nan) have the text None.
     """
     if isinstance(column, pa.ChunkedArray):
         column = column.unify_dictionaries().combine_chunks()
     if pat.is_null(column.type):
         column = column.cast(pa.string())
+    if isinstance(column, pa.ExtensionArray) and pat.is_fixed_size_binary(column.storage.type):
+        column = column.storage
     encoded = column if pat.is_dictionary(column.type) else column.dictionary_encode()
     # whatever index type the file had, there is room for the position that stands for null
     indices = encoded.indices.cast(pa.int32())
     if indices.null_count:
         indices = indices.fill_null(len(encoded.dictionary))
     positions: Indices = indices.to_numpy(zero_copy_only=False)
-    return positions, category_text(encoded.dictionary)
-
-
-def category_text(values: pa.Array) -> list[str | None]:
-    """Categories as text; whole numbers read the same whether stored as integers or, because of nulls, as floats."""
-    if pat.is_floating(values.type):
-        values = pc.if_else(pc.is_nan(values), pa.scalar(None, values.type), values)
-        numbers = values.to_pylist()
-        if all(number is None or float(number).is_integer() for number in numbers):
-            return [None if number is None else str(int(number)) for number in numbers]
-    text: list[str | None] = values.cast(pa.string()).to_pylist()
-    return text
+    return positions, texts_of(encoded.dictionary)
 
 
 def stored_bins(bins: FeatureBins, column: Column) -> Indices:

@@ -25,7 +25,7 @@ from driftlake.lake.warehouse import PartitionRun, Replacement, RunContext, Ware
 from driftlake.lineage.versions import load_versions
 from driftlake.nightly.isolation import Computed, Isolation, Part, keys_of, version_parts
 from driftlake.nightly.label_source import COHORT_TABLES, LabelCounts, LabelSource, history_days
-from driftlake.nightly.outcomes import counted_rows, has_stored_rows, refusals_of, what_is_left_out
+from driftlake.nightly.outcomes import counted_rows, has_stored_rows, refusals_of, unread_columns_of, what_is_left_out
 from driftlake.nightly.readings import counted_labels, counted_telemetry, days_with_rows_in_quarantine
 from driftlake.nightly.stage_report import StageReport, report
 from driftlake.nightly.stages import LABEL_COHORTS, Input, Work, find_work
@@ -171,12 +171,12 @@ def _label_run(
         outcome, reason = "refused", refusals_of(partition)
     elif partition.dt in blocked:
         outcome, reason = "refused", blocked[partition.dt]
-    elif left_out:
+    elif left_out := [*left_out, *unread_columns_of(partition)]:
         outcome, reason = "partial", "; ".join(left_out)
     elif not partition.row_count and has_stored_rows(warehouse, "label_arrivals", partition.dt):
         outcome, reason = "refused", "the labels of the day are gone; the counts from them are kept"
     elif not partition.row_count:
-        outcome, reason = "empty", "no labels arrived on the day"
+        outcome, reason = "empty", f"no labels arrived on the day{partition.passed_over_named}"
     fingerprint = work.fingerprints[partition.dt] if is_certain else None
     rows = counted_rows(partition, counted.quarantined)
     return PartitionRun(partition.dt, work.stage, outcome, rows, reason, fingerprint)

@@ -16,7 +16,12 @@ from driftlake.lake.warehouse import Warehouse
 
 def refusals_of(partition: Partition) -> str:
     """Why files of a day are not read."""
-    return "; ".join(file.refusal or "" for file in partition.refusals)
+    return "; ".join(dict.fromkeys(file.refusal or "" for file in partition.refusals))
+
+
+def unread_columns_of(partition: Partition) -> list[str]:
+    """Why optional columns of a day are not read, in sentences."""
+    return [reason for file in partition.readable.files for reason in file.unread_columns.values()]
 
 
 def counted_rows(partition: Partition, quarantined: Sequence[Quarantined]) -> int:

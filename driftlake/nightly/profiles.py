@@ -39,7 +39,7 @@ from driftlake.lake.warehouse import Addition, PartitionRun, Replacement, RunCon
 from driftlake.lineage.lineage_files import lineage_locations
 from driftlake.lineage.versions import ModelVersion, load_versions
 from driftlake.nightly.isolation import Computed, Isolation, Part, keys_of, version_parts
-from driftlake.nightly.outcomes import counted_rows, has_stored_rows, refusals_of, what_is_left_out
+from driftlake.nightly.outcomes import counted_rows, has_stored_rows, refusals_of, unread_columns_of, what_is_left_out
 from driftlake.nightly.readings import changes_since_earlier_days, usual_rows_before
 from driftlake.nightly.stage_report import StageReport, highlights_of, report
 from driftlake.nightly.stages import PROFILES, Input, Work, find_work
@@ -293,7 +293,10 @@ def _explained(
         return _Explained({}, [], {})
     checked, rows, found = summed_explanations(settings, partitions, versions)
     failed = failed_checks("explanations", checked, [], personal_data=found)
-    refusals = {partition.dt: [file.refusal or "" for file in partition.refusals] for partition in checked}
+    refusals = {
+        partition.dt: [*(file.refusal or "" for file in partition.refusals), *unread_columns_of(partition)]
+        for partition in checked
+    }
     return _Explained({"importance_profile": rows}, audit_replacements("explanations", checked, [], failed), refusals)
 
 
@@ -319,10 +322,11 @@ def _profile_run(
 ) -> PartitionRun:
     refused = [item.message for item in profiled.profiles.refused_features if item.key.dt == partition.dt]
     refused += explained.refusals.get(partition.dt, [])
+    refused += unread_columns_of(partition)
     left_out = what_is_left_out(partition, profiled.quarantined)
     outcome, reason = "complete", None
     if not partition.files:
-        outcome, reason = "missing", "no telemetry file for the day"
+        outcome, reason = "missing", f"no telemetry file for the day{partition.passed_over_named}"
     elif not partition.is_usable:
         outcome, reason = "refused", refusals_of(partition)
     elif partition.dt in profiled.blocked:

@@ -26,7 +26,12 @@ def changes_since_earlier_days(settings: Settings, partitions: Sequence[Partitio
     telemetry = settings.telemetry
     columns = columns_of(TELEMETRY, settings)
     earlier = earlier_partitions(
-        settings.resolve(telemetry.path), partitions, settings.start, columns, telemetry.columns
+        settings.resolve(telemetry.path),
+        partitions,
+        settings.start,
+        columns,
+        telemetry.columns,
+        telemetry.partitioning,
     )
     return schema_changes.changes_between_days(partitions, earlier, telemetry.features_column)
 

@@ -18,8 +18,8 @@ from zlib import crc32
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from driftlake.inputs.partitions import open_parquet, oversized_of
-from driftlake.maths.encoding import is_text
+from driftlake.inputs.parquet_files import open_parquet, oversized_of
+from driftlake.maths.value_text import has_text, is_bytes, is_text, texts_of
 
 # Values of a shape whose check is run: enough to tell shares apart, and a column costs a tenth of a second at most.
 _CHECKED_AT_MOST = 2_000
@@ -99,12 +99,12 @@ def scan_files(paths: Iterable[str], columns: Iterable[str]) -> dict[str, Findin
         with open_parquet(path) as plain:
             kinds = {column: _type_of(plain.schema_arrow, column) for column in distinct}
             # no column with such cells is read anywhere
-            too_large = oversized_of(plain, path)
-        is_looked_at = {c: is_text(kind) or pa.types.is_integer(kind) for c, kind in kinds.items()}
+            too_large = oversized_of(plain.metadata, path)
+        is_looked_at = {c: has_text(kind) and not pa.types.is_boolean(kind) for c, kind in kinds.items()}
         present = [column for column, looked_at in is_looked_at.items() if looked_at and column not in too_large]
         if not present:
             continue
-        texts = [column for column in present if is_text(kinds[column])]
+        texts = [column for column in present if is_text(kinds[column]) or is_bytes(kinds[column])]
         with open_parquet(path, dictionary_columns=texts) as parquet:
             for index, column in ((i, c) for i in range(parquet.num_row_groups) for c in present):
                 read = parquet.read_row_group(index, columns=[column], use_threads=False)
@@ -153,9 +153,13 @@ def _distinct(table: pa.Table, column: str) -> Iterator[pa.Array]:
         values = pc.struct_field(values, column.split(".", 1)[1])
     for chunk in values.chunks:
         if pa.types.is_dictionary(chunk.type):
-            yield chunk.dictionary.cast(pa.string())
-        elif is_text(chunk.type) or ((largest := pc.max(chunk).as_py()) is not None and largest >= _SMALLEST_INTEGER):
-            yield pc.unique(chunk).cast(pa.string())
+            yield pa.array(texts_of(chunk.dictionary), pa.string())
+        elif (
+            is_text(chunk.type)
+            or not pa.types.is_integer(chunk.type)
+            or ((largest := pc.max(chunk).as_py()) is not None and largest >= _SMALLEST_INTEGER)
+        ):
+            yield pa.array(texts_of(pc.unique(chunk)), pa.string())
 
 
 def _digits(text: str) -> str:

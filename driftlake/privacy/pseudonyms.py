@@ -20,7 +20,8 @@ import pyarrow.parquet as pq
 
 from driftlake.config import PseudonymKey, Settings
 from driftlake.errors import ConfigurationError, InputError
-from driftlake.lake.storage import is_hidden
+from driftlake.inputs.listing import list_input
+from driftlake.inputs.partition_names import place_of
 from driftlake.lake.whole_files import replaced_whole
 
 # As long as the hash: a shorter key would be the weaker part (RFC 2104, section 3).
@@ -66,7 +67,7 @@ def pseudonymize_files(settings: Settings, source: Path, target: Path, day: date
         )
     column = settings.pseudonyms.column
     _require_apart(source, target)
-    files = list(_files(source, target, day))
+    files = list(_files(source, target, day, settings.telemetry.partitioning))
     for path, _, _ in files:
         _require_columns(path, column)
     keys = {dt: settings.pseudonyms.valid_on(dt) for _, _, dt in files}
@@ -90,32 +91,27 @@ def _require_apart(source: Path, target: Path) -> None:
         )
 
 
-def _files(source: Path, target: Path, day: date | None) -> Iterator[tuple[Path, Path, date]]:
+def _files(source: Path, target: Path, day: date | None, partitioning: str | None) -> Iterator[tuple[Path, Path, date]]:
     """Source, target and day of each file."""
     if not source.exists():
         raise InputError(f"there is no {source}")
     if source.is_file():
-        yield source, target, day or _day_of(source.parent)
+        yield source, target, day or _day_of(source, partitioning)
         return
-    folders = sorted(folder for folder in source.iterdir() if folder.is_dir() and folder.name.startswith("dt="))
-    found = [(path, _day_of(folder)) for folder in folders for path in _visible(folder)]
+    listing = list_input(str(source), partitioning)
+    found = [(Path(file.path), dt) for dt in listing.days for file in listing.files_of(dt).files]
     if not found:
-        raise InputError(f"{source} has no dt=YYYY-MM-DD folder with Parquet files")
+        raise InputError(f"{source} has no folder of a day with Parquet files")
     for path, dt in found:
         yield path, target / path.relative_to(source), dt
 
 
-def _visible(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.glob("*.parquet") if not is_hidden(path.name))
-
-
-def _day_of(folder: Path) -> date:
-    try:
-        return date.fromisoformat(folder.resolve().name.removeprefix("dt="))
-    except ValueError:
-        raise InputError(
-            f"{folder} is not a dt=YYYY-MM-DD folder, so the valid key is not known", hint="give the day with --date"
-        ) from None
+def _day_of(file: Path, partitioning: str | None) -> date:
+    if day := place_of(file.resolve().parts[:-1], partitioning).day:
+        return day
+    raise InputError(
+        f"{file.parent} is not the folder of a day, so the valid key is not known", hint="give the day with --date"
+    )
 
 
 def _require_columns(path: Path, column: str) -> None:

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from driftlake.config import Settings
 from driftlake.inputs.features import RefusedFeature, feature_columns, feature_objection
-from driftlake.inputs.partitions import InputFile, Partition
+from driftlake.inputs.parquet_files import InputFile
+from driftlake.inputs.partitions import Partition
 from driftlake.inputs.predictions import CodedRows, PredictionGroup
 from driftlake.lineage.versions import ModelVersion
 from driftlake.maths.segments import SegmentColumn
@@ -95,7 +96,7 @@ class Piece:
     def row_group(self, codes: NDArray[Any], sampled: SampledRows | None) -> RowGroup:
         """It with the codes of its rows; `sampled` are those of the whole file."""
         of_piece = sampled.between(self.start, self.end) if sampled else SampledRows()
-        return RowGroup(self.file.path, self.index, self.file.countable_columns, codes, of_piece)
+        return RowGroup(self.file.path, self.index, self.file.countable_columns, codes, of_piece, self.file.values)
 
 
 def cut_day(partition: Partition) -> list[list[Piece]]:

@@ -38,7 +38,13 @@ class CallColumns:
         """Those of the files of some days."""
         known = {telemetry.columns.get(name, name): name for name in (*_COLUMNS, *telemetry.latencies)}
         of_days = {
-            partition.dt: {column for file in partition.files for column in file.columns if column in known}
+            partition.dt: {
+                column
+                for file in partition.files
+                if file.row_count
+                for column in file.columns
+                if column in known and column not in file.unread_columns
+            }
             for partition in partitions
         }
         names = [name for column, name in known.items() if any(column in there for there in of_days.values())]

@@ -19,10 +19,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from driftlake.inputs.partitions import open_parquet
+from driftlake.inputs.parquet_files import open_parquet
 from driftlake.maths.binning import FeatureBins
-from driftlake.maths.encoding import Column, encode, float_values, is_category, is_numeric, is_text, stored_bins
+from driftlake.maths.encoding import Column, encode, float_values, is_numeric, stored_bins
 from driftlake.maths.segments import SegmentColumn
+from driftlake.maths.value_text import has_text, is_bytes, is_text
 from driftlake.profiles.kernel import (
     ClassAccumulator,
     FeatureAccumulator,
@@ -59,6 +60,8 @@ class RowGroup:
     columns: Mapping[str, pa.DataType]
     codes: NDArray[Any]
     sampled: SampledRows = field(default_factory=SampledRows)
+    # of the columns that stand in the names of the file's folders
+    values: Mapping[str, str | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +134,8 @@ def _count_file(row_groups: Sequence[RowGroup], accumulators: Sequence[_VersionA
     of_profiles = chain.from_iterable(part.paths for accumulator in accumulators for part in accumulator.parts.values())
     needed += [path for path in of_profiles if (kind := _type_of(columns, path)) and is_numeric(kind)]
     categories = [shard.names.predicted_class, *(column.name for column in shard.segment_columns)]
-    needed += [path for path in categories if path in columns]
     many_valued = shard.names.high_cardinality
-    needed += [path for path in many_valued if (kind := _type_of(columns, path)) and is_category(kind)]
+    needed += [path for path in (*categories, *many_valued) if (kind := _type_of(columns, path)) and has_text(kind)]
     texts = [*(shard.names.of_feature(name) for name in features), *categories, *many_valued]
     with open_parquet(row_groups[0].path, dictionary_columns=_text_columns(row_groups[0], texts)) as parquet:
         for row_group in row_groups:
@@ -321,6 +323,9 @@ class _Reader:
         """A column, or a field of a struct column by its path; None if the file has no such column."""
         if path not in self._needed:
             return None
+        if path in self.row_group.values:
+            value = pa.scalar(self.row_group.values[path], pa.string())
+            return pa.chunked_array([pa.repeat(value, len(self.row_group.codes))])
         table = self._read([path]) if self._table is None else self._table
         if path in table.column_names:
             return table.column(path)
@@ -333,11 +338,13 @@ class _Reader:
         return np.full(len(self.row_group.codes), np.nan) if column is None else float_values(column)
 
     def _read(self, paths: Sequence[str]) -> pa.Table:
-        return self._parquet.read_row_group(self.row_group.index, columns=list(paths), use_threads=False)
+        own = [path for path in paths if path not in self.row_group.values]
+        return self._parquet.read_row_group(self.row_group.index, columns=own, use_threads=False)
 
 
 def _text_columns(row_group: RowGroup, paths: Sequence[str]) -> list[str]:
-    return [path for path in paths if (kind := _type_of(row_group.columns, path)) and is_text(kind)]
+    own = (path for path in paths if path not in row_group.values)
+    return [path for path in own if (kind := _type_of(row_group.columns, path)) and (is_text(kind) or is_bytes(kind))]
 
 
 def _type_of(columns: Mapping[str, pa.DataType], path: str) -> pa.DataType | None:

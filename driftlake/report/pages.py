@@ -102,7 +102,9 @@ def render_day(warehouse: Warehouse, settings: Settings, day: date) -> Path:
             f"nothing was processed for {day}",
             hint=f"run `driftlake backfill --from {day} --to {day}`, then ask for the report again",
         )
-    return _write(settings, f"{day}.html", _render("day.html.j2", _day_content(scope)))
+    with warehouse.one_snapshot():
+        content = _day_content(scope)
+    return _write(settings, f"{day}.html", _render("day.html.j2", content))
 
 
 def render_index(warehouse: Warehouse, settings: Settings) -> Path:

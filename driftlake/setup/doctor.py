@@ -6,37 +6,24 @@ Not here: checks of rows (`driftlake.contract`) and of stored rows (`driftlake.l
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
 
-from driftlake.config import EXPLANATIONS, LABELS, SOURCES, OtherVersion, Settings, Source, load_settings
+from driftlake.config import SOURCES, OtherVersion, Settings, load_settings
 from driftlake.contract.suite_files import SOURCES as SUITES
 from driftlake.contract.suite_files import read_suites, source_of
 from driftlake.engines import engine_of
-from driftlake.errors import DriftlakeError, StorageError
-from driftlake.inputs.partitions import list_days, read_partitions
-from driftlake.inputs.sources import columns_of
+from driftlake.errors import DriftlakeError
 from driftlake.lake.catalog import catalog_of
 from driftlake.lake.duckdb_extensions import load_extension
 from driftlake.lake.s3 import is_on_s3, require_place
 from driftlake.lake.warehouse import Warehouse
 from driftlake.lineage.lineage_files import LineageRecord, read_lineage_folder
+from driftlake.setup import input_report
+from driftlake.setup.findings import Finding
 from driftlake.vocabulary.signals import FEATURE
-
-# Newest days whose files are opened: enough to find a wrong mapping, quick on years of data.
-_EXAMINED_DAYS = 7
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something looked at: `hint` is what to do if it is not well."""
-
-    subject: str
-    is_well: bool
-    message: str
-    hint: str | None = None
 
 
 def examine(config: Path | None) -> Iterator[Finding]:
@@ -44,15 +31,14 @@ def examine(config: Path | None) -> Iterator[Finding]:
     try:
         settings = load_settings(config, require_inputs=True)
     except DriftlakeError as error:
-        yield _failed("configuration", error)
+        yield Finding.of_error("configuration", error)
         return
     yield Finding("configuration", True, f"days from {settings.start} to {settings.end or 'today'}")
     yield from _examine_extensions(settings)
     yield from _examine_engine(settings)
-    for source in SOURCES:
-        if source.is_daily and (location := settings.location_of(source)):
-            yield _examine_days(settings, source, location)
+    yield from _examine_inputs(settings)
     yield from _examine_lineage(settings)
+    yield from _examine_training(settings)
     yield from _examine_suites(settings)
     yield _examine_catalog(settings)
 
@@ -68,7 +54,7 @@ def _examine_extensions(settings: Settings) -> Iterator[Finding]:
                 load_extension(connection, name, extra=extra)
             yield Finding(f"extension {name}", True, f"loads into DuckDB {duckdb.__version__}")
         except DriftlakeError as error:
-            yield _failed(f"extension {name}", error)
+            yield Finding.of_error(f"extension {name}", error)
 
 
 def _examine_engine(settings: Settings) -> Iterator[Finding]:
@@ -77,36 +63,46 @@ def _examine_engine(settings: Settings) -> Iterator[Finding]:
             engine_of(settings)
             yield Finding("engine", True, f"pyspark and Java are installed, and {settings.spark.master} answers")
         except DriftlakeError as error:
-            yield _failed("engine", error)
+            yield Finding.of_error("engine", error)
 
 
-def _examine_days(settings: Settings, source: Source, location: str) -> Finding:
-    subject = source.name
+def _examine_inputs(settings: Settings) -> Iterator[Finding]:
+    has_classes = _has_classes(settings)
+    understood = []
+    for source in SOURCES:
+        if source.is_daily and (location := settings.location_of(source)):
+            found = input_report.examine_input(settings, source, location, has_classes=has_classes)
+            if isinstance(found, Finding):
+                yield found
+            else:
+                understood.append(found)
+                yield from input_report.lines(found)
+    yield from input_report.report_labels_of(understood)
+
+
+def _examine_training(settings: Settings) -> Iterator[Finding]:
+    """The training data of each version; that of a registered one may be gone."""
+    registered = _registered(settings)
     try:
-        require_place(source.setting, location, holds_input=True)
-        days = list_days(location)
-    except StorageError as error:
-        return _failed(subject, error)
-    except OSError as error:
-        return Finding(subject, False, f"{location} cannot be listed: {error}", "check the path and the credentials")
-    if not days:
-        hint = "write files as dt=YYYY-MM-DD/*.parquet below it"
-        return Finding(subject, False, f"{location} has no folder dt=YYYY-MM-DD", hint)
-    columns = columns_of(source, settings, has_classes=source == LABELS and _has_classes(settings))
-    partitions = read_partitions(location, days[-_EXAMINED_DAYS:], columns, settings.mapping_of(source))
-    refusals = [file.refusal for partition in partitions for file in partition.refusals]
-    if refusals:
-        hint = "correct the files"
-        if source != EXPLANATIONS:
-            hint += f", or map your column names under {subject}.columns"
-        return Finding(subject, False, f"{len(refusals)} files cannot be used, e.g. {refusals[0]}", hint)
-    rows = sum(partition.row_count for partition in partitions)
-    if not rows:
-        hint = "write *.parquet into the folders of the days themselves, under names that do not begin with _ or ."
-        return Finding(subject, False, f"there are no rows in the last {len(partitions)} of {len(days)} days", hint)
-    return Finding(
-        subject, True, f"{len(days)} days, {days[0]} to {days[-1]}; {rows:,} rows in the last {len(partitions)}"
-    )
+        files = read_lineage_folder(settings)
+    except DriftlakeError:
+        return
+    for file in files:
+        is_registered = (file.record.model_id, file.record.model_version) in registered
+        for found in input_report.training_files(file):
+            yield replace(found, is_well=True, hint=None) if is_registered else found
+
+
+def _registered(settings: Settings) -> set[tuple[str, str]]:
+    try:
+        if catalog_of(settings).is_missing():
+            return set()
+        with Warehouse.open(settings, read_only=True) as warehouse:
+            rows = warehouse.sql("select distinct model_id, model_version from training_runs").to_pylist()
+    except (DriftlakeError, duckdb.Error):
+        # a finding of its own
+        return set()
+    return {(row["model_id"], row["model_version"]) for row in rows}
 
 
 def _has_classes(settings: Settings) -> bool:
@@ -123,7 +119,7 @@ def _examine_lineage(settings: Settings) -> Iterator[Finding]:
         require_place("lineage.path", folder, holds_input=True)
         records = [file.record for file in read_lineage_folder(settings)]
     except DriftlakeError as error:
-        yield _failed("lineage", error)
+        yield Finding.of_error("lineage", error)
         return
     if not records:
         yield Finding("lineage", False, f"{folder} has no *.yaml", "write one lineage file per model version")
@@ -150,7 +146,7 @@ def _examine_suites(settings: Settings) -> Iterator[Finding]:
     try:
         suites, names = read_suites(settings), list(settings.suite_texts)
     except DriftlakeError as error:
-        yield _failed("contracts.suites", error)
+        yield Finding.of_error("contracts.suites", error)
         return
     if ignored := [name for name in names if source_of(name) is None]:
         message = f"nothing reads {', '.join(ignored)} in {settings.suite_folder}"
@@ -186,11 +182,7 @@ def _examine_catalog(settings: Settings) -> Finding:
                 "select count(distinct dt) as days, max(snapshot_id) as snapshot from partition_runs"
             ).to_pylist()[0]
     except DriftlakeError as error:
-        return _failed("warehouse", error)
+        return Finding.of_error("warehouse", error)
     except duckdb.Error as error:
         return Finding("warehouse", False, str(error), "restore the catalog from a backup, or point to another one")
     return Finding("warehouse", True, f"{rows['days']} days processed, newest snapshot {rows['snapshot']}")
-
-
-def _failed(subject: str, error: DriftlakeError) -> Finding:
-    return Finding(subject, False, error.message, error.hint)

@@ -17,7 +17,6 @@ from driftlake.contract.row_checks import Contract, ContractCheck, Measurement
 from driftlake.contract.suite_files import OwnExpectation
 from driftlake.errors import InputError
 from driftlake.inputs.parquet_sql import apart_by_case, rows_of
-from driftlake.inputs.partitions import read_file
 from driftlake.lake.queries import literal
 from driftlake.lake.session import open_session
 from driftlake.lineage.lineage_files import LineageFile
@@ -63,12 +62,11 @@ def _create_views(
 ) -> None:
     """Create the view training_rows, and the rows under their own names for own suites."""
     record = file.record
-    files = [read_file(path, day) for path in data.paths]
     named = [name for name, kind in data.types.items() if kind.num_fields == 0]
     asked = [column for expectation in expectations for column in expectation.columns]
-    connection.execute(f"create view {ROWS} as {rows_of(files, {n: n for n in apart_by_case(named, asked)})}")
+    connection.execute(f"create view {ROWS} as {rows_of(data.files, {n: n for n in apart_by_case(named, asked)})}")
     read = {"target": record.target, "score": record.score}
-    rows = rows_of(files, {name: own if own in named else None for name, own in read.items()})
+    rows = rows_of(data.files, {name: own if own in named else None for name, own in read.items()})
     connection.execute(
         f"create view training_rows as select date {literal(str(day))} as dt,"
         f" target::varchar as target, {str(record.target is not None).lower()} as has_target,"

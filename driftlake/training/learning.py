@@ -9,17 +9,19 @@ import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.fs as pafs
 import pyarrow.types as pat
 
 from driftlake.config import ModelSettings, PersonalDataSettings
 from driftlake.errors import ConfigurationError, InputError
-from driftlake.inputs.partitions import open_parquet
-from driftlake.lake.storage import filesystem_of, is_hidden
+from driftlake.inputs.listed_files import ListedFile
+from driftlake.inputs.listing import files_in
+from driftlake.inputs.parquet_files import InputFile, open_parquet, read_footer
+from driftlake.lake.storage import filesystem_of
 from driftlake.lineage.lineage_files import LineageFile
 from driftlake.lineage.versions import SCORE
 from driftlake.maths import binning, encoding
@@ -46,9 +48,13 @@ class TrainingData:
         """Raises InputError if there is no training data or it is no Parquet."""
         self._file = file
         with self._explained("it"):
-            self.paths = _training_paths(file)
-        with self._explained("it"), open_parquet(self.paths[0]) as first:
-            self.types: dict[str, pa.DataType] = {field.name: field.type for field in first.schema_arrow}
+            self.files = [read_footer(listed, date.min) for listed in _training_files(file)]
+        if refusals := [training_file.refusal for training_file in self.files if training_file.refusal]:
+            raise InputError(f"{file.training_data}: it cannot be read: {refusals[0]}")
+        self.paths = [training_file.path for training_file in self.files]
+        self._kinds = _kinds_of(self.files)
+        # what no type holds all values of can only be left out
+        self.types: dict[str, pa.DataType] = {name: _common(kinds) or pa.null() for name, kinds in self._kinds.items()}
 
     @property
     def columns(self) -> list[str]:
@@ -57,17 +63,18 @@ class TrainingData:
 
     def row_count(self) -> int:
         """Rows over all files."""
-        with self._explained("it"):
-            return sum(self._rows_of(path) for path in self.paths)
+        return sum(file.row_count for file in self.files)
 
     def fingerprint(self) -> str:
-        """SHA-256 over the bytes of all files."""
+        """SHA-256 over the bytes of all files, and over what their folders or the log of their table say of them."""
         digest = hashlib.sha256()
-        for path in self.paths:
-            filesystem, inner = filesystem_of(path)
+        for file in self.files:
+            filesystem, inner = filesystem_of(file.path)
             with self._explained("it"), filesystem.open_input_stream(inner) as stream:
                 while block := stream.read(_HASH_BLOCK_BYTES):
                     digest.update(block)
+            if file.values or file.deleted:
+                digest.update(repr((sorted(file.values.items()), file.deleted)).encode())
         return digest.hexdigest()
 
     def personal_data(self, names: Iterable[str], settings: PersonalDataSettings) -> Mapping[str, Finding]:
@@ -79,18 +86,19 @@ class TrainingData:
     def column(self, name: str) -> pa.ChunkedArray:
         """A column of all files."""
         with self._explained(f"column {name}"):
-            parts = [self._read(path, name) for path in self.paths]
-            return pa.chunked_array([chunk for part in parts for chunk in part.chunks], type=parts[0].type)
+            kind = self.types[name]
+            if pat.is_null(kind) and len(kinds := self._kinds[name]) > 1:
+                raise pa.ArrowTypeError(f"its files have it as {' and '.join(map(str, kinds))}")
+            parts = [self._read(file, name) for file in self.files]
+            return pa.chunked_array([chunk for part in parts for chunk in _cast(part, kind).chunks], type=kind)
 
     @staticmethod
-    def _rows_of(path: str) -> int:
-        with open_parquet(path) as parquet:
-            return int(parquet.metadata.num_rows)
-
-    @staticmethod
-    def _read(path: str, name: str) -> pa.ChunkedArray:
-        with open_parquet(path) as parquet:
-            return parquet.read(columns=[name]).column(name)
+    def _read(file: InputFile, name: str) -> pa.ChunkedArray:
+        if name in file.values:
+            return pa.chunked_array([pa.repeat(pa.scalar(file.values[name], pa.string()), file.row_count)])
+        with open_parquet(file.path) as parquet:
+            column = parquet.read(columns=[name]).column(name)
+        return column.filter(pa.array(~file.is_deleted(0, len(column)))) if file.deleted else column
 
     @contextmanager
     def _explained(self, what: str) -> Iterator[None]:
@@ -98,6 +106,32 @@ class TrainingData:
             yield
         except (pa.ArrowException, OSError, KeyError) as error:
             raise InputError(f"{self._file.training_data}: {what} cannot be read: {error}") from error
+
+
+def _kinds_of(files: Sequence[InputFile]) -> dict[str, list[pa.DataType]]:
+    """The types in which files have each column; files without rows say nothing, unless none has any."""
+    found: dict[str, list[pa.DataType]] = {}
+    for file in [file for file in files if file.row_count] or files:
+        for name, kind in file.columns.items():
+            found.setdefault(name, []).append(kind)
+    return {name: list(dict.fromkeys(kinds)) for name, kinds in found.items()}
+
+
+def _common(kinds: Sequence[pa.DataType]) -> pa.DataType | None:
+    """The type that holds the values of some types; None if there is none."""
+    if len(kinds) == 1:
+        return kinds[0]
+    plain = dict.fromkeys(kind.value_type if pat.is_dictionary(kind) else kind for kind in kinds)
+    schemas = [pa.schema([("column", kind)]) for kind in plain]
+    try:
+        return pa.unify_schemas(schemas, promote_options="permissive").field("column").type
+    except pa.ArrowException:
+        return None
+
+
+def _cast(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
+    """A column of one file as the type that all files share; a float may not hold every digit of an integer."""
+    return column if column.type == kind else column.cast(kind, safe=False)
 
 
 def features_of(file: LineageFile, data: TrainingData) -> Sequence[str]:
@@ -130,24 +164,12 @@ def learn(
     return [*learned, *_learn_score(file, data)]
 
 
-def _training_paths(file: LineageFile) -> list[str]:
-    """The training file, or every *.parquet of the training folder in order."""
+def _training_files(file: LineageFile) -> list[ListedFile]:
+    """The training file, or every file of the training folder or table in order."""
     place = file.training_data.rstrip("/")
-    filesystem, root = filesystem_of(place)
-    info = filesystem.get_file_info(root)
-    if info.type == pafs.FileType.NotFound:
-        raise InputError(
-            f"{file.path}: training_data: there is no {file.training_data}",
-            hint="the path is relative to the lineage file",
-        )
-    if info.type == pafs.FileType.File:
-        return [place]
-    entries = filesystem.get_file_info(pafs.FileSelector(root, recursive=True))
-    paths = (entry.path.removeprefix(root) for entry in entries if entry.is_file and entry.extension == "parquet")
-    found = sorted(path for path in paths if not is_hidden(path.removeprefix("/")))
-    if not found:
+    if not (found := files_in(place)):
         raise InputError(f"{file.path}: training_data: {file.training_data} has no Parquet file")
-    return [place + path for path in found]
+    return found
 
 
 def _require_columns(

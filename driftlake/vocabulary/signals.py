@@ -188,10 +188,10 @@ SIGNALS: Mapping[str, Signal] = {
             "share of the rows that break a rule of severity warning",
             "percent",
         ),
-        Signal("schema_changes.added", "columns of telemetry that were added at once", "count"),
-        Signal("schema_changes.lost", "columns of telemetry that were lost at once", "count"),
-        Signal("schema_changes.retyped", "columns of telemetry whose type changed at once", "count"),
-        Signal("schema_changes.reordered", "columns of telemetry that moved at once", "count"),
+        Signal("schema_changes.added", "columns of telemetry that were added on the day", "count"),
+        Signal("schema_changes.lost", "columns of telemetry that were lost on the day", "count"),
+        Signal("schema_changes.retyped", "columns of telemetry whose type changed on the day", "count"),
+        Signal("schema_changes.reordered", "columns of telemetry that moved on the day", "count"),
     )
 }
 

@@ -1,0 +1,144 @@
+"""A folder of files by day: which folders say a day, and the files in them.
+
+One listing finds the days, one more the files of a day with all folders below it. Not here: what names say
+(`driftlake.inputs.partition_names`, `driftlake.inputs.listed_files`), and tables that have a log (`driftlake.inputs.lakehouse`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator, Sequence
+from datetime import date
+
+import pyarrow.fs as pafs
+
+from driftlake.inputs.listed_files import FilesOfDay, PassedOver, listed, objection_to, scheme_of
+from driftlake.inputs.partition_names import DAY_KEYS, Place, below, columns_of, down
+from driftlake.lake.storage import filesystem_of, is_hidden
+from driftlake.vocabulary.wording import counted
+
+# Folders above those of days: years and months, regions. Each is listed.
+_MOST_LEVELS, _MOST_FOLDERS = 4, 200
+# Below those of days: hours, regions. A link that leads back up ends here.
+_MOST_LEVELS_BELOW = 8
+
+
+class DayFolders:
+    """The folders of days below a place. Those of other days than `days` may be left out."""
+
+    def __init__(
+        self,
+        location: str,
+        entries: Sequence[pafs.FileInfo],
+        pattern: str | None = None,
+        days: Collection[date] | None = None,
+    ) -> None:
+        self._filesystem, self._root = filesystem_of(location)
+        self._scheme = scheme_of(location)
+        self._pattern = pattern
+        self._asked = days
+        self._folders: defaultdict[date, list[tuple[str, Place]]] = defaultdict(list)
+        self.passed_over: list[PassedOver] = []
+        self._shapes: Counter[str] = Counter()
+        # whether there are days that were not looked for
+        self.has_more = False
+        level = self._next_level([(self._root, Place(), entries)])
+        for _ in range(_MOST_LEVELS):
+            level = self._next_level([(path, place, self._entries(path)) for path, place in level])
+        self.passed_over += [self._unread(path, "the names of the folders on the way say no day") for path, _ in level]
+
+    @property
+    def days(self) -> list[date]:
+        """Days that have a folder, in order."""
+        return sorted(self._folders)
+
+    @property
+    def layout(self) -> str:
+        """Names of the folders, the most frequent first; those below days once files were looked for."""
+        of_days = Counter("/".join(place.shape) for found in self._folders.values() for _, place in found)
+        shapes = self._shapes or of_days
+        return ", ".join(f"{shape}/" for shape, _ in shapes.most_common())
+
+    def files_of(self, day: date) -> FilesOfDay:
+        """The files of a day, of every folder that says so."""
+        files, passed_over = [], []
+        for folder, place in self._folders.get(day, ()):
+            selector = pafs.FileSelector(folder, allow_not_found=True, recursive=True)
+            unread: Counter[str] = Counter()
+            for entry in self._filesystem.get_file_info(selector):
+                inner = entry.path.removeprefix(folder).lstrip("/")
+                if not entry.is_file or is_hidden(inner):
+                    continue
+                above = inner.rpartition("/")[0]
+                levels = above.split("/") if above else []
+                where = down(place, levels, self._pattern) if len(levels) <= _MOST_LEVELS_BELOW else None
+                if where is None:
+                    unread[f"{folder}/{above}"] += 1
+                elif objection := objection_to(self._scheme + entry.path, entry.size, entry.mtime_ns):
+                    passed_over.append(objection)
+                else:
+                    self._shapes["/".join(where.shape)] += 1
+                    files.append(listed(entry, self._scheme, columns_of(where)))
+            passed_over += [
+                PassedOver(
+                    self._scheme + path,
+                    f"{counted(count, 'file')} in a folder that is no key=value and no hour",
+                    is_suspect=True,
+                )
+                for path, count in unread.items()
+            ]
+        return FilesOfDay(sorted(files, key=lambda file: file.path), sorted(passed_over, key=lambda entry: entry.path))
+
+    def _entries(self, path: str) -> Sequence[pafs.FileInfo]:
+        found: Sequence[pafs.FileInfo] = self._filesystem.get_file_info(pafs.FileSelector(path))
+        return found
+
+    def _next_level(self, level: Sequence[tuple[str, Place, Sequence[pafs.FileInfo]]]) -> list[tuple[str, Place]]:
+        """The folders below those of a level that may lead to days; those that say one are kept."""
+        leading: list[tuple[str, Place]] = []
+        days_before = len(self._folders)
+        for path, place, entries in level:
+            leading += self._leading(path, place, entries)
+        is_said = len(self._folders) > days_before or any(not place.says_nothing for _, place in leading)
+        silent = [path for path, place in leading if place.says_nothing]
+        if is_said or len(silent) > _MOST_FOLDERS:
+            why = (
+                "its name says no day" if is_said else f"more than {_MOST_FOLDERS} folders are not looked into for days"
+            )
+            self.passed_over += [self._unread(path, why) for path in silent[:_MOST_FOLDERS]]
+            leading = [(path, place) for path, place in leading if not place.says_nothing]
+        return leading
+
+    def _leading(self, path: str, place: Place, entries: Sequence[pafs.FileInfo]) -> Iterator[tuple[str, Place]]:
+        """The folders in a folder that say something; files in it are not read."""
+        stray: list[str] = []
+        for entry in sorted(entries, key=lambda entry: str(entry.path)):
+            if is_hidden(entry.base_name):
+                continue
+            if entry.is_file:
+                stray.append(entry.base_name)
+                continue
+            inner = below(place, entry.base_name, self._pattern)
+            if inner is None:
+                self.passed_over.append(self._unread(entry.path, "its name says no day"))
+            elif inner.day is not None:
+                self._folders[inner.day].append((entry.path, inner))
+            elif self._asked is None or inner.may_hold(self._asked):
+                yield entry.path, inner
+            else:
+                self.has_more = True
+        if stray:
+            first = next((name for name in stray if name.endswith(".parquet")), stray[0])
+            self.passed_over.append(
+                PassedOver(
+                    self._scheme + path,
+                    f"{counted(len(stray), 'file')} in it and in no folder of a day, e.g. {first}",
+                    is_suspect=first.endswith(".parquet"),
+                )
+            )
+
+    def _unread(self, path: str, reason: str) -> PassedOver:
+        name = path.rpartition("/")[2]
+        # a day was meant
+        is_suspect = name.partition("=")[0].lower() in DAY_KEYS and "=" in name
+        return PassedOver(self._scheme + path, reason, is_suspect=is_suspect)

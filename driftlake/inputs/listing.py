@@ -1,0 +1,93 @@
+"""What is in the place of an input: folders of days, or a table with a log. Everything that looks for files begins here.
+
+Not here: how each of them is read (`driftlake.inputs.day_folders`, `driftlake.inputs.lakehouse`), and what is in the files (`driftlake.inputs.parquet_files`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import date
+
+import pyarrow.fs as pafs
+
+from driftlake.errors import InputError
+from driftlake.inputs import lakehouse
+from driftlake.inputs.day_folders import DayFolders
+from driftlake.inputs.listed_files import ListedFile, Listing, PassedOver, listed, objection_to, scheme_of
+from driftlake.inputs.partition_names import Place, columns_of, down
+from driftlake.lake.storage import filesystem_of, is_hidden
+
+# of what is passed over, in a message
+_NAMED = 3
+
+
+def list_input(location: str, pattern: str | None = None, days: Collection[date] | None = None) -> Listing:
+    """The files of a place by day; if `days` are given, perhaps of these alone. `pattern` says how folders are called.
+
+    Raises InputError if there is no such folder, if it holds something and no day is understood, or if it is a table
+    whose log cannot be read.
+    """
+    found = look_into(location, pattern, days)
+    if not found.days and found.passed_over and not (isinstance(found, DayFolders) and found.has_more):
+        raise nothing_understood(location, found.passed_over)
+    return found
+
+
+def look_into(location: str, pattern: str | None = None, days: Collection[date] | None = None) -> Listing:
+    """The same, whatever is understood of it."""
+    entries = _entries(location)
+    return lakehouse.table_in(location, entries, pattern) or DayFolders(location, entries, pattern, days)
+
+
+def nothing_understood(location: str, passed_over: Sequence[PassedOver]) -> InputError:
+    """What is said of a place that holds something, but nothing of a day."""
+    named = "; ".join(map(str, passed_over[:_NAMED]))
+    more = f" and {len(passed_over) - _NAMED} more" if len(passed_over) > _NAMED else ""
+    return InputError(
+        f"no day is understood of what is in {location}: {named}{more}",
+        hint="a folder per day is found by itself if it is called like dt=2026-01-31, dt=20260131 or"
+        ' year=2026/month=01/day=31; for other names give `partitioning`, e.g. "day_%Y%m%d" or "*/%Y/%m/%d"',
+    )
+
+
+def list_all(location: str) -> list[ListedFile]:
+    """Every file of a folder or table, whatever its folders are called; nothing if there is none.
+
+    Raises InputError if there is no such folder.
+    """
+    if table := lakehouse.table_in(location, _entries(location)):
+        return sorted(table.files, key=lambda file: file.path)
+    filesystem, root = filesystem_of(location)
+    scheme = scheme_of(location)
+    files = []
+    for entry in filesystem.get_file_info(pafs.FileSelector(root, recursive=True)):
+        inner = entry.path.removeprefix(root).lstrip("/")
+        if not entry.is_file or is_hidden(inner) or objection_to(scheme + entry.path, entry.size, entry.mtime_ns):
+            continue
+        keyed = [name for name in inner.split("/")[:-1] if "=" in name]
+        place = down(Place(day=date.min), keyed) or Place()
+        files.append(listed(entry, scheme, columns_of(place)))
+    return sorted(files, key=lambda file: file.path)
+
+
+def files_in(location: str) -> list[ListedFile]:
+    """A file, or every file of a folder or table, in order.
+
+    Raises InputError if there is no such place.
+    """
+    filesystem, root = filesystem_of(location)
+    entry = filesystem.get_file_info(root)
+    if entry.type == pafs.FileType.File:
+        return [listed(entry, scheme_of(location), {})]
+    return list_all(location)
+
+
+def _entries(location: str) -> Sequence[pafs.FileInfo]:
+    filesystem, root = filesystem_of(location)
+    try:
+        found: Sequence[pafs.FileInfo] = filesystem.get_file_info(pafs.FileSelector(root))
+    except FileNotFoundError:
+        raise InputError(f"there is no folder {location}", hint="correct the path, or mount the file system") from None
+    except NotADirectoryError:
+        raise InputError(f"{location} is a file", hint="give the folder that holds the folders of days") from None
+    return found

@@ -1,0 +1,335 @@
+"""A Parquet file of an input by its footer: rows, columns, what identifies its content, and whether it can be used.
+
+Not here: finding files (`driftlake.inputs.listing`), the files of a day together (`driftlake.inputs.partitions`), and rows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import struct
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.fs as pafs
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from driftlake.errors import InputError
+from driftlake.inputs.columns import CanonicalColumn
+from driftlake.inputs.listed_files import MAGIC, ListedFile, Value
+from driftlake.lake.storage import filesystem_of
+
+_TAIL_BYTES = 8  # footer length (4 bytes, little endian) and the magic
+
+# What files may be. No file of predictions or labels comes near; one beyond takes the memory or the hours of all others.
+# A column costs a millisecond in each comparison of schemas, and whoever has so many features keeps them in one column.
+_MOST_COLUMNS = 10_000
+# Ids alone, consecutive and compressed, take more than a tenth of a byte; rows of one id are all kept to find repetitions.
+_MOST_ROWS_PER_BYTE = 10
+_FEW_ROWS = 10_000_000
+# Cells are held by the row group: at this size a thousand are a gigabyte. A single larger one among small ones is read.
+LARGEST_CELL_BYTES = 1_000_000
+# A row group, or a column of one, that is no larger cannot hold cells worth looking for.
+_SMALL_BYTES = 16_000_000
+_PAGE_HEADER_BYTES = 64
+_THRIFT_I32, _THRIFT_STRUCT, _THRIFT_CHECKSUM = 5, 12, 4
+
+
+@dataclass(frozen=True, slots=True)
+class InputFile:
+    """A Parquet file of a partition; `refusal` says why it cannot be used."""
+
+    dt: date
+    path: str
+    size_bytes: int
+    row_count: int
+    columns: Mapping[str, pa.DataType]
+    schema_fingerprint: str | None
+    content_fingerprint: str
+    modified_ns: int | None = None
+    row_group_sizes: tuple[int, ...] = ()
+    refusal: str | None = None
+    # bytes of a cell of the columns whose cells are too large to be read, struct.field for a field
+    oversized: Mapping[str, int] = field(default_factory=dict)
+    # why optional columns are not read that are there, by their names in the file
+    unread_columns: Mapping[str, str] = field(default_factory=dict)
+    # whether its rows repeat each other so much that they are no share of a day
+    is_repetition: bool = False
+    # values of those of its columns that stand in the names of its folders, or in the log of its table, and not in it
+    values: Mapping[str, Value] = field(default_factory=dict)
+    # a bit for each row, set if the log of its table says that the row is deleted; rows beyond are not
+    deleted: bytes = b""
+    # version of the table that the file was read at; None if it is of no table
+    table_version: str | None = None
+
+    @property
+    def stored_row_count(self) -> int:
+        """Rows in the file, deleted ones included: `row_count` are those that there still are."""
+        return sum(self.row_group_sizes) if self.deleted else self.row_count
+
+    @property
+    def is_position_deletes(self) -> bool:
+        """Whether it says which rows of other files are deleted, as an Iceberg table has it."""
+        return self.columns.keys() >= {"file_path", "pos"} and self.columns.keys() <= {"file_path", "pos", "row"}
+
+    def is_deleted(self, start: int, end: int) -> NDArray[np.bool_]:
+        """Whether each row from `start` on, before `end`, is deleted, shape (end - start,)."""
+        found = np.zeros(end - start, dtype=np.bool_)
+        bits = np.unpackbits(np.frombuffer(self.deleted, dtype=np.uint8))[start:end].astype(np.bool_)
+        found[: len(bits)] = bits
+        return found
+
+    @property
+    def countable_columns(self) -> Mapping[str, pa.DataType]:
+        """The columns that may be read."""
+        if not self.oversized:
+            return self.columns
+        kept = {name: kind for name, kind in self.columns.items() if not self.cell_bytes(name)}
+        structs = {name: kind for name, kind in self.columns.items() if isinstance(kind, pa.StructType)}
+        return kept | {
+            name: pa.struct([field for field in kind if not self.cell_bytes(f"{name}.{field.name}")])
+            for name, kind in structs.items()
+        }
+
+    def cell_bytes(self, path: str) -> int:
+        """Bytes of a cell of a column, or of a field of a struct column by its path, that is too large; else 0."""
+        # what a list holds has the path of the list before its own
+        return max((size for place, size in self.oversized.items() if f"{place}.".startswith(f"{path}.")), default=0)
+
+    def deleted_bits(self) -> str:
+        """A 0 or 1 for each row, 1 if it is deleted; nothing if none is."""
+        if not self.deleted:
+            return ""
+        digits = self.is_deleted(0, self.stored_row_count).astype(np.uint8) + ord("0")
+        return digits.tobytes().decode()
+
+    def refused(self, reason: str) -> InputFile:
+        """The same file, refused for `reason`."""
+        return replace(self, refusal=reason)
+
+
+def open_parquet(path: str, *, dictionary_columns: Sequence[str] = ()) -> pq.ParquetFile:
+    """A local or s3:// Parquet file; the named text columns come as dictionaries."""
+    filesystem, inner = filesystem_of(path)
+    return pq.ParquetFile(
+        filesystem.open_input_file(inner), read_dictionary=list(dictionary_columns), pre_buffer="://" in path
+    )
+
+
+def oversized_of(metadata: pq.FileMetaData, path: str) -> Mapping[str, int]:
+    """Bytes of a cell of the columns of a file whose cells are too large to be read, by path."""
+    filesystem, inner = filesystem_of(path)
+    return _oversized(metadata, partial(_read_start, filesystem, inner))
+
+
+def read_footer(listed: ListedFile, day: date) -> InputFile:
+    """A listed file as one of a day; refused if it is no Parquet that can be used.
+
+    Raises InputError if it cannot be opened.
+    """
+    path, size = listed.path, listed.size_bytes
+    unread = InputFile(
+        day,
+        path,
+        size,
+        0,
+        {},
+        None,
+        f"size:{size}",
+        listed.modified_ns,
+        deleted=listed.deleted,
+        table_version=listed.table_version,
+    )
+    filesystem, inner = filesystem_of(path)
+    try:
+        with filesystem.open_input_file(inner) as source:
+            footer = _footer_bytes(source, size)
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be read: {first_line(error)}",
+            hint="check permissions; if the storage could not be reached, run again",
+        ) from error
+    if footer is None:
+        return unread.refused(
+            f"{path} is not a readable Parquet file (no Parquet footer: truncated, or another format)"
+        )
+    try:
+        return _described(unread, listed, footer)
+    except UnicodeDecodeError:
+        return unread.refused(f"{path} is not a readable Parquet file (a column has a name that is not UTF-8)")
+    except (pa.ArrowException, OSError) as error:
+        return unread.refused(f"{path} is not a readable Parquet file ({first_line(error)})")
+
+
+def _described(unread: InputFile, listed: ListedFile, footer: bytes) -> InputFile:
+    """What the footer says of the file; perhaps that it cannot be used."""
+    metadata = pq.read_metadata(pa.BufferReader(footer + struct.pack("<I", len(footer)) + MAGIC))
+    if beyond := _beyond_limits(unread, metadata):
+        return beyond
+    schema = metadata.schema.to_arrow_schema()
+    columns = {name: schema.field(place).type for place, name in enumerate(schema.names)}
+    described = ";".join(f"{name}:{kind}" for name, kind in columns.items())
+    oversized = oversized_of(metadata, unread.path)
+    if len(columns) < len(schema.names):
+        twice = sorted(name for name, count in Counter(schema.names).items() if count > 1)
+        return unread.refused(f"{unread.path} has several columns called {', '.join(twice)}")
+    if objection := _renamed(schema, listed.field_names):
+        return unread.refused(f"{unread.path} {objection}")
+    content = hashlib.sha256(unread.size_bytes.to_bytes(8, "little") + footer)
+    content.update(listed.deleted)
+    values = {name: value for name, value in listed.values.items() if name not in columns}
+    found = replace(
+        unread,
+        row_group_sizes=tuple(metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)),
+        columns=columns | dict.fromkeys(values, pa.string()),
+        values=values,
+        schema_fingerprint=hashlib.sha256(described.encode()).hexdigest()[:16],
+        content_fingerprint=content.hexdigest(),
+        oversized=oversized,
+    )
+    return replace(found, row_count=metadata.num_rows - int(found.is_deleted(0, metadata.num_rows).sum()))
+
+
+def _renamed(schema: pa.Schema, names: Mapping[int, str]) -> str | None:
+    """What is said of a file of an Iceberg table that calls a column otherwise than the table does now."""
+    for column in schema if names else ():
+        number = (column.metadata or {}).get(b"PARQUET:field_id")
+        if number is not None and names.get(int(number), column.name) != column.name:
+            return f"calls a column {column.name} that its table calls {names[int(number)]} now: compact the table"
+        if number is not None and int(number) not in names and column.name in names.values():
+            return f"has a column {column.name} that is another one than its table calls so now: compact the table"
+    return None
+
+
+def _beyond_limits(unread: InputFile, metadata: pq.FileMetaData) -> InputFile | None:
+    """The file, refused, if its footer tells of more than a file may have."""
+    rows, size = metadata.num_rows, unread.size_bytes
+    if rows > max(_FEW_ROWS, _MOST_ROWS_PER_BYTE * size):
+        return replace(unread, is_repetition=True).refused(
+            f"{unread.path} has {rows:,} rows in {size:,} bytes, more than {_MOST_ROWS_PER_BYTE} a byte:"
+            " so many equal rows cannot be predictions or labels"
+        )
+    if metadata.num_columns > _MOST_COLUMNS:
+        reason = f"has {metadata.num_columns:,} columns, more than {_MOST_COLUMNS:,}"
+        return replace(unread, row_count=rows).refused(f"{unread.path} {reason}")
+    return None
+
+
+def _oversized(metadata: pq.FileMetaData, read_start: Callable[[int], bytes]) -> dict[str, int]:
+    """Bytes of a cell of the columns whose cells are too large, by path; `read_start` gives the first bytes at an offset.
+
+    Told from the sizes of columns in the footer, and of dictionaries, which hold a cell once for all rows that have it.
+    """
+    found: dict[str, int] = {}
+    for group in map(metadata.row_group, range(metadata.num_row_groups)):
+        if group.total_byte_size > _SMALL_BYTES:
+            for column in map(group.column, range(group.num_columns)):
+                if column.physical_type == "BYTE_ARRAY" and column.total_uncompressed_size > _SMALL_BYTES:
+                    cell = _cell_bytes(column, read_start)
+                    if cell > LARGEST_CELL_BYTES:
+                        found[column.path_in_schema] = max(cell, found.get(column.path_in_schema, 0))
+    return found
+
+
+def _cell_bytes(column: pq.ColumnChunkMetaData, read_start: Callable[[int], bytes]) -> int:
+    """What a cell of a column takes, on average, or a value of its dictionary if that is more."""
+    average = int(column.total_uncompressed_size // max(column.num_values, 1))
+    if not column.has_dictionary_page:
+        return average
+    values = iter(_numbers_of_page_header(read_start(column.dictionary_page_offset)))
+    _, uncompressed, _, value_count = (next(values, 0) for _ in range(4))
+    return max(average, uncompressed // max(value_count, 1))
+
+
+def _numbers_of_page_header(header: bytes) -> Iterator[int]:
+    """Page type, uncompressed size, compressed size and number of values: the first numbers of a dictionary's header.
+
+    Thrift's compact protocol: a field is one byte, then its number in groups of seven bits, zigzag; a checksum may be among
+    them (field 4), and the header of the dictionary (field 7, a struct) begins with the number of its values.
+    """
+    place = field_id = 0
+    while place < len(header):
+        kind, step = header[place] & 0x0F, header[place] >> 4
+        field_id, place = field_id + step, place + 1
+        if kind == _THRIFT_STRUCT:
+            field_id = 0
+            continue
+        if kind != _THRIFT_I32:
+            return
+        number = shift = 0
+        while place < len(header):
+            number |= (header[place] & 0x7F) << shift
+            shift, place = shift + 7, place + 1
+            if header[place - 1] < 0x80:
+                break
+        if field_id != _THRIFT_CHECKSUM:
+            yield (number >> 1) ^ -(number & 1)
+
+
+def _read_start(filesystem: pafs.FileSystem, path: str, offset: int) -> bytes:
+    with filesystem.open_input_file(path) as source:
+        start: bytes = source.read_at(_PAGE_HEADER_BYTES, offset)
+    return start
+
+
+def within(root: str, file: InputFile) -> InputFile:
+    """The file, refused if it is a link to outside of the folder that was configured."""
+    if "://" in file.path or file.refusal or Path(os.path.realpath(file.path)).is_relative_to(os.path.realpath(root)):
+        return file
+    return file.refused(f"{file.path} is a link to a file outside {root}")
+
+
+def _footer_bytes(source: pa.NativeFile, size: int) -> bytes | None:
+    """The footer without its length and magic; None if there is none."""
+    if size < 2 * _TAIL_BYTES:
+        return None
+    tail: bytes = source.read_at(_TAIL_BYTES, size - _TAIL_BYTES)
+    length = int(struct.unpack("<I", tail[:4])[0])
+    if tail[4:] != MAGIC or length > size - _TAIL_BYTES:
+        return None
+    footer: bytes = source.read_at(length, size - _TAIL_BYTES - length)
+    return footer
+
+
+def objections_to(file: InputFile, columns: Iterable[CanonicalColumn], mapping: Mapping[str, str]) -> list[str]:
+    """What is wrong with the columns of a file without which none of its rows can be read; a file without rows has none."""
+    if not file.row_count:
+        return []
+    objections = [objection for column in columns if (objection := column.objection(file.columns, mapping))]
+    if file.oversized:
+        own = dict.fromkeys(column.own_name(mapping) for column in columns if not column.is_optional)
+        objections += [oversize(name, size) for name in own if (size := file.cell_bytes(name))]
+    return objections
+
+
+def unread_columns_of(
+    file: InputFile, columns: Iterable[CanonicalColumn], mapping: Mapping[str, str]
+) -> dict[str, str]:
+    """Why optional columns of a file are not read that are there, by their names in it."""
+    if not file.row_count:
+        return {}
+    found = {}
+    for column in columns:
+        own = column.own_name(mapping)
+        if reason := column.finding(file.columns, mapping):
+            found[own] = f"{file.path}: {reason}"
+        elif column.is_optional and (size := file.cell_bytes(own)):
+            found[own] = f"{file.path} {oversize(own, size)}, and is not read"
+    return found
+
+
+def oversize(column: str, cell_bytes: int) -> str:
+    """What is said of a column whose cells are too large."""
+    return f"has column {column} with cells of {cell_bytes:,} bytes, more than {LARGEST_CELL_BYTES:,}"
+
+
+def first_line(error: Exception) -> str:
+    """What an error says, in a line."""
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -1,0 +1,57 @@
+"""Categories that training wrote in another way: truth values as 1 or True, whole numbers as 3.0, decimals as 2.50.
+
+What all categories of the training data are says how an unknown text is read. Not here: the text of a stored value
+(`driftlake.maths.value_text`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+_TRUTH = {"true": "1", "false": "0"}
+_SPELLED = {**_TRUTH, "True": "1", "TRUE": "1", "False": "0", "FALSE": "0", "1": "1", "0": "0", "1.0": "1", "0.0": "0"}
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+_WHOLE = re.compile(r"(-?[0-9]+)\.0+")
+
+
+@dataclass(frozen=True, slots=True)
+class Spelling:
+    """Known categories by what they stand for: truth values as 1 and 0, or numbers without trailing zeros."""
+
+    is_truth: bool
+    by_meaning: Mapping[str, str]
+
+    @classmethod
+    def of(cls, categories: Collection[str]) -> Spelling:
+        """The spelling of some categories; one that allows no other if they are neither truth values nor numbers."""
+        if categories and all(name in _SPELLED for name in categories):
+            by_meaning = {_SPELLED[name]: name for name in categories}
+            # 1 and True beside each other are texts
+            if len(by_meaning) == len(categories):
+                return cls(True, by_meaning)
+        if categories and all(_NUMBER.fullmatch(name) for name in categories):
+            by_meaning = {_plain(name): name for name in categories}
+            if len(by_meaning) == len(categories):
+                return cls(False, by_meaning)
+        return cls(False, {})
+
+    @property
+    def is_flexible(self) -> bool:
+        """Whether a text may stand for another."""
+        return bool(self.by_meaning)
+
+    def known(self, name: str) -> str | None:
+        """The known category that a text stands for; None if there is none.
+
+        Of texts that are numbers only whole ones are read as numbers: 1.10 may be a version.
+        """
+        if self.is_truth:
+            return self.by_meaning.get(_SPELLED.get(name, ""))
+        whole = _WHOLE.fullmatch(name)
+        return self.by_meaning.get(whole[1] if whole else name)
+
+
+def _plain(number: str) -> str:
+    return number.rstrip("0").rstrip(".") if "." in number else number

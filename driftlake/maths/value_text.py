@@ -1,0 +1,129 @@
+"""The text of a value, the same whatever type a writer gave it, for columns of Arrow and in SQL.
+
+A whole number is its digits (3, 3.0 and 3.00 are 3), another number the shortest decimal that reads back as it, a truth value
+true or false, a UUID its 36 characters, text itself; bytes are UTF-8. What is none of these (nan, other bytes) is missing.
+Not here: what training says about the values of a feature (`driftlake.maths.binning`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+import pyarrow as pa
+import pyarrow.types as pat
+
+_UUID_BYTES = 16
+# DuckDB's largest integers have 38 digits; a larger float is written with an exponent.
+_LARGEST_WHOLE = 1e38
+# From here on a float can stand for several whole numbers: an id is lost.
+_LARGEST_EXACT = 2**53
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Whether columns of this Arrow type hold text as it is, not in a dictionary."""
+    return bool(pat.is_string(kind) or pat.is_large_string(kind) or pat.is_string_view(kind))
+
+
+def is_bytes(kind: pa.DataType) -> bool:
+    """Whether columns of this Arrow type hold bytes, which text without its annotation is, too."""
+    return bool(pat.is_binary(kind) or pat.is_large_binary(kind) or pat.is_binary_view(kind))
+
+
+def is_number(kind: pa.DataType) -> bool:
+    """Whether columns of this Arrow type hold numbers that DuckDB reads, too: decimals of 38 digits at most."""
+    is_decimal = pat.is_decimal(kind) and not pat.is_decimal256(kind)
+    return bool(pat.is_integer(kind) or pat.is_floating(kind) or is_decimal)
+
+
+def has_text(kind: pa.DataType) -> bool:
+    """Whether values of this Arrow type have a text."""
+    kind = _plain(kind)
+    return is_text(kind) or is_bytes(kind) or is_number(kind) or _is_uuid(kind) or bool(pat.is_boolean(kind))
+
+
+def family(kind: pa.DataType) -> str:
+    """What DuckDB may read together with another column and leaves the text of every value as it is."""
+    kind = _plain(kind)
+    if is_text(kind):
+        return "text"
+    return "integer" if pat.is_integer(kind) else str(kind)
+
+
+def texts_of(values: pa.Array) -> list[str | None]:
+    """The text of each of some values, which are few: those of a dictionary."""
+    kind = values.type
+    if pat.is_decimal(kind):
+        return [_written(number, _of_decimal) for number in values.to_pylist()]
+    if pat.is_floating(kind):
+        # what is shortest depends on the width of the float
+        short = values.cast(pa.float32()) if pat.is_float16(kind) else values
+        texts = short.cast(pa.string()).to_pylist()
+        numbers = short.to_pylist()
+        return [None if n is None else _of_float(n, text) for n, text in zip(numbers, texts, strict=True)]
+    if _is_uuid(kind):
+        stored = values.storage if isinstance(values, pa.ExtensionArray) else values
+        return [_written(raw, lambda raw: str(UUID(bytes=raw))) for raw in stored.to_pylist()]
+    if is_bytes(kind):
+        return [_written(raw, _of_bytes) for raw in values.to_pylist()]
+    as_text: list[str | None] = values.cast(pa.string()).to_pylist()
+    return as_text
+
+
+def sql_text(expression: str, kind: pa.DataType) -> str:
+    """SQL of the text of an expression over a column of Parquet that has this Arrow type; text costs nothing."""
+    kind = _plain(kind)
+    if is_text(kind):
+        return expression
+    if pat.is_floating(kind):
+        return f"float_text({expression})"
+    if pat.is_decimal(kind):
+        return f"decimal_text({expression}, {kind.scale})"
+    if pat.is_fixed_size_binary(kind):
+        return f"uuid_text({expression})"
+    if is_bytes(kind):
+        return f"try(decode({expression}))"
+    return f"cast({expression} as varchar)"
+
+
+def sql_id(expression: str, kind: pa.DataType) -> str:
+    """SQL of the text of an id; null where a float is no whole number, or too large to say which one it was."""
+    text = sql_text(expression, kind)
+    if not pat.is_floating(_plain(kind)):
+        return text
+    return f"case when {expression} = trunc({expression}) and abs({expression}) < {_LARGEST_EXACT} then {text} end"
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    return _plain(kind.value_type) if pat.is_dictionary(kind) else kind
+
+
+def _is_uuid(kind: pa.DataType) -> bool:
+    if isinstance(kind, pa.BaseExtensionType):
+        return bool(kind.extension_name == "arrow.uuid")
+    return bool(pat.is_fixed_size_binary(kind)) and kind.byte_width == _UUID_BYTES
+
+
+def _written(value: Any, write: Callable[[Any], str | None]) -> str | None:
+    return None if value is None else write(value)
+
+
+def _of_float(number: float, shortest: str) -> str | None:
+    if number != number:  # noqa: PLR0124  # nan
+        return None
+    if number.is_integer() and abs(number) < _LARGEST_WHOLE:
+        return str(int(number))
+    return repr(float(shortest))
+
+
+def _of_decimal(number: Any) -> str:
+    text = f"{number:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _of_bytes(raw: bytes) -> str | None:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return None
