@@ -26,6 +26,7 @@ from driftlake.setup.doctor import examine
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "examples").rglob("README.md"))]
+DRIFTLAKE = typer.main.get_command(app)
 COMPLETE = {**{name: {"path": name} for name in ("telemetry", "labels", "lineage")}, "start": "2024-01-01"}
 # what a plain client does before it can query
 SETTING_UP = ("install ", "attach ", "create persistent secret ")
@@ -88,7 +89,7 @@ def _without_redirection(words: list[str]) -> list[str]:
     [pytest.param(words, done, id=f"{place}: {' '.join(words)}") for place, words, done in shown_commands()],
 )
 def test_a_command_that_is_shown_exists_with_its_options(words: list[str], complete: bool) -> None:
-    command: Any = typer.main.get_command(app)
+    command: Any = DRIFTLAKE
     context = command.context_class(command, info_name="driftlake")
     words = words[1:]
     while hasattr(command, "commands"):

@@ -164,7 +164,7 @@ def test_an_incident_says_its_cause_first(memory: Warehouse, settings: Settings)
         (day(12), "ongoing"),
     ]
     assert {(incident["cause"], incident["title"]) for incident in incidents} == {
-        ("missing_values", "credit: 30% of a is missing, before 0% (1 alert: a)")
+        ("missing_values", "credit: 30% of a is missing, 0% before (1 alert: a)")
     }
 
 
@@ -305,7 +305,7 @@ def given_segment(memory: Warehouse) -> None:
     [
         (given_unit_change, "unit_change", "a is 980 times its earlier values, as if its unit had changed"),
         (given_unseen, "unseen_categories", "10% of a are in categories that training never had"),
-        (given_release, "release", "version v1 makes 50% of the production predictions, before 0%"),
+        (given_release, "release", "version v1 makes 50% of the production predictions, 0% before"),
         (given_half_the_volume, "volume_change", "50 predictions of credit (production) on the day, usually 100"),
         (given_lost_column, "schema_change", "column a is gone"),
         (given_failed_check, "broken_contract", "times lie in the future"),
@@ -357,7 +357,7 @@ def test_a_small_share_is_evidence_too(memory: Warehouse, settings: Settings) ->
     given_drift(memory, 10, 10, feature="a", window_days=1, statistic="missing_rate_change")
     given_bin(memory, "missing", [(n, 0 if n < 10 else 60) for n in range(3, 11)])
     _, [incident] = grouped(memory, settings, last=10)
-    assert incident["title"] == "credit: 6% of a is missing, before 0% (1 alert: a)"
+    assert incident["title"] == "credit: 6% of a is missing, 0% before (1 alert: a)"
 
 
 def test_what_a_new_version_misses_is_no_news_if_others_missed_it(memory: Warehouse, settings: Settings) -> None:

@@ -62,7 +62,7 @@ CAUSES = (
     Cause("unit_change", "{subject} is {factor:.3g} times its earlier values, as if its unit had changed", 0.95),
     Cause(
         "missing_values",
-        "{share:.0%} of {subject} is missing, before {share_before:.0%}",
+        "{share:.0%} of {subject} is missing, {share_before:.0%} before",
         0.9,
         query="bin_share",
     ),
@@ -74,7 +74,7 @@ CAUSES = (
     ),
     Cause(
         "release",
-        "version {model_version} makes {share:.0%} of the {deployment} predictions, before {share_before:.0%}",
+        "version {model_version} makes {share:.0%} of the {deployment} predictions, {share_before:.0%} before",
         0.85,
     ),
     Cause(
