@@ -23,6 +23,7 @@ from driftlake.config import DriftSettings
 from driftlake.maths import binning
 from driftlake.maths.arrays import Floats
 from driftlake.maths.divergence import Comparison, benjamini_hochberg, ks_distance, psi
+from driftlake.maths.numeric_bins import learn_numeric_bins
 from driftlake.profiles.kernel import count_column
 
 FEATURES = 40
@@ -79,7 +80,7 @@ def _compare(kind: int, current: Floats, reference: Floats) -> tuple[Comparison,
         categories, counts = np.unique(reference, return_counts=True)
         bins = binning.learn_category_bins("x", [str(int(category)) for category in categories], counts)
     else:
-        bins = binning.learn_numeric_bins("x", reference, is_integer=kind % 4 == 2)
+        bins = learn_numeric_bins("x", reference)
     fine = [count_column(pa.array(values), bins).bins[0] for values in (current, reference)]
     coarse = [np.bincount(bins.coarse_ids, counts).astype(np.int64) for counts in fine]
     nothing = Comparison(*(np.array(value) for value in (0.0, 1.0, 1.0)))

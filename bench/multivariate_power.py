@@ -13,7 +13,7 @@ import numpy as np
 
 from bench.measure import environment, save
 from driftlake.maths.arrays import Floats, Indices
-from driftlake.maths.binning import learn_numeric_bins
+from driftlake.maths.numeric_bins import learn_numeric_bins
 from driftlake.maths.pca import Components, Encoding, MeanTest, resampled_means
 
 FEATURES, TRAINING_ROWS, SAMPLED_TRAINING_ROWS, SAMPLED_ROWS = 10, 20_000, 10_000, 2_000
@@ -34,9 +34,7 @@ class Trial:
 
     def __init__(self, generator: np.random.Generator) -> None:
         training = draw(generator, TRAINING_ROWS, TRAINED_CORRELATION)
-        self._bins = [
-            learn_numeric_bins(f"n{place}", of_feature, is_integer=False) for place, of_feature in enumerate(training.T)
-        ]
+        self._bins = [learn_numeric_bins(f"n{place}", of_feature) for place, of_feature in enumerate(training.T)]
         counts = [
             np.bincount(ids, minlength=bins.bin_count)
             for bins, ids in zip(self._bins, self._ids(training).T, strict=True)

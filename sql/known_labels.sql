@@ -1,16 +1,42 @@
--- Labels per score bin that became known on each day, whatever the deployment: what scores have meant.
+-- Labels per score bin that became final on each day, whatever the deployment: what scores have meant.
+-- The first label of a prediction is final at once. Where the newest counts, a label is final once the lineage promises that
+-- every label of its prediction day has come, or, without such a promise, once no label can come any more.
 -- grain: dt, model_id, model_version, bin_id
--- inputs: label_cohorts
--- parameters: $first_day, $last_day
--- a day's corrections take no more than its labels: what they take back may have become known before the days looked at
+-- inputs: label_cohorts, training_runs
+-- parameters: $first_day, $last_day; $is_latest, whether the newest label counts rather than the first; $horizon_days
+-- a day's corrections take no more than its labels: what they take back may have become final before the days looked at
+with final_labels as (
+    select
+        c.model_id,
+        c.model_version,
+        c.bin_id,
+        c.positive_count,
+        c.negative_count,
+        if(
+            $is_latest,
+            greatest(
+                c.dt,
+                c.prediction_on
+                + least(coalesce(ceil(t.label_delay_max_days)::integer, $horizon_days), $horizon_days)::integer
+            ),
+            c.dt
+        ) as final_on
+    from label_cohorts as c
+    left join training_runs as t on c.model_id = t.model_id and c.model_version = t.model_version
+    where
+        c.segment = 'all'
+        and c.dt >= $first_day::date - if($is_latest, $horizon_days, 0)
+        and c.dt <= $last_day
+)
+
 select
-    dt,
+    final_on as dt,
     model_id,
     model_version,
     bin_id,
     greatest(sum(positive_count), 0)::bigint as positive_count,
     greatest(sum(negative_count), 0)::bigint as negative_count
-from label_cohorts
-where dt between $first_day and $last_day and segment = 'all'
-group by dt, model_id, model_version, bin_id
-order by dt, model_id, model_version, bin_id;
+from final_labels
+where final_on between $first_day and $last_day
+group by final_on, model_id, model_version, bin_id
+order by final_on, model_id, model_version, bin_id;

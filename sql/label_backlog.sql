@@ -3,6 +3,8 @@
 -- inputs: prediction_profile, sampling_rates, label_cohorts, training_runs
 -- parameters: $first_day, $last_day, $horizon_days
 -- nulls: without a promised label delay nothing is expected, so nothing is overdue; a day without a rate was counted whole
+-- The promise is a step function: before p50 it demands no label, then half of them, from p95 on 95 %, from max on all.
+-- Half by p50 is promised of all days together, not of each: labels that come once a week keep it. So only what p95 and max demand is overdue.
 with days as (
     -- one day more than asked for, because growth compares with the day before
     select d.dt::date as dt
@@ -52,17 +54,18 @@ cohorts as (
         p.sampled_count / coalesce(r.sampling_rate, 1) as prediction_count,
         coalesce(l.labelled_count, 0) / coalesce(r.sampling_rate, 1) as labelled_count,
         (p.sampled_count - coalesce(l.labelled_count, 0)) / coalesce(r.sampling_rate, 1) as outstanding_count,
-        -- share of labels that may still be missing at this age: straight lines through the promised percentiles
+        d.dt - p.prediction_on >= t.label_delay_p95_days as is_due,
+        -- due for less than a week: where it shows first that labels have stopped
+        d.dt - p.prediction_on >= t.label_delay_p95_days
+        and d.dt - p.prediction_on < t.label_delay_p95_days + 7 as is_newly_due,
+        ceil(t.label_delay_p95_days)::integer as due_from_days,
+        -- share of labels that may still be missing at this age
         case
             when t.label_delay_p50_days is null then null
             when d.dt - p.prediction_on >= t.label_delay_max_days then 0
-            when d.dt - p.prediction_on >= t.label_delay_p95_days then
-                0.05 * (t.label_delay_max_days - (d.dt - p.prediction_on))
-                / (t.label_delay_max_days - t.label_delay_p95_days)
-            when d.dt - p.prediction_on >= t.label_delay_p50_days then
-                0.05 + 0.45 * (t.label_delay_p95_days - (d.dt - p.prediction_on))
-                / (t.label_delay_p95_days - t.label_delay_p50_days)
-            else 1 - 0.5 * (d.dt - p.prediction_on) / t.label_delay_p50_days
+            when d.dt - p.prediction_on >= t.label_delay_p95_days then 0.05
+            when d.dt - p.prediction_on >= t.label_delay_p50_days then 0.5
+            else 1
         end as outstanding_share
     from days as d
     inner join predicted as p
@@ -92,33 +95,63 @@ buckets as (
     ) as b(age_bucket, age_from_days, age_to_days)
 ),
 
+judged as (
+    select
+        *,
+        case
+            when is_due then outstanding_count - outstanding_share * prediction_count
+            when outstanding_share is not null then 0
+        end as beyond_count,
+        case
+            -- the labels of a day may come in one batch, so that a day is one draw
+            when is_due then outstanding_share * (1 - outstanding_share) * prediction_count ** 2
+            when outstanding_share is not null then 0
+        end as variance
+    from cohorts
+),
+
+aged as (
+    select
+        c.*,
+        b.age_bucket,
+        b.age_from_days
+    from judged as c
+    inner join buckets as b on c.age_days between b.age_from_days and b.age_to_days
+    union all
+    select
+        c.*,
+        'due' as age_bucket,
+        c.due_from_days as age_from_days
+    from judged as c
+    where c.is_newly_due
+),
+
 bucketed as (
     select
-        c.dt,
-        c.model_id,
-        c.model_version,
-        c.deployment,
-        c.segment,
-        b.age_bucket,
-        b.age_from_days,
-        sum(c.sampled_count)::bigint as sampled_count,
+        dt,
+        model_id,
+        model_version,
+        deployment,
+        segment,
+        age_bucket,
+        age_from_days,
+        sum(sampled_count)::bigint as sampled_count,
         -- decimals, because a sum of floats depends on the order of the rows and a rerun must give the same
-        round(sum(c.prediction_count::decimal(38, 9)))::bigint as prediction_count,
-        round(sum(c.labelled_count::decimal(38, 9)))::bigint as labelled_count,
-        sum((c.outstanding_share * c.prediction_count)::decimal(38, 9))::double as expected_outstanding_count,
-        sum(case
-            when c.outstanding_share is not null
-                then greatest(c.outstanding_count - c.outstanding_share * c.prediction_count, 0)
-        end::decimal(38, 9))::double as overdue_count
-    from cohorts as c
-    inner join buckets as b on c.age_days between b.age_from_days and b.age_to_days
-    group by c.dt, c.model_id, c.model_version, c.deployment, c.segment, b.age_bucket, b.age_from_days
+        round(sum(prediction_count::decimal(38, 9)))::bigint as prediction_count,
+        round(sum(labelled_count::decimal(38, 9)))::bigint as labelled_count,
+        sum((outstanding_share * prediction_count)::decimal(38, 9))::double as expected_outstanding_count,
+        sum(beyond_count::decimal(38, 9))::double as beyond_count,
+        -- two standard deviations
+        2 * sqrt(sum(variance::decimal(38, 9))::double) as noise_count
+    from aged
+    group by dt, model_id, model_version, deployment, segment, age_bucket, age_from_days
 ),
 
 outstanding as (
     select
         *,
-        prediction_count - labelled_count as outstanding_count
+        prediction_count - labelled_count as outstanding_count,
+        if(beyond_count < 0, 0, beyond_count) as overdue_count
     from bucketed
 ),
 
@@ -149,7 +182,8 @@ select
     overdue_count,
     overdue_count / prediction_count as overdue_share,
     growth_count::bigint as growth_count,
-    sampled_count
+    sampled_count,
+    noise_count / prediction_count as noise_share
 from grown
 where dt >= $first_day
 order by dt, model_id, model_version, deployment, segment, age_from_days, age_bucket;

@@ -15,8 +15,10 @@ with paired as (
         w.version_id as production_version_id,
         w.score_kind,
         w.grid_cells,
-        grid_cell(c.score, w.grid_transform, w.grid_scale, w.grid_lower, w.grid_upper, w.grid_cells) as cell,
-        grid_cell(p.score, w.grid_transform, w.grid_scale, w.grid_lower, w.grid_upper, w.grid_cells) as production_cell
+        grid_cell(c.score, w.grid_transform, w.grid_scale, w.grid_lower, w.grid_upper, w.grid_cells, borders := w.grid_borders)
+            as cell,
+        grid_cell(p.score, w.grid_transform, w.grid_scale, w.grid_lower, w.grid_upper, w.grid_cells, borders := w.grid_borders)
+            as production_cell
     from label_pairs as c
     inner join label_pairs as p
         on c.label_id = p.label_id and c.prediction_on = p.prediction_on and c.weight = p.weight

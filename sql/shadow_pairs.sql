@@ -28,8 +28,10 @@ paired as (
         w.version_id as production_version_id,
         w.score_kind,
         w.grid_cells,
-        grid_cell(c.score, w.grid_transform, w.grid_scale, w.grid_lower, w.grid_upper, w.grid_cells) as cell,
-        grid_cell(p.score, w.grid_transform, w.grid_scale, w.grid_lower, w.grid_upper, w.grid_cells) as production_cell
+        grid_cell(c.score, w.grid_transform, w.grid_scale, w.grid_lower, w.grid_upper, w.grid_cells, borders := w.grid_borders)
+            as cell,
+        grid_cell(p.score, w.grid_transform, w.grid_scale, w.grid_lower, w.grid_upper, w.grid_cells, borders := w.grid_borders)
+            as production_cell
     from counted as c
     inner join counted as p
         on c.dt = p.dt and c.model_id = p.model_id and c.correlation_id = p.correlation_id

@@ -2,38 +2,79 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
 from data import MODEL, write_project
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from driftlake.lake.warehouse import Warehouse
 from driftlake.lineage.lineage_files import read_lineage_folder
 from driftlake.maths.binning import (
+    ABOVE,
+    BELOW,
     FIRST_CATEGORY,
     FIRST_RANGE,
-    MAX_BINS,
     MAX_COARSE_BINS,
     OTHER,
     Counts,
     FeatureBins,
     Floats,
     learn_category_bins,
-    learn_numeric_bins,
     merge_evenly,
     probability_bins,
     with_coarse_bins,
 )
+from driftlake.maths.divergence import ks_distance
+from driftlake.maths.numeric_bins import LARGEST_SHARE, MAX_BINS, learn_numeric_bins
+from driftlake.profiles.kernel import PERCENTILES, count_column
 from driftlake.training.registration import register
+
+
+def cut_off(quantiles: tuple[float, float]) -> Callable[[Floats], Floats]:
+    """Put all values above one quantile at another."""
+    return lambda values: np.where(
+        values > np.quantile(values, quantiles[0]), np.quantile(values, quantiles[1]), values
+    )
+
 
 # Thousandths and their squares and cubes: skewed, with gaps, either sign, and never nearer than rounding can tell.
 THOUSANDTHS = st.integers(-(10**6), 10**6).map(lambda n: n / 1000)
 SAMPLES = st.tuples(st.lists(THOUSANDTHS, min_size=1, max_size=50), st.integers(1, 3)).map(
     lambda drawn: np.array(drawn[0]) ** drawn[1]
+)
+
+ROWS = 2_000
+SHAPES: dict[str, Callable[[np.random.Generator], Floats]] = {
+    "ages": lambda g: np.minimum(g.gamma(3, 13, ROWS).astype(int), 94).astype(float),
+    "standardised ages": lambda g: (np.minimum(g.gamma(3, 13, ROWS).astype(int), 94) - 38.2) / 22.7,
+    "shares": lambda g: np.round(g.beta(2, 5, ROWS), 2),
+    "cents": lambda g: np.round(np.exp(g.normal(4, 1.5, ROWS)), 2),
+    "cents in float32": lambda g: np.round(g.gamma(2, 30, ROWS), 2).astype(np.float32).astype(float),
+    "prices and cents": lambda g: np.where(
+        g.random(ROWS) < 0.3, g.choice([9.99, 19.99, 100.0], ROWS), np.round(np.exp(g.normal(4, 2, ROWS)), 2)
+    ),
+    "ties and continuous": lambda g: np.where(g.random(ROWS) < 0.6, 0.0, np.exp(g.normal(3, 1, ROWS))),
+    "few distinct": lambda g: g.choice([0.1, 0.37, 3.14, 100.0], ROWS),
+    "normal": lambda g: g.normal(size=ROWS),
+    "normal in float32": lambda g: g.normal(size=ROWS).astype(np.float32).astype(float),
+    "log-normal": lambda g: np.exp(g.normal(0, 3, ROWS)),
+    "heavy tails": lambda g: g.standard_cauchy(ROWS) * 1000,
+    "far sentinel": lambda g: np.where(g.random(ROWS) < 0.1, -1.0, 1.7e9 + g.normal(0, 1e6, ROWS)),
+    "two units": lambda g: (1.7e9 + g.normal(0, 1e6, ROWS)) * g.choice([1.0, 1000.0], ROWS),
+}
+# The step of those that lie on a lattice with fewer values than there are bins.
+LATTICES = {"ages": 1.0, "standardised ages": 1 / 22.7, "shares": 0.01}
+SHIFTS = st.one_of(
+    st.tuples(st.floats(0, 1), st.floats(0, 1)).map(cut_off),
+    st.floats(-1, 1).map(lambda part: lambda values: values + part * np.std(values)),
+    st.floats(0.5, 2).map(lambda factor: lambda values: values * factor),
+    st.floats(0.1, 1).map(lambda share: lambda values: np.sort(values)[: int(share * len(values))]),
 )
 
 SCORE_BINS = probability_bins("score")
@@ -56,6 +97,7 @@ def assert_same(first: FeatureBins, second: FeatureBins) -> None:
     np.testing.assert_array_equal(first.coarse_ids, second.coarse_ids)
     if first.grid is not None:
         np.testing.assert_array_equal(first.first_cells, second.first_cells)
+        np.testing.assert_array_equal(first.ends, second.ends)
 
 
 def lognormal(count: int = 10_000) -> Floats:
@@ -68,61 +110,152 @@ def cauchy(count: int = 10_000) -> Floats:
 
 @given(SAMPLES)
 def test_every_training_value_falls_in_a_range_bin(values: Floats) -> None:
-    assert counted(learn_numeric_bins("x", values, is_integer=False), values).sum() == len(values)
+    assert counted(learn_numeric_bins("x", values), values).sum() == len(values)
 
 
 @given(st.lists(st.integers(-(10**12), 10**12), min_size=1, max_size=50))
 def test_every_whole_training_value_falls_in_a_range_bin(numbers: list[int]) -> None:
     values = np.array(numbers, dtype=float)
-    assert counted(learn_numeric_bins("x", values, is_integer=True), values).sum() == len(values)
+    assert counted(learn_numeric_bins("x", values), values).sum() == len(values)
 
 
 def test_two_training_values_that_differ_by_rounding_fall_in_range_bins() -> None:
     values = np.array([0.3, 0.1 + 0.2])
-    assert counted(learn_numeric_bins("x", values, is_integer=False), values).sum() == 2
+    assert counted(learn_numeric_bins("x", values), values).sum() == 2
 
 
 @pytest.mark.parametrize("sentinel", [np.finfo(float).max, -np.finfo(float).max])
 def test_the_largest_double_as_a_sentinel_leaves_the_other_training_values_their_bins(sentinel: float) -> None:
-    bins = learn_numeric_bins("x", np.array([1.0, 2.0, 3.0, sentinel]), is_integer=False)
+    bins = learn_numeric_bins("x", np.array([1.0, 2.0, 3.0, sentinel]))
     assert counted(bins, np.array([1.0, 2.0, 3.0])).sum() == 3
 
 
 def test_a_constant_has_one_range_bin() -> None:
-    bins = learn_numeric_bins("x", np.full(10, 7.0), is_integer=False)
+    bins = learn_numeric_bins("x", np.full(10, 7.0))
     assert counted(bins, np.array([7.0])).tolist() == [1]
 
 
 @given(SAMPLES)
-def test_there_are_at_most_99_range_bins(values: Floats) -> None:
-    bins = learn_numeric_bins("x", np.repeat(values, 20), is_integer=False)
+def test_there_are_at_most_120_range_bins(values: Floats) -> None:
+    bins = learn_numeric_bins("x", np.repeat(values, 20))
     assert bins.bin_count - FIRST_RANGE <= MAX_BINS
 
 
-def test_continuous_training_values_spread_evenly_over_99_bins() -> None:
+def test_continuous_training_values_lie_in_a_hundred_bins_of_at_most_a_percentile() -> None:
     values = np.random.default_rng(3).normal(size=100_000)
-    counts = counted(learn_numeric_bins("x", values, is_integer=False), values)
-    assert len(counts) == 99
-    assert counts.max() < 2 * 100_000 / 99
+    counts = counted(learn_numeric_bins("x", values), values)
+    assert 100 <= len(counts) <= 105
+    assert counts.max() <= 1_000
 
 
 @given(st.sets(st.integers(0, 999), min_size=1, max_size=20))
 def test_a_whole_number_with_over_one_percent_of_the_rows_is_alone_in_its_bin(heavy: set[int]) -> None:
     # ten rows of each number, 120 more of the heavy ones: at least 130 of 12,400
     values = np.concatenate([np.arange(1000.0).repeat(10), np.array(sorted(heavy), dtype=float).repeat(120)])
-    bins = learn_numeric_bins("x", values, is_integer=True)
+    bins = learn_numeric_bins("x", values)
     assert {int(counted(bins, values)[holder(bins, value)]) for value in heavy} == {130}
 
 
 def test_fifty_heavy_values_with_gaps_between_them_are_alone_in_their_bins() -> None:
     # 0, 2, 4 ... 98 hold 1.99 % each, one row lies far off
     values = np.array([*range(0, 100, 2), 4000], dtype=float).repeat([100] * 50 + [1])
-    bins = learn_numeric_bins("x", values, is_integer=True)
+    bins = learn_numeric_bins("x", values)
     assert np.count_nonzero(counted(bins, values)) == 51
 
 
+@given(st.sampled_from(list(SHAPES)), st.integers(0, 2**32 - 1), SHIFTS)
+@settings(max_examples=150)
+def test_the_ks_distance_of_any_shift_is_within_a_percentile_or_the_heaviest_value_of_the_unbinned(
+    shape: str, seed: int, shift: Callable[[Floats], Floats]
+) -> None:
+    training = SHAPES[shape](np.random.default_rng(seed))
+    production = shift(SHAPES[shape](np.random.default_rng(seed + 1)))
+    bins = learn_numeric_bins("x", training)
+    sides = [np.bincount(bins.bin_ids(values), minlength=bins.bin_count) for values in (production, training)]
+    found = ks_distance(*sides)
+    unbinned = stats.ks_2samp(production, training, method="asymp").statistic
+    heaviest = np.unique(training, return_counts=True)[1].max() / len(training)
+    assert found.error_bound is not None
+    # a bin of a heavy value may hold a tenth of a percentile of others
+    assert found.error_bound <= max(LARGEST_SHARE, heaviest) + LARGEST_SHARE / 10 + 1e-12
+    assert found.value - 1e-12 <= unbinned <= found.value + found.error_bound + 1e-12
+
+
+@given(st.sampled_from(list(LATTICES)), st.integers(0, 2**32 - 1), st.integers(-3, 3))
+def test_percentiles_of_values_on_a_lattice_are_within_a_step_of_numpys(shape: str, seed: int, moved: int) -> None:
+    step = LATTICES[shape]
+    training, production = (SHAPES[shape](np.random.default_rng(seed + side)) for side in (0, 1))
+    # moved by whole steps, inside the training range
+    production = np.clip(production + moved * step, training.min(), training.max())
+    bins = learn_numeric_bins("x", training)
+    found = count_column(pa.array(production), bins).stats(bins)
+    expected = np.percentile(production, PERCENTILES, method="inverted_cdf")
+    np.testing.assert_allclose([found[f"p{q:02d}"][0] for q in PERCENTILES], expected, atol=step * 1.001)
+
+
+@pytest.mark.parametrize("moved_to", [71.0, 80.0])
+def test_ages_stored_as_floats_that_are_cut_off_have_the_ks_distance_of_the_unbinned(moved_to: float) -> None:
+    ages = SHAPES["ages"](np.random.default_rng(1))
+    cut_off = np.where(ages > 70, moved_to, ages)
+    bins = learn_numeric_bins("age", ages)
+    sides = [np.bincount(bins.bin_ids(values), minlength=bins.bin_count) for values in (cut_off, ages)]
+    assert ks_distance(*sides).value == pytest.approx(stats.ks_2samp(cut_off, ages).statistic, abs=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.float32])
+def test_the_type_that_whole_numbers_are_stored_in_changes_no_bin(dtype: type) -> None:
+    ages = SHAPES["ages"](np.random.default_rng(1))
+    assert_same(learn_numeric_bins("x", ages.astype(dtype).astype(float)), learn_numeric_bins("x", ages))
+
+
+@pytest.mark.parametrize("shape", ["ages", "few distinct", "ties and continuous", "shares"])
+def test_no_bin_is_spent_on_a_gap(shape: str) -> None:
+    training = SHAPES[shape](np.random.default_rng(2))
+    assert counted(learn_numeric_bins("x", training), training).min() > 0
+
+
+def test_few_distinct_numbers_blurred_by_less_than_their_gaps_stay_in_their_bins() -> None:
+    training = np.repeat([10.0, 20.0, 35.0, 50.0], 100)
+    blurred = training + np.random.default_rng(1).uniform(-4.9, 4.9, 400)
+    bins = learn_numeric_bins("x", training)
+    np.testing.assert_array_equal(bins.bin_ids(blurred), bins.bin_ids(training))
+
+
+def test_a_year_after_the_last_one_is_inside_the_training_range_and_the_next_is_not() -> None:
+    bins = learn_numeric_bins("x", np.repeat(np.arange(1990.0, 2013.0), 10))
+    above = bins.bin_count - 1
+    assert bins.bin_ids(np.array([2013.0, 2014.0, 1989.0, 1988.0])).tolist() == [above, ABOVE, FIRST_RANGE, BELOW]
+
+
+@pytest.mark.parametrize("lowest", [0.0, 1.0])
+def test_a_step_to_zero_or_below_is_outside_the_training_range(lowest: float) -> None:
+    bins = learn_numeric_bins("x", np.arange(lowest, 95.0))
+    assert bins.bin_ids(np.array([lowest - 1])).tolist() == [BELOW]
+
+
+@pytest.mark.parametrize("lowest", [0.0, 100.0])
+def test_minus_one_is_below_few_distinct_numbers_that_are_not_negative(lowest: float) -> None:
+    assert learn_numeric_bins("x", np.array([lowest, 200.0, 700.0])).bin_ids(np.array([-1.0])).tolist() == [BELOW]
+
+
+@pytest.mark.parametrize("shape", ["cents", "normal", "shares", "ties and continuous"])
+def test_training_values_rounded_to_single_precision_stay_in_the_training_range(shape: str) -> None:
+    training = SHAPES[shape](np.random.default_rng(3))
+    ids = learn_numeric_bins("x", training).bin_ids(training.astype(np.float32).astype(float))
+    assert ids.min() >= FIRST_RANGE
+
+
+def test_a_narrow_bulk_far_from_a_sentinel_has_bins_of_a_percentile() -> None:
+    generator = np.random.default_rng(4)
+    seconds = 1.7e9 + generator.normal(0, 1e6, 9_000)
+    training = np.concatenate([seconds, np.full(1_000, -1.0)])
+    bins = learn_numeric_bins("x", training)
+    assert counted(bins, seconds).max() <= 100
+    assert counted(bins, np.full(1_000, -1.0)).tolist()[0] == 1_000
+
+
 def test_whole_numbers_have_their_borders_half_way() -> None:
-    bins = learn_numeric_bins("x", np.array([3.0, 4.0, 5.0]), is_integer=True)
+    bins = learn_numeric_bins("x", np.array([3.0, 4.0, 5.0]))
     assert bins.borders.tolist() == [2.5, 3.5, 4.5, 5.5]
 
 
@@ -139,26 +272,26 @@ def test_the_grid_is_asinh_for_orders_of_magnitude_on_both_sides_of_zero() -> No
 
 
 def grid_transform(values: Floats) -> str | None:
-    grid = learn_numeric_bins("x", values, is_integer=False).grid
+    grid = learn_numeric_bins("x", values).grid
     return grid.transform if grid else None
 
 
 @given(SAMPLES)
 def test_there_are_at_most_ten_coarse_bins_in_order(values: Floats) -> None:
-    coarse = learn_numeric_bins("x", values, is_integer=False).coarse_ids[FIRST_RANGE:]
+    coarse = learn_numeric_bins("x", values).coarse_ids[FIRST_RANGE:]
     assert len(set(coarse)) <= MAX_COARSE_BINS
     assert (np.diff(coarse) >= 0).all()
 
 
 def test_coarse_bins_follow_the_training_deciles() -> None:
     values = lognormal()
-    bins = learn_numeric_bins("x", values, is_integer=False)
+    bins = learn_numeric_bins("x", values)
     coarse = np.bincount(bins.coarse_ids[FIRST_RANGE:], weights=counted(bins, values))[FIRST_RANGE:]
     np.testing.assert_allclose(coarse, 1000, atol=100)
 
 
 def test_missing_below_and_above_stay_coarse_bins_of_their_own() -> None:
-    bins = learn_numeric_bins("x", lognormal(), is_integer=False)
+    bins = learn_numeric_bins("x", lognormal())
     assert bins.coarse_ids[:FIRST_RANGE].tolist() == [0, 1, 2]
 
 
@@ -206,14 +339,15 @@ def test_a_rare_category_joins_other_when_coarse() -> None:
 @pytest.mark.parametrize(
     "bins",
     [
-        learn_numeric_bins("x", np.random.default_rng(4).random(1000), is_integer=False),
-        learn_numeric_bins("x", lognormal(1000), is_integer=False),
-        learn_numeric_bins("x", cauchy(1000), is_integer=False),
-        learn_numeric_bins("x", np.arange(30.0), is_integer=True),
+        learn_numeric_bins("x", np.random.default_rng(4).random(1000)),
+        learn_numeric_bins("x", lognormal(1000)),
+        learn_numeric_bins("x", cauchy(1000)),
+        learn_numeric_bins("x", np.arange(30.0)),
+        learn_numeric_bins("x", SHAPES["two units"](np.random.default_rng(1))),
         with_coarse_bins(SCORE_BINS, np.arange(SCORE_BINS.bin_count)),
         learn_category_bins("x", [f"c{n}" for n in range(120)], np.arange(120, 0, -1)),
     ],
-    ids=["linear", "log", "asinh", "whole", "probability", "categories"],
+    ids=["linear", "log", "asinh", "whole", "borders", "probability", "categories"],
 )
 def test_stored_bins_come_back_the_same(memory: Warehouse, bins: FeatureBins) -> None:
     rows = [MODEL | row for row in bins.rows()]
@@ -224,7 +358,7 @@ def test_stored_bins_come_back_the_same(memory: Warehouse, bins: FeatureBins) ->
 
 
 def test_stored_ranges_follow_each_other_without_a_gap() -> None:
-    rows = learn_numeric_bins("x", lognormal(), is_integer=False).rows()[FIRST_RANGE:]
+    rows = learn_numeric_bins("x", lognormal()).rows()[FIRST_RANGE:]
     assert [row["lower"] for row in rows[1:]] == [row["upper"] for row in rows[:-1]]
     assert [row["cell_first"] for row in rows[1:]] == [row["cell_last"] + 1 for row in rows[:-1]]
 
@@ -249,7 +383,7 @@ def learned_kind(memory: Warehouse, root: Path, codes: list[int | None]) -> str:
 
 @given(SAMPLES)
 def test_a_lower_limit_is_kept_and_holds_all_training_values(values: Floats) -> None:
-    bins = learn_numeric_bins("x", values, is_integer=False, bin_limit=20)
+    bins = learn_numeric_bins("x", values, bin_limit=20)
     assert bins.bin_kinds.count("range") <= 20
     assert counted(bins, values).sum() == len(values)
 

@@ -17,7 +17,8 @@ from driftlake.config import DriftSettings, ModelSettings
 from driftlake.drift.combinations import rare_combinations, surge_p_value
 from driftlake.errors import ConfigurationError
 from driftlake.lake.warehouse import Warehouse
-from driftlake.maths.binning import learn_category_bins, learn_numeric_bins
+from driftlake.maths.binning import learn_category_bins
+from driftlake.maths.numeric_bins import learn_numeric_bins
 from driftlake.profiles.kernel import Grouping
 from driftlake.profiles.pair_counts import PairAccumulator, PairCounts, bins_in_pairs, labels_in_pairs
 from driftlake.training.reference_pairs import count_reference_pairs
@@ -85,14 +86,14 @@ def test_rows_are_counted_by_group_pair_and_bins() -> None:
 
 
 def test_numbers_are_paired_by_coarse_bins_whose_labels_say_their_range() -> None:
-    age = learn_numeric_bins("age", np.repeat(np.arange(1.0, 101.0), 10), is_integer=True)
+    age = learn_numeric_bins("age", np.repeat(np.arange(1.0, 101.0), 10))
     labels = labels_in_pairs(age)
-    assert [labels[bin_id] for bin_id in bins_in_pairs(age, pa.array([None, 0.0, 1.0, 100.0, 101.0]))] == [
+    assert [labels[bin_id] for bin_id in bins_in_pairs(age, pa.array([None, 0.0, 1.0, 100.0, 102.0]))] == [
         "missing",
         "below 0.5",
         "0.5 to 10.5",
-        "90.5 to 100.5",
-        "above 100.5",
+        "90.5 to 101.5",
+        "above 101.5",
     ]
 
 

@@ -43,8 +43,8 @@ SHIFTED, ORIGINAL = np.array([1, 3]), np.array([3, 1])
 
 
 def smoothed(sides: Counts) -> tuple[Floats, Floats]:
-    """Current and reference shares over the bins in use, half a row added to each."""
-    current, reference = sides[:, sides.sum(axis=0) > 0] + 0.5
+    """Current and reference shares over the bins in use, half a row (of a thousand, if there are more) added to each."""
+    current, reference = (side + 0.5 * max(side.sum() / 1000, 1) for side in sides[:, sides.sum(axis=0) > 0])
     return current / current.sum(), reference / reference.sum()
 
 
@@ -66,12 +66,30 @@ def p_values_without_drift(name: str, bin_shares: list[float]) -> Floats:
 
 def compared(name: str, current: Counts, reference: Counts) -> Comparison:
     """A registered statistic of counts whose bins are the coarse ones too, of numbers from 0 on, one apart."""
-    borders = np.arange(max(current.shape[-1] - 2, 2), dtype=float)
-    return STATISTICS[name].compare(Sides(current, reference, current, reference, borders, 0.5))
+    ends = ends_of(np.arange(max(current.shape[-1] - 2, 2), dtype=float))
+    return STATISTICS[name].compare(Sides(current, reference, current, reference, ends, 0.5))
+
+
+def ends_of(borders: Floats) -> Floats:
+    """Ends of bins that follow each other."""
+    return np.column_stack([borders[:-1], borders[1:]])
 
 
 def test_psi_of_a_swap_of_one_and_two_thirds_is_two_thirds_of_ln_2() -> None:
     assert psi(SHIFTED, ORIGINAL, 1.0).value == pytest.approx(2 / 3 * math.log(2))
+
+
+@pytest.mark.parametrize("divergence", DIVERGENCES)
+def test_what_vanished_or_is_new_has_the_same_divergence_on_a_day_and_in_a_week(divergence: Divergence) -> None:
+    training, day = np.array([45_000, 5_000, 0]), np.array([2_700, 0, 300])
+    assert divergence(7 * day, training).value == pytest.approx(divergence(day, training).value)
+
+
+def test_psi_of_a_tenth_that_vanished_is_that_of_half_a_row_of_a_thousand() -> None:
+    # 0.9 and 0.1 become 1 and 0; with half a row of a thousand added to each the shares are these over 1,001
+    before, after = np.array([900.5, 100.5]) / 1001, np.array([1000.5, 0.5]) / 1001
+    expected = ((after - before) * np.log(after / before)).sum()
+    assert psi(np.array([20_000, 0]), np.array([9_000, 1_000])).value == pytest.approx(expected)
 
 
 def test_kl_divergence_of_a_swap_of_one_and_two_thirds_is_a_third_of_ln_2() -> None:
@@ -99,7 +117,8 @@ def test_kl_divergence_is_scipys_relative_entropy_of_current_to_reference(sides:
 def test_js_distance_is_scipys_in_base_2(sides: Counts) -> None:
     q, p = smoothed(sides)
     # scipy's root of a difference that should be zero can be nan
-    expected = np.nan_to_num(jensenshannon(p, q, base=2))
+    with np.errstate(invalid="ignore"):
+        expected = np.nan_to_num(jensenshannon(p, q, base=2))
     assert js_distance(*sides).value == pytest.approx(expected, abs=1e-7)
 
 
@@ -249,7 +268,7 @@ def test_g_is_scipys_where_no_bin_is_rare(sides: Counts) -> None:
 
 
 # Whole numbers from 0 to 9, one bin each, and beyond.
-BORDERS = np.arange(-0.5, 10.5)
+ENDS = np.column_stack([np.arange(-0.5, 9.5), np.arange(0.5, 10.5)])
 SAMPLES = st.lists(st.integers(-5, 14), min_size=2, max_size=60)
 
 
@@ -283,7 +302,7 @@ def test_the_unbinned_ks_distance_is_within_its_error_bound(current: Floats, ref
 @given(SAMPLES, SAMPLES.filter(lambda values: len(set(np.clip(values, 0, 9))) > 1))
 def test_wasserstein_distance_is_scipys_within_a_bin(current: list[int], reference: list[int]) -> None:
     current_counts, reference_counts = counted(current), counted(reference)
-    found = wasserstein_distance(current_counts, reference_counts, BORDERS).value
+    found = wasserstein_distance(current_counts, reference_counts, ENDS).value
     q, p = (np.clip(values, -0.5, 9.5) for values in (current, reference))
     spread = np.sqrt(np.var(p) + 1 / 12)
     expected = stats.wasserstein_distance(q, p) / spread
@@ -294,7 +313,7 @@ def test_wasserstein_distance_is_scipys_within_a_bin(current: list[int], referen
 def test_a_shift_by_one_bin_is_a_wasserstein_distance_of_its_width_in_standard_deviations() -> None:
     reference, current = counted([3] * 100 + [4] * 100), counted([4] * 100 + [5] * 100)
     # spread evenly over two bins of width one: the variance is 4 / 12
-    assert wasserstein_distance(current, reference, BORDERS).value == pytest.approx(1 / math.sqrt(4 / 12))
+    assert wasserstein_distance(current, reference, ENDS).value == pytest.approx(1 / math.sqrt(4 / 12))
 
 
 @pytest.mark.parametrize(("hits", "reference_hits"), [(3, 0), (0, 4), (2, 1)])
@@ -359,17 +378,21 @@ def test_q_values_of_one_day_ignore_the_other_days() -> None:
 
 
 def test_the_noise_of_a_feature_does_not_depend_on_how_many_bins_another_has() -> None:
-    current, reference, borders = np.array([0, 0, 3, 40, 60]), np.array([0, 0, 0, 500, 500]), np.array([0.0, 1.0, 3.0])
-    alone = wasserstein_distance(current, reference, borders)
+    current, reference, ends = (
+        np.array([0, 0, 3, 40, 60]),
+        np.array([0, 0, 0, 500, 500]),
+        ends_of(np.array([0.0, 1, 3])),
+    )
+    alone = wasserstein_distance(current, reference, ends)
     filled = wasserstein_distance(
-        np.pad(current, (0, 97)), np.pad(reference, (0, 97)), np.pad(borders, (0, 97), mode="edge")
+        np.pad(current, (0, 97)), np.pad(reference, (0, 97)), np.concatenate([ends, np.full((97, 2), 3.0)])
     )
     assert as_floats(filled) == pytest.approx(as_floats(alone), rel=1e-12)
 
 
 def test_a_constant_that_moved_is_beyond_the_noise_of_its_distance() -> None:
     value, floor, p_value = as_floats(
-        wasserstein_distance(np.array([0, 0, 300, 0]), np.array([0, 0, 0, 2000]), np.array([6.5, 7.5]))
+        wasserstein_distance(np.array([0, 0, 300, 0]), np.array([0, 0, 0, 2000]), np.array([[6.5, 7.5]]))
     )
     assert value > floor > 0
     assert p_value < 1e-6

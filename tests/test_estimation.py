@@ -15,6 +15,7 @@ from sklearn.isotonic import IsotonicRegression
 from driftlake.maths.arrays import Counts, Floats
 from driftlake.maths.estimation import Calibration, Estimate, Estimator, calibrate, overdispersion
 from driftlake.maths.ranking import auc
+from driftlake.maths.recalibration import recalibrate
 
 BINS = 30
 PROBABILITIES = np.linspace(0.02, 0.6, BINS)
@@ -30,8 +31,10 @@ def drawn(generator: np.random.Generator, row_count: int) -> tuple[Counts, Count
     return predictions, generator.binomial(predictions, PROBABILITIES)
 
 
-def estimator(predictions: Counts, calibration: Calibration) -> Estimator:
-    return Estimator(predictions[np.newaxis], (predictions * PROBABILITIES)[np.newaxis], [calibration])
+def estimator(predictions: Counts, calibration: Calibration, periods: int = 1) -> Estimator:
+    return Estimator(
+        predictions[np.newaxis], (predictions * PROBABILITIES)[np.newaxis], [calibration], np.array([periods])
+    )
 
 
 @given(COUNTS)
@@ -53,13 +56,13 @@ def test_a_bin_without_labels_lies_between_its_neighbours() -> None:
 def test_of_a_window_whose_labels_calibrate_the_estimate_is_their_auc() -> None:
     predictions, positives = np.array([10, 10, 10]), np.array([1, 4, 8])
     calibration = calibrate(positives[np.newaxis], (predictions - positives)[np.newaxis])
-    estimated = Estimator(predictions[np.newaxis], np.zeros((1, 3)), [calibration]).auc()
+    estimated = Estimator(predictions[np.newaxis], np.zeros((1, 3)), [calibration], np.array([1])).auc()
     assert estimated.value == pytest.approx(float(auc(positives, predictions - positives).value))
 
 
 def test_rates_and_losses_are_means_over_predictions() -> None:
     calibration = calibrate(np.array([[1, 8]]), np.array([[9, 2]]))
-    estimates = Estimator(np.array([[30, 10]]), np.array([[6.0, 7.0]]), [calibration])
+    estimates = Estimator(np.array([[30, 10]]), np.array([[6.0, 7.0]]), [calibration], np.array([1]))
     assert estimates.positive_rate().value == pytest.approx([(30 * 0.1 + 10 * 0.8) / 40])
     assert estimates.accuracy(np.array([[0.0, 1.0]])).value == pytest.approx([(30 * 0.9 + 10 * 0.8) / 40])
     low, high = (-(c * np.log(s) + (1 - c) * np.log(1 - s)) for c, s in ((0.1, 0.2), (0.8, 0.7)))
@@ -78,8 +81,8 @@ def realised(predictions: Counts, positives: Counts) -> dict[str, Floats]:
     }
 
 
-def estimated(predictions: Counts, calibration: Calibration) -> dict[str, Estimate]:
-    estimates = estimator(predictions, calibration)
+def estimated(predictions: Counts, calibration: Calibration, periods: int) -> dict[str, Estimate]:
+    estimates = estimator(predictions, calibration, periods)
     return {
         "auc": estimates.auc(),
         "accuracy": estimates.accuracy((PROBABILITIES >= 0.3)[np.newaxis].astype(float)),
@@ -88,12 +91,12 @@ def estimated(predictions: Counts, calibration: Calibration) -> dict[str, Estima
     }
 
 
-def coverage(cases: Iterable[tuple[Calibration, Counts, Counts]]) -> dict[str, Any]:
+def coverage(cases: Iterable[tuple[Calibration, Counts, Counts]], periods: int = 1) -> dict[str, Any]:
     """Share of the cases (calibration, predictions, positives among them) whose truth lies in the interval."""
     hits: dict[str, list[bool]] = {"auc": [], "accuracy": [], "positive_rate": [], "log_loss": []}
     for calibration, predictions, positives in cases:
         truth = realised(predictions, positives)
-        for name, estimate in estimated(predictions, calibration).items():
+        for name, estimate in estimated(predictions, calibration, periods).items():
             hits[name].append(bool(estimate.confidence_low[0] <= truth[name] <= estimate.confidence_high[0]))
     return {name: np.mean(found) for name, found in hits.items()}
 
@@ -130,7 +133,7 @@ def test_intervals_hold_also_where_days_differ_by_more_than_chance(spread: float
             predictions, later = drawn_days(generator, 7, spread)
             yield calibrate(positives, counted - positives), predictions.sum(axis=0), later.sum(axis=0)
 
-    found = coverage(cases())
+    found = coverage(cases(), periods=7)
     # 95 % claimed; of 200 draws two standard errors are 3 %, and how far days differ is itself estimated
     assert all(0.89 <= share <= 0.99 for share in found.values()), found
 
@@ -139,3 +142,39 @@ def test_a_handful_of_periods_say_nothing_about_how_periods_differ() -> None:
     positives = np.array([[0, 0], [50, 50]])
     calibration = calibrate(positives, 50 - positives)
     assert overdispersion(calibration, np.ones((1, 2))) == [1]
+
+
+@pytest.mark.parametrize("shift", [0, 0.2, 0.6])
+def test_old_and_recent_labels_together_are_about_as_near_as_the_better_of_the_two(shift: float) -> None:
+    generator = np.random.default_rng(7)
+    now = special.expit(special.logit(PROBABILITIES) + shift)
+    counts = np.full(BINS, 100)
+    truth = now.mean()
+    errors, hits = [], []
+    for _ in range(200):
+        old_counts = np.full(BINS, 2_000)
+        old = generator.binomial(old_counts, PROBABILITIES)
+        trained = calibrate(old[np.newaxis], (old_counts - old)[np.newaxis])
+        counted = generator.multinomial(500, np.full(BINS, 1 / BINS), 2)
+        positives = generator.binomial(counted, now)
+        negatives = counted - positives
+        learned = (trained, calibrate(positives, negatives), recalibrate(trained, old_counts, positives, negatives))
+        errors.append([abs(each.probability.mean() - truth) for each in learned])
+        estimate = estimator(counts, learned[-1]).positive_rate()
+        share = generator.binomial(counts, now).sum() / counts.sum()
+        hits.append(estimate.confidence_low[0] <= share <= estimate.confidence_high[0])
+    of_training, of_recent, together = np.mean(errors, axis=0)
+    # of 1,000 labels a shift of 0.2 is hardly told from chance
+    assert together <= 1.5 * max(min(of_training, of_recent), 0.004), (of_training, of_recent, together)
+    # 95 % claimed; of 200 draws two standard errors are 3 %, and 0.2 is the hardest shift
+    assert np.mean(hits) >= 0.90
+
+
+def test_many_recent_labels_outweigh_old_ones_that_say_something_else() -> None:
+    old, old_counts = np.round(1_000 * PROBABILITIES).astype(int), np.full(BINS, 1_000)
+    trained = calibrate(old[np.newaxis], (old_counts - old)[np.newaxis])
+    # no shift of level or slope: the middle scores mean something else
+    now = np.where(np.abs(np.arange(BINS) - 15) < 5, PROBABILITIES[15], PROBABILITIES)
+    positives = np.round(50_000 * now).astype(int)[np.newaxis]
+    learned = recalibrate(trained, old_counts, positives, 50_000 - positives)
+    np.testing.assert_allclose(learned.probability, now, atol=0.005)

@@ -20,10 +20,10 @@ from driftlake.maths.binning import (
     UNSEEN,
     FeatureBins,
     learn_category_bins,
-    learn_numeric_bins,
     probability_bins,
 )
 from driftlake.maths.encoding import Column, category_counts, float_values
+from driftlake.maths.numeric_bins import learn_numeric_bins
 from driftlake.profiles.kernel import (
     LATENCY_WIDTH,
     FeatureAccumulator,
@@ -36,8 +36,8 @@ from driftlake.profiles.kernel import (
 )
 
 # One bin per number from 1 to 5: bin_id = value + 2.
-ONE_TO_FIVE = learn_numeric_bins("x", np.arange(1.0, 6.0), is_integer=True)
-MEASURED = learn_numeric_bins("x", np.exp(np.random.default_rng(1).normal(size=1000)), is_integer=False)
+ONE_TO_FIVE = learn_numeric_bins("x", np.arange(1.0, 6.0))
+MEASURED = learn_numeric_bins("x", np.exp(np.random.default_rng(1).normal(size=1000)))
 CODES = learn_category_bins("x", ["1", "2", "7"], np.array([30, 20, 10]))
 COLOURS = learn_category_bins("x", ["red", "blue"], np.array([20, 10]))
 
@@ -78,7 +78,7 @@ def test_negative_values_are_below_a_logarithmic_grid() -> None:
 
 
 def logarithmic_bins() -> FeatureBins:
-    bins = learn_numeric_bins("x", np.exp(np.random.default_rng(1).normal(0, 3, 10_000)), is_integer=False)
+    bins = learn_numeric_bins("x", np.exp(np.random.default_rng(1).normal(0, 3, 10_000)))
     assert bins.grid is not None
     assert bins.grid.transform == "log"
     return bins

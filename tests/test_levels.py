@@ -10,7 +10,8 @@ import pytest
 from data import day
 from project import ROWS, Project
 
-from driftlake.maths.binning import FIRST_RANGE, MISSING, learn_numeric_bins, probability_bins
+from driftlake.maths.binning import FIRST_RANGE, MISSING, probability_bins
+from driftlake.maths.numeric_bins import learn_numeric_bins
 from driftlake.quality.levels import TrainingLevels
 
 SCORES = np.random.default_rng(5).random(ROWS)
@@ -99,10 +100,16 @@ def test_the_training_share_at_a_cut_on_a_border_is_exact() -> None:
 
 
 def test_the_training_share_at_a_cut_inside_a_bin_is_read_off_evenly() -> None:
-    bins = learn_numeric_bins("score", np.array([0.0, 1.0, 2.0, 3.0]), is_integer=True)
-    counts = np.array([0, 0, 0, 1, 1, 1, 1])
-    # from -0.5 to 3.5 in four bins of a row each: a quarter of the third lies above 2.25
-    assert TrainingLevels.of(bins, counts, 2.25).share_at_cut == pytest.approx((0.25 + 1) / 4)
+    bins = learn_numeric_bins("score", np.arange(4.0), bin_limit=2)
+    counts = np.array([0, 0, 0, 2, 2])
+    # the training values of the first bin are 0 and 1: a quarter of it lies above 0.75
+    assert TrainingLevels.of(bins, counts, 0.75).share_at_cut == pytest.approx((0.25 * 2 + 2) / 4)
+
+
+@pytest.mark.parametrize(("cut", "share"), [(1.9, 0.5), (2.0, 0.5), (2.1, 0.25)])
+def test_the_training_share_at_a_cut_is_exact_where_bins_hold_one_value(cut: float, share: float) -> None:
+    bins = learn_numeric_bins("score", np.arange(4.0))
+    assert TrainingLevels.of(bins, np.array([0, 0, 0, 1, 1, 1, 1]), cut).share_at_cut == share
 
 
 def test_without_training_scores_there_is_nothing_to_compare_with() -> None:

@@ -210,4 +210,13 @@ def test_only_features_that_are_not_critical_are_learned_with_fewer_bins(tmp_pat
     registered(settings)
     with Warehouse.open(settings, read_only=True) as warehouse:
         features = load_versions(warehouse)["credit", "v1"].features
-    assert {name: bins.bin_kinds.count("range") for name, bins in features.items()} == {"x": 99, "y": 12}
+    assert {name: bins.bin_kinds.count("range") for name, bins in features.items()} == {"x": 100, "y": 12}
+
+
+def test_numbers_of_which_a_value_holds_over_a_percentile_are_named_with_its_share(tmp_path: Path) -> None:
+    continuous = [number / 7 for number in range(1000)]
+    tied = [0.0] * 300 + [1 + number / 7 for number in range(700)]
+    settings = project(tmp_path, {"x": continuous, "amount": tied, "score": [0.5] * 1000}, "x", "amount")
+    registered(settings)
+    with Warehouse.open(settings, read_only=True) as warehouse:
+        assert load_versions(warehouse)["credit", "v1"].heaviest_bins() == {"amount": 0.3}

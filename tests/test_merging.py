@@ -23,10 +23,11 @@ from driftlake.inputs.columns import telemetry_columns
 from driftlake.inputs.partitions import read_partitions
 from driftlake.inputs.predictions import Reading, create_version_tables, create_view_of_partitions
 from driftlake.lake.session import open_session
-from driftlake.maths.binning import learn_category_bins, learn_numeric_bins
+from driftlake.maths.binning import learn_category_bins
+from driftlake.maths.numeric_bins import learn_numeric_bins
 
 ROWS = 40
-RATIO = learn_numeric_bins("ratio", np.linspace(0, 1, 1000), is_integer=False)
+RATIO = learn_numeric_bins("ratio", np.linspace(0, 1, 1000))
 CHANNEL = learn_category_bins("channel", ["web", "app"], np.array([600, 300]))
 VERSIONS = {("credit", name): replace(model_version([RATIO, CHANNEL]), model_version=name) for name in ("v1", "v2")}
 

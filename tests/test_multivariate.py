@@ -23,8 +23,9 @@ from driftlake.drift.multivariate import compare_samples, references_of
 from driftlake.lake.warehouse import Warehouse
 from driftlake.lineage.versions import ModelVersion
 from driftlake.maths.arrays import Floats
-from driftlake.maths.binning import FIRST_RANGE, MISSING, FeatureBins, learn_category_bins, learn_numeric_bins
+from driftlake.maths.binning import FIRST_RANGE, MISSING, FeatureBins, learn_category_bins
 from driftlake.maths.encoding import stored_bins
+from driftlake.maths.numeric_bins import learn_numeric_bins
 from driftlake.maths.pca import (
     EXPLAINED_SHARE,
     Components,
@@ -131,7 +132,7 @@ def related(generator: np.random.Generator, count: int, correlation: float) -> M
 
 def learned(columns: Mapping[str, pa.Array]) -> list[FeatureBins]:
     letters, counts = np.unique(columns["channel"].to_numpy(zero_copy_only=False), return_counts=True)
-    numbers = [learn_numeric_bins(name, columns[name].to_numpy(), is_integer=False) for name in NAMES[:3]]
+    numbers = [learn_numeric_bins(name, columns[name].to_numpy()) for name in NAMES[:3]]
     return [*numbers, learn_category_bins("channel", letters.tolist(), counts)]
 
 

@@ -65,35 +65,6 @@ def test_running_again_with_another_number_of_threads_gives_the_same_rows(projec
     assert project.contents() == before
 
 
-def test_a_backfill_gives_the_rows_of_the_nights(tmp_path: Path) -> None:
-    nightly, backfilled = Project(tmp_path / "nightly"), Project(tmp_path / "backfilled")
-    for project in (nightly, backfilled):
-        for number in (1, 2, 3, 4):
-            project.telemetry(number)
-        project.labels(1)
-        project.labels(3, predicted=2)
-        project.labels(4, predicted=3)
-    for number in (1, 2, 3, 4):
-        nightly.run(number, number)
-    backfilled.run(1, 4)
-    # the paths of the two projects differ, their contents do not
-    expected, found = nightly.contents(), backfilled.contents()
-    for contents in (expected, found):
-        contents["input_files"] = sorted(row[:2] + row[3:] for row in contents["input_files"])
-    assert found == expected
-
-
-def test_chunks_of_days_change_no_row(tmp_path: Path) -> None:
-    whole = Project(tmp_path / "whole", compute={"threads": 2})
-    pieces = Project(tmp_path / "pieces", compute={"rows_per_chunk": ROWS, "threads": 1})
-    for project in (whole, pieces):
-        for number in (1, 2, 3):
-            project.telemetry(number)
-            project.labels(number)
-        project.run(1, 3, until="label_cohorts")
-    assert pieces.contents("feature_profile", "label_cohorts") == whole.contents("feature_profile", "label_cohorts")
-
-
 @pytest.mark.parametrize("damage", [truncate, break_pages])
 def test_a_damaged_file_refuses_its_day_and_keeps_what_was_stored(project: Project, damage: Any) -> None:
     paths = [project.telemetry(number) for number in (1, 2, 3)]

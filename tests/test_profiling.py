@@ -31,7 +31,8 @@ from driftlake.lake import queries, schema
 from driftlake.lake.session import open_session
 from driftlake.lake.warehouse import Warehouse
 from driftlake.lineage.lineage_files import read_lineage_folder
-from driftlake.maths.binning import FeatureBins, learn_category_bins, learn_numeric_bins
+from driftlake.maths.binning import FeatureBins, learn_category_bins
+from driftlake.maths.numeric_bins import learn_numeric_bins
 from driftlake.nightly.profiles import profile_days
 from driftlake.nightly.stages import new_context
 from driftlake.profiles.kernel import count_column
@@ -55,9 +56,16 @@ with placed as (
     select
         deployment,
         g.grid_cells,
-        grid_cell({feature}, g.grid_transform, g.grid_scale, g.grid_lower, g.grid_upper, g.grid_cells) as cell
+        grid_cell({feature}, g.grid_transform, g.grid_scale, g.grid_lower, g.grid_upper, g.grid_cells, borders := g.borders)
+            as cell
     from predictions
-    cross join (select * from feature_bins where feature = '{feature}' and bin_id = 0) as g
+    cross join (
+        select
+            any_value(columns('^grid_')),
+            list_append(list(lower order by lower) filter (where lower is not null), max(upper)) as borders
+        from feature_bins
+        where feature = '{feature}'
+    ) as g
 )
 select
     deployment,
@@ -177,7 +185,7 @@ def test_profiling_a_day_again_gives_the_same_rows(night: Warehouse, project: Se
 
 # --- without a warehouse: any cut of the rows gives the same counts ---
 
-RATIO = learn_numeric_bins("ratio", np.linspace(0, 1, 1000), is_integer=False)
+RATIO = learn_numeric_bins("ratio", np.linspace(0, 1, 1000))
 CHANNEL = learn_category_bins("channel", ["web", "app"], np.array([600, 300]))
 
 

@@ -19,7 +19,7 @@ from driftlake.inputs.parquet_files import InputFile
 from driftlake.inputs.partitions import Partition
 from driftlake.inputs.schema_changes import SchemaChange, changes_between_days, changes_of_versions, type_name
 from driftlake.lake.warehouse import Warehouse
-from driftlake.maths.binning import learn_numeric_bins
+from driftlake.maths.numeric_bins import learn_numeric_bins
 from driftlake.report.pages import render_day
 
 INTEGER, NUMBER, TEXT = pa.int64(), pa.float64(), pa.string()
@@ -45,7 +45,7 @@ def since(before: Partition, now: Partition, features_column: str | None = None)
 
 def of_version(now: Partition, *, paths: str = "abcdef", **settings: Any) -> list[SchemaChange]:
     """Changes of the version credit v1, whose predictions are in the files named, with the feature x."""
-    bins = learn_numeric_bins("x", np.arange(100.0), is_integer=False)
+    bins = learn_numeric_bins("x", np.arange(100.0))
     version = replace(model_version([bins]), feature_types=settings.get("types", {"x": "double"}))
     held = {file.path: {KEY: file.row_count} for file in now.files if file.path[-1] in paths}
     return changes_of_versions(now, held, {KEY: version}, settings.get("features_column"))

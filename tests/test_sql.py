@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 
 from driftlake.lake import queries, schema
 from driftlake.lake.warehouse import Warehouse
-from driftlake.maths.binning import PROBABILITY_GRID, FeatureBins, Floats, learn_numeric_bins, probability_bins
+from driftlake.maths.binning import PROBABILITY_GRID, FeatureBins, Floats, probability_bins
+from driftlake.maths.numeric_bins import learn_numeric_bins
 from driftlake.profiles.kernel import count_column
 
 
@@ -63,30 +64,51 @@ def test_outstanding_predictions_are_those_without_a_label_by_the_end_of_the_day
     assert backlog(memory, "prediction_count", "labelled_count", "outstanding_count") == [(300, 70, 230)]
 
 
-def test_expected_outstanding_follows_the_promised_percentiles(memory: Warehouse) -> None:
-    given_backlog(memory)
-    # half of the labels come within 2 days: of age 0 all may be missing, of age 1 three quarters, of age 2 half
-    assert backlog(memory, "expected_outstanding_count") == [(100 + 75 + 50,)]
-
-
-@pytest.mark.parametrize(("on", "expected"), [(4, 27.5), (5, 5), (6, 2.5), (7, 0), (8, 0)])
-def test_fewer_labels_are_expected_outstanding_between_the_95th_percentile_and_the_last_day(
-    memory: Warehouse, on: int, expected: float
+@pytest.mark.parametrize(
+    ("on", "allowed", "overdue"),
+    [(1, 100, 0), (2, 100, 0), (3, 50, 0), (4, 50, 0), (5, 5, 95), (6, 5, 95), (7, 0, 100), (8, 0, 100)],
+)
+def test_each_promised_percentile_demands_labels_from_its_age_until_the_next(
+    memory: Warehouse, on: int, allowed: int, overdue: int
 ) -> None:
-    # ages 3 to 7 of the 100 predictions of day 1: 5 % may be missing at age 4, none from age 6 on
+    # of 100 predictions of day 1 half are promised by age 2, 95 % by age 4, all by age 6
     insert(memory.connection, "training_runs", [TRAINING_RUN])
     insert(
         memory.connection,
         "prediction_profile",
         [GROUP | {"dt": day(1), "bin_id": 3, "row_count": 100, "score_sum": 1.0}],
     )
-    assert backlog(memory, "expected_outstanding_count", on=on) == [(pytest.approx(expected),)]
+    found = backlog(memory, "expected_outstanding_count", "overdue_count", on=on)
+    assert found == [(pytest.approx(allowed), pytest.approx(overdue))]
 
 
-def test_labels_ahead_of_their_promise_do_not_make_up_for_overdue_ones(memory: Warehouse) -> None:
+def test_ages_that_lack_less_than_promised_make_up_for_those_that_lack_more(memory: Warehouse) -> None:
     given_backlog(memory)
-    # day 1: 70 of 50 expected; day 2: 60 of 75
-    assert backlog(memory, "overdue_count", "overdue_share") == [(20, 20 / 300)]
+    # day 5: of day 1 70 are outstanding where 5 may be, of day 2 60 are too young, of day 3 10 are
+    assert backlog(memory, "overdue_count", "noise_share", on=5) == [(65, pytest.approx(2 * 21.79449 / 300))]
+    # day 6: of day 2 60 where 5 may be; day 7: of day 1 none may be
+    insert(
+        memory.connection,
+        "label_cohorts",
+        [
+            GROUP
+            | {"dt": day(6), "prediction_on": day(1), "bin_id": 100, "score_sum": 1.0}
+            | {"positive_count": 70, "negative_count": 0}
+        ],
+    )
+    assert backlog(memory, "overdue_count", "overdue_share", on=6) == [(60 - 5 - 5, 50 / 300)]
+
+
+def test_newly_due_are_the_predictions_of_the_seven_days_that_reached_the_95th_percentile(memory: Warehouse) -> None:
+    given_backlog(memory)
+    assert [backlog(memory, "prediction_count", on=on, age="due") for on in (4, 5, 7, 11, 12, 14)] == [
+        [],
+        [(100,)],
+        [(300,)],
+        [(300,)],
+        [(200,)],
+        [],
+    ]
 
 
 def test_growth_is_the_change_since_the_day_before(memory: Warehouse) -> None:
@@ -419,8 +441,13 @@ def test_an_alert_is_critical_from_the_critical_threshold(
 
 RECOUNT = """
 with placed as (
-    select *, grid_cell(value, grid_transform, grid_scale, grid_lower, grid_upper, grid_cells) as cell
-    from raw, (select any_value(columns('^grid_')) from bins)
+    select
+        *,
+        grid_cell(value, grid_transform, grid_scale, grid_lower, grid_upper, grid_cells, borders := borders) as cell
+    from
+        raw,
+        (select any_value(columns('^grid_')) from bins),
+        (select list_append(list(lower order by lower), max(upper)) as borders from bins where lower is not null)
 )
 select
     case when cell is null then 0 when cell < 0 then 1 when cell >= p.grid_cells then 2 else bin_id end as bin_id,
@@ -464,17 +491,26 @@ def cauchy(generator: np.random.Generator) -> Floats:
     return generator.standard_cauchy(50_000) * 1000
 
 
+def two_units(generator: np.random.Generator) -> Floats:
+    return (1.7e9 + generator.normal(0, 1e6, 50_000)) * generator.choice([1, 1000], 50_000)
+
+
 @pytest.mark.parametrize(
     ("transform", "sample", "signs"),
-    [("linear", uniform, (1, -1)), ("log", lognormal, (1,)), ("asinh", cauchy, (1, -1))],
-    ids=["linear", "log", "asinh"],
+    [
+        ("linear", uniform, (1, -1)),
+        ("log", lognormal, (1,)),
+        ("asinh", cauchy, (1, -1)),
+        ("borders", two_units, (1, -1)),
+    ],
+    ids=["linear", "log", "asinh", "borders"],
 )
 def test_sql_counts_what_the_kernel_counts(
     db: duckdb.DuckDBPyConnection, transform: str, sample: Any, signs: tuple[int, ...]
 ) -> None:
     generator = np.random.default_rng(20240301)
     training = sample(generator)
-    bins = learn_numeric_bins("x", training, is_integer=False)
+    bins = learn_numeric_bins("x", training)
     assert bins.grid is not None
     assert bins.grid.transform == transform
     column = pa.array(
@@ -485,21 +521,21 @@ def test_sql_counts_what_the_kernel_counts(
 
 
 def test_sql_counts_negative_values_of_a_logarithmic_grid_as_the_kernel_does(db: duckdb.DuckDBPyConnection) -> None:
-    bins = learn_numeric_bins("x", lognormal(np.random.default_rng(1)), is_integer=False)
+    bins = learn_numeric_bins("x", lognormal(np.random.default_rng(1)))
     column = pa.array([-1.0, -np.inf, -1e-300])
     assert counted(bins, column) == recounted(db, bins, column)
 
 
 @pytest.mark.parametrize("value", [1e17, -1e17, 1e300, -1e300])
 def test_sql_counts_values_beyond_all_measure_as_the_kernel_does(db: duckdb.DuckDBPyConnection, value: float) -> None:
-    bins = learn_numeric_bins("x", np.linspace(0, 1, 1000), is_integer=False)
+    bins = learn_numeric_bins("x", np.linspace(0, 1, 1000))
     column = pa.array([value])
     assert recounted(db, bins, column) == counted(bins, column)
 
 
 def test_sql_counts_whole_numbers_as_the_kernel_does(db: duckdb.DuckDBPyConnection) -> None:
     training = np.arange(-700, 700).astype(float)
-    bins = learn_numeric_bins("x", training, is_integer=True)
+    bins = learn_numeric_bins("x", training)
     column = pa.array(np.concatenate([training, training + 0.5, training + 1000]))
     assert recounted(db, bins, column) == counted(bins, column)
 
@@ -516,7 +552,7 @@ SMALL_SAMPLES = st.tuples(
 @settings(max_examples=25)
 @drawn(SMALL_SAMPLES)
 def test_sql_counts_any_small_training_sample_as_the_kernel_does(training: Floats) -> None:
-    bins = learn_numeric_bins("x", training, is_integer=False)
+    bins = learn_numeric_bins("x", training)
     column = pa.array(np.concatenate([training, bins.borders]))
     with duckdb.connect() as db:
         for macro in schema.session_macros():

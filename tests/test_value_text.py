@@ -30,7 +30,7 @@ KINDS: dict[str, tuple[pa.DataType, st.SearchStrategy[Any]]] = {
     "boolean": (pa.bool_(), st.booleans()),
     "text": (pa.string(), st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))),
     "bytes": (pa.binary(), st.binary() | st.text().map(lambda text: text.encode(errors="replace"))),
-    "UUID": (pa.uuid(), st.uuids().map(lambda one: one.bytes)),
+    "UUID": (pa.uuid(), st.uuids().map(lambda identifier: identifier.bytes)),
     "16 bytes": (pa.binary(16), st.binary(min_size=16, max_size=16)),
 }
 

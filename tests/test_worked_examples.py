@@ -17,7 +17,7 @@ PAGE = (Path(__file__).resolve().parent.parent / "docs" / "statistics.md").read_
 COUNTED = re.findall(r"^\| `(\w+)`, (training|window) \| ([\d |]+) \|$", PAGE, re.MULTILINE)
 # statistic, feature, arithmetic, value, noise floor, p-value
 EXAMPLES = re.findall(r"^\| `(\w+)` \| `(\w+)` \| `(.+)` \| (\S+) \| (\S+) \| (\S+) \|$", PAGE, re.MULTILINE)
-BORDERS = {"amount": np.array([0.0, 10.0, 20.0])}
+ENDS = {"amount": np.array([[0.0, 10.0], [10.0, 20.0]])}
 ARITHMETIC = {"ln": math.log, "log2": math.log2, "sqrt": math.sqrt, "abs": abs, "__builtins__": {}}
 
 
@@ -41,6 +41,6 @@ def test_the_arithmetic_of_the_page_gives_the_value_of_the_page(example: tuple[s
 def test_a_statistic_gives_the_numbers_of_the_page(example: tuple[str, ...]) -> None:
     name, feature, _, *numbers = example
     current, reference = counts(feature, "window"), counts(feature, "training")
-    borders = BORDERS.get(feature, np.full(3, np.nan))
-    found = STATISTICS[name].compare(Sides(current, reference, current, reference, borders, 0.5))
+    ends = ENDS.get(feature, np.full((2, 2), np.nan))
+    found = STATISTICS[name].compare(Sides(current, reference, current, reference, ends, 0.5))
     assert [f"{part:.3g}" for part in (found.value, found.noise_floor, found.p_value)] == numbers

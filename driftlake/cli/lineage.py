@@ -5,6 +5,7 @@ Not here: registration (driftlake.training.registration).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +15,9 @@ from driftlake.cli.common import Config, Format, Output, say, tell, write
 from driftlake.config import load_settings
 from driftlake.errors import ConfigurationError
 from driftlake.lake import project_files
+
+# In a message; the others are counted.
+_NAMED_FEATURES = 5
 
 app = typer.Typer(no_args_is_help=True, help="Register model versions with their training data.")
 
@@ -44,6 +48,48 @@ def lineage_add(
         tell(f"  {versions[file.record.model_id, file.record.model_version].told_features}")
         for remark in file.remarks:
             say("hint", remark)
+        if heaviest := versions[file.record.model_id, file.record.model_version].heaviest_bins():
+            say("note", _of_heaviest_bins(heaviest))
+
+
+def _of_heaviest_bins(heaviest: Mapping[str, float]) -> str:
+    ranked = sorted(heaviest, key=lambda name: -heaviest[name])
+    named = ", ".join(f"{name} {heaviest[name]:.1%}" for name in ranked[:_NAMED_FEATURES])
+    others = f" and {len(ranked) - _NAMED_FEATURES} others" if len(ranked) > _NAMED_FEATURES else ""
+    return (
+        f"bins with over 1 % of the training rows: {named}{others}; a shift between a value and its neighbours in such a bin"
+        " is not seen, and error_bound of ks_distance says how large it can be"
+    )
+
+
+@app.command("relearn", epilog="Example: `driftlake lineage relearn credit v1 --dry-run`")
+def lineage_relearn(
+    model_id: Annotated[str, typer.Argument(help="Model.")],
+    model_version: Annotated[str, typer.Argument(help="Registered version.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
+    drop_days: Annotated[
+        bool, typer.Option("--drop-days", help="Drop the counts of days whose telemetry is gone, too.")
+    ] = False,
+    config: Config = None,
+) -> None:
+    """Learn the bins of a version again from its training data, and say which days have to be counted again.
+
+    What was counted in bins that change is dropped, so that no window mixes bins. Stop the nightly job meanwhile.
+    """
+    from driftlake.lake.warehouse import Warehouse
+    from driftlake.training.relearning import relearn
+
+    settings = load_settings(config)
+    with Warehouse.open(settings, read_only=dry_run) as warehouse:
+        found = relearn(warehouse, settings, model_id, model_version, is_dry_run=dry_run, is_dropping=drop_days)
+    if not found.changed:
+        tell(f"{model_id} {model_version}: the bins are what they would be learned as now")
+        return
+    tell(f"{model_id} {model_version}: other bins for {', '.join(found.changed)}")
+    if found.days_without_telemetry:
+        tell(f"{len(found.days_without_telemetry)} days have no telemetry any more: their counts are dropped")
+    if lasting := [day for day in found.days if day not in set(found.days_without_telemetry)]:
+        tell(f"{len(lasting)} days have to be counted again: driftlake backfill --from {lasting[0]} --to {lasting[-1]}")
 
 
 @app.command("suite", epilog="Example: `driftlake lineage suite credit v1 > expectations/telemetry_credit.json`")

@@ -139,7 +139,6 @@ def default_alerts() -> tuple[AlertRule, ...]:
             warn=0.05,
             critical=0.15,
             minimum_sample=500,
-            consecutive_days=2,
             runbook=link_of("labels-overdue"),
         ),
         AlertRule(

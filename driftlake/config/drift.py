@@ -196,7 +196,11 @@ class DriftSettings(Section):
         description="Compare all features of a window with training at once, on samples, e.g. {sample_rows: 2000}; "
         "null is off.",
     )
-    smoothing: float = Field(default=0.5, gt=0, description="Rows added to every bin, on both sides, before comparing.")
+    smoothing: float = Field(
+        default=0.5,
+        gt=0,
+        description="Rows added to every bin, on both sides, before comparing; with more than 1,000 rows, per 1,000.",
+    )
 
     @model_validator(mode="after")
     def _distinct_references(self) -> DriftSettings:

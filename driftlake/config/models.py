@@ -36,10 +36,10 @@ class QualitySettings(Section):
     )
     calibration_days: PositiveInt = Field(
         default=90,
-        description="Days up to the day from whose labels estimates learn the probability that belongs to a score.",
+        description="Days up to the day from whose labels, beside the training data, estimates learn the probability of a score.",
     )
     minimum_calibration_labels: PositiveInt = Field(
-        default=1000, description="With fewer labels in these days, estimates learn from the training data."
+        default=1000, description="With fewer labels in these days, estimates learn from the training data alone."
     )
 
     @property

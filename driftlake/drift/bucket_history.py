@@ -184,8 +184,8 @@ class History:
         places = self.places([kind])
         bins = [self.bins[place] for place in places.tolist()]
         current, reference = current[:, places], reference[:, places]
-        borders = _borders(bins, current.shape[-1] - 2)
-        return Sides(current, reference, _coarse(bins, current), _coarse(bins, reference), borders, smoothing)
+        ends = _ends(bins, current.shape[-1] - FIRST_RANGE)
+        return Sides(current, reference, _coarse(bins, current), _coarse(bins, reference), ends, smoothing)
 
     def of_segment(self, segment: str) -> History:
         """The same of another segment, which may have no predictions."""
@@ -255,10 +255,12 @@ def _coarse(bins: Sequence[FeatureBins | None], counts: Counts) -> Counts:
     return merged
 
 
-def _borders(bins: Sequence[FeatureBins | None], count: int) -> Floats:
-    """Borders of the range bins, shape (features, count); the last one is repeated where a feature has fewer."""
-    borders = np.full((len(bins), count), np.nan)
+def _ends(bins: Sequence[FeatureBins | None], count: int) -> Floats:
+    """Ends of the range bins, shape (features, count, 2); the last value is repeated where a feature has fewer."""
+    ends = np.full((len(bins), count, 2), np.nan)
     for position, feature_bins in enumerate(bins):
         if feature_bins is not None and feature_bins.grid is not None:
-            borders[position] = np.pad(feature_bins.borders, (0, count - len(feature_bins.borders)), mode="edge")
-    return borders
+            known = feature_bins.ends
+            ends[position] = known[-1, 1]
+            ends[position, : len(known)] = known
+    return ends

@@ -202,13 +202,11 @@ def _reasons(
             for expected in np.unique(expected_days).tolist()
         },
         f"fewer than {settings.minimum_rows} rows in the window": sizes < settings.minimum_rows,
+        f"fewer than {settings.minimum_rows} rows in the reference": reference_sizes < settings.minimum_rows,
     }
     if reference.day_count is not None and reference.length is not None:
         needed = days_needed(settings.minimum_days_share, reference.length)[:, np.newaxis]
-        conditions |= {
-            "predictions on too few days of the reference": reference.day_count < needed,
-            f"fewer than {settings.minimum_rows} rows in the reference": reference_sizes < settings.minimum_rows,
-        }
+        conditions["predictions on too few days of the reference"] = reference.day_count < needed
     matched = [np.broadcast_to(condition, sizes.shape) for condition in conditions.values()]
     return _Reasons(np.select(matched, list(range(1, len(matched) + 1)), default=0), (None, *conditions))
 

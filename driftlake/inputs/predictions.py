@@ -336,7 +336,7 @@ def _surplus_predictions(
 
 
 SURPLUS_SCHEMA = pa.schema([("file_id", pa.int32()), ("file_row_number", pa.int64())])
-_GRID_PARTS = ("transform", "scale", "lower", "upper", "cells")
+_GRID_PARTS = ("transform", "scale", "lower", "upper", "cells", "borders")
 _VERSIONS_SCHEMA = pa.schema(
     [
         ("version_id", pa.int32()),
@@ -356,6 +356,7 @@ _VERSIONS_SCHEMA = pa.schema(
         ("grid_lower", pa.float64()),
         ("grid_upper", pa.float64()),
         ("grid_cells", pa.int32()),
+        ("grid_borders", pa.list_(pa.float64())),
     ]
 )
 _SCORE_CELLS_SCHEMA = pa.schema([("version_id", pa.int32()), ("cell", pa.int64()), ("bin_id", pa.int32())])

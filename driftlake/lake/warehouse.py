@@ -247,6 +247,19 @@ class Warehouse:
         self.append_count += 1
         self.write(lambda: self._insert(table, rows))
 
+    def replace_owned(self, rows: Mapping[str, pa.Table], emptied: Mapping[str, Mapping[str, str]]) -> None:
+        """In one transaction delete the rows of tables that have the values in `emptied`, and insert others."""
+
+        def work() -> None:
+            for table, key in emptied.items():
+                condition = " and ".join(f"{queries.quote(column)} = ?" for column in key)
+                self.connection.execute(f"delete from {queries.quote(table)} where {condition}", list(key.values()))
+            for table, new in rows.items():
+                self._insert(table, new)
+
+        self.append_count += 1
+        self.write(work)
+
     def replace_partitions(
         self, changes: Sequence[Replacement | Addition], runs: Sequence[PartitionRun], *, context: RunContext
     ) -> None:

@@ -20,6 +20,7 @@ from driftlake.lake.warehouse import Warehouse
 from driftlake.maths import binning
 from driftlake.maths.arrays import Counts
 from driftlake.maths.binning import MISSING, FeatureBins
+from driftlake.maths.numeric_bins import LARGEST_SHARE
 from driftlake.maths.segments import ALL
 
 SCORE = "score"
@@ -50,6 +51,10 @@ class TrainingLabels:
         known = {name: [row[name] for row in scored if row[name] is not None] for name in names}
         sums = {name: float(sum(found)) for name, found in known.items() if found}
         return cls(positives, negatives, int(counts.sum() - counts[MISSING]), sums)
+
+
+# A bin that holds more is that of a single heavy value, or of fewer bins than usual.
+_LARGEST_USUAL_SHARE = 1.2 * LARGEST_SHARE
 
 
 def told_choice(kinds: Mapping[str, str], left_out: Sequence[str]) -> str:
@@ -111,6 +116,17 @@ class ModelVersion:
         """Training counts of a feature, or of the score, in a segment, shape (bin_count,); None if there are none."""
         counts = self.reference_counts if segment == ALL else self.segment_reference_counts.get(segment, {})
         return counts.get(feature)
+
+    def heaviest_bins(self) -> dict[str, float]:
+        """Numbers of which a bin holds over a percentile of the training rows, with its share: so much KS can miss."""
+        shares = {
+            name: float(
+                self.reference_counts[name][binning.FIRST_RANGE :].max() / self.reference_counts[name][1:].sum()
+            )
+            for name, bins in self.features.items()
+            if bins.grid is not None and self.reference_counts[name][1:].any()
+        }
+        return {name: share for name, share in shares.items() if share > _LARGEST_USUAL_SHARE}
 
     def decision_cut(self, settings: ModelSettings | None) -> float | None:
         """Score from which a prediction is taken as positive; None if there is no such score."""

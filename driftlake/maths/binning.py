@@ -1,8 +1,9 @@
 """The bins of a feature, learned once from its training data and stored as the binning contract.
 
-A numeric value falls into a *cell* of a regular grid by arithmetic that SQL can repeat (sql/macros/grid_cell.sql);
-cells are merged into *bins* along the training percentiles, bins into *coarse bins* along the deciles.
-Not here: counting rows into bins (`driftlake.profiles.kernel`) and storing (`driftlake.lineage.lineage_files`).
+A numeric value falls into a *cell* of a grid by arithmetic that SQL can repeat (sql/macros/grid_cell.sql); cells are
+merged into *bins*, bins into *coarse bins* along the deciles. Not here: learning the bins of numbers
+(`driftlake.maths.numeric_bins`), counting rows into bins (`driftlake.profiles.kernel`) and storing
+(`driftlake.training.registration`).
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import ctypes
 import ctypes.util
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from itertools import pairwise
 from typing import Any, Literal
@@ -22,18 +23,13 @@ import numpy as np
 from driftlake.maths.arrays import Counts, Floats, Indices
 from driftlake.maths.spelling import Spelling
 
-Transform = Literal["linear", "log", "asinh", "logit"]
+Transform = Literal["linear", "log", "asinh", "logit", "borders"]
 FeatureKind = Literal["numeric", "categorical", "score"]
 
 # bin_id and coarse_bin_id of the bins every feature of a kind has
 MISSING, BELOW, ABOVE, FIRST_RANGE = 0, 1, 2, 3
 OTHER, UNSEEN, FIRST_CATEGORY = 1, 2, 3
 
-GRID_CELLS = 4096
-# Larger training values are sentinels rather than measurements, and no grid spans them; they count as above or below.
-LARGEST_LEARNED = 1e150
-# A percentile per bin is as fine as a drift chart or a KS statistic can use.
-MAX_BINS = 99
 MAX_CATEGORIES = 100
 # Beyond this many training categories the rarest are not remembered and count as unseen in production.
 MAX_KNOWN_CATEGORIES = 100_000
@@ -45,15 +41,13 @@ MAX_COARSE_CATEGORIES = 20
 # Integers with at most this many training values are codes rather than quantities.
 MAX_INTEGER_CATEGORIES = 20
 
-# Another transform than the linear one must spread the training data better by this much (in nats of entropy).
-_WORTHWHILE_GAIN = 1.0
-
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """A regular grid over values: `lower` and `upper` are its ends, divided by `scale`.
+    """A grid over values: `lower` and `upper` are its ends, divided by `scale`.
 
-    cell = floor((t(x / scale) - t(lower)) / (t(upper) - t(lower)) * cells), t being `transform`.
+    cell = floor((t(x / scale) - t(lower)) / (t(upper) - t(lower)) * cells), t being `transform`. A grid that no transform
+    makes regular has the `borders` of its cells, shape (cells + 1,): a value lies in the cell whose lower border it reaches.
     """
 
     transform: Transform
@@ -61,6 +55,12 @@ class Grid:
     lower: float
     upper: float
     cells: int
+    borders: tuple[float, ...] | None = None
+
+    @classmethod
+    def of_borders(cls, borders: Sequence[float]) -> Grid:
+        """The grid with these borders, ascending."""
+        return cls("borders", 1.0, borders[0], borders[-1], len(borders) - 1, tuple(borders))
 
     def histogram(self) -> Any:
         """An empty histogram of the cells, with one flow bin below and one above."""
@@ -68,6 +68,8 @@ class Grid:
 
     def axis(self) -> Any:
         """The cells as an axis of boost-histogram."""
+        if self.borders is not None:
+            return bh.axis.Variable(self.borders)
         if self.transform == "logit":
             log = bh.axis.transform.log
             return bh.axis.Regular(self.cells, _odds(self.lower), _odds(self.upper), transform=log)
@@ -92,8 +94,15 @@ class Grid:
         counts: Counts = self.histogram().fill(self.prepared(values)).view().astype(np.int64)
         return counts
 
+    def cells_of(self, values: Floats) -> Indices:
+        """Cell of each value, shape (n,): -1 below the grid, `cells` above it and for nan."""
+        found: Indices = self.axis().index(self.prepared(values))
+        return found
+
     def border(self, cell: int) -> float:
         """Value at the lower border of `cell`."""
+        if self.borders is not None:
+            return self.borders[cell]
         if cell == 0:
             return self.lower * self.scale
         forward, inverse = _FORWARD_AND_INVERSE[self.transform]
@@ -117,6 +126,8 @@ class FeatureBins:
     grid: Grid | None = None
     # first cell of every bin from FIRST_RANGE on
     first_cells: Indices | None = None
+    # where the training values of every bin from FIRST_RANGE on lie, shape (range bins, 2); None if that is not known
+    training_ends: Floats | None = None
     # every known category -> its bin
     categories: Mapping[str, int] | None = None
 
@@ -133,6 +144,13 @@ class FeatureBins:
         cells = [*self.first_cells.tolist(), self.grid.cells]
         return np.array([self.grid.border(cell) for cell in cells])
 
+    @cached_property
+    def ends(self) -> Floats:
+        """Lowest and highest value that is taken to occur in each range bin, shape (range bins, 2): its borders if not known."""
+        if self.training_ends is not None:
+            return self.training_ends
+        return np.column_stack([self.borders[:-1], self.borders[1:]])
+
     def bin_counts(self, cell_counts: Counts) -> Counts:
         """Sum counts per cell, shape (..., cells), into counts per range bin, shape (..., range bins)."""
         if self.first_cells is None:
@@ -144,8 +162,7 @@ class FeatureBins:
         """Bin of each value, shape (n,)."""
         if self.grid is None:
             raise ValueError(f"{self.feature} has categories, not cells")
-        cells = self.grid.axis().index(self.grid.prepared(values))
-        ids: Indices = self._bin_of_cell_or_flow[cells + 1]
+        ids: Indices = self._bin_of_cell_or_flow[self.grid.cells_of(values) + 1]
         ids[np.isnan(values)] = MISSING
         return ids
 
@@ -220,6 +237,8 @@ class FeatureBins:
                 "cell_first": int(self.first_cells[position]),
                 "cell_last": next_cells[position] - 1,
             }
+            if self.training_ends is not None:
+                row |= dict(zip(("training_low", "training_high"), self.training_ends[position].tolist(), strict=True))
         return row
 
     @classmethod
@@ -227,6 +246,7 @@ class FeatureBins:
         """Rebuild from the rows of feature_bins of one feature (any order) and its rows of feature_categories."""
         ordered = sorted(rows, key=lambda row: int(row["bin_id"]))
         first = ordered[0]
+        ranges = ordered[FIRST_RANGE:]
         is_gridded = first["grid_transform"] is not None
         return cls(
             feature=first["feature"],
@@ -234,41 +254,24 @@ class FeatureBins:
             bin_kinds=tuple(row["bin_kind"] for row in ordered),
             labels=tuple(row["label"] for row in ordered),
             coarse_ids=np.array([row["coarse_bin_id"] for row in ordered], dtype=np.int32),
-            grid=Grid(
-                first["grid_transform"],
-                first["grid_scale"],
-                first["grid_lower"],
-                first["grid_upper"],
-                first["grid_cells"],
-            )
-            if is_gridded
-            else None,
-            first_cells=np.array([row["cell_first"] for row in ordered[FIRST_RANGE:]], dtype=np.int32)
-            if is_gridded
-            else None,
+            grid=_grid_of(first, ranges) if is_gridded else None,
+            first_cells=np.array([row["cell_first"] for row in ranges], dtype=np.int32) if is_gridded else None,
+            training_ends=_training_ends_of(ranges) if is_gridded else None,
             categories=None if is_gridded else dict(categories),
         )
 
 
-def learnable(values: Floats) -> Floats:
-    """The values that say something about the grid: finite, and not beyond all measure."""
-    return values[np.abs(values) <= LARGEST_LEARNED]
+def _grid_of(row: Mapping[str, Any], ranges: Sequence[Mapping[str, Any]]) -> Grid:
+    if row["grid_transform"] == "borders":
+        return Grid.of_borders([*(of_range["lower"] for of_range in ranges), ranges[-1]["upper"]])
+    return Grid(row["grid_transform"], row["grid_scale"], row["grid_lower"], row["grid_upper"], row["grid_cells"])
 
 
-def learn_numeric_bins(
-    feature: str, values: Floats, *, is_integer: bool, kind: FeatureKind = "numeric", bin_limit: int | None = None
-) -> FeatureBins:
-    """Learn the bins of a numeric feature.
-
-    Parameters
-    ----------
-    values : training values, shape (n,), at least one of them `learnable`
-    is_integer : whether the values are whole numbers, which get a cell each where the grid has room
-    bin_limit : most bins within the training range, if fewer than MAX_BINS
-    """
-    values = learnable(values)
-    grid = _choose_grid(values, is_integer=is_integer)
-    return _bins_on_grid(feature, grid, grid.count(values), kind, min(bin_limit or MAX_BINS, MAX_BINS))
+def _training_ends_of(ranges: Sequence[Mapping[str, Any]]) -> Floats | None:
+    """None for a version that was registered before these were stored."""
+    if ranges[0].get("training_low") is None:
+        return None
+    return np.array([[row["training_low"], row["training_high"]] for row in ranges])
 
 
 def probability_bins(feature: str) -> FeatureBins:
@@ -280,20 +283,27 @@ def probability_bins(feature: str) -> FeatureBins:
 
 
 def share_from(bins: FeatureBins, cut: float) -> Floats:
-    """Share of the values of each bin that are `cut` or more, as if they lay evenly in it.
+    """Share of the values of each bin that are `cut` or more, as if they lay evenly between its ends.
 
     Bins from the lowest values to the highest, below and above the training range included: shape (ranges + 2,).
     """
-    borders = bins.borders
-    inside = np.clip((borders[1:] - cut) / np.diff(borders), 0, 1)
-    return np.concatenate([[float(cut < borders[0])], inside, [float(cut <= borders[-1])]])
+    low, high = bins.ends.T
+    width = high - low
+    with np.errstate(divide="ignore", invalid="ignore"):
+        inside = np.where(width > 0, np.clip((high - cut) / width, 0, 1), low >= cut)
+    return np.concatenate([[float(cut < bins.borders[0])], inside, [float(cut <= bins.borders[-1])]])
 
 
 def with_coarse_bins(bins: FeatureBins, counts: Counts) -> FeatureBins:
     """The same bins with coarse bins along the deciles of `counts`, shape (bin_count,)."""
-    if bins.grid is None or bins.first_cells is None:
-        raise ValueError(f"{bins.feature} has categories, not cells")
-    return _assemble(bins.feature, bins.kind, bins.grid, bins.first_cells, _coarse_ids(counts[FIRST_RANGE:]))
+    return replace(bins, coarse_ids=_coarse_ids(counts[FIRST_RANGE:]))
+
+
+def bins_of_cells(
+    feature: str, kind: FeatureKind, grid: Grid, first_cells: Indices, counts: Counts, training_ends: Floats
+) -> FeatureBins:
+    """Bins of a number from the first cell of each; `counts` are the training rows of each, shape (range bins,)."""
+    return replace(_assemble(feature, kind, grid, first_cells, _coarse_ids(counts)), training_ends=training_ends)
 
 
 def learn_category_bins(
@@ -326,12 +336,6 @@ def learn_category_bins(
             category: FIRST_CATEGORY + rank if rank < limit else OTHER for rank, (category, _) in enumerate(ranked)
         },
     )
-
-
-def _bins_on_grid(feature: str, grid: Grid, cell_counts: Counts, kind: FeatureKind, bin_limit: int) -> FeatureBins:
-    first_cells = merge_evenly(cell_counts, bin_limit, max(HEAVY_SHARE, 1 / (bin_limit + 1)))
-    bin_counts = np.add.reduceat(cell_counts, first_cells)
-    return _assemble(feature, kind, grid, first_cells, _coarse_ids(bin_counts))
 
 
 def _coarse_ids(range_counts: Counts) -> Indices:
@@ -388,40 +392,6 @@ def _merge_lightest(counts: Counts, starts: Counts, parts: int) -> Indices:
         masses[lightest] += masses[lightest + 1]
         masses, starts = np.delete(masses, lightest + 1), np.delete(starts, lightest + 1)
     return starts.astype(np.int32)
-
-
-def _choose_grid(values: Floats, *, is_integer: bool) -> Grid:
-    low, high = float(values.min()), float(values.max())
-    if high - low <= GRID_CELLS * np.spacing(max(abs(low), abs(high))):
-        # one value, or several that only rounding tells apart
-        # the smallest half-width that survives rounding at this magnitude
-        half = max(0.5, abs(low) * 1e-9)
-        return Grid("linear", 1.0, low - half, low + half, 1)
-    if is_integer and high - low < GRID_CELLS:
-        # borders at half numbers, so that rounding never moves a whole number to its neighbour's cell
-        return Grid("linear", 1.0, low - 0.5, high + 0.5, int(high - low) + 1)
-    candidates = [_stretched("linear", 1.0, low, high)]
-    if low > 0:
-        candidates.append(_stretched("log", 1.0, low, high))
-    if typical := float(np.median(np.abs(values))):
-        # a power of two divides exactly; the limit keeps the largest value over it finite
-        scale = max(2.0 ** round(math.log2(typical)), 1 / LARGEST_LEARNED)
-        candidates.append(_stretched("asinh", scale, low / scale, high / scale))
-    linear, *others = [(grid, _entropy(grid.count(values))) for grid in candidates]
-    best = max([linear, *others], key=lambda pair: pair[1])
-    return best[0] if best[1] > linear[1] + _WORTHWHILE_GAIN else linear[0]
-
-
-def _stretched(transform: Transform, scale: float, low: float, high: float) -> Grid:
-    """A grid that starts at `low` and whose last cell holds `high`."""
-    forward, inverse = _FORWARD_AND_INVERSE[transform]
-    step = (forward(high) - forward(low)) / (GRID_CELLS - 1)
-    return Grid(transform, scale, low, float(inverse(forward(low) + step * GRID_CELLS)), GRID_CELLS)
-
-
-def _entropy(counts: Counts) -> float:
-    shares = counts[counts > 0] / max(int(counts.sum()), 1)
-    return float(-(shares * np.log(shares)).sum())
 
 
 def _logit(probability: float) -> float:

@@ -1,8 +1,8 @@
 """Divergences between two vectors of counts over the same bins: pure functions that take arrays.
 
 Every function takes `current` (production) and `reference` counts of shape (..., bins) that broadcast, and works along
-the last axis. Bins that are empty on both sides are left out; where a logarithm needs it, `smoothing` rows are added to
-both sides of the others, so an empty bin never gives infinity. Not here: names, thresholds and who may use a function
+the last axis. Bins that are empty on both sides are left out; where a logarithm needs it, `smoothing` rows (of
+a thousand, if there are more) are added to both sides of the others, so an empty bin never gives infinity. Not here: names, thresholds and who may use a function
 (`driftlake.maths.drift_statistics`), and which counts are compared (`driftlake.drift.comparison`).
 """
 
@@ -19,6 +19,8 @@ from driftlake.maths.binning import ABOVE, BELOW, FIRST_RANGE
 
 NOISE_QUANTILE = 0.99
 
+# `smoothing` is in rows of so many, if there are more; half a row is a share of 0.05 %.
+_SMOOTHED_ROWS = 1000
 # Below this many expected rows a normal approximation of a share is replaced by an exact tail.
 _FEW_EXPECTED = 10
 # The variance of an integral over borders is summed over pairs of them, of which this many say enough.
@@ -39,8 +41,13 @@ class Comparison:
 
 
 def shares(counts: Counts, occupied: NDArray[np.bool_], smoothing: float) -> Floats:
-    """Smoothed shares that sum to one over the occupied bins; zero elsewhere."""
-    smoothed = np.where(occupied, counts + smoothing, 0.0)
+    """Smoothed shares that sum to one over the occupied bins; zero elsewhere.
+
+    More rows are added where there are more: an empty bin then has the same share in large samples of any size, and a
+    category that vanished the same divergence on a day and in a week.
+    """
+    added = smoothing * np.maximum(counts.sum(axis=-1, keepdims=True) / _SMOOTHED_ROWS, 1.0)
+    smoothed = np.where(occupied, counts + added, 0.0)
     total = smoothed.sum(axis=-1, keepdims=True)
     result: Floats = np.divide(smoothed, total, out=np.zeros_like(smoothed), where=total > 0)
     return result
@@ -114,12 +121,12 @@ def ks_distance(current: Counts, reference: Counts) -> Comparison:
 
     F and G are cumulative shares of rows. Misses missing values, which have no order and are left out, and shifts in the
     tails, where F and G are both near 0 or 1. The unbinned statistic is larger by `error_bound` at most: between
-    two borders one side can gain no more than the larger of the bin's shares. The p-value is the asymptotic one
+    two borders F - G exceeds its larger value there by no more than the smaller of the bin's shares. The p-value is the asymptotic one
     (Kolmogorov 1933, Smirnov 1948), which is conservative for binned values.
     """
     q, p, size = _cumulative(current, reference)
     value = np.abs(q - p).max(axis=-1)
-    steps = np.maximum(np.diff(q, axis=-1, prepend=0), np.diff(p, axis=-1, prepend=0))
+    steps = np.minimum(np.diff(q, axis=-1, prepend=0), np.diff(p, axis=-1, prepend=0))
     with np.errstate(divide="ignore", invalid="ignore"):
         floor = special.kolmogi(1 - NOISE_QUANTILE) / np.sqrt(size)
         p_value = special.kolmogorov(value * np.sqrt(size))
@@ -128,22 +135,22 @@ def ks_distance(current: Counts, reference: Counts) -> Comparison:
     return Comparison(*_where(size > 0, value, np.minimum(floor, 1), p_value), *_where(size > 0, bound))
 
 
-def wasserstein_distance(current: Counts, reference: Counts, borders: Floats) -> Comparison:
+def wasserstein_distance(current: Counts, reference: Counts, ends: Floats) -> Comparison:
     """Wasserstein-1 distance: integral of |F(x) - G(x)| dx / s, 0 and up, larger is worse (Vallender 1974).
 
     How far the rows moved on average; its unit is s, the standard deviation of the reference. Values are spread evenly
-    inside their bins; what is off the grid lies at its end, so it misses how far beyond the training range values
+    between the ends of their bins; what is off the grid lies at its end, so it misses how far beyond the training range values
     lie, and missing values, which are left out. Without drift F - G is a Brownian bridge (del Barrio, Gine and Matran 1999),
     whose area has a known mean and variance, from which the noise comes as of a gamma distribution.
 
-    `borders` has shape (..., bins - 2).
+    `ends` are the lowest and the highest value of each range bin, shape (..., bins - 3, 2).
     """
     q, p, size = _cumulative(current, reference)
     pooled, _, _ = _cumulative(current + reference, reference)
-    # at the borders: after what is below, and after each range bin
-    q, p, pooled = q[..., :-1], p[..., :-1], pooled[..., :-1]
-    widths = np.diff(borders, axis=-1)
-    deviation = _standard_deviation(p, borders)
+    points = ends.reshape(*ends.shape[:-2], -1)
+    q, p, pooled = _at_ends(q), _at_ends(p), _at_ends(pooled)
+    widths = np.diff(points, axis=-1)
+    deviation = _standard_deviation(p, points)
     with np.errstate(divide="ignore", invalid="ignore"):
         value = _area(q - p, widths) / deviation
         mean, variance = _noise_of_bridge_area(pooled, widths / deviation[..., np.newaxis])
@@ -262,6 +269,11 @@ def _cumulative(current: Counts, reference: Counts) -> tuple[Floats, Floats, Flo
     with np.errstate(divide="ignore", invalid="ignore"):
         effective = size * reference_size / (size + reference_size)
         return q / size[..., np.newaxis], p / reference_size[..., np.newaxis], np.nan_to_num(effective)
+
+
+def _at_ends(cumulative: Floats) -> Floats:
+    """Cumulative shares, shape (..., bins - 1), at the lower and the upper end of each range bin, shape (..., 2 (bins - 3))."""
+    return np.repeat(cumulative[..., :-1], 2, axis=-1)[..., 1:-1]
 
 
 def _area(difference: Floats, widths: Floats) -> Floats:

@@ -30,14 +30,14 @@ _NOISE_DRAWS = 400
 class Sides:
     """Counts of both sides, shape (..., bins), over the stored bins and over the coarse ones, and what the bins are.
 
-    `borders` of the range bins, in order, shape (..., bins - 2), nan for categories.
+    `ends` are the lowest and highest values of the range bins, in order, shape (..., bins - 3, 2), nan for categories.
     """
 
     current: Counts
     reference: Counts
     current_coarse: Counts
     reference_coarse: Counts
-    borders: Floats
+    ends: Floats
     smoothing: float
 
     def part(self, days: slice, features: slice) -> Sides:
@@ -52,7 +52,7 @@ class Sides:
             reference=of(self.reference),
             current_coarse=of(self.current_coarse),
             reference_coarse=of(self.reference_coarse),
-            borders=self.borders[features],
+            ends=self.ends[features],
         )
 
 
@@ -202,7 +202,7 @@ STATISTICS: dict[str, Statistic] = {
         ),
         Statistic(
             "wasserstein_distance",
-            lambda sides: divergence.wasserstein_distance(sides.current, sides.reference, sides.borders),
+            lambda sides: divergence.wasserstein_distance(sides.current, sides.reference, sides.ends),
             NUMERIC,
             0.2,
             0.5,

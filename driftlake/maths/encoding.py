@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pat
 
-from driftlake.maths import binning
 from driftlake.maths.arrays import Floats, Indices
 from driftlake.maths.binning import FeatureBins
+from driftlake.maths.numeric_bins import learnable
 from driftlake.maths.value_text import has_text, is_text, texts_of
 
 Column: TypeAlias = "pa.Array | pa.ChunkedArray"
@@ -58,7 +58,7 @@ def _numbers_of_text(column: Column) -> Column:
 
 def learnable_values(column: Column) -> Floats:
     """The values of a numeric column from which bins can be learned."""
-    return binning.learnable(float_values(column))
+    return learnable(float_values(column))
 
 
 def category_counts(column: Column) -> dict[str, int]:

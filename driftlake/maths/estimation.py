@@ -9,7 +9,7 @@ predictions are counted (`driftlake.quality.measures`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,8 @@ class Calibration:
     Bins that share a value are a block: `block` says which each bin is in, shape (bins,), and `block_variance` how
     uncertain the share of a block is, shape (bins,), zero beyond the last block. `surplus` is how many more positives each
     period had than these shares say, and `chance_variance` its variance were it chance alone, both of shape (periods, bins).
+    `common_errors` are standard errors that move all shares together, each of its own cause, shape (causes, bins).
+    `period_size` is how many labels the period of a label has, on average.
     """
 
     probability: Floats
@@ -38,6 +40,8 @@ class Calibration:
     block_variance: Floats
     surplus: Floats
     chance_variance: Floats
+    common_errors: Floats
+    period_size: float = np.nan
 
 
 def calibrate(positives: Counts, negatives: Counts) -> Calibration:
@@ -45,12 +49,25 @@ def calibrate(positives: Counts, negatives: Counts) -> Calibration:
 
     A bin without labels lies on the line between its neighbours. At least one bin must have labels.
     """
-    by_period, positives_by_period = positives + negatives, positives
-    positives, negatives = positives.sum(axis=0), negatives.sum(axis=0)
+    by_period = positives + negatives
+    learned = isotonic(positives.sum(axis=0), by_period.sum(axis=0))
+    probability = learned.probability
+    surplus = positives - by_period * probability
+    chance_variance = by_period * probability * (1 - probability)
+    return replace(learned, surplus=surplus, chance_variance=chance_variance, period_size=mean_period_size(by_period))
+
+
+def mean_period_size(counts: Counts) -> float:
+    """Labels in the period of a label on average, of labels of shape (periods, bins)."""
+    sizes = counts.sum(axis=1).astype(float)
+    return float((sizes**2).sum() / sizes.sum())
+
+
+def isotonic(positives: Counts | Floats, counts: Counts | Floats) -> Calibration:
+    """A calibration on labels of no particular period, which may be weighted, of shape (bins,)."""
     # it takes half a second to import, and most runs estimate nothing
     from scipy.optimize import isotonic_regression
 
-    counts = positives + negatives
     known = np.flatnonzero(counts)
     fit = isotonic_regression(positives[known] / counts[known], weights=counts[known])
     places = np.arange(len(counts))
@@ -59,27 +76,34 @@ def calibrate(positives: Counts, negatives: Counts) -> Calibration:
     block_variance = np.zeros(len(counts))
     shares, sizes = fit.x[fit.blocks[:-1]], np.add.reduceat(counts[known], fit.blocks[:-1])
     block_variance[: len(sizes)] = shares * (1 - shares) / sizes
-    probability = np.interp(places, known, fit.x)
-    surplus = positives_by_period - by_period * probability
-    return Calibration(probability, block, block_variance, surplus, by_period * probability * (1 - probability))
+    nothing = np.zeros((0, len(counts)))
+    return Calibration(np.interp(places, known, fit.x), block, block_variance, nothing, nothing, nothing)
 
 
-def overdispersion(calibration: Calibration, slopes: Floats) -> Floats:
+def overdispersion(calibration: Calibration, slopes: Floats, period_sizes: Floats | None = None) -> Floats:
     """How many times chance the periods differ in a sum over their labels, at least 1, shape (windows,).
 
     Labels of one period have more in common than their scores (a storm delays all flights), so that intervals from single
     labels would be too narrow: Pearson's statistic over its degrees of freedom (McCullagh and Nelder 1989). `slopes` are
-    the weights of a positive per bin, shape (windows, bins).
+    the weights of a positive per bin, shape (windows, bins). What the labels of a period have in common weighs more the more
+    labels it has (Kish 1965): with `period_sizes`, shape (windows,), the factor is for periods of that many labels. Only
+    what chance seldom gives is carried over to larger ones.
     """
-    period_count = np.count_nonzero(calibration.chance_variance.any(axis=1))
+    periods = calibration.chance_variance.any(axis=1)
+    period_count = np.count_nonzero(periods)
     if period_count < _PERIODS_TO_COMPARE:
         return np.ones(len(slopes))
     # window by window: the last digits of a matrix product depend on how many windows there are
     found = np.array([((calibration.surplus * slope).sum(axis=1) ** 2).sum() for slope in slopes])
     expected = (calibration.chance_variance.sum(axis=0) * slopes**2).sum(axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratio: Floats = found * period_count / (period_count - 1) / expected
-    return np.fmax(ratio, 1)
+        ratio: Floats = np.fmax(found * period_count / (period_count - 1) / expected, 1)
+    if period_sizes is None:
+        return ratio
+    by_chance = np.sqrt(2 / (period_count - 1))
+    growth = np.maximum(period_sizes / calibration.period_size, 1)
+    of_size: Floats = np.maximum(ratio, 1 + np.maximum(ratio - 1 - by_chance, 0) * growth)
+    return of_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +119,19 @@ class Estimate:
 class Estimator:
     """Estimates over windows: `predictions` and `score_sums` per bin, shape (windows, bins), each with its calibration.
 
-    An interval covers the chance in the labels to come and the uncertainty of the calibration, by the delta method, both
-    as many times as the periods of the calibration differed by more than chance.
+    An interval covers the chance in the labels to come and the uncertainty of the calibration, by the delta method. What is
+    of single labels counts as many times as the periods of the calibration differed by more than chance.
     """
 
-    def __init__(self, predictions: Counts, score_sums: Floats, calibrations: Sequence[Calibration]) -> None:
+    def __init__(
+        self,
+        predictions: Counts,
+        score_sums: Floats,
+        calibrations: Sequence[Calibration],
+        period_counts: NDArray[np.int64],
+    ) -> None:
         self._predictions = predictions
+        self._period_sizes = predictions.sum(axis=-1) / period_counts
         self._calibrations = calibrations
         self._total = predictions.sum(axis=-1)[:, np.newaxis]
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -154,16 +185,28 @@ class Estimator:
             (window + self._block).ravel(), weights=(self._predictions * slope).ravel(), minlength=slope.size
         )
         learned = (moved.reshape(slope.shape) ** 2 * self._block_variance).sum(axis=-1)
-        error: Floats = np.sqrt((chance + learned) * self._overdispersion(np.nan_to_num(slope)))
+        weights = np.nan_to_num(slope)
+        chance, learned = (
+            chance * self._overdispersion(weights, self._period_sizes),
+            learned * self._overdispersion(weights),
+        )
+        error: Floats = np.sqrt(chance + learned + self._common(slope))
         return error
 
-    def _overdispersion(self, slope: Floats) -> Floats:
+    def _common(self, slope: Floats) -> Floats:
+        """Variance from errors that move all shares together, shape (windows,)."""
+        moved = self._predictions * slope
+        pairs = zip(self._calibrations, moved, strict=True)
+        return np.array([(((learned.common_errors * row).sum(axis=-1)) ** 2).sum() for learned, row in pairs])
+
+    def _overdispersion(self, slope: Floats, period_sizes: Floats | None = None) -> Floats:
         factors = np.ones(len(slope))
         windows: dict[int, list[int]] = {}
         for window, calibration in enumerate(self._calibrations):
             windows.setdefault(id(calibration), []).append(window)
         for places in windows.values():
-            factors[places] = overdispersion(self._calibrations[places[0]], slope[places])
+            sizes = None if period_sizes is None else period_sizes[places]
+            factors[places] = overdispersion(self._calibrations[places[0]], slope[places], sizes)
         return factors
 
 

@@ -92,7 +92,11 @@ def _quality_reach(settings: Settings) -> Mapping[str, int]:
     # growth of the backlog compares with the day before, whose horizon begins a day earlier
     backlog = settings.labels.horizon_days + 1 if settings.labels else 0
     longest = max(max(settings.quality.windows_days) - 1, backlog)
-    return {"profiles": longest, "label_cohorts": max(longest, settings.quality.calibration_days - 1)}
+    calibration = settings.quality.calibration_days - 1
+    if settings.labels and settings.labels.corrections == "latest":
+        # until then a label is not final
+        calibration += settings.labels.horizon_days
+    return {"profiles": longest, "label_cohorts": max(longest, calibration)}
 
 
 def _drift_reach(settings: Settings) -> Mapping[str, int]:

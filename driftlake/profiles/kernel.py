@@ -160,7 +160,10 @@ class FeatureCounts:
         }
 
     def _percentiles(self, bins: FeatureBins) -> Floats:
-        """Interpolated inside the bin that holds the rank, shape (percentiles, groups); what is off the grid is at an extreme."""
+        """Interpolated between the ends of the bin that holds the rank, shape (percentiles, groups).
+
+        What is off the grid is at an extreme.
+        """
         minimum, maximum = self.moments.minimum, self.moments.maximum
         if bins.grid is None:
             return np.full((len(PERCENTILES), len(minimum)), np.nan)
@@ -172,7 +175,7 @@ class FeatureCounts:
         earlier = np.where(place > 0, ranges[group, place - 1], 0)
         with np.errstate(divide="ignore", invalid="ignore"):
             inside = (ranks - earlier) / (ranges[group, place] - earlier)
-        lower, upper = bins.borders[place], bins.borders[place + 1]
+        lower, upper = bins.ends[place, 0], bins.ends[place, 1]
         values = lower + np.clip(np.nan_to_num(inside), 0, 1) * (upper - lower)
         values = np.where(ranks < 0, minimum, np.where(ranks > ranges[:, -1], maximum, values))
         return np.clip(values, minimum, maximum)

@@ -21,6 +21,7 @@ from driftlake.maths.arrays import Counts, Floats
 from driftlake.maths.binning import ABOVE, BELOW, FIRST_RANGE, MISSING, PROBABILITY_GRID, share_from
 from driftlake.maths.estimation import Calibration, calibrate
 from driftlake.maths.ranking import Auc, auc
+from driftlake.maths.recalibration import recalibrate
 from driftlake.profiles.kernel import NO_CLASS
 
 KEY = ("dt", "window_days", "model_id", "model_version", "deployment", "segment")
@@ -257,7 +258,7 @@ def _places(windows: pa.Table, rows: pa.Table) -> NDArray[np.int64]:
 
 
 class _Calibrations:
-    """What the scores of a version meant as of any day: by labels that became known lately, else by the training data."""
+    """What the scores of a version meant as of any day: by the training data, brought up to date by labels of late."""
 
     def __init__(self, known_labels: pa.Table, version: ModelVersion, settings: QualitySettings) -> None:
         self._settings = settings
@@ -266,19 +267,26 @@ class _Calibrations:
         self._days = known_labels["dt"].to_numpy()
         self._rows = known_labels
         training = version.training_labels
-        self._training = (
-            self._calibration(training.positives[np.newaxis], training.negatives[np.newaxis]) if training else None
-        )
+        self._training: Calibration | None = None
+        if training and (labels := self._if_enough(training.positives[np.newaxis], training.negatives[np.newaxis])):
+            self._training, self._training_counts = calibrate(*labels), np.sum(labels, axis=(0, 1))
 
     def as_of(self, day: date) -> tuple[Calibration | None, bool]:
         """The calibration, None if too little is known, and whether the training data gave it."""
         if day not in self._learned:
-            lately = self._calibration(*self._known(day))
-            self._learned[day] = (self._training, self._training is not None) if lately is None else (lately, False)
+            self._learned[day] = self._learn(day)
         return self._learned[day]
 
+    def _learn(self, day: date) -> tuple[Calibration | None, bool]:
+        lately = self._if_enough(*self._known(day))
+        if lately is None:
+            return self._training, self._training is not None
+        if self._training is None:
+            return calibrate(*lately), False
+        return recalibrate(self._training, self._training_counts, *lately), False
+
     def _known(self, day: date) -> tuple[Counts, Counts]:
-        """Labels that became known in the days up to `day`, shape (days, bins); rows are in order of days."""
+        """Labels that became final in the days up to `day`, shape (days, bins); rows are in order of days."""
         first = np.datetime64(day - timedelta(days=self._settings.calibration_days - 1))
         start, end = np.searchsorted(self._days, first), np.searchsorted(self._days, np.datetime64(day), side="right")
         rows = self._rows.slice(start, end - start)
@@ -287,7 +295,8 @@ class _Calibrations:
         positives[places], negatives[places] = rows["positive_count"].to_numpy(), rows["negative_count"].to_numpy()
         return positives, negatives
 
-    def _calibration(self, positives: Counts, negatives: Counts) -> Calibration | None:
+    def _if_enough(self, positives: Counts, negatives: Counts) -> tuple[Counts, Counts] | None:
+        """Labels of shape (days, bins) with the bins in order of score, None if they are too few to learn from."""
         positives, negatives = (np.delete(side, MISSING, axis=1) for side in (positives, negatives))
         smallest = min(positives.sum(), negatives.sum())
         too_few = positives.sum() + negatives.sum() < self._settings.minimum_calibration_labels
@@ -295,4 +304,4 @@ class _Calibrations:
             return None
         # the bins below and above the grid come first; in order of score the latter is the last
         order = [0, *range(2, self._width - 1), 1]
-        return calibrate(positives[:, order], negatives[:, order])
+        return positives[:, order], negatives[:, order]

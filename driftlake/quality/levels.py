@@ -37,8 +37,7 @@ class TrainingLevels:
         size = counts[BELOW:].sum()
         if not size:
             return cls()
-        lower, upper = bins.borders[:-1], bins.borders[1:]
-        middles = np.concatenate([bins.borders[[0, -1]], (lower + upper) / 2])
+        middles = np.concatenate([bins.borders[[0, -1]], bins.ends.mean(axis=1)])
         confidence = float((counts[BELOW:] * np.maximum(middles, 1 - middles)).sum() / size)
         if cut is None:
             return cls(mean_confidence=confidence)

@@ -55,7 +55,7 @@ def measure(
     tables = [arrow_schema("model_quality").empty_table()]
     for windows in by_version(counts, versions, settings):
         cut = windows.version.decision_cut(models.get(windows.version.model_id))
-        tables += [_rows(windows, statistic) for statistic in _statistics(windows, settings, cut)]
+        tables += [_rows(windows, statistic, settings) for statistic in _statistics(windows, settings, cut)]
     return pa.concat_tables(tables)
 
 
@@ -163,6 +163,7 @@ def _estimates(windows: LabelledWindows, cut: float | None) -> Iterator[_Statist
         predictions[known],
         windows.by_score("prediction_score_sum")[known],
         [calibration for calibration in windows.calibrations if calibration is not None],
+        windows.keys["window_days"].to_numpy()[known],
     )
     is_enough = np.zeros(len(predictions), dtype=bool)
     is_enough[known] = True
@@ -317,7 +318,7 @@ def with_doubts(rows: pa.Table, repeated_ids: pa.Table) -> pa.Table:
     return rows.set_column(rows.schema.get_field_index("reason"), "reason", pa.array(reasons, pa.string()))
 
 
-def _rows(windows: LabelledWindows, statistic: _Statistic) -> pa.Table:
+def _rows(windows: LabelledWindows, statistic: _Statistic, settings: QualitySettings) -> pa.Table:
     size = len(windows.label_count)
     nothing = np.full(size, np.nan)
     baseline = nothing if statistic.baseline is None else np.full(size, statistic.baseline)
@@ -342,6 +343,9 @@ def _rows(windows: LabelledWindows, statistic: _Statistic) -> pa.Table:
         **{name: pa.array(values, pa.int64()) for name, values in whole.items()},
         "outcome": pa.array(outcome.tolist(), pa.string()),
         "reason": pa.array([text or None for text in statistic.reason.tolist()], pa.string()),
+        "minimum_class_count": pa.repeat(
+            pa.scalar(settings.minimum_labels_per_class if statistic.name == "auc" else None, pa.int64()), size
+        ),
     }
     return pa.table(columns, schema=arrow_schema("model_quality"))
 

@@ -1,6 +1,6 @@
 """What is learned from the training data of a version: bins, categories, reference counts.
 
-Not here: how bins are learned from values (`driftlake.maths.binning`), how rows are counted (`driftlake.profiles.kernel`), and storing (`driftlake.training.registration`).
+Not here: how bins are learned from values (`driftlake.maths.numeric_bins`), how rows are counted (`driftlake.profiles.kernel`), and storing (`driftlake.training.registration`).
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from driftlake.lineage.lineage_files import LineageFile
 from driftlake.lineage.versions import SCORE
 from driftlake.maths import binning, encoding
 from driftlake.maths.binning import FeatureBins, FeatureKind
+from driftlake.maths.numeric_bins import learn_numeric_bins
 from driftlake.privacy.personal_data import Finding, scan_files
 from driftlake.profiles import kernel
 
@@ -227,8 +228,7 @@ def _numeric_bins(
             f"{file.training_data}: feature {name} has no finite value, so no bins can be learned",
             hint="leave it out of the lineage file",
         )
-    is_integer = pat.is_integer(column.type)
-    return binning.learn_numeric_bins(name, known, is_integer=is_integer, kind=kind, bin_limit=bin_limit)
+    return learn_numeric_bins(name, known, kind=kind, bin_limit=bin_limit)
 
 
 def is_categorical(column: pa.ChunkedArray, name: str, corrections: ModelSettings) -> bool:

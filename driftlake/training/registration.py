@@ -1,6 +1,7 @@
 """Registering model versions, once and for all: what was promised then is what production is compared with.
 
-Not here: lineage files (`driftlake.lineage.lineage_files`), learning (`driftlake.training.learning`), loading what is registered (`driftlake.lineage.versions`).
+Not here: lineage files (`driftlake.lineage.lineage_files`), learning (`driftlake.training.learning`), learning again
+(`driftlake.training.relearning`), loading what is registered (`driftlake.lineage.versions`).
 """
 
 from __future__ import annotations
@@ -70,11 +71,11 @@ def register_folder(warehouse: Warehouse, settings: Settings, contracts: Contrac
             known.append(file)
     together: list[DriftlakeError] = []
     with _refusals("lineage", together):
-        _complete(warehouse, settings, known)
+        complete(warehouse, settings, known)
     # one version must not keep the others from what they lack
     for file in known if together else ():
         with _refusals(file.path, refused):
-            _complete(warehouse, settings, [file])
+            complete(warehouse, settings, [file])
     return Registration(len(locations), known, registered, refused)
 
 
@@ -95,14 +96,6 @@ def _refusals(location: str, refused: list[DriftlakeError]) -> Iterator[None]:
         refused.append(refusal)
 
 
-def _complete(warehouse: Warehouse, settings: Settings, files: Sequence[LineageFile]) -> None:
-    """What versions that an earlier release registered, or other settings, lack."""
-    count_reference_labels(warehouse, files)
-    count_reference_segments(warehouse, settings, files)
-    count_reference_pairs(warehouse, settings, files)
-    take_reference_samples(warehouse, settings, files)
-
-
 def register(
     warehouse: Warehouse, settings: Settings, files: Sequence[LineageFile], contracts: Contracts | None = None
 ) -> list[LineageFile]:
@@ -114,6 +107,38 @@ def register(
     registered = [file for file in files if _register(warehouse, settings, file, contracts)]
     count_reference_labels(warehouse, files)
     return registered
+
+
+def complete(warehouse: Warehouse, settings: Settings, files: Sequence[LineageFile]) -> None:
+    """Count in the training data what registered versions lack: those of an earlier release, of other settings, relearned ones."""
+    count_reference_labels(warehouse, files)
+    count_reference_segments(warehouse, settings, files)
+    count_reference_pairs(warehouse, settings, files)
+    take_reference_samples(warehouse, settings, files)
+
+
+def require_unchanged(warehouse: Warehouse, settings: Settings, file: LineageFile) -> None:
+    """Raises LineageConflictError if the lineage file or its training data are not those that were registered."""
+    _require_same_promise(warehouse, settings, file)
+    _require_same_data(warehouse, file, TrainingData(file).fingerprint())
+
+
+def rows_of(record: LineageRecord, learned: Sequence[Learned]) -> dict[str, list[dict[str, Any]]]:
+    """Rows of feature_bins, feature_categories, reference_profile and reference_stats."""
+    owner = _owner(record)
+    named = [(item, owner | {"feature": item.bins.feature}) for item in learned]
+    counted = [(item.bins, item.counts, name) for item, name in named if item.counts is not None]
+    return {
+        "feature_bins": [owner | row for item in learned for row in item.bins.rows()],
+        "feature_categories": [name | row for item, name in named for row in item.categories],
+        "reference_profile": [
+            name | {"bin_id": bin_id, "row_count": count}
+            for _, counts, name in counted
+            for bin_id, count in enumerate(counts.bins[0].tolist())
+            if count
+        ],
+        "reference_stats": [name | _stats(counts, bins) for bins, counts, name in counted],
+    }
 
 
 def _register(warehouse: Warehouse, settings: Settings, file: LineageFile, contracts: Contracts | None) -> bool:
@@ -130,7 +155,7 @@ def _register(warehouse: Warehouse, settings: Settings, file: LineageFile, contr
     learned = learn(file, data, choice.features, corrections, settings.drift.other_features_bins, found)
     meaning = meaning_of_target(file, data, settings)
     left_out = {**choice.left_out, **{name: f"personal data ({finding})" for name, finding in found.items()}}
-    rows = {"training_runs": [_run_row(file, data, fingerprint, learned, meaning, left_out)]} | _rows(
+    rows = {"training_runs": [_run_row(file, data, fingerprint, learned, meaning, left_out)]} | rows_of(
         file.record, learned
     )
     tables = {name: pa.Table.from_pylist(content, schema=arrow_schema(name)) for name, content in rows.items()}
@@ -238,24 +263,6 @@ def _run_row(
 def _delay(record: LineageRecord) -> dict[str, float | None]:
     delay = record.label_delay
     return {name: getattr(delay, name) if delay else None for name in LabelDelay.model_fields}
-
-
-def _rows(record: LineageRecord, learned: Sequence[Learned]) -> dict[str, list[dict[str, Any]]]:
-    """Rows of feature_bins, feature_categories, reference_profile and reference_stats."""
-    owner = _owner(record)
-    named = [(item, owner | {"feature": item.bins.feature}) for item in learned]
-    counted = [(item.bins, item.counts, name) for item, name in named if item.counts is not None]
-    return {
-        "feature_bins": [owner | row for item in learned for row in item.bins.rows()],
-        "feature_categories": [name | row for item, name in named for row in item.categories],
-        "reference_profile": [
-            name | {"bin_id": bin_id, "row_count": count}
-            for _, counts, name in counted
-            for bin_id, count in enumerate(counts.bins[0].tolist())
-            if count
-        ],
-        "reference_stats": [name | _stats(counts, bins) for bins, counts, name in counted],
-    }
 
 
 def _stats(counts: FeatureCounts, bins: FeatureBins) -> dict[str, float | None]:

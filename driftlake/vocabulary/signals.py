@@ -128,7 +128,7 @@ SIGNALS: Mapping[str, Signal] = {
         ),
         Signal(
             "label_backlog.overdue_share",
-            "share of the predictions without a label for longer than expected",
+            "share of the predictions without a label for longer than promised",
             "percent",
             "{value} of the predictions of {who} have been without a label for longer than expected",
             finding=None,

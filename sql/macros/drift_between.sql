@@ -7,7 +7,7 @@
 -- against: 'training' or 'period' (against_from to against_to, the same days if not given). against_version, against_deployment
 -- and against_segment say of what, else the same. Days that are on both sides are left out of the reference, and so are
 -- features that another version counts in other bins.
--- smoothing: rows added to every occupied bin on both sides before comparing, as drift.smoothing
+-- smoothing: rows added to every occupied bin on both sides before comparing, so many in a thousand, as drift.smoothing
 -- The values are those of feature_drift; what their noise is, and so the outcome, is only there.
 create or replace temp macro drift_between(
     model,
@@ -108,6 +108,8 @@ create or replace temp macro drift_between(
                 and b.category is not distinct from o.category
                 and b.cell_first is not distinct from o.cell_first
                 and b.cell_last is not distinct from o.cell_last
+                and b.lower is not distinct from o.lower
+                and b.upper is not distinct from o.upper
                 and b.grid_transform is not distinct from o.grid_transform
                 and b.grid_scale is not distinct from o.grid_scale
                 and b.grid_lower is not distinct from o.grid_lower
@@ -176,29 +178,46 @@ create or replace temp macro drift_between(
             b.bin_id,
             b.bin_kind,
             b.coarse_bin_id,
-            b.lower,
-            b.upper,
+            -- where values of the bin lie, as far as that is known
+            coalesce(b.training_low, b.lower) as low,
+            coalesce(b.training_high, b.upper) as high,
             coalesce(sum(s.current_rows), 0)::double as current_rows,
             coalesce(sum(s.reference_rows), 0)::double as reference_rows
         from feature_bins as b
         left join sides as s on b.feature = s.feature and b.bin_id = s.bin_id
         where b.model_id = model and b.model_version = version
-        group by b.feature, b.bin_id, b.bin_kind, b.coarse_bin_id, b.lower, b.upper
+        group by b.feature, b.bin_id, b.bin_kind, b.coarse_bin_id, low, high
     ),
 
-    coarse as (
+    counted as (
         select
             feature,
             sum(current_rows) as current_rows,
             sum(reference_rows) as reference_rows,
             sum(sum(current_rows)) over whole as current_count,
             sum(sum(reference_rows)) over whole as reference_count,
-            (sum(current_rows) + smoothing) / sum(sum(current_rows) + smoothing) over whole as q,
-            (sum(reference_rows) + smoothing) / sum(sum(reference_rows) + smoothing) over whole as p
+            count(*) over whole as occupied_bins
         from binned
         group by feature, coarse_bin_id
         having sum(current_rows) + sum(reference_rows) > 0
         window whole as (partition by feature)
+    ),
+
+    -- of more than a thousand rows each side has so many in a thousand
+    smoothed as (
+        select
+            *,
+            smoothing * greatest(current_count / 1000, 1) as current_added,
+            smoothing * greatest(reference_count / 1000, 1) as reference_added
+        from counted
+    ),
+
+    coarse as (
+        select
+            *,
+            (current_rows + current_added) / (current_count + current_added * occupied_bins) as q,
+            (reference_rows + reference_added) / (reference_count + reference_added * occupied_bins) as p
+        from smoothed
     ),
 
     divergences as (
@@ -239,8 +258,8 @@ create or replace temp macro drift_between(
             sum(reference_rows) over whole as reference_size,
             case bin_kind when 'below' then -1 when 'above' then 1000000 else bin_id end as place,
             -- what is off the grid lies at its end
-            coalesce((lower + upper) / 2, if(bin_kind = 'below', min(lower) over whole, max(upper) over whole)) as middle,
-            coalesce(upper - lower, 0) as width
+            coalesce((low + high) / 2, if(bin_kind = 'below', min(low) over whole, max(high) over whole)) as middle,
+            coalesce(high - low, 0) as width
         from binned
         where bin_kind in ('below', 'range', 'above')
         window whole as (partition by feature)
@@ -260,8 +279,10 @@ create or replace temp macro drift_between(
     steps as (
         select
             *,
-            coalesce(lag(difference) over (partition by feature order by place), 0) as before
+            coalesce(lag(difference) over upward, 0) as before,
+            coalesce(low - lag(high) over upward, 0) as gap
         from cumulative
+        window upward as (partition by feature order by place)
     ),
 
     distances as (
@@ -276,6 +297,7 @@ create or replace temp macro drift_between(
                         then (before * before + difference * difference) / (abs(before) + abs(difference))
                     else abs(before) + abs(difference)
                 end
+                + gap * abs(before)
             )
             / nullif(sqrt(sum(reference_share * (pow(middle - reference_mean, 2) + width * width / 12))), 0)
                 as wasserstein_distance

@@ -33,5 +33,5 @@ inner join week as w
     and b.model_version = w.model_version
     and b.deployment = w.deployment
     and b.age_bucket = w.age_bucket
-where b.dt = $day and b.segment = 'all'
+where b.dt = $day and b.segment = 'all' and b.age_bucket <> 'due'
 order by b.model_id, b.model_version, b.deployment, b.age_bucket = 'all', b.age_from_days;

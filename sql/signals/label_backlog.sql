@@ -1,27 +1,39 @@
--- Signal of the backlog: the share of predictions whose label is overdue, of versions that still predict.
+-- Signal of the backlog: the share of predictions whose label is overdue, of versions that still predict: of all that wait, or of those newly due,
+-- whichever is further beyond its noise.
 -- grain: dt, signal, model_id, model_version, deployment, segment, feature, window_days, reference
 -- inputs: label_backlog
 select
-    dt,
+    b.dt,
     'label_backlog.overdue_share' as signal,
-    model_id,
-    model_version,
-    deployment,
-    segment,
+    b.model_id,
+    b.model_version,
+    b.deployment,
+    b.segment,
     null as feature,
     1 as window_days,
     null as reference,
-    overdue_share as value,
-    coalesce(sampled_count, prediction_count) as sample_count,
-    null as noise_floor,
+    b.overdue_share as value,
+    coalesce(w.sampled_count, w.prediction_count) as sample_count,
+    b.noise_share as noise_floor,
     null as detail
-from label_backlog
+from label_backlog as b
+inner join label_backlog as w
+    on b.dt = w.dt
+    and b.model_id = w.model_id
+    and b.model_version = w.model_version
+    and b.deployment = w.deployment
+    and b.segment = w.segment
+    and w.age_bucket = 'all'
 where
-    age_bucket = 'all'
-    and overdue_share is not null
+    b.age_bucket in ('all', 'due')
+    and b.overdue_share is not null
     -- of a version that predicts no more, only what never gets a label is left after a while
-    and (dt, model_id, model_version, deployment, segment) in (
+    and (b.dt, b.model_id, b.model_version, b.deployment, b.segment) in (
         select (y.dt, y.model_id, y.model_version, y.deployment, y.segment)
         from label_backlog as y
         where y.age_bucket = '0'
-    );
+    )
+qualify row_number() over (
+    partition by b.dt, b.model_id, b.model_version, b.deployment, b.segment
+    order by b.overdue_share - coalesce(b.noise_share, 0) desc, b.age_bucket
+) = 1;

@@ -14,9 +14,11 @@ create table if not exists feature_bins (
     coarse_bin_id integer not null, -- coarse bin it belongs to; PSI, KL and JS compare coarse bins
     cell_first integer, -- first cell of the grid inside the bin
     cell_last integer, -- last cell of the grid inside the bin
-    grid_transform varchar, -- t in cell = floor((t(x / grid_scale) - t(grid_lower)) / (t(grid_upper) - t(grid_lower)) * grid_cells): linear, log, asinh or logit
+    grid_transform varchar, -- t in cell = floor((t(x / grid_scale) - t(grid_lower)) / (t(grid_upper) - t(grid_lower)) * grid_cells): linear, log, asinh or logit; or borders: every bin is a cell, and has the values from lower to below upper
     grid_scale double, -- divides the value before the transform
     grid_lower double, -- lower end of the grid, divided by grid_scale
     grid_upper double, -- upper end of the grid, divided by grid_scale
-    grid_cells integer -- cells of the grid
+    grid_cells integer, -- cells of the grid
+    training_low double, -- lowest training value of the bin; the only one if nine of ten rows have it; null for versions of earlier releases
+    training_high double -- highest training value of the bin; the only one if nine of ten rows have it
 );

@@ -21,5 +21,6 @@ create table if not exists model_quality (
     baseline_value double, -- AUC stated in the lineage, else the value on the training data
     drop_from_baseline double, -- how much worse than the baseline: positive is worse; null where no direction is
     outcome varchar not null, -- measured or insufficient_data
-    reason varchar -- why there is no value, or what it rests on
+    reason varchar, -- why there is no value, or what it rests on
+    minimum_class_count bigint -- of an AUC: labels of each class below which there is no value; null before it was kept
 );

@@ -1,4 +1,4 @@
--- Every model version ever registered, with its training data. Append-only.
+-- Every model version ever registered, with its training data. Append-only, but for bins_learned_at.
 -- grain: model_id, model_version
 create table if not exists training_runs (
     model_id varchar not null, -- model the row is about
@@ -26,5 +26,6 @@ create table if not exists training_runs (
     classes varchar[], -- classes of a multiclass model; null for other tasks
     positive_label varchar, -- label that is positive, as canonical text; null if labels are 0 and 1, and for other tasks
     negative_label varchar, -- label that is negative, as canonical text; null with a positive label: every other
-    columns_left_out varchar[] -- columns of the training data that were not taken as features, each with the reason; empty if the lineage lists its features
+    columns_left_out varchar[], -- columns of the training data that were not taken as features, each with the reason; empty if the lineage lists its features
+    bins_learned_at timestamp with time zone -- when `driftlake lineage relearn` learned the bins; null if the registration did
 );

@@ -4,5 +4,5 @@ select
     *,
     outstanding_count / prediction_count as outstanding_share
 from label_backlog
-where dt = (select n.dt from newest_day as n)
+where dt = (select n.dt from newest_day as n) and age_bucket <> 'due'
 order by model_id, model_version, deployment, segment, age_bucket = 'all', age_from_days;

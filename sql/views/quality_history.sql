@@ -1,4 +1,4 @@
--- How well did each model rank, as known on the day and with every label known now (hindsight)? Of a multiclass model the hindsight is the mean over every class that has labels and others beside it.
+-- How well did each model rank, as known on the day and with every label known now (hindsight)? Of a multiclass model the hindsight is the mean over every class that has enough labels and others beside it. Hindsight needs as many labels as the value.
 create or replace view quality_history as
 with as_of as (
     select *
@@ -76,18 +76,42 @@ counted as (
     group by dt, model_id, model_version, deployment, segment, window_days
 ),
 
--- Mann-Whitney: a positive outranks the negatives of the bins below it, and half of those in its own
-outranked as (
+totals as (
     select
-        *,
-        sum(negatives) over (
-            partition by dt, model_id, model_version, deployment, segment, window_days, scored_class
-            order by position
-        ) - negatives / 2 as negatives_outranked
+        dt,
+        model_id,
+        model_version,
+        deployment,
+        segment,
+        window_days,
+        scored_class,
+        bin_id,
+        positives,
+        negatives,
+        sum(positives) over of_class as positive_total,
+        sum(negatives) over of_class as negative_total,
+        sum(positives) over by_score as positives_up_to,
+        sum(negatives) over by_score as negatives_up_to
     from known_now
     where bin_id <> 0
+    window
+        of_class as (partition by dt, model_id, model_version, deployment, segment, window_days, scored_class),
+        by_score as (
+            partition by dt, model_id, model_version, deployment, segment, window_days, scored_class
+            order by position
+        )
 ),
 
+-- Mann-Whitney: a positive outranks the negatives of the bins below it, and half of those in its own
+placed as (
+    select
+        *,
+        (negatives_up_to - negatives / 2) / nullif(negative_total, 0) as positive_placement,
+        (positive_total - positives_up_to + positives / 2) / nullif(positive_total, 0) as negative_placement
+    from totals
+),
+
+-- DeLong, from the sums of the placements and of their squares
 of_class as (
     select
         dt,
@@ -96,23 +120,61 @@ of_class as (
         deployment,
         segment,
         window_days,
-        sum(positives * negatives_outranked) / nullif(sum(positives) * sum(negatives), 0) as auc
-    from outranked
+        any_value(positive_total) as positive_total,
+        any_value(negative_total) as negative_total,
+        sum(positives * positive_placement) / nullif(any_value(positive_total), 0) as auc,
+        sum(positives * positive_placement**2) as squared_positive_placements,
+        sum(negatives * negative_placement**2) as squared_negative_placements,
+        sum(positives * negatives) / nullif(any_value(positive_total * negative_total), 0) / 2 as half_ties
+    from placed
     group by dt, model_id, model_version, deployment, segment, window_days, scored_class
 ),
 
--- one AUC, or one for each class
+with_error as (
+    select
+        *,
+        sqrt(
+            greatest(squared_positive_placements - positive_total * auc**2, 0)
+            / nullif((positive_total - 1) * positive_total, 0)
+            + greatest(squared_negative_placements - negative_total * auc**2, 0)
+            / nullif((negative_total - 1) * negative_total, 0)
+        ) as standard_error
+    from of_class
+),
+
+-- one AUC, or one for each class that has enough labels
+averaged as (
+    select
+        o.dt,
+        o.model_id,
+        o.model_version,
+        o.deployment,
+        o.segment,
+        o.window_days,
+        avg(o.auc) as auc,
+        avg(o.standard_error) as standard_error,
+        avg(o.auc - o.half_ties) as binning_low,
+        avg(o.auc + o.half_ties) as binning_high
+    from with_error as o
+    inner join as_of as w
+        on o.dt = w.dt
+        and o.model_id = w.model_id
+        and o.model_version = w.model_version
+        and o.deployment = w.deployment
+        and o.segment = w.segment
+        and o.window_days = w.window_days
+    -- rows of before the minimum was kept have the default of quality.minimum_labels_per_class
+    where least(o.positive_total, o.negative_total) >= coalesce(w.minimum_class_count, 10)
+    group by o.dt, o.model_id, o.model_version, o.deployment, o.segment, o.window_days
+),
+
+-- the interval is built on the log-odds scale; where the AUC is 0 or 1 it is the AUC
 hindsight as (
     select
-        dt,
-        model_id,
-        model_version,
-        deployment,
-        segment,
-        window_days,
-        avg(auc) as auc
-    from of_class
-    group by dt, model_id, model_version, deployment, segment, window_days
+        *,
+        if(auc > 0 and auc < 1, 1.959963984540054 * standard_error / (auc * (1 - auc)), 0) as width,
+        if(auc > 0 and auc < 1, auc / (1 - auc), null) as odds
+    from averaged
 )
 
 select
@@ -135,6 +197,10 @@ select
     a.outcome,
     a.reason,
     h.auc as hindsight_auc,
+    if(h.odds is null, h.auc, 1 / (1 + exp(h.width) / h.odds)) as hindsight_confidence_low,
+    if(h.odds is null, h.auc, 1 / (1 + exp(-h.width) / h.odds)) as hindsight_confidence_high,
+    h.binning_low as hindsight_binning_low,
+    h.binning_high as hindsight_binning_high,
     c.positive_count as hindsight_positive_count,
     c.negative_count as hindsight_negative_count,
     c.label_count / a.prediction_count as hindsight_coverage_share
@@ -146,6 +212,7 @@ left join hindsight as h
     and a.deployment = h.deployment
     and a.segment = h.segment
     and a.window_days = h.window_days
+    and a.reason is distinct from 'no predictions on the day'
 left join counted as c
     on a.dt = c.dt
     and a.model_id = c.model_id
