@@ -71,7 +71,11 @@ def relearn(
     require_unchanged(warehouse, settings, file)
     data = TrainingData(file)
     corrections = settings.models.get(model_id, ModelSettings())
-    learned = learn(file, data, list(version.features), corrections, settings.drift.other_features_bins)
+    corrected = {*corrections.categorical, *corrections.numeric, *corrections.critical}
+    # features that were left out because they hold personal data may be corrected all the same
+    left_out = sorted((corrected & data.types.keys()) - version.features.keys())
+    features = [*version.features, *left_out]
+    learned = learn(file, data, features, corrections, settings.drift.other_features_bins, left_out)
     changed = [item.bins.feature for item in learned if not _are_same(item.bins, version.bins_of(item.bins.feature))]
     found = _found(warehouse, settings, version, changed)
     if is_dry_run or not changed:
