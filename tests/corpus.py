@@ -151,7 +151,7 @@ FILES = (
     Case("hidden_file", "a file whose name begins with _ or ., as writers stage them", "it is no telemetry", lambda p: (p.telemetry(1), p.telemetry(1, name="_part-1"), p.telemetry(1, name=".part-2"))),
     Case("no_rows", "a file with columns and no rows", "the day is empty, with a warning", lambda p: pq.write_table(pq.read_table(p.telemetry(1)).slice(0, 0), p.telemetry(1)), "empty", None, "no rows"),
     Case("only_file_truncated", "the only file of the day without its end", "the day is refused", lambda p: truncate(p.telemetry(1)), "refused", None, "no Parquet footer"),
-    Case("mostly_truncated", "most of a day's bytes cannot be read", "the day is refused: the rest says too little", lambda p: (p.telemetry(1), truncate(p.telemetry(1, name="part-1", correlation_id=[f"e{row}" for row in range(5 * ROWS)]))), "refused", None, "too much"),
+    Case("mostly_truncated", "most of a day's bytes cannot be read", "the day is refused: the rest says too little", lambda p: (p.telemetry(1), truncate(p.telemetry(1, name="part-1", correlation_id=[f"e{row}" for row in range(5 * ROWS)]))), "refused", None, "more than contracts.largest_quarantined_share"),
     Case("no_telemetry", "a day without a folder", "recorded as missing, with a warning", lambda _: None, "missing", None, "there is no telemetry"),
     Case("stray_files", "a text file and a folder among the Parquet files", "they are no telemetry", lambda p: (p.telemetry(1).with_name("_SUCCESS").write_text(""), (p.root / "telemetry" / f"dt={day(1)}" / "old.parquet").mkdir())),
     Case("odd_folder", "a folder dt=yesterday beside the days", "it is no day", lambda p: (p.telemetry(1), (p.root / "telemetry" / "dt=yesterday").mkdir())),
@@ -214,7 +214,7 @@ LABELS = (
     Case("label_twice", "the same label twice on a day", "one is counted, with a warning", _labels(correlation_id=_ids("d1-5")), "complete", None, "comes again on the same day in 1 of 300", "label_cohorts"),
     Case("id_used_again", "a correlation id that two days use", "both are labelled, with a warning", lambda p: (p.telemetry(-1, correlation_id=[f"d1-{row}" for row in range(ROWS)]), _labels()(p), p.run(-1, -1, until="profiles")), "complete", None, "300 of 300 labels met predictions of one version on several days", "label_cohorts", project={"start": day(-5)}),
     Case("label_of_nobody", "labels of predictions that never were", "counted as unmatched", _labels(correlation_id=[f"nobody-{row}" for row in range(ROWS)]), "complete", None, "", "label_cohorts"),
-    Case("prediction_on_text", "prediction_on that is no date", "the day of labels is refused", _labels(prediction_on=["Friday"] * ROWS), "refused", None, "expected a date", "label_cohorts"),
+    Case("prediction_on_text", "prediction_on that is no date", UNREAD, _labels(prediction_on=["Friday"] * ROWS), "partial", None, "is not read, expected a date", "label_cohorts"),
 )  # fmt: skip
 
 DAYS = (*FILES, *COLUMNS, *VALUES, *LABELS)

@@ -67,10 +67,10 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Project:
         ("all_null_category_without_type", "missing_rate_change", 1, ("drift", None)),
         ("all_null_in_training", "unseen_change", 1, ("drift", None)),
         ("constant", "psi", 0, ("stable", None)),
-        ("constant", "wasserstein_distance", 0, ("stable", None)),
+        # a single training value has no standard deviation to measure distances in
+        ("constant", "wasserstein_distance", None, UNDEFINED),
         ("constant_that_moved", "above_range_change", 1, ("drift", None)),
-        # from the middle of the only bin to its end, and the bin has a standard deviation of 1 / sqrt(12)
-        ("constant_that_moved", "wasserstein_distance", 0.5 * 12**0.5, ("drift", None)),
+        ("constant_that_moved", "wasserstein_distance", None, UNDEFINED),
         ("only_in_training", "psi", None, ABSENT),
         ("infinite", "above_range_change", 1 / 3, ("drift", None)),
         ("infinite", "below_range_change", 1 / 3, ("drift", None)),

@@ -342,7 +342,7 @@ def test_a_warehouse_whose_data_are_refused_does_not_open(
 ) -> None:
     project = Project(tmp_path / "project", warehouse={"data": "s3://lake/refused"})
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
-    with pytest.raises(StorageError, match="warehouse.data: s3://lake/refused is refused"):
+    with pytest.raises(StorageError, match="warehouse.data: s3://lake/refused cannot be read with key"):
         project.rows("select 1")
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime
 from decimal import Decimal
 from itertools import count
 from pathlib import Path
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import duckdb
 import pyarrow as pa
@@ -15,6 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from driftlake.inputs.columns import LABEL_COLUMNS
 from driftlake.maths.value_text import sql_text, texts_of
 
 KINDS: dict[str, tuple[pa.DataType, st.SearchStrategy[Any]]] = {
@@ -90,3 +93,15 @@ def test_texts_of_other_values() -> None:
         ]
     }
     assert texts == {text: [text] for text in texts}
+
+
+def test_midnight_in_the_time_zone_of_the_writer_is_its_day(tmp_path: Path) -> None:
+    midnight = datetime(2026, 1, 5, tzinfo=ZoneInfo("Asia/Tokyo"))
+    column = pa.array([midnight], pa.timestamp("us", "Asia/Tokyo"))
+    pq.write_table(pa.table({"day": column}), tmp_path / "labels.parquet")
+    [prediction_on] = (canonical for canonical in LABEL_COLUMNS if canonical.name == "prediction_on")
+    with duckdb.connect() as connection:
+        connection.execute("set TimeZone = 'UTC'")
+        read = prediction_on.value("day", column.type)
+        found = connection.execute(f"select {read} from '{tmp_path}/labels.parquet'").fetchall()
+    assert found == [(date(2026, 1, 5),)]

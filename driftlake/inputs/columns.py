@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 
 from driftlake.errors import ConfigurationError
+from driftlake.lake.queries import literal
 from driftlake.maths.encoding import is_numeric
 from driftlake.maths.value_text import family, has_text, is_bytes, sql_id, sql_text
 
@@ -26,10 +27,6 @@ def _is_instant(kind: pa.DataType) -> bool:
 
 def _is_label(kind: pa.DataType) -> bool:
     return is_numeric(kind) or bool(pa.types.is_boolean(kind))
-
-
-def _is_day(kind: pa.DataType) -> bool:
-    return _is_instant(kind) or family(kind) == "text"
 
 
 def named_beside(own: str, canonical: str) -> str:
@@ -72,6 +69,9 @@ class CanonicalColumn:
             return sql_id(expression, kind) if self.is_id else sql_text(expression, kind)
         # bytes are text without its annotation
         value = sql_text(expression, kind) if is_bytes(kind) else expression
+        if self.sql_type == "date" and pa.types.is_timestamp(kind) and "/" in (kind.tz or ""):
+            # midnight in the writer's time zone is another day elsewhere
+            value = f"timezone({literal(kind.tz)}, {value})"
         return (self.reading or "cast({0} as {1})").format(value, self.sql_type)
 
     def unread(self) -> CanonicalColumn:
@@ -182,7 +182,7 @@ LABEL_COLUMNS = (
     _LABEL_CLASS.unread(),
     CanonicalColumn("label_time", "timestamp", *_INSTANT, is_optional=True),
     # the partition day of the prediction: a label that says it is joined to predictions of that day and no other
-    CanonicalColumn("prediction_on", "date", _is_day, "a date or a timestamp", is_optional=True, reading=_LENIENT),
+    CanonicalColumn("prediction_on", "date", _is_instant, "a date or a timestamp", is_optional=True),
 )
 
 
