@@ -213,10 +213,16 @@ def test_only_features_that_are_not_critical_are_learned_with_fewer_bins(tmp_pat
     assert {name: bins.bin_kinds.count("range") for name, bins in features.items()} == {"x": 100, "y": 12}
 
 
-def test_numbers_of_which_a_value_holds_over_a_percentile_are_named_with_its_share(tmp_path: Path) -> None:
+def test_numbers_of_which_a_bin_of_several_values_holds_over_a_percentile_are_named(tmp_path: Path) -> None:
     continuous = [number / 7 for number in range(1000)]
     tied = [0.0] * 300 + [1 + number / 7 for number in range(700)]
-    settings = project(tmp_path, {"x": continuous, "amount": tied, "score": [0.5] * 1000}, "x", "amount")
+    settings = write_project(
+        tmp_path,
+        features=("x", "amount", "coarse"),
+        training={"x": continuous, "amount": tied, "coarse": continuous, "score": [0.5] * 1000},
+        models={"credit": {"critical": ["x", "amount"]}},
+        drift={"other_features_bins": 10},
+    )
     registered(settings)
     with Warehouse.open(settings, read_only=True) as warehouse:
-        assert load_versions(warehouse)["credit", "v1"].heaviest_bins() == {"amount": 0.3}
+        assert load_versions(warehouse)["credit", "v1"].heaviest_bins() == {"coarse": 0.1}

@@ -118,14 +118,16 @@ class ModelVersion:
         return counts.get(feature)
 
     def heaviest_bins(self) -> dict[str, float]:
-        """Numbers of which a bin holds over a percentile of the training rows, with its share: so much KS can miss."""
-        shares = {
-            name: float(
-                self.reference_counts[name][binning.FIRST_RANGE :].max() / self.reference_counts[name][1:].sum()
-            )
-            for name, bins in self.features.items()
-            if bins.grid is not None and self.reference_counts[name][1:].any()
-        }
+        """Numbers of which a bin of several values holds over a percentile of the training rows, with its share.
+
+        So much the KS distance can miss. In the bin of a single value, however heavy, there is nothing to be missed.
+        """
+        shares = {}
+        for name, bins in self.features.items():
+            counts = self.reference_counts[name]
+            if bins.grid is not None and counts[1:].any():
+                low, high = bins.ends.T
+                shares[name] = float((counts[binning.FIRST_RANGE :] * (low < high)).max() / counts[1:].sum())
         return {name: share for name, share in shares.items() if share > _LARGEST_USUAL_SHARE}
 
     def decision_cut(self, settings: ModelSettings | None) -> float | None:
