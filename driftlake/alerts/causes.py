@@ -136,9 +136,13 @@ def find_evidence(
     """
     signals = set(suspects["signal"].to_pylist())
     suspected = [cause for cause in CAUSES if any(signal.startswith(cause.signals) for signal in signals)]
+    if not suspected:
+        return {}
     with warehouse.registered(suspects=suspects, alert_lives=lives):
+        latency_suspects = warehouse.query("incidents/latency_suspects")
         names = dict.fromkeys(cause.query or cause.name for cause in suspected)
-        rows = {name: _rows(warehouse, f"causes/{name}", {"smallest_cell": smallest_cell}) for name in names}
+        with warehouse.registered(latency_suspects=latency_suspects):
+            rows = {name: _rows(warehouse, f"causes/{name}", {"smallest_cell": smallest_cell}) for name in names}
     found = [
         _evidence(cause, row)
         for cause in suspected

@@ -1,20 +1,7 @@
 -- Evidence for alerts on latency: the stage of the calls that has slowed most, beside the week before.
 -- grain: incident_id, subject, known_on
--- inputs: suspects, latency_changes, slo_status
-with slowed as (
-    select distinct
-        s.incident_id,
-        s.model_id,
-        s.suspected_on,
-        s.first_on,
-        s.until_on
-    from suspects as s
-    where
-        s.signal = 'service_levels.p95_ms'
-        or s.feature in (select o.slo from slo_status as o where o.sli = 'latency')
-),
-
-changes as (
+-- inputs: latency_suspects, latency_changes
+with changes as (
     select
         *,
         sum(greatest(change_ms, 0)) over (partition by dt, model_id, model_version, deployment) as slower_ms
@@ -22,8 +9,8 @@ changes as (
     where
         segment = 'all'
         and moved_place is not null
-        and dt between (select min(w.first_on) from slowed as w)
-        and (select max(w.until_on) from slowed as w)
+        and dt between (select min(w.first_on) from latency_suspects as w)
+        and (select max(w.until_on) from latency_suspects as w)
 )
 
 select
@@ -33,6 +20,6 @@ select
     c.change_ms / c.slower_ms as strength,
     c.p95_ms,
     c.usual_p95_ms
-from slowed as w
+from latency_suspects as w
 inner join changes as c on w.model_id = c.model_id and c.dt between w.first_on and w.until_on
 where c.moved_place = 1 and c.change_ms >= 0.1 * c.usual_p95_ms;

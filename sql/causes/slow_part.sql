@@ -1,20 +1,7 @@
 -- Evidence for alerts on latency: nodes and hours of the day that are slower than in the week before, by far more than the others.
 -- grain: incident_id, subject, known_on
--- inputs: suspects, service_part_levels, slo_status
-with slowed as (
-    select distinct
-        s.incident_id,
-        s.model_id,
-        s.suspected_on,
-        s.first_on,
-        s.until_on
-    from suspects as s
-    where
-        s.signal = 'service_levels.p95_ms'
-        or s.feature in (select o.slo from slo_status as o where o.sli = 'latency')
-),
-
-parts as (
+-- inputs: latency_suspects, service_part_levels
+with parts as (
     select
         dt,
         model_id,
@@ -27,8 +14,8 @@ parts as (
     where
         metric = 'latency_ms'
         and latency_count >= 20
-        and dt between (select min(w.first_on) - 7 from slowed as w)
-        and (select max(w.until_on) from slowed as w)
+        and dt between (select min(w.first_on) - 7 from latency_suspects as w)
+        and (select max(w.until_on) from latency_suspects as w)
 ),
 
 compared as (
@@ -38,7 +25,7 @@ compared as (
         median(p.p95_ms) filter (where p.dt < w.first_on) over (
             partition by w.incident_id, w.suspected_on, p.model_version, p.deployment, p.part
         ) as usual_p95_ms
-    from slowed as w
+    from latency_suspects as w
     inner join parts as p on w.model_id = p.model_id and p.dt between w.first_on - 7 and w.until_on
 ),
 

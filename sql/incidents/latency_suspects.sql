@@ -1,0 +1,13 @@
+-- The suspects whose alerts are about latency: of a percentile, or of an objective for it.
+-- grain: incident_id, model_id, suspected_on, first_on, until_on
+-- inputs: suspects, slo_status
+select distinct
+    s.incident_id,
+    s.model_id,
+    s.suspected_on,
+    s.first_on,
+    s.until_on
+from suspects as s
+where
+    s.signal = 'service_levels.p95_ms'
+    or s.feature in (select o.slo from slo_status as o where o.sli = 'latency');
