@@ -62,7 +62,7 @@ def test_a_file_that_is_no_suite_is_named(tmp_path: Path) -> None:
 
 
 def examined(project: Project) -> dict[str, tuple[bool, str]]:
-    return {one.subject: (one.is_well, one.message) for one in examine(project.root / "driftlake.yaml")}
+    return {finding.subject: (finding.is_well, finding.message) for finding in examine(project.root / "driftlake.yaml")}
 
 
 @pytest.fixture(scope="module")

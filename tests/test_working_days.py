@@ -6,7 +6,6 @@ import sys
 from collections.abc import Collection, Sequence
 from datetime import date, timedelta
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from data import day
@@ -34,9 +33,9 @@ def served(weekdays: Collection[int], days: int, without: Collection[int] = ()) 
 def alarms(rows: dict[date, int], calendar: Calendar = LEARNED) -> list[int]:
     """Days without rows, as numbers, on which some are expected by what is known before them."""
     return [
-        (one - MONDAY).days
-        for one, count in rows.items()
-        if not count and calendar.closure(one, {other: n for other, n in rows.items() if other < one}) is None
+        (dt - MONDAY).days
+        for dt, count in rows.items()
+        if not count and calendar.closure(dt, {other: n for other, n in rows.items() if other < dt}) is None
     ]
 
 
@@ -69,14 +68,15 @@ def test_a_configured_calendar_needs_no_history() -> None:
     assert alarms(served([0], 14), calendar) == [3, 10]
 
 
-def test_holidays_of_a_country_come_from_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    def country_holidays(country: str, *, subdiv: str | None, years: int) -> dict[date, str]:
-        return {date(years, 5, 1): f"{country} {subdiv}"} if subdiv == "BY" else {}
+def test_public_holidays_are_those_of_the_country_and_its_region() -> None:
+    epiphany = date(2026, 1, 6)
+    assert Calendar(None, (), "DE-BY").closure(epiphany, {}) == "a holiday"
+    assert Calendar(None, (), "DE").closure(epiphany, {}) is None
 
-    working_days._public_holidays.cache_clear()
-    monkeypatch.setitem(sys.modules, "holidays", SimpleNamespace(country_holidays=country_holidays))  # type: ignore[arg-type]
-    assert Calendar(None, (), "DE-BY").closure(date(2026, 5, 1), {}) == "a holiday"
-    assert Calendar(None, (), "DE").closure(date(2026, 5, 1), {}) is None
+
+def test_a_country_that_the_package_does_not_know_is_refused() -> None:
+    with pytest.raises(DriftlakeError, match="does not know XX"):
+        Calendar(None, (), "XX").closure(date(2026, 5, 1), {})
 
 
 def test_a_country_without_the_package_is_refused_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -70,7 +70,7 @@ def usual_rows(days: Sequence[date], partitions: Mapping[date, Partition], calen
     return [
         UsualRows(
             day,
-            tuple(rows for one in weekdays_before([day], date.min) if (rows := row_counts.get(one, 0))),
+            tuple(rows for earlier in weekdays_before([day], date.min) if (rows := row_counts.get(earlier, 0))),
             None if row_counts.get(day) else calendar.closure(day, row_counts),
         )
         for day in days

@@ -73,8 +73,8 @@ def check_labelled_days(
             found[key] = LabelledScores(scores.positives, scores.negatives, total, scores.is_probability)
     return [
         check
-        for (day, *owner), one in found.items()
-        for check in check_scores(contract, day, (owner[0], owner[1]), one)
+        for (day, *owner), scores in found.items()
+        for check in check_scores(contract, day, (owner[0], owner[1]), scores)
     ]
 
 

@@ -55,15 +55,15 @@ class Calendar:
 def history_before(day: date, start: date) -> list[date]:
     """Days that say what is expected on a day."""
     before = (day - timedelta(days=number) for number in range(1, HISTORY_DAYS + 1))
-    return sorted(one for one in before if one >= start)
+    return sorted(earlier for earlier in before if earlier >= start)
 
 
 def _is_day_off(day: date, row_counts: Mapping[date, int]) -> bool:
-    known = {one: rows for one, rows in row_counts.items() if 0 < (day - one).days <= HISTORY_DAYS}
-    if not any(rows for one, rows in known.items() if (day - one).days <= _WORKING_DAYS):
+    known = {before: rows for before, rows in row_counts.items() if 0 < (day - before).days <= HISTORY_DAYS}
+    if not any(rows for before, rows in known.items() if (day - before).days <= _WORKING_DAYS):
         # everything may be broken
         return False
-    alike = [rows > 0 for one, rows in known.items() if one.weekday() == day.weekday()]
+    alike = [rows > 0 for before, rows in known.items() if before.weekday() == day.weekday()]
     if day.weekday() >= WEEKDAYS.index("sat") and not any(alike):
         return True
     return len(alike) >= _FEWEST_WEEKDAYS and sum(alike) * 2 < len(alike)

@@ -77,7 +77,7 @@ def _check_scores(
 ) -> list[ContractCheck]:
     """Whether the scores of the training data are what the lineage says of them."""
     record = file.record
-    bins = next((one.bins for one in learned if one.bins.feature == SCORE), None)
+    bins = next((item.bins for item in learned if item.bins.feature == SCORE), None)
     if record.task != "binary" or record.target is None or record.score is None or bins is None:
         return []
     labels, scores = labels_and_scores(data, record, meaning)
