@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from driftlake.inputs.parquet_files import open_parquet, oversized_of
-from driftlake.maths.value_text import has_text, is_bytes, is_text, texts_of
+from driftlake.maths.value_text import is_bytes, is_text, texts_of
 
 # Values of a shape whose check is run: enough to tell shares apart, and a column costs a tenth of a second at most.
 _CHECKED_AT_MOST = 2_000
@@ -113,7 +113,7 @@ def scan_files(paths: Iterable[str], columns: Iterable[str]) -> dict[str, Findin
             kinds = {column: _type_of(plain.schema_arrow, column) for column in distinct}
             # no column with such cells is read anywhere
             too_large = oversized_of(plain.metadata, path)
-        is_looked_at = {c: has_text(kind) and not pa.types.is_boolean(kind) for c, kind in kinds.items()}
+        is_looked_at = {c: is_text(kind) or is_bytes(kind) or pa.types.is_integer(kind) for c, kind in kinds.items()}
         present = [column for column, looked_at in is_looked_at.items() if looked_at and column not in too_large]
         if not present:
             continue
