@@ -16,7 +16,7 @@ import pyarrow.types as pat
 from driftlake.maths.arrays import Floats, Indices
 from driftlake.maths.binning import FeatureBins
 from driftlake.maths.numeric_bins import learnable
-from driftlake.maths.value_text import has_text, is_text, texts_of
+from driftlake.maths.value_text import has_text, is_text, plain_type, texts_of
 
 Column: TypeAlias = "pa.Array | pa.ChunkedArray"
 
@@ -50,8 +50,7 @@ def float_values(column: Column) -> Floats:
 
 def _numbers_of_text(column: Column) -> Column:
     """Text as numbers, null where it is none: of features that are stored as JSON."""
-    if pat.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
+    column = column.cast(plain_type(column.type))
     is_number = pc.match_substring_regex(column, r"^[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?$")
     return pc.if_else(is_number, column, pa.scalar(None, column.type)).cast(pa.float64())
 

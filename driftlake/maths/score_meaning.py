@@ -1,6 +1,7 @@
 """Whether scores look like something else than the probability of the positive class, from counts per score bin.
 
-Not here: which scores and labels are counted (profiles/label_join.py, training/reference_labels.py), and what is said of it.
+Not here: which scores and labels are counted (`driftlake.profiles.label_join`,
+`driftlake.training.reference_labels`), and what is said of it.
 """
 
 from __future__ import annotations

@@ -10,6 +10,8 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from driftlake.maths.value_text import without_trailing_zeros
+
 _TRUTH = {"true": "1", "false": "0"}
 _SPELLED = {**_TRUTH, "True": "1", "TRUE": "1", "False": "0", "FALSE": "0", "1": "1", "0": "0", "1.0": "1", "0.0": "0"}
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
@@ -32,7 +34,7 @@ class Spelling:
             if len(by_meaning) == len(categories):
                 return cls(True, by_meaning)
         if categories and all(_NUMBER.fullmatch(name) for name in categories):
-            by_meaning = {_plain(name): name for name in categories}
+            by_meaning = {without_trailing_zeros(name): name for name in categories}
             if len(by_meaning) == len(categories):
                 return cls(False, by_meaning)
         return cls(False, {})
@@ -51,7 +53,3 @@ class Spelling:
             return self.by_meaning.get(_SPELLED.get(name, ""))
         whole = _WHOLE.fullmatch(name)
         return self.by_meaning.get(whole[1] if whole else name)
-
-
-def _plain(number: str) -> str:
-    return number.rstrip("0").rstrip(".") if "." in number else number

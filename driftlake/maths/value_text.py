@@ -37,43 +37,60 @@ def is_number(kind: pa.DataType) -> bool:
     return bool(pat.is_integer(kind) or pat.is_floating(kind) or is_decimal)
 
 
+def plain_type(kind: pa.DataType) -> pa.DataType:
+    """The type of the values, whether or not they are in a dictionary."""
+    return plain_type(kind.value_type) if pat.is_dictionary(kind) else kind
+
+
+def without_trailing_zeros(number: str) -> str:
+    """A decimal number as short as it can be written: 2.50 as 2.5, 3.00 as 3."""
+    return number.rstrip("0").rstrip(".") if "." in number else number
+
+
 def has_text(kind: pa.DataType) -> bool:
     """Whether values of this Arrow type have a text."""
-    kind = _plain(kind)
+    kind = plain_type(kind)
     return is_text(kind) or is_bytes(kind) or is_number(kind) or _is_uuid(kind) or bool(pat.is_boolean(kind))
 
 
 def family(kind: pa.DataType) -> str:
     """What DuckDB may read together with another column and leaves the text of every value as it is."""
-    kind = _plain(kind)
+    kind = plain_type(kind)
     if is_text(kind):
         return "text"
     return "integer" if pat.is_integer(kind) else str(kind)
 
 
-def texts_of(values: pa.Array) -> list[str | None]:
-    """The text of each of some values, which are few: those of a dictionary."""
+def as_text(values: pa.Array) -> pa.Array:
+    """The text of each of some values; but for text, integers and truth values one by one, so they should be few."""
     kind = values.type
     if pat.is_decimal(kind):
-        return [_written(number, _of_decimal) for number in values.to_pylist()]
-    if pat.is_floating(kind):
+        written = [_written(number, _of_decimal) for number in values.to_pylist()]
+    elif pat.is_floating(kind):
         # what is shortest depends on the width of the float
         short = values.cast(pa.float32()) if pat.is_float16(kind) else values
         texts = short.cast(pa.string()).to_pylist()
         numbers = short.to_pylist()
-        return [None if n is None else _of_float(n, text) for n, text in zip(numbers, texts, strict=True)]
-    if _is_uuid(kind):
+        written = [None if n is None else _of_float(n, text) for n, text in zip(numbers, texts, strict=True)]
+    elif _is_uuid(kind):
         stored = values.storage if isinstance(values, pa.ExtensionArray) else values
-        return [_written(raw, lambda raw: str(UUID(bytes=raw))) for raw in stored.to_pylist()]
-    if is_bytes(kind):
-        return [_written(raw, _of_bytes) for raw in values.to_pylist()]
-    as_text: list[str | None] = values.cast(pa.string()).to_pylist()
-    return as_text
+        written = [_written(raw, lambda raw: str(UUID(bytes=raw))) for raw in stored.to_pylist()]
+    elif is_bytes(kind):
+        written = [_written(raw, _of_bytes) for raw in values.to_pylist()]
+    else:
+        return values.cast(pa.string())
+    return pa.array(written, pa.string())
+
+
+def texts_of(values: pa.Array) -> list[str | None]:
+    """The same as a list."""
+    texts: list[str | None] = as_text(values).to_pylist()
+    return texts
 
 
 def sql_text(expression: str, kind: pa.DataType) -> str:
     """SQL of the text of an expression over a column of Parquet that has this Arrow type; text costs nothing."""
-    kind = _plain(kind)
+    kind = plain_type(kind)
     if is_text(kind):
         return expression
     if pat.is_floating(kind):
@@ -90,13 +107,9 @@ def sql_text(expression: str, kind: pa.DataType) -> str:
 def sql_id(expression: str, kind: pa.DataType) -> str:
     """SQL of the text of an id; null where a float is no whole number, or too large to say which one it was."""
     text = sql_text(expression, kind)
-    if not pat.is_floating(_plain(kind)):
+    if not pat.is_floating(plain_type(kind)):
         return text
     return f"case when {expression} = trunc({expression}) and abs({expression}) < {_LARGEST_EXACT} then {text} end"
-
-
-def _plain(kind: pa.DataType) -> pa.DataType:
-    return _plain(kind.value_type) if pat.is_dictionary(kind) else kind
 
 
 def _is_uuid(kind: pa.DataType) -> bool:
@@ -118,8 +131,7 @@ def _of_float(number: float, shortest: str) -> str | None:
 
 
 def _of_decimal(number: Any) -> str:
-    text = f"{number:f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    return without_trailing_zeros(f"{number:f}")
 
 
 def _of_bytes(raw: bytes) -> str | None:

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from driftlake.inputs.parquet_files import open_parquet, oversized_of
-from driftlake.maths.value_text import is_bytes, is_text, texts_of
+from driftlake.maths.value_text import as_text, is_bytes, is_text, plain_type
 
 # Values of a shape whose check is run: enough to tell shares apart, and a column costs a tenth of a second at most.
 _CHECKED_AT_MOST = 2_000
@@ -179,7 +179,7 @@ def _type_of(schema: pa.Schema, column: str) -> pa.DataType:
     kind = schema.field(names[0]).type if names[0] in schema.names else pa.null()
     for name in names[1:]:
         kind = kind.field(name).type if pa.types.is_struct(kind) and kind.get_field_index(name) >= 0 else pa.null()
-    return kind.value_type if pa.types.is_dictionary(kind) else kind
+    return plain_type(kind)
 
 
 def _distinct(table: pa.Table, column: str) -> Iterator[pa.Array]:
@@ -189,13 +189,11 @@ def _distinct(table: pa.Table, column: str) -> Iterator[pa.Array]:
         values = pc.struct_field(values, column.split(".", 1)[1])
     for chunk in values.chunks:
         if pa.types.is_dictionary(chunk.type):
-            yield pa.array(texts_of(chunk.dictionary), pa.string())
-        elif (
-            is_text(chunk.type)
-            or not pa.types.is_integer(chunk.type)
-            or ((largest := pc.max(chunk).as_py()) is not None and largest >= _SMALLEST_INTEGER)
+            yield as_text(chunk.dictionary)
+        elif not pa.types.is_integer(chunk.type) or (
+            (largest := pc.max(chunk).as_py()) is not None and largest >= _SMALLEST_INTEGER
         ):
-            yield pa.array(texts_of(pc.unique(chunk)), pa.string())
+            yield as_text(pc.unique(chunk))
 
 
 def _digits(text: str) -> str:

@@ -1,6 +1,6 @@
 """Which columns of the training data are features, where the lineage lists none: all but those that tell of no case.
 
-Not here: learning them (learning.py).
+Not here: learning them (`driftlake.training.learning`).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from driftlake.config import ModelSettings, Settings
 from driftlake.errors import InputError
 from driftlake.lineage.lineage_files import LineageFile
 from driftlake.maths import encoding
+from driftlake.maths.value_text import plain_type
 from driftlake.training.learning import TrainingData
 
 # Columns of telemetry that say which prediction it is, and never what the model was given.
@@ -102,7 +103,7 @@ def _is_id(name: str, column: pa.ChunkedArray, distinct: int) -> bool:
     rows = len(column) - column.null_count
     if rows < _FEWEST_ROWS:
         return False
-    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    kind = plain_type(column.type)
     is_named = bool(_NAME_OF_ID.search(name))
     if not encoding.is_numeric(kind) and not pa.types.is_boolean(kind):
         return bool(distinct >= (_DISTINCT_NAMED if is_named else _DISTINCT_TEXTS) * rows)
@@ -116,8 +117,7 @@ def _is_id(name: str, column: pa.ChunkedArray, distinct: int) -> bool:
 
 
 def _distinct_count(column: pa.ChunkedArray) -> int:
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
+    column = column.cast(plain_type(column.type))
     if isinstance(column.type, pa.BaseExtensionType):
         column = pa.chunked_array([chunk.storage for chunk in column.chunks], type=column.type.storage_type)
     return int(pc.count_distinct(column, mode="only_valid").as_py())

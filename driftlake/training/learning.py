@@ -28,6 +28,7 @@ from driftlake.lineage.versions import SCORE
 from driftlake.maths import binning, encoding
 from driftlake.maths.binning import FeatureBins, FeatureKind
 from driftlake.maths.numeric_bins import learn_numeric_bins
+from driftlake.maths.value_text import plain_type
 from driftlake.privacy.personal_data import Finding, scan_files
 from driftlake.profiles import kernel
 
@@ -126,7 +127,7 @@ def _common(kinds: Sequence[pa.DataType]) -> pa.DataType | None:
     """The type that holds the values of some types; None if there is none."""
     if len(kinds) == 1:
         return kinds[0]
-    plain = dict.fromkeys(kind.value_type if pat.is_dictionary(kind) else kind for kind in kinds)
+    plain = dict.fromkeys(map(plain_type, kinds))
     schemas = [pa.schema([("column", kind)]) for kind in plain]
     try:
         return pa.unify_schemas(schemas, promote_options="permissive").field("column").type
