@@ -54,17 +54,16 @@ cohorts as (
         p.sampled_count / coalesce(r.sampling_rate, 1) as prediction_count,
         coalesce(l.labelled_count, 0) / coalesce(r.sampling_rate, 1) as labelled_count,
         (p.sampled_count - coalesce(l.labelled_count, 0)) / coalesce(r.sampling_rate, 1) as outstanding_count,
-        d.dt - p.prediction_on >= t.label_delay_p95_days as is_due,
+        age_days >= t.label_delay_p95_days as is_due,
         -- due for less than a week: where it shows first that labels have stopped
-        d.dt - p.prediction_on >= t.label_delay_p95_days
-        and d.dt - p.prediction_on < t.label_delay_p95_days + 7 as is_newly_due,
+        is_due and age_days < t.label_delay_p95_days + 7 as is_newly_due,
         ceil(t.label_delay_p95_days)::integer as due_from_days,
         -- share of labels that may still be missing at this age
         case
             when t.label_delay_p50_days is null then null
-            when d.dt - p.prediction_on >= t.label_delay_max_days then 0
-            when d.dt - p.prediction_on >= t.label_delay_p95_days then 0.05
-            when d.dt - p.prediction_on >= t.label_delay_p50_days then 0.5
+            when age_days >= t.label_delay_max_days then 0
+            when age_days >= t.label_delay_p95_days then 0.05
+            when age_days >= t.label_delay_p50_days then 0.5
             else 1
         end as outstanding_share
     from days as d

@@ -40,9 +40,10 @@ def verify(warehouse: Warehouse) -> list[Deviation]:
         found = [Deviation(day, name, what) for day, wrong in disagreeing.items() for name, what in wrong.items()]
         for table in schema.tables():
             found += _repeated(warehouse, table)
-        for query in _SUMS:
-            rows = warehouse.query(f"verification/{query}").to_pylist()
-            found += [Deviation(row["dt"], row["table_name"], row["what"]) for row in rows]
+        with warehouse.registered(newest_writes=warehouse.query("verification/newest_writes")):
+            for query in _SUMS:
+                rows = warehouse.query(f"verification/{query}").to_pylist()
+                found += [Deviation(row["dt"], row["table_name"], row["what"]) for row in rows]
     return found
 
 

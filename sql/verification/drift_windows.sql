@@ -1,18 +1,7 @@
 -- Windows whose row count in feature_drift is not the sum of the profiles, although no profile was written after them.
 -- grain: dt, model_id, model_version, deployment, segment, feature, window_days
--- inputs: feature_drift, feature_stats, partition_runs
-with written as (
-    select
-        dt,
-        stage,
-        snapshot_id
-    from partition_runs
-    -- a run that failed or was refused left the rows of an earlier one
-    where outcome in ('complete', 'partial', 'empty')
-    qualify row_number() over (partition by dt, stage order by committed_at desc, snapshot_id desc) = 1
-),
-
-windows as (
+-- inputs: feature_drift, feature_stats, newest_writes
+with windows as (
     select distinct
         d.dt,
         d.model_id,
@@ -24,7 +13,7 @@ windows as (
         d.current_count,
         r.snapshot_id
     from feature_drift as d
-    inner join written as r on d.dt = r.dt and r.stage = 'drift'
+    inner join newest_writes as r on d.dt = r.dt and r.stage = 'drift'
 ),
 
 stale as (
@@ -32,7 +21,7 @@ stale as (
         w.dt,
         w.window_days
     from windows as w
-    inner join written as p
+    inner join newest_writes as p
         on p.stage = 'profiles'
         and p.dt between w.dt - w.window_days + 1 and w.dt
         and p.snapshot_id > w.snapshot_id

@@ -1,18 +1,7 @@
 -- Windows whose predictions or labels in model_quality are not the sums of the profiles and cohorts, although none of these was written after them.
 -- grain: dt, model_id, model_version, deployment, segment, window_days
--- inputs: model_quality, prediction_profile, label_cohorts, partition_runs
-with written as (
-    select
-        dt,
-        stage,
-        snapshot_id
-    from partition_runs
-    -- a run that failed or was refused left the rows of an earlier one
-    where outcome in ('complete', 'partial', 'empty')
-    qualify row_number() over (partition by dt, stage order by committed_at desc, snapshot_id desc) = 1
-),
-
-windows as (
+-- inputs: model_quality, prediction_profile, label_cohorts, newest_writes
+with windows as (
     select
         q.dt,
         q.model_id,
@@ -24,7 +13,7 @@ windows as (
         max(q.label_count) as label_count,
         any_value(r.snapshot_id) as snapshot_id
     from model_quality as q
-    inner join written as r on q.dt = r.dt and r.stage = 'model_quality'
+    inner join newest_writes as r on q.dt = r.dt and r.stage = 'model_quality'
     group by q.dt, q.model_id, q.model_version, q.deployment, q.segment, q.window_days
 ),
 
@@ -33,7 +22,7 @@ stale as (
         w.dt,
         w.window_days
     from windows as w
-    inner join written as p
+    inner join newest_writes as p
         -- labels of a window may have come before it
         on (p.stage = 'label_cohorts' or p.stage = 'profiles' and p.dt > w.dt - w.window_days)
         and p.dt <= w.dt

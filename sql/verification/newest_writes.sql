@@ -1,0 +1,12 @@
+-- The snapshot in which the rows of each day of a stage were written last.
+-- grain: dt, stage
+-- inputs: partition_runs
+select
+    dt,
+    stage,
+    snapshot_id
+from partition_runs
+-- a run that failed or was refused left the rows of an earlier one
+where outcome in ('complete', 'partial', 'empty')
+qualify row_number() over (partition by dt, stage order by committed_at desc, snapshot_id desc) = 1
+order by dt, stage;
