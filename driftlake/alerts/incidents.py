@@ -21,7 +21,7 @@ from driftlake.config import Settings
 from driftlake.lake.schema import arrow_schema
 from driftlake.lake.warehouse import Warehouse
 from driftlake.lineage.versions import ModelVersion
-from driftlake.vocabulary.wording import counted
+from driftlake.vocabulary.wording import counted, first_of
 
 _KEY = (
     "rule",
@@ -229,9 +229,8 @@ def _title(alerts: Sequence[Mapping[str, Any]], evidence: Sequence[Evidence], mo
     """Cause first, then what it shows in, the heaviest first."""
     who = ", ".join(sorted(str(model_id) for model_id in model_ids)) or "all models"
     shown = list(dict.fromkeys(alert["feature"] or alert["signal"].partition(".")[2] for alert in alerts))
-    rest = f" and {len(shown) - 3} more" if len(shown) > 3 else ""
     what = evidence[0].sentence if evidence else "no probable cause was found"
-    return f"{who}: {what} ({counted(len(alerts), 'alert')}: {', '.join(shown[:3])}{rest})"
+    return f"{who}: {what} ({counted(len(alerts), 'alert')}: {first_of(shown, 3)})"
 
 
 def _first(alerts: Sequence[Mapping[str, Any]], name: str) -> str | None:

@@ -54,11 +54,12 @@ def lineage_add(
 
 
 def _of_heaviest_bins(heaviest: Mapping[str, float]) -> str:
+    from driftlake.vocabulary.wording import first_of
+
     ranked = sorted(heaviest, key=lambda name: -heaviest[name])
-    named = ", ".join(f"{name} {heaviest[name]:.1%}" for name in ranked[:_NAMED_FEATURES])
-    others = f" and {len(ranked) - _NAMED_FEATURES} others" if len(ranked) > _NAMED_FEATURES else ""
+    named = first_of([f"{name} {heaviest[name]:.1%}" for name in ranked], _NAMED_FEATURES, others="others")
     return (
-        f"bins with over 1 % of the training rows: {named}{others}; a shift between a value and its neighbours in such a bin"
+        f"bins with over 1 % of the training rows: {named}; a shift between a value and its neighbours in such a bin"
         " is not seen, and error_bound of ks_distance says how large it can be"
     )
 

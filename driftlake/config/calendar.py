@@ -1,6 +1,6 @@
 """Section about the days on which predictions are expected.
 
-Not here: which days these are (contract/working_days.py).
+Not here: which days these are (`driftlake.contract.working_days`).
 """
 
 from __future__ import annotations

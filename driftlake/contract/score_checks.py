@@ -1,6 +1,6 @@
 """What labels say of the scores: whether these are the probability of the positive class, as the lineage has it.
 
-Not here: how that is seen (maths/score_meaning.py), and the sentences (expectations/labels.py).
+Not here: how that is seen (`driftlake.maths.score_meaning`), and the sentences (`expectations.labels`).
 """
 
 from __future__ import annotations

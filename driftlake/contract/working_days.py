@@ -1,6 +1,6 @@
 """Days without predictions on which none are expected: as configured, or as the four weeks before them have it.
 
-Not here: the promise that the other days have predictions (day_checks.py).
+Not here: the promise that the other days have predictions (`driftlake.contract.day_checks`).
 """
 
 from __future__ import annotations

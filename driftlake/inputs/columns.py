@@ -84,8 +84,7 @@ class CanonicalColumn:
             # what is wrong with it is told of that column
             return None
         own = self.own_name(mapping)
-        asked = own if own == self.name else named_beside(own, self.name)
-        kind = columns.get(own)
+        kind, asked = columns.get(own), self._asked(own)
         if kind is None:
             # a column that was mapped is meant to be there
             if self.is_optional and self.name not in mapping:
@@ -102,8 +101,10 @@ class CanonicalColumn:
         # a column of nulls alone is often written without a type
         if not self.is_optional or self.read_from or kind is None or pa.types.is_null(kind) or self.is_accepted(kind):
             return None
-        asked = own if own == self.name else f"{own} (mapped to {self.name})"
-        return f"column {asked} of type {kind} is not read, expected {self.expected}"
+        return f"column {self._asked(own)} of type {kind} is not read, expected {self.expected}"
+
+    def _asked(self, own: str) -> str:
+        return own if own == self.name else named_beside(own, self.name)
 
 
 _TEXT = (_is_name, "text or a number")

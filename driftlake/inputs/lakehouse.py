@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import cached_property, lru_cache
+from importlib import import_module
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -58,6 +60,7 @@ class TableFiles:
     layout: str
     passed_over: Sequence[PassedOver]
     by_day: Mapping[date, Sequence[ListedFile]] = field(default_factory=dict)
+    # a log tells of every day
     has_more: bool = False
 
     @property
@@ -335,8 +338,6 @@ def _own_path(path: str) -> str:
 
 
 def _package(name: str, location: str, kind: str) -> Any:
-    from importlib import import_module
-
     try:
         return import_module(name)
     except ImportError as error:
@@ -347,24 +348,20 @@ def _package(name: str, location: str, kind: str) -> Any:
         ) from error
 
 
-class _errors_of_iceberg:  # noqa: N801  # a context manager, used like a function
+@contextmanager
+def _errors_of_iceberg(location: str) -> Iterator[None]:
     """Errors of pyiceberg as ours."""
-
-    def __init__(self, location: str) -> None:
-        self._location = location
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _trace: object) -> None:
-        if isinstance(error, InputError) or not isinstance(error, Exception):
-            return
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
         if isinstance(error, ValueError) and "equality" in str(error):
             raise InputError(
-                f"{self._location} is an Iceberg table with equality deletes, which are not read",
+                f"{location} is an Iceberg table with equality deletes, which are not read",
                 hint="compact the table, e.g. with rewrite_data_files: it then has the rows without them",
             ) from error
-        raise _unreadable(self._location, "Iceberg", error) from error
+        raise _unreadable(location, "Iceberg", error) from error
 
 
 def _unreadable(location: str, kind: str, error: Exception) -> InputError:
@@ -375,34 +372,39 @@ def _unreadable(location: str, kind: str, error: Exception) -> InputError:
     )
 
 
-def _delta_options(location: str) -> Mapping[str, str] | None:
-    if not s3.is_on_s3(location):
-        return None
-    access = s3.access_to(location)
-    options = {
-        "AWS_ACCESS_KEY_ID": access.key_id,
-        "AWS_SECRET_ACCESS_KEY": access.secret,
-        "AWS_SESSION_TOKEN": access.session_token,
-        "AWS_REGION": access.region,
-        "AWS_ENDPOINT_URL": access.url,
-        "AWS_ALLOW_HTTP": str(not access.is_encrypted).lower(),
-        "AWS_VIRTUAL_HOSTED_STYLE_REQUEST": str(not access.is_path_style).lower(),
-        "AWS_SKIP_SIGNATURE": str(not access.key_id).lower(),
-    }
-    return {name: value for name, value in options.items() if value}
+def _delta_options(location: str) -> dict[str, str]:
+    return _options(
+        location,
+        lambda access: {
+            "AWS_ACCESS_KEY_ID": access.key_id,
+            "AWS_SECRET_ACCESS_KEY": access.secret,
+            "AWS_SESSION_TOKEN": access.session_token,
+            "AWS_REGION": access.region,
+            "AWS_ENDPOINT_URL": access.url,
+            "AWS_ALLOW_HTTP": str(not access.is_encrypted).lower(),
+            "AWS_VIRTUAL_HOSTED_STYLE_REQUEST": str(not access.is_path_style).lower(),
+            "AWS_SKIP_SIGNATURE": str(not access.key_id).lower(),
+        },
+    )
 
 
 def _iceberg_options(location: str) -> dict[str, str]:
+    return _options(
+        location,
+        lambda access: {
+            "s3.access-key-id": access.key_id,
+            "s3.secret-access-key": access.secret,
+            "s3.session-token": access.session_token,
+            "s3.region": access.region,
+            "s3.endpoint": access.url,
+            "s3.force-virtual-addressing": str(not access.is_path_style).lower(),
+            "s3.anonymous": str(not access.key_id).lower(),
+        },
+    )
+
+
+def _options(location: str, named: Callable[[s3.Access], Mapping[str, str | None]]) -> dict[str, str]:
+    """What a package has to know to read a place, under the names it has for it."""
     if not s3.is_on_s3(location):
         return {}
-    access = s3.access_to(location)
-    options = {
-        "s3.access-key-id": access.key_id,
-        "s3.secret-access-key": access.secret,
-        "s3.session-token": access.session_token,
-        "s3.region": access.region,
-        "s3.endpoint": access.url,
-        "s3.force-virtual-addressing": str(not access.is_path_style).lower(),
-        "s3.anonymous": str(not access.key_id).lower(),
-    }
-    return {name: value for name, value in options.items() if value}
+    return {name: value for name, value in named(s3.access_to(location)).items() if value}

@@ -15,12 +15,15 @@ from typing import Protocol, TypeAlias
 import pyarrow.fs as pafs
 
 from driftlake.lake.storage import filesystem_of
+from driftlake.vocabulary.wording import first_of
 
 Value: TypeAlias = str | None
 
 MAGIC = b"PAR1"
 _SMALLEST_BYTES = 2 * len(MAGIC) + 4
 
+# Of what is passed over, in a message.
+_NAMED = 3
 _PARQUET = {"parquet", "parq", "pq"}
 _CODECS = {"snappy", "gz", "gzip", "zst", "zstd", "lz4", "br", "brotli", "uncompressed"}
 # Names under which files stand while they are written, or after they were replaced.
@@ -80,8 +83,17 @@ class Listing(Protocol):
     def passed_over(self) -> Sequence[PassedOver]:
         """What was met on the way to the days and leads to none."""
 
+    @property
+    def has_more(self) -> bool:
+        """Whether there are days that were not looked for."""
+
     def files_of(self, day: date) -> FilesOfDay:
         """The files of a day, in order of their paths."""
+
+
+def named(passed_over: Sequence[PassedOver]) -> str:
+    """The first of what is passed over, for a message."""
+    return first_of([*map(str, passed_over)], _NAMED, joint="; ")
 
 
 def objection_to(path: str, size_bytes: int, modified_ns: int | None) -> PassedOver | None:

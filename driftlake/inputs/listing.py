@@ -13,12 +13,9 @@ import pyarrow.fs as pafs
 from driftlake.errors import InputError
 from driftlake.inputs import lakehouse
 from driftlake.inputs.day_folders import DayFolders
-from driftlake.inputs.listed_files import ListedFile, Listing, PassedOver, listed, objection_to, scheme_of
+from driftlake.inputs.listed_files import ListedFile, Listing, PassedOver, listed, named, objection_to, scheme_of
 from driftlake.inputs.partition_names import Place, columns_of, down
 from driftlake.lake.storage import filesystem_of, is_hidden
-
-# of what is passed over, in a message
-_NAMED = 3
 
 
 def list_input(location: str, pattern: str | None = None, days: Collection[date] | None = None) -> Listing:
@@ -28,7 +25,7 @@ def list_input(location: str, pattern: str | None = None, days: Collection[date]
     whose log cannot be read.
     """
     found = look_into(location, pattern, days)
-    if not found.days and found.passed_over and not (isinstance(found, DayFolders) and found.has_more):
+    if not found.days and found.passed_over and not found.has_more:
         raise nothing_understood(location, found.passed_over)
     return found
 
@@ -41,10 +38,8 @@ def look_into(location: str, pattern: str | None = None, days: Collection[date] 
 
 def nothing_understood(location: str, passed_over: Sequence[PassedOver]) -> InputError:
     """What is said of a place that holds something, but nothing of a day."""
-    named = "; ".join(map(str, passed_over[:_NAMED]))
-    more = f" and {len(passed_over) - _NAMED} more" if len(passed_over) > _NAMED else ""
     return InputError(
-        f"no day is understood of what is in {location}: {named}{more}",
+        f"no day is understood of what is in {location}: {named(passed_over)}",
         hint="a folder per day is found by itself if it is called like dt=2026-01-31, dt=20260131 or"
         ' year=2026/month=01/day=31; for other names give `partitioning`, e.g. "day_%Y%m%d" or "*/%Y/%m/%d"',
     )

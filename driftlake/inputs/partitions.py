@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from driftlake.errors import ContractError, InputError
 from driftlake.inputs.columns import CanonicalColumn
-from driftlake.inputs.listed_files import Listing, PassedOver, listed, scheme_of
+from driftlake.inputs.listed_files import Listing, PassedOver, listed, named, scheme_of
 from driftlake.inputs.listing import list_input
 from driftlake.inputs.parquet_files import (
     InputFile,
@@ -39,8 +39,6 @@ Result = TypeVar("Result")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-# of what was passed over, in a message
-_NAMED = 3
 _RESERVED = ("file_row_number", "file_index")
 
 
@@ -72,8 +70,7 @@ class Partition:
     @property
     def passed_over_named(self) -> str:
         """What was passed over, as it is told where there is nothing else; empty if nothing was."""
-        more = f" and {len(self.passed_over) - _NAMED} more" if len(self.passed_over) > _NAMED else ""
-        return f"; passed over: {'; '.join(map(str, self.passed_over[:_NAMED]))}{more}" if self.passed_over else ""
+        return f"; passed over: {named(self.passed_over)}" if self.passed_over else ""
 
     @property
     def readable(self) -> Partition:

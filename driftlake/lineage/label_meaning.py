@@ -1,6 +1,7 @@
 """Which label of a binary model is positive: what lineage files and `labels` of driftlake.yaml say, as one canonical text.
 
-Not here: the target of training data held against it (training/targets.py), and joining labels (profiles/label_join.py).
+Not here: the target of training data held against it (`driftlake.training.targets`), and joining labels
+(`driftlake.profiles.label_join`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Features that a column holds as JSON text: every row is parsed once, whatever the number of features.
 
-Not here: which column that is (inputs/features.py), and counting (kernel.py).
+Not here: which column that is (`driftlake.inputs.features`), and counting (`driftlake.profiles.kernel`).
 """
 
 from __future__ import annotations

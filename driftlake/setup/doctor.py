@@ -5,7 +5,7 @@ Not here: checks of rows (`driftlake.contract`) and of stored rows (`driftlake.l
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from driftlake.lineage.label_meaning import declared_meaning
 from driftlake.lineage.lineage_files import LineageRecord, read_lineage_folder
 from driftlake.setup import input_report
 from driftlake.setup.findings import Finding
-from driftlake.setup.meaning import examine_meaning
+from driftlake.setup.meaning import examine_meaning, registered_versions
 from driftlake.vocabulary.signals import FEATURE
 
 
@@ -96,16 +96,12 @@ def _examine_training(settings: Settings) -> Iterator[Finding]:
             yield replace(found, is_well=True, hint=None) if is_registered else found
 
 
-def _registered(settings: Settings) -> set[tuple[str, str]]:
+def _registered(settings: Settings) -> Collection[tuple[str, str]]:
     try:
-        if catalog_of(settings).is_missing():
-            return set()
-        with Warehouse.open(settings, read_only=True) as warehouse:
-            rows = warehouse.sql("select distinct model_id, model_version from training_runs").to_pylist()
+        return registered_versions(settings).keys()
     except (DriftlakeError, duckdb.Error):
         # a finding of its own
-        return set()
-    return {(row["model_id"], row["model_version"]) for row in rows}
+        return ()
 
 
 def _has_classes(settings: Settings) -> bool:

@@ -27,7 +27,7 @@ from driftlake.lake.s3 import require_place
 from driftlake.lake.session import open_session
 from driftlake.lineage.lineage_files import LineageFile
 from driftlake.setup.findings import Finding
-from driftlake.vocabulary.wording import counted
+from driftlake.vocabulary.wording import counted, first_of
 
 # Newest days whose files are opened: enough to find a wrong mapping, quick on years of data.
 _EXAMINED_DAYS = 7
@@ -127,12 +127,11 @@ def _passed_over(examined: Examined) -> Iterator[Finding]:
     found += [entry for partition in examined.partitions for entry in partition.passed_over]
     if found:
         found.sort(key=lambda entry: not entry.is_suspect)
-        named = "; ".join(map(str, found[:_NAMED_FILES]))
-        more = f" and {len(found) - _NAMED_FILES} more" if len(found) > _NAMED_FILES else ""
+        named = first_of([*map(str, found)], _NAMED_FILES, joint="; ")
         is_suspect = any(entry.is_suspect for entry in found)
         hint = "call them so that they are read, or begin their names with _, which says that they are not meant"
         subject = f"{examined.source.name} passed over"
-        yield Finding(subject, not is_suspect, named + more, hint if is_suspect else None)
+        yield Finding(subject, not is_suspect, named, hint if is_suspect else None)
 
 
 def _columns(examined: Examined) -> Iterator[Finding]:
@@ -150,7 +149,7 @@ def _columns(examined: Examined) -> Iterator[Finding]:
     others = [f"{name} {kind}" for name, kind in kinds.items() if name not in read]
     message = f"read {', '.join(there)}"
     if others:
-        message += f"; besides {_some(others)}"
+        message += f"; besides {first_of(others, _NAMED_COLUMNS)}"
     if absent:
         message += f"; not there: {', '.join(absent)}"
     yield Finding(f"{examined.source.name} columns", True, message)
@@ -232,7 +231,9 @@ def training_files(file: LineageFile) -> Iterator[Finding]:
     kinds = [f"{name} {kind}" for name, kind in _kinds(read).items()]
     table = f" at version {read[0].table_version} of the table" if read[0].table_version else ""
     rows = sum(file.row_count for file in read)
-    yield Finding(subject, True, f"{rows:,} rows in {counted(len(read), 'file')}{table}: {_some(kinds)}")
+    yield Finding(
+        subject, True, f"{rows:,} rows in {counted(len(read), 'file')}{table}: {first_of(kinds, _NAMED_COLUMNS)}"
+    )
 
 
 def _kinds(files: Iterable[InputFile]) -> dict[str, str]:
@@ -246,11 +247,6 @@ def _kinds(files: Iterable[InputFile]) -> dict[str, str]:
 
 def _kind(kind: pa.DataType) -> str:
     return f"struct of {kind.num_fields} fields" if pa.types.is_struct(kind) else str(kind)
-
-
-def _some(names: Sequence[str]) -> str:
-    more = len(names) - _NAMED_COLUMNS
-    return ", ".join(names[:_NAMED_COLUMNS]) + (f" and {more} more" if more > 0 else "")
 
 
 def _shape(text: str | None) -> str:

@@ -1,6 +1,7 @@
 """What the files are taken to mean, as doctor tells it: features and their kinds, the values of labels, what scores look like.
 
-Not here: whether files can be read at all (doctor.py), and the same checks on a night (contract/score_checks.py).
+Not here: whether files can be read at all (`driftlake.setup.doctor`), and the same checks on a night
+(`driftlake.contract.score_checks`).
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from driftlake.setup.findings import Finding
 from driftlake.training.feature_choice import choose_features
 from driftlake.training.learning import TrainingData, is_categorical
 from driftlake.training.targets import meaning_of_target
+from driftlake.vocabulary.wording import first_of
 
 # Newest days that are looked at.
 _LABEL_DAYS, _PREDICTION_DAYS = 7, 14
@@ -50,7 +52,7 @@ def examine_meaning(settings: Settings) -> Iterator[Finding]:
     """What is taken as feature, label and score; what cannot be read is a finding of others."""
     try:
         files = read_lineage_folder(settings)
-        registered = _registered(settings)
+        registered = registered_versions(settings)
     except (DriftlakeError, duckdb.Error):
         return
     for file in files:
@@ -63,7 +65,8 @@ def examine_meaning(settings: Settings) -> Iterator[Finding]:
         return
 
 
-def _registered(settings: Settings) -> _Versions:
+def registered_versions(settings: Settings) -> Mapping[tuple[str, str], ModelVersion]:
+    """What is registered; nothing before the first run. Raises WarehouseError, StorageError or what DuckDB does."""
     if catalog_of(settings).is_missing():
         return {}
     with Warehouse.open(settings, read_only=True) as warehouse:
@@ -122,10 +125,9 @@ def _newest(settings: Settings, source: Source, days: int) -> Sequence[Partition
 
 
 def _told_labels(counts: Sequence[tuple[str | None, int, bool]]) -> Finding:
-    told = ", ".join(f"{text or 'none'} ({count:,} rows)" for text, count, _ in counts[:_TOLD_LABELS])
+    named = [f"{text or 'none'} ({count:,} rows)" for text, count, _ in counts]
+    told = first_of(named, _TOLD_LABELS, others="other values")
     refused = sum(count for _, count, is_counted in counts if not is_counted)
-    if len(counts) > _TOLD_LABELS:
-        told += f" and {len(counts) - _TOLD_LABELS:,} other values"
     if refused:
         return Finding(
             "label values", False, f"{told}; {refused:,} rows say nothing that a model counts", _DECLARE_LABELS

@@ -1,6 +1,7 @@
 """The target of the training data held against the labels that are expected: 0 and 1, or those that the lineage names.
 
-Not here: what is declared (lineage/label_meaning.py) and counting the target (reference_labels.py).
+Not here: what is declared (`driftlake.lineage.label_meaning`) and counting the target
+(`driftlake.training.reference_labels`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from driftlake.maths import encoding
 from driftlake.maths.arrays import Floats
 from driftlake.privacy.personal_data import mask
 from driftlake.training.learning import TrainingData
+from driftlake.vocabulary.wording import first_of
 
 # Values of a target that are told of.
 _TOLD_VALUES = 5
@@ -107,9 +109,7 @@ def _target_counts(data: TrainingData, target: str) -> Counter[str]:
 
 
 def _refusal(file: LineageFile, counts: Counter[str], objection: str, hint: str) -> InputError:
-    told = mask(", ".join(f"{text} ({count:,} rows)" for text, count in counts.most_common(_TOLD_VALUES)))
-    if len(counts) > _TOLD_VALUES:
-        told += f" and {len(counts) - _TOLD_VALUES:,} more"
+    told = mask(first_of([f"{text} ({count:,} rows)" for text, count in counts.most_common()], _TOLD_VALUES))
     return InputError(
         f"{file.path}: the target {file.record.target} of {file.training_data} has the values {told}, {objection}",
         hint=hint,

@@ -55,6 +55,12 @@ def counted(count: float, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
+def first_of(names: Sequence[str], count: int, *, joint: str = ", ", others: str = "more") -> str:
+    """The first `count` of some names and how many others there are: `a, b and 3 more`."""
+    rest = len(names) - count
+    return joint.join(names[:count]) + (f" and {rest:,} {others}" if rest > 0 else "")
+
+
 def left_out(names: Sequence[str], why: str) -> str:
     """That something is missing in what is said of a day: `credit v1 is left out: out of memory`."""
     return f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} left out: {why}"
