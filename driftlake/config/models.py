@@ -71,7 +71,9 @@ class ModelSettings(Section):
         default=None, description="Smallest score that counts as a positive prediction; null is 0.5 for a probability."
     )
     critical: tuple[str, ...] = Field(
-        default=(), description="Features kept at full resolution regardless of drift.other_features_bins."
+        default=(),
+        description="Features kept at full resolution regardless of drift.other_features_bins, and that page when they break, however small "
+        "their importance is.",
     )
     pairs: Annotated[tuple[tuple[str, str], ...], AfterValidator(_distinct_pairs)] = Field(
         default=(),
