@@ -35,6 +35,11 @@ class TrainingLabels:
     scored_count: int
     scored_sums: Mapping[str, float]
 
+    def mean(self, name: str) -> float | None:
+        """Mean over the labels with a score of what is summed up under a name; None if it is not."""
+        total = self.scored_sums.get(name)
+        return total / self.scored_count if total is not None and self.scored_count else None
+
     @classmethod
     def of(cls, rows: Sequence[Mapping[str, Any]], bin_count: int) -> TrainingLabels | None:
         """From the rows of reference_label_profile of a version; None without any label."""

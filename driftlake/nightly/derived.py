@@ -31,8 +31,8 @@ from driftlake.nightly.isolation import (
 )
 from driftlake.nightly.stage_report import StageReport, highlights_of, report
 from driftlake.nightly.stages import ALERTS, DRIFT, MODEL_QUALITY, SLOS, Stage, Work, find_work
-from driftlake.quality import levels, measures, shadow
-from driftlake.quality.labelled_windows import QualityCounts
+from driftlake.quality import levels, measures, performance, shadow
+from driftlake.quality.labelled_windows import QualityCounts, calibrations_of
 
 ExtentKind = TypeVar("ExtentKind", bound=Extent)
 
@@ -105,16 +105,22 @@ def measure_quality(warehouse: Warehouse, settings: Settings, context: RunContex
         )
         confusions = warehouse.query("class_counts", **span, windows_days=windows_days)
         class_scores = warehouse.query("class_score_counts", **span, windows_days=windows_days)
-        counts = QualityCounts(windows, labels, scores, known_labels, confusions, class_scores)
+        counts = QualityCounts(windows, labels, scores, confusions, class_scores)
+        calibrations = calibrations_of(known_labels, versions, settings.quality)
+        look_back = {"look_back_days": performance.LOOK_BACK_DAYS}
+        performed = performance.PerformanceCounts(
+            *(warehouse.query(name, **span, **look_back) for name in performance.QUERIES)
+        )
         pair_counts = shadow.PairCounts(
             *(warehouse.query(name, **span, windows_days=windows_days) for name in shadow.QUERIES)
         )
         repeated_ids = warehouse.query(
             "repeated_ids", **span, windows_days=windows_days, smallest_share=measures.SMALLEST_REPEATED_SHARE
         )
-        measured = measures.measure(counts, versions, settings.quality, settings.models)
+        measured = measures.measure(counts, versions, calibrations, settings.quality, settings.models)
         tables = {
             "model_quality": measures.with_doubts(measured, repeated_ids),
+            "performance": performance.measure(performed, versions, calibrations, settings, **span),
             "shadow_comparison": shadow.compare(windows, pair_counts, versions, settings.drift, settings.quality),
         }
         if settings.labels:
