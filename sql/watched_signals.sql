@@ -6,6 +6,8 @@
 select
     s.*,
     r.name as rule,
+    r.kind,
+    r.pages,
     r.warn,
     r.critical,
     r.consecutive_days as days_needed,
@@ -25,7 +27,7 @@ inner join alert_rules as r
     and not coalesce(list_contains(r.except_features, s.feature), false)
     and (s.window_days = r.window_days or not r.is_windowed)
     and (s.deployment is null or list_contains(r.deployments, s.deployment))
-    and (s.segment is null or s.segment = 'all' or r.each_segment)
+    and if(len(r.segments) > 0, list_contains(r.segments, s.segment), coalesce(s.segment, 'all') = 'all' or r.each_segment)
 where
     list_contains($signals, s.signal)
     and s.dt <= $last_day

@@ -257,6 +257,9 @@ RULE_COLUMNS = {
     "reference_names": "varchar[]",
     "opening_reference": "varchar",
     "each_segment": "boolean",
+    "segments": "varchar[]",
+    "kind": "varchar",
+    "pages": "boolean",
     "owner": "varchar",
     "runbook": "varchar",
     "is_windowed": "boolean",
@@ -277,6 +280,9 @@ RULE: Row = {
     "deployments": ["production"],
     "reference_names": ["training"],
     "each_segment": False,
+    "segments": [],
+    "kind": "drift",
+    "pages": False,
     "is_windowed": True,
 }
 
@@ -369,12 +375,17 @@ def test_a_new_version_in_a_season_is_no_jump(db: duckdb.DuckDBPyConnection) -> 
     assert raised(db, [*jumps((1, 0.02, 0.3)), *jumps((3, None, 0.3), version="v2")], ON_A_JUMP) == []
 
 
-@pytest.mark.parametrize(("each_segment", "expected"), [(False, ["all"]), (True, ["all", "country=at"])])
-def test_a_rule_looks_at_segments_if_asked_to(
-    db: duckdb.DuckDBPyConnection, each_segment: bool, expected: list[str]
-) -> None:
-    signals = [{"segment": "country=at"}, {}]
-    assert raised(db, signals, {"each_segment": each_segment}, "segment") == expected
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        ({}, ["all"]),
+        ({"each_segment": True}, ["all", "country=at", "country=de"]),
+        ({"segments": ["country=de"]}, ["country=de"]),
+    ],
+)
+def test_a_rule_looks_at_segments_if_asked_to(db: duckdb.DuckDBPyConnection, rule: Row, expected: list[str]) -> None:
+    signals = [{"segment": "country=at"}, {"segment": "country=de"}, {}]
+    assert raised(db, signals, rule, "segment") == expected
 
 
 def test_a_gap_breaks_the_run(db: duckdb.DuckDBPyConnection) -> None:

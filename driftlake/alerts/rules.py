@@ -62,6 +62,8 @@ def _rule_rows(rules: Sequence[AlertRule]) -> pa.Table:
     rows = [
         {
             **rule.model_dump(),
+            "kind": rule.finds,
+            "pages": rule.is_paging,
             "reference_names": rule.references,
             "resolve": rule.resolve_below,
             "resolve_after_days": rule.patience_days,
@@ -89,6 +91,9 @@ def _rule_rows(rules: Sequence[AlertRule]) -> pa.Table:
                 ("reference_names", pa.list_(pa.string())),
                 ("opening_reference", pa.string()),
                 ("each_segment", pa.bool_()),
+                ("segments", pa.list_(pa.string())),
+                ("kind", pa.string()),
+                ("pages", pa.bool_()),
                 ("owner", pa.string()),
                 ("runbook", pa.string()),
                 ("is_windowed", pa.bool_()),
