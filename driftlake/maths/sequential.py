@@ -12,6 +12,7 @@ value is, and what is done about a loss.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +36,8 @@ _FURTHEST = 4.0
 # Median of the absolute value of a standard normal variable.
 _NORMAL_MEDIAN = 0.6745
 _WINSOR = 3.0
+# Simulated series, of which half show a loss.
+_PATHS = 401
 _LAGS = (1, 2, 3, 4)
 # How much further days two to four apart differ than neighbours do, by autocorrelation.
 _AUTOCORRELATIONS = np.linspace(-0.5, 0.95, 146)
@@ -113,7 +116,7 @@ def day_noise(values: Floats, own_errors: Floats | None = None, prior: DayNoise 
     else:
         weight = day_count + _DEVIATION_PRIOR_DAYS
         between = (np.nan_to_num(between) * day_count + prior.deviation**2 * _DEVIATION_PRIOR_DAYS) / weight
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):
         between = between * (1 + _UNCERTAINTY / weight)
     return DayNoise(np.sqrt(between), autocorrelation, day_count)
 
@@ -214,3 +217,43 @@ def _accumulated(news: Floats, precision: Floats, threshold: float | Floats) -> 
     likely = np.argmax(best + np.log(_WEIGHTS), axis=1)[:, np.newaxis]
     is_loss = np.take_along_axis(best, likely, axis=1) > 0
     return LossEvidence(log_evidence, np.where(is_loss, np.take_along_axis(began, likely, axis=1), -1)[:, 0])
+
+
+def days_to_show(loss: Floats, noise: DayNoise, threshold: float, own_error: Floats | float = 0.0) -> Floats:
+    """Days after which a mean `loss` beyond the limit has passed `threshold` in half of the cases; inf if not within a year.
+
+    `own_error` is the usual standard error that days have by themselves. Of a loss below the baseline the tolerance is to be subtracted.
+    """
+    sizes, days = _median_delays(threshold)
+    size = loss / np.sqrt(noise.long_run_variance() + np.square(own_error))
+    shown: Floats = np.interp(size, sizes, days)
+    return np.where(size < sizes[0], np.inf, shown)
+
+
+def detectable_loss(
+    noise: DayNoise, threshold: float, own_error: Floats | float = 0.0, within_days: int = 28
+) -> Floats:
+    """The loss beyond the limit that shows within so many days in half of the cases; below the baseline it is the tolerance more."""
+    sizes, days = _median_delays(threshold)
+    size = np.interp(-within_days, -days, sizes)
+    loss: Floats = size * np.sqrt(noise.long_run_variance() + np.square(own_error))
+    return loss
+
+
+@lru_cache(maxsize=64)
+def _median_delays(threshold: float) -> tuple[Floats, Floats]:
+    """Losses in long-run standard deviations, and their median days to the threshold, of simulated normal days; falling."""
+    generator = np.random.default_rng(0)
+    excesses = np.geomspace(0.05, 5, 40)
+    detector = np.zeros((_PATHS, 1, len(SIZES)))
+    first = np.full((_PATHS, len(excesses)), np.inf)
+    unchanged = np.exp(-(SIZES**2) / 2)
+    gains = np.exp(np.multiply.outer(excesses, SIZES)) * unchanged
+    for day in range(-60, 366):
+        noise = np.exp(np.multiply.outer(generator.standard_normal(_PATHS), SIZES))[:, np.newaxis]
+        detector = np.minimum((detector + 1) * noise * (gains if day > 0 else unchanged), threshold * _CAP)
+        if day > 0:
+            first = np.minimum(first, np.where(detector @ _WEIGHTS >= threshold, day, np.inf))
+    days = np.median(first, axis=0)
+    is_shown = np.isfinite(days)
+    return excesses[is_shown], days[is_shown]
