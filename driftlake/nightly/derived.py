@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import pyarrow as pa
 
-from driftlake.alerts import incidents, rules, slos
+from driftlake.alerts import incidents, rules, slos, verdicts
 from driftlake.config import Settings
 from driftlake.drift import combinations
 from driftlake.inputs.partitions import days_between
@@ -160,7 +160,8 @@ def raise_alerts(warehouse: Warehouse, settings: Settings, context: RunContext, 
         alerts, grouped = incidents.group_alerts(
             warehouse, settings, load_versions(warehouse), raised, first_day=first_day, last_day=last_day
         )
-        return {"alerts": rules.with_messages(alerts), "incidents": grouped}
+        judged = verdicts.judge(warehouse, alerts, grouped, first_day=first_day, last_day=last_day)
+        return {"alerts": rules.with_messages(alerts), "incidents": grouped, "model_verdicts": judged}
 
     outcome = _derive(warehouse, settings, context, ALERTS, work, Unbounded, evaluate)
     # a night on which nothing changed loads no versions unless a rule names something

@@ -220,6 +220,7 @@ MODEL_QUALITY = Stage(
     lambda s: {
         "quality": s.quality,
         "models.*.tolerance": _tolerances(s),
+        "alerts.false_pages_per_year": s.false_pages_per_year,
         "models.*.decision_cut": _decision_cuts(s),
         "labels.horizon_days": s.labels and s.labels.horizon_days,
         "drift.minimum_rows": s.drift.minimum_rows,
@@ -240,8 +241,8 @@ SLOS = Stage(
 )
 ALERTS = Stage(
     "alerts",
-    "Alerts of the rules that fired, with a sentence each, and incidents",
-    ("alerts", "incidents"),
+    "Alerts of the rules that fired, with a sentence each, incidents, and a verdict on every model version",
+    ("alerts", "incidents", "model_verdicts"),
     lambda s: {
         "alerts": s.alert_rules,
         "incidents": s.incidents,

@@ -28,7 +28,14 @@ from driftlake.maths.binning import MISSING
 from driftlake.maths.clustered import FEWEST_DAYS, ClusteredMean
 from driftlake.maths.estimation import Calibration
 from driftlake.maths.ranking import auc
-from driftlake.maths.sequential import DayNoise, day_noise, loss_evidence, page_threshold, pooled_noise
+from driftlake.maths.sequential import (
+    DayNoise,
+    day_noise,
+    loss_evidence,
+    page_threshold,
+    pooled_noise,
+    shown_within_28_days,
+)
 from driftlake.quality.labelled_windows import CLASS_SCORE_BINS, Calibrations, ascending_bins, by_score_of
 
 # A loss that takes longer to show is one of the model's ordinary changes; so many days are read again every night.
@@ -61,6 +68,8 @@ _LARGER_IS_BETTER = ("auc", "accuracy")
 _SMALLEST_ESTIMATED_SHARE = 0.5
 # Of the scores, in the AUC of a day: ties in so few cost 0.0001.
 _BINS = 100
+# Share of the evidence for a page from which on a first day of the loss is named.
+_SPEAKS_FOR_A_LOSS = 0.5
 # Statistics of 0 to 1.
 _SHARES = ("auc", "accuracy", "brier_score")
 
@@ -179,7 +188,7 @@ def measure(
                     rows.append({"dt": night, **key, **row})
                     if test is not None and key["deployment"] != "shadow":
                         tests.append((rows[-1], test))
-    _add_evidence(tests, 1.0)
+    _add_evidence(tests, settings.false_pages_per_year)
     return pa.Table.from_pylist(rows, schema=arrow_schema("performance"))
 
 
@@ -521,9 +530,12 @@ def _add_evidence(tests: Sequence[tuple[dict[str, Any], _Tested]], false_pages_p
     thresholds = page_threshold(false_pages_per_year, counts[nights])
     found = loss_evidence(values, limits, thresholds, by_labels, estimated=(is_estimated, by_estimates))
     evidence = np.nan_to_num(found.log_evidence[:, -1] / np.log(thresholds), nan=0.0, neginf=0.0)
+    shown = shown_within_28_days(by_labels, thresholds)
+    for (row, _), beyond in zip(tests, shown.tolist(), strict=True):
+        row["detectable_loss"] = row["tolerance"] + beyond if np.isfinite(beyond) else None
     for row, of_row, began_at in zip(rows, np.maximum(evidence, 0).tolist(), found.began_at.tolist(), strict=True):
         row["loss_evidence"] = of_row
-        if began_at >= 0 and of_row > 0:
+        if began_at >= 0 and of_row >= _SPEAKS_FOR_A_LOSS:
             row["loss_since_on"] = row["dt"] - timedelta(days=LOOK_BACK_DAYS - 1 - began_at)
 
 
