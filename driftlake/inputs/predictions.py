@@ -26,7 +26,7 @@ from driftlake.lake import queries
 from driftlake.lake.session import create_table
 from driftlake.lineage.versions import ModelVersion
 from driftlake.maths.segments import SegmentColumn
-from driftlake.maths.value_text import family, has_text, sql_text
+from driftlake.maths.value_text import family, has_text, sql_category
 
 # Keys of predictions are compared with each other this many at a time: a quarter of a gigabyte, however large a day is.
 _KEYS_AT_ONCE = 32_000_000
@@ -101,7 +101,7 @@ def create_version_tables(
             "task": version.task,
             "training_dataset_id": version.training_dataset_id,
             "quantile": version.quantile,
-            "classes": list(version.classes) or None,
+            "classes": list(version.class_names) or None,
             "positive_label": version.positive_label,
             "negative_label": version.negative_label,
             "decision_cut": version.decision_cut(model := models.get(version.model_id)),
@@ -186,7 +186,7 @@ def _rows_of_layout(
         value = _unless_blocked(own_files, own, value, instead, blocked)
         selected.append(f"{value} as {queries.quote(column.name)}")
     named = [
-        f"{queries.literal(name + '=')} || coalesce({_text(*_readable(layout, own_files, name))}, '(missing)')"
+        f"{queries.literal(name + '=')} || coalesce({_name(*_readable(layout, own_files, name))}, '(missing)')"
         for name in reading.segments
     ]
     kept = [
@@ -213,8 +213,9 @@ def _readable(layout: Layout, files: Sequence[InputFile], path: str) -> tuple[st
     return layout.value(path), layout.kind(path)
 
 
-def _text(expression: str | None, kind: pa.DataType | None) -> str:
-    return sql_text(expression, kind) if expression and kind is not None and has_text(kind) else "cast(null as varchar)"
+def _name(expression: str | None, kind: pa.DataType | None) -> str:
+    is_named = expression and kind is not None and has_text(kind)
+    return sql_category(expression, kind) if is_named else "cast(null as varchar)"
 
 
 def _unless_blocked(

@@ -19,11 +19,17 @@ from driftlake.config.inputs import LabelValue, require_two_labels
 from driftlake.config.strict_yaml import parse_yaml
 from driftlake.errors import ConfigurationError
 from driftlake.lake.storage import filesystem_of, is_hidden
+from driftlake.maths.value_text import category_text
 
 
 def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ValueError(f"listed twice: {', '.join(twice)}")
+    return names
+
+
+def _distinct_classes(names: tuple[str, ...]) -> tuple[str, ...]:
+    _distinct(tuple(category_text(name) for name in names))
     return names
 
 
@@ -92,7 +98,7 @@ class LineageRecord(_Section):
     # binary labels are 0 or 1 unless `labels` says which is positive, those of a regression are numbers like its score, those of a multiclass model its classes
     task: Literal["binary", "regression", "multiclass"] = "binary"
     # of a multiclass model, as labels and predicted_class name them; its score is the confidence of the predicted class
-    classes: Annotated[tuple[ClassName, ...], Field(min_length=2), AfterValidator(_distinct)] | None = None
+    classes: Annotated[tuple[ClassName, ...], Field(min_length=2), AfterValidator(_distinct_classes)] | None = None
     # of a binary model whose labels are others than 0 and 1
     labels: BinaryLabels | None = None
     # of the target that a regression predicts; null if it predicts the mean

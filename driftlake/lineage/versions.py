@@ -22,6 +22,7 @@ from driftlake.maths.arrays import Counts
 from driftlake.maths.binning import MISSING, FeatureBins
 from driftlake.maths.numeric_bins import LARGEST_SHARE
 from driftlake.maths.segments import ALL
+from driftlake.maths.value_text import category_text
 
 SCORE = "score"
 
@@ -75,7 +76,7 @@ class ModelVersion:
     score_bins: FeatureBins | None
     task: str = "binary"
     quantile: float | None = None
-    # of a multiclass model
+    # of a multiclass model, as the lineage writes them
     classes: tuple[str, ...] = ()
     # of a binary model whose labels are others than 0 and 1, as canonical texts
     positive_label: str | None = None
@@ -101,6 +102,11 @@ class ModelVersion:
     def has_label_classes(self) -> bool:
         """Whether its labels are classes, two or more, rather than numbers."""
         return bool(self.classes) or self.positive_label is not None
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Its classes as labels and predictions are read."""
+        return tuple(category_text(name) for name in self.classes)
 
     @property
     def told_features(self) -> str:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from driftlake.inputs.parquet_files import open_parquet
 from driftlake.inputs.parquet_sql import is_keyed, keyed_type
 from driftlake.maths.binning import FeatureBins
-from driftlake.maths.encoding import Column, encode, float_values, is_numeric, stored_bins
+from driftlake.maths.encoding import Column, encode, encode_named, float_values, is_numeric, stored_bins
 from driftlake.maths.segments import SegmentColumn
 from driftlake.maths.value_text import has_text, is_bytes, is_text
 from driftlake.profiles.json_features import parsed_json
@@ -174,7 +174,7 @@ def _count_row_group(
             _count_values(path, column, whole, blocks)
     # a file without classes says nothing about them
     if (column := reader.column(shard.names.predicted_class)) is not None:
-        positions, classes = encode(column)
+        positions, classes = encode_named(column)
         positions = whole.ordered(positions)
         for block in blocks:
             block.accumulator.classes.add_categories(positions[block.rows], classes, block.groupings)
