@@ -117,7 +117,7 @@ def test_training_files_may_differ_in_types(project: Project, tmp_path: Path) ->
     ]
     for number, columns in enumerate(parts):
         pq.write_table(pa.table(columns), tmp_path / f"{number}.parquet")
-    [file] = read_lineage_folder(project.settings)
+    file = read_lineage_folder(project.settings)[0]
     data = TrainingData(file.__class__(file.path, file.record, str(tmp_path)))
     assert [data.column(name).to_pylist() for name in "abc"] == [
         [1, 2, 1.5, None],
