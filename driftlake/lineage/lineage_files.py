@@ -84,6 +84,15 @@ class BinaryLabels(_Section):
         return self
 
 
+# A percentage is a probability times a hundred.
+ScoreKind = Literal["probability", "percent", "value"]
+
+
+def score_divisor(kind: str) -> int:
+    """What scores of a kind are divided by when they are read."""
+    return 100 if kind == "percent" else 1
+
+
 class LineageRecord(_Section):
     """One lineage file: what a model version was trained on and what it promises."""
 
@@ -94,7 +103,7 @@ class LineageRecord(_Section):
     training_data: str
     target: str | None = None
     score: str | None = None
-    score_kind: Literal["probability", "value"] = "probability"
+    score_kind: ScoreKind = "probability"
     # binary labels are 0 or 1 unless `labels` says which is positive, those of a regression are numbers like its score, those of a multiclass model its classes
     task: Literal["binary", "regression", "multiclass"] = "binary"
     # of a multiclass model, as labels and predicted_class name them; its score is the confidence of the predicted class
@@ -109,9 +118,14 @@ class LineageRecord(_Section):
     baseline: Baseline = Baseline()
     feature_importance: dict[str, float] | None = None
 
+    @property
+    def is_probability(self) -> bool:
+        """Whether the score is a probability once it is read."""
+        return self.score_kind != "value"
+
     @model_validator(mode="after")
     def _consistent(self) -> LineageRecord:
-        if self.task == "regression" and self.score_kind == "probability":
+        if self.task == "regression" and self.score_kind != "value":
             raise ValueError("a regression predicts values: add `score_kind: value`")
         if self.quantile is not None and self.task != "regression":
             raise ValueError("only a regression has a quantile: add `task: regression`")

@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from driftlake.config import ModelSettings
 from driftlake.lake.warehouse import Warehouse
+from driftlake.lineage.lineage_files import score_divisor
 from driftlake.maths import binning
 from driftlake.maths.arrays import Counts
 from driftlake.maths.binning import MISSING, FeatureBins
@@ -71,9 +72,11 @@ class ModelVersion:
 
     model_id: str
     model_version: str
+    # probability or value: a percentage is a probability once it is divided by `score_divisor`
     score_kind: str
     features: Mapping[str, FeatureBins]
     score_bins: FeatureBins | None
+    score_divisor: int = 1
     task: str = "binary"
     quantile: float | None = None
     # of a multiclass model, as the lineage writes them
@@ -195,7 +198,8 @@ def _read_versions(warehouse: Warehouse, runs: Sequence[Mapping[str, Any]]) -> d
         }
         versions[key] = ModelVersion(
             *key,
-            score_kind=run["score_kind"],
+            score_kind="value" if run["score_kind"] == "value" else "probability",
+            score_divisor=score_divisor(run["score_kind"]),
             features={name: bins[name] for name in run["features"]},
             score_bins=bins.get(SCORE),
             task=run["task"] or "binary",
