@@ -224,8 +224,9 @@ def _readable(layout: Layout, files: Sequence[InputFile], path: str) -> tuple[st
 
 
 def _name(expression: str | None, kind: pa.DataType | None) -> str:
-    is_named = expression and kind is not None and has_text(kind)
-    return sql_category(expression, kind) if is_named else "cast(null as varchar)"
+    if expression is None or kind is None or not has_text(kind):
+        return "cast(null as varchar)"
+    return sql_category(expression, kind)
 
 
 def _unless_blocked(
