@@ -13,7 +13,7 @@ import pyarrow as pa
 from driftlake.errors import ConfigurationError
 from driftlake.lake.queries import literal
 from driftlake.maths.encoding import is_numeric
-from driftlake.maths.value_text import family, has_text, is_bytes, sql_id, sql_text
+from driftlake.maths.value_text import family, has_text, is_bytes, sql_category, sql_id, sql_text
 
 
 def _is_name(kind: pa.DataType) -> bool:
@@ -53,6 +53,8 @@ class CanonicalColumn:
     reading: str | None = None
     # whether a number is only good if it has all of its digits
     is_id: bool = False
+    # whether its values name segments or classes
+    is_category: bool = False
     # canonical column whose values these are too, read in another way
     read_from: str | None = None
 
@@ -66,7 +68,8 @@ class CanonicalColumn:
         if expression is None or kind is None or not self.is_accepted(kind):
             return f"cast(null as {self.sql_type})"
         if self.reading is None and self.sql_type == "varchar":
-            return sql_id(expression, kind) if self.is_id else sql_text(expression, kind)
+            write = sql_category if self.is_category else sql_id if self.is_id else sql_text
+            return write(expression, kind)
         # bytes are text without its annotation
         value = sql_text(expression, kind) if is_bytes(kind) else expression
         if self.sql_type == "date" and pa.types.is_timestamp(kind) and "/" in (kind.tz or ""):
@@ -122,7 +125,7 @@ TELEMETRY_COLUMNS = (
     CanonicalColumn("model_version", "varchar", *_TEXT),
     CanonicalColumn("deployment", "varchar", *_TEXT, is_optional=True),
     CanonicalColumn("score", "double", *_NUMBER, is_optional=True),
-    CanonicalColumn("predicted_class", "varchar", *_CATEGORY, is_optional=True),
+    CanonicalColumn("predicted_class", "varchar", *_CATEGORY, is_optional=True, is_category=True),
     CanonicalColumn("latency_ms", "double", *_NUMBER, is_optional=True),
     CanonicalColumn("success", "boolean", *_VALUE, is_optional=True, reading=_LENIENT),
     CanonicalColumn("error_kind", "varchar", *_VALUE, is_optional=True),
@@ -136,7 +139,7 @@ TELEMETRY_COLUMNS = (
 
 def telemetry_columns(segments: Iterable[str], latencies: Iterable[str] = ()) -> tuple[CanonicalColumn, ...]:
     """The canonical columns, and those of segments and further latencies, which keep the names they have in the files."""
-    own = (CanonicalColumn(name, "varchar", *_CATEGORY, is_optional=True) for name in segments)
+    own = (CanonicalColumn(name, "varchar", *_CATEGORY, is_optional=True, is_category=True) for name in segments)
     stages = (CanonicalColumn(name, "double", *_NUMBER, is_optional=True) for name in latencies)
     columns = (*TELEMETRY_COLUMNS, *own, *stages)
     names = dict.fromkeys(column.name for column in columns)
@@ -166,6 +169,7 @@ _LABEL_CLASS = CanonicalColumn(
     "varchar",
     *_CATEGORY,
     is_optional=True,
+    is_category=True,
     read_from="label",
 )
 # Labels of several models may share a file: among texts, those of a number or a truth value are what they would be alone.
@@ -173,7 +177,7 @@ _LABEL_OR_CLASS = replace(
     _LABEL,
     is_accepted=has_text,
     expected="text, a number or a boolean",
-    reading="coalesce(try_cast({0} as {1}), case cast({0} as varchar) when 'true' then 1 when 'false' then 0 end)",
+    reading="coalesce(try_cast({0} as {1}), case lower(cast({0} as varchar)) when 'true' then 1 when 'false' then 0 end)",
 )
 
 LABEL_COLUMNS = (

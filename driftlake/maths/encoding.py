@@ -16,7 +16,7 @@ import pyarrow.types as pat
 from driftlake.maths.arrays import Floats, Indices
 from driftlake.maths.binning import FeatureBins
 from driftlake.maths.numeric_bins import learnable
-from driftlake.maths.value_text import has_text, is_text, plain_type, texts_of
+from driftlake.maths.value_text import category_text, has_text, is_text, plain_type, texts_of
 
 Column: TypeAlias = "pa.Array | pa.ChunkedArray"
 
@@ -62,7 +62,11 @@ def learnable_values(column: Column) -> Floats:
 
 def category_counts(column: Column) -> dict[str, int]:
     """Rows per category, missing ones left out."""
-    positions, names = encode(column)
+    return counts_of_names(*encode(column))
+
+
+def counts_of_names(positions: Indices, names: list[str | None]) -> dict[str, int]:
+    """Rows per name of an encoded column, missing ones left out."""
     totals: Counter[str] = Counter()
     for name, count in zip(names, np.bincount(positions, minlength=len(names) + 1).tolist(), strict=False):
         if name is not None and count:
@@ -88,6 +92,12 @@ def encode(column: Column) -> tuple[Indices, list[str | None]]:
         indices = indices.fill_null(len(encoded.dictionary))
     positions: Indices = indices.to_numpy(zero_copy_only=False)
     return positions, texts_of(encoded.dictionary)
+
+
+def encode_named(column: Column) -> tuple[Indices, list[str | None]]:
+    """The same of segments or classes, by their names; several categories may have one name."""
+    positions, texts = encode(column)
+    return positions, [None if text is None else category_text(text) for text in texts]
 
 
 def stored_bins(bins: FeatureBins, column: Column) -> Indices:

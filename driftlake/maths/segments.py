@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from driftlake.maths.encoding import Column, category_counts, encode
+from driftlake.maths.encoding import Column, counts_of_names, encode_named
 
 # The segment that every row is in.
 ALL = "all"
@@ -27,7 +27,7 @@ class SegmentColumn:
     @classmethod
     def most_frequent(cls, name: str, column: Column, limit: int) -> SegmentColumn:
         """The `limit` most frequent values of a column."""
-        counted = sorted(category_counts(column).items(), key=lambda pair: (-pair[1], pair[0]))
+        counted = sorted(counts_of_names(*encode_named(column)).items(), key=lambda pair: (-pair[1], pair[0]))
         return cls(name, tuple(sorted(value for value, _ in counted[:limit])))
 
     @property
@@ -41,6 +41,6 @@ class SegmentColumn:
         if column is None:
             return np.full(row_count, missing)
         known = {value: position for position, value in enumerate(self.values)}
-        codes, names = encode(column)
+        codes, names = encode_named(column)
         of_name = [missing if name is None else known.get(name, other) for name in names]
         return np.array([*of_name, missing])[codes]

@@ -19,6 +19,8 @@ _UUID_BYTES = 16
 _LARGEST_WHOLE = 1e38
 # From here on a float can stand for several whole numbers: an id is lost.
 _LARGEST_EXACT = 2**53
+# As Python and spreadsheets write truth values.
+_TRUTH_TEXTS = {"True": "true", "TRUE": "true", "False": "false", "FALSE": "false"}
 
 
 def is_text(kind: pa.DataType) -> bool:
@@ -88,6 +90,11 @@ def texts_of(values: pa.Array) -> list[str | None]:
     return texts
 
 
+def category_text(text: str) -> str:
+    """The name of a segment or a class: a truth value that a writer stored as text has that of a truth value."""
+    return _TRUTH_TEXTS.get(text, text)
+
+
 def sql_text(expression: str, kind: pa.DataType) -> str:
     """SQL of the text of an expression over a column of Parquet that has this Arrow type; text costs nothing."""
     kind = plain_type(kind)
@@ -98,10 +105,20 @@ def sql_text(expression: str, kind: pa.DataType) -> str:
     if pat.is_decimal(kind):
         return f"decimal_text({expression}, {kind.scale})"
     if pat.is_fixed_size_binary(kind):
-        return f"uuid_text({expression})"
+        # DuckDB has bytes or, where Parquet says that they are UUIDs, those
+        return f"cast(cast({expression} as uuid) as varchar)"
     if is_bytes(kind):
         return f"try(decode({expression}))"
     return f"cast({expression} as varchar)"
+
+
+def sql_category(expression: str, kind: pa.DataType) -> str:
+    """SQL of the name of a segment or a class, as `category_text` has it."""
+    text = sql_text(expression, kind)
+    if not (is_text(plain_type(kind)) or is_bytes(plain_type(kind))):
+        return text
+    listed = " ".join(f"when '{written}' then '{name}'" for written, name in _TRUTH_TEXTS.items())
+    return f"case {text} {listed} else {text} end"
 
 
 def sql_id(expression: str, kind: pa.DataType) -> str:

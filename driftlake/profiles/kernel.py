@@ -308,14 +308,19 @@ class ScoreCounts:
 class ScoreAccumulator:
     """Counts predictions by score bin; those of a version without scores are in the missing bin."""
 
-    def __init__(self, bins: FeatureBins | None, group_counts: Sequence[int], cut: float | None = None) -> None:
+    def __init__(
+        self, bins: FeatureBins | None, group_counts: Sequence[int], cut: float | None = None, *, divisor: int = 1
+    ) -> None:
         self._bins = bins
         self._cut = cut
+        self._divisor = divisor
         width = bins.bin_count if bins else 1
         self._totals = [ScoreCounts.empty((n, width), has_cut=cut is not None) for n in group_counts]
 
     def add_values(self, scores: Floats, groupings: Sequence[Grouping]) -> None:
         """Count scores, shape (rows,), nan being missing."""
+        if self._divisor != 1:
+            scores = scores / self._divisor
         bin_ids = self._bins.bin_ids(scores) if self._bins else np.zeros(len(scores), dtype=np.int32)
         weights = np.where(np.isfinite(scores), scores, 0.0)
         is_at_cut = None if self._cut is None else scores >= self._cut

@@ -72,7 +72,9 @@ class Day:
             cut = version.decision_cut(settings.models.get(group.model_id))
             # a sampled row has a bin of every feature
             is_sampled = len(features) == len(version.features)
-            counted.append(CountedVersion(code, 1, features, version.score_bins, cut, pairs, is_sampled))
+            counted.append(
+                CountedVersion(code, 1, features, version.score_bins, cut, version.score_divisor, pairs, is_sampled)
+            )
         segment_columns = [
             column for column in coded.segment_columns.get(partition.dt, ()) if column.name not in blocked
         ]

@@ -19,13 +19,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from driftlake.inputs.json_features import parsed_json
 from driftlake.inputs.parquet_files import open_parquet
 from driftlake.inputs.parquet_sql import is_keyed, keyed_type
 from driftlake.maths.binning import FeatureBins
-from driftlake.maths.encoding import Column, encode, float_values, is_numeric, stored_bins
+from driftlake.maths.encoding import Column, encode, encode_named, float_values, is_numeric, stored_bins
 from driftlake.maths.segments import SegmentColumn
 from driftlake.maths.value_text import has_text, is_bytes, is_text
-from driftlake.profiles.json_features import parsed_json
 from driftlake.profiles.kernel import (
     ClassAccumulator,
     FeatureAccumulator,
@@ -49,6 +49,7 @@ class CountedVersion:
     features: Mapping[str, FeatureBins]
     score_bins: FeatureBins | None
     decision_cut: float | None = None
+    score_divisor: int = 1
     pairs: Sequence[Pair] = ()
     is_sampled: bool = False
 
@@ -174,7 +175,7 @@ def _count_row_group(
             _count_values(path, column, whole, blocks)
     # a file without classes says nothing about them
     if (column := reader.column(shard.names.predicted_class)) is not None:
-        positions, classes = encode(column)
+        positions, classes = encode_named(column)
         positions = whole.ordered(positions)
         for block in blocks:
             block.accumulator.classes.add_categories(positions[block.rows], classes, block.groupings)
@@ -282,10 +283,9 @@ class _VersionAccumulator:
         self.features = {name: FeatureAccumulator(bins, group_counts) for name, bins in version.features.items()}
         names = shard.names
         # by the table that is filled
+        scores = ScoreAccumulator(version.score_bins, group_counts, version.decision_cut, divisor=version.score_divisor)
         self.parts = {
-            "prediction_profile": _Part(
-                [names.score], ScoreAccumulator(version.score_bins, group_counts, version.decision_cut)
-            ),
+            "prediction_profile": _Part([names.score], scores),
             "service_profile": _Part(
                 list(names.latencies.values()), MetricAccumulator(list(names.latencies), len(group_counts))
             ),

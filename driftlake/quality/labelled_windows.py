@@ -160,7 +160,7 @@ def by_version(
             windows = _gathered(version, keys, labels, scores, learned)
             if version.classes:
                 confusions, class_scores = (_Rows.of(*rows, start, keys.num_rows) for rows in of_classes)
-                windows = replace(windows, classes=_by_class(version.classes, confusions, class_scores))
+                windows = replace(windows, classes=_by_class(version.class_names, confusions, class_scores))
             yield windows
 
 
