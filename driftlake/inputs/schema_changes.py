@@ -98,7 +98,7 @@ def file_versions(
     versions: Mapping[VersionKey, ModelVersion],
     features_column: str | None,
 ) -> FileVersions:
-    """Which versions the files hold that `telemetry.create_view_of_partitions` has made visible as `predictions`.
+    """The versions in the files of the view `predictions`, which `predictions.create_view_of_partitions` creates.
 
     Nothing, if it does not matter: a scan is spared where no version could find a change in any file.
     """
