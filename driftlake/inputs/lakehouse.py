@@ -35,7 +35,7 @@ _METADATA_ENDING = ".metadata.json"
 # Features of Delta that do not change how a file is read, or that are handled here.
 _DELTA_FEATURES = {"deletionVectors", "timestampNtz", "typeWidening", "typeWidening-preview", "v2Checkpoint"}
 _DELTA_FEATURES |= {"vacuumProtocolCheck", "variantType", "variantType-preview", "appendOnly", "invariants"}
-_DELTA_FEATURES |= {"columnMapping"} # allowed as long as the table does not map any column
+_DELTA_FEATURES |= {"columnMapping"}  # allowed as long as the table does not map any column
 # Number of tables whose log is kept in memory; a project rarely has more.
 _TABLES_KEPT = 8
 
