@@ -111,7 +111,7 @@ class Layout:
 
 
 def layouts_of(files: Sequence[ParquetFile], apart: Callable[[ParquetFile], Hashable] = lambda _: None) -> list[Layout]:
-    """Divide the files into as few relations as possible, nearly always one, so that every name binds exactly; files that differ in `apart` are separated."""
+    """Divide the files into as few relations as possible in which every name binds exactly; files that differ in `apart` are separated."""
     names = set().union(*(_names(file) for file in files))
     is_by_name = len({name.lower() for name in names}) == len(names)
     positions = defaultdict(list)
