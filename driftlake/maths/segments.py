@@ -1,6 +1,6 @@
-"""Segments: the values of a configured column, each counted for itself beside the whole.
+"""Segments: the values of a configured column, each counted separately in addition to the whole.
 
-Not here: the counting (`driftlake.profiles.kernel`), and how a segment's shift is part of the whole's
+Not here: counting (`driftlake.profiles.kernel`), and how much of the whole shift a segment explains
 (`driftlake.drift.comparison`).
 """
 
@@ -19,7 +19,7 @@ ALL = "all"
 
 @dataclass(frozen=True, slots=True)
 class SegmentColumn:
-    """A column whose values are segments of their own: those in `values`; the others share one, rows without one, too."""
+    """A column of segments. Each of `values` is a segment, all other values are one together, and so are missing values."""
 
     name: str
     values: tuple[str, ...]

@@ -135,7 +135,7 @@ def measure_quality(warehouse: Warehouse, settings: Settings, context: RunContex
 
 
 def measure_slos(warehouse: Warehouse, settings: Settings, context: RunContext, days: Sequence[date]) -> StageReport:
-    """Measure the service level objectives as of the end of some days; without any, nothing is left of earlier ones."""
+    """Measure the service level objectives as of the end of some days; rows of objectives that are no longer configured are removed."""
     if not settings.slos and not warehouse.sql("select 1 from slo_status limit 1").num_rows:
         return StageReport(SLOS.name, [])
     work = find_work(warehouse, settings, context, SLOS, days)
@@ -154,7 +154,7 @@ def raise_alerts(warehouse: Warehouse, settings: Settings, context: RunContext, 
     def evaluate(settings: Settings, _: Unbounded, first_day: date, last_day: date) -> Mapping[str, pa.Table]:
         raised = rules.fired(warehouse, settings.alert_rules, first_day=date.min, last_day=last_day)
         if unevaluated := every_rule - {rule.name for rule in settings.alert_rules}:
-            # an incident of theirs is not over because nobody can tell
+            # their incidents stay open, because nobody can tell whether they are over
             kept = warehouse.query("kept_alerts", rules=sorted(unevaluated), day=last_day)
             raised = pa.concat_tables([raised, kept], promote_options="permissive")
         alerts, grouped = incidents.group_alerts(
@@ -179,9 +179,9 @@ def _derive(
     read_extent: Callable[[Settings, Sequence[date]], ExtentKind],
     tables_of: Callable[[Settings, ExtentKind, date, date], Mapping[str, pa.Table]],
 ) -> Outcome:
-    """Replace the days to work on in tables that are derived from other tables, in passes of days that fit in memory.
+    """Replace the days to be processed in tables that are derived from other tables, in passes of days that fit in memory.
 
-    What lies between the days is computed with them, which costs less than a query for each piece, and not written.
+    Days between them are computed as well but not written, which costs less than a query for each separate range.
     `tables_of` and `read_extent` are given the settings without what is to be left out.
     """
     # that of all days, unless it cannot be read: then each attempt reads its own
@@ -214,7 +214,7 @@ def _derive(
 
 
 def _parts(warehouse: Warehouse, settings: Settings, stage: Stage) -> list[Part]:
-    """What can be left out of a day of a stage. Alerts and objectives are of several versions together."""
+    """The parts that can be left out of a day of a stage. Alerts and objectives cover several versions at once."""
     if stage is ALERTS:
         return [Part("rule", (rule.name,)) for rule in settings.alert_rules]
     if stage is SLOS:
