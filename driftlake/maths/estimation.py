@@ -23,8 +23,8 @@ _SMALLEST_PROBABILITY = 1e-15
 # Periods of which every label is certain have no variance by chance.
 _LEAST_VARIANCE = 1e-30
 # How far periods differ beyond chance, as a standard deviation of log-odds, and how likely each is before labels say more.
-_PERIOD_SPREADS = np.array([0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6])
-_SPREAD_PRIOR = np.array([0.5, 0.125, 0.125, 0.125, 0.0625, 0.04, 0.0225])
+_PERIOD_SPREADS = np.array([0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6])
+_SPREAD_PRIOR = np.array([0.2, 0.1, 0.1, 0.1, 0.15, 0.15, 0.12, 0.08])
 # Of a quantile of a mixture: each step halves what is left.
 _BISECTIONS = 40
 
@@ -103,9 +103,9 @@ def period_effects(calibration: Calibration, slopes: Floats, scales: Floats) -> 
     added = scales[:, np.newaxis] * _PERIOD_SPREADS**2
     if not len(counts):
         return np.zeros_like(added), np.broadcast_to(_PERIOD_SPREADS == 0, added.shape).astype(float)
-    # window by window: the last digits of a matrix product depend on how many windows there are
-    means = np.array([(calibration.surplus * slope).sum(axis=1) / counts for slope in slopes])
-    chance = np.array([(calibration.chance_variance * slope**2).sum(axis=1) / counts**2 for slope in slopes])
+    # slope by slope: the last digits of a product of matrices depend on how many windows there are
+    means = np.array([calibration.surplus @ slope / counts for slope in slopes])
+    chance = np.array([calibration.chance_variance @ slope**2 / counts**2 for slope in slopes])
     variance = np.maximum(chance, _LEAST_VARIANCE)[:, :, np.newaxis] + added[:, np.newaxis, :]
     precision = 1 / variance
     middle = (precision * means[..., np.newaxis]).sum(axis=1, keepdims=True) / precision.sum(axis=1, keepdims=True)
@@ -244,7 +244,7 @@ def _error_of_mixture(variance: Floats, added: Floats, weights: Floats) -> Float
             beyond = (weights * special.ndtr(-wanted * middle[:, np.newaxis] / errors)).sum(axis=1)
         is_wider = beyond > (1 - CONFIDENCE) / 2
         low, high = np.where(is_wider, middle, low), np.where(is_wider, high, middle)
-    return high
+    return np.asarray(high)
 
 
 def _stacked(rows: Sequence[Any], predictions: Counts) -> NDArray[Any]:
