@@ -19,7 +19,7 @@ from driftlake.config import QualitySettings
 from driftlake.lineage.versions import ModelVersion
 from driftlake.maths.arrays import Counts, Floats
 from driftlake.maths.binning import ABOVE, BELOW, FIRST_RANGE, MISSING, PROBABILITY_GRID, share_from
-from driftlake.maths.estimation import Calibration, calibrate
+from driftlake.maths.estimation import Calibration, calibrate, isotonic
 from driftlake.maths.ranking import Auc, auc
 from driftlake.maths.recalibration import recalibrate
 from driftlake.profiles.kernel import NO_CLASS
@@ -289,7 +289,10 @@ class Calibrations:
         training = version.training_labels
         self._training: Calibration | None = None
         if training and (labels := self._if_enough(training.positives[np.newaxis], training.negatives[np.newaxis])):
-            self._training, self._training_counts = calibrate(*labels), np.sum(labels, axis=(0, 1))
+            # which days they are of is not known
+            positives, negatives = (side[0] for side in labels)
+            self._training_counts = positives + negatives
+            self._training = isotonic(positives, self._training_counts)
 
     def as_of(self, day: date) -> tuple[Calibration | None, bool]:
         """The calibration, None if too little is known, and whether the training data gave it."""
