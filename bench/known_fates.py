@@ -4,7 +4,7 @@ Each model scores 150 days of 2024 with eight features; its AUC is about 0.75 (a
 classes a macro AUC). What goes wrong begins on the 90th day. What a fault costs is measured on a large sample,
 so that a loss of 0.05 is one of 0.05. `fates.yaml` beside driftlake.yaml says what is to be expected of whom.
 
-    PYTHONPATH=$PWD python -m bench.known_fates FOLDER [--seed 1] [--only calm slice_loss]   # write it and run it
+    PYTHONPATH=$PWD python -m bench.known_fates FOLDER [--seed 1] [--only calm slice_loss]   # write it, run it
     PYTHONPATH=$PWD python -m bench.decisions FOLDER                                         # judge it
 
 Not here: what is judged, and how (`bench.decisions`).
@@ -415,7 +415,7 @@ def _lineage(fate: Fate, training: pa.Table) -> dict[str, Any]:
         "model_id": fate.name,
         "model_version": "v1",
         "training_run_id": "run-1",
-        "training_dataset_id": "2023",
+        "training_dataset_id": f"{fate.name}-2023",
         "training_data": f"../training/{fate.name}.parquet",
         "target": "label",
         "score": "score",
@@ -455,7 +455,7 @@ def write(root: Path, fates: Sequence[Fate], seed: int, **sections: Any) -> Sett
             for delay in np.unique(day.delays[day.delays >= 0]):
                 if number + delay < DAYS:
                     rows = np.flatnonzero(day.delays == delay)
-                    ids = [day.ids[row] for row in rows]
+                    ids = [day.ids[row] for row in rows.tolist()]
                     arriving[number + delay].append(pa.table({"correlation_id": ids, "label": day.labels[rows]}))
     for number, tables in enumerate(arriving):
         if tables:
@@ -491,7 +491,7 @@ def _write(folder: Path, number: int, table: pa.Table) -> None:
 
 
 def main() -> None:
-    """Write the project and run its days."""
+    """Write the project unless it is there, and run its days."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seed", type=int, default=1)
@@ -499,8 +499,10 @@ def main() -> None:
     arguments = parser.parse_args()
     fates = [fate for fate in FATES if not arguments.only or fate.name in arguments.only]
     started = clock.perf_counter()
-    settings = write(arguments.folder, fates, arguments.seed)
-    print(f"written in {clock.perf_counter() - started:.0f} s")
+    if not (arguments.folder / "fates.yaml").exists():
+        write(arguments.folder, fates, arguments.seed)
+        print(f"written in {clock.perf_counter() - started:.0f} s")
+    settings = load_settings(arguments.folder / "driftlake.yaml")
     run(settings, START, START + timedelta(days=DAYS - 1))
     print(f"run in {clock.perf_counter() - started:.0f} s with the writing")
 
