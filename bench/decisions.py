@@ -39,7 +39,7 @@ from driftlake.inputs.partitions import days_between
 from driftlake.lake.warehouse import Warehouse
 
 QUIET = ("well", "watch")
-VERDICTS = ("well", "watch", "harmed", "broken", "blind")
+VERDICTS = ("well", "watch", "harmed", "broken", "blind", "critical")
 # what a verdict is called after
 KIND_OF = {"harmed": "harm", "broken": "break", "blind": "blind"}
 # learned from by the usual rules; faults begin later
@@ -103,17 +103,17 @@ class Judgement:
 
 def judge(story: Story, fate: Fate) -> Judgement:
     """Judge what was said about a model of known fate."""
-    days = Counter(story.verdicts.values())
+    days = dict(Counter(story.verdicts.values()))
     if fate.expected == "well":
-        pages, quiet = len(story.pages), sum(days[verdict] for verdict in QUIET) / max(len(story.verdicts), 1)
+        pages, quiet = len(story.pages), sum(days.get(verdict, 0) for verdict in QUIET) / max(len(story.verdicts), 1)
         failed = [f"{pages} pages"] * (pages > 0) + [f"quiet on {quiet:.0%} of days"] * (quiet < 0.9)
         return Judgement("driftlake", days, pages, 0, None, None, failed)
     assert fate.fault_on is not None
     before = [page for page in story.pages if page.on < fate.fault_on]
     after = [page for page in story.pages if page.on >= fate.fault_on]
-    found_on = story.first([fate.expected], fate.fault_on)
+    found_on = story.first([fate.expected, "critical"], fate.fault_on)
     failed = [f"{len(before)} false pages before"] * bool(before) + [f"{len(after)} pages, not one"] * (len(after) != 1)
-    failed += [f"pages for {page.kind}" for page in after[:1] if page.kind != KIND_OF[fate.expected]]
+    failed += [f"pages for {page.kind}" for page in after[:1] if page.kind not in (KIND_OF[fate.expected], "critical")]
     if found_on is None:
         failed.append(f"never {fate.expected}")
     elif fate.due_on is not None and found_on > fate.due_on:
@@ -154,23 +154,53 @@ def _days(until: date | None, since: date | None) -> int | None:
 
 
 def stories(warehouse: Warehouse) -> dict[str, Story]:
-    """What was said, by model; pages about whole partitions or several models are of the model ''."""
+    """What was said, by model; an incident of several models pages for each that has a critical alert in it."""
+    has_verdicts = bool(warehouse.sql("from duckdb_tables() where table_name = 'model_verdicts'").num_rows)
+    queries = (_VERDICTS, _PAGES) if has_verdicts else (_SEVERITIES, _CRITICAL)
+    verdict_rows, page_rows = (warehouse.sql(query).to_pylist() for query in queries)
     verdicts: dict[str, dict[date, str]] = {}
-    rows = warehouse.sql(
-        "select model_id, dt, verdict from model_verdicts where deployment = 'production' order by dt, model_version"
-    ).to_pylist()
-    for row in rows:
+    for row in verdict_rows:
         verdicts.setdefault(row["model_id"], {})[row["dt"]] = row["verdict"]
     pages: dict[str, list[Page]] = {}
-    rows = warehouse.sql(
-        "select coalesce(model_id, '') as model_id, min(dt) as on_day, arg_min(kind, dt) as kind, arg_min(cause, dt) as cause,"
-        " arg_min(title, dt) as title, min(opened_on) as opened_on"
-        " from incidents where pages group by model_id, incident_id order by on_day, incident_id"
-    ).to_pylist()
-    for row in rows:
+    for row in page_rows:
         page = Page(row["on_day"], row["kind"], row["cause"], row["title"], row["opened_on"])
         pages.setdefault(row["model_id"], []).append(page)
     return {model: Story(verdicts.get(model, {}), pages.get(model, ())) for model in {**verdicts, **pages}}
+
+
+_VERDICTS = """
+    select model_id, dt, verdict from model_verdicts where deployment = 'production' order by dt, model_version
+"""
+_PAGES = """
+    select
+        coalesce(a.model_id, '') as model_id,
+        min(i.dt) as on_day,
+        arg_min(i.kind, i.dt) as kind,
+        arg_min(i.cause, i.dt) as cause,
+        arg_min(i.title, i.dt) as title,
+        min(i.opened_on) as opened_on
+    from incidents as i
+    inner join (
+        select distinct incident_id, dt, model_id from alerts where severity = 'critical' and state <> 'resolved'
+    ) as a on i.incident_id = a.incident_id and i.dt = a.dt
+    where i.pages
+    group by coalesce(a.model_id, ''), i.incident_id
+    order by on_day, i.incident_id
+"""
+# a warehouse from before there were verdicts: what is critical pages, whatever it is about
+_SEVERITIES = """
+    select
+        p.model_id,
+        p.dt,
+        case max(a.severity = 'critical') when true then 'critical' when false then 'watch' else 'well' end as verdict
+    from (select distinct model_id, dt from prediction_profile where deployment = 'production') as p
+    left join (from alerts where state <> 'resolved') as a on p.model_id = a.model_id and p.dt = a.dt
+    group by p.model_id, p.dt
+    order by p.model_id, p.dt
+"""
+_CRITICAL = _PAGES.replace("where i.pages", "where i.severity = 'critical'").replace(
+    "arg_min(i.kind, i.dt)", "'critical'"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -405,15 +435,15 @@ def flight_bars(story: Story, truth: Mapping[date, tuple[Interval, float]]) -> I
     """The bars of the flights under the default rules."""
     sure = [day for day, (now, baseline) in truth.items() if now.high < baseline - AUC_TOLERANCE]
     below = {day for day, (now, baseline) in truth.items() if now.value < baseline - AUC_TOLERANCE}
-    called = [day for day, verdict in story.verdicts.items() if verdict == "harmed"]
-    found = {day for day, verdict in story.verdicts.items() if verdict in ("harmed", "broken")}
+    called = [day for day, verdict in story.verdicts.items() if verdict in ("harmed", "critical")]
+    found = {day for day, verdict in story.verdicts.items() if verdict in ("harmed", "broken", "critical")}
     caught = found_within(sure, found, 14)
     yield Bar("surely harmed days found within 14 days", f"{caught} of {len(sure)}", share(caught, len(sure)) >= 0.8)
     right = sum(day in below for day in called)
     right_share = share(right, len(called))
     yield Bar("days called harmed that are below", f"{right} of {len(called)} ({len(below)} below)", right_share >= 0.8)
     yield Bar("incidents that page in ten months", str(len(story.pages)), len(story.pages) <= 8)
-    calm = [page for page in story.pages if page.kind == "harm" and page.on.month in _CALM_MONTHS]
+    calm = [page for page in story.pages if page.kind in ("harm", "critical") and page.on.month in _CALM_MONTHS]
     yield Bar(
         "pages for harm in March, July to September", ", ".join(str(page.on) for page in calm) or "none", not calm
     )
@@ -468,9 +498,9 @@ def main() -> None:
             if (folder / "fates.yaml").exists():
                 judged = judge_fates(warehouse, folder, days)
                 print("\n" + "\n".join(summary(judged, yaml.safe_load((folder / "fates.yaml").read_text()))))
-                results["known fates"] = {name: [asdict(each) for each in rules] for name, rules in judged.items()}
+                results[folder.name] = {name: [asdict(each) for each in rules] for name, rules in judged.items()}
             else:
-                results["flights"] = judge_flights(warehouse, days)
+                results[folder.name] = judge_flights(warehouse, days)
         print(f"judged in {time.perf_counter() - started:.1f} s")
     print(save("decisions", results))
 

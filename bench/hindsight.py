@@ -63,8 +63,10 @@ def first_knowable(losses: Floats, known_on: NDArray[np.int64], fault_on: int, t
 
 def beyond_three_deviations(values: Floats, reference_days: int) -> NDArray[np.bool_]:
     """Days after a reference period whose value is over three of its standard deviations from its mean."""
-    reference = values[:reference_days]
-    is_beyond = np.abs(values - np.nanmean(reference)) > 3 * np.nanstd(reference, ddof=1)
+    reference = values[:reference_days][np.isfinite(values[:reference_days])]
+    if len(reference) < 2:
+        return np.zeros(len(values), dtype=bool)
+    is_beyond = np.abs(values - reference.mean()) > 3 * reference.std(ddof=1)
     is_beyond[:reference_days] = False
     return np.asarray(is_beyond)
 

@@ -1,7 +1,8 @@
 """Models whose fate is known, written as one project: worlds in which nothing is wrong, and worlds in which one thing goes wrong.
 
 Each model scores 150 days of 2024 with eight features; its AUC is about 0.75 (a regression has errors, a model of three
-classes a macro AUC). What goes wrong begins on the 90th day. What a fault costs is measured on a large sample,
+classes a macro AUC). What goes wrong begins
+around the 90th day, of each model on a day of its own. What a fault costs is measured on a large sample,
 so that a loss of 0.05 is one of 0.05. `fates.yaml` beside driftlake.yaml says what is to be expected of whom.
 
     PYTHONPATH=$PWD python -m bench.known_fates FOLDER [--seed 1] [--only calm slice_loss]   # write it, run it
@@ -32,7 +33,9 @@ from driftlake.config import Settings, load_settings
 
 # a Monday
 START = date(2024, 1, 1)
-DAYS, FAULT_DAY = 150, 89
+DAYS = 150
+# incidents of several models would otherwise be joined
+FIRST_FAULT_DAY, DAYS_BETWEEN_FAULTS = 76, 3
 TRAINING_DAYS, TRAINING_ROWS_OF_A_DAY = 300, 200
 CHANNELS, COUNTRIES, CLASSES = ("web", "app", "branch"), ("de", "fr", "us", "br"), ("0", "1", "2")
 # a quarter of the rows
@@ -86,7 +89,7 @@ class Fate:
     Attributes
     ----------
     expected : verdict after the fault has begun; well if nothing is wrong
-    fault : name of what begins on FAULT_DAY; a move of the population is no fault, but is one here
+    fault : name of what begins on `fault_day`; a move of the population is no fault, but is one here
     slope_sd, shift_sd, autocorrelation : effects of the day on what labels follow: factor and shift of the log odds
     known_by : what can show the fault: labels when they come, scores at once, data at once, or the promise of labels
     size : of the fault: AUC lost, share of the error added, or factor of a unit
@@ -111,6 +114,12 @@ class Fate:
         return "credit_limit" if self.fault == "column_gone" else "amount"
 
     @property
+    def fault_day(self) -> int:
+        """Number of the day on which the fault begins; none begins after the last day."""
+        faulty = [fate.name for fate in FATES if fate.fault]
+        return FIRST_FAULT_DAY + DAYS_BETWEEN_FAULTS * faulty.index(self.name) if self.fault else DAYS
+
+    @property
     def promise(self) -> tuple[int, int, int]:
         """Days within which half, 95 % and all labels are promised."""
         return (4, 7, 10) if self.labels == "weekly" else (2, 3, 3)
@@ -123,11 +132,12 @@ FATES = (
     Fate("forty_a_day", rows=40),
     Fate("weekly_labels", labels="weekly"),
     Fate("no_weekends", weekends="none"),
+    # needs the most days
+    Fate("slow_loss", "harmed", "slow_loss", size=0.08),
     Fate("harmless_move", fault="features_move"),
     Fate("harmless_move_of_scores", fault="scores_move"),
     Fate("harder_cases", "harmed", "harder_cases", known_by="scores", size=0.065),
     Fate("slice_loss", "harmed", "slice_loss", size=0.05),
-    Fate("slow_loss", "harmed", "slow_loss", size=0.08),
     Fate("unit_1000_scored_broken", "broken", "unit_scored", known_by="data", size=1000),
     Fate("unit_1000_scored_well", "broken", "unit_logged", known_by="data", size=1000),
     Fate("unit_cm_scored_broken", "broken", "unit_scored", known_by="data", size=2.54),
@@ -243,7 +253,7 @@ def _strength(fate: Fate, day: int) -> float:
     if fate.fault == "slice_loss":
         return _size_for(fate)
     if fate.fault == "slow_loss":
-        return _strength_that_costs(fate, fate.size * min((day - FAULT_DAY + 1) / SLOW_DAYS, 1.0))
+        return _strength_that_costs(fate, fate.size * min((day - fate.fault_day + 1) / SLOW_DAYS, 1.0))
     return 0.0
 
 
@@ -335,7 +345,7 @@ class Day:
 
 def _day(fate: Fate, number: int, effect: tuple[float, float], generator: np.random.Generator) -> Day | None:
     day = START + timedelta(days=number)
-    is_weekend, is_faulty = day.weekday() > 4, number >= FAULT_DAY and fate.fault is not None
+    is_weekend, is_faulty = day.weekday() > 4, number >= fate.fault_day
     if fate.weekends == "none" and is_weekend:
         return None
     usual = fate.rows * (0.6 if fate.weekends == "different" and is_weekend else 1.0)
@@ -383,7 +393,7 @@ def _delays(fate: Fate, number: int, count: int, generator: np.random.Generator)
         return np.full(count, 7 - number % 7)
     delays = generator.choice([1, 2, 3], count, p=(0.4, 0.4, 0.2))
     stopped = fate.fault == "labels_stopped"
-    return np.where(stopped & (number + delays >= FAULT_DAY), -1, delays)
+    return np.where(stopped & (number + delays >= fate.fault_day), -1, delays)
 
 
 def _training(fate: Fate, generator: np.random.Generator) -> pa.Table:
@@ -478,7 +488,7 @@ def _configuration() -> dict[str, Any]:
 def _expectation(fate: Fate) -> dict[str, Any]:
     """What the judge needs to know of a model."""
     is_fault = fate.expected != "well"
-    fault_on = START + timedelta(days=FAULT_DAY) if fate.fault else None
+    fault_on = START + timedelta(days=fate.fault_day) if fate.fault else None
     return {"expected": fate.expected, "fault_on": fault_on} | (
         {"known_by": fate.known_by, "promised_days": fate.promise[2]} if is_fault else {}
     )
