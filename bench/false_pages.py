@@ -59,7 +59,8 @@ def resampled(days: Floats, generator: np.random.Generator, series: int, count: 
     """Real days in blocks of a week (Künsch 1989), around their mean."""
     starts = generator.integers(0, len(days), (series, -(-count // 7)))
     picked = (starts[..., np.newaxis] + np.arange(7)) % len(days)
-    return (days - days.mean())[picked].reshape(series, -1)[:, :count]
+    blocks: Floats = (days - days.mean())[picked].reshape(series, -1)
+    return blocks[:, :count]
 
 
 def detector(budget: float, fleet: int, values: Floats, history: int) -> Floats:
@@ -78,7 +79,8 @@ def detector(budget: float, fleet: int, values: Floats, history: int) -> Floats:
 def rows_interval(values: Floats, history: int) -> Floats:
     """28 days, the 95 % interval of independent rows below the limit."""
     mean: Floats = sliding_window_view(values, WINDOW, axis=1).mean(axis=2)
-    return (mean + stats.norm.ppf(0.975) * ROWS_ERROR < 0)[:, history - WINDOW + 1 :].astype(np.float64)
+    pages: Floats = (mean + stats.norm.ppf(0.975) * ROWS_ERROR < 0)[:, history - WINDOW + 1 :].astype(np.float64)
+    return pages
 
 
 def days_interval(level: float, values: Floats, history: int) -> Floats:
@@ -86,7 +88,8 @@ def days_interval(level: float, values: Floats, history: int) -> Floats:
     window = sliding_window_view(values, WINDOW, axis=1)
     error = window.std(axis=2, ddof=1) / np.sqrt(WINDOW)
     upper = window.mean(axis=2) + stats.t.ppf((1 + level) / 2, WINDOW - 1) * error
-    return (upper < 0)[:, history - WINDOW + 1 :].astype(np.float64)
+    pages: Floats = (upper < 0)[:, history - WINDOW + 1 :].astype(np.float64)
+    return pages
 
 
 def three_deviations(chunk: int, values: Floats, history: int) -> Floats:
@@ -134,11 +137,11 @@ def judge(rule: Rule, world: World, history: int, series: int, fleet: int = 1) -
         values = margin + world(np.random.default_rng([1, history]), series, history + YEAR)
         rates.append(fleet * float(_pages(rule(values, history)).sum(axis=1).mean()) * 365 / YEAR)
     delays = [_delay(rule, world, history, series, loss) for loss in LOSSES]
-    return Found(*rates, delays)
+    return Found(rates[0], rates[1], delays)
 
 
 def _pages(strength: Floats) -> Floats:
-    """Nights on which a page goes out: at 1, after seven nights below a half or since the last page closed."""
+    """Nights on which a page goes out: at 1, unless an earlier one is open; it closes after seven nights below a half."""
     pages = np.zeros(strength.shape, dtype=bool)
     silent = np.full(len(strength), 7)
     for night, now in enumerate(strength.T):
@@ -167,10 +170,11 @@ def recovery(world: World, history: int, series: int, loss: float = 0.12) -> flo
 def influences(positives: Floats, negatives: Floats) -> Floats:
     """Of counts of shape (days, bins): what every day says of the AUC of all days; the mean is that AUC."""
     of_positives, of_negatives = placements(positives.sum(axis=0), negatives.sum(axis=0))
-    gains = np.zeros(len(positives))
+    gains: Floats = np.zeros(len(positives))
+    mean = 0.0
     for counts, placement in ((positives, of_positives), (negatives, of_negatives)):
         total = counts.sum(axis=0)
-        mean = (total * placement).sum() / total.sum()
+        mean = float((total * placement).sum() / total.sum())
         gains += (counts * (placement - mean)).sum(axis=1) / total.sum() * len(counts)
     return mean + gains
 

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.lib.stride_tricks import sliding_window_view
 
 from driftlake.maths.arrays import Floats
 from driftlake.maths.sequential import (
@@ -164,10 +163,8 @@ def test_a_series_of_few_days_is_drawn_to_the_others() -> None:
 def test_models_at_the_limit_page_no_more_often_than_promised() -> None:
     values = drawn(0.085, 0.3, (150, 240))
     threshold = page_threshold(1, 1)
-    found = evidence(values, day_noise(values), threshold).log_evidence[:, 60:] / np.log(threshold)
-    is_silent = sliding_window_view(found < 0.5, 7, axis=1).all(axis=2)[:, :-1]
-    pages = np.count_nonzero(is_silent & (found[:, 7:] >= 1))
-    assert 0 < pages <= is_silent.size / 365
+    is_over = evidence(values, day_noise(values), threshold).log_evidence[:, 60:] >= np.log(threshold)
+    assert 0 < np.count_nonzero(is_over.any(axis=1)) <= is_over.size / 365
 
 
 def test_a_loss_shows_after_the_days_that_were_said() -> None:
