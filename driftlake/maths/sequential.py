@@ -11,7 +11,7 @@ value is, and what is done about a loss.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -22,7 +22,7 @@ from driftlake.maths.arrays import Floats, Indices
 # Losses beyond the limit that are looked for, in long-run standard deviations of a day. Small ones weigh more: they need every day they can get,
 # while large ones show soon in any case.
 SIZES = np.array([0.15, 0.25, 0.4, 0.7, 1.2, 2.0])
-_WEIGHTS = 1 / SIZES / (1 / SIZES).sum()
+_WEIGHTS = SIZES**-0.5 / (SIZES**-0.5).sum()
 # Fewer days of its own and no other model: nothing is known of how much days differ.
 MINIMUM_DAYS = 14
 # As many days of the model's own as others' weigh, for the deviation and for the autocorrelation, which needs more of them.
@@ -32,25 +32,20 @@ _AUTOCORRELATION_PRIOR_DAYS = 60
 _AUTOCORRELATION = 0.3
 _LARGEST_AUTOCORRELATION = 0.8
 # A day further out counts as one at this many standard deviations, so that no day alone decides.
-_FURTHEST = 4.0
+_FURTHEST = 3.0
 # Median of the absolute value of a standard normal variable.
 _NORMAL_MEDIAN = 0.6745
-_WINSOR = 3.0
+_WINSOR = 4.0
 # Simulated series, of which half show a loss.
 _PATHS = 401
 _LAGS = (1, 2, 3, 4)
 # How much further days two to four apart differ than neighbours do, by autocorrelation.
 _AUTOCORRELATIONS = np.linspace(-0.5, 0.95, 146)
 _RATIOS = 1 + _AUTOCORRELATIONS + (2 * _AUTOCORRELATIONS**2 + _AUTOCORRELATIONS**3) / 3
-_NEAREST = -np.inf
 _SMALLEST_DEVIATION = 1e-9
 # By how many times evidence may exceed the threshold, so that it falls soon after a recovery.
 _CAP = 3.0
-# A sum that steps over its threshold steps beyond it: at a threshold of A/2 it pages once in A days.
-_OVERSHOOT = 1.0
 _SMALLEST_THRESHOLD = 10.0
-# Too small a deviation costs more false pages than too large a one saves.
-_UNCERTAINTY = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +53,7 @@ class DayNoise:
     """How days differ, beyond the errors that they have of their own.
 
     `deviation` is the standard deviation between days, `autocorrelation` that of a day with the next that has a value, and `day_count` how many days
-    say so. Each has shape (series,), or (1,) if pooled. `deviation` is nan where nothing is known.
+    say so, those of other models among them. Each has shape (series,), or (1,) if pooled. `deviation` is nan where nothing is known.
     """
 
     deviation: Floats
@@ -70,13 +65,19 @@ class DayNoise:
         variance: Floats = self.deviation**2 * (1 + self.autocorrelation) / (1 - self.autocorrelation)
         return variance
 
+    def with_caution(self, threshold: float) -> DayNoise:
+        """Larger deviations where few days say so: an error of the variance weighs as much as there is evidence to ask for."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            factor = 1 + np.log(threshold) / self.day_count
+            return replace(self, deviation=self.deviation * np.sqrt(factor))
+
 
 @dataclass(frozen=True, slots=True)
 class LossEvidence:
     """What speaks for a loss beyond the limit.
 
-    `log_evidence`, shape (series, days), is the logarithm of the detector as of each day, -inf before the first value, nan if the noise is
-    unknown. `began_at`, shape (series,), is the index of the most likely first day of the loss as of the last day, -1 where no day speaks for one.
+    `log_evidence`, shape (series, days), is the logarithm of the detector as of each day, -inf before the first value and where the
+    noise is unknown. `began_at`, shape (series,), is the index of the most likely first day of the loss as of the last day, -1 where no day speaks for one.
     """
 
     log_evidence: Floats
@@ -85,14 +86,14 @@ class LossEvidence:
 
 def page_threshold(false_pages_per_year: float, series_count: NDArray[np.int64]) -> Floats:
     """What the detector of each of `series_count` series has to pass, so that all of them page falsely no more often than that."""
-    return np.maximum(365 * series_count / false_pages_per_year * _OVERSHOOT, _SMALLEST_THRESHOLD)
+    return np.maximum(365 * series_count / false_pages_per_year, _SMALLEST_THRESHOLD)
 
 
 def day_noise(values: Floats, own_errors: Floats | None = None, prior: DayNoise | None = None) -> DayNoise:
     """Learn from `values`, shape (series, days), how days differ; nan days are passed over.
 
     Differences of days one and two apart tell deviation and autocorrelation, whatever level the series has; of a loss that begins inside they hold a
-    day or two. Far ones count as three robust standard deviations. `own_errors`, of the same shape, are the standard errors that days have by
+    day or two. Far ones count as four robust standard deviations. `own_errors`, of the same shape, are the standard errors that days have by
     themselves. `prior`, of `pooled_noise`, weighs as much as 20 days (its autocorrelation as 60).
     """
     own = np.zeros(values.shape) if own_errors is None else own_errors
@@ -112,12 +113,10 @@ def day_noise(values: Floats, own_errors: Floats | None = None, prior: DayNoise 
     between = np.maximum(between, 0)
     if prior is None:
         between = np.where(day_count < MINIMUM_DAYS, np.nan, between)
-        weight = day_count
     else:
-        weight = day_count + _DEVIATION_PRIOR_DAYS
-        between = (np.nan_to_num(between) * day_count + prior.deviation**2 * _DEVIATION_PRIOR_DAYS) / weight
-    with np.errstate(divide="ignore", invalid="ignore"):
-        between = between * (1 + _UNCERTAINTY / weight)
+        share = day_count / (day_count + _DEVIATION_PRIOR_DAYS)
+        between = share * np.nan_to_num(between) + (1 - share) * prior.deviation**2
+        day_count += _DEVIATION_PRIOR_DAYS
     return DayNoise(np.sqrt(between), autocorrelation, day_count)
 
 
@@ -139,6 +138,8 @@ def _half_squared_differences(compact: Floats, variance: Floats) -> tuple[Floats
 def _median_of_known(values: Floats) -> Floats:
     """Median along the days, the upper of two; 0 without any. Much quicker than nanmedian."""
     count = np.isfinite(values).sum(axis=1)
+    if not count.any():
+        return np.zeros(len(values))
     median: Floats = np.take_along_axis(np.sort(values, axis=1), (count // 2)[:, np.newaxis], axis=1)[:, 0]
     return np.where(count > 0, median, 0)
 
@@ -166,27 +167,39 @@ def loss_evidence(
 
     `estimated` says which days are estimates before labels come, and what noise these have. Evidence starts at the first day of `values`.
     """
-    deviation, autocorrelation = (field[:, np.newaxis] for field in (noise.deviation, noise.autocorrelation))
-    is_estimated = np.zeros(values.shape, dtype=bool)
-    if estimated is not None:
-        is_estimated, other = estimated
-        deviation = np.where(is_estimated, other.deviation[:, np.newaxis], deviation)
-        autocorrelation = np.where(is_estimated, other.autocorrelation[:, np.newaxis], autocorrelation)
+    is_estimated, others = (np.zeros(values.shape, dtype=bool), noise) if estimated is None else estimated
+    noise, others = noise.with_caution(threshold), others.with_caution(threshold)
+    deviation, autocorrelation = (
+        np.where(is_estimated, of_estimates[:, np.newaxis], of_others[:, np.newaxis])
+        for of_others, of_estimates in (
+            (noise.deviation, others.deviation),
+            (noise.autocorrelation, others.autocorrelation),
+        )
+    )
     own = np.zeros(values.shape) if own_errors is None else own_errors**2
+    is_known = np.isfinite(values + deviation + own + limit[:, np.newaxis])
     between = deviation**2
-    is_known = np.isfinite(values) & np.isfinite(between + own)
     long_run = np.sqrt(between * (1 + autocorrelation) / (1 - autocorrelation) + own)
     long_run = np.where(is_known, np.maximum(long_run, _SMALLEST_DEVIATION), np.inf)
     carried = np.where(is_known, autocorrelation * between / np.maximum(between + own, _SMALLEST_DEVIATION**2), 0)
     shortfall = np.where(is_known, limit[:, np.newaxis] - values, 0)
+    news = _less_the_day_before(shortfall, carried, is_known, is_estimated) / long_run
+    information = (1 / long_run**2).sum(axis=1) / np.maximum(is_known.sum(axis=1), 1)
+    precision = 1 / long_run / np.sqrt(np.maximum(information, _SMALLEST_DEVIATION**2))[:, np.newaxis]
+    return _accumulated(np.minimum(news, _FURTHEST), precision, threshold)
+
+
+def _less_the_day_before(
+    shortfall: Floats, carried: Floats, is_known: NDArray[np.bool_], is_estimated: NDArray[np.bool_]
+) -> Floats:
+    """What is new on each day, scaled to the long run: without the share that the last day with a value of the same kind carries over."""
+    if not shortfall.size:
+        return shortfall
     previous = _previous_known(is_known)
     follows = (previous >= 0) & (np.take_along_axis(is_estimated, previous, axis=1) == is_estimated)
     share = np.where(follows, np.take_along_axis(carried, previous, axis=1), 0)
-    news = (shortfall - share * np.take_along_axis(shortfall, previous, axis=1)) / (1 - share) / long_run
-    typical = 1 / np.sqrt(
-        (1 / long_run**2).sum(axis=1, keepdims=True) / np.maximum(is_known.sum(axis=1, keepdims=True), 1)
-    )
-    return _accumulated(np.clip(news, _NEAREST, _FURTHEST), np.where(is_known, typical / long_run, 0), threshold)
+    news: Floats = (shortfall - share * np.take_along_axis(shortfall, previous, axis=1)) / (1 - share)
+    return news
 
 
 def _previous_known(is_known: NDArray[np.bool_]) -> NDArray[np.intp]:
@@ -225,7 +238,7 @@ def days_to_show(loss: Floats, noise: DayNoise, threshold: float, own_error: Flo
     `own_error` is the usual standard error that days have by themselves. Of a loss below the baseline the tolerance is to be subtracted.
     """
     sizes, days = _median_delays(threshold)
-    size = loss / np.sqrt(noise.long_run_variance() + np.square(own_error))
+    size = loss / np.sqrt(noise.with_caution(threshold).long_run_variance() + np.square(own_error))
     shown: Floats = np.interp(size, sizes, days)
     return np.where(size < sizes[0], np.inf, shown)
 
@@ -236,7 +249,7 @@ def detectable_loss(
     """The loss beyond the limit that shows within so many days in half of the cases; below the baseline it is the tolerance more."""
     sizes, days = _median_delays(threshold)
     size = np.interp(-within_days, -days, sizes)
-    loss: Floats = size * np.sqrt(noise.long_run_variance() + np.square(own_error))
+    loss: Floats = size * np.sqrt(noise.with_caution(threshold).long_run_variance() + np.square(own_error))
     return loss
 
 
