@@ -226,7 +226,12 @@ def group_alerts(
 
     `raised` has all alerts from the beginning of history to `last_day`: what an incident is rests on its first alert.
     """
-    with warehouse.registered(raised_alerts=raised, importances=_importances(versions.values())):
+    importances = _importances(versions.values())
+    with warehouse.registered(
+        raised_alerts=raised, importances=importances, critical_features=_critical_features(settings)
+    ):
+        raised = warehouse.query("incidents/severities")
+    with warehouse.registered(raised_alerts=raised, importances=importances):
         lives = warehouse.query("incidents/lives")
         alerts = warehouse.query("incidents/weights", first_day=first_day, last_day=last_day)
     incidents = group_lives([_life(row) for row in lives.to_pylist()], settings.incidents.join_days)
@@ -337,6 +342,15 @@ def _suspects(episodes: Iterable[Episode]) -> pa.Table:
             }
             rows.setdefault(tuple(row[name] for name in _SUSPECT_SCHEMA.names[:7]), row)
     return pa.Table.from_pylist(list(rows.values()), schema=_SUSPECT_SCHEMA)
+
+
+def _critical_features(settings: Settings) -> pa.Table:
+    rows = [
+        {"model_id": model_id, "feature": feature}
+        for model_id, model in settings.models.items()
+        for feature in model.critical
+    ]
+    return pa.Table.from_pylist(rows, schema=pa.schema([("model_id", pa.string()), ("feature", pa.string())]))
 
 
 def _importances(versions: Iterable[ModelVersion]) -> pa.Table:

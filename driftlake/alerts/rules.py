@@ -27,11 +27,16 @@ def with_messages(alerts: pa.Table) -> pa.Table:
     return alerts.drop_columns(["detail", "whole_count"]).append_column("message", pa.array(messages, pa.string()))
 
 
-def fired(warehouse: Warehouse, rules: Sequence[AlertRule], *, first_day: date, last_day: date) -> pa.Table:
-    """Rows of sql/alerts.sql: what the rules say of each day, with the detail that a sentence is made of."""
+def fired(
+    warehouse: Warehouse, rules: Sequence[AlertRule], *, first_day: date, last_day: date, holidays: Sequence[date] = ()
+) -> pa.Table:
+    """Rows of sql/alerts.sql: what the rules say of each day, with the detail that a sentence is made of.
+
+    Few predictions on `holidays` are no loss.
+    """
     signals = [rule.signal for rule in rules]
     with warehouse.registered(alert_rules=_rule_rows(rules)):
-        watched = warehouse.query("watched_signals", signals=signals, last_day=last_day)
+        watched = warehouse.query("watched_signals", signals=signals, last_day=last_day, holidays=list(holidays))
     with warehouse.registered(watched_signals=watched):
         jumps = warehouse.query("rule_jumps")
         with warehouse.registered(rule_jumps=jumps):

@@ -133,13 +133,22 @@ def default_alerts() -> tuple[AlertRule, ...]:
             runbook=link_of("feature-drift"),
         ),
         AlertRule(
-            name="missing-values",
-            signal="feature_drift.missing_rate_change",
-            window_days=1,
+            name="feature-break",
+            signal="feature_breaks.share",
             warn=0.05,
-            critical=0.2,
-            minimum_sample=200,
-            runbook=link_of("missing-values"),
+            critical=0.1,
+            # a feed that flickers is one alert
+            resolve_after_days=3,
+            runbook=link_of("feature-break"),
+        ),
+        AlertRule(
+            name="lost-volume",
+            signal="prediction_volume.lost_share",
+            warn=0.4,
+            critical=0.4,
+            # a shadow or a canary ends as it was planned
+            deployments=("production",),
+            runbook=link_of("lost-volume"),
         ),
         AlertRule(
             name="score-drift",

@@ -77,7 +77,9 @@ class ModelSettings(Section):
         "and those that are not listed by default: 0.02 for auc, a tenth of the baseline for mean_absolute_error.",
     )
     critical: tuple[str, ...] = Field(
-        default=(), description="Features kept at full resolution regardless of drift.other_features_bins."
+        default=(),
+        description="Features kept at full resolution regardless of drift.other_features_bins, and that page when they break, however small "
+        "their importance is.",
     )
     pairs: Annotated[tuple[tuple[str, str], ...], AfterValidator(_distinct_pairs)] = Field(
         default=(),

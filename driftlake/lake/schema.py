@@ -121,7 +121,8 @@ def views_in_order() -> tuple[View, ...]:
 def _with_signals(ddl: str) -> str:
     """A view of every signal: in the place of `from signals`, the queries of all sources."""
     sources = (queries.statement(f"signals/{name}").rstrip().removesuffix(";") for name in queries.names("signals"))
-    union = "\nunion all\n".join(sources)
+    # in parentheses: one may begin with steps of its own
+    union = "\nunion all\n".join(f"(\n{source}\n)" for source in sources)
     return ddl.replace("from signals", f"from (\n{union}\n)")
 
 

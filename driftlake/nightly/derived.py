@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from driftlake.alerts import incidents, rules, slos, verdicts
 from driftlake.config import Settings
+from driftlake.contract.working_days import Calendar
 from driftlake.drift import combinations
 from driftlake.inputs.partitions import days_between
 from driftlake.lake.warehouse import PartitionRun, Replacement, RunContext, Warehouse
@@ -149,10 +150,14 @@ def measure_slos(warehouse: Warehouse, settings: Settings, context: RunContext, 
 def raise_alerts(warehouse: Warehouse, settings: Settings, context: RunContext, days: Sequence[date]) -> StageReport:
     """Raise the alerts of some days."""
     work = find_work(warehouse, settings, context, ALERTS, days)
+    calendar = Calendar.of(settings)
     every_rule = {rule.name for rule in settings.alert_rules}
 
     def evaluate(settings: Settings, _: Unbounded, first_day: date, last_day: date) -> Mapping[str, pa.Table]:
-        raised = rules.fired(warehouse, settings.alert_rules, first_day=date.min, last_day=last_day)
+        holidays = [day for day in days_between(settings.start, last_day) if calendar.is_holiday(day)]
+        raised = rules.fired(
+            warehouse, settings.alert_rules, first_day=date.min, last_day=last_day, holidays=holidays
+        )
         if unevaluated := every_rule - {rule.name for rule in settings.alert_rules}:
             # their incidents stay open, because nobody can tell whether they are over
             kept = warehouse.query("kept_alerts", rules=sorted(unevaluated), day=last_day)

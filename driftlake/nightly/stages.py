@@ -133,6 +133,10 @@ def _downtimes(settings: Settings) -> Mapping[str, Any]:
     return {model_id: model.downtime for model_id, model in settings.models.items() if model.downtime}
 
 
+def _critical_features(settings: Settings) -> Mapping[str, Any]:
+    return {model_id: model.critical for model_id, model in settings.models.items() if model.critical}
+
+
 def _sample_rows(settings: Settings) -> int | None:
     multivariate = settings.drift.multivariate
     return multivariate.sample_rows if multivariate else None
@@ -248,6 +252,8 @@ ALERTS = Stage(
         "incidents": s.incidents,
         "reports.smallest_cell": s.reports.smallest_cell,
         "models.*.downtime": _downtimes(s),
+        "models.*.critical": _critical_features(s),
+        "calendar.holidays": s.calendar.holidays,
     },
     # an alert says since when its signal has been above the threshold
     lambda _: dict.fromkeys(("profiles", "label_cohorts", "drift", "model_quality", "slos"), EVERY_DAY_BEFORE),

@@ -29,6 +29,7 @@ class SignalSource:
     is_event : whether there are values only on days on which something happened
     about : column of the table that an alert calls its feature; None if an alert has none, or several columns make it
     condition : which rows of the table an alert rests on, beside its key
+    rests_on : the table, if it has another name
     """
 
     name: str
@@ -36,6 +37,12 @@ class SignalSource:
     is_event: bool = False
     about: str | None = None
     condition: str | None = None
+    rests_on: str | None = None
+
+    @property
+    def table(self) -> str:
+        """Where an alert's value can be looked up."""
+        return self.rests_on or self.name
 
     @property
     def prefix(self) -> str:
@@ -51,6 +58,8 @@ LABEL_BACKLOG = SignalSource("label_backlog")
 SERVICE_LEVELS = SignalSource("service_levels", about="metric")
 SLO_STATUS = SignalSource("slo_status", about="slo")
 CONTRACT_CHECKS = SignalSource("contract_checks", is_event=True, condition="outcome = 'failed'")
+FEATURE_BREAKS = SignalSource("feature_breaks", is_event=True, about=FEATURE, rests_on="feature_stats")
+PREDICTION_VOLUME = SignalSource("prediction_volume")
 
 # Every registered statistic is a signal of each of them.
 DRIFT_SOURCES = (FEATURE_DRIFT, PREDICTION_DRIFT)
@@ -59,6 +68,8 @@ SIGNAL_SOURCES: Mapping[str, SignalSource] = {
     source.name: source
     for source in (
         *DRIFT_SOURCES,
+        FEATURE_BREAKS,
+        PREDICTION_VOLUME,
         MODEL_QUALITY,
         PERFORMANCE,
         LABEL_BACKLOG,
@@ -151,6 +162,21 @@ SIGNALS: Mapping[str, Signal] = {
             "percent",
             "{value} of the predictions of {who} have been without a label for longer than expected",
             finding=None,
+        ),
+        Signal(
+            "feature_breaks.share",
+            "break",
+            "share of the day's rows in which a feature broke abruptly: newly missing, in unseen categories, constant, in another unit, or "
+            "moved in one segment alone, beyond any of the 28 days before",
+            "percent",
+            finding="{features} broken (worst: {feature}, {value} of the rows)",
+        ),
+        Signal(
+            "prediction_volume.lost_share",
+            "break",
+            "share of the predictions of such weekdays that did not come",
+            "percent",
+            finding="{value} of the usual predictions did not come",
         ),
         Signal(
             "importance_drift.ndcg_loss",
