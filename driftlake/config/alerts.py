@@ -220,7 +220,7 @@ class AlertSettings(Section):
 
 
 def _form(given: Any) -> Literal["form-list", "form-mapping"]:
-    return f"{FORM}mapping" if isinstance(given, (dict, AlertSettings)) else f"{FORM}list"
+    return "form-mapping" if isinstance(given, (dict, AlertSettings)) else "form-list"
 
 
 # A list of rules, or a mapping that has them.

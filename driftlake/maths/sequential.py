@@ -65,7 +65,7 @@ class DayNoise:
         variance: Floats = self.deviation**2 * (1 + self.autocorrelation) / (1 - self.autocorrelation)
         return variance
 
-    def with_caution(self, threshold: float) -> DayNoise:
+    def with_caution(self, threshold: float | Floats) -> DayNoise:
         """Larger deviations where few days say so: an error of the variance weighs as much as there is evidence to ask for."""
         with np.errstate(divide="ignore", invalid="ignore"):
             factor = 1 + np.log(threshold) / self.day_count
@@ -84,9 +84,9 @@ class LossEvidence:
     began_at: Indices
 
 
-def page_threshold(false_pages_per_year: float, series_count: NDArray[np.int64]) -> Floats:
+def page_threshold(false_pages_per_year: float, series_count: int) -> float:
     """What the detector of each of `series_count` series has to pass, so that all of them page falsely no more often than that."""
-    return np.maximum(365 * series_count / false_pages_per_year, _SMALLEST_THRESHOLD)
+    return max(365 * series_count / false_pages_per_year, _SMALLEST_THRESHOLD)
 
 
 def day_noise(values: Floats, own_errors: Floats | None = None, prior: DayNoise | None = None) -> DayNoise:
@@ -262,7 +262,7 @@ _SIZES_IN_28_DAYS = np.array([0.254, 0.388, 0.714, 0.957, 1.212])
 def shown_within_28_days(noise: DayNoise, thresholds: Floats) -> Floats:
     """The loss beyond the limit that shows within 28 days in half of the cases, by interpolation, shape (series,)."""
     sizes = np.interp(np.log(thresholds), _LOG_THRESHOLDS, _SIZES_IN_28_DAYS)
-    loss: Floats = sizes * np.sqrt(noise.long_run_variance())
+    loss: Floats = sizes * np.sqrt(noise.with_caution(thresholds).long_run_variance())
     return loss
 
 

@@ -155,9 +155,7 @@ def raise_alerts(warehouse: Warehouse, settings: Settings, context: RunContext, 
 
     def evaluate(settings: Settings, _: Unbounded, first_day: date, last_day: date) -> Mapping[str, pa.Table]:
         holidays = [day for day in days_between(settings.start, last_day) if calendar.is_holiday(day)]
-        raised = rules.fired(
-            warehouse, settings.alert_rules, first_day=date.min, last_day=last_day, holidays=holidays
-        )
+        raised = rules.fired(warehouse, settings.alert_rules, first_day=date.min, last_day=last_day, holidays=holidays)
         if unevaluated := every_rule - {rule.name for rule in settings.alert_rules}:
             # their incidents stay open, because nobody can tell whether they are over
             kept = warehouse.query("kept_alerts", rules=sorted(unevaluated), day=last_day)

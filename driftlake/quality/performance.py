@@ -527,7 +527,7 @@ def _add_evidence(tests: Sequence[tuple[dict[str, Any], _Tested]], false_pages_p
     floor = np.nan_to_num(by_labels.deviation) * _SMALLEST_ESTIMATED_SHARE
     by_estimates = replace(by_estimates, deviation=np.fmax(by_estimates.deviation, floor))
     nights, counts = np.unique([row["dt"].toordinal() for row in rows], return_inverse=True, return_counts=True)[1:]
-    thresholds = page_threshold(false_pages_per_year, counts[nights])
+    thresholds = np.array([page_threshold(false_pages_per_year, count) for count in counts.tolist()])[nights]
     found = loss_evidence(values, limits, thresholds, by_labels, estimated=(is_estimated, by_estimates))
     evidence = np.nan_to_num(found.log_evidence[:, -1] / np.log(thresholds), nan=0.0, neginf=0.0)
     shown = shown_within_28_days(by_labels, thresholds)
