@@ -18,7 +18,7 @@ demo: $(VENV)/.installed  ## the flights example, from raw data to the report
 
 # A quick answer while at work: .venv/bin/python -m pytest -n auto -m "not spark and not services and not processes"
 test: $(VENV)/.spark  ## the whole test suite
-	@$(BIN)/python -m pytest -n auto --dist worksteal
+	@$(BIN)/python -m pytest -n auto --dist loadgroup --no-loadscope-reorder
 
 ui: $(VENV)/.installed  ## Dagster's UI on http://localhost:3000
 	@$(BIN)/python -m jobs.ui

@@ -78,6 +78,10 @@ def _ids(*first: Any) -> list[Any]:
     return [*first, *(f"d1-{row}" for row in range(len(first), ROWS))]
 
 
+def _moved_outside(project: Project, path: Path) -> None:
+    path.symlink_to(path.rename(project.root / "elsewhere.parquet"))
+
+
 def _without_metadata(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:4])
 
@@ -153,9 +157,9 @@ FILES = (
     Case("only_file_truncated", "the only file of the day without its end", "the day is refused", lambda p: truncate(p.telemetry(1)), "refused", None, "no Parquet footer"),
     Case("mostly_truncated", "most of a day's bytes cannot be read", "the day is refused: the rest says too little", lambda p: (p.telemetry(1), truncate(p.telemetry(1, name="part-1", correlation_id=[f"e{row}" for row in range(5 * ROWS)]))), "refused", None, "more than contracts.largest_quarantined_share"),
     Case("no_telemetry", "a day without a folder", "recorded as missing, with a warning", lambda _: None, "missing", None, "there is no telemetry"),
-    Case("stray_files", "a text file and a folder among the Parquet files", "they are no telemetry", lambda p: (p.telemetry(1).with_name("_SUCCESS").write_text(""), (p.root / "telemetry" / f"dt={day(1)}" / "old.parquet").mkdir())),
+    Case("stray_files", "a text file and a folder among the Parquet files", "they are no telemetry", lambda p: (p.telemetry(1).with_name("_SUCCESS").write_text(""), p.telemetry(1).with_name("old.parquet").mkdir())),
     Case("odd_folder", "a folder dt=yesterday beside the days", "it is no day", lambda p: (p.telemetry(1), (p.root / "telemetry" / "dt=yesterday").mkdir())),
-    Case("link_outside", "a file that is a link to outside of the telemetry", LEFT_OUT, lambda p: (_beside_good()(p).rename(p.root / "elsewhere.parquet"), (p.root / "telemetry" / f"dt={day(1)}" / "part-1.parquet").symlink_to(p.root / "elsewhere.parquet")), "partial", ROWS, "outside"),
+    Case("link_outside", "a file that is a link to outside of the telemetry", LEFT_OUT, lambda p: _moved_outside(p, _beside_good()(p)), "partial", ROWS, "outside"),
     Case("quotes_in_file_name", "a file name with quotes and a semicolon", "counted like any other", lambda p: p.telemetry(1, name="it's \"part\"; 1")),
     Case("glob_in_file_name", "a file name with * and [ ]", "counted once", lambda p: (p.telemetry(1, name="a"), p.telemetry(1, name="[a]*", correlation_id=[f"e{row}" for row in range(20)])), counted=ROWS + 20),
 )  # fmt: skip
@@ -210,7 +214,7 @@ LABELS = (
     Case("label_without_id", "labels without a correlation id", SET_ASIDE, _labels(correlation_id=_ids(None)), "partial", None, "correlation_id is null in 1 of 300", "label_cohorts"),
     Case("label_is_null", "labels that are null", "they are refused, with a warning", _labels(label=_first([None], 1)), "complete", None, "label is null in 1 of 300", "label_cohorts"),
     Case("label_of_two", "a label of 2", "it is refused, with a warning", _labels(label=_first([2], 1)), "complete", None, "label is 2", "label_cohorts"),
-    Case("label_from_the_future", "a label later than its arrival", TOLD, _labels(label_time=_first([noon(9)], noon(1))), "complete", None, "later than the label's arrival", "label_cohorts"),
+    Case("label_from_the_future", "a label later than its arrival", TOLD, _labels(label_time=_first([noon(99)], noon(1))), "complete", None, "later than the label's arrival", "label_cohorts"),
     Case("label_twice", "the same label twice on a day", "one is counted, with a warning", _labels(correlation_id=_ids("d1-5")), "complete", None, "comes again on the same day in 1 of 300", "label_cohorts"),
     Case("id_used_again", "a correlation id that two days use", "both are labelled, with a warning", lambda p: (p.telemetry(-1, correlation_id=[f"d1-{row}" for row in range(ROWS)]), _labels()(p), p.run(-1, -1, until="profiles")), "complete", None, "300 of 300 labels met predictions of one version on several days", "label_cohorts", project={"start": day(-5)}),
     Case("label_of_nobody", "labels of predictions that never were", "counted as unmatched", _labels(correlation_id=[f"nobody-{row}" for row in range(ROWS)]), "complete", None, "", "label_cohorts"),
@@ -218,6 +222,40 @@ LABELS = (
 )  # fmt: skip
 
 DAYS = (*FILES, *COLUMNS, *VALUES, *LABELS)
+
+
+class Corpus(Project):
+    """A project whose days are cases: what a case writes as day 1 is its own day, with ids of that day."""
+
+    first = 1
+
+    def add(self, case: Case, number: int) -> None:
+        """Make a case the day `number`."""
+        self.first = number
+        case.make(self)
+
+    def telemetry(self, number: int, *, name: str = "part-0", **changes: Any) -> Path:
+        """As of a project in which the day of the case is day 1."""
+        return super().telemetry(self._shifted(number), name=name, **self._moved(changes))
+
+    def labels(self, number: int, predicted: int | None = None, **changes: Any) -> Path:
+        """As of a project in which the day of the case is day 1."""
+        return super().labels(self._shifted(number), predicted and self._shifted(predicted), **self._moved(changes))
+
+    def _shifted(self, number: int) -> int:
+        return number + self.first - 1
+
+    def _moved(self, changes: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            name: [*map(self._of_its_day, each)] if isinstance(each, list) else each for name, each in changes.items()
+        }
+
+    def _of_its_day(self, value: Any) -> Any:
+        if isinstance(value, datetime) and value.date() == day(1):
+            return value + timedelta(days=self.first - 1)
+        if isinstance(value, str) and value.startswith("d1-"):
+            return f"d{self.first}{value[2:]}"
+        return value
 
 
 @dataclass(frozen=True)

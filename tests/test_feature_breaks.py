@@ -56,7 +56,9 @@ def test_unseen_categories_break_a_feature(memory: Warehouse) -> None:
     given(memory, range(-18, 11), **category)
     known = MODEL | {"feature": "a", "feature_kind": "categorical", "label": "", "coarse_bin_id": 1}
     insert(memory.connection, "feature_bins", [known | {"bin_id": 2, "bin_kind": "unseen"}])
-    insert(memory.connection, "feature_profile", [GROUP | {"feature": "a", "dt": day(10), "bin_id": 2, "row_count": 300}])
+    insert(
+        memory.connection, "feature_profile", [GROUP | {"feature": "a", "dt": day(10), "bin_id": 2, "row_count": 300}]
+    )
     assert breaks(memory) == {day(10): 0.3}
 
 

@@ -244,9 +244,7 @@ def test_planned_downtime_marks_an_incident(memory: Warehouse, settings: Setting
 
 def test_an_incident_pages_from_its_first_critical_alert_on(memory: Warehouse, settings: Settings) -> None:
     for number, value in ((10, 0.1), (11, 0.3), (12, 0.1)):
-        given_drift(
-            memory, number, number, feature="a", statistic="missing_rate_change", window_days=1, value=value
-        )
+        given_drift(memory, number, number, feature="a", statistic="missing_rate_change", window_days=1, value=value)
     _, incidents = grouped(memory, settings, last=12)
     assert [(incident["kind"], incident["pages"]) for incident in incidents] == [
         ("break", False),
@@ -397,9 +395,7 @@ INPUT_RULES = (
 
 def test_half_the_predictions_are_a_lost_volume(memory: Warehouse, settings: Settings) -> None:
     given_half_the_volume(memory)
-    insert(
-        memory.connection, "partition_runs", [RUN | {"dt": day(10), "stage": "profiles", "outcome": "complete"}]
-    )
+    insert(memory.connection, "partition_runs", [RUN | {"dt": day(10), "stage": "profiles", "outcome": "complete"}])
     _, [incident] = grouped(memory, settings, first=10, last=10, rules=INPUT_RULES)
     assert (incident["kind"], incident["pages"], incident["cause"]) == ("break", True, "volume_change")
     assert "50 predictions of credit (production) on the day, usually 100 (1 alert: lost_share)" in incident["title"]

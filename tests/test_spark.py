@@ -18,10 +18,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from corpus import COLUMNS, FILES, VALUES, Case
+from corpus import COLUMNS, FILES, VALUES, Case, Corpus
 from data import day, noon
 from lakehouse_tables import delete_by_vector, write_delta
 from project import Project
+from written_files import WRITERS, assert_days_are_alike, project_of_writers, write_by_spark
 
 from driftlake.config import SparkSettings, load_settings
 from driftlake.engines import cluster
@@ -254,26 +255,25 @@ def test_named_labels_and_features_in_json_are_counted_alike(tmp_path: Path) -> 
     assert expected["feature_profile"]
 
 
-class Shifted(Project):
-    """A project in which day 1 is another day, so that cases of the corpus are days of one project."""
-
-    place = 1
-
-    def telemetry(self, number: int, **changes: Any) -> Path:  # type: ignore[override]  # no name by position
-        return super().telemetry(number + self.place - 1, **changes)
+def test_files_of_all_writers_and_of_spark_itself_are_counted_alike(spark: Any, tmp_path: Path) -> None:
+    project = project_of_writers(tmp_path / "project")
+    written = 2 + len(WRITERS)
+    write_by_spark(spark, project.root, written)
+    expected = compared(project, 1, written + 1)
+    assert_days_are_alike(project, 1, written)
+    assert expected["class_cohorts"]
 
 
 def is_of_telemetry(case: Case) -> bool:
-    """Whether a case is a file of its own day, written like any other."""
-    return not case.project and case.name not in {"no_telemetry", "stray_files", "odd_folder", "link_outside"}
+    """Whether a case is a day of its own, written like any other."""
+    return not case.project and case.name not in {"no_telemetry", "odd_folder"}
 
 
 def test_every_broken_day_of_the_corpus_ends_alike(tmp_path: Path) -> None:
     cases = [case for case in (*FILES, *COLUMNS, *VALUES) if is_of_telemetry(case)]
-    project = Shifted(tmp_path / "project")
-    for place, case in enumerate(cases, start=1):
-        project.place = place
-        case.make(project)
+    project = Corpus(tmp_path / "project")
+    for number, case in enumerate(cases, start=1):
+        project.add(case, number)
     compared(project, 1, len(cases), is_checked=True)
 
 

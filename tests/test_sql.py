@@ -291,7 +291,8 @@ def alerts_of(db: duckdb.DuckDBPyConnection, first_day: date, last_day: date) ->
     """Rows of sql/alerts.sql for what was given of sli_history and alert_rules."""
     signals = [name for (name,) in db.sql("select signal from alert_rules").fetchall()]
     db.register(
-        "watched_signals", queries.run(db, "watched_signals", signals=signals, last_day=last_day, holidays=[]).to_arrow_table()
+        "watched_signals",
+        queries.run(db, "watched_signals", signals=signals, last_day=last_day, holidays=[]).to_arrow_table(),
     )
     db.register("rule_jumps", queries.run(db, "rule_jumps").to_arrow_table())
     return queries.run(db, "alerts", first_day=first_day, last_day=last_day).to_arrow_table()

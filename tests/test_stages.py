@@ -289,8 +289,9 @@ def damage(project: Project, folder: str, number: int, how: Callable[[Path], obj
         how(path)
 
 
-@settings(max_examples=4, suppress_health_check=[HealthCheck.too_slow])
-@given(events=st.lists(st.tuples(st.sampled_from(sorted(EVENTS)), DAYS), min_size=1, max_size=10))
+# an example costs two runs however much happens before them, so much does
+@settings(max_examples=2, suppress_health_check=[HealthCheck.too_slow])
+@given(events=st.lists(st.tuples(st.sampled_from(sorted(EVENTS)), DAYS), min_size=4, max_size=14))
 # one window at a time or many: the last digits of sums over bins were others
 @example(events=[("quality", 1), ("another column", 1), ("run of some days", 1), ("two threads", 1)])
 def test_whatever_happens_an_ordinary_run_gives_the_rows_of_a_forced_one(

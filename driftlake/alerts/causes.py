@@ -22,6 +22,7 @@ from driftlake.vocabulary.signals import (
     FEATURE_DRIFT,
     LABEL_BACKLOG,
     MODEL_QUALITY,
+    PERFORMANCE,
     PREDICTION_VOLUME,
     SERVICE_LEVELS,
     SLO_STATUS,
@@ -65,7 +66,7 @@ class Evidence:
 _LATENCY = (SERVICE_LEVELS.prefix, SLO_STATUS.prefix)
 _DRIFT = tuple(source.prefix for source in DRIFT_SOURCES)
 _FEATURES = (FEATURE_BREAKS.prefix, FEATURE_DRIFT.prefix)
-_HARM = (MODEL_QUALITY.prefix, "performance.")
+_HARM = (MODEL_QUALITY.prefix, PERFORMANCE.prefix)
 _INPUTS = (CONTRACT_CHECKS.prefix, PREDICTION_VOLUME.prefix, LABEL_BACKLOG.prefix)
 CAUSES = (
     Cause("schema_change", "{message}", 1.0, (*_FEATURES, CONTRACT_CHECKS.prefix, "schema_changes.")),
@@ -135,7 +136,7 @@ CAUSES = (
         "the AUC of {subject} over {window_days} days is {auc:.3f}, while its scores suggest {estimated_auc:.3f}: "
         "the relation between features and target has changed",
         0.6,
-        ("model_quality.auc_drop", "performance."),
+        ("model_quality.auc_drop", PERFORMANCE.prefix),
     ),
     Cause("broken_contract", "{message}", 0.55, (*_INPUTS, FEATURE_BREAKS.prefix)),
     Cause("quarantine", "{message}", 0.5, _INPUTS),

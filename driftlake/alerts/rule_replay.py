@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 
 from driftlake.alerts.rules import fired
 from driftlake.config import AlertRule, Settings
-from driftlake.config.alerts import AlertsSection, AlertSettings
+from driftlake.config.alerts import AlertSettings, AlertsSection
 from driftlake.config.strict_yaml import parse_yaml, read_yaml_text
 from driftlake.errors import ConfigurationError
 from driftlake.lake.warehouse import Warehouse

@@ -161,14 +161,12 @@ def default_alerts() -> tuple[AlertRule, ...]:
             runbook=link_of("score-drift"),
         ),
         AlertRule(
-            name="auc-drop",
-            signal="model_quality.auc_drop",
-            window_days=28,
-            warn=0.03,
-            critical=0.08,
-            minimum_sample=500,
-            consecutive_days=3,
-            runbook=link_of("auc-drop"),
+            name="performance-loss",
+            signal="performance.loss_evidence",
+            warn=0.7,
+            critical=1,
+            deployments=("production", "canary"),
+            runbook=link_of("performance-loss"),
         ),
         AlertRule(
             name="labels-overdue",
@@ -222,7 +220,7 @@ class AlertSettings(Section):
 
 
 def _form(given: Any) -> Literal["form-list", "form-mapping"]:
-    return f"{FORM}mapping" if isinstance(given, (dict, AlertSettings)) else f"{FORM}list"
+    return "form-mapping" if isinstance(given, (dict, AlertSettings)) else "form-list"
 
 
 # A list of rules, or a mapping that has them.

@@ -6,11 +6,12 @@ Not here: what a version promises, which its lineage says.
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import (
     AfterValidator,
     Field,
+    PositiveFloat,
     PositiveInt,
     model_validator,
 )
@@ -69,6 +70,11 @@ class ModelSettings(Section):
     numeric: tuple[str, ...] = Field(default=(), description="Integer features to count as numbers.")
     decision_cut: float | None = Field(
         default=None, description="Smallest score that counts as a positive prediction; null is 0.5 for a probability."
+    )
+    tolerance: dict[Literal["auc", "log_loss", "brier_score", "mean_absolute_error"], PositiveFloat] = Field(
+        default_factory=dict,
+        description="By statistic, how much worse than its baseline the model may be: every statistic listed is tested, "
+        "and those that are not listed by default: 0.02 for auc, a tenth of the baseline for mean_absolute_error.",
     )
     critical: tuple[str, ...] = Field(
         default=(),

@@ -19,7 +19,7 @@ from pydantic import (
     model_validator,
 )
 
-from driftlake.config.alerts import AlertRule, AlertsSection, AlertSettings, IncidentSettings, default_alerts
+from driftlake.config.alerts import AlertRule, AlertSettings, AlertsSection, IncidentSettings, default_alerts
 from driftlake.config.base import Section
 from driftlake.config.calendar import CalendarSettings
 from driftlake.config.contracts import ContractSettings

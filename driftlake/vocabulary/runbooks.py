@@ -83,9 +83,10 @@ RUNBOOKS = (
         ),
     ),
     Runbook(
-        "auc-drop",
-        "AUC below its baseline",
-        "On the labels known so far, the AUC of the model is below its baseline, by more than its confidence interval.",
+        "performance-loss",
+        "Performance worse than its tolerance",
+        "Night by night, days have added up to evidence that the model is worse than its baseline by more than its "
+        "tolerance. At 1 the evidence is as strong as the budget of false pages asks for.",
         (
             (
                 "Check that labels are complete: labels that arrive early are often of one class. The backlog says how "

@@ -53,6 +53,7 @@ class SignalSource:
 FEATURE_DRIFT = SignalSource("feature_drift", "drift", about=FEATURE)
 PREDICTION_DRIFT = SignalSource("prediction_drift", "drift")
 MODEL_QUALITY = SignalSource("model_quality", "quality")
+PERFORMANCE = SignalSource("performance", about="statistic")
 LABEL_BACKLOG = SignalSource("label_backlog")
 SERVICE_LEVELS = SignalSource("service_levels", about="metric")
 SLO_STATUS = SignalSource("slo_status", about="slo")
@@ -70,6 +71,7 @@ SIGNAL_SOURCES: Mapping[str, SignalSource] = {
         FEATURE_BREAKS,
         PREDICTION_VOLUME,
         MODEL_QUALITY,
+        PERFORMANCE,
         LABEL_BACKLOG,
         SignalSource("importance_drift", "drift"),
         SignalSource("rare_combinations", "drift", is_event=True),
@@ -118,36 +120,44 @@ SIGNALS: Mapping[str, Signal] = {
     for signal in (
         Signal(
             "model_quality.auc_drop",
-"harm",
+            "harm",
             "AUC of known labels below its baseline",
             "number",
             "the AUC of {who} is {value} below its baseline {days}",
             finding=None,
         ),
         Signal(
+            "performance.loss_evidence",
+            "harm",
+            "evidence, collected over nights, that a model is worse than its baseline and tolerance; 1 pages",
+            "number",
+            "{feature} of {who} is worse than its baseline and tolerance: evidence {value}, where 1 pages",
+            finding="{feature} is worse than its tolerance allows",
+        ),
+        Signal(
             "model_quality.estimated_auc_drop",
-"harm",
+            "harm",
             "AUC estimated without labels below its baseline",
             "number",
             "the AUC of {who} is estimated {value} below its baseline {days}",
         ),
         Signal(
             "model_quality.positive_rate_change",
-"drift",
+            "drift",
             "change of the share of positive labels since training, in either direction",
             "percentage points",
             "the share of positive labels of {who} differs from training by {value} {days}",
         ),
         Signal(
             "model_quality.absolute_error_increase",
-"harm",
+            "harm",
             "increase of the mean absolute error relative to training",
             "percent",
             "the mean absolute error of {who} is {value} above that in training {days}",
         ),
         Signal(
             "label_backlog.overdue_share",
-"blind",
+            "blind",
             "share of the predictions without a label for longer than promised",
             "percent",
             "{value} of the predictions of {who} have been without a label for longer than expected",
@@ -170,20 +180,20 @@ SIGNALS: Mapping[str, Signal] = {
         ),
         Signal(
             "importance_drift.ndcg_loss",
-"drift",
+            "drift",
             "1 - NDCG of the features ranked by importance",
             "number",
             "importance of the features of {who} drifted from {reference}: loss of NDCG {value} {days}",
         ),
         Signal(
             "rare_combinations.count",
-"drift",
+            "drift",
             "combinations of two features that are rare in training and frequent now",
             "number",
         ),
         Signal(
             "multivariate_drift.error_shift",
-"drift",
+            "drift",
             "change of the PCA reconstruction error of all features relative to training, in either direction",
             "percent",
             "the relations between the features of {who} differ from training: the PCA reconstruction error changed "
@@ -191,21 +201,21 @@ SIGNALS: Mapping[str, Signal] = {
         ),
         Signal(
             "shadow_comparison.disagreement_share",
-"drift",
+            "drift",
             "share of the same predictions on which a candidate and production disagree",
             "percent",
             "{who} and {feature} in production disagree on {value} of the same predictions {days}",
         ),
         Signal(
             "shadow_comparison.auc_loss",
-"harm",
+            "harm",
             "AUC of a candidate below that of production on the same labels",
             "number",
             "the AUC of {who} is {value} below that of {feature} in production on the same labels {days}",
         ),
         Signal(
             "service_levels.p95_ms",
-"service",
+            "service",
             "95th percentile of a latency",
             "ms",
             # where the whole has grown, its query says which stage it was
@@ -214,21 +224,21 @@ SIGNALS: Mapping[str, Signal] = {
         ),
         Signal(
             "slo_status.burn_rate",
-"service",
+            "service",
             "the smaller of an objective's burn rates over one and three days; 1 spends the error budget exactly",
             "number",
         ),
         Signal("slo_status.budget_spent", "service", "share of an objective's error budget that is spent", "percent"),
         Signal(
             "contract_checks.failed",
-"break",
+            "break",
             "checks of severity error that failed",
             "count",
             finding="{checks} failed",
         ),
         Signal(
             "contract_checks.warning_share",
-"break",
+            "break",
             "share of the rows that break a rule of severity warning",
             "percent",
         ),
