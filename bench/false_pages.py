@@ -72,8 +72,8 @@ def detector(budget: float, fleet: int, values: Floats, history: int) -> Floats:
         seen = values[:, max(0, end - LOOK_BACK) : end]
         evidence = loss_evidence(seen, np.zeros(len(seen)), threshold, day_noise(seen)).log_evidence
         found.append(evidence[:, start - end :])
-    nights: Floats = np.concatenate(found, axis=1)
-    return nights / np.log(threshold)
+    strength: Floats = np.concatenate(found, axis=1) / np.log(threshold)
+    return strength
 
 
 def rows_interval(values: Floats, history: int) -> Floats:
