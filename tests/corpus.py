@@ -17,7 +17,6 @@ import pyarrow.parquet as pq
 from data import day, noon
 from project import ROWS, Project, break_pages, truncate
 
-
 HOSTILE = """it's "quoted"; drop table alerts; --\n<script>alert(1)</script>"""
 
 
