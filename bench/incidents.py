@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -21,32 +21,11 @@ import numpy as np
 
 from bench.measure import environment, save
 from bench.planted_year import END, FAULTS, START, Year, build
-from driftlake.config import Settings
-from driftlake.inputs.partitions import days_between
+from bench.stages import run
 from driftlake.lake.warehouse import Warehouse
-from driftlake.lineage.lineage_files import read_lineage_folder
-from driftlake.nightly.derived import compare_days, measure_quality, measure_slos, raise_alerts
-from driftlake.nightly.labels import count_labels
-from driftlake.nightly.profiles import profile_days
-from driftlake.nightly.stages import new_context
-from driftlake.training.registration import register
-from expectations.contracts import contracts
 
 # the plain rules: window and reference of the PSI
 PLAIN_RULES = ((1, "training"), (7, "preceding"))
-
-
-def run(settings: Settings) -> None:
-    """Every stage over the whole year."""
-    days = days_between(START, END)
-    context = new_context(settings, "bench.incidents")
-    stages: Sequence[Callable[..., Any]] = (compare_days, measure_quality, measure_slos, raise_alerts)
-    with Warehouse.open(settings) as warehouse:
-        register(warehouse, settings, read_lineage_folder(settings))
-        profile_days(warehouse, settings, context, days, contracts(settings))
-        count_labels(warehouse, settings, context, days, contracts(settings))
-        for stage in stages:
-            stage(warehouse, settings, context, days)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +110,7 @@ def judge_year(folder: Path, seed: int, rows: int) -> dict[str, Any]:
     """Build the year of a seed in a folder, run it and judge what was raised."""
     year = Year.planned(seed)
     settings = build(folder, year, rows)
-    run(settings)
+    run(settings, START, END)
     with Warehouse.open(settings, read_only=True) as warehouse:
         judged = {"incidents": judge(incidents(warehouse), year) | {"misplaced": misplaced(warehouse, year)}}
         for rule in PLAIN_RULES:

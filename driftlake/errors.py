@@ -1,11 +1,11 @@
-"""The errors a user can meet, each saying what was tried, what was found and what to do.
+"""The errors that users see. Each message says what was tried, what was found and what to do.
 
-Not here: anything that catches or prints them; `cli` prints and the Dagster shell maps them once.
+Not here: catching and printing them. `cli` prints them, and the Dagster shell maps them to Dagster's own errors.
 """
 
 
 class DriftlakeError(Exception):
-    """Base of every error whose cause is outside our code; `hint` is the action that mends it."""
+    """Base of every error whose cause is outside our code; `hint` says how to fix it."""
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         self.message = message
@@ -18,7 +18,7 @@ class ConfigurationError(DriftlakeError, ValueError):
 
 
 class InstallationError(DriftlakeError, RuntimeError):
-    """Files of driftlake itself are not where it was installed."""
+    """Files of driftlake itself, or a package that it needs, are missing from the installation."""
 
 
 class InputError(DriftlakeError, ValueError):
@@ -26,7 +26,7 @@ class InputError(DriftlakeError, ValueError):
 
 
 class LineageConflictError(DriftlakeError, ValueError):
-    """A registered training run or dataset was given again with other content."""
+    """The content of a registered training run or dataset has changed."""
 
 
 class WarehouseError(DriftlakeError, RuntimeError):
@@ -34,12 +34,12 @@ class WarehouseError(DriftlakeError, RuntimeError):
 
 
 class StorageError(DriftlakeError, RuntimeError):
-    """A place on S3 cannot be reached, or refuses us."""
+    """A place on S3 cannot be reached or denies access."""
 
 
 class ContractError(DriftlakeError, RuntimeError):
-    """An expectation could not be evaluated: nothing is known about the data, which is no pass."""
+    """An expectation could not be evaluated, so nothing is known about the data. This does not count as a pass."""
 
 
 class EngineError(DriftlakeError, OSError):
-    """Spark is not there or gave up; an OSError, because it may have been a file that could not be read."""
+    """Spark is missing or gave up. It is an OSError because an unreadable file may be the cause."""

@@ -44,7 +44,7 @@ RULES: tuple[Rule, ...] = (
         condition="score not between 0 and 1 and is_score_probability",
         observed="printf('min %.6g, max %.6g', min(score)::double, max(score)::double)",
         message="{column} lies outside 0..1 ({observed}) in {unexpected} of {checked} rows; a probability is expected:"
-        " divide a percentage by 100, or say `score_kind: value` in the lineage of a score that ranks and is no probability.",
+        " say `score_kind: percent` in the lineage of a percentage, or `score_kind: value` of another score that ranks.",
     ),
     RowRule(
         name="latency_ms_is_not_negative",

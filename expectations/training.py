@@ -21,8 +21,8 @@ RULES: tuple[Rule, ...] = (
         severity="error",
         condition="is_score_probability and isfinite(score) and score not between 0 and 1",
         observed="printf('min %.6g, max %.6g', min(score)::double, max(score)::double)",
-        message="{column} lies outside 0..1 ({observed}) in {unexpected} of {checked} training rows; scale it, or say"
-        " `score_kind: value` in the lineage.",
+        message="{column} lies outside 0..1 ({observed}) in {unexpected} of {checked} training rows; say `score_kind: percent`"
+        " in the lineage of a percentage, or `score_kind: value` of another score that ranks.",
     ),
     MeasuredRule(
         name="feature_varies",

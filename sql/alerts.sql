@@ -125,6 +125,8 @@ lives as (
 select
     dt,
     rule,
+    kind,
+    pages,
     signal,
     if(value >= critical, 'critical', 'warn') as severity,
     case

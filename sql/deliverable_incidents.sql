@@ -11,6 +11,9 @@ select
     h.incident_id,
     h.model_id,
     if(h.dt < n.dt, 'resolved', h.state) as state,
+    h.kind,
+    -- incidents of earlier releases were all told of
+    coalesce(h.pages, true) as pages,
     h.severity,
     h.opened_on,
     h.alert_count,

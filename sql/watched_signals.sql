@@ -1,11 +1,13 @@
 -- What rules look at: every value of their signals, and of their opening references.
 -- grain: dt, rule, model_id, model_version, deployment, segment, feature, window_days, reference
 -- inputs: sli_history, alert_rules
--- parameters: $signals (those of the rules, so that no other is computed), $last_day
+-- parameters: $signals (those of the rules, so that no other is computed), $last_day, $holidays
 -- nulls: deployment, segment, feature and reference where a signal has none
 select
     s.*,
     r.name as rule,
+    r.kind,
+    r.pages,
     r.warn,
     r.critical,
     r.consecutive_days as days_needed,
@@ -25,9 +27,11 @@ inner join alert_rules as r
     and not coalesce(list_contains(r.except_features, s.feature), false)
     and (s.window_days = r.window_days or not r.is_windowed)
     and (s.deployment is null or list_contains(r.deployments, s.deployment))
-    and (s.segment is null or s.segment = 'all' or r.each_segment)
+    and if(len(r.segments) > 0, list_contains(r.segments, s.segment), coalesce(s.segment, 'all') = 'all' or r.each_segment)
 where
     list_contains($signals, s.signal)
     and s.dt <= $last_day
+    -- on a holiday few predictions are no loss
+    and not (s.signal = 'prediction_volume.lost_share' and list_contains($holidays, s.dt))
     and s.sample_count >= r.minimum_sample
     and (is_of_rule or is_of_opening);

@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 import yaml
 
-from driftlake.config import load_settings
+from driftlake.config import AlertRule, load_settings
 from driftlake.errors import ConfigurationError
 from driftlake.maths.drift_statistics import STATISTICS
 from driftlake.setup.scaffold import write_configuration
@@ -94,6 +94,25 @@ def test_a_rule_about_a_window_that_is_not_measured_is_refused(tmp_path: Path) -
 def test_a_rule_that_could_never_fire_is_refused(tmp_path: Path, rule: str, objection: str) -> None:
     path = write(tmp_path, SMALLEST + f"alerts:\n  - {{name: drift, {rule}, warn: 0.1, critical: 0.2}}\n")
     assert refusal(path).startswith(f"{path}:6: alerts.0.{objection}")
+
+
+def test_rules_are_a_list_or_stand_in_a_mapping(tmp_path: Path) -> None:
+    rule = "{name: drift, signal: feature_drift.psi, warn: 0.1, critical: 0.2"
+    listed = load_settings(write(tmp_path, SMALLEST + f"alerts: [{rule}}}]\n"))
+    mapped = load_settings(write(tmp_path, SMALLEST + f"alerts:\n  false_pages_per_year: 2\n  rules: [{rule}}}]\n"))
+    assert listed.alert_rules == mapped.alert_rules
+    assert (listed.false_pages_per_year, mapped.false_pages_per_year) == (1, 2)
+    path = write(tmp_path, SMALLEST + f"alerts:\n  rules:\n    - {rule}, colour: red}}\n")
+    assert refusal(path) == f"{path}:7: alerts.rules.0.colour: unknown key"
+
+
+def test_a_rule_finds_and_pages_as_its_signal_does_unless_it_says_otherwise() -> None:
+    rule = {"name": "r", "warn": 1, "critical": 1}
+    drift, blind = (AlertRule(signal=name, **rule) for name in ("feature_drift.psi", "label_backlog.overdue_share"))
+    assert (drift.finds, drift.is_paging, blind.finds, blind.is_paging) == ("drift", False, "blind", True)
+    said = AlertRule(signal="feature_drift.psi", kind="harm", pages=False, **rule)
+    assert (said.finds, said.is_paging) == ("harm", False)
+    assert AlertRule(signal="feature_drift.psi", pages=True, **rule).is_paging
 
 
 def test_the_time_zone_changes_the_hash(tmp_path: Path) -> None:

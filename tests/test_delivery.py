@@ -26,6 +26,8 @@ INCIDENT: Row = {
     "model_id": "credit",
     "state": "open",
     "severity": "warn",
+    "kind": "break",
+    "pages": True,
     "title": "x drifted",
     "opened_on": day(2),
     "alert_count": 2,
@@ -109,6 +111,8 @@ def with_channel(settings: Settings, channel: Channel) -> Settings:
         (("resolved", "warn"), {}, "opened"),
         (None, {"state": "resolved"}, None),
         (None, {"is_to_be_told": False}, None),
+        (None, {"pages": False}, None),
+        (("opened", "warn"), {"pages": False, "state": "resolved"}, "resolved"),
     ],
 )
 def test_a_change_is_due_once(told: Any, incident: Row, change: str | None) -> None:
@@ -121,6 +125,11 @@ def test_a_channel_hears_of_its_severities_and_of_the_end_of_what_it_heard_of() 
     assert due_notices(channel, [INCIDENT], {}) == []
     over = INCIDENT | {"state": "resolved"}
     assert [notice.change for notice in due_notices(channel, [over], {"a1": ("opened", "critical")})] == ["resolved"]
+
+
+def test_a_channel_may_hear_of_what_does_not_page() -> None:
+    channel = WEBHOOK.model_copy(update={"incidents": "all"})
+    assert [notice.change for notice in due_notices(channel, [INCIDENT | {"pages": False}], {})] == ["opened"]
 
 
 def test_a_webhook_gets_each_change_once(memory: Warehouse, settings: Settings, receiver: Receiver) -> None:
@@ -277,7 +286,7 @@ def test_the_metrics_file_says_how_the_newest_day_stands(memory: Warehouse, tmp_
     path = tmp_path / "metrics" / "driftlake.prom"
     write_metrics(memory, path, day(3), [INCIDENT, INCIDENT | {"state": "resolved"}], 2)
     lines = path.read_text().splitlines()
-    assert 'driftlake_open_incidents{model_id="credit",severity="warn"} 1.0' in lines
+    assert 'driftlake_open_incidents{kind="break",model_id="credit",pages="true",severity="warn"} 1.0' in lines
     assert 'driftlake_alerts{model_id="credit",rule="drift",severity="critical"} 1.0' in lines
     assert "driftlake_undelivered_notices 2.0" in lines
     assert "driftlake_newest_day_timestamp_seconds 1.709424e+09" in lines

@@ -48,7 +48,7 @@ def settings(tmp_path: Path) -> Settings:
 def life(opened: int, *, resolved: int | None = None, **changes: Any) -> Life:
     known: dict[str, Any] = {"rule": "drift", "signal": "feature_drift.psi", "model_id": "credit", "feature": "a"}
     known |= {"model_version": "v1", "deployment": "production", "segment": "all", "reference": "training"}
-    known |= {"window_days": 1, "opened_on": day(opened), "since_on": day(opened)}
+    known |= {"window_days": 1, "opened_on": day(opened), "since_on": day(opened), "kind": "break"}
     return Life(**known | {"resolved_on": day(resolved) if resolved else None} | changes)
 
 
@@ -102,6 +102,22 @@ def test_models_have_their_own_incidents_unless_a_whole_partition_is_why() -> No
     other = life(1, model_id="churn")
     assert sizes(life(1), other) == [1, 1]
     assert sizes(life(1, model_id=None, feature="telemetry.day_is_there"), life(1), other) == [3]
+
+
+def test_alerts_of_different_kinds_are_different_incidents() -> None:
+    assert sizes(life(1), life(1, kind="harm"), life(1, kind="blind"), life(1, kind="drift")) == [1, 1, 1, 1]
+
+
+def test_drift_of_a_model_is_one_standing_incident() -> None:
+    drift = {"kind": "drift"}
+    assert sizes(life(1, resolved=9, **drift), life(30, feature="b", **drift), life(80, feature="c", **drift)) == [3]
+    assert sizes(life(1, resolved=9, **drift), life(100, feature="b", **drift)) == [1, 1]
+    assert sizes(life(1, **drift), life(1, model_id="churn", **drift)) == [1, 1]
+
+
+def test_drift_whose_rule_pages_does_not_stand() -> None:
+    paging = {"kind": "drift", "pages": True}
+    assert sizes(life(1, resolved=9, **paging), life(30, feature="b", **paging)) == [1, 1]
 
 
 def test_an_incident_keeps_its_id_whatever_joins_it() -> None:

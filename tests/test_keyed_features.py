@@ -73,3 +73,20 @@ def test_sql_reads_a_key_of_each_kind() -> None:
     text, mapped = pa.string(), pa.map_(pa.string(), pa.float64())
     assert keyed_value("c", 'a"b', [text]) == 'json_extract_string(c, \'$."a\\"b"\')'
     assert keyed_value("c", "x", [mapped]) == "map_extract_value(c, 'x')"
+
+
+@pytest.mark.parametrize("form", ["json", "map"])
+def test_personal_data_under_a_key_is_found_at_night(tmp_path: Path, form: str) -> None:
+    project = Project(tmp_path / "p", telemetry={"path": "telemetry", "features_column": "features"})
+    rows = [{"x": "1", "colour": f"someone{row}@example.org"} for row in range(ROWS)]
+    if form == "json":
+        features: Any = [json.dumps(row) for row in rows]
+    else:
+        features = pa.array([list(row.items()) for row in rows], pa.map_(pa.string(), pa.string()))
+    project.telemetry(1, x=None, colour=None, features=features)
+    project.run(1, 1, until="profiles")
+    [(column,)] = project.rows(
+        "select column_name from contract_checks where expectation = 'column_holds_no_personal_data'"
+    )
+    assert column == "features.colour"
+    assert not project.rows("from feature_profile where feature = 'colour'")

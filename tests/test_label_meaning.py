@@ -10,6 +10,7 @@ from typing import Any
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from data import day
 from hypothesis import given as drawn
@@ -18,9 +19,12 @@ from project import ROWS, Project
 
 from driftlake.errors import ConfigurationError, InputError, LineageConflictError
 from driftlake.lake import queries
+from driftlake.lake.warehouse import Warehouse
 from driftlake.lineage.label_meaning import label_text
+from driftlake.lineage.lineage_files import read_lineage_folder
 from driftlake.maths.binning import probability_bins
 from driftlake.maths.score_meaning import suspicion
+from driftlake.training.registration import complete
 
 TRAINED = 2000
 
@@ -194,3 +198,46 @@ def test_a_night_tells_of_scores_that_rank_the_wrong_way_round(tmp_path: Path) -
     )
     assert [name for name, _ in told] == ["score_ranks_the_positive_label_higher"]
     assert "labels.positive" in told[0][1]
+
+
+def test_a_percentage_is_counted_as_the_probability_that_it_is(tmp_path: Path) -> None:
+    # of these a hundredfold is exact, too
+    scores = np.arange(TRAINED) % 127 / 128
+    training = {"score": scores, "target": np.arange(TRAINED) % 3 % 2, "region": np.tile(["n", "s"], TRAINED // 2)}
+    project = Project(
+        tmp_path / "project",
+        training=training,
+        lineage={"target": "target", "features": ["x", "colour"]},
+        telemetry={"path": "telemetry", "segments": ["region"]},
+    )
+    percent = pq.read_table(project.root / "training.parquet").set_column(2, "score", pa.array(scores * 100))
+    pq.write_table(percent, project.root / "percent.parquet")
+    project.register("v2", training_data="../percent.parquet", training_dataset_id="data-2", score_kind="percent")
+    served = np.arange(ROWS) % 127 / 128
+    for version, factor in (("v1", 1), ("v2", 100)):
+        deployment = ["production" if version == "v1" else "shadow"] * ROWS
+        rows = {"model_version": [version] * ROWS, "deployment": deployment, "score": served * factor}
+        project.telemetry(1, name=version, region=["n", "s"] * (ROWS // 2), **rows)
+    project.labels(2, 1, label=np.arange(ROWS) % 2)
+    with Warehouse.open(project.settings) as warehouse:
+        complete(warehouse, project.settings, read_lineage_folder(project.settings))
+    project.run(1, 2, until="model_quality", is_checked=True)
+    for table in (
+        "prediction_profile",
+        "label_cohorts",
+        "prediction_levels",
+        "reference_profile",
+        "reference_label_profile",
+        "segment_reference_profile",
+    ):
+        probability, percentage = (
+            project.rows(
+                f"select columns(c -> c not in ('model_version', 'deployment')) from {table} where model_version = ? order by all",
+                version,
+            )
+            for version in ("v1", "v2")
+        )
+        assert repr(percentage) == repr(probability), table
+        assert probability, table
+    assert project.rows("select distinct max(abs(difference)) from shadow_differences group by all") == [(0.0,)]
+    assert not project.rows("from contract_checks where outcome = 'failed' and column_name = 'score'")

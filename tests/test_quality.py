@@ -35,7 +35,7 @@ from driftlake.nightly.labels import count_labels
 from driftlake.nightly.profiles import profile_days
 from driftlake.nightly.stages import new_context
 from driftlake.quality import measures
-from driftlake.quality.labelled_windows import QualityCounts
+from driftlake.quality.labelled_windows import QualityCounts, calibrations_of
 from driftlake.training.registration import register
 
 # Score bins: without a score, below and above the grid, and two inside it.
@@ -87,7 +87,9 @@ def measured(
     known = memory.query("known_labels", first_day=day(on - 89), last_day=day(last or on), **correcting)
     of_classes = [memory.query(name, **span) for name in ("class_counts", "class_score_counts")]
     settings = QualitySettings(windows_days=(window,))
-    return measures.measure(QualityCounts(*tables, known, *of_classes), {KEY: version or model_version()}, settings, {})
+    versions = {KEY: version or model_version()}
+    calibrations = calibrations_of(known, versions, settings)
+    return measures.measure(QualityCounts(*tables, *of_classes), versions, calibrations, settings, {})
 
 
 def value(memory: Warehouse, on: int, statistic: str = "auc", *, window: int = 7) -> Row:

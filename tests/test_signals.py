@@ -131,7 +131,9 @@ def test_a_new_record_is_all_that_a_signal_of_a_known_source_needs(
     db: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = "label_backlog.growth"
-    new = Signal(name, "growth of the backlog", "count", "{who} waits for {value} labels more", finding="{value} more")
+    new = Signal(
+        name, "blind", "growth of the backlog", "count", "{who} waits for {value} labels more", finding="{value} more"
+    )
     monkeypatch.setitem(SIGNALS, name, new)
     row = SIGNAL | {"dt": day(1), "signal": name, "feature": None, "reference": None, "value": 1200.0}
     given(db, "sli_history", SIGNAL_COLUMNS, [row])

@@ -22,6 +22,7 @@ from corpus import COLUMNS, FILES, VALUES, Case, Corpus
 from data import day, noon
 from lakehouse_tables import delete_by_vector, write_delta
 from project import Project
+from written_files import WRITERS, assert_days_are_alike, project_of_writers, write_by_spark
 
 from driftlake.config import SparkSettings, load_settings
 from driftlake.engines import cluster
@@ -252,6 +253,15 @@ def test_named_labels_and_features_in_json_are_counted_alike(tmp_path: Path) -> 
     expected = compared(project, 1, 2)
     assert sum(row[-1] for row in project.rows("select sum(positive_count + negative_count) from label_cohorts")) > 100
     assert expected["feature_profile"]
+
+
+def test_files_of_all_writers_and_of_spark_itself_are_counted_alike(spark: Any, tmp_path: Path) -> None:
+    project = project_of_writers(tmp_path / "project")
+    written = 2 + len(WRITERS)
+    write_by_spark(spark, project.root, written)
+    expected = compared(project, 1, written + 1)
+    assert_days_are_alike(project, 1, written)
+    assert expected["class_cohorts"]
 
 
 def is_of_telemetry(case: Case) -> bool:

@@ -257,6 +257,9 @@ RULE_COLUMNS = {
     "reference_names": "varchar[]",
     "opening_reference": "varchar",
     "each_segment": "boolean",
+    "segments": "varchar[]",
+    "kind": "varchar",
+    "pages": "boolean",
     "owner": "varchar",
     "runbook": "varchar",
     "is_windowed": "boolean",
@@ -277,6 +280,9 @@ RULE: Row = {
     "deployments": ["production"],
     "reference_names": ["training"],
     "each_segment": False,
+    "segments": [],
+    "kind": "drift",
+    "pages": False,
     "is_windowed": True,
 }
 
@@ -285,7 +291,8 @@ def alerts_of(db: duckdb.DuckDBPyConnection, first_day: date, last_day: date) ->
     """Rows of sql/alerts.sql for what was given of sli_history and alert_rules."""
     signals = [name for (name,) in db.sql("select signal from alert_rules").fetchall()]
     db.register(
-        "watched_signals", queries.run(db, "watched_signals", signals=signals, last_day=last_day).to_arrow_table()
+        "watched_signals",
+        queries.run(db, "watched_signals", signals=signals, last_day=last_day, holidays=[]).to_arrow_table(),
     )
     db.register("rule_jumps", queries.run(db, "rule_jumps").to_arrow_table())
     return queries.run(db, "alerts", first_day=first_day, last_day=last_day).to_arrow_table()
@@ -369,12 +376,17 @@ def test_a_new_version_in_a_season_is_no_jump(db: duckdb.DuckDBPyConnection) -> 
     assert raised(db, [*jumps((1, 0.02, 0.3)), *jumps((3, None, 0.3), version="v2")], ON_A_JUMP) == []
 
 
-@pytest.mark.parametrize(("each_segment", "expected"), [(False, ["all"]), (True, ["all", "country=at"])])
-def test_a_rule_looks_at_segments_if_asked_to(
-    db: duckdb.DuckDBPyConnection, each_segment: bool, expected: list[str]
-) -> None:
-    signals = [{"segment": "country=at"}, {}]
-    assert raised(db, signals, {"each_segment": each_segment}, "segment") == expected
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        ({}, ["all"]),
+        ({"each_segment": True}, ["all", "country=at", "country=de"]),
+        ({"segments": ["country=de"]}, ["country=de"]),
+    ],
+)
+def test_a_rule_looks_at_segments_if_asked_to(db: duckdb.DuckDBPyConnection, rule: Row, expected: list[str]) -> None:
+    signals = [{"segment": "country=at"}, {"segment": "country=de"}, {}]
+    assert raised(db, signals, rule, "segment") == expected
 
 
 def test_a_gap_breaks_the_run(db: duckdb.DuckDBPyConnection) -> None:

@@ -1,146 +1,69 @@
-"""Files of several writers that hold the same values in other types are counted alike: features, segments, ids, labels.
+"""Files of several writers that hold the same values in other types are counted alike: features, segments, classes, ids, labels.
 
-Not here: the text of single values (test_value_text.py).
+Not here: the text of single values (test_value_text.py), and files that Spark wrote (test_spark.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import duckdb
 import numpy as np
-import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from data import day, noon
 from project import ROWS, Project, outcomes
+from written_files import CREDIT, WRITERS, assert_days_are_alike, predictions, project_of_writers, write
 
 from driftlake.errors import InputError
 from driftlake.lineage.lineage_files import read_lineage_folder
 from driftlake.maths.binning import UNSEEN, learn_category_bins
 from driftlake.training.learning import TrainingData
 
-RATING = np.arange(ROWS) % 5 + 1
-MEMBER = np.arange(ROWS) % 3 == 0
-TIER = np.arange(ROWS) % 4
-WORD = [("low", "high")[row % 2] for row in range(ROWS)]
-LABEL = np.arange(ROWS) % 2
-
-
-def plain(number: int) -> pa.Table:
-    """Predictions of a day in the types of the training data."""
-    return pa.table(
-        {
-            "correlation_id": np.arange(ROWS) + 1000 * number,
-            "event_time": pa.array([noon(number)] * ROWS),
-            "model_id": ["credit"] * ROWS,
-            "model_version": [1] * ROWS,
-            "score": np.linspace(0.01, 0.99, ROWS),
-            "x": np.linspace(-2, 2, ROWS),
-            "colour": WORD,
-            "rating": RATING,
-            "member": MEMBER,
-            "tier": TIER,
-        }
-    )
-
-
-def as_pandas(rows: pa.Table, path: Path) -> None:
-    """Nullable integers are floats, truth values are 0 and 1."""
-    frame = rows.to_pandas().astype({"correlation_id": float, "model_version": float, "rating": float, "member": int})
-    frame.astype({"tier": float, "colour": "category"}).to_parquet(path)
-
-
-def as_duckdb(rows: pa.Table, path: Path) -> None:
-    """Numbers are decimals, truth values text, categories an enum."""
-    with duckdb.connect() as db:
-        db.register("rows", rows)
-        db.execute(
-            "copy (select * replace (correlation_id::decimal(18, 0) as correlation_id, model_version::decimal(5, 2) as"
-            " model_version, rating::decimal(38, 18) as rating, if(member, 'True', 'False') as member,"
-            f" tier::decimal(9, 3) as tier, colour::enum('low', 'high') as colour) from rows) to '{path}'"
-        )
-
-
-def as_polars(rows: pa.Table, path: Path) -> None:
-    """Small and unsigned numbers, text for ids, categories in a dictionary."""
-    columns = {"correlation_id": pl.String, "model_version": pl.UInt8, "rating": pl.Float32, "tier": pl.UInt16}
-    frame = pl.DataFrame(rows).with_columns(pl.col(name).cast(kind) for name, kind in columns.items())
-    frame.with_columns(pl.col("colour").cast(pl.Categorical), pl.col("member").cast(pl.Float64)).write_parquet(path)
-
-
-def as_arrow(rows: pa.Table, path: Path) -> None:
-    """Text without the annotation that it is text, half floats."""
-    for name in ("correlation_id", "model_version", "colour", "tier", "model_id"):
-        place = rows.column_names.index(name)
-        rows = rows.set_column(place, name, rows[name].cast(pa.string()).cast(pa.binary()))
-    place = rows.column_names.index("rating")
-    pq.write_table(rows.set_column(place, "rating", rows["rating"].cast(pa.float32()).cast(pa.float16())), path)
-
-
-WRITERS: list[Callable[[pa.Table, Path], None]] = [as_pandas, as_duckdb, as_polars, as_arrow]
-
-
-def write(root: Path, folder: str, number: int, writer: Callable[[pa.Table, Path], None], rows: pa.Table) -> None:
-    path = root / folder / f"dt={day(number)}" / "part-0.parquet"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    writer(rows, path)
-
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A day in the types of training, one of each writer, and a day of which all is wrong that need not be right."""
-    many = 10
-    training = {"score": np.tile(plain(1)["score"].to_numpy(), many), "x": np.tile(plain(1)["x"].to_numpy(), many)}
-    training |= {"colour": WORD * many, "rating": np.tile(RATING, many), "member": np.tile(MEMBER, many)}
-    project = Project(
-        tmp_path_factory.mktemp("writers"),
-        training=training,
-        lineage={"model_version": "1"},
-        telemetry={"path": "telemetry", "segments": ["tier"]},
-    )
-    write(project.root, "telemetry", 1, pq.write_table, plain(1))
-    for number, writer in enumerate(WRITERS, start=2):
-        write(project.root, "telemetry", number, writer, plain(number))
-    for number in range(1, 6):
-        # the ids of labels are in the types of another writer
-        ids = plain(number).append_column("label", pa.array(LABEL))
-        write(
-            project.root,
-            "labels",
-            number + 1,
-            WRITERS[number % len(WRITERS)],
-            ids.append_column("prediction_on", pa.array([noon(number)] * ROWS)),
-        )
+    """A day of each writer, and a day of which all is wrong that need not be right."""
+    project = project_of_writers(tmp_path_factory.mktemp("writers") / "project")
+    rows = predictions(7, CREDIT)
     times = pa.array([noon(7)] * ROWS)
-    odd = plain(7).set_column(9, "tier", times).append_column("deployment", times).append_column("latency_ms", times)
-    write(project.root, "telemetry", 7, pq.write_table, odd)
-    empty = pa.table({name: pa.nulls(0) for name in plain(7).column_names})
-    write(project.root, "telemetry", 8, pq.write_table, empty)
+    odd = rows.set_column(rows.column_names.index("tier"), "tier", times)
+    odd = odd.append_column("deployment", times).append_column("latency_ms", times)
+    write(project.root, "telemetry", 7, CREDIT, pq.write_table, odd)
+    empty = pa.table({name: pa.nulls(0) for name in rows.column_names})
+    write(project.root, "telemetry", 8, CREDIT, pq.write_table, empty)
     pq.write_table(empty, project.root / "telemetry" / f"dt={day(7)}" / "part-1.parquet")
     reports = project.run(1, 8, until="label_cohorts")
     project.outcomes = outcomes(reports[0])  # type: ignore[attr-defined]  # what the first stage said
     return project
 
 
-@pytest.mark.parametrize("table", ["feature_profile", "prediction_profile"])
-def test_the_same_values_are_counted_alike_whatever_their_types(project: Project, table: str) -> None:
-    found: dict[Any, list[Any]] = {}
-    for dt, *row in project.rows(f"select * from {table} where dt <= ? order by all", day(5)):
-        found.setdefault(dt, []).append(row)
-    assert len(found) == 1 + len(WRITERS)
-    assert all(rows == found[day(1)] for rows in found.values())
-    assert {row[3] for row in found[day(1)]} == {"all", "tier=0", "tier=1", "tier=2", "tier=3"}
+def test_the_same_values_are_counted_alike_whatever_their_types(project: Project) -> None:
+    assert_days_are_alike(project, 1, 1 + len(WRITERS))
+
+
+def test_segments_and_classes_have_one_name(project: Project) -> None:
+    segments = project.rows("select distinct segment from feature_profile where dt <= ? order by all", day(5))
+    assert {name for (name,) in segments} == {
+        "all",
+        *(f"tier={tier}" for tier in range(4)),
+        *("active=true", "active=false"),
+    }
+    classes = project.rows("select distinct model_id, predicted_class, label_class from class_cohorts")
+    assert {(model, name) for model, *names in classes for name in names} == {
+        *(("route", name) for name in "123"),
+        *(("switch", name) for name in ("true", "false")),
+    }
 
 
 def test_labels_meet_their_predictions_whatever_the_types_of_ids(project: Project) -> None:
-    met = project.rows(
-        "select prediction_on, sum(positive_count + negative_count)::bigint from label_cohorts where segment = 'all' group by all order by all"
-    )
-    assert met == [(day(number), ROWS) for number in range(1, 6)]
+    counted = "select prediction_on, sum({})::bigint from {} where segment = 'all' group by all order by all"
+    labels = "(from label_cohorts where model_id = 'credit')"
+    for sums, models in (
+        ((counted.format("positive_count + negative_count", labels)), 1),
+        (counted.format("row_count", "class_cohorts"), 2),
+    ):
+        assert project.rows(sums) == [(day(number), models * ROWS) for number in range(1, 6)]
 
 
 def test_what_need_not_be_there_costs_itself_and_files_without_rows_nothing(project: Project) -> None:
@@ -194,7 +117,7 @@ def test_training_files_may_differ_in_types(project: Project, tmp_path: Path) ->
     ]
     for number, columns in enumerate(parts):
         pq.write_table(pa.table(columns), tmp_path / f"{number}.parquet")
-    [file] = read_lineage_folder(project.settings)
+    file = read_lineage_folder(project.settings)[0]
     data = TrainingData(file.__class__(file.path, file.record, str(tmp_path)))
     assert [data.column(name).to_pylist() for name in "abc"] == [
         [1, 2, 1.5, None],

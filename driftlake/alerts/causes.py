@@ -15,7 +15,14 @@ import pyarrow as pa
 
 from driftlake.lake import queries
 from driftlake.lake.warehouse import Warehouse
-from driftlake.vocabulary.signals import CONTRACT_CHECKS, DRIFT_SOURCES, LABEL_BACKLOG, SERVICE_LEVELS, SLO_STATUS
+from driftlake.vocabulary.signals import (
+    CONTRACT_CHECKS,
+    DRIFT_SOURCES,
+    LABEL_BACKLOG,
+    PERFORMANCE,
+    SERVICE_LEVELS,
+    SLO_STATUS,
+)
 
 UNKNOWN = "unknown"
 
@@ -104,7 +111,7 @@ CAUSES = (
         "the AUC of {subject} over {window_days} days is {auc:.3f}, while its scores suggest {estimated_auc:.3f}: "
         "the relation between features and target has changed",
         0.6,
-        ("model_quality.auc_drop",),
+        ("model_quality.auc_drop", PERFORMANCE.prefix),
     ),
     Cause("broken_contract", "{message}", 0.55),
     Cause("quarantine", "{message}", 0.5),

@@ -1,4 +1,6 @@
-"""One cause, one incident: alerts that may have begun together are told of together, the probable cause first.
+"""One cause, one incident: alerts of one kind that may have begun together are told of together, the probable cause first.
+
+Drift that pages nobody is one standing incident of its model, however many episodes it has.
 
 Incidents follow from alerts and result tables alone, in the order in which alerts opened, and nothing of a day rests on
 later days: a rerun or a backfill gives the incidents that there should have been. Not here: when a rule opens and closes
@@ -17,10 +19,11 @@ from typing import Any
 import pyarrow as pa
 
 from driftlake.alerts.causes import UNKNOWN, Evidence, find_evidence, known_on
-from driftlake.config import Settings
+from driftlake.config import Settings, signal_of
 from driftlake.lake.schema import arrow_schema
 from driftlake.lake.warehouse import Warehouse
 from driftlake.lineage.versions import ModelVersion
+from driftlake.vocabulary.signals import Kind
 from driftlake.vocabulary.wording import counted, first_of
 
 _KEY = (
@@ -34,6 +37,8 @@ _KEY = (
     "reference",
     "opened_on",
 )
+# Drift that was over for longer is another incident.
+_STANDING_DAYS = 90
 _SUSPECT_SCHEMA = pa.schema(
     [
         ("incident_id", pa.string()),
@@ -71,11 +76,20 @@ class Life:
     resolved_on: date | None
     # first day on which the version predicted; None if it is about none
     predicted_from: date | None = None
+    kind: Kind = "drift"
+    pages: bool = False
+    # first day on which it made its incident page
+    paged_on: date | None = None
 
     @property
     def key(self) -> tuple[Any, ...]:
         """What tells it from every other."""
         return tuple(getattr(self, name) for name in _KEY)
+
+    @property
+    def stands(self) -> bool:
+        """Whether it belongs to the standing incident of its model."""
+        return self.kind == "drift" and not self.pages
 
     @property
     def about(self) -> tuple[str, str | None, str | None]:
@@ -89,7 +103,7 @@ class Life:
 
 
 @dataclass(slots=True)
-class Incident:
+class Episode:
     """Alerts that may have one cause, in the order in which they opened; the first decides when it began."""
 
     first: Life
@@ -97,6 +111,8 @@ class Incident:
     lives: list[Life] = field(default_factory=list)
     # day up to which an alert may join it; None while one of its alerts is open
     open_until: date | None = date.min
+    # last day of an alert of it; None while one is open
+    last_on: date | None = date.min
     _models: set[str | None] = field(default_factory=set)
     # by what is watched, like open_until
     _known: dict[tuple[str, str | None, str | None], date | None] = field(default_factory=dict)
@@ -105,7 +121,7 @@ class Incident:
         self.add(self.first)
 
     @property
-    def incident_id(self) -> str:
+    def key(self) -> str:
         """The same on every run: a hash of what tells the first alert from every other."""
         return hashlib.sha256(repr([str(part) for part in self.first.key]).encode()).hexdigest()[:12]
 
@@ -114,15 +130,19 @@ class Incident:
         self.lives.append(life)
         self._models.add(life.model_id)
         until = None if life.resolved_on is None else life.resolved_on + timedelta(days=self.join_days)
+        self.last_on = _later(self.last_on, life.resolved_on)
         self.open_until = _later(self.open_until, until)
         self._known[life.about] = _later(self._known.get(life.about, date.min), until)
 
     def takes(self, life: Life) -> bool:
-        """Whether an alert that opens while the incident is open belongs to it.
+        """Whether an alert that opens while the episode is open belongs to it.
 
-        It has to be about the same model, or one of both about whole partitions, and to have begun with it for all
-        that its window can tell, or to come back soon, or beside another of the same signal about the same feature.
+        It has to be of the same kind and about the same model, or one of both about whole partitions, and to have begun
+        with it for all that its window can tell, or to come back soon, or beside another of the same signal about the same
+        feature.
         """
+        if (life.kind, life.stands) != (self.first.kind, self.first.stands):
+            return False
         concerns = life.model_id is None or None in self._models or life.model_id in self._models
         return concerns and (self._comes_back(life) or self._began_with(life))
 
@@ -143,17 +163,53 @@ def _later(end: date | None, other: date | None) -> date | None:
     return None if end is None or other is None else max(end, other)
 
 
+@dataclass(slots=True)
+class Incident:
+    """What people are told of as one: an episode, or those of a model that stand."""
+
+    episodes: list[Episode]
+
+    @property
+    def first(self) -> Life:
+        """The alert that opened it."""
+        return self.episodes[0].first
+
+    @property
+    def incident_id(self) -> str:
+        """The same on every run."""
+        return self.episodes[0].key
+
+    @property
+    def lives(self) -> list[Life]:
+        """All of its alerts."""
+        return [life for episode in self.episodes for life in episode.lives]
+
+    def goes_on_with(self, episode: Episode) -> bool:
+        """Whether an episode that opened later is of the same standing incident."""
+        if not (self.first.stands and episode.first.stands and self.first.model_id == episode.first.model_id):
+            return False
+        ends = [known.last_on for known in self.episodes]
+        last_days = [end for end in ends if end is not None]
+        return len(last_days) < len(ends) or episode.first.opened_on <= max(last_days) + timedelta(days=_STANDING_DAYS)
+
+
 def group_lives(lives: Iterable[Life], join_days: int) -> list[Incident]:
     """Incidents of alerts in the order in which they opened; of several that take one, the newest does."""
-    incidents: list[Incident] = []
-    candidates: list[Incident] = []
+    episodes: list[Episode] = []
+    candidates: list[Episode] = []
     for life in lives:
-        candidates = [incident for incident in candidates if incident.is_open(life.opened_on)]
-        if takers := [incident for incident in candidates if incident.takes(life)]:
-            max(takers, key=lambda incident: incident.first.since_on).add(life)
+        candidates = [episode for episode in candidates if episode.is_open(life.opened_on)]
+        if takers := [episode for episode in candidates if episode.takes(life)]:
+            max(takers, key=lambda episode: episode.first.since_on).add(life)
         else:
-            incidents.append(Incident(life, join_days))
-            candidates.append(incidents[-1])
+            episodes.append(Episode(life, join_days))
+            candidates.append(episodes[-1])
+    incidents: list[Incident] = []
+    for episode in episodes:
+        if standing := [incident for incident in incidents if incident.goes_on_with(episode)]:
+            standing[-1].episodes.append(episode)
+        else:
+            incidents.append(Incident([episode]))
     return incidents
 
 
@@ -170,26 +226,45 @@ def group_alerts(
 
     `raised` has all alerts from the beginning of history to `last_day`: what an incident is rests on its first alert.
     """
-    with warehouse.registered(raised_alerts=raised, importances=_importances(versions.values())):
+    importances = _importances(versions.values())
+    with warehouse.registered(
+        raised_alerts=raised, importances=importances, critical_features=_critical_features(settings)
+    ):
+        raised = warehouse.query("incidents/severities")
+    with warehouse.registered(raised_alerts=raised, importances=importances):
         lives = warehouse.query("incidents/lives")
         alerts = warehouse.query("incidents/weights", first_day=first_day, last_day=last_day)
-    incidents = group_lives([Life(**row) for row in lives.to_pylist()], settings.incidents.join_days)
-    incident_of = {life.key: incident for incident in incidents for life in incident.lives}
+    incidents = group_lives([_life(row) for row in lives.to_pylist()], settings.incidents.join_days)
+    places = {
+        life.key: (incident, episode)
+        for incident in incidents
+        for episode in incident.episodes
+        for life in episode.lives
+    }
     rows = alerts.to_pylist()
-    members = [incident_of[tuple(row[name] for name in _KEY)] for row in rows]
-    active = {incident.incident_id: incident for incident in members}
-    evidence = find_evidence(warehouse, _suspects(active.values()), lives, settings.reports.smallest_cell)
-    ids = [incident.incident_id for incident in members]
-    by_day: dict[tuple[date, str], list[dict[str, Any]]] = {}
-    for row, incident_id in zip(rows, ids, strict=True):
-        by_day.setdefault((row["dt"], incident_id), []).append(row)
+    members = [places[tuple(row[name] for name in _KEY)] for row in rows]
+    active = {incident.incident_id: incident for incident, _ in members}
+    episodes = {episode.key: episode for _, episode in members}
+    evidence = find_evidence(warehouse, _suspects(episodes.values()), lives, settings.reports.smallest_cell)
+    by_day: dict[tuple[date, str], list[tuple[dict[str, Any], str]]] = {}
+    for row, (incident, episode) in zip(rows, members, strict=True):
+        by_day.setdefault((row["dt"], incident.incident_id), []).append((row, episode.key))
     models = {model_id for model_id, _ in versions}
-    found = [
-        _row(day, active[incident_id], members, known_on(evidence.get(incident_id, []), day), settings, models)
-        for (day, incident_id), members in sorted(by_day.items())
-    ]
+    found = []
+    for (day, incident_id), of_day in sorted(by_day.items()):
+        open_now = {key for row, key in of_day if row["state"] != "resolved"} or {key for _, key in of_day}
+        known = known_on([each for key in sorted(open_now) for each in evidence.get(key, [])], day)
+        found.append(_row(day, active[incident_id], [row for row, _ in of_day], known, settings, models))
+    ids = [incident.incident_id for incident, _ in members]
     with_ids = alerts.append_column("incident_id", pa.array(ids, pa.string()))
     return with_ids, pa.Table.from_pylist(found, arrow_schema("incidents"))
+
+
+def _life(row: Mapping[str, Any]) -> Life:
+    # alerts that earlier releases stored have none
+    kind = row["kind"] or signal_of(row["signal"]).kind
+    pages = kind != "drift" if row["pages"] is None else row["pages"]
+    return Life(**{**row, "kind": kind, "pages": pages})
 
 
 def _row(
@@ -222,6 +297,8 @@ def _row(
         "owner": _first(alerts, "owner"),
         "runbook": _first(alerts, "runbook"),
         "downtime": _downtime(settings, model_ids or models, day),
+        "kind": incident.first.kind,
+        "pages": any(life.paged_on is not None and life.paged_on <= day for life in seen),
     }
 
 
@@ -243,16 +320,16 @@ def _downtime(settings: Settings, model_ids: Iterable[str | None], day: date) ->
     return "; ".join(dict.fromkeys(filter(None, reasons))) if reasons and all(reasons) else None
 
 
-def _suspects(incidents: Iterable[Incident]) -> pa.Table:
+def _suspects(episodes: Iterable[Episode]) -> pa.Table:
     """What evidence is looked for on: from the first day that the first alerts looked at to `join_days` after."""
     rows: dict[tuple[Any, ...], dict[str, Any]] = {}
-    for incident in incidents:
-        opened_on = incident.first.opened_on
-        first_on = min(life.may_begin_on for life in incident.lives if life.opened_on == opened_on)
-        until_on = opened_on + timedelta(days=incident.join_days)
-        for life in incident.lives:
+    for episode in episodes:
+        opened_on = episode.first.opened_on
+        first_on = min(life.may_begin_on for life in episode.lives if life.opened_on == opened_on)
+        until_on = opened_on + timedelta(days=episode.join_days)
+        for life in episode.lives:
             row = {
-                "incident_id": incident.incident_id,
+                "incident_id": episode.key,
                 "signal": life.signal,
                 "model_id": life.model_id,
                 "model_version": life.model_version,
@@ -265,6 +342,15 @@ def _suspects(incidents: Iterable[Incident]) -> pa.Table:
             }
             rows.setdefault(tuple(row[name] for name in _SUSPECT_SCHEMA.names[:7]), row)
     return pa.Table.from_pylist(list(rows.values()), schema=_SUSPECT_SCHEMA)
+
+
+def _critical_features(settings: Settings) -> pa.Table:
+    rows = [
+        {"model_id": model_id, "feature": feature}
+        for model_id, model in settings.models.items()
+        for feature in model.critical
+    ]
+    return pa.Table.from_pylist(rows, schema=pa.schema([("model_id", pa.string()), ("feature", pa.string())]))
 
 
 def _importances(versions: Iterable[ModelVersion]) -> pa.Table:

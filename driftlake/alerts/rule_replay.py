@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 from driftlake.alerts.rules import fired
 from driftlake.config import AlertRule, Settings
+from driftlake.config.alerts import AlertSettings, AlertsSection
 from driftlake.config.strict_yaml import parse_yaml, read_yaml_text
 from driftlake.errors import ConfigurationError
 from driftlake.lake.warehouse import Warehouse
@@ -28,7 +29,12 @@ class _RulesFile(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    alerts: tuple[AlertRule, ...] = Field(min_length=1)
+    alerts: AlertsSection
+
+    @property
+    def rules(self) -> tuple[AlertRule, ...]:
+        """All of them."""
+        return (self.alerts.rules if isinstance(self.alerts, AlertSettings) else self.alerts) or ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +66,9 @@ def read_rules(path: Path, settings: Settings) -> tuple[AlertRule, ...]:
         raise ConfigurationError(
             f"there is no rules file {path}", hint="create it, with the rules below `alerts:` as in driftlake.yaml"
         )
-    rules = parse_yaml(_RulesFile, path, read_yaml_text(path)).alerts
+    rules = parse_yaml(_RulesFile, path, read_yaml_text(path)).rules
+    if not rules:
+        raise ConfigurationError(f"{path}: alerts: there are no rules", hint="add one, as in driftlake.yaml")
     for rule in rules:
         for objection in settings.objections(rule).values():
             raise ConfigurationError(

@@ -27,11 +27,16 @@ def with_messages(alerts: pa.Table) -> pa.Table:
     return alerts.drop_columns(["detail", "whole_count"]).append_column("message", pa.array(messages, pa.string()))
 
 
-def fired(warehouse: Warehouse, rules: Sequence[AlertRule], *, first_day: date, last_day: date) -> pa.Table:
-    """Rows of sql/alerts.sql: what the rules say of each day, with the detail that a sentence is made of."""
+def fired(
+    warehouse: Warehouse, rules: Sequence[AlertRule], *, first_day: date, last_day: date, holidays: Sequence[date] = ()
+) -> pa.Table:
+    """Rows of sql/alerts.sql: what the rules say of each day, with the detail that a sentence is made of.
+
+    Few predictions on `holidays` are no loss.
+    """
     signals = [rule.signal for rule in rules]
     with warehouse.registered(alert_rules=_rule_rows(rules)):
-        watched = warehouse.query("watched_signals", signals=signals, last_day=last_day)
+        watched = warehouse.query("watched_signals", signals=signals, last_day=last_day, holidays=list(holidays))
     with warehouse.registered(watched_signals=watched):
         jumps = warehouse.query("rule_jumps")
         with warehouse.registered(rule_jumps=jumps):
@@ -62,6 +67,8 @@ def _rule_rows(rules: Sequence[AlertRule]) -> pa.Table:
     rows = [
         {
             **rule.model_dump(),
+            "kind": rule.finds,
+            "pages": rule.is_paging,
             "reference_names": rule.references,
             "resolve": rule.resolve_below,
             "resolve_after_days": rule.patience_days,
@@ -89,6 +96,9 @@ def _rule_rows(rules: Sequence[AlertRule]) -> pa.Table:
                 ("reference_names", pa.list_(pa.string())),
                 ("opening_reference", pa.string()),
                 ("each_segment", pa.bool_()),
+                ("segments", pa.list_(pa.string())),
+                ("kind", pa.string()),
+                ("pages", pa.bool_()),
                 ("owner", pa.string()),
                 ("runbook", pa.string()),
                 ("is_windowed", pa.bool_()),

@@ -21,7 +21,7 @@ _KEYS = ("model_id", "model_version", "deployment", "segment", "feature", "windo
 def query_of(alert: Row, day: date) -> str:
     """Text of a query: the distance itself, window against reference, or the rows that the value was read from."""
     source = signal_of(alert["signal"]).source
-    columns = {column.name for table in schema.tables() if table.name == source.name for column in table.columns}
+    columns = {column.name for table in schema.tables() if table.name == source.table for column in table.columns}
     if source in DRIFT_SOURCES and (against := _against(alert, day)) is not None:
         return _drift(alert, day, source, against)
     conditions = [f"dt = {_date(day)}"]
@@ -31,7 +31,7 @@ def query_of(alert: Row, day: date) -> str:
             conditions.append(f"{column} = {_value(alert[name])}")
     if source.condition:
         conditions.append(source.condition)
-    return f"from {source.name} where {' and '.join(conditions)}"
+    return f"from {source.table} where {' and '.join(conditions)}"
 
 
 def command_of(alert: Row, day: date) -> str:

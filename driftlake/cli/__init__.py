@@ -15,7 +15,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from driftlake import __version__
-from driftlake.cli import alerts, inputs, lineage, reading, running, upkeep
+from driftlake.cli import alerts, inputs, lineage, reading, running, upkeep, verdict
 from driftlake.cli.common import MISTAKE, REFUSED, Config, messages, options, say, tell
 from driftlake.errors import DriftlakeError
 
@@ -27,7 +27,7 @@ app = typer.Typer(
     help="Nightly drift, label and quality analysis of production models.",
     epilog="Example: `driftlake init && driftlake doctor && driftlake run --date 2026-01-31`",
 )
-for _group in (running, reading, inputs, upkeep):
+for _group in (running, reading, verdict, inputs, upkeep):
     app.add_typer(_group.app)
 app.add_typer(lineage.app, name="lineage")
 app.add_typer(alerts.app, name="alerts")

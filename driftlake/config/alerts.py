@@ -6,17 +6,21 @@ Not here: raising them (driftlake.alerts.rules).
 from __future__ import annotations
 
 from functools import cache
+from typing import Annotated, Any, Literal
 
 from pydantic import (
+    Discriminator,
     Field,
     PositiveInt,
+    Tag,
     model_validator,
 )
 
 from driftlake.config.base import Section
 from driftlake.config.signals import AlertSignal, signal_of
+from driftlake.config.strict_yaml import FORM
 from driftlake.vocabulary.runbooks import link_of
-from driftlake.vocabulary.signals import SIGNAL_SOURCES, Signal
+from driftlake.vocabulary.signals import SIGNAL_SOURCES, Kind, Signal
 
 _EVENT_SOURCES = sorted(source.name for source in SIGNAL_SOURCES.values() if source.is_event)
 
@@ -26,6 +30,15 @@ class AlertRule(Section):
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", description="Name of the rule: letters, digits, - and _.")
     signal: AlertSignal = Field(description="The watched signal; larger is worse.")
+    kind: Kind | None = Field(
+        default=None,
+        description="What the rule finds: harm (performance is worse), break (data are broken), blind (nobody can tell), service or "
+        "drift; null is the kind of its signal. Alerts of one kind form an incident.",
+    )
+    pages: bool | None = Field(
+        default=None,
+        description="Whether critical alerts of the rule make an incident page; null: unless the rule finds drift.",
+    )
     window_days: PositiveInt = Field(default=7, description="Window of the signal; signals of a single day ignore it.")
     warn: float = Field(description="Value from which the rule fires.")
     critical: float = Field(description="Value from which the alert is critical.")
@@ -63,6 +76,9 @@ class AlertRule(Section):
         "with the one before; the first version opens none.",
     )
     each_segment: bool = Field(default=False, description="Whether the rule also applies to every segment.")
+    segments: tuple[str, ...] = Field(
+        default=(), description="Segments the rule applies to instead of the whole, e.g. [country=fr]."
+    )
     owner: str | None = Field(default=None, description="Who is responsible.")
     runbook: str | None = Field(default=None, description="A link or a path to instructions.")
 
@@ -72,12 +88,24 @@ class AlertRule(Section):
             raise ValueError(f"critical ({self.critical}) must not be smaller than warn ({self.warn})")
         if self.resolve is not None and self.resolve > self.warn:
             raise ValueError(f"resolve ({self.resolve}) must not be larger than warn ({self.warn})")
+        if self.each_segment and self.segments:
+            raise ValueError("each_segment applies the rule to every segment, segments to some: leave one of them out")
         return self
 
     @property
     def watched(self) -> Signal:
         """The record of its signal."""
         return signal_of(self.signal)
+
+    @property
+    def finds(self) -> Kind:
+        """Its kind, or that of its signal."""
+        return self.kind or self.watched.kind
+
+    @property
+    def is_paging(self) -> bool:
+        """Whether its critical alerts make an incident page."""
+        return self.finds != "drift" if self.pages is None else self.pages
 
     @property
     def resolve_below(self) -> float:
@@ -105,13 +133,22 @@ def default_alerts() -> tuple[AlertRule, ...]:
             runbook=link_of("feature-drift"),
         ),
         AlertRule(
-            name="missing-values",
-            signal="feature_drift.missing_rate_change",
-            window_days=1,
+            name="feature-break",
+            signal="feature_breaks.share",
             warn=0.05,
-            critical=0.2,
-            minimum_sample=200,
-            runbook=link_of("missing-values"),
+            critical=0.1,
+            # a feed that flickers is one alert
+            resolve_after_days=3,
+            runbook=link_of("feature-break"),
+        ),
+        AlertRule(
+            name="lost-volume",
+            signal="prediction_volume.lost_share",
+            warn=0.4,
+            critical=0.4,
+            # a shadow or a canary ends as it was planned
+            deployments=("production",),
+            runbook=link_of("lost-volume"),
         ),
         AlertRule(
             name="score-drift",
@@ -124,14 +161,12 @@ def default_alerts() -> tuple[AlertRule, ...]:
             runbook=link_of("score-drift"),
         ),
         AlertRule(
-            name="auc-drop",
-            signal="model_quality.auc_drop",
-            window_days=28,
-            warn=0.03,
-            critical=0.08,
-            minimum_sample=500,
-            consecutive_days=3,
-            runbook=link_of("auc-drop"),
+            name="performance-loss",
+            signal="performance.loss_evidence",
+            warn=0.7,
+            critical=1,
+            deployments=("production", "canary"),
+            runbook=link_of("performance-loss"),
         ),
         AlertRule(
             name="labels-overdue",
@@ -169,6 +204,30 @@ def default_alerts() -> tuple[AlertRule, ...]:
             runbook=link_of("error-budget"),
         ),
     )
+
+
+class AlertSettings(Section):
+    """Rules, and how often they may page although nothing is wrong."""
+
+    false_pages_per_year: float = Field(
+        default=1.0,
+        gt=0,
+        description="Pages a year that are accepted although no model is worse than its tolerance, for the whole installation.",
+    )
+    rules: tuple[AlertRule, ...] | None = Field(
+        default=None, description="Alert rules; if any are given, they replace the default rules below."
+    )
+
+
+def _form(given: Any) -> Literal["form-list", "form-mapping"]:
+    return "form-mapping" if isinstance(given, (dict, AlertSettings)) else "form-list"
+
+
+# A list of rules, or a mapping that has them.
+AlertsSection = Annotated[
+    Annotated[tuple[AlertRule, ...], Tag(f"{FORM}list")] | Annotated[AlertSettings, Tag(f"{FORM}mapping")],
+    Discriminator(_form),
+]
 
 
 class IncidentSettings(Section):

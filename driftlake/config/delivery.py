@@ -45,6 +45,10 @@ class Channel(Section):
         min_length=1,
         description="Severities of incidents for which the channel gets notices.",
     )
+    incidents: Literal["paging", "all"] = Field(
+        default="paging",
+        description="paging: incidents that page; all: every incident, drift and warnings included.",
+    )
     title: Annotated[str | None, AfterValidator(_template)] = Field(
         default=None,
         description="Jinja2 template of the first line, over the columns of `incidents`, `change` and `links`, e.g. "

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import yaml
 
+from driftlake.config.alerts import AlertSettings
 from driftlake.config.extensions import load_extensions
 from driftlake.config.settings import Settings
 from driftlake.config.strict_yaml import compose, construct, line_of, parse_yaml, read_yaml_text
@@ -52,9 +53,10 @@ def _extensions_in(content: object) -> list[str]:
 
 
 def _require_measured_signals(settings: Settings, path: Path, nodes: yaml.Node | None) -> None:
+    section = ["alerts", "rules"] if isinstance(settings.alerts, AlertSettings) else ["alerts"]
     wrong = [
-        f"{path}:{line_of(nodes, ['alerts', number, key])}: alerts.{number}.{key}: {objection}"
-        for number, rule in enumerate(settings.alerts or ())
+        f"{path}:{line_of(nodes, [*section, number, key])}: {'.'.join(section)}.{number}.{key}: {objection}"
+        for number, rule in enumerate(settings.own_rules or ())
         for key, objection in settings.objections(rule).items()
     ]
     if wrong:

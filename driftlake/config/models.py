@@ -6,11 +6,12 @@ Not here: what a version promises, which its lineage says.
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import (
     AfterValidator,
     Field,
+    PositiveFloat,
     PositiveInt,
     model_validator,
 )
@@ -70,8 +71,15 @@ class ModelSettings(Section):
     decision_cut: float | None = Field(
         default=None, description="Smallest score that counts as a positive prediction; null is 0.5 for a probability."
     )
+    tolerance: dict[Literal["auc", "log_loss", "brier_score", "mean_absolute_error"], PositiveFloat] = Field(
+        default_factory=dict,
+        description="By statistic, how much worse than its baseline the model may be: every statistic listed is tested, "
+        "and those that are not listed by default: 0.02 for auc, a tenth of the baseline for mean_absolute_error.",
+    )
     critical: tuple[str, ...] = Field(
-        default=(), description="Features kept at full resolution regardless of drift.other_features_bins."
+        default=(),
+        description="Features kept at full resolution regardless of drift.other_features_bins, and that page when they break, however small "
+        "their importance is.",
     )
     pairs: Annotated[tuple[tuple[str, str], ...], AfterValidator(_distinct_pairs)] = Field(
         default=(),

@@ -19,7 +19,7 @@ from pydantic import (
     model_validator,
 )
 
-from driftlake.config.alerts import AlertRule, IncidentSettings, default_alerts
+from driftlake.config.alerts import AlertRule, AlertSettings, AlertsSection, IncidentSettings, default_alerts
 from driftlake.config.base import Section
 from driftlake.config.calendar import CalendarSettings
 from driftlake.config.contracts import ContractSettings
@@ -50,8 +50,9 @@ class Settings(Section):
     drift: DriftSettings = DriftSettings()
     quality: QualitySettings = QualitySettings()
     contracts: ContractSettings = ContractSettings()
-    alerts: tuple[AlertRule, ...] | None = Field(
-        default=None, description="Alert rules; if any are given, they replace the default rules below."
+    alerts: AlertsSection | None = Field(
+        default=None,
+        description="Alert rules, as a list or with other settings in a mapping; if any are given, they replace the default rules below.",
     )
     incidents: IncidentSettings = IncidentSettings()
     slos: tuple[SloSettings, ...] = Field(
@@ -75,7 +76,7 @@ class Settings(Section):
     def _consistent(self) -> Settings:
         if self.end is not None and self.end < self.start:
             raise ValueError(f"end ({self.end}) must not be before start ({self.start})")
-        names = [rule.name for rule in self.alerts or ()]
+        names = [rule.name for rule in self.own_rules or ()]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"alerts: rule name used twice: {', '.join(twice)}")
         objectives = [slo.name for slo in self.slos]
@@ -140,6 +141,10 @@ class Settings(Section):
             found["references"] = f"there is no reference {', '.join(unknown)} in drift.references, which has {known}"
         if rule.opening_reference not in {None, *references}:
             found["opening_reference"] = f"there is no reference {rule.opening_reference} in drift.references"
+        known_columns = self.telemetry.segments
+        if unknown := [name for name in rule.segments if name.partition("=")[0] not in known_columns]:
+            known = ", ".join(known_columns) or "no columns"
+            found["segments"] = f"there is no segment {', '.join(unknown)}: telemetry.segments has {known}"
         return found
 
     def _uncomputed(self, statistic: str) -> str | None:
@@ -150,10 +155,20 @@ class Settings(Section):
         return f"drift.statistics computes {', '.join(computed)}, not {statistic}"
 
     @property
+    def own_rules(self) -> tuple[AlertRule, ...] | None:
+        """The rules that are given; None if there are none."""
+        return self.alerts.rules if isinstance(self.alerts, AlertSettings) else self.alerts
+
+    @property
+    def false_pages_per_year(self) -> float:
+        """Pages a year that are accepted although nothing is wrong."""
+        return (self.alerts if isinstance(self.alerts, AlertSettings) else AlertSettings()).false_pages_per_year
+
+    @property
     def alert_rules(self) -> tuple[AlertRule, ...]:
         """The rules in force: those given, or the default ones over the windows that are nearest to theirs."""
-        if self.alerts is not None:
-            return self.alerts
+        if self.own_rules is not None:
+            return self.own_rules
         return tuple(
             rule.model_copy(update={"window_days": min(windows, key=lambda days: abs(days - rule.window_days))})
             if (windows := self.windows_of(rule))

@@ -33,7 +33,7 @@ def signal_of(name: str) -> Signal:
     prefix, _, statistic = name.partition(".")
     source = SIGNAL_SOURCES.get(prefix)
     if source is None or source not in DRIFT_SOURCES:
-        return SIGNALS.get(name) or Signal(name, statistic.replace("_", " "), "number")
+        return SIGNALS.get(name) or Signal(name, "drift", statistic.replace("_", " "), "number")
     # numpy and scipy are not needed to print a help text
     from driftlake.maths.drift_statistics import STATISTICS
 

@@ -22,6 +22,8 @@ _TOO_DEEP = f"it is nested more than {_DEEPEST} deep"
 _MOST_VALUES = 200_000
 # Python neither reads nor writes longer numbers (4,300 digits).
 _LARGEST_BITS = 14_000
+# Begins the tag of a form in which a value may be written; no part of the file.
+FORM = "form-"
 # What a person reads of one file.
 _TOLD_PROBLEMS, _TOLD_CHARACTERS = 50, 120
 
@@ -175,7 +177,7 @@ def _not_valid(path: Path | str, error: yaml.YAMLError) -> ConfigurationError:
 
 
 def _problem(path: Path | str, nodes: yaml.Node | None, item: Any) -> str:
-    location = [part for part in item["loc"] if not (isinstance(part, str) and part.startswith("function-"))]
+    location = _location(item)
     key = ".".join(str(part) for part in location) or "the file"
     line = line_of(nodes, location)
     if item["type"] == "extra_forbidden":
@@ -191,11 +193,16 @@ def _problem(path: Path | str, nodes: yaml.Node | None, item: Any) -> str:
     return f"{path}:{line}: {key}: {found}"
 
 
+def _location(item: Any) -> list[str | int]:
+    """Where in the file a problem is."""
+    return [part for part in item["loc"] if not (isinstance(part, str) and part.startswith(("function-", FORM)))]
+
+
 def _put_as_written(path: Path | str, nodes: yaml.Node | None, content: Any, error: ValidationError) -> list[str]:
     """Replace values of `content` by their texts where text is expected; sentences on them."""
     remarks = []
     for item in error.errors(include_url=False):
-        location = list(item["loc"])
+        location = _location(item)
         node = _node_at(nodes, location)
         if item["type"] != "string_type" or not isinstance(node, yaml.ScalarNode) or item["input"] is None:
             continue

@@ -26,13 +26,13 @@ from driftlake.inputs.features import feature_columns, feature_objection
 from driftlake.inputs.parquet_files import InputFile, objections_to, unread_columns_of
 from driftlake.inputs.partition_names import place_of
 from driftlake.inputs.partitions import Partition, read_file
-from driftlake.inputs.predictions import Reading, create_version_tables, create_view_of_partitions
+from driftlake.inputs.predictions import Reading, create_version_tables, create_view_of_partitions, percent_versions
 from driftlake.lake import queries
 from driftlake.lake.catalog import catalog_of
 from driftlake.lake.session import create_table, open_session
 from driftlake.lake.warehouse import Warehouse
 from driftlake.lineage.label_meaning import declared_meaning
-from driftlake.lineage.lineage_files import read_lineage_folder
+from driftlake.lineage.lineage_files import read_lineage_folder, score_divisor
 from driftlake.lineage.versions import ModelVersion, load_versions
 from driftlake.privacy.personal_data import scan_files
 from driftlake.vocabulary.wording import printable
@@ -102,7 +102,8 @@ def versions_of_lineage(settings: Settings) -> Mapping[tuple[str, str], ModelVer
         (record.model_id, record.model_version): ModelVersion(
             record.model_id,
             record.model_version,
-            score_kind=record.score_kind,
+            score_kind="probability" if record.is_probability else "value",
+            score_divisor=score_divisor(record.score_kind),
             features={},
             score_bins=None,
             task=record.task,
@@ -180,7 +181,12 @@ def _of_rows(
     create_version_tables(connection, list(versions.values()), settings.models)
     create_table(connection, "partition_days", day_bounds([file.dt], settings.schedule.timezone))
     relation = "predictions" if source == "telemetry" else "labels"
-    create_view_of_partitions(connection, relation, [Partition(file.dt, (file,))], Reading(columns, mapping))
+    create_view_of_partitions(
+        connection,
+        relation,
+        [Partition(file.dt, (file,))],
+        Reading(columns, mapping, percent_versions=percent_versions(versions.values())),
+    )
     if source == "telemetry":
         yield from _of_features(connection, settings, file, versions)
     if contracts:

@@ -40,12 +40,16 @@ class Calendar:
             return cls(weekdays, (), given.holidays)
         return cls(weekdays, frozenset(given.holidays))
 
+    def is_holiday(self, day: date) -> bool:
+        """Whether a day is a configured holiday."""
+        return day in self.holidays or bool(self.country and day in _public_holidays(self.country, day.year))
+
     def closure(self, day: date, row_counts: Mapping[date, int]) -> str | None:
         """Why no predictions are expected on a day that has none; None if they are.
 
         `row_counts` are those of the days before it, as far as there are any days.
         """
-        if day in self.holidays or (self.country and day in _public_holidays(self.country, day.year)):
+        if self.is_holiday(day):
             return "a holiday"
         if self.weekdays is not None:
             return None if day.weekday() in self.weekdays else f"a {day:%A}"

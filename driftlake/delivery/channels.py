@@ -96,8 +96,9 @@ def _change_since(incident: Mapping[str, Any], told: tuple[Change, str] | None) 
 
 
 def _matters(channel: Channel, incident: Mapping[str, Any], told: Mapping[str, Any]) -> bool:
-    """Whether a channel wants to hear of it: it is severe enough, or it was told of it before."""
-    return incident["severity"] in channel.severities or incident["incident_id"] in told
+    """Whether a channel wants to hear of it: it pages and is severe enough, or the channel was told of it before."""
+    is_wanted = (incident["pages"] or channel.incidents == "all") and incident["severity"] in channel.severities
+    return is_wanted or incident["incident_id"] in told
 
 
 def _remind(

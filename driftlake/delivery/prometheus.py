@@ -27,10 +27,16 @@ def write_metrics(
     newest = gauge("newest_day_timestamp_seconds", "Start (UTC) of the newest day that was processed.")
     newest.set(datetime.combine(day, time(), UTC).timestamp())
     gauge("undelivered_notices", "Notices of changes of incidents that a channel did not get.").set(undelivered_count)
-    unsettled = gauge("open_incidents", "Incidents that are open.", ["model_id", "severity"])
+    unsettled = gauge("open_incidents", "Incidents that are open.", ["model_id", "severity", "kind", "pages"])
     for incident in incidents:
         if incident["state"] != "resolved":
-            unsettled.labels(incident["model_id"] or "", incident["severity"]).inc()
+            pages = "true" if incident["pages"] else "false"
+            unsettled.labels(incident["model_id"] or "", incident["severity"], incident["kind"] or "", pages).inc()
+    verdict = gauge(
+        "model_verdict", "1 for the verdict of the newest day.", ["model_id", "model_version", "deployment", "verdict"]
+    )
+    for row in warehouse.query("report/verdicts", day=day).to_pylist():
+        verdict.labels(row["model_id"], row["model_version"], row["deployment"], row["verdict"]).set(1)
     alerts = gauge("alerts", "Alerts of the newest day.", ["model_id", "rule", "severity"])
     for row in warehouse.query("alert_counts", day=day).to_pylist():
         alerts.labels(row["model_id"] or "", row["rule"], row["severity"]).set(row["alert_count"])

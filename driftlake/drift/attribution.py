@@ -1,10 +1,9 @@
 """How much of a feature's shift each segment explains: rows of segment_shift.
 
 PSI is a sum over bins of (q - p) ln(q / p). The difference of the shares of the whole is the sum over the segments of
-(their rows now over all rows now) - (their rows in the reference over all rows of it), so each segment has its part of
-the sum, and the parts of the segments of a column add up. A part holds both ways in which a segment moves the whole: it
-changes inside, or it becomes more or less frequent.
-Not here: which features shifted at all (`driftlake.drift.comparison`).
+(their rows now over all rows now) - (their rows in the reference over all rows of it), so PSI can be divided among the
+segments of a column. The part of a segment includes both ways in which it can shift the whole: its distribution
+changes, or it becomes more or less frequent. Not here: which features shifted at all (`driftlake.drift.comparison`).
 """
 
 from __future__ import annotations
@@ -81,7 +80,7 @@ class _Comparison:
     def explained(self, histories: Mapping[str, History], column: str, smoothing: float) -> Iterator[dict[str, Any]]:
         """A row for each segment of a column and each day and feature to be explained."""
         parts = self._parts(histories, column, smoothing)
-        # one after the other, so that a total does not depend on how many days and features there are
+        # added one after the other, so that a total does not depend on the number of days and features
         total = sum((part.contribution for part in parts.values()), start=np.zeros(1))
         features = histories[ALL].features
         for row in self.wanted if parts else []:
@@ -109,7 +108,7 @@ class _Comparison:
         }
 
     def _segments(self, histories: Mapping[str, History], column: str) -> list[str]:
-        """Segments of a column on either side; none if the reference was not counted by it."""
+        """Segments of a column on either side; none if the reference was not counted by this column."""
         profiles, group = histories[ALL].profiles, histories[ALL].group
         if self.reference == "training":
             elsewhere = list(profiles.version(group).segment_reference_counts)
@@ -130,7 +129,7 @@ class _Comparison:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """What a segment has to do with the shift of the whole, each of shape (days, features)."""
+    """The part of a segment in the shift of the whole, each of shape (days, features)."""
 
     current_count: Counts
     reference_count: Counts
@@ -141,7 +140,7 @@ class _Part:
         moved = current / size[..., np.newaxis] - reference / reference_size[..., np.newaxis]
         # training counts are the same for every day
         reference_count = np.broadcast_to(reference.sum(axis=-1), current.shape[:-1])
-        # added up in the order of the bins, so that bins which only other features have change nothing
+        # added in the order of the bins, so that padding for features with more bins does not change the sum
         contribution = np.cumsum(moved * log_ratio, axis=-1)[..., -1]
         return cls(current.sum(axis=-1), reference_count, contribution)
 

@@ -1,7 +1,6 @@
-"""Daily counts of a group of predictions, summed up so that any window or reference is a difference.
+"""Cumulative daily counts of a group of predictions; any window or reference is a difference of two of them.
 
-Not here: what a window is compared by (`driftlake.drift.comparison`) and which segment moved it
-(`driftlake.drift.attribution`).
+Not here: the comparison (`driftlake.drift.comparison`), and which segment shifted (`driftlake.drift.attribution`).
 """
 
 from __future__ import annotations
@@ -24,12 +23,12 @@ from driftlake.maths.drift_statistics import Kind, Sides
 
 GROUP = ("model_id", "model_version", "deployment", "segment")
 Group = tuple[str, ...]
-# where another version is looked at
+# the deployment in which another version is used as a reference
 _PRODUCTION = "production"
 
 
 def by_group(table: pa.Table) -> Iterator[tuple[Group, pa.Table]]:
-    """Each group with its rows, which lie together."""
+    """Each group with its rows, which are consecutive."""
     if not table.num_rows:
         return
     keys = [table[name].combine_chunks().dictionary_encode() for name in GROUP]
@@ -41,7 +40,7 @@ def by_group(table: pa.Table) -> Iterator[tuple[Group, pa.Table]]:
 
 @dataclass(frozen=True)
 class Profiles:
-    """Counts and days with values of every group per bucket, and the registered versions in whose bins they are."""
+    """Counts and days with values of every group per bucket, and the registered versions, whose bins the counts use."""
 
     counts: Mapping[Group, pa.Table]
     day_counts: Mapping[Group, pa.Table]
@@ -70,7 +69,7 @@ class Profiles:
         return [counted[-1] for counted in self.counts if counted[:-1] == group[:-1]]
 
     def has(self, reference: ReferenceSetting, group: Group) -> bool:
-        """Whether a group is compared with a reference: another version is one of the same model, and not its own."""
+        """Whether a reference applies to a group: another version must belong to the same model and must not be the group's own."""
         if not isinstance(reference, OtherVersion):
             return True
         return reference.model_version != group[1] and (group[0], reference.model_version) in self.versions
@@ -98,7 +97,7 @@ class History:
 
     @classmethod
     def of(cls, profiles: Profiles, group: Group, features: Sequence[str]) -> History:
-        """Of some features, or the score, of a group; one without predictions has no counts."""
+        """The history of some features, or of the score, of a group; a group without predictions has no counts."""
         version = profiles.version(group)
         bins = [version.bins_of(name) for name in features]
         width = max([FIRST_RANGE + 1, *(feature_bins.bin_count for feature_bins in bins if feature_bins is not None)])
@@ -136,7 +135,7 @@ class History:
         )
 
     def _other(self, reference: OtherVersion) -> tuple[History, Mapping[str, NDArray[np.bool_]]]:
-        """The same segment of another version in production, in the bins of this one, and what keeps features apart."""
+        """The same segment of another version in production, in the bins of this version, and why features cannot be compared."""
         group = other_group(self.group, reference)
         version = self.profiles.version(group)
         places = {
@@ -154,7 +153,7 @@ class History:
         return self._rebinned(history, shared), obstacles
 
     def _rebinned(self, other: History, places: Mapping[str, Indices]) -> History:
-        """Counts of `other`, whose bins `places` names for each bin of this one."""
+        """Counts of `other` in the bins of this version; `places` are the bins of `other` for each of them."""
         counts, day_counts = np.zeros_like(self.counts), np.zeros_like(self.day_counts)
         for position, (name, ids) in enumerate(places.items()):
             place = self.features.index(name)
@@ -188,12 +187,12 @@ class History:
         return Sides(current, reference, _coarse(bins, current), _coarse(bins, reference), ends, smoothing)
 
     def of_segment(self, segment: str) -> History:
-        """The same of another segment, which may have no predictions."""
+        """The history of another segment, which may have no predictions."""
         return History.of(self.profiles, (*self.group[:-1], segment), self.features)
 
 
 def other_group(group: Group, reference: OtherVersion) -> Group:
-    """Where a group looks for its counterpart in another version."""
+    """The group of another version with which a group is compared."""
     return (group[0], reference.model_version, _PRODUCTION, group[-1])
 
 
@@ -219,14 +218,14 @@ def _lacking(features: Sequence[str], found: Mapping[str, object]) -> NDArray[np
 def _cumulative(
     shape: tuple[int, ...], rows: pa.Table | None, features: Sequence[str], further: Sequence[str], value: str
 ) -> Counts:
-    """Rows added up at their place (bucket, feature, `further` columns) and then from each edge to the next."""
+    """Sum rows by bucket, feature and `further` columns, then cumulate the sums over the edges of the buckets."""
     totals = np.zeros(shape, dtype=np.int64)
     if rows is None:
         return totals
     positions = pc.index_in(rows["feature"], pa.array(features, pa.string())).combine_chunks()
     is_wanted = positions.is_valid()
     rows, positions = rows.filter(is_wanted), positions.filter(is_wanted).to_numpy()
-    # what lies in a bucket is counted from its end on
+    # the rows of a bucket are included from its end on
     place = (rows["bucket"].to_numpy() + 1, positions, *(rows[name].to_numpy() for name in further))
     np.add.at(totals, place, rows[value].to_numpy())
     np.cumsum(totals, axis=0, out=totals)

@@ -1,4 +1,4 @@
-"""Combinations of two features that training hardly had and production has: rows of rare_combinations.
+"""Combinations of two features that are frequent in production and were rare in training: rows of rare_combinations.
 
 Not here: counting (`driftlake.profiles.pair_counts`, `driftlake.training.reference_pairs`), and reading or storing
 (`driftlake.nightly.derived`).
@@ -23,17 +23,17 @@ from driftlake.maths.arrays import Counts, Floats
 from driftlake.maths.divergence import benjamini_hochberg
 from driftlake.profiles.pair_counts import labels_in_pairs
 
-# Rows that training is taken to have had of every possible combination, so that none is expected never.
+# Rows added to every possible combination in training, so that none has an expected share of zero.
 _SMOOTHING = 0.5
 _TESTED_TOGETHER = ("dt", "window_days", "model_id", "model_version", "deployment")
 
 
 def surge_p_value(current: Counts, reference: Counts, current_size: Counts, reference_size: Counts) -> Floats:
-    """Probability of at least so many of the rows of a kind being current, if both sides have the same share of it.
+    """Probability that at least this many of the rows of a kind are current, if both sides have the same share of it.
 
     The exact conditional test of two proportions (Przyborowski and Wilenski 1940): of current + reference rows of the
-    kind each is a current one with probability current_size / (current_size + reference_size). So the noise of the
-    reference counts, too. All arrays have the same shape; 0 to 1, small is a surge. It misses a kind that vanishes.
+    kind each is a current one with probability current_size / (current_size + reference_size). This includes the noise
+    of the reference. All arrays have the same shape; 0 to 1, a small value is a surge. It misses a kind that vanishes.
     """
     probability = current_size / (current_size + reference_size)
     tail = special.bdtrc(np.maximum(current - 1, 0), current + reference, probability)
@@ -49,8 +49,8 @@ def rare_combinations(
 ) -> pa.Table:
     """Rows of rare_combinations, from rows of sql/pair_windows.sql.
 
-    The p-values of all combinations of a version, day and window are corrected together, not those of rare ones alone:
-    which are rare depends on the training counts that the test uses, and a choice by them would spoil it.
+    The p-values of all combinations of a version, day and window are corrected together. Correcting only those of rare
+    combinations would bias the test, because the same training counts would select the combinations and enter the test.
     """
     counts = [combinations[name].to_numpy() for name in _COUNTS]
     p_value = surge_p_value(*counts)
@@ -70,7 +70,7 @@ def rare_combinations(
 
 
 def _slices(combinations: pa.Table) -> Iterator[slice]:
-    """Rows that are tested together, which lie together."""
+    """Slices of consecutive rows that are tested together."""
     codes = [combinations[name].combine_chunks().dictionary_encode().indices.to_numpy() for name in _TESTED_TOGETHER]
     changes = np.any(np.diff(np.stack(codes), axis=1, prepend=-1) != 0, axis=0)
     starts = np.flatnonzero(changes).tolist()

@@ -1,4 +1,4 @@
-"""Windows of daily counts compared with their references: rows of feature_drift and prediction_drift.
+"""Comparing windows of daily counts with their references: rows of feature_drift and prediction_drift.
 
 Not here: the statistics (`driftlake.maths.divergence`, `driftlake.maths.drift_statistics`), which days a window or a
 reference has (`driftlake.drift.windows`), and reading or storing (`driftlake.nightly.derived`).
@@ -29,7 +29,7 @@ from driftlake.maths.segments import ALL
 OUTCOMES = ("stable", "warn", "drift", "insufficient_data")
 _UNDEFINED = "the statistic is not defined for these counts"
 _STABLE, _WARN, _DRIFT, _INSUFFICIENT = range(4)
-# Features of a day: the noise of some statistics takes 50 kB for each.
+# Pairs of day and feature that are compared at once; the noise of some statistics takes 50 kB for each.
 _COMPARED_AT_ONCE = 2048
 
 
@@ -61,7 +61,7 @@ def compare_windows(
         for names, tables in ((list(profiles.version(group).features), of_features), ([SCORE], of_scores)):
             history = History.of(profiles, group, names)
             found = pa.concat_tables([nothing, *_compare(history, days, settings)])
-            # segments come in hundreds: what could not be judged of them is not worth a row
+            # there can be hundreds of segments, so those that could not be judged get no row
             is_judged = pc.not_equal(found["outcome"], "insufficient_data")
             tables.append(found if group[-1] == ALL else found.filter(is_judged))
     return pa.concat_tables(of_features), pa.concat_tables(of_scores).drop_columns(["feature"])
@@ -91,7 +91,7 @@ def _compare(history: History, days: Sequence[date], settings: DriftSettings) ->
 def _comparison(
     history: History, statistic: str, sides: Mapping[Kind, Sides], shape: tuple[int, ...], settings: DriftSettings
 ) -> Comparison:
-    """Value and noise, shape (days, features); nan where a statistic is not defined for a feature or not asked for."""
+    """Value and noise, shape (days, features); nan where a statistic is not defined for a feature or not requested."""
     value, floor, p_value, bound = (np.full(shape, np.nan) for _ in range(4))
     for kind in KINDS:
         places = history.places([kind])
@@ -168,7 +168,7 @@ class _Judged:
 
 @dataclass(frozen=True, slots=True)
 class _Reasons:
-    """Why comparisons are not to be judged: positions in `texts`, shape (days, features), 0 if they are."""
+    """Why comparisons are not judged: positions in `texts`, shape (days, features), 0 if they are judged."""
 
     position: NDArray[np.int64]
     texts: Sequence[str | None]
@@ -187,7 +187,7 @@ def _reasons(
     settings: DriftSettings,
 ) -> _Reasons:
     sizes, reference_sizes = current.counts.sum(axis=-1), reference.counts.sum(axis=-1)
-    # A window that a version has only begun or just left holds some weekdays and not others: that is no drift.
+    # While a version starts or ends, its window contains some weekdays and not others. This is not drift.
     needed_days = days_needed(settings.minimum_days_share, expected_days)
     are_too_few = current.day_count < needed_days[:, np.newaxis]
     conditions = {

@@ -28,10 +28,10 @@ _WINDOW = ("dt", "window_days", "model_id", "model_version", "deployment", "segm
 def ndcg(current: Floats, reference: Floats) -> float:
     """Normalised discounted cumulative gain of the current ranking of features, shape (features,) both.
 
-    The features in the order of their current importance have the gain of their reference importance each, divided by
-    log2(rank + 1); the sum is divided by what the reference order itself would have. 1 is the same ranking; 0 is never
-    reached. Features of the same current importance share the mean of their gains. As in Amazon SageMaker Clarify
-    (feature attribution drift); Järvelin and Kekäläinen 2002. It misses shares that change without a change of order.
+    Features are ordered by current importance. The gain of each is its reference importance divided by log2(rank + 1),
+    and the sum of the gains is divided by the sum for the reference order. 1 is the same ranking; 0 is never reached.
+    Features of equal current importance share the mean of their gains. As in Amazon SageMaker Clarify (feature
+    attribution drift); Järvelin and Kekäläinen 2002. It misses shares that change without a change of order.
     """
     discounts = 1 / np.log2(np.arange(2, len(current) + 2))
     _, group, sizes = np.unique(-current, return_inverse=True, return_counts=True)
@@ -60,7 +60,7 @@ def compare_importance(
         compared = _Compared.of(
             list(of_window), version, open_days.of_window(window["dt"], window["window_days"]), settings
         )
-        # segments come in hundreds: what could not be judged of them is not worth a row
+        # there can be hundreds of segments, so those that could not be judged get no row
         if compared.reason is None or window["segment"] == ALL:
             rows += [window | row for row in compared.rows(settings)]
     return pa.Table.from_pylist(rows, schema=arrow_schema("importance_drift"))
@@ -140,7 +140,7 @@ class _Side:
         return cls(counts, sums / np.maximum(counts, 1), days)
 
     def objection(self, name: str, expected_days: int, settings: DriftSettings) -> str | None:
-        """Why nothing can be said with it."""
+        """Why this side cannot be judged."""
         where = "in the window" if name == "current" else "in the window before, and the lineage has no importance"
         needed_days = int(days_needed(settings.minimum_days_share, expected_days))
         if not self.importance.any():

@@ -1,4 +1,4 @@
-"""Whether the features have moved together: samples of windows compared with that of training, as rows of multivariate_drift.
+"""Multivariate drift: comparing samples of windows with the training sample, as rows of multivariate_drift.
 
 Not here: the error and its noise (`driftlake.maths.pca`), samples (`driftlake.profiles.row_samples`), and reading or storing
 (`driftlake.nightly.derived`).
@@ -28,7 +28,7 @@ from driftlake.profiles.row_samples import Hashes, smallest
 
 STATISTIC = "pca_reconstruction_error"
 _GROUP = ("model_id", "model_version", "deployment")
-# Errors are computed so many rows at a time, whatever the length of a backfill.
+# Errors are computed for this many rows at a time, whatever the length of a backfill.
 _ROWS_AT_ONCE = 20_000
 
 
@@ -61,12 +61,12 @@ def compare_samples(
 
 @dataclass(frozen=True)
 class _Reference:
-    """What is learned from the training sample of a version; with an `obstacle` nothing is."""
+    """What is learned from the training sample of a version; nothing if there is an `obstacle`."""
 
     obstacle: str | None
     encoding: Encoding | None = None
     components: Components | None = None
-    # of the half that the components were not learned from, so that they are like those of new rows
+    # from the half of the sample that the components were not fitted on, so that errors are like those of new rows
     held_out_errors: Floats | None = None
     seed: int = 0
 
@@ -79,7 +79,7 @@ class _Reference:
         if len(bins) // 2 < settings.minimum_rows:
             return cls(f"fewer than {settings.minimum_rows} rows in half the training sample")
         rows = encoding.encode(bins)
-        # rows are in the order of their hashes, so every second one is any half
+        # rows are in the order of their hashes, so every second row is a random half
         components = Components.fit(rows[::2])
         key = f"{version.model_id}\n{version.model_version}".encode()
         seed = int.from_bytes(hashlib.sha256(key).digest()[:8])
@@ -175,7 +175,7 @@ def _reason(sample_count: int, day_count: int, expected_days: int, settings: Dri
 
 
 def _grouped(table: pa.Table, names: Sequence[str]) -> Iterator[tuple[tuple[str, ...], pa.Table]]:
-    """The rows of each key; those of a key lie together."""
+    """The rows of each key, which are consecutive."""
     codes = [table[name].combine_chunks().dictionary_encode() for name in names]
     if not table.num_rows:
         return

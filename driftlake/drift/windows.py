@@ -1,8 +1,8 @@
 """Windows of days as differences of cumulative sums.
 
-The days that matter are cut into *buckets* at every day on which some window or reference period begins or ends, so one
-night asks the warehouse for a dozen sums however long its windows are, and a backfill for one per day.
-Not here: what is summed (`driftlake.drift.comparison`).
+Days are divided into *buckets* at every day on which a window or reference period begins or ends. So one night needs a
+dozen sums from the warehouse, however long its windows are, and a backfill one sum per day. Not here: what is summed
+(`driftlake.drift.comparison`).
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from driftlake.config import OtherVersion, Period, ReferenceSetting
 
-# Four weeks before, so that weekdays and the turn of the month stay where they are.
+# Four weeks, so that weekdays match and the turn of the month is at about the same place.
 _SEASON_DAYS = 28
-# Further back than any history goes.
+# Longer than any history.
 _EVERY_DAY_BEFORE = 36_500
 
 
@@ -54,7 +54,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Spans:
-    """Days added up, less days left out."""
+    """The days of some spans without the days of others."""
 
     whole: Span
     without: Span
@@ -67,7 +67,7 @@ class Spans:
 
 @dataclass(frozen=True, slots=True)
 class OpenDays:
-    """The days on which predictions are expected: all but those in `closed`, which is sorted and holds days since year 1."""
+    """The days on which predictions are expected: all except `closed`, a sorted array of day numbers since year 1."""
 
     closed: tuple[int, ...] = ()
 
@@ -98,12 +98,12 @@ def days_needed(share: float, length_days: NDArray[Any] | int) -> NDArray[np.int
 
 
 def reference_name(reference: ReferenceSetting) -> str:
-    """What a reference is called in the tables."""
+    """The name of a reference in the tables."""
     return reference if isinstance(reference, str) else reference.name
 
 
 def reference_reach_days(reference: ReferenceSetting, window_days: int) -> int:
-    """On how many days before its own the comparison of a window looks."""
+    """How many days before its last day the comparison of a window looks back."""
     if reference == "training" or isinstance(reference, OtherVersion):
         return window_days - 1
     if isinstance(reference, Period):
@@ -114,7 +114,7 @@ def reference_reach_days(reference: ReferenceSetting, window_days: int) -> int:
 
 
 def reference_spans(reference: ReferenceSetting, window: Span) -> Spans:
-    """The days of a reference that is no training data; those of the window are left out, so nothing meets itself.
+    """The days of a reference other than training data, without the days of the window, so that no day is compared with itself.
 
     Days after the window are not used either: they were not known at its end.
     """
@@ -141,7 +141,7 @@ class Buckets:
 
     @classmethod
     def of(cls, spans: Iterable[Span]) -> Buckets:
-        """Buckets of which every span is a whole number."""
+        """Buckets such that every span consists of whole buckets."""
         return cls(frozenset(spans))
 
     @cached_property

@@ -35,7 +35,7 @@ def profile_partitions(
     versions: Mapping[tuple[str, str], ModelVersion],
     left_out: LeftOut | None = None,
 ) -> Profiles:
-    """Profile partitions whose rows `telemetry.create_view_of_partitions` has made visible as the view `predictions`.
+    """Profile partitions whose rows `predictions.create_view_of_partitions` has made visible as the view `predictions`.
 
     Columns that are left out on a day (struct.field for a field) are not read.
     """

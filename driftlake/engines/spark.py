@@ -35,7 +35,14 @@ from driftlake.engines.spark_labels import join_labels
 from driftlake.engines.tasks import Source, Task
 from driftlake.inputs.columns import telemetry_columns
 from driftlake.inputs.partitions import Partition
-from driftlake.inputs.predictions import CodedRows, LeftOut, Reading, create_version_tables, prediction_groups
+from driftlake.inputs.predictions import (
+    CodedRows,
+    LeftOut,
+    Reading,
+    create_version_tables,
+    percent_versions,
+    prediction_groups,
+)
 from driftlake.lake.session import connect, create_table
 from driftlake.lineage.versions import ModelVersion
 from driftlake.maths.segments import SegmentColumn
@@ -61,7 +68,8 @@ def profile_partitions(
     """Profile partitions, of which `left_out` is left out; `connection` has the table of the rows that are."""
     left_out = left_out or LeftOut()
     telemetry = settings.telemetry
-    side = Reading(telemetry_columns(telemetry.segments, telemetry.latencies), telemetry.columns)
+    columns = telemetry_columns(telemetry.segments, telemetry.latencies)
+    side = Reading(columns, telemetry.columns, percent_versions=percent_versions(versions.values()))
     spark = cluster.session(settings.spark)
     source = Source(
         settings,

@@ -13,11 +13,11 @@ import pyarrow as pa
 from driftlake.errors import ConfigurationError
 from driftlake.lake.queries import literal
 from driftlake.maths.encoding import is_numeric
-from driftlake.maths.value_text import family, has_text, is_bytes, sql_id, sql_text
+from driftlake.maths.value_text import family, has_text, is_bytes, sql_category, sql_id, sql_text
 
 
 def _is_name(kind: pa.DataType) -> bool:
-    """Whether values can name something: what has a text, but for truth values."""
+    """Whether values of this type can be names: all that have a text, except booleans."""
     return has_text(kind) and family(kind) != "bool"
 
 
@@ -30,12 +30,12 @@ def _is_label(kind: pa.DataType) -> bool:
 
 
 def named_beside(own: str, canonical: str) -> str:
-    """What files call a column, beside its canonical name."""
+    """The name of a column in the files, with its canonical name."""
     return f"{own} (mapped to {canonical})"
 
 
 def other_case(name: str, columns: Iterable[str]) -> str:
-    """What is said of a column that is not there but for the case of its letters; nothing if it is not there at all."""
+    """A remark that a missing column exists under a name that differs only by case; empty if there is none."""
     found = [other for other in columns if other.lower() == name.lower()]
     return f" (it has {' and '.join(found)}, which is a different name)" if found else ""
 
@@ -49,44 +49,48 @@ class CanonicalColumn:
     is_accepted: Callable[[pa.DataType], bool]
     expected: str
     is_optional: bool = False
-    # SQL of a value of this column, from what a file has ({0}) and `sql_type` ({1}); by default its text, or a cast
+    # SQL of a value of this column, from the column of the file ({0}) and `sql_type` ({1}); by default its text, or a
+    # cast
     reading: str | None = None
-    # whether a number is only good if it has all of its digits
+    # whether a number is valid only if it is exact, as ids are
     is_id: bool = False
+    # whether its values name segments or classes
+    is_category: bool = False
     # canonical column whose values these are too, read in another way
     read_from: str | None = None
 
     def own_name(self, mapping: Mapping[str, str]) -> str:
-        """What files call the column."""
+        """The name of the column in the files."""
         name = self.read_from or self.name
         return mapping.get(name, name)
 
     def value(self, expression: str | None, kind: pa.DataType | None) -> str:
-        """SQL of a value, from a column of files and its type; null if there is none, or none that can be read."""
+        """SQL of a value, from a column of the files and its type; null if the column is missing or cannot be read."""
         if expression is None or kind is None or not self.is_accepted(kind):
             return f"cast(null as {self.sql_type})"
         if self.reading is None and self.sql_type == "varchar":
-            return sql_id(expression, kind) if self.is_id else sql_text(expression, kind)
+            write = sql_category if self.is_category else sql_id if self.is_id else sql_text
+            return write(expression, kind)
         # bytes are text without its annotation
         value = sql_text(expression, kind) if is_bytes(kind) else expression
         if self.sql_type == "date" and pa.types.is_timestamp(kind) and "/" in (kind.tz or ""):
-            # midnight in the writer's time zone is another day elsewhere
+            # midnight in the writer's time zone is on another day in other time zones
             value = f"timezone({literal(kind.tz)}, {value})"
         return (self.reading or "cast({0} as {1})").format(value, self.sql_type)
 
     def unread(self) -> CanonicalColumn:
-        """The column as nulls, whatever files have."""
+        """SQL of the column as nulls, for files whose column must not be read."""
         return replace(self, reading="cast(null as {1})")
 
     def objection(self, columns: Mapping[str, pa.DataType], mapping: Mapping[str, str]) -> str | None:
-        """What is wrong with this column in a file that has `columns`; None if nothing is."""
+        """What is wrong with this column in a file that has `columns`; None if it can be read."""
         if self.read_from:
-            # what is wrong with it is told of that column
+            # problems are reported for that column
             return None
         own = self.own_name(mapping)
         kind, asked = columns.get(own), self._asked(own)
         if kind is None:
-            # a column that was mapped is meant to be there
+            # a column that the configuration maps must exist
             if self.is_optional and self.name not in mapping:
                 return None
             return f"has no column {asked}{other_case(own, columns)}"
@@ -95,10 +99,10 @@ class CanonicalColumn:
         return f"has column {asked} of type {kind}, expected {self.expected}"
 
     def finding(self, columns: Mapping[str, pa.DataType], mapping: Mapping[str, str]) -> str | None:
-        """Why an optional column of a file with `columns` is not read, though it is there; None if it is."""
+        """Why an existing optional column of a file with `columns` is not read; None if it is read or missing."""
         own = self.own_name(mapping)
         kind = columns.get(own)
-        # a column of nulls alone is often written without a type
+        # a column that has only nulls is often written without a type
         if not self.is_optional or self.read_from or kind is None or pa.types.is_null(kind) or self.is_accepted(kind):
             return None
         return f"column {self._asked(own)} of type {kind} is not read, expected {self.expected}"
@@ -111,7 +115,7 @@ _TEXT = (_is_name, "text or a number")
 _NUMBER = (is_numeric, "a number")
 _INSTANT = (_is_instant, "a timestamp")
 _CATEGORY = (has_text, "text, a number or a boolean")
-# What is no value of its type is missing: a feature of the same name keeps no file from being read.
+# Values that cannot be converted are missing, so that a feature with the same name does not make a file unreadable.
 _VALUE = (has_text, "text, a number or a boolean")
 _LENIENT = "try_cast({0} as {1})"
 
@@ -122,7 +126,7 @@ TELEMETRY_COLUMNS = (
     CanonicalColumn("model_version", "varchar", *_TEXT),
     CanonicalColumn("deployment", "varchar", *_TEXT, is_optional=True),
     CanonicalColumn("score", "double", *_NUMBER, is_optional=True),
-    CanonicalColumn("predicted_class", "varchar", *_CATEGORY, is_optional=True),
+    CanonicalColumn("predicted_class", "varchar", *_CATEGORY, is_optional=True, is_category=True),
     CanonicalColumn("latency_ms", "double", *_NUMBER, is_optional=True),
     CanonicalColumn("success", "boolean", *_VALUE, is_optional=True, reading=_LENIENT),
     CanonicalColumn("error_kind", "varchar", *_VALUE, is_optional=True),
@@ -136,7 +140,7 @@ TELEMETRY_COLUMNS = (
 
 def telemetry_columns(segments: Iterable[str], latencies: Iterable[str] = ()) -> tuple[CanonicalColumn, ...]:
     """The canonical columns, and those of segments and further latencies, which keep the names they have in the files."""
-    own = (CanonicalColumn(name, "varchar", *_CATEGORY, is_optional=True) for name in segments)
+    own = (CanonicalColumn(name, "varchar", *_CATEGORY, is_optional=True, is_category=True) for name in segments)
     stages = (CanonicalColumn(name, "double", *_NUMBER, is_optional=True) for name in latencies)
     columns = (*TELEMETRY_COLUMNS, *own, *stages)
     names = dict.fromkeys(column.name for column in columns)
@@ -166,28 +170,29 @@ _LABEL_CLASS = CanonicalColumn(
     "varchar",
     *_CATEGORY,
     is_optional=True,
+    is_category=True,
     read_from="label",
 )
-# Labels of several models may share a file: among texts, those of a number or a truth value are what they would be alone.
+# Labels of several models may share a file, so texts of numbers and booleans are read as numbers and booleans.
 _LABEL_OR_CLASS = replace(
     _LABEL,
     is_accepted=has_text,
     expected="text, a number or a boolean",
-    reading="coalesce(try_cast({0} as {1}), case cast({0} as varchar) when 'true' then 1 when 'false' then 0 end)",
+    reading="coalesce(try_cast({0} as {1}), case lower(cast({0} as varchar)) when 'true' then 1 when 'false' then 0 end)",
 )
 
 LABEL_COLUMNS = (
     CanonicalColumn("correlation_id", "varchar", *_TEXT, is_id=True),
     _LABEL,
-    # without a multiclass model no label is read twice
+    # only a multiclass model needs the label in both forms
     _LABEL_CLASS.unread(),
     CanonicalColumn("label_time", "timestamp", *_INSTANT, is_optional=True),
-    # the partition day of the prediction: a label that says it is joined to predictions of that day and no other
+    # the partition day of the prediction: a label that states it is joined only to predictions of that day
     CanonicalColumn("prediction_on", "date", _is_instant, "a date or a timestamp", is_optional=True),
 )
 
 
 def label_columns(*, has_classes: bool) -> tuple[CanonicalColumn, ...]:
-    """LABEL_COLUMNS, or those of labels that may be classes: of a multiclass model, or two of which a lineage names one."""
+    """LABEL_COLUMNS, or the columns for labels that may be classes: of a multiclass model, or of a binary one with a declared positive label."""
     read_as = {"label": _LABEL_OR_CLASS, "label_class": _LABEL_CLASS} if has_classes else {}
     return tuple(read_as.get(column.name, column) for column in LABEL_COLUMNS)

@@ -1,7 +1,8 @@
-"""A folder of files by day: which folders say a day, and the files in them.
+"""A folder of files by day: which folders stand for a day, and the files in them.
 
-One listing finds the days, one more the files of a day with all folders below it. Not here: what names say
-(`driftlake.inputs.partition_names`, `driftlake.inputs.listed_files`), and tables that have a log (`driftlake.inputs.lakehouse`).
+One listing finds the days. A second one per day finds its files in all folders below. Not here: what names mean
+(`driftlake.inputs.partition_names`, `driftlake.inputs.listed_files`), and tables that have a log
+(`driftlake.inputs.lakehouse`).
 """
 
 from __future__ import annotations
@@ -17,14 +18,14 @@ from driftlake.inputs.partition_names import DAY_KEYS, Place, below, columns_of,
 from driftlake.lake.storage import filesystem_of, is_hidden
 from driftlake.vocabulary.wording import counted
 
-# Folders above those of days: years and months, regions. Each is listed.
+# Limits on the levels above days (years, months, regions) and on the folders that are listed in them.
 _MOST_LEVELS, _MOST_FOLDERS = 4, 200
-# Below those of days: hours, regions. A link that leads back up ends here.
+# Limit on the levels below a day (hours, regions), which also ends a loop through a link that leads back up.
 _MOST_LEVELS_BELOW = 8
 
 
 class DayFolders:
-    """The folders of days below a place. Those of other days than `days` may be left out."""
+    """The folders of days below a place. If `days` are given, folders of other days may be left out."""
 
     def __init__(
         self,
@@ -40,7 +41,7 @@ class DayFolders:
         self._folders: defaultdict[date, list[tuple[str, Place]]] = defaultdict(list)
         self.passed_over: list[PassedOver] = []
         self._shapes: Counter[str] = Counter()
-        # whether there are days that were not looked for
+        # whether there are days that were not listed
         self.has_more = False
         level = self._next_level([(self._root, Place(), entries)])
         for _ in range(_MOST_LEVELS):
@@ -54,13 +55,13 @@ class DayFolders:
 
     @property
     def layout(self) -> str:
-        """Names of the folders, the most frequent first; those below days once files were looked for."""
+        """Names of the folders, the most frequent first. Folders below days are included once their files have been listed."""
         of_days = Counter("/".join(place.shape) for found in self._folders.values() for _, place in found)
         shapes = self._shapes or of_days
         return ", ".join(f"{shape}/" for shape, _ in shapes.most_common())
 
     def files_of(self, day: date) -> FilesOfDay:
-        """The files of a day, of every folder that says so."""
+        """The files of a day, in every folder that stands for it."""
         files, passed_over = [], []
         for folder, place in self._folders.get(day, ()):
             selector = pafs.FileSelector(folder, allow_not_found=True, recursive=True)
@@ -94,7 +95,7 @@ class DayFolders:
         return found
 
     def _next_level(self, level: Sequence[tuple[str, Place, Sequence[pafs.FileInfo]]]) -> list[tuple[str, Place]]:
-        """The folders below those of a level that may lead to days; those that say one are kept."""
+        """The folders one level further down that may lead to days; folders of days are recorded."""
         leading: list[tuple[str, Place]] = []
         days_before = len(self._folders)
         for path, place, entries in level:
@@ -110,7 +111,7 @@ class DayFolders:
         return leading
 
     def _leading(self, path: str, place: Place, entries: Sequence[pafs.FileInfo]) -> Iterator[tuple[str, Place]]:
-        """The folders in a folder that say something; files in it are not read."""
+        """The folders in a folder whose names have a meaning; its files are not read."""
         stray: list[str] = []
         for entry in sorted(entries, key=lambda entry: str(entry.path)):
             if is_hidden(entry.base_name):
@@ -139,6 +140,6 @@ class DayFolders:
 
     def _unread(self, path: str, reason: str) -> PassedOver:
         name = path.rpartition("/")[2]
-        # a day was meant
+        # the name was meant as a day
         is_suspect = name.partition("=")[0].lower() in DAY_KEYS and "=" in name
         return PassedOver(self._scheme + path, reason, is_suspect=is_suspect)

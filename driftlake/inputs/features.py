@@ -1,6 +1,7 @@
 """Which columns of a file are features, and which of them cannot be counted.
 
-Not here: which files there are (`driftlake.inputs.partitions`), and what becomes of a refused feature (`driftlake.contract`, `driftlake.profiles`).
+Not here: which files there are (`driftlake.inputs.partitions`), and handling refused features (`driftlake.contract`,
+`driftlake.profiles`).
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ class RefusedFeature:
 
 
 class _KeyedColumns(Mapping[str, pa.DataType]):
-    """Features of a column whose rows name their own: any may be there."""
+    """The features of a column whose rows name them: any name may occur."""
 
     def __init__(self, kind: pa.DataType) -> None:
         self._kind = kind
@@ -47,21 +48,21 @@ class _KeyedColumns(Mapping[str, pa.DataType]):
 
 
 def feature_columns(file: InputFile, struct: str | None) -> Mapping[str, pa.DataType]:
-    """Columns of a file that may be features: all, or those in the features column: fields of a struct, keys of a MAP or of JSON."""
+    """The columns of a file that may be features: all of them, or the fields of a struct column or the keys of a MAP or JSON column."""
     if struct is None:
         return file.columns
     kind = file.columns.get(struct)
     if kind is not None and is_keyed(kind):
-        # text is read as whatever the feature is
+        # text is converted to the type of the feature
         values = keyed_type(kind)
         return _KeyedColumns(pa.null() if is_text(values) else values)
     return {field.name: field.type for field in kind} if isinstance(kind, pa.StructType) else {}
 
 
 def feature_objection(file: InputFile, columns: Mapping[str, pa.DataType], path: str, bins: FeatureBins) -> str | None:
-    """Why the column at `path` cannot be counted as the feature it was in training; None if it can.
+    """Why the column at `path` cannot be counted into the bins learned in training; None if it can.
 
-    `columns` are those that may be features.
+    `columns` are the columns that may be features.
     """
     kind = columns.get(bins.feature)
     if kind is None:

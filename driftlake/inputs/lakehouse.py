@@ -1,6 +1,6 @@
-"""Tables of a lakehouse: which files, and which of their rows, the log of a Delta or Iceberg table says count.
+"""Delta and Iceberg tables: the files, and the deleted rows in them, according to the log of the table.
 
-The packages deltalake and pyiceberg read the log; the files are read as any others, by every engine. Not here: folders
+The packages deltalake and pyiceberg read the log. Every engine reads the files like any others. Not here: folders
 without a log (`driftlake.inputs.day_folders`), and the files themselves (`driftlake.inputs.parquet_files`).
 """
 
@@ -32,16 +32,16 @@ from driftlake.vocabulary.wording import counted
 
 _DELTA_LOG, _ICEBERG_LOG, _HUDI_LOG = "_delta_log", "metadata", ".hoodie"
 _METADATA_ENDING = ".metadata.json"
-# Features of Delta that change nothing about how a file is read, or are honoured here.
+# Features of Delta that do not change how a file is read, or that are handled here.
 _DELTA_FEATURES = {"deletionVectors", "timestampNtz", "typeWidening", "typeWidening-preview", "v2Checkpoint"}
 _DELTA_FEATURES |= {"vacuumProtocolCheck", "variantType", "variantType-preview", "appendOnly", "invariants"}
-_DELTA_FEATURES |= {"columnMapping"}  # as long as the table maps none
-# Tables whose log is kept in memory: those of a project.
+_DELTA_FEATURES |= {"columnMapping"}  # allowed as long as the table does not map any column
+# Number of tables whose log is kept in memory; a project rarely has more.
 _TABLES_KEPT = 8
 
 
 class _Table(ABC):
-    """A table at the version that its log had when it was read."""
+    """A table at the version at which its log was read."""
 
     kind: str
     version: str
@@ -49,7 +49,7 @@ class _Table(ABC):
     @cached_property
     @abstractmethod
     def files(self) -> Sequence[tuple[Sequence[tuple[str, str]], ListedFile]]:
-        """Each file with the values of its partition, by name, as they stand in names of folders."""
+        """Each file with the values of its partition columns, written as in names of folders."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +60,12 @@ class TableFiles:
     layout: str
     passed_over: Sequence[PassedOver]
     by_day: Mapping[date, Sequence[ListedFile]] = field(default_factory=dict)
-    # a log tells of every day
+    # a log lists every day
     has_more: bool = False
 
     @property
     def days(self) -> list[date]:
-        """Days that a partition of the table is of, in order."""
+        """The days of the partitions, in order."""
         return sorted(self.by_day)
 
     def files_of(self, day: date) -> FilesOfDay:
@@ -74,15 +74,15 @@ class TableFiles:
 
     @property
     def files(self) -> Iterator[ListedFile]:
-        """All files, of whatever partition, with the values of all its columns."""
+        """The files of all partitions, with the values of all partition columns."""
         for partition, file in self.table.files:
             yield replace(file, values={name: None if value == MISSING else value for name, value in partition})
 
 
 def table_in(location: str, entries: Sequence[pafs.FileInfo], pattern: str | None = None) -> TableFiles | None:
-    """The table that a folder with these entries is; None if it has no log of one.
+    """The table in a folder with these entries; None if the folder has no log.
 
-    Raises InputError if its log cannot be read, or not without a package that is not installed.
+    Raises InputError if its log cannot be read, or if a package that reads it is not installed.
     """
     names = {entry.base_name for entry in entries if not entry.is_file}
     if _HUDI_LOG in names:
@@ -116,7 +116,7 @@ def _metadata_files(location: str) -> list[str]:
 
 
 def _by_day(location: str, table: _Table, pattern: str | None) -> TableFiles:
-    """The files of a table by the day that their partition says."""
+    """The files of a table by the day of their partition."""
     found: defaultdict[date, list[ListedFile]] = defaultdict(list)
     shapes: Counter[str] = Counter()
     unread: Counter[str] = Counter()
@@ -143,7 +143,7 @@ def _by_day(location: str, table: _Table, pattern: str | None) -> TableFiles:
 
 @lru_cache(maxsize=_TABLES_KEPT)
 def _delta(location: str, _log: tuple[str, ...]) -> _Delta:
-    """A Delta table; read again when something is added to its log."""
+    """A Delta table; it is read again when its log has grown."""
     return _Delta(location)
 
 
@@ -212,7 +212,7 @@ class _Delta(_Table):
 
 
 class _Iceberg(_Table):
-    """An Iceberg table: pyiceberg reads its metadata and manifests; the files of deleted positions are read here."""
+    """An Iceberg table: pyiceberg reads its metadata and manifests, and this class reads the files of position deletes."""
 
     kind = "Iceberg"
 
@@ -248,7 +248,7 @@ class _Iceberg(_Table):
                 table_version=self.version,
                 field_names=names,
             )
-            # its type does not say that it can be iterated over
+            # pyiceberg's type is not declared as iterable
             partition: Any = data.partition
             values = [
                 (key.name, MISSING if value is None else key.transform.to_human_string(types[key.source_id], value))
@@ -316,7 +316,7 @@ def _newest(location: str, names: Sequence[str]) -> str:
 
 
 def _written(value: Any) -> str:
-    """A value of a partition as it stands in the name of a folder."""
+    """A partition value, written as in the name of a folder."""
     if value is None:
         return MISSING
     if isinstance(value, bool):
@@ -329,7 +329,7 @@ def _under(location: str, path: str) -> str:
 
 
 def _own_path(path: str) -> str:
-    """A path in a log as we have it."""
+    """A path of a log in the form that we use."""
     for scheme in ("s3a://", "s3n://"):
         path = path.replace(scheme, s3.SCHEME, 1) if path.startswith(scheme) else path
     if path.startswith("file:"):
@@ -350,7 +350,7 @@ def _package(name: str, location: str, kind: str) -> Any:
 
 @contextmanager
 def _errors_of_iceberg(location: str) -> Iterator[None]:
-    """Errors of pyiceberg as ours."""
+    """Translate errors of pyiceberg."""
     try:
         yield
     except InputError:
@@ -404,7 +404,7 @@ def _iceberg_options(location: str) -> dict[str, str]:
 
 
 def _options(location: str, named: Callable[[s3.Access], Mapping[str, str | None]]) -> dict[str, str]:
-    """What a package has to know to read a place, under the names it has for it."""
+    """The storage options for a place, under the names that a package uses."""
     if not s3.is_on_s3(location):
         return {}
     return {name: value for name, value in named(s3.access_to(location)).items() if value}

@@ -1,7 +1,7 @@
-"""Input files that came, changed or went after their day was worked on, and the days to run again for that.
+"""Input files that were added, changed or removed after their day was processed, and the days to run again.
 
-Files are listed, not opened: path, size and time of modification are compared with what was recorded. Not here: asking for
-the run (`jobs.sensors`), and what of a day is worked on again (`driftlake.nightly.stages`).
+Files are listed, not opened: path, size and time of modification are compared with what was recorded. Not here:
+requesting the run (`jobs.sensors`), and deciding which stages to compute again (`driftlake.nightly.stages`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from driftlake.inputs.listing import list_input
 from driftlake.inputs.partitions import modified_at
 from driftlake.lake.warehouse import Warehouse
 
-# By source and path: size, time of modification, and rows if they are known without a look into the file.
+# By source and path: size, time of modification, and the number of rows if it is known without opening the file.
 Files = dict[tuple[str, str], tuple[int, datetime | None, int | None]]
 
 
@@ -30,10 +30,10 @@ class LateRange:
 
 
 def late_ranges(warehouse: Warehouse, settings: Settings) -> list[LateRange]:
-    """Days that rest on changed files of the last `schedule.late_days`: from the first changed day to the newest that ran.
+    """Days that depend on changed files of the last `schedule.late_days` days: from the first changed day to the newest that ran.
 
-    An alert looks back on every day before it, so every later day is one of them; what did not change on the way is left
-    alone by the run. Days that never ran are not asked for, so they divide the ranges.
+    Alerts depend on all earlier days, so every later day is included; the run skips the days that turn out unchanged.
+    Days that never ran are not requested, so they split the range.
     """
     days = _processed_days(warehouse)
     watched = [day for day in days if day > days[-1] - timedelta(days=settings.schedule.late_days)]
@@ -42,7 +42,7 @@ def late_ranges(warehouse: Warehouse, settings: Settings) -> list[LateRange]:
 
 
 def days_resting_on(warehouse: Warehouse, changed: Collection[date]) -> list[tuple[date, date]]:
-    """Ranges of processed days, first and last, that rest on some of `changed`: all from the first of them."""
+    """Ranges of processed days, first and last, that depend on any of `changed`: all days from the first of them on."""
     if not changed:
         return []
     groups = _consecutive([day for day in _processed_days(warehouse) if day >= min(changed)])
@@ -50,7 +50,7 @@ def days_resting_on(warehouse: Warehouse, changed: Collection[date]) -> list[tup
 
 
 def changed_files(warehouse: Warehouse, settings: Settings, days: Sequence[date]) -> dict[date, Files]:
-    """The files of each of the days on which they are others than recorded."""
+    """The days whose files differ from the recorded ones, with their files."""
     recorded: dict[date, Files] = {day: {} for day in days}
     rows = warehouse.sql(
         "select dt, source, path, size_bytes, modified_at, row_count from current_input_files where list_contains(?::date[], dt)",
@@ -79,7 +79,7 @@ def _are_same(found: Files, recorded: Files) -> bool:
         return False
     return all(
         size == recorded_size
-        # times were not always recorded, and only tables know rows without a look into the file
+        # older records lack times, and only tables know the number of rows without opening the file
         and (recorded_modified is None or modified == recorded_modified)
         and (rows is None or recorded_rows is None or rows == recorded_rows)
         for (size, modified, rows), (recorded_size, recorded_modified, recorded_rows) in (

@@ -1,4 +1,4 @@
-"""Files as folders and logs list them, and by which names and first bytes they count.
+"""Files as folders and logs list them, and the rules on names and first bytes by which they are read or skipped.
 
 Nothing is opened, unless the name of a file does not say whether it is Parquet. Not here: finding files (`driftlake.inputs.day_folders`,
 `driftlake.inputs.lakehouse`) and what is in them (`driftlake.inputs.parquet_files`).
@@ -22,11 +22,11 @@ Value: TypeAlias = str | None
 MAGIC = b"PAR1"
 _SMALLEST_BYTES = 2 * len(MAGIC) + 4
 
-# Of what is passed over, in a message.
+# Skipped files that a message names.
 _NAMED = 3
 _PARQUET = {"parquet", "parq", "pq"}
 _CODECS = {"snappy", "gz", "gzip", "zst", "zstd", "lz4", "br", "brotli", "uncompressed"}
-# Names under which files stand while they are written, or after they were replaced.
+# Names of files that are being written or have been replaced.
 _SET_ASIDE = {"_copying_", "tmp", "temp", "inprogress", "partial", "bak", "old", "orig"}
 _OTHER_FORMATS = {"csv", "tsv", "json", "jsonl", "avro", "orc", "txt", "md", "yaml", "yml", "xml", "html", "log", "zip"}
 _OTHER_FORMATS |= {"crc", "md5", "sha256", "gz", "bin", "pkl", "xlsx"}
@@ -34,13 +34,13 @@ _OTHER_FORMATS |= {"crc", "md5", "sha256", "gz", "bin", "pkl", "xlsx"}
 
 @dataclass(frozen=True, slots=True)
 class ListedFile:
-    """A file, unopened. `values` are those of columns that stand in the names of its folders, or in the log of its table."""
+    """A file that has not been opened. `values` are the values of columns in the names of its folders or in the log of its table."""
 
     path: str
     size_bytes: int
     modified_ns: int | None
     values: Mapping[str, Value] = field(default_factory=dict)
-    # what the log of a table says besides; `deleted` has a bit for each row, the first in the highest of the first byte
+    # from the log of a table; `deleted` has one bit per row, starting with the highest bit of the first byte
     row_count: int | None = None
     deleted: bytes = b""
     table_version: str | None = None
@@ -50,7 +50,7 @@ class ListedFile:
 
 @dataclass(frozen=True, slots=True)
 class PassedOver:
-    """A file or folder that is not read; `is_suspect` if it seems to hold what should be."""
+    """A file or folder that is not read; `is_suspect` if it probably contains input."""
 
     path: str
     reason: str
@@ -62,42 +62,42 @@ class PassedOver:
 
 @dataclass(frozen=True, slots=True)
 class FilesOfDay:
-    """What was found of a day."""
+    """The files of a day."""
 
     files: Sequence[ListedFile] = ()
     passed_over: Sequence[PassedOver] = ()
 
 
 class Listing(Protocol):
-    """What is in a place, by day."""
+    """The contents of a place, by day."""
 
     @property
     def days(self) -> list[date]:
-        """Days of which there are files, in order."""
+        """Days that have files, in order."""
 
     @property
     def layout(self) -> str:
-        """How days are found in it, as people write it down."""
+        """The layout of the folders of days, in a form for people."""
 
     @property
     def passed_over(self) -> Sequence[PassedOver]:
-        """What was met on the way to the days and leads to none."""
+        """Files and folders that were found while looking for days and do not lead to any."""
 
     @property
     def has_more(self) -> bool:
-        """Whether there are days that were not looked for."""
+        """Whether there are days that were not listed."""
 
     def files_of(self, day: date) -> FilesOfDay:
         """The files of a day, in order of their paths."""
 
 
 def named(passed_over: Sequence[PassedOver]) -> str:
-    """The first of what is passed over, for a message."""
+    """The first few skipped files, for a message."""
     return first_of([*map(str, passed_over)], _NAMED, joint="; ")
 
 
 def objection_to(path: str, size_bytes: int, modified_ns: int | None) -> PassedOver | None:
-    """Why a file does not count by its name, or by its bytes if the name does not say; None if it counts."""
+    """Why a file is skipped, judged by its name, or by its bytes if the name does not tell; None if it is read."""
     parts = path.rpartition("/")[2].lower().split(".")
     ending = parts[-1] if len(parts) > 1 else ""
     if ending in _PARQUET or (ending in _CODECS and parts[-2] in _PARQUET):
@@ -115,7 +115,7 @@ def objection_to(path: str, size_bytes: int, modified_ns: int | None) -> PassedO
 
 @lru_cache(maxsize=10_000)
 def _is_parquet(path: str, size_bytes: int, _modified_ns: int | None) -> bool:
-    """By its first and last bytes; the same file is not opened twice."""
+    """Judge a file by its first and last bytes; the same file is not opened twice."""
     if size_bytes < _SMALLEST_BYTES:
         return False
     filesystem, inner = filesystem_of(path)
@@ -125,10 +125,10 @@ def _is_parquet(path: str, size_bytes: int, _modified_ns: int | None) -> bool:
 
 
 def scheme_of(location: str) -> str:
-    """What the paths of a file system lack."""
+    """The scheme of a location, which the paths of a file system lack."""
     return f"{location.split('://', 1)[0]}://" if "://" in location else ""
 
 
 def listed(entry: pafs.FileInfo, scheme: str, values: Mapping[str, Value]) -> ListedFile:
-    """An entry of a folder."""
+    """Turn an entry of a folder into a listed file."""
     return ListedFile(scheme + entry.path, entry.size, entry.mtime_ns, values)

@@ -1,6 +1,7 @@
-"""What is in the place of an input: folders of days, or a table with a log. Everything that looks for files begins here.
+"""The contents of the place of an input: folders of days, or a table with a log. All code that looks for files starts here.
 
-Not here: how each of them is read (`driftlake.inputs.day_folders`, `driftlake.inputs.lakehouse`), and what is in the files (`driftlake.inputs.parquet_files`).
+Not here: how each kind is listed (`driftlake.inputs.day_folders`, `driftlake.inputs.lakehouse`), and what is in the
+files (`driftlake.inputs.parquet_files`).
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ from driftlake.lake.storage import filesystem_of, is_hidden
 
 
 def list_input(location: str, pattern: str | None = None, days: Collection[date] | None = None) -> Listing:
-    """The files of a place by day; if `days` are given, perhaps of these alone. `pattern` says how folders are called.
+    """The files of a place by day. If `days` are given, other days may be left out. `pattern` describes the names of folders.
 
-    Raises InputError if there is no such folder, if it holds something and no day is understood, or if it is a table
-    whose log cannot be read.
+    Raises InputError if the folder does not exist, if it has content but no recognisable day, or if it is a table whose
+    log cannot be read.
     """
     found = look_into(location, pattern, days)
     if not found.days and found.passed_over and not found.has_more:
@@ -31,13 +32,13 @@ def list_input(location: str, pattern: str | None = None, days: Collection[date]
 
 
 def look_into(location: str, pattern: str | None = None, days: Collection[date] | None = None) -> Listing:
-    """The same, whatever is understood of it."""
+    """The same, but without an error if no day is recognised."""
     entries = _entries(location)
     return lakehouse.table_in(location, entries, pattern) or DayFolders(location, entries, pattern, days)
 
 
 def nothing_understood(location: str, passed_over: Sequence[PassedOver]) -> InputError:
-    """What is said of a place that holds something, but nothing of a day."""
+    """The message about a place that has content but no recognisable day."""
     return InputError(
         f"no day is understood of what is in {location}: {named(passed_over)}",
         hint="a folder per day is found by itself if it is called like dt=2026-01-31, dt=20260131 or"
@@ -46,7 +47,7 @@ def nothing_understood(location: str, passed_over: Sequence[PassedOver]) -> Inpu
 
 
 def list_all(location: str) -> list[ListedFile]:
-    """Every file of a folder or table, whatever its folders are called; nothing if there is none.
+    """Every file of a folder or table, whatever the names of its folders; empty if there is none.
 
     Raises InputError if there is no such folder.
     """

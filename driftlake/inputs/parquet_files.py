@@ -1,6 +1,7 @@
-"""A Parquet file of an input by its footer: rows, columns, what identifies its content, and whether it can be used.
+"""What the footer of a Parquet file says: its rows and columns, a fingerprint of its content, and whether the file can be used.
 
-Not here: finding files (`driftlake.inputs.listing`), the files of a day together (`driftlake.inputs.partitions`), and rows.
+Not here: finding files (`driftlake.inputs.listing`), the files of a day as a whole (`driftlake.inputs.partitions`), and
+reading rows.
 """
 
 from __future__ import annotations
@@ -28,15 +29,17 @@ from driftlake.lake.storage import filesystem_of
 
 _TAIL_BYTES = 8  # footer length (4 bytes, little endian) and the magic
 
-# What files may be. No file of predictions or labels comes near; one beyond takes the memory or the hours of all others.
-# A column costs a millisecond in each comparison of schemas, and whoever has so many features keeps them in one column.
+# Limits on files. Real files of predictions or labels stay far below; a file beyond them would take memory or hours. A
+# column costs a millisecond in each comparison of schemas. So many features belong in one features column.
 _MOST_COLUMNS = 10_000
-# Ids alone, consecutive and compressed, take more than a tenth of a byte; rows of one id are all kept to find repetitions.
+# Even consecutive compressed ids take more than a tenth of a byte each. Rows with the same id are all kept in memory to
+# find repetitions.
 _MOST_ROWS_PER_BYTE = 10
 _FEW_ROWS = 10_000_000
-# Cells are held by the row group: at this size a thousand are a gigabyte. A single larger one among small ones is read.
+# A whole row group is in memory: a thousand cells of this size are a gigabyte. A single larger cell among small ones is
+# read.
 LARGEST_CELL_BYTES = 1_000_000
-# A row group, or a column of one, that is no larger cannot hold cells worth looking for.
+# A row group or column chunk up to this size cannot contain cells that are too large.
 _SMALL_BYTES = 16_000_000
 _PAGE_HEADER_BYTES = 64
 _THRIFT_I32, _THRIFT_STRUCT, _THRIFT_CHECKSUM = 5, 12, 4
@@ -56,31 +59,31 @@ class InputFile:
     modified_ns: int | None = None
     row_group_sizes: tuple[int, ...] = ()
     refusal: str | None = None
-    # bytes of a cell of the columns whose cells are too large to be read, struct.field for a field
+    # bytes per cell of the columns whose cells are too large to be read, by column or struct.field
     oversized: Mapping[str, int] = field(default_factory=dict)
-    # why optional columns are not read that are there, by their names in the file
+    # why existing optional columns are not read, by their names in the file
     unread_columns: Mapping[str, str] = field(default_factory=dict)
-    # whether its rows repeat each other so much that they are no share of a day
+    # whether its rows repeat each other so much that their number says nothing about their share of the day
     is_repetition: bool = False
-    # values of those of its columns that stand in the names of its folders, or in the log of its table, and not in it
+    # values of the columns that come from the names of its folders, or from the log of its table, and not from the file
     values: Mapping[str, Value] = field(default_factory=dict)
-    # a bit for each row, set if the log of its table says that the row is deleted; rows beyond are not
+    # one bit per row, set if the row is deleted according to the log of its table; rows without a bit are not deleted
     deleted: bytes = b""
-    # version of the table that the file was read at; None if it is of no table
+    # version of the table at which the file was read; None for a file that does not belong to a table
     table_version: str | None = None
 
     @property
     def stored_row_count(self) -> int:
-        """Rows in the file, deleted ones included: `row_count` are those that there still are."""
+        """Rows in the file, including deleted ones; `row_count` excludes them."""
         return sum(self.row_group_sizes) if self.deleted else self.row_count
 
     @property
     def is_position_deletes(self) -> bool:
-        """Whether it says which rows of other files are deleted, as an Iceberg table has it."""
+        """Whether it is a file of position deletes of an Iceberg table, which lists deleted rows of other files."""
         return self.columns.keys() >= {"file_path", "pos"} and self.columns.keys() <= {"file_path", "pos", "row"}
 
     def is_deleted(self, start: int, end: int) -> NDArray[np.bool_]:
-        """Whether each row from `start` on, before `end`, is deleted, shape (end - start,)."""
+        """Whether each row from `start` to `end` - 1 is deleted, shape (end - start,)."""
         found = np.zeros(end - start, dtype=np.bool_)
         bits = np.unpackbits(np.frombuffer(self.deleted, dtype=np.uint8))[start:end].astype(np.bool_)
         found[: len(bits)] = bits
@@ -99,12 +102,12 @@ class InputFile:
         }
 
     def cell_bytes(self, path: str) -> int:
-        """Bytes of a cell of a column, or of a field of a struct column by its path, that is too large; else 0."""
-        # what a list holds has the path of the list before its own
+        """Bytes per cell of a column, or of a field of a struct column by its path, if they are too many; otherwise 0."""
+        # the path of the elements of a list begins with the path of the list
         return max((size for place, size in self.oversized.items() if f"{place}.".startswith(f"{path}.")), default=0)
 
     def deleted_bits(self) -> str:
-        """A 0 or 1 for each row, 1 if it is deleted; nothing if none is."""
+        """A 0 or 1 for each row, 1 if it is deleted; empty if no row is."""
         if not self.deleted:
             return ""
         digits = self.is_deleted(0, self.stored_row_count).astype(np.uint8) + ord("0")
@@ -124,13 +127,13 @@ def open_parquet(path: str, *, dictionary_columns: Sequence[str] = ()) -> pq.Par
 
 
 def oversized_of(metadata: pq.FileMetaData, path: str) -> Mapping[str, int]:
-    """Bytes of a cell of the columns of a file whose cells are too large to be read, by path."""
+    """Bytes per cell of the columns whose cells are too large to be read, by path."""
     filesystem, inner = filesystem_of(path)
     return _oversized(metadata, partial(_read_start, filesystem, inner))
 
 
 def read_footer(listed: ListedFile, day: date) -> InputFile:
-    """A listed file as one of a day; refused if it is no Parquet that can be used.
+    """Read the footer of a listed file of a day; the file is refused if it is not usable Parquet.
 
     Raises InputError if it cannot be opened.
     """
@@ -169,7 +172,7 @@ def read_footer(listed: ListedFile, day: date) -> InputFile:
 
 
 def _described(unread: InputFile, listed: ListedFile, footer: bytes) -> InputFile:
-    """What the footer says of the file; perhaps that it cannot be used."""
+    """The file with what its footer says, refused if it cannot be used."""
     metadata = pq.read_metadata(pa.BufferReader(footer + struct.pack("<I", len(footer)) + MAGIC))
     if beyond := _beyond_limits(unread, metadata):
         return beyond
@@ -198,7 +201,7 @@ def _described(unread: InputFile, listed: ListedFile, footer: bytes) -> InputFil
 
 
 def _renamed(schema: pa.Schema, names: Mapping[int, str]) -> str | None:
-    """What is said of a file of an Iceberg table that calls a column otherwise than the table does now."""
+    """The refusal of a file of an Iceberg table that has a column under another name than the table has now."""
     for column in schema if names else ():
         number = (column.metadata or {}).get(b"PARQUET:field_id")
         if number is not None and names.get(int(number), column.name) != column.name:
@@ -209,7 +212,7 @@ def _renamed(schema: pa.Schema, names: Mapping[int, str]) -> str | None:
 
 
 def _beyond_limits(unread: InputFile, metadata: pq.FileMetaData) -> InputFile | None:
-    """The file, refused, if its footer tells of more than a file may have."""
+    """The file, refused, if it exceeds the limits according to its footer."""
     rows, size = metadata.num_rows, unread.size_bytes
     if rows > max(_FEW_ROWS, _MOST_ROWS_PER_BYTE * size):
         return replace(unread, is_repetition=True).refused(
@@ -223,9 +226,10 @@ def _beyond_limits(unread: InputFile, metadata: pq.FileMetaData) -> InputFile | 
 
 
 def _oversized(metadata: pq.FileMetaData, read_start: Callable[[int], bytes]) -> dict[str, int]:
-    """Bytes of a cell of the columns whose cells are too large, by path; `read_start` gives the first bytes at an offset.
+    """Bytes per cell of the columns whose cells are too large, by path; `read_start` returns the first bytes at an offset.
 
-    Told from the sizes of columns in the footer, and of dictionaries, which hold a cell once for all rows that have it.
+    Computed from the sizes of the columns in the footer, and from those of dictionaries, which store a repeated cell
+    once.
     """
     found: dict[str, int] = {}
     for group in map(metadata.row_group, range(metadata.num_row_groups)):
@@ -239,7 +243,7 @@ def _oversized(metadata: pq.FileMetaData, read_start: Callable[[int], bytes]) ->
 
 
 def _cell_bytes(column: pq.ColumnChunkMetaData, read_start: Callable[[int], bytes]) -> int:
-    """What a cell of a column takes, on average, or a value of its dictionary if that is more."""
+    """The average size of a cell of a column, or of a value in its dictionary if that is larger."""
     average = int(column.total_uncompressed_size // max(column.num_values, 1))
     if not column.has_dictionary_page:
         return average
@@ -249,10 +253,10 @@ def _cell_bytes(column: pq.ColumnChunkMetaData, read_start: Callable[[int], byte
 
 
 def _numbers_of_page_header(header: bytes) -> Iterator[int]:
-    """Page type, uncompressed size, compressed size and number of values: the first numbers of a dictionary's header.
+    """Page type, uncompressed size, compressed size and number of values, from the header of a dictionary page.
 
-    Thrift's compact protocol: a field is one byte, then its number in groups of seven bits, zigzag; a checksum may be among
-    them (field 4), and the header of the dictionary (field 7, a struct) begins with the number of its values.
+    The header is in Thrift's compact protocol: a field is one byte, followed by its number as a zigzag varint. There
+    may be a checksum (field 4). The header of the dictionary (field 7, a struct) begins with the number of values.
     """
     place = field_id = 0
     while place < len(header):
@@ -280,7 +284,7 @@ def _read_start(filesystem: pafs.FileSystem, path: str, offset: int) -> bytes:
 
 
 def within(root: str, file: InputFile) -> InputFile:
-    """The file, refused if it is a link to outside of the folder that was configured."""
+    """The file, refused if it is a link that leads out of the configured folder."""
     if "://" in file.path or file.refusal or Path(os.path.realpath(file.path)).is_relative_to(os.path.realpath(root)):
         return file
     return file.refused(f"{file.path} is a link to a file outside {root}")
@@ -299,7 +303,7 @@ def _footer_bytes(source: pa.NativeFile, size: int) -> bytes | None:
 
 
 def objections_to(file: InputFile, columns: Iterable[CanonicalColumn], mapping: Mapping[str, str]) -> list[str]:
-    """What is wrong with the columns of a file without which none of its rows can be read; a file without rows has none."""
+    """What is wrong with the required columns of a file; nothing for a file without rows."""
     if not file.row_count:
         return []
     objections = [objection for column in columns if (objection := column.objection(file.columns, mapping))]
@@ -312,7 +316,7 @@ def objections_to(file: InputFile, columns: Iterable[CanonicalColumn], mapping: 
 def unread_columns_of(
     file: InputFile, columns: Iterable[CanonicalColumn], mapping: Mapping[str, str]
 ) -> dict[str, str]:
-    """Why optional columns of a file are not read that are there, by their names in it."""
+    """Why existing optional columns of a file are not read, by their names in it."""
     if not file.row_count:
         return {}
     found = {}
@@ -326,10 +330,10 @@ def unread_columns_of(
 
 
 def oversize(column: str, cell_bytes: int) -> str:
-    """What is said of a column whose cells are too large."""
+    """The message about a column whose cells are too large."""
     return f"has column {column} with cells of {cell_bytes:,} bytes, more than {LARGEST_CELL_BYTES:,}"
 
 
 def first_line(error: Exception) -> str:
-    """What an error says, in a line."""
+    """The first line of an error message."""
     return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -1,8 +1,9 @@
 """Parquet files as relations of DuckDB in which every column is bound by its exact name.
 
-DuckDB takes `Score` for `score`, of two such columns the first, and Arrow does not. Files in which no names differ by case
-alone are read by their names. Others are read apart, those of one layout together, and their columns by position. Not here:
-which columns are read, and as what (`driftlake.inputs.predictions`).
+DuckDB ignores case: it reads `Score` as `score`, and the first of two such columns. Arrow does not. Columns are
+therefore read by name only in files whose names do not differ by case alone. Other files are read separately, one
+relation per layout, and their columns by position. Not here: which columns are read, and how they are converted
+(`driftlake.inputs.predictions`).
 """
 
 from __future__ import annotations
@@ -32,15 +33,15 @@ class ParquetFile(Protocol):
 
     @property
     def values(self) -> Mapping[str, str | None]:
-        """Those of its columns that are not in it but stand in the names of its folders; they come last."""
+        """The values of columns that come from the names of its folders and not from the file; they come last."""
 
     def deleted_bits(self) -> str:
-        """A 0 or 1 for each row, 1 if it is deleted; nothing if none is."""
+        """A 0 or 1 for each row, 1 if it is deleted; empty if no row is."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Files that are read together; `places` are those of their columns if names differ by case alone."""
+    """Files that are read together; `places` are the positions of their columns if names differ by case alone."""
 
     # positions among the files that were given
     positions: Sequence[int]
@@ -74,7 +75,7 @@ class Layout:
         return f"coalesce(cast({own} as varchar), {named})" if own and named else own or named
 
     def _named(self, name: str) -> str:
-        """SQL of a column that stands in the names of folders."""
+        """SQL of a column that comes from the names of folders."""
         values = (file.values.get(name) for file in self.files)
         listed = ", ".join("null" if value is None else literal(value) for value in values)
         return f"list_extract(cast([{listed}] as varchar[]), file_index::bigint + 1)"
@@ -93,7 +94,7 @@ class Layout:
         return None
 
     def value(self, path: str) -> str | None:
-        """SQL of a column, or by its path of a field of a struct column, a key of a MAP or of JSON; None if no file has it."""
+        """SQL of the value at a path: a column, a field of a struct column, or a key of a MAP or of JSON; None if no file has it."""
         if (column := self.column(path)) is not None:
             return column
         name, _, field = path.partition(".")
@@ -110,7 +111,7 @@ class Layout:
 
 
 def layouts_of(files: Sequence[ParquetFile], apart: Callable[[ParquetFile], Hashable] = lambda _: None) -> list[Layout]:
-    """The files in as few relations as bind every name exactly and hold what `apart` says nothing else of: nearly always one."""
+    """Divide the files into as few relations as possible in which every name binds exactly; files that differ in `apart` are separated."""
     names = set().union(*(_names(file) for file in files))
     is_by_name = len({name.lower() for name in names}) == len(names)
     positions = defaultdict(list)
@@ -137,7 +138,7 @@ def rows_of(files: Sequence[ParquetFile], paths: Mapping[str, str | None]) -> st
 
 
 def apart_by_case(names: Iterable[str], preferred: Iterable[str] = ()) -> list[str]:
-    """The names that one relation can have together, in order: of those alike but for case a preferred one, or the first."""
+    """The names that one relation can have, in order: of names that differ by case alone, a preferred one or the first."""
     names, preferred = list(names), set(preferred)
     first: dict[str, str] = {}
     for name in sorted(names, key=lambda name: name not in preferred):
@@ -156,19 +157,19 @@ def _names(file: ParquetFile) -> list[str]:
 
 
 def keyed_value(column: str, name: str, kinds: Sequence[pa.DataType | None]) -> str:
-    """SQL of what a MAP, or JSON as text, has under a name."""
+    """SQL of the value of a key in a MAP or in JSON text."""
     if any(kind is not None and pa.types.is_map(kind) for kind in kinds):
         return f"map_extract_value({column}, {literal(name)})"
     return f"json_extract_string({column}, {literal(_json_key(name))})"
 
 
 def is_keyed(kind: pa.DataType | None) -> bool:
-    """Whether each row of a column of features names its features itself: a MAP, or JSON as text."""
+    """Whether each row of a features column names its own features: a MAP, or JSON text."""
     return kind is not None and bool(pa.types.is_map(kind) or is_text(kind))
 
 
 def keyed_type(kind: pa.DataType) -> pa.DataType:
-    """Type of the features of a keyed column: that of the values of a MAP, text of JSON."""
+    """Type of the features in a keyed column: the type of the values of a MAP, or text for JSON."""
     return kind.item_type if pa.types.is_map(kind) else pa.string()
 
 
@@ -178,5 +179,5 @@ def _json_key(name: str) -> str:
 
 
 def _escaped(path: str) -> str:
-    """A path in which what would be a pattern stands for itself."""
+    """A path in which the characters of glob patterns are escaped."""
     return re.sub(r"[*?[]", r"[\g<0>]", path)

@@ -7,7 +7,7 @@ duplicate, outside the sample) have none. Not here: features (`driftlake.profile
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
@@ -26,7 +26,7 @@ from driftlake.lake import queries
 from driftlake.lake.session import create_table
 from driftlake.lineage.versions import ModelVersion
 from driftlake.maths.segments import SegmentColumn
-from driftlake.maths.value_text import family, has_text, sql_text
+from driftlake.maths.value_text import family, has_text, sql_category
 
 # Keys of predictions are compared with each other this many at a time: a quarter of a gigabyte, however large a day is.
 _KEYS_AT_ONCE = 32_000_000
@@ -66,13 +66,15 @@ class CodedRows:
 class Reading:
     """How files are read: canonical columns, and what the files call those that have another name there.
 
-    `segments` are those of the columns whose values are segments, `class_scores` the path of the scores of each class.
+    `segments` are those of the columns whose values are segments, `class_scores` the path of the scores of each class,
+    `percent_versions` the models and versions whose scores are percentages.
     """
 
     columns: Sequence[CanonicalColumn]
     mapping: Mapping[str, str]
     segments: Sequence[str] = ()
     class_scores: Mapping[str, str] = field(default_factory=dict)
+    percent_versions: Collection[tuple[str, str]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,11 @@ class LeftOut:
 
     columns: Mapping[date, Collection[str]] = field(default_factory=dict)
     rows: str | None = None
+
+
+def percent_versions(versions: Iterable[ModelVersion]) -> list[tuple[str, str]]:
+    """Model and version of those whose scores are percentages."""
+    return [(version.model_id, version.model_version) for version in versions if version.score_divisor != 1]
 
 
 def create_version_tables(
@@ -101,7 +108,7 @@ def create_version_tables(
             "task": version.task,
             "training_dataset_id": version.training_dataset_id,
             "quantile": version.quantile,
-            "classes": list(version.classes) or None,
+            "classes": list(version.class_names) or None,
             "positive_label": version.positive_label,
             "negative_label": version.negative_label,
             "decision_cut": version.decision_cut(model := models.get(version.model_id)),
@@ -179,14 +186,17 @@ def _rows_of_layout(
     """SQL of the rows of the files of a layout, which are among `files`."""
     own_files = [files[position] for position in layout.positions]
     selected = []
+    divided = _as_probability(layout, own_files, reading)
     for column in reading.columns:
         own = column.own_name(reading.mapping)
         value = column.value(*_readable(layout, own_files, own))
+        if column.name == "score":
+            value = divided(value)
         instead = _well_known(value, _WELL_KNOWN[column.name]) if column.name in _WELL_KNOWN else "null"
         value = _unless_blocked(own_files, own, value, instead, blocked)
         selected.append(f"{value} as {queries.quote(column.name)}")
     named = [
-        f"{queries.literal(name + '=')} || coalesce({_text(*_readable(layout, own_files, name))}, '(missing)')"
+        f"{queries.literal(name + '=')} || coalesce({_name(*_readable(layout, own_files, name))}, '(missing)')"
         for name in reading.segments
     ]
     kept = [
@@ -195,7 +205,7 @@ def _rows_of_layout(
     ]
     listed = f"cast([{', '.join(kept)}] as varchar[])"
     selected.append(f"{listed if kept == named else f'list_filter({listed}, lambda s: s is not null)'} as segments")
-    selected.append(f"{_scores_by_class(layout, reading.class_scores)} as class_scores")
+    selected.append(f"{_scores_by_class(layout, reading.class_scores, divided)} as class_scores")
     days = ", ".join(f"date '{file.dt}'" for file in own_files)
     file_id = "file_index::integer"
     if len(own_files) < len(files):
@@ -213,8 +223,10 @@ def _readable(layout: Layout, files: Sequence[InputFile], path: str) -> tuple[st
     return layout.value(path), layout.kind(path)
 
 
-def _text(expression: str | None, kind: pa.DataType | None) -> str:
-    return sql_text(expression, kind) if expression and kind is not None and has_text(kind) else "cast(null as varchar)"
+def _name(expression: str | None, kind: pa.DataType | None) -> str:
+    if expression is None or kind is None or not has_text(kind):
+        return "cast(null as varchar)"
+    return sql_category(expression, kind)
 
 
 def _unless_blocked(
@@ -230,13 +242,26 @@ def _well_known(value: str, names: Sequence[str]) -> str:
     return f"case when {value} is null or {value} in ({listed}) then {value} else '(left out)' end"
 
 
-def _scores_by_class(layout: Layout | None, paths: Mapping[str, str]) -> str:
+def _as_probability(layout: Layout, files: Sequence[InputFile], reading: Reading) -> Callable[[str], str]:
+    """What makes SQL of a score that of a probability where the version of the row gives percentages."""
+    if not reading.percent_versions:
+        return str
+    by_name = {column.name: column for column in reading.columns}
+    owner = ", ".join(
+        by_name[name].value(*_readable(layout, files, by_name[name].own_name(reading.mapping)))
+        for name in ("model_id", "model_version")
+    )
+    listed = ", ".join(f"({', '.join(map(queries.literal, version))})" for version in reading.percent_versions)
+    return lambda score: f"if(({owner}) in ({listed}), {score} / 100, {score})"
+
+
+def _scores_by_class(layout: Layout | None, paths: Mapping[str, str], divided: Callable[[str], str] = str) -> str:
     """SQL of the map from class to score."""
     found = {name: value for name, path in paths.items() if layout and (value := layout.value(path))}
     if not found:
         return "cast(null as map(varchar, double))"
     names = ", ".join(queries.literal(name) for name in found)
-    scores = ", ".join(f"try_cast({value} as double)" for value in found.values())
+    scores = ", ".join(divided(f"try_cast({value} as double)") for value in found.values())
     return f"map([{names}], [{scores}])"
 
 

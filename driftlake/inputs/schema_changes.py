@@ -1,7 +1,8 @@
 """Columns of telemetry that were added, lost, retyped or moved: rows of schema_changes.
 
 A day is compared with the last earlier day, the files that hold a version with each other, and its features with their
-training data. Only footers are looked at. Not here: reading them (`driftlake.inputs.partitions`), and what is left uncounted (`driftlake.profiles.plan`).
+training data. Only footers are used. Not here: reading them (`driftlake.inputs.partitions`), and leaving out features
+(`driftlake.profiles.plan`).
 """
 
 from __future__ import annotations
@@ -59,20 +60,20 @@ class SchemaChange:
 
 @dataclass(frozen=True, slots=True)
 class DayChanges:
-    """Changes between a day and the last earlier one: all that the rows of the day take from other days."""
+    """Changes between a day and the last earlier one, the only part of the rows of the day that depends on other days."""
 
     dt: date
     changes: tuple[SchemaChange, ...]
 
     @property
     def fingerprint(self) -> str:
-        """Hash over the changes: an earlier day that was rewritten with the same columns changes nothing."""
+        """Hash over the changes. It stays the same if an earlier day is rewritten with the same columns."""
         return hashlib.sha256(repr(self.changes).encode()).hexdigest()
 
 
 @cache
 def type_name(kind: pa.DataType) -> str:
-    """An Arrow type without what only says how it is encoded: dictionaries, and offsets of 32 or 64 bits."""
+    """The name of an Arrow type without its encoding: dictionaries, and offsets of 32 or 64 bits."""
     if pat.is_dictionary(kind):
         return type_name(kind.value_type)
     if pat.is_large_string(kind) or pat.is_string_view(kind):
@@ -85,7 +86,7 @@ def type_name(kind: pa.DataType) -> str:
 def changes_between_days(
     partitions: Iterable[Partition], earlier: Mapping[date, Partition], features_column: str | None
 ) -> list[DayChanges]:
-    """Changes of each day since the day that `earlier` has for it; a day without one is the first, and has none."""
+    """Changes of each day since its day in `earlier`; the first day has no earlier day and no changes."""
     return [
         DayChanges(partition.dt, tuple(_since(partition, earlier.get(partition.dt), features_column)))
         for partition in partitions
@@ -98,9 +99,9 @@ def file_versions(
     versions: Mapping[VersionKey, ModelVersion],
     features_column: str | None,
 ) -> FileVersions:
-    """Which versions the files hold that `telemetry.create_view_of_partitions` has made visible as `predictions`.
+    """The versions in the files of the view `predictions`, which `predictions.create_view_of_partitions` creates.
 
-    Nothing, if it does not matter: a scan is spared where no version could find a change in any file.
+    Empty if no version could have a change in any file, which saves a scan.
     """
     files = [file for partition in partitions for file in partition.files]
     every_version = {file.path: dict.fromkeys(versions, file.row_count) for file in files}
@@ -124,12 +125,12 @@ def changes_of_versions(
         layouts = _layouts(of_version, features_column)
         changes += _compare(_What(partition.dt, "within_day", None, *key), layouts, [layouts[0].columns])
         if any(is_keyed(file.columns.get(features_column or "")) for file, _ in of_version):
-            # which features there are every row says
+            # every row names its own features
             continue
         trained = _training_columns(versions[key], features_column)
         features = [replace(layout, columns=_only(layout.columns, trained)) for layout in layouts]
         against = _compare(_What(partition.dt, "training", None, *key), features, [trained])
-        # where a feature stands in a file was never promised
+        # the order of features in a file is not part of the contract
         changes += [change for change in against if change.change != "reordered"]
     return changes
 
@@ -174,7 +175,7 @@ def _since(partition: Partition, earlier: Partition | None, features_column: str
     )
     if not layouts or not before or not earlier:
         return []
-    # what only some files of the day lack is a matter between them
+    # a column that only some files of the day lack is reported as a difference within the day
     still_there = {name for layout in layouts for name in layout.columns}
     what = _What(partition.dt, "day_before", earlier.dt)
     changes = _compare(what, layouts, [layout.columns for layout in before])
@@ -182,7 +183,7 @@ def _since(partition: Partition, earlier: Partition | None, features_column: str
 
 
 def _layouts(files: Iterable[tuple[InputFile, int]], features_column: str | None) -> list[_Layout]:
-    """Files with their rows, by what their columns are; those with most rows first. A file without rows has no say."""
+    """Files with their rows, grouped by their columns, those with most rows first. Files without rows are ignored."""
     found: defaultdict[tuple[tuple[str, str | None], ...], list[tuple[str, int]]] = defaultdict(list)
     for file, row_count in files:
         if file.columns and row_count:
@@ -239,7 +240,7 @@ def _change(what: _What, difference: _Difference, where: Sequence[_Layout], file
 
 
 def _differences(columns: Columns, known: Sequence[Columns]) -> Iterator[_Difference]:
-    """How a file differs from all that is known: a type or an order that one of them has is no change."""
+    """How a file differs from all known layouts; a type or an order that one of them has is not a change."""
     names = dict.fromkeys(name for each in known for name in each)
     for name in dict.fromkeys([*names, *columns]):
         types = {each[name] for each in known if name in each}
@@ -263,7 +264,7 @@ def _moved(before: Sequence[str], now: Sequence[str]) -> list[tuple[str, int, in
     return [
         (name, place[name] + 1, number + 1)
         for number, name in enumerate(names)
-        # between columns that changed sides one may stand where it stood
+        # a column can have its old position although its neighbours changed sides
         if place[name] not in stayed and place[name] != number
     ]
 

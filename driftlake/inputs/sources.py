@@ -1,4 +1,4 @@
-"""The sources of input as the configuration has them: their columns and the files of some days.
+"""The configured sources of input: their columns, and their files of the given days.
 
 Not here: which sources there are (`driftlake.config.sources`), files and folders themselves (`driftlake.inputs.partitions`).
 """
@@ -24,7 +24,7 @@ def read_source(settings: Settings, source: Source, days: Sequence[date]) -> lis
 
 
 def columns_of(source: Source, settings: Settings, *, has_classes: bool = True) -> tuple[CanonicalColumn, ...]:
-    """The columns of a daily source that the configuration speaks of; labels may be classes if a model `has_classes`."""
+    """The canonical and configured columns of a daily source; labels may be classes if a model `has_classes`."""
     if source == LABELS:
         return label_columns(has_classes=has_classes)
     if source == EXPLANATIONS:

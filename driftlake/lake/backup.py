@@ -1,8 +1,8 @@
-"""Copies a warehouse to a folder while runs write, and puts such a copy back, at another place if need be.
+"""Backs a warehouse up to a folder while runs write, and restores it, also to another place.
 
 For a SQLite catalog with data files in a folder; docs/backup.md has the commands for PostgreSQL and S3. Data files are
-written once and never changed, and maintenance deletes none in its days of grace: what the catalog names when it is copied
-is still there when the files are. Not here: input files, driftlake.yaml and Dagster's own instance.
+written once and never changed, and maintenance deletes them only after a grace period. So all files that a copied
+catalog names still exist when they are copied. Not here: input files, driftlake.yaml and Dagster's own instance.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _CATALOG, _DATA = "catalog.sqlite", "data"
 
 @dataclass(frozen=True, slots=True)
 class Copied:
-    """What one call has copied; files that an earlier one had copied are not copied again."""
+    """What one call has copied; it skips files that an earlier call copied."""
 
     place: Path
     file_count: int
@@ -31,9 +31,9 @@ class Copied:
 
 
 def back_up(settings: Settings, target: Path) -> Copied:
-    """Copy the warehouse to `target`: an empty or new folder, or that of an earlier backup, which comes to be of now.
+    """Copy the warehouse to `target`: a new or empty folder, or the folder of an earlier backup, which is brought up to date.
 
-    The catalog is put in place last: a call that is killed leaves the backup that was there before.
+    The catalog is replaced last, so a call that is killed leaves the previous backup valid.
     """
     catalog, data = _local(settings)
     catalog.require()
@@ -47,7 +47,7 @@ def back_up(settings: Settings, target: Path) -> Copied:
 
 
 def restore(settings: Settings, source: Path) -> Copied:
-    """Put a backup where the configuration has its warehouse, which must not be there yet."""
+    """Restore a backup into the configured warehouse, which must not exist yet."""
     catalog, data = _local(settings)
     if not (source / _CATALOG).is_file():
         raise WarehouseError(
@@ -78,7 +78,7 @@ def _local(settings: Settings) -> tuple[Catalog, Path]:
 
 
 def _absent(source: Path, target: Path) -> Iterator[Path]:
-    """Data files of `source` that `target` does not have whole."""
+    """Data files of `source` that are missing or incomplete in `target`."""
     for path in sorted(source.rglob("*.parquet")):
         there = target / path.relative_to(source)
         if not there.is_file() or there.stat().st_size != path.stat().st_size:
@@ -100,6 +100,6 @@ def _copy_catalog(source: Path, target: Path) -> None:
 
 
 def _set_data_path(catalog: Path, data: Path) -> None:
-    """DuckLake stores the place of the data files, and every reader goes there: it must not be the original's."""
+    """Set the place of the data files in the catalog. Readers look there, so it must not be the place of the original."""
     with closing(sqlite3.connect(catalog)) as connection, connection:
         connection.execute("update ducklake_metadata set value = ? where key = 'data_path'", [f"{data}/"])

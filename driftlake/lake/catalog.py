@@ -1,7 +1,7 @@
 """The SQL catalog of the DuckLake: a SQLite file for one machine, PostgreSQL for several.
 
-Writers take turns at a lock that is held only to attach and to commit, so that no commit is ever tried in vain and the
-snapshot a commit makes is known. Not here: what is stored (`driftlake.lake.warehouse`).
+Writers hold a lock only while they attach and commit. So commits of driftlake never conflict, and each knows the
+snapshot that it makes. Not here: what is stored (`driftlake.lake.warehouse`).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from driftlake.lake.queries import literal
 
 # A reader or writer waits this long for SQLite before it gives up; commits take milliseconds.
 _BUSY_TIMEOUT_MS = 60_000
-# How a server, and libpq, say what went wrong.
+# Error messages of the server and of libpq.
 _SAID_BY_SERVER = re.compile(r"(?:FATAL|ERROR): +(.+)")
 _SAID_BY_CLIENT = re.compile(r"Unable to connect to Postgres at \"[^\"]*\": (.+)")
 _ANY_HINT = "check host, dbname and user in warehouse.catalog, PGPASSWORD or ~/.pgpass, and that the server is up"
@@ -32,13 +32,13 @@ _HINTS = {
     "permission denied": "let the user create tables in schema public, and write to those of the lake: make it their owner",
 }
 
-# DuckLake makes a table now and then, for rows too few to be a file.
+# DuckLake sometimes creates a table, for rows that are too few for a file.
 _MAY_WRITE = """
     select has_schema_privilege('public', 'create') and coalesce(bool_and(has_table_privilege(oid, 'insert')), true) as answer
     from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r' and starts_with(relname, 'ducklake_')
 """
 
-# Of the advisory lock: one of PostgreSQL's 2^63, the same for every writer of a database.
+# Key of the advisory lock, the same for every writer of a database.
 _LOCK_KEY = 7_463_021_975_418_826_731
 _SECONDS_TO_CONNECT = 10
 
@@ -52,12 +52,12 @@ class Catalog:
 
     @property
     def name(self) -> str:
-        """What people are told it is; there is no secret in it."""
+        """Its name in messages, without secrets."""
         return self.place if self.kind == "sqlite" else f"postgres:{self.place}"
 
     @property
     def address(self) -> str:
-        """As DuckLake's ATTACH wants it."""
+        """Its address in DuckLake's ATTACH."""
         return f"ducklake:{self.kind}:{self.place if self.kind == 'sqlite' else self._patient}"
 
     @property
@@ -71,7 +71,7 @@ class Catalog:
         return "postgres" if self.kind == "postgres" else None
 
     def failure(self, error: Exception) -> WarehouseError:
-        """That it cannot be attached, in a sentence, and what to do."""
+        """The error that it cannot be attached, with what to do."""
         if self.kind == "sqlite":
             hint = "restore it from a backup, or point warehouse.catalog to another file"
             return WarehouseError(f"cannot attach the warehouse catalog {self.name}: {error}", hint=hint)
@@ -84,11 +84,11 @@ class Catalog:
         """Further options of ATTACH."""
         if self.kind == "postgres":
             return []
-        # Only a writer may set the journal mode; a reader finds it set.
+        # Only a writer may set the journal mode; it stays set for readers.
         return [f"META_BUSY_TIMEOUT {_BUSY_TIMEOUT_MS}", *([] if read_only else ["META_JOURNAL_MODE 'WAL'"])]
 
     def is_missing(self) -> bool:
-        """Whether there is none. Raises WarehouseError if the server cannot be asked."""
+        """Whether the catalog does not exist. Raises WarehouseError if the server cannot be reached."""
         if self.kind == "sqlite":
             return not Path(self.place).is_file()
         try:
@@ -98,7 +98,7 @@ class Catalog:
             raise self.failure(error) from error
 
     def require_writable(self) -> None:
-        """Raises WarehouseError if the user may not change the catalog; of a file that is not known before."""
+        """Raises WarehouseError if the user may not change a catalog in PostgreSQL; this cannot be known in advance for a file."""
         if self.kind == "sqlite":
             return
         try:
@@ -112,7 +112,7 @@ class Catalog:
             )
 
     def require(self) -> None:
-        """Raises WarehouseError if there is none, as far as can be known without connecting."""
+        """Raises WarehouseError if the catalog does not exist, as far as this can be known without connecting."""
         if self.is_missing():
             raise WarehouseError(
                 f"there is no warehouse at {self.name}",
@@ -120,7 +120,7 @@ class Catalog:
             )
 
     def writing(self) -> AbstractContextManager[object]:
-        """The lock of writers, which may be entered again and again."""
+        """The lock of writers, which is reentrant."""
         if self.kind == "postgres":
             return _AdvisoryLock(self._patient)
         Path(self.place).parent.mkdir(parents=True, exist_ok=True)
@@ -128,14 +128,14 @@ class Catalog:
 
     @property
     def _patient(self) -> str:
-        """The connection string, with a limit to waiting for a server that does not answer."""
+        """The connection string with a timeout for a server that does not answer."""
         return f"connect_timeout={_SECONDS_TO_CONNECT} {self.place}"
 
 
 class _AdvisoryLock:
-    """A lock that PostgreSQL keeps for a transaction, and gives up if its process dies.
+    """A PostgreSQL lock that belongs to a transaction and is released if its process dies.
 
-    Held by a connection of its own: that of the commit ends before the commit is seen by others.
+    A connection of its own holds it, because the transaction of the commit ends before others can see the commit.
     """
 
     def __init__(self, connection_string: str) -> None:
@@ -154,9 +154,9 @@ class _AdvisoryLock:
 
 
 def _connected(connection_string: str) -> duckdb.DuckDBPyConnection:
-    """A connection that can only ask the server something."""
+    """A connection for queries to the server itself."""
     connection = duckdb.connect()
-    # waiting for the lock is no progress, and stdout is for rows
+    # no progress bar while waiting for the lock, and stdout is for rows
     connection.execute("set enable_progress_bar = false")
     load_extension(connection, "postgres_scanner", extra="postgres")
     connection.execute(f"attach {literal(connection_string)} as server (type postgres, read_only)")

@@ -1,4 +1,4 @@
-"""Exceptions that cost what raised them: in a sentence, in full, and which of them concern everything else, too.
+"""Exceptions of parts of a run: as one sentence, with traceback, and whether they would affect all other parts.
 
 Not here: catching them (`driftlake.nightly.isolation`, `driftlake.training.registration`).
 """
@@ -19,17 +19,17 @@ _WORDS = ("No space left on device", "Disk quota exceeded", "Read-only file syst
 
 
 def is_of_machine(error: Exception) -> bool:
-    """Whether the disk is full or the like: what comes next would fail as well."""
+    """Whether the cause is the machine, such as a full disk, so that all following work would fail as well."""
     return getattr(error, "errno", None) in _ERRNOS or any(words in str(error) for words in _WORDS)
 
 
 def is_of_every_day(error: Exception) -> bool:
-    """Whether no other day or model could do better: the warehouse, the storage, the machine, the configuration."""
+    """Whether every day and model would fail: the cause is the warehouse, the storage, the machine or the configuration."""
     return isinstance(error, _KINDS) or is_of_machine(error)
 
 
 def sentence_of(error: Exception) -> str:
-    """What was raised, in a line; of an error that is not ours its kind, too."""
+    """The message of an exception in one line, with its type if it is not one of ours."""
     if isinstance(error, DriftlakeError):
         return error.message.partition("\n")[0]
     first_line = str(error).strip().partition("\n")[0]
@@ -37,5 +37,5 @@ def sentence_of(error: Exception) -> str:
 
 
 def trace_of(error: BaseException) -> str:
-    """The traceback, with those of its causes."""
+    """The traceback, including those of its causes."""
     return "".join(traceback.format_exception(error))

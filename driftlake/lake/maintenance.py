@@ -1,4 +1,4 @@
-"""Keeps the DuckLake small: compacts small files, expires old snapshots, deletes files that nothing needs any more.
+"""Maintenance of the DuckLake: compacting small files, expiring old snapshots, deleting files that no snapshot needs.
 
 No row of a result changes. Every step is a transaction of its own under the lock of writers, so runs wait for one table at
 most, and after a kill the warehouse is as it was before the step; the next call goes on from there. Files are deleted in a
@@ -31,7 +31,7 @@ _LARGEST_COMPACTED_BYTES = 16_000_000
 
 @dataclass(frozen=True, slots=True)
 class WarehouseSize:
-    """What the catalog names: a row of sql/upkeep/warehouse_size.sql."""
+    """The size of the warehouse according to its catalog: a row of sql/upkeep/warehouse_size.sql."""
 
     current_file_count: int
     file_count: int
@@ -50,9 +50,9 @@ class Upkeep:
     expired_count: int
     compacted_file_count: int
     compacted_table_count: int
-    # that no snapshot has needed since before `deleted_before`
+    # files that no snapshot has needed since before `deleted_before`
     deleted_count: int
-    # that no commit ever named: what killed runs left
+    # files that no commit ever named, left by runs that were killed
     orphan_count: int
     deleted_before: date
     before: WarehouseSize
@@ -86,7 +86,7 @@ def maintain(warehouse: Warehouse, settings: Settings, *, now: datetime, is_dry_
 
 
 def upkeep_lines(upkeep: Upkeep) -> Iterator[str]:
-    """What a person reads of it."""
+    """The lines that are printed for people."""
     files = f"{counted(upkeep.compacted_file_count, 'small file')} of {counted(upkeep.compacted_table_count, 'table')}"
     kept = "all are kept" if upkeep.expired_before is None else f"older than {upkeep.expired_before}"
     yield f"{'expired':<24} {counted(upkeep.expired_count, 'snapshot')} ({kept})"
@@ -107,7 +107,7 @@ def upkeep_lines(upkeep: Upkeep) -> Iterator[str]:
 
 
 def _days_before(now: datetime, days: int) -> date:
-    """The day before which something is older than `days`, whatever the hour."""
+    """The day before which everything is older than `days`, whatever the hour."""
     return (now.astimezone(UTC) - timedelta(days=days)).date()
 
 
@@ -117,7 +117,7 @@ def _size(warehouse: Warehouse) -> WarehouseSize:
 
 
 def _compact(warehouse: Warehouse, *, is_dry_run: bool) -> dict[str, int]:
-    """The number of small files of each table that became one, table by table; tables of other clients are theirs."""
+    """Compact one table after another and return the number of small files that were merged; tables of other clients are left alone."""
     keys = {table.name: table.key for table in schema.tables()}
 
     def small_files() -> dict[str, list[str]]:
@@ -145,10 +145,10 @@ def _rewrite(warehouse: Warehouse, table: str, key: Sequence[str], file_names: S
 
 
 def _call(warehouse: Warehouse, function: str, before: date, *, is_dry_run: bool) -> int:
-    """Rows that a function of DuckLake returns for what is older than a day: snapshots or files.
+    """The rows that a function of DuckLake returns for snapshots or files older than a day.
 
-    A SQLite catalog compares times as text and takes everything of the cutoff's own day for older: the last instant of the day
-    before is a cutoff that both kinds of catalog understand alike.
+    A SQLite catalog compares times as text and treats everything of the cutoff's own day as older. The last instant of
+    the day before is a cutoff with the same meaning in both kinds of catalog.
     """
     cutoff = datetime.combine(before, time(), UTC) - timedelta(microseconds=1)
     values: dict[str, Any] = {"lake": CATALOG, "cutoff": cutoff, "dry": is_dry_run}

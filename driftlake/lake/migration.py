@@ -1,6 +1,7 @@
 """Brings the catalog of a warehouse to the tables and views that this version of driftlake declares.
 
-What can be added is added; a change that would touch stored rows is refused. Not here: the declarations (`driftlake.lake.schema`).
+Tables, columns and views are added; a change that would affect stored rows is refused. Not here: the declarations
+(`driftlake.lake.schema`).
 """
 
 from __future__ import annotations
@@ -72,9 +73,9 @@ def _bring_up(connection: duckdb.DuckDBPyConnection, table: schema.Table) -> Non
 
 
 def _begin_statistics(connection: duckdb.DuckDBPyConnection, table: schema.Table) -> None:
-    """Have DuckLake keep statistics of an empty table, by a row that is gone before the commit.
+    """Make DuckLake keep statistics of an empty table, by inserting a row and deleting it before the commit.
 
-    DuckLake 1.0 caches the statistics of a table, but not that it has none: it asks the catalog for them again for each
+    DuckLake 1.0 caches the statistics of a table, but not their absence: without any, it queries the catalog for each
     column of each statement. A statement on such a table took 35 ms where one on a table with statistics takes 10.
     """
     if connection.execute(f"select 1 from {quote(table.name)} limit 1").fetchone():
@@ -85,7 +86,7 @@ def _begin_statistics(connection: duckdb.DuckDBPyConnection, table: schema.Table
 
 
 def _value(column: schema.Column) -> str:
-    """Some value that the column may have, as SQL."""
+    """SQL of any valid value of the column."""
     if not column.is_required:
         return "null"
     if column.type.endswith("[]"):

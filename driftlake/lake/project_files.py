@@ -21,7 +21,7 @@ _PACKAGE, _IN_WHEEL = "driftlake", "project"
 def folder() -> Traversable:
     """The folder that holds sql/, assets/, jobs/ and expectations/. Raises InstallationError if there is none."""
     package = files(_PACKAGE)
-    # first, because beside an installed driftlake/ there may be a package of somebody else called sql
+    # checked first, because site-packages may contain an unrelated package called sql
     if (inside := package / _IN_WHEEL).is_dir():
         return inside
     if isinstance(package, Path) and (package.parent / "sql" / "tables").is_dir():
@@ -45,7 +45,7 @@ def sources(name: str) -> list[tuple[str, Traversable]]:
 
 
 def make_importable() -> None:
-    """Let `assets`, `jobs` and `expectations` be imported, which a wheel puts in no place where Python looks for them."""
+    """Make `assets`, `jobs` and `expectations` importable; in a wheel they are not on Python's path."""
     if (place := str(folder())) not in sys.path:
         sys.path.insert(0, place)
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from driftlake.lake import project_files
 
-# DuckDB asks for the memory of so many rows before it has one: by default a million, 16 MB for each column of text.
+# DuckDB reserves memory for this many rows of a result in advance: by default a million, 16 MB for each text column.
 _ROWS_RESERVED = 20_000
 
 
@@ -48,7 +48,7 @@ def run(connection: duckdb.DuckDBPyConnection, name: str, /, **values: Any) -> d
 
 
 def table(connection: duckdb.DuckDBPyConnection, name: str, /, **values: Any) -> pa.Table:
-    """Result of sql/<name>.sql, of which DuckDB reserves no more memory ahead than a small one needs."""
+    """Result of sql/<name>.sql; DuckDB reserves only the memory of a small result in advance."""
     return run(connection, name, **values).to_arrow_table(_ROWS_RESERVED)
 
 

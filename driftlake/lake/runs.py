@@ -1,4 +1,4 @@
-"""What earlier runs did, from partition_runs: the newest run of each day and stage is in force.
+"""What earlier runs did, according to partition_runs; the newest run of each day and stage is in force.
 
 Not here: recording runs (`driftlake.lake.warehouse`).
 """
@@ -12,12 +12,12 @@ from typing import Any
 from driftlake.errors import WarehouseError
 from driftlake.lake.warehouse import PartitionRun, Warehouse
 
-# Outcomes after which something of a day was not counted, though there was something to count.
+# Outcomes that mean that part of the input of a day was not counted.
 INCOMPLETE = ("refused", "partial", "failed")
 
 
 def newest_day(warehouse: Warehouse) -> date:
-    """The last day that had telemetry, good or bad. Raises WarehouseError if there is none."""
+    """The last day that had telemetry, even if it was refused. Raises WarehouseError if there is none."""
     day = warehouse.sql("select dt from newest_day")["dt"][0].as_py()
     if day is None:
         raise WarehouseError(
@@ -27,12 +27,12 @@ def newest_day(warehouse: Warehouse) -> date:
 
 
 def was_processed(warehouse: Warehouse, day: date) -> bool:
-    """Whether the alerts of a day were ever evaluated."""
+    """Whether the alerts of a day have been evaluated."""
     return bool(warehouse.sql("select 1 from partition_runs where dt = ? and stage = 'alerts' limit 1", [day]).num_rows)
 
 
 def was_checked_by(warehouse: Warehouse, day: date, run_id: str) -> bool:
-    """Whether a run has checked the inputs of a day, rather than left them as they were."""
+    """Whether a run checked the inputs of a day; it does not if the day is unchanged."""
     found = warehouse.sql(
         "select 1 from current_runs where dt = ? and stage in ('profiles', 'label_cohorts') and run_id = ? limit 1",
         [day, run_id],
@@ -53,16 +53,17 @@ def in_force(warehouse: Warehouse, stage: str, days: Sequence[date]) -> dict[dat
 def commits_read(
     warehouse: Warehouse, stage: str, days: Sequence[date], reach_days: int
 ) -> dict[date, tuple[int, int | None]]:
-    """What each of the days reads of a stage when it looks `reach_days` back: the number of commits, and the newest.
+    """For each day, the number of commits of a stage within `reach_days` before it, and the newest of them.
 
-    Commits and not fingerprints, because a day that was refused keeps rows which its newest fingerprint says nothing of.
+    Commits rather than fingerprints, because a refused day keeps older rows, which its newest fingerprint does not
+    cover.
     """
     rows = warehouse.query("commits_read", stage=stage, days=list(days), reach_days=reach_days).to_pylist()
     return {row["dt"]: (row["commit_count"], row["newest_snapshot_id"]) for row in rows}
 
 
 def incomplete_between(warehouse: Warehouse, first_day: date, last_day: date) -> list[dict[str, Any]]:
-    """Days of which a stage did not count everything when it last worked on them: dt, stage, outcome, reason."""
+    """Days that a stage did not count completely when it last processed them: dt, stage, outcome, reason."""
     rows: list[dict[str, Any]] = warehouse.sql(
         "select dt, stage, outcome, reason from current_runs"
         " where dt between ? and ? and list_contains(?, outcome) order by dt, stage",

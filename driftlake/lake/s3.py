@@ -1,4 +1,4 @@
-"""Access to s3://: which credentials, region and endpoint, the same for DuckDB and for Arrow.
+"""Access to s3://: credentials, region and endpoint, the same for DuckDB and for Arrow.
 
 A persistent DuckDB secret whose scope covers a place is used for it; everything else goes through the usual AWS chain as
 botocore walks it: environment, profiles, SSO, assumed roles, web identity, container and instance metadata. Temporary
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
 SCHEME = "s3://"
 
-# Of DuckDB, that it has even if no region is configured; botocore's default is the same.
+# DuckDB's region if none is configured; botocore's default is the same.
 _DEFAULT_REGION = "us-east-1"
-# Of a look at a place before work starts: a service that is there answers in far less.
+# Timeouts for checking a place before work starts; a working service answers much faster.
 _SECONDS_TO_CONNECT, _SECONDS_TO_ANSWER = 3, 5
 _AWS_HOST = re.compile(r"s3(\.[a-z0-9-]+)?\.amazonaws\.com")
 _PART_OF_SECRET = re.compile(r"(?:^|;)(\w+)=(.*?)(?=;\w+=|$)")
@@ -44,20 +44,20 @@ _CREDENTIALS_HINT = (
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Who we are to an S3 service and where it is; without a key requests are not signed."""
+    """The credentials and the endpoint of an S3 service; without a key, requests are not signed."""
 
     key_id: str | None
     secret: str | None = field(repr=False)
     session_token: str | None = field(repr=False)
     region: str
-    # host and port; None if AWS's own of the region
+    # host and port; None for the endpoint of AWS in the region
     endpoint: str | None = None
     is_encrypted: bool = True
     is_path_style: bool = False
 
     @property
     def where(self) -> str:
-        """What people are told it is."""
+        """Its name in messages."""
         return self.url or f"AWS, region {self.region}"
 
     @property
@@ -66,7 +66,7 @@ class Access:
         return self.endpoint and f"{'https' if self.is_encrypted else 'http'}://{self.endpoint}"
 
     def secret_parts(self) -> Mapping[str, str]:
-        """As DuckDB's CREATE SECRET names them."""
+        """The parameters of DuckDB's CREATE SECRET."""
         parts = {
             "key_id": self.key_id,
             "secret": self.secret,
@@ -85,7 +85,7 @@ def is_on_s3(location: str) -> bool:
 
 
 def access_to(location: str) -> Access:
-    """Who we are to the service that has a place. Raises StorageError if there are no credentials."""
+    """The access to the service of a place. Raises StorageError if there are no credentials."""
     return _covering(location) or _from_chain(location)
 
 
@@ -95,7 +95,7 @@ def filesystem_of(location: str) -> tuple[pafs.FileSystem, str]:
 
 
 class S3Session:
-    """Lets a DuckDB connection read and write some places; `renew` before each piece of work, for credentials expire."""
+    """Lets a DuckDB connection read and write some places; call `renew` before each piece of work, because credentials expire."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, locations: Sequence[str]) -> None:
         """Raises StorageError if there are no credentials or httpfs is not installed."""
@@ -117,7 +117,7 @@ class S3Session:
 
 
 def require_places(locations: Mapping[str, str]) -> None:
-    """That inputs, by the setting that says where they are, can be reached and read by DuckDB; they have to be there."""
+    """Check that inputs, given by the setting that names them, exist and that DuckDB can read them."""
     for setting, location in locations.items():
         require_place(setting, location, holds_input=True)
     with duckdb.connect() as connection:
@@ -125,7 +125,7 @@ def require_places(locations: Mapping[str, str]) -> None:
 
 
 def require_place(setting: str, location: str, *, holds_input: bool = False) -> None:
-    """Ask for one object of a place, if it is on S3; there has to be one if it `holds_input`.
+    """Request one object of a place, if it is on S3; there must be one if the place `holds_input`.
 
     Raises StorageError in one sentence: no credentials, not reached, refused, no bucket, another region, nothing there.
     """
@@ -197,7 +197,7 @@ def _from_chain(location: str) -> Access:
 
 
 def _environment() -> tuple[tuple[str, str], ...]:
-    """What the chain depends on."""
+    """The environment variables that the chain depends on."""
     return tuple(
         sorted((name, value) for name, value in os.environ.items() if name.startswith("AWS_") or name == "HOME")
     )
@@ -205,11 +205,11 @@ def _environment() -> tuple[tuple[str, str], ...]:
 
 @lru_cache(maxsize=1)
 def _chain(_environment: tuple[tuple[str, str], ...]) -> tuple[Session, Mapping[str, Any]]:
-    """A session that keeps its credentials fresh, and where its S3 service is."""
+    """A session that renews its credentials, and the endpoint of its S3 service."""
     from botocore.session import get_session
 
     session = get_session()
-    # botocore knows AWS_DEFAULT_REGION alone
+    # botocore reads only AWS_DEFAULT_REGION
     region = os.environ.get("AWS_REGION") or session.get_config_variable("region") or _DEFAULT_REGION
     meta = session.create_client("s3", region_name=region).meta
     address = urlsplit(meta.endpoint_url)
@@ -261,7 +261,7 @@ def _client(access: Access) -> BaseClient:
 
 
 def _covering(location: str) -> Access | None:
-    """That of the user's persistent DuckDB secret whose scope covers a place most closely."""
+    """The access of the user's persistent DuckDB secret with the longest scope that covers a place."""
     files = sorted((Path.home() / ".duckdb" / "stored_secrets").glob("*.duckdb_secret"))
     kept = _persistent_secrets(tuple((str(path), path.stat().st_mtime_ns) for path in files)) if files else {}
     scopes = [scope for scope in kept if location.startswith(scope)]

@@ -1,7 +1,7 @@
 """The tables and views of the warehouse, read from their DDL in sql/tables and sql/views.
 
-The DDL is the only source: its comments become the catalog's comments and docs/tables.md, its columns the Arrow schemas
-of the rows that are stored. Not here: rows.
+The DDL is the only source: the comments in the catalog, docs/tables.md and the Arrow schemas of stored rows are derived
+from it. Not here: rows.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class View:
 
     @property
     def reads(self) -> frozenset[str]:
-        """Names of the tables and other views that it reads, by DuckDB's parser; its own named steps are not among them."""
+        """Names of the tables and other views that it reads, according to DuckDB's parser, without its own CTEs."""
         _, _, query = self.ddl.partition(f" view {self.name} as\n")
         return frozenset(duckdb.get_table_names(query))
 
@@ -112,7 +112,7 @@ def views() -> tuple[View, ...]:
 
 @cache
 def views_in_order() -> tuple[View, ...]:
-    """Every view, those that others read first: a view can only be created on what is there."""
+    """Every view, in an order in which they can be created: a view comes after the views that it reads."""
     found = {view.name: view for view in views()}
     order = TopologicalSorter({name: sorted(view.reads & found.keys()) for name, view in found.items()})
     return tuple(found[name] for name in order.static_order())
@@ -121,7 +121,8 @@ def views_in_order() -> tuple[View, ...]:
 def _with_signals(ddl: str) -> str:
     """A view of every signal: in the place of `from signals`, the queries of all sources."""
     sources = (queries.statement(f"signals/{name}").rstrip().removesuffix(";") for name in queries.names("signals"))
-    union = "\nunion all\n".join(sources)
+    # in parentheses: one may begin with steps of its own
+    union = "\nunion all\n".join(f"(\n{source}\n)" for source in sources)
     return ddl.replace("from signals", f"from (\n{union}\n)")
 
 
@@ -140,7 +141,8 @@ def _macros() -> Iterator[str]:
 
 
 def _reads_tables(sql: str) -> bool:
-    # by the text: DuckDB finds the tables of a query alone, and in that of a macro it does not know the parameters
+    # searched in the text, because DuckDB's parser finds tables only in queries, and the query of a macro has unknown
+    # parameters
     names = "|".join(table.name for table in tables())
     return bool(re.search(rf"\b(from|join) ({names})\b", sql))
 

@@ -16,14 +16,14 @@ from driftlake.lake.s3 import S3Session
 
 
 def open_session(settings: Settings, paths: Iterable[str] = ()) -> duckdb.DuckDBPyConnection:
-    """An in-memory DuckDB for one piece of work on the configured inputs and on files at `paths`."""
+    """Open an in-memory DuckDB for work on the configured inputs and on files at `paths`."""
     connection = connect(settings)
     S3Session(connection, [*settings.input_locations.values(), *paths])
     return connection
 
 
 def connect(settings: Settings, *, threads: int | None = None) -> duckdb.DuckDBPyConnection:
-    """An in-memory DuckDB with our SQL macros that uses no more of the machine than the configuration allows."""
+    """An in-memory DuckDB with our SQL macros and the configured limits on memory and threads."""
     connection = duckdb.connect()
     connection.execute(f"set threads = {threads or settings.compute.threads}")
     connection.execute(f"set memory_limit = {queries.literal(settings.compute.memory_limit)}")

@@ -1,4 +1,4 @@
-"""Places of files, on this machine or elsewhere: the file system of a place, and which files in it are nobody's input.
+"""Places of files, on this machine or elsewhere: the file system of a place, and which files in it are ignored.
 
 Not here: access to S3 (`driftlake.lake.s3`), and what is in the files (`driftlake.inputs`, `driftlake.lineage`).
 """
@@ -21,5 +21,5 @@ def filesystem_of(location: str) -> tuple[pafs.FileSystem, str]:
 
 
 def is_hidden(path: str) -> bool:
-    """Whether writers and listings pass over a file, by a path in the folder that is read: they stage files under such names."""
+    """Whether a file is ignored, given its path in the folder: writers use such names for unfinished files."""
     return any(part.startswith(("_", ".")) for part in path.split("/"))

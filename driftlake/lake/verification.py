@@ -1,4 +1,4 @@
-"""Holds the stored rows against what the runs recorded, against their keys, and against each other.
+"""Checks the stored rows against the records of the runs, against their keys, and against each other.
 
 Not here: running days again (`driftlake.cli.upkeep`), and recording (`driftlake.lake.warehouse`).
 """
@@ -15,13 +15,13 @@ from driftlake.lake.schema import Table
 from driftlake.lake.warehouse import Warehouse
 from driftlake.vocabulary.wording import counted
 
-# Queries of sql/verification that find sums that do not agree: dt, table_name, what.
+# Queries of sql/verification that find inconsistent sums: dt, table_name, what.
 _SUMS = ("feature_sums", "drift_windows", "quality_windows")
 
 
 @dataclass(frozen=True, slots=True)
 class Deviation:
-    """Rows that are not as they must be: of a day, or with None of a table that has no days."""
+    """Rows that violate a check, of one day; the day is None for a table without days."""
 
     dt: date | None
     table: str
@@ -29,12 +29,12 @@ class Deviation:
 
     @property
     def sentence(self) -> str:
-        """What a person reads of it."""
+        """The deviation as a sentence."""
         return f"{self.dt or 'no day'}: {self.table}: {self.what}"
 
 
 def verify(warehouse: Warehouse) -> list[Deviation]:
-    """Everything stored, as of one snapshot; each kind of deviation in the order of days."""
+    """Check everything that is stored, as of one snapshot; each kind of deviation is in the order of days."""
     with warehouse.one_snapshot():
         disagreeing = _disagreeing(warehouse, _recorded(warehouse, None), None)
         found = [Deviation(day, name, what) for day, wrong in disagreeing.items() for name, what in wrong.items()]
@@ -48,7 +48,7 @@ def verify(warehouse: Warehouse) -> list[Deviation]:
 
 
 def disagreeing_days(warehouse: Warehouse, stage: str, days: Collection[date]) -> dict[date, str]:
-    """Of some days those whose rows of a stage are not as many as its runs recorded, and what is wrong with them."""
+    """The days on which a stage has another number of rows than its runs recorded, with what is wrong."""
     if not days:
         return {}
     with warehouse.one_snapshot():
@@ -66,7 +66,7 @@ def _recorded(warehouse: Warehouse, days: Sequence[date] | None) -> dict[tuple[d
 def _disagreeing(
     warehouse: Warehouse, recorded: Mapping[tuple[date, str, str], int], days: Sequence[date] | None
 ) -> dict[date, dict[str, str]]:
-    """By day and name of the table, how many rows there are instead of those on record."""
+    """The actual number of rows where it differs from the recorded one, by day and name of the table."""
     # a table of an earlier version may be gone
     tables = {table.name for table in schema.tables()}
     recorded = {key: count for key, count in recorded.items() if key[2].partition("/")[0] in tables}

@@ -19,11 +19,17 @@ from driftlake.config.inputs import LabelValue, require_two_labels
 from driftlake.config.strict_yaml import parse_yaml
 from driftlake.errors import ConfigurationError
 from driftlake.lake.storage import filesystem_of, is_hidden
+from driftlake.maths.value_text import category_text
 
 
 def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ValueError(f"listed twice: {', '.join(twice)}")
+    return names
+
+
+def _distinct_classes(names: tuple[str, ...]) -> tuple[str, ...]:
+    _distinct(tuple(category_text(name) for name in names))
     return names
 
 
@@ -78,6 +84,15 @@ class BinaryLabels(_Section):
         return self
 
 
+# A percentage is a probability times a hundred.
+ScoreKind = Literal["probability", "percent", "value"]
+
+
+def score_divisor(kind: str) -> int:
+    """What scores of a kind are divided by when they are read."""
+    return 100 if kind == "percent" else 1
+
+
 class LineageRecord(_Section):
     """One lineage file: what a model version was trained on and what it promises."""
 
@@ -88,11 +103,11 @@ class LineageRecord(_Section):
     training_data: str
     target: str | None = None
     score: str | None = None
-    score_kind: Literal["probability", "value"] = "probability"
+    score_kind: ScoreKind = "probability"
     # binary labels are 0 or 1 unless `labels` says which is positive, those of a regression are numbers like its score, those of a multiclass model its classes
     task: Literal["binary", "regression", "multiclass"] = "binary"
     # of a multiclass model, as labels and predicted_class name them; its score is the confidence of the predicted class
-    classes: Annotated[tuple[ClassName, ...], Field(min_length=2), AfterValidator(_distinct)] | None = None
+    classes: Annotated[tuple[ClassName, ...], Field(min_length=2), AfterValidator(_distinct_classes)] | None = None
     # of a binary model whose labels are others than 0 and 1
     labels: BinaryLabels | None = None
     # of the target that a regression predicts; null if it predicts the mean
@@ -103,9 +118,14 @@ class LineageRecord(_Section):
     baseline: Baseline = Baseline()
     feature_importance: dict[str, float] | None = None
 
+    @property
+    def is_probability(self) -> bool:
+        """Whether the score is a probability once it is read."""
+        return self.score_kind != "value"
+
     @model_validator(mode="after")
     def _consistent(self) -> LineageRecord:
-        if self.task == "regression" and self.score_kind == "probability":
+        if self.task == "regression" and self.score_kind != "value":
             raise ValueError("a regression predicts values: add `score_kind: value`")
         if self.quantile is not None and self.task != "regression":
             raise ValueError("only a regression has a quantile: add `task: regression`")

@@ -17,11 +17,13 @@ import pyarrow as pa
 
 from driftlake.config import ModelSettings
 from driftlake.lake.warehouse import Warehouse
+from driftlake.lineage.lineage_files import score_divisor
 from driftlake.maths import binning
 from driftlake.maths.arrays import Counts
 from driftlake.maths.binning import MISSING, FeatureBins
 from driftlake.maths.numeric_bins import LARGEST_SHARE
 from driftlake.maths.segments import ALL
+from driftlake.maths.value_text import category_text
 
 SCORE = "score"
 
@@ -34,6 +36,11 @@ class TrainingLabels:
     negatives: Counts
     scored_count: int
     scored_sums: Mapping[str, float]
+
+    def mean(self, name: str) -> float | None:
+        """Mean over the labels with a score of what is summed up under a name; None if it is not."""
+        total = self.scored_sums.get(name)
+        return total / self.scored_count if total is not None and self.scored_count else None
 
     @classmethod
     def of(cls, rows: Sequence[Mapping[str, Any]], bin_count: int) -> TrainingLabels | None:
@@ -70,12 +77,14 @@ class ModelVersion:
 
     model_id: str
     model_version: str
+    # probability or value: a percentage is a probability once it is divided by `score_divisor`
     score_kind: str
     features: Mapping[str, FeatureBins]
     score_bins: FeatureBins | None
+    score_divisor: int = 1
     task: str = "binary"
     quantile: float | None = None
-    # of a multiclass model
+    # of a multiclass model, as the lineage writes them
     classes: tuple[str, ...] = ()
     # of a binary model whose labels are others than 0 and 1, as canonical texts
     positive_label: str | None = None
@@ -101,6 +110,11 @@ class ModelVersion:
     def has_label_classes(self) -> bool:
         """Whether its labels are classes, two or more, rather than numbers."""
         return bool(self.classes) or self.positive_label is not None
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Its classes as labels and predictions are read."""
+        return tuple(category_text(name) for name in self.classes)
 
     @property
     def told_features(self) -> str:
@@ -189,7 +203,8 @@ def _read_versions(warehouse: Warehouse, runs: Sequence[Mapping[str, Any]]) -> d
         }
         versions[key] = ModelVersion(
             *key,
-            score_kind=run["score_kind"],
+            score_kind="value" if run["score_kind"] == "value" else "probability",
+            score_divisor=score_divisor(run["score_kind"]),
             features={name: bins[name] for name in run["features"]},
             score_bins=bins.get(SCORE),
             task=run["task"] or "binary",

@@ -2,7 +2,7 @@
 
 Counts have shape (..., bins, bins): the candidate's score along the first axis, production's along the second, bins
 ordered by ascending score. Scores inside a bin count as tied. Not here: which predictions are paired
-(sql/shadow_pairs.sql, sql/shadow_cohorts.sql) and what is reported of them (`driftlake.quality.shadow`).
+(sql/shadow_pairs.sql, sql/shadow_cohorts.sql) and what is reported about them (`driftlake.quality.shadow`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from driftlake.maths.ranking import CONFIDENCE, placements
 
 @dataclass(frozen=True, slots=True)
 class PairedAuc:
-    """AUC of both scores and candidate - production with its interval, each of shape (...); nan with one class only."""
+    """AUC of both scores, and the difference candidate - production with its interval, each of shape (...); nan with one class only."""
 
     candidate: Floats
     production: Floats
@@ -32,9 +32,9 @@ class PairedAuc:
 def paired_auc_difference(positives: Counts, negatives: Counts) -> PairedAuc:
     """Difference of two AUCs on the same labels, with the covariance of DeLong, DeLong and Clarke-Pearson (1988).
 
-    A label's contribution to an AUC is the share of the other class that it is ranked right against, ties at half. The difference
-    is the mean of the differences of the contributions, and their variance holds the covariance of the two AUCs. The
-    p-value is two-sided and normal.
+    A label contributes to an AUC the share of the other class that it is ranked correctly against; ties count as half.
+    The result is the mean of the differences between the contributions to the two AUCs, so their variance accounts for
+    the covariance of the AUCs. The p-value is two-sided and normal.
     """
     positive_count, negative_count = positives.sum(axis=(-2, -1)), negatives.sum(axis=(-2, -1))
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -47,7 +47,7 @@ def paired_auc_difference(positives: Counts, negatives: Counts) -> PairedAuc:
         variance = _mean_variance(positives, *of_positives) + _mean_variance(negatives, *of_negatives)
         error = np.sqrt(variance)
         difference = candidate - production
-        # without any variance they are equal or told apart for certain
+        # without variance the AUCs are either equal or certainly different
         z = np.where(error > 0, difference / error, np.where(difference == 0, 0, np.inf))
     p_value = np.where(np.isnan(error), np.nan, 2 * special.ndtr(-np.abs(z)))
     half = special.ndtri((1 + CONFIDENCE) / 2) * error
@@ -57,7 +57,7 @@ def paired_auc_difference(positives: Counts, negatives: Counts) -> PairedAuc:
 
 
 def rank_correlation(counts: Counts) -> Floats:
-    """Spearman's rank correlation (1904), ties at their mean rank, -1 to 1, shape (...); nan where a score has one bin only."""
+    """Spearman's rank correlation (1904), -1 to 1, shape (...). Ties have their mean rank; nan where a score has one bin only."""
     candidate, production = counts.sum(axis=-1), counts.sum(axis=-2)
     candidate_ranks, production_ranks = _centred_ranks(candidate), _centred_ranks(production)
     covariance = np.einsum("...ij,...i,...j->...", counts, candidate_ranks, production_ranks)
@@ -77,6 +77,6 @@ def _mean_variance(counts: Counts, candidate: Floats, production: Floats) -> Flo
 
 
 def _centred_ranks(counts: Counts) -> Floats:
-    """Mean rank of the members of each bin, less the mean of all; shape (..., bins)."""
+    """Mean rank of the members of each bin, minus the mean of all ranks; shape (..., bins)."""
     ranks: Floats = np.cumsum(counts, axis=-1) - counts / 2 - counts.sum(axis=-1, keepdims=True) / 2
     return ranks

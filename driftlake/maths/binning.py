@@ -31,14 +31,14 @@ MISSING, BELOW, ABOVE, FIRST_RANGE = 0, 1, 2, 3
 OTHER, UNSEEN, FIRST_CATEGORY = 1, 2, 3
 
 MAX_CATEGORIES = 100
-# Beyond this many training categories the rarest are not remembered and count as unseen in production.
+# If training has more categories than this, the rarest are not stored and count as unseen in production.
 MAX_KNOWN_CATEGORIES = 100_000
-# A value, or category, with this share of the training rows is not merged with others.
+# A value or category with at least this share of the training rows is not merged with others.
 HEAVY_SHARE = 0.01
 MAX_COARSE_BINS = 10
 HEAVY_COARSE_SHARE = 0.1
 MAX_COARSE_CATEGORIES = 20
-# Integers with at most this many training values are codes rather than quantities.
+# Integers with at most this many distinct training values are treated as codes rather than quantities.
 MAX_INTEGER_CATEGORIES = 20
 
 
@@ -46,8 +46,8 @@ MAX_INTEGER_CATEGORIES = 20
 class Grid:
     """A grid over values: `lower` and `upper` are its ends, divided by `scale`.
 
-    cell = floor((t(x / scale) - t(lower)) / (t(upper) - t(lower)) * cells), t being `transform`. A grid that no transform
-    makes regular has the `borders` of its cells, shape (cells + 1,): a value lies in the cell whose lower border it reaches.
+    cell = floor((t(x / scale) - t(lower)) / (t(upper) - t(lower)) * cells), where t is `transform`. An irregular grid
+    has the `borders` of its cells instead, shape (cells + 1,); a cell includes its lower border.
     """
 
     transform: Transform
@@ -79,7 +79,7 @@ class Grid:
     def prepared(self, values: Floats) -> Floats:
         """Values as `axis` takes them."""
         if self.transform == "logit":
-            # the odds, whose logarithm is the logit; what is no probability is on the side it exceeds
+            # the odds, whose logarithm is the logit; values outside 0 to 1 count as below or above the grid
             with np.errstate(divide="ignore"):
                 probabilities = np.clip(values, 0.0, 1.0)
                 odds: Floats = probabilities / (1.0 - probabilities)
@@ -126,14 +126,14 @@ class FeatureBins:
     grid: Grid | None = None
     # first cell of every bin from FIRST_RANGE on
     first_cells: Indices | None = None
-    # where the training values of every bin from FIRST_RANGE on lie, shape (range bins, 2); None if that is not known
+    # lowest and highest training value of every bin from FIRST_RANGE on, shape (range bins, 2); None if not known
     training_ends: Floats | None = None
     # every known category -> its bin
     categories: Mapping[str, int] | None = None
 
     @property
     def bin_count(self) -> int:
-        """Bins, the missing one included."""
+        """Number of bins, including the one for missing values."""
         return len(self.labels)
 
     @cached_property
@@ -146,7 +146,7 @@ class FeatureBins:
 
     @cached_property
     def ends(self) -> Floats:
-        """Lowest and highest value that is taken to occur in each range bin, shape (range bins, 2): its borders if not known."""
+        """Assumed lowest and highest value in each range bin, shape (range bins, 2): its borders if the training values are not known."""
         if self.training_ends is not None:
             return self.training_ends
         return np.column_stack([self.borders[:-1], self.borders[1:]])
@@ -194,12 +194,12 @@ class FeatureBins:
 
     @property
     def _counted(self) -> Any:
-        """What is told apart before values are put into bins: cells of a grid, or known categories."""
+        """The units that bins are made of: cells of a grid, or known categories."""
         return set(self.categories or ()) if self.grid is None else self.grid
 
     @cached_property
     def _meanings(self) -> list[tuple[str, str | int]]:
-        """What each bin counts; categories are ranked by how frequent they were in training, ranges by value."""
+        """What each bin counts. Categories are ordered by how frequent they were in training, ranges by value."""
         if self.first_cells is None:
             return list(zip(self.bin_kinds, self.labels, strict=True))
         cells = [-1] * FIRST_RANGE + self.first_cells.tolist()
@@ -275,7 +275,7 @@ def _training_ends_of(ranges: Sequence[Mapping[str, Any]]) -> Floats | None:
 
 
 def probability_bins(feature: str) -> FeatureBins:
-    """Bins of a probability: fixed ones on the logit scale, so nothing is learned; a coarse bin is two units of log-odds."""
+    """Bins of a probability. They are fixed on the logit scale, so nothing is learned; a coarse bin is two units of log-odds wide."""
     grid = PROBABILITY_GRID
     first_cells = np.arange(grid.cells, dtype=np.int32)
     coarse = np.concatenate([[MISSING, BELOW, ABOVE], FIRST_RANGE + first_cells // 40])
@@ -283,7 +283,7 @@ def probability_bins(feature: str) -> FeatureBins:
 
 
 def share_from(bins: FeatureBins, cut: float) -> Floats:
-    """Share of the values of each bin that are `cut` or more, as if they lay evenly between its ends.
+    """Share of the values of each bin that are at least `cut`, assuming that they lie evenly between its ends.
 
     Bins from the lowest values to the highest, below and above the training range included: shape (ranges + 2,).
     """
@@ -302,7 +302,7 @@ def with_coarse_bins(bins: FeatureBins, counts: Counts) -> FeatureBins:
 def bins_of_cells(
     feature: str, kind: FeatureKind, grid: Grid, first_cells: Indices, counts: Counts, training_ends: Floats
 ) -> FeatureBins:
-    """Bins of a number from the first cell of each; `counts` are the training rows of each, shape (range bins,)."""
+    """Bins of a number, given the first cell of each bin; `counts` are the training rows of each bin, shape (range bins,)."""
     return replace(_assemble(feature, kind, grid, first_cells, _coarse_ids(counts)), training_ends=training_ends)
 
 
@@ -315,7 +315,7 @@ def learn_category_bins(
     ----------
     categories : the distinct training categories
     counts : training rows of each, shape (len(categories),)
-    bin_limit : most categories with a bin of their own, if fewer than MAX_CATEGORIES
+    bin_limit : largest number of categories with a bin of their own, if less than MAX_CATEGORIES
     """
     limit = min(bin_limit or MAX_CATEGORIES, MAX_CATEGORIES)
     ranked = sorted(zip(categories, counts.tolist(), strict=True), key=lambda pair: (-pair[1], pair[0]))
@@ -385,7 +385,7 @@ def merge_evenly(counts: Counts, parts: int, heavy_share: float) -> Indices:
 
 
 def _merge_lightest(counts: Counts, starts: Counts, parts: int) -> Indices:
-    """Join the two neighbours that hold the least, until `parts` groups are left: heavy cells are the last to meet."""
+    """Merge the two neighbouring groups with the fewest rows until `parts` groups are left, so heavy cells are merged last."""
     masses = np.add.reduceat(counts, starts)
     while len(starts) > parts:
         lightest = int(np.argmin(masses[:-1] + masses[1:]))
@@ -416,7 +416,7 @@ _FORWARD_AND_INVERSE: Mapping[str, tuple[Callable[[float], float], Callable[[flo
 
 @cache
 def _asinh() -> bh.axis.transform.Function:
-    # The C library's own functions, which DuckDB calls too: numpy's vectorised ones differ in the last bit.
+    # The functions of the C library, which DuckDB also calls; numpy's vectorised versions differ in the last bit.
     library = ctypes.CDLL(ctypes.util.find_library("m"))
     signature = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_double)
     return bh.axis.transform.Function(signature(("asinh", library)), signature(("sinh", library)), name="asinh")

@@ -1,4 +1,4 @@
-"""How well classes are told apart, from counts per class: pure functions that take arrays.
+"""How well predicted classes match the labels, from counts per class: pure functions that take arrays.
 
 Not here: gathering the counts (`driftlake.quality.labelled_windows`) and the AUC of one class (`driftlake.maths.ranking`).
 """
@@ -17,19 +17,19 @@ from driftlake.maths.ranking import Auc, logit_interval
 def macro_f1(hits: Counts, predicted: Counts, labelled: Counts) -> Floats:
     """Mean F1 score of the classes, 0..1, from counts of shape (..., classes); nan without any.
 
-    `hits` are predictions of a class that are right, `predicted` all of them, `labelled` the labels of the class. A class
-    that is neither predicted nor a label has no F1 score and no part in the mean (Sokolova and Lapalme 2009).
+    `hits` are the correct predictions of a class, `predicted` all its predictions, `labelled` its labels. A class that
+    is neither predicted nor a label has no F1 score and is left out of the mean (Sokolova and Lapalme 2009).
     """
     sizes = predicted + labelled
     return _masked_mean(2 * hits / np.maximum(sizes, 1), sizes > 0)
 
 
 def macro_auc(of_classes: Sequence[Auc], is_counted: NDArray[np.bool_]) -> Auc:
-    """Mean AUC of each class against the rest (Fawcett 2006), of the classes that count, shape (..., classes).
+    """Mean over the counted classes of the AUC of each class against the rest (Fawcett 2006); input has shape (..., classes).
 
-    The AUCs of the classes come from the same rows, and counts per class do not say how they vary together. The standard
-    error of a mean is at most the mean of the standard errors, however that is, so the interval built on it is never too
-    narrow. Binning bounds are means of those of the classes.
+    The AUCs of the classes come from the same rows, and their covariance cannot be computed from counts per class.
+    Whatever it is, the standard error of a mean is at most the mean of the standard errors. The interval uses this
+    bound, so it is never too narrow. The binning bounds are the means of the bounds of the classes.
     """
     value, standard_error, binning_low, binning_high = (
         _masked_mean(np.stack([getattr(class_auc, name) for class_auc in of_classes], axis=-1), is_counted)

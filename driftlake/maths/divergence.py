@@ -1,9 +1,10 @@
 """Divergences between two vectors of counts over the same bins: pure functions that take arrays.
 
 Every function takes `current` (production) and `reference` counts of shape (..., bins) that broadcast, and works along
-the last axis. Bins that are empty on both sides are left out; where a logarithm needs it, `smoothing` rows (of
-a thousand, if there are more) are added to both sides of the others, so an empty bin never gives infinity. Not here: names, thresholds and who may use a function
-(`driftlake.maths.drift_statistics`), and which counts are compared (`driftlake.drift.comparison`).
+the last axis. Bins that are empty on both sides are left out. Functions that take logarithms add `smoothing` rows to
+every other bin on both sides, or `smoothing` rows per thousand in larger samples, so an empty bin never gives infinity.
+Not here: names and thresholds (`driftlake.maths.drift_statistics`), and which counts are compared
+(`driftlake.drift.comparison`).
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ from driftlake.maths.binning import ABOVE, BELOW, FIRST_RANGE
 
 NOISE_QUANTILE = 0.99
 
-# `smoothing` is in rows of so many, if there are more; half a row is a share of 0.05 %.
+# In samples larger than this, `smoothing` is in rows per this many rows; half a row is then a share of 0.05 %.
 _SMOOTHED_ROWS = 1000
-# Below this many expected rows a normal approximation of a share is replaced by an exact tail.
+# Below this many expected rows an exact tail probability replaces the normal approximation of a share.
 _FEW_EXPECTED = 10
-# The variance of an integral over borders is summed over pairs of them, of which this many say enough.
+# The variance of an integral over borders is a sum over pairs of borders. This many borders are precise enough.
 _NOISE_BORDERS = 32
 
 
@@ -31,7 +32,8 @@ _NOISE_BORDERS = 32
 class Comparison:
     """Value of a statistic with its noise, each of shape (...); nan where there is nothing to compare.
 
-    `error_bound` says how much larger the statistic of the unbinned values can be; None if binning costs nothing.
+    `error_bound` is the most by which the statistic of the unbinned values can be larger; None if binning loses
+    nothing.
     """
 
     value: Floats
@@ -43,8 +45,8 @@ class Comparison:
 def shares(counts: Counts, occupied: NDArray[np.bool_], smoothing: float) -> Floats:
     """Smoothed shares that sum to one over the occupied bins; zero elsewhere.
 
-    More rows are added where there are more: an empty bin then has the same share in large samples of any size, and a
-    category that vanished the same divergence on a day and in a week.
+    Large samples get proportionally more smoothing rows. An empty bin then has the same share in large samples of any
+    size, and a category that vanished has the same divergence over a day and over a week.
     """
     added = smoothing * np.maximum(counts.sum(axis=-1, keepdims=True) / _SMOOTHED_ROWS, 1.0)
     smoothed = np.where(occupied, counts + added, 0.0)
@@ -57,7 +59,7 @@ def psi(current: Counts, reference: Counts, smoothing: float = 0.5) -> Compariso
     """Population stability index: sum (q - p) ln(q / p), 0 and up, in nats, symmetric, larger is worse (Siddiqi 2006).
 
     Without drift PSI / (1/N + 1/M) is about chi-square with bins - 1 degrees of freedom (Yurdakul 2018). Misses shifts
-    inside a bin; a bin that one side hardly has can be most of the sum.
+    inside a bin. A bin that is nearly empty on one side can dominate the sum.
     """
     p, q, ratio = _shares_and_log_ratio(current, reference, smoothing)
     return _with_noise(((q - p) * ratio).sum(axis=-1), current, reference, scale=1.0)
@@ -66,8 +68,9 @@ def psi(current: Counts, reference: Counts, smoothing: float = 0.5) -> Compariso
 def kl_divergence(current: Counts, reference: Counts, smoothing: float = 0.5) -> Comparison:
     """Kullback-Leibler divergence of current from reference: sum q ln(q / p), 0 and up, in nats, larger is worse.
 
-    Of Kullback and Leibler (1951), and not symmetric. Without drift twice the divergence over (1/N + 1/M) is about
-    chi-square (Kullback 1959). Misses shifts inside a bin, and weighs what vanished little, because q is small there.
+    Kullback and Leibler (1951); not symmetric. Without drift twice the divergence over (1/N + 1/M) is about chi-square
+    (Kullback 1959). Misses shifts inside a bin, and gives little weight to bins that became rare, because q is small
+    there.
     """
     _, q, ratio = _shares_and_log_ratio(current, reference, smoothing)
     return _with_noise((q * ratio).sum(axis=-1), current, reference, scale=1 / 2)
@@ -104,7 +107,7 @@ def total_variation_distance(current: Counts, reference: Counts) -> Comparison:
 
     Its unit is the share of rows that would have to move. Without drift the differences of the shares are about normal, so
     their absolute sum has a known mean and variance (Nabeya 1951), from which the noise comes as of a gamma distribution.
-    Misses shifts inside a bin, and how many times more frequent a rare bin became.
+    Misses shifts inside a bin, and large relative changes of rare bins.
     """
     p, q, pooled, unit = _plain_shares(current, reference)
     with np.errstate(invalid="ignore"):
@@ -120,9 +123,9 @@ def ks_distance(current: Counts, reference: Counts) -> Comparison:
     """Kolmogorov-Smirnov distance: max |F(x) - G(x)| at the borders of the bins, 0 to 1, symmetric, larger is worse.
 
     F and G are cumulative shares of rows. Misses missing values, which have no order and are left out, and shifts in the
-    tails, where F and G are both near 0 or 1. The unbinned statistic is larger by `error_bound` at most: between
-    two borders F - G exceeds its larger value there by no more than the smaller of the bin's shares. The p-value is the asymptotic one
-    (Kolmogorov 1933, Smirnov 1948), which is conservative for binned values.
+    tails, where F and G are both near 0 or 1. The unbinned statistic is larger by `error_bound` at most: between two
+    borders F - G exceeds its larger value at them by no more than the smaller of the bin's two shares. The p-value is
+    the asymptotic one (Kolmogorov 1933, Smirnov 1948), which is conservative for binned values.
     """
     q, p, size = _cumulative(current, reference)
     value = np.abs(q - p).max(axis=-1)
@@ -130,7 +133,7 @@ def ks_distance(current: Counts, reference: Counts) -> Comparison:
     with np.errstate(divide="ignore", invalid="ignore"):
         floor = special.kolmogi(1 - NOISE_QUANTILE) / np.sqrt(size)
         p_value = special.kolmogorov(value * np.sqrt(size))
-    # two samples that lie in one bin altogether may differ inside it, and nothing here can tell
+    # if both samples lie in one bin, a difference inside it is invisible here
     bound = np.minimum(steps.max(axis=-1), 1 - value)
     return Comparison(*_where(size > 0, value, np.minimum(floor, 1), p_value), *_where(size > 0, bound))
 
@@ -138,10 +141,11 @@ def ks_distance(current: Counts, reference: Counts) -> Comparison:
 def wasserstein_distance(current: Counts, reference: Counts, ends: Floats) -> Comparison:
     """Wasserstein-1 distance: integral of |F(x) - G(x)| dx / s, 0 and up, larger is worse (Vallender 1974).
 
-    How far the rows moved on average; its unit is s, the standard deviation of the reference. Values are spread evenly
-    between the ends of their bins; what is off the grid lies at its end, so it misses how far beyond the training range values
-    lie, and missing values, which are left out. Without drift F - G is a Brownian bridge (del Barrio, Gine and Matran 1999),
-    whose area has a known mean and variance, from which the noise comes as of a gamma distribution.
+    It says how far the rows moved on average, in units of s, the standard deviation of the reference. Values are
+    assumed to lie evenly between the ends of their bins, and values off the grid at its end. So it misses how far
+    beyond the training range values lie, and missing values, which are left out. Without drift F - G is a Brownian
+    bridge (del Barrio, Gine and Matran 1999), whose area has a known mean and variance, from which the noise comes as
+    of a gamma distribution.
 
     `ends` are the lowest and the highest value of each range bin, shape (..., bins - 3, 2).
     """
@@ -163,9 +167,9 @@ def wasserstein_distance(current: Counts, reference: Counts, ends: Floats) -> Co
 def g_statistic(current: Counts, reference: Counts) -> Comparison:
     """G statistic of homogeneity: 2 sum O ln(O / E) over both sides, 0 and up, larger is worse (Sokal and Rohlf 1981).
 
-    O and E are observed and expected rows; without drift it is about chi-square, without unit. Misses how large a shift is:
-    it grows with the number of rows. Bins of which fewer than five rows are expected on the smaller side are taken as one,
-    and the noise has the correction of Williams (1976).
+    O and E are observed and expected rows; without drift it is about chi-square, without unit. It does not measure the
+    size of a shift, because it grows with the number of rows. Bins with fewer than five expected rows on the smaller
+    side are pooled, and the noise has the correction of Williams (1976).
     """
     size, reference_size = current.sum(axis=-1, keepdims=True), reference.sum(axis=-1, keepdims=True)
     total = current + reference
@@ -180,12 +184,12 @@ def g_statistic(current: Counts, reference: Counts) -> Comparison:
 
 
 def share_change(current: Counts, reference: Counts, bin_id: int) -> Comparison:
-    """Share of a bin now minus its share in the reference, -1 to 1, a share of the rows; larger absolute values are worse.
+    """Share of the rows in a bin now minus its share in the reference, -1 to 1; larger absolute values are worse.
 
-    Judged by the two-sided test of two proportions. Misses everything but the rows of this bin.
-    The test is the z test where enough rows are expected on both sides, and else the exact tail of the bin's rows given
-    their number on both sides together (a conditional binomial, twice the smaller tail, which is conservative).
-    The noise floor is the 99th percentile of the absolute change without drift.
+    Tested with the two-sided test of two proportions. Misses changes in all other bins. The test is the z test if
+    enough rows are expected on both sides. Otherwise it is the exact conditional binomial test of the bin's rows, given
+    their total on both sides (twice the smaller tail, which is conservative). The noise floor is the 99th percentile of
+    the absolute change without drift.
     """
     size, reference_size = current.sum(axis=-1), reference.sum(axis=-1)
     hits, reference_hits = current[..., bin_id], reference[..., bin_id]
@@ -206,12 +210,12 @@ def share_change(current: Counts, reference: Counts, bin_id: int) -> Comparison:
 
 
 def benjamini_hochberg(p_values: Floats) -> Floats:
-    """q-values along the last axis (Benjamini and Hochberg 1995); nan is no test and stays nan."""
+    """q-values along the last axis (Benjamini and Hochberg 1995); nan means that there was no test, and stays nan."""
     tests = np.sum(~np.isnan(p_values), axis=-1, keepdims=True)
-    order = np.argsort(p_values, axis=-1)  # nan goes last
+    order = np.argsort(p_values, axis=-1)  # nan sorts last
     ranks = np.arange(1, p_values.shape[-1] + 1)
     ranked = np.take_along_axis(p_values, order, axis=-1) * tests / ranks
-    # the smallest from the right: a q-value never exceeds that of a larger p-value
+    # running minimum from the right: a q-value never exceeds that of a larger p-value
     q_values = np.fmin.accumulate(ranked[..., ::-1], axis=-1)[..., ::-1]
     result = np.empty_like(p_values)
     np.put_along_axis(result, order, np.minimum(q_values, 1.0), axis=-1)
@@ -219,7 +223,7 @@ def benjamini_hochberg(p_values: Floats) -> Floats:
 
 
 def log_ratio(current: Counts, reference: Counts, smoothing: float = 0.5) -> Floats:
-    """ln(q / p) of the smoothed shares per bin, by which PSI weighs a difference; 0 for bins without rows."""
+    """ln(q / p) of the smoothed shares per bin, the weight of a difference in PSI; 0 for bins without rows."""
     _, _, ratio = _shares_and_log_ratio(current, reference, smoothing)
     return ratio
 
@@ -232,7 +236,7 @@ def _shares_and_log_ratio(current: Counts, reference: Counts, smoothing: float) 
 
 
 def _williams_factor(current: Counts, reference: Counts) -> Floats:
-    """By how much G exceeds its chi-square in small samples (Williams 1976)."""
+    """Factor by which G exceeds its chi-square in small samples (Williams 1976)."""
     total = current + reference
     size = total.sum(axis=-1)
     bins = (total > 0).sum(axis=-1)
@@ -244,13 +248,13 @@ def _williams_factor(current: Counts, reference: Counts) -> Floats:
 
 
 def _pooled(counts: Counts, is_rare: NDArray[np.bool_]) -> Counts:
-    """Counts with those of rare bins added up in a bin of their own."""
+    """Counts in which the rare bins are added up in a bin of their own."""
     rare = np.where(is_rare, counts, 0).sum(axis=-1, keepdims=True)
     return np.concatenate([np.where(is_rare, 0, counts), rare], axis=-1)
 
 
 def _plain_shares(current: Counts, reference: Counts) -> tuple[Floats, Floats, Floats, Floats]:
-    """Shares of the reference, of current and of both together, shape (..., bins), and 1/N + 1/M, shape (..., 1)."""
+    """Shares of the reference, of current and of both pooled, shape (..., bins), and 1/N + 1/M, shape (..., 1)."""
     size, reference_size = current.sum(axis=-1, keepdims=True), reference.sum(axis=-1, keepdims=True)
     with np.errstate(divide="ignore", invalid="ignore"):
         pooled = (current + reference) / (size + reference_size)
@@ -258,7 +262,7 @@ def _plain_shares(current: Counts, reference: Counts) -> tuple[Floats, Floats, F
 
 
 def _cumulative(current: Counts, reference: Counts) -> tuple[Floats, Floats, Floats]:
-    """Cumulative shares of current and reference in the order of the values, without missing; N M / (N + M)."""
+    """Cumulative shares of current and reference in the order of the values, without missing values; and N M / (N + M)."""
 
     def in_order(counts: Counts) -> Counts:
         parts = (counts[..., BELOW, np.newaxis], counts[..., FIRST_RANGE:], counts[..., ABOVE, np.newaxis])
@@ -277,18 +281,18 @@ def _at_ends(cumulative: Floats) -> Floats:
 
 
 def _area(difference: Floats, widths: Floats) -> Floats:
-    """Integral of the absolute value of a function, linear between the borders where it is known."""
+    """Integral of the absolute value of a function that is linear between the borders at which it is known."""
     left, right = difference[..., :-1], difference[..., 1:]
     crosses = left * right < 0
     total = np.abs(left) + np.abs(right)
-    # two triangles where the sign changes on the way
+    # two triangles where the sign changes between two borders
     heights = np.where(crosses, np.divide(left**2 + right**2, total, out=np.zeros_like(total), where=total > 0), total)
     area: Floats = (heights * widths).sum(axis=-1) / 2
     return area
 
 
 def _standard_deviation(cumulative: Floats, borders: Floats) -> Floats:
-    """Of values spread evenly inside their bins, given their cumulative shares at the borders."""
+    """Standard deviation of values spread evenly inside their bins, given their cumulative shares at the borders."""
     weights = np.diff(cumulative, axis=-1, prepend=0)
     outside = 1 - cumulative[..., -1]
     middles = (borders[..., 1:] + borders[..., :-1]) / 2
@@ -317,9 +321,10 @@ def _noise_of_bridge_area(cumulative: Floats, widths: Floats) -> tuple[Floats, F
 
 
 def _border_groups(reach: Floats) -> Floats:
-    """Neighbouring borders that are taken as one, shape (..., borders, groups): 1 for those of a group.
+    """Groups of neighbouring borders that count as one, shape (..., borders, groups): 1 where a border belongs to a group.
 
-    A feature has the groups that it would have alone: borders repeated to fill up an array have no reach and do not count.
+    The groups of a feature do not depend on the other features in the array: borders that are repeated as padding have
+    no reach and do not count.
     """
     size = np.maximum(-(-(reach > 0).sum(axis=-1, keepdims=True) // _NOISE_BORDERS), 1)
     group = np.arange(reach.shape[-1]) // size
@@ -341,7 +346,7 @@ def _noise_of_absolute_sum(deviations: Floats, correlations: Floats) -> tuple[Fl
 
 
 def _with_gamma_noise(value: Floats, mean: Floats, variance: Floats) -> Comparison:
-    """Noise of a statistic of which the mean and the variance without drift are known, taken as gamma-distributed."""
+    """Noise of a statistic whose mean and variance without drift are known; its distribution is assumed to be gamma."""
     with np.errstate(divide="ignore", invalid="ignore"):
         shape, scale = np.square(mean) / variance, variance / mean
         can_vary = variance > 0

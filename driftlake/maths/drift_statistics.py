@@ -1,7 +1,8 @@
-"""The registered drift statistics: what each is called, what it is for, and the thresholds it has by default.
+"""The registered drift statistics with their names, purposes and default thresholds.
 
-Configuration, tables, alerts, reports and documentation follow STATISTICS, so a new statistic is a function and an entry.
-Not here: the functions (`driftlake.maths.divergence`) and what is compared (`driftlake.drift.comparison`).
+Configuration, tables, alerts, reports and documentation are derived from STATISTICS, so adding a statistic takes a
+function and an entry. Not here: the functions (`driftlake.maths.divergence`) and what is compared
+(`driftlake.drift.comparison`).
 """
 
 from __future__ import annotations
@@ -22,13 +23,13 @@ NUMERIC: tuple[Kind, ...] = ("numeric",)
 CATEGORICAL: tuple[Kind, ...] = ("categorical",)
 KINDS: tuple[Kind, ...] = ("numeric", "categorical")
 
-# Draws from which the noise of a statistic without a known distribution is estimated.
+# Random draws used to estimate the noise of a statistic without a known distribution.
 _NOISE_DRAWS = 400
 
 
 @dataclass(frozen=True, slots=True)
 class Sides:
-    """Counts of both sides, shape (..., bins), over the stored bins and over the coarse ones, and what the bins are.
+    """Counts of both sides, shape (..., bins), per stored bin and per coarse bin, with a description of the bins.
 
     `ends` are the lowest and highest values of the range bins, in order, shape (..., bins - 3, 2), nan for categories.
     """
@@ -41,7 +42,7 @@ class Sides:
     smoothing: float
 
     def part(self, days: slice, features: slice) -> Sides:
-        """Those of some days and features, the first two axes; a reference may be the same for all days."""
+        """The counts of some days and features, which are the first two axes; a reference may be the same for all days."""
 
         def of(counts: Counts) -> Counts:
             return counts[days if len(counts) > 1 else slice(None), features]
@@ -60,8 +61,9 @@ class Sides:
 class Statistic:
     """A registered statistic. Larger absolute values are worse; without thresholds it is judged by its noise alone.
 
-    Alerts call it by its `title`, else by its name in words. One that is the change of a share has a name that ends in _change; `share_of`
-    says of what, to be followed by the feature: `missing`, `unseen categories of`.
+    Alerts call it by its `title`, or by its name in words if it has none. The name of a change of a share ends in
+    _change; `share_of` then says what the share is of and is followed by the name of the feature: `missing`, `unseen
+    categories of`.
     """
 
     name: str
@@ -78,10 +80,10 @@ class Statistic:
 
 
 def resampled(function: Callable[[Counts, Counts], float]) -> Callable[[Sides], Comparison]:
-    """A comparison from any function of two count vectors, shape (bins,), to a number; its noise is drawn.
+    """Make a comparison of any function of two count vectors, shape (bins,), that returns a number; its noise is simulated.
 
-    Both sides are drawn from their pooled shares again and again, so the noise floor and the p-value (which is never
-    below 1 / draws) take as long as `_NOISE_DRAWS` evaluations.
+    Both sides are drawn from their pooled shares `_NOISE_DRAWS` times, so the noise floor and the p-value take as long
+    as that many evaluations. The p-value is never below 1 / draws.
     """
 
     def compare(sides: Sides) -> Comparison:
@@ -277,7 +279,7 @@ STATISTICS: dict[str, Statistic] = {
 
 
 def register_statistic(statistic: Statistic) -> None:
-    """Add a statistic of your own: from then on it may be named in driftlake.yaml.
+    """Add a statistic of your own. Afterwards driftlake.yaml may name it.
 
     Raises ValueError if the name is taken.
     """

@@ -1,6 +1,6 @@
 """Arrow columns as numpy arrays: numbers, and positions among categories.
 
-Not here: what is counted of them (`driftlake.profiles.kernel`).
+Not here: counting them (`driftlake.profiles.kernel`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import pyarrow.types as pat
 from driftlake.maths.arrays import Floats, Indices
 from driftlake.maths.binning import FeatureBins
 from driftlake.maths.numeric_bins import learnable
-from driftlake.maths.value_text import has_text, is_text, plain_type, texts_of
+from driftlake.maths.value_text import category_text, has_text, is_text, plain_type, texts_of
 
 Column: TypeAlias = "pa.Array | pa.ChunkedArray"
 
@@ -32,14 +32,14 @@ def is_category(kind: pa.DataType) -> bool:
 
 
 def fits(kind: pa.DataType, bins: FeatureBins) -> bool:
-    """Whether a production column of this Arrow type can be counted into `bins`; one without type holds nulls alone."""
+    """Whether a production column of this Arrow type can be counted into `bins`; a column without type holds only nulls."""
     if pat.is_null(kind):
         return True
     return is_numeric(kind) or bool(pat.is_boolean(kind)) if bins.grid else is_category(kind)
 
 
 def float_values(column: Column) -> Floats:
-    """A numeric column as float64, null as nan; without a copy where Arrow already stores that."""
+    """A numeric column as float64 with nan for null; not copied if Arrow already stores it that way."""
     if is_text(column.type) or pat.is_dictionary(column.type):
         column = _numbers_of_text(column)
     if not pat.is_floating(column.type) and not pat.is_integer(column.type):
@@ -49,7 +49,7 @@ def float_values(column: Column) -> Floats:
 
 
 def _numbers_of_text(column: Column) -> Column:
-    """Text as numbers, null where it is none: of features that are stored as JSON."""
+    """Text as numbers, null where it is not a number; for features that are stored as JSON."""
     column = column.cast(plain_type(column.type))
     is_number = pc.match_substring_regex(column, r"^[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?$")
     return pc.if_else(is_number, column, pa.scalar(None, column.type)).cast(pa.float64())
@@ -62,7 +62,11 @@ def learnable_values(column: Column) -> Floats:
 
 def category_counts(column: Column) -> dict[str, int]:
     """Rows per category, missing ones left out."""
-    positions, names = encode(column)
+    return counts_of_names(*encode(column))
+
+
+def counts_of_names(positions: Indices, names: list[str | None]) -> dict[str, int]:
+    """Rows per name of an encoded column, missing ones left out."""
     totals: Counter[str] = Counter()
     for name, count in zip(names, np.bincount(positions, minlength=len(names) + 1).tolist(), strict=False):
         if name is not None and count:
@@ -73,7 +77,7 @@ def category_counts(column: Column) -> dict[str, int]:
 def encode(column: Column) -> tuple[Indices, list[str | None]]:
     """Positions of the rows of a column among its categories, shape (rows,), and the text of each category.
 
-    Rows that are null have the position after the last; categories without a text (nan) have the text None.
+    Null rows have the position after the last category; categories without a text (nan) have None.
     """
     if isinstance(column, pa.ChunkedArray):
         column = column.unify_dictionaries().combine_chunks()
@@ -82,12 +86,18 @@ def encode(column: Column) -> tuple[Indices, list[str | None]]:
     if isinstance(column, pa.ExtensionArray) and pat.is_fixed_size_binary(column.storage.type):
         column = column.storage
     encoded = column if pat.is_dictionary(column.type) else column.dictionary_encode()
-    # whatever index type the file had, there is room for the position that stands for null
+    # this index type has room for the position that stands for null, whatever type the file had
     indices = encoded.indices.cast(pa.int32())
     if indices.null_count:
         indices = indices.fill_null(len(encoded.dictionary))
     positions: Indices = indices.to_numpy(zero_copy_only=False)
     return positions, texts_of(encoded.dictionary)
+
+
+def encode_named(column: Column) -> tuple[Indices, list[str | None]]:
+    """The same of segments or classes, by their names; several categories may have one name."""
+    positions, texts = encode(column)
+    return positions, [None if text is None else category_text(text) for text in texts]
 
 
 def stored_bins(bins: FeatureBins, column: Column) -> Indices:

@@ -20,28 +20,35 @@ from driftlake.maths.arrays import Counts, Floats
 from driftlake.maths.ranking import CONFIDENCE, logit_interval, placements
 
 _SMALLEST_PROBABILITY = 1e-15
-# Fewer periods say little about how much periods differ.
-_PERIODS_TO_COMPARE = 8
+# Periods of which every label is certain have no variance by chance.
+_LEAST_VARIANCE = 1e-30
+# How far periods differ beyond chance, as a standard deviation of log-odds, and how likely each is before labels say more.
+_PERIOD_SPREADS = np.array([0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6])
+_SPREAD_PRIOR = np.array([0.2, 0.1, 0.1, 0.1, 0.15, 0.15, 0.12, 0.08])
+# Of a quantile of a mixture: each step halves what is left.
+_BISECTIONS = 40
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
     """Share of positives among scores of each bin, shape (bins,), never falling with the score.
 
-    Bins that share a value are a block: `block` says which each bin is in, shape (bins,), and `block_variance` how
-    uncertain the share of a block is, shape (bins,), zero beyond the last block. `surplus` is how many more positives each
-    period had than these shares say, and `chance_variance` its variance were it chance alone, both of shape (periods, bins).
-    `common_errors` are standard errors that move all shares together, each of its own cause, shape (causes, bins).
-    `period_size` is how many labels the period of a label has, on average.
+    `centre` is the share that intervals lie around, shape (bins,): that of `probability`, unless it is shrunk. Bins that share a
+    value are a block: `block` says which each bin is in, shape (bins,), and `block_variance` how uncertain the share of a
+    block is, shape (bins,), zero beyond the last block. `surplus` is how many more positives each period had than these shares
+    say, and `chance_variance` its variance were it chance alone, both of shape (periods, bins); `period_labels` are
+    the labels of each, shape (periods,). `common_errors` are standard errors that move all shares together, each of its own
+    cause, shape (causes, bins).
     """
 
     probability: Floats
+    centre: Floats
     block: NDArray[np.int64]
     block_variance: Floats
     surplus: Floats
     chance_variance: Floats
+    period_labels: Floats
     common_errors: Floats
-    period_size: float = np.nan
 
 
 def calibrate(positives: Counts, negatives: Counts) -> Calibration:
@@ -51,16 +58,20 @@ def calibrate(positives: Counts, negatives: Counts) -> Calibration:
     """
     by_period = positives + negatives
     learned = isotonic(positives.sum(axis=0), by_period.sum(axis=0))
-    probability = learned.probability
-    surplus = positives - by_period * probability
-    chance_variance = by_period * probability * (1 - probability)
-    return replace(learned, surplus=surplus, chance_variance=chance_variance, period_size=mean_period_size(by_period))
+    return with_periods(learned, learned.probability, positives, by_period)
 
 
-def mean_period_size(counts: Counts) -> float:
-    """Labels in the period of a label on average, of labels of shape (periods, bins)."""
-    sizes = counts.sum(axis=1).astype(float)
-    return float((sizes**2).sum() / sizes.sum())
+def with_periods(learned: Calibration, probability: Floats, positives: Counts, counts: Counts) -> Calibration:
+    """A calibration that knows how far each period was from `probability`; labels are of shape (periods, bins)."""
+    labels = counts.sum(axis=1)
+    is_known = labels > 0
+    positives, counts = positives[is_known], counts[is_known]
+    return replace(
+        learned,
+        surplus=positives - counts * probability,
+        chance_variance=counts * probability * (1 - probability),
+        period_labels=labels[is_known].astype(float),
+    )
 
 
 def isotonic(positives: Counts | Floats, counts: Counts | Floats) -> Calibration:
@@ -76,34 +87,31 @@ def isotonic(positives: Counts | Floats, counts: Counts | Floats) -> Calibration
     block_variance = np.zeros(len(counts))
     shares, sizes = fit.x[fit.blocks[:-1]], np.add.reduceat(counts[known], fit.blocks[:-1])
     block_variance[: len(sizes)] = shares * (1 - shares) / sizes
-    nothing = np.zeros((0, len(counts)))
-    return Calibration(np.interp(places, known, fit.x), block, block_variance, nothing, nothing, nothing)
+    nothing, probability = np.zeros((0, len(counts))), np.interp(places, known, fit.x)
+    return Calibration(probability, probability, block, block_variance, nothing, nothing, np.zeros(0), nothing)
 
 
-def overdispersion(calibration: Calibration, slopes: Floats, period_sizes: Floats | None = None) -> Floats:
-    """How many times chance the periods differ in a sum over their labels, at least 1, shape (windows,).
+def period_effects(calibration: Calibration, slopes: Floats, scales: Floats) -> tuple[Floats, Floats]:
+    """Variances that periods may add to a mean over labels beyond chance, and how likely each is: shape (windows, spreads).
 
     Labels of one period have more in common than their scores (a storm delays all flights), so that intervals from single
-    labels would be too narrow: Pearson's statistic over its degrees of freedom (McCullagh and Nelder 1989). `slopes` are
-    the weights of a positive per bin, shape (windows, bins). What the labels of a period have in common weighs more the more
-    labels it has (Kish 1965): with `period_sizes`, shape (windows,), the factor is for periods of that many labels. Only
-    what chance seldom gives is carried over to larger ones.
+    labels would be too narrow. `slopes` are the weights of a positive per bin, shape (windows, bins), and `scales` the
+    variance that a spread of 1 adds, shape (windows,). The likelihood is the restricted one of random effects (Patterson and
+    Thompson 1971). Nothing is added where periods are not known.
     """
-    periods = calibration.chance_variance.any(axis=1)
-    period_count = np.count_nonzero(periods)
-    if period_count < _PERIODS_TO_COMPARE:
-        return np.ones(len(slopes))
-    # window by window: the last digits of a matrix product depend on how many windows there are
-    found = np.array([((calibration.surplus * slope).sum(axis=1) ** 2).sum() for slope in slopes])
-    expected = (calibration.chance_variance.sum(axis=0) * slopes**2).sum(axis=1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratio: Floats = np.fmax(found * period_count / (period_count - 1) / expected, 1)
-    if period_sizes is None:
-        return ratio
-    by_chance = np.sqrt(2 / (period_count - 1))
-    growth = np.maximum(period_sizes / calibration.period_size, 1)
-    of_size: Floats = np.maximum(ratio, 1 + np.maximum(ratio - 1 - by_chance, 0) * growth)
-    return of_size
+    counts = calibration.period_labels
+    added = scales[:, np.newaxis] * _PERIOD_SPREADS**2
+    if not len(counts):
+        return np.zeros_like(added), np.broadcast_to(_PERIOD_SPREADS == 0, added.shape).astype(float)
+    # slope by slope: the last digits of a product of matrices depend on how many windows there are
+    means = np.array([calibration.surplus @ slope / counts for slope in slopes])
+    chance = np.array([calibration.chance_variance @ slope**2 / counts**2 for slope in slopes])
+    variance = np.maximum(chance, _LEAST_VARIANCE)[:, :, np.newaxis] + added[:, np.newaxis, :]
+    precision = 1 / variance
+    middle = (precision * means[..., np.newaxis]).sum(axis=1, keepdims=True) / precision.sum(axis=1, keepdims=True)
+    misfit = (np.log(variance) + (means[..., np.newaxis] - middle) ** 2 * precision).sum(axis=1)
+    log_likelihood = -0.5 * (misfit + np.log(precision.sum(axis=1)))
+    return added, np.asarray(special.softmax(log_likelihood + np.log(_SPREAD_PRIOR), axis=1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +127,8 @@ class Estimate:
 class Estimator:
     """Estimates over windows: `predictions` and `score_sums` per bin, shape (windows, bins), each with its calibration.
 
-    An interval covers the chance in the labels to come and the uncertainty of the calibration, by the delta method. What is
-    of single labels counts as many times as the periods of the calibration differed by more than chance.
+    An interval covers the chance in the labels to come, the uncertainty of the calibration, by the delta method, and how much
+    periods may differ: it holds 95 % of a mixture of normal distributions, one for each size of the differences.
     """
 
     def __init__(
@@ -131,18 +139,40 @@ class Estimator:
         period_counts: NDArray[np.int64],
     ) -> None:
         self._predictions = predictions
-        self._period_sizes = predictions.sum(axis=-1) / period_counts
+        self._period_counts = period_counts
         self._calibrations = calibrations
         self._total = predictions.sum(axis=-1)[:, np.newaxis]
         with np.errstate(divide="ignore", invalid="ignore"):
             self._mean_score = score_sums / predictions
         self._probability = _stacked([calibration.probability for calibration in calibrations], predictions)
+        self._centre = _stacked([calibration.centre for calibration in calibrations], predictions)
         self._block = _stacked([calibration.block for calibration in calibrations], predictions).astype(np.int64)
         self._block_variance = _stacked([calibration.block_variance for calibration in calibrations], predictions)
 
     def auc(self) -> Estimate:
         """AUC by Mann-Whitney over expected positives and negatives."""
-        positives = self._predictions * self._probability
+        value, _ = self._auc(self._probability)
+        middle, slope = self._auc(self._centre)
+        error = self._standard_error(slope)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return _around(value, error, *logit_interval(middle, error))
+
+    def accuracy(self, share_above_cut: Floats) -> Estimate:
+        """Share of predictions that are right; `share_above_cut` of each bin is taken as positive, shape (windows, bins)."""
+        return self._mean(share_above_cut, 1 - share_above_cut, upper=1)
+
+    def positive_rate(self) -> Estimate:
+        """Share of positives."""
+        return self._mean(np.ones_like(self._probability), np.zeros_like(self._probability), upper=1)
+
+    def log_loss(self) -> Estimate:
+        """Mean of -ln(probability given to what happens), the scores being probabilities."""
+        score = np.clip(np.nan_to_num(self._mean_score), _SMALLEST_PROBABILITY, 1 - _SMALLEST_PROBABILITY)
+        return self._mean(-np.log(score), -np.log1p(-score), upper=np.inf)
+
+    def _auc(self, probability: Floats) -> tuple[Floats, Floats]:
+        """AUC, shape (windows,), and its derivative by the share of positives of one prediction, shape (windows, bins)."""
+        positives = self._predictions * probability
         negatives = self._predictions - positives
         with np.errstate(divide="ignore", invalid="ignore"):
             positive_placement, negative_placement = placements(positives, negatives)
@@ -150,48 +180,30 @@ class Estimator:
             value = (positives * positive_placement).sum(axis=-1) / positive_count
             slope = (positive_placement - value[:, np.newaxis]) / positive_count[:, np.newaxis]
             slope -= (negative_placement - value[:, np.newaxis]) / negative_count[:, np.newaxis]
-            error = self._standard_error(slope)
-            return Estimate(value, error, *logit_interval(value, error))
+        return value, slope
 
-    def accuracy(self, share_above_cut: Floats) -> Estimate:
-        """Share of predictions that are right; `share_above_cut` of each bin is taken as positive, shape (windows, bins)."""
-        right = share_above_cut * self._probability + (1 - share_above_cut) * (1 - self._probability)
-        return self._mean(right, 2 * share_above_cut - 1, upper=1)
-
-    def positive_rate(self) -> Estimate:
-        """Share of positives."""
-        return self._mean(self._probability, np.ones_like(self._probability), upper=1)
-
-    def log_loss(self) -> Estimate:
-        """Mean of -ln(probability given to what happens), the scores being probabilities."""
-        score = np.clip(np.nan_to_num(self._mean_score), _SMALLEST_PROBABILITY, 1 - _SMALLEST_PROBABILITY)
-        positive, negative = -np.log(score), -np.log1p(-score)
-        expected = self._probability * positive + (1 - self._probability) * negative
-        return self._mean(expected, positive - negative, upper=np.inf)
-
-    def _mean(self, expected: Floats, slope: Floats, *, upper: float) -> Estimate:
-        """Mean over predictions of what is expected of each; `slope` is its derivative by the probability."""
+    def _mean(self, of_positive: Floats, of_negative: Floats, *, upper: float) -> Estimate:
+        """Mean over predictions of what a positive and a negative of each bin count."""
+        slope = of_positive - of_negative
         with np.errstate(divide="ignore", invalid="ignore"):
-            value = (self._predictions * expected / self._total).sum(axis=-1)
+            value, middle = (
+                (self._predictions * (of_negative + share * slope) / self._total).sum(axis=-1)
+                for share in (self._probability, self._centre)
+            )
             error = self._standard_error(slope / self._total)
         width = special.ndtri((1 + CONFIDENCE) / 2) * error
-        return Estimate(value, error, np.maximum(value - width, 0), np.minimum(value + width, upper))
+        return _around(value, error, np.maximum(middle - width, 0), np.minimum(middle + width, upper))
 
     def _standard_error(self, slope: Floats) -> Floats:
-        """`slope` is the derivative by the probability of one prediction, shape (windows, bins)."""
-        chance = (self._predictions * slope**2 * self._probability * (1 - self._probability)).sum(axis=-1)
+        """`slope` is the derivative by the share of positives of one prediction, shape (windows, bins)."""
+        steepness = self._centre * (1 - self._centre)
+        chance = (self._predictions * slope**2 * steepness).sum(axis=-1)
         window = np.arange(len(slope))[:, np.newaxis] * slope.shape[1]
         moved = np.bincount(
             (window + self._block).ravel(), weights=(self._predictions * slope).ravel(), minlength=slope.size
         )
         learned = (moved.reshape(slope.shape) ** 2 * self._block_variance).sum(axis=-1)
-        weights = np.nan_to_num(slope)
-        chance, learned = (
-            chance * self._overdispersion(weights, self._period_sizes),
-            learned * self._overdispersion(weights),
-        )
-        error: Floats = np.sqrt(chance + learned + self._common(slope))
-        return error
+        return _error_of_mixture(chance + learned + self._common(slope), *self._periods(slope, steepness))
 
     def _common(self, slope: Floats) -> Floats:
         """Variance from errors that move all shares together, shape (windows,)."""
@@ -199,15 +211,40 @@ class Estimator:
         pairs = zip(self._calibrations, moved, strict=True)
         return np.array([(((learned.common_errors * row).sum(axis=-1)) ** 2).sum() for learned, row in pairs])
 
-    def _overdispersion(self, slope: Floats, period_sizes: Floats | None = None) -> Floats:
-        factors = np.ones(len(slope))
+    def _periods(self, slope: Floats, steepness: Floats) -> tuple[Floats, Floats]:
+        """Variances that the periods of the window and of the calibration may add, and how likely each is."""
+        of_one = np.nan_to_num(slope * self._total)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            scale = np.nan_to_num((self._predictions * (of_one * steepness) ** 2 / self._total).sum(axis=-1))
+        added, weights = np.zeros((2, len(slope), len(_PERIOD_SPREADS)))
         windows: dict[int, list[int]] = {}
         for window, calibration in enumerate(self._calibrations):
             windows.setdefault(id(calibration), []).append(window)
         for places in windows.values():
-            sizes = None if period_sizes is None else period_sizes[places]
-            factors[places] = overdispersion(self._calibrations[places[0]], slope[places], sizes)
-        return factors
+            calibration = self._calibrations[places[0]]
+            variances, weights[places] = period_effects(calibration, of_one[places], scale[places])
+            learned_from = calibration.period_labels / max(calibration.period_labels.sum(), 1)
+            times = 1 / self._period_counts[places] + (learned_from**2).sum()
+            added[places] = variances * times[:, np.newaxis]
+        return added, weights
+
+
+def _around(value: Floats, error: Floats, low: Floats, high: Floats) -> Estimate:
+    return Estimate(value, error, np.fmin(low, value), np.fmax(high, value))
+
+
+def _error_of_mixture(variance: Floats, added: Floats, weights: Floats) -> Floats:
+    """Standard error with which a normal interval is as wide as that of normal distributions of the sums of variances."""
+    errors = np.sqrt(variance[:, np.newaxis] + added)
+    low, high = errors.min(axis=1), errors.max(axis=1)
+    wanted = special.ndtri((1 + CONFIDENCE) / 2)
+    for _ in range(_BISECTIONS):
+        middle = (low + high) / 2
+        with np.errstate(divide="ignore", invalid="ignore"):
+            beyond = (weights * special.ndtr(-wanted * middle[:, np.newaxis] / errors)).sum(axis=1)
+        is_wider = beyond > (1 - CONFIDENCE) / 2
+        low, high = np.where(is_wider, middle, low), np.where(is_wider, high, middle)
+    return np.asarray(high)
 
 
 def _stacked(rows: Sequence[Any], predictions: Counts) -> NDArray[Any]:

@@ -1,7 +1,8 @@
-"""The bins of a number, learned from its training values: they follow the values that occur and leave the gaps alone.
+"""The bins of a number, learned from its training values.
 
-A bin holds at most `LARGEST_SHARE` of the training rows, or one value that has more. Borders lie in the gaps between values
-that occur. Not here: what bins are (`driftlake.maths.binning`) and counting rows into them (`driftlake.profiles.kernel`).
+A bin holds at most `LARGEST_SHARE` of the training rows, or a single value that has more. Borders lie in the gaps
+between the values that occur. Not here: what bins are (`driftlake.maths.binning`) and counting rows into them
+(`driftlake.profiles.kernel`).
 """
 
 from __future__ import annotations
@@ -16,27 +17,29 @@ from driftlake.maths.arrays import Counts, Floats, Indices
 from driftlake.maths.binning import FeatureBins, FeatureKind, Grid, bins_of_cells
 
 GRID_CELLS = 4096
-# Larger training values are sentinels rather than measurements, and no grid spans them; they count as above or below.
+# Training values beyond this are sentinels rather than measurements. The grid does not include them; they count as
+# above or below.
 LARGEST_LEARNED = 1e150
 # A percentile per bin is as fine as a drift chart or a KS statistic can use; it bounds the error of the KS distance.
 LARGEST_SHARE = 0.01
-# Bins of at most a percentile are a few more than a hundred where many values have a percentile each.
+# If many values have a percentile each, bins of at most a percentile can be a few more than a hundred.
 MAX_BINS = 120
 
 # Another transform than the linear one must spread the training data better by this much (in nats of entropy).
 _WORTHWHILE_GAIN = 1.0
-# Over fewer steps than this a step is too much of the range for values one step beyond it to count as inside, and values that are
-# not one apart are few distinct values rather than a lattice.
+# A lattice needs at least this many steps. With fewer, one step is so large a part of the range that values one step
+# beyond it should not count as inside, and the values are few distinct values rather than a lattice.
 _MANY_STEPS = 20
 _MOST_LATTICE_STEPS = 2**40
-# The part of the rows of a cell that may be other values than its heaviest one, relative to the largest share of a bin.
+# How many rows of a cell may have other values than its most frequent one, relative to the largest share of a bin.
 _NEGLIGIBLE = 0.1
-# A bin whose rows have one value but for these is taken to have that value.
+# If at most this share of the rows of a bin have another value than its most frequent one, the bin counts as having
+# that value alone.
 _FEW_OTHERS = 0.1
 
 
 def learnable(values: Floats) -> Floats:
-    """The values that say something about the grid: finite, and not beyond all measure."""
+    """The values from which a grid is learned: finite ones that are not sentinels."""
     return values[np.abs(values) <= LARGEST_LEARNED]
 
 
@@ -48,7 +51,7 @@ def learn_numeric_bins(
     Parameters
     ----------
     values : training values, shape (n,), at least one of them `learnable`
-    bin_limit : most bins within the training range, if fewer than MAX_BINS
+    bin_limit : largest number of bins within the training range, if less than MAX_BINS
     """
     occurring = _Occurring.of(learnable(values))
     limit = min(bin_limit or MAX_BINS, MAX_BINS)
@@ -64,7 +67,7 @@ def learn_numeric_bins(
 
 @dataclass(frozen=True, slots=True)
 class _Occurring:
-    """The distinct training values, ascending, and the rows of each; what only rounding tells apart is one value."""
+    """The distinct training values, ascending, and the rows of each; values that differ only by rounding count as one."""
 
     values: Floats
     counts: Counts
@@ -75,7 +78,7 @@ class _Occurring:
         rounding = 8 * np.spacing(np.maximum(np.abs(distinct[1:]), np.abs(distinct[:-1])))
         starts = np.flatnonzero(np.concatenate([[True], np.diff(distinct) > rounding]))
         summed = np.add.reduceat(counts, starts)
-        # of the same values the one that most rows have
+        # of values that count as one, the one that most rows have
         order = np.lexsort((-counts, np.repeat(np.arange(len(starts)), np.diff(starts, append=len(distinct)))))
         return cls(distinct[order][starts], summed)
 
@@ -88,7 +91,7 @@ class _Occurring:
         return float(self.values[-1])
 
     def are_told_apart(self, cells: Indices, largest: float) -> bool:
-        """Whether cells that hold more than the largest share of a bin hold one value, but for a negligible rest."""
+        """Whether every cell with more than the largest share of a bin holds a single value, apart from negligibly few rows."""
         starts = np.flatnonzero(np.diff(cells, prepend=-1))
         held, heaviest = np.add.reduceat(self.counts, starts), np.maximum.reduceat(self.counts, starts)
         limit = largest * self.counts.sum()
@@ -98,7 +101,7 @@ class _Occurring:
 def _bins_on_grid(
     feature: str, kind: FeatureKind, grid: Grid, cells: Indices, occurring: _Occurring, limit: int
 ) -> FeatureBins:
-    """Bins along the cells in which training values occur; `cells` has the cell of each of these, shape (values,)."""
+    """Bins made of the cells in which training values occur; `cells` has the cell of each value, shape (values,)."""
     starts = np.flatnonzero(np.diff(cells, prepend=-1))
     occupied = cells[starts]
     firsts = _packed(np.add.reduceat(occurring.counts, starts), limit)
@@ -110,7 +113,7 @@ def _bins_on_grid(
 
 
 def _training_ends(occurring: _Occurring, starts: Indices, bin_counts: Counts) -> Floats:
-    """Lowest and highest training value of each bin; both are the value that nearly all of its rows have, if there is one."""
+    """Lowest and highest training value of each bin. If nearly all rows of a bin have one value, both are that value."""
     lasts = np.append(starts[1:], len(occurring.values)) - 1
     ends = np.column_stack([occurring.values[starts], occurring.values[lasts]])
     heaviest = np.maximum.reduceat(occurring.counts, starts)
@@ -121,7 +124,7 @@ def _training_ends(occurring: _Occurring, starts: Indices, bin_counts: Counts) -
 
 
 def _packed(counts: Counts, parts: int) -> Indices:
-    """Pack consecutive cells into groups of at most a share of all rows; a cell with more than that is alone.
+    """Pack consecutive cells into groups of at most a given share of all rows; a cell with more is a group of its own.
 
     The share is `LARGEST_SHARE`, or the smallest with which there are at most `parts` groups. Returns the first cell of
     each group, ascending, starting with 0.
@@ -143,7 +146,7 @@ def _packed_to(counts: Counts, share: float) -> Indices:
         start = starts[-1]
         fitting = int(np.searchsorted(before, before[start] + limit, side="right")) - 1
         next_heavy = int(heavy[np.searchsorted(heavy, start)])
-        # a heavy cell that begins a group is all of it
+        # a heavy cell is a group of its own
         end = start + 1 if next_heavy == start else min(max(fitting, start + 1), next_heavy)
         if end >= len(counts):
             return np.array(starts, dtype=np.int32)
@@ -154,8 +157,8 @@ def _grids(occurring: _Occurring, limit: int) -> Iterator[Grid]:
     """Regular grids over the training values, the best first."""
     low, high = occurring.low, occurring.high
     if high - low <= GRID_CELLS * np.spacing(max(abs(low), abs(high))):
-        # one value, or several that only rounding tells apart
-        # the smallest half-width that survives rounding at this magnitude
+        # one value, or several that differ only by rounding the smallest half-width that survives rounding at this
+        # magnitude
         half = max(0.5, abs(low) * 1e-9)
         yield Grid("linear", 1.0, low - half, low + half, 1)
         return
@@ -184,12 +187,12 @@ def _stretched_grids(occurring: _Occurring, lattice: float | None, ends: tuple[f
 
 
 def _ends(occurring: _Occurring, limit: int) -> tuple[float, float]:
-    """Lower end of the grid and its upper end, which no training value reaches.
+    """Lower end of the grid, and its upper end, which lies above every training value.
 
-    Few distinct values reach half a gap beyond their range, but not to zero.
+    If there are few distinct values, the grid extends half a gap beyond their range, but not to zero.
     """
     low, high = occurring.low, occurring.high
-    # float32 values of production are not below the same values of training in float64
+    # so that float32 values in production are not below the same values stored as float64 in training
     rounding = 2.0**-20
     below, above = abs(low) * rounding, max(abs(high) * rounding, (high - low) * 1e-12)
     if 1 < len(occurring.values) <= limit:
@@ -228,7 +231,7 @@ def _lattice_step(values: Floats) -> float | None:
 
 
 def _lattice_grid(step: float, low: float, high: float) -> Grid:
-    """A cell for each value of the lattice, or for several where there are many; borders lie half-way between values.
+    """A grid with one cell per value of the lattice, or per several values if there are many; borders lie half-way between values.
 
     Values one step beyond the training range count as inside it, unless the step leads to zero or across it.
     """

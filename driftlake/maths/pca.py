@@ -1,4 +1,4 @@
-"""PCA reconstruction error: pure functions from bins of rows to how badly the training components describe them.
+"""PCA reconstruction error: pure functions that measure how badly the components of the training data describe rows of bins.
 
 Not here: samples (`driftlake.profiles.row_samples`), windows and judgements (`driftlake.drift.multivariate`).
 """
@@ -17,12 +17,12 @@ from driftlake.maths.divergence import NOISE_QUANTILE
 
 # Share of the variance that the components keep; NannyML's default.
 EXPLAINED_SHARE = 0.65
-# Resamples behind a p-value, which is a multiple of 1 / (RESAMPLES + 1).
+# Resamples per p-value; a p-value is a multiple of 1 / (RESAMPLES + 1).
 RESAMPLES = 1999
 
-# Rows that every range is taken to have more, so that the bins outside the training range have a place, too.
+# Rows added to every range, so that the bins outside the training range get a number, too.
 _SMOOTHING = 0.5
-# Beyond it digits depend on the order in which a processor adds.
+# Further digits depend on the order in which a processor adds.
 _DIGITS = 9
 _RESAMPLES_AT_ONCE = 100
 
@@ -31,8 +31,8 @@ _RESAMPLES_AT_ONCE = 100
 class Encoding:
     """Numbers that stand for the bins of features: a table per feature, shape (bins, columns of the feature).
 
-    Columns have mean zero in training, and each feature the same variance whatever its kind (but for missing values,
-    which are a feature of their own). A feature that is constant in training has no columns.
+    In training, columns have mean zero and all features the same variance, whatever their kind. Whether a value is
+    missing counts as a feature of its own. A feature that is constant in training has no columns.
     """
 
     tables: Sequence[Floats]
@@ -60,8 +60,8 @@ class Encoding:
 def range_numbers(counts: Counts) -> Floats:
     """Normal scores of ranges: quantiles of the normal distribution at their mid-ranks, shape (bins, 0 to 2).
 
-    Mean 0 and variance 1 over the training rows that have a value (van der Waerden 1952). Missing values are at the
-    mean; where training has some, whether a value is missing is a second column.
+    Mean 0 and variance 1 over the training rows that have a value (van der Waerden 1952). Missing values get the mean.
+    If training has missing values, a second column says whether a value is missing.
     """
     order = [BELOW, *range(FIRST_RANGE, len(counts)), ABOVE]
     weights = counts[order] + _SMOOTHING
@@ -77,8 +77,8 @@ def range_numbers(counts: Counts) -> Floats:
 def category_numbers(coarse_ids: Indices, counts: Counts) -> Floats:
     """Indicators of the coarse categories that training has, (1 or 0 - p) / sqrt(p (K - 1)), shape (bins, 0 or K).
 
-    p is the share of a category and K their number: the weights of a multiple correspondence analysis, with a variance
-    of 1 for the feature as for a number (factor analysis of mixed data, Pages 2004).
+    p is the share of a category and K the number of categories. These are the weights of a multiple correspondence
+    analysis, scaled so that the feature has variance 1 like a number (factor analysis of mixed data, Pages 2004).
     """
     shares = np.bincount(coarse_ids, counts) / max(counts.sum(), 1)
     [known] = np.nonzero(shares)
@@ -90,7 +90,7 @@ def category_numbers(coarse_ids: Indices, counts: Counts) -> Floats:
 
 
 def _standardised(values: Floats, counts: Floats | Counts) -> Floats:
-    """Values with mean 0 and variance 1, shape (1, bins); shape (0, bins) if all rows have the same."""
+    """Values scaled to mean 0 and variance 1, shape (1, bins); shape (0, bins) if all rows have the same value."""
     [present] = np.nonzero(counts)
     if len(present) < 2 or np.ptp(values[present].astype(np.float64)) == 0:
         return np.empty((0, len(values)))
@@ -119,8 +119,9 @@ class Components:
     def errors(self, rows: Floats) -> Floats:
         """Reconstruction error of each row, shape (n,): its Euclidean distance to the space of the components.
 
-        From 0 up. It says how far a row is from the linear relations of training. It misses what keeps them: movements
-        within the space of the components, relations between features of which none is linear in normal scores.
+        0 or more. It says how far a row deviates from the linear relations of the training data. It misses changes that
+        keep these relations (movements within the space of the components) and relations that are not linear in normal
+        scores.
         """
         centred = rows - self.mean
         residuals = centred - (centred @ self.axes.T) @ self.axes
@@ -130,28 +131,28 @@ class Components:
 
 @dataclass(frozen=True, slots=True)
 class MeanTest:
-    """Differences that two means of errors have without drift, shape (RESAMPLES,), and the mean over all rows."""
+    """Differences between two means of errors without drift, shape (RESAMPLES,), and the mean over all rows."""
 
     mean: float
     differences: Floats
 
     @classmethod
     def of(cls, errors: Floats, window_means: Floats, training_means: Floats) -> MeanTest:
-        """From training errors, shape (n,), and `resampled_means` of them of the size of a window and of n.
+        """Take training errors, shape (n,), and two sets of `resampled_means` of them: of the size of the window and of size n.
 
-        The bootstrap of two samples from one distribution (Efron and Tibshirani 1993, chapter 16): the noise of both
-        sides counts.
+        This is the bootstrap of two samples from one distribution (Efron and Tibshirani 1993, chapter 16), which
+        includes the noise of both sides.
         """
         return cls(float(errors.mean()), np.abs(window_means - training_means))
 
     def p_value(self, mean: float) -> float:
-        """Probability without drift that the mean of a window is at least as far away, on either side."""
+        """Two-sided probability that, without drift, the mean of a window is at least as far from the mean of training."""
         as_far = np.count_nonzero(self.differences >= abs(mean - self.mean))
         return (1 + as_far) / (1 + len(self.differences))
 
     @property
     def noise_floor(self) -> float:
-        """Difference that windows without drift exceed in one of a hundred."""
+        """The 99th percentile of the absolute difference of windows without drift."""
         return float(np.quantile(self.differences, NOISE_QUANTILE))
 
 

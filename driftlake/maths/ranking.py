@@ -31,10 +31,10 @@ class Auc:
 
 
 def auc(positives: Counts, negatives: Counts) -> Auc:
-    """AUC by Mann-Whitney, ties at half, with the variance of DeLong, DeLong and Clarke-Pearson (1988).
+    """Mann-Whitney AUC, ties counted as half, with the variance of DeLong, DeLong and Clarke-Pearson (1988).
 
     The interval is built on the log-odds scale so that it stays inside 0..1 (Pepe 2003). `binning_low` and
-    `binning_high` say how far the AUC of the unbinned scores can lie: half of the tied pairs either way.
+    `binning_high` bound the AUC of the unbinned scores: half of the tied pairs in either direction.
     """
     positive_count, negative_count = positives.sum(axis=-1), negatives.sum(axis=-1)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -52,14 +52,14 @@ def auc(positives: Counts, negatives: Counts) -> Auc:
 
 
 def placements(positives: Numbers, negatives: Numbers) -> tuple[Floats, Floats]:
-    """Share of the other class that a positive of each bin outranks, and that outranks a negative, ties at half."""
+    """Per bin, the share of negatives that a positive outranks and the share of positives that outrank a negative, ties as half."""
     positive_placement = (_below(negatives) + negatives / 2) / negatives.sum(axis=-1, keepdims=True)
     negative_placement = (_above(positives) + positives / 2) / positives.sum(axis=-1, keepdims=True)
     return positive_placement, negative_placement
 
 
 def logit_interval(value: Floats, standard_error: Floats) -> tuple[Floats, Floats]:
-    """Interval of a share on the log-odds scale; where the share is 0 or 1 the interval is the share."""
+    """Interval of a share on the log-odds scale; if the share is 0 or 1, both ends are the share."""
     z = special.ndtri((1 + CONFIDENCE) / 2)
     width = z * standard_error / (value * (1 - value))
     is_inside = (value > 0) & (value < 1)
@@ -76,7 +76,7 @@ def wilson_interval(hits: Counts | Floats, trials: Counts | Floats) -> tuple[Flo
         centre = share + z**2 / trials / 2
         width = z * np.sqrt(share * (1 - share) / trials + z**2 / trials**2 / 4)
         scale = 1 + z**2 / trials
-        # rounding must not leave the share outside
+        # rounding must not put the share outside the interval
         return np.minimum((centre - width) / scale, share), np.maximum((centre + width) / scale, share)
 
 
@@ -91,7 +91,7 @@ def _above(counts: Numbers) -> Numbers:
 
 
 def _mean_variance(counts: Counts, placement: Floats, total: Counts) -> Floats:
-    """Variance of the mean placement of `total` members, `counts` of which share each placement."""
+    """Variance of the mean placement of `total` members; `counts` are the members with each placement."""
     mean = (counts * placement).sum(axis=-1) / total
     squares = (counts * (placement - mean[..., None]) ** 2).sum(axis=-1)
     variance: Floats = np.where(total > 1, squares / (total - 1) / total, np.nan)

@@ -16,10 +16,8 @@ from numpy.typing import NDArray
 from scipy import special
 
 from driftlake.maths.arrays import Counts, Floats
-from driftlake.maths.estimation import Calibration, isotonic, mean_period_size, overdispersion
+from driftlake.maths.estimation import Calibration, isotonic, period_effects, with_periods
 
-# How far calibrations move, as a standard deviation of log-odds: each order of magnitude from 1 % to a factor of e.
-_SHIFTS = np.geomspace(0.01, 1, 25)
 # Parts of the scores in which what level and slope leave is compared, each with as much evidence.
 _PARTS = 20
 # Where all scores are alike, nothing tells of a slope.
@@ -30,7 +28,9 @@ _NEWTON_STEPS = 25
 def recalibrate(trained: Calibration, trained_counts: Counts, positives: Counts, negatives: Counts) -> Calibration:
     """A calibration on training labels brought up to date by recent ones, of shape (periods, bins).
 
-    `trained_counts` are the labels of each bin that `trained` was learned from, shape (bins,).
+    `trained_counts` are the labels of each bin that `trained` was learned from, shape (bins,). Shrinking a shift towards the
+    training labels makes its error smaller on average, but not its interval: one that is right whatever the shift is as wide
+    as that of the recent labels alone (Low 1997), and lies around what they say.
     """
     counts = positives + negatives
     total = counts.sum(axis=0)
@@ -38,25 +38,26 @@ def recalibrate(trained: Calibration, trained_counts: Counts, positives: Counts,
     trained_probability = np.clip(trained.probability, least, 1 - least)
     before = special.logit(trained_probability)
     fit = _fit(before, positives.sum(axis=0), total)
-    recent = _with_surplus(trained, fit.probability, positives, counts)
-    spread = overdispersion(recent, fit.directions)
+    recent = with_periods(trained, fit.probability, positives, counts)
     information = (fit.directions**2 * trained_counts * trained_probability * (1 - trained_probability)).sum(axis=-1)
-    trained_variances = 1 / np.maximum(information, _LEAST_INFORMATION)
-    evidence = zip(fit.coefficients, spread * fit.variances, trained_variances, strict=True)
-    means, errors = np.array([_shrunk(*each) for each in evidence]).T
+    variances = fit.variances + _period_variances(recent, fit, total)
+    means = _shrunk(fit.coefficients, variances, 1 / np.maximum(information, _LEAST_INFORMATION))
     expected = special.expit(before + means @ fit.directions)
-    worth = _worth(expected, trained_counts, positives.sum(axis=0), total, recent)
-    pooled = isotonic(worth * expected + positives.sum(axis=0), worth + total)
+    worth = _worth(fit.probability, trained_counts, positives.sum(axis=0), total)
+    pooled, centre = (
+        isotonic(worth * shares + positives.sum(axis=0), worth + total) for shares in (expected, fit.probability)
+    )
     with np.errstate(invalid="ignore"):
         old_share = np.where(worth + total > 0, worth / (worth + total), 1)
-    steepness = pooled.probability * (1 - pooled.probability) * old_share
-    common = errors[:, np.newaxis] * fit.directions * steepness
+    # the recent labels of a bin and the level that all of them give err together
+    steepness = centre.probability * (1 - centre.probability) * np.sqrt(1 - (1 - old_share) ** 2)
     return replace(
         recent,
         probability=pooled.probability,
-        block=pooled.block,
-        block_variance=pooled.block_variance,
-        common_errors=common,
+        centre=centre.probability,
+        block=centre.block,
+        block_variance=centre.block_variance * _of_blocks(1 - old_share, centre.block, worth + total),
+        common_errors=np.sqrt(fit.variances)[:, np.newaxis] * fit.directions * steepness,
     )
 
 
@@ -89,27 +90,23 @@ def _fit(before: Floats, positives: Counts, counts: Counts) -> _Fit:
     return _Fit(directions, coefficients, variances, special.expit(before + coefficients @ directions))
 
 
-def _shrunk(estimate: float, variance: float, trained_variance: float) -> tuple[float, float]:
-    """Mean and standard error of a shift given its estimate, whatever the size that such shifts have.
-
-    Small shifts are taken for chance, so that the mean may miss them: the error is never below that of the estimate, and
-    grows with how far the mean is from it.
-    """
-    weights = _shift_weights(np.array([estimate]), np.array([variance + trained_variance]))
-    expected_variance = _SHIFTS**2 + trained_variance
-    kept = expected_variance / (expected_variance + variance)
-    mean = float(weights @ kept) * estimate
-    posterior_variance = weights @ (kept * variance + (kept * estimate - mean) ** 2)
-    return mean, float(np.sqrt(max(float(posterior_variance), variance) + (estimate - mean) ** 2))
+def _period_variances(recent: Calibration, fit: _Fit, counts: Counts) -> Floats:
+    """What differences between the periods add to the variances of the coefficients, shape (2,)."""
+    slopes = fit.directions * fit.variances[:, np.newaxis] * counts.sum()
+    chance = fit.probability * (1 - fit.probability)
+    scales = (counts * (slopes * chance) ** 2).sum(axis=-1) / counts.sum()
+    added, weights = period_effects(recent, slopes, scales)
+    learned_from = recent.period_labels / recent.period_labels.sum()
+    return np.asarray((added * weights).sum(axis=-1) * (learned_from**2).sum())
 
 
-def _shift_weights(estimates: Floats, variances: Floats) -> Floats:
-    """How likely each of _SHIFTS is to have given the estimates, adding up to 1."""
-    total = variances + _SHIFTS[:, np.newaxis] ** 2
-    return np.asarray(special.softmax(-0.5 * (estimates**2 / total + np.log(total)).sum(axis=1)))
+def _shrunk(estimates: Floats, variances: Floats, trained_variances: Floats) -> Floats:
+    """Means of shifts given their estimates, the size of each shift being the likeliest (Efron and Morris 1973)."""
+    expected = np.maximum(estimates**2 - variances, trained_variances)
+    return expected / (expected + variances) * estimates
 
 
-def _worth(expected: Floats, trained_counts: Counts, positives: Counts, counts: Counts, recent: Calibration) -> Floats:
+def _worth(expected: Floats, trained_counts: Counts, positives: Counts, counts: Counts) -> Floats:
     """How many recent labels the training labels of each bin are worth, shape (bins,)."""
     chance = expected * (1 - expected)
     seen = np.cumsum(counts * chance) - counts * chance / 2
@@ -118,27 +115,21 @@ def _worth(expected: Floats, trained_counts: Counts, positives: Counts, counts: 
     def by_part(values: NDArray[Any]) -> Floats:
         return np.bincount(part, weights=values, minlength=_PARTS).astype(float)
 
-    spread = overdispersion(recent, (part == np.arange(_PARTS)[:, np.newaxis]).astype(float))
     new, old = by_part(counts * chance), by_part(trained_counts * chance)
     is_known = (new > 0) & (old > 0)
     if not is_known.any():
         return np.zeros(len(expected))
     surplus = by_part(positives - counts * expected)[is_known] / new[is_known]
-    # in parts, the shift of each is as uncertain as the evidence on both sides
-    new_variance, old_variance = spread[is_known] / new[is_known], 1 / old[is_known]
-    weights = _shift_weights(surplus, new_variance + old_variance)
-    moved = _SHIFTS[:, np.newaxis] ** 2 + old_variance
-    old_share = weights @ (new_variance / (new_variance + moved))
+    new_variance, old_variance = 1 / new[is_known], 1 / old[is_known]
+    moved = max(float(np.mean(surplus**2 - new_variance - old_variance)), 0) + old_variance
     factor = np.zeros(_PARTS)
-    factor[is_known] = old_share / (1 - old_share) * new[is_known] / old[is_known]
+    factor[is_known] = new_variance / moved * new[is_known] / old[is_known]
     return np.asarray(factor[part] * trained_counts)
 
 
-def _with_surplus(trained: Calibration, probability: Floats, positives: Counts, counts: Counts) -> Calibration:
-    chance_variance = counts * probability * (1 - probability)
-    return replace(
-        trained,
-        surplus=positives - counts * probability,
-        chance_variance=chance_variance,
-        period_size=mean_period_size(counts),
-    )
+def _of_blocks(shares: Floats, block: NDArray[np.int64], weights: Floats) -> Floats:
+    """Weighted means of the shares of each block, shape (bins,), zero beyond the last block."""
+    size = len(shares)
+    sums = np.bincount(block, weights=weights, minlength=size)
+    weighted = np.bincount(block, weights=weights * shares, minlength=size)
+    return np.asarray(np.divide(weighted, sums, out=np.zeros(size), where=sums > 0))

@@ -1,7 +1,7 @@
-"""Whether scores look like something else than the probability of the positive class, from counts per score bin.
+"""Whether scores look like something other than the probability of the positive class, judged by counts per score bin.
 
 Not here: which scores and labels are counted (`driftlake.profiles.label_join`,
-`driftlake.training.reference_labels`), and what is said of it.
+`driftlake.training.reference_labels`), and the messages about it.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from driftlake.maths.ranking import auc, wilson_interval
 
 Suspicion: TypeAlias = Literal["reversed", "confidence"]
 
-# Labels of each class below which nothing is said.
+# With fewer labels of either class there is no verdict.
 _FEWEST_LABELS = 100
-# An AUC below it is no bad model: scores and labels point in opposite directions.
+# An AUC below this does not mean a bad model, but scores and labels that point in opposite directions.
 _REVERSED_AUC = 0.4
-# Bins below one half, BELOW among them.
+# Bins below one half, including BELOW.
 _LOWER_BINS = 1 + PROBABILITY_GRID.cells // 2
-# A probability of the positive class overestimates it by less, even if it is badly calibrated.
+# Even a badly calibrated probability of the positive class overestimates its share by less than this.
 _OVERESTIMATED = 0.15
 
 
 def suspicion(positives: Counts, negatives: Counts, score_sum: float, *, is_probability: bool) -> Suspicion | None:
-    """What scores look like: `reversed` if they rank the negatives first, `confidence` if they never fall below one half.
+    """What the scores look like: `reversed` if they rank negatives higher, `confidence` if they never fall below one half.
 
     `positives` and `negatives` are labels per score bin, by bin_id, shape (bins,).
     """
@@ -49,7 +49,7 @@ def labelled_auc(positives: Counts, negatives: Counts) -> float:
 
 
 def can_be_judged(positives: Counts, negatives: Counts) -> bool:
-    """Whether there are labels enough of each class that have a score."""
+    """Whether there are enough labels of each class whose predictions have a score."""
     return min(int(positives[BELOW:].sum()), int(negatives[BELOW:].sum())) >= _FEWEST_LABELS
 
 

@@ -1,6 +1,6 @@
-"""Segments: the values of a configured column, each counted for itself beside the whole.
+"""Segments: the values of a configured column, each counted separately in addition to the whole.
 
-Not here: the counting (`driftlake.profiles.kernel`), and how a segment's shift is part of the whole's
+Not here: counting (`driftlake.profiles.kernel`), and how much of the whole shift a segment explains
 (`driftlake.drift.comparison`).
 """
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from driftlake.maths.encoding import Column, category_counts, encode
+from driftlake.maths.encoding import Column, counts_of_names, encode_named
 
 # The segment that every row is in.
 ALL = "all"
@@ -19,7 +19,7 @@ ALL = "all"
 
 @dataclass(frozen=True, slots=True)
 class SegmentColumn:
-    """A column whose values are segments of their own: those in `values`; the others share one, rows without one, too."""
+    """A column of segments. Each of `values` is a segment, all other values are one together, and so are missing values."""
 
     name: str
     values: tuple[str, ...]
@@ -27,7 +27,7 @@ class SegmentColumn:
     @classmethod
     def most_frequent(cls, name: str, column: Column, limit: int) -> SegmentColumn:
         """The `limit` most frequent values of a column."""
-        counted = sorted(category_counts(column).items(), key=lambda pair: (-pair[1], pair[0]))
+        counted = sorted(counts_of_names(*encode_named(column)).items(), key=lambda pair: (-pair[1], pair[0]))
         return cls(name, tuple(sorted(value for value, _ in counted[:limit])))
 
     @property
@@ -41,6 +41,6 @@ class SegmentColumn:
         if column is None:
             return np.full(row_count, missing)
         known = {value: position for position, value in enumerate(self.values)}
-        codes, names = encode(column)
+        codes, names = encode_named(column)
         of_name = [missing if name is None else known.get(name, other) for name in names]
         return np.array([*of_name, missing])[codes]

@@ -1,6 +1,6 @@
-"""Categories that training wrote in another way: truth values as 1 or True, whole numbers as 3.0, decimals as 2.50.
+"""Categories that training wrote differently: booleans as 1 or True, whole numbers as 3.0, decimals as 2.50.
 
-What all categories of the training data are says how an unknown text is read. Not here: the text of a stored value
+The categories of the training data decide how an unknown text is read. Not here: the text of a stored value
 (`driftlake.maths.value_text`).
 """
 
@@ -20,17 +20,17 @@ _WHOLE = re.compile(r"(-?[0-9]+)\.0+")
 
 @dataclass(frozen=True, slots=True)
 class Spelling:
-    """Known categories by what they stand for: truth values as 1 and 0, or numbers without trailing zeros."""
+    """Known categories by their meaning: booleans as 1 and 0, or numbers without trailing zeros."""
 
     is_truth: bool
     by_meaning: Mapping[str, str]
 
     @classmethod
     def of(cls, categories: Collection[str]) -> Spelling:
-        """The spelling of some categories; one that allows no other if they are neither truth values nor numbers."""
+        """The spelling of some categories. If they are neither booleans nor numbers, it allows only the exact text."""
         if categories and all(name in _SPELLED for name in categories):
             by_meaning = {_SPELLED[name]: name for name in categories}
-            # 1 and True beside each other are texts
+            # if both 1 and True occur, they are plain texts
             if len(by_meaning) == len(categories):
                 return cls(True, by_meaning)
         if categories and all(_NUMBER.fullmatch(name) for name in categories):
@@ -47,7 +47,7 @@ class Spelling:
     def known(self, name: str) -> str | None:
         """The known category that a text stands for; None if there is none.
 
-        Of texts that are numbers only whole ones are read as numbers: 1.10 may be a version.
+        Only whole numbers are read as numbers: 1.10 may be a version.
         """
         if self.is_truth:
             return self.by_meaning.get(_SPELLED.get(name, ""))

@@ -1,8 +1,9 @@
-"""The text of a value, the same whatever type a writer gave it, for columns of Arrow and in SQL.
+"""The text of a value, which does not depend on the type that a writer gave it, for Arrow columns and in SQL.
 
-A whole number is its digits (3, 3.0 and 3.00 are 3), another number the shortest decimal that reads back as it, a truth value
-true or false, a UUID its 36 characters, text itself; bytes are UTF-8. What is none of these (nan, other bytes) is missing.
-Not here: what training says about the values of a feature (`driftlake.maths.binning`).
+A whole number becomes its digits (3, 3.0 and 3.00 become 3), and any other number the shortest decimal that reads back
+as the same number. A boolean becomes true or false, and a UUID its 36 characters. Text stays as it is, and bytes are
+read as UTF-8. Anything else (nan, other bytes) is missing. Not here: what training says about the values of a feature
+(`driftlake.maths.binning`).
 """
 
 from __future__ import annotations
@@ -17,33 +18,35 @@ import pyarrow.types as pat
 _UUID_BYTES = 16
 # DuckDB's largest integers have 38 digits; a larger float is written with an exponent.
 _LARGEST_WHOLE = 1e38
-# From here on a float can stand for several whole numbers: an id is lost.
+# From here on, a float can stand for several whole numbers, so it cannot hold an id.
 _LARGEST_EXACT = 2**53
+# As Python and spreadsheets write truth values.
+_TRUTH_TEXTS = {"True": "true", "TRUE": "true", "False": "false", "FALSE": "false"}
 
 
 def is_text(kind: pa.DataType) -> bool:
-    """Whether columns of this Arrow type hold text as it is, not in a dictionary."""
+    """Whether columns of this Arrow type hold text directly, not in a dictionary."""
     return bool(pat.is_string(kind) or pat.is_large_string(kind) or pat.is_string_view(kind))
 
 
 def is_bytes(kind: pa.DataType) -> bool:
-    """Whether columns of this Arrow type hold bytes, which text without its annotation is, too."""
+    """Whether columns of this Arrow type hold bytes, which may be text without its annotation."""
     return bool(pat.is_binary(kind) or pat.is_large_binary(kind) or pat.is_binary_view(kind))
 
 
 def is_number(kind: pa.DataType) -> bool:
-    """Whether columns of this Arrow type hold numbers that DuckDB reads, too: decimals of 38 digits at most."""
+    """Whether columns of this Arrow type hold numbers that DuckDB can read as well: decimals of 38 digits at most."""
     is_decimal = pat.is_decimal(kind) and not pat.is_decimal256(kind)
     return bool(pat.is_integer(kind) or pat.is_floating(kind) or is_decimal)
 
 
 def plain_type(kind: pa.DataType) -> pa.DataType:
-    """The type of the values, whether or not they are in a dictionary."""
+    """The type of the values, also if they are in a dictionary."""
     return plain_type(kind.value_type) if pat.is_dictionary(kind) else kind
 
 
 def without_trailing_zeros(number: str) -> str:
-    """A decimal number as short as it can be written: 2.50 as 2.5, 3.00 as 3."""
+    """The shortest form of a decimal number: 2.50 as 2.5, 3.00 as 3."""
     return number.rstrip("0").rstrip(".") if "." in number else number
 
 
@@ -62,12 +65,12 @@ def family(kind: pa.DataType) -> str:
 
 
 def as_text(values: pa.Array) -> pa.Array:
-    """The text of each of some values; but for text, integers and truth values one by one, so they should be few."""
+    """The text of each value. Values other than text, integers and booleans are converted one by one, so there should be few."""
     kind = values.type
     if pat.is_decimal(kind):
         written = [_written(number, _of_decimal) for number in values.to_pylist()]
     elif pat.is_floating(kind):
-        # what is shortest depends on the width of the float
+        # the shortest text depends on the width of the float
         short = values.cast(pa.float32()) if pat.is_float16(kind) else values
         texts = short.cast(pa.string()).to_pylist()
         numbers = short.to_pylist()
@@ -88,8 +91,13 @@ def texts_of(values: pa.Array) -> list[str | None]:
     return texts
 
 
+def category_text(text: str) -> str:
+    """The name of a segment or a class: a truth value that a writer stored as text has that of a truth value."""
+    return _TRUTH_TEXTS.get(text, text)
+
+
 def sql_text(expression: str, kind: pa.DataType) -> str:
-    """SQL of the text of an expression over a column of Parquet that has this Arrow type; text costs nothing."""
+    """SQL of the text of an expression over a Parquet column of this Arrow type; text columns need no conversion."""
     kind = plain_type(kind)
     if is_text(kind):
         return expression
@@ -98,14 +106,24 @@ def sql_text(expression: str, kind: pa.DataType) -> str:
     if pat.is_decimal(kind):
         return f"decimal_text({expression}, {kind.scale})"
     if pat.is_fixed_size_binary(kind):
-        return f"uuid_text({expression})"
+        # DuckDB has bytes or, where Parquet says that they are UUIDs, those
+        return f"cast(cast({expression} as uuid) as varchar)"
     if is_bytes(kind):
         return f"try(decode({expression}))"
     return f"cast({expression} as varchar)"
 
 
+def sql_category(expression: str, kind: pa.DataType) -> str:
+    """SQL of the name of a segment or a class, as `category_text` has it."""
+    text = sql_text(expression, kind)
+    if not (is_text(plain_type(kind)) or is_bytes(plain_type(kind))):
+        return text
+    listed = " ".join(f"when '{written}' then '{name}'" for written, name in _TRUTH_TEXTS.items())
+    return f"case {text} {listed} else {text} end"
+
+
 def sql_id(expression: str, kind: pa.DataType) -> str:
-    """SQL of the text of an id; null where a float is no whole number, or too large to say which one it was."""
+    """SQL of the text of an id; null if a float is not a whole number or too large to be exact."""
     text = sql_text(expression, kind)
     if not pat.is_floating(plain_type(kind)):
         return text

@@ -11,8 +11,9 @@ from typing import TypeVar
 
 import pyarrow as pa
 
-from driftlake.alerts import incidents, rules, slos
+from driftlake.alerts import incidents, rules, slos, verdicts
 from driftlake.config import Settings
+from driftlake.contract.working_days import Calendar
 from driftlake.drift import combinations
 from driftlake.inputs.partitions import days_between
 from driftlake.lake.warehouse import PartitionRun, Replacement, RunContext, Warehouse
@@ -31,8 +32,8 @@ from driftlake.nightly.isolation import (
 )
 from driftlake.nightly.stage_report import StageReport, highlights_of, report
 from driftlake.nightly.stages import ALERTS, DRIFT, MODEL_QUALITY, SLOS, Stage, Work, find_work
-from driftlake.quality import levels, measures, shadow
-from driftlake.quality.labelled_windows import QualityCounts
+from driftlake.quality import levels, measures, performance, shadow
+from driftlake.quality.labelled_windows import QualityCounts, calibrations_of
 
 ExtentKind = TypeVar("ExtentKind", bound=Extent)
 
@@ -105,16 +106,22 @@ def measure_quality(warehouse: Warehouse, settings: Settings, context: RunContex
         )
         confusions = warehouse.query("class_counts", **span, windows_days=windows_days)
         class_scores = warehouse.query("class_score_counts", **span, windows_days=windows_days)
-        counts = QualityCounts(windows, labels, scores, known_labels, confusions, class_scores)
+        counts = QualityCounts(windows, labels, scores, confusions, class_scores)
+        calibrations = calibrations_of(known_labels, versions, settings.quality)
+        look_back = {"look_back_days": performance.LOOK_BACK_DAYS}
+        performed = performance.PerformanceCounts(
+            *(warehouse.query(name, **span, **look_back) for name in performance.QUERIES)
+        )
         pair_counts = shadow.PairCounts(
             *(warehouse.query(name, **span, windows_days=windows_days) for name in shadow.QUERIES)
         )
         repeated_ids = warehouse.query(
             "repeated_ids", **span, windows_days=windows_days, smallest_share=measures.SMALLEST_REPEATED_SHARE
         )
-        measured = measures.measure(counts, versions, settings.quality, settings.models)
+        measured = measures.measure(counts, versions, calibrations, settings.quality, settings.models)
         tables = {
             "model_quality": measures.with_doubts(measured, repeated_ids),
+            "performance": performance.measure(performed, versions, calibrations, settings, **span),
             "shadow_comparison": shadow.compare(windows, pair_counts, versions, settings.drift, settings.quality),
         }
         if settings.labels:
@@ -129,7 +136,7 @@ def measure_quality(warehouse: Warehouse, settings: Settings, context: RunContex
 
 
 def measure_slos(warehouse: Warehouse, settings: Settings, context: RunContext, days: Sequence[date]) -> StageReport:
-    """Measure the service level objectives as of the end of some days; without any, nothing is left of earlier ones."""
+    """Measure the service level objectives as of the end of some days; rows of objectives that are no longer configured are removed."""
     if not settings.slos and not warehouse.sql("select 1 from slo_status limit 1").num_rows:
         return StageReport(SLOS.name, [])
     work = find_work(warehouse, settings, context, SLOS, days)
@@ -143,18 +150,21 @@ def measure_slos(warehouse: Warehouse, settings: Settings, context: RunContext, 
 def raise_alerts(warehouse: Warehouse, settings: Settings, context: RunContext, days: Sequence[date]) -> StageReport:
     """Raise the alerts of some days."""
     work = find_work(warehouse, settings, context, ALERTS, days)
+    calendar = Calendar.of(settings)
     every_rule = {rule.name for rule in settings.alert_rules}
 
     def evaluate(settings: Settings, _: Unbounded, first_day: date, last_day: date) -> Mapping[str, pa.Table]:
-        raised = rules.fired(warehouse, settings.alert_rules, first_day=date.min, last_day=last_day)
+        holidays = [day for day in days_between(settings.start, last_day) if calendar.is_holiday(day)]
+        raised = rules.fired(warehouse, settings.alert_rules, first_day=date.min, last_day=last_day, holidays=holidays)
         if unevaluated := every_rule - {rule.name for rule in settings.alert_rules}:
-            # an incident of theirs is not over because nobody can tell
+            # their incidents stay open, because nobody can tell whether they are over
             kept = warehouse.query("kept_alerts", rules=sorted(unevaluated), day=last_day)
             raised = pa.concat_tables([raised, kept], promote_options="permissive")
         alerts, grouped = incidents.group_alerts(
             warehouse, settings, load_versions(warehouse), raised, first_day=first_day, last_day=last_day
         )
-        return {"alerts": rules.with_messages(alerts), "incidents": grouped}
+        judged = verdicts.judge(warehouse, alerts, grouped, first_day=first_day, last_day=last_day)
+        return {"alerts": rules.with_messages(alerts), "incidents": grouped, "model_verdicts": judged}
 
     outcome = _derive(warehouse, settings, context, ALERTS, work, Unbounded, evaluate)
     # a night on which nothing changed loads no versions unless a rule names something
@@ -172,9 +182,9 @@ def _derive(
     read_extent: Callable[[Settings, Sequence[date]], ExtentKind],
     tables_of: Callable[[Settings, ExtentKind, date, date], Mapping[str, pa.Table]],
 ) -> Outcome:
-    """Replace the days to work on in tables that are derived from other tables, in passes of days that fit in memory.
+    """Replace the days to be processed in tables that are derived from other tables, in passes of days that fit in memory.
 
-    What lies between the days is computed with them, which costs less than a query for each piece, and not written.
+    Days between them are computed as well but not written, which costs less than a query for each separate range.
     `tables_of` and `read_extent` are given the settings without what is to be left out.
     """
     # that of all days, unless it cannot be read: then each attempt reads its own
@@ -207,7 +217,7 @@ def _derive(
 
 
 def _parts(warehouse: Warehouse, settings: Settings, stage: Stage) -> list[Part]:
-    """What can be left out of a day of a stage. Alerts and objectives are of several versions together."""
+    """The parts that can be left out of a day of a stage. Alerts and objectives cover several versions at once."""
     if stage is ALERTS:
         return [Part("rule", (rule.name,)) for rule in settings.alert_rules]
     if stage is SLOS:

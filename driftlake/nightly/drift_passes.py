@@ -25,7 +25,7 @@ from driftlake.nightly.extent import DriftExtent, groups_table, pieces
 
 @dataclass(frozen=True)
 class Comparisons:
-    """What passes have in common: the versions, and what is learned from their samples."""
+    """The comparisons of all passes: the versions, and what is learned from their samples."""
 
     warehouse: Warehouse
     extent: DriftExtent
@@ -42,7 +42,7 @@ class Comparisons:
         found = [(arrow_schema("feature_drift").empty_table(), arrow_schema("prediction_drift").empty_table())]
         profiles = None
         for groups in read:
-            # those of the piece before make room first
+            # free the memory of the previous piece first
             profiles = None
             counterparts = [other for group in groups for other in self.extent.counterparts(group)]
             profiles = self._profiles(buckets, [*groups, *counterparts])
@@ -80,7 +80,7 @@ class Comparisons:
                 segment for group in (whole, *self.extent.counterparts(whole)) for segment in self._segments(group)
             ]
             features = of_whole["feature"].unique().to_pylist()
-            # all features alike, which is near enough
+            # assumes the same number for all features, which is accurate enough
             size = sum(sizes.get(group, 0) for group in groups) // len(
                 self.extent.versions[whole[0], whole[1]].features
             )

@@ -1,4 +1,4 @@
-"""How much the stages that read result tables take at once: passes of days, and pieces of groups within a pass.
+"""How much the stages that read result tables process at once: passes of days, and pieces of groups within a pass.
 
 A row that DuckDB groups, sorts and hands over in Arrow needs about `_BYTES_OF_ROW` in all. What is read at once is bounded
 so that these bytes stay below `compute.memory_limit`, whatever the number of days, features, versions and segments. Not
@@ -35,7 +35,8 @@ from driftlake.quality.labelled_windows import CLASS_SCORE_BINS
 Key = TypeVar("Key")
 
 _UNITS = {"MB": 10**6, "GB": 10**9, "TB": 10**12}
-# Of a row of five texts and some numbers: 130 in a hash table, as much sorted, 100 in Arrow, and copies.
+# Estimated for a row of five texts and some numbers: 130 bytes in a hash table, as many sorted, 100 in Arrow, and
+# copies.
 _BYTES_OF_ROW = 500
 # A row of feature_drift is in memory until its days are committed, and twice while it is.
 _BYTES_OF_FOUND_ROW = 400
@@ -54,7 +55,7 @@ def passes(days: Sequence[date], fits: Callable[[Sequence[date]], bool]) -> list
 
 
 def pieces(sizes: Mapping[Key, int], most: int) -> list[list[Key]]:
-    """Keys in their order, as many at a time as have the size `most` together; a larger one is alone."""
+    """Consecutive keys in pieces of at most the size `most` in total; a larger key is a piece of its own."""
     found: list[list[Key]] = []
     size = most
     for key, own in sizes.items():
@@ -133,20 +134,20 @@ def _occupied(bin_counts: Sequence[int], predictions: Counts) -> Counts:
 
 
 class Extent(Protocol):
-    """How much a stage takes of some days."""
+    """How much memory a stage needs for some days."""
 
     def fits(self, days: Sequence[date]) -> bool:
         """Whether the days can be one pass."""
 
 
 class Unbounded:
-    """Of a stage that takes as much of one day as of many."""
+    """The extent of a stage that needs the same memory for one day as for many."""
 
     def __init__(self, settings: Settings, days: Sequence[date]) -> None:
         pass
 
     def fits(self, _days: Sequence[date]) -> bool:
-        """They do."""
+        """Always true."""
         return True
 
 

@@ -1,11 +1,11 @@
-"""What a stage raises costs the day, or what of the day raised it, and the rest is written.
+"""If a stage raises an exception, only the day, or the part of the day that caused it, is lost; the rest is written.
 
-`Isolation` is the one place at which stages fail; `caught` is for what is made of a day after its stages.
+`Isolation` handles the exceptions of stages; `caught` handles those of work on a day after its stages.
 
-A range of days that fails is halved down to single days. Of a day that fails the fewest model versions (or statistics, or
-rules) are left out with which it succeeds; their rows of the day stay as they were. If that does not help, the day has
-failed and keeps all of its rows. Neither gets a fingerprint, so the next run tries again. What concerns every day is raised
-at once.
+A range of days that fails is halved down to single days. For a day that fails, the smallest set of model versions (or
+statistics, or rules) without which it succeeds is left out; their rows of the day stay unchanged. If that does not
+help, the day has failed and keeps all of its rows. In both cases no fingerprint is stored, so the next run tries again.
+Exceptions that concern every day are raised at once.
 
 Not here: what a stage computes, and what it refuses (`driftlake.nightly.profiles`, `driftlake.nightly.labels`,
 `driftlake.nightly.derived`).
@@ -37,7 +37,7 @@ _VERSION_COLUMNS = ("model_id", "model_version")
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What can be left out of a day.
+    """A part that can be left out of a day.
 
     `key` are the values that the rows about it have in `columns`. Without columns the stage itself says what becomes of
     these rows.
@@ -49,7 +49,7 @@ class Part:
 
     @property
     def name(self) -> str:
-        """What it is called in a reason."""
+        """Its name in a reason."""
         words = " ".join(self.key)
         return words if self.kind == "model version" else f"{self.kind} {words}"
 
@@ -66,7 +66,7 @@ def keys_of(parts: Iterable[Part], kind: PartKind) -> set[tuple[str, ...]]:
 
 @dataclass(frozen=True, slots=True)
 class Computed:
-    """What a stage wants written of some days."""
+    """The rows and records that a stage wants to write for some days."""
 
     changes: Sequence[Replacement | Addition]
     runs: Sequence[PartitionRun]
@@ -77,7 +77,7 @@ class Computed:
         return sum(change.rows.num_rows for change in self.changes)
 
 
-# Told the days and what to leave out of them.
+# Takes the days and the parts to leave out of them.
 Compute = Callable[[Sequence[date], Collection[Part]], Computed]
 
 
@@ -93,7 +93,7 @@ class Failure:
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of the days of a stage."""
+    """The outcome of the days of a stage."""
 
     runs: list[PartitionRun] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
@@ -111,7 +111,7 @@ class _Raised:
 
 @dataclass(slots=True)
 class Isolation:
-    """The one place at which stages fail. `outcome` collects what became of the days it was given.
+    """Runs the work of a stage and isolates its failures. `outcome` collects the outcomes of the days.
 
     `parts` is asked for what can be left out when a day has failed, not before.
     """
@@ -192,7 +192,7 @@ class Isolation:
             suspects = tuple(part for part in every if part.kind == kind)
             if self._rows_without(day, suspects) is not None:
                 culprits = self._narrowed(day, suspects, ())
-                # a day without any version is no day
+                # a day without any version would be empty
                 if kind != "model version" or len(culprits) < len(suspects):
                     found[culprits] = self._rows_without(day, culprits) or 0
         return max(found, key=found.__getitem__, default=())
@@ -228,7 +228,7 @@ class Isolation:
         return computed.row_count
 
     def _rehearse(self, computed: Computed) -> None:
-        """Insert rows into temporary tables that promise what theirs promise."""
+        """Insert the rows into temporary tables with the same constraints as the real ones."""
         for change in computed.changes:
             if isinstance(change, Replacement) and change.rows.num_rows:
                 columns = (
@@ -277,7 +277,7 @@ class Isolation:
         return replace(change, rows=rows)
 
     def _concerns_every_day(self, error: Exception) -> bool:
-        """Whether no other day could do better: the warehouse, the storage, the disk, the configuration."""
+        """Whether every other day would fail as well: the cause is the warehouse, the storage, the disk or the configuration."""
         if is_of_every_day(error):
             return True
         try:
@@ -289,7 +289,7 @@ class Isolation:
 
 @contextmanager
 def caught(stage: str, day: date, failures: list[Failure]) -> Iterator[None]:
-    """Whatever is raised in the block becomes one of `failures`: for what is made of a day after its stages."""
+    """Turn an exception in the block into one of `failures`; for work on a day after its stages."""
     try:
         yield
     except Exception as error:  # noqa: BLE001  # it is told, and what comes after it is still to be done
@@ -298,7 +298,7 @@ def caught(stage: str, day: date, failures: list[Failure]) -> Iterator[None]:
 
 @contextmanager
 def without_versions(warehouse: Warehouse, keys: Collection[tuple[str, ...]]) -> Iterator[None]:
-    """While the block runs, what is read of the warehouse has no rows about some model versions."""
+    """Hide the rows of some model versions from everything that reads the warehouse while the block runs."""
     if not keys:
         yield
         return

@@ -29,10 +29,17 @@ from driftlake.contract.score_checks import check_labelled_days
 from driftlake.engines import engine_of
 from driftlake.inputs.columns import label_columns, telemetry_columns
 from driftlake.inputs.partitions import Partition, probe, readable, without_corrupt_files
-from driftlake.inputs.predictions import LeftOut, Reading, create_version_tables, create_view_of_partitions
+from driftlake.inputs.predictions import (
+    LeftOut,
+    Reading,
+    create_version_tables,
+    create_view_of_partitions,
+    percent_versions,
+)
 from driftlake.lake import queries
 from driftlake.lake.session import create_table, open_session
 from driftlake.lineage.versions import ModelVersion
+from driftlake.maths.value_text import category_text
 from driftlake.privacy.personal_columns import found_in_predictions
 from driftlake.privacy.personal_data import Finding
 from driftlake.profiles.label_join import EARLY_LABEL_DAYS, Delivered, LabelJoin, cohorts_of, memory_days
@@ -233,8 +240,8 @@ class LabelSource:
         if not self.classes:
             columns = tuple(c.unread() if c.name == "predicted_class" else c for c in columns)
         scores = telemetry.class_scores
-        paths = {name: f"{scores.path_prefix}{name}" for name in self.classes} if scores else {}
-        return Reading(columns, telemetry.columns, telemetry.segments, paths)
+        paths = {category_text(name): f"{scores.path_prefix}{name}" for name in self.classes} if scores else {}
+        return Reading(columns, telemetry.columns, telemetry.segments, paths, percent_versions(self.versions))
 
     def _all_labels(self, connection: duckdb.DuckDBPyConnection) -> CreateView:
         side = self._label_side

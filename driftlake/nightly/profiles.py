@@ -37,7 +37,13 @@ from driftlake.engines import engine_of
 from driftlake.errors import ConfigurationError
 from driftlake.inputs import schema_changes
 from driftlake.inputs.partitions import Partition, chunks, without_corrupt_files
-from driftlake.inputs.predictions import LeftOut, Reading, create_version_tables, create_view_of_partitions
+from driftlake.inputs.predictions import (
+    LeftOut,
+    Reading,
+    create_version_tables,
+    create_view_of_partitions,
+    percent_versions,
+)
 from driftlake.inputs.schema_changes import DayChanges, FileVersions
 from driftlake.inputs.sources import columns_of, read_source
 from driftlake.lake import queries
@@ -199,7 +205,7 @@ def _profile(
     with open_session(settings) as connection:
         create_version_tables(connection, list(versions.values()), settings.models)
         found = found_in_profiles(delivered, settings.telemetry, counted.values())
-        create_view = _view_without(connection, settings, found)
+        create_view = _view_without(connection, settings, found, versions)
         create_view("predictions", delivered, None)
         features_column = settings.telemetry.features_column
         file_versions = schema_changes.file_versions(connection, delivered, counted, features_column)
@@ -216,9 +222,15 @@ def _profile(
         return _Profiled(profiles, checks, file_versions, judged.quarantined, judged.blocked, found)
 
 
-def _view_without(connection: duckdb.DuckDBPyConnection, settings: Settings, personal_data: Findings) -> CreateView:
+def _view_without(
+    connection: duckdb.DuckDBPyConnection,
+    settings: Settings,
+    personal_data: Findings,
+    versions: Mapping[tuple[str, str], ModelVersion],
+) -> CreateView:
     """How telemetry is made visible without the columns that hold personal data."""
-    reading = Reading(columns_of(TELEMETRY, settings), settings.telemetry.columns)
+    columns, mapping = columns_of(TELEMETRY, settings), settings.telemetry.columns
+    reading = Reading(columns, mapping, percent_versions=percent_versions(versions.values()))
 
     def create_view(relation: str, partitions: Sequence[Partition], without: str | None) -> None:
         create_view_of_partitions(connection, relation, partitions, reading, LeftOut(personal_data, without))

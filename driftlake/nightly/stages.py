@@ -28,6 +28,7 @@ from driftlake.nightly.label_source import COHORT_TABLES, history_days
 from driftlake.profiles.label_join import memory_days
 from driftlake.profiles.paired_predictions import TABLES as PAIRED_TABLES
 from driftlake.profiles.service_calls import TABLES as SERVICE_TABLES
+from driftlake.quality.performance import LOOK_BACK_DAYS
 
 _CODE_FOLDERS = ("driftlake", "sql", "expectations", "assets")
 _COMPUTING_LIBRARIES = ("boost-histogram", "duckdb", "great-expectations", "numpy", "pyarrow", "scipy")
@@ -91,7 +92,7 @@ def _label_reach(settings: Settings) -> Mapping[str, int]:
 def _quality_reach(settings: Settings) -> Mapping[str, int]:
     # growth of the backlog compares with the day before, whose horizon begins a day earlier
     backlog = settings.labels.horizon_days + 1 if settings.labels else 0
-    longest = max(max(settings.quality.windows_days) - 1, backlog)
+    longest = max(max(settings.quality.windows_days) - 1, backlog, LOOK_BACK_DAYS - 1)
     calibration = settings.quality.calibration_days - 1
     if settings.labels and settings.labels.corrections == "latest":
         # until then a label is not final
@@ -112,6 +113,14 @@ def _decision_cuts(settings: Settings) -> Mapping[str, float]:
     return {key: model.decision_cut for key, model in settings.models.items() if model.decision_cut is not None}
 
 
+def _tolerances(settings: Settings) -> Mapping[str, Mapping[str, float]]:
+    return {
+        model_id: {str(name): value for name, value in model.tolerance.items()}
+        for model_id, model in settings.models.items()
+        if model.tolerance
+    }
+
+
 def _pairs(settings: Settings) -> Mapping[str, Any]:
     return {model_id: model.pairs for model_id, model in settings.models.items() if model.pairs}
 
@@ -122,6 +131,10 @@ def _sampling_rates(settings: Settings) -> Mapping[str, float]:
 
 def _downtimes(settings: Settings) -> Mapping[str, Any]:
     return {model_id: model.downtime for model_id, model in settings.models.items() if model.downtime}
+
+
+def _critical_features(settings: Settings) -> Mapping[str, Any]:
+    return {model_id: model.critical for model_id, model in settings.models.items() if model.critical}
 
 
 def _sample_rows(settings: Settings) -> int | None:
@@ -207,9 +220,11 @@ DRIFT = Stage(
 MODEL_QUALITY = Stage(
     "model_quality",
     "Quality with confidence intervals, candidates against production, and labels still outstanding, as of the day",
-    ("model_quality", "shadow_comparison", "label_backlog"),
+    ("model_quality", "performance", "shadow_comparison", "label_backlog"),
     lambda s: {
         "quality": s.quality,
+        "models.*.tolerance": _tolerances(s),
+        "alerts.false_pages_per_year": s.false_pages_per_year,
         "models.*.decision_cut": _decision_cuts(s),
         "labels.horizon_days": s.labels and s.labels.horizon_days,
         "drift.minimum_rows": s.drift.minimum_rows,
@@ -230,13 +245,15 @@ SLOS = Stage(
 )
 ALERTS = Stage(
     "alerts",
-    "Alerts of the rules that fired, with a sentence each, and incidents",
-    ("alerts", "incidents"),
+    "Alerts of the rules that fired, with a sentence each, incidents, and a verdict on every model version",
+    ("alerts", "incidents", "model_verdicts"),
     lambda s: {
         "alerts": s.alert_rules,
         "incidents": s.incidents,
         "reports.smallest_cell": s.reports.smallest_cell,
         "models.*.downtime": _downtimes(s),
+        "models.*.critical": _critical_features(s),
+        "calendar.holidays": s.calendar.holidays,
     },
     # an alert says since when its signal has been above the threshold
     lambda _: dict.fromkeys(("profiles", "label_cohorts", "drift", "model_quality", "slos"), EVERY_DAY_BEFORE),

@@ -18,8 +18,11 @@ from zlib import crc32
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
+from driftlake.inputs.json_features import parsed_json
 from driftlake.inputs.parquet_files import open_parquet, oversized_of
+from driftlake.inputs.parquet_sql import is_keyed
 from driftlake.maths.value_text import as_text, is_bytes, is_text, plain_type
 
 # Values of a shape whose check is run: enough to tell shares apart, and a column costs a tenth of a second at most.
@@ -106,7 +109,7 @@ def find(values: Iterable[str]) -> Finding | None:
 
 
 def scan_files(paths: Iterable[str], columns: Iterable[str]) -> dict[str, Finding]:
-    """Those of `columns` (struct.field for a field) of some Parquet files that hold personal data."""
+    """Those of `columns` (struct.field for a field, or for a key of a MAP or of JSON) of some Parquet files that hold personal data."""
     distinct: dict[str, list[pa.Array]] = {column: [] for column in columns}
     for path in paths:
         with open_parquet(path) as plain:
@@ -115,13 +118,17 @@ def scan_files(paths: Iterable[str], columns: Iterable[str]) -> dict[str, Findin
             too_large = oversized_of(plain.metadata, path)
         is_looked_at = {c: is_text(kind) or is_bytes(kind) or pa.types.is_integer(kind) for c, kind in kinds.items()}
         present = [column for column, looked_at in is_looked_at.items() if looked_at and column not in too_large]
-        if not present:
+        keyed = [column for column in distinct if _is_key(plain.schema_arrow, column, too_large)]
+        if not present and not keyed:
             continue
         texts = [column for column in present if is_text(kinds[column]) or is_bytes(kinds[column])]
         with open_parquet(path, dictionary_columns=texts) as parquet:
             for index, column in ((i, c) for i in range(parquet.num_row_groups) for c in present):
                 read = parquet.read_row_group(index, columns=[column], use_threads=False)
                 distinct[column] += _distinct(read, column)
+            for index in range(parquet.num_row_groups if keyed else 0):
+                for column, values in _values_of_keys(parquet, index, keyed):
+                    distinct[column] += _distinct(pa.table({column: values}), column)
     found = {column: _find_in(pc.unique(pa.chunked_array(parts, pa.string()))) for column, parts in distinct.items()}
     return {column: finding for column, finding in found.items() if finding}
 
@@ -180,6 +187,28 @@ def _type_of(schema: pa.Schema, column: str) -> pa.DataType:
     for name in names[1:]:
         kind = kind.field(name).type if pa.types.is_struct(kind) and kind.get_field_index(name) >= 0 else pa.null()
     return plain_type(kind)
+
+
+def _is_key(schema: pa.Schema, column: str, too_large: Mapping[str, int]) -> bool:
+    """Whether a column is the key of a MAP, or of JSON, that can be read."""
+    whole = column.partition(".")[0]
+    is_there = whole != column and column not in schema.names and whole in schema.names
+    return is_there and whole not in too_large and is_keyed(schema.field(whole).type)
+
+
+def _values_of_keys(parquet: pq.ParquetFile, index: int, keyed: Sequence[str]) -> Iterator[tuple[str, pa.ChunkedArray]]:
+    """What the rows of a row group have under some keys of one column."""
+    whole = keyed[0].partition(".")[0]
+    names = {column: column.partition(".")[2] for column in keyed}
+    rows = parquet.read_row_group(index, columns=[whole], use_threads=False).column(whole)
+    if pa.types.is_map(rows.type):
+        for column, name in names.items():
+            values = pc.map_lookup(rows, pa.scalar(name, rows.type.key_type), "first")
+            if is_text(values.type) or pa.types.is_integer(values.type):
+                yield column, values
+        return
+    parsed = parsed_json(rows, list(names.values()))
+    yield from ((column, parsed.column(name)) for column, name in names.items())
 
 
 def _distinct(table: pa.Table, column: str) -> Iterator[pa.Array]:

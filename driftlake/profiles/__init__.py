@@ -1,5 +1,6 @@
-"""A day counted: from Parquet to rows of the profile tables.
+"""Counting a day: from Parquet to rows of the profile tables.
 
 May import: privacy, inputs, lineage, lake, config, maths, vocabulary, errors.
-Not here: who counts (`driftlake.engines`), and comparing counts (`driftlake.drift`, `driftlake.quality`).
+Not here: running the counting on threads or on Spark (`driftlake.engines`), and comparing counts (`driftlake.drift`,
+`driftlake.quality`).
 """

@@ -1,9 +1,9 @@
 """The profile kernel: columns in, counts per group and bin, and moments per group, out.
 
 A *group* is what a row belongs to: a deployment, or a deployment and the value of a segment column. The same code
-counts training data, production row groups and, on a cluster, whatever a worker is given; counts add up, so the pieces
-may be cut anywhere. Not here: which rows count and what they belong to (`driftlake.inputs.predictions`), and where the row groups come
-from (`driftlake.profiles.plan`).
+counts training data, row groups of telemetry, and the parts that a worker of a cluster gets. Counts add up, so the
+input may be cut anywhere. Not here: which rows count and what they belong to (`driftlake.inputs.predictions`), and
+where the row groups come from (`driftlake.profiles.plan`).
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ from driftlake.maths.binning import ABOVE, BELOW, FIRST_RANGE, MISSING, FeatureB
 from driftlake.maths.encoding import Column, encode, float_values
 
 PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
-# What `FeatureCounts.stats` measures of numbers, as columns of feature_stats.
+# The columns of feature_stats that `FeatureCounts.stats` computes for numbers.
 MEASURES = ("mean", "standard_deviation", "minimum", "maximum", *(f"p{q:02d}" for q in PERCENTILES))
 
-# Latency bins are of this relative width, and 0.001 ms is below what any clock on a serving path resolves.
+# Latency bins have this relative width. No clock of a serving system resolves 0.001 ms.
 LATENCY_WIDTH = 1.01
 SHORTEST_LATENCY_MS = 0.001
 
 # The predicted class of rows without one.
 NO_CLASS = "(missing)"
 
-# A histogram of the cells for each group is quickest while the histograms of all features stay in the processor's
-# cache; of more groups the rows are counted by bin.
+# Counting cells in one histogram per group is fastest while the histograms of all features fit into the processor's
+# cache. With more groups than this, rows are counted by bin.
 _FEW_GROUPS = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Grouping:
-    """Rows taken group by group: `order` are the rows, shape (n,), None if they lie so already.
+    """Rows sorted by group: `order` has the row numbers, shape (n,), or is None if the rows are sorted already.
 
     `groups` are the groups that have rows, ascending, shape (present,); `starts` the first position of each in `order`.
     """
@@ -67,7 +67,7 @@ class Grouping:
 
     @classmethod
     def single(cls, row_count: int) -> Grouping:
-        """All rows in group 0."""
+        """A grouping with all rows in group 0."""
         present = min(row_count, 1)
         return cls(np.zeros(present, dtype=np.int64), np.zeros(present, dtype=np.int64), row_count)
 
@@ -98,9 +98,9 @@ class Moments:
 
     @classmethod
     def of(cls, values: Floats, starts: NDArray[np.int64]) -> Moments:
-        """Moments of finite values that lie group by group, shape (n,); no group is empty."""
+        """Moments of finite values that are sorted by group, shape (n,); no group is empty."""
         sizes = np.diff(starts, append=len(values))
-        # numpy, not BLAS: its threads would fight with ours
+        # numpy instead of BLAS, whose threads would compete with ours
         with np.errstate(over="ignore"):
             means = np.add.reduceat(values, starts) / sizes
             deviations = values - (means if len(sizes) == 1 else np.repeat(means, sizes))
@@ -110,7 +110,7 @@ class Moments:
 
     @classmethod
     def combined(cls, parts: Sequence[tuple[NDArray[np.int64], Moments]], group_count: int) -> Moments:
-        """Moments of all parts together, each given with its groups (Chan, Golub and LeVeque 1983)."""
+        """Combine the moments of all parts, each given with its groups (Chan, Golub and LeVeque 1983)."""
         groups = np.concatenate([np.empty(0, np.int64), *(groups for groups, _ in parts)])
 
         def joined(name: str) -> Any:
@@ -132,7 +132,7 @@ class Moments:
 
 @dataclass(frozen=True, slots=True)
 class FeatureCounts:
-    """What is kept of a feature: `bins` has shape (groups, bin_count), the moments of a category are those of nothing."""
+    """The counts of a feature: `bins` has shape (groups, bin_count); a categorical feature has empty moments."""
 
     bins: Counts
     moments: Moments
@@ -145,7 +145,7 @@ class FeatureCounts:
         return cls(bins, Moments.combined([(groups, part.moments) for part in parts], len(groups)))
 
     def stats(self, bins: FeatureBins) -> dict[str, NDArray[Any]]:
-        """Statistics as the columns of feature_stats and reference_stats, each of shape (groups,); nan for what is not there."""
+        """The columns of feature_stats and reference_stats, each of shape (groups,); nan where there is no value."""
         moments = self.moments
         with np.errstate(invalid="ignore"):
             deviation = np.sqrt(moments.squared_deviations / moments.count)
@@ -160,9 +160,9 @@ class FeatureCounts:
         }
 
     def _percentiles(self, bins: FeatureBins) -> Floats:
-        """Interpolated between the ends of the bin that holds the rank, shape (percentiles, groups).
+        """Percentiles, interpolated between the ends of the bin that contains the rank, shape (percentiles, groups).
 
-        What is off the grid is at an extreme.
+        Values off the grid count as the minimum or the maximum.
         """
         minimum, maximum = self.moments.minimum, self.moments.maximum
         if bins.grid is None:
@@ -185,7 +185,7 @@ class FeatureAccumulator:
     """Counts one feature, by several groupings of the same rows, over many blocks of rows."""
 
     def __init__(self, bins: FeatureBins, group_counts: Sequence[int]) -> None:
-        """`group_counts` says how many groups each grouping has."""
+        """`group_counts` is the number of groups of each grouping."""
         self._bins = bins
         self._parts = [_Part(bins, count) for count in group_counts]
 
@@ -239,13 +239,13 @@ class _Part:
         self._counts += np.bincount(keys, minlength=self._counts.size).reshape(self._counts.shape)
 
     def count_positions(self, positions: Indices, bin_of_position: Indices, grouping: Grouping) -> None:
-        """Count rows by the bins of their categories, category by category first: there are fewer of them than rows."""
+        """Count rows by the bins of their categories. Rows are first counted per category, of which there are fewer than rows."""
         for group, rows in grouping.slices():
             per_position = np.bincount(positions[rows], minlength=len(bin_of_position))
             np.add.at(self._counts[group], bin_of_position, per_position)
 
     def measure(self, values: Floats, grouping: Grouping, is_finite: NDArray[np.bool_] | None) -> None:
-        """Take in the moments of the finite ones of values, shape (rows,)."""
+        """Add the moments of the finite values among `values`, shape (rows,)."""
         groups, starts = grouping.groups, grouping.starts
         if is_finite is not None:
             values = values[is_finite]
@@ -270,7 +270,7 @@ class _Part:
 class ScoreCounts:
     """Predictions, sums of their finite scores and predictions at the cut per group and score bin, shape (groups, bin_count).
 
-    At the cut is a score from the decision cut on; `at_cut` is None for a version without one.
+    A prediction is at the cut if its score is at least the decision cut; `at_cut` is None for a version without one.
     """
 
     rows: Counts
@@ -301,21 +301,26 @@ class ScoreCounts:
 
     @classmethod
     def combined(cls, parts: Sequence[ScoreCounts]) -> ScoreCounts:
-        """Everything counted in all parts, in their order: the last digits of sums depend on it."""
+        """Everything counted in all parts, added in their order, because the last digits of sums depend on it."""
         return reduce(add, parts)
 
 
 class ScoreAccumulator:
-    """Counts predictions by score bin; those of a version without scores are in the missing bin."""
+    """Counts predictions by score bin; predictions of a version without scores count as missing."""
 
-    def __init__(self, bins: FeatureBins | None, group_counts: Sequence[int], cut: float | None = None) -> None:
+    def __init__(
+        self, bins: FeatureBins | None, group_counts: Sequence[int], cut: float | None = None, *, divisor: int = 1
+    ) -> None:
         self._bins = bins
         self._cut = cut
+        self._divisor = divisor
         width = bins.bin_count if bins else 1
         self._totals = [ScoreCounts.empty((n, width), has_cut=cut is not None) for n in group_counts]
 
     def add_values(self, scores: Floats, groupings: Sequence[Grouping]) -> None:
         """Count scores, shape (rows,), nan being missing."""
+        if self._divisor != 1:
+            scores = scores / self._divisor
         bin_ids = self._bins.bin_ids(scores) if self._bins else np.zeros(len(scores), dtype=np.int32)
         weights = np.where(np.isfinite(scores), scores, 0.0)
         is_at_cut = None if self._cut is None else scores >= self._cut
@@ -336,7 +341,7 @@ class ScoreAccumulator:
 
 @dataclass(frozen=True, slots=True)
 class ClassCounts:
-    """Predictions per group and predicted class, pairs that have rows only."""
+    """Predictions per group and predicted class, only for pairs that have rows."""
 
     rows: Mapping[tuple[int, str], int]
 
@@ -380,16 +385,16 @@ class ClassAccumulator:
 
 @dataclass(frozen=True, slots=True)
 class LatencyCounts:
-    """Rows per pair of group and latency bin, each of shape (pairs,), pairs that have rows only, ascending."""
+    """Rows per pair of group and latency bin, each of shape (pairs,), ascending, only for pairs that have rows."""
 
     pair_keys: NDArray[np.int64]
     rows: Counts
 
     @classmethod
     def of(cls, pair_keys: NDArray[np.int64], rows: Counts | None = None) -> LatencyCounts:
-        """Counts of pairs in any order; `rows` says how many each stands for, shape (n,), else one."""
+        """Counts of pairs in any order; `rows` is the number of rows of each, shape (n,), by default one."""
         if rows is None:
-            # sorting alone is several times as quick as finding each one's place
+            # sorting is several times faster when the original positions are not needed
             return cls(*np.unique(pair_keys, return_counts=True))
         distinct, places = np.unique(pair_keys, return_inverse=True)
         return cls(distinct, np.bincount(places, rows, minlength=len(distinct)).astype(np.int64))
@@ -416,7 +421,7 @@ class LatencyCounts:
 
 
 class LatencyAccumulator:
-    """Counts latencies by bins of one per cent relative width; what is negative or no number is left out."""
+    """Counts latencies in bins of one per cent relative width; negative values and nan are left out."""
 
     def __init__(self, grouping_count: int) -> None:
         self._parts: list[list[LatencyCounts]] = [[] for _ in range(grouping_count)]
@@ -457,6 +462,6 @@ def count_column(
 
 
 def _pair_keys(grouping: Grouping, bin_ids: Indices, width: int) -> NDArray[np.int64]:
-    """A number for each pair of group and bin, of rows that lie group by group."""
+    """The number of the pair of group and bin of each row; rows are sorted by group."""
     keys: NDArray[np.int64] = np.repeat(grouping.groups * width, grouping.sizes) + bin_ids
     return keys

@@ -1,7 +1,8 @@
-"""Labels joined to predictions inside one session: relations in, counts out that add up.
+"""Joining labels to predictions inside one session: relations in, additive counts out.
 
-The session holds all labels and predictions of a span, or those of some correlation ids alone. Not here: which days these
-are and what is left out of them (`driftlake.nightly.label_source`), and who holds them (`driftlake.engines`).
+The session holds all labels and predictions of a range of days, or only those of some correlation ids. Not here: which
+days these are and what is left out of them (`driftlake.nightly.label_source`), and distributing them
+(`driftlake.engines`).
 """
 
 from __future__ import annotations
@@ -22,10 +23,11 @@ from driftlake.lake.session import create_table
 from driftlake.lineage.versions import ModelVersion
 from driftlake.maths.binning import PROBABILITY_GRID
 
-# A prediction's file may be written days after its label arrived; older labels without a prediction stay unmatched.
+# The file of a prediction may be written up to this many days after its label arrived; older labels without a
+# prediction stay unmatched.
 EARLY_LABEL_DAYS = 7
 
-# Makes partitions visible as a relation, without the rows that are in quarantine, and shows what is left out.
+# Creates a view over partitions without the rows that are in quarantine, and returns what is left out.
 CreateSoundView: TypeAlias = Callable[[str, Sequence[Partition]], LeftOut]
 
 _SCORE_GRID = {
@@ -37,7 +39,7 @@ _SCORE_GRID = {
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """Labels and telemetry that can be used, and how to make them visible in a session."""
+    """Labels and telemetry that can be used, and how to create views over them in a session."""
 
     labels: Sequence[Partition]
     telemetry: Sequence[Partition]
@@ -50,7 +52,7 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True)
 class LabelJoin:
-    """What is asked of a span of days; `segments` and `sampling_rates` are as predictions were counted."""
+    """The join for a range of days; `segments` and `sampling_rates` are those with which predictions were counted."""
 
     settings: LabelSettings
     first_day: date
@@ -60,31 +62,31 @@ class LabelJoin:
 
     @property
     def memory_days(self) -> int:
-        """Days before an arrival in which an earlier label of the same prediction can lie."""
+        """How many days before the arrival of a label an earlier label of the same prediction can have arrived."""
         return memory_days(self.settings)
 
     @property
     def new_until(self) -> date:
-        """The day before which predictions of the span can have had a label before it."""
+        """Predictions before this day can have had a label before the first day of the range."""
         return self.first_day + timedelta(days=EARLY_LABEL_DAYS)
 
     @property
     def recent_from(self) -> date:
-        """The first day on which a label before the span can be of a prediction in it."""
+        """The first day on which a label that arrived before the range can belong to a prediction in it."""
         return self.first_day - timedelta(days=EARLY_LABEL_DAYS)
 
     def judge(self, connection: duckdb.DuckDBPyConnection) -> None:
-        """Fill label_rows, which labels count, from labels, earlier_labels, recent_labels and new_predictions."""
+        """Decide which labels count: fill label_rows from labels, earlier_labels, recent_labels and new_predictions."""
         queries.run(connection, "remembered_labels", first_day=self.first_day)
         queries.run(connection, "label_rows", memory_days=self.memory_days)
 
     def awaited_days(self, connection: duckdb.DuckDBPyConnection) -> Collection[date]:
-        """Prediction days that some row of label_rows asks for."""
+        """The prediction days that rows of label_rows refer to."""
         found = queries.run(connection, "awaited_days", **self._reach, **self._policy).fetchall()
         return {day for (day,) in found}
 
     def sums(self, connection: duckdb.DuckDBPyConnection) -> Mapping[str, pa.Table]:
-        """Counts of label_rows and of their `predictions`, by the query that makes them."""
+        """Counts of label_rows and of their `predictions`, by the name of the query that computes them."""
         create_table(connection, "counted_rates", self.sampling_rates)
         create_table(connection, "counted_segments", self.segments)
         queries.run(connection, "label_pairs", **self._reach, **self._policy)
@@ -108,11 +110,11 @@ class LabelJoin:
 
 
 def memory_days(settings: LabelSettings) -> int:
-    """Days before an arrival in which an earlier label of the same prediction can lie."""
+    """How many days before the arrival of a label an earlier label of the same prediction can have arrived."""
     return settings.horizon_days + EARLY_LABEL_DAYS
 
 
 def cohorts_of(connection: duckdb.DuckDBPyConnection, sums: pa.Table) -> pa.Table:
-    """Rows of label_cohorts from what any parts of the pairs add to them."""
+    """Rows of label_cohorts from the sums of any parts of the pairs."""
     connection.register("label_sums", sums)
     return queries.table(connection, "label_cohorts")

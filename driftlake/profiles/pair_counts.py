@@ -1,6 +1,6 @@
 """Pairs of features counted together: rows of pair_profile and reference_pair_profile.
 
-A pair has the stored bins of categories and the coarse bins of numbers. Not here: which combinations are told of
+In pairs, categories have their stored bins and numbers their coarse bins. Not here: which combinations are reported
 (`driftlake.drift.combinations`), and reading columns (`driftlake.profiles.shards`).
 """
 
@@ -22,18 +22,18 @@ from driftlake.profiles.kernel import Grouping
 
 Pair: TypeAlias = tuple[str, str]
 
-# More bins than a feature has in a pair, and a power of two: a combination is a number that shows its bins.
+# A power of two above the number of bins of any feature in a pair, so that one number can hold both bins.
 _WIDTH = 1 << 10
 
 
 def bins_in_pairs(bins: FeatureBins, column: Column) -> Indices:
-    """Bin of each row as pairs take it, shape (rows,)."""
+    """Bin of each row as used in pairs, shape (rows,)."""
     stored = stored_bins(bins, column)
     return stored if bins.grid is None else bins.coarse_ids[stored]
 
 
 def labels_in_pairs(bins: FeatureBins) -> list[str]:
-    """What each bin of a feature is called, as pairs take it."""
+    """The names of the bins of a feature as used in pairs."""
     if bins.grid is None:
         return list(bins.labels)
     ranges = bins.coarse_ids[FIRST_RANGE:]
@@ -44,7 +44,7 @@ def labels_in_pairs(bins: FeatureBins) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class PairCounts:
-    """Rows per group, pair and combination of bins, each of shape (combinations,): those that have rows, ascending."""
+    """Rows per group, pair and combination of bins, each of shape (combinations,), ascending, only for combinations that have rows."""
 
     pairs: Sequence[Pair]
     keys: NDArray[np.int64]
@@ -52,7 +52,7 @@ class PairCounts:
 
     @classmethod
     def of(cls, pairs: Sequence[Pair], keys: Sequence[NDArray[np.int64]], rows: Sequence[Counts]) -> PairCounts:
-        """Counts that were made piece by piece."""
+        """Combine counts of several pieces."""
         nothing = np.empty(0, np.int64)
         distinct, places = np.unique(np.concatenate([nothing, *keys]), return_inverse=True)
         summed = np.bincount(places, np.concatenate([nothing, *rows]), len(distinct))

@@ -1,7 +1,7 @@
-"""Predictions that a candidate and production have both answered, counted: rows of shadow_profile and shadow_differences.
+"""Counting requests that both a candidate and production answered: rows of shadow_profile and shadow_differences.
 
-The one thing that profiles count in SQL, because it joins rows; days without a candidate cost nothing. Not here: what the
-counts say (`driftlake.quality.shadow`) and pairs with labels (`driftlake.nightly.label_source`).
+This is the only profile that is counted in SQL, because it needs a join. Days without a candidate cost nothing. Not
+here: what the counts mean (`driftlake.quality.shadow`) and pairs with labels (`driftlake.nightly.label_source`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ TABLES = ("shadow_profile", "shadow_differences")
 
 
 def count_pairs(connection: duckdb.DuckDBPyConnection, groups: Sequence[PredictionGroup]) -> Mapping[str, pa.Table]:
-    """Rows of TABLES from the relations that `telemetry.code_rows` has left; `groups` are those it found."""
+    """Rows of TABLES from the relations that `predictions.code_rows` leaves in the session; `groups` are the groups it found."""
     if not has_candidate(groups):
         return no_pairs()
     queries.run(connection, "shadow_scores")
@@ -29,20 +29,20 @@ def count_pairs(connection: duckdb.DuckDBPyConnection, groups: Sequence[Predicti
 
 
 def sum_pairs(connection: duckdb.DuckDBPyConnection) -> tuple[pa.Table, pa.Table]:
-    """What the scores in the relation `shadow_scores` add to shadow_profile and shadow_differences."""
+    """The sums for shadow_profile and shadow_differences over the scores in the relation `shadow_scores`."""
     queries.run(connection, "shadow_pairs")
     sums, differences = (queries.table(connection, name) for name in ("shadow_sums", "shadow_differences"))
     return sums, differences
 
 
 def profile_of(connection: duckdb.DuckDBPyConnection, sums: pa.Table) -> pa.Table:
-    """Rows of shadow_profile from what any parts of the pairs add to it."""
+    """Rows of shadow_profile from the sums of any parts of the pairs."""
     connection.register("shadow_sums", sums)
     return queries.table(connection, "shadow_profile")
 
 
 def no_pairs() -> Mapping[str, pa.Table]:
-    """TABLES of days without a candidate."""
+    """Empty TABLES, for days without a candidate."""
     return {name: arrow_schema(name).empty_table() for name in TABLES}
 
 

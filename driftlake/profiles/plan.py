@@ -1,6 +1,7 @@
 """What is counted of a day, and how the day is cut into shards.
 
-Not here: who counts the shards (`driftlake.engines`), the counting of a shard (`driftlake.profiles.shards`), and what becomes of the counts (`driftlake.profiles.rows`).
+Not here: running the shards on threads or on Spark (`driftlake.engines`), the counting of a shard
+(`driftlake.profiles.shards`), and what becomes of the counts (`driftlake.profiles.rows`).
 """
 
 from __future__ import annotations
@@ -23,13 +24,13 @@ from driftlake.maths.segments import SegmentColumn
 from driftlake.profiles.row_samples import SampledRows
 from driftlake.profiles.shards import ColumnNames, CountedVersion, RowGroup, Shard
 
-# Few enough shards that putting them together costs nothing, enough that every thread has some.
+# Few enough shards that adding them up costs nothing, and enough to keep every thread busy.
 _SHARDS, _SMALLEST_SHARD, _LARGEST_SHARD = 4, 250_000, 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """What to count of a day: its versions with the features that every file of theirs has."""
+    """What to count of a day: its versions, with the features that all of their files have."""
 
     partition: Partition
     groups: Sequence[PredictionGroup]
@@ -47,7 +48,7 @@ class Day:
         settings: Settings,
         blocked: Collection[str],
     ) -> Day:
-        """Plan a day; a feature that one file of a deployment lacks is refused for that deployment's whole day."""
+        """Plan a day. If one file of a deployment lacks a feature, the feature is refused for the whole day of that deployment."""
         names = _column_names(settings)
         codes = [code for code, group in enumerate(coded.groups) if group.dt == partition.dt]
         refused: dict[tuple[int, str], RefusedFeature] = {}
@@ -70,9 +71,11 @@ class Day:
             }
             pairs = [pair for pair in settings.pairs_of(group.model_id) if set(pair) <= features.keys()]
             cut = version.decision_cut(settings.models.get(group.model_id))
-            # a sampled row has a bin of every feature
+            # a sampled row needs a bin of every feature
             is_sampled = len(features) == len(version.features)
-            counted.append(CountedVersion(code, 1, features, version.score_bins, cut, pairs, is_sampled))
+            counted.append(
+                CountedVersion(code, 1, features, version.score_bins, cut, version.score_divisor, pairs, is_sampled)
+            )
         segment_columns = [
             column for column in coded.segment_columns.get(partition.dt, ()) if column.name not in blocked
         ]
@@ -86,7 +89,7 @@ class Day:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A row group of a file: the rows from `start` on, before `end`."""
+    """A row group of a file: rows `start` to `end` - 1."""
 
     file: InputFile
     index: int
@@ -94,13 +97,13 @@ class Piece:
     end: int
 
     def row_group(self, codes: NDArray[Any], sampled: SampledRows | None) -> RowGroup:
-        """It with the codes of its rows; `sampled` are those of the whole file."""
+        """The row group with the codes of its rows; `sampled` are the sampled rows of the whole file."""
         of_piece = sampled.between(self.start, self.end) if sampled else SampledRows()
         return RowGroup(self.file.path, self.index, self.file.countable_columns, codes, of_piece, self.file.values)
 
 
 def cut_day(partition: Partition) -> list[list[Piece]]:
-    """A day in shards; where it is cut depends on its files alone."""
+    """Cut a day into shards; the cuts depend only on its files."""
     rows_per_shard = min(max(partition.row_count // _SHARDS, _SMALLEST_SHARD), _LARGEST_SHARD)
     shards: list[list[Piece]] = [[]]
     rows = 0
@@ -121,7 +124,7 @@ def _pieces(partition: Partition) -> Iterator[Piece]:
 
 
 def _merged(counted: Sequence[CountedVersion], groups: Sequence[PredictionGroup]) -> list[CountedVersion]:
-    """Neighbouring deployments of a version counted together if they have the same features."""
+    """Merge neighbouring deployments of a version that have the same features, so that they are counted together."""
     merged: list[CountedVersion] = []
     for version in counted:
         last = merged[-1] if merged else None

@@ -1,8 +1,8 @@
 """A sample of fixed size of the predictions of a day: rows of prediction_sample.
 
-In it are the rows whose hashes are smallest, so it is the same whatever the order of rows, and the samples of two days
-merge into that of both by taking the smallest again. Not here: how a window is compared (`driftlake.drift.multivariate`), and the
-sample of the training data (`driftlake.training.reference_sample`).
+It consists of the rows with the smallest hashes, so it does not depend on the order of the rows. The sample of two days
+consists of the smallest hashes of their two samples. Not here: how a window is compared
+(`driftlake.drift.multivariate`), and the sample of the training data (`driftlake.training.reference_sample`).
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ Hashes = NDArray[np.uint64]
 
 @dataclass(frozen=True, slots=True)
 class SampledRows:
-    """Rows of a file, or of a row group, that are in the sample: their positions, ascending, and hashes, shape (rows,)."""
+    """The sampled rows of a file or row group: their positions, ascending, and their hashes, shape (rows,)."""
 
     positions: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     hashes: Hashes = field(default_factory=lambda: np.empty(0, np.uint64))
 
     def between(self, start: int, end: int) -> SampledRows:
-        """Those of the rows from `start` on, before `end`, counted from `start`."""
+        """The sampled rows from `start` to `end` - 1, with positions counted from `start`."""
         first, last = np.searchsorted(self.positions, [start, end])
         return SampledRows(self.positions[first:last] - start, self.hashes[first:last])
 
@@ -40,7 +40,7 @@ class SampledRows:
 def sample_predictions(
     connection: duckdb.DuckDBPyConnection, partitions: Sequence[Partition], sample_rows: int
 ) -> Mapping[str, SampledRows]:
-    """The sample of every group of predictions that `telemetry.code_rows` has left in the session, by file."""
+    """The sample, by file, of every group of predictions that `predictions.code_rows` leaves in the session."""
     paths = [file.path for partition in partitions for file in partition.files]
     return sampled_of_files(connection, dict(zip(paths, range(len(paths)), strict=True)), sample_rows)
 
@@ -56,7 +56,7 @@ def sampled_of_files(
 
 
 def smallest(hashes: Hashes, sample_rows: int) -> NDArray[np.int64]:
-    """Positions of the smallest of some hashes, `sample_rows` at most; of equal ones the first. Ascending by hash."""
+    """Positions of the `sample_rows` smallest hashes, ascending by hash; of equal hashes, the first ones."""
     return np.argsort(hashes, kind="stable")[:sample_rows]
 
 
@@ -77,9 +77,9 @@ class Sample:
 
     @classmethod
     def combined(cls, parts: Sequence[Sample]) -> Sample:
-        """The rows of all parts, in an order that is theirs alone."""
+        """The rows of all parts, in an order that depends only on the rows."""
         filled = [part for part in parts if len(part.hashes)]
-        # where nothing is sampled it costs nothing
+        # costs nothing if nothing is sampled
         if not filled:
             return parts[0]
         groups, hashes, bins = (np.concatenate([getattr(part, name) for part in filled]) for name in cls.__slots__)
@@ -87,7 +87,7 @@ class Sample:
         return cls(groups[order], hashes[order], bins[order])
 
     def smallest(self, sample_rows: int) -> Sample:
-        """The rows of each group with the smallest hashes, of rows as `combined` orders them."""
+        """The rows of each group with the smallest hashes; rows are in the order of `combined`."""
         starts = np.searchsorted(self.groups, self.groups)
         kept = np.arange(len(self.groups)) - starts < sample_rows
         return Sample(self.groups[kept], self.hashes[kept], self.bins[kept])
@@ -98,7 +98,7 @@ class Sample:
 
 
 class SampleAccumulator:
-    """Collects the sampled rows of a version; segments have none of their own."""
+    """Collects the sampled rows of a version; segments have no samples of their own."""
 
     def __init__(self, features: Mapping[str, FeatureBins], grouping_count: int) -> None:
         nothing = np.empty((0, len(features)), np.int32)
@@ -108,7 +108,7 @@ class SampleAccumulator:
         self._grouping_count = grouping_count
 
     def add_values(self, groups: NDArray[np.int64], hashes: Hashes, bins: Mapping[str, Indices]) -> None:
-        """Take in rows: for each feature an array of shape (rows,)."""
+        """Add rows: for each feature an array of shape (rows,)."""
         in_order = np.stack([bins[name] for name in self._features], axis=1)
         self._parts.append(Sample(groups, hashes, in_order))
 

@@ -1,4 +1,4 @@
-"""Counts of days as rows of the profile tables.
+"""Turning counts of days into rows of the profile tables.
 
 Not here: what is counted (`driftlake.profiles.plan`), the counting of a shard (`driftlake.profiles.shards`) and reading back (`driftlake.drift.bucket_history`).
 """
@@ -33,11 +33,11 @@ class Profiles:
 
     tables: Mapping[str, pa.Table]
     refused_features: Sequence[RefusedFeature]
-    # rows of each day that were delivered before, and are counted once
+    # repeated rows of each day, which are counted once
     surplus_counts: Mapping[date, int]
 
 
-# The tables that counts become rows of.
+# The tables that are filled from counts.
 _TABLES = (
     "feature_profile",
     "feature_stats",
@@ -48,15 +48,15 @@ _TABLES = (
     "pair_profile",
     "prediction_sample",
 )
-# Their columns that say what was counted; the others are filled by the counts.
+# Their key columns; counts fill the other columns.
 _KEY = ("dt", "model_id", "model_version", "deployment", "segment")
-# What distinct_profile and heavy_hitters are made of; it is not stored.
+# The columns from which distinct_profile and heavy_hitters are derived; they are not stored.
 _VALUE_COUNTS = {"column_name": pa.string(), "value": pa.large_string(), "row_count": pa.int64()}
 
 
 @cache
 def _columns() -> Mapping[str, Mapping[str, pa.DataType]]:
-    """By table, the columns that counts fill."""
+    """The columns that counts fill, by table."""
     counted = {
         name: {field.name: field.type for field in arrow_schema(name) if field.name not in _KEY} for name in _TABLES
     }
@@ -68,11 +68,11 @@ class ProfileRows:
 
     def __init__(self) -> None:
         self._groups: list[tuple[PredictionGroup, str]] = []
-        # per table, pieces of columns; `group` is a position in `_groups`, of which the rows take their key columns
+        # per table, pieces of columns; `group` is a position in `_groups`, which has the key columns of the rows
         self._pieces: dict[str, list[Mapping[str, Any]]] = {name: [] for name in _columns()}
 
     def add(self, day: Day, counts: Sequence[VersionCounts]) -> None:
-        """Take in the counts of the versions of a day."""
+        """Add the counts of the versions of a day."""
         segments_of_groupings = [[ALL], *(column.segments for column in day.segment_columns)]
         for version, counted in zip(day.versions, counts, strict=True):
             deployments = day.groups[version.first_code : version.first_code + version.deployment_count]
@@ -86,7 +86,7 @@ class ProfileRows:
                     self._add(name, first + columns.pop("group"), **columns)
 
     def tables(self, connection: duckdb.DuckDBPyConnection) -> dict[str, pa.Table]:
-        """The rows of every profile table of counts, and of value_counts; what is derived from them, too."""
+        """The rows of every profile table, with the tables that are derived from value_counts."""
         tables = {name: self._table(name) for name in _columns()}
         tables["prediction_sample"] = tables["prediction_sample"].drop_columns(["segment"])
         connection.register("service_rows", tables["service_profile"])
@@ -118,7 +118,7 @@ class ProfileRows:
         places = pa.array(groups)
 
         def column(texts: Iterable[Any], kind: pa.DataType) -> pa.Array:
-            # a dictionary: with many segments there are millions of rows of a few texts
+            # dictionary-encoded, because with many segments millions of rows have a few distinct texts
             return pa.array(texts, kind).dictionary_encode().take(places)
 
         return {
@@ -131,7 +131,7 @@ class ProfileRows:
 
 
 def _joined(pieces: Sequence[Mapping[str, Any]], column: str, kind: pa.DataType) -> pa.Array:
-    """A column of all pieces; a text that is no array is the same in all rows of a piece."""
+    """A column of all pieces; a piece may have a single text for all of its rows."""
     if any(isinstance(piece[column], pa.Array) for piece in pieces):
         return pa.concat_arrays([piece[column] for piece in pieces])
     if pa.types.is_string(kind):

@@ -1,7 +1,8 @@
-"""At which rate days were counted: rows of sampling_rates, and what label cohorts read of them.
+"""The rates at which days were counted: writing sampling_rates, and reading it for label cohorts.
 
-Which rows are in a sample is said in sql/macros/is_in_sample.sql and decided where rows get their codes (`driftlake.inputs.predictions`).
-Not here: the sample of fixed size for multivariate drift (`driftlake.profiles.row_samples`).
+sql/macros/is_in_sample.sql defines which rows are in a sample; it is applied where rows get their codes
+(`driftlake.inputs.predictions`). Not here: the sample of fixed size for multivariate drift
+(`driftlake.profiles.row_samples`).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from driftlake.lake.warehouse import Warehouse
 
 @dataclass(frozen=True, slots=True)
 class RatesOfDay:
-    """The rates at which a day was counted, as a thing that the labels of later days rest on."""
+    """The rates at which a day was counted, as an input of the labels of later days."""
 
     dt: date
     fingerprint: str
@@ -46,19 +47,19 @@ def rows(coded: CodedRows) -> pa.Table:
         for group, rate, predicted, sampled in zip(
             coded.groups, coded.sampling_rates, prediction_counts.tolist(), sampled_counts.tolist(), strict=True
         )
-        # of a group only rows without an own code were delivered
+        # the group has only rows that do not count
         if predicted
     ]
     return pa.Table.from_pylist(found, schema=arrow_schema("sampling_rates"))
 
 
 def counted_rates(warehouse: Warehouse, days: Sequence[date]) -> pa.Table:
-    """Rates of the days from the first to the last of `days` that were not counted whole: rows of sql/counted_rates.sql."""
+    """Rates of the days between the first and the last of `days` that were sampled: rows of sql/counted_rates.sql."""
     return warehouse.query("counted_rates", first_day=min(days), last_day=max(days))
 
 
 def rates_of_days(counted: pa.Table, days: Sequence[date]) -> list[RatesOfDay]:
-    """What each day contributes to the fingerprint of a stage that reads `counted`; nothing if it was counted whole."""
+    """What each day contributes to the fingerprint of a stage that reads `counted`; nothing if it was counted completely."""
     of_days: dict[date, list[dict[str, object]]] = {day: [] for day in days}
     for row in counted.to_pylist():
         of_days[row["dt"]].append(row)

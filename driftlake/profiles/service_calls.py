@@ -1,4 +1,4 @@
-"""Service levels of the hours and nodes of a day, and what failed: rows of service_parts, service_bins, service_errors.
+"""Service levels by hour and by node, and errors: rows of service_parts, service_bins, service_errors.
 
 Not here: latencies of whole days by segment (`driftlake.profiles.latencies`), and availability against an objective (`driftlake.alerts.slos`).
 """
@@ -17,17 +17,18 @@ from driftlake.inputs.partitions import Partition
 from driftlake.lake import queries
 
 TABLES = ("service_parts", "service_bins", "service_errors")
-# What they are made of, and what parts of the calls add to.
+# The sums from which the tables are computed; sums of parts of the calls can be added.
 SUMS = ("call_counts", "latency_counts", "error_counts")
 
-# Kinds of errors that a version has on a day, by how often; a service that puts ids in them must not fill the warehouse.
+# Most frequent kinds of errors that are stored per version and day, so that a service that puts ids into them cannot
+# fill the warehouse.
 _ERROR_KINDS = 20
 _COLUMNS = ("latency_ms", "success", "error_kind", "node_id", "gpu_utilization")
 
 
 @dataclass(frozen=True, slots=True)
 class CallColumns:
-    """Which columns of calls some files have, by canonical name, which of these are latencies, and on which days there are any."""
+    """The columns about calls that some files have, by canonical name; which of them are latencies; and on which days there are any."""
 
     names: Sequence[str]
     metrics: Sequence[str]
@@ -35,7 +36,7 @@ class CallColumns:
 
     @classmethod
     def of(cls, partitions: Sequence[Partition], telemetry: TelemetrySettings) -> CallColumns:
-        """Those of the files of some days."""
+        """The columns in the files of the given days."""
         known = {telemetry.columns.get(name, name): name for name in (*_COLUMNS, *telemetry.latencies)}
         of_days = {
             partition.dt: {
@@ -53,14 +54,14 @@ class CallColumns:
 
     @property
     def has_nodes(self) -> bool:
-        """Whether it is known which node answered."""
+        """Whether the files say which node answered."""
         return "node_id" in self.names
 
 
 def count_service(
     connection: duckdb.DuckDBPyConnection, partitions: Sequence[Partition], telemetry: TelemetrySettings
 ) -> Mapping[str, pa.Table]:
-    """Rows of TABLES, from the views and tables that `telemetry.code_rows` leaves in the session.
+    """Rows of TABLES, from the views and tables that `predictions.code_rows` leaves in the session.
 
     Files with none of the columns are not read.
     """
@@ -71,7 +72,7 @@ def count_service(
 
 
 def create_node_view(connection: duckdb.DuckDBPyConnection, columns: CallColumns) -> None:
-    """Create the view segment_column of the nodes that answered, each counted call being a row."""
+    """Create the view segment_column of the nodes that answered, with one row per counted call."""
     queries.run(connection, "service_calls")
     connection.execute(
         "create or replace view segment_column as select dt, node_id as value from service_calls"
@@ -82,7 +83,7 @@ def create_node_view(connection: duckdb.DuckDBPyConnection, columns: CallColumns
 def sum_calls(
     connection: duckdb.DuckDBPyConnection, columns: CallColumns, kept_nodes: pa.Table
 ) -> Mapping[str, pa.Table]:
-    """What the counted calls of the session add to each of SUMS; nodes that are not in `kept_nodes` are (other)."""
+    """The SUMS of the counted calls in the session; nodes that are not in `kept_nodes` are (other)."""
     connection.register("kept_nodes", kept_nodes)
     _keep_calls(connection, columns)
     connection.execute(f"create or replace view service_latencies as {_latencies(columns.metrics)}")
@@ -90,7 +91,7 @@ def sum_calls(
 
 
 def tables_of(connection: duckdb.DuckDBPyConnection, sums: Mapping[str, pa.Table]) -> Mapping[str, pa.Table]:
-    """Rows of TABLES from what any parts of the calls add to SUMS."""
+    """Rows of TABLES from the SUMS of any parts of the calls."""
     for name, rows in sums.items():
         connection.register(name, rows)
     parameters = {"service_errors": {"kind_count": _ERROR_KINDS}}
@@ -98,7 +99,7 @@ def tables_of(connection: duckdb.DuckDBPyConnection, sums: Mapping[str, pa.Table
 
 
 def _keep_calls(connection: duckdb.DuckDBPyConnection, columns: CallColumns) -> None:
-    """Create the table counted_calls: what is counted of calls, read once, in which nodes beyond the limit are (other)."""
+    """Create the table counted_calls, so that the files are read once; nodes beyond the limit are (other)."""
     selected = ["code", "hour_at", "success", "error_kind", "gpu_utilization", *map(queries.quote, columns.metrics)]
     selected.append(
         "case when (dt, node_id) in (select (dt, value) from kept_nodes) then node_id"
@@ -106,7 +107,7 @@ def _keep_calls(connection: duckdb.DuckDBPyConnection, columns: CallColumns) -> 
         if columns.has_nodes
         else "cast(null as varchar) as node_name"
     )
-    # a day without any has no rows, whatever days are counted with it
+    # a day without such columns has no rows, whatever days are counted with it
     days = ", ".join(queries.literal(day.isoformat()) for day in columns.days) or "null"
     connection.execute(
         f"create or replace table counted_calls as select {', '.join(selected)} from service_calls where dt in ({days})"
@@ -114,7 +115,7 @@ def _keep_calls(connection: duckdb.DuckDBPyConnection, columns: CallColumns) -> 
 
 
 def _latencies(metrics: Sequence[str]) -> str:
-    """SQL of a row per call and metric."""
+    """SQL that returns one row per call and metric."""
     selected = [
         f"select *, {queries.literal(name)} as metric, {queries.quote(name)} as value_ms from counted_calls"
         for name in metrics

@@ -1,6 +1,6 @@
-"""SHAP values that telemetry has summed up already: files of sums become rows of importance_profile.
+"""SHAP values that are delivered as sums: files of sums become rows of importance_profile.
 
-Not here: values per prediction (`driftlake.profiles.shap_sums`), and what becomes of the sums (`driftlake.drift.importance`).
+Not here: values per prediction (`driftlake.profiles.shap_sums`), and comparing the sums (`driftlake.drift.importance`).
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ _READING = Reading(EXPLANATION_COLUMNS, {})
 def summed_explanations(
     settings: Settings, partitions: Sequence[Partition], versions: Mapping[tuple[str, str], ModelVersion]
 ) -> tuple[list[Partition], pa.Table, Findings]:
-    """The days with the files that cannot be used, refused; rows of importance_profile of the others; personal data found.
+    """The days, with unusable files refused; the rows of importance_profile; and the personal data that was found.
 
-    Segments that hold personal data are left out, and a day whose features do has no rows.
+    Segments that contain personal data are left out. If feature names do, the day has no rows.
 
     A file is refused as a whole if any of its rows cannot be a sum of SHAP values.
     """
@@ -42,7 +42,7 @@ def summed_explanations(
 
 
 def _impossible_rows(settings: Settings, partitions: Sequence[Partition]) -> Mapping[str, int]:
-    """How many rows of each file cannot be, by path; also reads every column of every file."""
+    """The number of impossible rows of each file, by path. Reads every column of every file."""
     paths = [file.path for partition in partitions for file in partition.files]
     with open_session(settings) as connection:
         create_view_of_partitions(connection, "explanations", partitions, _READING)

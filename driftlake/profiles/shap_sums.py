@@ -1,6 +1,7 @@
 """SHAP values of predictions as sums per feature: rows of importance_profile.
 
-Not here: which columns they are in (`driftlake.profiles.shards`), and what becomes of the sums (`driftlake.drift.importance`).
+Not here: which columns they are in (`driftlake.profiles.shards`), and comparing the sums
+(`driftlake.drift.importance`).
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ class ImportanceCounts:
 
     @classmethod
     def combined(cls, parts: Sequence[ImportanceCounts]) -> ImportanceCounts:
-        """Everything counted in all parts, in their order: the last digits of sums depend on it."""
+        """Everything counted in all parts, added in their order, because the last digits of sums depend on it."""
         return reduce(add, parts)
 
     def columns(self) -> dict[str, Any]:
@@ -60,7 +61,7 @@ class ImportanceCounts:
 
 
 class ImportanceAccumulator:
-    """Sums the SHAP values of each feature; what is no finite number explains nothing and is left out."""
+    """Sums the SHAP values of each feature; values that are not finite are left out."""
 
     def __init__(self, features: Sequence[str], group_counts: Sequence[int]) -> None:
         self._totals = [ImportanceCounts.empty(features, count) for count in group_counts]

@@ -1,8 +1,9 @@
-"""A shard: some row groups of a day, counted from Parquet to counts that add up.
+"""Counting a shard, which is some row groups of a day: from Parquet to additive counts.
 
-What a thread gets, or a worker of a cluster. How a day is cut into shards depends on the day alone, so that moments
-and sums, whose last digits depend on the order of additions, are the same whoever counts. Not here: the counting of
-one column (`driftlake.profiles.kernel`), which rows count (`driftlake.inputs.predictions`), how a day is cut (`driftlake.profiles.plan`), and what becomes of the counts (`driftlake.profiles.rows`).
+A thread, or a worker of a cluster, counts one shard at a time. The last digits of moments and sums depend on the order
+of additions. Shards therefore depend only on the day, so that every engine gets the same numbers. Not here: the
+counting of one column (`driftlake.profiles.kernel`), which rows count (`driftlake.inputs.predictions`), how a day is
+cut (`driftlake.profiles.plan`), and turning counts into rows (`driftlake.profiles.rows`).
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from driftlake.inputs.json_features import parsed_json
 from driftlake.inputs.parquet_files import open_parquet
 from driftlake.inputs.parquet_sql import is_keyed, keyed_type
 from driftlake.maths.binning import FeatureBins
-from driftlake.maths.encoding import Column, encode, float_values, is_numeric, stored_bins
+from driftlake.maths.encoding import Column, encode, encode_named, float_values, is_numeric, stored_bins
 from driftlake.maths.segments import SegmentColumn
 from driftlake.maths.value_text import has_text, is_bytes, is_text
-from driftlake.profiles.json_features import parsed_json
 from driftlake.profiles.kernel import (
     ClassAccumulator,
     FeatureAccumulator,
@@ -42,27 +43,28 @@ from driftlake.profiles.value_counts import ValueAccumulator
 
 @dataclass(frozen=True, slots=True)
 class CountedVersion:
-    """What is counted of a model version on a day; its deployments have consecutive row codes from `first_code`."""
+    """What to count of a model version on a day; its deployments have consecutive row codes from `first_code` on."""
 
     first_code: int
     deployment_count: int
     features: Mapping[str, FeatureBins]
     score_bins: FeatureBins | None
     decision_cut: float | None = None
+    score_divisor: int = 1
     pairs: Sequence[Pair] = ()
     is_sampled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class RowGroup:
-    """A row group of a file; `codes` says what each row belongs to, shape (rows,), -1 for rows that do not count."""
+    """A row group of a file; `codes` are the row codes, shape (rows,), -1 for rows that do not count."""
 
     path: str
     index: int
     columns: Mapping[str, pa.DataType]
     codes: NDArray[Any]
     sampled: SampledRows = field(default_factory=SampledRows)
-    # of the columns that stand in the names of the file's folders
+    # values of the columns that come from the names of the file's folders
     values: Mapping[str, str | None] = field(default_factory=dict)
 
 
@@ -75,18 +77,18 @@ class ColumnNames:
     latencies: Mapping[str, str]
     predicted_class: str
     features: str | None
-    # what precedes the name of a feature in that of its SHAP values; None if there are none
+    # prefix of the columns of SHAP values, before the name of the feature; None if there are none
     shap: str | None = None
     high_cardinality: Sequence[str] = ()
 
     def of_feature(self, name: str) -> str:
-        """Path of a feature's column."""
+        """Path of the column of a feature."""
         return f"{self.features}.{name}" if self.features else name
 
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """Row groups of a day and what to count of them, by the deployment alone and by each segment column."""
+    """Row groups of a day and what to count in them, by deployment and by each segment column."""
 
     row_groups: Sequence[RowGroup]
     versions: Sequence[CountedVersion]
@@ -96,9 +98,9 @@ class Shard:
 
 @dataclass(frozen=True, slots=True)
 class VersionCounts:
-    """Counts of a version: one entry per grouping, the whole first and then each segment column.
+    """Counts of a version, one entry per grouping: first the whole, then each segment column.
 
-    `profiles` are those beside the features, by the table whose rows they are.
+    `profiles` are the counts other than those of features, by the table that they fill.
     """
 
     features: Mapping[str, Sequence[FeatureCounts]]
@@ -130,7 +132,7 @@ def _combined(parts: Sequence[Sequence[Any]]) -> list[Any]:
 def _count_file(row_groups: Sequence[RowGroup], accumulators: Sequence[_VersionAccumulator], shard: Shard) -> None:
     columns = row_groups[0].columns
     counted = dict.fromkeys(name for accumulator in accumulators for name in accumulator.version.features)
-    # what the file lacks only versions count that have no rows in it
+    # columns that the file lacks belong to versions that have no rows in it
     features = [name for name in counted if _type_of(columns, shard.names.of_feature(name)) is not None]
     needed = [shard.names.of_feature(name) for name in features]
     of_profiles = chain.from_iterable(part.paths for accumulator in accumulators for part in accumulator.parts.values())
@@ -174,7 +176,7 @@ def _count_row_group(
             _count_values(path, column, whole, blocks)
     # a file without classes says nothing about them
     if (column := reader.column(shard.names.predicted_class)) is not None:
-        positions, classes = encode(column)
+        positions, classes = encode_named(column)
         positions = whole.ordered(positions)
         for block in blocks:
             block.accumulator.classes.add_categories(positions[block.rows], classes, block.groupings)
@@ -210,7 +212,8 @@ def _blocks(
 
 
 def _count_feature(name: str, column: Column, whole: Grouping, blocks: Sequence[_Block]) -> None:
-    # versions may disagree on what a feature is, so each reading of the column is made when first asked for
+    # a feature may be a number for one version and a category for another, so each form of the column is made on first
+    # use
     numbers = cache(lambda: whole.ordered(float_values(column)))
     categories = cache(lambda: encode(column))
     positions = cache(lambda: whole.ordered(categories()[0]))
@@ -266,7 +269,7 @@ def _count_values(path: str, column: Column, whole: Grouping, blocks: Sequence[_
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """What counts a profile, and the numeric columns it takes."""
+    """An accumulator of a profile, and the numeric columns that it needs."""
 
     paths: Sequence[str]
     accumulator: Any
@@ -282,10 +285,9 @@ class _VersionAccumulator:
         self.features = {name: FeatureAccumulator(bins, group_counts) for name, bins in version.features.items()}
         names = shard.names
         # by the table that is filled
+        scores = ScoreAccumulator(version.score_bins, group_counts, version.decision_cut, divisor=version.score_divisor)
         self.parts = {
-            "prediction_profile": _Part(
-                [names.score], ScoreAccumulator(version.score_bins, group_counts, version.decision_cut)
-            ),
+            "prediction_profile": _Part([names.score], scores),
             "service_profile": _Part(
                 list(names.latencies.values()), MetricAccumulator(list(names.latencies), len(group_counts))
             ),
@@ -312,7 +314,7 @@ class _VersionAccumulator:
 
 
 class _Reader:
-    """The columns of a row group: one by one from a disk, while each is hot in the cache; at once from a store far away."""
+    """The columns of a row group. From a disk they are read one by one, so that each stays in the cache; from S3 all at once."""
 
     def __init__(self, parquet: pq.ParquetFile, row_group: RowGroup, needed: Sequence[str]) -> None:
         self.row_group = row_group
@@ -340,12 +342,12 @@ class _Reader:
         return pc.struct_field(table.column(struct), field)
 
     def numbers(self, path: str) -> NDArray[np.float64]:
-        """A numeric column, nan where it is null or not there."""
+        """A numeric column, nan where it is null or missing."""
         column = self.column(path)
         return np.full(len(self.row_group.codes), np.nan) if column is None else float_values(column)
 
     def _by_name(self, column: pa.ChunkedArray, whole: str, name: str) -> Column:
-        """What the rows of a MAP, or of JSON, have under a name."""
+        """The values of a key in a MAP or JSON column."""
         if pa.types.is_map(column.type):
             return pc.map_lookup(column, pa.scalar(name, column.type.key_type), "first")
         if self._parsed is None:
@@ -358,13 +360,13 @@ class _Reader:
         stored = list(dict.fromkeys(self._stored(path) for path in paths))
         if len(paths) > 1 or stored == paths:
             return self._read_stored(stored)
-        # once for all the features that it holds
+        # parsed once for all features in it
         if self._whole is None:
             self._whole = self._read_stored(stored)
         return self._whole
 
     def _stored(self, path: str) -> str:
-        """The column of the file that holds what is at a path, by which a field of a struct can be read alone."""
+        """The column to read for a path: a field of a struct can be read alone, a key of a MAP or of JSON only with its column."""
         whole = path.partition(".")[0]
         return whole if path not in self.row_group.columns and whole in self._keyed else path
 

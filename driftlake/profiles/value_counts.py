@@ -1,7 +1,7 @@
-"""Values of columns with very many of them: how often each came, and from that the tables distinct_profile and heavy_hitters.
+"""Counting the values of columns with very many distinct values: rows of distinct_profile and heavy_hitters.
 
-A day's distinct values are held at once; only their registers and the most frequent of them are kept. Not here: which
-columns these are (`driftlake.config`) and their reading (`driftlake.profiles.shards`).
+All distinct values of a day are held in memory. Only HyperLogLog registers and the most frequent values are stored. Not
+here: which columns these are (`driftlake.config`) and reading them (`driftlake.profiles.shards`).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _SCHEMA = pa.schema(
 
 @dataclass(frozen=True, slots=True)
 class ValueCounts:
-    """Rows per group, column and value; the value of missing ones is null."""
+    """Rows per group, column and value; null stands for missing values."""
 
     rows: pa.Table
 
@@ -34,7 +34,7 @@ class ValueCounts:
     def combined(cls, parts: Sequence[ValueCounts]) -> ValueCounts:
         """Everything counted in all parts."""
         tables = [part.rows for part in parts if part.rows.num_rows]
-        # a day without such columns has no parts: summing up nothing would cost more than reading it
+        # a day without such columns has no parts: adding up nothing would cost more than reading it
         if len(tables) < 2:
             return cls(tables[0] if tables else _SCHEMA.empty_table())
         summed = pa.concat_tables(tables).group_by(_SCHEMA.names[:3]).aggregate([("row_count", "sum")])

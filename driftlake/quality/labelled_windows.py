@@ -19,7 +19,7 @@ from driftlake.config import QualitySettings
 from driftlake.lineage.versions import ModelVersion
 from driftlake.maths.arrays import Counts, Floats
 from driftlake.maths.binning import ABOVE, BELOW, FIRST_RANGE, MISSING, PROBABILITY_GRID, share_from
-from driftlake.maths.estimation import Calibration, calibrate
+from driftlake.maths.estimation import Calibration, calibrate, isotonic
 from driftlake.maths.ranking import Auc, auc
 from driftlake.maths.recalibration import recalibrate
 from driftlake.profiles.kernel import NO_CLASS
@@ -44,12 +44,11 @@ _WINDOWS_AT_ONCE = 4096
 
 @dataclass(frozen=True, slots=True)
 class QualityCounts:
-    """Rows of window_predictions, quality_counts, window_scores, known_labels, class_counts and class_score_counts.sql."""
+    """Rows of window_predictions, quality_counts, window_scores, class_counts and class_score_counts.sql."""
 
     windows: pa.Table
     labels: pa.Table
     scores: pa.Table
-    known_labels: pa.Table
     confusions: pa.Table
     class_scores: pa.Table
 
@@ -113,7 +112,7 @@ class LabelledWindows:
     def by_score(self, name: str) -> NDArray[Any]:
         """Bins in ascending order of score, predictions without one left out."""
         per_bin = self.counts[name]
-        return _by_score(per_bin) if per_bin.shape[-1] > ABOVE else per_bin[..., :0]
+        return by_score_of(per_bin)
 
     def share_above(self, cut: float) -> Floats:
         """Share of each bin's scores from `cut` on, bins as in `by_score`: inside a bin as if they lay evenly."""
@@ -122,20 +121,27 @@ class LabelledWindows:
         return share_from(self.version.score_bins, cut)
 
 
-def _by_score(per_bin: NDArray[Any]) -> NDArray[Any]:
+def by_score_of(per_bin: NDArray[Any]) -> NDArray[Any]:
     """Bins that hold scores in ascending order of them, from shape (..., bins).
 
     Taken, not indexed: an index would lay the windows beside each other in memory, and how numpy adds up the bins of a
     window would depend on how many windows there are.
     """
-    return np.take(per_bin, [BELOW, *range(FIRST_RANGE, per_bin.shape[-1]), ABOVE], axis=-1)
+    return np.take(per_bin, ascending_bins(per_bin.shape[-1]), axis=-1)
+
+
+def ascending_bins(bin_count: int) -> list[int]:
+    """Bins that hold scores in ascending order of them; none where the only bin is that of predictions without a score."""
+    return [BELOW, *range(FIRST_RANGE, bin_count), ABOVE] if bin_count > ABOVE else []
 
 
 _COUNTS_OF_LABELS = ("positive_count", "negative_count", "number_count")
 
 
 def by_version(
-    counts: QualityCounts, versions: Mapping[tuple[str, str], ModelVersion], settings: QualitySettings
+    counts: QualityCounts,
+    versions: Mapping[tuple[str, str], ModelVersion],
+    calibrations: Mapping[tuple[str, str], Calibrations],
 ) -> Iterator[LabelledWindows]:
     """All windows, those of one version at a time and of many segments in pieces."""
     for (model_id, model_version), version in versions.items():
@@ -145,21 +151,21 @@ def by_version(
                 for table in (getattr(counts, each.name) for each in fields(QualityCounts))
             )
         )
-        calibrations = _Calibrations(mine.known_labels, version, settings)
+        learned = calibrations[model_id, model_version]
         counted = [(table, _places(mine.windows, table)) for table in (mine.labels, mine.scores)]
         of_classes = [(table, _places(mine.windows, table)) for table in (mine.confusions, mine.class_scores)]
         for start in range(0, mine.windows.num_rows, _WINDOWS_AT_ONCE):
             keys = mine.windows.slice(start, _WINDOWS_AT_ONCE)
             labels, scores = (_Rows.of(*rows, start, keys.num_rows) for rows in counted)
-            windows = _gathered(version, keys, labels, scores, calibrations)
+            windows = _gathered(version, keys, labels, scores, learned)
             if version.classes:
                 confusions, class_scores = (_Rows.of(*rows, start, keys.num_rows) for rows in of_classes)
-                windows = replace(windows, classes=_by_class(version.classes, confusions, class_scores))
+                windows = replace(windows, classes=_by_class(version.class_names, confusions, class_scores))
             yield windows
 
 
 def _gathered(
-    version: ModelVersion, keys: pa.Table, labels: _Rows, scores: _Rows, calibrations: _Calibrations
+    version: ModelVersion, keys: pa.Table, labels: _Rows, scores: _Rows, calibrations: Calibrations
 ) -> LabelledWindows:
     width = version.score_bins.bin_count if version.score_bins else 1
     learned = [calibrations.as_of(day) for day in keys["dt"].to_pylist()]
@@ -187,7 +193,7 @@ def _by_class(classes: Sequence[str], confusions: _Rows, scores: _Rows) -> Class
         # class by class: all of them at once would take megabytes for each window
         of_class = scores.where(pc.field("scored_class") == scored_class)
         counted = (of_class.per_bin(name, CLASS_SCORE_BINS) for name in ("positive_count", "negative_count"))
-        ranked = [_by_score(per_bin) for per_bin in counted]
+        ranked = [by_score_of(per_bin) for per_bin in counted]
         positives[:, place], negatives[:, place] = (side.sum(axis=-1) for side in ranked)
         aucs.append(auc(*ranked))
     return ClassCounts(
@@ -257,7 +263,21 @@ def _places(windows: pa.Table, rows: pa.Table) -> NDArray[np.int64]:
     return np.where(of_windows[order[found]] == of_rows, order[found], -1)
 
 
-class _Calibrations:
+def calibrations_of(
+    known_labels: pa.Table, versions: Mapping[tuple[str, str], ModelVersion], settings: QualitySettings
+) -> dict[tuple[str, str], Calibrations]:
+    """What the scores of each version meant, by rows of sql/known_labels.sql."""
+    return {
+        key: Calibrations(
+            known_labels.filter((pc.field("model_id") == key[0]) & (pc.field("model_version") == key[1])),
+            version,
+            settings,
+        )
+        for key, version in versions.items()
+    }
+
+
+class Calibrations:
     """What the scores of a version meant as of any day: by the training data, brought up to date by labels of late."""
 
     def __init__(self, known_labels: pa.Table, version: ModelVersion, settings: QualitySettings) -> None:
@@ -269,7 +289,10 @@ class _Calibrations:
         training = version.training_labels
         self._training: Calibration | None = None
         if training and (labels := self._if_enough(training.positives[np.newaxis], training.negatives[np.newaxis])):
-            self._training, self._training_counts = calibrate(*labels), np.sum(labels, axis=(0, 1))
+            # which days they are of is not known
+            positives, negatives = (side[0] for side in labels)
+            self._training_counts = positives + negatives
+            self._training = isotonic(positives, self._training_counts)
 
     def as_of(self, day: date) -> tuple[Calibration | None, bool]:
         """The calibration, None if too little is known, and whether the training data gave it."""

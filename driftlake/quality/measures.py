@@ -21,7 +21,14 @@ from driftlake.maths.arrays import Floats
 from driftlake.maths.confusion import macro_auc, macro_f1
 from driftlake.maths.estimation import Estimate, Estimator
 from driftlake.maths.ranking import auc, wilson_interval
-from driftlake.quality.labelled_windows import KEY, ClassCounts, LabelledWindows, QualityCounts, by_version
+from driftlake.quality.labelled_windows import (
+    KEY,
+    Calibrations,
+    ClassCounts,
+    LabelledWindows,
+    QualityCounts,
+    by_version,
+)
 
 _NO_PREDICTIONS, _NO_LABELS = "no predictions on the day", "no labels have arrived for the window"
 
@@ -48,12 +55,13 @@ SMALLEST_REPEATED_SHARE = 0.01
 def measure(
     counts: QualityCounts,
     versions: Mapping[tuple[str, str], ModelVersion],
+    calibrations: Mapping[tuple[str, str], Calibrations],
     settings: QualitySettings,
     models: Mapping[str, ModelSettings],
 ) -> pa.Table:
     """Rows of model_quality for every window."""
     tables = [arrow_schema("model_quality").empty_table()]
-    for windows in by_version(counts, versions, settings):
+    for windows in by_version(counts, versions, calibrations):
         cut = windows.version.decision_cut(models.get(windows.version.model_id))
         tables += [_rows(windows, statistic, settings) for statistic in _statistics(windows, settings, cut)]
     return pa.concat_tables(tables)
@@ -288,9 +296,7 @@ def _training_rate(labels: TrainingLabels | None) -> float | None:
 
 
 def _training_mean(version: ModelVersion, name: str) -> float | None:
-    labels = version.training_labels
-    total = labels.scored_sums.get(name) if labels else None
-    return total / labels.scored_count if labels and total is not None and labels.scored_count else None
+    return version.training_labels.mean(name) if version.training_labels else None
 
 
 def with_doubts(rows: pa.Table, repeated_ids: pa.Table) -> pa.Table:

@@ -48,11 +48,23 @@ class Verdict:
     name: str
     kind: VerdictKind
     reasons: str
+    # that of model_verdicts; None of a day that an earlier release processed
+    stored: str | None = None
 
     @property
     def word(self) -> str:
         """The verdict as it is written on a page."""
-        return VERDICT_WORDS[self.kind]
+        return self.stored if self.stored and self.kind != "unjudged" else VERDICT_WORDS[self.kind]
+
+
+# What each verdict of model_verdicts looks like on a page.
+_KINDS: Mapping[str, VerdictKind] = {
+    "harmed": "attention",
+    "broken": "attention",
+    "blind": "attention",
+    "watch": "watch",
+    "well": "fine",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +77,10 @@ class MeasuredWindows:
 
 
 def judge(facts: Row, alerts: Iterable[Row], runs: Mapping[str, Row], windows: MeasuredWindows) -> Verdict:
-    """The verdict on one version, by the alerts of the day.
+    """The verdict on one version: that of model_verdicts, and of a day without one by the alerts of the day.
 
-    Critical alerts need attention and others watching; drift that no rule has reported is watched too, because calling
-    it all right would be wrong. A day that says nothing about the version is not judged, whatever is still open.
+    There critical alerts need attention and others watching; drift that no rule has reported is watched too, because
+    calling it all right would be wrong. A day that says nothing about the version is not judged, whatever is still open.
 
     Parameters
     ----------
@@ -80,6 +92,8 @@ def judge(facts: Row, alerts: Iterable[Row], runs: Mapping[str, Row], windows: M
     name = version_name(facts)
     if obstacle := _obstacle(facts, runs):
         return Verdict(name, "unjudged", f"{obstacle} {_still_open(own)}".strip())
+    if stored := facts.get("verdict"):
+        return Verdict(name, _KINDS[stored], f"{facts['verdict_sentence']} {_findings(facts, own, windows)}", stored)
     if any(alert["severity"] == "critical" for alert in own):
         return Verdict(name, "attention", _findings(facts, own, windows))
     if own or facts["drift_count"]:
@@ -93,6 +107,8 @@ def kind_of_day(row: Row) -> VerdictKind:
     """The worst verdict of a day, from a row of sql/report/days.sql."""
     if row["telemetry_outcome"] in {None, *_NO_TELEMETRY} or row["has_failed"] or not row["has_alerts"]:
         return "unjudged"
+    if stored := row.get("worst_verdict"):
+        return _KINDS[stored]
     if row["critical_count"]:
         return "attention"
     return "watch" if row["warn_count"] or row["drift_count"] else "fine"

@@ -17,7 +17,7 @@ from driftlake.contract.sample_gate import versions_of_lineage
 from driftlake.errors import DriftlakeError
 from driftlake.inputs.listing import look_into
 from driftlake.inputs.partitions import Partition, read_listed
-from driftlake.inputs.predictions import Reading, create_version_tables, create_view_of_partitions
+from driftlake.inputs.predictions import Reading, create_version_tables, create_view_of_partitions, percent_versions
 from driftlake.inputs.sources import columns_of
 from driftlake.lake import queries
 from driftlake.lake.catalog import catalog_of
@@ -45,6 +45,7 @@ _DECLARE_SCORE = {
     "confidence": "deliver the probability of the positive class; that of the predicted class is the score of"
     " `task: multiclass` with `classes`",
 }
+_HIGHEST_PERCENTAGE = 100
 _Versions: TypeAlias = Mapping[tuple[str, str], ModelVersion]
 
 
@@ -105,9 +106,9 @@ def _examine_labels(settings: Settings, versions: _Versions) -> Iterator[Finding
         if counts:
             yield _told_labels(counts)
         predictions = _newest(settings, TELEMETRY, _PREDICTION_DAYS)
-        create_view_of_partitions(
-            connection, "predictions", predictions, Reading(columns_of(TELEMETRY, settings), settings.telemetry.columns)
-        )
+        columns, percentages = columns_of(TELEMETRY, settings), percent_versions(versions.values())
+        reading = Reading(columns, settings.telemetry.columns, percent_versions=percentages)
+        create_view_of_partitions(connection, "predictions", predictions, reading)
         found = queries.run(connection, "doctor/labelled_scores").fetchnumpy()
     for number, version in enumerate(versions.values()):
         own = found["version_id"] == number
@@ -144,7 +145,8 @@ def _examine_scores(version: ModelVersion, scores: Floats, labels: Floats) -> It
     ranks = "" if np.isnan(value) else f"AUC {value:.3f} over "
     told = f"{scores.min():.4g} to {scores.max():.4g}, {ranks}{len(scores):,} labels"
     if is_probability and (scores.min() < 0 or scores.max() > 1):
-        hint = "divide a percentage by 100, or say `score_kind: value` in the lineage"
+        kind = "percent" if scores.min() >= 0 and scores.max() <= _HIGHEST_PERCENTAGE else "value"
+        hint = f"say `score_kind: {kind}` in the lineage"
         yield Finding(subject, False, f"{told}; a probability is expected", hint)
     elif found := suspicion(positives, negatives, float(scores.sum()), is_probability=is_probability):
         looks = {

@@ -22,7 +22,7 @@ from driftlake.inputs.parquet_sql import apart_by_case, rows_of
 from driftlake.lake.queries import literal
 from driftlake.lake.session import open_session
 from driftlake.lineage.label_meaning import LabelMeaning
-from driftlake.lineage.lineage_files import LineageFile
+from driftlake.lineage.lineage_files import LineageFile, score_divisor
 from driftlake.lineage.versions import SCORE
 from driftlake.training.learning import Learned, TrainingData
 from driftlake.training.targets import labels_and_scores
@@ -84,7 +84,7 @@ def _check_scores(
     bin_ids = bins.bin_ids(scores)
     positives, negatives = (np.bincount(bin_ids[labels == label], minlength=bins.bin_count) for label in (1, 0))
     total = float(scores[np.isfinite(scores) & np.isfinite(labels)].sum())
-    labelled = LabelledScores(positives, negatives, total, record.score_kind == "probability")
+    labelled = LabelledScores(positives, negatives, total, record.is_probability)
     return check_scores(contract, day, (record.model_id, record.model_version), labelled)
 
 
@@ -105,6 +105,6 @@ def _create_views(
     connection.execute(
         f"create view training_rows as select date {literal(str(day))} as dt,"
         f" target::varchar as target, {str(record.target is not None).lower()} as has_target,"
-        f" try_cast(score as double) as score, {str(record.score_kind == 'probability').lower()} as is_score_probability"
+        f" try_cast(score as double) / {score_divisor(record.score_kind)} as score, {str(record.is_probability).lower()} as is_score_probability"
         f" from ({rows})"
     )

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.types as pat
 
 from driftlake.config import ModelSettings, PersonalDataSettings
@@ -23,7 +24,7 @@ from driftlake.inputs.listed_files import ListedFile
 from driftlake.inputs.listing import files_in
 from driftlake.inputs.parquet_files import InputFile, open_parquet, read_footer
 from driftlake.lake.storage import filesystem_of
-from driftlake.lineage.lineage_files import LineageFile
+from driftlake.lineage.lineage_files import LineageFile, score_divisor
 from driftlake.lineage.versions import SCORE
 from driftlake.maths import binning, encoding
 from driftlake.maths.binning import FeatureBins, FeatureKind
@@ -97,6 +98,19 @@ class TrainingData:
                 raise pa.ArrowTypeError(f"its files have it as {' and '.join(map(str, kinds))}")
             parts = [self._read(file, name) for file in self.files]
             return pa.chunked_array([chunk for part in parts for chunk in _cast(part, kind).chunks], type=kind)
+
+    def scores(self) -> pa.ChunkedArray | None:
+        """The column of the scores, percentages as probabilities; None if the lineage names none."""
+        record = self._file.record
+        if record.score is None:
+            return None
+        column, divisor = self.column(record.score), score_divisor(record.score_kind)
+        # what is no number is refused by name
+        return (
+            column
+            if divisor == 1 or not encoding.is_numeric(column.type)
+            else pc.divide(column.cast(pa.float64()), divisor)
+        )
 
     @staticmethod
     def _read(file: InputFile, name: str) -> pa.ChunkedArray:
@@ -255,8 +269,8 @@ def _learn_categories(name: str, column: pa.ChunkedArray, bin_limit: int | None)
 def _learn_score(file: LineageFile, data: TrainingData) -> list[Learned]:
     """Bins of the score; without training scores a probability still has bins, but no reference."""
     record = file.record
-    column = data.column(record.score) if record.score else None
-    if record.score_kind == "probability":
+    column = data.scores()
+    if record.is_probability:
         bins = binning.probability_bins(SCORE)
         if column is None:
             return [Learned(bins, None)]

@@ -65,11 +65,13 @@ def _count(
 def _profiles(
     file: LineageFile, data: TrainingData, version: ModelVersion, segments: SegmentColumn, grouping: Grouping
 ) -> Iterator[pa.Table]:
-    bins_of_columns = dict(version.features)
+    counted = [*version.features.items()]
     if version.score_bins and file.record.score:
-        bins_of_columns |= {file.record.score: version.score_bins}
-    for column, bins in bins_of_columns.items():
-        counts = count_column(data.column(column), bins, grouping, len(segments.segments)).bins
+        counted.append((SCORE, version.score_bins))
+    for feature, bins in counted:
+        column = data.scores() if bins is version.score_bins else data.column(feature)
+        assert column is not None, "the lineage names the score"
+        counts = count_column(column, bins, grouping, len(segments.segments)).bins
         groups, bin_ids = np.nonzero(counts)
         yield pa.table(
             {
@@ -77,7 +79,7 @@ def _profiles(
                 "model_version": pa.repeat(version.model_version, len(groups)),
                 "segment_column": pa.repeat(segments.name, len(groups)),
                 "segment": pa.array(segments.segments, pa.string()).take(pa.array(groups)),
-                "feature": pa.repeat(SCORE if bins is version.score_bins else bins.feature, len(groups)),
+                "feature": pa.repeat(feature, len(groups)),
                 "bin_id": bin_ids,
                 "row_count": counts[groups, bin_ids],
             },

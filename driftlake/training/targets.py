@@ -66,7 +66,8 @@ def labels_and_scores(data: TrainingData, record: LineageRecord, meaning: LabelM
     assert record.target
     target = data.column(record.target)
     nothing = np.full(len(target), np.nan)
-    scores = encoding.float_values(data.column(record.score)) if record.score else nothing
+    found = data.scores()
+    scores = nothing if found is None else encoding.float_values(found)
     if meaning is not None:
         return _binary_labels(target, meaning), scores
     if pa.types.is_boolean(target.type):

@@ -50,16 +50,25 @@ RUNBOOKS = (
         ),
     ),
     Runbook(
-        "missing-values",
-        "Missing values",
-        "Far more of a feature is missing than in training.",
+        "feature-break",
+        "Broken feature",
+        "A feature broke from one day to the next: it is missing, has unseen categories, has one value alone, is in another unit, or moved in "
+        "one segment alone, as on none of the 28 days before. It pages if what broke together has at least 5 % of the importance.",
         (
-            "Look for the first day and hour without it, and for a lost or renamed column on that day.",
-            (
-                "Ask the producer of the feature. Until it is repaired, the model treats missing values as it did in "
-                "training."
-            ),
+            "Look for the first day and hour of it, and for a lost or renamed column on that day.",
+            "Ask the producer of the feature. Until it is repaired, the model predicts from broken values.",
             "After the repair, deliver the days again: `driftlake run --date D` counts them again.",
+            "If the change is meant, register a version that was trained with it; the alert ends when the values are as before, or half as far off.",
+        ),
+    ),
+    Runbook(
+        "lost-volume",
+        "Lost predictions",
+        "At least 40 % of the predictions of such weekdays did not come.",
+        (
+            "Ask whether the service, its callers or only the delivery of telemetry have stopped.",
+            "If the day is a holiday, add it to `calendar.holidays`. If the model was retired, the alert ends within four weeks.",
+            "When the missing rows are delivered, run the day again.",
         ),
     ),
     Runbook(
@@ -74,9 +83,10 @@ RUNBOOKS = (
         ),
     ),
     Runbook(
-        "auc-drop",
-        "AUC below its baseline",
-        "On the labels known so far, the AUC of the model is below its baseline, by more than its confidence interval.",
+        "performance-loss",
+        "Performance worse than its tolerance",
+        "Night by night, days have added up to evidence that the model is worse than its baseline by more than its "
+        "tolerance. At 1 the evidence is as strong as the budget of false pages asks for.",
         (
             (
                 "Check that labels are complete: labels that arrive early are often of one class. The backlog says how "

@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 Unit = Literal["number", "count", "percent", "percentage points", "ms"]
+# What a finding is about: performance is worse, data are broken, nobody can tell, a service is bad, a distribution is another.
+Kind = Literal["harm", "break", "blind", "service", "drift"]
 
 # What a source calls the thing that an alert is about, where that is a feature of the model.
 FEATURE = "feature"
@@ -27,6 +29,7 @@ class SignalSource:
     is_event : whether there are values only on days on which something happened
     about : column of the table that an alert calls its feature; None if an alert has none, or several columns make it
     condition : which rows of the table an alert rests on, beside its key
+    rests_on : the table, if it has another name
     """
 
     name: str
@@ -34,6 +37,12 @@ class SignalSource:
     is_event: bool = False
     about: str | None = None
     condition: str | None = None
+    rests_on: str | None = None
+
+    @property
+    def table(self) -> str:
+        """Where an alert's value can be looked up."""
+        return self.rests_on or self.name
 
     @property
     def prefix(self) -> str:
@@ -44,10 +53,13 @@ class SignalSource:
 FEATURE_DRIFT = SignalSource("feature_drift", "drift", about=FEATURE)
 PREDICTION_DRIFT = SignalSource("prediction_drift", "drift")
 MODEL_QUALITY = SignalSource("model_quality", "quality")
+PERFORMANCE = SignalSource("performance", about="statistic")
 LABEL_BACKLOG = SignalSource("label_backlog")
 SERVICE_LEVELS = SignalSource("service_levels", about="metric")
 SLO_STATUS = SignalSource("slo_status", about="slo")
 CONTRACT_CHECKS = SignalSource("contract_checks", is_event=True, condition="outcome = 'failed'")
+FEATURE_BREAKS = SignalSource("feature_breaks", is_event=True, about=FEATURE, rests_on="feature_stats")
+PREDICTION_VOLUME = SignalSource("prediction_volume")
 
 # Every registered statistic is a signal of each of them.
 DRIFT_SOURCES = (FEATURE_DRIFT, PREDICTION_DRIFT)
@@ -56,7 +68,10 @@ SIGNAL_SOURCES: Mapping[str, SignalSource] = {
     source.name: source
     for source in (
         *DRIFT_SOURCES,
+        FEATURE_BREAKS,
+        PREDICTION_VOLUME,
         MODEL_QUALITY,
+        PERFORMANCE,
         LABEL_BACKLOG,
         SignalSource("importance_drift", "drift"),
         SignalSource("rare_combinations", "drift", is_event=True),
@@ -78,6 +93,7 @@ class Signal:
     Attributes
     ----------
     name : source.statistic
+    kind : what a finding of it is about, unless its rule says otherwise
     measure : what it measures, in a few words
     sentence : what an alert says, given `who`, `feature`, `value`, `days`, `reference` and `measure`; None if the query of the
         source writes it as `detail`
@@ -86,6 +102,7 @@ class Signal:
     """
 
     name: str
+    kind: Kind
     measure: str
     unit: Unit
     sentence: str | None = None
@@ -103,49 +120,80 @@ SIGNALS: Mapping[str, Signal] = {
     for signal in (
         Signal(
             "model_quality.auc_drop",
+            "harm",
             "AUC of known labels below its baseline",
             "number",
             "the AUC of {who} is {value} below its baseline {days}",
             finding=None,
         ),
         Signal(
+            "performance.loss_evidence",
+            "harm",
+            "evidence, collected over nights, that a model is worse than its baseline and tolerance; 1 pages",
+            "number",
+            "{feature} of {who} is worse than its baseline and tolerance: evidence {value}, where 1 pages",
+            finding="{feature} is worse than its tolerance allows",
+        ),
+        Signal(
             "model_quality.estimated_auc_drop",
+            "harm",
             "AUC estimated without labels below its baseline",
             "number",
             "the AUC of {who} is estimated {value} below its baseline {days}",
         ),
         Signal(
             "model_quality.positive_rate_change",
+            "drift",
             "change of the share of positive labels since training, in either direction",
             "percentage points",
             "the share of positive labels of {who} differs from training by {value} {days}",
         ),
         Signal(
             "model_quality.absolute_error_increase",
+            "harm",
             "increase of the mean absolute error relative to training",
             "percent",
             "the mean absolute error of {who} is {value} above that in training {days}",
         ),
         Signal(
             "label_backlog.overdue_share",
+            "blind",
             "share of the predictions without a label for longer than promised",
             "percent",
             "{value} of the predictions of {who} have been without a label for longer than expected",
             finding=None,
         ),
         Signal(
+            "feature_breaks.share",
+            "break",
+            "share of the day's rows in which a feature broke abruptly: newly missing, in unseen categories, constant, in another unit, or "
+            "moved in one segment alone, beyond any of the 28 days before",
+            "percent",
+            finding="{features} broken (worst: {feature}, {value} of the rows)",
+        ),
+        Signal(
+            "prediction_volume.lost_share",
+            "break",
+            "share of the predictions of such weekdays that did not come",
+            "percent",
+            finding="{value} of the usual predictions did not come",
+        ),
+        Signal(
             "importance_drift.ndcg_loss",
+            "drift",
             "1 - NDCG of the features ranked by importance",
             "number",
             "importance of the features of {who} drifted from {reference}: loss of NDCG {value} {days}",
         ),
         Signal(
             "rare_combinations.count",
+            "drift",
             "combinations of two features that are rare in training and frequent now",
             "number",
         ),
         Signal(
             "multivariate_drift.error_shift",
+            "drift",
             "change of the PCA reconstruction error of all features relative to training, in either direction",
             "percent",
             "the relations between the features of {who} differ from training: the PCA reconstruction error changed "
@@ -153,18 +201,21 @@ SIGNALS: Mapping[str, Signal] = {
         ),
         Signal(
             "shadow_comparison.disagreement_share",
+            "drift",
             "share of the same predictions on which a candidate and production disagree",
             "percent",
             "{who} and {feature} in production disagree on {value} of the same predictions {days}",
         ),
         Signal(
             "shadow_comparison.auc_loss",
+            "harm",
             "AUC of a candidate below that of production on the same labels",
             "number",
             "the AUC of {who} is {value} below that of {feature} in production on the same labels {days}",
         ),
         Signal(
             "service_levels.p95_ms",
+            "service",
             "95th percentile of a latency",
             "ms",
             # where the whole has grown, its query says which stage it was
@@ -173,28 +224,33 @@ SIGNALS: Mapping[str, Signal] = {
         ),
         Signal(
             "slo_status.burn_rate",
+            "service",
             "the smaller of an objective's burn rates over one and three days; 1 spends the error budget exactly",
             "number",
         ),
-        Signal("slo_status.budget_spent", "share of an objective's error budget that is spent", "percent"),
+        Signal("slo_status.budget_spent", "service", "share of an objective's error budget that is spent", "percent"),
         Signal(
             "contract_checks.failed",
+            "break",
             "checks of severity error that failed",
             "count",
             finding="{checks} failed",
         ),
         Signal(
             "contract_checks.warning_share",
+            "break",
             "share of the rows that break a rule of severity warning",
             "percent",
         ),
-        Signal("schema_changes.added", "columns of telemetry that were added on the day", "count"),
-        Signal("schema_changes.lost", "columns of telemetry that were lost on the day", "count"),
-        Signal("schema_changes.retyped", "columns of telemetry whose type changed on the day", "count"),
-        Signal("schema_changes.reordered", "columns of telemetry that moved on the day", "count"),
+        Signal("schema_changes.added", "break", "columns of telemetry that were added on the day", "count"),
+        Signal("schema_changes.lost", "break", "columns of telemetry that were lost on the day", "count"),
+        Signal("schema_changes.retyped", "break", "columns of telemetry whose type changed on the day", "count"),
+        Signal("schema_changes.reordered", "break", "columns of telemetry that moved on the day", "count"),
     )
 }
 
+# Missing values are a fault of the data, whatever they are compared with.
+_DRIFT_KINDS: Mapping[str, Kind] = {"feature_drift.missing_rate_change": "break"}
 # What verdicts say of some drift signals.
 _DRIFT_FINDINGS: Mapping[str, str | None] = {
     "feature_drift.psi": None,
@@ -223,6 +279,7 @@ def drift_signal(source: SignalSource, statistic: str, title: str = "", share_of
     name = f"{source.prefix}{statistic}"
     signal = Signal(
         name,
+        _DRIFT_KINDS.get(name, "drift"),
         title or statistic.replace("_", " "),
         "percentage points" if statistic.endswith("_change") else "number",
         sentence,

@@ -10,7 +10,7 @@ with worse as (
         suspected_on,
         until_on
     from suspects
-    where signal = 'model_quality.auc_drop'
+    where signal in ('model_quality.auc_drop', 'performance.loss_evidence')
 ),
 
 aucs as (

@@ -1,7 +1,7 @@
 -- Every alert from its first day to its last, one row.
 -- grain: rule, model_id, model_version, deployment, segment, feature, window_days, reference, opened_on
 -- inputs: raised_alerts (rows of sql/alerts.sql), feature_stats
--- nulls: predicted_from of what is about no version
+-- nulls: predicted_from of what is about no version; paged_on of what never pages; kind of alerts that earlier releases stored
 with predicted as (
     select
         model_id,
@@ -23,7 +23,10 @@ select
     a.window_days,
     a.reference,
     a.opened_on,
+    any_value(a.kind) as kind,
+    any_value(a.pages) as pages,
     min(a.since_on) as since_on,
+    min(a.dt) filter (where a.severity = 'critical' and a.pages and a.state <> 'resolved') as paged_on,
     min(a.dt) filter (where a.state = 'resolved') as resolved_on,
     any_value(p.predicted_from) as predicted_from
 from raised_alerts as a

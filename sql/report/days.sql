@@ -1,8 +1,8 @@
 -- Every processed day in one line, for the overview.
 -- grain: dt
--- inputs: current_runs, prediction_volume, feature_drift, alerts, model_quality
+-- inputs: current_runs, prediction_volume, feature_drift, alerts, model_quality, model_verdicts
 -- parameters: $drift_window_days, $quality_window_days
--- nulls: auc is null on days without a measured one; telemetry_outcome where telemetry was never profiled
+-- nulls: worst_verdict is null on days that an earlier release processed; auc is null on days without a measured one; telemetry_outcome where telemetry was never profiled
 with runs as (
     select
         dt,
@@ -59,6 +59,14 @@ ranked as (
         and deployment = 'production'
         and outcome = 'measured'
     group by dt
+),
+
+judged as (
+    select
+        dt,
+        list(verdict order by list_position(['harmed', 'broken', 'blind', 'watch', 'well'], verdict))[1] as worst_verdict
+    from model_verdicts
+    group by dt
 )
 
 select
@@ -71,10 +79,12 @@ select
     coalesce(f.critical_count, 0) as critical_count,
     coalesce(f.warn_count, 0) as warn_count,
     q.auc,
-    q.auc_model
+    q.auc_model,
+    v.worst_verdict
 from runs as r
 left join predicted as p on r.dt = p.dt
 left join drifted as d on r.dt = d.dt
 left join fired as f on r.dt = f.dt
 left join ranked as q on r.dt = q.dt
+left join judged as v on r.dt = v.dt
 order by r.dt;

@@ -7,6 +7,8 @@ select
     model_id,
     state,
     severity,
+    kind,
+    pages,
     opened_on,
     since_on,
     alert_count,
@@ -27,6 +29,7 @@ from incident_history
 where dt = $day and state <> 'resolved'
 order by
     not is_to_be_told,
+    coalesce(not pages, true),
     severity <> 'critical',
     alert_count desc,
     opened_on,

@@ -1,6 +1,6 @@
 -- What a page says first about every model version and deployment that predicted lately: the facts of its verdict.
 -- grain: model_id, model_version, deployment
--- inputs: prediction_volume, feature_drift, model_quality, label_backlog
+-- inputs: prediction_volume, feature_drift, model_quality, label_backlog, model_verdicts
 -- parameters: $day, $recent_days, $drift_window_days, $quality_window_days
 -- nulls: a fact is null where its table has no row for the day, or no value in it
 with predicted as (
@@ -54,7 +54,9 @@ select
     q.value as quality,
     q.drop_from_baseline as quality_drop,
     q.reason as quality_reason,
-    b.overdue_share
+    b.overdue_share,
+    v.verdict,
+    v.sentence as verdict_sentence
 from predicted as p
 left join drifted as d
     on p.model_id = d.model_id and p.model_version = d.model_version and p.deployment = d.deployment
@@ -74,4 +76,9 @@ left join label_backlog as b
     and b.dt = $day
     and b.segment = 'all'
     and b.age_bucket = 'all'
+left join model_verdicts as v
+    on p.model_id = v.model_id
+    and p.model_version = v.model_version
+    and p.deployment = v.deployment
+    and v.dt = $day
 order by p.model_id, p.deployment <> 'production', p.deployment, p.model_version;

@@ -25,5 +25,7 @@ create table if not exists alerts (
     opened_on date, -- day the alert opened
     valued_on date, -- day the value is of: dt, unless the signal has none on dt
     incident_id varchar, -- incident that the alert belongs to
-    weight double -- by which the alerts of an incident are ranked: importance of the feature x distance beyond the threshold x share of the rows
+    weight double, -- by which the alerts of an incident are ranked: importance of the feature x distance beyond the threshold x share of the rows
+    kind varchar, -- what it is about: harm, break, blind, service or drift; null in rows of earlier releases
+    pages boolean -- whether it makes its incident page while it is critical: its rule pages; null in rows of earlier releases
 );

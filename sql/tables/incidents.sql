@@ -16,5 +16,7 @@ create table if not exists incidents (
     rule varchar not null, -- rule of the highest ranked alert
     owner varchar, -- who is responsible, from the highest ranked alert that names somebody
     runbook varchar, -- link or path to instructions, from the highest ranked alert that has one
-    downtime varchar -- reason of the planned downtime that the day is in; null if it is in none
+    downtime varchar, -- reason of the planned downtime that the day is in; null if it is in none
+    kind varchar, -- what all of its alerts are about: harm, break, blind, service or drift; null in rows of earlier releases
+    pages boolean -- whether somebody should be woken: an alert of a rule that pages has been critical; null in rows of earlier releases
 );

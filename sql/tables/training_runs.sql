@@ -11,7 +11,7 @@ create table if not exists training_runs (
     row_count bigint not null, -- rows of the training data
     target varchar, -- label column of the training data
     score varchar, -- score column of the training data; null if it has none
-    score_kind varchar not null, -- probability or value: decides the bins of the score
+    score_kind varchar not null, -- probability, percent (read as a probability) or value: decides the bins of the score
     features varchar[] not null, -- features of the version in the order of the lineage
     label_delay_p50_days double, -- days until half of the labels have arrived
     label_delay_p95_days double, -- days until 95 % of the labels have arrived

@@ -14,7 +14,7 @@ with binned as (
         p.row_count
     from prediction_profile as p
     inner join training_runs as t
-        on p.model_id = t.model_id and p.model_version = t.model_version and t.score_kind = 'probability'
+        on p.model_id = t.model_id and p.model_version = t.model_version and t.score_kind <> 'value'
         and t.classes is null
     inner join feature_bins as b
         on p.model_id = b.model_id and p.model_version = b.model_version and b.feature = 'score' and b.bin_id = 0

@@ -5,6 +5,7 @@ from incident_history
 where dt = (select n.dt from newest_alert_day as n) and state <> 'resolved'
 order by
     not is_to_be_told,
+    coalesce(not pages, true),
     severity <> 'critical',
     alert_count desc,
     incident_id;

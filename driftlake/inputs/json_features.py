@@ -13,10 +13,10 @@ import pyarrow as pa
 
 
 def parsed_json(column: pa.ChunkedArray, names: Sequence[str]) -> pa.Table:
-    """The values of some keys as text, a column each; null where a row has no such key, or is no JSON object."""
+    """The values of the named keys as text, one column each; null where a row lacks the key or is not a JSON object."""
     wanted = json.dumps(dict.fromkeys(names, "VARCHAR"))
     with duckdb.connect() as connection:
-        # threads count shards
+        # shards are already counted by several threads
         connection.execute("set threads = 1")
         connection.register("rows", pa.table({"content": column}))
         parsed = connection.execute(

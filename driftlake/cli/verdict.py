@@ -1,0 +1,45 @@
+"""`driftlake verdict`: whether the models are all right on a day, for people and for CI.
+
+Not here: what makes a verdict (driftlake.alerts.verdicts).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+from driftlake.cli.common import Config, Format, Output, write
+from driftlake.config import load_settings
+from driftlake.errors import ConfigurationError
+
+app = typer.Typer()
+
+
+@app.command(epilog="Example: `driftlake verdict --date 2026-01-31 --format json`")
+def verdict(
+    day: Annotated[datetime | None, typer.Option("--date", formats=["%Y-%m-%d"], help="Day; default: newest.")] = None,
+    model: Annotated[str | None, typer.Option(help="Only this model_id.")] = None,
+    output: Output = Format.table,
+    config: Config = None,
+) -> None:
+    """Print the verdict on every model version, the worst first. Exits with 1 if a model is harmed, broken or blind."""
+    from driftlake.alerts.verdicts import PAGING
+    from driftlake.lake import runs
+    from driftlake.lake.warehouse import Warehouse
+
+    with Warehouse.open(load_settings(config), read_only=True) as warehouse:
+        asked = day.date() if day else runs.newest_day(warehouse)
+        if not runs.was_processed(warehouse, asked):
+            raise ConfigurationError(f"{asked} has not been processed", hint=f"run `driftlake run --date {asked}`")
+        found = warehouse.query("report/verdicts", day=asked)
+    if model is not None:
+        is_of_model = [model_id == model for model_id in found["model_id"].to_pylist()]
+        if not any(is_of_model):
+            known = ", ".join(sorted(set(found["model_id"].to_pylist()))) or "none"
+            raise ConfigurationError(f"there is no verdict on model {model} on {asked}", hint=f"there are: {known}")
+        found = found.filter(is_of_model)
+    write(found, output, None)
+    if set(found["verdict"].to_pylist()) & set(PAGING):
+        raise typer.Exit(1)

@@ -1,0 +1,285 @@
+"""Whether a model has become worse than it may be, asked every night: pure functions that take arrays.
+
+Of each series there is a value per day, larger is better, nan where a day has none, days in order: shape (series, days). A series is
+a model as of a night, so a backfill hands over a row per night. Under the hypothesis the mean of the days is at the limit or above.
+The detector is the Shiryaev-Roberts sum of e-processes, mixed over sizes of loss (Shiryaev 1963; Roberts 1966; Shin,
+Ramdas and Rinaldo 2023, "E-detectors"): whatever the loss, and whenever it began, evidence grows; without one, its mean after n days is at most n, so it
+passes a threshold of A less than once in A days. Days are dependent: the previous day is taken off and variances are those of long-run means (Newey
+and West 1987; prewhitened by an autoregression of order one, Andrews and Monahan 1992). Not here: what a day's
+value is, and what is done about a loss.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from driftlake.maths.arrays import Floats, Indices
+
+# Losses beyond the limit that are looked for, in long-run standard deviations of a day. Small ones weigh more: they need every day they can get,
+# while large ones show soon in any case.
+SIZES = np.array([0.15, 0.25, 0.4, 0.7, 1.2, 2.0])
+_WEIGHTS = SIZES**-0.5 / (SIZES**-0.5).sum()
+# Fewer days of its own and no other model: nothing is known of how much days differ.
+MINIMUM_DAYS = 14
+# As many days of the model's own as others' weigh, for the deviation and for the autocorrelation, which needs more of them.
+_DEVIATION_PRIOR_DAYS = 20
+_AUTOCORRELATION_PRIOR_DAYS = 60
+# Of days of models in general, where nothing is pooled.
+_AUTOCORRELATION = 0.3
+_LARGEST_AUTOCORRELATION = 0.8
+# A day further out counts as one at this many standard deviations, so that no day alone decides.
+_FURTHEST = 3.0
+# Median of the absolute value of a standard normal variable.
+_NORMAL_MEDIAN = 0.6745
+_WINSOR = 4.0
+# Simulated series, of which half show a loss.
+_PATHS = 401
+_LAGS = (1, 2, 3, 4)
+# How much further days two to four apart differ than neighbours do, by autocorrelation.
+_AUTOCORRELATIONS = np.linspace(-0.5, 0.95, 146)
+_RATIOS = 1 + _AUTOCORRELATIONS + (2 * _AUTOCORRELATIONS**2 + _AUTOCORRELATIONS**3) / 3
+_SMALLEST_DEVIATION = 1e-9
+# By how many times evidence may exceed the threshold, so that it falls soon after a recovery.
+_CAP = 3.0
+_SMALLEST_THRESHOLD = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class DayNoise:
+    """How days differ, beyond the errors that they have of their own.
+
+    `deviation` is the standard deviation between days, `autocorrelation` that of a day with the next that has a value, and `day_count` how many days
+    say so, those of other models among them. Each has shape (series,), or (1,) if pooled. `deviation` is nan where nothing is known.
+    """
+
+    deviation: Floats
+    autocorrelation: Floats
+    day_count: Floats
+
+    def long_run_variance(self) -> Floats:
+        """Variance of the mean of n days times n, for large n, of shape (series,)."""
+        variance: Floats = self.deviation**2 * (1 + self.autocorrelation) / (1 - self.autocorrelation)
+        return variance
+
+    def with_caution(self, threshold: float | Floats) -> DayNoise:
+        """Larger deviations where few days say so: an error of the variance weighs as much as there is evidence to ask for."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            factor = 1 + np.log(threshold) / self.day_count
+            return replace(self, deviation=self.deviation * np.sqrt(factor))
+
+
+@dataclass(frozen=True, slots=True)
+class LossEvidence:
+    """What speaks for a loss beyond the limit.
+
+    `log_evidence`, shape (series, days), is the logarithm of the detector as of each day, -inf before the first value and where the
+    noise is unknown. `began_at`, shape (series,), is the index of the most likely first day of the loss as of the last day, -1 where no day speaks for one.
+    """
+
+    log_evidence: Floats
+    began_at: Indices
+
+
+def page_threshold(false_pages_per_year: float, series_count: int) -> float:
+    """What the detector of each of `series_count` series has to pass, so that all of them page falsely no more often than that."""
+    return max(365 * series_count / false_pages_per_year, _SMALLEST_THRESHOLD)
+
+
+def day_noise(values: Floats, own_errors: Floats | None = None, prior: DayNoise | None = None) -> DayNoise:
+    """Learn from `values`, shape (series, days), how days differ; nan days are passed over.
+
+    Differences of days one and two apart tell deviation and autocorrelation, whatever level the series has; of a loss that begins inside they hold a
+    day or two. Far ones count as four robust standard deviations. `own_errors`, of the same shape, are the standard errors that days have by
+    themselves. `prior`, of `pooled_noise`, weighs as much as 20 days (its autocorrelation as 60).
+    """
+    own = np.zeros(values.shape) if own_errors is None else own_errors
+    is_known = np.isfinite(values) & np.isfinite(own)
+    order = np.argsort(is_known, axis=1, kind="stable")
+    compact, variance = (
+        np.take_along_axis(np.where(is_known, field, np.nan), order, axis=1) for field in (values, own**2)
+    )
+    day_count = is_known.sum(axis=1).astype(np.float64)
+    near, far = _half_squared_differences(compact, variance)
+    usual = _AUTOCORRELATION if prior is None else prior.autocorrelation
+    with np.errstate(divide="ignore", invalid="ignore"):
+        seen = np.where(near > 0, np.interp(far / near, _RATIOS, _AUTOCORRELATIONS), usual)
+        share = day_count / (day_count + _AUTOCORRELATION_PRIOR_DAYS)
+        autocorrelation = np.clip(share * seen + (1 - share) * usual, 0, _LARGEST_AUTOCORRELATION)
+        between = (near + 3 * far) / (4 - sum(autocorrelation**lag for lag in (1, 2, 3, 4)))
+    between = np.maximum(between, 0)
+    if prior is None:
+        between = np.where(day_count < MINIMUM_DAYS, np.nan, between)
+    else:
+        share = day_count / (day_count + _DEVIATION_PRIOR_DAYS)
+        between = share * np.nan_to_num(between) + (1 - share) * prior.deviation**2
+        day_count += _DEVIATION_PRIOR_DAYS
+    return DayNoise(np.sqrt(between), autocorrelation, day_count)
+
+
+def _half_squared_differences(compact: Floats, variance: Floats) -> tuple[Floats, Floats]:
+    """Half the mean squared difference of days one apart, and of days two to four apart, without what days vary by themselves."""
+    distances = [np.abs(compact[:, lag:] - compact[:, :-lag]) for lag in _LAGS]
+    owns = [variance[:, lag:] + variance[:, :-lag] for lag in _LAGS]
+    usual = _median_of_known(distances[1])[:, np.newaxis] / _NORMAL_MEDIAN
+    furthest = np.where(usual > 0, _WINSOR * usual, np.inf)
+    halves = [
+        np.where(np.isfinite(distance), np.minimum(distance, furthest) ** 2 - own, 0).sum(axis=1)
+        / 2
+        / np.maximum(np.isfinite(distance).sum(axis=1), 1)
+        for distance, own in zip(distances, owns, strict=True)
+    ]
+    return np.maximum(halves[0], 0), np.maximum(np.mean(halves[1:], axis=0), 0)
+
+
+def _median_of_known(values: Floats) -> Floats:
+    """Median along the days, the upper of two; 0 without any. Much quicker than nanmedian."""
+    count = np.isfinite(values).sum(axis=1)
+    if not count.any():
+        return np.zeros(len(values))
+    median: Floats = np.take_along_axis(np.sort(values, axis=1), (count // 2)[:, np.newaxis], axis=1)[:, 0]
+    return np.where(count > 0, median, 0)
+
+
+def pooled_noise(noise: DayNoise) -> DayNoise | None:
+    """What series have in common, each weighing as its days do; None where no series knows its own."""
+    is_known = np.isfinite(noise.deviation)
+    if not is_known.any():
+        return None
+    days = noise.day_count[is_known]
+    deviation = np.sqrt(np.average(noise.deviation[is_known] ** 2, weights=days))
+    autocorrelation = np.average(noise.autocorrelation[is_known], weights=days)
+    return DayNoise(np.array([deviation]), np.array([autocorrelation]), np.array([days.sum()]))
+
+
+def loss_evidence(
+    values: Floats,
+    limit: Floats,
+    threshold: float | Floats,
+    noise: DayNoise,
+    own_errors: Floats | None = None,
+    estimated: tuple[NDArray[np.bool_], DayNoise] | None = None,
+) -> LossEvidence:
+    """Evidence that days of shape (series, days) have a mean below `limit`, shape (series,).
+
+    `estimated` says which days are estimates before labels come, and what noise these have. Evidence starts at the first day of `values`.
+    """
+    is_estimated, others = (np.zeros(values.shape, dtype=bool), noise) if estimated is None else estimated
+    noise, others = noise.with_caution(threshold), others.with_caution(threshold)
+    deviation, autocorrelation = (
+        np.where(is_estimated, of_estimates[:, np.newaxis], of_others[:, np.newaxis])
+        for of_others, of_estimates in (
+            (noise.deviation, others.deviation),
+            (noise.autocorrelation, others.autocorrelation),
+        )
+    )
+    own = np.zeros(values.shape) if own_errors is None else own_errors**2
+    is_known = np.isfinite(values + deviation + own + limit[:, np.newaxis])
+    between = deviation**2
+    long_run = np.sqrt(between * (1 + autocorrelation) / (1 - autocorrelation) + own)
+    long_run = np.where(is_known, np.maximum(long_run, _SMALLEST_DEVIATION), np.inf)
+    carried = np.where(is_known, autocorrelation * between / np.maximum(between + own, _SMALLEST_DEVIATION**2), 0)
+    shortfall = np.where(is_known, limit[:, np.newaxis] - values, 0)
+    news = _less_the_day_before(shortfall, carried, is_known, is_estimated) / long_run
+    information = (1 / long_run**2).sum(axis=1) / np.maximum(is_known.sum(axis=1), 1)
+    precision = 1 / long_run / np.sqrt(np.maximum(information, _SMALLEST_DEVIATION**2))[:, np.newaxis]
+    return _accumulated(np.minimum(news, _FURTHEST), precision, threshold)
+
+
+def _less_the_day_before(
+    shortfall: Floats, carried: Floats, is_known: NDArray[np.bool_], is_estimated: NDArray[np.bool_]
+) -> Floats:
+    """What is new on each day, scaled to the long run: without the share that the last day with a value of the same kind carries over."""
+    if not shortfall.size:
+        return shortfall
+    previous = _previous_known(is_known)
+    follows = (previous >= 0) & (np.take_along_axis(is_estimated, previous, axis=1) == is_estimated)
+    share = np.where(follows, np.take_along_axis(carried, previous, axis=1), 0)
+    news: Floats = (shortfall - share * np.take_along_axis(shortfall, previous, axis=1)) / (1 - share)
+    return news
+
+
+def _previous_known(is_known: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Index of the day before that has a value, -1 if there is none."""
+    days = np.where(is_known, np.arange(is_known.shape[1]), -1)
+    latest = np.maximum.accumulate(days, axis=1)
+    return np.concatenate([np.full((len(days), 1), -1), latest[:, :-1]], axis=1)
+
+
+def _accumulated(news: Floats, precision: Floats, threshold: float | Floats) -> LossEvidence:
+    """The detector from standardised shortfalls, of days of different precision; days of precision 0 change nothing."""
+    series_count, day_count = news.shape
+    detector = np.zeros((series_count, len(SIZES)))
+    best, began = np.zeros_like(detector), np.full(detector.shape, -1)
+    log_evidence = np.full((series_count, day_count), -np.inf)
+    cap = threshold * _CAP
+    for day in range(day_count):
+        size = SIZES * precision[:, day, np.newaxis]
+        step = size * news[:, day, np.newaxis] - size**2 / 2
+        is_known = precision[:, day] > 0
+        detector = np.where(is_known[:, np.newaxis], (detector + 1) * np.exp(step), detector)
+        total = detector @ _WEIGHTS
+        detector *= np.minimum(1, cap / np.maximum(total, cap))[:, np.newaxis]
+        with np.errstate(divide="ignore"):
+            log_evidence[:, day] = np.log(np.minimum(total, cap))
+        began = np.where(is_known[:, np.newaxis] & (best <= 0), day, began)
+        best = np.maximum(best, 0) + step
+    likely = np.argmax(best + np.log(_WEIGHTS), axis=1)[:, np.newaxis]
+    is_loss = np.take_along_axis(best, likely, axis=1) > 0
+    return LossEvidence(log_evidence, np.where(is_loss, np.take_along_axis(began, likely, axis=1), -1)[:, 0])
+
+
+def days_to_show(loss: Floats, noise: DayNoise, threshold: float, own_error: Floats | float = 0.0) -> Floats:
+    """Days after which a mean `loss` beyond the limit has passed `threshold` in half of the cases; inf if not within a year.
+
+    `own_error` is the usual standard error that days have by themselves. Of a loss below the baseline the tolerance is to be subtracted.
+    """
+    sizes, days = _median_delays(threshold)
+    size = loss / np.sqrt(noise.with_caution(threshold).long_run_variance() + np.square(own_error))
+    shown: Floats = np.interp(size, sizes, days)
+    return np.where(size < sizes[0], np.inf, shown)
+
+
+def detectable_loss(
+    noise: DayNoise, threshold: float, own_error: Floats | float = 0.0, within_days: int = 28
+) -> Floats:
+    """The loss beyond the limit that shows within so many days in half of the cases; below the baseline it is the tolerance more."""
+    sizes, days = _median_delays(threshold)
+    size = np.interp(-within_days, -days, sizes)
+    loss: Floats = size * np.sqrt(noise.with_caution(threshold).long_run_variance() + np.square(own_error))
+    return loss
+
+
+# Losses beyond the limit, in long-run standard deviations, that show within 28 days in half of the cases, by log threshold:
+# of the simulation of _median_delays, which takes too long for every night.
+_LOG_THRESHOLDS = np.log([182, 365, 3_650, 36_500, 365_000])
+_SIZES_IN_28_DAYS = np.array([0.254, 0.388, 0.714, 0.957, 1.212])
+
+
+def shown_within_28_days(noise: DayNoise, thresholds: Floats) -> Floats:
+    """The loss beyond the limit that shows within 28 days in half of the cases, by interpolation, shape (series,)."""
+    sizes = np.interp(np.log(thresholds), _LOG_THRESHOLDS, _SIZES_IN_28_DAYS)
+    loss: Floats = sizes * np.sqrt(noise.with_caution(thresholds).long_run_variance())
+    return loss
+
+
+@lru_cache(maxsize=64)
+def _median_delays(threshold: float) -> tuple[Floats, Floats]:
+    """Losses in long-run standard deviations, and their median days to the threshold, of simulated normal days; falling."""
+    generator = np.random.default_rng(0)
+    excesses = np.geomspace(0.05, 5, 40)
+    detector = np.zeros((_PATHS, 1, len(SIZES)))
+    first = np.full((_PATHS, len(excesses)), np.inf)
+    unchanged = np.exp(-(SIZES**2) / 2)
+    gains = np.exp(np.multiply.outer(excesses, SIZES)) * unchanged
+    for day in range(-60, 366):
+        noise = np.exp(np.multiply.outer(generator.standard_normal(_PATHS), SIZES))[:, np.newaxis]
+        detector = np.minimum((detector + 1) * noise * (gains if day > 0 else unchanged), threshold * _CAP)
+        if day > 0:
+            first = np.minimum(first, np.where(detector @ _WEIGHTS >= threshold, day, np.inf))
+    days = np.median(first, axis=0)
+    is_shown = np.isfinite(days)
+    return excesses[is_shown], days[is_shown]

@@ -1,0 +1,556 @@
+"""The performance of model versions as one series of days, and the evidence that it has sunk: rows of performance.
+
+Days that have most of their labels count by them, the others by what their scores promise, corrected by how far recent
+labels were from such promises (prediction-powered inference; Angelopoulos et al. 2023). Not here: the formulas
+(`driftlake.maths.clustered`, `driftlake.maths.sequential`), windows by rows (`driftlake.quality.measures`), and what is made
+of the evidence (`driftlake.alerts`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from typing import Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from driftlake.config import ModelSettings, Settings
+from driftlake.inputs.partitions import days_between
+from driftlake.lake.schema import arrow_schema
+from driftlake.lineage.versions import ModelVersion
+from driftlake.maths import clustered
+from driftlake.maths.arrays import Floats
+from driftlake.maths.binning import MISSING
+from driftlake.maths.clustered import FEWEST_DAYS, ClusteredMean
+from driftlake.maths.estimation import Calibration
+from driftlake.maths.ranking import auc
+from driftlake.maths.sequential import (
+    DayNoise,
+    day_noise,
+    loss_evidence,
+    page_threshold,
+    pooled_noise,
+    shown_within_28_days,
+)
+from driftlake.quality.labelled_windows import CLASS_SCORE_BINS, Calibrations, ascending_bins, by_score_of
+
+# A loss that takes longer to show is one of the model's ordinary changes; so many days are read again every night.
+LOOK_BACK_DAYS = 120
+QUERIES = ("performance_labels", "performance_predictions", "performance_classes", "performance_decisions")
+# Share of the labels that a day will ever have from which on it counts by its labels.
+_MOST_LABELS = 0.8
+# Days of this age or older tell which share of the predictions ever gets a label.
+_OLD_ENOUGH_DAYS = 28
+# Days up to which a model that stopped predicting is still told of.
+_STILL_TOLD_DAYS = 7
+# Days whose realised minus estimated values correct the estimates of the days without labels.
+_CORRECTING_DAYS = 28
+# Where models.<id>.tolerance says nothing: absolute for an AUC, in shares of the baseline for an error.
+_AUC_TOLERANCE = 0.02
+_ERROR_TOLERANCE_SHARE = 0.1
+_SMALLEST_PROBABILITY = 1e-15
+# One-sided 95 %: a baseline is itself known only so well.
+_BASELINE_ERRORS = 1.645
+_KEY = ["model_id", "model_version", "deployment"]
+# By statistic what is summed up of the training data.
+_TRAINING_SUMS = {
+    "log_loss": "log_loss_sum",
+    "brier_score": "squared_error_sum",
+    "mean_absolute_error": "absolute_error_sum",
+}
+# A smaller value of these is worse; of the others a larger.
+_LARGER_IS_BETTER = ("auc", "accuracy")
+# A day that is estimated differs at least so many times as much as one with labels: what scores say of it may be wrong.
+_SMALLEST_ESTIMATED_SHARE = 0.5
+# Of the scores, in the AUC of a day: ties in so few cost 0.0001.
+_BINS = 100
+# Share of the evidence for a page from which on a first day of the loss is named.
+_SPEAKS_FOR_A_LOSS = 0.5
+# Statistics of 0 to 1.
+_SHARES = ("auc", "accuracy", "brier_score")
+
+Days = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class PerformanceCounts:
+    """Rows of QUERIES in sql/, in that order."""
+
+    labels: pa.Table
+    predictions: pa.Table
+    classes: pa.Table
+    decisions: pa.Table
+
+    def of(self, key: Mapping[str, str]) -> PerformanceCounts:
+        """Those of one version and deployment."""
+        is_of_key = pc.scalar(True)
+        for name, value in key.items():
+            is_of_key = is_of_key & (pc.field(name) == value)
+        return PerformanceCounts(*(getattr(self, name).filter(is_of_key) for name in self.__slots__))
+
+
+class Metric(Protocol):
+    """A metric of some prediction days; `is_realised` says of each day whether it counts by labels, shape (days,)."""
+
+    def values(self, is_realised: Days, window_days: int) -> Floats:
+        """Daily values whose mean is about the metric, shape (days,)."""
+
+    def pooled(self, is_realised: Days, days: slice) -> ClusteredMean:
+        """The metric over some of the days."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """AUC, of several classes the mean of theirs: counts of shape (days, bins) by class, expected ones where known."""
+
+    positives: Sequence[Floats]
+    negatives: Sequence[Floats]
+    expected_positives: Sequence[Floats]
+    expected_negatives: Sequence[Floats]
+
+    def values(self, is_realised: Days, window_days: int) -> Floats:
+        """See Metric."""
+        found = [
+            clustered.daily_auc(*clustered.merged_bins(*each, _BINS), window_days=window_days)
+            for each in self._counts(is_realised)
+        ]
+        return np.asarray(np.mean(found, axis=0))
+
+    def pooled(self, is_realised: Days, days: slice) -> ClusteredMean:
+        """See Metric."""
+        return clustered.pooled_auc(
+            [(positives[days], negatives[days]) for positives, negatives in self._counts(is_realised)]
+        )
+
+    def _counts(self, is_realised: Days) -> Iterator[tuple[Floats, Floats]]:
+        chosen = is_realised[:, np.newaxis]
+        for known_and_expected in zip(
+            self.positives, self.negatives, self.expected_positives, self.expected_negatives, strict=True
+        ):
+            positives, negatives, expected_positives, expected_negatives = known_and_expected
+            yield np.where(chosen, positives, expected_positives), np.where(chosen, negatives, expected_negatives)
+
+
+@dataclass(frozen=True, slots=True)
+class Mean:
+    """A metric that is a mean over rows: sums and row counts of shape (days,), expected ones where known."""
+
+    sums: Floats
+    counts: Floats
+    expected_sums: Floats
+    expected_counts: Floats
+
+    def values(self, is_realised: Days, window_days: int) -> Floats:
+        """See Metric."""
+        return clustered.daily_mean(*self._sums(is_realised), window_days=window_days)
+
+    def pooled(self, is_realised: Days, days: slice) -> ClusteredMean:
+        """See Metric."""
+        sums, counts = self._sums(is_realised)
+        return clustered.pooled_mean(sums[days], counts[days])
+
+    def _sums(self, is_realised: Days) -> tuple[Floats, Floats]:
+        return (
+            np.where(is_realised, self.sums, self.expected_sums),
+            np.where(is_realised, self.counts, self.expected_counts),
+        )
+
+
+def measure(
+    counts: PerformanceCounts,
+    versions: Mapping[tuple[str, str], ModelVersion],
+    calibrations: Mapping[tuple[str, str], Calibrations],
+    settings: Settings,
+    *,
+    first_day: date,
+    last_day: date,
+) -> pa.Table:
+    """Rows of performance of the nights from `first_day` to `last_day`."""
+    nights = days_between(first_day, last_day)
+    rows: list[dict[str, Any]] = []
+    tests: list[tuple[dict[str, Any], _Tested]] = []
+    for key in _groups(counts.predictions):
+        version = versions[key["model_id"], key["model_version"]]
+        model = settings.models.get(version.model_id)
+        history = _History(counts.of(key), version, version.decision_cut(model), nights)
+        learned = calibrations[version.model_id, version.model_version]
+        for place, night in enumerate(nights):
+            known = history.as_of(place, night, learned.as_of(night)[0])
+            if known is None:
+                continue
+            for statistic, metric in known.metrics.items():
+                standard = _Standard.of(statistic, version, model)
+                for row, test in _rows(statistic, metric, known, standard, settings.quality.headline_window_days):
+                    rows.append({"dt": night, **key, **row})
+                    if test is not None and key["deployment"] != "shadow":
+                        tests.append((rows[-1], test))
+    _add_evidence(tests, settings.false_pages_per_year)
+    return pa.Table.from_pylist(rows, schema=arrow_schema("performance"))
+
+
+def _groups(predictions: pa.Table) -> list[dict[str, str]]:
+    distinct = predictions.group_by(_KEY).aggregate([]).sort_by([(name, "ascending") for name in _KEY])
+    groups: list[dict[str, str]] = distinct.to_pylist()
+    return groups
+
+
+@dataclass(frozen=True, slots=True)
+class _Tested:
+    """Daily values of one statistic on one night and what they are held against, larger is better: shape (days,)."""
+
+    values: Floats
+    is_estimated: Days
+    # what was expected of every day
+    estimates: Floats
+    limit: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Standard:
+    """What a statistic is held against; `baseline_error` is the standard error of the baseline."""
+
+    baseline: float | None
+    tolerance: float | None
+    baseline_error: float = 0.0
+
+    @classmethod
+    def of(cls, statistic: str, version: ModelVersion, model: ModelSettings | None) -> _Standard:
+        """That of a version, with the tolerance of its settings or the default one."""
+        labels = version.training_labels
+        given: Mapping[str, float] = {str(name): value for name, value in model.tolerance.items()} if model else {}
+        if statistic == "auc":
+            error = 0.0
+            if labels and labels.positives.any() and labels.negatives.any():
+                error = float(auc(by_score_of(labels.positives), by_score_of(labels.negatives)).standard_error)
+            return cls(version.baseline_auc, given.get(statistic, _AUC_TOLERANCE), error)
+        baseline = labels.mean(_TRAINING_SUMS[statistic]) if labels and statistic in _TRAINING_SUMS else None
+        tolerance = given.get(statistic)
+        if tolerance is None and statistic == "mean_absolute_error" and baseline:
+            tolerance = _ERROR_TOLERANCE_SHARE * baseline
+        return cls(baseline, tolerance)
+
+
+class _Arriving:
+    """Counts by prediction day and bin as they become known, night by night: arrays of shape (days, bins) by name.
+
+    Bins are in ascending order of score, and the last is that of predictions without one.
+    """
+
+    def __init__(self, rows: pa.Table, names: Sequence[str], start: date, shape: tuple[int, int]) -> None:
+        self._nights = rows["dt"].to_numpy()
+        days = (rows["prediction_on"].to_numpy() - np.datetime64(start)).astype(np.int64)
+        has_bins = "bin_id" in rows.column_names
+        columns = _columns(shape[1])[rows["bin_id"].to_numpy()] if has_bins else np.zeros(len(days), np.int64)
+        self._places = days, columns
+        self._values = {name: np.nan_to_num(rows[name].to_numpy().astype(float)) for name in names}
+        self._read = 0
+        self.known = {name: np.zeros(shape) for name in names}
+
+    def read(self, night: date) -> None:
+        """Add what became known up to the end of a night; `rows` are in the order of the nights."""
+        end = int(np.searchsorted(self._nights, np.datetime64(night), side="right"))
+        new = slice(self._read, end)
+        days, columns = self._places
+        for name, values in self._values.items():
+            np.add.at(self.known[name], (days[new], columns[new]), values[new])
+        self._read = end
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is known of one version and deployment on one night, by the days that the night looks back to."""
+
+    metrics: Mapping[str, Metric]
+    label_counts: Floats
+    # days that count by their labels
+    is_realised: Days
+    has_predictions: Days
+
+
+_LABELS = (
+    "positive_count",
+    "negative_count",
+    "number_count",
+    "log_loss_sum",
+    "squared_error_sum",
+    "true_positive_count",
+    "false_positive_count",
+    "absolute_error_sum",
+)
+
+
+class _History:
+    """Counts of one version and deployment by day, as they become known night by night."""
+
+    def __init__(
+        self, counts: PerformanceCounts, version: ModelVersion, cut: float | None, nights: Sequence[date]
+    ) -> None:
+        self._version, self._cut = version, cut
+        start = nights[0] - timedelta(days=LOOK_BACK_DAYS - 1)
+        day_count = (nights[-1] - start).days + 1
+        width = version.score_bins.bin_count if version.score_bins else 1
+        self._predictions = _per_bin(counts.predictions, start, (day_count, width))
+        self._labels = _Arriving(counts.labels, _LABELS, start, (day_count, width))
+        self._decisions = _Arriving(counts.decisions, ("right_count", "decided_count"), start, (day_count, 1))
+        self._classes = [
+            _Arriving(
+                counts.classes.filter(pc.field("scored_class") == scored_class),
+                ("positive_count", "negative_count"),
+                start,
+                (day_count, CLASS_SCORE_BINS),
+            )
+            for scored_class in version.classes
+        ]
+
+    def as_of(self, place: int, night: date, calibration: Calibration | None) -> _Known | None:
+        """What is known at the end of the night at a place; None if the version has not predicted of late."""
+        for arriving in (self._labels, self._decisions, *self._classes):
+            arriving.read(night)
+        days = slice(place, place + LOOK_BACK_DAYS)
+        prediction_counts = self._predictions["row_count"][days].sum(axis=1)
+        if not prediction_counts[-_STILL_TOLD_DAYS:].any():
+            return None
+        label_counts = sum(self._labels.known[name][days].sum(axis=1) for name in _LABELS[:3])
+        return _Known(
+            dict(self._metrics(days, calibration)),
+            label_counts,
+            _has_most_labels(label_counts, prediction_counts),
+            prediction_counts > 0,
+        )
+
+    def _metrics(self, days: slice, calibration: Calibration | None) -> Iterator[tuple[str, Metric]]:
+        if self._version.task == "regression":
+            yield "mean_absolute_error", self._absolute_error(days)
+        elif self._version.classes:
+            yield from self._of_classes(days)
+        else:
+            yield from self._of_scores(days, calibration)
+
+    def _of_scores(self, days: slice, calibration: Calibration | None) -> Iterator[tuple[str, Metric]]:
+        known = {name: array[days, :-1] for name, array in self._labels.known.items()}
+        predicted = {name: array[days, :-1] for name, array in self._predictions.items()}
+        row_count = predicted["row_count"]
+        probability = np.zeros(row_count.shape[1]) if calibration is None else calibration.probability
+        # without a calibration nothing is expected of any row
+        expected_rows = row_count * (calibration is not None)
+        positives, negatives = known["positive_count"], known["negative_count"]
+        label_count = (positives + negatives).sum(axis=1)
+        if self._version.score_bins:
+            yield (
+                "auc",
+                Ranking([positives], [negatives], [expected_rows * probability], [expected_rows * (1 - probability)]),
+            )
+        with np.errstate(divide="ignore", invalid="ignore"):
+            score, share_above = (np.nan_to_num(predicted[name] / row_count) for name in ("score_sum", "at_cut_count"))
+
+        def mean(sums: Floats, if_positive: Floats, if_negative: Floats) -> Mean:
+            expected = expected_rows * (probability * if_positive + (1 - probability) * if_negative)
+            return Mean(sums, label_count, expected.sum(axis=1), expected_rows.sum(axis=1))
+
+        if self._version.score_kind == "probability":
+            score = np.clip(score, _SMALLEST_PROBABILITY, 1 - _SMALLEST_PROBABILITY)
+            yield "log_loss", mean(known["log_loss_sum"].sum(axis=1), -np.log(score), -np.log1p(-score))
+            yield "brier_score", mean(known["squared_error_sum"].sum(axis=1), (1 - score) ** 2, score**2)
+        if self._cut is not None:
+            right = known["true_positive_count"] + negatives - known["false_positive_count"]
+            yield "accuracy", mean(right.sum(axis=1), share_above, 1 - share_above)
+
+    def _of_classes(self, days: slice) -> Iterator[tuple[str, Metric]]:
+        sides = [
+            [each.known[name][days, :-1] for each in self._classes] for name in ("positive_count", "negative_count")
+        ]
+        is_counted = [side.any() and other.any() for side, other in zip(*sides, strict=True)]
+        positives, negatives = ([side for side, is_in in zip(each, is_counted, strict=True) if is_in] for each in sides)
+        if positives:
+            nothing = [np.zeros_like(side) for side in positives]
+            yield "auc", Ranking(positives, negatives, nothing, nothing)
+        right, decided = (self._decisions.known[name][days, 0] for name in ("right_count", "decided_count"))
+        yield "accuracy", Mean(right, decided, np.zeros(len(right)), np.zeros(len(right)))
+
+    def _absolute_error(self, days: slice) -> Mean:
+        """Expected of a prediction is the mean error of the labels known for its bin of scores."""
+        sums, counts = (self._labels.known[name][days, :-1] for name in ("absolute_error_sum", "number_count"))
+        predictions = self._predictions["row_count"][days, :-1]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            overall = sums.sum() / counts.sum()
+            of_bin = np.where(counts.sum(axis=0) > 0, sums.sum(axis=0) / counts.sum(axis=0), overall)
+        expected = np.nan_to_num(predictions * of_bin)
+        has_any = float(counts.any())
+        return Mean(sums.sum(axis=1), counts.sum(axis=1), expected.sum(axis=1), predictions.sum(axis=1) * has_any)
+
+
+def _columns(width: int) -> NDArray[np.int64]:
+    """Column of each bin: in ascending order of score, then predictions without one."""
+    columns = np.empty(width, dtype=np.int64)
+    columns[[*ascending_bins(width), MISSING]] = np.arange(width)
+    return columns
+
+
+def _per_bin(rows: pa.Table, start: date, shape: tuple[int, int]) -> dict[str, Floats]:
+    days = (rows["dt"].to_numpy() - np.datetime64(start)).astype(np.int64)
+    places = days, _columns(shape[1])[rows["bin_id"].to_numpy()]
+    found = {}
+    for name in ("row_count", "score_sum", "at_cut_count"):
+        found[name] = np.zeros(shape)
+        found[name][places] = np.nan_to_num(rows[name].to_numpy().astype(float))
+    return found
+
+
+def _has_most_labels(label_counts: Floats, prediction_counts: Floats) -> Days:
+    """Days that have most of the labels they will ever have, by the share that old days have, shape (days,)."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        shares = label_counts / prediction_counts
+    old = shares[: LOOK_BACK_DAYS - _OLD_ENOUGH_DAYS]
+    old = old[np.isfinite(old)][:_OLD_ENOUGH_DAYS]
+    final_share = min(float(np.median(old)), 1.0) if len(old) else 1.0
+    return np.nan_to_num(shares) >= max(_MOST_LABELS * final_share, 1e-9)
+
+
+@dataclass(frozen=True, slots=True)
+class _Correction:
+    """How far realised values are from estimated ones: the mean of late days, its standard error, and the sd of a day."""
+
+    mean: float = 0.0
+    standard_error: float = 0.0
+    deviation: float = np.nan
+
+    @classmethod
+    def of(cls, differences: Floats) -> _Correction:
+        """From the differences of days in their order; of too few nothing is learned."""
+        if len(differences) < FEWEST_DAYS:
+            return cls()
+        late = differences[-_CORRECTING_DAYS:]
+        variance = clustered.long_run_variance(differences)
+        return cls(float(late.mean()), float(np.sqrt(variance / len(late))), float(np.sqrt(variance)))
+
+
+def _rows(
+    statistic: str, metric: Metric, known: _Known, standard: _Standard, window_days: int
+) -> Iterator[tuple[dict[str, Any], _Tested | None]]:
+    """Rows of one statistic on one night, that of the combined values with what is tested."""
+    window = slice(-window_days, None)
+    days = np.arange(len(known.is_realised))
+    always, never = days >= 0, days < 0
+    realised, estimated = metric.pooled(always, window), metric.pooled(never, window)
+    by_label, by_estimate = metric.values(always, window_days), metric.values(never, window_days)
+    differences = (by_label - by_estimate)[known.is_realised]
+    correction = _Correction.of(differences[np.isfinite(differences)])
+    values = metric.values(known.is_realised, window_days)
+    values = np.where(known.is_realised, values, values + correction.mean)
+    values[~known.has_predictions] = np.nan
+    sign = 1 if statistic in _LARGER_IS_BETTER else -1
+    tested = None
+    if standard.baseline is not None and standard.tolerance is not None:
+        slack = standard.tolerance + _BASELINE_ERRORS * standard.baseline_error
+        estimates = sign * np.where(known.has_predictions, by_estimate + correction.mean, np.nan)
+        uncertain = np.where(known.is_realised, 0, correction.standard_error)
+        tested = _Tested(sign * values + uncertain, ~known.is_realised, estimates, sign * standard.baseline - slack)
+    found = (
+        ("realised", realised, None),
+        ("estimated", _expected(estimated, correction), None),
+        ("combined", _combined(metric.pooled(known.is_realised, window), known, values[window], correction), tested),
+    )
+    for basis, mean, test in found:
+        if mean.day_count == 0:
+            continue
+        low, high = mean.confidence_low, mean.confidence_high
+        if statistic in _SHARES:
+            low, high = np.clip([low, high], 0, 1)
+        elif np.isfinite(low):
+            low = max(low, 0)
+        yield (
+            {
+                "statistic": statistic,
+                "basis": basis,
+                "window_days": window_days,
+                "value": _number(mean.value),
+                "confidence_low": _number(low),
+                "confidence_high": _number(high),
+                "standard_error": _number(mean.standard_error),
+                "day_count": mean.day_count,
+                "labelled_day_count": int(known.is_realised[window].sum()),
+                "label_count": int(known.label_counts[window].sum()),
+                "baseline_value": standard.baseline,
+                "tolerance": standard.tolerance,
+                "reason": None if np.isfinite(low) else _no_interval(mean),
+            },
+            test,
+        )
+
+
+def _expected(estimated: ClusteredMean, correction: _Correction) -> ClusteredMean:
+    """An estimate with an interval for what the labels of its days will say, by how far they were from estimates before."""
+    count = estimated.day_count
+    if not count or not np.isfinite(correction.deviation):
+        return ClusteredMean(estimated.value, np.nan, np.nan, np.nan, count)
+    error = float(np.sqrt(correction.deviation**2 / count + correction.standard_error**2 + correction.mean**2))
+    return ClusteredMean(estimated.value, error, *clustered.interval(estimated.value, error, FEWEST_DAYS), count)
+
+
+def _combined(pooled: ClusteredMean, known: _Known, values: Floats, correction: _Correction) -> ClusteredMean:
+    count = pooled.day_count
+    if not count:
+        return pooled
+    is_estimated = ~known.is_realised[-len(values) :] & np.isfinite(values)
+    share = is_estimated.sum() / count
+    value = pooled.value + share * correction.mean
+    of_estimates = 0.0 if not share else share * np.nan_to_num(correction.deviation) ** 2 / count
+    error = float(np.sqrt(pooled.standard_error**2 + (share * correction.standard_error) ** 2 + of_estimates))
+    return ClusteredMean(value, error, *clustered.interval(value, error, count), count)
+
+
+def _no_interval(mean: ClusteredMean) -> str:
+    if mean.day_count < FEWEST_DAYS:
+        return f"no interval: fewer than {FEWEST_DAYS} days"
+    return f"no interval: fewer than {FEWEST_DAYS} days with labels tell how far estimates are off"
+
+
+def _number(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def _add_evidence(tests: Sequence[tuple[dict[str, Any], _Tested]], false_pages_per_year: float) -> None:
+    """Evidence of a loss in the rows of what is tested, the budget of false pages split among the tests of a night."""
+    if not tests:
+        return
+    rows = [row for row, _ in tests]
+    values, is_estimated, estimates = (
+        np.array([getattr(tested, name) for _, tested in tests]) for name in ("values", "is_estimated", "estimates")
+    )
+    limits = np.array([tested.limit for _, tested in tests])
+    by_labels = _noise(rows, np.where(is_estimated, np.nan, values))
+    by_estimates = _noise(rows, estimates)
+    floor = np.nan_to_num(by_labels.deviation) * _SMALLEST_ESTIMATED_SHARE
+    by_estimates = replace(by_estimates, deviation=np.fmax(by_estimates.deviation, floor))
+    nights, counts = np.unique([row["dt"].toordinal() for row in rows], return_inverse=True, return_counts=True)[1:]
+    thresholds = np.array([page_threshold(false_pages_per_year, count) for count in counts.tolist()])[nights]
+    found = loss_evidence(values, limits, thresholds, by_labels, estimated=(is_estimated, by_estimates))
+    evidence = np.nan_to_num(found.log_evidence[:, -1] / np.log(thresholds), nan=0.0, neginf=0.0)
+    shown = shown_within_28_days(by_labels, thresholds)
+    for (row, _), beyond in zip(tests, shown.tolist(), strict=True):
+        row["detectable_loss"] = row["tolerance"] + beyond if np.isfinite(beyond) else None
+    for row, of_row, began_at in zip(rows, np.maximum(evidence, 0).tolist(), found.began_at.tolist(), strict=True):
+        row["loss_evidence"] = of_row
+        if began_at >= 0 and of_row >= _SPEAKS_FOR_A_LOSS:
+            row["loss_since_on"] = row["dt"] - timedelta(days=LOOK_BACK_DAYS - 1 - began_at)
+
+
+def _noise(rows: Sequence[Mapping[str, Any]], values: Floats) -> DayNoise:
+    """How the days of each test differ; while there are few, those of the other tests of its night and statistic count, too."""
+    noise = day_noise(values)
+    places: dict[tuple[date, str], list[int]] = {}
+    for place, row in enumerate(rows):
+        places.setdefault((row["dt"], row["statistic"]), []).append(place)
+    deviation, autocorrelation, day_count = (
+        field.copy() for field in (noise.deviation, noise.autocorrelation, noise.day_count)
+    )
+    for members in places.values():
+        of_night = DayNoise(noise.deviation[members], noise.autocorrelation[members], noise.day_count[members])
+        prior = pooled_noise(of_night)
+        shrunk = day_noise(values[members], prior=prior)
+        deviation[members], autocorrelation[members] = shrunk.deviation, shrunk.autocorrelation
+    return DayNoise(deviation, autocorrelation, day_count)

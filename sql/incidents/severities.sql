@@ -1,0 +1,62 @@
+-- Alerts of every day, with broken features warning only if all that are critical at once have less than 5 % of the model's importance.
+-- grain: dt, rule, model_id, model_version, deployment, segment, feature, window_days, reference
+-- inputs: raised_alerts (rows of sql/alerts.sql), importances (model_id, model_version, feature, share), critical_features (model_id, feature),
+--         importance_profile
+-- nulls: of a version without known importance every feature is important
+with first_explained as (
+    select
+        model_id,
+        model_version,
+        feature,
+        sum(absolute_sum) as weight
+    from importance_profile
+    where
+        segment = 'all'
+        and (model_id, model_version, dt) in (
+            select (p.model_id, p.model_version, min(p.dt))
+            from importance_profile as p
+            group by p.model_id, p.model_version
+        )
+    group by model_id, model_version, feature
+),
+
+known as (
+    select *
+    from importances
+    union all
+    select
+        model_id,
+        model_version,
+        feature,
+        weight / nullif(sum(weight) over (partition by model_id, model_version), 0) as share
+    from first_explained
+    anti join importances using (model_id, model_version)
+),
+
+weighed as (
+    select
+        a.*,
+        case
+            when a.signal <> 'feature_breaks.share' or c.feature is not null then 1
+            when (a.model_id, a.model_version) in (select (v.model_id, v.model_version) from known as v)
+                then coalesce(k.share, 0)
+            else 1
+        end as importance
+    from raised_alerts as a
+    left join known as k
+        on a.model_id = k.model_id and a.model_version = k.model_version and a.feature = k.feature
+    left join critical_features as c on a.model_id = c.model_id and a.feature = c.feature
+)
+
+select
+    * exclude (importance) replace (
+        if(
+            signal = 'feature_breaks.share'
+            and coalesce(sum(if(severity = 'critical', importance, 0)) over (
+                partition by dt, signal, model_id, deployment
+            ), 0) < 0.05,
+            'warn',
+            severity
+        ) as severity
+    )
+from weighed;

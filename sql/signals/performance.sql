@@ -1,0 +1,19 @@
+-- Signals of performance: the evidence, collected over nights, that a model is worse than baseline and tolerance.
+-- grain: dt, signal, model_id, model_version, deployment, segment, feature, window_days, reference
+-- inputs: performance
+select
+    dt,
+    'performance.loss_evidence' as signal,
+    model_id,
+    model_version,
+    deployment,
+    'all' as segment,
+    statistic as feature,
+    window_days,
+    null as reference,
+    loss_evidence as value,
+    label_count as sample_count,
+    null as noise_floor,
+    null as detail
+from performance
+where loss_evidence is not null;

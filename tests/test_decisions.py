@@ -1,0 +1,91 @@
+"""The judge of verdicts (`bench.decisions`): what hindsight says, and when a bar is missed. Not here: the verdicts."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from bench.decisions import Fate, Page, Story, found_within, judge, judge_rule
+from bench.hindsight import auc, beyond_three_deviations, clustered_auc, first_knowable, runs
+
+FIRST = date(2024, 1, 1)
+FAULT = FIRST + timedelta(days=5)
+BROKEN = Fate("broken", FAULT, FAULT, FAULT + timedelta(days=2))
+
+
+def story(verdicts: str, *pages: tuple[int, str]) -> Story:
+    """A verdict a day by its first letter (b is broken), and pages by day and kind."""
+    names = {name[0]: name for name in ("quiet", "harmed", "broken")} | {"q": "well"}
+    return Story(
+        {FIRST + timedelta(days=place): names[letter] for place, letter in enumerate(verdicts)},
+        [Page(FIRST + timedelta(days=on), kind, "cause", "title", FIRST) for on, kind in pages],
+    )
+
+
+def test_the_auc_of_counts_is_that_of_rows() -> None:
+    generator = np.random.default_rng(3)
+    bins, labels = generator.integers(0, 20, 500), generator.integers(0, 2, 500)
+    counts = [np.bincount(bins[labels == label], minlength=20).astype(float) for label in (1, 0)]
+    assert auc(*counts) == pytest.approx(roc_auc_score(labels, bins))
+
+
+def test_the_interval_of_days_that_differ_is_that_of_days_and_not_of_rows() -> None:
+    # days of 10,000 rows whose AUC is 0.6 or 0.8 in turns: their mean is known no better than that of ten draws
+    good, bad = (np.array([share, 1 - share]) * 5_000 for share in (0.8, 0.6))
+    positives = np.array([good if day % 2 else bad for day in range(10)])[:, ::-1]
+    negatives = positives[:, ::-1]
+    found = clustered_auc(positives, negatives)
+    assert found.value == pytest.approx(0.7)
+    assert found.high - found.value == pytest.approx(1.96 * 0.1 / 3, rel=0.05)
+
+
+def test_a_loss_is_knowable_when_its_labels_have_come_and_not_before() -> None:
+    losses = np.array([0.01, -0.01] * 10 + [0.1] * 5)
+    assert first_knowable(losses, np.arange(25) + 3, 20, 0.02) == 23
+
+
+def test_a_loss_within_the_tolerance_is_never_knowable() -> None:
+    losses = np.array([0.01, -0.01] * 10 + [0.02] * 5)
+    assert first_knowable(losses, np.arange(25), 20, 0.02) is None
+
+
+def test_three_deviations_are_those_of_the_reference_period() -> None:
+    values = np.array([1.0, 2.0, 3.0, 4.9, 5.1, np.nan])
+    assert beyond_three_deviations(values, 3).tolist() == [False, False, False, False, True, False]
+
+
+def test_a_run_of_flagged_days_is_one_page() -> None:
+    assert runs([True, True, False, True]) == [(0, 1), (3, 3)]
+
+
+def test_days_are_found_by_a_later_day_only() -> None:
+    assert found_within([FIRST, FAULT], {FIRST + timedelta(days=4)}, 4) == 1
+
+
+@pytest.mark.parametrize(
+    ("told", "failed"),
+    [
+        (story("qqqqqbb", (5, "break")), []),
+        (story("qqqqqbb", (4, "harm"), (5, "break")), ["1 false pages before"]),
+        (story("qqqqqbb", (5, "break"), (6, "harm")), ["2 pages, not one"]),
+        (story("qqqqqhb", (5, "harm")), ["pages for harm"]),
+        (story("qqqqqqqqqb", (9, "break")), ["2 days late"]),
+        (story("qqqqqqqq", (5, "break")), ["never broken"]),
+    ],
+)
+def test_a_break_is_to_be_found_in_time_by_one_page_of_its_kind(told: Story, failed: list[str]) -> None:
+    assert judge(told, BROKEN).failed == failed
+
+
+def test_a_well_model_is_quiet_on_nine_days_of_ten_and_pages_nobody() -> None:
+    assert not judge(story("q" * 9 + "h"), Fate("well")).failed
+    assert judge(story("q" * 8 + "hh", (8, "harm")), Fate("well")).failed == ["1 pages", "quiet on 80% of days"]
+
+
+def test_a_rule_that_flags_days_pages_once_a_run() -> None:
+    judged = judge_rule("PSI", FIRST, [True, False, False, False, False, True, True, False], BROKEN)
+    assert (judged.pages_before, judged.pages_after, judged.delay_days) == (1, 1, 0)
+    assert judged.failed == ["1 false pages"]
