@@ -29,6 +29,8 @@ hypothesis.settings.register_profile("driftlake", deadline=None, max_examples=50
 hypothesis.settings.load_profile("driftlake")
 
 
+# before xdist, which reads the groups
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests that need a service, keep on one worker those that share a fixture, and begin with the long ones."""
     for item in items:
