@@ -5,19 +5,19 @@
 -- nulls: of a version without known importance every feature is important
 with first_explained as (
     select
-        model_id,
-        model_version,
-        feature,
-        sum(absolute_sum) as weight
+        importance_profile.model_id,
+        importance_profile.model_version,
+        importance_profile.feature,
+        sum(importance_profile.absolute_sum) as weight
     from importance_profile
     where
-        segment = 'all'
-        and (model_id, model_version, dt) in (
+        importance_profile.segment = 'all'
+        and (importance_profile.model_id, importance_profile.model_version, importance_profile.dt) in (
             select (p.model_id, p.model_version, min(p.dt))
             from importance_profile as p
             group by p.model_id, p.model_version
         )
-    group by model_id, model_version, feature
+    group by importance_profile.model_id, importance_profile.model_version, importance_profile.feature
 ),
 
 known as (
