@@ -46,10 +46,10 @@ class Alarm:
 
 
 def incidents(warehouse: Warehouse) -> list[Alarm]:
-    """Every incident of the year."""
+    """Every incident of the year that pages."""
     rows = warehouse.sql(
         "select list(dt order by dt) as days, list(cause order by dt) as causes"
-        " from incidents group by incident_id order by min(dt), incident_id"
+        " from incidents where pages group by incident_id order by min(dt), incident_id"
     ).to_pylist()
     return [Alarm(**row) for row in rows]
 
@@ -58,7 +58,7 @@ def misplaced(warehouse: Warehouse, year: Year) -> list[tuple[str, str]]:
     """Alerts that opened while a fault was there, in an incident that had opened before it: name of the fault and rule."""
     rows = warehouse.sql(
         "select a.rule, a.opened_on, min(i.opened_on) as incident_on from alerts as a inner join incidents as i"
-        " on a.incident_id = i.incident_id group by all order by all"
+        " on a.incident_id = i.incident_id where i.pages group by all order by all"
     ).to_pylist()
     return [
         (name, row["rule"])

@@ -83,12 +83,8 @@ class Year:
 
 
 def configuration() -> dict[str, Any]:
-    """What a user of this model would write: the season is said once, for every feature; the service has an objective."""
-    season = {"opening_reference": "preceding"}
-    rules = [
-        rule.model_dump(exclude_defaults=True) | (season if rule.name in {"feature-drift", "score-drift"} else {})
-        for rule in default_alerts()
-    ]
+    """What a user of this model would write: the default rules, and objectives of the service."""
+    rules = [rule.model_dump(exclude_defaults=True) for rule in default_alerts()]
     burning = {"name": "burning", "signal": "slo_status.burn_rate", "warn": 2.8, "critical": 14}
     return {
         "telemetry": {"path": "telemetry", "segments": ["country"], "latencies": ["lookup_ms", "inference_ms"]},

@@ -18,13 +18,18 @@ from driftlake.lake.warehouse import Warehouse
 from driftlake.vocabulary.signals import (
     CONTRACT_CHECKS,
     DRIFT_SOURCES,
+    FEATURE_BREAKS,
+    FEATURE_DRIFT,
     LABEL_BACKLOG,
+    MODEL_QUALITY,
     PERFORMANCE,
+    PREDICTION_VOLUME,
     SERVICE_LEVELS,
     SLO_STATUS,
 )
 
 UNKNOWN = "unknown"
+BROKEN_DATA = "broken_data"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +38,14 @@ class Cause:
 
     Its rows have incident_id, subject, known_on (the first day on which it could be known), strength (0 to 1), and what
     `sentence` is filled with. Of several causes the one with the largest `weight` x strength is the most probable:
-    what names a mechanism weighs more than what only goes along with it. It is looked for only if one of the suspects
-    has a signal that begins with one of `signals`.
+    what names a mechanism weighs more than what only goes along with it. It can explain only alerts whose signal begins
+    with one of `explains`, and is looked for among these alone.
     """
 
     name: str
     sentence: str
     weight: float
-    signals: tuple[str, ...] = ("",)
+    explains: tuple[str, ...]
     # if it finds evidence of several causes, each row with the name of its `cause`
     query: str | None = None
 
@@ -54,35 +59,52 @@ class Evidence:
     cause: str
     sentence: str
     score: float
+    # what it names, if that is a feature
+    feature: str | None = None
 
 
 _LATENCY = (SERVICE_LEVELS.prefix, SLO_STATUS.prefix)
 _DRIFT = tuple(source.prefix for source in DRIFT_SOURCES)
+_FEATURES = (FEATURE_BREAKS.prefix, FEATURE_DRIFT.prefix)
+_HARM = (MODEL_QUALITY.prefix, PERFORMANCE.prefix)
+_INPUTS = (CONTRACT_CHECKS.prefix, PREDICTION_VOLUME.prefix, LABEL_BACKLOG.prefix)
 CAUSES = (
-    Cause("schema_change", "{message}", 1.0),
+    Cause("schema_change", "{message}", 1.0, (*_FEATURES, CONTRACT_CHECKS.prefix, "schema_changes.")),
     Cause(
         "labels_stopped",
         "{label_count:,.0f} labels arrived on {stopped_on}, usually {label_count_before:,.0f}",
         0.95,
-        (LABEL_BACKLOG.prefix, CONTRACT_CHECKS.prefix),
+        (LABEL_BACKLOG.prefix, CONTRACT_CHECKS.prefix, SLO_STATUS.prefix),
     ),
-    Cause("unit_change", "{subject} is {factor:.3g} times its earlier values, as if its unit had changed", 0.95),
+    Cause(
+        "unit_change", "{subject} is {factor:.3g} times its earlier values, as if its unit had changed", 0.95, _FEATURES
+    ),
+    Cause("constant_feature", "{subject} has one value alone, and had several before", 0.95, _FEATURES),
     Cause(
         "missing_values",
         "{share:.0%} of {subject} is missing, {share_before:.0%} before",
         0.9,
+        _FEATURES,
         query="bin_share",
     ),
     Cause(
         "unseen_categories",
         "{share:.0%} of {subject} are in categories that training never had",
         0.9,
+        _FEATURES,
         query="bin_share",
     ),
     Cause(
         "release",
         "version {model_version} makes {share:.0%} of the {deployment} predictions, {share_before:.0%} before",
         0.85,
+        (*_HARM, *_DRIFT, *_LATENCY, FEATURE_BREAKS.prefix, "importance_drift.", "multivariate_drift."),
+    ),
+    Cause(
+        BROKEN_DATA,
+        "its inputs have been broken since {broken_on} (rule {rule}, incidents of the kind break)",
+        0.8,
+        (*_HARM, SLO_STATUS.prefix, "prediction_drift.", "multivariate_drift.", "importance_drift."),
     ),
     Cause(
         "slow_part",
@@ -101,10 +123,13 @@ CAUSES = (
         "one_segment",
         "{segment}, {row_share:.0%} of the rows, explains {shift_share:.0%} of the shift of {feature}",
         0.6,
-        _DRIFT,
+        (*_DRIFT, FEATURE_BREAKS.prefix),
     ),
     Cause(
-        "volume_change", "{row_count:,.0f} predictions of {subject} on the day, usually {row_count_before:,.0f}", 0.6
+        "volume_change",
+        "{row_count:,.0f} predictions of {subject} on the day, usually {row_count_before:,.0f}",
+        0.6,
+        (*_INPUTS, *_LATENCY),
     ),
     Cause(
         "quality_loss",
@@ -113,10 +138,13 @@ CAUSES = (
         0.6,
         ("model_quality.auc_drop", PERFORMANCE.prefix),
     ),
-    Cause("broken_contract", "{message}", 0.55),
-    Cause("quarantine", "{message}", 0.5),
+    Cause("broken_contract", "{message}", 0.55, (*_INPUTS, FEATURE_BREAKS.prefix)),
+    Cause("quarantine", "{message}", 0.5, _INPUTS),
     Cause(
-        "training_mismatch", "{feature} has differed from training since {model_version} began to predict", 0.24, _DRIFT
+        "training_mismatch",
+        "{feature} differed from training from the first day of {model_version} on",
+        0.24,
+        (FEATURE_DRIFT.prefix,),
     ),
     Cause(
         "slow_shift",
@@ -124,11 +152,6 @@ CAUSES = (
         "earlier and {value_earlier:.2g} two windows earlier",
         0.22,
         _DRIFT,
-    ),
-    Cause(
-        "recurring",
-        "alerts about {subject} opened and resolved {earlier_count} times in the 90 days before",
-        0.2,
     ),
 )
 
@@ -141,20 +164,23 @@ def find_evidence(
     `lives` are all alerts from the beginning of history on, rows of sql/incidents/lives.sql. No segment of fewer than
     `smallest_cell` rows is named.
     """
-    signals = set(suspects["signal"].to_pylist())
-    suspected = [cause for cause in CAUSES if any(signal.startswith(cause.signals) for signal in signals)]
-    if not suspected:
-        return {}
-    with warehouse.registered(suspects=suspects, alert_lives=lives):
-        latency_suspects = warehouse.query("incidents/latency_suspects")
-        names = dict.fromkeys(cause.query or cause.name for cause in suspected)
-        with warehouse.registered(latency_suspects=latency_suspects):
-            rows = {name: _rows(warehouse, f"causes/{name}", {"smallest_cell": smallest_cell}) for name in names}
+    signals = suspects["signal"].to_pylist()
+    # the causes of one query explain the same
+    explained = {cause.query or cause.name: cause.explains for cause in CAUSES}
+    rows: dict[str, list[dict[str, Any]]] = {}
+    for name, prefixes in explained.items():
+        could = suspects.filter(pa.array([signal.startswith(prefixes) for signal in signals], pa.bool_()))
+        if not could.num_rows:
+            continue
+        with warehouse.registered(suspects=could, alert_lives=lives):
+            latency_suspects = warehouse.query("incidents/latency_suspects")
+            with warehouse.registered(latency_suspects=latency_suspects):
+                rows[name] = _rows(warehouse, f"causes/{name}", {"smallest_cell": smallest_cell})
     found = [
         _evidence(cause, row)
-        for cause in suspected
+        for cause in CAUSES
         for row in _strongest(
-            [row for row in rows[cause.query or cause.name] if row.get("cause", cause.name) == cause.name]
+            [row for row in rows.get(cause.query or cause.name, []) if row.get("cause", cause.name) == cause.name]
         )
     ]
     by_incident: dict[str, list[Evidence]] = {}
@@ -199,4 +225,5 @@ def _strongest(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _evidence(cause: Cause, row: dict[str, Any]) -> Evidence:
     sentence = cause.sentence.format(**row).rstrip(".")
-    return Evidence(row["incident_id"], row["known_on"], cause.name, sentence, cause.weight * row["strength"])
+    feature = row["subject"] if cause.explains == _FEATURES else row.get("feature")
+    return Evidence(row["incident_id"], row["known_on"], cause.name, sentence, cause.weight * row["strength"], feature)

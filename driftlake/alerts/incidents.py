@@ -18,7 +18,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from driftlake.alerts.causes import UNKNOWN, Evidence, find_evidence, known_on
+from driftlake.alerts.causes import BROKEN_DATA, UNKNOWN, Evidence, find_evidence, known_on
 from driftlake.config import Settings, signal_of
 from driftlake.lake.schema import arrow_schema
 from driftlake.lake.warehouse import Warehouse
@@ -39,6 +39,10 @@ _KEY = (
 )
 # Drift that was over for longer is another incident.
 _STANDING_DAYS = 90
+# Of what broken data cause nobody is told a second time for so long: 28 days of labels have the broken days in them for a while.
+_EXPLAINED_DAYS = 35
+# One loss of predictions, whichever check sees it.
+_VOLUME = ("prediction_volume.lost_share", "telemetry.row_count_is_usual", "telemetry.partition_is_present")
 _SUSPECT_SCHEMA = pa.schema(
     [
         ("incident_id", pa.string()),
@@ -46,6 +50,7 @@ _SUSPECT_SCHEMA = pa.schema(
         ("model_id", pa.string()),
         ("model_version", pa.string()),
         ("deployment", pa.string()),
+        ("segment", pa.string()),
         ("feature", pa.string()),
         ("window_days", pa.int32()),
         ("suspected_on", pa.date32()),
@@ -94,6 +99,8 @@ class Life:
     @property
     def about(self) -> tuple[str, str | None, str | None]:
         """What is watched, whichever rule, version, segment or window watches it."""
+        if self.signal in _VOLUME or self.feature in _VOLUME:
+            return "volume", None, None
         return self.signal, self.model_id, self.feature
 
     @property
@@ -155,7 +162,10 @@ class Episode:
         return until is None or life.opened_on <= until
 
     def _began_with(self, life: Life) -> bool:
-        return life.may_begin_on <= self.first.since_on + timedelta(days=self.join_days)
+        # an input breaks on a day: what its window looked at before is no reason to think that it began with another input
+        is_another = life.kind in ("break", "drift") and all(life.feature != known.feature for known in self.lives)
+        begins_on = life.since_on if is_another else life.may_begin_on
+        return begins_on <= self.first.since_on + timedelta(days=self.join_days)
 
 
 def _later(end: date | None, other: date | None) -> date | None:
@@ -252,8 +262,11 @@ def group_alerts(
     models = {model_id for model_id, _ in versions}
     found = []
     for (day, incident_id), of_day in sorted(by_day.items()):
-        open_now = {key for row, key in of_day if row["state"] != "resolved"} or {key for _, key in of_day}
-        known = known_on([each for key in sorted(open_now) for each in evidence.get(key, [])], day)
+        open_now = [(row, key) for row, key in of_day if row["state"] != "resolved"] or of_day
+        # a title names nothing that no alert of the day is about; scores have no feature
+        named = {None, "score", *(row["feature"] for row, _ in open_now)}
+        found_out = [each for key in sorted({key for _, key in open_now}) for each in evidence.get(key, [])]
+        known = known_on([each for each in found_out if each.feature in named], day)
         found.append(_row(day, active[incident_id], [row for row, _ in of_day], known, settings, models))
     ids = [incident.incident_id for incident, _ in members]
     with_ids = alerts.append_column("incident_id", pa.array(ids, pa.string()))
@@ -298,8 +311,15 @@ def _row(
         "runbook": _first(alerts, "runbook"),
         "downtime": _downtime(settings, model_ids or models, day),
         "kind": incident.first.kind,
-        "pages": any(life.paged_on is not None and life.paged_on <= day for life in seen),
+        "pages": any(life.paged_on is not None and life.paged_on <= day for life in seen)
+        and not _is_told_of_already(evidence, day),
     }
+
+
+def _is_told_of_already(evidence: Sequence[Evidence], day: date) -> bool:
+    """Whether an incident of broken data, which pages, is why."""
+    told_on = [each.known_on for each in evidence if each.cause == BROKEN_DATA]
+    return any((day - known).days < _EXPLAINED_DAYS for known in told_on)
 
 
 def _title(alerts: Sequence[Mapping[str, Any]], evidence: Sequence[Evidence], model_ids: set[str | None]) -> str:
@@ -334,13 +354,14 @@ def _suspects(episodes: Iterable[Episode]) -> pa.Table:
                 "model_id": life.model_id,
                 "model_version": life.model_version,
                 "deployment": life.deployment,
+                "segment": life.segment,
                 "feature": life.feature,
                 "window_days": life.window_days,
                 "suspected_on": life.opened_on,
                 "first_on": first_on,
                 "until_on": until_on,
             }
-            rows.setdefault(tuple(row[name] for name in _SUSPECT_SCHEMA.names[:7]), row)
+            rows.setdefault(tuple(row[name] for name in _SUSPECT_SCHEMA.names[:8]), row)
     return pa.Table.from_pylist(list(rows.values()), schema=_SUSPECT_SCHEMA)
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 from driftlake.config import signal_of
+from driftlake.maths.segments import ALL
 from driftlake.vocabulary.wording import (
     counted,
     decimal,
@@ -37,8 +38,8 @@ VERDICT_WORDS: Mapping[VerdictKind, str] = {
 
 # Outcomes of the stage `profiles` after which the tables say nothing new about the day.
 _NO_TELEMETRY = ("refused", "failed", "missing", "empty")
-# A smaller share of overdue labels is no news.
-_ON_TIME_SHARE = 0.01
+# A smaller share of overdue labels is no news, and up to the larger one most are on time.
+_ON_TIME_SHARE, _MOSTLY_ON_TIME_SHARE = 0.01, 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +219,7 @@ def _backlog_finding(facts: Row, alerts: Sequence[Row]) -> str | None:
     overdue = facts["overdue_share"]
     if overdue is None:
         return None
-    if any(alert["signal"] == "label_backlog.overdue_share" for alert in alerts):
+    if overdue >= _MOSTLY_ON_TIME_SHARE or any(alert["signal"] == "label_backlog.overdue_share" for alert in alerts):
         return f"{percent(overdue)} of its labels overdue"
     return "labels on time" if overdue < _ON_TIME_SHARE else f"labels mostly on time ({percent(overdue)} overdue)"
 
@@ -228,8 +229,9 @@ def _other_finding(name: str, alerts: Sequence[Row]) -> str | None:
     signal = signal_of(name)
     if signal.finding is None:
         return None
-    worst = max(alerts, key=lambda alert: alert["value"])
-    return signal.finding.format(
+    whole = [alert for alert in alerts if alert["segment"] in {None, ALL}]
+    worst = max(whole or alerts, key=lambda alert: alert["value"])
+    finding = signal.finding.format(
         alerts=counted(len(alerts), "alert"),
         features=counted(len(alerts), "feature"),
         checks=counted(len(alerts), "contract check"),
@@ -237,3 +239,4 @@ def _other_finding(name: str, alerts: Sequence[Row]) -> str | None:
         value=in_unit(worst["value"], signal.unit),
         rule=worst["rule"],
     )
+    return finding if whole else f"{finding} in one segment"

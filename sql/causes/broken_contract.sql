@@ -18,6 +18,12 @@ with failures as (
     where
         c.outcome = 'failed'
         and c.source in ('telemetry', 'labels')
+        and case
+            when s.signal like 'label_backlog%' then c.source = 'labels'
+            when s.signal like 'feature_breaks%' then c.column_name = s.feature
+            when s.signal like 'contract_checks%' then starts_with(s.feature, c.source || '.')
+            else c.source = 'telemetry'
+        end
         and c.expectation not in ('row_count_is_usual', 'feature_is_as_complete_as_in_training')
         and c.dt between s.first_on - 7 and s.until_on
 )

@@ -1,15 +1,20 @@
 -- Evidence for alerts on labels: days on which at most half as many labels arrived as on the same weekdays before.
 -- grain: incident_id, subject, known_on
--- inputs: suspects, label_arrivals, partition_runs
+-- inputs: suspects, label_arrivals, partition_runs, training_runs, slo_status
 with late as (
     select
         incident_id,
         min(suspected_on) as suspected_on,
-        -- labels are overdue only some time after they stopped
-        min(first_on) - 14 as first_on,
+        -- labels are overdue only once their promise has passed
+        min(first_on) - (
+            select coalesce(ceil(max(t.label_delay_p95_days)), 0)::integer + 14 from training_runs as t
+        ) as first_on,
         max(until_on) as until_on
     from suspects
-    where signal = 'label_backlog.overdue_share' or feature like 'labels.%'
+    where
+        signal like 'label_backlog.%'
+        or feature like 'labels.%'
+        or feature in (select o.slo from slo_status as o where o.sli = 'label_timeliness')
     group by incident_id
 ),
 
@@ -38,4 +43,4 @@ from late as l
 inner join arrivals as a on a.dt between l.first_on and l.until_on
 inner join arrivals as b on b.dt between a.dt - 34 and l.first_on - 1 and (a.dt - b.dt) % 7 = 0
 group by l.incident_id, l.suspected_on, a.dt, a.label_count
-having count(*) >= 2 and a.label_count <= median(b.label_count) / 2 and median(b.label_count) > 0;
+having count(*) >= 2 and a.label_count <= median(b.label_count) / 2 and a.label_count < min(b.label_count);

@@ -12,6 +12,11 @@ with left_out as (
         min(q.dt) over (partition by s.incident_id, q.source, q.expectation) as left_out_from
     from suspects as s
     inner join quarantine as q on q.dt between s.first_on - 7 and s.until_on
+    where
+        q.source = case
+            when s.signal like 'label_backlog%' or s.feature like 'labels.%' then 'labels'
+            else 'telemetry'
+        end
 )
 
 select

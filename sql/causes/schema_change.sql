@@ -34,5 +34,7 @@ where
     and (
         feature is null
         or feature = column_name
+        -- a check of the column
+        or ends_with(feature, '.' || column_name)
         or ends_with(column_name, '.' || feature)
     );

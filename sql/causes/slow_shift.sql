@@ -12,7 +12,7 @@ with drifted as (
         window_days,
         suspected_on
     from suspects
-    where (signal like 'feature_drift.%' or signal like 'prediction_drift.%') and suspected_on <= until_on
+    where (signal like 'feature_drift.%' or signal like 'prediction_drift.%') and coalesce(segment, 'all') = 'all' and suspected_on <= until_on
 ),
 
 shifts as (

@@ -1,6 +1,6 @@
 -- Evidence for alerts on drift from training: it was there when a version began to predict, so nothing has changed since.
 -- grain: incident_id, subject, known_on
--- inputs: suspects, alert_lives (rows of sql/incidents/lives.sql)
+-- inputs: suspects, alert_lives (rows of sql/incidents/lives.sql), feature_drift
 select distinct
     s.incident_id,
     s.feature || ' ' || s.model_version as subject,
@@ -19,7 +19,22 @@ inner join alert_lives as l
     and s.suspected_on = l.opened_on
 where
     s.signal like 'feature_drift.%'
+    and coalesce(s.segment, 'all') = 'all'
     and l.reference = 'training'
     and s.suspected_on <= s.until_on
     -- above the threshold as soon as there was a window
-    and l.since_on - l.predicted_from < greatest(l.window_days, 3);
+    and l.since_on - l.predicted_from < greatest(l.window_days, 3)
+    -- in no deployment and no window was it like training before
+    and not exists (
+        select 1
+        from feature_drift as d
+        where
+            d.model_id = s.model_id
+            and d.model_version = s.model_version
+            and d.feature = s.feature
+            and s.signal = 'feature_drift.' || d.statistic
+            and d.segment = 'all'
+            and d.reference = 'training'
+            and d.outcome = 'stable'
+            and d.dt < l.since_on
+    );

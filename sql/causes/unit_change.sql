@@ -72,7 +72,7 @@ select
     incident_id,
     feature as subject,
     known_on,
-    1 - abs(ln(mean_factor / factor)) as strength,
+    1 - least(0.1, abs(ln(mean_factor / factor))) as strength,
     factor
 from multiples
 where
@@ -80,5 +80,5 @@ where
     and factor > 0
     -- how much it moves from day to day is not known of a feature that is new
     and abs(ln(factor)) > if(day_count < 3, ln(3), greatest(ln(1.5), 2 * usual_change))
-    -- about the same multiple: a tenth apart at most
-    and abs(ln(mean_factor / factor)) < ln(1.1);
+    -- about the same multiple: what they vary is little beside a large one
+    and abs(ln(mean_factor / factor)) < greatest(ln(1.1), abs(ln(factor)) / 5);

@@ -35,7 +35,9 @@ compared as (
         l.model_id,
         l.deployment,
         l.row_count,
-        median(b.row_count) as row_count_before
+        median(b.row_count) as row_count_before,
+        min(b.row_count) as lowest_before,
+        max(b.row_count) as highest_before
     from looked_at as l
     inner join counts as b
         on l.model_id = b.model_id
@@ -54,4 +56,8 @@ select
     row_count,
     row_count_before
 from compared
-where abs(ln(row_count / row_count_before)) >= ln(1.5);
+where
+    abs(ln(row_count / row_count_before)) >= ln(1.5)
+    -- and twice as far as any such weekday
+    and abs(ln(row_count / row_count_before))
+    >= 2 * greatest(ln(highest_before / row_count_before), ln(row_count_before / lowest_before));

@@ -66,6 +66,7 @@ compared as (
         max(mean) over before as highest_mean,
         median(standard_deviation) over before as deviation_before,
         median(p50) over before as p50_before,
+        median(p75 - p25) over before as width_before,
         min(p25) over before as lowest_p25,
         max(p75) over before as highest_p75
     from days
@@ -86,14 +87,26 @@ multiples as (
             greatest(abs(ln(lowest_mean / mean_before)), abs(ln(highest_mean / mean_before))),
             99
         ) as usual_change,
-        p25 > highest_p75 or p75 < lowest_p25 as has_moved,
-        -- what moves the whole is no fault of a segment
-        count(*) filter (where p25 > highest_p75 or p75 < lowest_p25) over of_day as moved_count,
-        count(*) over of_day as segment_count,
-        coalesce(bool_or(p25 > highest_p75 or p75 < lowest_p25) filter (where segment = 'all') over of_day, false) as has_all_moved
+        -- a quarter at most is where three quarters were, and by more than their width
+        (p25 > highest_p75 or p75 < lowest_p25) and abs(p50 - p50_before) > width_before as has_moved
     from compared
     where days_before >= 7
-    window of_day as (partition by dt, model_id, deployment, feature)
+),
+
+-- what moves the whole is no fault of a segment
+moves as (
+    select
+        *,
+        count(*) filter (where has_moved and segment <> 'all') over of_day as moved_count,
+        count(*) filter (where segment <> 'all') over of_day as segment_count,
+        coalesce(bool_or(has_moved and segment = 'all') over lately, false) as has_all_moved
+    from multiples
+    window
+        of_day as (partition by dt, model_id, deployment, feature),
+        lately as (
+            partition by model_id, deployment, feature
+            order by dt - date '2000-01-01' range between 28 preceding and current row
+        )
 ),
 
 -- how bad a day is by itself, what was usual, and whether it is beyond that
@@ -128,7 +141,9 @@ levels as (
     select
         dt, model_id, deployment, segment, feature, model_version, row_count,
         'unit' as fault, ln(mean_factor) + ln(abs(mean_before)) as level, ln(abs(mean_before)) as usual,
-        abs(ln(factor)) > greatest(ln(1.5), 2 * usual_change) and abs(ln(mean_factor / factor)) < ln(1.1) as is_broken,
+        abs(ln(factor)) > greatest(ln(1.5), 2 * usual_change)
+        -- about the same multiple: what they vary is little beside a large one
+        and abs(ln(mean_factor / factor)) < greatest(ln(1.1), abs(ln(factor)) / 5) as is_broken,
         present_share as share
     from multiples
     where segment = 'all' and mean_factor > 0 and factor > 0 and row_count >= 20
@@ -138,15 +153,28 @@ levels as (
         'moved' as fault, p50 as level, p50_before as usual,
         has_moved and moved_count <= segment_count / 4 and not has_all_moved and row_count >= 20 as is_broken,
         row_share as share
-    from multiples
+    from moves
     where segment <> 'all' and p50 is not null
+),
+
+-- a unit or a segment that goes back to where it was is repaired, however long it was away
+onsets as (
+    select
+        *,
+        is_broken and coalesce(
+            abs(level - lag(usual) over broken_before)
+            > abs(lag(level) over broken_before - lag(usual) over broken_before) / 2,
+            true
+        ) as is_onset
+    from levels
+    window broken_before as (partition by model_id, deployment, segment, feature, fault, is_broken order by dt)
 ),
 
 spells as (
     select
         *,
-        count(*) filter (where is_broken) over so_far as spell
-    from levels
+        count(*) filter (where is_onset) over so_far as spell
+    from onsets
     window so_far as (partition by model_id, deployment, segment, feature, fault order by dt)
 ),
 
