@@ -30,7 +30,10 @@ known as (
         feature,
         weight / nullif(sum(weight) over (partition by model_id, model_version), 0) as share
     from first_explained
-    anti join importances using (model_id, model_version)
+    anti join importances
+        on
+            first_explained.model_id = importances.model_id
+            and first_explained.model_version = importances.model_version
 ),
 
 weighed as (
