@@ -14,7 +14,7 @@ inner join alert_lives as l
     and l.since_on between s.first_on and s.until_on
 where
     l.kind = 'break'
-    and l.paged_on <= s.until_on
+    and l.paged_on is not null
     -- it slows no service
     and (
         s.signal not like 'slo_status.%'

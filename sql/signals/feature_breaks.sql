@@ -112,8 +112,16 @@ moves as (
 -- how bad a day is by itself, what was usual, and whether it is beyond that
 levels as (
     select
-        dt, model_id, deployment, segment, feature, model_version, row_count,
-        'missing' as fault, missing_share as level, missing_before as usual,
+        dt,
+model_id,
+deployment,
+segment,
+feature,
+model_version,
+row_count,
+        'missing' as fault,
+missing_share as level,
+missing_before as usual,
         -- three times the odds, and more than chance: some feeds always have gaps
         missing_share * (1 - missing_before) > 3 * missing_before * (1 - missing_share)
         and missing_share - missing_before > 0.02 + 4 * sqrt(greatest(missing_before, 1 / row_count) / row_count) as is_broken,
@@ -122,8 +130,16 @@ levels as (
     where segment = 'all'
     union all
     select
-        dt, model_id, deployment, segment, feature, model_version, row_count,
-        'unseen' as fault, unseen_share as level, unseen_before as usual,
+        dt,
+model_id,
+deployment,
+segment,
+feature,
+model_version,
+row_count,
+        'unseen' as fault,
+unseen_share as level,
+unseen_before as usual,
         unseen_share * (1 - unseen_before) > 3 * unseen_before * (1 - unseen_share)
         and unseen_share - unseen_before > 0.02 + 4 * sqrt(greatest(unseen_before, 1 / row_count) / row_count) as is_broken,
         unseen_share - unseen_before as share
@@ -131,16 +147,32 @@ levels as (
     where segment = 'all'
     union all
     select
-        dt, model_id, deployment, segment, feature, model_version, row_count,
-        'constant' as fault, is_constant::integer as level, 0 as usual,
+        dt,
+model_id,
+deployment,
+segment,
+feature,
+model_version,
+row_count,
+        'constant' as fault,
+is_constant::integer as level,
+0 as usual,
         is_constant and was_spread and row_count >= 20 as is_broken,
         present_share as share
     from multiples
     where segment = 'all' and mean is not null
     union all
     select
-        dt, model_id, deployment, segment, feature, model_version, row_count,
-        'unit' as fault, ln(mean_factor) + ln(abs(mean_before)) as level, ln(abs(mean_before)) as usual,
+        dt,
+model_id,
+deployment,
+segment,
+feature,
+model_version,
+row_count,
+        'unit' as fault,
+ln(mean_factor) + ln(abs(mean_before)) as level,
+ln(abs(mean_before)) as usual,
         abs(ln(factor)) > greatest(ln(1.5), 2 * usual_change)
         -- about the same multiple: what they vary is little beside a large one
         and abs(ln(mean_factor / factor)) < greatest(ln(1.1), abs(ln(factor)) / 5) as is_broken,
@@ -149,8 +181,16 @@ levels as (
     where segment = 'all' and mean_factor > 0 and factor > 0 and row_count >= 20
     union all
     select
-        dt, model_id, deployment, segment, feature, model_version, row_count,
-        'moved' as fault, p50 as level, p50_before as usual,
+        dt,
+model_id,
+deployment,
+segment,
+feature,
+model_version,
+row_count,
+        'moved' as fault,
+p50 as level,
+p50_before as usual,
         has_moved and moved_count <= segment_count / 4 and not has_all_moved and row_count >= 20 as is_broken,
         row_share as share
     from moves
