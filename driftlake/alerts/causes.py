@@ -12,6 +12,7 @@ from datetime import date
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from driftlake.lake import queries
 from driftlake.lake.warehouse import Warehouse
@@ -46,6 +47,8 @@ class Cause:
     sentence: str
     weight: float
     explains: tuple[str, ...]
+    # what happens after an alert has opened did not cause it; what is measured while it lasts may be seen later
+    is_event: bool = True
     # if it finds evidence of several causes, each row with the name of its `cause`
     query: str | None = None
 
@@ -112,18 +115,21 @@ CAUSES = (
         "while the others are {usual_factor:.2f} times as slow as usual",
         0.8,
         _LATENCY,
+        is_event=False,
     ),
     Cause(
         "latency_stage",
         "{subject} has slowed most: 95th percentile {p95_ms:.3g} ms, usually {usual_p95_ms:.3g} ms",
         0.65,
         _LATENCY,
+        is_event=False,
     ),
     Cause(
         "one_segment",
         "{segment}, {row_share:.0%} of the rows, explains {shift_share:.0%} of the shift of {feature}",
         0.6,
         (*_DRIFT, FEATURE_BREAKS.prefix),
+        is_event=False,
     ),
     Cause(
         "volume_change",
@@ -137,6 +143,7 @@ CAUSES = (
         "the relation between features and target has changed",
         0.6,
         ("model_quality.auc_drop", PERFORMANCE.prefix),
+        is_event=False,
     ),
     Cause("broken_contract", "{message}", 0.55, (*_INPUTS, FEATURE_BREAKS.prefix)),
     Cause("quarantine", "{message}", 0.5, _INPUTS),
@@ -165,11 +172,17 @@ def find_evidence(
     `smallest_cell` rows is named.
     """
     signals = suspects["signal"].to_pylist()
+    before = suspects.set_column(
+        suspects.schema.get_field_index("until_on"),
+        "until_on",
+        pc.min_element_wise(suspects["until_on"], suspects["suspected_on"]),
+    )
     # the causes of one query explain the same
-    explained = {cause.query or cause.name: cause.explains for cause in CAUSES}
+    by_query = {cause.query or cause.name: cause for cause in CAUSES}
     rows: dict[str, list[dict[str, Any]]] = {}
-    for name, prefixes in explained.items():
-        could = suspects.filter(pa.array([signal.startswith(prefixes) for signal in signals], pa.bool_()))
+    for name, cause in by_query.items():
+        is_explained = pa.array([signal.startswith(cause.explains) for signal in signals], pa.bool_())
+        could = (before if cause.is_event else suspects).filter(is_explained)
         if not could.num_rows:
             continue
         with warehouse.registered(suspects=could, alert_lives=lives):

@@ -39,6 +39,8 @@ _KEY = (
 )
 # Drift that was over for longer is another incident.
 _STANDING_DAYS = 90
+# What happened longer ago is not why a model drifts today.
+_FRESH_DAYS = 28
 # Of what broken data cause nobody is told a second time for so long: 28 days of labels have the broken days in them for a while.
 _EXPLAINED_DAYS = 35
 # One loss of predictions, whichever check sees it.
@@ -266,7 +268,8 @@ def group_alerts(
         # a title names nothing that no alert of the day is about; scores have no feature
         named = {None, "score", *(row["feature"] for row, _ in open_now)}
         found_out = [each for key in sorted({key for _, key in open_now}) for each in evidence.get(key, [])]
-        known = known_on([each for each in found_out if each.feature in named], day)
+        oldest = day - timedelta(days=_FRESH_DAYS) if active[incident_id].first.stands else date.min
+        known = known_on([each for each in found_out if each.feature in named and each.known_on >= oldest], day)
         found.append(_row(day, active[incident_id], [row for row, _ in of_day], known, settings, models))
     ids = [incident.incident_id for incident, _ in members]
     with_ids = alerts.append_column("incident_id", pa.array(ids, pa.string()))

@@ -58,7 +58,8 @@ usual as (
         h.cause,
         h.model_id,
         h.feature,
-        max(h.share) as share
+        max(h.share) as share,
+        count(distinct h.dt) as day_count
     from (
         select
             incident_id,
@@ -78,7 +79,8 @@ compared as (
         greatest(h.dt, s.suspected_on) as known_on,
         h.feature,
         h.share,
-        greatest(u.share, t.share, 0) as share_before
+        greatest(u.share, t.share, 0) as share_before,
+        u.day_count
     from suspects as s
     inner join shares as h
         on s.model_id = h.model_id
@@ -102,4 +104,8 @@ select
     share,
     share_before
 from compared
-where share - share_before >= 0.02;
+where
+    share - share_before >= 0.02
+    -- three times the odds: some feeds always have gaps, and in the first days nobody knows how large
+    and share * (1 - share_before) > 3 * share_before * (1 - share)
+    and coalesce(day_count, 0) >= 7;

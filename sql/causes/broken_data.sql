@@ -11,10 +11,12 @@ select
 from suspects as s
 inner join alert_lives as l
     on (l.model_id is null or s.model_id = l.model_id)
-    and l.since_on between s.first_on and s.until_on
+    -- it goes on, or ended within the days that were looked at
+    and l.since_on between s.first_on - 28 and s.until_on
+    and coalesce(l.resolved_on, s.until_on) >= s.first_on
 where
     l.kind = 'break'
-    and l.paged_on <= s.until_on
+    and l.paged_on is not null
     -- it slows no service
     and (
         s.signal not like 'slo_status.%'

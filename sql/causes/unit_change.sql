@@ -81,4 +81,4 @@ where
     -- how much it moves from day to day is not known of a feature that is new
     and abs(ln(factor)) > if(day_count < 3, ln(3), greatest(ln(1.5), 2 * usual_change))
     -- about the same multiple: what they vary is little beside a large one
-    and abs(ln(mean_factor / factor)) < greatest(ln(1.1), abs(ln(factor)) / 5);
+    and abs(ln(mean_factor / factor)) < greatest(ln(1.1), if(day_count < 7, 0, abs(ln(factor)) / 5));

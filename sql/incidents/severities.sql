@@ -3,21 +3,17 @@
 -- inputs: raised_alerts (rows of sql/alerts.sql), importances (model_id, model_version, feature, share), critical_features (model_id, feature),
 --         importance_profile
 -- nulls: of a version without known importance every feature is important
-with first_explained as (
+with explained as (
     select
-        importance_profile.model_id,
-        importance_profile.model_version,
-        importance_profile.feature,
-        sum(importance_profile.absolute_sum) as weight
+        model_id,
+        model_version,
+        feature,
+        sum(absolute_sum) as weight
     from importance_profile
-    where
-        importance_profile.segment = 'all'
-        and (importance_profile.model_id, importance_profile.model_version, importance_profile.dt) in (
-            select (p.model_id, p.model_version, min(p.dt))
-            from importance_profile as p
-            group by p.model_id, p.model_version
-        )
-    group by importance_profile.model_id, importance_profile.model_version, importance_profile.feature
+    where segment = 'all'
+    group by model_id, model_version, feature, dt
+    -- what is known from the first day on is the same on every day
+    qualify dt = min(dt) over (partition by model_id, model_version)
 ),
 
 known as (
@@ -25,15 +21,13 @@ known as (
     from importances
     union all
     select
-        model_id,
-        model_version,
-        feature,
-        weight / nullif(sum(weight) over (partition by model_id, model_version), 0) as share
-    from first_explained
-    anti join importances
-        on
-            first_explained.model_id = importances.model_id
-            and first_explained.model_version = importances.model_version
+        e.model_id,
+        e.model_version,
+        e.feature,
+        sum(e.weight) / nullif(sum(sum(e.weight)) over (partition by e.model_id, e.model_version), 0) as share
+    from explained as e
+    anti join importances as i on e.model_id = i.model_id and e.model_version = i.model_version
+    group by e.model_id, e.model_version, e.feature
 ),
 
 weighed as (
