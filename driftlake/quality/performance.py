@@ -53,8 +53,8 @@ _CORRECTING_DAYS = 28
 _AUC_TOLERANCE = 0.02
 _ERROR_TOLERANCE_SHARE = 0.1
 _SMALLEST_PROBABILITY = 1e-15
-# One-sided 95 %: a baseline is itself known only so well.
-_BASELINE_ERRORS = 1.645
+# Standard errors of the baseline that the limit is lowered by: a baseline is itself known only so well.
+_BASELINE_ERRORS = 1.0
 _KEY = ["model_id", "model_version", "deployment"]
 # By statistic what is summed up of the training data.
 _TRAINING_SUMS = {
