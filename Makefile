@@ -17,8 +17,9 @@ demo: $(VENV)/.installed  ## the flights example, from raw data to the report
 	@$(BIN)/driftlake backfill --from 2013-03-01 --to 2013-12-31
 
 # A quick answer while at work: .venv/bin/python -m pytest -n auto -m "not spark and not services and not processes"
+# The tests of a file stay on one worker, so that it makes their fixtures once; the long ones begin (tests/conftest.py).
 test: $(VENV)/.spark  ## the whole test suite
-	@$(BIN)/python -m pytest -n auto --dist loadgroup --no-loadscope-reorder
+	@$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 ui: $(VENV)/.installed  ## Dagster's UI on http://localhost:3000
 	@$(BIN)/python -m jobs.ui

@@ -1,6 +1,6 @@
 """How often a rule pages for a model that is as good as it has to be, and after how many days it pages for a loss.
 
-`python -m bench.false_pages [--series 400] [--config driftlake.yaml]`; prints a table per world, writes results/false_pages.json. The daily
+`python -m bench.false_pages [--series 400] [--config driftlake.yaml [--without FIRST LAST]]`; prints a table per world, writes results/false_pages.json. The daily
 values of a performance metric are drawn: the baseline is known, the tolerance is 0.02, days are an autoregression of order one, normal or with heavy
 tails (Student's t of four degrees of freedom, same variance). Every rule looks every night and learns what it needs from the days before. False pages are
 those of a year, of models that stay at the baseline and of models exactly at the tolerance; a page is new if the seven nights before it were silent. Days to a
@@ -72,8 +72,8 @@ def detector(budget: float, fleet: int, values: Floats, history: int) -> Floats:
         seen = values[:, max(0, end - LOOK_BACK) : end]
         evidence = loss_evidence(seen, np.zeros(len(seen)), threshold, day_noise(seen)).log_evidence
         found.append(evidence[:, start - end :])
-    nights: Floats = np.concatenate(found, axis=1)
-    return nights / np.log(threshold)
+    strength: Floats = np.concatenate(found, axis=1) / np.log(threshold)
+    return strength
 
 
 def rows_interval(values: Floats, history: int) -> Floats:

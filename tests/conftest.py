@@ -30,29 +30,16 @@ hypothesis.settings.load_profile("driftlake")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that need a service, keep on one worker those that share a fixture, and begin with the long ones."""
+    """Mark the tests that need a service by the fixture that starts it, and begin with the long ones."""
     for item in items:
         if {"postgres", "s3_service"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.services)
-        if shared := _shared_by(item):
-            item.add_marker(pytest.mark.xdist_group(shared))
     items.sort(key=_place)
-
-
-def _shared_by(item: pytest.Item) -> str | None:
-    """What the tests of a group have in common: a service, or the module whose fixtures they wait for."""
-    if item.get_closest_marker("services"):
-        return "services"
-    if not isinstance(item, pytest.Function):
-        return None
-    definitions = item._fixtureinfo.name2fixturedefs.values()
-    is_shared = any(definition[-1].scope == "module" for definition in definitions)
-    return Path(item.nodeid.partition("::")[0]).stem if is_shared else None
 
 
 def _place(item: pytest.Item) -> int:
     """The order in which tests begin: at the end only short ones are left, so that no worker waits long for another."""
-    long = ("spark", "processes", "services", "xdist_group")
+    long = ("spark", "processes", "services")
     return next((place for place, name in enumerate(long) if item.get_closest_marker(name)), len(long))
 
 

@@ -31,14 +31,27 @@ def run_nights(project: Project, first: int, last: int) -> None:
         project.run(number, number, until="drift")
 
 
-@pytest.fixture(scope="module")
-def pristine(tmp_path_factory: pytest.TempPathFactory) -> Project:
+def after_nights(root: Path) -> Project:
     """Some nights, one after the other, and one of them again."""
-    made = Project(tmp_path_factory.mktemp("pristine") / "project")
+    made = Project(root)
     run_nights(made, 1, NIGHTS)
     made.telemetry(2, colour=None)
     for number in range(2, NIGHTS + 1):
         made.run(number, number, until="drift")
+    return made
+
+
+@pytest.fixture(scope="module")
+def pristine(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    return kept(after_nights(tmp_path_factory.mktemp("pristine") / "project"))
+
+
+@pytest.fixture(scope="module")
+def worn(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """With maintenance behind it, and two nights that it has not seen."""
+    made = after_nights(tmp_path_factory.mktemp("worn") / "project")
+    maintained(made)
+    run_nights(made, NIGHTS + 1, NIGHTS + 2)
     return kept(made)
 
 
@@ -191,10 +204,8 @@ KILLED = """
 
 @pytest.mark.parametrize("step", ["expire_snapshots", "compact", "cleanup_old_files", "orphaned_files"])
 @pytest.mark.processes
-def test_killed_at_any_step_it_leaves_the_rows_and_the_next_one_does_the_rest(project: Project, step: str) -> None:
-    rows = project.contents()
-    maintained(project)
-    run_nights(project, NIGHTS + 1, NIGHTS + 2)
+def test_killed_at_any_step_it_leaves_the_rows_and_the_next_one_does_the_rest(worn: Project, step: str) -> None:
+    project = restored(worn)
     rows = project.contents()
     command = [sys.executable, "-c", textwrap.dedent(KILLED), str(project.root / "driftlake.yaml"), step]
     assert subprocess.run(command, cwd=ROOT, check=False).returncode == 9

@@ -6,6 +6,7 @@ import logging
 import random
 import warnings
 from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -14,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from data import MODEL, day, write_day
-from project import ROWS, Project
+from project import ROWS, Project, kept, restored
 
 from driftlake.errors import InputError
 from driftlake.lake.warehouse import Warehouse
@@ -190,10 +191,25 @@ def _project(root: Path, personal_data: dict[str, Any]) -> Project:
     return project
 
 
+@pytest.fixture(scope="module")
+def pristine(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, str]:
+    """The project after its days have run, and everything that was logged meanwhile."""
+    log = StringIO()
+    handler, logger = logging.StreamHandler(log), logging.getLogger()
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG)
+    try:
+        project = _project(tmp_path_factory.mktemp("planted") / "project", {})
+    finally:
+        logger.setLevel(level)
+        logger.removeHandler(handler)
+    return kept(project), log.getvalue()
+
+
 @pytest.fixture
-def planted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Project:
-    caplog.set_level(logging.DEBUG)
-    return _project(tmp_path, {})
+def planted(pristine: tuple[Project, str]) -> Project:
+    return restored(pristine[0])
 
 
 def _leaked(texts: list[str]) -> list[str]:
@@ -207,7 +223,7 @@ def test_what_is_planted_would_be_stored(tmp_path: Path) -> None:
     assert {*PLANTED, "card"} - set(_leaked(stored)) == {"feature", "label", "model version"}
 
 
-def test_nothing_planted_is_stored_or_logged(planted: Project, caplog: pytest.LogCaptureFixture) -> None:
+def test_nothing_planted_is_stored_or_logged(planted: Project, pristine: tuple[Project, str]) -> None:
     warehouse = planted.root / "warehouse"
     texts = [path.read_bytes().decode("latin-1") for path in warehouse.rglob("*") if path.is_file()]
     texts += [str(pq.ParquetFile(path).read().to_pylist()) for path in warehouse.rglob("*.parquet")]
@@ -217,7 +233,7 @@ def test_nothing_planted_is_stored_or_logged(planted: Project, caplog: pytest.Lo
         repr(planted.rows("from partition_runs")),
     ]
     assert len(texts) > 10
-    assert _leaked([*texts, caplog.text]) == []
+    assert _leaked([*texts, pristine[1]]) == []
 
 
 def test_nothing_planted_is_on_the_page_or_in_the_event_log_of_dagster(

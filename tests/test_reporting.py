@@ -121,7 +121,9 @@ def page(project) -> str:
 
 
 def test_a_page_says_what_is_wrong_with_a_model_and_who_to_ask(page):
-    assert "needs attention" in page
+    # drift alone wakes nobody
+    assert "watch" in page
+    assert "needs attention" not in page
     assert "1 feature drifted over 7 days (worst: income, PSI" in page
     assert "income of credit v1 (production) drifted from training" in page
     assert "Owner: risk team." in page

@@ -117,6 +117,13 @@ def test_noise_is_learned_whatever_loss_lies_inside(shift: float) -> None:
     assert np.median(learned.autocorrelation) == pytest.approx(0.4, abs=0.06)
 
 
+def test_a_single_far_day_hardly_changes_what_is_learned() -> None:
+    values = drawn(1, 0.3, (50, 100))
+    usual = day_noise(values).deviation
+    values[:, 50] = -50
+    assert np.abs(day_noise(values).deviation / usual - 1).max() < 0.5
+
+
 def test_errors_that_days_have_by_themselves_are_no_noise_between_days() -> None:
     errors = np.full((200, 180), 0.1)
     values = drawn(0.1, 0.0, errors.shape) + drawn(0.1, 0.0, errors.shape, seed=1)
