@@ -36,8 +36,8 @@ ROWS: dict[str, list[Row]] = {
         for name in ("auc", "estimated_auc", "positive_rate", "mean_absolute_error")
     ],
     "performance": [
-        GROUP
-        | {"statistic": "auc", "basis": "combined", "window_days": 7, "day_count": 7, "labelled_day_count": 7}
+        VERSION
+        | {"statistic": "auc", "basis": "combined", "day_count": 7, "labelled_day_count": 7}
         | {"label_count": 900, "loss_evidence": 1.0}
     ],
     # a feature that is missing after a week in which it never was
