@@ -27,7 +27,7 @@ INCIDENT: Row = {
     "cause": "missing_values",
     "title": "credit: 30% of a is missing",
     "evidence": ["50 predictions on the day"],
-    "rule": "missing-values",
+    "rule": "feature-break",
 }
 ALERT: Row = MODEL | {
     "signal": "feature_drift.psi",
@@ -52,7 +52,7 @@ def settings(tmp_path: Path) -> Settings:
 def history(memory: Warehouse) -> Warehouse:
     """An incident of days 1 to 5 that rests on two rules; day 2 is the newest that was processed."""
     insert(memory.connection, "incidents", [INCIDENT | {"dt": day(n)} for n in range(1, 6)])
-    rules = ("missing-values", "feature-drift")
+    rules = ("feature-break", "feature-drift")
     insert(memory.connection, "alerts", [ALERT | {"dt": day(n), "rule": rule} for n in range(1, 6) for rule in rules])
     run = {"dt": day(2), "stage": "profiles", "run_id": "r", "outcome": "complete", "row_count": 3, "code_version": "0"}
     times = {"started_at": noon(1), "committed_at": noon(1)}
@@ -84,7 +84,7 @@ def test_an_end_before_the_newest_day_takes_it_back(history: Warehouse, settings
 
 
 def test_an_incident_is_quiet_by_its_rules_only_if_each_of_them_is(history: Warehouse, settings: Settings) -> None:
-    said(history, settings, "mute", "missing-values", 4)
+    said(history, settings, "mute", "feature-break", 4)
     assert told_on(history) == [1, 2, 3, 4, 5]
     said(history, settings, "snooze", "feature-drift", 3)
     assert told_on(history) == [1, 4, 5]
@@ -112,7 +112,7 @@ def test_the_list_has_incidents_first_with_what_was_said(history: Warehouse, set
         "         acknowledged until 2024-03-04 (ann: known)",
         "         also: 50 predictions on the day",
         "  warn     feature-drift: a drifted",
-        "  warn     missing-values: a drifted",
+        "  warn     feature-break: a drifted",
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from contextlib import nullcontext
+from datetime import UTC, datetime
 
 import duckdb
 import pytest
@@ -22,6 +23,8 @@ from driftlake.report.verdicts import MeasuredWindows, judge
 from driftlake.vocabulary.signals import DRIFT_SOURCES, SIGNAL_SOURCES, SIGNALS, Signal
 
 VERSION: Row = MODEL | {"deployment": "production", "window_days": 7}
+GROUP_OF_VOLUME: Row = MODEL | {"deployment": "production"}
+NOON = datetime(2024, 3, 1, 12, tzinfo=UTC)
 # Rows of every source, over 7 days, of which each of its signals has a value.
 ROWS: dict[str, list[Row]] = {
     "feature_drift": [DRIFT | {"feature": "age", "statistic": name} for name in STATISTICS],
@@ -31,6 +34,25 @@ ROWS: dict[str, list[Row]] = {
     "model_quality": [
         QUALITY | {"window_days": 7, "statistic": name}
         for name in ("auc", "estimated_auc", "positive_rate", "mean_absolute_error")
+    ],
+    "performance": [
+        VERSION
+        | {"statistic": "auc", "basis": "combined", "day_count": 7, "labelled_day_count": 7}
+        | {"label_count": 900, "loss_evidence": 1.0}
+    ],
+    # a feature that is missing after a week in which it never was
+    "feature_stats": [
+        GROUP | {"feature": "age", "dt": day(number), "row_count": 100, "missing_count": 100 * (number == 1)}
+        for number in range(-6, 2)
+    ],
+    # predictions of two weekdays, and none on the third
+    "sampling_rates": [
+        GROUP_OF_VOLUME | {"dt": day(number), "sampling_rate": 1.0, "prediction_count": 100, "sampled_count": 100}
+        for number in (-13, -6)
+    ],
+    "partition_runs": [
+        {"stage": "profiles", "run_id": "r", "outcome": "complete", "row_count": 0, "code_version": "c"}
+        | {"config_hash": "h", "snapshot_id": 1, "started_at": NOON, "committed_at": NOON}
     ],
     "label_backlog": BACKLOG_ROWS,
     "importance_drift": [
