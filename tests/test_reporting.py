@@ -479,3 +479,10 @@ def test_a_second_reference_or_a_segment_counts_no_feature_twice(memory):
     assert memory.query("report/features", day=day(1), window_days=7).num_rows == 1
     summary = memory.query("summary", first_day=day(1), last_day=day(1), window_days=7)
     assert summary["drifted_count"].to_pylist() == [1]
+
+
+def test_drift_alone_is_a_verdict_of_watching(project):
+    rows = project.warehouse.query("report/verdicts", day=day(REFUSED_DAY - 2)).to_pylist()
+    assert {row["verdict"] for row in rows} <= {"watch", "well"}
+    assert all(row["sentence"] for row in rows)
+    assert rows

@@ -181,7 +181,8 @@ def loss_evidence(
     between = deviation**2
     long_run = np.sqrt(between * (1 + autocorrelation) / (1 - autocorrelation) + own)
     long_run = np.where(is_known, np.maximum(long_run, _SMALLEST_DEVIATION), np.inf)
-    carried = np.where(is_known, autocorrelation * between / np.maximum(between + own, _SMALLEST_DEVIATION**2), 0)
+    with np.errstate(invalid="ignore"):
+        carried = np.where(is_known, autocorrelation * between / np.maximum(between + own, _SMALLEST_DEVIATION**2), 0)
     shortfall = np.where(is_known, limit[:, np.newaxis] - values, 0)
     news = _less_the_day_before(shortfall, carried, is_known, is_estimated) / long_run
     information = (1 / long_run**2).sum(axis=1) / np.maximum(is_known.sum(axis=1), 1)

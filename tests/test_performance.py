@@ -1,0 +1,76 @@
+"""Performance as one series: daily values, intervals by days, and the evidence of a loss. Not here: the detector (test_sequential)."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import roc_auc_score
+
+from driftlake.maths import clustered
+
+COUNTS = st.lists(st.lists(st.integers(0, 9), min_size=6, max_size=6), min_size=8, max_size=20)
+
+
+def unbinned(positives: np.ndarray, negatives: np.ndarray) -> tuple[list[int], list[int]]:
+    """Labels and scores, a row per count."""
+    labels, scores = [], []
+    for side, label in ((positives, 1), (negatives, 0)):
+        for score, count in enumerate(side.sum(axis=0)):
+            labels += [label] * int(count)
+            scores += [score] * int(count)
+    return labels, scores
+
+
+@given(COUNTS, st.integers(0, 2**32 - 1))
+def test_the_mean_of_the_daily_values_is_the_pooled_auc(counts: list[list[int]], seed: int) -> None:
+    positives = np.array(counts, float)
+    negatives = np.random.default_rng(seed).permutation(positives.ravel()).reshape(positives.shape) + 1
+    positives[0, 0] += 1
+    found = clustered.pooled_auc([(positives, negatives)])
+    assert found.value == pytest.approx(roc_auc_score(*unbinned(positives, negatives)))
+
+
+def test_days_that_differ_widen_the_interval_beyond_that_of_rows() -> None:
+    generator = np.random.default_rng(1)
+    alike = np.full((28, 1), 100.0) * [[0.1, 0.2, 0.3, 0.4]]
+    shift = generator.normal(0, 0.5, 28)[:, np.newaxis]
+    differing = alike * np.exp(shift * np.array([-1, -0.5, 0.5, 1]))
+    narrow, wide = (clustered.pooled_auc([(days, alike[:, ::-1])]) for days in (alike, differing))
+    assert narrow.standard_error == pytest.approx(0, abs=1e-9)
+    assert wide.standard_error > 0.01
+
+
+def test_intervals_hold_the_mean_of_dependent_days_about_as_often_as_said() -> None:
+    generator = np.random.default_rng(2)
+    noise = generator.standard_normal((400, 60))
+    days = np.zeros((400, 28))
+    state = np.zeros(400)
+    for place in range(60):
+        state = 0.3 * state + noise[:, place]
+        if place >= 32:
+            days[:, place - 32] = state
+    found = [clustered.pooled_mean(5 + of_series, np.ones(28)) for of_series in days]
+    held = np.mean([each.confidence_low <= 5 <= each.confidence_high for each in found])
+    assert 0.88 <= held <= 0.99
+
+
+def test_fewer_than_eight_days_have_no_interval() -> None:
+    found = clustered.pooled_mean(np.ones(7), np.ones(7))
+    assert found.value == 1
+    assert np.isnan(found.confidence_low)
+
+
+def test_merged_bins_keep_every_row() -> None:
+    positives = np.arange(40.0).reshape(2, 20)
+    merged, _ = clustered.merged_bins(positives, positives, 5)
+    assert merged.shape[1] <= 6
+    assert merged.sum(axis=1).tolist() == positives.sum(axis=1).tolist()
+
+
+def test_a_day_weighs_by_its_share_of_the_rows() -> None:
+    sums, counts = np.array([10.0, 300.0]), np.array([10.0, 100.0])
+    values = clustered.daily_mean(sums, counts, window_days=2)
+    mean = 310 / 110
+    assert values[1] == pytest.approx(mean + 2 * (300 - 100 * mean) / 110)
