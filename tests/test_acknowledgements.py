@@ -111,8 +111,8 @@ def test_the_list_has_incidents_first_with_what_was_said(history: Warehouse, set
         "warn     3f9a  credit: 30% of a is missing, since 2024-03-01",
         "         acknowledged until 2024-03-04 (ann: known)",
         "         also: 50 predictions on the day",
-        "  warn     feature-drift: a drifted",
         "  warn     feature-break: a drifted",
+        "  warn     feature-drift: a drifted",
     ]
 
 

@@ -99,8 +99,8 @@ select
     cause,
     feature as subject,
     known_on,
-    -- a fifth more is as telling as all
-    least(1, 5 * (share - share_before)) as strength,
+    -- a fifth more is nearly as telling as all
+    0.9 * least(1, 5 * (share - share_before)) + 0.1 * (share - share_before) as strength,
     share,
     share_before
 from compared
