@@ -17,6 +17,7 @@ from driftlake.lake.warehouse import Warehouse
 from driftlake.nightly import stages
 from driftlake.nightly.stage_report import StageReport
 from driftlake.nightly.stages import new_context
+from driftlake.quality import performance
 
 SHORT = {"windows_days": [1, 2]}
 WHOLE = {"name": "whole", "sli": "completeness", "objective": 0.9}
@@ -230,7 +231,12 @@ TABLES_OF = {
 
 
 @pytest.mark.parametrize("stage", [stages.DRIFT, stages.MODEL_QUALITY], ids=lambda stage: stage.name)
-def test_what_a_stage_does_not_say_it_reads_changes_no_row(project: Project, stage: stages.Stage) -> None:
+def test_what_a_stage_does_not_say_it_reads_changes_no_row(
+    project: Project, stage: stages.Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # the nights of performance look back further than the history of this project is long
+    for module in (stages, performance):
+        monkeypatch.setattr(module, "LOOK_BACK_DAYS", 2)
     before = project.contents()
     reads = stage.reads(project.settings)
     with Warehouse.open(project.settings) as warehouse:
