@@ -41,4 +41,8 @@ class Server:
         rules = Path(self.host) / "pg_hba.conf"
         rules.write_text(f"local all {user} scram-sha-256\n{rules.read_text()}")
         # the server reads them when it gets to it
-        self.running.psql("select pg_reload_conf(); select pg_sleep(0.5)")
+        loaded = self.running.psql("select pg_conf_load_time()")
+        self.running.psql("select pg_reload_conf()")
+        # each call is a session of its own, which has the rules that the server had when it began
+        while self.running.psql("select pg_conf_load_time()") == loaded:
+            pass
