@@ -47,7 +47,8 @@ decisive as (
     from findings
     qualify row_number() over (
         partition by dt, model_id, model_version, deployment
-        order by list_position(['harmed', 'broken', 'blind', 'watch'], verdict), weight desc, since_on, incident_id
+        -- broken data come first: what they make of the performance is no judgement of the model
+        order by list_position(['broken', 'harmed', 'blind', 'watch'], verdict), weight desc, since_on, incident_id
     ) = 1
 ),
 
