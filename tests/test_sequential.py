@@ -20,6 +20,7 @@ from driftlake.maths.sequential import (
     loss_evidence,
     page_threshold,
     pooled_noise,
+    shown_within_28_days,
 )
 
 VALUES = st.lists(st.floats(-3, 3), min_size=1, max_size=12)
@@ -190,6 +191,12 @@ def test_the_detectable_loss_shows_within_four_weeks(deviation: float, carried: 
     smallest = detectable_loss(days, threshold)
     assert days_to_show(smallest, days, threshold) == pytest.approx(28, abs=0.5)
     assert days_to_show(smallest / 20, days, threshold) == np.inf
+
+
+@pytest.mark.parametrize("threshold", [219.0, 2_190.0, 219_000.0])
+def test_the_table_of_what_shows_in_four_weeks_is_that_of_the_simulation(threshold: float) -> None:
+    shown = shown_within_28_days(noise(0.085, 0.3), np.array([threshold]))
+    assert shown == pytest.approx(detectable_loss(noise(0.085, 0.3), threshold), rel=0.02)
 
 
 def test_a_fleet_shares_its_budget() -> None:

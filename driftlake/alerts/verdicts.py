@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
-from typing import Any, Literal
+from typing import Any
 
 import pyarrow as pa
 
@@ -16,10 +16,8 @@ from driftlake.lake.schema import arrow_schema
 from driftlake.lake.warehouse import Warehouse
 from driftlake.vocabulary.wording import counted, measured, three_decimals
 
-# In the order in which a person wants to read them; what wakes somebody comes first.
-VERDICTS = ("harmed", "broken", "blind", "watch", "well")
+# Those that wake somebody.
 PAGING = ("harmed", "broken", "blind")
-VerdictName = Literal["harmed", "broken", "blind", "watch", "well"]
 # A version that predicted within so many days is still judged.
 _RECENT_DAYS = 7
 _SPOKEN = {

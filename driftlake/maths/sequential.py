@@ -259,8 +259,8 @@ def detectable_loss(
 
 # Losses beyond the limit, in long-run standard deviations, that show within 28 days in half of the cases, by log threshold:
 # of the simulation of _median_delays, which takes too long for every night.
-_LOG_THRESHOLDS = np.log([182, 365, 3_650, 36_500, 365_000])
-_SIZES_IN_28_DAYS = np.array([0.254, 0.388, 0.714, 0.957, 1.212])
+_LOG_THRESHOLDS = np.log([109.5, 219, 1_095, 2_190, 21_900, 219_000])
+_SIZES_IN_28_DAYS = np.array([0.163, 0.306, 0.521, 0.612, 0.832, 1.029])
 
 
 def shown_within_28_days(noise: DayNoise, thresholds: Floats) -> Floats:

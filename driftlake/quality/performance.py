@@ -62,6 +62,7 @@ _TRAINING_SUMS = {
     "brier_score": "squared_error_sum",
     "mean_absolute_error": "absolute_error_sum",
 }
+_STATISTICS = ("auc", "accuracy", *_TRAINING_SUMS)
 # A smaller value of these is worse; of the others a larger.
 _LARGER_IS_BETTER = ("auc", "accuracy")
 # A day that is estimated differs at least so many times as much as one with labels: what scores say of it may be wrong.
@@ -178,12 +179,13 @@ def measure(
         model = settings.models.get(version.model_id)
         history = _History(counts.of(key), version, version.decision_cut(model), nights)
         learned = calibrations[version.model_id, version.model_version]
+        standards = {statistic: _Standard.of(statistic, version, model) for statistic in _STATISTICS}
         for place, night in enumerate(nights):
             known = history.as_of(place, night, learned.as_of(night)[0])
             if known is None:
                 continue
             for statistic, metric in known.metrics.items():
-                standard = _Standard.of(statistic, version, model)
+                standard = standards[statistic]
                 for row, test in _rows(statistic, metric, known, standard, settings.quality.headline_window_days):
                     rows.append({"dt": night, **key, **row})
                     if test is not None and key["deployment"] != "shadow":
@@ -545,12 +547,10 @@ def _noise(rows: Sequence[Mapping[str, Any]], values: Floats) -> DayNoise:
     places: dict[tuple[date, str], list[int]] = {}
     for place, row in enumerate(rows):
         places.setdefault((row["dt"], row["statistic"]), []).append(place)
-    deviation, autocorrelation, day_count = (
-        field.copy() for field in (noise.deviation, noise.autocorrelation, noise.day_count)
-    )
+    deviation, autocorrelation = np.full((2, len(rows)), np.nan)
     for members in places.values():
         of_night = DayNoise(noise.deviation[members], noise.autocorrelation[members], noise.day_count[members])
-        prior = pooled_noise(of_night)
-        shrunk = day_noise(values[members], prior=prior)
-        deviation[members], autocorrelation[members] = shrunk.deviation, shrunk.autocorrelation
-    return DayNoise(deviation, autocorrelation, day_count)
+        if prior := pooled_noise(of_night):
+            deviation[members], autocorrelation[members] = prior.deviation, prior.autocorrelation
+    shrunk = day_noise(values, prior=DayNoise(deviation, autocorrelation, noise.day_count))
+    return replace(shrunk, day_count=noise.day_count)
