@@ -135,10 +135,10 @@ HOSTILE_FILES: Mapping[str, tuple[Callable[[Project], Any], str]] = {
     "column_twice": (_damaged(_rewritten(lambda table: table.append_column("x", table.column("x")))), "has several columns called x"),
 }  # fmt: skip
 
-LEFT_OUT = "the file goes to quarantine, the rest of the day is counted and says so"
-SET_ASIDE = "the rows go to quarantine, the rest of the day is counted and says so"
-UNREAD = "the column is not read in that file, everything else is counted and says so"
-TOLD = "counted; a warning tells column, rows and what was found"
+LEFT_OUT = "the file goes to quarantine; the rest of the day is counted, and its record says so"
+SET_ASIDE = "the rows go to quarantine; the rest of the day is counted, and its record says so"
+UNREAD = "the column of that file is not read; everything else is counted, and the record of the day says so"
+TOLD = "counted, with a warning that gives the column, the number of rows and what was found"
 
 FILES = (
     Case("truncated_file", "a Parquet file without its end", LEFT_OUT, _damaged(truncate), "partial", ROWS, "no Parquet footer"),
@@ -146,20 +146,20 @@ FILES = (
     Case("empty_file", "a file of 0 bytes", LEFT_OUT, _damaged(lambda p: p.write_bytes(b"")), "partial", ROWS, "no Parquet footer"),
     Case("csv_named_parquet", "text under a Parquet name", LEFT_OUT, _damaged(lambda p: p.write_text("a,b\n1,2\n" * 9)), "partial", ROWS, "another format"),
     Case("magic_only", "nothing but the magic bytes", LEFT_OUT, _damaged(_without_metadata), "partial", ROWS, "no Parquet footer"),
-    Case("garbage_footer", "a footer of noise", LEFT_OUT, _damaged(lambda p: p.write_bytes(b"PAR1" + b"\x07" * 40 + b"\x28\0\0\0PAR1")), "partial", ROWS, "not a readable Parquet file"),
+    Case("garbage_footer", "a footer of random bytes", LEFT_OUT, _damaged(lambda p: p.write_bytes(b"PAR1" + b"\x07" * 40 + b"\x28\0\0\0PAR1")), "partial", ROWS, "not a readable Parquet file"),
     Case("name_is_not_utf8", "a column whose name is not UTF-8", LEFT_OUT, HOSTILE_FILES["name_is_not_utf8"][0], "partial", ROWS, "not UTF-8"),
     Case("unknown_to_duckdb", "a footer that Arrow reads and DuckDB does not", LEFT_OUT, HOSTILE_FILES["type_unknown_to_duckdb"][0], "partial", ROWS, "cannot be read by DuckDB"),
     Case("twenty_thousand_columns", "a file of 20,000 columns", LEFT_OUT, HOSTILE_FILES["twenty_thousand_columns"][0], "partial", ROWS, "more than 10,000"),
     Case("cells_of_megabytes", "correlation ids of two megabytes each", LEFT_OUT, HOSTILE_FILES["cells_of_megabytes"][0], "partial", ROWS, "with cells of"),
     Case("column_twice", "two columns of one name", LEFT_OUT, HOSTILE_FILES["column_twice"][0], "partial", ROWS, "several columns called x"),
-    Case("hidden_file", "a file whose name begins with _ or ., as writers stage them", "it is no telemetry", lambda p: (p.telemetry(1), p.telemetry(1, name="_part-1"), p.telemetry(1, name=".part-2"))),
+    Case("hidden_file", "a file whose name begins with _ or ., as writers name unfinished files", "it is ignored", lambda p: (p.telemetry(1), p.telemetry(1, name="_part-1"), p.telemetry(1, name=".part-2"))),
     Case("no_rows", "a file with columns and no rows", "the day is empty, with a warning", lambda p: pq.write_table(pq.read_table(p.telemetry(1)).slice(0, 0), p.telemetry(1)), "empty", None, "no rows"),
     Case("only_file_truncated", "the only file of the day without its end", "the day is refused", lambda p: truncate(p.telemetry(1)), "refused", None, "no Parquet footer"),
-    Case("mostly_truncated", "most of a day's bytes cannot be read", "the day is refused: the rest says too little", lambda p: (p.telemetry(1), truncate(p.telemetry(1, name="part-1", correlation_id=[f"e{row}" for row in range(5 * ROWS)]))), "refused", None, "more than contracts.largest_quarantined_share"),
+    Case("mostly_truncated", "most of a day's bytes cannot be read", "the day is refused, because the rest says too little", lambda p: (p.telemetry(1), truncate(p.telemetry(1, name="part-1", correlation_id=[f"e{row}" for row in range(5 * ROWS)]))), "refused", None, "more than contracts.largest_quarantined_share"),
     Case("no_telemetry", "a day without a folder", "recorded as missing, with a warning", lambda _: None, "missing", None, "there is no telemetry"),
-    Case("stray_files", "a text file and a folder among the Parquet files", "they are no telemetry", lambda p: (p.telemetry(1).with_name("_SUCCESS").write_text(""), p.telemetry(1).with_name("old.parquet").mkdir())),
-    Case("odd_folder", "a folder dt=yesterday beside the days", "it is no day", lambda p: (p.telemetry(1), (p.root / "telemetry" / "dt=yesterday").mkdir())),
-    Case("link_outside", "a file that is a link to outside of the telemetry", LEFT_OUT, lambda p: _moved_outside(p, _beside_good()(p)), "partial", ROWS, "outside"),
+    Case("stray_files", "a text file and a folder among the Parquet files", "they are ignored", lambda p: (p.telemetry(1).with_name("_SUCCESS").write_text(""), p.telemetry(1).with_name("old.parquet").mkdir())),
+    Case("odd_folder", "a folder dt=yesterday beside the days", "it is ignored", lambda p: (p.telemetry(1), (p.root / "telemetry" / "dt=yesterday").mkdir())),
+    Case("link_outside", "a link to a file outside the telemetry folder", LEFT_OUT, lambda p: _moved_outside(p, _beside_good()(p)), "partial", ROWS, "outside"),
     Case("quotes_in_file_name", "a file name with quotes and a semicolon", "counted like any other", lambda p: p.telemetry(1, name="it's \"part\"; 1")),
     Case("glob_in_file_name", "a file name with * and [ ]", "counted once", lambda p: (p.telemetry(1, name="a"), p.telemetry(1, name="[a]*", correlation_id=[f"e{row}" for row in range(20)])), counted=ROWS + 20),
 )  # fmt: skip
@@ -171,12 +171,12 @@ COLUMNS = (
     Case("event_time_as_text", "event_time as text", LEFT_OUT, _beside_good(event_time=["noon"] * 20), "partial", ROWS, "expected a timestamp"),
     Case("score_as_text", "score as text", UNREAD, _beside_good(score=["high"] * 20), "partial", ROWS + 20, "is not read, expected a number"),
     Case("latency_as_text", "latency_ms as text", UNREAD, _beside_good(latency_ms=["slow"] * 20), "partial", ROWS + 20, "is not read, expected a number"),
-    Case("id_as_float", "correlation_id as a float that is no whole number", SET_ASIDE, _beside_good(correlation_id=[0.5] * 20), "partial", ROWS, "correlation_id is null in 20 of 320"),
+    Case("id_as_float", "correlation_id as a float that is not a whole number", SET_ASIDE, _beside_good(correlation_id=[0.5] * 20), "partial", ROWS, "correlation_id is null in 20 of 320"),
     Case("id_as_list", "correlation_id as a list", LEFT_OUT, _beside_good(correlation_id=[["a"]] * 20), "partial", ROWS, "expected text or a number"),
     Case("feature_is_gone", "a feature without a column", "the feature is left out of the day, everything else is counted", _telemetry(x=None), "partial", ROWS, "has no column x"),
     Case("feature_changed_type", "a number that has become text", "the feature is left out of the day, everything else is counted", _telemetry(x=["1.5"] * ROWS), "partial", ROWS, "has type string"),
     Case("column_of_other_case", "correlation_id written Correlation_ID", LEFT_OUT, lambda p: (p.telemetry(1), p.telemetry(1, name="part-1", correlation_id=None, event_time=[noon(1)] * 20, Correlation_ID=["e"] * 20)), "partial", ROWS, "has no column correlation_id"),
-    Case("additional_columns", "columns that nobody asked for", "they are ignored", _telemetry(**{HOSTILE: [1] * ROWS, "dt": ["x"] * ROWS, "filename": ["x"] * ROWS})),
+    Case("additional_columns", "columns that driftlake does not use", "they are ignored", _telemetry(**{HOSTILE: [1] * ROWS, "dt": ["x"] * ROWS, "filename": ["x"] * ROWS})),
     Case("reserved_column", "a column called file_row_number", LEFT_OUT, _beside_good(file_row_number=[1] * 20), "partial", ROWS, "has a column file_row_number"),
     Case("score_is_gone", "telemetry without scores", "features are counted", _telemetry(score=None)),
 )  # fmt: skip
@@ -198,16 +198,16 @@ VALUES = (
     Case("delivered_twice", "predictions delivered twice", "counted once; a warning counts the rest", _telemetry(correlation_id=_ids("same", "same", "same")), counted=ROWS - 2, says="comes again for the same model version in 2 of 300"),
     Case("file_delivered_twice", "a whole file delivered twice", "counted once; a warning counts the rest", lambda p: (p.telemetry(1), p.telemetry(1, name="copy")), says="in 300 of 600 rows"),
     Case("feature_goes_missing", "a feature that is null in one row of five", TOLD, _telemetry(x=_first([None] * 60, 0.5)), says="x is missing in 60 of 300 rows, 20.0% against 0.0% in training"),
-    Case("few_rows", "a third of the rows such weekdays have", TOLD, lambda p: ([p.telemetry(n) for n in (-6, -13, -20)], p.telemetry(1, correlation_id=[f"d1-{row}" for row in range(100)])), counted=100, says="300 are usual", project={"start": day(-20)}),
-    Case("many_rows", "three times the rows such weekdays have", TOLD, lambda p: ([p.telemetry(n) for n in (-6, -13)], p.telemetry(1, correlation_id=[f"d1-{row}" for row in range(900)])), counted=900, says="300 are usual", project={"start": day(-20)}),
+    Case("few_rows", "a third of the usual rows of that weekday", TOLD, lambda p: ([p.telemetry(n) for n in (-6, -13, -20)], p.telemetry(1, correlation_id=[f"d1-{row}" for row in range(100)])), counted=100, says="300 are usual", project={"start": day(-20)}),
+    Case("many_rows", "three times the usual rows of that weekday", TOLD, lambda p: ([p.telemetry(n) for n in (-6, -13)], p.telemetry(1, correlation_id=[f"d1-{row}" for row in range(900)])), counted=900, says="300 are usual", project={"start": day(-20)}),
     Case("id_of_a_megabyte", "a correlation id of a megabyte", "counted like any other", _telemetry(correlation_id=_ids("x" * 1_000_000))),
     Case("hostile_values", "ids and categories with quotes, semicolons, newlines and tags", "counted like any other", _telemetry(correlation_id=_ids(HOSTILE), colour=_first([HOSTILE], "red"))),
     Case("hostile_deployment", "a deployment that is SQL", TOLD, _telemetry(deployment=_first([HOSTILE], "production")), says="deployment is it's"),
 )  # fmt: skip
 
 LABELS = (
-    Case("label_file_truncated", "labels without their end", "the day of labels is refused", _damaged_labels(truncate), "refused", None, "no Parquet footer", "label_cohorts"),
-    Case("label_pages_corrupt", "labels whose pages are broken", "the day of labels is refused", _damaged_labels(break_pages), "refused", None, "is corrupt", "label_cohorts"),
+    Case("label_file_truncated", "a file of labels without its end", "the day of labels is refused", _damaged_labels(truncate), "refused", None, "no Parquet footer", "label_cohorts"),
+    Case("label_pages_corrupt", "a file of labels with broken pages", "the day of labels is refused", _damaged_labels(break_pages), "refused", None, "is corrupt", "label_cohorts"),
     Case("label_file_beside", "a damaged file of labels beside a good one", LEFT_OUT, lambda p: truncate(p.labels(1).rename(_labels()(p).with_name("part-1.parquet"))) or p.labels(1), "partial", None, "no Parquet footer", "label_cohorts"),
     Case("no_label_column", "labels without the column label", "the day of labels is refused", _labels(label=None), "refused", None, "has no column label", "label_cohorts"),
     Case("label_as_text", "labels that are words", "the day of labels is refused", _labels(label=["yes"] * ROWS), "refused", None, "expected a number", "label_cohorts"),
@@ -216,9 +216,9 @@ LABELS = (
     Case("label_of_two", "a label of 2", "it is refused, with a warning", _labels(label=_first([2], 1)), "complete", None, "label is 2", "label_cohorts"),
     Case("label_from_the_future", "a label later than its arrival", TOLD, _labels(label_time=_first([noon(99)], noon(1))), "complete", None, "later than the label's arrival", "label_cohorts"),
     Case("label_twice", "the same label twice on a day", "one is counted, with a warning", _labels(correlation_id=_ids("d1-5")), "complete", None, "comes again on the same day in 1 of 300", "label_cohorts"),
-    Case("id_used_again", "a correlation id that two days use", "both are labelled, with a warning", lambda p: (p.telemetry(-1, correlation_id=[f"d1-{row}" for row in range(ROWS)]), _labels()(p), p.run(-1, -1, until="profiles")), "complete", None, "300 of 300 labels met predictions of one version on several days", "label_cohorts", project={"start": day(-5)}),
-    Case("label_of_nobody", "labels of predictions that never were", "counted as unmatched", _labels(correlation_id=[f"nobody-{row}" for row in range(ROWS)]), "complete", None, "", "label_cohorts"),
-    Case("prediction_on_text", "prediction_on that is no date", UNREAD, _labels(prediction_on=["Friday"] * ROWS), "partial", None, "is not read, expected a date", "label_cohorts"),
+    Case("id_used_again", "a correlation id that occurs on two days", "both are labelled, with a warning", lambda p: (p.telemetry(-1, correlation_id=[f"d1-{row}" for row in range(ROWS)]), _labels()(p), p.run(-1, -1, until="profiles")), "complete", None, "300 of 300 labels met predictions of one version on several days", "label_cohorts", project={"start": day(-5)}),
+    Case("label_of_nobody", "labels of predictions that do not exist", "counted as unmatched", _labels(correlation_id=[f"nobody-{row}" for row in range(ROWS)]), "complete", None, "", "label_cohorts"),
+    Case("prediction_on_text", "prediction_on that is not a date", UNREAD, _labels(prediction_on=["Friday"] * ROWS), "partial", None, "is not read, expected a date", "label_cohorts"),
 )  # fmt: skip
 
 DAYS = (*FILES, *COLUMNS, *VALUES, *LABELS)
@@ -281,15 +281,15 @@ MISTAKES = (
     Mistake("unknown_signal", "an alert on a signal that does not exist", "there is no signal", {"alerts": [{"name": "a", "signal": "psi", "warn": 1, "critical": 2}]}),
     Mistake("unknown_statistic", "a statistic that does not exist", "there is no statistic", {"drift": {"statistics": {"numeric": ["psy"]}}}),
     Mistake("unknown_time_zone", "a time zone that does not exist", "is not a time zone", {"schedule": {"timezone": "Mars/Olympus"}}),
-    Mistake("start_is_no_date", "a start that is no date", "start", {"start": "soon"}),
+    Mistake("start_is_no_date", "a start that is not a date", "start", {"start": "soon"}),
     Mistake("other_catalog", "a catalog of another kind", "must start with 'sqlite:' or 'postgres:'", {"warehouse": {"catalog": "mysql:x"}}),
     Mistake("segment_of_no_name", "a segment column with = in its name", "cannot be a segment column", {"telemetry": {"path": "telemetry", "segments": ["a=b"]}}),
-    Mistake("extension_outside", "an extension that is not there", "nowhere.py", {"drift": {"extensions": ["nowhere.py"]}}),
+    Mistake("extension_outside", "an extension that does not exist", "nowhere.py", {"drift": {"extensions": ["nowhere.py"]}}),
     Mistake("delay_decreases", "label delays that decrease", "must not decrease", lineage={"label_delay": {"p50_days": 3, "p95_days": 2, "max_days": 1}}),
     Mistake("lineage_key", "a lineage key that does not exist", "unknown key", lineage={"modle_id": "credit"}),
     Mistake("feature_twice", "a feature listed twice", "listed twice", lineage={"features": ["x", "x"]}),
-    Mistake("no_such_feature", "a feature the training data do not have", "income", lineage={"features": ["x", "income"]}),
-    Mistake("no_training_data", "training data that are not there", "gone.parquet", lineage={"training_data": "../gone.parquet"}),
+    Mistake("no_such_feature", "a feature that the training data does not have", "income", lineage={"features": ["x", "income"]}),
+    Mistake("no_training_data", "training data that does not exist", "gone.parquet", lineage={"training_data": "../gone.parquet"}),
     Mistake("date_as_feature", "a feature of dates", "cannot be binned", training={"when": [date(2024, 1, 1)] * 2000}),
     Mistake("nothing_finite", "a feature without a finite value", "no finite value", training={"odd": [np.nan] * 2000}),
 )  # fmt: skip
