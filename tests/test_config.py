@@ -239,8 +239,8 @@ def test_an_extension_that_is_missing_or_fails_is_named(tmp_path: Path, text: st
         ("statistics: {numeric: [g_statistic]}", "not defined for numeric features"),
         ("references: [{name: good, first_day: 2024-03-02, last_day: 2024-03-01}]", "must not be before"),
         ("references: [training, preceding, training]", "name used twice: training"),
-        ("references: [{name: preceding, model_version: v1}]", "a reference of its own"),
-        ("references: [{name: training, first_day: 2024-03-01, last_day: 2024-03-02}]", "a reference of its own"),
+        ("references: [{name: preceding, model_version: v1}]", "a built-in reference"),
+        ("references: [{name: training, first_day: 2024-03-01, last_day: 2024-03-02}]", "a built-in reference"),
     ],
 )
 def test_what_drift_cannot_be_is_said(tmp_path: Path, drift: str, problem: str) -> None:

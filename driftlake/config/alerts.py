@@ -1,4 +1,4 @@
-"""Rules of alerts, the default ones, and what makes alerts an incident.
+"""Alert rules, the default rules, and which alerts form an incident.
 
 Not here: raising them (driftlake.alerts.rules).
 """
@@ -32,12 +32,13 @@ class AlertRule(Section):
     signal: AlertSignal = Field(description="The watched signal; larger is worse.")
     kind: Kind | None = Field(
         default=None,
-        description="What the rule finds: harm (performance is worse), break (data are broken), blind (nobody can tell), service or "
-        "drift; null is the kind of its signal. Alerts of one kind form an incident.",
+        description="What the rule finds: harm (performance is worse), break (data is broken), blind (performance "
+        "is unknown), service or drift; null is the kind of its signal. All alerts of an incident are of one "
+        "kind.",
     )
     pages: bool | None = Field(
         default=None,
-        description="Whether critical alerts of the rule make an incident page; null: unless the rule finds drift.",
+        description="Whether an incident pages when an alert of the rule is critical; null is false for rules that find drift, and true for others.",
     )
     window_days: PositiveInt = Field(default=7, description="Window of the signal; signals of a single day ignore it.")
     warn: float = Field(description="Value from which the rule fires.")
@@ -71,9 +72,9 @@ class AlertRule(Section):
     )
     opening_reference: str | None = Field(
         default=None,
-        description="Reference, e.g. preceding, against which the value must have reached warn as well before the "
-        "rule opens, so that a gradual seasonal change does not open it, a sudden change does. A new version is compared "
-        "with the one before; the first version opens none.",
+        description="Reference, e.g. preceding, against which the value must also have reached warn before the "
+        "rule opens, so that a sudden change opens it and a gradual seasonal change does not. A new version is "
+        "compared with the one before; the first version opens no alert.",
     )
     each_segment: bool = Field(default=False, description="Whether the rule also applies to every segment.")
     segments: tuple[str, ...] = Field(
@@ -89,12 +90,14 @@ class AlertRule(Section):
         if self.resolve is not None and self.resolve > self.warn:
             raise ValueError(f"resolve ({self.resolve}) must not be larger than warn ({self.warn})")
         if self.each_segment and self.segments:
-            raise ValueError("each_segment applies the rule to every segment, segments to some: leave one of them out")
+            raise ValueError(
+                "each_segment applies the rule to every segment, and segments to some of them: leave one of the two keys out"
+            )
         return self
 
     @property
     def watched(self) -> Signal:
-        """The record of its signal."""
+        """The record of the rule's signal."""
         return signal_of(self.signal)
 
     @property
@@ -137,7 +140,7 @@ def default_alerts() -> tuple[AlertRule, ...]:
             signal="feature_breaks.share",
             warn=0.05,
             critical=0.1,
-            # a feed that flickers is one alert
+            # a feed that fails on and off is one alert
             resolve_after_days=3,
             runbook=link_of("feature-break"),
         ),
@@ -146,7 +149,7 @@ def default_alerts() -> tuple[AlertRule, ...]:
             signal="prediction_volume.lost_share",
             warn=0.4,
             critical=0.4,
-            # a shadow or a canary ends as it was planned
+            # shadows and canaries end as planned
             deployments=("production",),
             runbook=link_of("lost-volume"),
         ),
@@ -212,7 +215,7 @@ class AlertSettings(Section):
     false_pages_per_year: float = Field(
         default=1.0,
         gt=0,
-        description="Pages a year that are accepted although no model is worse than its tolerance, for the whole installation.",
+        description="Accepted number of false pages a year, for the whole installation: pages although no model is worse than its tolerance.",
     )
     rules: tuple[AlertRule, ...] | None = Field(
         default=None, description="Alert rules; if any are given, they replace the default rules below."
@@ -236,6 +239,6 @@ class IncidentSettings(Section):
     join_days: int = Field(
         default=3,
         ge=0,
-        description="Alerts that begin up to this many days after the beginning of an incident belong to it. The same "
+        description="Alerts that begin at most this many days after an incident began belong to it. The same "
         "alerts reopen it if they return within this many days after they were resolved.",
     )

@@ -1,4 +1,4 @@
-"""What sections of the configuration have in common: the base of every section, and types of values.
+"""The base class of every section of the configuration, and types of values.
 
 Not here: sections.
 """
@@ -43,7 +43,7 @@ def no_repetition(names: tuple[str, ...]) -> tuple[str, ...]:
 
 def _segment_name(name: str) -> str:
     if "=" in name or not name:
-        raise ValueError(f"'{name}' cannot be a segment column: segments are called column=value")
+        raise ValueError(f"'{name}' cannot be a segment column: a segment is named column=value")
     return name
 
 

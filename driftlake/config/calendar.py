@@ -22,7 +22,7 @@ def _distinct_weekdays(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 class CalendarSettings(Section):
-    """Days on which predictions are expected: on others nobody is told that there are none, and windows need fewer days."""
+    """Days on which predictions are expected. On other days, missing predictions are not reported, and windows need fewer days."""
 
     weekdays: (
         Annotated[

@@ -24,7 +24,7 @@ class ContractSettings(Section):
     )
     suites: str = Field(
         default="expectations",
-        description="Local folder of own suites of Great Expectations: telemetry*.json, labels*.json, training*.json.",
+        description="Local folder of your own suites of Great Expectations: telemetry*.json, labels*.json, training*.json.",
     )
     severities: dict[str, Literal["error", "warning", "off"]] = Field(
         default_factory=dict,
@@ -38,7 +38,7 @@ class ContractSettings(Section):
     )
     missing_rate_increase: Share = Field(
         default=0.05,
-        description="How much larger than in training the missing share of a feature may be, as a share of the rows.",
+        description="How much larger than in training the share of missing values of a feature may be, as a share of the rows.",
     )
     row_count_factor: float = Field(
         default=2.5,

@@ -1,4 +1,4 @@
-"""Who hears of incidents, and how.
+"""Who gets notices of incidents, and how.
 
 Not here: sending (driftlake.delivery.channels).
 """
@@ -47,7 +47,7 @@ class Channel(Section):
     )
     incidents: Literal["paging", "all"] = Field(
         default="paging",
-        description="paging: incidents that page; all: every incident, drift and warnings included.",
+        description="paging: incidents that page; all: every incident, including drift and warnings.",
     )
     title: Annotated[str | None, AfterValidator(_template)] = Field(
         default=None,

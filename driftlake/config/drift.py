@@ -21,7 +21,7 @@ ReferenceKind = Literal["training", "preceding", "four_weeks_before"]
 
 
 def known_statistic(name: str) -> str:
-    """The name of a statistic that there is."""
+    """Check that there is a statistic of this name."""
     # numpy and scipy are not needed to print a help text
     from driftlake.maths.drift_statistics import STATISTICS
 
@@ -85,7 +85,7 @@ class DriftStatistics(Section):
 
 def _free_name(name: str) -> str:
     if name in get_args(ReferenceKind):
-        raise ValueError(f"'{name}' is the name of a reference of its own")
+        raise ValueError(f"'{name}' is the name of a built-in reference")
     return name
 
 

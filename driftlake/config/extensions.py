@@ -37,6 +37,6 @@ def _run(name: str, file: Path) -> None:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:  # whatever their code does, it is their file that has to be looked at
+    except Exception as error:  # whatever the user's code raises, the user has to look at this file
         del sys.modules[name]
         raise ConfigurationError(f"drift.extensions: {file} fails: {type(error).__name__}: {error}") from error

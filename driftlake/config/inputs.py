@@ -1,6 +1,6 @@
 """Sections about the inputs: telemetry, labels, lineage, and keys of pseudonyms.
 
-Not here: what is promised about them (`driftlake.config.contracts`).
+Not here: the rules that inputs must meet (`driftlake.config.contracts`).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def _names_days(pattern: str) -> str:
     codes = set(re.findall("%.?", pattern))
     if not _CODES_OF_DAY <= codes <= _CODES:
         raise ValueError(
-            f"a pattern of the names of folders has %Y, %m and %d once, and perhaps %H, %M, %S and *, found {pattern}"
+            f"a pattern of folder names has %Y, %m and %d once each, and optionally %H, %M, %S and *, found {pattern}"
         )
     return pattern
 
@@ -41,7 +41,7 @@ Partitioning = Annotated[str, AfterValidator(_names_days)]
 
 
 class _ByName(Section):
-    """Values by name, of which one place is given: columns with a common prefix, or the fields of one column."""
+    """A value for each name, given in one of several ways: columns with a common prefix, or the fields of one column."""
 
     prefix: str | None = None
     column: str | None = None
@@ -70,7 +70,7 @@ class ShapSettings(_ByName):
         default=None,
         description="Folder or s3:// prefix that holds dt=YYYY-MM-DD/*.parquet with model_id, model_version, feature, "
         "row_count, absolute_sum and signed_sum, and optionally deployment and segment: values that are already "
-        "summed up.",
+        "summed.",
     )
 
 
@@ -100,16 +100,16 @@ class TelemetrySettings(Section):
 
     path: str = Field(
         description="Folder or s3:// prefix that holds dt=YYYY-MM-DD/*.parquet, a row per prediction, or a Delta or Iceberg "
-        "table. Other names of folders that say a day are found, too."
+        "table. Folders with other names that contain the day are found, too."
     )
     partitioning: Partitioning | None = Field(
         default=None,
-        description="How the folders of days are called if that is not found by itself: %Y, %m and %d stand for the day, * for "
+        description="Names of the folders of days, if they are not recognised automatically: %Y, %m and %d stand for the day, * for "
         'anything, e.g. "day_%Y%m%d" or "*/%Y/%m/%d".',
     )
     columns: dict[str, str] = Field(
         default_factory=dict,
-        description="Canonical name: your column name, e.g. correlation_id: request_id. Same names need no entry.",
+        description="Canonical name: your column name, e.g. correlation_id: request_id. Columns with canonical names need no entry.",
     )
     features_column: str | None = Field(
         default=None,
@@ -122,7 +122,7 @@ class TelemetrySettings(Section):
     class_scores: ClassScoreSettings | None = Field(
         default=None,
         description="Probability of each class of multiclass models, e.g. {prefix: p_} or {column: probabilities}; "
-        "null if there are none, and then these models have no AUC.",
+        "null if there are none; these models then have no AUC.",
     )
     high_cardinality: Annotated[tuple[str, ...], AfterValidator(no_repetition)] = Field(
         default=(),
@@ -165,7 +165,7 @@ class LabelSettings(Section):
         description="Folder or s3:// prefix that holds dt=YYYY-MM-DD/*.parquet by arrival day, or a Delta or Iceberg table."
     )
     partitioning: Partitioning | None = Field(
-        default=None, description="How the folders of days are called, as telemetry.partitioning."
+        default=None, description="Names of the folders of days, as in telemetry.partitioning."
     )
     columns: dict[str, str] = Field(default_factory=dict, description="Canonical name: your column name.")
     horizon_days: PositiveInt = Field(
@@ -181,11 +181,11 @@ class LabelSettings(Section):
     positive: LabelValue | None = Field(
         default=None,
         description="Positive label of binary models, e.g. 1 of -1 and 1, or bad of good and bad; null if labels are 0 and 1, or "
-        "truth values. The `labels.positive` of a lineage file goes before it.",
+        "truth values. `labels.positive` in a lineage file takes precedence.",
     )
     negative: LabelValue | None = Field(
         default=None,
-        description="Negative label; null is the other value of the training target, and every other label if there is no target.",
+        description="Negative label; null is the other value of the training target, or every other label if there is no target.",
     )
 
     @model_validator(mode="after")

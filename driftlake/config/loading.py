@@ -1,4 +1,4 @@
-"""Reading driftlake.yaml: where it is, and everything that is wrong with it, with key and line.
+"""Reads driftlake.yaml: finds the file and reports everything that is wrong with it, with key and line.
 
 Not here: what the keys mean.
 """
@@ -24,8 +24,8 @@ CONFIG_VARIABLE = "DRIFTLAKE_CONFIG"
 def load_settings(path: Path | None = None, *, require_inputs: bool = False) -> Settings:
     """Read driftlake.yaml: `path`, or the file DRIFTLAKE_CONFIG names, or the one in the current folder.
 
-    Raises ConfigurationError that lists every problem with its key and line; with `require_inputs` a folder of
-    inputs that is not there is one, too. Who only reads results needs no inputs.
+    Raises ConfigurationError that lists every problem with its key and line; with `require_inputs` a missing input
+    folder is a problem, too. Callers that only read results need no inputs.
     """
     path = (path or Path(os.environ.get(CONFIG_VARIABLE) or CONFIG_NAME)).resolve()
     if not path.is_file():
@@ -35,7 +35,7 @@ def load_settings(path: Path | None = None, *, require_inputs: bool = False) -> 
         )
     text = read_yaml_text(path)
     nodes = compose(path, text)
-    # first, because what they register may be named in the rest
+    # first, because the other keys may name what they register
     load_extensions(_extensions_in(construct(path, nodes)), path.parent)
     settings = parse_yaml(Settings, path, text)
     settings._root = path.parent  # noqa: SLF001  # private, so that no key of the file can set it

@@ -1,6 +1,6 @@
 """Sections about quality and about single models.
 
-Not here: what a version promises, which its lineage says.
+Not here: what is declared about a version, which is in its lineage file.
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ class QualitySettings(Section):
     )
     calibration_days: PositiveInt = Field(
         default=90,
-        description="Days up to the day from whose labels, beside the training data, estimates learn the probability of a score.",
+        description="Days up to each day whose labels, together with the training data, give the probability of a score for estimates.",
     )
     minimum_calibration_labels: PositiveInt = Field(
-        default=1000, description="With fewer labels in these days, estimates learn from the training data alone."
+        default=1000, description="With fewer labels in these days, estimates use the training data alone."
     )
 
     @property
     def headline_window_days(self) -> int:
-        """The window that pages and summaries speak of: the longest, because labels are few."""
+        """The window that pages and summaries show: the longest, because labels are few."""
         return max(self.windows_days)
 
 
@@ -73,18 +73,19 @@ class ModelSettings(Section):
     )
     tolerance: dict[Literal["auc", "log_loss", "brier_score", "mean_absolute_error"], PositiveFloat] = Field(
         default_factory=dict,
-        description="By statistic, how much worse than its baseline the model may be: every statistic listed is tested, "
-        "and those that are not listed by default: 0.02 for auc, a tenth of the baseline for mean_absolute_error.",
+        description="By statistic, how much worse than its baseline the model may be, e.g. {auc: 0.03}. Every "
+        "statistic listed here is tested. Defaults, also used if not listed: 0.02 for auc, a tenth of the "
+        "baseline for mean_absolute_error.",
     )
     critical: tuple[str, ...] = Field(
         default=(),
-        description="Features kept at full resolution regardless of drift.other_features_bins, and that page when they break, however small "
-        "their importance is.",
+        description="Features that keep full resolution regardless of drift.other_features_bins, and whose breaks "
+        "page however small their importance is.",
     )
     pairs: Annotated[tuple[tuple[str, str], ...], AfterValidator(_distinct_pairs)] = Field(
         default=(),
-        description="Pairs of features to count together, e.g. [[channel, country]]: combinations that training "
-        "hardly had are reported when production has them.",
+        description="Pairs of features to count together, e.g. [[channel, country]]: combinations that are rare in "
+        "training are reported when they become frequent in production.",
     )
     sampling_rate: float = Field(
         default=1.0,
@@ -92,7 +93,7 @@ class ModelSettings(Section):
         le=1,
         description="Share of the predictions to count, chosen by a hash of the correlation id: the same rows in "
         "every run. "
-        "Segments are sampled alike.",
+        "Segments are sampled at the same rate.",
     )
 
     downtime: tuple[Downtime, ...] = Field(

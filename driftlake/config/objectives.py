@@ -18,7 +18,7 @@ from pydantic import (
 from driftlake.config.base import Section
 from driftlake.config.drift import known_statistic
 
-# What an objective can be about, each with the keys that say more.
+# The indicators, each with its own keys.
 _SLI_KEYS: Mapping[str, tuple[str, ...]] = {
     "latency": ("under_ms", "metric"),
     "availability": (),

@@ -1,4 +1,4 @@
-"""Sections about where results go, when a night begins, and what computes it.
+"""Sections about where results are written, when the nightly run begins, and what computes it.
 
 Not here: the inputs (`driftlake.config.inputs`).
 """
@@ -39,9 +39,8 @@ class WarehouseSettings(Section):
     data: str = Field(default="warehouse/data", description="Folder or s3:// prefix of the DuckLake's Parquet files.")
     snapshot_retention_days: PositiveInt | None = Field(
         default=400,
-        description="Days for which `at (version => n)` and what `driftlake explain` prints find rows as they were "
-        "written; `driftlake "
-        "maintain` expires older snapshots. The default covers a yearly review of a model; null keeps all. The newest "
+        description="Days for which rows can be read as they were written, with `at (version => n)` or the query "
+        "of `driftlake explain`; `driftlake maintain` expires older snapshots. The default covers a yearly review of a model; null keeps all. The newest "
         "rows are always kept.",
     )
     file_grace_days: PositiveInt = Field(
@@ -80,8 +79,8 @@ class ReportSettings(Section):
     worst_features: PositiveInt = Field(default=6, description="Number of features whose distributions a report draws.")
     smallest_cell: PositiveInt = Field(
         default=10,
-        description="Rows that a category or segment needs to be named on a page: with fewer it is counted as other, "
-        "because few rows may identify a person. 1 names all.",
+        description="Smallest number of rows with which a category or segment is named on a page; with fewer it is "
+        "counted as other, because few rows may identify a person. 1 names all.",
     )
 
 
@@ -93,7 +92,7 @@ class ScheduleSettings(Section):
     late_days: int = Field(
         default=30,
         ge=0,
-        description="Number of newest days that are checked for late and rewritten files and run again; 0 for none.",
+        description="Number of newest days that are checked for late and rewritten files, and run again if there are any; 0 for none.",
     )
 
 
@@ -115,7 +114,8 @@ class ComputeSettings(Section):
         description="Rows (of whole days) that one scan processes: limits memory, does not change results.",
     )
     partitions_per_run: PositiveInt = Field(
-        default=400, description="Days of one Dagster run in a backfill. A run costs seconds, a day milliseconds."
+        default=400,
+        description="Largest number of days of one Dagster run in a backfill. A run costs seconds, a day milliseconds.",
     )
 
 

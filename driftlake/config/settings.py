@@ -1,4 +1,4 @@
-"""The whole of driftlake.yaml, and what must hold between its sections.
+"""All of driftlake.yaml, and the conditions between its sections.
 
 Not here: the sections, and reading the file (`driftlake.config.loading`).
 """
@@ -38,7 +38,7 @@ class Settings(Section):
     """All of driftlake.yaml."""
 
     telemetry: TelemetrySettings
-    labels: LabelSettings | None = Field(default=None, description="Leave out if no labels ever come.")
+    labels: LabelSettings | None = Field(default=None, description="Leave out if there are no labels.")
     lineage: LineageSettings
     warehouse: WarehouseSettings = WarehouseSettings()
     reports: ReportSettings = ReportSettings()
@@ -69,7 +69,7 @@ class Settings(Section):
     )
     spark: SparkSettings = SparkSettings()
 
-    # The folder that relative paths are resolved against: that of the file.
+    # The folder of the file: relative paths are resolved against it.
     _root: Path = PrivateAttr(default_factory=Path.cwd)
 
     @model_validator(mode="after")
@@ -113,7 +113,7 @@ class Settings(Section):
         return model.pairs if model else ()
 
     def downtime_of(self, model_id: str, day: date) -> str | None:
-        """What is planned for a model on a day."""
+        """Reason of the planned downtime of a model on a day; None if none is planned."""
         model = self.models.get(model_id)
         planned = model.downtime if model else ()
         return next((downtime.reason for downtime in planned if downtime.first_day <= day <= downtime.last_day), None)
@@ -124,7 +124,7 @@ class Settings(Section):
         return {"drift": self.drift.windows_days, "quality": self.quality.windows_days}[section] if section else None
 
     def objections(self, rule: AlertRule) -> dict[str, str]:
-        """By key of a rule, why its signal never has a value; nothing if it may have some."""
+        """Reasons why the signal of a rule never has a value, by key of the rule; empty if it can have values."""
         found = {}
         windows = self.windows_of(rule)
         if windows and rule.window_days not in windows:
@@ -148,7 +148,7 @@ class Settings(Section):
         return found
 
     def _uncomputed(self, statistic: str) -> str | None:
-        """Why a drift statistic has no values; None if it has."""
+        """Why a drift statistic has no values; None if it has values."""
         computed = dict.fromkeys((*self.drift.statistics.numeric, *self.drift.statistics.categorical))
         if statistic in computed:
             return None
@@ -161,7 +161,7 @@ class Settings(Section):
 
     @property
     def false_pages_per_year(self) -> float:
-        """Pages a year that are accepted although nothing is wrong."""
+        """Accepted number of pages a year although nothing is wrong."""
         return (self.alerts if isinstance(self.alerts, AlertSettings) else AlertSettings()).false_pages_per_year
 
     @property
@@ -177,12 +177,12 @@ class Settings(Section):
         )
 
     def resolve(self, location: str) -> str:
-        """Absolute form of a configured path; s3:// stays as it is, without a slash at its end."""
+        """Absolute form of a configured path; s3:// URIs stay unchanged, without a trailing slash."""
         return location.rstrip("/") if "://" in location else str((self._root / location).resolve())
 
     @property
     def input_locations(self) -> dict[str, str]:
-        """Where each input is, by the setting that says so."""
+        """Location of each input, by the setting that names it."""
         return {source.setting: location for source in SOURCES if (location := self.location_of(source))}
 
     def location_of(self, source: Source) -> str | None:
@@ -193,12 +193,12 @@ class Settings(Section):
         return self.resolve(found) if found else None
 
     def mapping_of(self, source: Source) -> Mapping[str, str]:
-        """What the files of an input call the columns that have other names there."""
+        """The column names in the files of an input, by canonical name, where they differ."""
         mappings = {TELEMETRY: self.telemetry.columns, LABELS: self.labels.columns if self.labels else {}}
         return mappings.get(source, {})
 
     def partitioning_of(self, source: Source) -> str | None:
-        """How the folders of an input are called, if that was said."""
+        """The configured pattern of the day folders of an input, if there is one."""
         said = {TELEMETRY: self.telemetry.partitioning, LABELS: self.labels.partitioning if self.labels else None}
         return said.get(source)
 
@@ -209,19 +209,19 @@ class Settings(Section):
 
     @property
     def extension_texts(self) -> list[str]:
-        """What the files of drift.extensions say."""
+        """The texts of the files of drift.extensions."""
         return [Path(self.resolve(path)).read_text() for path in self.drift.extensions]
 
     @property
     def suite_folder(self) -> Path:
-        """Folder of the own suites; it need not be there if it is the default one."""
+        """Folder of the user's suites; the default folder need not exist."""
         return Path(self.resolve(self.contracts.suites))
 
     @property
     def suite_texts(self) -> dict[str, str]:
-        """What the JSON files in the folder of own suites say, by name.
+        """The texts of the JSON files in the folder of the user's suites, by name.
 
-        Raises ConfigurationError if the folder is configured and not there, or a file cannot be read.
+        Raises ConfigurationError if the folder is configured but does not exist, or a file cannot be read.
         """
         folder = self.suite_folder
         if "suites" in self.contracts.model_fields_set and not folder.is_dir():
@@ -238,7 +238,7 @@ class Settings(Section):
 
     @property
     def config_hash(self) -> str:
-        """SHA-256 of what can change a number; which machines are used, and how much of them, cannot."""
+        """SHA-256 over the settings that can change a number; which machines are used, and how much of them, cannot."""
         unrelated = dict.fromkeys(("compute", "delivery", "engine", "reports", "schedule", "spark"), True)
         kept = {"warehouse": {"snapshot_retention_days", "file_grace_days"}}
         content = self.model_dump(mode="json", exclude={**unrelated, **kept})

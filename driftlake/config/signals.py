@@ -29,7 +29,7 @@ def every_signal() -> tuple[Signal, ...]:
 
 
 def signal_of(name: str) -> Signal:
-    """The record of a signal. A stored alert may be about one that is not registered any more: it gets a plain one."""
+    """The record of a signal. A stored alert may be about a signal that is no longer registered; it gets a plain record."""
     prefix, _, statistic = name.partition(".")
     source = SIGNAL_SOURCES.get(prefix)
     if source is None or source not in DRIFT_SOURCES:
@@ -53,7 +53,7 @@ def _known_signal(signal: str) -> str:
 
 
 class _Listed:
-    """Lists the signals in the JSON Schema, so that editors offer them; statistics of one's own are not known there."""
+    """Lists the signals in the JSON Schema, so that editors offer them; the user's own statistics are not known there."""
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         drift = "|".join(source.name for source in DRIFT_SOURCES)

@@ -1,4 +1,4 @@
-"""The sources of input: what each is called and which setting says where it is.
+"""The sources of input: the name of each, and the setting with its location.
 
 Not here: the columns of their files (driftlake.inputs.columns), reading them (driftlake.inputs.sources).
 """
@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Files that users deliver; those of days are named as in the column `source` of the tables."""
+    """Files that users deliver. Sources with a folder per day have the names of the column `source` of the tables."""
 
     name: str
-    # path in driftlake.yaml; there is no such input if it is not given
+    # key of its path in driftlake.yaml; without it there is no such input
     setting: str
     description: str
     # a folder dt=YYYY-MM-DD per day
@@ -22,7 +22,7 @@ class Source:
 
 TELEMETRY = Source("telemetry", "telemetry.path", "Predictions as served, a folder of Parquet per day.")
 EXPLANATIONS = Source(
-    "explanations", "telemetry.shap.path", "SHAP values that are already summed up, a folder of Parquet per day."
+    "explanations", "telemetry.shap.path", "SHAP values that are already summed, a folder of Parquet per day."
 )
 LABELS = Source("labels", "labels.path", "Labels, a folder of Parquet per arrival day.")
 LINEAGE_FILES = Source("lineage_files", "lineage.path", "One YAML file per model version.", is_daily=False)

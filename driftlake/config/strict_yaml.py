@@ -15,23 +15,23 @@ from driftlake.errors import ConfigurationError
 
 Model = TypeVar("Model", bound=BaseModel)
 
-# No key lies deeper than a few levels; Python gives up at a thousand calls.
+# No key is nested deeper than a few levels; Python's recursion limit is a thousand calls.
 _DEEPEST = 50
 _TOO_DEEP = f"it is nested more than {_DEEPEST} deep"
-# More than any list of features, and soon validated.
+# More values than any list of features has, and still few enough to validate quickly.
 _MOST_VALUES = 200_000
 # Python neither reads nor writes longer numbers (4,300 digits).
 _LARGEST_BITS = 14_000
-# Begins the tag of a form in which a value may be written; no part of the file.
+# Begins the tag of one of the forms that pydantic tries for a value; it is not part of the file.
 FORM = "form-"
-# What a person reads of one file.
+# Limits of what is shown of one file.
 _TOLD_PROBLEMS, _TOLD_CHARACTERS = 50, 120
 
 
 def parse_yaml(model: type[Model], path: Path | str, text: str, remarks: list[str] | None = None) -> Model:
     """Validate the YAML `text` of the file `path`; one ConfigurationError reports every problem with key and line.
 
-    A number, date or truth value where text is expected is the text that the file has: 1.10 is "1.10". `remarks` tell of it.
+    Where text is expected, a number, date or truth value is read as it is written in the file: 1.10 is "1.10". `remarks` collects a sentence for each.
     """
     nodes = compose(path, text)
     content = construct(path, nodes)
@@ -54,7 +54,7 @@ def parse_yaml(model: type[Model], path: Path | str, text: str, remarks: list[st
 
 
 def compose(path: Path | str, text: str) -> yaml.Node | None:
-    """The nodes of a YAML file, which know their lines. Raises ConfigurationError if it is no YAML, or says too much."""
+    """The nodes of a YAML file, with their lines. Raises ConfigurationError if the text is not YAML or has too many values."""
     try:
         nodes: yaml.Node | None = _Loader(text).get_single_node()
         _measure(nodes, {})
@@ -64,7 +64,7 @@ def compose(path: Path | str, text: str) -> yaml.Node | None:
 
 
 def construct(path: Path | str, nodes: yaml.Node | None) -> Any:
-    """The values of a YAML file. Raises ConfigurationError for one that cannot be, with its key and line."""
+    """The values of a YAML file. Raises ConfigurationError, with key and line, for a value that cannot be read."""
     if nodes is None:
         return None
     try:
@@ -86,12 +86,12 @@ def read_yaml_text(path: Path) -> str:
 
 
 def shorten(text: str) -> str:
-    """A value as it is told."""
+    """A value as it is shown in a message."""
     return text if len(text) <= _TOLD_CHARACTERS else f"{text[:_TOLD_CHARACTERS]}... ({len(text):,} characters)"
 
 
 class _NoValueError(Exception):
-    """A scalar that looks like a date or a number and is none."""
+    """A scalar that looks like a date or a number but is not valid."""
 
     def __init__(self, node: yaml.Node, why: str) -> None:
         self.node = node
@@ -99,7 +99,7 @@ class _NoValueError(Exception):
 
 
 class _Loader(yaml.SafeLoader):
-    """A loader that names what it cannot construct, and gives up on nesting before Python does."""
+    """A loader that names what it cannot construct, and refuses deep nesting before Python's recursion limit is reached."""
 
     _depth = 0
 
@@ -112,7 +112,7 @@ class _Loader(yaml.SafeLoader):
         return found
 
     def fetch_flow_collection_start(self, TokenClass: type[yaml.Token]) -> None:  # noqa: N803  # as it is called
-        # the scanner runs ahead, and looks at every open bracket again for each of them
+        # the scanner runs ahead and visits every open bracket again for each further one
         if self.flow_level > _DEEPEST:
             raise yaml.scanner.ScannerError(None, None, _TOO_DEEP, self.get_mark())
         super().fetch_flow_collection_start(TokenClass)
@@ -132,7 +132,7 @@ class _Loader(yaml.SafeLoader):
 
 
 def _measure(node: yaml.Node | None, sizes: dict[int, int | None]) -> int:
-    """How many values a node stands for: an alias of an alias of an alias stands for very many."""
+    """How many values a node expands to: nested aliases can expand to very many."""
     if not isinstance(node, yaml.CollectionNode):
         return 1
     if id(node) in sizes:
@@ -152,7 +152,7 @@ def _measure(node: yaml.Node | None, sizes: dict[int, int | None]) -> int:
 
 
 def _key_of(node: yaml.Node, wanted: yaml.Node) -> str:
-    """The key of a node inside another, with dots; of one that is no value `the file`."""
+    """The dotted key of a node inside another; `the file` if the node is not a value."""
     return ".".join(_way_to(node, wanted) or []) or "the file"
 
 
@@ -199,7 +199,7 @@ def _location(item: Any) -> list[str | int]:
 
 
 def _put_as_written(path: Path | str, nodes: yaml.Node | None, content: Any, error: ValidationError) -> list[str]:
-    """Replace values of `content` by their texts where text is expected; sentences on them."""
+    """Replace values of `content` by their texts where text is expected; returns a sentence for each."""
     remarks = []
     for item in error.errors(include_url=False):
         location = _location(item)
@@ -216,7 +216,7 @@ def _put_as_written(path: Path | str, nodes: yaml.Node | None, content: Any, err
 
 
 def _node_at(node: yaml.Node | None, location: list[str | int]) -> yaml.Node | None:
-    """The value at `location`; None if the file has none there."""
+    """The node at `location`; None if the file has none there."""
     for part in location:
         if isinstance(node, yaml.MappingNode):
             node = next((value for key, value in node.value if key.value == part), None)
@@ -228,7 +228,7 @@ def _node_at(node: yaml.Node | None, location: list[str | int]) -> yaml.Node | N
 
 
 def line_of(node: yaml.Node | None, location: list[str | int]) -> int:
-    """Line, from 1, of the deepest node on the way to `location` that the file really has."""
+    """Line, from 1, of the deepest node on the path to `location` that the file has."""
     line = 1
     for part in location:
         if isinstance(node, yaml.MappingNode):
