@@ -1,4 +1,4 @@
-"""Incidents told to people and systems: each change once per channel, and what could not be told is kept.
+"""Sends notices of incidents: each change once per channel. Failed deliveries are recorded and tried again.
 
 A delivery that fails never fails a run; the next run tries again. Not here: what an incident is
 (`driftlake.alerts.incidents`) and how it is worded (`driftlake.delivery.notices`).
@@ -23,17 +23,17 @@ from driftlake.errors import ConfigurationError
 from driftlake.lake.schema import arrow_schema
 from driftlake.lake.warehouse import Warehouse
 
-# A channel that hangs must not hold up the night.
+# A channel that does not answer must not delay the run for long.
 _TIMEOUT_SECONDS = 10
 _RETRIES, _BACK_OFF_SECONDS = 3, 1.0
 _SEVERITIES = ("warn", "critical")
-# An open alert of Alertmanager is renewed by every night; one or two that fail must not end it.
+# Every nightly run renews an open alert of Alertmanager; if one or two runs fail, the alert must not expire.
 _ALERT_LASTS = timedelta(days=3)
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What became of a notice; `error` is None if it was delivered."""
+    """The result of sending a notice; `error` is None if it was delivered."""
 
     channel: str
     notice: Notice
@@ -43,10 +43,10 @@ class Delivery:
 def due_notices(
     channel: Channel, incidents: Iterable[Mapping[str, Any]], told: Mapping[str, tuple[Change, str]]
 ) -> list[Notice]:
-    """Changes that a channel has not been told of.
+    """Changes of which a channel has not got a notice.
 
-    `told` is, by incident, the last change that was delivered and its severity. Of a resolved incident nobody heard of
-    nothing is said, nor of one that is to be kept quiet.
+    `told` has the last change that was delivered and its severity, by incident. There is no notice of a resolved
+    incident whose opening was never notified, or of a silenced incident.
     """
     notices = []
     for incident in incidents:
@@ -57,7 +57,7 @@ def due_notices(
 
 
 def current_incidents(warehouse: Warehouse) -> list[dict[str, Any]]:
-    """Every incident as it stood last; those that were open before the newest day and are not in it any more are resolved."""
+    """The newest row of every incident. Incidents that were open and are not in the newest day any more count as resolved."""
     rows: list[dict[str, Any]] = warehouse.query("deliverable_incidents").to_pylist()
     return rows
 
@@ -65,7 +65,7 @@ def current_incidents(warehouse: Warehouse) -> list[dict[str, Any]]:
 def deliver(
     warehouse: Warehouse, settings: Settings, incidents: Sequence[Mapping[str, Any]], now: datetime | None = None
 ) -> list[Delivery]:
-    """Tell every channel what it has not been told of, and record what became of it."""
+    """Send every channel the notices that it has not got yet, and record the results."""
     incidents = [{**incident, "links": links_of(settings, incident)} for incident in incidents]
     done = []
     for channel in settings.delivery.channels:
@@ -96,7 +96,7 @@ def _change_since(incident: Mapping[str, Any], told: tuple[Change, str] | None) 
 
 
 def _matters(channel: Channel, incident: Mapping[str, Any], told: Mapping[str, Any]) -> bool:
-    """Whether a channel wants to hear of it: it pages and is severe enough, or the channel was told of it before."""
+    """Whether a channel gets notices of an incident: it pages and is severe enough, or the channel has got one before."""
     is_wanted = (incident["pages"] or channel.incidents == "all") and incident["severity"] in channel.severities
     return is_wanted or incident["incident_id"] in told
 
@@ -107,7 +107,7 @@ def _remind(
     told: Mapping[str, tuple[Change, str]],
     due: Sequence[Notice],
 ) -> None:
-    """Send again what is open: of what Alertmanager does not hear again it says that it is over."""
+    """Send open alerts again, because Alertmanager resolves alerts that it does not receive again."""
     new = {notice.incident["incident_id"] for notice in due}
     for incident in incidents:
         change, _ = told.get(incident["incident_id"], ("resolved", ""))
@@ -119,7 +119,7 @@ def _remind(
 def _attempt(channel: Channel, notice: Notice) -> Delivery:
     try:
         _SENDERS[channel.kind](_address(channel), notice)
-    except Exception as error:  # noqa: BLE001  # whatever a service does, the night goes on
+    except Exception as error:  # noqa: BLE001  # whatever a service does, the run continues
         reason = _reason(error)
         logging.getLogger(__name__).warning("channel %s: %s", channel.name, reason)
         return Delivery(channel.name, notice, reason)
@@ -127,7 +127,7 @@ def _attempt(channel: Channel, notice: Notice) -> Delivery:
 
 
 def _reason(error: Exception) -> str:
-    """Why a delivery failed, without the address, which is a secret and stands in the errors of HTTP libraries."""
+    """Why a delivery failed, without the address: it is a secret, and HTTP libraries put it into their errors."""
     if isinstance(error, ConfigurationError):
         return error.message
     if (answer := getattr(error, "response", None)) is not None:
@@ -190,7 +190,7 @@ def _send_by_alertmanager(address: str, notice: Notice) -> None:
     ends = dict.fromkeys(_SEVERITIES, now)
     if notice.change != "resolved":
         ends[notice.incident["severity"]] = now + _ALERT_LASTS
-    # severity is a label, for routes go by labels: with another one it is another alert, and the former is over
+    # routes use labels, so severity is one; an alert with another severity is a new alert, and the old one is resolved
     alerts = [_alert(notice, severity, ends_at) for severity, ends_at in ends.items()]
     _post(f"{address.rstrip('/')}/api/v2/alerts", alerts)
 

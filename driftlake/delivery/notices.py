@@ -1,6 +1,6 @@
-"""What is said of a change of an incident: a title, a text and links; a channel may have templates of its own.
+"""Texts of notices: a title, a body and links; a channel may have its own templates.
 
-Not here: who is told, and how (`driftlake.delivery.channels`).
+Not here: who gets a notice, and how (`driftlake.delivery.channels`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Change = Literal["opened", "escalated", "resolved"]
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A change of an incident that a channel is to be told of: one line, and what a person wants to know first."""
+    """A notice of a change of an incident: its title, and the facts that a person needs first."""
 
     change: Change
     incident: Mapping[str, Any]
@@ -28,7 +28,7 @@ class Notice:
 
 
 def links_of(settings: Settings, incident: Mapping[str, Any]) -> dict[str, str]:
-    """Web addresses of what an incident is about: page, data and model of its day, and its runbook; those there are."""
+    """Web addresses for an incident, as far as they exist: page, data and model of its day, and its runbook."""
     links = {}
     runbook = incident["runbook"] or ""
     if settings.reports.url:
@@ -43,7 +43,7 @@ def links_of(settings: Settings, incident: Mapping[str, Any]) -> dict[str, str]:
 
 
 def compose(channel: Channel, change: Change, incident: Mapping[str, Any]) -> Notice:
-    """Word a notice as the templates of the channel say; where one fails, the standard text goes out and says so."""
+    """The notice, written with the channel's templates. If a template fails, the standard text is used and gives the error."""
     incident = {name: _printable(value) for name, value in incident.items()}
     words = {"change": change, "links": {}, **incident}
     title, body = _standard_title(words), _standard_body(words)
@@ -52,7 +52,7 @@ def compose(channel: Channel, change: Change, incident: Mapping[str, Any]) -> No
             continue
         try:
             rendered = _render(template, words)
-        except Exception as error:  # noqa: BLE001  # whatever a template does, the notice goes out
+        except Exception as error:  # noqa: BLE001  # whatever a template does, the notice is sent
             fault = f"the template `{name}` of channel {channel.name} cannot be filled in: {error}"
             logging.getLogger(__name__).warning(fault)
             body += f"\n({fault})"

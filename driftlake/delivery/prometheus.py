@@ -1,6 +1,6 @@
-"""How the newest day stands, as a file for the textfile collector of Prometheus' node exporter.
+"""Metrics of the newest day, as a file for the textfile collector of Prometheus' node exporter.
 
-Not here: telling people (`driftlake.delivery.channels`).
+Not here: notices (`driftlake.delivery.channels`).
 """
 
 from __future__ import annotations
@@ -26,8 +26,10 @@ def write_metrics(
 
     newest = gauge("newest_day_timestamp_seconds", "Start (UTC) of the newest day that was processed.")
     newest.set(datetime.combine(day, time(), UTC).timestamp())
-    gauge("undelivered_notices", "Notices of changes of incidents that a channel did not get.").set(undelivered_count)
-    unsettled = gauge("open_incidents", "Incidents that are open.", ["model_id", "severity", "kind", "pages"])
+    gauge("undelivered_notices", "Notices of incidents that could not be delivered to a channel.").set(
+        undelivered_count
+    )
+    unsettled = gauge("open_incidents", "Open incidents.", ["model_id", "severity", "kind", "pages"])
     for incident in incidents:
         if incident["state"] != "resolved":
             pages = "true" if incident["pages"] else "false"

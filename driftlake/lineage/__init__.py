@@ -1,5 +1,5 @@
-"""What model versions are: lineage files as their teams write them, and the versions that are registered.
+"""Model versions: the lineage files that teams write, and the registered versions.
 
 May import: lake, config, maths, vocabulary, errors.
-Not here: registering a version, and learning from its training data (`driftlake.training`).
+Not here: registering a version and learning from its training data (`driftlake.training`).
 """

@@ -1,6 +1,6 @@
-"""Which label of a binary model is positive: what lineage files and `labels` of driftlake.yaml say, as one canonical text.
+"""Which label of a binary model is positive, as declared in lineage files or under `labels` in driftlake.yaml.
 
-Not here: the target of training data held against it (`driftlake.training.targets`), and joining labels
+Not here: checking the target of training data against it (`driftlake.training.targets`), and joining labels
 (`driftlake.profiles.label_join`).
 """
 
@@ -13,7 +13,7 @@ from driftlake.config import Settings
 from driftlake.config.inputs import LabelValue
 from driftlake.lineage.lineage_files import LineageRecord
 
-# What YAML reads as truth values, so that `positive: yes` and the labels True, 1 and "yes" say the same.
+# Texts that YAML reads as truth values, so that `positive: yes` means the same as the labels True, 1 and "yes".
 _TRUTH = {"true": "1", "yes": "1", "on": "1", "false": "0", "no": "0", "off": "0"}
 
 
@@ -35,7 +35,7 @@ def label_text(value: LabelValue) -> str:
 
 
 def declared_meaning(record: LineageRecord, settings: Settings) -> LabelMeaning | None:
-    """What the lineage of a version says, or else driftlake.yaml; None if labels are 0 and 1."""
+    """The declaration in the lineage of a version, or else in driftlake.yaml; None if labels are 0 and 1."""
     if record.task != "binary":
         return None
     declared = record.labels or settings.labels

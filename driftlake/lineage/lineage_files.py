@@ -1,4 +1,4 @@
-"""Lineage files: what a model version was trained on and what it promises, as its team wrote it down.
+"""Lineage files: what a model version was trained on and what its team declares about it.
 
 Not here: registering a version (`driftlake.training.registration`) and what is learned from its training data (`driftlake.training.learning`).
 """
@@ -41,7 +41,9 @@ def _class_name(name: str) -> str:
     if name == "(missing)":
         raise ValueError("(missing) stands for predictions without a class")
     if re.fullmatch(r"-?\d+\.0+", name):
-        raise ValueError("whole-number labels are read without decimals: write the class without decimals, too")
+        raise ValueError(
+            "labels that are whole numbers are read without decimals: write the class without decimals, too"
+        )
     return name
 
 
@@ -67,7 +69,7 @@ class LabelDelay(_Section):
 
 
 class Baseline(_Section):
-    """What the version achieved on held-out training data."""
+    """The quality of the version on held-out data."""
 
     auc: float | None = Field(default=None, ge=0, le=1)
 
@@ -94,7 +96,7 @@ def score_divisor(kind: str) -> int:
 
 
 class LineageRecord(_Section):
-    """One lineage file: what a model version was trained on and what it promises."""
+    """One lineage file: what a model version was trained on and what its team declares about it."""
 
     model_id: str
     model_version: str
@@ -120,7 +122,7 @@ class LineageRecord(_Section):
 
     @property
     def is_probability(self) -> bool:
-        """Whether the score is a probability once it is read."""
+        """Whether the score is a probability after it has been read."""
         return self.score_kind != "value"
 
     @model_validator(mode="after")
@@ -140,12 +142,12 @@ class LineageRecord(_Section):
 
 @dataclass(frozen=True, slots=True)
 class LineageFile:
-    """A record with the place of its training data made absolute."""
+    """A record with the absolute location of its training data."""
 
     path: str
     record: LineageRecord
     training_data: str
-    # what was taken otherwise than YAML has it
+    # remarks on values that were read as text although YAML has another type for them
     remarks: tuple[str, ...] = ()
 
 
@@ -173,7 +175,7 @@ def lineage_locations(settings: Settings) -> list[str]:
 
 
 def read_lineage_folder(settings: Settings) -> list[LineageFile]:
-    """Every lineage file of the configured folder. Raises ConfigurationError for the first that is wrong."""
+    """Every lineage file of the configured folder. Raises ConfigurationError for the first invalid file."""
     return [read_lineage_file(location) for location in lineage_locations(settings)]
 
 
@@ -182,7 +184,7 @@ def _is_yaml(entry: pafs.FileInfo) -> bool:
 
 
 def _beside(location: str, path: str) -> str:
-    """`path` as seen from the folder of the file at `location`."""
+    """`path` resolved against the folder of the file at `location`."""
     if "://" in path or path.startswith("/"):
         return path
     scheme, separator, inner = location.rpartition("://")

@@ -38,13 +38,13 @@ class TrainingLabels:
     scored_sums: Mapping[str, float]
 
     def mean(self, name: str) -> float | None:
-        """Mean over the labels with a score of what is summed up under a name; None if it is not."""
+        """Mean of a stored sum over the labels with a score; None if there is no such sum."""
         total = self.scored_sums.get(name)
         return total / self.scored_count if total is not None and self.scored_count else None
 
     @classmethod
     def of(cls, rows: Sequence[Mapping[str, Any]], bin_count: int) -> TrainingLabels | None:
-        """From the rows of reference_label_profile of a version; None without any label."""
+        """Build it from the rows of reference_label_profile of a version; None without any label."""
         positives, negatives, numbers = (np.zeros(bin_count, dtype=np.int64) for _ in range(3))
         for row in rows:
             bin_id = row["bin_id"]
@@ -60,12 +60,12 @@ class TrainingLabels:
         return cls(positives, negatives, int(counts.sum() - counts[MISSING]), sums)
 
 
-# A bin that holds more is that of a single heavy value, or of fewer bins than usual.
+# A bin with a larger share has a single frequent value, or the feature has fewer bins than usual.
 _LARGEST_USUAL_SHARE = 1.2 * LARGEST_SHARE
 
 
 def told_choice(kinds: Mapping[str, str], left_out: Sequence[str]) -> str:
-    """Features with their kinds, and the columns that were left out, in a sentence."""
+    """A sentence with the features, their kinds, and the columns that were left out."""
     named = [f"{name} ({kind})" for name, kind in kinds.items()]
     told = f"features: {', '.join(named) or 'none'}"
     return f"{told}; left out: {', '.join(left_out)}" if left_out else told
@@ -94,16 +94,16 @@ class ModelVersion:
     # by segment and then by feature
     segment_reference_counts: Mapping[str, Mapping[str, Counts]] = field(default_factory=dict)
     training_labels: TrainingLabels | None = None
-    # by feature; of a version that was registered before types were stored, nothing
+    # by feature; empty for a version that was registered before types were stored
     feature_types: Mapping[str, str] = field(default_factory=dict)
     feature_importance: Mapping[str, float] = field(default_factory=dict)
     training_dataset_id: str | None = None
-    # columns of the training data that are no features, each with the reason
+    # columns of the training data that are not features, each with the reason
     columns_left_out: tuple[str, ...] = ()
 
     @property
     def owner(self) -> dict[str, str]:
-        """The columns that say of every row which version it is about."""
+        """The columns that identify the version in every row."""
         return {"model_id": self.model_id, "model_version": self.model_version}
 
     @property
@@ -113,12 +113,12 @@ class ModelVersion:
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """Its classes as labels and predictions are read."""
+        """Its classes, written as labels and predictions are read."""
         return tuple(category_text(name) for name in self.classes)
 
     @property
     def told_features(self) -> str:
-        """Its features, each with its kind, and the columns that were left out, in a sentence."""
+        """A sentence with its features, their kinds, and the columns that were left out."""
         kinds = {name: "number" if bins.grid else "category" for name, bins in self.features.items()}
         return told_choice(kinds, self.columns_left_out)
 
@@ -132,9 +132,9 @@ class ModelVersion:
         return counts.get(feature)
 
     def heaviest_bins(self) -> dict[str, float]:
-        """Numbers of which a bin of several values holds over a percentile of the training rows, with its share.
+        """Numeric features in which a bin of several values has more than 1 % of the training rows, with its share.
 
-        So much the KS distance can miss. In the bin of a single value, however heavy, there is nothing to be missed.
+        The KS distance can miss shifts of up to this share. A bin of a single value hides no shift, however large its share is.
         """
         shares = {}
         for name, bins in self.features.items():
@@ -145,7 +145,7 @@ class ModelVersion:
         return {name: share for name, share in shares.items() if share > _LARGEST_USUAL_SHARE}
 
     def decision_cut(self, settings: ModelSettings | None) -> float | None:
-        """Score from which a prediction is taken as positive; None if there is no such score."""
+        """Smallest score that counts as a positive prediction; None if there is no such score."""
         if self.task != "binary":
             return None
         given = settings.decision_cut if settings else None
@@ -160,7 +160,7 @@ class ModelVersion:
 def load_versions(warehouse: Warehouse) -> dict[tuple[str, str], ModelVersion]:
     """Every registered version with its bins and reference counts.
 
-    Each stage of a night asks for them, so they are kept while the same versions are registered and nothing is appended.
+    Each stage of a run needs them, so they are cached until a version is registered or something is appended.
     """
     with warehouse.one_snapshot():
         registered = warehouse.sql("select * from training_runs order by model_id, model_version").to_pylist()
@@ -173,7 +173,7 @@ def load_versions(warehouse: Warehouse) -> dict[tuple[str, str], ModelVersion]:
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """Versions as they were read when these rows of training_runs and so many appended changes were there."""
+    """Cached versions, with the rows of training_runs and the number of appended changes at the time of reading."""
 
     runs: Sequence[Mapping[str, Any]]
     append_count: int

@@ -1,10 +1,10 @@
 """Charts of the report: rows of sql/report/ in, the text of one SVG out.
 
-Pure functions that draw what they are given; an SVG needs no network, and scales by its viewBox. A page writes the legends
-itself, from the colours that stand here: text on a small screen must not shrink with the chart. Charts are Vega-Lite
-specifications as vl-convert reads them: to build the same ones with Altair took three times as long as to draw them.
-vl-convert is imported when something is drawn. Not here: reading the warehouse, the shape of a
-distribution (`driftlake.report.distributions`), words around a chart (`driftlake.report.pages`).
+The functions are pure. An SVG needs no network and scales by its viewBox. Pages write the legends themselves, with
+the colours defined here, because text on a small screen must not shrink with the chart. Charts are Vega-Lite
+specifications for vl-convert; building them with Altair took three times as long as drawing them. vl-convert is
+imported when the first chart is drawn. Not here: reading the warehouse, the shape of a
+distribution (`driftlake.report.distributions`), text around a chart (`driftlake.report.pages`).
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ P = ParamSpec("P")
 Part = dict[str, Any]
 _log = logging.getLogger(__name__)
 
-# Okabe and Ito (2008), told apart with any colour vision; the yellow is too pale for a line and left out.
+# Okabe and Ito (2008), distinguishable with any colour vision. Yellow is left out, because it is too pale for a line.
 SERIES_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#a6508a", "#56b4e9", "#7a5c00")
 
-# From within noise to strong drift: lighter is calmer, so the scale also holds in grey.
+# From within noise to strong drift. Lighter means less drift, so the scale also works in greyscale.
 LEVEL_COLOURS = {
     "noise": "#edf1f5",
     "stable": "#c9dcea",
@@ -42,21 +42,21 @@ BACKLOG_COLOURS = {"without a label": "#0072b2", "expected from the label delay"
 
 _INK, _SOFT_INK, _FAINT = "#1f2933", "#52606d", "#e4e7eb"
 
-# A page shows wide charts about this wide; narrow ones stand side by side, or fill a phone.
+# Width of wide charts on a page; narrow ones are placed side by side, or fill the screen of a phone.
 _WIDE, _NARROW = 560, 270
 _LABEL_LIMIT = 100
-# Bars of shares never fill an axis shorter than this, so that one percent does not look like everything.
+# Smallest range of the axis of share bars, so that a share of one percent does not fill the chart.
 _SMALLEST_BAR_AXIS = 0.1
-# Days on an axis at least, of a model that is younger too.
+# Smallest number of days on an axis, also for a newer model.
 _SHORTEST_AXIS_DAYS = 28
-# A line of fewer points is drawn with them, or a single one would not be seen.
+# A line with fewer points is drawn with point marks, because a single point would not be visible.
 _POINTS_BELOW_DAYS = 14
 
 _SCHEMA = "https://vega.github.io/schema/vega-lite/v6.4.1.json"
 _CONFIG = {
     "aria": False,
     "background": None,
-    # the page asks for the same font: widths are measured with it
+    # the page uses the same font, because widths are measured with it
     "font": "Arial, Helvetica, Liberation Sans, sans-serif",
     "view": {"stroke": None},
     "axis": {
@@ -74,13 +74,13 @@ _CONFIG = {
 
 
 def _costs_no_page(draw: Callable[P, str]) -> Callable[P, str]:
-    """A chart that cannot be drawn is a sentence in its place."""
+    """Replace a chart that cannot be drawn by a sentence."""
 
     @wraps(draw)
     def drawn(*arguments: P.args, **named: P.kwargs) -> str:
         try:
             return draw(*arguments, **named)
-        except Exception as error:  # noqa: BLE001  # whatever a chart does, the page is written
+        except Exception as error:  # noqa: BLE001  # whatever a chart raises, the page is written
             _log.exception("a chart could not be drawn")
             first_line = str(error).strip().partition("\n")[0]
             sentence = f"This chart could not be drawn ({type(error).__name__}: {first_line})."
@@ -155,7 +155,7 @@ def quality_chart(rows: Rows, *, long_days: int, first_day: date, last_day: date
 
 @_costs_no_page
 def backlog_chart(rows: Rows, *, description: str) -> str:
-    """Predictions without a label by age beside what was promised: rows of sql/report/backlog.sql of one version."""
+    """Predictions without a label by age, beside the promised number: rows of sql/report/backlog.sql of one version."""
     kinds = dict(zip(("outstanding_count", "expected_outstanding_count"), BACKLOG_COLOURS, strict=True))
     bars = [
         {"age": row["age_bucket"].replace("-", "\N{EN DASH}"), "kind": kind, "count": row[column]}
@@ -244,7 +244,7 @@ def _psi(value: float | None) -> str:
 
 
 def level_names(features: Rows) -> dict[str, str]:
-    """What the colours of the heatmap mean, by the thresholds in force on its last day: level -> words."""
+    """Legend of the heatmap by level, with the thresholds in force on its last day."""
     warn, drift = features[0]["warn_threshold"], features[0]["drift_threshold"]
     return {
         "noise": "within noise",
@@ -259,9 +259,9 @@ def level_names(features: Rows) -> dict[str, str]:
 def distribution_chart(bins: Rows, *, smallest_cell: int = 1, description: str) -> str:
     """Training and production shares of one feature drawn over each other: its rows of sql/report/distributions.sql.
 
-    Numbers are drawn as densities over the value axis, so that a wide bin does not look heavier than it is, and what
-    has no place on the axis (missing, out of range) as bars below it. Categories are paired bars, those of fewer than
-    `smallest_cell` rows summed up.
+    Numbers are drawn as densities over the value axis, so that a wide bin does not look too large. Missing and
+    out-of-range values have bars below the axis. Categories are paired bars; categories with fewer than
+    `smallest_cell` rows are added up.
     """
     bars = [*category_bars(bins, smallest_cell), *special_bars(bins)]
     steps = density_steps(bins)
@@ -314,7 +314,7 @@ def _step_points(steps: Steps) -> list[dict[str, Any]]:
 def _density_panel(steps: Steps) -> Part:
     low, high = steps.borders[0], steps.borders[-1]
     scale: Part = {"type": steps.scale.kind, "domain": [low, high], "nice": False}
-    # every label by itself: the axis would give all of them the prefix of the largest, and 0M
+    # formatted label by label: the axis would give all labels the prefix of the largest, e.g. 0M
     label = "format(datum.value, abs(datum.value) < 1e4 ? ',~r' : '~s')"
     axis: Part = {"title": None, "tickCount": 6, "grid": False, "labelExpr": label}
     if steps.scale.kind == "symlog":
@@ -337,7 +337,7 @@ def _density_panel(steps: Steps) -> Part:
 
 
 def _symlog_ticks(low: float, high: float, constant: float) -> list[float]:
-    """Zero and every other power of ten from where the scale turns logarithmic."""
+    """Zero and every second power of ten from where the scale becomes logarithmic."""
     first = math.ceil(math.log10(constant))
     powers = [10.0**power for power in range(first, first + 20, 2)]
     return [value for value in (*(-power for power in reversed(powers)), 0.0, *powers) if low <= value <= high]
@@ -363,7 +363,7 @@ def _bar_panel(bars: Sequence[Mapping[str, Any]]) -> Part:
 
 
 def _layer(dataset: str, mark: Part, **channels: Part) -> Part:
-    """Marks of the rows that `_svg` is given under the name `dataset`."""
+    """Marks for the rows that are passed to `_svg` under the name `dataset`."""
     return {"data": {"name": dataset}, "mark": mark, "encoding": channels}
 
 
@@ -397,7 +397,7 @@ def _points(days: Collection[date]) -> Part | bool:
 
 
 def _first_shown(days: Sequence[date], first_day: date, last_day: date) -> date:
-    """Where the axis of a chart starts: at its first data, if that is later than `first_day`."""
+    """First day on the axis of a chart: that of its first data, if later than `first_day`."""
     return max(first_day, min([*days, last_day - timedelta(days=_SHORTEST_AXIS_DAYS)]))
 
 
@@ -414,20 +414,20 @@ def _svg(chart: Part, description: str, **datasets: Rows) -> str:
     import vl_convert
 
     specification = {"$schema": _SCHEMA, **chart, "datasets": {name: _dated(rows) for name, rows in datasets.items()}}
-    # a control character ends the process inside the renderer, where nobody can catch it
+    # a control character makes the renderer end the process, which cannot be caught
     svg = vl_convert.vegalite_to_svg(_printable(specification), config=_CONFIG, allowed_base_urls=[])
     return svg.replace("<svg ", f'<svg role="img" aria-label={quoteattr(wording.printable(description))} ', 1)
 
 
 def _dated(rows: Rows) -> list[Part]:
-    """Rows whose dates are text."""
+    """Rows with their dates as text."""
     return [
         {key: value.isoformat() if isinstance(value, date) else value for key, value in row.items()} for row in rows
     ]
 
 
 def _printable(value: Any) -> Any:
-    """A specification whose texts, keys among them, are safe to draw."""
+    """A specification with all texts, including keys, escaped for drawing."""
     if isinstance(value, str):
         return wording.printable(value)
     if isinstance(value, Mapping):

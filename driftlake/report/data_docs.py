@@ -1,6 +1,6 @@
 """Great Expectations' Data Docs of a day's contract checks, a page per source beside the reports.
 
-They are made from what is stored, so they name every check of the day and hold counts alone, no value of any row. Not
+They are made from stored rows, so they have every check of the day with counts only, and no value of any row. Not
 here: our own page of a day (`driftlake.report.pages`).
 """
 
@@ -58,6 +58,6 @@ def _html(source: str, day: date, rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _name(row: Mapping[str, Any]) -> str:
-    """What a check is called; the names in it come from outside, and Great Expectations' templates do not escape them."""
+    """The name of a check, escaped: it contains names from data, and Great Expectations' templates do not escape them."""
     parts = (row[part] for part in ("expectation", "column_name", "model_id", "model_version", "path"))
     return escape(printable(" ".join(part for part in parts if part)))

@@ -16,16 +16,16 @@ from driftlake.vocabulary import wording
 
 Rows = Sequence[Mapping[str, Any]]
 
-# Steps across a value axis: bins narrower than one are drawn together, or a single value would dwarf the rest.
+# Steps across a value axis. Narrower bins are merged, because the density of a single value would dwarf the rest.
 _STEPS = 60
-# Share of the rows at each end of a value axis that is not drawn: the tail of one outlier would flatten everything.
+# Share of the rows at each end of a value axis that is not drawn, because a single outlier would compress the rest.
 _TAIL_SHARE = 0.001
 _MAX_CATEGORIES = 12
 
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """How values lie on an axis: `kind` as Vega-Lite calls it, `constant` where a symlog scale turns linear."""
+    """Scale of a value axis: `kind` as in Vega-Lite, `constant` where a symlog scale becomes linear."""
 
     kind: Literal["linear", "log", "symlog"]
     constant: float = 1.0
@@ -40,7 +40,7 @@ class Scale:
 
     @classmethod
     def of_bins(cls, bins: Rows) -> Self:
-        """The scale on which the training data spread best (`driftlake.maths.binning`); scores are read on a linear one."""
+        """The scale that spreads the training data best (`driftlake.maths.binning`); for scores a linear one."""
         match bins[0]["grid_transform"]:
             case "log":
                 return cls("log")
@@ -65,10 +65,10 @@ class Steps:
 
 
 def density_steps(bins: Rows) -> Steps | None:
-    """Shares of the range bins as densities, None without any; bins narrower than a step are drawn together.
+    """Shares of the range bins as densities, None without range bins; bins narrower than a step are merged.
 
     Shares are of all rows, so the areas are smaller than one where rows are missing or out of range. Both ends of the
-    axis are cut where they hold less than a thousandth of either side.
+    axis are cut off where they have less than a thousandth of the rows of either side.
     """
     ranges = _without_tails(_ranges(bins))
     if not ranges:
@@ -89,9 +89,9 @@ def density_steps(bins: Rows) -> Steps | None:
 
 
 def category_bars(bins: Rows, smallest_cell: int = 1) -> list[dict[str, Any]]:
-    """Shares of the categories most frequent on either side, in training order; the others are summed up.
+    """Shares of the categories that are most frequent on either side, in training order; the others are added up.
 
-    So are those with fewer than `smallest_cell` rows on a side, but for none at all: that is about nobody.
+    Categories with 1 to `smallest_cell` - 1 rows on a side are added up, too; a count of 0 is about nobody.
     """
     categories = [row for row in bins if row["bin_kind"] == "category"]
     bars = [_bar(row, row["label"], bins) for row in categories]
@@ -108,7 +108,7 @@ def category_bars(bins: Rows, smallest_cell: int = 1) -> list[dict[str, Any]]:
 
 
 def special_bars(bins: Rows) -> list[dict[str, Any]]:
-    """Shares of the rows that are in no range and no category: missing, out of range, rare, never seen in training."""
+    """Shares of the rows outside all ranges and categories: missing, out of range, rare, never seen in training."""
     ranges = _ranges(bins)
     names = {"missing": "(missing)", "other": "(rare in training)", "unseen": "(not in training)"}
     if ranges:
@@ -167,7 +167,7 @@ def _merged(ranges: Rows, scale: Scale, step: float) -> list[list[Mapping[str, A
     def width(group: Rows) -> float:
         return scale.place(group[-1]["upper"]) - scale.place(group[0]["lower"])
 
-    # borders come from a grid that need not hit the step exactly
+    # borders come from a grid and need not be exact multiples of the step
     smallest = step * 0.98
     for row in ranges:
         if groups and width(groups[-1]) < smallest:

@@ -1,6 +1,6 @@
-"""The pages people read: one HTML file per day and an overview of all of them.
+"""The report pages: one HTML file per day and an overview of all days.
 
-A page needs no network and no script to be viewed, and the same tables give the same bytes. Not here: drawing
+A page needs neither network nor scripts, and the same tables give the same bytes. Not here: drawing
 (`driftlake.report.charts`), how a number is written (`driftlake.vocabulary.wording`), what is counted (sql/report/),
 layout and the sentences around a chart (templates/).
 """
@@ -37,21 +37,21 @@ from driftlake.vocabulary.wording import version_name
 if TYPE_CHECKING:
     import jinja2
 
-# A version that has not predicted for this long is history: it gets no verdict.
+# A version without predictions for this many days gets no verdict.
 RECENT_DAYS = 28
-# How far back the charts look.
+# Days that the charts show.
 QUALITY_DAYS, VOLUME_DAYS, HEATMAP_DAYS, LATENCY_DAYS = 120, 90, 90, 90
-# Beside the long window AUC is drawn over a short one: the configured one nearest to this.
+# AUC is drawn over the long window and over a short one: the configured window nearest to this.
 SHORT_QUALITY_DAYS = 7
 
-# Nodes of a version on a page, the slowest of them.
+# Number of nodes of a version on a page: the slowest.
 SHOWN_NODES = 10
 
-# Alerts of one rule and version: beyond the first number only the worst are shown, and the others folded up.
+# Alerts of one rule and version: if there are more than the first number, the worst are shown and the others collapsed.
 _FOLD_BEYOND, _SHOWN_WHEN_FOLDED = 8, 5
-# A heatmap fits on a screen; the table below it has every feature.
+# Rows of a heatmap, so that it fits on a screen; the table below it has every feature.
 _HEATMAP_FEATURES = 30
-# How the templates write a value.
+# Functions with which the templates write values.
 _FILTERS = (
     wording.decimal,
     wording.long_day,
@@ -74,7 +74,7 @@ class ReportError(DriftlakeError, LookupError):
 
 @dataclass(frozen=True, slots=True)
 class AlertGroup:
-    """Alerts about one version, the worst first; of a rule that fired often, most are `folded` away, by rule."""
+    """Alerts about one version, the worst first; if a rule fired often, most of its alerts are in `folded`, by rule."""
 
     name: str
     shown: Sequence[Row]
@@ -83,7 +83,7 @@ class AlertGroup:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A chart, the name of what it is about, the rows its caption speaks of, and what its colours mean."""
+    """A chart with the name of its subject, the rows for its caption, and its legend."""
 
     name: str
     svg: str
@@ -92,7 +92,7 @@ class Figure:
 
 
 def render_day(warehouse: Warehouse, settings: Settings, day: date) -> Path:
-    """Write the page of `day` and return its path; a page that is there is replaced.
+    """Write the page of `day` and return its path; an existing page is replaced.
 
     Raises ReportError if nothing was processed for the day.
     """
@@ -108,7 +108,7 @@ def render_day(warehouse: Warehouse, settings: Settings, day: date) -> Path:
 
 
 def render_index(warehouse: Warehouse, settings: Settings) -> Path:
-    """Write the overview of every processed day, with links to the pages that are there, and return its path.
+    """Write the overview of every processed day, with links to the existing pages, and return its path.
 
     Raises ReportError if nothing was processed yet.
     """
@@ -139,7 +139,7 @@ def render_index(warehouse: Warehouse, settings: Settings) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class _Scope:
-    """What a page is about and where its rows come from; `runs` is the newest run of each stage."""
+    """The subject of a page and the source of its rows; `runs` has the newest run of each stage."""
 
     warehouse: Warehouse
     settings: Settings
@@ -171,7 +171,7 @@ class _Scope:
         return {"first_day": self.day - timedelta(days=days - 1), "last_day": self.day}
 
     def model_facts(self) -> list[dict[str, Any]]:
-        """What the verdicts rest on: one row per version that predicted lately."""
+        """The facts behind the verdicts: one row per version that predicted recently."""
         return self.rows(
             "models",
             day=self.day,
@@ -251,7 +251,7 @@ def _day_content(scope: _Scope) -> dict[str, Any]:
 
 
 def _alert_groups(scope: _Scope, alerts: Sequence[Row], listed: set[tuple[str, str, str]]) -> list[AlertGroup]:
-    """Alerts by version: about whole partitions first, then production, then others, then what no longer predicts."""
+    """Alerts by version: first those about whole partitions, then production, other deployments, and retired versions."""
 
     def urgency(alert: Row) -> tuple[bool, ...]:
         is_retired = alert["deployment"] is not None and version_key(alert) not in listed
@@ -269,7 +269,7 @@ def _alert_groups(scope: _Scope, alerts: Sequence[Row], listed: set[tuple[str, s
 
 
 def _incidents(scope: _Scope, alerts: Sequence[Row]) -> list[dict[str, Any]]:
-    """Incidents of the day with their alerts, the heaviest first, and the query that shows the heaviest."""
+    """Incidents of the day with their alerts by descending weight, and the query that shows the first alert."""
     members = grouped(sorted(alerts, key=lambda alert: -(alert["weight"] or 0)), lambda alert: alert["incident_id"])
     found = []
     for row in scope.rows("incidents", day=scope.day):
@@ -287,7 +287,7 @@ def _incidents(scope: _Scope, alerts: Sequence[Row]) -> list[dict[str, Any]]:
 
 
 def _is_named(scope: _Scope, alert: Row) -> bool:
-    """Whether a page may say which segment an alert is about."""
+    """Whether a page may name the segment of an alert."""
     return alert["segment"] in {None, ALL} or alert["sample_count"] >= scope.settings.reports.smallest_cell
 
 
@@ -302,7 +302,7 @@ def _written_out(scope: _Scope, alert: Row) -> dict[str, Any]:
 
 
 def _runbook_link(settings: Settings, runbook: str | None) -> str | None:
-    """Where the runbook of a rule can be opened from a page; None if it is no web address and no relative path."""
+    """Link from a page to the runbook of a rule; None if it is neither a web address nor a relative path."""
     if not runbook:
         return None
     if runbook.startswith(f"{PAGE}#"):
@@ -367,7 +367,7 @@ def _quality_figures(scope: _Scope, colours: Mapping[Any, str]) -> list[Figure]:
 
 
 def _backlog_figures(scope: _Scope, listed: set[tuple[str, str, str]]) -> list[Figure]:
-    # rows may be left from when labels were configured
+    # there may be rows from a time when labels were configured
     if scope.settings.labels is None:
         return []
     rows = [row for row in scope.rows("backlog", day=scope.day) if version_key(row) in listed]
@@ -405,7 +405,7 @@ def _heatmaps(scope: _Scope, features: Sequence[Row]) -> list[Figure]:
 
 
 def _worst_features(features: Sequence[Row], count: int) -> list[Row]:
-    """The features to look at first: those of production, then by PSI."""
+    """The features to look at first: those of production versions, then by descending PSI."""
     judged = [row for row in features if row["psi"] is not None and row["outcome"] != "insufficient_data"]
     return sorted(judged, key=lambda row: (row["deployment"] != "production", -row["psi"]))[:count]
 
@@ -458,12 +458,12 @@ def _series_colours(rows: Sequence[Row]) -> dict[tuple[str, str, str], str]:
 
 
 def version_key(row: Row) -> tuple[str, str, str]:
-    """What tells one deployed version from another."""
+    """The key of a deployed version."""
     return row["model_id"], row["model_version"], row["deployment"]
 
 
 def _in_series(rows: Sequence[Row], colours: Mapping[Any, str]) -> list[dict[str, Any]]:
-    """Rows of one model with the name and the colour of their line."""
+    """Rows of one model with the names and colours of their lines."""
     return [{**row, "series": _series(row), "colour": colours[version_key(row)]} for row in rows]
 
 
@@ -519,7 +519,7 @@ def _environment() -> jinja2.Environment:
 def _folder(settings: Settings) -> Path:
     location = settings.resolve(settings.reports.path)
     if "://" in location:
-        raise ReportError(f"reports.path {location} is no folder", hint="give a folder; copy it to S3 afterwards")
+        raise ReportError(f"reports.path {location} is not a folder", hint="give a folder; copy it to S3 afterwards")
     return Path(location)
 
 

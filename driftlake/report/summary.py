@@ -1,4 +1,4 @@
-"""What a run of some days came to, as the few lines a person reads after it.
+"""The result of a run in a few lines, printed when it ends.
 
 Not here: the totals (sql/summary.sql), how a number is written (`driftlake.vocabulary.wording`), and printing
 (`driftlake.cli.running`).
@@ -17,7 +17,7 @@ from driftlake.vocabulary.wording import counted, number, three_decimals, versio
 
 
 def summarize(warehouse: Warehouse, settings: Settings, first_day: date, last_day: date) -> list[tuple[str, str]]:
-    """Name and value of each line; the last day stands for drift, alerts, backlog and quality."""
+    """Name and value of each line; drift, alerts, backlog and quality are those of the last day."""
     window_days = settings.drift.headline_window_days
     facts = warehouse.query("summary", first_day=first_day, last_day=last_day, window_days=window_days).to_pylist()[0]
     return [

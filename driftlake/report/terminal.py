@@ -8,12 +8,12 @@ from typing import Any
 from driftlake.vocabulary.wording import counted
 
 Row = Mapping[str, Any]
-# Of an incident's alerts; `driftlake sql` has the others.
+# Number of alerts shown per incident; `driftlake sql` shows the others.
 _SHOWN = 5
 
 
 def incident_lines(incidents: Sequence[Row], alerts: Sequence[Row], *, shown: int = _SHOWN) -> Iterator[str]:
-    """Each incident, then its heaviest alerts; alerts of no incident last."""
+    """Each incident with its alerts of the largest weight; alerts without an incident come last."""
     for incident in incidents:
         yield from _incident(incident, members_of(alerts, incident["incident_id"]), shown)
     known = {incident["incident_id"] for incident in incidents}
@@ -23,13 +23,13 @@ def incident_lines(incidents: Sequence[Row], alerts: Sequence[Row], *, shown: in
 
 
 def members_of(alerts: Sequence[Row], incident_id: str) -> list[Row]:
-    """Alerts of an incident, the heaviest first."""
+    """Alerts of an incident by descending weight."""
     members = [alert for alert in alerts if alert["incident_id"] == incident_id]
     return sorted(members, key=lambda alert: -(alert["weight"] or 0))
 
 
 def exemplar_lines(alerts: Sequence[Row], exemplars: Sequence[Row]) -> Iterator[str]:
-    """Predictions to look at, by the bin of the first alert's feature that they are in."""
+    """Example predictions by their bin of the first alert's feature."""
     for bin_name in dict.fromkeys(row["bin"] for row in exemplars):
         rows = [row for row in exemplars if row["bin"] == bin_name]
         ids = [row["correlation_id"] + (f" (trace {row['trace_id']})" if row["trace_id"] else "") for row in rows]
@@ -37,7 +37,7 @@ def exemplar_lines(alerts: Sequence[Row], exemplars: Sequence[Row]) -> Iterator[
 
 
 def mark_sentence(incident: Row) -> str | None:
-    """What was said about an incident, or is planned; None if nothing holds."""
+    """A sentence on the acknowledgement, silencing or planned downtime of an incident; None if there is none."""
     said = []
     if incident["mark"]:
         words = {"ack": "acknowledged", "snooze": "snoozed", "mute": "muted"}[incident["mark"]]

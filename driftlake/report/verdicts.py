@@ -1,4 +1,4 @@
-"""Whether a model version is all right on a day, in words: facts and alerts of the day in, a verdict out.
+"""The verdict on a model version and day in words, from the facts and alerts of the day.
 
 Pure functions. Not here: reading the facts (sql/report/models.sql), how a number is written
 (`driftlake.vocabulary.wording`), and laying out a page (`driftlake.report.pages`).
@@ -28,7 +28,7 @@ Row = Mapping[str, Any]
 Item = TypeVar("Item")
 VerdictKind = Literal["attention", "watch", "fine", "unjudged"]
 
-# In the order in which a person wants to read them.
+# In the order in which they are shown.
 VERDICT_WORDS: Mapping[VerdictKind, str] = {
     "attention": "needs attention",
     "watch": "watch",
@@ -36,29 +36,29 @@ VERDICT_WORDS: Mapping[VerdictKind, str] = {
     "fine": "all right",
 }
 
-# Outcomes of the stage `profiles` after which the tables say nothing new about the day.
+# Outcomes of the stage `profiles` after which the tables have no new rows of the day.
 _NO_TELEMETRY = ("refused", "failed", "missing", "empty")
-# A smaller share of overdue labels is no news, and up to the larger one most are on time.
+# Below the first share overdue labels are not mentioned; up to the second, most labels are on time.
 _ON_TIME_SHARE, _MOSTLY_ON_TIME_SHARE = 0.01, 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether a model version is all right on a day, and the reasons in a sentence or two."""
+    """The verdict on a model version and day, with the reasons in one or two sentences."""
 
     name: str
     kind: VerdictKind
     reasons: str
-    # that of model_verdicts; None of a day that an earlier release processed
+    # the verdict in model_verdicts; None for a day that an earlier release processed
     stored: str | None = None
 
     @property
     def word(self) -> str:
-        """The verdict as it is written on a page."""
+        """The verdict as shown on a page."""
         return self.stored if self.stored and self.kind != "unjudged" else VERDICT_WORDS[self.kind]
 
 
-# What each verdict of model_verdicts looks like on a page.
+# How a page shows each verdict of model_verdicts.
 _KINDS: Mapping[str, VerdictKind] = {
     "harmed": "attention",
     "broken": "attention",
@@ -70,7 +70,7 @@ _KINDS: Mapping[str, VerdictKind] = {
 
 @dataclass(frozen=True, slots=True)
 class MeasuredWindows:
-    """What the facts were measured over: windows in days, and whether labels are configured at all."""
+    """Windows in days over which the facts were measured, and whether labels are configured."""
 
     drift_days: int
     quality_days: int
@@ -78,10 +78,11 @@ class MeasuredWindows:
 
 
 def judge(facts: Row, alerts: Iterable[Row], runs: Mapping[str, Row], windows: MeasuredWindows) -> Verdict:
-    """The verdict on one version: that of model_verdicts, and of a day without one by the alerts of the day.
+    """The verdict on one version: from model_verdicts, or from the alerts of the day if there is none.
 
-    There critical alerts need attention and others watching; drift that no rule has reported is watched too, because
-    calling it all right would be wrong. A day that says nothing about the version is not judged, whatever is still open.
+    In the second case, critical alerts need attention and other alerts are watched. Drift that no rule has reported
+    is watched, too, because "all right" would be wrong. A day without information about the version is not judged,
+    whatever alerts are open.
 
     Parameters
     ----------
@@ -116,10 +117,10 @@ def kind_of_day(row: Row) -> VerdictKind:
 
 
 def _is_about(alert: Row, facts: Row) -> bool:
-    """Whether an alert concerns a version; one without a model is about the whole partition."""
+    """Whether an alert concerns a version; an alert without a model is about the whole partition."""
     if alert["model_id"] is None:
         return True
-    # one without a version is about all of them
+    # an alert without a version is about all versions
     is_same_version = alert["model_version"] in {None, facts["model_version"]}
     return (
         alert["model_id"] == facts["model_id"]
@@ -129,7 +130,7 @@ def _is_about(alert: Row, facts: Row) -> bool:
 
 
 def _obstacle(facts: Row, runs: Mapping[str, Row]) -> str | None:
-    """Why the day says nothing about a version; None if it does."""
+    """Why there is no information about a version on the day; None if there is some."""
     telemetry = runs.get("profiles")
     if telemetry is None:
         return "The telemetry of the day was not profiled."
@@ -145,7 +146,7 @@ def _obstacle(facts: Row, runs: Mapping[str, Row]) -> str | None:
 
 
 def _failure(facts: Row, runs: Mapping[str, Row]) -> str | None:
-    """What of the day failed, or had to leave the version out; None if nothing did."""
+    """The stage of the day that failed or left the version out, with the reason; None if there is none."""
     version = f"{facts['model_id']} {facts['model_version']}"
     for stage, run in runs.items():
         if run["outcome"] == "failed":
@@ -162,7 +163,7 @@ def _still_open(alerts: Sequence[Row]) -> str:
 
 
 def _findings(facts: Row, alerts: Sequence[Row], windows: MeasuredWindows) -> str:
-    """The reasons of a verdict: drift, ranking and labels in one sentence, what other rules found in a second."""
+    """The reasons of a verdict: drift, ranking and labels in one sentence, findings of other rules in a second."""
     main = [_drift_finding(facts, windows), *_label_findings(facts, alerts, windows)]
     others = [_other_finding(signal, of_signal) for signal, of_signal in grouped(alerts, _signal).items()]
     if facts["drift_count"] and not alerts:
@@ -172,7 +173,7 @@ def _findings(facts: Row, alerts: Sequence[Row], windows: MeasuredWindows) -> st
 
 
 def grouped(rows: Iterable[Item], key: Callable[[Item], Any]) -> dict[Any, list[Item]]:
-    """Rows by key; groups and rows keep the order they came in."""
+    """Rows by key; groups and rows keep their order."""
     groups: dict[Any, list[Item]] = {}
     for row in rows:
         groups.setdefault(key(row), []).append(row)
@@ -225,7 +226,7 @@ def _backlog_finding(facts: Row, alerts: Sequence[Row]) -> str | None:
 
 
 def _other_finding(name: str, alerts: Sequence[Row]) -> str | None:
-    """What the alerts of a signal say that the main sentence does not."""
+    """What the alerts of a signal add to the main sentence."""
     signal = signal_of(name)
     if signal.finding is None:
         return None

@@ -1,5 +1,5 @@
-"""Words and numbers as people read them: the signals that rules watch, what each default rule means, how values are written.
+"""Texts and numbers for people: the signals that rules watch, what each default rule means, and how values are written.
 
 May import: errors.
-Not here: judgements, and the layout of pages.
+Not here: verdicts, and the layout of pages.
 """

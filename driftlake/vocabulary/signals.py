@@ -1,7 +1,7 @@
-"""Every signal that an alert rule can watch, as one record: rules, sentences, verdicts, queries and documentation follow it.
+"""The signals that alert rules can watch. Rules, sentences, verdicts, queries and documentation use these records.
 
-A new signal is a record in SIGNALS, and where its source is new, a record in SIGNAL_SOURCES and a query in sql/signals/.
-Signals of drift are made from the words of statistics, which `driftlake.config.signals` takes from their registry. Not here:
+To add a signal, add a record to SIGNALS and, if its source is new, a record to SIGNAL_SOURCES and a query in
+sql/signals/. Signals of drift are derived from the registered statistics by `driftlake.config.signals`. Not here:
 values (the view sli_history), and how a number is written (`driftlake.vocabulary.wording`).
 """
 
@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 Unit = Literal["number", "count", "percent", "percentage points", "ms"]
-# What a finding is about: performance is worse, data are broken, nobody can tell, a service is bad, a distribution is another.
+# Kinds of findings: performance is worse, data is broken, performance is unknown, a service is bad, a distribution has changed.
 Kind = Literal["harm", "break", "blind", "service", "drift"]
 
-# What a source calls the thing that an alert is about, where that is a feature of the model.
+# The name of the column that an alert is about, if it is a feature of the model.
 FEATURE = "feature"
 
 
@@ -27,9 +27,9 @@ class SignalSource:
     ----------
     windows : the section of the settings that has its windows; None if a value is about one day
     is_event : whether there are values only on days on which something happened
-    about : column of the table that an alert calls its feature; None if an alert has none, or several columns make it
-    condition : which rows of the table an alert rests on, beside its key
-    rests_on : the table, if it has another name
+    about : column of the table that becomes the `feature` of an alert; None if there is none, or it is made of several columns
+    condition : SQL condition, besides the key, for the rows of the table from which an alert comes
+    rests_on : the table, if its name is not `name`
     """
 
     name: str
@@ -41,12 +41,12 @@ class SignalSource:
 
     @property
     def table(self) -> str:
-        """Where an alert's value can be looked up."""
+        """The table in which the value of an alert is stored."""
         return self.rests_on or self.name
 
     @property
     def prefix(self) -> str:
-        """What the names of its signals begin with."""
+        """The beginning of the names of its signals."""
         return f"{self.name}."
 
 
@@ -76,7 +76,7 @@ SIGNAL_SOURCES: Mapping[str, SignalSource] = {
         SignalSource("importance_drift", "drift"),
         SignalSource("rare_combinations", "drift", is_event=True),
         SignalSource("multivariate_drift", "drift"),
-        # a candidate may have met two production versions in one window
+        # a candidate may be compared with two production versions in one window
         SignalSource("shadow_comparison", "quality", about="production_version"),
         SERVICE_LEVELS,
         SLO_STATUS,
@@ -88,17 +88,18 @@ SIGNAL_SOURCES: Mapping[str, SignalSource] = {
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """What a rule can watch; larger is worse.
+    """A signal that a rule can watch; larger is worse.
 
     Attributes
     ----------
     name : source.statistic
-    kind : what a finding of it is about, unless its rule says otherwise
+    kind : kind of a finding, unless the rule sets another
     measure : what it measures, in a few words
-    sentence : what an alert says, given `who`, `feature`, `value`, `days`, `reference` and `measure`; None if the query of the
-        source writes it as `detail`
-    finding : what a verdict says of all alerts of a day, given their number as `alerts`, `features` or `checks`, the `feature`
-        and `value` of the worst, and its `rule`; None if the main sentence of the verdict says it
+    sentence : template of the message of an alert, with `who`, `feature`, `value`, `days`, `reference` and `measure`;
+        None if the query of the source gives it as `detail`
+    finding : template of what a verdict says about all alerts of a day, with their number as `alerts`, `features` or
+        `checks`, the `feature` and `value` of the worst, and its `rule`; None if the main sentence of the verdict
+        covers it
     """
 
     name: str
@@ -110,7 +111,7 @@ class Signal:
 
     @property
     def source(self) -> SignalSource:
-        """Where it is measured; stored alerts may have one that there is no more."""
+        """The source in which it is measured; a stored alert may have a source that no longer exists."""
         name = self.name.partition(".")[0]
         return SIGNAL_SOURCES.get(name) or SignalSource(name)
 
@@ -129,9 +130,9 @@ SIGNALS: Mapping[str, Signal] = {
         Signal(
             "performance.loss_evidence",
             "harm",
-            "evidence, collected over nights, that a model is worse than its baseline and tolerance; 1 pages",
+            "evidence, added up over nights, that a model is worse than its baseline by more than its tolerance; it pages at 1",
             "number",
-            "{feature} of {who} is worse than its baseline and tolerance: evidence {value}, where 1 pages",
+            "{feature} of {who} is worse than its tolerance allows: evidence {value} of the 1 that pages",
             finding="{feature} is worse than its tolerance allows",
         ),
         Signal(
@@ -139,7 +140,7 @@ SIGNALS: Mapping[str, Signal] = {
             "harm",
             "AUC estimated without labels below its baseline",
             "number",
-            "the AUC of {who} is estimated {value} below its baseline {days}",
+            "the estimated AUC of {who} is {value} below its baseline {days}",
         ),
         Signal(
             "model_quality.positive_rate_change",
@@ -158,7 +159,7 @@ SIGNALS: Mapping[str, Signal] = {
         Signal(
             "label_backlog.overdue_share",
             "blind",
-            "share of the predictions without a label for longer than promised",
+            "share of the predictions that have been without a label for longer than promised",
             "percent",
             "{value} of the predictions of {who} have been without a label for longer than expected",
             finding=None,
@@ -174,9 +175,9 @@ SIGNALS: Mapping[str, Signal] = {
         Signal(
             "prediction_volume.lost_share",
             "break",
-            "share of the predictions of such weekdays that did not come",
+            "share of the usual predictions of the weekday that did not arrive",
             "percent",
-            finding="{value} of the usual predictions did not come",
+            finding="{value} of the usual predictions did not arrive",
         ),
         Signal(
             "importance_drift.ndcg_loss",
@@ -218,7 +219,7 @@ SIGNALS: Mapping[str, Signal] = {
             "service",
             "95th percentile of a latency",
             "ms",
-            # where the whole has grown, its query says which stage it was
+            # if total latency has grown, its query names the stage
             "the 95th percentile of {feature} of {who} is {value}",
             finding="the 95th percentile of {feature} is {value}",
         ),
@@ -245,13 +246,13 @@ SIGNALS: Mapping[str, Signal] = {
         Signal("schema_changes.added", "break", "columns of telemetry that were added on the day", "count"),
         Signal("schema_changes.lost", "break", "columns of telemetry that were lost on the day", "count"),
         Signal("schema_changes.retyped", "break", "columns of telemetry whose type changed on the day", "count"),
-        Signal("schema_changes.reordered", "break", "columns of telemetry that moved on the day", "count"),
+        Signal("schema_changes.reordered", "break", "columns of telemetry whose position changed on the day", "count"),
     )
 }
 
-# Missing values are a fault of the data, whatever they are compared with.
+# Missing values are a defect of the data, whatever they are compared with.
 _DRIFT_KINDS: Mapping[str, Kind] = {"feature_drift.missing_rate_change": "break"}
-# What verdicts say of some drift signals.
+# How verdicts describe some drift signals.
 _DRIFT_FINDINGS: Mapping[str, str | None] = {
     "feature_drift.psi": None,
     "feature_drift.missing_rate_change": (
@@ -262,12 +263,12 @@ _DRIFT_FINDINGS: Mapping[str, str | None] = {
 
 
 def drift_signal(source: SignalSource, statistic: str, title: str = "", share_of: str = "") -> Signal:
-    """The signal that a statistic of drift is.
+    """The signal for a statistic of drift.
 
     Parameters
     ----------
-    title : what the statistic is called in a sentence; else its name in words
-    share_of : of what the share has changed, if it is one: `missing`, `unseen categories of`; comes before the feature
+    title : name of the statistic in a sentence; if empty, its registered name in words
+    share_of : for the change of a share, the words before the feature that say which share: `missing`, `unseen categories of`
     """
     sentence = "scores of {who} drifted from {reference}: {measure} {value} {days}"
     if source == FEATURE_DRIFT:

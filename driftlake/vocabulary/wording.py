@@ -13,8 +13,8 @@ from typing import Any
 
 from driftlake.vocabulary.signals import Unit
 
-# What pages, charts and terminals must not be given as it is: control characters except line breaks and tabs, halves of
-# characters, what is no character, and marks that are not seen and change how the text around them is.
+# Characters that must not reach pages, charts and terminals unescaped: control characters except line breaks and
+# tabs, unpaired surrogates, noncharacters, and invisible marks that change how the text around them is displayed.
 _UNPRINTABLE = re.compile(
     "[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u061c\\u200b\\u200e\\u200f\\u2028-\\u202e\\u2060-\\u206f"
     "\\ud800-\\udfff\\ufdd0-\\ufdef\\ufeff\\ufff9-\\ufffb\\ufffe\\uffff\\U000e0000-\\U000e007f]"
@@ -24,7 +24,7 @@ _PROPER_NAMES = {"auc": "AUC", "brier": "Brier", "f1": "F1"}
 
 
 def version_name(row: Mapping[str, Any]) -> str:
-    """A deployed version as it is called: `credit v1 (production)`; `all models` without a model."""
+    """The name of a deployed version: `credit v1 (production)`; `all models` without a model."""
     if row["model_id"] is None:
         return "all models"
     version = f" {row['model_version']}" if row["model_version"] else ""
@@ -33,20 +33,20 @@ def version_name(row: Mapping[str, Any]) -> str:
 
 
 def printable(text: str) -> str:
-    r"""Text that may come from data, safe to show: what must not reach a page or a terminal is written as `\x1b`, `\u202e`.
+    r"""Text that may come from data, escaped for display: characters that must not reach a page or a terminal are written as `\x1b`, `\u202e`.
 
-    To be called where text leaves for a page, a chart, a terminal, a notice or Dagster; tables keep it as it is.
+    Call it where text is written to a page, a chart, a terminal, a notice or Dagster; tables store the text unchanged.
     """
     return _UNPRINTABLE.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 def printable_markdown(text: str) -> str:
-    """The same for a line of Markdown, in which it is no markup either."""
+    """The same for a line of Markdown; markup in the text is escaped, too."""
     return _MARKDOWN.sub(r"\\\1", " ".join(printable(text).split()))
 
 
 def statistic_name(statistic: str) -> str:
-    """A statistic of model_quality as people say it: `estimated AUC`."""
+    """The name of a statistic of model_quality in words: `estimated AUC`."""
     return " ".join(_PROPER_NAMES.get(word, word) for word in statistic.split("_"))
 
 
@@ -62,12 +62,12 @@ def first_of(names: Sequence[str], count: int, *, joint: str = ", ", others: str
 
 
 def left_out(names: Sequence[str], why: str) -> str:
-    """That something is missing in what is said of a day: `credit v1 is left out: out of memory`."""
+    """A sentence that something is left out of a day: `credit v1 is left out: out of memory`."""
     return f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} left out: {why}"
 
 
 def leaves_out(reason: str | None, name: str) -> bool:
-    """Whether a reason has the sentence of `left_out` about a name."""
+    """Whether a reason contains the sentence of `left_out` about a name."""
     listed = rf"(^|; |, ){re.escape(name)}(, [^:;]+)? (is|are) left out: "
     return bool(re.search(listed, reason or ""))
 
@@ -85,23 +85,23 @@ def long_day(day: date) -> str:
 
 
 def number(value: float) -> str:
-    """A whole number with thousands apart."""
+    """A whole number with thousands separators."""
     return f"{value:,.0f}"
 
 
 def percent(share: float, digits: int = 1) -> str:
-    """A share as percentage; one that would be rounded away is not called zero."""
+    """A share as a percentage; a small share is never rounded to zero."""
     smallest = 0.1**digits
     return f"<{smallest:g}%" if 0 < share * 100 < smallest else f"{share:.{digits}%}"
 
 
 def points(change_of_share: float) -> str:
-    """How far a share has moved, in percentage points without their name: `+1.2`."""
+    """The change of a share in percentage points, without the unit: `+1.2`."""
     return f"{change_of_share * 100:+.1f}"
 
 
 def decimal(value: float) -> str:
-    """A divergence: as many decimals as anyone compares."""
+    """A divergence, with as many decimals as are useful for comparison."""
     return f"{value:.3f}" if value < 1 else f"{value:.2f}"
 
 
@@ -121,7 +121,7 @@ def probability(value: float) -> str:
 
 
 def measured(value: float) -> str:
-    """A value of a feature: four digits, and all of them before the point."""
+    """A value of a feature: four significant digits, and all digits before the decimal point."""
     return number(value) if abs(value) >= 1e4 else f"{value:.4g}"
 
 
@@ -136,7 +136,7 @@ def size(size_bytes: int) -> str:
 
 
 def percentage_points(change_of_share: float) -> str:
-    """How far a share has moved, by name: `1.2 percentage points`."""
+    """The change of a share with its unit: `1.2 percentage points`."""
     return f"{change_of_share * 100:.1f} percentage points"
 
 
