@@ -176,7 +176,7 @@ def test_two_sessions_that_register_at_once_leave_one_version(tmp_path: Path) ->
     [
         ({"x": [1.0, 2.0], "score": ["low", "high"]}, {}, "column score has type string, expected a number"),
         ({"x": ["a", "b"], "score": [0.1, 0.2]}, {"numeric": ["x"]}, "column x has type string, expected a number"),
-        ({"x": [1.0, 2.0], "score": [0.1, 0.2]}, {"categorical": ["y"]}, "models.credit corrects y"),
+        ({"x": [1.0, 2.0], "score": [0.1, 0.2]}, {"categorical": ["y"]}, "models.credit names y"),
     ],
 )
 def test_a_correction_or_score_that_does_not_fit_is_refused(

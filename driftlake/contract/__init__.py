@@ -1,5 +1,5 @@
-"""Promises about inputs checked, what breaks them set aside, and records of both.
+"""Checks of inputs against their contract, quarantine of what breaks it, and records of both.
 
 May import: privacy, inputs, lineage, lake, config, maths, vocabulary, errors.
-Not here: the promises themselves (`expectations`), and counting (`driftlake.profiles`).
+Not here: the rules themselves (`expectations`), and counting (`driftlake.profiles`).
 """

@@ -1,6 +1,6 @@
-"""What a whole day promises, judged by what was counted of it: rows, hours, and how complete each feature is.
+"""Rules about whole days, checked against their counts: rows, hours, and how complete each feature is.
 
-Not here: promises about rows (`expectations`), and reading them (`driftlake.contract.row_checks`).
+Not here: rules about rows (`expectations`), and checking rows (`driftlake.contract.row_checks`).
 """
 
 from __future__ import annotations
@@ -33,28 +33,28 @@ _WEEKS, _FEWEST_WEEKS = 4, 2
 # the expectation about days without rows
 PRESENCE = "partition_is_present"
 
-# How many standard errors a feature must be missing more often than in training before it is said.
+# Standard errors by which the missing rate of a feature must exceed that of training before it is reported.
 _CERTAIN = 3.0
 
 
 @dataclass(frozen=True, slots=True)
 class UsualRows:
-    """Rows of the same weekdays before a day, as far as they have any."""
+    """Numbers of rows on the same weekdays before a day, for the days that have rows."""
 
     dt: date
     row_counts: tuple[int, ...]
-    # why none are expected on a day without any; None if some are
+    # why no rows are expected on a day without rows; None if rows are expected
     closure: str | None = None
 
     @property
     def fingerprint(self) -> str:
-        """Hash over what is usual."""
+        """Hash over the usual numbers of rows."""
         usual = self.row_counts if self.closure is None else (self.row_counts, self.closure)
         return hashlib.sha256(repr(usual).encode()).hexdigest()
 
     @property
     def usual(self) -> float | None:
-        """Their median; None if they are too few to say what is usual."""
+        """The median; None if there are too few days."""
         return median(self.row_counts) if len(self.row_counts) >= _FEWEST_WEEKS else None
 
 
@@ -65,7 +65,7 @@ def weekdays_before(days: Sequence[date], start: date) -> list[date]:
 
 
 def usual_rows(days: Sequence[date], partitions: Mapping[date, Partition], calendar: Calendar) -> list[UsualRows]:
-    """What is usual on each of the days, by the partitions of `weekdays_before`, and those of a month before a day without rows."""
+    """The usual numbers of rows on each of the days, from the partitions of `weekdays_before`; for a day without rows also from those of a month before."""
     row_counts = {day: partition.row_count for day, partition in partitions.items()}
     return [
         UsualRows(
@@ -78,13 +78,13 @@ def usual_rows(days: Sequence[date], partitions: Mapping[date, Partition], calen
 
 
 def check_presence(partition: Partition, usual: UsualRows | None, settings: ContractSettings) -> list[ContractCheck]:
-    """Whether a day without rows is one on which none are expected; nothing of a day that has some."""
+    """Whether rows are expected on a day without rows; nothing for a day with rows."""
     if partition.row_count:
         return []
     closure = usual.closure if usual and not partition.refusals and not partition.passed_over else None
     day, what = partition.dt, "the telemetry files have no rows" if partition.files else "there is no telemetry"
     if closure:
-        # whether or not the rule is in force: windows need fewer days for it
+        # also if the rule is switched off, because windows then need fewer days
         observed = f"{what} for {day}, {closure} on which none is expected"
         return [ContractCheck(day, "telemetry", PRESENCE, None, "warning", "passed", 0, 0, observed, "")]
     if settings.severities.get(PRESENCE) == "off":
@@ -108,7 +108,7 @@ def check_presence(partition: Partition, usual: UsualRows | None, settings: Cont
 def day_bounds(days: Sequence[date], time_zone: str) -> pa.Table:
     """First and last microsecond of each day, in UTC or in the time zone of the partitions: telemetry may mean either.
 
-    `evening_us` is where the day ends by whichever of the two ends it first.
+    `evening_us` is the earlier of the two ends of the day.
     """
     zones = (UTC, ZoneInfo(time_zone))
     starts = [[_microseconds(day, zone) for zone in zones] for day in days]
@@ -128,12 +128,12 @@ def _microseconds(day: date, zone: tzinfo) -> int:
 
 
 def check_row_count(contract: Contract, partition: Partition, usual: UsualRows, factor: float) -> list[ContractCheck]:
-    """Whether the day has about as many rows as such days have."""
+    """Whether the day has about as many rows as the same weekdays before."""
     if usual.usual is None:
         return []
     rows = partition.row_count
     is_unusual = not usual.usual / factor <= rows <= usual.usual * factor
-    observed = f"{usual.usual:,.0f} are usual (median of {len(usual.row_counts)} such weekdays before)"
+    observed = f"{usual.usual:,.0f} are usual (median of the {len(usual.row_counts)} same weekdays before)"
     found = Measurement(partition.dt, rows, round(abs(rows - usual.usual)) if is_unusual else 0, observed)
     return contract.measured("row_count_is_usual", found)
 
@@ -141,7 +141,7 @@ def check_row_count(contract: Contract, partition: Partition, usual: UsualRows, 
 def check_evenings(
     connection: duckdb.DuckDBPyConnection, contract: Contract, quiet_hours: float
 ) -> Iterator[ContractCheck]:
-    """Whether predictions come until the end of each day; counts the rows that the hours without any would have had."""
+    """Whether there are predictions until the end of each day; counts the rows missing in the hours without predictions."""
     for day, rows, last, hours in queries.run(connection, "evenings").fetchall():
         lacking = round(rows * min(hours / 24, 1)) if hours > quiet_hours else 0
         yield from contract.measured("partition_reaches_its_evening", Measurement(day, rows, lacking, last))
@@ -153,7 +153,7 @@ def check_completeness(
     versions: Mapping[tuple[str, str], ModelVersion],
     settings: ContractSettings,
 ) -> Iterator[ContractCheck]:
-    """Whether features are missing about as rarely as in training: deployments of a version together, the whole alone."""
+    """Whether features are missing about as rarely as in training: deployments of a version together, without segments."""
     whole = feature_stats.filter(pc.equal(feature_stats["segment"], ALL))
     keys = ["dt", "model_id", "model_version", "feature"]
     counted = whole.group_by(keys).aggregate([("row_count", "sum"), ("missing_count", "sum")])
@@ -170,7 +170,7 @@ def check_completeness(
 
 
 def _incomplete(row: Mapping[str, Any], version: ModelVersion, settings: ContractSettings) -> Measurement | None:
-    """What is missing of a feature on a day, if it is clearly more than in training."""
+    """The missing rows of a feature on a day, if clearly more are missing than in training."""
     rows, missing = row["row_count_sum"], row["missing_count_sum"]
     reference = version.reference_counts[row["feature"]]
     expected = reference[MISSING] / reference.sum()

@@ -1,7 +1,7 @@
-"""Great Expectations, run inside a DuckDB session: the suite that a contract's rules are, and what it says.
+"""Runs Great Expectations inside a DuckDB session: builds the suite for a contract's rules and validates it.
 
-It takes seconds to import, so it is imported when something is validated and not before. Not here: the scan that
-finds what breaks a rule (`driftlake.contract.row_checks`).
+Great Expectations takes seconds to import, so it is imported only when something is validated. Not here: the scan
+that finds the rows that break a rule (`driftlake.contract.row_checks`).
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def _validated(
     suite = _suite(source, rules)
     declared = [name for name, *_ in rules]
     _refuse_dropped(declared, [_name(expectation) for expectation in suite.expectations], source)
-    # Great Expectations keeps its last context and what that reads through: a cursor, closed here, holds no database.
+    # Great Expectations keeps its last context with its cursor. A closed cursor keeps no database open.
     with _open_cursor(connection) as cursor:
         validated = _batch(cursor, FINDINGS).validate(suite, result_format=result_format)
     for result in validated.results:
@@ -72,7 +72,7 @@ def _validated(
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of an expectation over some rows; counts are None where it is about all of them together."""
+    """Result of an expectation over some rows; counts are None if it is about all rows together."""
 
     is_met: bool
     checked_count: int | None = None
@@ -81,16 +81,16 @@ class Outcome:
 
     @classmethod
     def of_absent(cls, columns: Sequence[str], row_count: int) -> Outcome:
-        """Of an expectation about columns that are not there."""
+        """Result of an expectation about columns that do not exist."""
         return cls(False, row_count, row_count, f"no column {', '.join(columns)}")
 
 
 def validate_rows(
     connection: duckdb.DuckDBPyConnection, relation: str, expectations: Sequence[OwnExpectation]
 ) -> list[Outcome]:
-    """Hold the rows of `relation` against users' own expectations: an outcome each, in their order.
+    """Check the rows of `relation` against the user's expectations: one outcome each, in their order.
 
-    Raises ConfigurationError for arguments that an expectation does not take, ContractError if one cannot be evaluated.
+    Raises ConfigurationError for arguments that an expectation does not have, ContractError if one cannot be evaluated.
     """
     _import_great_expectations()
     import great_expectations as gx
@@ -128,7 +128,7 @@ def _outcome(expectation: OwnExpectation, result: Any) -> Outcome:
         raise _not_evaluated(name, reason)
     said = result.result
     if expectation.type == "unexpected_rows_expectation":
-        # it calls the number of rows that its query finds what is observed
+        # its "observed value" is the number of rows that its query finds
         return Outcome(bool(result.success), unexpected_count=int(said["observed_value"]))
     observed = said.get("partial_unexpected_list") or said.get("observed_value")
     if isinstance(observed, list):
@@ -161,11 +161,11 @@ def _expectation(name: str, column: str | None, severity: str) -> Any:
 
 
 def _import_great_expectations() -> None:
-    # 1.24 reports no usage any more, earlier releases did: should it come back, the answer is given.
+    # 1.24 no longer reports usage, but earlier releases did; if it returns, it stays switched off.
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
     logging.getLogger("great_expectations").setLevel(logging.WARNING)
     collects = gc.isenabled()
-    # The import only makes objects that stay; the collector would walk them again and again, a sixth of the time.
+    # The import creates objects that stay; garbage collection of them would take a sixth of the time.
     gc.disable()
     try:
         with _without_spark(), warnings.catch_warnings():
@@ -179,9 +179,9 @@ def _import_great_expectations() -> None:
 
 @contextmanager
 def _without_spark() -> Iterator[None]:
-    """Great Expectations loads Spark where it is installed, for which we have no use there.
+    """Keep Great Expectations from loading Spark, which is not used here.
 
-    And Spark ends a process whose program is no file, `python -c`, if gRPC is missing: it takes it for a test of its own.
+    Without gRPC, Spark ends a process whose program is not a file (`python -c`), because it takes the process for one of its own tests.
     """
     loaded = sys.modules.get("pyspark")
     sys.modules["pyspark"] = None  # type: ignore[assignment]
@@ -210,7 +210,7 @@ def _batch(connection: duckdb.DuckDBPyConnection, relation: str) -> Batch:
     context = gx.get_context(mode="ephemeral", project_config=config)
     # A URL cannot reach the caller's database: duckdb-engine connects with a user agent of its own, and DuckDB refuses
     # a second connection to a database in memory whose configuration differs.
-    sources: Any = context.data_sources  # its stub knows nothing of the keyword arguments for SQLAlchemy
+    sources: Any = context.data_sources  # its stub lacks the keyword arguments for SQLAlchemy
     datasource = sources.add_sql(
         "duckdb",
         connection_string="duckdb:///:memory:",
@@ -224,7 +224,7 @@ def _batch(connection: duckdb.DuckDBPyConnection, relation: str) -> Batch:
 
 def _open_cursor(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
     cursor = connection.cursor()
-    # A cursor takes the machine's time zone, not its parent's; what is observed must read the same everywhere.
+    # A cursor uses the machine's time zone, not its parent's; observed values must be the same everywhere.
     cursor.execute("set TimeZone = 'UTC'")
     return cursor
 
@@ -232,8 +232,9 @@ def _open_cursor(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnec
 def _buffer_rows(_conn: Any, cursor: Any, _statement: Any, _parameters: Any, context: Any, _executemany: Any) -> None:
     """Fetch all rows as soon as a statement has run.
 
-    Great Expectations reads a result after it gave the connection back (its issue 11579). Most drivers have fetched by
-    then; DuckDB's result is gone, and every metric fails (with an IndexError or "No open result set").
+    Great Expectations reads a result after it has returned the connection (its issue 11579). Most drivers have
+    fetched the rows by then. DuckDB's result is closed, and every metric fails (with an IndexError or "No open result
+    set").
     """
     from sqlalchemy.engine.cursor import FullyBufferedCursorFetchStrategy
 
@@ -242,7 +243,7 @@ def _buffer_rows(_conn: Any, cursor: Any, _statement: Any, _parameters: Any, con
 
 
 def _exception_message(exception_info: Mapping[str, Any]) -> str | None:
-    # One record, or one for each metric that the expectation needs.
+    # Either one record, or one for each metric that the expectation needs.
     records = [exception_info] if "raised_exception" in exception_info else exception_info.values()
     return next((str(record["exception_message"]) for record in records if record["raised_exception"]), None)
 

@@ -1,4 +1,4 @@
-"""Rows of a day held against the users' own suites, inside DuckDB.
+"""Checks rows of a day against the users' own suites, inside DuckDB.
 
 Not here: reading suite files (`driftlake.contract.suite_files`), Great Expectations (`driftlake.contract.gx_session`).
 """
@@ -17,7 +17,7 @@ from driftlake.contract.suite_files import OwnExpectation
 from driftlake.inputs.parquet_sql import apart_by_case, rows_of
 from driftlake.inputs.partitions import Partition
 
-# View of the session: the rows that suites are held against, as they are in the files.
+# View of the session with the rows that suites check, as they are in the files.
 ROWS = "suite_rows"
 
 
@@ -28,10 +28,10 @@ def check_suites(
     mapping: Mapping[str, str],
     struct_column: str | None = None,
 ) -> list[ContractCheck]:
-    """Hold the rows of each day against the own suites of a contract: an outcome per expectation and day that has rows.
+    """Check the rows of each day against the user's suites: one outcome per expectation and day with rows.
 
-    The rows have the columns of the files under their own names, the fields of `struct_column` too, and canonical names
-    for those that are mapped.
+    Columns, and the fields of `struct_column`, have their names in the files; mapped columns also have their
+    canonical names.
 
     Raises ContractError if an expectation cannot be evaluated, ConfigurationError if it cannot be built.
     """
@@ -47,7 +47,7 @@ def check_suites(
 def hold(
     connection: duckdb.DuckDBPyConnection, expectations: Sequence[OwnExpectation], source: str, day: date
 ) -> list[ContractCheck]:
-    """Hold the view ROWS against expectations; one about a column that is not there is broken by every row."""
+    """Check the view ROWS against expectations; an expectation about a missing column is broken by every row."""
     there = {name for name, *_ in connection.execute(f"describe {ROWS}").fetchall()}
     [row_count] = connection.execute(f"select count(*) from {ROWS}").fetchone() or (0,)
     absent = {
@@ -68,7 +68,7 @@ def _columns(
     struct_column: str | None,
     expectations: Sequence[OwnExpectation],
 ) -> dict[str, str]:
-    """Path of every column that is no list or struct, by name; of names alike but for case, one that is asked about."""
+    """Path of every column that is not a list or struct, by name; of names that differ only by case, the one that an expectation uses."""
     kinds = {name: kind for file in partition.files for name, kind in file.columns.items()}
     struct = kinds.get(struct_column or "")
     named = {name: name for name, kind in kinds.items() if not pa.types.is_nested(kind)}
@@ -86,7 +86,7 @@ def _absent(expectation: OwnExpectation, there: set[str]) -> list[str]:
 def _check(expectation: OwnExpectation, outcome: Outcome, source: str, day: date, row_count: int) -> ContractCheck:
     observed = shown(outcome.observed)
     checked_count = row_count if outcome.checked_count is None else outcome.checked_count
-    # what is said of all rows together is broken by all of them
+    # an expectation about all rows together is broken by all of them
     unexpected_count = row_count if outcome.unexpected_count is None else outcome.unexpected_count
     found = f"; observed: {observed}" if observed else ""
     message = f"{expectation.sentence} is broken in {unexpected_count:,} of {checked_count:,} rows{found}"

@@ -1,6 +1,6 @@
-"""What is left out of a day so that the rest can be counted: files that cannot be used, rows that break a rule.
+"""Quarantine: files that cannot be used and rows that break a rule are left out, so that the rest of the day can be counted.
 
-Not here: which rows break a rule (`driftlake.contract.row_checks`) and what a day that lost much means for its run (`driftlake.nightly.outcomes`).
+Not here: which rows break a rule (`driftlake.contract.row_checks`) and the outcome of a run for such a day (`driftlake.nightly.outcomes`).
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from driftlake.lake.warehouse import Replacement, Warehouse
 
 FILE_RULE = "file_is_readable"
 
-# Makes a relation of partitions visible, without the rows that are in a table.
+# Creates a view of partitions without the rows that are in a table.
 CreateView = Callable[[str, Sequence[Partition], str | None], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Quarantined:
-    """A file, or rows of a file, that are left out; `row_count` is None if a file cannot say how many it has."""
+    """A file, or rows of a file, that are left out; `row_count` is None if the number of rows of a file is unknown."""
 
     dt: date
     path: str
@@ -36,12 +36,12 @@ class Quarantined:
 
     @property
     def is_file(self) -> bool:
-        """Whether it is a whole file, rather than some of its rows."""
+        """Whether it is a whole file rather than rows of a file."""
         return self.expectation == FILE_RULE
 
     @property
     def sentence(self) -> str:
-        """What a person is told of it."""
+        """The sentence for people."""
         if self.is_file:
             return f"{self.dt}: {self.reason}"
         return f"{self.dt}: {self.row_count:,} rows of {self.path} break {self.expectation} ({self.reason})"
@@ -54,7 +54,7 @@ def create_view_of_sound_rows(
     relation: str,
     partitions: Sequence[Partition],
 ) -> list[Quarantined]:
-    """Make `relation` visible without the rows that break a rule of severity error, and say which they are."""
+    """Create the view `relation` without the rows that break a rule of severity error, and return these rows."""
     create_view(contract.checked_from, partitions, None)
     queries.run(connection, contract.relation)
     files = [file for partition in partitions for file in partition.files]
@@ -69,12 +69,12 @@ def create_view_of_sound_rows(
 
 
 def rows_table(relation: str) -> str:
-    """The table in which `create_view_of_sound_rows` leaves which rows of a relation break a rule: file_id, file_row_number, ..."""
+    """The table in which `create_view_of_sound_rows` stores the rows of a relation that break a rule: file_id, file_row_number, ..."""
     return f"quarantined_{relation}"
 
 
 def days_with_broken_rows(checks: Sequence[ContractCheck], contract: Contract) -> set[date]:
-    """Days on which some row breaks a rule that sets it aside."""
+    """Days on which some row breaks a rule of severity error."""
     names = {rule.name for rule in contract.setting_aside}
     return {check.dt for check in checks if check.is_broken and check.expectation in names}
 
@@ -89,10 +89,10 @@ def refused_files(partitions: Sequence[Partition]) -> list[Quarantined]:
 
 
 def judge_files(largest_share: float, files_read: Mapping[date, Collection[str]]) -> Callable[[Partition], Partition]:
-    """A judgement of partitions that lack files: which of them are refused as a whole.
+    """A function that decides which partitions with unusable files are refused as a whole.
 
-    It is refused if more than `largest_share` of its bytes cannot be used, or if a file was read before (`files_read`):
-    what was counted then is worth more than what could be counted now.
+    A partition is refused if more than `largest_share` of its bytes cannot be used, or if one of the files was read
+    before (`files_read`), because the earlier counts are more complete.
     """
 
     def judged(partition: Partition) -> Partition:
@@ -120,7 +120,7 @@ def files_read(warehouse: Warehouse, source: str, days: Sequence[date]) -> dict[
 
 
 def stored(warehouse: Warehouse, source: str, days: Sequence[date]) -> list[Quarantined]:
-    """What is in quarantine on the days."""
+    """The rows of table quarantine of the days."""
     rows = warehouse.sql(
         "select dt, path, expectation, row_count, reason from quarantine where source = ? and "
         "list_contains(?::date[], dt)",
@@ -130,7 +130,7 @@ def stored(warehouse: Warehouse, source: str, days: Sequence[date]) -> list[Quar
 
 
 def every(warehouse: Warehouse) -> list[Quarantined]:
-    """All that is in quarantine, by day."""
+    """Everything in quarantine, by day."""
     rows = warehouse.sql("select dt, path, expectation, row_count, reason from quarantine order by all").to_pylist()
     return [Quarantined(**row) for row in rows]
 

@@ -22,9 +22,9 @@ from driftlake.privacy.personal_data import Finding
 
 Row = dict[str, Any]
 
-# the expectation that an optional column breaks whose type cannot be read
+# the expectation that is broken by an optional column of a type that cannot be read
 UNREAD_COLUMN = "column_is_readable"
-# the expectation that a column breaks which is left out
+# the expectation that is broken by a column that is left out for personal data
 PERSONAL_DATA = "column_holds_no_personal_data"
 
 
@@ -35,7 +35,7 @@ def failed_checks(
     refused_features: Sequence[RefusedFeature] = (),
     personal_data: Findings | None = None,
 ) -> list[Row]:
-    """Rows of contract_checks that failed: of the suite, and every day, file or feature refused before it ran."""
+    """Failed rows of contract_checks: those of the suite, and one for every day, file or feature that was refused before."""
     rows = [_suite_row(check) for check in checks if check.outcome == "failed"]
     rows += [_refused_file_row(source, file) for partition in partitions for file in partition.refusals]
     rows += [
@@ -60,7 +60,7 @@ def checks_of_training(
 
 
 def stored_failures(warehouse: Warehouse, source: str, days: Sequence[date]) -> list[Row]:
-    """Rows of contract_checks that failed on the days, as they were stored when the days were last worked on."""
+    """Failed rows of contract_checks, as they were stored when the days were last processed."""
     rows: list[Row] = warehouse.sql(
         "select * from contract_checks where source = ? and outcome = 'failed' and list_contains(?::date[], dt)"
         " order by dt, severity, expectation, column_name",
@@ -72,12 +72,12 @@ def stored_failures(warehouse: Warehouse, source: str, days: Sequence[date]) -> 
 def audit_replacements(
     source: str, partitions: Sequence[Partition], checks: Sequence[ContractCheck], failed: Sequence[Row]
 ) -> list[Replacement | Addition]:
-    """What contract_checks and input_files come to say of the days of `partitions`."""
+    """The new rows of contract_checks and input_files for the days of `partitions`."""
     days = [partition.dt for partition in partitions]
     passed = [_suite_row(check) for check in checks if check.outcome == "passed"]
     files = [_file_row(source, file) for partition in partitions for file in partition.files]
     checked = pa.Table.from_pylist([*passed, *failed], schema=arrow_schema("contract_checks"))
-    # who recorded a file and when is added by the query
+    # the query adds who recorded a file, and when
     found = pa.Table.from_pylist(files, schema=arrow_schema("input_files")).drop_columns(
         ["seen_at", "run_id", "snapshot_id"]
     )

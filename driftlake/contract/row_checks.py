@@ -1,6 +1,6 @@
-"""Contract checks: what is promised about the rows of a day, and what breaks it, found in one scan inside DuckDB.
+"""Contract checks of the rows of a day, in one scan inside DuckDB.
 
-Not here: the promises themselves (`expectations`), their Great Expectations suite (`driftlake.contract.gx_session`), storing outcomes (`driftlake.contract.records`).
+Not here: the rules themselves (`expectations`), their Great Expectations suite (`driftlake.contract.gx_session`), storing outcomes (`driftlake.contract.records`).
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ _OBSERVED_CHARACTERS = 200
 
 @dataclass(frozen=True, slots=True)
 class RowRule:
-    """A promise about single rows: of severity error, rows that break it are set aside; of warning, they are counted.
+    """A rule about single rows. Rows that break it are quarantined (severity error), or counted and reported (warning).
 
-    `condition` is true for a row that breaks it. What is observed in such rows is the aggregate `observed`, or the three
-    commonest of `value`. `message` may use {column}, {unexpected}, {checked} and {observed}.
+    `condition` is true for a row that breaks it. The observed value of such rows is the aggregate `observed`, or the
+    three most frequent values of `value`. `message` may use {column}, {unexpected}, {checked} and {observed}.
     """
 
     name: str
@@ -45,9 +45,9 @@ class RowRule:
 
 @dataclass(frozen=True, slots=True)
 class DayRule:
-    """A promise about the rows of a day together: of severity error, a day that breaks it is refused.
+    """A rule about all rows of a day. A day that breaks it is refused if its severity is error.
 
-    `query` reads {batch} and returns dt, unexpected_count and observed for each day that breaks the promise.
+    `query` reads {batch} and returns dt, unexpected_count and observed for each day that breaks the rule.
     """
 
     name: str
@@ -59,7 +59,7 @@ class DayRule:
 
 @dataclass(frozen=True, slots=True)
 class MeasuredRule:
-    """A promise that is judged by what counting has found anyway, e.g. repeated predictions; it only warns."""
+    """A rule that is checked from the counts of a day, e.g. repeated predictions; it only warns."""
 
     name: str
     column: str | None
@@ -86,18 +86,18 @@ class ContractCheck:
     message: str
     model_id: str | None = None
     model_version: str | None = None
-    # of a row rule: what breaks it are rows, and not the day
+    # True for a row rule, which is broken by rows and not by the day
     is_of_rows: bool = False
 
     @property
     def is_broken(self) -> bool:
-        """Whether it failed in a way that data are left out."""
+        """Whether it failed and data is left out for it."""
         return self.outcome == "failed" and self.severity == "error"
 
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """What counting a day has found about a measured rule: how much was checked, how much breaks it, and how."""
+    """The counts of a day for a measured rule: the checked and the broken number, and the observed value."""
 
     dt: date
     checked_count: int
@@ -107,7 +107,7 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True)
 class QuarantinedRows:
-    """Rows of a file that are set aside because they break a rule; a row that breaks several is told of once."""
+    """Rows of a file that are quarantined because they break a rule; a row that breaks several rules is listed once."""
 
     dt: date
     file_id: int
@@ -123,15 +123,15 @@ class Contract:
     relation: str
     checked_from: str
     rules: Sequence[Rule]
-    # of the users' own suite files, held against the rows by `driftlake.contract.own_suites`
+    # from the user's suite files; `driftlake.contract.own_suites` checks them
     suites: Sequence[OwnExpectation] = ()
-    # what files call the columns that have another name there
+    # names of columns in the files, where they differ from the canonical names
     own_names: Mapping[str, str] = field(default_factory=dict)
 
     def check(self, connection: duckdb.DuckDBPyConnection, days: Sequence[date]) -> list[ContractCheck]:
         """Check the rows of each day: an outcome per rule and day that has rows, in the order of the rules.
 
-        Raises ContractError if a rule cannot be evaluated: nothing is known about the data then, which is no pass.
+        Raises ContractError if a rule cannot be evaluated, because an unchecked rule must not count as passed.
         """
         checked_counts, findings = self._find(connection, days)
         if not checked_counts:
@@ -148,7 +148,7 @@ class Contract:
         ]
 
     def set_aside(self, connection: duckdb.DuckDBPyConnection, table: str) -> list[QuarantinedRows]:
-        """Create a table with the places (file_id, file_row_number) of rows that break a row rule of severity error."""
+        """Create a table with the positions (file_id, file_row_number) of rows that break a row rule of severity error."""
         cases = " ".join(f"when {rule.condition} then {literal(rule.name)}" for rule in self.setting_aside)
         connection.execute(
             f"create or replace table {quote(table)} as"
@@ -164,7 +164,7 @@ class Contract:
     def measured(
         self, name: str, found: Measurement, *, column: str | None = None, owner: tuple[str, str] | None = None
     ) -> list[ContractCheck]:
-        """Outcome of a measured rule; empty if it is not in force."""
+        """Outcome of a measured rule; empty if the rule is switched off."""
         broken = (found.unexpected_count, found.observed) if found.unexpected_count else None
         model_id, model_version = owner or (None, None)
         rules = [rule for rule in self.rules if isinstance(rule, MeasuredRule) and rule.name == name]
@@ -177,11 +177,11 @@ class Contract:
 
     @property
     def setting_aside(self) -> list[RowRule]:
-        """The rules whose breach takes a row out of every number."""
+        """The rules that send the rows that break them to quarantine."""
         return [rule for rule in self.rules if isinstance(rule, RowRule) and rule.severity == "error"]
 
     def _find(self, connection: duckdb.DuckDBPyConnection, days: Sequence[date]) -> tuple[dict[date, int], _Findings]:
-        """Rows of each day, and what breaks which rule on which day."""
+        """Numbers of rows of each day, and the broken rules by day."""
         row_rules = [rule for rule in self.rules if isinstance(rule, RowRule)]
         try:
             rows = connection.execute(counting_query(self.relation, row_rules)).fetchall()
@@ -216,7 +216,7 @@ class Contract:
         return "of several rules together"
 
     def _told_name(self, column: str | None) -> str | None:
-        """A column as messages name it: what files call it, beside the canonical name."""
+        """The name of a column in messages: its name in the files, with the canonical name."""
         own = self.own_names.get(column or "", column)
         return column if own == column else named_beside(own or "", column or "")
 
@@ -249,47 +249,47 @@ class Contract:
 
 @dataclass(frozen=True, slots=True)
 class Contracts:
-    """What is promised about each of the inputs; whoever has none of them checks nothing."""
+    """The contract of each input; an input without a contract is not checked."""
 
     telemetry: Contract
     labels: Contract
     training: Contract
 
 
-# by day and rule: rows that break it, and what was observed in them
+# by day and rule: the number of rows that break it, and the observed value
 _Findings = dict[tuple[date, str], tuple[int, str]]
 
 
 def in_force(rules: Sequence[Rule], severities: Mapping[str, Severity | Literal["off"]]) -> list[Rule]:
-    """The rules with the severities that were configured, without those that are switched off.
+    """The rules with their configured severities, without those that are switched off.
 
-    Raises ConfigurationError if a measured rule is to be an error: what it is about has been counted by then.
+    Raises ConfigurationError if a measured rule is configured as an error, because its rows have already been counted.
     """
     wrong = [r.name for r in rules if isinstance(r, MeasuredRule) and severities.get(r.name) == "error"]
     if wrong:
         raise ConfigurationError(
             f"contracts.severities: {', '.join(wrong)} cannot be an error: it is only known after the day has been "
             "counted",
-            hint="choose warning or off, and let an alert rule on contract_checks.warning_share be critical",
+            hint="choose warning or off, and add an alert rule on contract_checks.warning_share that becomes critical",
         )
     chosen = ((rule, severities.get(rule.name, rule.severity)) for rule in rules)
     return [replace(rule, severity=severity) for rule, severity in chosen if severity != "off"]
 
 
 def blocked_days(checks: Sequence[ContractCheck]) -> dict[date, str]:
-    """Days that broke a contract in a way that must not be counted, and how; rows that are set aside block no day."""
+    """Days that must not be counted because they broke the contract, with the reason; quarantined rows do not block a day."""
     broken = [check for check in checks if check.is_broken and not check.is_of_rows]
     return {day: "; ".join(c.message for c in broken if c.dt == day) for day in dict.fromkeys(c.dt for c in broken)}
 
 
 def shown(text: str, length: int = _OBSERVED_CHARACTERS) -> str:
-    """What was observed, as it may be told: short, and without what looks like personal data."""
+    """An observed value for display: short, and with personal data masked."""
     return mask(text)[:length]
 
 
 def repeated_rows(*key: str) -> str:
     """Query that counts each day's surplus rows: those beyond the first of a key whose first column is not null."""
-    # 64-bit hashes keep the set of keys narrow; among ten million rows two keys share one once in 400,000 days.
+    # 64-bit hashes keep the set of keys small; with ten million rows a day, two keys collide once in 400,000 days.
     columns = ", ".join(quote(column) for column in key)
     return f"""
         select
@@ -307,13 +307,13 @@ def repeated_rows(*key: str) -> str:
 
 
 def counting_query(relation: str, rules: Sequence[RowRule]) -> str:
-    """The one scan: rows of each day, and how many break each rule."""
+    """The query of the scan: rows of each day, and how many break each rule."""
     broken = "".join(f", count_if({rule.condition}) as {quote(rule.name)}" for rule in rules)
     return f"select dt, count(*) as checked_count{broken} from {quote(relation)} group by dt"
 
 
 def _detail_query(rule: RowRule) -> str:
-    """What breaks a rule, asked only where something does."""
+    """Query for the rows that break a rule, run only for broken rules."""
     if rule.value is None:
         return (
             f"select dt, count(*) as unexpected_count, {rule.observed} as observed"

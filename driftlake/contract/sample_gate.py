@@ -1,6 +1,6 @@
-"""Sample files held against the contract before a producer releases a change: what is wrong with each, and how badly.
+"""Checks sample files against the contract before a producer releases a change.
 
-Nothing is written and no warehouse is needed; where there is one, features are held against the types of training. Not
+Nothing is written and no warehouse is needed; if there is one, features are compared with the types in training. Not
 here: the rules (`expectations`), and how faults are printed (`driftlake.cli.inputs`).
 """
 
@@ -42,7 +42,7 @@ Source = Literal["telemetry", "labels"]
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Something wrong with a file: the rule it breaks, and a sentence that says what, where and how much."""
+    """A fault of a file: the rule it breaks, and a sentence that says what, where and how often."""
 
     path: str
     rule: str
@@ -54,9 +54,9 @@ class Fault:
 def check_files(
     settings: Settings, contracts: Contracts | None, paths: Sequence[str], source: Source, day: date | None = None
 ) -> Iterator[tuple[str, list[Fault]]]:
-    """Each file with its faults. A file in the folder of a day is of that day, another of `day` or of today.
+    """Each file with its faults. A file in the folder of a day belongs to that day, any other file to `day` or today.
 
-    Raises InputError if a file is not there.
+    Raises InputError if a file does not exist.
     """
     versions = _versions(settings)
     for path in paths:
@@ -88,7 +88,7 @@ def _day_in(settings: Settings, source: Source, path: str) -> date | None:
 
 
 def _versions(settings: Settings) -> Mapping[tuple[str, str], ModelVersion]:
-    """The registered versions, or what the lineage files say of them."""
+    """The registered versions, or else versions made from the lineage files."""
     if not catalog_of(settings).is_missing():
         with Warehouse.open(settings, read_only=True) as warehouse:
             return load_versions(warehouse)
@@ -96,7 +96,7 @@ def _versions(settings: Settings) -> Mapping[tuple[str, str], ModelVersion]:
 
 
 def versions_of_lineage(settings: Settings) -> Mapping[tuple[str, str], ModelVersion]:
-    """What the lineage files say of versions, without what is learned from training data."""
+    """Versions made from the lineage files, without anything learned from training data."""
     records = [(file.record, declared_meaning(file.record, settings)) for file in read_lineage_folder(settings)]
     return {
         (record.model_id, record.model_version): ModelVersion(

@@ -1,6 +1,6 @@
-"""What labels say of the scores: whether these are the probability of the positive class, as the lineage has it.
+"""Checks with labels whether scores are the probability of the positive class, as the lineage declares.
 
-Not here: how that is seen (`driftlake.maths.score_meaning`), and the sentences (`expectations.labels`).
+Not here: the tests themselves (`driftlake.maths.score_meaning`), and the messages (`expectations.labels`).
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def check_scores(contract: Contract, day: date, owner: tuple[str, str], scores: 
 def check_labelled_days(
     contract: Contract, cohorts: pa.Table, versions: Mapping[tuple[str, str], ModelVersion]
 ) -> list[ContractCheck]:
-    """The same of binary versions by rows of label_cohorts, for each day on which labels became known."""
+    """Check binary versions with rows of label_cohorts, for each day on which labels became known."""
     whole = cohorts.filter(pc.equal(cohorts["segment"], ALL))
     sums = ["positive_count", "negative_count", "score_sum"]
     keys = ["dt", "model_id", "model_version"]

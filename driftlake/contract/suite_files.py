@@ -1,6 +1,6 @@
-"""Great Expectations suites that users keep as JSON: found by name, read, and what is wrong with them said.
+"""Reads the users' suites of Great Expectations from JSON files and reports what is wrong with them.
 
-Great Expectations is not imported. Not here: holding rows against them (`driftlake.contract.own_suites`).
+Great Expectations is not imported. Not here: checking rows with them (`driftlake.contract.own_suites`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pydantic import BaseModel, ValidationError
 from driftlake.config import Settings
 from driftlake.errors import ConfigurationError
 
-# What a name begins with says what the rows are that a suite is about.
+# The beginning of the file name says which rows a suite checks.
 SOURCES = ("telemetry", "labels", "training")
 
 # arguments of expectations that name columns
@@ -39,7 +39,7 @@ class _Suite(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class OwnExpectation:
-    """An expectation of a suite file; `name` is what a user calls it, or its type."""
+    """An expectation of a suite file; `name` is the name that the user gave it, or its type."""
 
     file_name: str
     name: str
@@ -50,12 +50,12 @@ class OwnExpectation:
 
     @property
     def column(self) -> str | None:
-        """The one column that it is about, if it is about one."""
+        """The column that it is about; None if there is none or more than one."""
         return self.kwargs.get("column")
 
     @property
     def columns(self) -> list[str]:
-        """Columns without which it says nothing; of one that asks whether a column is there, none."""
+        """Columns that it needs; none for an expectation that a column exists."""
         if self.type == "expect_column_to_exist" or self.type.startswith("expect_table_"):
             return []
         named = [self.kwargs.get(argument) or [] for argument in _OF_COLUMNS]
@@ -63,7 +63,7 @@ class OwnExpectation:
 
     @property
     def sentence(self) -> str:
-        """What it expects, and where that is written."""
+        """The expectation and the file that has it."""
         arguments = ", ".join(f"{name} {value}" for name, value in self.kwargs.items() if value is not None)
         return f"{self.file_name}: {self.description or f'{self.name} ({arguments})'}"
 
@@ -71,7 +71,7 @@ class OwnExpectation:
 def read_suites(settings: Settings) -> dict[str, list[OwnExpectation]]:
     """The expectations of all suites in the folder, by source.
 
-    Raises ConfigurationError naming a file that holds no suite, or an expectation that Great Expectations does not have.
+    Raises ConfigurationError naming a file that is not a suite, or an expectation that Great Expectations does not have.
     """
     suites: dict[str, list[OwnExpectation]] = {source: [] for source in SOURCES}
     for name, text in settings.suite_texts.items():
@@ -81,7 +81,7 @@ def read_suites(settings: Settings) -> dict[str, list[OwnExpectation]]:
 
 
 def source_of(name: str) -> str | None:
-    """What a suite file of this name is about; None if nothing reads it."""
+    """The source that a suite file of this name checks; None if the file is not read."""
     return next((source for source in SOURCES if name.startswith(source)), None)
 
 
@@ -115,7 +115,7 @@ def _expectations(path: Path, text: str) -> list[OwnExpectation]:
 
 @cache
 def expectation_types() -> frozenset[str]:
-    """Types of the expectations that Great Expectations brings: the names of the modules that define them."""
+    """Types of the expectations of Great Expectations: the names of the modules that define them."""
     package = importlib.util.find_spec("great_expectations")
     assert package
     assert package.origin

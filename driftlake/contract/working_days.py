@@ -1,6 +1,6 @@
-"""Days without predictions on which none are expected: as configured, or as the four weeks before them have it.
+"""Days on which no predictions are expected, as configured or as learned from the four weeks before.
 
-Not here: the promise that the other days have predictions (`driftlake.contract.day_checks`).
+Not here: the rule that other days have predictions (`driftlake.contract.day_checks`).
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from driftlake.config.calendar import WEEKDAYS
 from driftlake.errors import InstallationError
 
 HISTORY_DAYS = 28
-# Such weekdays without predictions from which on none are expected; on a weekend none, until there are some.
+# Number of occurrences from which a weekday without predictions is a day off; Saturdays and Sundays are days off until they have predictions.
 _FEWEST_WEEKDAYS = 2
-# Days before, of which one has predictions unless something broke.
+# If none of this many days before has predictions, something is broken.
 _WORKING_DAYS = 7
 
 
 @dataclass(frozen=True, slots=True)
 class Calendar:
-    """The weekdays and holidays that are configured; without weekdays they are learned."""
+    """The configured weekdays and holidays; without configured weekdays they are learned."""
 
     weekdays: Collection[int] | None
     holidays: Collection[date]
@@ -33,7 +33,7 @@ class Calendar:
 
     @classmethod
     def of(cls, settings: Settings) -> Calendar:
-        """As driftlake.yaml has it."""
+        """The calendar of driftlake.yaml."""
         given = settings.calendar
         weekdays = None if given.weekdays is None else frozenset(map(WEEKDAYS.index, given.weekdays))
         if isinstance(given.holidays, str):
@@ -47,7 +47,7 @@ class Calendar:
     def closure(self, day: date, row_counts: Mapping[date, int]) -> str | None:
         """Why no predictions are expected on a day that has none; None if they are.
 
-        `row_counts` are those of the days before it, as far as there are any days.
+        `row_counts` are those of the days before it, as far as there are such days.
         """
         if self.is_holiday(day):
             return "a holiday"
@@ -57,7 +57,7 @@ class Calendar:
 
 
 def history_before(day: date, start: date) -> list[date]:
-    """Days that say what is expected on a day."""
+    """The days from which the expectation for a day is learned."""
     before = (day - timedelta(days=number) for number in range(1, HISTORY_DAYS + 1))
     return sorted(earlier for earlier in before if earlier >= start)
 
@@ -65,7 +65,7 @@ def history_before(day: date, start: date) -> list[date]:
 def _is_day_off(day: date, row_counts: Mapping[date, int]) -> bool:
     known = {before: rows for before, rows in row_counts.items() if 0 < (day - before).days <= HISTORY_DAYS}
     if not any(rows for before, rows in known.items() if (day - before).days <= _WORKING_DAYS):
-        # everything may be broken
+        # without any predictions before, telemetry may be broken
         return False
     alike = [rows > 0 for before, rows in known.items() if before.weekday() == day.weekday()]
     if day.weekday() >= WEEKDAYS.index("sat") and not any(alike):

@@ -1,7 +1,7 @@
-"""Who counts telemetry and labels: this machine, or a Spark cluster. Every engine gives the same rows.
+"""Engines that count telemetry and labels: this machine, or a Spark cluster. Every engine gives the same rows.
 
 May import: profiles, privacy, inputs, lineage, lake, config, maths, vocabulary, errors.
-Not here: what is counted (`driftlake.profiles.plan`, `driftlake.nightly.label_source`) and what the rows are for
+Not here: what is counted (`driftlake.profiles.plan`, `driftlake.nightly.label_source`) and storing the rows
 (`driftlake.nightly`).
 """
 
@@ -22,7 +22,7 @@ from driftlake.profiles.rows import Profiles
 
 
 class Engine(Protocol):
-    """What an engine does for the stages of a night."""
+    """The functions of an engine that the stages of a run call."""
 
     def profile_partitions(
         self,
@@ -37,11 +37,11 @@ class Engine(Protocol):
     def join_labels(
         self, connection: duckdb.DuckDBPyConnection, settings: Settings, join: LabelJoin, delivered: Delivered, /
     ) -> Mapping[str, pa.Table]:
-        """Rows of `LabelJoin.sums` of all labels and predictions that were delivered."""
+        """Rows of `LabelJoin.sums` for all delivered labels and predictions."""
 
 
 def engine_of(settings: Settings) -> Engine:
-    """The engine that is configured. Raises EngineError if what it needs is not there."""
+    """The configured engine. Raises EngineError if something that it needs is missing."""
     if settings.engine == "spark":
         from driftlake.engines import cluster, spark
 

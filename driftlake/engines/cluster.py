@@ -1,6 +1,6 @@
-"""The Spark session: what it needs, how it starts, and its errors as one sentence.
+"""The Spark session: its requirements, its start, and its errors as one sentence.
 
-Not here: what Spark is asked to do (`driftlake.engines.spark`).
+Not here: the work that Spark does (`driftlake.engines.spark`).
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ if TYPE_CHECKING:
 _OLDEST_JAVA = 17
 _PATIENCE_SECONDS = 5
 _DEFAULT_PORT = 7077
-# What every session has unless the configuration says otherwise.
+# Settings of every session, unless the configuration has others.
 _CONF = {
     "spark.app.name": "driftlake",
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
     "spark.sql.session.timeZone": "UTC",
 }
-# The last line of a Python traceback, of a worker's too.
+# The last line of a Python traceback, also of a worker.
 _RAISED = re.compile(r"^\s*(?:\w+\.)*\w*(?:Error|Exception|Invalid): (.+)$", re.MULTILINE)
 
 
 def require(settings: SparkSettings) -> None:
-    """Raise EngineError if pyspark, Java or the master is not there; nothing is started."""
+    """Raise EngineError if pyspark or Java is missing or the master does not answer; nothing is started."""
     if importlib.util.find_spec("pyspark") is None:
         raise EngineError(
             "engine: spark needs pyspark, which is not installed",
@@ -52,13 +52,13 @@ def require(settings: SparkSettings) -> None:
 
 
 def session(settings: SparkSettings) -> SparkSession:
-    """The session of this process, started when it is first asked for. Raises EngineError if it does not start."""
+    """The session of this process, started on first use. Raises EngineError if it does not start."""
     from pyspark.sql import SparkSession
 
     if (active := SparkSession.getActiveSession()) is not None:
         return active
     warnings.filterwarnings("ignore", message="PySpark does not yet fully support pandas")
-    # workers run this interpreter, unless the environment names theirs
+    # workers use the path of this interpreter unless the environment names another
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     if settings.master.startswith("local"):
         os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
@@ -74,7 +74,7 @@ def session(settings: SparkSettings) -> SparkSession:
 
 @contextmanager
 def errors_of(settings: SparkSettings) -> Iterator[None]:
-    """Errors of Spark as an EngineError that says what a worker, or Spark itself, has met."""
+    """Turn errors of Spark in the block into an EngineError with the error of the worker or of Spark itself."""
     from py4j.protocol import Py4JError
     from pyspark.errors import PySparkException
 
@@ -88,7 +88,7 @@ def errors_of(settings: SparkSettings) -> Iterator[None]:
 
 
 def _reason(error: Exception) -> str:
-    """What a worker raised if it was one, else the first line."""
+    """The exception of a worker if there was one, else the first line."""
     raised = _RAISED.findall(str(error))
     return str(raised[0]) if raised else next(iter(str(error).splitlines()), type(error).__name__)
 
@@ -108,7 +108,7 @@ def _require_java() -> None:
 
 
 def _require_master(master: str) -> None:
-    """Whether anybody listens where the master should be; Spark itself would try for a minute."""
+    """Raise EngineError if nothing listens at the address of the master; Spark itself would try for a minute."""
     if master == "yarn" and not (os.environ.get("HADOOP_CONF_DIR") or os.environ.get("YARN_CONF_DIR")):
         raise EngineError(
             "spark.master is yarn, and neither HADOOP_CONF_DIR nor YARN_CONF_DIR is set",
@@ -130,7 +130,7 @@ def _require_master(master: str) -> None:
 
 
 def _addresses(master: str) -> list[tuple[str, int]]:
-    """Where a master listens; a standby is named after a comma."""
+    """Addresses of a master; standby masters follow after commas."""
     if master.startswith("spark://"):
         urls, port = [f"//{address}" for address in master.removeprefix("spark://").split(",")], _DEFAULT_PORT
     elif master.startswith("k8s://"):

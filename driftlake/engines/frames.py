@@ -1,4 +1,4 @@
-"""Partitions as tasks of Spark, and what both stages do with DataFrames.
+"""Tasks of Spark for partitions, and operations on DataFrames that both stages use.
 
 Not here: profiles (`driftlake.engines.spark`) and labels (`driftlake.engines.spark_labels`).
 """
@@ -24,11 +24,11 @@ from driftlake.profiles.plan import cut_day
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-# Tasks for each core: few enough that starting them costs little, enough that a slow worker holds nobody up.
+# Tasks per core: few enough to start quickly, and enough that a slow worker does not delay the others.
 _TASKS_PER_CORE = 4
 
 
-# What a version has for the comparison with its training, which no worker needs.
+# Fields of a version for the comparison with training, which workers do not need.
 _NOT_COUNTED_BY: Mapping[str, Any] = {
     "reference_counts": {},
     "segment_reference_counts": {},
@@ -38,7 +38,7 @@ _NOT_COUNTED_BY: Mapping[str, Any] = {
 
 
 def as_workers_need(versions: Sequence[ModelVersion]) -> list[ModelVersion]:
-    """Versions without their references."""
+    """Versions without their reference counts."""
     return [replace(version, **_NOT_COUNTED_BY) for version in versions]
 
 
@@ -58,7 +58,7 @@ def planned_tasks(partitions: Sequence[Partition], broken: Mapping[int, Position
 
 
 def broken_rows(connection: duckdb.DuckDBPyConnection, table: str | None) -> dict[int, Positions]:
-    """Rows in quarantine by the position of their file."""
+    """Quarantined rows by the position of their file."""
     if table is None:
         return {}
     rows: Mapping[str, Any] = connection.execute(
@@ -69,7 +69,7 @@ def broken_rows(connection: duckdb.DuckDBPyConnection, table: str | None) -> dic
 
 
 def task_rows(spark: SparkSession, tasks: Sequence[Task], surplus: DataFrame | None = None) -> DataFrame:
-    """A row for each task: its number, what it is, and where the rows are that others repeat."""
+    """One row per task: its number, the task itself, and the positions of its repeated predictions."""
     from pyspark.sql import functions as f
 
     rows = pa.table(
@@ -87,12 +87,12 @@ def task_rows(spark: SparkSession, tasks: Sequence[Task], surplus: DataFrame | N
 
 
 def mapped(rows: DataFrame, function: Mapped, schema: pa.Schema) -> DataFrame:
-    """What the workers make of rows."""
+    """The result of a function that workers apply to rows."""
     return rows.mapInArrow(function, spark_schema(schema))
 
 
 def summed(rows: DataFrame, *sums: str, largest: Sequence[str] = ()) -> DataFrame:
-    """Rows with the same values in all other columns as one, whose sums are added."""
+    """Merge rows with the same values in all other columns by adding their sums."""
     from pyspark.sql import functions as f
 
     keys = [name for name in rows.columns if name not in {*sums, *largest}]
@@ -101,7 +101,7 @@ def summed(rows: DataFrame, *sums: str, largest: Sequence[str] = ()) -> DataFram
 
 
 def spark_schema(schema: pa.Schema) -> Any:
-    """An Arrow schema as Spark has it."""
+    """An Arrow schema as a Spark schema."""
     from pyspark.sql.pandas.types import from_arrow_schema
 
     return from_arrow_schema(schema)

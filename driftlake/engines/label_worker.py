@@ -1,4 +1,4 @@
-"""What a task of a Spark worker does with labels and predictions: cut them into buckets, and join a bucket.
+"""Tasks of a Spark worker for labels and predictions: dividing them into buckets, and joining a bucket.
 
 Not here: the join (`driftlake.profiles.label_join`) and Spark (`driftlake.engines.spark_labels`).
 """
@@ -21,7 +21,7 @@ from driftlake.profiles.label_join import LabelJoin
 
 
 def asked_day_reader(source: Source) -> Mapped:
-    """The days of predictions that valid labels name, by the day of their arrival."""
+    """A function that reads the prediction days that valid labels name, by the day of arrival of the labels."""
 
     def mapped(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for task, _ in tasks_of(batches):
@@ -32,7 +32,7 @@ def asked_day_reader(source: Source) -> Mapped:
 
 
 def bucket_cutter(source: Source, relation: str, schema: pa.Schema, bucket_count: int) -> Mapped:
-    """Rows of `relation` in buckets that a prediction and its labels share; a label without an id has none of its own."""
+    """A function that divides rows of `relation` into buckets; a prediction and its labels are in the same bucket."""
     columns = ", ".join(queries.quote(name) for name in schema.names[1:])
     rows = f"select (coalesce(hash(correlation_id), 0) % {bucket_count})::integer as bucket, {columns} from {relation}"
     if relation == "predictions":
@@ -49,7 +49,7 @@ def bucket_cutter(source: Source, relation: str, schema: pa.Schema, bucket_count
 
 
 def label_joiner(source: Source, asked: LabelJoin, awaited: Collection[date], sums: pa.Schema) -> Joined:
-    """What the labels and the predictions of a bucket add to each of `LabelJoin.sums`, in one schema."""
+    """A function that joins the labels and predictions of a bucket: rows of each of `LabelJoin.sums`, in one schema."""
 
     def joined(labels: pa.Table, predictions: pa.Table) -> pa.Table:
         with open_session(of_a_task(source.settings)) as connection:
@@ -72,7 +72,7 @@ def create_bucket_relations(
     predictions: pa.Table,
     awaited: Collection[date],
 ) -> None:
-    """Create the relations that `LabelJoin.judge` and `LabelJoin.sums` read, of the rows of a bucket."""
+    """Create the relations that `LabelJoin.judge` and `LabelJoin.sums` read, from the rows of a bucket."""
     of_day = pc.field("dt")
     earlier = labels.filter(of_day < asked.first_day)
     is_new = (of_day >= asked.first_day) & (of_day < asked.new_until)
@@ -88,7 +88,7 @@ def create_bucket_relations(
 
 
 def _with_times(rows: pa.Table) -> pa.Table:
-    """Rows whose times are times again."""
+    """Rows with their times converted back from microseconds."""
     for place, column in enumerate(rows.schema):
         if column.name in {"label_time", "event_time"}:
             rows = rows.set_column(place, column.name, rows[column.name].cast(pa.timestamp("us")))

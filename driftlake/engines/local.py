@@ -1,6 +1,6 @@
-"""The engine of one machine: DuckDB gives every row its code, then threads count the shards of days side by side.
+"""The engine for one machine: DuckDB gives every row its code, then threads count the shards of days in parallel.
 
-Memory is a few row groups, whatever the size of a day. Not here: what is counted (`driftlake.profiles.plan`,
+It holds a few row groups in memory, whatever the size of a day. Not here: what is counted (`driftlake.profiles.plan`,
 `driftlake.profiles.shards`).
 """
 
@@ -35,7 +35,7 @@ def profile_partitions(
     versions: Mapping[tuple[str, str], ModelVersion],
     left_out: LeftOut | None = None,
 ) -> Profiles:
-    """Profile partitions whose rows `predictions.create_view_of_partitions` has made visible as the view `predictions`.
+    """Profile partitions from the view `predictions`, which `predictions.create_view_of_partitions` has created.
 
     Columns that are left out on a day (struct.field for a field) are not read.
     """
@@ -60,12 +60,12 @@ def profile_partitions(
 def join_labels(
     connection: duckdb.DuckDBPyConnection, _: Settings, join: LabelJoin, delivered: Delivered
 ) -> Mapping[str, pa.Table]:
-    """Join labels to their predictions, of which only the days asked for are read."""
+    """Join labels to their predictions; only the requested days of predictions are read."""
     labels, telemetry = delivered.labels, delivered.telemetry
     earlier = [label for label in labels if label.dt < join.first_day]
     delivered.create_labels_view("earlier_labels", earlier)
     delivered.create_labels_view("recent_labels", [label for label in earlier if label.dt >= join.recent_from])
-    # last, because rows that break their contract are looked for in a relation of this name
+    # last, because the search for rows that break their contract uses a relation of this name
     delivered.create_labels_view("labels", [label for label in labels if label.dt >= join.first_day])
     delivered.create_predictions_view(
         "new_predictions", [p for p in telemetry if join.first_day <= p.dt < join.new_until]
@@ -79,7 +79,7 @@ def join_labels(
 def _counted(
     days: Sequence[Day], coded: CodedRows, samples: Mapping[str, SampledRows], settings: Settings
 ) -> Iterator[tuple[Day, Sequence[VersionCounts]]]:
-    """Each day with the counts of its versions."""
+    """The days, each with the counts of its versions."""
 
     def row_group(piece: Piece) -> RowGroup:
         path = piece.file.path

@@ -1,7 +1,8 @@
-"""The engine of a cluster: Spark's workers run the SQL and the kernel of one machine, and Spark adds what they count.
+"""The engine for a cluster: Spark's workers run the same SQL and kernel as a single machine, and Spark adds their counts.
 
-The driver plans a day from the footers of its files and gets profiles back; rows of telemetry never reach it. A day is cut
-into the shards of one machine and their counts are added in the same order, so the rows are equal to the last digit. Not
+The driver plans a day from the footers of its files and receives profiles; rows of telemetry never reach it. A day is
+divided into the same shards as on a single machine and their counts are added in the same order, so the rows are
+exactly equal. Not
 here: what a task does (`driftlake.engines.worker`), labels (`driftlake.engines.spark_labels`) and the session
 (`driftlake.engines.cluster`).
 """
@@ -65,7 +66,7 @@ def profile_partitions(
     versions: Mapping[tuple[str, str], ModelVersion],
     left_out: LeftOut | None = None,
 ) -> Profiles:
-    """Profile partitions, of which `left_out` is left out; `connection` has the table of the rows that are."""
+    """Profile partitions without `left_out`; `connection` has the table of quarantined rows."""
     left_out = left_out or LeftOut()
     telemetry = settings.telemetry
     columns = telemetry_columns(telemetry.segments, telemetry.latencies)
@@ -85,7 +86,7 @@ def profile_partitions(
 
 @dataclass
 class _Scan:
-    """One scan of some partitions; `session` is a DuckDB for what came back."""
+    """One scan of partitions; `session` is a DuckDB connection for the results."""
 
     spark: SparkSession
     session: duckdb.DuckDBPyConnection
@@ -134,7 +135,7 @@ class _Scan:
         return {day: [SegmentColumn(name, tuple(values[name, day])) for name in names] for day in days}
 
     def _most_frequent(self, counts: DataFrame) -> pa.Table:
-        """The values of each subject and day that get a segment of their own, as sql/segment_values.sql has them."""
+        """The values of each subject and day that become segments, as in sql/segment_values.sql."""
         from pyspark.sql import Window
         from pyspark.sql import functions as f
 
@@ -144,7 +145,7 @@ class _Scan:
         return kept.select("subject", "dt", "value").toArrow().sort_by("value")
 
     def _surplus(self, coding: pa.Table) -> DataFrame:
-        """All but the earliest of predictions delivered twice."""
+        """Repeated predictions, without the earliest of each."""
         from pyspark.sql import Window
         from pyspark.sql import functions as f
 
@@ -157,7 +158,7 @@ class _Scan:
         )
 
     def _row_counts(self, group_count: int, surplus: DataFrame) -> tuple[Any, Any, Mapping[date, int]]:
-        """Rows of each code in each file, with and without those outside the sample; and the surplus of each day."""
+        """Numbers of rows and of sampled rows by code and file, and the number of repeated rows of each day."""
         files = [file for partition in self.partitions for file in partition.files]
         row_counts, sampled_counts = (np.zeros((len(files), group_count), np.int64) for _ in range(2))
         found = self.session.execute(
@@ -186,7 +187,7 @@ class _Scan:
         added = counts.groupBy("day", "version", "kind", "name").applyInArrow(
             worker.count_adder(self.source, days), spark_schema(wire.COUNTED)
         )
-        # by day and version, and then as in VersionCounts
+        # by day and version, then as in VersionCounts
         found: dict[tuple[int, int], dict[str, dict[str, Any]]] = defaultdict(lambda: {"feature": {}, "profile": {}})
         distinct = []
         for row in added.toArrow().to_pylist():

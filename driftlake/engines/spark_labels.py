@@ -1,4 +1,4 @@
-"""Labels joined to their predictions by Spark: both hash-partitioned by correlation id, each bucket joined alone.
+"""Joins labels to their predictions with Spark: both are partitioned by a hash of the correlation id, and each bucket is joined separately.
 
 Not here: what a task does (`driftlake.engines.label_worker`).
 """
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 def join_labels(
     connection: duckdb.DuckDBPyConnection, settings: Settings, join: LabelJoin, delivered: Delivered
 ) -> Mapping[str, pa.Table]:
-    """Join labels to their predictions: both are cut into buckets by correlation id, and each bucket is joined alone."""
+    """Join labels to their predictions: both are divided into buckets by correlation id, and each bucket is joined separately."""
     spark = cluster.session(settings.spark)
     versions = as_workers_need(delivered.versions)
     earlier = [label for label in delivered.labels if label.dt < join.first_day]
@@ -79,7 +79,7 @@ def join_labels(
 
 
 def _awaited_days(connection: duckdb.DuckDBPyConnection, join: LabelJoin, asked: DataFrame) -> Collection[date]:
-    """Days of predictions that labels ask for; that some are repetitions, which ask for nothing, is not known yet."""
+    """Days of predictions that labels need; repetitions, which need none, are not known yet and are included."""
     create_table(connection, "asked_days", asked.distinct().toArrow())
     connection.execute(
         "create or replace table label_rows as"
@@ -89,7 +89,7 @@ def _awaited_days(connection: duckdb.DuckDBPyConnection, join: LabelJoin, asked:
 
 
 def _schemas_of_sums(settings: Settings, versions: Sequence[ModelVersion], join: LabelJoin) -> Mapping[str, pa.Schema]:
-    """What the counts of nothing look like."""
+    """The schemas of the sums, from an empty join."""
     labels, predictions = (
         schema.empty_table().set_column(place, name, pa.array([], pa.timestamp("us")))
         for schema, place, name in ((wire.LABELS, 5, "label_time"), (wire.PREDICTIONS, 6, "event_time"))
@@ -102,6 +102,6 @@ def _schemas_of_sums(settings: Settings, versions: Sequence[ModelVersion], join:
 
 
 def _together(schemas: Mapping[str, pa.Schema]) -> pa.Schema:
-    """One schema for rows of several; `part` says which they are of."""
+    """One schema for rows of several schemas; the column `part` names the schema of a row."""
     columns = {column.name: column.type for schema in schemas.values() for column in schema}
     return pa.schema([("part", pa.string()), *columns.items()])

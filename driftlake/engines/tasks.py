@@ -1,6 +1,6 @@
-"""A task of a worker: some row groups of a day, and a session in which they are a relation.
+"""A task of a worker: row groups of a day, and a DuckDB session in which they are a relation.
 
-Not here: what is done with the relation (`driftlake.engines.worker`, `driftlake.engines.label_worker`).
+Not here: processing the relation (`driftlake.engines.worker`, `driftlake.engines.label_worker`).
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ from driftlake.profiles.plan import Piece
 
 Positions: TypeAlias = NDArray[np.int64]
 
-# A worker passes rows on so many at a time.
+# Number of rows per batch that a worker returns.
 ROWS_PER_BATCH = 50_000
 _NO_POSITIONS: Positions = np.empty(0, np.int64)
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """How the files of telemetry, or of labels, are read, whatever the rows of a task are."""
+    """How files of telemetry or labels are read; the same for all tasks."""
 
     settings: Settings
     side: Reading
@@ -50,9 +50,9 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A shard of a day: `day` is a position, `files` are those of its pieces with their positions among all files.
+    """A shard of a day: `day` is the position of the day, `files` are the files of its pieces with their positions among all files.
 
-    `broken` are, by position of the file, the rows that are in quarantine.
+    `broken` has the quarantined rows by the position of their file.
     """
 
     day: int
@@ -73,7 +73,7 @@ class Span:
 
     @property
     def is_whole(self) -> bool:
-        """Whether it is all of the file."""
+        """Whether it covers the whole file."""
         return self.start == 0 and self.end == self.file.stored_row_count
 
 
@@ -90,7 +90,7 @@ def unpacked(batch: pa.RecordBatch) -> Iterator[Task]:
 
 
 def opened(source: Source, task: Task, relation: str = "predictions") -> duckdb.DuckDBPyConnection:
-    """A session in which `relation` are the rows of a task, numbered as among all files."""
+    """A session in which `relation` has the rows of a task, with file ids as among all files."""
     connection = open_session(of_a_task(source.settings))
     create_version_tables(connection, source.versions, source.settings.models)
     spans = list(spans_of(task))
@@ -104,7 +104,7 @@ def opened(source: Source, task: Task, relation: str = "predictions") -> duckdb.
 def _rows_of(
     connection: duckdb.DuckDBPyConnection, source: Source, task: Task, spans: Sequence[Span], relation: str
 ) -> str:
-    """SQL of the rows of some whole files, or of a part of one, which DuckDB reads no more of."""
+    """SQL for the rows of several whole files, or for a part of one file, of which DuckDB reads only that part."""
     broken = [task.broken.get(span.file_id, _NO_POSITIONS) for span in spans]
     table = None
     if any(map(len, broken)):
@@ -123,13 +123,13 @@ def _rows_of(
 
 
 def spans_of(task: Task) -> Iterator[Span]:
-    """The row groups of a task, those of a file together."""
+    """The row groups of a task, grouped by file."""
     for path, of_file in groupby(task.pieces, lambda piece: piece.file.path):
         pieces = list(of_file)
         yield Span(pieces[0].file, task.file_ids[path], pieces[0].start, pieces[-1].end)
 
 
 def of_a_task(settings: Settings) -> Settings:
-    """The settings with what a task may use of its worker."""
+    """The settings with the memory and threads that a task may use."""
     compute = settings.compute.model_copy(update={"threads": 1, "memory_limit": settings.spark.task_memory_limit})
     return settings.model_copy(update={"compute": compute})

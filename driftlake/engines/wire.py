@@ -1,6 +1,6 @@
-"""What travels between the driver and the workers: schemas of the rows, and the kinds of functions that make them.
+"""Data that is sent between the driver and the workers: schemas of the rows, and types of the functions that produce them.
 
-Times are microseconds since 1970, and hashes are signed, because Spark has no others. Not here: the functions
+Times are microseconds since 1970, and hashes are signed, because Spark has no other types. Not here: the functions
 (`driftlake.engines.worker`, `driftlake.engines.label_worker`).
 """
 
@@ -52,7 +52,7 @@ SCORES = pa.schema(
         ("score", pa.float64()),
     ]
 )
-# Rows of sql/shadow_sums.sql, and with a difference those of sql/shadow_differences.sql.
+# Rows of sql/shadow_sums.sql; rows with a difference are those of sql/shadow_differences.sql.
 SHADOW = pa.schema(
     [
         *_GROUP,
@@ -116,7 +116,7 @@ PREDICTIONS = pa.schema(
 ASKED = pa.schema([("dt", pa.date32()), ("prediction_on", pa.date32())])
 NODES = pa.schema([("subject", pa.string()), ("dt", pa.date32()), ("value", pa.string()), ("row_count", pa.int64())])
 
-# Subject of a row of SURVEY that is no segment column.
+# Subject of a row of SURVEY that is not a segment column.
 NO_SEGMENT = ""
 
 
@@ -126,7 +126,7 @@ def is_value_counts(kind: str, name: str) -> bool:
 
 
 def in_schema(schema: pa.Schema, table: pa.Table, **same: Any) -> list[pa.RecordBatch]:
-    """Rows in a schema: columns that are the same in all of them are given, what is not there is null."""
+    """Rows in a schema: constant columns are passed as arguments, missing columns are null."""
     columns = []
     for wanted in schema:
         if wanted.name in same:

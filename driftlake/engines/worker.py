@@ -1,6 +1,6 @@
-"""What a task of a Spark worker does: the SQL and the kernel of one machine, on some row groups of a day.
+"""Tasks of a Spark worker: the SQL and the kernel of a single machine, on row groups of a day.
 
-A task reads its row groups alone, so that memory is that of a few, whatever the size of a file. Everything here is a
+A task reads only its own row groups, so it needs little memory, whatever the size of a file. Everything here is a
 function from Arrow to Arrow, for Spark's mapInArrow and applyInArrow. Not here: labels (`driftlake.engines.label_worker`)
 and Spark (`driftlake.engines.spark`).
 """
@@ -57,7 +57,7 @@ from driftlake.profiles.value_counts import ValueCounts, profile_values
 
 
 def surveyor(source: Source) -> Mapped:
-    """How many predictions of each version the files hold, and how often each value of the segment columns comes."""
+    """A function that counts the predictions of each version and each value of the segment columns."""
 
     def mapped(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for task, _ in tasks_of(batches):
@@ -75,14 +75,14 @@ def surveyor(source: Source) -> Mapped:
 
 
 def key_reader(source: Source, groups: pa.Table) -> Mapped:
-    """The key of every prediction that has one."""
+    """A function that reads the key of every prediction that has one."""
 
     def mapped(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for task, shard in tasks_of(batches):
             with opened(source, task) as connection:
                 create_table(connection, "prediction_groups", groups)
                 for batch in queries.run(connection, "prediction_keys").to_arrow_reader(ROWS_PER_BATCH):
-                    # as Spark knows them: signed, and a time that is compared as the number it is
+                    # as Spark stores them: hashes are signed, and times are compared as numbers
                     signed = {name: batch.column(name).view(pa.int64()) for name in ("event_time", "key_hash")}
                     others = {name: batch.column(name) for name in batch.schema.names if name not in signed}
                     yield from in_schema(KEYS, pa.table(signed | others), shard=shard)
@@ -91,7 +91,7 @@ def key_reader(source: Source, groups: pa.Table) -> Mapped:
 
 
 def shard_counter(source: Source, groups: pa.Table, days: Sequence[Day]) -> Mapped:
-    """The counts of the shards, a row for each version and feature or profile."""
+    """A function that counts shards: one row for each version and feature or profile."""
 
     def mapped(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
@@ -104,9 +104,9 @@ def shard_counter(source: Source, groups: pa.Table, days: Sequence[Day]) -> Mapp
 
 
 def count_adder(source: Source, days: Sequence[Day]) -> Applied:
-    """All counts of a day, a version and a feature or profile, added in the order of the shards.
+    """A function that adds the counts of a day, version and feature or profile in the order of the shards.
 
-    Of values and samples only what is kept: their size is that of the day otherwise.
+    Of values and samples it returns only those that are stored, because all of them would be as large as the day.
     """
 
     def applied(counts: pa.Table) -> pa.Table:
@@ -123,7 +123,7 @@ def count_adder(source: Source, days: Sequence[Day]) -> Applied:
 
 
 def node_counter(source: Source, groups: pa.Table, columns: CallColumns) -> Mapped:
-    """How often each node has answered."""
+    """A function that counts the predictions of each node."""
 
     def mapped(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for connection in _coded(source, groups, batches):
@@ -134,7 +134,7 @@ def node_counter(source: Source, groups: pa.Table, columns: CallColumns) -> Mapp
 
 
 def call_counter(source: Source, groups: pa.Table, columns: CallColumns, kept_nodes: pa.Table) -> Mapped:
-    """What the calls of the tasks add to service_calls.SUMS."""
+    """A function that sums the calls of tasks: rows of service_calls.SUMS."""
 
     def mapped(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for connection in _coded(source, groups, batches):
@@ -146,7 +146,7 @@ def call_counter(source: Source, groups: pa.Table, columns: CallColumns, kept_no
 
 
 def score_reader(source: Source, groups: pa.Table, bucket_count: int) -> Mapped:
-    """Scores of the models that have a candidate, in buckets that both scores of a prediction share."""
+    """A function that reads scores of models with a candidate; both scores of a prediction are in the same bucket."""
 
     def mapped(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for connection in _coded(source, groups, batches):
@@ -161,7 +161,7 @@ def score_reader(source: Source, groups: pa.Table, bucket_count: int) -> Mapped:
 
 
 def pair_counter(source: Source) -> Applied:
-    """What the scores of a bucket add to shadow_profile and shadow_differences."""
+    """A function that compares the scores of a bucket: rows of shadow_profile and shadow_differences."""
 
     def applied(scores: pa.Table) -> pa.Table:
         with open_session(of_a_task(source.settings)) as connection:
@@ -174,7 +174,7 @@ def pair_counter(source: Source) -> Applied:
 
 
 def _coded(source: Source, groups: pa.Table, batches: Iterable[pa.RecordBatch]) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A session for each task in which is known which of its rows count."""
+    """A session for each task, with the codes of the rows that count."""
     for batch in batches:
         for place, task in enumerate(unpacked(batch)):
             with opened(source, task) as connection:
@@ -184,7 +184,7 @@ def _coded(source: Source, groups: pa.Table, batches: Iterable[pa.RecordBatch]) 
 
 
 def _create_surplus_table(connection: duckdb.DuckDBPyConnection, rows: pa.StructArray | None) -> None:
-    """Create the table surplus_rows; none if there are no rows."""
+    """Create the table surplus_rows if there are rows."""
     table = pa.Table.from_batches([pa.RecordBatch.from_struct_array(rows)]) if rows is not None else None
     create_table(
         connection, "surplus_rows", table.cast(SURPLUS_SCHEMA) if table is not None else SURPLUS_SCHEMA.empty_table()
@@ -207,7 +207,7 @@ def _count(connection: duckdb.DuckDBPyConnection, source: Source, task: Task, da
 
 @dataclass(frozen=True, slots=True)
 class _SpanCodes:
-    """Codes of the rows of a span; no more of its file are held."""
+    """Codes of the rows of a span, without those of the rest of its file."""
 
     start: int
     codes: NDArray[np.int32]

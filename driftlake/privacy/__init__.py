@@ -1,5 +1,5 @@
-"""Personal data found in columns, and identifiers replaced by pseudonyms.
+"""Detects personal data in columns and replaces identifiers by pseudonyms.
 
 May import: inputs, lineage, lake, config, maths, vocabulary, errors.
-Not here: what becomes of a column that holds personal data (`driftlake.contract`, `driftlake.profiles`).
+Not here: leaving out a column that contains personal data (`driftlake.contract`, `driftlake.profiles`).
 """

@@ -1,6 +1,6 @@
-"""Which columns are looked at for personal data, by day: those whose values are stored as text.
+"""Chooses the columns to check for personal data, by day: those whose values are stored as text.
 
-Not here: what personal data looks like (`driftlake.privacy.personal_data`), and leaving columns out (`driftlake.inputs.predictions`, `driftlake.profiles.plan`).
+Not here: detecting personal data (`driftlake.privacy.personal_data`), and leaving columns out (`driftlake.inputs.predictions`, `driftlake.profiles.plan`).
 """
 
 from __future__ import annotations
@@ -14,26 +14,26 @@ from driftlake.inputs.partitions import Partition
 from driftlake.lineage.versions import ModelVersion
 from driftlake.privacy.personal_data import Finding, scan_files
 
-# By day and column, what was found.
+# Findings by day and column.
 Findings: TypeAlias = Mapping[date, Mapping[str, Finding]]
 
 
 def found_in_profiles(
     partitions: Sequence[Partition], telemetry: TelemetrySettings, versions: Iterable[ModelVersion]
 ) -> Findings:
-    """What the columns hold from which days are profiled; a field of a struct column is struct.field."""
+    """Personal data in the columns that the profiles use; a field of a struct column is struct.field."""
     prefix = f"{telemetry.features_column}." if telemetry.features_column else ""
     features = {prefix + name for version in versions for name, bins in version.features.items() if bins.grid is None}
     return _found(partitions, telemetry, features | set(telemetry.high_cardinality) | _of_service(telemetry))
 
 
 def found_in_predictions(partitions: Sequence[Partition], telemetry: TelemetrySettings) -> Findings:
-    """What the columns hold that labels are counted by."""
+    """Personal data in the columns of predictions by which labels are counted."""
     return _found(partitions, telemetry, _of_predictions(telemetry))
 
 
 def found_in_explanations(partitions: Sequence[Partition], telemetry: TelemetrySettings) -> Findings:
-    """What the text columns of SHAP values hold that are summed up already."""
+    """Personal data in the text columns of files of SHAP sums."""
     return _found(partitions, telemetry, {"segment", "feature", "deployment"})
 
 

@@ -1,8 +1,8 @@
-"""Personal data in text: emails, phone numbers, payment cards, IP addresses, IBANs, national ids.
+"""Detects personal data in text: emails, phone numbers, payment cards, IP addresses, IBANs, national ids.
 
-Only distinct values are looked at. A *form* is a shape (a regular expression) and a check of what has it; a column holds
-personal data if checks pass clearly more often among its values of that shape than chance would have it. Not here: which
-columns are looked at (`driftlake.privacy.personal_columns`), and what a finding means for them (`driftlake.profiles.plan`, `driftlake.training.registration`).
+Only distinct values are checked. A *form* is a shape (a regular expression) and a check of the values that have the
+shape. A column contains personal data if clearly more values of the shape pass the check than by chance. Not here:
+which columns are checked (`driftlake.privacy.personal_columns`), and leaving them out (`driftlake.profiles.plan`, `driftlake.training.registration`).
 """
 
 from __future__ import annotations
@@ -25,31 +25,31 @@ from driftlake.inputs.parquet_files import open_parquet, oversized_of
 from driftlake.inputs.parquet_sql import is_keyed
 from driftlake.maths.value_text import as_text, is_bytes, is_text, plain_type
 
-# Values of a shape whose check is run: enough to tell shares apart, and a column costs a tenth of a second at most.
+# Largest number of values to check: enough to estimate shares, and a column takes at most a tenth of a second.
 _CHECKED_AT_MOST = 2_000
-# A check that random values of the shape pass no more often than this by themselves is believed for a single value.
+# If random values of the shape pass a check at most this often, a single value that passes is a finding.
 _ALMOST_NEVER = 0.1
-# Integers below are in no form.
+# Integers below this are in no form.
 _SMALLEST_INTEGER = 10**10
-# A UUID is no personal data, though one in thousands has the digits of a card.
+# A UUID is not personal data, although one in thousands contains the digits of a card.
 _UUID = r"(?i)\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b"
-# An id: letters and digits, in groups. Of ids written alike so many, and so few with a shape, have that shape by chance.
+# An id: letters and digits, in groups. If at least so many ids are written alike and at most so few of them have a shape, they have it by chance.
 _ID = r"^[0-9A-Za-z]+(?:[-_:.][0-9A-Za-z]+)*$"
 _FEWEST_IDS, _SHARE_BY_CHANCE = 20, 0.05
-# What every value in some form has: an @, or four digits.
+# Every value in a form has an @, or four digits.
 _HAS_ANY_FORM = r"@|(?:[0-9].*){4}"
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Distinct values of a column that hold personal data, by kind; never the values themselves."""
+    """Numbers of distinct values with personal data in a column, by kind; never the values themselves."""
 
     checked_count: int
     kinds: Mapping[str, int]
 
     @property
     def unexpected_count(self) -> int:
-        """Hits over all kinds."""
+        """Number of findings over all kinds."""
         return sum(self.kinds.values())
 
     def __str__(self) -> str:
@@ -60,8 +60,8 @@ class Finding:
 class Form:
     """A way to write a kind of personal data.
 
-    `chance` is the share of random values of the shape that pass the check, where that has a check digit or the like. Other
-    checks pass too easily; they need `least_share` of the values of the shape.
+    `chance` is the share of random values of the shape that pass the check, for checks with check digits or similar.
+    Other checks pass too easily, so `least_share` of the values of the shape must pass.
     """
 
     kind: str
@@ -71,7 +71,7 @@ class Form:
     least_share: float = 0.0
 
     def count(self, values: pa.Array) -> int:
-        """How many of some distinct values are in this form; 0 if they may be by chance."""
+        """Number of distinct values in this form; 0 if it can be chance."""
         candidates = values.filter(pc.match_substring_regex(values, self.shape))
         looked_at, passed = self._checked(candidates)
         if passed and self.chance:
@@ -82,11 +82,11 @@ class Form:
         return round(passed / len(looked_at) * len(candidates))
 
     def mask(self, text: str) -> str:
-        """`text` with what is in this form replaced by its kind."""
+        """`text` with everything in this form replaced by its kind."""
         return re.sub(self.shape, lambda match: f"({self.kind})" if self.is_valid(match[0]) else match[0], text)
 
     def _checked(self, candidates: pa.Array) -> tuple[list[str], int]:
-        """The values whose check is run, and how many pass."""
+        """The number of values that are checked, and how many pass."""
         looked_at = _at_most(candidates.to_pylist(), _CHECKED_AT_MOST)
         return looked_at, sum(self._is_in(value) for value in looked_at)
 
@@ -94,7 +94,7 @@ class Form:
         return any(self.is_valid(match[0]) for match in re.finditer(self.shape, value))
 
     def _is_evidence(self, passed: int, shaped: int) -> bool:
-        """Whether so many pass clearly more often than by chance; the more there are, the surer it has to be."""
+        """Whether clearly more values pass than by chance; with more values, the required evidence is stronger."""
         if not self.chance:
             return passed >= self.least_share * shaped
         # slow to import
@@ -104,17 +104,17 @@ class Form:
 
 
 def find(values: Iterable[str]) -> Finding | None:
-    """What personal data the distinct `values` hold; None if they hold none."""
+    """The personal data in the distinct `values`; None if there is none."""
     return _find_in(pa.array(values, pa.string()))
 
 
 def scan_files(paths: Iterable[str], columns: Iterable[str]) -> dict[str, Finding]:
-    """Those of `columns` (struct.field for a field, or for a key of a MAP or of JSON) of some Parquet files that hold personal data."""
+    """Those of `columns` (struct.field for a field, or for a key of a MAP or of JSON) of Parquet files that contain personal data."""
     distinct: dict[str, list[pa.Array]] = {column: [] for column in columns}
     for path in paths:
         with open_parquet(path) as plain:
             kinds = {column: _type_of(plain.schema_arrow, column) for column in distinct}
-            # no column with such cells is read anywhere
+            # columns with such large cells are never read
             too_large = oversized_of(plain.metadata, path)
         is_looked_at = {c: is_text(kind) or is_bytes(kind) or pa.types.is_integer(kind) for c, kind in kinds.items()}
         present = [column for column, looked_at in is_looked_at.items() if looked_at and column not in too_large]
@@ -158,7 +158,7 @@ def _find_in(values: pa.Array) -> Finding | None:
 
 
 def _without_ids(candidates: pa.Array, values: pa.Array) -> pa.Array:
-    """Values with a shape, without those written like many ids of which hardly any has the shape: hashes and the like."""
+    """Values with a shape, without hashes and other ids: values written like many others of which hardly any have the shape."""
     alike = Counter(_ways_to_write(values))
     shaped = Counter(ways := _ways_to_write(candidates))
     by_chance = {
@@ -168,7 +168,7 @@ def _without_ids(candidates: pa.Array, values: pa.Array) -> pa.Array:
 
 
 def _ways_to_write(values: pa.Array) -> list[str | None]:
-    """Of each id where its letters and digits stand, whichever they are; None of what is no id."""
+    """The positions of letters and digits in each id; None for values that are not ids."""
     ways = pc.replace_substring_regex(values, "[0-9A-Za-z]", "x")
     nothing = pa.scalar(None, values.type)
     found: list[str | None] = pc.if_else(pc.match_substring_regex(values, _ID), ways, nothing).to_pylist()
@@ -176,7 +176,7 @@ def _ways_to_write(values: pa.Array) -> list[str | None]:
 
 
 def _at_most(values: list[str], count: int) -> list[str]:
-    """`count` of some values, the same whatever their order and whatever they are."""
+    """At most `count` of the values, chosen independently of their order."""
     return nsmallest(count, values, key=lambda value: (crc32(value.encode()), value)) if len(values) > count else values
 
 
@@ -190,14 +190,14 @@ def _type_of(schema: pa.Schema, column: str) -> pa.DataType:
 
 
 def _is_key(schema: pa.Schema, column: str, too_large: Mapping[str, int]) -> bool:
-    """Whether a column is the key of a MAP, or of JSON, that can be read."""
+    """Whether a column is a key of a readable MAP or JSON column."""
     whole = column.partition(".")[0]
     is_there = whole != column and column not in schema.names and whole in schema.names
     return is_there and whole not in too_large and is_keyed(schema.field(whole).type)
 
 
 def _values_of_keys(parquet: pq.ParquetFile, index: int, keyed: Sequence[str]) -> Iterator[tuple[str, pa.ChunkedArray]]:
-    """What the rows of a row group have under some keys of one column."""
+    """Values of the rows of a row group under some keys of one column."""
     whole = keyed[0].partition(".")[0]
     names = {column: column.partition(".")[2] for column in keyed}
     rows = parquet.read_row_group(index, columns=[whole], use_threads=False).column(whole)
@@ -230,12 +230,12 @@ def _digits(text: str) -> str:
 
 
 def _is_email(text: str) -> bool:
-    # icon@2x.png is a file
+    # icon@2x.png is a file name
     return text.rpartition(".")[2].lower() not in {"png", "jpg", "jpeg", "gif", "svg", "webp"}
 
 
 def _is_iban(text: str) -> bool:
-    """ISO 13616; words that follow in groups like the number's are dropped one by one."""
+    """ISO 13616; groups after the number that belong to the text are dropped one by one."""
     from stdnum import iban
 
     while text:
@@ -256,7 +256,7 @@ def _is_phone(text: str, region: str | None = None) -> bool:
     import phonenumbers
 
     if re.fullmatch(r"\+[0-9]+\.[0-9]+", text):
-        # a number with its sign
+        # a number with a sign
         return False
     try:
         number = phonenumbers.parse(re.sub(r"^00", "+", text), region)
@@ -266,7 +266,7 @@ def _is_phone(text: str, region: str | None = None) -> bool:
 
 
 def _is_ip_v4(text: str) -> bool:
-    """Whether it is an address rather than a version, whose parts are small: by two large parts, or a private network."""
+    """Whether it is an address rather than a version number, which has small parts: two parts are large, or the network is private."""
     try:
         address = ipaddress.IPv4Address(text)
     except ValueError:
@@ -276,7 +276,7 @@ def _is_ip_v4(text: str) -> bool:
 
 
 def _is_ip_v4_of_ten(text: str) -> bool:
-    """Whether it is in the private network 10.0.0.0/8; so are versions, one in ten at most."""
+    """Whether it is in the private network 10.0.0.0/8; at most one in ten version numbers is, too."""
     try:
         return ipaddress.IPv4Address(text).packed[0] == 10
     except ValueError:
@@ -292,14 +292,14 @@ def _is_ip_v6(text: str) -> bool:
 
 
 def _passes(module: str, text: str) -> bool:
-    """Whether a module of python-stdnum takes a number for valid; one with a sign is an amount."""
+    """Whether a module of python-stdnum accepts a number; a number with a sign is an amount."""
     from importlib import import_module
 
     return text[0] not in "+-" and bool(import_module(f"stdnum.{module}").is_valid(text))
 
 
 def _is_nino(text: str) -> bool:
-    """United Kingdom: no check digit, but letters that are not given out (HMRC manual NIM39110)."""
+    """United Kingdom: there is no check digit, but some letters are not issued (HMRC manual NIM39110)."""
     compact = text.replace(" ", "")
     is_given_out = re.fullmatch(r"[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z][0-9]{6}[A-D]", compact)
     return bool(is_given_out) and compact[:2] not in {"BG", "GB", "KN", "NK", "NT", "TN", "ZZ"}
@@ -320,7 +320,7 @@ def _national(shape: str, module: str, **evidence: float) -> Form:
     return Form("national id", shape, partial(_passes, module), **evidence)
 
 
-# Shapes are read by RE2 and by Python alike. Chances were counted on random values of the shape (`bench.pii`).
+# The regular expressions work in RE2 and in Python. Chances were measured with random values of the shape (`bench.pii`).
 FORMS: Sequence[Form] = (
     Form("email", r"(?i)[\pL0-9._%+'-]+@(?:[\pL0-9-]+\.)+[\pL]{2,}".replace(r"\pL", "a-z\u00c0-\u024f"), _is_email),
     Form("IBAN", r"(?i)\b[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b", _is_iban, chance=0.0103),
@@ -347,6 +347,6 @@ FORMS: Sequence[Form] = (
         least_share=0.75,
     ),
     Form("phone number", r"\([0-9]{3}\) ?[0-9]{3}[ .-][0-9]{4}\b", partial(_is_phone, region="US"), least_share=0.75),
-    # ids are written like this, too
+    # ids often have this shape, too
     Form("phone number", r"\b[0-9]{3}[ .-][0-9]{3}[ .-][0-9]{4}\b", partial(_is_phone, region="US"), chance=0.4),
 )

@@ -1,7 +1,7 @@
-"""Raw identifiers of users replaced by keyed hashes, file by file: HMAC-SHA-256 (RFC 2104), 64 hexadecimal digits.
+"""Replaces raw identifiers of users by keyed hashes, file by file: HMAC-SHA-256 (RFC 2104), 64 hexadecimal digits.
 
-Files are written under another name and renamed when they are whole; the source is only read. Not here: which key is valid
-when (`driftlake.config`), and what telemetry has to look like (`expectations`).
+Files are written under a temporary name and renamed when they are complete; the source is only read. Not here: which key is valid
+when (`driftlake.config`), and the rules for pseudonyms in telemetry (`expectations`).
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from driftlake.lake.whole_files import replaced_whole
 
 # As long as the hash: a shorter key would be the weaker part (RFC 2104, section 3).
 _SHORTEST_KEY_BYTES = 32
-# The columns of the newest key, and of the one before while both are valid.
+# The columns for the newest key, and for the key before it while both are valid.
 _COLUMNS = (("user_key", "user_key_id"), ("previous_user_key", "previous_user_key_id"))
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A file that was written, and the keys that were used, the newest first."""
+    """A written file and the keys that were used, the newest first."""
 
     path: Path
     row_count: int
@@ -41,7 +41,7 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class _Secret:
-    """A key; its bytes are in no representation of it."""
+    """A key, whose bytes never appear in its representation."""
 
     key_id: str
     value: bytes
@@ -56,8 +56,8 @@ class _Secret:
 def pseudonymize_files(settings: Settings, source: Path, target: Path, day: date | None = None) -> Iterator[Written]:
     """Write every Parquet file of `source` to `target`, with pseudonyms in place of the configured column.
 
-    While two keys are valid rows have the pseudonyms of both, so that users can be linked across the rotation. Identifiers
-    that are null stay null. All files and keys are looked at before the first file is written.
+    While two keys are valid, rows have the pseudonyms of both, so that users can be linked across the rotation. Null
+    identifiers stay null. All files and keys are checked before the first file is written.
 
     Raises ConfigurationError without a valid key or for a key that others can read, InputError for files that cannot be used.
     """
@@ -110,7 +110,8 @@ def _day_of(file: Path, partitioning: str | None) -> date:
     if day := place_of(file.resolve().parts[:-1], partitioning).day:
         return day
     raise InputError(
-        f"{file.parent} is not the folder of a day, so the valid key is not known", hint="give the day with --date"
+        f"{file.parent} is not the folder of a day, so it is unknown which key is valid",
+        hint="give the day with --date",
     )
 
 
@@ -128,7 +129,7 @@ def _require_columns(path: Path, column: str) -> None:
 
 
 def _read(settings: Settings, key: PseudonymKey) -> _Secret:
-    """The secret of a key, from where the configuration says it is."""
+    """The secret of a key, read from its configured location."""
     if key.env is not None:
         value, place = os.environ.get(key.env, ""), f"the environment variable {key.env}"
     else:
@@ -143,7 +144,7 @@ def _read(settings: Settings, key: PseudonymKey) -> _Secret:
 
 
 def _read_file(path: Path) -> str:
-    # what was opened is what is asked: the path may lead elsewhere a moment later
+    # check the opened file itself, because the path may point to another file a moment later
     with path.open(encoding="utf-8") as file:
         mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
         if mode & (stat.S_IRWXG | stat.S_IRWXO):

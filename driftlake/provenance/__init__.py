@@ -1,4 +1,4 @@
-"""What a row rests on, traced back through runs to files and lineage, and as text.
+"""Traces a row back through runs to input files and lineage, and writes the result as text.
 
 May import: nightly, alerts, drift, quality, engines, profiles, contract, privacy, inputs, lineage, lake, config, maths,
 vocabulary, errors.

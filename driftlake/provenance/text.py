@@ -1,4 +1,4 @@
-"""The chain behind a row as a person reads it in a terminal, and as JSON.
+"""Writes the provenance of a row for a terminal, and as JSON.
 
 Not here: finding it (`driftlake.provenance.trace`).
 """
@@ -26,7 +26,7 @@ def as_json(provenance: Provenance) -> str:
 
 
 def as_text(provenance: Provenance, config_hash: str) -> str:
-    """A section for each part of the chain; `config_hash` is that of the settings now in force."""
+    """One section for each part of the provenance; `config_hash` is that of the current settings."""
     sections = [
         (_title(provenance), _row_lines(provenance.row or {})),
         *((f"written by {run['stage']}", _run_lines(run, config_hash)) for run in provenance.runs),
@@ -62,7 +62,7 @@ def _run_lines(run: Row, config_hash: str) -> Iterator[str]:
     yield _labelled("committed", f"{run['committed_at']:%Y-%m-%d %H:%M:%S %Z}")
     yield _labelled("code", _compared(run["code_version"], code_version()))
     yield _labelled("configuration", _compared(run["config_hash"], config_hash))
-    yield _labelled("input fingerprint", run["input_fingerprint"] or "none: something could not be read")
+    yield _labelled("input fingerprint", run["input_fingerprint"] or "none, because something could not be read")
     yield _labelled("snapshot", run["snapshot_id"])
 
 

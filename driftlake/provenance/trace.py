@@ -1,7 +1,7 @@
-"""What a row of a result table rests on: runs, input files, training data; read from the records, nothing is computed again.
+"""Finds what a row of a result table was computed from: runs, input files, training data.
 
-What a stage reads is said in `driftlake.nightly.stages`, which files there were in input_files, who wrote what in
-partition_runs. Not here: how it is printed (`driftlake.provenance.text`).
+It reads records and computes nothing again: `driftlake.nightly.stages` declares what a stage reads, input_files has
+the files, and partition_runs has the runs. Not here: how it is printed (`driftlake.provenance.text`).
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from driftlake.lake.warehouse import CATALOG, Warehouse
 from driftlake.nightly.stages import LABEL_COHORTS, PROFILES, STAGES, Stage
 
 Row = dict[str, Any]
-# By day, the snapshot up to which its records count.
+# The snapshot up to which the records of a day count, by day.
 Bounds = dict[date, int]
 
-# Which stage reads the files of a source, records them and checks them.
+# The stage that reads, records and checks the files of a source.
 _READER = {"telemetry": PROFILES, "explanations": PROFILES, "labels": LABEL_COHORTS}
-# Written whatever becomes of a day.
+# Tables that are written whatever the outcome of a day.
 _BY_SOURCE = ("contract_checks", "input_files", "quarantine")
 _ALWAYS_WRITTEN = (*_BY_SOURCE, "schema_changes")
-# Records of the trail itself: a row of theirs is its own explanation.
+# The provenance records themselves, whose rows need no explanation.
 _RECORDS = {"alert_actions", "partition_runs", "current_runs", "schema_versions", "newest_day", "newest_alert_day"}
 
 _SHOWN_ROWS = 5
@@ -42,28 +42,28 @@ _NEWEST = 2**62
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """The chain behind a row, or behind every row that a relation has of a day."""
+    """The provenance of a row, or of all rows of a relation on a day."""
 
     relation: str
     dt: date | None
     row_count: int
     # the row, if one was asked for
     row: Row | None
-    # of the stages that wrote the rows; rows of sql/explain/runs.sql
+    # runs of the stages that wrote the rows; rows of sql/explain/runs.sql
     runs: Sequence[Row]
-    # of the stages before them
+    # runs of the stages before them
     earlier_runs: Sequence[Row]
     # rows of sql/explain/files.sql
     files: Sequence[Row]
     # rows of training_runs
     training: Sequence[Row]
-    # how to see the rows as they were written
+    # query that shows the rows as they were written
     query: str
 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """Rows of a relation that were asked for, the first of them if there are many."""
+    """The selected rows of a relation; only the first if there are many."""
 
     relation: str
     condition: str
@@ -80,9 +80,9 @@ class _Found:
 def explain(
     warehouse: Warehouse, settings: Settings, relation: str, *, day: date | None = None, condition: str | None = None
 ) -> Provenance:
-    """The chain behind the row of a table or view that meets an SQL condition, or behind its rows of a day.
+    """The provenance of the row of a table or view that meets an SQL condition, or of its rows of a day.
 
-    Without a day the newest that the relation has. Raises WarehouseError if the relation is unknown, or if not exactly one
+    Without a day, the newest day of the relation is used. Raises WarehouseError if the relation is unknown, or if not exactly one
     row meets the condition.
     """
     found = _find(warehouse, relation, day, condition)
@@ -117,7 +117,9 @@ def explainable() -> list[str]:
 
 def _find(warehouse: Warehouse, relation: str, day: date | None, condition: str | None) -> _Found:
     if relation not in explainable():
-        raise WarehouseError(f"there is no table {relation} to explain", hint=f"one of {', '.join(explainable())}")
+        raise WarehouseError(
+            f"there is no table or view {relation} to explain", hint=f"one of {', '.join(explainable())}"
+        )
     has_days = "dt" in warehouse.sql(f"from {quote(relation)} limit 0").column_names
     if day and not has_days:
         raise WarehouseError(f"{relation} has no days", hint="leave --date out, and choose a row with --where")
@@ -148,7 +150,7 @@ def _find(warehouse: Warehouse, relation: str, day: date | None, condition: str 
 
 
 def _told_apart(rows: Sequence[Row]) -> str:
-    """Rows by the columns in which they differ; measured values tell nobody what to ask for."""
+    """Rows shown by the columns in which they differ, without measured values, by which nobody selects a row."""
     names = [name for name in rows[0] if len({str(row[name]) for row in rows}) > 1]
     measured = {name for row in rows for name, value in row.items() if isinstance(value, float)}
     keys = [name for name in names if name not in measured and not name.endswith("_count")]
@@ -160,7 +162,7 @@ def _day_of(warehouse: Warehouse, found: _Found) -> date:
 
 
 def _writers(warehouse: Warehouse, found: _Found) -> list[Stage]:
-    """Stages that wrote the tables below a relation; none wrote what was learned when a version was registered."""
+    """Stages that wrote the tables below a relation; none for tables that are written at registration."""
     if found.relation in (*_BY_SOURCE, "current_input_files"):
         selected = f"select distinct source from {quote(found.relation)} where {found.condition}"
         readers = [_READER[source] for source in warehouse.sql(selected)["source"].to_pylist()]
@@ -199,7 +201,7 @@ def _trace(
 
 
 def _own_reads(stage: Stage, settings: Settings, row: Mapping[str, Any]) -> Mapping[str, int]:
-    """What a stage read for a row: for an alert only the stage that its signal is from, if one stage alone writes that."""
+    """The stages that were read for a row; for an alert only the stage of its signal, if a single stage writes it."""
     reads = stage.reads(_narrowed(settings, row))
     table = row.get("signal", "").partition(".")[0]
     measured_by = {each.name for each in STAGES if table in each.tables}
@@ -207,7 +209,7 @@ def _own_reads(stage: Stage, settings: Settings, row: Mapping[str, Any]) -> Mapp
 
 
 def _narrowed(settings: Settings, row: Mapping[str, Any]) -> Settings:
-    """The settings with the one window and the one reference that a row is about: a short window rests on fewer days."""
+    """The settings with only the window and the reference of a row, because a short window needs fewer days."""
     if row.get("window_days") is None:
         return settings
     windows = (row["window_days"],)
@@ -222,7 +224,7 @@ def _narrowed(settings: Settings, row: Mapping[str, Any]) -> Settings:
 
 
 def _reach_of(row: Mapping[str, Any], reach_days: int) -> int:
-    """An alert rests on the days since it fires and the one before; the cause of an incident on what was usual before."""
+    """Days that a row looks back: for an alert those since it fired and the day before, for the cause of an incident also the usual days before."""
     if "cause" in row:
         return reach_days
     return min(reach_days, (row["dt"] - row["since_on"]).days + 1) if row.get("since_on") else reach_days
@@ -236,7 +238,7 @@ def _want(bounds: Bounds, run: Row, reach_days: int, start: date) -> None:
 
 
 def _want_earlier_day(warehouse: Warehouse, bounds: Bounds, written: Sequence[Row]) -> None:
-    """A day's columns are compared with those of the last earlier day that could be read."""
+    """Add the last earlier day that could be read, because its columns are compared with those of the day."""
     for run in written:
         found = warehouse.sql(
             "select max(dt) as dt from input_files where source = 'telemetry' and outcome = 'read' and dt < ?"
@@ -269,7 +271,7 @@ def _wanted_table(key: str, rows: Iterable[Row]) -> pa.Table:
 
 
 def _training(warehouse: Warehouse, settings: Settings, found: _Found) -> list[Row]:
-    """The registered versions that the rows are about or compare with; every one, if the rows are about none."""
+    """The registered versions that the rows are about or compare with; all versions if the rows name none."""
     owners = _owners(warehouse, settings, found)
     registered = warehouse.sql("from training_runs order by model_id, model_version").to_pylist()
     return [run for run in registered if not owners or (run["model_id"], run["model_version"]) in owners]
@@ -290,7 +292,7 @@ def _owners(warehouse: Warehouse, settings: Settings, found: _Found) -> set[tupl
 
 
 def _query(warehouse: Warehouse, settings: Settings, found: _Found, snapshot_id: int | None) -> str:
-    """SQL that shows the rows as they were when they were written. A view has no past, so the whole catalog is taken back."""
+    """SQL that shows the rows as they were written. A view has no versions, so the whole catalog is attached at the snapshot."""
     now = f"from {found.relation} where {found.condition}"
     if snapshot_id is None:
         return now

@@ -1,6 +1,6 @@
-"""Training data held against their contract when a version is registered.
+"""Checks training data against its contract when a version is registered.
 
-Not here: the rules (`expectations.training`) and what becomes of a version that breaks them (`driftlake.training.registration`).
+Not here: the rules (`expectations.training`) and what happens to a version that breaks them (`driftlake.training.registration`).
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def check_training(
     meaning: LabelMeaning | None,
     day: date,
 ) -> list[ContractCheck]:
-    """Outcomes of the rules and of own suites over the training data of a version, as of `day`.
+    """Outcomes of the rules and of the user's suites over the training data of a version, as of `day`.
 
     Raises InputError if a rule of severity error is broken.
     """
@@ -59,7 +59,7 @@ def check_training(
     checks += _check_scores(contract, file, data, learned, meaning, day)
     if broken := [check.message for check in checks if check.is_broken]:
         raise InputError(
-            f"{file.path}: the training data of {record.model_id} {record.model_version} break their contract: "
+            f"{file.path}: the training data of {record.model_id} {record.model_version} breaks its contract: "
             + "; ".join(broken),
             hint="correct the data or the lineage, or give the rule another severity under contracts.severities",
         )
@@ -75,7 +75,7 @@ def _check_scores(
     meaning: LabelMeaning | None,
     day: date,
 ) -> list[ContractCheck]:
-    """Whether the scores of the training data are what the lineage says of them."""
+    """Whether the scores of the training data are what the lineage declares."""
     record = file.record
     bins = next((item.bins for item in learned if item.bins.feature == SCORE), None)
     if record.task != "binary" or record.target is None or record.score is None or bins is None:
@@ -95,7 +95,7 @@ def _create_views(
     day: date,
     expectations: Sequence[OwnExpectation],
 ) -> None:
-    """Create the view training_rows, and the rows under their own names for own suites."""
+    """Create the view training_rows, and the view ROWS with the column names of the files for the user's suites."""
     record = file.record
     named = [name for name, kind in data.types.items() if kind.num_fields == 0]
     asked = [column for expectation in expectations for column in expectation.columns]

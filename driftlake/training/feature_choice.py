@@ -1,4 +1,4 @@
-"""Which columns of the training data are features, where the lineage lists none: all but those that tell of no case.
+"""Chooses the features from the columns of the training data if the lineage lists none.
 
 Not here: learning them (`driftlake.training.learning`).
 """
@@ -19,7 +19,7 @@ from driftlake.maths import encoding
 from driftlake.maths.value_text import plain_type
 from driftlake.training.learning import TrainingData
 
-# Columns of telemetry that say which prediction it is, and never what the model was given.
+# Columns of telemetry that identify a prediction and are never inputs of the model.
 _IDENTIFYING = (
     "correlation_id",
     "event_time",
@@ -33,24 +33,24 @@ _PANDAS_INDEX = re.compile(r"__index_level_\d+__|Unnamed: \d+")
 _NAME_OF_ID = re.compile(
     r"(^|[_ .-])(id|ids|uuid|guid|key|index|idx|row_?number|row_?num)$|[a-z](Id|ID|Uuid|Key)$", re.IGNORECASE
 )
-# Rows below which distinct values say nothing, and the share of distinct values from which a column is of ids: of text by
-# itself, of whole numbers with the name of one.
+# Smallest number of rows to judge distinct values, and the share of distinct values from which a column holds ids:
+# any text column, and whole numbers whose name is that of an id.
 _FEWEST_ROWS = 50
 _DISTINCT_TEXTS, _DISTINCT_NAMED = 0.95, 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class FeatureChoice:
-    """The features in order, and by column why others are none."""
+    """The features in order, and for every other column the reason why it is not one."""
 
     features: Sequence[str]
     left_out: Mapping[str, str]
 
 
 def choose_features(file: LineageFile, data: TrainingData, settings: Settings) -> FeatureChoice:
-    """The features that the lineage lists, or else the columns that may be some.
+    """The features that the lineage lists, or else all columns that can be features.
 
-    Raises InputError if no column may be one.
+    Raises InputError if no column can be a feature.
     """
     record = file.record
     if record.features is not None:
@@ -78,14 +78,14 @@ def choose_features(file: LineageFile, data: TrainingData, settings: Settings) -
     if not features:
         told = "; ".join(f"{name}: {reason}" for name, reason in left_out.items())
         raise InputError(
-            f"{file.path}: no column of {file.training_data} is taken as a feature ({told})",
+            f"{file.path}: no column of {file.training_data} can be used as a feature ({told})",
             hint="list the features in the lineage file: `features: [...]`",
         )
     return FeatureChoice(features, left_out)
 
 
 def _objection(name: str, kind: pa.DataType, data: TrainingData) -> str | None:
-    """Why a column is no feature; None if it may be one."""
+    """Why a column is not a feature; None if it can be one."""
     if pa.types.is_temporal(kind):
         return "a point in time"
     if not encoding.is_category(kind):

@@ -1,4 +1,4 @@
-"""What is learned from the training data of a version: bins, categories, reference counts.
+"""Learns bins, categories and reference counts from the training data of a version.
 
 Not here: how bins are learned from values (`driftlake.maths.numeric_bins`), how rows are counted (`driftlake.profiles.kernel`), and storing (`driftlake.training.registration`).
 """
@@ -38,7 +38,7 @@ _HASH_BLOCK_BYTES = 1 << 22
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """What is known of a feature or of the score; `counts` is None without training values."""
+    """Bins and training counts of a feature or of the score; `counts` is None without training values."""
 
     bins: FeatureBins
     counts: kernel.FeatureCounts | None
@@ -49,7 +49,7 @@ class TrainingData:
     """The training Parquet of a version, read a column at a time."""
 
     def __init__(self, file: LineageFile) -> None:
-        """Raises InputError if there is no training data or it is no Parquet."""
+        """Raises InputError if there is no training data or it is not Parquet."""
         self._file = file
         with self._explained("it"):
             self.files = [read_footer(listed, date.min) for listed in _training_files(file)]
@@ -57,7 +57,7 @@ class TrainingData:
             raise InputError(f"{file.training_data}: it cannot be read: {refusals[0]}")
         self.paths = [training_file.path for training_file in self.files]
         self._kinds = _kinds_of(self.files)
-        # what no type holds all values of can only be left out
+        # a column for whose values there is no common type can only be left out
         self.types: dict[str, pa.DataType] = {name: _common(kinds) or pa.null() for name, kinds in self._kinds.items()}
         with self._explained("it"), open_parquet(self.paths[0]) as first:
             # columns that pandas wrote as the index of its data frame
@@ -73,7 +73,7 @@ class TrainingData:
         return sum(file.row_count for file in self.files)
 
     def fingerprint(self) -> str:
-        """SHA-256 over the bytes of all files, and over what their folders or the log of their table say of them."""
+        """SHA-256 over the bytes of all files, and over the values that their folders or their table's log add."""
         digest = hashlib.sha256()
         for file in self.files:
             filesystem, inner = filesystem_of(file.path)
@@ -85,7 +85,7 @@ class TrainingData:
         return digest.hexdigest()
 
     def personal_data(self, names: Iterable[str], settings: PersonalDataSettings) -> Mapping[str, Finding]:
-        """What personal data some columns hold; nothing if that is not looked for."""
+        """Personal data found in columns; empty if the search is switched off."""
         wanted = set(names) - set(settings.exempt) if settings.blocked else ()
         with self._explained("it"):
             return scan_files(self.paths, sorted(wanted)) if wanted else {}
@@ -95,7 +95,7 @@ class TrainingData:
         with self._explained(f"column {name}"):
             kind = self.types[name]
             if pat.is_null(kind) and len(kinds := self._kinds[name]) > 1:
-                raise pa.ArrowTypeError(f"its files have it as {' and '.join(map(str, kinds))}")
+                raise pa.ArrowTypeError(f"its files have the types {' and '.join(map(str, kinds))}")
             parts = [self._read(file, name) for file in self.files]
             return pa.chunked_array([chunk for part in parts for chunk in _cast(part, kind).chunks], type=kind)
 
@@ -105,7 +105,7 @@ class TrainingData:
         if record.score is None:
             return None
         column, divisor = self.column(record.score), score_divisor(record.score_kind)
-        # what is no number is refused by name
+        # a column that is not a number is refused elsewhere, by name
         return (
             column
             if divisor == 1 or not encoding.is_numeric(column.type)
@@ -129,7 +129,7 @@ class TrainingData:
 
 
 def _kinds_of(files: Sequence[InputFile]) -> dict[str, list[pa.DataType]]:
-    """The types in which files have each column; files without rows say nothing, unless none has any."""
+    """The types of each column in the files; files without rows are ignored unless all are without rows."""
     found: dict[str, list[pa.DataType]] = {}
     for file in [file for file in files if file.row_count] or files:
         for name, kind in file.columns.items():
@@ -138,7 +138,7 @@ def _kinds_of(files: Sequence[InputFile]) -> dict[str, list[pa.DataType]]:
 
 
 def _common(kinds: Sequence[pa.DataType]) -> pa.DataType | None:
-    """The type that holds the values of some types; None if there is none."""
+    """A common type for values of several types; None if there is none."""
     if len(kinds) == 1:
         return kinds[0]
     plain = dict.fromkeys(map(plain_type, kinds))
@@ -150,7 +150,7 @@ def _common(kinds: Sequence[pa.DataType]) -> pa.DataType | None:
 
 
 def _cast(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
-    """A column of one file as the type that all files share; a float may not hold every digit of an integer."""
+    """A column of one file in the common type; refused where a float would lose digits of an integer."""
     return column if column.type == kind else column.cast(kind, safe=False)
 
 
@@ -162,7 +162,7 @@ def learn(
     other_features_bins: int | None = None,
     left_out: Collection[str] = (),
 ) -> list[Learned]:
-    """Learn the features of the version, and then the score.
+    """Learn the bins of the features and of the score.
 
     Features that are not critical get `other_features_bins` bins at most; those in `left_out` are not learned.
 
@@ -182,7 +182,7 @@ def _pandas_index_of(schema: pa.Schema) -> list[str]:
         listed = json.loads((schema.metadata or {}).get(b"pandas", b"{}")).get("index_columns", [])
     except (ValueError, AttributeError):
         return []
-    # an index that is a plain range is stored as such, and is no column
+    # a plain range index is stored as metadata and is not a column
     return [name for name in listed if isinstance(name, str)] if isinstance(listed, list) else []
 
 
@@ -207,8 +207,7 @@ def _require_columns(
         raise InputError(f"{file.path}: a feature cannot be called '{SCORE}', which is the name of the prediction")
     if unknown := sorted({*corrections.categorical, *corrections.numeric, *corrections.critical} - set(features)):
         raise ConfigurationError(
-            f"models.{file.record.model_id} corrects {', '.join(unknown)}, which {file.path} does not list as a "
-            "feature",
+            f"models.{file.record.model_id} names {', '.join(unknown)}, which {file.path} does not list as a feature",
             hint=f"the features are {', '.join(features)}",
         )
 
@@ -267,7 +266,7 @@ def _learn_categories(name: str, column: pa.ChunkedArray, bin_limit: int | None)
 
 
 def _learn_score(file: LineageFile, data: TrainingData) -> list[Learned]:
-    """Bins of the score; without training scores a probability still has bins, but no reference."""
+    """Bins of the score; a probability has bins even without training scores, but no reference counts."""
     record = file.record
     column = data.scores()
     if record.is_probability:

@@ -1,6 +1,6 @@
-"""Labels of the training data, counted once for each version: how often the target is positive, and how scores met it.
+"""Counts the labels of the training data once for each version, by score bin and with the losses of their scores.
 
-Not here: labels of production (`driftlake.nightly.label_source`) and what the counts say (`driftlake.quality.measures`).
+Not here: labels of production (`driftlake.nightly.label_source`) and statistics from the counts (`driftlake.quality.measures`).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _SMALLEST_PROBABILITY = 1e-15
 
 
 def count_reference_labels(warehouse: Warehouse, files: Sequence[LineageFile]) -> None:
-    """Fill reference_label_profile for registered versions; a target that is no number, or of classes, counts nothing.
+    """Fill reference_label_profile for registered versions; targets that are classes or not numbers are not counted.
 
     Raises InputError if training data cannot be read any more.
     """
@@ -37,7 +37,7 @@ def count_reference_labels(warehouse: Warehouse, files: Sequence[LineageFile]) -
     versions = load_versions(warehouse)
     for key in wanted.keys() - counted:
         rows = _count(wanted[key], versions[key])
-        # another process may have counted it since
+        # another process may have counted it in the meantime
         warehouse.append_once({"reference_label_profile": rows}, "reference_label_profile", versions[key].owner)
 
 
@@ -62,7 +62,7 @@ def _count(file: LineageFile, version: ModelVersion) -> pa.Table:
         for name, loss in _losses(version, labels, scores).items()
     }
     kept = np.flatnonzero(np.sum(list(counts.values()), axis=0))
-    # a row for every version, so that none is counted again
+    # every version gets a row, so that none is counted again
     kept = kept if len(kept) else np.array([0])
     return pa.table(
         {
@@ -77,7 +77,7 @@ def _count(file: LineageFile, version: ModelVersion) -> pa.Table:
 
 
 def _losses(version: ModelVersion, labels: Floats, scores: Floats) -> dict[str, Floats]:
-    """What sql/label_cohorts.sql sums up of each prediction, shape (rows,), nan where it is not defined."""
+    """The losses that sql/label_cohorts.sql sums, for each training row, shape (rows,); nan where undefined."""
     nothing = np.full(len(labels), np.nan)
     with np.errstate(invalid="ignore"):
         error = np.where(np.isfinite(scores), scores, np.nan) - labels

@@ -1,4 +1,4 @@
-"""Training data counted by pairs of features, once for each version and configured pair.
+"""Counts training data by pairs of features, once for each version and configured pair.
 
 Not here: how a pair is counted (`driftlake.profiles.pair_counts`), and the first registration (`driftlake.training.registration`).
 """
@@ -35,13 +35,13 @@ def count_reference_pairs(warehouse: Warehouse, settings: Settings, files: Seque
         for pair in settings.pairs_of(version.model_id):
             key = {**version.owner, "feature_a": pair[0], "feature_b": pair[1]}
             if set(pair) <= version.features.keys() and not warehouse.has_rows("reference_pair_profile", key):
-                # another process may have counted it since
+                # another process may have counted it in the meantime
                 rows = {"reference_pair_profile": _count(file, version, pair)}
                 warehouse.append_once(rows, "reference_pair_profile", key)
 
 
 def _left_out(warehouse: Warehouse) -> set[tuple[str, str]]:
-    """Model and name of features that some version was registered without, for the personal data in them."""
+    """Model and name of features that were left out of some version because they contain personal data."""
     rows = warehouse.sql(
         "select distinct model_id, column_name from contract_checks where source = 'training' and expectation = ?",
         [PERSONAL_DATA],

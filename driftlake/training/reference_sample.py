@@ -1,4 +1,4 @@
-"""A sample of the training data of each version, taken once: rows of reference_sample.
+"""Draws a sample of the training data of each version, once: rows of reference_sample.
 
 Not here: bins (`driftlake.maths.binning`), the sample of predictions (`driftlake.profiles.row_samples`), and the first registration (`driftlake.training.registration`).
 """
@@ -21,7 +21,7 @@ from driftlake.training.learning import TrainingData
 
 
 def take_reference_samples(warehouse: Warehouse, settings: Settings, files: Sequence[LineageFile]) -> None:
-    """Fill reference_sample for registered versions, if samples are asked for.
+    """Fill reference_sample for registered versions, if samples are configured.
 
     Raises InputError if training data cannot be read any more.
     """
@@ -32,7 +32,7 @@ def take_reference_samples(warehouse: Warehouse, settings: Settings, files: Sequ
     for file in files:
         version = versions[file.record.model_id, file.record.model_version]
         if not warehouse.has_rows("reference_sample", version.owner):
-            # another process may have taken it since
+            # another process may have drawn it in the meantime
             rows = {"reference_sample": _take(warehouse, file, version, asked.reference_rows)}
             warehouse.append_once(rows, "reference_sample", version.owner)
 

@@ -1,4 +1,4 @@
-"""Training data counted by segment, once for each version and configured segment column.
+"""Counts training data by segment, once for each version and configured segment column.
 
 Not here: the bins, which are the version's own (`driftlake.training.learning`), and the first registration (`driftlake.training.registration`).
 """
@@ -25,7 +25,7 @@ from driftlake.training.learning import TrainingData
 def count_reference_segments(warehouse: Warehouse, settings: Settings, files: Sequence[LineageFile]) -> None:
     """Fill segment_reference_profile for registered versions.
 
-    Training data without a column, or with personal data in it, has no segments by it.
+    There are no segments for a column that the training data lacks, or that contains personal data.
 
     Raises InputError if training data cannot be read any more.
     """
@@ -57,7 +57,7 @@ def _count(
     segments = SegmentColumn.most_frequent(segment_column, values, telemetry.segment_limit)
     grouping = Grouping.of(segments.positions(values, len(values)))
     rows = pa.concat_tables(_profiles(file, data, version, segments, grouping))
-    # another process may have counted it since
+    # another process may have counted it in the meantime
     key = {**version.owner, "segment_column": segment_column}
     warehouse.append_once({"segment_reference_profile": rows}, "segment_reference_profile", key)
 

@@ -1,4 +1,4 @@
-"""Registering model versions, once and for all: what was promised then is what production is compared with.
+"""Registers model versions. A registered version never changes, because production is compared with it.
 
 Not here: lineage files (`driftlake.lineage.lineage_files`), learning (`driftlake.training.learning`), learning again
 (`driftlake.training.relearning`), loading what is registered (`driftlake.lineage.versions`).
@@ -43,19 +43,19 @@ from driftlake.training.targets import meaning_of_target
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """What became of the lineage files of a folder."""
+    """Result of registering the lineage files of a folder."""
 
     file_count: int
-    # what could be read, registered now or before
+    # the files that could be read, whether registered now or before
     read: Sequence[LineageFile]
     registered: Sequence[LineageFile]
     refused: Sequence[DriftlakeError]
 
 
 def register_folder(warehouse: Warehouse, settings: Settings, contracts: Contracts | None = None) -> Registration:
-    """Register what is new in the lineage folder; a file that is wrong, whatever that raises, does not stop the others.
+    """Register the new versions of the lineage folder; a faulty file never stops the others.
 
-    Training data of versions that are registered is not read again; `register` does that.
+    Training data of registered versions is not read again; `register` does that.
     """
     locations = lineage_locations(settings)
     registered: list[LineageFile] = []
@@ -72,7 +72,7 @@ def register_folder(warehouse: Warehouse, settings: Settings, contracts: Contrac
     together: list[DriftlakeError] = []
     with _refusals("lineage", together):
         complete(warehouse, settings, known)
-    # one version must not keep the others from what they lack
+    # an error in one version must not stop the others
     for file in known if together else ():
         with _refusals(file.path, refused):
             complete(warehouse, settings, [file])
@@ -81,7 +81,7 @@ def register_folder(warehouse: Warehouse, settings: Settings, contracts: Contrac
 
 @contextmanager
 def _refusals(location: str, refused: list[DriftlakeError]) -> Iterator[None]:
-    """What is raised about a lineage file goes to `refused`, unless it concerns every file."""
+    """Collect exceptions about a lineage file in `refused`, unless they concern every file."""
     try:
         yield
     except WarehouseError:
@@ -99,10 +99,10 @@ def _refusals(location: str, refused: list[DriftlakeError]) -> Iterator[None]:
 def register(
     warehouse: Warehouse, settings: Settings, files: Sequence[LineageFile], contracts: Contracts | None = None
 ) -> list[LineageFile]:
-    """Register the versions that are new; the ones already there must be unchanged. Returns the new ones.
+    """Register the new versions and return them; versions that are already registered must be unchanged.
 
     Raises LineageConflictError if a registered version or dataset differs, InputError if training data cannot be used
-    or break their contract.
+    or breaks its contract.
     """
     registered = [file for file in files if _register(warehouse, settings, file, contracts)]
     count_reference_labels(warehouse, files)
@@ -110,7 +110,7 @@ def register(
 
 
 def complete(warehouse: Warehouse, settings: Settings, files: Sequence[LineageFile]) -> None:
-    """Count in the training data what registered versions lack: those of an earlier release, of other settings, relearned ones."""
+    """Add the training counts that registered versions lack after an upgrade, a change of settings or a relearning."""
     count_reference_labels(warehouse, files)
     count_reference_segments(warehouse, settings, files)
     count_reference_pairs(warehouse, settings, files)
@@ -118,7 +118,7 @@ def complete(warehouse: Warehouse, settings: Settings, files: Sequence[LineageFi
 
 
 def require_unchanged(warehouse: Warehouse, settings: Settings, file: LineageFile) -> None:
-    """Raises LineageConflictError if the lineage file or its training data are not those that were registered."""
+    """Raises LineageConflictError if the lineage file or its training data differs from what was registered."""
     _require_same_promise(warehouse, settings, file)
     _require_same_data(warehouse, file, TrainingData(file).fingerprint())
 
@@ -163,7 +163,7 @@ def _register(warehouse: Warehouse, settings: Settings, file: LineageFile, contr
     checks = check_training(settings, contracts.training, file, data, learned, meaning, today) if contracts else []
     if checks or found:
         tables["contract_checks"] = checks_of_training(_owner(file.record), checks, found, today)
-    # another process may have registered the version since
+    # another process may have registered the version in the meantime
     return warehouse.append_once(tables, "training_runs", _owner(file.record))
 
 
@@ -209,12 +209,12 @@ def _require_nobody_in_classes(file: LineageFile, settings: PersonalDataSettings
     if found:
         raise InputError(
             f"{file.path}: classes look like personal data ({found}), and classes are stored as they are",
-            hint="name classes by their meaning, not after persons",
+            hint="give the classes names that do not identify a person",
         )
 
 
 def _lineage_fingerprint(record: LineageRecord) -> str:
-    # without defaults, so that a key that is added later changes no fingerprint
+    # without defaults, so that a key that is added in a later release does not change fingerprints
     content = record.model_dump(mode="json", exclude={"training_data"}, exclude_defaults=True)
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 

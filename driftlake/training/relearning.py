@@ -1,7 +1,8 @@
-"""Bins of a registered version, learned again from the same training data, and what was counted in its former bins dropped.
+"""Learns the bins of a registered version again from the same training data and deletes the counts in its former bins.
 
-A day is counted in one set of bins or not at all: the counts go in the transaction in which the bins come, and what every
-day rests on changes with training_runs.bins_learned_at, so the next run or backfill of a day counts it again. Not here: the
+New bins are stored and old counts deleted in one transaction, so a day is never counted in two sets of bins.
+training_runs.bins_learned_at is part of the fingerprint of every day, so the next run or backfill of a day counts it
+again. Not here: the
 first registration (`driftlake.training.registration`).
 """
 
@@ -37,13 +38,13 @@ _REFERENCES = (
 )
 _COUNTED_BY_FEATURES = ("feature_profile", "feature_stats", "pair_profile", "prediction_sample")
 _COUNTED_BY_SCORE = ("prediction_profile", "label_cohorts")
-# A candidate's scores are counted in the bins of production's score.
+# The scores of a candidate are counted in the score bins of production.
 _PAIRED_BY_SCORE = ("shadow_profile", "shadow_cohorts")
 
 
 @dataclass(frozen=True, slots=True)
 class Relearned:
-    """Which features (or 'score') have other bins now, the days that have to be counted again, and those that cannot be."""
+    """The features (or 'score') with changed bins, the days to be counted again, and the days that cannot be."""
 
     changed: Sequence[str]
     days: Sequence[date]
@@ -59,10 +60,10 @@ def relearn(
     is_dry_run: bool = False,
     is_dropping: bool = False,
 ) -> Relearned:
-    """Learn the bins of a version again, and drop what was counted in those that change.
+    """Learn the bins of a version again, and delete the counts in bins that change.
 
-    `is_dropping` drops the counts of days without telemetry, too, which nothing can count again. No other run may be
-    working on the warehouse.
+    `is_dropping` also deletes the counts of days without telemetry, which cannot be counted again. No other run may
+    be using the warehouse.
 
     Raises InputError if there is no such version or if counts would be lost, LineageConflictError if the lineage file or
     its training data are not those that were registered.
@@ -72,7 +73,7 @@ def relearn(
     data = TrainingData(file)
     corrections = settings.models.get(model_id, ModelSettings())
     corrected = {*corrections.categorical, *corrections.numeric, *corrections.critical}
-    # features that were left out because they hold personal data may be corrected all the same
+    # models.<id> may name features that were left out because they contain personal data
     left_out = sorted((corrected & data.types.keys()) - version.features.keys())
     features = [*version.features, *left_out]
     learned = learn(file, data, features, corrections, settings.drift.other_features_bins, left_out)
@@ -82,8 +83,8 @@ def relearn(
         return found
     if found.days_without_telemetry and not is_dropping:
         raise InputError(
-            f"{model_id} {model_version}: {len(found.days_without_telemetry)} of {len(found.days)} days that are stored have no"
-            f" telemetry any more, so they could not be counted in other bins; the last is {found.days_without_telemetry[-1]}",
+            f"{model_id} {model_version}: {len(found.days_without_telemetry)} of {len(found.days)} stored days no "
+            f"longer have telemetry, so they could not be counted in new bins; the last of these is {found.days_without_telemetry[-1]}",
             hint="register the model as a new version, or drop the counts of these days with --drop-days",
         )
     rows = {
@@ -139,7 +140,7 @@ def _run_of(warehouse: Warehouse, version: ModelVersion) -> pa.Table:
 
 
 def _emptied(version: ModelVersion, *, is_score_changed: bool) -> dict[str, Mapping[str, Any]]:
-    """Which rows of which tables go."""
+    """The rows to delete, by table."""
     owned = ["training_runs", *_REFERENCES, *_COUNTED_BY_FEATURES, *(_COUNTED_BY_SCORE if is_score_changed else ())]
     paired = {"model_id": version.model_id, "production_version": version.model_version}
     return {

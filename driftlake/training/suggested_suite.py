@@ -1,6 +1,6 @@
-"""A suite of Great Expectations that starts from what a version was trained on: for a user to edit and keep.
+"""Writes a suite of Great Expectations from the training data of a version, for users to edit.
 
-Not here: holding rows against it (`driftlake.contract.own_suites`).
+Not here: checking rows with it (`driftlake.contract.own_suites`).
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from driftlake.lake.warehouse import Warehouse
 from driftlake.lineage.versions import ModelVersion, load_versions
 from driftlake.maths.binning import FeatureBins
 
-# More categories than a person reads through are left out.
+# Features with more categories get no expectation, because nobody reads such a list.
 _LISTED_CATEGORIES = 100
-# Of the values that are there: what no training row had may come now and then.
+# Share of the values that must be as in training, because new values may occur occasionally.
 _MOSTLY = 0.95
 
 
@@ -39,7 +39,7 @@ def _expectations(version: ModelVersion) -> list[dict[str, Any]]:
 
 
 def _expectation(feature: str, bins: FeatureBins) -> dict[str, Any] | None:
-    """None for a feature of which there is nothing to list."""
+    """The expectation of a feature; None if it has neither a range nor categories to list."""
     arguments: dict[str, Any] = {"column": feature, "mostly": _MOSTLY}
     if bins.grid is not None:
         kind = "expect_column_values_to_be_between"

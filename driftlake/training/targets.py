@@ -1,4 +1,4 @@
-"""The target of the training data held against the labels that are expected: 0 and 1, or those that the lineage names.
+"""Checks the target of the training data against the expected labels: 0 and 1, or those that are declared.
 
 Not here: what is declared (`driftlake.lineage.label_meaning`) and counting the target
 (`driftlake.training.reference_labels`).
@@ -21,7 +21,7 @@ from driftlake.privacy.personal_data import mask
 from driftlake.training.learning import TrainingData
 from driftlake.vocabulary.wording import first_of
 
-# Values of a target that are told of.
+# Number of target values that a message shows.
 _TOLD_VALUES = 5
 _HOW_TO_DECLARE = (
     "say which label is positive: `labels: {positive: ...}` in the lineage file, or `labels.positive` in driftlake.yaml;"
@@ -30,9 +30,9 @@ _HOW_TO_DECLARE = (
 
 
 def meaning_of_target(file: LineageFile, data: TrainingData, settings: Settings) -> LabelMeaning | None:
-    """What the labels of a binary version mean: as declared, its negative one taken from the target; None if they are 0 and 1.
+    """The meaning of the labels of a binary version, as declared and with the negative label from the target; None if they are 0 and 1.
 
-    Raises InputError if the target has other values than it says.
+    Raises InputError if the target has other values.
     """
     declared = declared_meaning(file.record, settings)
     if file.record.task != "binary" or file.record.target is None or file.record.target not in data.types:
@@ -42,7 +42,7 @@ def meaning_of_target(file: LineageFile, data: TrainingData, settings: Settings)
         if not counts.keys() <= {"0", "1"}:
             raise _refusal(file, counts, "expected 0 and 1", _HOW_TO_DECLARE)
         kind = data.types[file.record.target]
-        # labels that are stored as text in the training data are so in production
+        # labels that are text in the training data are text in production, too
         is_plain = encoding.is_numeric(kind) or pa.types.is_boolean(kind)
         return None if is_plain or not counts else LabelMeaning("1", "0")
     if not counts:
@@ -62,7 +62,7 @@ def meaning_of_target(file: LineageFile, data: TrainingData, settings: Settings)
 
 
 def labels_and_scores(data: TrainingData, record: LineageRecord, meaning: LabelMeaning | None) -> tuple[Floats, Floats]:
-    """Target and score of the training rows, both of shape (rows,), nan where there is none or the target is no number."""
+    """Target and score of the training rows, both of shape (rows,); nan where missing or not a number."""
     assert record.target
     target = data.column(record.target)
     nothing = np.full(len(target), np.nan)
@@ -77,7 +77,7 @@ def labels_and_scores(data: TrainingData, record: LineageRecord, meaning: LabelM
 
 
 def _binary_labels(column: pa.ChunkedArray, meaning: LabelMeaning) -> Floats:
-    """A target as 1 for the positive label, 0 for the negative one, and nan for what is neither, shape (rows,)."""
+    """The target as 1 for the positive label, 0 for the negative label and nan for other values, shape (rows,)."""
     positions, names = encoding.encode(column)
     values = [_binary_label(name, meaning) for name in names]
     labels: Floats = pa.array([*values, None], pa.float64()).to_numpy(zero_copy_only=False)[positions]
@@ -99,7 +99,7 @@ def _said(name: str | None) -> str | None:
 
 
 def _target_counts(data: TrainingData, target: str) -> Counter[str]:
-    """Rows by canonical text of the target, missing ones left out."""
+    """Numbers of rows by the canonical text of the target, without missing values."""
     counts: Counter[str] = Counter()
     if not encoding.is_category(data.types[target]):
         return counts
