@@ -1,6 +1,6 @@
 """Alerts: the rules of driftlake.yaml over the signals of each day.
 
-Not here: what a rule raises (`driftlake.alerts`), and telling people (`assets.delivery`).
+Not here: evaluating rules (`driftlake.alerts`), and notices (`assets.delivery`).
 """
 
 from dataclasses import replace
@@ -17,7 +17,7 @@ from driftlake.nightly.stages import ALERTS, SLOS
 
 
 def _measure_and_raise(warehouse: Warehouse, settings: Settings, identity: RunContext, days: list[date]) -> StageReport:
-    # no asset of their own: Dagster writes several records per asset and day
+    # not a separate asset, because Dagster writes several records per asset and day
     objectives = measure_slos(warehouse, settings, identity, days)
     raised = raise_alerts(warehouse, settings, identity, days)
     return replace(raised, failures=[*objectives.failures, *raised.failures])

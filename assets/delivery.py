@@ -1,4 +1,4 @@
-"""Delivery: channels are told of incidents, metrics are written. What fails here fails no run.
+"""Delivery: sends notices of incidents and writes metrics. A failure here never fails a run.
 
 Not here: channels and the texts of notices (`driftlake.delivery`).
 """
@@ -18,9 +18,8 @@ from driftlake.lake.warehouse import Warehouse
 @dg.asset(
     group_name="action",
     deps=["alerts"],
-    description="Notices of incidents to every channel of driftlake.yaml, one for each change, as of the newest day: "
-    "deliveries. "
-    "And the file for Prometheus, if there is to be one.",
+    description="Sends notices of incidents to every channel of driftlake.yaml, one for each change, as of the "
+    "newest day: deliveries. Writes the file for Prometheus, if configured.",
 )
 def delivery(
     context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse], settings: dg.ResourceParam[Settings]

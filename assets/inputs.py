@@ -1,4 +1,4 @@
-"""The users' own data as it appears at the top of the graph. Nothing here is ever materialized.
+"""The users' input data at the top of the asset graph. Nothing here is ever materialized.
 
 Not here: reading them (`driftlake.inputs`).
 """
@@ -9,7 +9,7 @@ from driftlake.config import SOURCES, Settings
 
 
 def input_specs(settings: Settings, partitions: dg.DailyPartitionsDefinition) -> list[dg.AssetSpec]:
-    """Every source that there is."""
+    """One spec for every configured source."""
     return [
         dg.AssetSpec(
             source.name,

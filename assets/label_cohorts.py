@@ -1,4 +1,4 @@
-"""Label cohorts: labels joined to their predictions, checked against their contract first.
+"""Label cohorts: checks labels against their contract and joins them to their predictions.
 
 Not here: the join (`driftlake.nightly.labels`), and the rules (`expectations`).
 """

@@ -1,4 +1,4 @@
-"""Training lineage: registers lineage files that are new. Unpartitioned: a version is registered once.
+"""Training lineage: registers new lineage files. Unpartitioned, because a version is registered once.
 
 Not here: registering a version (`driftlake.training.registration`).
 """
@@ -26,7 +26,7 @@ def training_lineage(
     with failures_explained():
         registration = register_folder(warehouse, settings, contracts(settings))
     for error in registration.refused:
-        # of what we did not expect, all of it: that is what a bug is found by
+        # an unexpected exception is logged in full, because the traceback is needed to find the bug
         context.log.error("%s%s", printable(error.message), f"\n{trace_of(error.__cause__)}" if error.__cause__ else "")
     if registration.refused and not warehouse.sql("select 1 from training_runs limit 1").num_rows:
         named = printable("\n".join(map(str, registration.refused)))

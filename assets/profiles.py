@@ -1,4 +1,4 @@
-"""Profiles: the one stage that reads telemetry rows, checked against their contract first.
+"""Profiles: checks telemetry against its contract and counts it.
 
 Not here: counting (`driftlake.nightly.profiles`), and the rules (`expectations`).
 """
@@ -24,7 +24,7 @@ def profiles_asset(settings: Settings, partitions: dg.DailyPartitionsDefinition)
         deps=["telemetry", *(["explanations"] if settings.location_of(EXPLANATIONS) else []), "training_lineage"],
         check_specs=[dg.AssetCheckSpec(_CHECK, asset="profiles", description="The contract of telemetry, day by day.")],
         backfill_policy=dg.BackfillPolicy.single_run(),
-        description=f"{PROFILES.description} A day that breaks its contract keeps its old rows.",
+        description=f"{PROFILES.description} A day that is refused keeps its old rows.",
     )
     def profiles(
         context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse], settings: dg.ResourceParam[Settings]

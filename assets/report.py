@@ -1,7 +1,7 @@
 """The report: the page of the last day of the run and the index.
 
 Unpartitioned, because a page takes longer to draw than a day to compute; `driftlake report` draws any other day.
-The run ends here, so this is where it fails if input was refused or a day failed, after everything else is done.
+This is the last asset of a run, so it fails if input was refused or a day failed, after everything else is done.
 Not here: drawing pages (`driftlake.report`).
 """
 
@@ -49,7 +49,7 @@ def report(
             pages["page"] = dg.MetadataValue.url(render_day(warehouse, settings, last).as_uri())
         with caught("index", last, failures):
             pages["index"] = dg.MetadataValue.url(render_index(warehouse, settings).as_uri())
-        # a day that was left as it is because nothing changed fails the run as it did before
+        # a day that was left unchanged fails the run again if it failed the run before
         incomplete = incomplete_between(warehouse, *span) if span else []
         lineage = register_folder(warehouse, settings, contracts(settings)).refused
     log_failures(context, failures)
@@ -69,7 +69,7 @@ def report(
 
 
 def _days_of(run: dg.DagsterRun) -> tuple[date, date] | None:
-    """First and last partition day of a run; the report itself has no partitions to ask for them."""
+    """First and last partition day of a run, which the unpartitioned report cannot get from its own partitions."""
     first = run.tags.get(_RANGE_START) or run.tags.get(_PARTITION)
     last = run.tags.get(_RANGE_END) or run.tags.get(_PARTITION)
     return (date.fromisoformat(first), date.fromisoformat(last)) if first and last else None

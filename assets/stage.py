@@ -1,4 +1,4 @@
-"""What every stage asset does around its one call of the core: name the days, explain failures, report counts, record its time.
+"""The shell around the core function of every stage asset: find the days, explain failures, report counts, record the time.
 
 Errors of the core become Dagster failures here and nowhere else. Not here: what a stage computes.
 """
@@ -18,23 +18,23 @@ from driftlake.nightly.stage_report import StageReport
 from driftlake.nightly.stages import Stage, new_context
 from driftlake.vocabulary.wording import printable, printable_markdown
 
-# A run with this tag works on days that did not change, too. A tag, because it reaches every stage of a run and every run
-# of a backfill, where configuration would have to be repeated per asset.
+# A run with this tag also processes days without changes. It is a tag, because a tag applies to every stage of a run
+# and every run of a backfill; configuration would have to be repeated per asset.
 FORCE_TAG = "driftlake/force"
 
-# Name of the metadata of a day that says whether it was worked on (done) or left alone (unchanged).
+# Metadata key of a day that says whether it was processed (done) or left alone (unchanged).
 WORK = "work"
 
-# Name of the metadata of a failure that says: everything was done, but some input was refused or failed.
+# Metadata key of a failure that means: everything was done, but some input was refused or a day failed.
 REFUSED_INPUTS = "refused_inputs"
 
-# Failed checks a person reads in the UI; the rest is in contract_checks.
+# Number of failed checks shown in the UI; the rest is in contract_checks.
 _LISTED_CHECKS = 20
 
 
 @contextmanager
 def failures_explained() -> Iterator[None]:
-    """Turn an error that the user can mend into a failure that says how; trying again would not help."""
+    """Turn an error that the user can fix into a failure with the hint and without retries, which would not help."""
     try:
         yield
     except DriftlakeError as error:
@@ -47,7 +47,7 @@ def days_of(context: dg.AssetExecutionContext) -> list[date]:
 
 
 def windows_read(stage: Stage, settings: Settings) -> list[dg.AssetDep]:
-    """The earlier stages that a day of a stage reads, with the days before its own on which it looks."""
+    """The earlier stages that a day of a stage reads, with the number of days before its own."""
     return [
         dg.AssetDep(name, partition_mapping=dg.TimeWindowPartitionMapping(start_offset=-reach_days, end_offset=0))
         for name, reach_days in stage.reads(settings).items()
@@ -60,7 +60,7 @@ def run_stage(
     settings: Settings,
     stage: Callable[[Warehouse, Settings, RunContext, list[date]], StageReport],
 ) -> StageReport:
-    """Run a stage for the partitions of the run and attach how each of them stands."""
+    """Run a stage for the partitions of the run and attach the state of each partition."""
     days = days_of(context)
     with failures_explained(), observed_stage(context.asset_key.to_user_string(), days) as observed:
         identity = new_context(settings, context.run.run_id, is_forced=_is_forced(context))
@@ -85,7 +85,7 @@ def run_stage(
 
 
 def log_failures(context: dg.AssetExecutionContext, failures: Sequence[Failure]) -> None:
-    """Say in full what failed: its traceback is what a bug is found by."""
+    """Log failures in full, because the traceback is needed to find a bug."""
     for failure in failures:
         context.log.error(
             "%s (%s): %s\n%s", failure.dt, failure.stage, printable(failure.reason), printable(failure.trace)
@@ -100,7 +100,7 @@ def _is_forced(context: dg.AssetExecutionContext) -> bool:
 
 
 def contract_result(report: StageReport, check_name: str) -> dg.AssetCheckResult:
-    """The contract of the run's partitions as an asset check: one result, naming the days that broke it."""
+    """The contract of the run's partitions as an asset check: one result that names the days that broke it."""
     errors = [check for check in report.failed_checks if check["severity"] == "error"]
     listed = [
         f"- {check['dt']} **{check['severity']}** {check['expectation']}: {printable_markdown(check['message'])}"

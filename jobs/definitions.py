@@ -1,4 +1,4 @@
-"""Everything Dagster knows of driftlake, assembled in one place. Importing this module reads nothing.
+"""All Dagster definitions of driftlake, assembled in one place. Importing this module reads nothing.
 
 Not here: jobs, schedules and sensors themselves (their own modules), and assets (`assets`).
 """
@@ -21,13 +21,13 @@ def build_definitions(
 ) -> dg.Definitions:
     """The definitions for one configuration; `loggers` replaces the console logger."""
     with warnings.catch_warnings():
-        # Backfill policies are beta in 1.13; the version is pinned, so the warning tells our users nothing.
+        # Backfill policies are beta in 1.13; the version is pinned, so the warning does not concern users.
         warnings.simplefilter("ignore", dg.BetaWarning)
         assets = build_assets(settings)
     graph = dg.Definitions(
         assets=assets,
         resources={"settings": settings, "warehouse": warehouse_resource(settings)},
-        # DuckDB uses every core already, and a process per step costs seconds each.
+        # DuckDB already uses every core, and a process per step would cost seconds each.
         executor=dg.in_process_executor,
         loggers=loggers,
     )
@@ -37,5 +37,5 @@ def build_definitions(
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """The definitions of the driftlake.yaml in force."""
+    """The definitions for the configured driftlake.yaml."""
     return build_definitions(load_settings())

@@ -1,4 +1,4 @@
-"""Runs of the nightly job started from a terminal, in the same Dagster instance that the UI shows.
+"""Starts runs of the nightly job from a terminal, in the same Dagster instance that the UI shows.
 
 Not here: what a terminal prints (`driftlake.cli.running`).
 """
@@ -21,17 +21,17 @@ from driftlake.errors import DriftlakeError
 from jobs.definitions import build_definitions
 from jobs.nightly import NIGHTLY, RANGE_END, RANGE_START
 
-# Nothing about our users leaves their machine, and nobody is asked for an address.
+# Switch off Dagster's telemetry, and its request for an email address.
 _INSTANCE_SETTINGS = "telemetry: {enabled: false}\nnux: {enabled: false}\n"
 
 _OUR_ERRORS = {kind.__name__ for kind in DriftlakeError.__subclasses__()}
 
-# Told the asset, the partition if it has one, and what was to do there: done or unchanged.
+# Called with the asset, the partition if it has one, and whether it was done or unchanged.
 OnMaterialized = Callable[[str, str | None, str | None], None]
 
 
 def prepare_instance(settings: Settings) -> Path:
-    """Make the instance folder if there is none, and make it the one Dagster uses. Returns the folder."""
+    """Create the instance folder if it does not exist, and make Dagster use it. Returns the folder."""
     home = settings.dagster_home.resolve()
     home.mkdir(parents=True, exist_ok=True)
     instance_settings = home / "dagster.yaml"
@@ -47,7 +47,7 @@ class LaunchFailure:
 
     message: str
     is_refusal: bool
-    # of the steps that failed, in full
+    # messages of the failed steps, in full
     trace: str = ""
 
 
@@ -59,14 +59,14 @@ def launch(
     *,
     is_forced: bool = False,
 ) -> LaunchFailure | None:
-    """Run the nightly job for consecutive days in this process; a forced run works on days that did not change, too.
+    """Run the nightly job for consecutive days in this process; a forced run also processes days without changes.
 
-    `on_materialized` is told of everything that is done, `on_error` of what failed, with its traceback. Returns why the run failed, None if it did not.
+    `on_materialized` is called for every materialization, `on_error` for every failure with its traceback. Returns why the run failed, None if it succeeded.
     """
     home = prepare_instance(settings)
     definitions = build_definitions(settings, loggers={"progress": _progress_logger(on_materialized, on_error)})
     job = definitions.resolve_job_def(NIGHTLY)
-    # Dagster's SQLite storage is made by the first process that opens it, and two at once break it for both.
+    # The first process that opens Dagster's SQLite storage creates it; two processes at once would both fail.
     with FileLock(home / "instance.lock"):
         instance = dg.DagsterInstance.get()
     with instance:
@@ -80,20 +80,20 @@ def launch(
 
 
 def partitioned_asset_count(settings: Settings) -> int:
-    """Assets of the job that have a partition per day."""
+    """Number of assets of the job with a partition per day."""
     assets = build_definitions(settings).resolve_asset_graph()
     return sum(1 for key in assets.materializable_asset_keys if assets.get(key).partitions_def)
 
 
 def selected(days: Sequence[date], tags: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """How `execute_in_process` is told the partitions of consecutive days, and further tags of the run."""
+    """Arguments of `execute_in_process` for the partitions of consecutive days, with further tags of the run."""
     if len(days) == 1:
         return {"partition_key": days[0].isoformat(), "tags": dict(tags or {})}
     return {"tags": {RANGE_START: days[0].isoformat(), RANGE_END: days[-1].isoformat(), **(tags or {})}}
 
 
 def _explained(events: Sequence[DagsterEvent]) -> LaunchFailure:
-    """The sentence of each step that failed, or what kept the run from starting."""
+    """The sentence of each failed step, or the reason that the run did not start."""
     failed = [event for event in events if event.event_type == DagsterEventType.STEP_FAILURE]
     if failed:
         message = "\n".join(map(_step_message, failed))
@@ -105,7 +105,7 @@ def _explained(events: Sequence[DagsterEvent]) -> LaunchFailure:
 
 
 def _is_refusal(event: DagsterEvent) -> bool:
-    """Whether a step failed only to say that inputs were refused or failed, after it had done its work."""
+    """Whether a step did all of its work and failed only to report refused or failed input."""
     failure = event.step_failure_data.user_failure_data
     return failure is not None and REFUSED_INPUTS in failure.metadata
 
@@ -117,20 +117,20 @@ def _step_message(event: DagsterEvent) -> str:
 
 
 def _root_cause(error: Any) -> str:
-    """The message of our own error if there is one in the chain of causes, else of the deepest."""
+    """The message of driftlake's own error if there is one in the chain of causes, else of the innermost exception."""
     chain = []
     while error:
         chain.append(error)
         error = error.cause
     ours = [link for link in chain if link.cls_name in _OUR_ERRORS]
     if ours:
-        # Dagster puts the name of the class before the message
+        # Dagster puts the class name before the message
         return str(ours[0].message).strip().partition(": ")[2]
     return str(chain[-1].message).strip() if chain else "no reason was given"
 
 
 def _progress_logger(on_materialized: OnMaterialized, on_error: Callable[[str], None]) -> dg.LoggerDefinition:
-    """A logger that prints nothing and tells `on_materialized` about each materialization, `on_error` of what failed."""
+    """A logger that prints nothing, and calls `on_materialized` for each materialization and `on_error` for each failure."""
 
     class Handler(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
@@ -142,7 +142,7 @@ def _progress_logger(on_materialized: OnMaterialized, on_error: Callable[[str], 
                 on_materialized(event.asset_key.to_user_string(), event.partition, work and str(work.value))
 
     def progress(_context: dg.InitLoggerContext) -> logging.Logger:
-        # not one of logging's named loggers: Dagster sends it every event, and nothing else may hear them
+        # not a named logger, because Dagster sends it every event and no other handler must get them
         logger = logging.Logger("driftlake.progress", level=logging.DEBUG)  # noqa: LOG001
         logger.addHandler(Handler())
         return logger

@@ -14,7 +14,7 @@ from driftlake.lake.warehouse import Warehouse
 
 MAINTENANCE = "maintenance"
 
-# Half a day away from the nights: a merge keeps a run waiting for a moment.
+# Half a day apart from the nightly run, because compaction briefly blocks commits.
 _HOURS_AFTER_THE_NIGHT = 12
 
 
@@ -22,7 +22,7 @@ _HOURS_AFTER_THE_NIGHT = 12
 def maintain_warehouse(
     context: dg.OpExecutionContext, warehouse: dg.ResourceParam[Warehouse], settings: dg.ResourceParam[Settings]
 ) -> None:
-    """Merge small files, expire old snapshots, delete files that nothing needs."""
+    """Compact small files, expire old snapshots, delete files that no snapshot needs."""
     with failures_explained():
         done = maintain(warehouse, settings, now=datetime.now(UTC))
     context.log.info("\n".join(upkeep_lines(done)))
@@ -30,12 +30,12 @@ def maintain_warehouse(
 
 @dg.job(name=MAINTENANCE)
 def maintenance_job() -> None:
-    """Keep the warehouse small; no row changes, and nights may run meanwhile."""
+    """Keep the warehouse small. No row changes, and nightly runs may run at the same time."""
     maintain_warehouse()
 
 
 def maintenance_definitions(settings: Settings) -> dg.Definitions:
-    """The job and its schedule: Sundays, half a day after the hour of the nights. Not started for a history that has ended."""
+    """The job and its schedule: Sundays, half a day after the hour of the nightly run. Not started for a history that has ended."""
     hour = (settings.schedule.hour + _HOURS_AFTER_THE_NIGHT) % 24
     schedule = dg.ScheduleDefinition(
         name=MAINTENANCE,

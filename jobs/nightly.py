@@ -9,14 +9,14 @@ from driftlake.config import Settings
 
 NIGHTLY = "nightly"
 
-# Tags with which Dagster runs several partitions at once.
+# Tags with which Dagster runs a range of partitions.
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 
 def nightly_definitions(settings: Settings) -> dg.Definitions:
     """The job that runs every stage for a day or a range of days, and the schedule that runs it for yesterday.
 
-    The schedule of a history that has ended is not started: it has no nights.
+    The schedule of a project with an `end` is not started.
     """
     job = dg.define_asset_job(
         NIGHTLY,

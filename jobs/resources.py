@@ -1,4 +1,4 @@
-"""What the assets are given: the settings as they are, the warehouse opened once per run.
+"""The resources of the assets: the settings, and the warehouse, which is opened once per run.
 
 Not here: how a warehouse is opened (`driftlake.lake.warehouse`).
 """
@@ -17,8 +17,8 @@ from driftlake.nightly.otel import observed_run
 def warehouse_resource(settings: Settings) -> dg.ResourceDefinition:
     """The warehouse, open for writing from the first stage of a run to the last: opening it costs more than a commit.
 
-    It is opened before any stage works, and only if the inputs can be reached. What is open from the first stage to the
-    last is the run, and is observed as such.
+    It is opened before any stage runs, and only if the inputs can be reached. The time for which it is open is
+    recorded as the run.
     """
 
     def opened(context: dg.InitResourceContext) -> Iterator[Warehouse]:

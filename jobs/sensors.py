@@ -1,6 +1,6 @@
-"""Runs that are asked for when something happens, rather than at an hour.
+"""Sensors: runs that are requested by an event rather than at an hour.
 
-Not here: finding out what (`driftlake.inputs.late_files`).
+Not here: finding changed files (`driftlake.inputs.late_files`).
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ from jobs.nightly import NIGHTLY, RANGE_END, RANGE_START
 
 LATE_FILES = "late_files"
 
-# Late files are hours or days late; a tick lists a month of folders.
+# Late files are hours or days late, and a tick lists a month of folders, so ticks are rare.
 _INTERVAL_SECONDS = 900
 
 _UNFINISHED = (
@@ -26,14 +26,14 @@ _UNFINISHED = (
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 )
-# A run that was killed stays unfinished for good, and must not keep the sensor waiting for longer than this.
+# A killed run stays unfinished in Dagster's records; the sensor waits for it no longer than this.
 _LONGEST_RUN = timedelta(days=1)
 
 
 def late_files_sensor(settings: Settings) -> dg.SensorDefinition:
-    """The sensor that asks for the days whose windows or labels contain files that came or changed late.
+    """The sensor that requests the days whose windows or labels contain late or changed files.
 
-    It waits while a run is under way, which may be recording these files. That of a history that has ended is not started.
+    It waits while a run is in progress, because that run may be recording these files. It is not started in a project with an `end`.
     """
 
     @dg.sensor(

@@ -241,7 +241,7 @@ def test_a_model_without_probabilities_has_no_log_loss(memory: Warehouse) -> Non
     given_predictions(memory, 1)
     given_perfect_ranking(memory, known=1)
     row = value(memory, on=1, statistic="log_loss")
-    assert (row["value"], row["reason"]) == (None, "the score is no probability, or missing")
+    assert (row["value"], row["reason"]) == (None, "the score is not a probability, or missing")
 
 
 # --- before labels come ---

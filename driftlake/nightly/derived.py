@@ -1,4 +1,4 @@
-"""The stages that read nothing but result tables: drift, quality, objectives, alerts.
+"""The stages that read only result tables: drift, quality, objectives, alerts.
 
 Not here: formulas and SQL.
 """
@@ -157,7 +157,7 @@ def raise_alerts(warehouse: Warehouse, settings: Settings, context: RunContext, 
         holidays = [day for day in days_between(settings.start, last_day) if calendar.is_holiday(day)]
         raised = rules.fired(warehouse, settings.alert_rules, first_day=date.min, last_day=last_day, holidays=holidays)
         if unevaluated := every_rule - {rule.name for rule in settings.alert_rules}:
-            # their incidents stay open, because nobody can tell whether they are over
+            # their incidents stay open, because it is not known whether they are over
             kept = warehouse.query("kept_alerts", rules=sorted(unevaluated), day=last_day)
             raised = pa.concat_tables([raised, kept], promote_options="permissive")
         alerts, grouped = incidents.group_alerts(
@@ -167,7 +167,7 @@ def raise_alerts(warehouse: Warehouse, settings: Settings, context: RunContext, 
         return {"alerts": rules.with_messages(alerts), "incidents": grouped, "model_verdicts": judged}
 
     outcome = _derive(warehouse, settings, context, ALERTS, work, Unbounded, evaluate)
-    # a night on which nothing changed loads no versions unless a rule names something
+    # if nothing changed, versions are loaded only if a rule names a model or feature
     named = [rule for rule in settings.alert_rules if rule.models or rule.features or rule.except_features]
     remarks = rules.unknown_names(named, load_versions(warehouse).values()) if named else []
     return report(work, outcome, highlights=highlights_of(warehouse, ALERTS, days), remarks=remarks)
@@ -185,9 +185,9 @@ def _derive(
     """Replace the days to be processed in tables that are derived from other tables, in passes of days that fit in memory.
 
     Days between them are computed as well but not written, which costs less than a query for each separate range.
-    `tables_of` and `read_extent` are given the settings without what is to be left out.
+    `tables_of` and `read_extent` get the settings without the parts to leave out.
     """
-    # that of all days, unless it cannot be read: then each attempt reads its own
+    # the extent of all days; if it cannot be read, each attempt reads the extent of its days
     whole: list[ExtentKind] = []
 
     def split(days: Sequence[date]) -> list[Sequence[date]]:
@@ -232,7 +232,7 @@ def _parts(warehouse: Warehouse, settings: Settings, stage: Stage) -> list[Part]
 
 
 def _without(settings: Settings, left_out: Collection[Part]) -> Settings:
-    """The settings without the statistics, objectives and rules that are left out."""
+    """The settings without the left-out statistics, objectives and rules."""
     if not left_out:
         return settings
     statistics, objectives, rules = (keys_of(left_out, kind) for kind in ("statistic", "objective", "rule"))

@@ -25,7 +25,7 @@ from driftlake.nightly.extent import DriftExtent, groups_table, pieces
 
 @dataclass(frozen=True)
 class Comparisons:
-    """The comparisons of all passes: the versions, and what is learned from their samples."""
+    """The comparisons of all passes, with the versions and the models learned from their samples."""
 
     warehouse: Warehouse
     extent: DriftExtent

@@ -38,16 +38,16 @@ _UNITS = {"MB": 10**6, "GB": 10**9, "TB": 10**12}
 # Estimated for a row of five texts and some numbers: 130 bytes in a hash table, as many sorted, 100 in Arrow, and
 # copies.
 _BYTES_OF_ROW = 500
-# A row of feature_drift is in memory until its days are committed, and twice while it is.
+# A row of feature_drift is in memory until its days are committed, and twice during the commit.
 _BYTES_OF_FOUND_ROW = 400
-# Results wait in memory while more is read, so they have a share of it.
+# Results stay in memory while more rows are read, so they get a share of it.
 _SHARE_OF_FOUND = 0.25
-# A row of importance_windows becomes a dictionary, and gives three more.
+# A row of importance_windows becomes a dictionary and gives three result rows.
 _ROWS_OF_EXPLAINED = 5
 
 
 def passes(days: Sequence[date], fits: Callable[[Sequence[date]], bool]) -> list[Sequence[date]]:
-    """Days in consecutive passes, each of which fits or is a single day: halves of halves, so that they are alike."""
+    """Days in consecutive passes, each of which fits or is a single day. Passes are halved, so that they are of similar size."""
     if len(days) <= 1 or fits(days):
         return [days] if days else []
     middle = len(days) // 2
@@ -55,7 +55,7 @@ def passes(days: Sequence[date], fits: Callable[[Sequence[date]], bool]) -> list
 
 
 def pieces(sizes: Mapping[Key, int], most: int) -> list[list[Key]]:
-    """Consecutive keys in pieces of at most the size `most` in total; a larger key is a piece of its own."""
+    """Consecutive keys in pieces with a total size of at most `most`; a larger key is a piece by itself."""
     found: list[list[Key]] = []
     size = most
     for key, own in sizes.items():
@@ -79,7 +79,7 @@ def _bytes(size: str) -> float:
 
 @dataclass(frozen=True)
 class Predictions:
-    """Predictions of every group and day, shape (groups, days): from them follows how many rows there can be."""
+    """Predictions of every group and day, shape (groups, days), which limit the number of rows."""
 
     groups: Sequence[Group]
     first_day: date
@@ -87,13 +87,13 @@ class Predictions:
 
     @classmethod
     def read(cls, warehouse: Warehouse, days: pa.Table) -> Self:
-        """Of the days of some buckets, as `Buckets.days` has them."""
+        """Read the predictions of the days of buckets, as in `Buckets.days`."""
         with warehouse.registered(buckets=days):
             return cls.of(warehouse.query("group_predictions"), days["dt"][0].as_py(), days["dt"][-1].as_py())
 
     @classmethod
     def of(cls, rows: pa.Table, first_day: date, last_day: date) -> Self:
-        """From rows of sql/group_predictions.sql of the days from `first_day` to `last_day`."""
+        """Build them from rows of sql/group_predictions.sql of the days from `first_day` to `last_day`."""
         found = list(by_group(rows))
         counts = np.zeros((len(found), (last_day - first_day).days + 1), dtype=np.int64)
         for place, (_, of_group) in enumerate(found):
@@ -101,7 +101,7 @@ class Predictions:
         return cls([group for group, _ in found], first_day, counts)
 
     def of_buckets(self, days: pa.Table) -> Counts:
-        """Predictions per bucket, shape (groups, buckets); `days` as `Buckets.days` has them."""
+        """Predictions per bucket, shape (groups, buckets); `days` as in `Buckets.days`."""
         buckets = days["bucket"].to_numpy()
         sums = np.zeros((len(self.groups), int(buckets.max(initial=-1)) + 1), dtype=np.int64)
         np.add.at(sums.T, buckets, self.counts[:, _places(days["dt"], self.first_day)].T)
@@ -125,7 +125,7 @@ def _bin_count(bins: FeatureBins | None) -> int:
 
 
 def _occupied(bin_counts: Sequence[int], predictions: Counts) -> Counts:
-    """Bins that can have rows, summed over features: no more than a feature has, and no more than there are predictions."""
+    """Number of bins that can have rows, summed over features: limited by the bins of a feature and by the predictions."""
     ordered = np.sort(np.array(bin_counts, dtype=np.int64))
     sums = np.insert(np.cumsum(ordered), 0, 0)
     smaller = np.searchsorted(ordered, predictions, side="right")
@@ -153,7 +153,7 @@ class Unbounded:
 
 @dataclass(frozen=True)
 class DriftExtent:
-    """What the drift stage reads and finds of some days, in rows."""
+    """Rows that the drift stage reads and writes for some days."""
 
     predictions: Predictions
     versions: Mapping[tuple[str, str], ModelVersion]
@@ -167,7 +167,7 @@ class DriftExtent:
         versions: Mapping[tuple[str, str], ModelVersion],
         days: Sequence[date],
     ) -> Self:
-        """Of everything that the comparison of `days` may look at."""
+        """Read the extent of everything that the comparison of `days` may use."""
         wanted = buckets_of(days_between(days[0], days[-1]), settings.drift).days()
         return cls(Predictions.read(warehouse, wanted), versions, settings)
 
@@ -177,7 +177,7 @@ class DriftExtent:
         return rows_at_once(self.settings)
 
     def fits(self, days: Sequence[date]) -> bool:
-        """Whether the days can be one pass: what is found fits, and so does what cannot be read in pieces."""
+        """Whether the days can be one pass: the results fit in memory, and so do the rows that cannot be read in pieces."""
         span = days_between(days[0], days[-1])
         undivided = [
             *self.read_rows(span).values(),
@@ -190,7 +190,7 @@ class DriftExtent:
         return max(undivided) <= self.rows_at_once and found_bytes <= largest
 
     def read_rows(self, days: Sequence[date]) -> dict[Group, int]:
-        """Rows of sql/bucket_counts.sql by group, its counterparts in other versions included."""
+        """Rows of sql/bucket_counts.sql by group, including its counterparts in other versions."""
         predictions = self.predictions.of_buckets(buckets_of(days, self._drift).days())
         sizes = {}
         for group, of_group in zip(self.predictions.groups, predictions, strict=True):
@@ -212,7 +212,7 @@ class DriftExtent:
         return [found for other in others if (found := other_group(group, other)) != group]
 
     def explained_rows(self, days: Sequence[date]) -> dict[Group, int]:
-        """Rows of sql/importance_windows.sql by group, as much as they weigh."""
+        """Rows of sql/importance_windows.sql by group, weighted by their memory."""
         if not self.settings.telemetry.shap:
             return {}
         alive = (self._of_longest_windows(days) > 0).sum(axis=1).tolist()
@@ -222,7 +222,7 @@ class DriftExtent:
         }
 
     def sampled_rows(self, days: Sequence[date]) -> dict[Group, int]:
-        """Rows of sql/window_samples.sql by group, as much as they weigh; segments have none."""
+        """Rows of sql/window_samples.sql by group, weighted by their memory; segments have none."""
         if self._drift.multivariate is None:
             return {}
         first_day = days[0] - timedelta(days=max(self._drift.windows_days) - 1)
@@ -246,7 +246,7 @@ class DriftExtent:
         return rows * len(days) * len(self._drift.windows_days)
 
     def _found_rows(self, days: Sequence[date]) -> int:
-        """Rows of feature_drift, of which those of a segment are kept that could be judged."""
+        """Rows of feature_drift; rows of a segment are counted only if it can be judged."""
         predictions = self._of_longest_windows(days)
         statistics = max(len(self._drift.statistics.numeric), len(self._drift.statistics.categorical))
         of_feature = len(self._drift.windows_days) * len(self._drift.references) * statistics
@@ -269,7 +269,7 @@ class DriftExtent:
 
 @dataclass(frozen=True)
 class QualityExtent:
-    """What the stage of model quality reads of some days, in rows."""
+    """Rows that the stage of model quality reads for some days."""
 
     predictions: Predictions
     versions: Mapping[tuple[str, str], ModelVersion]
@@ -283,7 +283,7 @@ class QualityExtent:
         versions: Mapping[tuple[str, str], ModelVersion],
         days: Sequence[date],
     ) -> Self:
-        """Of every window that ends with one of the days, or lies between them."""
+        """Read the extent of every window that ends with one of the days or between them."""
         longest = max(settings.quality.windows_days)
         every = Buckets.of([Span(Span.window(days[0], longest).first, days[-1] + timedelta(days=1))]).days()
         return cls(Predictions.read(warehouse, every), versions, settings)
@@ -300,7 +300,7 @@ class QualityExtent:
 
     @staticmethod
     def _rows(version: ModelVersion, predictions: Counts) -> Counts:
-        """Rows per score bin of predictions and of labels, and those of classes; a window has no more than predictions."""
+        """Rows per score bin of predictions and labels, and rows of classes; a window has at most one per prediction."""
         scores = np.minimum(predictions, _bin_count(version.score_bins))
         classes = len(version.classes)
         rows: Counts = (
@@ -310,6 +310,6 @@ class QualityExtent:
 
 
 def groups_table(groups: Iterable[Group]) -> pa.Table:
-    """Groups as queries take them."""
+    """Groups as a table for queries."""
     columns = list(zip(*dict.fromkeys(groups), strict=True)) or [()] * len(GROUP)
     return pa.table({name: pa.array(values, pa.string()) for name, values in zip(GROUP, columns, strict=True)})

@@ -39,8 +39,7 @@ _VERSION_COLUMNS = ("model_id", "model_version")
 class Part:
     """A part that can be left out of a day.
 
-    `key` are the values that the rows about it have in `columns`. Without columns the stage itself says what becomes of
-    these rows.
+    `key` has the values in `columns` of the rows about it. Without columns, the stage itself handles these rows.
     """
 
     kind: PartKind
@@ -49,7 +48,7 @@ class Part:
 
     @property
     def name(self) -> str:
-        """Its name in a reason."""
+        """Its name in the `reason` of a day."""
         words = " ".join(self.key)
         return words if self.kind == "model version" else f"{self.kind} {words}"
 
@@ -77,13 +76,13 @@ class Computed:
         return sum(change.rows.num_rows for change in self.changes)
 
 
-# Takes the days and the parts to leave out of them.
+# Takes the days and the parts to leave out.
 Compute = Callable[[Sequence[date], Collection[Part]], Computed]
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A day that failed, in whole or in part: a sentence, and the traceback for whoever looks for the bug."""
+    """A day that failed, in whole or in part: a sentence, and the traceback for debugging."""
 
     stage: str
     dt: date
@@ -105,7 +104,7 @@ class _Raised:
 
     sentence: str
     trace: str
-    # whether the rows were computed, and could not be written
+    # whether the rows were computed but could not be written
     was_writing: bool
 
 
@@ -113,7 +112,7 @@ class _Raised:
 class Isolation:
     """Runs the work of a stage and isolates its failures. `outcome` collects the outcomes of the days.
 
-    `parts` is asked for what can be left out when a day has failed, not before.
+    `parts` returns the parts that can be left out; it is called only after a day has failed.
     """
 
     warehouse: Warehouse
@@ -122,11 +121,11 @@ class Isolation:
     compute: Compute
     parts: Callable[[], Sequence[Part]]
     outcome: Outcome = field(default_factory=Outcome)
-    # left out of the last day that failed: tried first on the next
+    # the parts left out of the last failed day are tried first on the next
     _culprits: tuple[Part, ...] = ()
-    # whether the rows of a trial have to fit their tables, because it was there that the day failed
+    # whether a trial also inserts its rows into tables, because the day failed when they were written
     _is_rehearsed: bool = False
-    # rows of the day at hand by what was left out; None if it failed
+    # rows of the current day by the parts left out; None if it failed
     _trials: dict[frozenset[Part], int | None] = field(default_factory=dict)
 
     def work_on(
@@ -165,7 +164,7 @@ class Isolation:
         self.outcome.failures.append(Failure(self.stage.name, day, reason, raised.trace))
 
     def _attempt(self, days: Sequence[date], left_out: Sequence[Part] = (), *, reason: str = "") -> _Raised | None:
-        """Compute and write; what was raised, unless it concerns every day."""
+        """Compute and write days; returns what was raised, unless it concerns every day."""
         is_computed = False
         try:
             with self.warehouse.one_snapshot():
@@ -182,7 +181,7 @@ class Isolation:
         return None
 
     def _culprits_of(self, day: date, raised: _Raised) -> tuple[Part, ...]:
-        """The parts without which the day succeeds, of the kind that leaves most of its rows; none if nothing helps."""
+        """The parts without which the day succeeds, of the kind that keeps most rows; none if nothing helps."""
         self._is_rehearsed, self._trials = raised.was_writing, {frozenset(): None}
         if self._culprits and self._rows_without(day, self._culprits) is not None:
             return self._culprits
@@ -198,7 +197,7 @@ class Isolation:
         return max(found, key=found.__getitem__, default=())
 
     def _narrowed(self, day: date, suspects: tuple[Part, ...], others: tuple[Part, ...]) -> tuple[Part, ...]:
-        """The fewest of `suspects` without which, and without `others`, the day succeeds; without all of them it does."""
+        """The smallest set of `suspects` without which, and without `others`, the day succeeds. It succeeds without all of them."""
         if self._rows_without(day, others) is not None:
             return ()
         if len(suspects) == 1:
@@ -256,7 +255,7 @@ class Isolation:
         return Computed([change for change in kept if change is not None], runs)
 
     def _kept(self, change: Replacement | Addition, left_out: Sequence[Part]) -> Replacement | Addition | None:
-        """The change with the stored rows of what is left out; None if it replaces sums over what is left out."""
+        """The change with the stored rows of the left-out parts; None if it replaces sums over left-out parts."""
         if not isinstance(change, Replacement) or change.table not in self.stage.tables:
             return change
         columns = {column.name for column in _table(change.table).columns}
@@ -292,7 +291,7 @@ def caught(stage: str, day: date, failures: list[Failure]) -> Iterator[None]:
     """Turn an exception in the block into one of `failures`; for work on a day after its stages."""
     try:
         yield
-    except Exception as error:  # noqa: BLE001  # it is told, and what comes after it is still to be done
+    except Exception as error:  # noqa: BLE001  # it is reported, and the work after it still has to be done
         failures.append(Failure(stage, day, sentence_of(error), trace_of(error)))
 
 
@@ -308,9 +307,9 @@ def without_versions(warehouse: Warehouse, keys: Collection[tuple[str, ...]]) ->
         for table in schema.tables()
         if {column.name for column in table.columns}.issuperset(_VERSION_COLUMNS)
     ]
-    # one look at the catalog for all of them, and its rollback leaves no view of ours behind
+    # one transaction for all of them: it reads the catalog once, and its rollback removes the views
     with warehouse.one_snapshot():
-        # a temporary view goes before a table of the same name, also in views and macros
+        # a temporary view hides a table of the same name, also in views and macros
         for name in hidden:
             warehouse.connection.execute(
                 f"create temp view {name} as select * from {CATALOG}.{name}"

@@ -1,6 +1,6 @@
 """Labels joined to their predictions and counted by the day on which both were known: rows of the label tables.
 
-Not here: what the counts say about a model (`driftlake.quality.measures`) and which days are written
+Not here: statistics from the counts (`driftlake.quality.measures`) and which days are written
 (`driftlake.nightly.labels`).
 """
 
@@ -49,7 +49,7 @@ COHORT_TABLES = ("label_cohorts", "shadow_cohorts", "class_cohorts", "class_scor
 
 @dataclass(frozen=True, slots=True)
 class LabelCounts:
-    """Rows of COHORT_TABLES and label_arrivals, what their contract said, and the rows that it took out."""
+    """Rows of COHORT_TABLES and label_arrivals, the results of the contract, and the quarantined rows."""
 
     tables: Mapping[str, pa.Table]
     checks: Sequence[ContractCheck]
@@ -57,17 +57,17 @@ class LabelCounts:
 
 
 def history_days(settings: LabelSettings) -> int:
-    """Days before an arrival that its count depends on: those in which an earlier label of an early one can lie."""
+    """Days before an arrival on which its counts depend: an earlier label of an early label can lie in these days."""
     return memory_days(settings) + EARLY_LABEL_DAYS
 
 
 @dataclass(slots=True, kw_only=True)
 class LabelSource:
-    """What labels are counted from: label partitions of `history_days` before the first day, telemetry likewise.
+    """The input of counting labels: label partitions from `history_days` before the first day, and the same for telemetry.
 
-    `checked_days` are those whose labels keep their contract as far as is known: they are not checked again.
-    `broken_days` are, by source, those with rows that break a contract, which are left out. `judge` refuses days that
-    lack too much.
+    `checked_days` are days whose labels are known to meet their contract; they are not checked again. `broken_days`
+    has, by source, the days with rows that break a contract, which are left out. `judge` refuses days that lack too
+    much.
     """
 
     settings: Settings
@@ -88,7 +88,7 @@ class LabelSource:
     _blocked: dict[date, Mapping[str, Finding]] = field(default_factory=dict)
 
     def without(self, versions: Collection[tuple[str, ...]]) -> LabelSource:
-        """The same without some versions, by model_id and model_version; what it finds out is its own."""
+        """A copy without some versions, by model_id and model_version; its results are not shared with the original."""
         return replace(
             self,
             labels=dict(self.labels),
@@ -111,11 +111,11 @@ class LabelSource:
         return [partition.dt for partition in self.telemetry if not partition.is_usable]
 
     def count(self, chunk: Sequence[Partition]) -> tuple[list[Partition], LabelCounts]:
-        """Count what became known on the days of `chunk`; files that turn out to be corrupt are refused on the way."""
+        """Count the labels that became known on the days of `chunk`; files that turn out to be corrupt are refused."""
         first_day, last_day = span = (chunk[0].dt, chunk[-1].dt)
         reach = timedelta(days=history_days(self.label_settings))
         earlier = [label for day, label in self.labels.items() if first_day - reach <= day < first_day]
-        # an early label may be about a prediction as long before it
+        # an early label may be about a prediction that many days before it
         horizon = timedelta(days=self.label_settings.horizon_days + EARLY_LABEL_DAYS)
 
         def in_reach(partition: Partition) -> bool:
@@ -171,7 +171,7 @@ class LabelSource:
         )
 
     def _keep_checked(self, connection: duckdb.DuckDBPyConnection, labels: Sequence[Partition]) -> list[Partition]:
-        """Labels without the days that break their contract, which must not count as first arrivals later either."""
+        """Labels without the days that break their contract, which must not count as first arrivals later."""
         unchecked = [label for label in labels if label.row_count and label.dt not in self.checked_days]
         if self.contracts and unchecked:
             contract = self.contracts.labels
@@ -192,7 +192,7 @@ class LabelSource:
         return [label for label in labels if self.labels[label.dt].is_usable]
 
     def _check_horizon(self, labels: Sequence[Partition], first_day: date, found: pa.Table) -> None:
-        """Whether the ids that labels met are of one prediction: nothing else is asked of so many days at once."""
+        """Check whether each matched id belongs to one prediction, the only rule about so many days at once."""
         if not self.contracts:
             return
         ambiguous = {row["dt"]: row["label_count"] for row in found.to_pylist()}
@@ -215,7 +215,7 @@ class LabelSource:
     def _create_predictions_view(
         self, connection: duckdb.DuckDBPyConnection, relation: str, partitions: Sequence[Partition]
     ) -> LeftOut:
-        """Predictions without the rows that break a rule of severity error, as the profiles have counted them."""
+        """Predictions as the profiles have counted them, without the rows that break a rule of severity error."""
         create_view = self._all_predictions(connection)
         blocked = self._blocked_of(partitions)
         if self.contracts and any(p.dt in self.broken_days["telemetry"] for p in partitions):
@@ -264,7 +264,7 @@ class LabelSource:
         return {partition.dt: self._blocked_columns(partition) for partition in partitions}
 
     def _blocked_columns(self, partition: Partition) -> Collection[str]:
-        """Columns of a day of telemetry that hold personal data; looked for once, though many days of labels need the day."""
+        """Columns of a day of telemetry that contain personal data; detected once, although many days of labels need the day."""
         if partition.dt not in self._blocked:
             self._blocked |= found_in_predictions([partition], self.settings.telemetry)
         return self._blocked.get(partition.dt, ())

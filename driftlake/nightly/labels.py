@@ -54,7 +54,7 @@ def count_labels(
 
 @dataclass(frozen=True, slots=True)
 class _Delivered:
-    """What days are counted from: labels and telemetry of their history, and the rates of the sampled predictions."""
+    """The input of some days: labels and telemetry of their history, and the sampling rates of the predictions."""
 
     history: Sequence[date]
     labels: Sequence[Partition]
@@ -87,7 +87,7 @@ def _label_source(
     delivered: _Delivered,
     work: Work,
 ) -> LabelSource:
-    """What was delivered, with what earlier runs and the registered versions say of it."""
+    """The delivered input, combined with the records of earlier runs and the registered versions."""
     history = delivered.history
     versions = list(load_versions(warehouse).values())
     columns = label_columns(has_classes=any(version.has_label_classes for version in versions))
@@ -113,20 +113,20 @@ def _label_source(
 
 
 class _Counting:
-    """Counts the days that are asked for, in order; what is found out about labels on the way serves the days after.
+    """Counts days in order. What it finds out about labels is used for later days.
 
-    An attempt must not rest on what another attempt at the same days has found out.
+    An attempt must not use what another attempt at the same days has found out.
     """
 
     def __init__(self, warehouse: Warehouse, work: Work, source: LabelSource) -> None:
         self._warehouse = warehouse
         self._work = work
-        # what the days before those attempted last have taught, and what these have
+        # the state before the days that were attempted last, and the state after them
         self._known = self._found = source
         self._found_on = date.min
 
     def parts(self) -> Sequence[Part]:
-        """What can be left out of a day."""
+        """The parts that can be left out of a day."""
         return version_parts((version.model_id, version.model_version) for version in self._known.versions)
 
     def compute(self, days: Sequence[date], left_out: Collection[Part]) -> Computed:
@@ -135,7 +135,7 @@ class _Counting:
             self._known = self._found
         source = self._known.without(keys_of(left_out, "model version"))
         chunk, counted = source.count([source.labels[day] for day in days])
-        # what was counted without rows that could not be read is counted again by the next run
+        # days that were counted without unreadable rows are counted again by the next run
         is_certain = not any(partition.is_probed for partition in (*chunk, *source.telemetry))
         runs = [_label_run(self._warehouse, p, counted, self._work, is_certain=is_certain) for p in chunk]
         replaced = [run.dt for run in runs if run.outcome != "refused"]
@@ -155,7 +155,7 @@ class _Counting:
     def _counted_rows(
         self, counted: LabelCounts, days: Sequence[date], unreadable: Sequence[date]
     ) -> Iterator[Replacement]:
-        """Rows of `days`; those about predictions of `unreadable` days, counted earlier, are kept rather than lost."""
+        """Rows of `days`. Earlier counts about predictions of `unreadable` days are kept, so that they are not lost."""
         for name, rows in counted.tables.items():
             kept = [_stored_cohorts(self._warehouse, name, days, unreadable)] if name in COHORT_TABLES else []
             yield Replacement.of_days(name, pa.concat_tables([rows, *kept]), days)
@@ -174,7 +174,7 @@ def _label_run(
     elif left_out := [*left_out, *unread_columns_of(partition)]:
         outcome, reason = "partial", "; ".join(left_out)
     elif not partition.row_count and has_stored_rows(warehouse, "label_arrivals", partition.dt):
-        outcome, reason = "refused", "the labels of the day are gone; the counts from them are kept"
+        outcome, reason = "refused", "the label files of the day no longer exist; their counts are kept"
     elif not partition.row_count:
         outcome, reason = "empty", f"no labels arrived on the day{partition.passed_over_named}"
     fingerprint = work.fingerprints[partition.dt] if is_certain else None

@@ -1,8 +1,8 @@
-"""Spans and metrics of runs and their stages in OpenTelemetry, where the usual OTEL_* variables ask for them.
+"""Sends spans and metrics of runs and stages by OpenTelemetry if the usual OTEL_* variables are set.
 
-Without an endpoint in the environment nothing is imported and nothing happens. A collector that is away or slow fails no
-run and keeps the process waiting once, for the time an export may take. Not here: how results stand
-(`driftlake.delivery.prometheus`).
+Without an endpoint in the environment, nothing is imported and nothing happens. A collector that is unreachable or
+slow never fails a run; the process waits for it once, for the time limit of an export. Not here: metrics about
+results (`driftlake.delivery.prometheus`).
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 
 Attributes = dict[str, str | int]
 
-# From the best to the worst that may become of the days of a stage, and of the stages of a run.
+# Outcomes of days, stages and runs from best to worst.
 _OUTCOMES = ("unchanged", "complete", "empty", "missing", "partial", "refused", "failed")
 _BADNESS = {outcome: rank for rank, outcome in enumerate(_OUTCOMES)}
 _ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 _ENDPOINT_OF = {"traces": "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "metrics": "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT"}
 _EXPORTER_OF = {"traces": "OTEL_TRACES_EXPORTER", "metrics": "OTEL_METRICS_EXPORTER"}
 _TIMEOUT = "OTEL_EXPORTER_OTLP_TIMEOUT"
-# Shorter than the ten seconds of the specification: a night must not wait for who watches it.
+# Shorter than the ten seconds of the specification, so that a run hardly waits for its collector.
 _SECONDS_TO_EXPORT = 2.0
 _INSTRUMENTATION = "driftlake"
 
@@ -54,14 +54,14 @@ class Observer:
         self._tracer = (tracer_provider or NoOpTracerProvider()).get_tracer(_INSTRUMENTATION, __version__)
         meter = (meter_provider or NoOpMeterProvider()).get_meter(_INSTRUMENTATION, __version__)
         self._seconds = meter.create_histogram("driftlake.stage.duration", "s", "Time of a stage of a run.")
-        self._rows = meter.create_counter("driftlake.stage.rows", "{row}", "Rows of the days a stage has worked on.")
+        self._rows = meter.create_counter("driftlake.stage.rows", "{row}", "Rows of the days that a stage processed.")
         self._patience = seconds
         self._run: Span | None = None
         self._worst = _OUTCOMES[0]
 
     @contextmanager
     def run(self, attributes: Attributes) -> Iterator[None]:
-        """A span around everything in the block; what was recorded is sent at its end."""
+        """A span around the block; everything recorded is sent at its end."""
         self._worst, self._run = _OUTCOMES[0], self._tracer.start_span("driftlake.run", attributes=attributes)
         try:
             yield
@@ -73,7 +73,7 @@ class Observer:
 
     @contextmanager
     def stage(self, name: str, attributes: Attributes) -> Iterator[Attributes]:
-        """A span around a stage, and its metrics; the block may add attributes to those it is given."""
+        """A span around a stage, and its metrics; the block may add attributes."""
         from opentelemetry.trace import set_span_in_context
 
         parent = set_span_in_context(self._run) if self._run else None
@@ -91,7 +91,7 @@ class Observer:
                 self._rows.add(int(attributes.get("driftlake.rows", 0)), labels)
 
     def _send(self) -> None:
-        """Send what was recorded, in a thread, because an exporter may take longer than it was told."""
+        """Send what was recorded, in a thread, because an exporter may exceed its time limit."""
         sender = threading.Thread(target=self._flush, daemon=True)
         sender.start()
         sender.join(self._patience)
@@ -106,7 +106,7 @@ class Observer:
 
 @contextmanager
 def observed_run(run_id: str, job: str) -> Iterator[None]:
-    """Record a run, if anybody wants to know."""
+    """Record a run, if OpenTelemetry is configured."""
     if recorder := observer():
         with recorder.run({"driftlake.run_id": run_id, "driftlake.job": job}):
             yield
@@ -116,7 +116,7 @@ def observed_run(run_id: str, job: str) -> Iterator[None]:
 
 @contextmanager
 def observed_stage(name: str, days: Sequence[date]) -> Iterator[Attributes]:
-    """Record a stage, if anybody wants to know; the block adds what came out of it."""
+    """Record a stage, if OpenTelemetry is configured; the block adds its results."""
     attributes: Attributes = {
         "driftlake.days": len(days),
         "driftlake.first_day": min(days).isoformat(),
@@ -130,7 +130,7 @@ def observed_stage(name: str, days: Sequence[date]) -> Iterator[Attributes]:
 
 
 def outcome_of(report: StageReport) -> Attributes:
-    """What is recorded of a stage that has ended: rows of the days it worked on, and the worst that became of a day."""
+    """Attributes of a stage that has ended: rows of the processed days, and the worst outcome of a day."""
     worked_on = [run for run in report.runs if run.dt not in report.unchanged]
     outcomes = [run.outcome for run in worked_on] + [run.outcome for run in report.refused]
     return {
@@ -143,7 +143,7 @@ def outcome_of(report: StageReport) -> Attributes:
 
 @cache
 def observer() -> Observer | None:
-    """The observer that the environment asks for, made once; None if it asks for none."""
+    """The observer configured in the environment, created once; None if there is none."""
     wanted = {kind for kind in _ENDPOINT_OF if _is_wanted(kind)}
     if not wanted:
         return None
@@ -177,7 +177,7 @@ def _built(wanted: set[str]) -> Observer:
     is_named = "OTEL_SERVICE_NAME" in os.environ or "service.name=" in os.environ.get("OTEL_RESOURCE_ATTRIBUTES", "")
     resource = Resource.create({} if is_named else {"service.name": _INSTRUMENTATION})
     tracers = meters = None
-    # A process that ends sends nothing: every run has sent its own.
+    # Nothing is sent when the process ends, because every run has already sent its data.
     if "traces" in wanted:
         tracers = TracerProvider(resource=resource, shutdown_on_exit=False)
         tracers.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(timeout=seconds)))

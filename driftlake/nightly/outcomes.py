@@ -1,4 +1,4 @@
-"""What is said of a day of which not everything was counted.
+"""Sentences about days that were counted only in part.
 
 Not here: why it was left out (driftlake.contract.quarantine, driftlake.contract.row_checks).
 """
@@ -15,7 +15,7 @@ from driftlake.lake.warehouse import Warehouse
 
 
 def refusals_of(partition: Partition) -> str:
-    """Why files of a day are not read."""
+    """Why files of a day are not read, in sentences."""
     return "; ".join(dict.fromkeys(file.refusal or "" for file in partition.refusals))
 
 
@@ -31,7 +31,7 @@ def counted_rows(partition: Partition, quarantined: Sequence[Quarantined]) -> in
 
 
 def what_is_left_out(partition: Partition, quarantined: Sequence[Quarantined]) -> list[str]:
-    """What of a day is in quarantine, in sentences; nothing if all of it is counted."""
+    """What is in quarantine on a day, in sentences; empty if the whole day is counted."""
     of_day = [record for record in quarantined if record.dt == partition.dt]
     sentences = [file.refusal or "" for file in partition.refusals]
     sentences += [record.sentence.removeprefix(f"{record.dt}: ") for record in of_day]
@@ -40,5 +40,5 @@ def what_is_left_out(partition: Partition, quarantined: Sequence[Quarantined]) -
 
 
 def has_stored_rows(warehouse: Warehouse, table: str, day: date) -> bool:
-    """Whether an earlier run left rows of a day."""
+    """Whether an earlier run stored rows of a day."""
     return bool(warehouse.sql(f"select 1 from {queries.quote(table)} where dt = ? limit 1", [day]).num_rows)

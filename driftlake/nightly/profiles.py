@@ -70,7 +70,7 @@ def profile_days(
     contracts: Contracts | None = None,
 ) -> StageReport:
     """Check and profile the telemetry of some days."""
-    engine_of(settings)  # if it is not there, nothing is read
+    engine_of(settings)  # without it, nothing is read
     delivered = _Delivered.read(settings, days)
     work = find_work(warehouse, settings, context, PROFILES, days, **delivered.inputs())
     versions = load_versions(warehouse)
@@ -138,7 +138,7 @@ def _nothing_registered(settings: Settings) -> ConfigurationError:
 
 @dataclass(frozen=True, slots=True)
 class _Delivered:
-    """What days are profiled from: their telemetry, what went before it, and SHAP values that are already summed up."""
+    """The input of some days: their telemetry, facts about earlier days, and files of SHAP sums."""
 
     partitions: Sequence[Partition]
     since: Sequence[DayChanges]
@@ -174,7 +174,7 @@ def _audited(
 
 @dataclass(frozen=True, slots=True)
 class _Explained:
-    """SHAP values that were summed up already: tables, the record of their files, and what was refused, by day."""
+    """Files of SHAP sums: tables, the record of the files, and refusals by day."""
 
     tables: Mapping[str, pa.Table]
     audited: Sequence[Replacement | Addition]
@@ -200,7 +200,7 @@ def _profile(
     contract: Contract | None,
     usual: Sequence[UsualRows],
 ) -> _Profiled:
-    """Check days against the contract, which knows all `versions`, and profile those that are to be `counted`."""
+    """Check days against the contract for all `versions`, and profile the versions in `counted`."""
     delivered = [partition for partition in partitions if partition.row_count]
     with open_session(settings) as connection:
         create_version_tables(connection, list(versions.values()), settings.models)
@@ -228,7 +228,7 @@ def _view_without(
     personal_data: Findings,
     versions: Mapping[tuple[str, str], ModelVersion],
 ) -> CreateView:
-    """How telemetry is made visible without the columns that hold personal data."""
+    """A function that creates the view of telemetry without the columns that contain personal data."""
     columns, mapping = columns_of(TELEMETRY, settings), settings.telemetry.columns
     reading = Reading(columns, mapping, percent_versions=percent_versions(versions.values()))
 
@@ -240,7 +240,7 @@ def _view_without(
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
-    """What the contract says of some days: which are counted, without which rows, and which are not, and why."""
+    """Result of the contract: the days to count, the rows to leave out, and the refused days with reasons."""
 
     sound: Sequence[Partition]
     checks: Sequence[ContractCheck]
@@ -255,7 +255,7 @@ def _judge(
     partitions: Sequence[Partition],
     create_view: CreateView,
 ) -> _Judged:
-    """Hold the rows of the view `predictions` against the contract, and leave in it those that are to be counted."""
+    """Check the rows of the view `predictions` against the contract, and reduce the view to the rows to count."""
     telemetry = settings.telemetry
     days = [partition.dt for partition in partitions]
     create_table(connection, "partition_days", day_bounds(days, settings.schedule.timezone))
@@ -277,7 +277,7 @@ def _judge(
 def _gutted_days(
     partitions: Sequence[Partition], quarantined: Sequence[Quarantined], settings: Settings
 ) -> dict[date, str]:
-    """Days of which too many rows are in quarantine, and what to say of them."""
+    """Days with too many rows in quarantine, with the reason."""
     gutted = {}
     for partition in partitions:
         broken = [record for record in quarantined if record.dt == partition.dt]
@@ -300,7 +300,7 @@ def _checks_of_days(
     usual: Sequence[UsualRows],
     settings: ContractSettings,
 ) -> list[ContractCheck]:
-    """What whole days promise, of the days that were counted."""
+    """Outcomes of the rules about whole days, for the days that were counted."""
     usual_of = {of_day.dt: of_day for of_day in usual}
     checks = [
         *check_evenings(connection, contract, settings.quiet_hours),
@@ -335,7 +335,7 @@ def _schema_changes(
     profiled: _Profiled,
     versions: Mapping[tuple[str, str], ModelVersion],
 ) -> Replacement:
-    """Changes of the columns of some days; like the record of the files, also of days that were refused."""
+    """Changes of the columns of some days, also of refused days, like the record of the files."""
     days = [partition.dt for partition in partitions]
     changes = [change for of_day in since if of_day.dt in days for change in of_day.changes]
     for partition in partitions:
@@ -370,11 +370,11 @@ def _profile_run(
     elif not partition.row_count and has_stored_rows(warehouse, "prediction_profile", partition.dt):
         outcome, reason = (
             "refused",
-            "the telemetry files of the day have no rows any more; the counts from them are kept",
+            "the telemetry files of the day no longer have rows; the earlier counts are kept",
         )
     elif not partition.row_count:
         outcome, reason = "empty", "the telemetry files of the day have no rows"
-    # rows that could not be read are tried again by the next run: it may have been the storage
+    # the next run tries unreadable rows again, because the storage may have been at fault
     is_certain = not (partition.is_probed and partition.refusals)
     fingerprint = work.fingerprints[partition.dt] if is_certain else None
     rows = counted_rows(partition, profiled.quarantined)

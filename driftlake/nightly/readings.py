@@ -1,6 +1,6 @@
-"""What the stages read outside the warehouse: telemetry, labels and SHAP files of some days, as they are to be counted.
+"""Reads the input of stages from outside the warehouse: telemetry, labels and SHAP files of some days.
 
-Not here: files and folders themselves (`driftlake.inputs.partitions`), and what becomes of them
+Not here: files and folders themselves (`driftlake.inputs.partitions`), and counting them
 (`driftlake.nightly.profiles`, `driftlake.nightly.labels`).
 """
 
@@ -23,7 +23,7 @@ from driftlake.lake.warehouse import Warehouse
 
 
 def changes_since_earlier_days(settings: Settings, partitions: Sequence[Partition]) -> list[DayChanges]:
-    """How the columns of each day differ from those of the last earlier day, whether or not that is worked on."""
+    """How the columns of each day differ from those of the last earlier day, whether or not the run processes that day."""
     telemetry = settings.telemetry
     columns = columns_of(TELEMETRY, settings)
     earlier = earlier_partitions(
@@ -38,23 +38,23 @@ def changes_since_earlier_days(settings: Settings, partitions: Sequence[Partitio
 
 
 def usual_rows_before(settings: Settings, partitions: Sequence[Partition]) -> list[UsualRows]:
-    """How many rows the same weekdays before had, and whether any are expected of a day without rows."""
+    """Numbers of rows on the same weekdays before, and whether rows are expected on a day without rows."""
     days = [partition.dt for partition in partitions]
     known = {partition.dt: partition for partition in partitions}
     calendar = Calendar.of(settings)
     if not settings.contracts.enabled:
-        # what is said of days needs no history, and nothing else is asked
+        # without contracts, the calendar is only used for what is configured, so no history is read
         return [UsualRows(day, (), calendar.closure(day, {})) for day in days]
     asked = set(weekdays_before(days, settings.start))
     for partition in partitions:
-        # what is expected of a day is asked of those that lack it
+        # whether rows are expected matters only for days without rows
         asked.update(() if partition.row_count else history_before(partition.dt, settings.start))
     before = read_source(settings, TELEMETRY, sorted(asked - known.keys()))
     return usual_rows(days, known | {partition.dt: partition for partition in before}, calendar)
 
 
 def counted_telemetry(warehouse: Warehouse, settings: Settings, days: Sequence[date]) -> list[Partition]:
-    """Telemetry as the profiles counted it: what they refused, whatever the reason, gets no labels either."""
+    """Telemetry as the profiles counted it: days and files that they refused get no labels."""
     refused = {run["dt"]: run["reason"] for run in runs.uncounted_profiles(warehouse)}
     stored = quarantine.stored(warehouse, "telemetry", days)
     left_out = {record.path: record.reason for record in stored if record.is_file}
@@ -66,17 +66,17 @@ def counted_telemetry(warehouse: Warehouse, settings: Settings, days: Sequence[d
 
 
 def days_with_rows_in_quarantine(warehouse: Warehouse, source: str, days: Sequence[date]) -> set[date]:
-    """Days of which rows, not only whole files, are left out."""
+    """Days with single rows, not only whole files, in quarantine."""
     return {record.dt for record in quarantine.stored(warehouse, source, days) if not record.is_file}
 
 
 def counted_labels(
     warehouse: Warehouse, partitions: Sequence[Partition], days: Collection[date]
 ) -> tuple[dict[date, Partition], set[date]]:
-    """Labels of every day, of `days` as they were last counted, and which of these need no second check.
+    """Labels of every day, for `days` as they were last counted, and the days that need no second check.
 
-    What was refused then is refused here, too. A day whose files are others now, or that failed, is as if it was never
-    counted.
+    Files that were refused then are refused here, too. A day whose files have changed, or that failed, is treated as
+    never counted.
     """
     labels = {partition.dt: partition for partition in partitions}
     checked_days = set()

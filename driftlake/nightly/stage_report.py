@@ -1,4 +1,4 @@
-"""How the days of a stage stand after a run: for logs, Dagster's metadata and the exit code.
+"""The state of the days of a stage after a run, for logs, Dagster's metadata and the exit code.
 
 Not here: the stages.
 """
@@ -18,24 +18,24 @@ from driftlake.nightly.stages import Stage, Work
 
 @dataclass(frozen=True, slots=True)
 class StageReport:
-    """How the days of a stage stand, for logs, metadata and the exit code."""
+    """The state of the days of a stage, for logs, metadata and the exit code."""
 
     stage: str
-    # in force after the stage, by day
+    # the run whose rows are in force after the stage, by day
     runs: Sequence[PartitionRun]
-    # days that were left as an earlier run made them, because nothing they rest on changed
+    # days that were left unchanged, because nothing that they depend on has changed
     unchanged: Collection[date] = ()
     failed_checks: Sequence[Mapping[str, Any]] = field(default_factory=list)
-    # what the run found that concerns no single day, in sentences
+    # findings that concern no single day, in sentences
     remarks: Sequence[str] = ()
-    # what a person wants to know of a day without a query, by name
+    # facts about a day that are shown without a query, by name
     highlights: Mapping[date, Mapping[str, Any]] = field(default_factory=dict)
-    # days of which something failed, with the tracebacks
+    # days that failed in whole or in part, with tracebacks
     failures: Sequence[Failure] = ()
 
     @property
     def refused(self) -> list[PartitionRun]:
-        """Days of which not everything was counted: their input was refused, or they failed, in whole or in part."""
+        """Days that were not counted completely: their input was refused, or they failed, in whole or in part."""
         return [run for run in self.runs if run.outcome in INCOMPLETE]
 
 
@@ -47,7 +47,7 @@ def report(
     highlights: Mapping[date, Mapping[str, Any]] | None = None,
     remarks: Sequence[str] = (),
 ) -> StageReport:
-    """What was done together with what was left as it was."""
+    """Combine the processed days with the unchanged ones."""
     in_force = sorted([*work.unchanged.values(), *outcome.runs], key=lambda run: run.dt)
     damaged = [f"{day}: stored rows were damaged and are computed again: {what}" for day, what in work.damaged.items()]
     return StageReport(
@@ -64,6 +64,6 @@ def report(
 def highlights_of(
     warehouse: Warehouse, stage: Stage, days: Sequence[date], **values: Any
 ) -> Mapping[date, Mapping[str, Any]]:
-    """What sql/highlights has of each day of a stage."""
+    """The results of the query of sql/highlights for each day of a stage."""
     rows = warehouse.query(f"highlights/{stage.name}", first_day=min(days), last_day=max(days), **values)
     return {row.pop("dt"): row for row in rows.to_pylist()}

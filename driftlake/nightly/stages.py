@@ -1,4 +1,4 @@
-"""What the rows of a day rest on, stage by stage, as one fingerprint: while it stays the same, the day needs no work.
+"""The inputs of each stage, combined into one fingerprint per day. While it stays the same, the day is not computed again.
 
 Not here: the work (`driftlake.nightly.profiles`, `driftlake.nightly.labels`, `driftlake.nightly.derived`) and what
 earlier runs recorded (`driftlake.lake.runs`).
@@ -33,12 +33,12 @@ from driftlake.quality.performance import LOOK_BACK_DAYS
 _CODE_FOLDERS = ("driftlake", "sql", "expectations", "assets")
 _COMPUTING_LIBRARIES = ("boost-histogram", "duckdb", "great-expectations", "numpy", "pyarrow", "scipy")
 
-# Further back than any history goes.
+# Longer than any history.
 EVERY_DAY_BEFORE = 36_500
 
 
 class Input(Protocol):
-    """What a day reads that is not in the warehouse: the partition of a day, or what is taken from another."""
+    """Input of a day from outside the warehouse: the partition of a day, or facts taken from other days."""
 
     @property
     def dt(self) -> date:
@@ -46,31 +46,31 @@ class Input(Protocol):
 
     @property
     def fingerprint(self) -> str:
-        """Hash over everything of it that rows may depend on."""
+        """Hash over everything that rows may depend on."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """What a day of a stage reads beside what every stage rests on: the code and the registered model versions.
+    """The inputs of a stage, in addition to those of every stage: the code and the registered model versions.
 
-    A stage that comes to read another setting, another stage or a longer past says so here, or leaves stale rows.
+    If a stage comes to read another setting, another stage or more days, add it here. Otherwise rows become stale.
     """
 
     name: str
     # what the tables hold, as the beginning of a sentence
     purpose: str
-    # whose rows of a day it replaces when it has worked on the day
+    # tables whose rows of a day it replaces when it processes the day
     tables: Sequence[str]
-    # what of the configuration, by the name of the setting; of a setting that names files, what they say
+    # the settings that it reads, by name; for settings that name files, the texts of the files
     settings: Callable[[Settings], Mapping[str, Any]]
-    # by source: on how many days before its own the day looks; a source is telemetry, explanations, labels,
+    # by source: how many days before its own the day reads; a source is telemetry, explanations, labels,
     # schema_changes (since the last earlier day), usual_rows (of the same weekdays before), sampling_rates (of the
     # profiles) or an earlier stage
     reads: Callable[[Settings], Mapping[str, int]]
 
     @property
     def description(self) -> str:
-        """What the tables hold, and which they are."""
+        """The contents and names of the tables."""
         return f"{self.purpose}: {', '.join(self.tables)}."
 
 
@@ -78,14 +78,14 @@ def _label_reach(settings: Settings) -> Mapping[str, int]:
     if settings.labels is None:
         return {}
     horizon_days = settings.labels.horizon_days
-    # predictions are sampled as they were when they were counted, whatever the rate is now
-    # which prediction a label of the days before has met decides whether it is about one of the day
+    # predictions are sampled at the rate at which they were counted, whatever the rate is now
+    # the predictions that labels matched on earlier days decide whether a label is about a prediction of the day
     reach = {
         "labels": history_days(settings.labels),
         "telemetry": memory_days(settings.labels),
         "sampling_rates": horizon_days,
     }
-    # which values of a column are segments was decided when predictions were counted
+    # the segments of a column were chosen when the predictions were counted
     return reach | ({"profiles": horizon_days} if settings.telemetry.segments else {})
 
 
@@ -95,7 +95,7 @@ def _quality_reach(settings: Settings) -> Mapping[str, int]:
     longest = max(max(settings.quality.windows_days) - 1, backlog, LOOK_BACK_DAYS - 1)
     calibration = settings.quality.calibration_days - 1
     if settings.labels and settings.labels.corrections == "latest":
-        # until then a label is not final
+        # labels are final only after this
         calibration += settings.labels.horizon_days
     return {"profiles": longest, "label_cohorts": max(longest, calibration)}
 
@@ -144,7 +144,7 @@ def _sample_rows(settings: Settings) -> int | None:
 
 PROFILES = Stage(
     "profiles",
-    "Counts per bin of features, scores, latencies, classes and predictions that a candidate and production have both "
+    "Counts per bin of features, scores, latencies, classes, and predictions that both a candidate and production "
     "answered; changes of columns (schema_changes)",
     (
         "feature_profile",
@@ -245,7 +245,7 @@ SLOS = Stage(
 )
 ALERTS = Stage(
     "alerts",
-    "Alerts of the rules that fired, with a sentence each, incidents, and a verdict on every model version",
+    "Alerts of the rules that fired, incidents, and a verdict on every model version",
     ("alerts", "incidents", "model_verdicts"),
     lambda s: {
         "alerts": s.alert_rules,
@@ -255,19 +255,19 @@ ALERTS = Stage(
         "models.*.critical": _critical_features(s),
         "calendar.holidays": s.calendar.holidays,
     },
-    # an alert says since when its signal has been above the threshold
+    # an alert has the first day on which its signal was above the threshold
     lambda _: dict.fromkeys(("profiles", "label_cohorts", "drift", "model_quality", "slos"), EVERY_DAY_BEFORE),
 )
 
-# In the order in which a night runs them: each reads only those before it.
+# In the order of a run: each stage reads only stages before it.
 STAGES = (PROFILES, LABEL_COHORTS, DRIFT, MODEL_QUALITY, SLOS, ALERTS)
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What a stage has to do: the fingerprint of every day asked for, and the run in force of those that need no work.
+    """The work of a stage: the fingerprint of every requested day, and the run in force of days that need no work.
 
-    `damaged` holds days on which nothing changed, but whose stored rows are not those that their run recorded.
+    `damaged` has days without changes whose stored rows are not those that their run recorded.
     """
 
     stage: str
@@ -277,7 +277,7 @@ class Work:
 
     @property
     def days(self) -> list[date]:
-        """Days to work on, in order."""
+        """Days to process, in order."""
         return sorted(self.fingerprints.keys() - self.unchanged.keys())
 
 
@@ -289,10 +289,10 @@ def find_work(
     days: Sequence[date],
     **inputs: Sequence[Input],
 ) -> Work:
-    """Compare what each day rests on with what its run in force recorded; a forced run works on every day.
+    """Compare the inputs of each day with those that its run in force recorded; a forced run processes every day.
 
-    To be called before the stage reads anything else: what is written meanwhile then makes the next run work again,
-    rather than pass for read. `inputs` holds what a source other than a stage is on every day that is looked at.
+    Call it before the stage reads anything else: then input that is written in the meantime makes the next run
+    compute the day again. `inputs` has, for every source other than a stage, the input of every day that is needed.
     """
     with warehouse.one_snapshot():
         fingerprints = _fingerprints(warehouse, settings, stage, days, inputs)
@@ -304,15 +304,15 @@ def find_work(
 
 
 def new_context(settings: Settings, run_id: str, *, is_forced: bool = False) -> RunContext:
-    """Identify a run that starts now; a forced one works on days that did not change, too."""
+    """Identify a run that starts now; a forced run also processes days without changes."""
     return RunContext(run_id, code_version(), settings.config_hash, datetime.now(UTC), is_forced)
 
 
 @cache
 def code_version() -> str:
-    """The version of driftlake, and a hash over everything that computes: an edited formula is another code.
+    """The version of driftlake, and a hash over all code that computes, so that an edited formula changes it.
 
-    A wheel and the checkout it was built from have the same. Raises InstallationError if some of it is not there.
+    A wheel and the checkout from which it was built have the same code version. Raises InstallationError if files are missing.
     """
     digest = hashlib.sha256()
     for library in _COMPUTING_LIBRARIES:

@@ -1,6 +1,6 @@
-"""Windows of one model version as arrays: labels, predictions and what scores have meant, per score bin.
+"""Windows of one model version as arrays: labels, predictions and calibrations per score bin.
 
-Not here: what is measured of them (`driftlake.quality.measures`, `driftlake.maths.estimation`) and the queries (sql/).
+Not here: statistics from these arrays (`driftlake.quality.measures`, `driftlake.maths.estimation`) and the queries (sql/).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _LABELS_PER_WINDOW = (
     "absolute_error_sum",
     "quantile_loss_sum",
 )
-# Of class_score_cohorts.
+# Columns of class_score_cohorts.
 CLASS_SCORE_BINS = FIRST_RANGE + PROBABILITY_GRID.cells
 # A window of a probability takes 30 kB, and there are as many as days times window lengths times segments.
 _WINDOWS_AT_ONCE = 4096
@@ -73,7 +73,7 @@ class ClassCounts:
 class LabelledWindows:
     """Some windows of one version: `counts` of shape (windows, bins) and `sums` of shape (windows,), by column.
 
-    Sums are nan where nothing was summed up.
+    Sums are nan where there was nothing to sum.
     """
 
     version: ModelVersion
@@ -99,7 +99,7 @@ class LabelledWindows:
 
     @property
     def label_count(self) -> Counts:
-        """Labels, those of predictions without a score included, shape (windows,)."""
+        """Labels, including those of predictions without a score, shape (windows,)."""
         total: Counts = np.sum([self.counts[name] for name in _COUNTS_OF_LABELS], axis=(0, -1))
         return total
 
@@ -110,28 +110,28 @@ class LabelledWindows:
         return total
 
     def by_score(self, name: str) -> NDArray[Any]:
-        """Bins in ascending order of score, predictions without one left out."""
+        """Counts per bin in ascending order of score, without predictions that have no score."""
         per_bin = self.counts[name]
         return by_score_of(per_bin)
 
     def share_above(self, cut: float) -> Floats:
-        """Share of each bin's scores from `cut` on, bins as in `by_score`: inside a bin as if they lay evenly."""
+        """Share of the scores in each bin that are at least `cut`, bins as in `by_score`; scores inside a bin count as evenly spread."""
         if self.version.score_bins is None:
             return np.empty(0)
         return share_from(self.version.score_bins, cut)
 
 
 def by_score_of(per_bin: NDArray[Any]) -> NDArray[Any]:
-    """Bins that hold scores in ascending order of them, from shape (..., bins).
+    """Values of the bins with scores, in ascending order of score, from shape (..., bins).
 
-    Taken, not indexed: an index would lay the windows beside each other in memory, and how numpy adds up the bins of a
-    window would depend on how many windows there are.
+    Uses `take` and not an index: indexing changes the memory layout, and then the order in which numpy adds the bins
+    of a window depends on the number of windows.
     """
     return np.take(per_bin, ascending_bins(per_bin.shape[-1]), axis=-1)
 
 
 def ascending_bins(bin_count: int) -> list[int]:
-    """Bins that hold scores in ascending order of them; none where the only bin is that of predictions without a score."""
+    """Bins with scores, in ascending order of score; none if the only bin is that of predictions without a score."""
     return [BELOW, *range(FIRST_RANGE, bin_count), ABOVE] if bin_count > ABOVE else []
 
 
@@ -143,7 +143,7 @@ def by_version(
     versions: Mapping[tuple[str, str], ModelVersion],
     calibrations: Mapping[tuple[str, str], Calibrations],
 ) -> Iterator[LabelledWindows]:
-    """All windows, those of one version at a time and of many segments in pieces."""
+    """All windows, one version at a time; versions with many segments come in pieces."""
     for (model_id, model_version), version in versions.items():
         mine = QualityCounts(
             *(
@@ -190,7 +190,7 @@ def _by_class(classes: Sequence[str], confusions: _Rows, scores: _Rows) -> Class
     positives, negatives = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
     aucs = []
     for place, scored_class in enumerate(classes):
-        # class by class: all of them at once would take megabytes for each window
+        # class by class, because all classes at once would take megabytes per window
         of_class = scores.where(pc.field("scored_class") == scored_class)
         counted = (of_class.per_bin(name, CLASS_SCORE_BINS) for name in ("positive_count", "negative_count"))
         ranked = [by_score_of(per_bin) for per_bin in counted]
@@ -208,7 +208,7 @@ def _by_class(classes: Sequence[str], confusions: _Rows, scores: _Rows) -> Class
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
-    """Rows of some windows, with the position of each one's window."""
+    """Rows of some windows, with the position of the window of each row."""
 
     table: pa.Table
     places: NDArray[np.int64]
@@ -216,12 +216,12 @@ class _Rows:
 
     @classmethod
     def of(cls, table: pa.Table, places: NDArray[np.int64], first: int, window_count: int) -> _Rows:
-        # labels can arrive for a window whose predictions were since removed: those have no place
+        # labels can arrive for a window whose predictions were removed later; they have no position
         is_here = (places >= first) & (places < first + window_count)
         return cls(table.filter(pa.array(is_here)), places[is_here] - first, window_count)
 
     def per_bin(self, name: str, width: int) -> NDArray[Any]:
-        """Values at their bins, shape (windows, width)."""
+        """Values by bin, shape (windows, width)."""
         values = self.table[name].to_numpy()
         dense = np.zeros((self.window_count, width), dtype=values.dtype)
         dense[self.places, self.table["bin_id"].to_numpy()] = values
@@ -233,7 +233,7 @@ class _Rows:
         return _Rows(numbered.drop_columns("place"), numbered["place"].to_numpy(), self.window_count)
 
     def per_class(self, name: str, classes: Sequence[str]) -> Counts:
-        """Rows counted by the class that they have in a column, shape (windows, classes); other classes are left out."""
+        """Numbers of rows by the class in a column, shape (windows, classes); unknown classes are left out."""
         counts = np.zeros((self.window_count, len(classes)), dtype=np.int64)
         found = pc.index_in(self.table[name], pa.array(classes)).fill_null(-1).to_numpy()
         is_known = found >= 0
@@ -266,7 +266,7 @@ def _places(windows: pa.Table, rows: pa.Table) -> NDArray[np.int64]:
 def calibrations_of(
     known_labels: pa.Table, versions: Mapping[tuple[str, str], ModelVersion], settings: QualitySettings
 ) -> dict[tuple[str, str], Calibrations]:
-    """What the scores of each version meant, by rows of sql/known_labels.sql."""
+    """The calibrations of each version, from rows of sql/known_labels.sql."""
     return {
         key: Calibrations(
             known_labels.filter((pc.field("model_id") == key[0]) & (pc.field("model_version") == key[1])),
@@ -278,7 +278,7 @@ def calibrations_of(
 
 
 class Calibrations:
-    """What the scores of a version meant as of any day: by the training data, brought up to date by labels of late."""
+    """The calibrations of the scores of a version as of any day, from the training data and recent labels."""
 
     def __init__(self, known_labels: pa.Table, version: ModelVersion, settings: QualitySettings) -> None:
         self._settings = settings
@@ -289,13 +289,13 @@ class Calibrations:
         training = version.training_labels
         self._training: Calibration | None = None
         if training and (labels := self._if_enough(training.positives[np.newaxis], training.negatives[np.newaxis])):
-            # which days they are of is not known
+            # the days of training labels are not known
             positives, negatives = (side[0] for side in labels)
             self._training_counts = positives + negatives
             self._training = isotonic(positives, self._training_counts)
 
     def as_of(self, day: date) -> tuple[Calibration | None, bool]:
-        """The calibration, None if too little is known, and whether the training data gave it."""
+        """The calibration (None with too few labels), and whether it comes from the training data alone."""
         if day not in self._learned:
             self._learned[day] = self._learn(day)
         return self._learned[day]
@@ -319,7 +319,7 @@ class Calibrations:
         return positives, negatives
 
     def _if_enough(self, positives: Counts, negatives: Counts) -> tuple[Counts, Counts] | None:
-        """Labels of shape (days, bins) with the bins in order of score, None if they are too few to learn from."""
+        """Labels of shape (days, bins) with the bins in order of score; None if there are too few."""
         positives, negatives = (np.delete(side, MISSING, axis=1) for side in (positives, negatives))
         smallest = min(positives.sum(), negatives.sum())
         too_few = positives.sum() + negatives.sum() < self._settings.minimum_calibration_labels

@@ -1,4 +1,4 @@
-"""What the models predict: rows of prediction_levels, from window sums and the training scores.
+"""Levels of the predictions: rows of prediction_levels, from window sums and the training scores.
 
 Not here: how far the scores are from training (`driftlake.drift.comparison`), and the sums (sql/prediction_sums.sql,
 sql/class_sums.sql).
@@ -33,7 +33,7 @@ class TrainingLevels:
 
     @classmethod
     def of(cls, bins: FeatureBins, counts: Counts, cut: float | None) -> TrainingLevels:
-        """From counts per score bin, shape (bin_count,), in which values are taken as spread evenly."""
+        """Compute them from counts per score bin, shape (bin_count,); scores inside a bin count as evenly spread."""
         size = counts[BELOW:].sum()
         if not size:
             return cls()
@@ -124,10 +124,10 @@ def _rows(
     baseline: Floats,
     is_applicable: NDArray[np.bool_],
 ) -> pa.Table:
-    """Rows of one statistic, of the groups to which it applies; arrays have shape (groups,)."""
+    """Rows of one statistic for the groups to which it applies; arrays have shape (groups,)."""
     numbers = dict(zip(("value", "confidence_low", "confidence_high"), (value, *interval), strict=True))
     is_known = ~np.isnan(value)
-    # the cut can only be missing on days that were counted before the model had one
+    # the cut is missing only on days that were counted before the model had one
     reason = np.select([is_known, size == 0], ["", "no scores in the window"], "days counted without a decision cut")
     columns: dict[str, Any] = {
         **{name: groups[name] for name in ("dt", *_GROUP, "window_days")},

@@ -1,4 +1,4 @@
-"""How well the models do, by known labels and, before labels come, by what scores have meant: rows of model_quality.
+"""Quality from known labels and, before labels arrive, estimated from scores: rows of model_quality.
 
 Not here: the formulas (`driftlake.maths.ranking`, `driftlake.maths.confusion`, `driftlake.maths.estimation`), gathering
 counts into arrays (`driftlake.quality.labelled_windows`) and which labels count as of a day (sql/quality_counts.sql).
@@ -35,9 +35,9 @@ _NO_PREDICTIONS, _NO_LABELS = "no predictions on the day", "no labels have arriv
 
 @dataclass(frozen=True, slots=True)
 class _Statistic:
-    """Values of one statistic, shape (windows,); nan where it cannot be computed, then `reason` says why.
+    """Values of one statistic, shape (windows,); where it cannot be computed they are nan and `reason` says why.
 
-    `worse` is the direction of a value that is worse than the baseline, 0 if neither is.
+    `worse` is the sign of a change for the worse, 0 if neither direction is worse.
     """
 
     name: str
@@ -48,7 +48,7 @@ class _Statistic:
     worse: Literal[-1, 0, 1] = 0
 
 
-# Share of predictions or labels whose correlation id comes again from which on a value says so: a few retries harm nobody.
+# Share of predictions or labels with a repeated correlation id from which values get a remark; a few retries do no harm.
 SMALLEST_REPEATED_SHARE = 0.01
 
 
@@ -109,7 +109,7 @@ def _losses(windows: LabelledWindows, settings: QualitySettings) -> Iterator[_St
     is_enough, reason = _judged(
         windows,
         is_probability & (windows.scored_count >= needed),
-        {"the score is no probability, or missing": ~is_probability},
+        {"the score is not a probability, or missing": ~is_probability},
         f"fewer than {needed} labels",
     )
     for name, total, baseline in (
@@ -121,7 +121,7 @@ def _losses(windows: LabelledWindows, settings: QualitySettings) -> Iterator[_St
 
 
 def _decisions(windows: LabelledWindows, settings: QualitySettings, cut: float | None) -> Iterator[_Statistic]:
-    """What the predictions are worth as decisions, taken as positive from the cut on."""
+    """Quality of the predictions as decisions: scores of at least the cut are positive."""
     true_positives, false_positives = windows.sums["true_positive_count"], windows.sums["false_positive_count"]
     positives = windows.by_score("positive_count").sum(axis=-1)
     negatives = windows.by_score("negative_count").sum(axis=-1)
@@ -142,15 +142,15 @@ def _decisions(windows: LabelledWindows, settings: QualitySettings, cut: float |
         low, high = wilson_interval(hits, trials)
         intervals = {"confidence_low": low, "confidence_high": high}
         kept = {side: np.where(is_enough & (trials > 0), bound, np.nan) for side, bound in intervals.items()}
-        texts = np.where(is_enough & (trials == 0), "nothing to be a share of", reason)
+        texts = np.where(is_enough & (trials == 0), "the denominator is zero", reason)
         yield _Statistic(name, _ratio(hits, trials, is_enough), texts, kept)
     both = true_positives + false_positives + positives
-    texts = np.where(is_enough & (both == 0), "nothing to be a share of", reason)
+    texts = np.where(is_enough & (both == 0), "the denominator is zero", reason)
     yield _Statistic("f1_score", _ratio(2 * true_positives, both, is_enough), texts)
 
 
 def _positive_rate(windows: LabelledWindows, settings: QualitySettings) -> _Statistic:
-    """Share of positive labels beside that of the training data."""
+    """Share of positive labels, with that of the training data as baseline."""
     positives = windows.counts["positive_count"].sum(axis=-1)
     needed = 2 * settings.minimum_labels_per_class
     is_enough, reason = _judged(windows, windows.label_count >= needed, {}, f"fewer than {needed} labels")
@@ -164,7 +164,7 @@ def _positive_rate(windows: LabelledWindows, settings: QualitySettings) -> _Stat
 
 
 def _estimates(windows: LabelledWindows, cut: float | None) -> Iterator[_Statistic]:
-    """What the labels of all predictions of the window are expected to say."""
+    """Estimates of the statistics that the labels of all predictions of the window will give."""
     known = [place for place, calibration in enumerate(windows.calibrations) if calibration is not None]
     predictions = windows.by_score("row_count")
     estimator = Estimator(
@@ -225,7 +225,7 @@ def _errors(windows: LabelledWindows, settings: QualitySettings) -> Iterator[_St
         yield _Statistic(statistic, value, reason, intervals, baseline, worse)
 
 
-# what is summed up of the errors, and the statistic that is its mean
+# sums of errors, and the statistics that are their means
 _ERRORS = {
     "absolute_error": "mean_absolute_error",
     "squared_error": "root_mean_squared_error",
@@ -235,7 +235,7 @@ _ERRORS = {
 
 
 def _macro_auc(windows: LabelledWindows, classes: ClassCounts, settings: QualitySettings) -> _Statistic:
-    """Mean over the classes that have enough labels, and enough of other classes beside them."""
+    """Mean over the classes with enough labels of the class and of other classes."""
     smallest = np.minimum(classes.scored, classes.of_others)
     scored_count = (classes.scored + classes.of_others).sum(axis=-1)
     is_counted = smallest >= settings.minimum_labels_per_class
@@ -258,7 +258,7 @@ def _macro_auc(windows: LabelledWindows, classes: ClassCounts, settings: Quality
 
 
 def _class_decisions(windows: LabelledWindows, classes: ClassCounts, settings: QualitySettings) -> Iterator[_Statistic]:
-    """What predicted classes are worth; predictions without one are left out."""
+    """Quality of the predicted classes; predictions without a class are left out."""
     decided, right = classes.labelled.sum(axis=-1), classes.hits.sum(axis=-1)
     needed = 2 * settings.minimum_labels_per_class
     is_enough, reason = _judged(
@@ -278,8 +278,8 @@ def _judged(
     reasons: Mapping[str, NDArray[np.bool_]],
     otherwise: str,
 ) -> tuple[NDArray[np.bool_], NDArray[np.str_]]:
-    """Whether labels say something of each window, and why not."""
-    # what a version that predicts no more leaves behind is an ever smaller part of its window
+    """Outcome of each window, with the reason if it cannot be judged."""
+    # a version that no longer predicts has an ever smaller part of its window
     is_enough = is_enough & windows.is_current
     conditions = [is_enough, ~windows.is_current, windows.label_count == 0, *reasons.values()]
     return is_enough, np.select(conditions, ["", _NO_PREDICTIONS, _NO_LABELS, *reasons], default=otherwise)
@@ -300,9 +300,9 @@ def _training_mean(version: ModelVersion, name: str) -> float | None:
 
 
 def with_doubts(rows: pa.Table, repeated_ids: pa.Table) -> pa.Table:
-    """Rows of model_quality that say of values measured from labels when correlation ids come again.
+    """Rows of model_quality with a remark on values from labels if correlation ids repeat.
 
-    `repeated_ids` are rows of sql/repeated_ids.sql. Its shares are of all models: a day's checks do not tell them apart.
+    `repeated_ids` are rows of sql/repeated_ids.sql. Its shares are over all models, because the checks of a day do not distinguish models.
     """
     doubts = {
         (row["dt"], row["window_days"]): (

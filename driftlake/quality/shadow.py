@@ -27,7 +27,7 @@ from driftlake.maths.segments import ALL
 from driftlake.profiles.paired_predictions import PRODUCTION
 
 _KEY = ("dt", "window_days", "model_id", "model_version", "deployment", "production_version")
-# As many bins of the grid of probabilities are one in sql/macros/shadow_bin.sql.
+# Number of bins of the grid of probabilities that sql/macros/shadow_bin.sql merges into one.
 _MERGED_CELLS = 4
 # PSI compares bins of two units of log-odds.
 _COARSE_BINS = 10
@@ -37,7 +37,7 @@ _PERCENTILES = ("difference_p05", "difference_p50", "difference_p95")
 
 @dataclass(frozen=True, slots=True)
 class PairCounts:
-    """What is known of the pairs of some windows: rows of QUERIES in sql/, in that order."""
+    """Counts of the pairs of some windows: rows of the QUERIES in sql/, in that order."""
 
     shadow_counts: pa.Table
     shadow_percentiles: pa.Table
@@ -90,7 +90,7 @@ def _comparisons(windows: pa.Table) -> Iterator[tuple[dict[str, Any], int]]:
 
 @dataclass(frozen=True, slots=True)
 class _Bins:
-    """The bins in which both scores are counted: how many, their ascending order, and the coarse bin of each."""
+    """The bins in which both scores are counted: their number, their ascending order, and the coarse bin of each."""
 
     count: int
     ascending: Indices
@@ -98,7 +98,7 @@ class _Bins:
 
     @classmethod
     def of(cls, production: ModelVersion) -> _Bins:
-        """Those of a production version, see sql/macros/shadow_bin.sql."""
+        """The bins of a production version, see sql/macros/shadow_bin.sql."""
         bins = production.score_bins
         count = FIRST_RANGE if bins is None else bins.bin_count
         coarse = np.arange(count) if bins is None else bins.coarse_ids
@@ -116,11 +116,11 @@ class _Bins:
         return counts
 
     def by_score(self, counts: Counts) -> Counts:
-        """Pairs in ascending order of both scores, those that lack one left out."""
+        """Pairs in ascending order of both scores, without pairs that lack a score."""
         return counts[np.ix_(self.ascending, self.ascending)]
 
     def merged(self, counts: Counts) -> Counts:
-        """Counts per bin summed up to coarse bins."""
+        """Counts per bin added to coarse bins."""
         return np.bincount(self.coarse, weights=counts).astype(np.int64)
 
 
@@ -174,7 +174,7 @@ class _Window:
         return f"fewer than {needed} predictions of both" if size < needed else None
 
     def _mean_difference(self, size: int) -> dict[str, Any]:
-        """With the normal interval of a mean of paired differences."""
+        """The mean difference with the normal interval of a mean of paired differences."""
         row: dict[str, Any] = {"statistic": "mean_difference"}
         if size < 2:
             return row
@@ -218,7 +218,7 @@ def _share(statistic: str, hits: int, size: int) -> dict[str, Any]:
 
 
 def _judged(row: Mapping[str, Any], reason: str | None) -> dict[str, Any]:
-    """A row with its outcome; without its numbers if there is a reason not to believe them."""
+    """A row with its outcome; without its numbers if there is a reason that they cannot be judged."""
     reason = reason or row.get("reason")
     if reason is None and row.get("value") is None:
         reason = "all scores are in one bin"
