@@ -1,7 +1,7 @@
 """driftlake: nightly drift, label and quality analysis of production models, as SQL tables.
 
-The names below are the public interface (docs/python.md). Each is imported when it is first asked for, so that the command
-starts fast. Everything else may move between releases.
+The names below are the public interface (docs/python.md). Each is imported on first use, so that the command starts
+fast. Everything else may change between releases.
 """
 
 from importlib import import_module

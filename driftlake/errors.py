@@ -14,7 +14,7 @@ class DriftlakeError(Exception):
 
 
 class ConfigurationError(DriftlakeError, ValueError):
-    """driftlake.yaml or a lineage file holds something that cannot be used."""
+    """driftlake.yaml or a lineage file contains something that cannot be used."""
 
 
 class InstallationError(DriftlakeError, RuntimeError):

@@ -1,6 +1,6 @@
 """The contracts in force: the rules of this package with the severities that driftlake.yaml gives them.
 
-Not here: the rules themselves, and holding rows against them (`driftlake.contract`).
+Not here: the rules themselves, and checking rows against them (`driftlake.contract`).
 """
 
 from dataclasses import replace
@@ -13,7 +13,7 @@ from expectations import labels, telemetry, training
 
 
 def sample_contracts(settings: Settings) -> Contracts | None:
-    """What is promised about single files: no promise of whole days, and repeated predictions looked for in the file."""
+    """The rules for single files: without rules about whole days, and with a search for repeated predictions in the file."""
     found = contracts(settings)
     if found is None:
         return None
@@ -22,7 +22,7 @@ def sample_contracts(settings: Settings) -> Contracts | None:
 
 
 def contracts(settings: Settings) -> Contracts | None:
-    """What is promised about the inputs, with users' own suites; None if contracts are switched off.
+    """The contracts of the inputs, with the user's suites; None if contracts are switched off.
 
     Raises ConfigurationError if a severity is given to a rule that does not exist, or a suite cannot be used.
     """

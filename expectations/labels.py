@@ -1,26 +1,26 @@
-"""What is promised about a day of labels, a row per label, partitioned by the day it arrived.
+"""Rules about a day of labels: one row per label, partitioned by the day of arrival.
 
-Conditions are SQL over the view checked_labels (sql/checked_labels.sql), true for what breaks the promise. Not here:
+Conditions are SQL over the view checked_labels (sql/checked_labels.sql), true for rows that break the rule. Not here:
 whether a label finds its prediction (driftlake/nightly/label_source.py).
 """
 
 from driftlake.contract.row_checks import DayRule, MeasuredRule, RowRule, Rule, repeated_rows
 
-# What labels say of the scores, of production and of the training data.
+# Checks of scores with labels, in production and in the training data.
 SCORE_RULES = (
     MeasuredRule(
         name="score_ranks_the_positive_label_higher",
         column="score",
-        message="{column} ranks the {checked} labels the wrong way round ({observed}): if another label is positive, say"
-        " `labels.positive` in driftlake.yaml or the lineage; if the score is that of the negative class, deliver that of the"
-        " positive one.",
+        message="{column} ranks the {checked} labels the wrong way round ({observed}): if another label is "
+        "positive, set `labels.positive` in driftlake.yaml or the lineage; if the score is that of the negative "
+        "class, deliver that of the positive class.",
     ),
     MeasuredRule(
         name="score_is_that_of_the_positive_class",
         column="score",
         message="{column} is never below 0.5 and far above the share of positive labels in {checked} labels ({observed}), as"
-        " the probability of the predicted class is: deliver that of the positive class, or say `task: multiclass` and"
-        " `classes` in the lineage.",
+        " the probability of the predicted class is: deliver the probability of the positive class, or set `task: "
+        "multiclass` and `classes` in the lineage.",
     ),
 )
 
@@ -30,7 +30,7 @@ RULES: tuple[Rule, ...] = (
         column="correlation_id",
         severity="error",
         condition="correlation_id is null",
-        message="{column} is null in {unexpected} of {checked} rows; without it a label never meets its prediction.",
+        message="{column} is null in {unexpected} of {checked} rows; such a label cannot be joined to its prediction.",
     ),
     RowRule(
         name="label_is_present",
@@ -45,30 +45,30 @@ RULES: tuple[Rule, ...] = (
         severity="warning",
         condition="coalesce(label_class, label::varchar) is not null and not is_countable",
         value="coalesce(label_class, label::varchar)",
-        message="{column} is {observed} in {unexpected} of {checked} rows; expected 0 or 1, the labels that"
-        " `labels.positive` and the training target name, any number if a version is a regression, a class if one is multiclass;"
-        " these rows are refused.",
+        message="{column} is {observed} in {unexpected} of {checked} rows; expected 0 or 1, the labels that "
+        "`labels.positive` and the training target name, any number for a regression, or a class of a multiclass "
+        "model; these rows are refused.",
     ),
     DayRule(
         name="correlation_id_is_unique",
         column="correlation_id",
         severity="warning",
         query=repeated_rows("correlation_id"),
-        message="{column} comes again on the same day in {unexpected} of {checked} rows ({observed}); "
-        "one label is counted.",
+        message="{column} repeats on the same day in {unexpected} of {checked} rows ({observed}); one label is "
+        "counted.",
     ),
     MeasuredRule(
         name="correlation_id_is_unique_within_the_horizon",
         column="correlation_id",
-        message="{unexpected} of {checked} labels met predictions of one version on several days; the nearest before"
-        " the label is labelled: give every prediction an id of its own, or say prediction_on in the labels.",
+        message="{unexpected} of {checked} labels match predictions of one version on several days; the nearest "
+        "day before the label is used: give every prediction a different id, or add prediction_on to the labels.",
     ),
     *SCORE_RULES,
     RowRule(
         name="label_time_is_not_after_arrival",
         column="label_time",
         severity="warning",
-        # the day may be local time, up to 14 hours away from the UTC day of its name, and infinity has no microseconds
+        # the day may be in local time, up to 14 hours away from the UTC day of the same name, and infinity has no microseconds
         condition="label_time is not null and (epoch_us(label_time) <= epoch_us(dt + 2)) is not true",
         observed="'up to ' || max(label_time)::varchar",
         message="{column} is later than the label's arrival ({observed}) in {unexpected} of {checked} rows.",

@@ -1,7 +1,7 @@
-"""What is promised about a day of telemetry, a row per prediction.
+"""Rules about a day of telemetry, one row per prediction.
 
-Conditions are SQL over the view telemetry (sql/telemetry.sql), true for what breaks the promise. Not here: drift of
-features, which is measured and not promised.
+Conditions are SQL over the view telemetry (sql/telemetry.sql), true for rows that break the rule. Not here: drift of
+features, which is measured and not a rule.
 """
 
 from collections.abc import Iterable
@@ -17,14 +17,14 @@ RULES: tuple[Rule, ...] = (
         column="correlation_id",
         severity="error",
         condition="correlation_id is null",
-        message="{column} is null in {unexpected} of {checked} rows; without it a prediction never meets its label.",
+        message="{column} is null in {unexpected} of {checked} rows; such a prediction cannot be joined to its label.",
     ),
     RowRule(
         name="event_time_is_present",
         column="event_time",
         severity="error",
         condition="event_time is null",
-        message="{column} is null in {unexpected} of {checked} rows; every prediction has a time.",
+        message="{column} is null in {unexpected} of {checked} rows; every prediction needs a time.",
     ),
     RowRule(
         name="event_time_is_in_its_day",
@@ -43,8 +43,9 @@ RULES: tuple[Rule, ...] = (
         # NaN compares greater than every number, so it counts as outside.
         condition="score not between 0 and 1 and is_score_probability",
         observed="printf('min %.6g, max %.6g', min(score)::double, max(score)::double)",
-        message="{column} lies outside 0..1 ({observed}) in {unexpected} of {checked} rows; a probability is expected:"
-        " say `score_kind: percent` in the lineage of a percentage, or `score_kind: value` of another score that ranks.",
+        message="{column} lies outside 0..1 ({observed}) in {unexpected} of {checked} rows; a probability is "
+        "expected: set `score_kind: percent` in the lineage if it is a percentage, or `score_kind: value` if it "
+        "is another score that ranks.",
     ),
     RowRule(
         name="latency_ms_is_not_negative",
@@ -76,24 +77,24 @@ RULES: tuple[Rule, ...] = (
         severity="warning",
         condition="training_dataset_id <> registered_dataset_id",
         value="concat_ws(' ', model_version, 'says', training_dataset_id)",
-        message="{column} is another than the lineage's ({observed}) in {unexpected} of {checked} rows; "
-        "these predictions are compared with data their model was not trained on.",
+        message="{column} differs from the lineage ({observed}) in {unexpected} of {checked} rows; these "
+        "predictions are compared with data on which their model was not trained.",
     ),
     RowRule(
         name="user_key_is_a_pseudonym",
         column="user_key",
         severity="warning",
-        # what breaks the rule may be a raw identifier, so it is not observed
+        # a value that breaks the rule may be a raw identifier, so it is not reported
         condition="user_key is not null and (length(user_key) <> 64 or regexp_matches(user_key, '[^0-9a-f]'))",
         observed="printf('%d to %d characters', min(length(user_key)), max(length(user_key)))",
         message="{column} is not 64 hexadecimal digits ({observed}) in {unexpected} of {checked} rows;"
-        " `driftlake pseudonymize` makes them.",
+        " `driftlake pseudonymize` creates such keys.",
     ),
     MeasuredRule(
         name="prediction_is_unique",
         column="correlation_id",
-        message="{column} comes again for the same model version in {unexpected} of {checked} rows; "
-        "each prediction is counted once.",
+        message="{column} repeats for the same model version in {unexpected} of {checked} rows; each prediction is "
+        "counted once.",
     ),
     MeasuredRule(
         name="feature_is_as_complete_as_in_training",
@@ -113,13 +114,13 @@ RULES: tuple[Rule, ...] = (
     MeasuredRule(
         name="partition_reaches_its_evening",
         column="event_time",
-        message="the last {column} is {observed}: hours of the day may not have been delivered.",
+        message="the last {column} is {observed}: the last hours of the day may not have been delivered.",
     ),
 )
 
 
 def unique_in_file(rule: Rule) -> Rule:
-    """The rule itself, but that predictions are unique as a query: a sample file is not counted, so nothing else finds it."""
+    """The rule; the rule about unique predictions as a query, because sample files are not counted, so nothing else finds repetitions."""
     if rule.name != "prediction_is_unique" or rule.column is None:
         return rule
     query = repeated_rows("correlation_id", "model_id", "model_version")
@@ -139,5 +140,5 @@ def user_key_id_is_valid(keys: Iterable[PseudonymKey]) -> RowRule:
         severity="warning",
         condition=f"(user_key is not null or user_key_id is not null) and ({is_valid}) is not true",
         value="coalesce(user_key_id, 'null')",
-        message="{column} is {observed} in {unexpected} of {checked} rows, no key of `pseudonyms` that is valid on the day.",
+        message="{column} is {observed} in {unexpected} of {checked} rows, which is not a key of `pseudonyms` that is valid on the day.",
     )

@@ -1,6 +1,6 @@
-"""What is promised about the training data of a version, checked when it is registered.
+"""Rules about the training data of a version, checked when it is registered.
 
-Conditions are SQL over the view training_rows (driftlake/training/contract_check.py), true for what breaks the promise. A rule
+Conditions are SQL over the view training_rows (driftlake/training/contract_check.py), true for rows that break the rule. A rule
 of severity error refuses the version. Not here: columns that are missing or cannot be learned from (driftlake/training/learning.py).
 """
 
@@ -13,7 +13,7 @@ RULES: tuple[Rule, ...] = (
         column="target",
         severity="warning",
         condition="has_target and target is null",
-        message="{column} is null in {unexpected} of {checked} training rows; they say nothing of quality.",
+        message="{column} is null in {unexpected} of {checked} training rows; these rows are not used for the quality baseline.",
     ),
     RowRule(
         name="score_is_a_probability",
@@ -21,25 +21,26 @@ RULES: tuple[Rule, ...] = (
         severity="error",
         condition="is_score_probability and isfinite(score) and score not between 0 and 1",
         observed="printf('min %.6g, max %.6g', min(score)::double, max(score)::double)",
-        message="{column} lies outside 0..1 ({observed}) in {unexpected} of {checked} training rows; say `score_kind: percent`"
-        " in the lineage of a percentage, or `score_kind: value` of another score that ranks.",
+        message="{column} lies outside 0..1 ({observed}) in {unexpected} of {checked} training rows; set "
+        "`score_kind: percent` in the lineage if it is a percentage, or `score_kind: value` if it is another "
+        "score that ranks.",
     ),
     MeasuredRule(
         name="feature_varies",
         column=None,
-        message="{column} has one value in all {checked} training rows, so any other is drift.",
+        message="{column} has the same value in all {checked} training rows, so any other value is drift.",
     ),
     *SCORE_RULES,
 )
 
 
 def enough_rows(minimum_rows: int) -> DayRule:
-    """Rule that there are at least so many training rows."""
+    """Rule that there are at least `minimum_rows` training rows."""
     return DayRule(
         name="training_rows_are_enough",
         column="target",
         severity="warning",
         query="select dt, count(*) as unexpected_count, count(*) || ' rows' as observed from {batch} group by dt"
         f" having count(*) < {minimum_rows}",
-        message=f"there are {{observed}} of training data; with fewer than {minimum_rows} every comparison is noise.",
+        message=f"the training data has {{observed}}; with fewer than {minimum_rows} rows every comparison is noise.",
     )

@@ -1,4 +1,4 @@
--- How many open alerts of each rule a day has.
+-- Numbers of open alerts of a day by rule.
 -- grain: model_id, rule, severity
 -- inputs: alerts
 -- parameters: $day

@@ -1,6 +1,6 @@
--- Rows of alerts: the life of what rules raise, day by day: open on its first day, ongoing, resolved on its last.
--- A rule opens after its days in a row above warn, one with an opening reference on a jump. It stays open down to its resolve value, and
--- through a few days without one.
+-- Rows of alerts: every alert day by day, open on its first day, then ongoing, and resolved on its last day.
+-- A rule opens after its number of days in a row above warn; a rule with an opening reference opens on a jump. It
+-- stays open while the value is at least resolve, and through a few days without a value.
 -- grain: dt, rule, model_id, model_version, deployment, segment, feature, window_days, reference
 -- inputs: watched_signals, rule_jumps
 -- parameters: $first_day, $last_day
@@ -8,7 +8,7 @@
 with watched as (
     select
         w.*,
-        -- rows of the whole, beside those of a segment
+        -- rows of all predictions together, for rows of a segment
         max(w.sample_count) filter (where w.segment = 'all') over (
             partition by
                 w.dt, w.rule, w.model_id, w.model_version, w.deployment, w.feature, w.window_days, w.reference
@@ -27,7 +27,7 @@ with watched as (
     where w.is_of_rule
 ),
 
--- consecutive days keep the same distance to their rank, so they share an island
+-- consecutive days have the same difference to their rank, so they are in one group
 islands as (
     select
         *,
@@ -76,7 +76,7 @@ openings as (
     )
 ),
 
--- a day without a value repeats the last one until the rule has waited long enough
+-- a day without a value repeats the last value until the rule resolves the alert
 silences as (
     select
         *,

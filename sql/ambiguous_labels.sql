@@ -1,4 +1,4 @@
--- Labels that could be about predictions of one version on several days: their correlation id comes again within the horizon.
+-- Labels that could be about predictions of one version on several days: their correlation id repeats within the horizon.
 -- grain: dt (day on which the label and its prediction were known)
 -- inputs: label_pairs
 -- parameters: $first_day, $last_day

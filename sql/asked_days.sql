@@ -1,7 +1,7 @@
 -- The prediction days that valid labels name, by the day of their arrival.
 -- grain: dt, prediction_on
 -- inputs: labels
--- nulls: a label that does not say its prediction day has a row, too
+-- nulls: a label without a prediction day also has a row
 select distinct
     dt,
     prediction_on

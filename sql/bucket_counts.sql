@@ -46,5 +46,5 @@ semi join groups as g
     and p.segment = g.segment
 where $features::varchar[] is null or list_contains($features::varchar[], p.feature)
 group by b.bucket, p.model_id, p.model_version, p.deployment, p.segment, p.feature, p.bin_id
--- the whole before its segments
+-- all rows together, before the segments
 order by p.model_id, p.model_version, p.deployment, p.segment <> 'all', p.segment, p.feature, b.bucket, p.bin_id;

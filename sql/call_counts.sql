@@ -1,7 +1,7 @@
 -- Calls, successes and GPU utilization of every day, of its hours and of its nodes, in sums that add up without loss.
 -- grain: code, hour_at, node_name
 -- inputs: counted_calls
--- nulls: of hour_at and node_name the one that a row is not about; both in rows about the day
+-- nulls: hour_at in rows about a node, node_name in rows about an hour, both in rows about the day
 select
     code,
     hour_at,
@@ -15,5 +15,5 @@ select
     max(gpu_utilization) as gpu_utilization_max
 from counted_calls
 group by grouping sets ((code), (code, hour_at), (code, node_name))
--- of the hours and of the nodes those that are known
+-- only known hours and nodes
 having grouping_id(hour_at, node_name) = 3 or hour_at is not null or node_name is not null;

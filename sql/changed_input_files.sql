@@ -1,15 +1,15 @@
--- Rows that input_files lacks: versions of files that differ from the current ones, and files that are gone.
+-- New rows of input_files: versions of files that differ from the current ones, and files that no longer exist.
 -- grain: dt, source, path
 -- inputs: new_rows (the files found), current_input_files
--- parameters: $source, $days that were looked at, and who looked: $run_id, $seen_at, $snapshot_id
--- nulls: a time of modification that was not recorded is another than one that is known
+-- parameters: $source, the checked $days, and what to record: $run_id, $seen_at, $snapshot_id
+-- nulls: an unrecorded time of modification differs from a known one
 with known as (
     select * exclude (seen_at, run_id, snapshot_id)
     from current_input_files
     where source = $source and list_contains($days::date[], dt)
 ),
 
--- most versions of a table change nothing about a file
+-- most versions of a table do not change a given file
 different as (
     select * exclude (table_version)
     from new_rows

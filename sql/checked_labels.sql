@@ -1,12 +1,12 @@
--- View checked_labels: what the contract of the labels is checked on.
+-- View checked_labels: the rows on which the contract of the labels is checked.
 -- grain: a row of a label partition
 -- inputs: labels, versions
 create or replace view checked_labels as
 with canonical as (
     select
         *,
-        -- label_text, and below is_valid_label without its look at the id, written out: temporary macros are unknown to the
-        -- cursor that checks
+        -- label_text, and below is_valid_label without its check of the id, written out, because the checking cursor
+        -- does not know temporary macros
         case
             when lower(label_class) in ('true', 'yes', 'on') then '1'
             when lower(label_class) in ('false', 'no', 'off') then '0'

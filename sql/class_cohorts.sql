@@ -1,4 +1,4 @@
--- Rows of class_cohorts: what became known on each day, by prediction day, predicted class and class of the label.
+-- Rows of class_cohorts: labels that became known on each day, by prediction day, predicted class and class of the label.
 -- grain: dt, prediction_on, model_id, model_version, deployment, segment, predicted_class, label_class
 -- inputs: class_pairs
 select

@@ -1,4 +1,4 @@
--- Fills class_pairs: labels of multiclass models with their predictions, in the whole and in each segment.
+-- Fills class_pairs: labels of multiclass models with their predictions, over all rows and in each segment.
 -- grain: a pair of label_pairs and a segment that its prediction is in
 -- inputs: label_pairs, versions, counted_segments
 -- parameters: $first_day, $last_day

@@ -1,8 +1,8 @@
--- Rows of class_score_cohorts: what became known on each day, by prediction day, class and bin of that class's score.
+-- Rows of class_score_cohorts: labels that became known on each day, by prediction day, class and bin of that class's score.
 -- grain: dt, prediction_on, model_id, model_version, deployment, segment, scored_class, bin_id
 -- inputs: class_pairs, versions
 -- parameters: $grid_lower, $grid_upper, $grid_cells: the logit grid of probabilities
--- nulls: a class without a score, or with one that is no number, has no row
+-- nulls: a class without a score, or whose score is not a number, has no row
 with scored as (
     select
         known_on,
@@ -58,6 +58,6 @@ select
 from binned as b
 inner join versions as v
     on b.version_id = v.version_id
-    -- telemetry may have scores of another model's classes
+    -- telemetry may contain scores of the classes of other models
     and list_contains(v.classes, b.scored_class)
 order by b.known_on, b.prediction_on, v.model_id, v.model_version, b.deployment, b.segment, b.scored_class, b.bin_id;

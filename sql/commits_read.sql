@@ -1,7 +1,7 @@
--- What each day reads of another stage: how often it was written, and the newest commit. Any commit changes one of them.
+-- The commits of another stage that each day reads: their number and the newest. Every commit changes one of these.
 -- grain: dt
 -- inputs: partition_runs
--- parameters: $stage, $days, $reach_days, on how many days before its own the day looks
+-- parameters: $stage, $days, $reach_days, how many days before its own the day reads
 select
     d.dt,
     count(r.dt) as commit_count,

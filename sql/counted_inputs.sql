@@ -1,4 +1,4 @@
--- What became of the inputs of each day when they were last counted, and which files these were.
+-- Outcome of the inputs of each day when they were last counted, and their files.
 -- grain: dt
 -- inputs: current_runs, current_input_files
 -- parameters: $stage and the $source that it counts, $days

@@ -1,4 +1,4 @@
--- Rates at which days were sampled, of those that were not counted whole.
+-- Sampling rates of the days that were not counted completely.
 -- grain: dt, model_id, model_version, deployment
 -- inputs: sampling_rates
 -- parameters: $first_day, $last_day

@@ -1,4 +1,4 @@
--- Every incident as it stood last. One that the newest day has no row of is over, whatever became of its last day.
+-- The newest row of every incident. An incident without a row on the newest day is resolved, whatever the state in its last row.
 -- grain: incident_id
 -- inputs: incident_history, newest_alert_day
 with newest as (
@@ -12,7 +12,7 @@ select
     h.model_id,
     if(h.dt < n.dt, 'resolved', h.state) as state,
     h.kind,
-    -- incidents of earlier releases were all told of
+    -- earlier releases sent notices of all incidents
     coalesce(h.pages, true) as pages,
     h.severity,
     h.opened_on,

@@ -1,7 +1,7 @@
 -- Rows of distinct_profile: HyperLogLog registers of the values of a day.
 -- grain: dt, model_id, model_version, deployment, segment, column_name
 -- inputs: value_counts (the same and value, row_count)
--- nulls: rows without a value are counted as missing, and are no value
+-- nulls: rows without a value count as missing and not as a distinct value
 with hashed as (
     select
         * exclude (value),
@@ -13,7 +13,7 @@ placed as (
     select
         * exclude (value_hash),
         (value_hash % 4096)::integer as register,
-        -- place of the first one among the 52 other bits, 53 if there is none
+        -- position of the first one bit among the other 52 bits, 53 if there is none
         if(value_hash < 4096, 53, 53 - length(bin(value_hash // 4096)))::integer as register_rank
     from hashed
 ),

@@ -1,4 +1,4 @@
--- How often each kind of error came.
+-- Numbers of errors by kind.
 -- grain: code, error_kind
 -- inputs: counted_calls
 select

@@ -1,7 +1,7 @@
--- When the last prediction of each day came, and how many hours before the day's end.
+-- Time of the last prediction of each day, and the hours from it to the end of the day.
 -- grain: dt
 -- inputs: predictions, partition_days
--- nulls: predictions without a time say nothing
+-- nulls: predictions without a time are ignored
 select
     p.dt,
     count(*) as row_count,

@@ -1,4 +1,4 @@
--- Which registered versions each file holds predictions of.
+-- Registered versions with predictions in each file.
 -- grain: file_id, model_id, model_version
 -- inputs: predictions, versions
 select

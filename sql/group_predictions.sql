@@ -1,4 +1,4 @@
--- Predictions of every group and day: how much there is to compare.
+-- Numbers of predictions of every group and day.
 -- grain: dt, model_id, model_version, deployment, segment
 -- inputs: prediction_profile, importance_profile, buckets (dt, bucket)
 with counted as (
@@ -11,7 +11,7 @@ with counted as (
         row_count
     from prediction_profile
     union all
-    -- files of summed SHAP values may tell of groups that telemetry does not have
+    -- files of SHAP sums may have groups that telemetry does not have
     select distinct
         dt,
         model_id,

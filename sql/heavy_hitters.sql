@@ -1,7 +1,7 @@
 -- Rows of heavy_hitters: the most frequent values of a day, counted exactly.
 -- grain: dt, model_id, model_version, deployment, segment, column_name, value
 -- inputs: value_counts
--- parameters: $value_limit, how many they are at most
+-- parameters: $value_limit, largest number of values
 with ranked as (
     select
         dt,

@@ -1,4 +1,4 @@
--- Rows of importance_profile from telemetry that has summed up its SHAP values; those of unregistered versions are left out.
+-- Rows of importance_profile from files of SHAP sums; rows of unregistered versions are left out.
 -- grain: dt, model_id, model_version, deployment, segment, feature
 -- inputs: explanations, versions
 -- nulls: a missing deployment is production, a missing segment is all
@@ -17,7 +17,7 @@ from explanations as e
 inner join versions as v
     on e.model_id = v.model_id and e.model_version = v.model_version
 where
-    -- what holds personal data
+    -- columns that contain personal data
     e.feature is not null
     and e.segment is distinct from '(left out)'
 group by e.dt, e.model_id, e.model_version, coalesce(e.deployment, 'production'), coalesce(e.segment, 'all'), e.feature

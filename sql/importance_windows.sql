@@ -36,6 +36,6 @@ select
     coalesce(sum(try_cast(absolute_sum as decimal(38, 15))) filter (where not is_current), 0)::double as preceding_sum
 from placed
 group by dt, window_days, model_id, model_version, deployment, segment, feature
--- a window is told of on days of its own only
+-- a window has a row only on days that have predictions themselves
 qualify bool_or(bool_or(is_last_day)) over (partition by dt, window_days, model_id, model_version, deployment, segment)
 order by dt, window_days, model_id, model_version, deployment, segment, feature;

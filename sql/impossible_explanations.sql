@@ -1,7 +1,7 @@
 -- Rows that cannot be sums of SHAP values, per file.
 -- grain: file_id; files without such rows have none
 -- inputs: explanations
--- nulls: a row that lacks any of them cannot be a sum either
+-- nulls: a row that lacks a sum or a count cannot be a sum either
 select
     file_id,
     count(*) as row_count
@@ -10,7 +10,7 @@ where
     not coalesce(
         row_count >= 1
         and isfinite(absolute_sum)
-        -- sums of the same numbers in another order differ in their last digits
+        -- tolerance, because sums in another order differ in their last digits
         and abs(signed_sum) <= absolute_sum * (1 + 1e-9)
         and feature is not null,
         false

@@ -1,9 +1,9 @@
--- Alerts of rules that cannot be evaluated for a day: as they are stored, and on the day as they stood last.
--- What the day itself already has of a rule goes before that.
+-- Alerts of rules that cannot be evaluated for a day: as stored, and for the day itself as in their last row.
+-- Rows of a rule that the day already has take precedence.
 -- grain: dt, rule, model_id, model_version, deployment, segment, feature, window_days, reference
 -- inputs: alerts
 -- parameters: $rules by name, $day
--- nulls: as in alerts; whole_count, which nothing asks of a kept alert
+-- nulls: as in alerts; whole_count, which is not used for a kept alert
 with stored as (
     select *
     from alerts
@@ -38,6 +38,6 @@ kept as (
 select
     * exclude (message, incident_id, weight),
     null::bigint as whole_count,
-    -- the sentence says since when again
+    -- the sentence gets a new ending that says since when
     regexp_replace(message, ', (since|resolved after) .*$', '') as detail
 from kept;

@@ -1,4 +1,4 @@
--- Rows of label_arrivals: what became of the labels of each arrival day.
+-- Rows of label_arrivals: how the labels of each arrival day were used.
 -- grain: dt
 -- inputs: label_rows, label_pairs
 -- parameters: $first_day, $last_day

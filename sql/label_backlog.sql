@@ -2,11 +2,11 @@
 -- grain: dt, model_id, model_version, deployment, segment, age_bucket
 -- inputs: prediction_profile, sampling_rates, label_cohorts, training_runs
 -- parameters: $first_day, $last_day, $horizon_days
--- nulls: without a promised label delay nothing is expected, so nothing is overdue; a day without a rate was counted whole
--- The promise is a step function: before p50 it demands no label, then half of them, from p95 on 95 %, from max on all.
--- Half by p50 is promised of all days together, not of each: labels that come once a week keep it. So only what p95 and max demand is overdue.
+-- nulls: without a declared label delay nothing is overdue; a day without a rate was counted completely
+-- The declared delay is a step function: no labels are due before p50, half of them from p50 on, 95 % from p95 on, all from max on.
+-- Half by p50 applies to all days together and not to each day, because labels that arrive once a week meet it. So only labels due by p95 and max can be overdue.
 with days as (
-    -- one day more than asked for, because growth compares with the day before
+    -- one day more, because growth is relative to the day before
     select d.dt::date as dt
     from generate_series($first_day::date - interval 1 day, $last_day::date, interval 1 day) as d(dt)
 ),
@@ -50,12 +50,12 @@ cohorts as (
         p.segment,
         d.dt - p.prediction_on as age_days,
         p.sampled_count,
-        -- estimates: each sampled row stands for 1 / rate of them
+        -- estimates: each sampled row stands for 1 / rate predictions
         p.sampled_count / coalesce(r.sampling_rate, 1) as prediction_count,
         coalesce(l.labelled_count, 0) / coalesce(r.sampling_rate, 1) as labelled_count,
         (p.sampled_count - coalesce(l.labelled_count, 0)) / coalesce(r.sampling_rate, 1) as outstanding_count,
         age_days >= t.label_delay_p95_days as is_due,
-        -- due for less than a week: where it shows first that labels have stopped
+        -- due for less than a week: the first rows to show that labels have stopped
         is_due and age_days < t.label_delay_p95_days + 7 as is_newly_due,
         ceil(t.label_delay_p95_days)::integer as due_from_days,
         -- share of labels that may still be missing at this age
@@ -102,7 +102,7 @@ judged as (
             when outstanding_share is not null then 0
         end as beyond_count,
         case
-            -- the labels of a day may come in one batch, so that a day is one draw
+            -- the labels of a day may arrive in one batch, so a day counts as one draw
             when is_due then outstanding_share * (1 - outstanding_share) * prediction_count ** 2
             when outstanding_share is not null then 0
         end as variance
@@ -160,7 +160,7 @@ grown as (
         outstanding_count - coalesce(any_value(outstanding_count) over (
             partition by model_id, model_version, deployment, segment, age_bucket
             order by dt
-            -- a bucket that was empty the day before grew from nothing
+            -- a bucket that was empty the day before grew from zero
             range between interval 1 day preceding and interval 1 day preceding
         ), 0) as growth_count
     from outstanding

@@ -1,8 +1,8 @@
--- Rows of label_conflicts: labels that say otherwise than what counted for their prediction until then.
+-- Rows of label_conflicts: labels that contradict the label that counted for their prediction until then.
 -- grain: dt, prediction_on, model_id, model_version, deployment, label_before, label_after
 -- inputs: label_pairs, versions
 -- parameters: $first_day, $last_day
--- nulls: the labels of a regression are not told apart
+-- nulls: label values of a regression are not distinguished
 with contradicting as (
     select
         p.known_on,

@@ -1,5 +1,6 @@
--- Adds to label_pairs what follows from several labels of one prediction: of weight 0, with what counted before, those
--- that contradict it; and if the latest counts, by the day of its arrival, it with weight 1 and what it replaces with -1.
+-- Adds rows to label_pairs for several labels of one prediction: with weight 0 the labels that contradict the one
+-- that counted before. If the latest label counts, also, on the day of its arrival, the new label with weight 1 and
+-- the replaced label with weight -1.
 -- grain: a label and a prediction, and weight
 -- inputs: label_pairs
 -- parameters: $is_latest, whether the newest label counts rather than the first
@@ -17,7 +18,7 @@ in_order as (
         *,
         case
             when $is_latest then lag(said) over arriving
-            -- the first label of the id may be about another day; then none counts for this one
+            -- the first label of the id may be about another day; then none has counted for this prediction
             when row_number() over arriving > 1 and not first_value(is_duplicate) over arriving
                 then first_value(said) over arriving
         end as said_before,

@@ -3,10 +3,10 @@
 -- inputs: label_rows, predictions, versions, counted_rates
 -- parameters: $first_day; $horizon_days, how long after its prediction a label may come; $early_days, how long before;
 --             $is_latest, whether the newest label counts rather than the first
--- nulls: a version without a positive label has the labels 0 and 1, one without a negative label takes every label but the positive
---        for negative; a label without prediction_on is about the nearest day that has its id, one before it if there is any; a missing
---        deployment is production; arrival and correlation_id are only there for ids with several labels, of which
---        label_corrections.sql adds the rest; a day without a rate was counted whole
+-- nulls: a version without a positive label has the labels 0 and 1; without a negative label, every other label is
+--        negative; a label without prediction_on is about the nearest day that has its id, an earlier day if there is
+--        one; a missing deployment is production; arrival and correlation_id are set only for ids with several
+--        labels, for which label_corrections.sql adds rows; a day without a rate was counted completely
 create or replace table label_pairs as
 with met as (
     select
@@ -68,7 +68,7 @@ nearest as (
         ) as is_ambiguous
     from met
     window about as (partition by version_id, label_id)
-    -- of an id that comes again one prediction is labelled, and later ones do not change which; of one delivered twice the earliest
+    -- if an id repeats, one prediction is labelled, and later predictions do not change which; if a prediction was delivered twice, the earliest
     qualify row_number() over (
         about
         order by prediction_on > label_on, abs(label_on - prediction_on), event_time, file_id, file_row_number
@@ -92,15 +92,15 @@ select
     predicted_class,
     class_scores,
     segments,
-    -- as when the predictions of the day were counted: what is not in the sample has a label, and is in no cohort
+    -- as when the predictions of the day were counted: predictions outside the sample have a label but are in no cohort
     is_sampled,
-    -- whether earlier days have predictions of the id, too
+    -- whether earlier days also have predictions with the id
     is_ambiguous,
     -- 1: counts; 0: does not, or not by itself; -1: is taken back
     if(not is_repeated or not ($is_latest or is_duplicate), 1, 0) as weight,
-    -- of a label that says otherwise than what counted until then
+    -- for a label that contradicts the one that counted until then
     null::double as label_before,
     null::varchar as label_class_before
 from nearest
--- what came before the span matters only if something in it says otherwise
+-- labels before the span matter only if a label in it contradicts them
 where is_repeated or known_on >= $first_day;

@@ -1,8 +1,8 @@
--- Fills label_rows: every label of the span, and those remembered, with whether it is usable and repeats an earlier one
--- (is_duplicate), says otherwise than the earliest (is_conflict), or is one of several of its id (is_repeated).
+-- Fills label_rows: every label of the span and every remembered label, with whether it is usable, repeats an earlier
+-- one (is_duplicate), contradicts the earliest (is_conflict), or is one of several of its id (is_repeated).
 -- grain: a row of a label partition
 -- inputs: labels, remembered_labels
--- parameters: $memory_days, how far back an earlier label of the same prediction is looked for
+-- parameters: $memory_days, days within which earlier labels of the same prediction are searched
 -- nulls: a label without correlation id or value is invalid
 create or replace table label_rows as
 with checked as not materialized (
@@ -31,7 +31,7 @@ with checked as not materialized (
     from remembered_labels
 ),
 
--- Few ids come twice, and only theirs are put in order. That two ids share a hash costs nothing but a look.
+-- Few ids occur twice, and only their labels are sorted. If two ids share a hash, they are only sorted needlessly.
 repeated_ids as (
     select hash(correlation_id) as id_hash
     from checked
@@ -44,7 +44,7 @@ arrived as (
     select
         c.*,
         coalesce(c.label::varchar, c.label_class) as said,
-        -- what orders the labels of one prediction: the earliest counts
+        -- sort key of the labels of one prediction: the earliest counts
         {
             'dt': c.dt,
             'label_time': coalesce(c.label_time, 'infinity'::timestamp),
@@ -63,7 +63,7 @@ compared as (
         file_row_number,
         said,
         arrival,
-        -- labels that name their days are about as many predictions; one that does not may be about any of them
+        -- labels that name different days are about different predictions; a label without a day may be about any of them
         bool_and(prediction_on is not null) over remembered as are_named,
         if(are_named, min(arrival) over of_the_day, min(arrival) over remembered) as first_arrival,
         if(are_named, arg_min(said, arrival) over of_the_day, arg_min(said, arrival) over remembered) as first_said
@@ -96,5 +96,5 @@ select
     coalesce(r.first_arrival < r.arrival and r.said <> r.first_said, false) as is_conflict
 from checked as c
 left join compared as r
-    -- files are numbered in each of the two relations, but no day is in both
+    -- both relations number their files separately, but no day is in both
     on c.dt = r.dt and c.file_id = r.file_id and c.file_row_number = r.file_row_number;

@@ -1,4 +1,4 @@
--- What became known on each day, by prediction day and score bin, in sums that can be added to those of other pairs without loss.
+-- Labels that became known on each day, by prediction day and score bin, as sums that can be added to those of other pairs exactly.
 -- grain: dt, prediction_on, model_id, model_version, deployment, segment, bin_id
 -- inputs: label_pairs, versions, score_cells, counted_segments
 -- parameters: $first_day, $last_day
@@ -33,12 +33,12 @@ binned as (
             when p.cell is null then 0
             when p.cell < 0 then 1
             when p.cell >= p.grid_cells then 2
-            -- every cell of a probability is a bin; only learned grids are merged, and looked up
+            -- every cell of a probability is a bin; only the cells of learned grids are merged, so only those are looked up
             when p.score_kind = 'probability' then p.cell + 3
             else c.bin_id
         end::integer as bin_id,
         case
-            -- the score of a multiclass model is a confidence, which no label is compared with
+            -- the score of a multiclass model is a confidence and is not compared with labels
             when p.task = 'binary' and p.score_kind = 'probability' and isfinite(p.score) then greatest(least(p.score, 1), 0)
         end as probability,
         p.task = 'binary' as is_binary,
@@ -48,7 +48,7 @@ binned as (
         on p.version_id = c.version_id and p.cell = c.cell
 ),
 
--- a pair counts in the whole and once for each segment column
+-- a pair counts once over all rows and once for each segment column
 memberships as (
     select
         * exclude (segments),
@@ -56,7 +56,7 @@ memberships as (
     from binned
 ),
 
--- values that were too rare on the day of the prediction share a segment, as they did when predictions were counted
+-- values that were too rare on the day of the prediction share a segment, as when predictions were counted
 segmented as (
     select
         m.* exclude (segment),
@@ -81,9 +81,9 @@ select
     coalesce(sum(weight) filter (where is_binary and label = 1), 0)::bigint as positive_count,
     coalesce(sum(weight) filter (where is_binary and label = 0), 0)::bigint as negative_count,
     -- decimals, because a sum of floats depends on the order of the rows and a rerun must give the same;
-    -- 13 digits before the point leave the sum room for ten billion rows, larger scores add nothing
+    -- with 13 digits before the point, ten billion rows fit into the sum; larger scores add nothing
     sum(try_cast(weight * score as decimal(28, 15))) filter (where isfinite(score)) as score_sum,
-    -- clipped, because one certain and wrong prediction would make the sum infinite for good
+    -- clipped, because one certain but wrong prediction would make the sum infinite
     sum(case
         -- greatest ignores nulls, and a label without a probability has no loss
         when probability is not null then -ln(greatest(if(label = 1, probability, 1 - probability), 1e-15)) * weight
@@ -96,7 +96,7 @@ select
     coalesce(sum(weight) filter (where not is_binary), 0)::bigint as number_count,
     sum(try_cast(weight * error as decimal(38, 10))) as error_sum,
     sum(try_cast(weight * abs(error) as decimal(38, 10))) as absolute_error_sum,
-    -- the loss that the quantile minimises (Koenker and Bassett 1978); of the median where none is promised
+    -- the loss that the quantile minimises (Koenker and Bassett 1978); of the median if none is declared
     sum(
         try_cast(
             weight * greatest(-error * coalesce(quantile, 0.5), error * (1 - coalesce(quantile, 0.5)))

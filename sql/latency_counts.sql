@@ -1,7 +1,7 @@
 -- Latencies of every hour and of every node of a day, in bins of five per cent.
 -- grain: code, hour_at, node_name, metric, bin_id
 -- inputs: service_latencies (counted_calls by metric, value_ms)
--- nulls: of hour_at and node_name the one that a row is not about; what is negative or no number is left out
+-- nulls: hour_at in rows about a node, node_name in rows about an hour; values that are negative or not numbers are left out
 with binned as (
     select
         code,

@@ -1,8 +1,8 @@
--- Facts of the verdict on every version that predicted within the last days: its open incident that weighs most, and its performance.
+-- Facts of the verdict on every version that predicted within the last days: its most important open incident, and its performance.
 -- grain: dt, model_id, model_version, deployment
 -- inputs: prediction_volume, performance, day_alerts, day_incidents
 -- parameters: $first_day, $last_day, $recent_days
--- nulls: incident_id and title if no alert is open, statistic and what follows it if no performance is tested
+-- nulls: incident_id and title if no alert is open; statistic and the columns after it if no performance is tested
 with current_versions as (
     select
         d.dt,
@@ -47,7 +47,7 @@ decisive as (
     from findings
     qualify row_number() over (
         partition by dt, model_id, model_version, deployment
-        -- broken data come first: what they make of the performance is no judgement of the model
+        -- broken data comes first, because the performance on broken data does not judge the model
         order by list_position(['broken', 'harmed', 'blind', 'watch'], verdict), weight desc, since_on, incident_id
     ) = 1
 ),

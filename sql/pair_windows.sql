@@ -1,4 +1,4 @@
--- Combinations of the configured pairs, in every window and in training: those that either has.
+-- Combinations of the configured pairs that occur in a window or in training, with both counts.
 -- grain: dt, window_days, model_id, model_version, deployment, feature_a, feature_b, bin_a, bin_b
 -- inputs: pair_profile, reference_pair_profile, configured_pairs (model_id, feature_a, feature_b)
 -- parameters: $first_day, $last_day, $windows_days
@@ -15,7 +15,7 @@ with profiles as (
     where p.segment = 'all'
 ),
 
--- a window is told of on days of its own only
+-- a window has a row only on days that have predictions themselves
 sizes as (
     select
         dt,

@@ -1,4 +1,4 @@
--- Labels of multiclass models by whether the predicted class was right, of every prediction day that the nights from $first_day on look back to. Predictions without a class are left out.
+-- Labels of multiclass models by whether the predicted class was right, of every prediction day that the days from $first_day on look back to. Predictions without a class are left out.
 -- grain: dt, prediction_on, model_id, model_version, deployment
 -- inputs: class_cohorts
 -- parameters: $first_day, $last_day, $look_back_days

@@ -1,7 +1,7 @@
--- The code and the key of every prediction of a registered version, by its place in the files.
+-- The code and the key of every prediction of a registered version, by its position in the files.
 -- grain: file_id, file_row_number
 -- inputs: predictions, prediction_groups
--- nulls: a prediction without correlation id has no key, and is in no sample of less than all
+-- nulls: a prediction without correlation id has no key, and is in no sample with a rate below 1
 select
     p.file_id,
     p.file_row_number,

@@ -1,4 +1,4 @@
--- How many predictions of each registered version some files hold, and how many of these are in the sample of its model.
+-- Numbers of predictions of each registered version in files, and of those in the sample of its model.
 -- grain: file_id, dt, model_id, model_version, deployment
 -- inputs: predictions, versions
 -- nulls: a missing deployment is production

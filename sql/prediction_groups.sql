@@ -1,4 +1,4 @@
--- Fills prediction_groups: the distinct things a prediction belongs to, numbered from 0.
+-- Fills prediction_groups: the combinations of day, version and deployment, numbered from 0.
 -- grain: dt, version_id, deployment
 -- inputs: predictions, versions
 -- nulls: a missing deployment is production

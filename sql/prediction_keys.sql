@@ -1,4 +1,4 @@
--- What tells predictions delivered twice, and which of them counts: the earliest by event_time, file_id, file_row_number.
+-- Keys that identify predictions delivered twice, and the order that decides which one counts: the earliest by event_time, file_id, file_row_number.
 -- grain: file_id, file_row_number
 -- inputs: predictions, prediction_groups
 -- nulls: a prediction without correlation id repeats nothing, and is left out

@@ -14,7 +14,7 @@ with daily as (
         -- decimals, because a sum of floats depends on the order of the rows and a rerun must give the same
         coalesce(sum(try_cast(score_sum as decimal(32, 15))), 0) as score_sum,
         if(bool_or(at_cut_count is null), null, sum(at_cut_count)) as at_cut_count,
-        -- no bin of a probability reaches across one half, so that all of it is on one side
+        -- no bin of a probability extends across one half, so each bin is on one side
         coalesce(
             sum(try_cast(greatest(score_sum, row_count - score_sum) as decimal(32, 15))) filter (where bin_id > 0), 0
         ) as confidence_sum

@@ -1,4 +1,4 @@
--- The samples of the training data, those of a version together, in the order of their hashes.
+-- The samples of the training data, grouped by version, in the order of their hashes.
 -- grain: model_id, model_version, row_hash
 -- inputs: reference_sample
 select

@@ -1,5 +1,5 @@
--- Fills remembered_labels: valid labels that arrived before the span and have to do with it, because their id has a
--- label in it, which then is a repetition, or a prediction, which then comes after its label.
+-- Fills remembered_labels: valid labels that arrived before the span and matter for it, because their id has a label
+-- in the span (a repetition) or a prediction in the span (which then follows its label).
 -- grain: a row of a label partition before the span
 -- inputs: labels, earlier_labels (as far back as they are remembered), recent_labels (the last days of these, of which
 --         a label can be early), new_predictions (of the first days of the span, for which a label can be early)

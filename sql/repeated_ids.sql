@@ -1,7 +1,7 @@
--- Windows in which correlation ids come again so often that labels may be about other predictions.
+-- Windows in which correlation ids repeat so often that labels may be about other predictions.
 -- grain: dt, window_days
 -- inputs: contract_checks
--- parameters: $first_day, $last_day, $windows_days; $smallest_share, of predictions or labels, below which nothing is said
+-- parameters: $first_day, $last_day, $windows_days; $smallest_share, of predictions or labels, below which a window has no row
 with daily as (
     select
         dt,

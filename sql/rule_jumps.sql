@@ -1,6 +1,7 @@
 -- Days on which rules with an opening reference may open: the value jumped, and has been above warn ever since.
--- A jump is to be above warn against the opening reference as well, on as many days in a row as the rule needs. Where there is no value
--- against it, a version that is new jumps if the feature was not above warn before it, and goes on with what was so.
+-- A jump means that the value is above warn against the opening reference as well, on as many days in a row as the
+-- rule requires. Without a value against it, a new version jumps if the feature was not above warn before, and
+-- otherwise continues.
 -- grain: dt, rule, model_id, deployment, segment, feature, window_days, reference
 -- inputs: watched_signals
 -- nulls: segment and feature where a signal has none
@@ -33,7 +34,7 @@ days as (
     group by rule, model_id, deployment, segment, feature, window_days, reference, dt
 ),
 
--- null: like the day before
+-- null means: as on the day before
 jumps as (
     select
         *,

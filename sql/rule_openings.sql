@@ -1,7 +1,7 @@
--- How often each rule would have fired: runs of days are told of when they open, those of a model on one day as one.
+-- How often each rule would have fired: a run of days counts once, on its first day, and openings of a model on the same day count as one.
 -- grain: rule
 -- inputs: replayed_alerts (rows of sql/alerts.sql)
--- nulls: alerts about whole partitions are of no model
+-- nulls: alerts about whole partitions have no model
 with openings as (
     select
         rule,

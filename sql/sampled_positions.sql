@@ -1,4 +1,4 @@
--- The rows of a dataset whose numbers have the smallest hashes: a sample that anyone can take again.
+-- The rows of a dataset whose numbers have the smallest hashes: a reproducible sample.
 -- grain: row_number
 -- parameters: $row_count, $sample_rows
 with hashed as (

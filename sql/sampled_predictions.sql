@@ -1,4 +1,4 @@
--- The predictions of each group with the smallest hashes, by their place in the files.
+-- The predictions of each group with the smallest hashes, by their position in the files.
 -- grain: file_id, file_row_number
 -- inputs: predictions, prediction_groups, surplus_rows
 -- parameters: $sample_rows
@@ -6,7 +6,7 @@
 with hashed as (
     select
         g.code,
-        -- md5, which every engine has; where the row is decides between equal ids
+        -- md5, which every engine has; the position of the row decides between equal ids
         min(
             struct_pack(
                 row_hash := md5_number_lower(p.correlation_id),

@@ -1,4 +1,4 @@
--- How often each value of a segment column comes on a day.
+-- Numbers of rows by value of a segment column and day.
 -- grain: dt, value
 -- inputs: segment_column (view of predictions: dt, value)
 select

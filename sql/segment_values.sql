@@ -1,7 +1,7 @@
--- The values of a segment column that get a segment of their own on a day: the most frequent ones.
+-- The most frequent values of a segment column on a day, which become segments.
 -- grain: dt, value
 -- inputs: segment_column (view of predictions: dt, value)
--- parameters: $value_count, how many values that are
+-- parameters: $value_count, number of values
 with counted as (
     select
         dt,

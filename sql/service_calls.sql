@@ -1,7 +1,7 @@
--- View service_calls: the predictions that count, with the hour they were made in.
+-- View service_calls: the predictions that count, with their hour.
 -- grain: a prediction of a registered version, once, in the sample of its model
 -- inputs: predictions, prediction_groups, surplus_rows
--- nulls: the hour is null for a time that cannot be of the day in any time zone, so that broken clocks make no endless hours
+-- nulls: the hour is null for a time that cannot be of the day in any time zone, so that broken clocks do not create many hours
 create or replace view service_calls as
 select
     p.* exclude (gpu_utilization),

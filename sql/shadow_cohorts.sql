@@ -1,4 +1,4 @@
--- Rows of shadow_cohorts: what became known on each day about predictions that a candidate and production have scored.
+-- Rows of shadow_cohorts: labels that became known on each day, for predictions that both a candidate and production scored.
 -- grain: dt, prediction_on, model_id, model_version, deployment, production_version, bin_id, production_bin_id
 -- inputs: label_pairs, versions, score_cells
 -- parameters: $first_day, $last_day

@@ -42,7 +42,7 @@ select
     list(row_count order by bin_id, production_bin_id) as row_counts,
     sum(difference_sum)::double as difference_sum,
     sum(squared_difference_sum)::double as squared_difference_sum,
-    -- of predictions that lack a score nobody knows what they would have been taken as
+    -- predictions that lack a score have no decision
     (sum(disagreement_count) filter (where bin_id > 0 and production_bin_id > 0))::bigint as disagreement_count
 from summed
 group by dt, window_days, model_id, model_version, deployment, production_version

@@ -1,4 +1,4 @@
--- View shadow_scores: the predictions that count of models that have a candidate on the day.
+-- View shadow_scores: the counted predictions of models that have a candidate on the day.
 -- grain: a prediction
 -- inputs: predictions, prediction_groups, surplus_rows
 -- nulls: predictions without correlation id have no partner; a missing deployment is production
@@ -17,7 +17,7 @@ inner join prediction_groups as g
     and p.model_id = g.model_id
     and p.model_version = g.model_version
     and coalesce(p.deployment, 'production') = g.deployment
--- of a model that has no candidate on the day nothing is read
+-- nothing is read for models without a candidate on the day
 semi join prediction_groups as o
     on g.dt = o.dt and g.model_id = o.model_id and o.deployment <> 'production'
 anti join surplus_rows as s

@@ -1,4 +1,4 @@
--- Values that a signal had over history, from low to high: what a threshold may be set to.
+-- Values of a signal over history in ascending order: the possible thresholds.
 -- grain: one row
 -- inputs: sli_history
 -- parameters: $signal, $models, $features, $except_features, $window_days (null for a signal of one day), $deployments, $minimum_sample, $first_day, $last_day

@@ -1,14 +1,14 @@
--- Good and total events of every objective on every day that has some.
+-- Good and total events of every objective on every day with events.
 -- grain: dt, slo, model_id
 -- inputs: slos, service_profile, service_parts, model_quality, prediction_profile, label_cohorts, feature_drift, prediction_volume
 -- parameters: $first_day, $last_day
--- nulls: an objective without a model is one of every model
+-- nulls: an objective without a model applies to every model
 with latency as (
     select
         p.dt,
         s.name as slo,
         p.model_id,
-        -- of the bin that holds the limit the middle decides
+        -- the middle of the bin that contains the limit decides
         coalesce(sum(p.row_count) filter (where sqrt(p.lower_ms * p.upper_ms) < s.under_ms), 0) as good_count,
         sum(p.row_count) as total_count
     from slos as s
@@ -136,7 +136,7 @@ volume as (
     group by v.dt, s.name, v.model_id
 ),
 
--- what the same weekdays of the four weeks before had; a day that is not there says nothing about what to expect
+-- predictions on the same weekdays of the four weeks before; a missing day says nothing about what to expect
 expected as (
     select
         d.dt,
@@ -157,7 +157,7 @@ completeness as (
         coalesce(v.slo, e.slo) as slo,
         coalesce(v.model_id, e.model_id) as model_id,
         coalesce(v.prediction_count, 0) as good_count,
-        -- more than expected is complete
+        -- more than expected counts as complete
         greatest(coalesce(e.expected_count, 0), coalesce(v.prediction_count, 0)) as total_count
     from volume as v
     full join expected as e on v.dt = e.dt and v.slo = e.slo and v.model_id = e.model_id

@@ -1,4 +1,4 @@
--- Rows of slo_status: what is left of the error budget of every objective, and how fast it burns.
+-- Rows of slo_status: remaining error budget and burn rates of every objective.
 -- grain: dt, slo, model_id
 -- inputs: slos, slo_days (rows of sql/slo_events.sql from the longest window before $first_day on)
 -- parameters: $first_day, $last_day
@@ -40,7 +40,7 @@ windows as (
 burnt as (
     select
         *,
-        -- what a hundredth of a per cent is in binary must not decide whether a budget is spent to the last event
+        -- rounding, so that binary fractions do not decide whether a budget is spent to the last event
         round(1 - period_bad_share / (1 - objective), 9) as budget_remaining,
         round(bad_share_1d / (1 - objective), 9) as burn_rate_1d,
         round(bad_share_3d / (1 - objective), 9) as burn_rate_3d,

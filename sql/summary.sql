@@ -1,4 +1,4 @@
--- What a run came to: totals of the days, state of the last one.
+-- Summary of a run: totals of the days, state of the last day.
 -- grain: one row
 -- inputs: current_runs, feature_drift, alerts, label_backlog
 -- parameters: $first_day, $last_day, $window_days

@@ -1,4 +1,4 @@
--- All but the earliest of predictions delivered twice: at-least-once delivery is harmless.
+-- All but the earliest of predictions delivered twice, so that at-least-once delivery does no harm.
 -- grain: file_id, file_row_number
 -- inputs: predictions, prediction_groups, repeated_keys (the key_hash values that occur more than once)
 with keyed as (

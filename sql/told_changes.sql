@@ -1,4 +1,4 @@
--- The last change of each incident that a channel was told of.
+-- The last change of each incident of which a channel got a notice.
 -- grain: incident_id
 -- inputs: deliveries
 -- parameters: $channel

@@ -1,4 +1,4 @@
--- Changes of incidents that a channel could not be told of so far: failed, and not delivered since.
+-- Notices of incidents that failed and have not been delivered since.
 -- grain: channel, incident_id
 -- inputs: deliveries
 select

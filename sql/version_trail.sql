@@ -16,7 +16,7 @@ select
     baseline_auc,
     released_at,
     registered_at,
-    -- a version is never changed: what corrects it is the version after it
+    -- a version is never changed; the next version corrects it
     lead(model_version) over (partition by model_id order by registered_at, model_version) as followed_by,
     lead(registered_at) over (partition by model_id order by registered_at, model_version) as followed_at,
     min(registered_at) over (partition by training_dataset_id) as dataset_registered_at

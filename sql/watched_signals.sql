@@ -1,7 +1,7 @@
--- What rules look at: every value of their signals, and of their opening references.
+-- The values that rules watch: those of their signals, and of their opening references.
 -- grain: dt, rule, model_id, model_version, deployment, segment, feature, window_days, reference
 -- inputs: sli_history, alert_rules
--- parameters: $signals (those of the rules, so that no other is computed), $last_day, $holidays
+-- parameters: $signals (of the rules, so that no others are computed), $last_day, $holidays
 -- nulls: deployment, segment, feature and reference where a signal has none
 select
     s.*,
@@ -31,7 +31,7 @@ inner join alert_rules as r
 where
     list_contains($signals, s.signal)
     and s.dt <= $last_day
-    -- on a holiday few predictions are no loss
+    -- few predictions on a holiday are not a loss
     and not (s.signal = 'prediction_volume.lost_share' and list_contains($holidays, s.dt))
     and s.sample_count >= r.minimum_sample
     and (is_of_rule or is_of_opening);

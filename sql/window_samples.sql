@@ -1,4 +1,4 @@
--- Sampled predictions of the days of all windows, those of a group together.
+-- Sampled predictions of the days of all windows, by group.
 -- grain: model_id, model_version, deployment, dt, row_hash
 -- inputs: prediction_sample, groups (model_id, model_version, deployment, segment)
 -- parameters: $first_day, $last_day

@@ -384,5 +384,5 @@ def test_a_message_names_the_column_of_the_files_beside_the_canonical_one() -> N
         "telemetry", "telemetry", "predictions", telemetry.RULES, own_names={"correlation_id": "request_id"}
     )
     [check] = contract.measured("prediction_is_unique", Measurement(DAY, 5, 2))
-    assert check.message.startswith("request_id (mapped to correlation_id) comes again")
+    assert check.message.startswith("request_id (mapped to correlation_id) repeats")
     assert check.column_name == "correlation_id"

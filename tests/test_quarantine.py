@@ -142,7 +142,7 @@ def test_a_prediction_delivered_twice_is_a_warning(project: Project) -> None:
     project.telemetry(1, correlation_id=["same"] * 3 + [f"d1-{row}" for row in range(3, ROWS)])
     project.run(1, 1, until="profiles", is_checked=True)
     assert failed(project, 1)["prediction_is_unique"] == (
-        2, "correlation_id comes again for the same model version in 2 of 300 rows; each prediction is counted once."
+        2, "correlation_id repeats for the same model version in 2 of 300 rows; each prediction is counted once."
     )  # fmt: skip
 
 

@@ -73,7 +73,7 @@ def test_counts_of_days_without_telemetry_are_dropped_only_if_asked_for(coarse: 
     for file in (coarse.root / "telemetry" / f"dt={day(1)}").iterdir():
         file.unlink()
     (coarse.root / "telemetry" / f"dt={day(1)}").rmdir()
-    with pytest.raises(InputError, match="1 of 3 days that are stored have no telemetry any more"):
+    with pytest.raises(InputError, match="1 of 3 stored days no longer have telemetry"):
         relearned(coarse)
     assert relearned(coarse, is_dropping=True).days_without_telemetry == [day(1)]
 

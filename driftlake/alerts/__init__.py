@@ -1,6 +1,5 @@
-"""Objectives, rules and the incidents they make, what people said about them, and what shows their cause.
+"""Objectives, rules, incidents with their causes, and acknowledgements.
 
 May import: drift, profiles, privacy, inputs, lineage, lake, config, maths, vocabulary, errors.
-Not here: telling people (`driftlake.delivery`),
-and pages (`driftlake.report`).
+Not here: notices (`driftlake.delivery`), and report pages (`driftlake.report`).
 """

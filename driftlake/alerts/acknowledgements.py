@@ -1,6 +1,6 @@
-"""What people say about incidents and rules: acknowledge, snooze, mute, each with a reason and an end, all of it kept.
+"""Acknowledging, snoozing and muting incidents and rules, each with a reason and an end.
 
-Nothing is deleted by it: incident_history says of every day what was said. Not here: planned downtime (`driftlake.config`).
+Nothing is ever deleted: incident_history shows the actions that applied on every day. Not here: planned downtime (`driftlake.config`).
 """
 
 from __future__ import annotations
@@ -48,13 +48,11 @@ def say(
 ) -> Said:
     """Record an action on an incident (its id, or the beginning of it) or a rule, from the newest day on.
 
-    An end before that day takes back what was said before. Raises ConfigurationError if there is no such target, or
+    An end before that day cancels earlier actions. Raises ConfigurationError if there is no such target, or
     nothing to acknowledge: a rule is only muted or snoozed.
     """
     if not reason.strip():
-        raise ConfigurationError(
-            "no reason was given", hint="give a reason with --reason, for people who read it later"
-        )
+        raise ConfigurationError("no reason was given", hint="give a reason with --reason, for later readers")
     kind, name = _target(warehouse, settings, target)
     if kind == "rule" and action == "ack":
         raise ConfigurationError(

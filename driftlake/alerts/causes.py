@@ -1,6 +1,6 @@
-"""What alerts may come from: a registry of causes, each with a query that finds evidence of it at the same time.
+"""A registry of probable causes of alerts, each with a query that finds evidence.
 
-Another cause is a file of sql/causes/ and an entry in CAUSES. Not here: which alerts are one incident
+To add a cause, add a file to sql/causes/ and an entry to CAUSES. Not here: which alerts are one incident
 (`driftlake.alerts.incidents`).
 """
 
@@ -38,31 +38,31 @@ class Cause:
     """A cause: sql/causes/<name>.sql finds evidence among the suspects of incidents.
 
     Its rows have incident_id, subject, known_on (the first day on which it could be known), strength (0 to 1), and what
-    `sentence` is filled with. Of several causes the one with the largest `weight` x strength is the most probable:
-    what names a mechanism weighs more than what only goes along with it. It can explain only alerts whose signal begins
-    with one of `explains`, and is looked for among these alone.
+    `sentence` is filled with. Of several causes, the one with the largest `weight` x strength is the most probable;
+    causes that name a mechanism have larger weights than symptoms. It can explain only alerts whose signal begins
+    with one of `explains`.
     """
 
     name: str
     sentence: str
     weight: float
     explains: tuple[str, ...]
-    # what happens after an alert has opened did not cause it; what is measured while it lasts may be seen later
+    # an event after an alert opened did not cause it; a measured state may become known later
     is_event: bool = True
-    # if it finds evidence of several causes, each row with the name of its `cause`
+    # name of the query if it finds evidence of several causes; each row then has its `cause`
     query: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What speaks for a cause of an incident, from the day on which it could be known."""
+    """Evidence for a cause of an incident, from the day on which it could be known."""
 
     incident_id: str
     known_on: date
     cause: str
     sentence: str
     score: float
-    # what it names, if that is a feature
+    # the feature that it names, if any
     feature: str | None = None
 
 
@@ -82,7 +82,7 @@ CAUSES = (
     Cause(
         "unit_change", "{subject} is {factor:.3g} times its earlier values, as if its unit had changed", 0.95, _FEATURES
     ),
-    Cause("constant_feature", "{subject} has one value alone, and had several before", 0.95, _FEATURES),
+    Cause("constant_feature", "{subject} has only one value, and had several before", 0.95, _FEATURES),
     Cause(
         "missing_values",
         "{share:.0%} of {subject} is missing, {share_before:.0%} before",
@@ -139,7 +139,7 @@ CAUSES = (
     ),
     Cause(
         "quality_loss",
-        "the AUC of {subject} over {window_days} days is {auc:.3f}, while its scores suggest {estimated_auc:.3f}: "
+        "the AUC of {subject} over {window_days} days is {auc:.3f}, but its scores suggest {estimated_auc:.3f}: "
         "the relation between features and target has changed",
         0.6,
         ("model_quality.auc_drop", PERFORMANCE.prefix),
@@ -166,10 +166,10 @@ CAUSES = (
 def find_evidence(
     warehouse: Warehouse, suspects: pa.Table, lives: pa.Table, smallest_cell: int
 ) -> dict[str, list[Evidence]]:
-    """Evidence by incident, for what `suspects` (incident_id, signal, model_id, ...) names and the days it names.
+    """Evidence by incident, for the alerts and days in `suspects` (incident_id, signal, model_id, ...).
 
-    `lives` are all alerts from the beginning of history on, rows of sql/incidents/lives.sql. No segment of fewer than
-    `smallest_cell` rows is named.
+    `lives` are all alerts from the beginning of history on, rows of sql/incidents/lives.sql. Segments with fewer than
+    `smallest_cell` rows are not named.
     """
     signals = suspects["signal"].to_pylist()
     before = suspects.set_column(
@@ -177,7 +177,7 @@ def find_evidence(
         "until_on",
         pc.min_element_wise(suspects["until_on"], suspects["suspected_on"]),
     )
-    # the causes of one query explain the same
+    # the causes of one query explain the same alerts
     by_query = {cause.query or cause.name: cause for cause in CAUSES}
     rows: dict[str, list[dict[str, Any]]] = {}
     for name, cause in by_query.items():
@@ -203,7 +203,7 @@ def find_evidence(
 
 
 def _rows(warehouse: Warehouse, name: str, settings: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Rows of a query, which is given those settings that it asks for."""
+    """Rows of a query, which gets the parameters that it declares."""
     asked = queries.parameters(name)
     rows: list[dict[str, Any]] = warehouse.query(
         name, **{key: value for key, value in settings.items() if key in asked}
@@ -212,7 +212,7 @@ def _rows(warehouse: Warehouse, name: str, settings: Mapping[str, Any]) -> list[
 
 
 def known_on(evidence: Sequence[Evidence], day: date) -> list[Evidence]:
-    """What could be known by the end of a day, the most telling first, the best of each cause."""
+    """Evidence that could be known by the end of a day: the best of each cause, by descending score."""
     best: dict[str, Evidence] = {}
     for candidate in sorted((candidate for candidate in evidence if candidate.known_on <= day), key=_rank):
         best.setdefault(candidate.cause, candidate)
@@ -224,12 +224,12 @@ def _rank(evidence: Evidence) -> tuple[float, str, str]:
 
 
 def _strongest(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """For each incident and subject: each row that says more than all that were known before it."""
+    """For each incident and subject, the rows with a higher score than all that were known before."""
     kept: list[dict[str, Any]] = []
     strengths: dict[tuple[str, str], float] = {}
     for row in sorted(rows, key=lambda row: (row["known_on"], -row["strength"], str(sorted(map(str, row.values()))))):
         key = row["incident_id"], row["subject"]
-        # what grows a little says nothing new
+        # small increases are ignored
         if row["strength"] > strengths.get(key, -1) + 0.1:
             strengths[key] = row["strength"]
             kept.append(row)

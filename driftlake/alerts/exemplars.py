@@ -1,6 +1,6 @@
-"""A few predictions that show what an alert is about: ids from the bins of its feature that grew most.
+"""Example predictions for an alert: ids from the bins of its feature that grew most.
 
-They are read from the day's files when somebody asks and are not stored; a column that holds personal data is not shown.
+They are read from the day's files on request and are not stored; columns with personal data are not shown.
 Not here: how bins are learned (`driftlake.maths.binning`).
 """
 
@@ -23,7 +23,7 @@ from driftlake.maths.value_text import has_text
 from driftlake.privacy.personal_columns import found_in_profiles
 from driftlake.vocabulary.signals import FEATURE
 
-# Of each bin.
+# Number of examples per bin.
 EACH = 3
 _TRACE = CanonicalColumn("trace_id", "varchar", has_text, "", is_optional=True)
 

@@ -1,11 +1,10 @@
-"""One cause, one incident: alerts of one kind that may have begun together are told of together, the probable cause first.
+"""Groups alerts into incidents: alerts of one kind that may have begun together form one incident, with its probable cause first.
 
-Drift that pages nobody is one standing incident of its model, however many episodes it has.
+Drift that does not page is one standing incident of its model, however many episodes it has.
 
-Incidents follow from alerts and result tables alone, in the order in which alerts opened, and nothing of a day rests on
-later days: a rerun or a backfill gives the incidents that there should have been. Not here: when a rule opens and closes
-(sql/alerts.sql), evidence (`driftlake.alerts.causes`), and what people said about an incident
-(`driftlake.alerts.acknowledgements`).
+Incidents follow from alerts and result tables alone, in the order in which alerts opened, and incidents of a day do
+not depend on later days: a rerun or a backfill gives the same incidents as nightly runs. Not here: when a rule opens and closes
+(sql/alerts.sql), evidence (`driftlake.alerts.causes`), and acknowledgements (`driftlake.alerts.acknowledgements`).
 """
 
 from __future__ import annotations
@@ -37,13 +36,13 @@ _KEY = (
     "reference",
     "opened_on",
 )
-# Drift that was over for longer is another incident.
+# If drift was over for longer than this, new drift is another incident.
 _STANDING_DAYS = 90
-# What happened longer ago is not why a model drifts today.
+# Events longer ago are not the cause of drift today.
 _FRESH_DAYS = 28
-# Of what broken data cause nobody is told a second time for so long: 28 days of labels have the broken days in them for a while.
+# Days for which effects of broken data do not page: windows of 28 days contain the broken days for a while.
 _EXPLAINED_DAYS = 35
-# One loss of predictions, whichever check sees it.
+# Different signals of the same loss of predictions.
 _VOLUME = ("prediction_volume.lost_share", "telemetry.row_count_is_usual", "telemetry.partition_is_present")
 _SUSPECT_SCHEMA = pa.schema(
     [
@@ -85,12 +84,12 @@ class Life:
     predicted_from: date | None = None
     kind: Kind = "drift"
     pages: bool = False
-    # first day on which it made its incident page
+    # first day on which the alert made its incident page
     paged_on: date | None = None
 
     @property
     def key(self) -> tuple[Any, ...]:
-        """What tells it from every other."""
+        """Its identifying columns."""
         return tuple(getattr(self, name) for name in _KEY)
 
     @property
@@ -100,14 +99,14 @@ class Life:
 
     @property
     def about(self) -> tuple[str, str | None, str | None]:
-        """What is watched, whichever rule, version, segment or window watches it."""
+        """The watched signal and feature, independent of rule, version, segment and window."""
         if self.signal in _VOLUME or self.feature in _VOLUME:
             return "volume", None, None
         return self.signal, self.model_id, self.feature
 
     @property
     def may_begin_on(self) -> date:
-        """First day whose rows its signal looked at when it crossed the threshold."""
+        """First day of the window in which its signal crossed the threshold."""
         return max(self.since_on - timedelta(days=self.window_days - 1), self.predicted_from or date.min)
 
 
@@ -131,11 +130,11 @@ class Episode:
 
     @property
     def key(self) -> str:
-        """The same on every run: a hash of what tells the first alert from every other."""
+        """A hash of the identifying columns of the first alert, the same on every run."""
         return hashlib.sha256(repr([str(part) for part in self.first.key]).encode()).hexdigest()[:12]
 
     def add(self, life: Life) -> None:
-        """Take an alert in."""
+        """Add an alert."""
         self.lives.append(life)
         self._models.add(life.model_id)
         until = None if life.resolved_on is None else life.resolved_on + timedelta(days=self.join_days)
@@ -177,7 +176,7 @@ def _later(end: date | None, other: date | None) -> date | None:
 
 @dataclass(slots=True)
 class Incident:
-    """What people are told of as one: an episode, or those of a model that stand."""
+    """An incident: one episode, or the standing episodes of a model."""
 
     episodes: list[Episode]
 
@@ -197,7 +196,7 @@ class Incident:
         return [life for episode in self.episodes for life in episode.lives]
 
     def goes_on_with(self, episode: Episode) -> bool:
-        """Whether an episode that opened later is of the same standing incident."""
+        """Whether an episode that opened later belongs to the same standing incident."""
         if not (self.first.stands and episode.first.stands and self.first.model_id == episode.first.model_id):
             return False
         ends = [known.last_on for known in self.episodes]
@@ -236,7 +235,7 @@ def group_alerts(
 ) -> tuple[pa.Table, pa.Table]:
     """Alerts of some days with their incident and weight, the heaviest first, and the incidents of these days.
 
-    `raised` has all alerts from the beginning of history to `last_day`: what an incident is rests on its first alert.
+    `raised` has all alerts from the beginning of history to `last_day`: an incident is identified by its first alert.
     """
     importances = _importances(versions.values())
     with warehouse.registered(
@@ -265,7 +264,7 @@ def group_alerts(
     found = []
     for (day, incident_id), of_day in sorted(by_day.items()):
         open_now = [(row, key) for row, key in of_day if row["state"] != "resolved"] or of_day
-        # a title names nothing that no alert of the day is about; scores have no feature
+        # a title names only features of alerts of the day; alerts on scores have no feature
         named = {None, "score", *(row["feature"] for row, _ in open_now)}
         found_out = [each for key in sorted({key for _, key in open_now}) for each in evidence.get(key, [])]
         oldest = day - timedelta(days=_FRESH_DAYS) if active[incident_id].first.stands else date.min
@@ -277,7 +276,7 @@ def group_alerts(
 
 
 def _life(row: Mapping[str, Any]) -> Life:
-    # alerts that earlier releases stored have none
+    # null for alerts that earlier releases stored
     kind = row["kind"] or signal_of(row["signal"]).kind
     pages = kind != "drift" if row["pages"] is None else row["pages"]
     return Life(**{**row, "kind": kind, "pages": pages})
@@ -320,13 +319,13 @@ def _row(
 
 
 def _is_told_of_already(evidence: Sequence[Evidence], day: date) -> bool:
-    """Whether an incident of broken data, which pages, is why."""
+    """Whether an incident of broken data, which pages, is the cause."""
     told_on = [each.known_on for each in evidence if each.cause == BROKEN_DATA]
     return any((day - known).days < _EXPLAINED_DAYS for known in told_on)
 
 
 def _title(alerts: Sequence[Mapping[str, Any]], evidence: Sequence[Evidence], model_ids: set[str | None]) -> str:
-    """Cause first, then what it shows in, the heaviest first."""
+    """The title: the cause, then the affected signals by descending weight."""
     who = ", ".join(sorted(str(model_id) for model_id in model_ids)) or "all models"
     shown = list(dict.fromkeys(alert["feature"] or alert["signal"].partition(".")[2] for alert in alerts))
     what = evidence[0].sentence if evidence else "no probable cause was found"
@@ -338,13 +337,13 @@ def _first(alerts: Sequence[Mapping[str, Any]], name: str) -> str | None:
 
 
 def _downtime(settings: Settings, model_ids: Iterable[str | None], day: date) -> str | None:
-    """Why all of the models were planned to be down on a day; None if one was not."""
+    """The reason of the planned downtime of all models on a day; None if one was not planned to be down."""
     reasons = [settings.downtime_of(model_id, day) for model_id in sorted(filter(None, model_ids))]
     return "; ".join(dict.fromkeys(filter(None, reasons))) if reasons and all(reasons) else None
 
 
 def _suspects(episodes: Iterable[Episode]) -> pa.Table:
-    """What evidence is looked for on: from the first day that the first alerts looked at to `join_days` after."""
+    """The alerts and days for which evidence is searched: from the first day in the windows of the first alerts to `join_days` after they opened."""
     rows: dict[tuple[Any, ...], dict[str, Any]] = {}
     for episode in episodes:
         opened_on = episode.first.opened_on

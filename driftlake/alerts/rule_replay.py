@@ -1,6 +1,6 @@
-"""Other rules replayed on history: what they would have raised, and thresholds for as many alerts as one wants to read.
+"""Replays other rules on history: the alerts that they would have raised, and thresholds for a wanted number of alerts.
 
-Telemetry is not touched: the signals of every day are rows already. Not here: raising alerts (`driftlake.alerts.rules`).
+Telemetry is not read, because the signals of every day are stored rows. Not here: raising alerts (`driftlake.alerts.rules`).
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class _RulesFile(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """What rules would have raised: totals by rule, and every alert beside those that were raised."""
+    """The alerts that rules would have raised: totals by rule, and every alert beside those that were raised."""
 
     openings: pa.Table
     differences: pa.Table
@@ -47,7 +47,7 @@ class Replay:
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """A threshold with which a rule would have opened at most so often; None if none of its values is high enough."""
+    """A threshold at which a rule would have opened at most as often as wanted; None if none of its values is high enough."""
 
     rule: AlertRule
     openings_per_month: float
@@ -56,12 +56,12 @@ class Suggestion:
 
     @property
     def critical(self) -> float | None:
-        """As far above `warn` as the rule has it."""
+        """The critical threshold, in the same ratio to `warn` as in the rule."""
         return None if self.warn is None else self.warn * (self.rule.critical / self.rule.warn if self.rule.warn else 1)
 
 
 def read_rules(path: Path, settings: Settings) -> tuple[AlertRule, ...]:
-    """Rules of a YAML file. Raises ConfigurationError with key and line, also for a window that is not measured."""
+    """Rules of a YAML file. Raises ConfigurationError with key and line, also for a window that is not computed."""
     if not path.is_file():
         raise ConfigurationError(
             f"there is no rules file {path}", hint="create it, with the rules below `alerts:` as in driftlake.yaml"
@@ -72,7 +72,7 @@ def read_rules(path: Path, settings: Settings) -> tuple[AlertRule, ...]:
     for rule in rules:
         for objection in settings.objections(rule).values():
             raise ConfigurationError(
-                f"{path}: rule {rule.name}: {objection}", hint="choose one of them; history contains no other"
+                f"{path}: rule {rule.name}: {objection}", hint="choose one of them, because history contains no others"
             )
     return rules
 

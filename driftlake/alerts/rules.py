@@ -1,6 +1,6 @@
-"""Rules over signals: rows of alerts, with the sentence a person reads.
+"""Evaluates rules over signals: rows of alerts, with a message for people.
 
-An alert is derived from result tables alone, so any day can be raised again and gives the same rows. Not here: delivery,
+Alerts are derived from result tables alone, so evaluating a day again gives the same rows. Not here: delivery,
 what signals there are (`driftlake.vocabulary.signals`), their values and the comparison (sql/signals/, sql/alerts.sql), and
 how a number is written (`driftlake.vocabulary.wording`).
 """
@@ -22,7 +22,7 @@ from driftlake.vocabulary.wording import counted, in_unit, version_name
 
 
 def with_messages(alerts: pa.Table) -> pa.Table:
-    """Alerts with the sentence that a person reads in place of the detail that it is made of."""
+    """Alerts with the message for people in place of the `detail` from which it is made."""
     messages = [_message(row) for row in alerts.to_pylist()]
     return alerts.drop_columns(["detail", "whole_count"]).append_column("message", pa.array(messages, pa.string()))
 
@@ -30,9 +30,9 @@ def with_messages(alerts: pa.Table) -> pa.Table:
 def fired(
     warehouse: Warehouse, rules: Sequence[AlertRule], *, first_day: date, last_day: date, holidays: Sequence[date] = ()
 ) -> pa.Table:
-    """Rows of sql/alerts.sql: what the rules say of each day, with the detail that a sentence is made of.
+    """Rows of sql/alerts.sql: what the rules say of each day, with the `detail` from which the message is made.
 
-    Few predictions on `holidays` are no loss.
+    Few predictions on `holidays` are not a loss.
     """
     signals = [rule.signal for rule in rules]
     with warehouse.registered(alert_rules=_rule_rows(rules)):
@@ -44,7 +44,7 @@ def fired(
 
 
 def unknown_names(rules: Iterable[AlertRule], versions: Iterable[ModelVersion]) -> list[str]:
-    """Sentences on models and features that rules name and no version has: such a rule watches nothing there."""
+    """Sentences about models and features that rules name but no version has."""
     models: set[str] = set()
     features: set[str] = set()
     for version in versions:

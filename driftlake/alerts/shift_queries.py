@@ -1,4 +1,4 @@
-"""The query that shows what an alert is about, ready for `driftlake sql`. Not here: running it."""
+"""Queries that show the shift behind an alert, ready for `driftlake sql`. Not here: running them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _KEYS = ("model_id", "model_version", "deployment", "segment", "feature", "windo
 
 
 def query_of(alert: Row, day: date) -> str:
-    """Text of a query: the distance itself, window against reference, or the rows that the value was read from."""
+    """Text of a query: the distances of window and reference, or the rows from which the value was read."""
     source = signal_of(alert["signal"]).source
     columns = {column.name for table in schema.tables() if table.name == source.table for column in table.columns}
     if source in DRIFT_SOURCES and (against := _against(alert, day)) is not None:
@@ -35,12 +35,12 @@ def query_of(alert: Row, day: date) -> str:
 
 
 def command_of(alert: Row, day: date) -> str:
-    """The query as a command for a shell: what comes from telemetry is text in it, whatever it looks like."""
+    """The query as a shell command, in which values from telemetry are safely quoted."""
     return f"driftlake sql {shell_word(query_of(alert, day))}"
 
 
 def shell_word(text: str) -> str:
-    """A text as one word for a shell, in double quotes where that is safe and in single ones, which read worse, where not."""
+    """A text as one shell word, in double quotes where that is safe and else in single quotes, which are harder to read."""
     return shlex.quote(text) if set(text) & set('$`\\"!') else f'"{text}"'
 
 
@@ -56,7 +56,7 @@ def _drift(alert: Row, day: date, source: SignalSource, against: list[str]) -> s
 
 
 def _against(alert: Row, day: date) -> list[str] | None:
-    """Arguments that say what is compared with; None if only the stored rows know."""
+    """Arguments for the reference; None if only the stored rows have it."""
     reference = alert["reference"]
     if reference == "training":
         return []

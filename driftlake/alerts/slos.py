@@ -17,12 +17,12 @@ from driftlake.lake.warehouse import Warehouse
 
 # The longest window of burn rates, in days.
 LONGEST_BURN_DAYS = 28
-# What a day is expected to hold is learned from the same weekdays of so many days.
+# The expected number of predictions is learned from the same weekdays within this many days.
 EXPECTED_FROM_DAYS = 28
 
 
 def reach_days(settings: Settings) -> Mapping[str, int]:
-    """By stage, how many days before its own the objectives of a day look at."""
+    """By stage, how many days before its own the objectives of a day read."""
     if not settings.slos:
         return {}
     longest = max(LONGEST_BURN_DAYS, *(slo.period_days for slo in settings.slos)) - 1

@@ -16,9 +16,9 @@ from driftlake.lake.schema import arrow_schema
 from driftlake.lake.warehouse import Warehouse
 from driftlake.vocabulary.wording import counted, measured, three_decimals
 
-# Those that wake somebody.
+# Verdicts that page.
 PAGING = ("harmed", "broken", "blind")
-# A version that predicted within so many days is still judged.
+# A version that predicted within this many days gets a verdict.
 _RECENT_DAYS = 7
 _SPOKEN = {
     "auc": "AUC",

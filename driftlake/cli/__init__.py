@@ -1,8 +1,8 @@
-"""The `driftlake` command. Data goes to stdout, everything else to stderr; a user's mistake is a sentence and exit 2.
+"""The `driftlake` command. Data goes to stdout, everything else to stderr. A user's mistake is reported in a sentence, with exit code 2.
 
 May import: setup, provenance, report, delivery, training, nightly, alerts, drift, quality, engines, profiles,
 contract, privacy, inputs, lineage, lake, config, maths, vocabulary, errors.
-Not here: work. Every command calls one function of the core or of `jobs` and prints what came back.
+Not here: work. Every command calls one function of the core or of `jobs` and prints its result.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ app.add_typer(alerts.app, name="alerts")
 
 
 def main() -> None:
-    """Run the command and end with its exit code: 0 done, 1 done but input was refused or a day failed, 2 not done."""
-    # Imports make a million objects that stay; walking them again and again costs a cold night a quarter of a second.
+    """Run the command and end with its exit code: 0 if it succeeded, 1 if input was refused or a day failed, 2 if it could not do its work."""
+    # Imports create a million objects that stay; garbage collection of them would cost a cold run a quarter of a second.
     gc.set_threshold(100_000)
     try:
         app()
@@ -72,7 +72,7 @@ def _options(
 
 
 @app.command(epilog="Example: `driftlake init monitoring`")
-def init(folder: Annotated[Path, typer.Argument(help="Where to put the files.")] = Path()) -> None:
+def init(folder: Annotated[Path, typer.Argument(help="Folder for the files.")] = Path()) -> None:
     """Write a commented driftlake.yaml, its JSON Schema for editors, and a workspace.yaml for `dagster dev`."""
     from driftlake.setup.scaffold import write_configuration
 
@@ -82,7 +82,7 @@ def init(folder: Annotated[Path, typer.Argument(help="Where to put the files.")]
 
 @app.command(epilog="Example: `driftlake doctor --config monitoring/driftlake.yaml`")
 def doctor(config: Config = None) -> None:
-    """Check configuration, inputs, catalog and extensions, and say how to fix what is wrong."""
+    """Check configuration, inputs, catalog and extensions, and say how to fix problems."""
     from driftlake.setup.doctor import examine
 
     is_well = True

@@ -1,6 +1,6 @@
-"""`driftlake alerts`: incidents, what is said about them, and other rules tried on history.
+"""`driftlake alerts`: showing and silencing incidents, and trying other rules on history.
 
-Not here: what raises an alert (driftlake.alerts.rules).
+Not here: evaluating rules (driftlake.alerts.rules).
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def show(
     day: Annotated[datetime | None, typer.Option("--date", formats=["%Y-%m-%d"], help="Day; default: newest.")] = None,
     config: Config = None,
 ) -> None:
-    """Show an incident with all of its alerts, the query behind the heaviest one, and a few predictions to look at."""
+    """Show an incident with all of its alerts, the query behind the most important one, and a few example predictions."""
     from driftlake.alerts.exemplars import are_about, find_exemplars
     from driftlake.alerts.shift_queries import command_of
     from driftlake.lake import runs
@@ -73,7 +73,7 @@ def show(
         wanted = [row for row in rows if row["incident_id"].startswith(incident)]
         if len(wanted) != 1:
             raise ConfigurationError(
-                f"{len(wanted)} incidents that begin with {incident} are open on {asked}",
+                f"{len(wanted)} open incidents on {asked} have an id that begins with {incident}",
                 hint=f"`driftlake alerts --date {asked}` lists them",
             )
         alerts = warehouse.query("report/alerts", day=asked, smallest_cell=1).to_pylist()
@@ -91,19 +91,19 @@ Target = Annotated[str, typer.Argument(help="An incident (its id, or the beginni
 
 
 Until = Annotated[
-    datetime, typer.Option("--until", formats=["%Y-%m-%d"], help="Last day; a past day undoes an earlier command.")
+    datetime, typer.Option("--until", formats=["%Y-%m-%d"], help="Last day; a past day cancels an earlier command.")
 ]
 
 
-Reason = Annotated[str, typer.Option("--reason", help="The reason, for people who read it later.")]
+Reason = Annotated[str, typer.Option("--reason", help="The reason, for later readers.")]
 
 
-By = Annotated[str | None, typer.Option("--by", help="Who says so; default: the user of the machine.")]
+By = Annotated[str | None, typer.Option("--by", help="Your name; default: the user of the machine.")]
 
 
 @app.command(epilog="Example: `driftlake alerts ack 3f9a --until 2026-02-07 --reason 'feed is being repaired'`")
 def ack(target: Target, until: Until, reason: Reason, by: By = None, config: Config = None) -> None:
-    """Acknowledge an incident: notices are sent only if it becomes critical and when it is resolved."""
+    """Acknowledge an incident: notices are sent only if it becomes critical, and when it is resolved."""
     _say_of("ack", target, until, reason, by, config)
 
 
@@ -115,7 +115,7 @@ def snooze(target: Target, until: Until, reason: Reason, by: By = None, config: 
 
 @app.command(epilog="Example: `driftlake alerts mute score-drift --until 2026-06-30 --reason 'new cut in May'`")
 def mute(target: Target, until: Until, reason: Reason, by: By = None, config: Config = None) -> None:
-    """Send no notices of an incident or a rule until a day. The tables keep what happens meanwhile, marked as muted."""
+    """Send no notices of an incident or a rule until a day. The tables still contain them, marked as muted."""
     _say_of("mute", target, until, reason, by, config)
 
 
@@ -144,7 +144,7 @@ def replay_rules(
     output: Output = Format.table,
     config: Config = None,
 ) -> None:
-    """Show what other rules would have raised, beside what was raised. Reads tables and changes nothing."""
+    """Show the alerts that other rules would have raised, beside those that were raised. Read-only."""
     from driftlake.alerts import rule_replay
     from driftlake.lake.warehouse import Warehouse
 
@@ -165,7 +165,7 @@ def replay_rules(
 @app.command(epilog="Example: `driftlake alerts suggest --per-month 2 --from 2026-01-01 --to 2026-06-30`")
 def suggest(
     per_month: Annotated[
-        float, typer.Option("--per-month", help="How often a rule may open in a month, all models together.")
+        float, typer.Option("--per-month", help="How often a rule may open in a month, over all models together.")
     ],
     first: Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="First day of the history.")],
     last: Annotated[datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="Last day.")],
@@ -184,7 +184,7 @@ def suggest(
     for suggestion in found:
         now = f"{suggestion.rule.name}: warn {suggestion.rule.warn:g} opens {suggestion.openings_per_month:.1f} times a month"
         wanted = (
-            "no threshold within its history opens so rarely"
+            "no threshold within its history opens as rarely"
             if suggestion.warn is None
             else f"warn {suggestion.warn:.3g}, critical {suggestion.critical:.3g} would open {suggestion.suggested_per_month:.1f} times"
         )

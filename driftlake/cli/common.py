@@ -1,4 +1,4 @@
-"""What commands share: options, messages on stderr, rows on stdout.
+"""Shared by commands: options, messages on stderr, rows on stdout.
 
 Not here: commands.
 """
@@ -30,9 +30,9 @@ REFUSED, MISTAKE = 1, 2
 
 @dataclass(slots=True)
 class Options:
-    """Options of the command itself, before that of a subcommand."""
+    """Options of `driftlake` itself, before the subcommand."""
 
-    # whether what failed is shown with its traceback
+    # whether a failure is shown with its traceback
     is_debug: bool = False
 
 
@@ -48,7 +48,7 @@ Config = Annotated[
 
 
 class Format(StrEnum):
-    """How rows are written."""
+    """Output formats of rows."""
 
     table = "table"
     csv = "csv"
@@ -60,7 +60,7 @@ Output = Annotated[Format, typer.Option("--format", help="table, csv, json (an o
 
 
 def say(kind: str, text: str, *, style: str = "bold") -> None:
-    """Print a message whose text is data: what looks like markup in it is not."""
+    """Print a message whose text is data: markup in it is not interpreted."""
     messages.print(f"[{style}]{kind}[/]: {escape(printable(text))}", soft_wrap=True)
 
 

@@ -1,4 +1,4 @@
-"""Commands about files before they are delivered: check, pseudonymize.
+"""Commands for files before their delivery: check, pseudonymize.
 
 Not here: the rules (`expectations`, `driftlake.privacy.pseudonyms`).
 """
@@ -22,7 +22,7 @@ app = typer.Typer()
 
 
 class FaultFormat(StrEnum):
-    """How what is wrong with files is written."""
+    """Output formats of faults of files."""
 
     text = "text"
     json = "json"
@@ -30,7 +30,7 @@ class FaultFormat(StrEnum):
 
 
 class Source(StrEnum):
-    """What files hold."""
+    """Contents of files."""
 
     telemetry = "telemetry"
     labels = "labels"
@@ -39,19 +39,21 @@ class Source(StrEnum):
 @app.command(epilog="Example: `driftlake check sample.parquet --format junit --out contract.xml`")
 def check(
     files: Annotated[list[str], typer.Argument(help="Sample files of a producer, local or s3://.")],
-    source: Annotated[Source, typer.Option("--source", help="What the files hold.")] = Source.telemetry,
+    source: Annotated[Source, typer.Option("--source", help="Contents of the files.")] = Source.telemetry,
     day: Annotated[
         datetime | None,
-        typer.Option("--date", formats=["%Y-%m-%d"], help="Day of files in no folder of a day; default: today."),
+        typer.Option(
+            "--date", formats=["%Y-%m-%d"], help="Day of files that are not in the folder of a day; default: today."
+        ),
     ] = None,
     output: Annotated[
         FaultFormat, typer.Option("--format", help="text, json (an object per line) or junit.")
     ] = FaultFormat.text,
     out: Annotated[Path | None, typer.Option("--out", help="File to write instead of stdout.")] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Warnings fail, too.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Fail on warnings, too.")] = False,
     config: Config = None,
 ) -> None:
-    """Hold sample files against the contract and the rules on personal data; ends with 1 if any breaks them."""
+    """Check sample files against the contract and the rules on personal data. Exit code 1 if a rule is broken."""
     from driftlake.contract.sample_gate import as_junit, check_files
     from driftlake.vocabulary.wording import counted
 
@@ -81,15 +83,15 @@ def check(
 
 @app.command(epilog="Example: `driftlake pseudonymize raw/telemetry data/telemetry`")
 def pseudonymize(
-    source: Annotated[Path, typer.Argument(help="Parquet file, or folder of folders of days.")],
+    source: Annotated[Path, typer.Argument(help="Parquet file, or folder with a folder per day.")],
     target: Annotated[Path, typer.Argument(help="File or folder to write; not the source.")],
     day: Annotated[
         datetime | None,
-        typer.Option("--date", formats=["%Y-%m-%d"], help="Day of a file that is in no folder of a day."),
+        typer.Option("--date", formats=["%Y-%m-%d"], help="Day of a file that is not in the folder of a day."),
     ] = None,
     config: Config = None,
 ) -> None:
-    """Replace the raw identifiers of users by keyed hashes (HMAC-SHA-256), as `pseudonyms` in driftlake.yaml says."""
+    """Replace raw identifiers of users by keyed hashes (HMAC-SHA-256), as configured under `pseudonyms`."""
     from driftlake.privacy.pseudonyms import pseudonymize_files
 
     for written in pseudonymize_files(load_settings(config), source, target, day.date() if day else None):

@@ -16,7 +16,7 @@ from driftlake.config import load_settings
 from driftlake.errors import ConfigurationError
 from driftlake.lake import project_files
 
-# In a message; the others are counted.
+# Number of features named in a message; the others are counted.
 _NAMED_FEATURES = 5
 
 app = typer.Typer(no_args_is_help=True, help="Register model versions with their training data.")
@@ -59,8 +59,8 @@ def _of_heaviest_bins(heaviest: Mapping[str, float]) -> str:
     ranked = sorted(heaviest, key=lambda name: -heaviest[name])
     named = first_of([f"{name} {heaviest[name]:.1%}" for name in ranked], _NAMED_FEATURES, others="others")
     return (
-        f"bins with over 1 % of the training rows: {named}; a shift between a value and its neighbours in such a bin"
-        " is not seen, and error_bound of ks_distance says how large it can be"
+        f"bins with over 1 % of the training rows: {named}; shifts inside such a bin are not seen, and error_bound "
+        "of ks_distance says how large they can be"
     )
 
 
@@ -68,15 +68,15 @@ def _of_heaviest_bins(heaviest: Mapping[str, float]) -> str:
 def lineage_relearn(
     model_id: Annotated[str, typer.Argument(help="Model.")],
     model_version: Annotated[str, typer.Argument(help="Registered version.")],
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be done and change nothing.")] = False,
     drop_days: Annotated[
-        bool, typer.Option("--drop-days", help="Drop the counts of days whose telemetry is gone, too.")
+        bool, typer.Option("--drop-days", help="Also delete the counts of days whose telemetry no longer exists.")
     ] = False,
     config: Config = None,
 ) -> None:
-    """Learn the bins of a version again from its training data, and say which days have to be counted again.
+    """Learn the bins of a version again from its training data, and print the days to be counted again.
 
-    What was counted in bins that change is dropped, so that no window mixes bins. Stop the nightly job meanwhile.
+    Counts in bins that change are deleted, so that no window mixes bins. Stop the nightly job before.
     """
     from driftlake.lake.warehouse import Warehouse
     from driftlake.training.relearning import relearn
@@ -85,11 +85,11 @@ def lineage_relearn(
     with Warehouse.open(settings, read_only=dry_run) as warehouse:
         found = relearn(warehouse, settings, model_id, model_version, is_dry_run=dry_run, is_dropping=drop_days)
     if not found.changed:
-        tell(f"{model_id} {model_version}: the bins are what they would be learned as now")
+        tell(f"{model_id} {model_version}: the bins would not change")
         return
-    tell(f"{model_id} {model_version}: other bins for {', '.join(found.changed)}")
+    tell(f"{model_id} {model_version}: new bins for {', '.join(found.changed)}")
     if found.days_without_telemetry:
-        tell(f"{len(found.days_without_telemetry)} days have no telemetry any more: their counts are dropped")
+        tell(f"{len(found.days_without_telemetry)} days no longer have telemetry: their counts are deleted")
     if lasting := [day for day in found.days if day not in set(found.days_without_telemetry)]:
         tell(f"{len(lasting)} days have to be counted again: driftlake backfill --from {lasting[0]} --to {lasting[-1]}")
 
@@ -100,7 +100,7 @@ def lineage_suite(
     model_version: Annotated[str, typer.Argument(help="Registered version.")],
     config: Config = None,
 ) -> None:
-    """Print a suite of Great Expectations with the ranges and categories a version was trained on, for you to edit."""
+    """Print a suite of Great Expectations with the ranges and categories of a version's training data, for you to edit."""
     from driftlake.lake.warehouse import Warehouse
     from driftlake.training.suggested_suite import suggest_suite
 

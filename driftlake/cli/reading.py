@@ -1,6 +1,6 @@
 """Commands that read the warehouse: sql, explain, report.
 
-Not here: what is read.
+Not here: reading itself.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def sql(
 
 
 class Explanation(StrEnum):
-    """How the chain behind a row is written."""
+    """Output formats of provenance."""
 
     text = "text"
     json = "json"

@@ -53,9 +53,9 @@ def backfill(
 
 @app.command(epilog="Example: `driftlake replay`")
 def replay(config: Config = None) -> None:
-    """Run the days again that have something in quarantine, and the later days that depend on them.
+    """Run days with something in quarantine again, and the later days that depend on them.
 
-    What was repaired is counted; what is still broken stays in the table quarantine, and the command ends with 1.
+    Repaired input is counted. Input that is still broken stays in the table quarantine, and the exit code is 1.
     """
     from driftlake.contract import quarantine
     from driftlake.inputs.late_files import days_resting_on
@@ -79,7 +79,7 @@ def replay(config: Config = None) -> None:
 
 
 def run_again(settings: Settings, days: Collection[date]) -> None:
-    """Run days although nothing they rest on has changed, and the later days that rest on them."""
+    """Run days again although nothing has changed, and the later days that depend on them."""
     from driftlake.inputs.late_files import days_resting_on
     from driftlake.lake.warehouse import Warehouse
 
@@ -105,14 +105,14 @@ def _run_days(settings: Settings, ranges: Sequence[tuple[date, date]], *, is_for
             f"{first} to {last} is not a range of partition days, which go from {settings.start} to {newest}",
             hint="a day can be run when it is over; `start` and `end` are set in driftlake.yaml",
         )
-    engine_of(settings)  # what it lacks is said before Dagster starts
+    engine_of(settings)  # report missing inputs before Dagster starts
     runs = [days_between(*each) for each in ranges]
     failures: list[LaunchFailure] = []
     traces: list[str] = []
-    # by what was to do: done or unchanged
+    # number of partitions that were done and unchanged
     partitions: Counter[str | None] = Counter()
     columns = (TextColumn("{task.description:<16}"), BarColumn(), MofNCompleteColumn(), TextColumn("partitions"))
-    # Dagster captures what a step prints, from the file descriptor up; the bar needs one of its own.
+    # Dagster captures the output of steps at the file descriptor; the progress bar needs its own.
     screen = Console(file=os.fdopen(os.dup(sys.stderr.fileno()), "w", encoding="utf-8"))
     with Progress(*columns, TimeElapsedColumn(), console=screen, transient=True) as progress:
         task = progress.add_task("starting Dagster", total=None)
@@ -156,7 +156,7 @@ def _say_what_was_left_alone(unchanged: int, done: int) -> None:
         messages.print(f"unchanged: {unchanged:,} of {unchanged + done:,} partitions were left alone")
     else:
         messages.print(
-            "unchanged: nothing that these days depend on has changed, so nothing was done; --force computes them "
-            "anyway",
+            "unchanged: nothing that these days depend on has changed, so they were not computed; --force computes "
+            "them anyway",
             soft_wrap=True,
         )

@@ -1,6 +1,6 @@
-"""Commands that look after the warehouse: maintain, verify, backup, restore.
+"""Commands for the upkeep of the warehouse: maintain, verify, backup, restore.
 
-Not here: what they do to it.
+Not here: the work itself.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ def maintain(
 @app.command(epilog="Example: `driftlake verify --repair`")
 def verify(
     repair: Annotated[
-        bool, typer.Option("--repair", help="Run the wrong days again, and the later days that depend on them.")
+        bool,
+        typer.Option("--repair", help="Run the days with deviations again, and the later days that depend on them."),
     ] = False,
     config: Config = None,
 ) -> None:
@@ -51,7 +52,7 @@ def verify(
 
     settings = load_settings(config, require_inputs=repair)
     catalog_of(settings).require()
-    # opened for writing, which brings a warehouse of an earlier version up to date
+    # opened for writing, which upgrades a warehouse of an earlier release
     with Warehouse.open(settings) as warehouse, messages.status("reading every table"):
         found = verify(warehouse)
     for deviation in found:
@@ -66,7 +67,7 @@ def verify(
             "hint",
             "`driftlake verify --repair` runs these days again"
             if days
-            else "restore a backup: these rows belong to no day",
+            else "restore a backup, because these rows do not belong to a day",
         )
         raise typer.Exit(REFUSED)
     try:
@@ -87,7 +88,7 @@ def backup(
     ],
     config: Config = None,
 ) -> None:
-    """Copy the warehouse to a folder, also while runs write. If the folder has a backup, only new files are copied."""
+    """Copy the warehouse to a folder, also during runs. If the folder has a backup, only new files are copied."""
     from driftlake.lake.backup import back_up
     from driftlake.vocabulary.wording import counted
 
@@ -100,7 +101,7 @@ def restore(
     source: Annotated[Path, typer.Argument(help="The folder that was given to `driftlake backup`.")],
     config: Config = None,
 ) -> None:
-    """Restore a backup to the place that driftlake.yaml names. An existing warehouse is never overwritten."""
+    """Restore a backup to the warehouse that driftlake.yaml names. An existing warehouse is never overwritten."""
     from driftlake.lake.backup import restore
     from driftlake.vocabulary.wording import counted
 

@@ -1,6 +1,6 @@
-"""`driftlake verdict`: whether the models are all right on a day, for people and for CI.
+"""`driftlake verdict`: the verdicts on all models for a day, for people and for CI.
 
-Not here: what makes a verdict (driftlake.alerts.verdicts).
+Not here: computing verdicts (driftlake.alerts.verdicts).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def verdict(
     output: Output = Format.table,
     config: Config = None,
 ) -> None:
-    """Print the verdict on every model version, the worst first. Exits with 1 if a model is harmed, broken or blind."""
+    """Print the verdict on every model version, the worst first. Exit code 1 if a model is harmed, broken or blind."""
     from driftlake.alerts.verdicts import PAGING
     from driftlake.lake import runs
     from driftlake.lake.warehouse import Warehouse

@@ -98,7 +98,7 @@ def table_in(location: str, entries: Sequence[pafs.FileInfo], pattern: str | Non
     above, _, own = location.rpartition("/")
     if own == "data" and above and not above.endswith("/") and _metadata_files(above):
         raise InputError(
-            f"{location} holds the files of the Iceberg table {above}: which of them count stands in its metadata",
+            f"{location} has files of the Iceberg table {above}, and only the metadata of the table says which of them count",
             hint=f"give {above} as the path",
         )
     return None
@@ -309,7 +309,7 @@ def _newest(location: str, names: Sequence[str]) -> str:
     if len(newest) != 1:
         found = " and ".join(sorted(newest)) or "none that has a number"
         raise InputError(
-            f"{location} is an Iceberg table, and its newest metadata file cannot be told: {found}",
+            f"{location} is an Iceberg table, and it is not clear which metadata file is the newest: {found}",
             hint="a commit that failed leaves one behind: remove it, or commit to the table again",
         )
     return f"{location}/{_ICEBERG_LOG}/{newest[0]}"

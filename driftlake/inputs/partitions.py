@@ -69,8 +69,8 @@ class Partition:
 
     @property
     def passed_over_named(self) -> str:
-        """What was passed over, as it is told where there is nothing else; empty if nothing was."""
-        return f"; passed over: {named(self.passed_over)}" if self.passed_over else ""
+        """The skipped files, for the message about a day without other files; empty if there are none."""
+        return f"; skipped: {named(self.passed_over)}" if self.passed_over else ""
 
     @property
     def readable(self) -> Partition:

@@ -1,4 +1,4 @@
-"""What can be found out about an installation before it runs: one finding per thing looked at.
+"""Checks an installation before it runs: one finding per check.
 
 Not here: checks of rows (`driftlake.contract`) and of stored rows (`driftlake.lake.verification`).
 """
@@ -29,7 +29,7 @@ from driftlake.vocabulary.signals import FEATURE
 
 
 def examine(config: Path | None) -> Iterator[Finding]:
-    """Look at the configuration and at everything it names."""
+    """Check the configuration and everything it names."""
     try:
         settings = load_settings(config, require_inputs=True)
     except DriftlakeError as error:
@@ -84,7 +84,7 @@ def _examine_inputs(settings: Settings) -> Iterator[Finding]:
 
 
 def _examine_training(settings: Settings) -> Iterator[Finding]:
-    """The training data of each version; that of a registered one may be gone."""
+    """Check the training data of each version; the data of a registered version need not exist."""
     registered = _registered(settings)
     try:
         files = read_lineage_folder(settings)
@@ -100,12 +100,12 @@ def _registered(settings: Settings) -> Collection[tuple[str, str]]:
     try:
         return registered_versions(settings).keys()
     except (DriftlakeError, duckdb.Error):
-        # a finding of its own
+        # a separate finding
         return ()
 
 
 def _has_classes(settings: Settings) -> bool:
-    """Whether some model has labels that are classes; what cannot be read is a finding of its own."""
+    """Whether some model has labels that are classes; files that cannot be read are separate findings."""
     try:
         records = [file.record for file in read_lineage_folder(settings)]
         return any(record.classes or declared_meaning(record, settings) for record in records)
@@ -157,13 +157,13 @@ def _examine_suites(settings: Settings) -> Iterator[Finding]:
 
 
 def _unknown_features(setting: str, names: Sequence[str], records: Sequence[LineageRecord]) -> Iterator[Finding]:
-    """Where every lineage file lists its features; those that do not have any."""
+    """Features in the settings that no lineage file has; only if every lineage file lists its features."""
     if all(record.features is not None for record in records):
         yield from _unknown(setting, names, {name for record in records for name in record.features or ()})
 
 
 def _unknown(setting: str, names: Iterable[str], known: Iterable[str]) -> Iterator[Finding]:
-    """Names in the settings that no lineage file has; without a word they would do nothing."""
+    """Names in the settings that no lineage file has and that would silently have no effect."""
     known = sorted(set(known))
     if unknown := [name for name in names if name not in known]:
         message = f"no lineage file has {', '.join(unknown)}"

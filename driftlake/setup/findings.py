@@ -1,4 +1,4 @@
-"""What is said of a thing that was looked at. Not here: looking (`driftlake.setup.doctor`, `driftlake.setup.input_report`)."""
+"""Findings of checks. Not here: the checks (`driftlake.setup.doctor`, `driftlake.setup.input_report`)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from driftlake.errors import DriftlakeError
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something looked at: `hint` is what to do if it is not well."""
+    """Result of a check; `hint` says what to do if it failed."""
 
     subject: str
     is_well: bool
@@ -18,5 +18,5 @@ class Finding:
 
     @classmethod
     def of_error(cls, subject: str, error: DriftlakeError) -> Finding:
-        """That it could not be looked at, and why."""
+        """The finding that something could not be checked, with the reason."""
         return cls(subject, False, error.message, error.hint)

@@ -1,7 +1,7 @@
-"""How the files of an input were understood: which count, from which folders, with which columns and rows.
+"""Reports how the files of an input are read: folders, files, columns and rows.
 
-A line of the report is a function from what was examined to findings. Not here: everything else an installation needs
-(`driftlake.setup.doctor`), and what a run does with the files.
+Each line of the report is a function from an `Examined` input to findings. Not here: all other checks
+(`driftlake.setup.doctor`), and reading files in a run.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ from driftlake.lineage.lineage_files import LineageFile
 from driftlake.setup.findings import Finding
 from driftlake.vocabulary.wording import counted, first_of
 
-# Newest days whose files are opened: enough to find a wrong mapping, quick on years of data.
+# Number of newest days whose files are opened: enough to find a wrong mapping, and fast with years of data.
 _EXAMINED_DAYS = 7
-# Ids of labels that are looked for among predictions, and the rows of these that are read at most.
+# Number of label ids that are searched among predictions, and the largest number of prediction rows to read.
 _SAMPLED_IDS, _MOST_ROWS = 1000, 5_000_000
 _NAMED_FILES, _NAMED_COLUMNS = 5, 20
 
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """An input and the newest days of it, whose files were opened."""
+    """An input and its newest days, whose files were opened."""
 
     source: Source
     location: str
@@ -54,7 +54,7 @@ class Examined:
 
     @property
     def row_count(self) -> int:
-        """Rows of them."""
+        """Number of their rows."""
         return sum(file.row_count for file in self.files)
 
 
@@ -62,7 +62,7 @@ Line = Callable[[Examined], Iterator[Finding]]
 
 
 def examine_input(settings: Settings, source: Source, location: str, *, has_classes: bool) -> Examined | Finding:
-    """Look at an input; a finding if nothing of it can be understood."""
+    """Examine an input; a finding if nothing in it can be read."""
     try:
         require_place(source.setting, location, holds_input=True)
         listing = look_into(location, settings.partitioning_of(source))
@@ -93,7 +93,7 @@ def _days(examined: Examined) -> Iterator[Finding]:
     found = f"{counted(len(days), 'day')}, {days[0]} to {days[-1]}, in {examined.listing.layout}"
     if not any(settings.start <= day <= (settings.end or day) for day in days):
         hint = "correct start and end in driftlake.yaml"
-        yield Finding(name, False, f"{found}; none of them is one of the days from {settings.start} on", hint)
+        yield Finding(name, False, f"{found}; none of them is on or after {settings.start}", hint)
     elif not examined.row_count and not any(partition.refusals for partition in examined.partitions):
         hint = "write *.parquet into the folders of the days, under names that do not begin with _ or ."
         message = f"there are no rows in the last {len(examined.partitions)} of {len(days)} days"
@@ -129,8 +129,10 @@ def _passed_over(examined: Examined) -> Iterator[Finding]:
         found.sort(key=lambda entry: not entry.is_suspect)
         named = first_of([*map(str, found)], _NAMED_FILES, joint="; ")
         is_suspect = any(entry.is_suspect for entry in found)
-        hint = "call them so that they are read, or begin their names with _, which says that they are not meant"
-        subject = f"{examined.source.name} passed over"
+        hint = (
+            "rename them so that they are read, or let their names begin with _ to mark them as not part of the input"
+        )
+        subject = f"{examined.source.name} skipped"
         yield Finding(subject, not is_suspect, named, hint if is_suspect else None)
 
 
@@ -151,7 +153,7 @@ def _columns(examined: Examined) -> Iterator[Finding]:
     if others:
         message += f"; besides {first_of(others, _NAMED_COLUMNS)}"
     if absent:
-        message += f"; not there: {', '.join(absent)}"
+        message += f"; missing: {', '.join(absent)}"
     yield Finding(f"{examined.source.name} columns", True, message)
 
 
@@ -159,7 +161,7 @@ LINES: tuple[Line, ...] = (_days, _rows, _refused, _passed_over, _columns)
 
 
 def matched_ids(telemetry: Examined, labels: Examined) -> Iterator[Finding]:
-    """How many ids of the newest labels are those of predictions of the days before."""
+    """How many ids of the newest labels occur among the predictions of the days before."""
     newest = next((partition for partition in reversed(labels.partitions) if partition.readable.row_count), None)
     if newest is None:
         return
@@ -189,14 +191,14 @@ def matched_ids(telemetry: Examined, labels: Examined) -> Iterator[Finding]:
         yield Finding("labels matched", True, message)
         return
     hint = (
-        f"ids of labels look like {_shape(rows[0][0])}, those of predictions like {_shape(example)}: let both have the same, or"
-        " map the right column to correlation_id"
+        f"ids of labels look like {_shape(rows[0][0])}, those of predictions like {_shape(example)}: use the same "
+        "ids in both, or map the right column to correlation_id"
     )
     yield Finding("labels matched", False, message, hint)
 
 
 def _before(telemetry: Examined, day: date) -> list[Partition]:
-    """Usable telemetry up to a day, the newest first, as far as labels are waited for and few enough rows."""
+    """Usable telemetry up to a day, the newest first, within the label horizon and a limit of rows."""
     settings = telemetry.settings
     horizon = settings.labels.horizon_days if settings.labels else 0
     found: list[Partition] = []
@@ -237,7 +239,7 @@ def training_files(file: LineageFile) -> Iterator[Finding]:
 
 
 def _kinds(files: Iterable[InputFile]) -> dict[str, str]:
-    """Types of the columns of some files, the most frequent first; of structs the number of fields."""
+    """Types of the columns of files, the most frequent first; structs are shown with their number of fields."""
     found: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for file in files:
         for name, kind in file.columns.items():
@@ -250,12 +252,12 @@ def _kind(kind: pa.DataType) -> str:
 
 
 def _shape(text: str | None) -> str:
-    """An id with all letters and digits alike: it may say who somebody is."""
+    """An id with all letters and all digits replaced by the same character, because an id may identify a person."""
     return re.sub(r"\d", "9", re.sub(r"[^\W\d_]", "a", text or ""))
 
 
 def report_labels_of(found: Sequence[Examined]) -> Iterator[Finding]:
-    """What is said of telemetry and labels together, if both were understood."""
+    """Findings about telemetry and labels together, if both could be read."""
     by_source = {examined.source: examined for examined in found}
     if TELEMETRY in by_source and LABELS in by_source:
         yield from matched_ids(by_source[TELEMETRY], by_source[LABELS])

@@ -1,6 +1,6 @@
-"""What the files are taken to mean, as doctor tells it: features and their kinds, the values of labels, what scores look like.
+"""Reports how doctor interprets the files: features and their kinds, values of labels, scores.
 
-Not here: whether files can be read at all (`driftlake.setup.doctor`), and the same checks on a night
+Not here: whether files can be read (`driftlake.setup.doctor`), and the same checks in a run
 (`driftlake.contract.score_checks`).
 """
 
@@ -34,7 +34,7 @@ from driftlake.training.learning import TrainingData, is_categorical
 from driftlake.training.targets import meaning_of_target
 from driftlake.vocabulary.wording import first_of
 
-# Newest days that are looked at.
+# Number of newest days that are examined.
 _LABEL_DAYS, _PREDICTION_DAYS = 7, 14
 _TOLD_LABELS = 6
 _DECLARE_LABELS = (
@@ -50,7 +50,7 @@ _Versions: TypeAlias = Mapping[tuple[str, str], ModelVersion]
 
 
 def examine_meaning(settings: Settings) -> Iterator[Finding]:
-    """What is taken as feature, label and score; what cannot be read is a finding of others."""
+    """Findings about features, labels and scores; files that cannot be read are reported by other checks."""
     try:
         files = read_lineage_folder(settings)
         registered = registered_versions(settings)
@@ -67,7 +67,7 @@ def examine_meaning(settings: Settings) -> Iterator[Finding]:
 
 
 def registered_versions(settings: Settings) -> Mapping[tuple[str, str], ModelVersion]:
-    """What is registered; nothing before the first run. Raises WarehouseError, StorageError or what DuckDB does."""
+    """The registered versions; none before the first run. Raises WarehouseError, StorageError or an error of DuckDB."""
     if catalog_of(settings).is_missing():
         return {}
     with Warehouse.open(settings, read_only=True) as warehouse:
@@ -131,13 +131,13 @@ def _told_labels(counts: Sequence[tuple[str | None, int, bool]]) -> Finding:
     refused = sum(count for _, count, is_counted in counts if not is_counted)
     if refused:
         return Finding(
-            "label values", False, f"{told}; {refused:,} rows say nothing that a model counts", _DECLARE_LABELS
+            "label values", False, f"{told}; {refused:,} rows have values that no model counts", _DECLARE_LABELS
         )
     return Finding("label values", True, told)
 
 
 def _examine_scores(version: ModelVersion, scores: Floats, labels: Floats) -> Iterator[Finding]:
-    """Whether labelled scores, both of shape (rows,), are what the lineage says of them."""
+    """Check whether labelled scores, both of shape (rows,), are what the lineage declares."""
     subject = f"score of {version.model_id} {version.model_version}"
     is_probability = version.score_kind == "probability"
     positives, negatives = _per_bin(scores, labels, is_probability=is_probability)
@@ -159,7 +159,7 @@ def _examine_scores(version: ModelVersion, scores: Floats, labels: Floats) -> It
 
 
 def _per_bin(scores: Floats, labels: Floats, *, is_probability: bool) -> tuple[Counts, Counts]:
-    """Labels per score bin, each of shape (bins,): of a value that is no probability every score is a bin."""
+    """Labels per score bin, each of shape (bins,); if the score is not a probability, every distinct score is a bin."""
     bins = probability_bins("score")
     distinct, places = np.unique(scores, return_inverse=True)
     ids = bins.bin_ids(scores).astype(np.int64) if is_probability else FIRST_RANGE + places

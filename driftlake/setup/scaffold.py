@@ -1,6 +1,6 @@
 """The files a new project starts with: a commented driftlake.yaml, its JSON Schema for editors, and a workspace.yaml for Dagster.
 
-Not here: what the keys of driftlake.yaml are (`driftlake.config`), and whether what they name is there (`driftlake.setup.doctor`).
+Not here: what the keys of driftlake.yaml are (`driftlake.config`), and checking what they name (`driftlake.setup.doctor`).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def json_schema() -> str:
 
 
 def write_configuration(folder: Path) -> list[Path]:
-    """Write the files. Raises ConfigurationError rather than replace a configuration or a workspace."""
+    """Write the files. Raises ConfigurationError if a configuration or a workspace already exists."""
     config, schema, workspace = (folder / name for name in (CONFIG_NAME, "driftlake.schema.json", _WORKSPACE_NAME))
     for path in (config, workspace):
         if path.exists():

@@ -1,4 +1,4 @@
--- Evidence: features of which a larger share is missing, or was never seen in training, than in training and on any of the 28 days before.
+-- Evidence: features with a larger share of missing or unseen values than in training and on any of the 28 days before.
 -- grain: cause, incident_id, subject, known_on
 -- inputs: suspects, feature_profile, feature_bins, reference_profile
 with bins as (
@@ -51,7 +51,7 @@ training as (
     group by b.cause, p.model_id, p.model_version, p.feature
 ),
 
--- of any version: what a new one gets is what the others got
+-- over all versions, because a new version gets the same inputs as the others
 usual as (
     select
         s.incident_id,
@@ -99,13 +99,13 @@ select
     cause,
     feature as subject,
     known_on,
-    -- a fifth more is nearly as telling as all
+    -- a fifth more rows is nearly as strong as all rows
     0.9 * least(1, 5 * (share - share_before)) + 0.1 * (share - share_before) as strength,
     share,
     share_before
 from compared
 where
     share - share_before >= 0.02
-    -- three times the odds: some feeds always have gaps, and in the first days nobody knows how large
+    -- three times the odds, because some feeds always have gaps, whose size is unknown in the first days
     and share * (1 - share_before) > 3 * share_before * (1 - share)
     and coalesce(day_count, 0) >= 7;

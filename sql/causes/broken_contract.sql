@@ -1,4 +1,4 @@
--- Evidence: contract checks that fail and did not in the week before. How many rows there are is a cause of its own.
+-- Evidence: contract checks that fail and did not fail in the week before. The number of rows is a separate cause.
 -- grain: incident_id, subject, known_on
 -- inputs: suspects, contract_checks
 with failures as (

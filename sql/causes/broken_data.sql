@@ -1,4 +1,4 @@
--- Evidence for what has other causes than itself: data of the model broke at the same time, badly enough to page.
+-- Evidence for losses of performance and objectives: data of the model broke at the same time, badly enough to page.
 -- grain: incident_id, subject, known_on
 -- inputs: suspects, alert_lives (rows of sql/incidents/lives.sql), slo_status
 select
@@ -11,13 +11,13 @@ select
 from suspects as s
 inner join alert_lives as l
     on (l.model_id is null or s.model_id = l.model_id)
-    -- it goes on, or ended within the days that were looked at
+    -- it continues, or ended within the days of the window
     and l.since_on between s.first_on - 28 and s.until_on
     and coalesce(l.resolved_on, s.until_on) >= s.first_on
 where
     l.kind = 'break'
     and l.paged_on is not null
-    -- it slows no service
+    -- broken data does not slow a service
     and (
         s.signal not like 'slo_status.%'
         or s.feature in (select o.slo from slo_status as o where o.sli in ('completeness', 'quality'))

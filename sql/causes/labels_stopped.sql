@@ -5,7 +5,7 @@ with late as (
     select
         incident_id,
         min(suspected_on) as suspected_on,
-        -- labels are overdue only once their promise has passed
+        -- labels are overdue only after their declared delay
         min(first_on) - (
             select coalesce(ceil(max(t.label_delay_p95_days)), 0)::integer + 14 from training_runs as t
         ) as first_on,
@@ -18,7 +18,7 @@ with late as (
     group by incident_id
 ),
 
--- a day without a file of labels has none
+-- a day without a label file has no labels
 arrivals as (
     select
         r.dt,

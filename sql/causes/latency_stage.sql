@@ -1,4 +1,4 @@
--- Evidence for alerts on latency: the stage of the calls that has slowed most, beside the week before.
+-- Evidence for alerts on latency: the stage of the calls that slowed most, compared with the week before.
 -- grain: incident_id, subject, known_on
 -- inputs: latency_suspects, latency_changes
 with changes as (

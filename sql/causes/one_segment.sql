@@ -34,5 +34,5 @@ inner join shifts as h
 where
     h.shift_share >= 0.7
     and h.row_share < 0.5
-    -- a segment of fewer rows may tell who they are about
+    -- a segment with fewer rows may identify persons
     and h.current_count >= $smallest_cell;

@@ -1,4 +1,4 @@
--- Evidence for alerts on AUC: labels say less of the scores than these let expect, so the relation of features and target is another.
+-- Evidence for alerts on AUC: AUC is below its estimate from the scores, so the relation between features and target has changed.
 -- grain: incident_id, subject, known_on, window_days
 -- inputs: suspects, model_quality
 with worse as (
@@ -38,7 +38,7 @@ select
     w.incident_id,
     a.model_version as subject,
     a.dt as known_on,
-    -- the part of the drop that the estimate, which knows the features of today, does not see
+    -- the part of the drop that the estimate, which uses today's scores, does not include
     least(1, (a.estimated_auc - a.auc) / (a.baseline_auc - a.auc)) as strength,
     a.window_days,
     a.auc,

@@ -1,4 +1,4 @@
--- Evidence: rows and files that are left out, for a reason that there was not in the week before.
+-- Evidence: rows and files that are left out for a reason that did not occur in the week before.
 -- grain: incident_id, subject, known_on
 -- inputs: suspects, quarantine
 with left_out as (

@@ -1,4 +1,4 @@
--- Evidence: versions that predict for the first time, or for far more of the predictions than in the week before.
+-- Evidence: versions that predict for the first time, or for a far larger share of the predictions than in the week before.
 -- grain: incident_id, subject, known_on
 -- inputs: suspects, prediction_volume
 with alerted as (

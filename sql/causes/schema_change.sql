@@ -1,4 +1,4 @@
--- Evidence: columns that were lost or changed their type, and were not so in the week before.
+-- Evidence: columns that were lost or changed their type, and had not in the week before.
 -- grain: incident_id, subject, known_on
 -- inputs: suspects, schema_changes
 with changes as (
@@ -24,7 +24,7 @@ select
     incident_id,
     column_name as subject,
     greatest(dt, suspected_on) as known_on,
-    -- of a column that alerts are about, it is why
+    -- the change of a column explains alerts about that column
     if(feature = column_name or ends_with(column_name, '.' || feature), 1, 0.7)::double as strength,
     message
 from changes

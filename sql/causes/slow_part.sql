@@ -29,7 +29,7 @@ compared as (
     inner join parts as p on w.model_id = p.model_id and p.dt between w.first_on - 7 and w.until_on
 ),
 
--- of a day, how much slower each part is, and the others in the middle
+-- how much slower each part of a day is, with the median of the other parts
 factors as (
     select
         *,
@@ -51,5 +51,5 @@ select
     usual_p95_ms,
     usual_factor
 from factors
--- an hour has few calls: what is a third slower there may be chance
+-- an hour has few calls, so being a third slower may be chance
 where factor >= if(is_hour, 1.5, 1.25) and strength >= 0.5;

@@ -1,4 +1,4 @@
--- Evidence for alerts on drift: what grew slowly: at least half of it was there a window earlier, a quarter two windows earlier.
+-- Evidence for alerts on drift: slow growth. At least half of the drift was there a window earlier, a quarter two windows earlier.
 -- grain: incident_id, subject, known_on, window_days
 -- inputs: suspects, feature_drift, prediction_drift
 with drifted as (
@@ -55,7 +55,7 @@ looked_at as (
         s.statistic,
         s.window_days,
         max(s.value) filter (where s.dt = d.suspected_on) as value,
-        -- a week at least: a jump, too, is older than a day when a rule opens
+        -- at least a week, because a jump is also older than a day when a rule opens
         max(s.value) filter (where s.dt = d.suspected_on - greatest(s.window_days, 7)) as value_before,
         max(s.value) filter (where s.dt = d.suspected_on - 2 * greatest(s.window_days, 7)) as value_earlier
     from drifted as d

@@ -22,9 +22,9 @@ where
     and coalesce(s.segment, 'all') = 'all'
     and l.reference = 'training'
     and s.suspected_on <= s.until_on
-    -- above the threshold as soon as there was a window
+    -- above the threshold in the first window
     and l.since_on - l.predicted_from < greatest(l.window_days, 3)
-    -- in no deployment and no window was it like training before
+    -- it was not like training before in any deployment or window
     and not exists (
         select 1
         from feature_drift as d

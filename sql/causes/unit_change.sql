@@ -2,7 +2,7 @@
 -- grain: incident_id, subject, known_on
 -- inputs: suspects, feature_stats, reference_stats
 with days as (
-    -- of any version: what a new one gets is what the others got
+    -- over all versions, because a new version gets the same inputs as the others
     select
         i.incident_id,
         f.model_id,
@@ -38,7 +38,7 @@ usual as (
         feature,
         any_value(mean_before) as mean_before,
         any_value(deviation_before) as deviation_before,
-        -- of some features the mean of a day is now this and now that multiple of the usual one
+        -- the daily mean of some features always varies by large factors
         max(if(mean * mean_before > 0, abs(ln(mean / mean_before)), 99)) as usual_change,
         count(*) as day_count
     from medians
@@ -78,7 +78,7 @@ from multiples
 where
     mean_factor > 0
     and factor > 0
-    -- how much it moves from day to day is not known of a feature that is new
+    -- the day-to-day variation of a new feature is unknown
     and abs(ln(factor)) > if(day_count < 3, ln(3), greatest(ln(1.5), 2 * usual_change))
-    -- about the same multiple: what they vary is little beside a large one
+    -- about the same multiple; the tolerance grows with the multiple
     and abs(ln(mean_factor / factor)) < greatest(ln(1.1), if(day_count < 7, 0, abs(ln(factor)) / 5));

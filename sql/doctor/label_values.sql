@@ -1,7 +1,7 @@
--- The values that labels have, and whether any model counts them.
+-- The values of labels, and whether any model counts them.
 -- grain: label_value
 -- inputs: labels, versions
--- nulls: a label without a value is of none
+-- nulls: a label without a value belongs to no model
 select
     label_text(coalesce(label_class, label::varchar)) as label_value,
     count(*) as row_count,

@@ -1,7 +1,7 @@
 -- Scores of binary versions with their labels.
 -- grain: a prediction and a label of the same id
 -- inputs: labels, predictions, versions
--- nulls: what has no score, or no label that counts, is left out
+-- nulls: predictions without a score or without a valid label are left out
 select
     v.version_id,
     p.score,

@@ -1,4 +1,4 @@
--- The bins of a feature that hold the most more of the rows of a day than of training.
+-- The bins of a feature whose share of the rows has grown most between training and a day.
 -- grain: bin_id
 -- inputs: feature_profile, reference_profile, feature_bins
 -- parameters: $day, $model_id, $model_version, $deployment, $feature

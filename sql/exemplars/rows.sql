@@ -1,7 +1,7 @@
--- A few predictions of a day from each of the bins that grew, the same ones whenever it is asked.
+-- A few predictions of a day from each of the bins that grew, the same ones on every call.
 -- grain: correlation_id
 -- inputs: predictions (with feature_text and feature_number), grown_bins, known_categories (category, bin_id)
--- parameters: $model_id, $model_version, $deployment, $each, how many of a bin
+-- parameters: $model_id, $model_version, $deployment, $each, predictions per bin
 select
     g.label as bin,
     g.growth,

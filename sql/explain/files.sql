@@ -1,7 +1,7 @@
 -- Input files of some days as they were recorded up to a snapshot.
 -- grain: source, dt, path
 -- inputs: wanted (source, dt, snapshot_id), input_files
--- nulls: what was recorded before there was a history is older than every snapshot
+-- nulls: rows from before the history of files are older than every snapshot
 select *
 from (
     select f.*

@@ -1,7 +1,7 @@
--- Runs that wrote the rows of some days: of each day the newest that was not refused, up to a snapshot.
+-- Runs that wrote the rows of some days: for each day the newest run that was not refused, up to a snapshot.
 -- grain: dt, stage
 -- inputs: wanted (stage, dt, snapshot_id), partition_runs
--- parameters: $with_refused, for tables that are written whatever became of the day
+-- parameters: $with_refused, for tables that are written whatever the outcome of the day
 select
     r.dt,
     r.stage,

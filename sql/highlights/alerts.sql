@@ -1,4 +1,4 @@
--- How many alerts each day raised.
+-- Numbers of alerts of each day.
 -- grain: dt
 -- inputs: alerts
 -- parameters: $first_day, $last_day

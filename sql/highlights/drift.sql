@@ -1,4 +1,4 @@
--- What drifted on each day, in words: the three features with the largest PSI over the headline window.
+-- Drift of each day in words: the three features with the largest PSI over the headline window.
 -- grain: dt
 -- inputs: feature_drift
 -- parameters: $first_day, $last_day, $window_days

@@ -1,4 +1,4 @@
--- How the models ranked on each day, in words: AUC over the headline window.
+-- Ranking quality of each day in words: AUC over the headline window.
 -- grain: dt
 -- inputs: model_quality
 -- parameters: $first_day, $last_day, $window_days

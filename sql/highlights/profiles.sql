@@ -1,4 +1,4 @@
--- How many columns of telemetry changed on each day, in any comparison; days without a change are left out.
+-- Numbers of columns of telemetry that changed on each day, in any comparison; days without a change are left out.
 -- grain: dt
 -- inputs: schema_changes
 -- parameters: $first_day, $last_day

@@ -1,4 +1,4 @@
--- The suspects whose alerts are about latency: of a percentile, or of an objective for it.
+-- The suspects whose alerts are about latency: about a percentile, or about a latency objective.
 -- grain: incident_id, model_id, suspected_on, first_on, until_on
 -- inputs: suspects, slo_status
 select distinct

@@ -1,7 +1,7 @@
 -- Every alert from its first day to its last, one row.
 -- grain: rule, model_id, model_version, deployment, segment, feature, window_days, reference, opened_on
 -- inputs: raised_alerts (rows of sql/alerts.sql), feature_stats
--- nulls: predicted_from of what is about no version; paged_on of what never pages; kind of alerts that earlier releases stored
+-- nulls: predicted_from of alerts without a version; paged_on of alerts that never page; kind of alerts that earlier releases stored
 with predicted as (
     select
         model_id,
@@ -44,7 +44,7 @@ group by
     a.reference,
     a.opened_on
 order by
-    -- what is about whole partitions first: it may be why
+    -- alerts about whole partitions come first, because they may be the cause
     a.opened_on,
     a.model_id is not null,
     min(a.since_on),

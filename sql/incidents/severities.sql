@@ -2,7 +2,7 @@
 -- grain: dt, rule, model_id, model_version, deployment, segment, feature, window_days, reference
 -- inputs: raised_alerts (rows of sql/alerts.sql), importances (model_id, model_version, feature, share), critical_features (model_id, feature),
 --         importance_profile
--- nulls: of a version without known importance every feature is important
+-- nulls: for a version without known importance, every feature is important
 with explained as (
     select
         model_id,
@@ -12,7 +12,7 @@ with explained as (
     from importance_profile
     where segment = 'all'
     group by model_id, model_version, feature, dt
-    -- what is known from the first day on is the same on every day
+    -- importance from the first day is the same on every later day
     qualify dt = min(dt) over (partition by model_id, model_version)
 ),
 

@@ -1,5 +1,5 @@
--- Distinct values that 4096 HyperLogLog registers have seen, from how many are occupied and the sum of 2^-rank over these.
--- The estimate of Ertl (2017, New cardinality estimation algorithms for HyperLogLog sketches): without bias at any count,
+-- Number of distinct values from 4096 HyperLogLog registers, given the number of occupied registers and their sum of 2^-rank.
+-- The estimate of Ertl (2017, New cardinality estimation algorithms for HyperLogLog sketches): unbiased at any count,
 -- standard error 1.04 / sqrt(4096) = 1.6 %. The series is that of the empty registers; its last terms are below any rounding.
 create or replace temp macro distinct_estimate(occupied, inverse_powers) as
     if(

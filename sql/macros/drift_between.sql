@@ -3,12 +3,12 @@
 --   from drift_between('flights', 'v2', date '2013-12-01', date '2013-12-28', against := 'period',
 --                      against_from := date '2013-07-01', against_to := date '2013-07-28')
 --   from drift_between('flights', 'v2', date '2013-12-01', date '2013-12-28', against := 'period', against_version := 'v1')
--- model, version, from_day, to_day: what is compared; deployment_name and segment_name narrow it ('production', 'all')
--- against: 'training' or 'period' (against_from to against_to, the same days if not given). against_version, against_deployment
--- and against_segment say of what, else the same. Days that are on both sides are left out of the reference, and so are
+-- model, version, from_day, to_day: the compared predictions; deployment_name and segment_name narrow it ('production', 'all')
+-- against: 'training' or 'period' (against_from to against_to, the same days if not given). against_version,
+-- against_deployment and against_segment choose the reference; by default they are the same. Days that are on both sides are left out of the reference, and so are
 -- features that another version counts in other bins.
--- smoothing: rows added to every occupied bin on both sides before comparing, so many in a thousand, as drift.smoothing
--- The values are those of feature_drift; what their noise is, and so the outcome, is only there.
+-- smoothing: rows added to every occupied bin on both sides before comparing, per thousand rows, as drift.smoothing
+-- The values are those of feature_drift; noise and outcome are only in feature_drift.
 create or replace temp macro drift_between(
     model,
     version,
@@ -118,7 +118,7 @@ create or replace temp macro drift_between(
         where b.model_id = model and b.model_version = version
     ),
 
-    -- categories that only one of the versions knows
+    -- categories that only one version knows
     odd_categories as (
         select c.feature
         from feature_categories as c
@@ -178,7 +178,7 @@ create or replace temp macro drift_between(
             b.bin_id,
             b.bin_kind,
             b.coarse_bin_id,
-            -- where values of the bin lie, as far as that is known
+            -- range of the values in the bin, if known
             coalesce(b.training_low, b.lower) as low,
             coalesce(b.training_high, b.upper) as high,
             coalesce(sum(s.current_rows), 0)::double as current_rows,
@@ -203,7 +203,7 @@ create or replace temp macro drift_between(
         window whole as (partition by feature)
     ),
 
-    -- of more than a thousand rows each side has so many in a thousand
+    -- with more than a thousand rows, each side gets this number per thousand
     smoothed as (
         select
             *,
@@ -257,7 +257,7 @@ create or replace temp macro drift_between(
             sum(current_rows) over whole as current_size,
             sum(reference_rows) over whole as reference_size,
             case bin_kind when 'below' then -1 when 'above' then 1000000 else bin_id end as place,
-            -- what is off the grid lies at its end
+            -- values beyond the grid count as at its end
             coalesce((low + high) / 2, if(bin_kind = 'below', min(low) over whole, max(high) over whole)) as middle,
             coalesce(high - low, 0) as width
         from binned

@@ -1,4 +1,4 @@
--- Text of a float as driftlake/maths/value_text.py writes it: a whole number is its digits, nan is missing.
+-- Text of a float, as in driftlake/maths/value_text.py: whole numbers have no decimals, nan is missing.
 create or replace temp macro float_text(x) as
     case
         when isnan(x) then null

@@ -10,7 +10,7 @@ create or replace temp macro grid_cell(value, transform, scale, lower_end, upper
         when transform in ('log', 'logit') and value <= 0 then -1
         when transform = 'logit' and value >= 1 then cells
         when transform = 'borders' then len(list_filter(borders, lambda border: border <= value)) - 1
-        -- limited before the cast, which raises an error for what an integer cannot hold
+        -- limited before the cast, which raises an error for values that do not fit into an integer
         else greatest(-1, least(cells, floor(
             case transform
                 when 'linear' then (value / scale - lower_end) / (upper_end - lower_end)

@@ -1,4 +1,4 @@
--- Whether a label says something about a prediction: it has an id, and a value that some version in `versions` counts.
+-- Whether a label can be used: it has an id, and a value that some version in `versions` counts.
 create or replace temp macro is_valid_label(correlation_id, label, label_class) as
     coalesce(
         correlation_id is not null

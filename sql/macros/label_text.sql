@@ -1,4 +1,4 @@
--- A label as canonical text: whole numbers without decimals, truth values (as YAML reads them) as 1 and 0; null if it says nothing.
+-- A label as canonical text: whole numbers without decimals, truth values (as YAML reads them) as 1 and 0; null if it has no value.
 create or replace temp macro label_text(label) as
     case lower(label)
         when 'true' then '1'

@@ -1,5 +1,5 @@
 -- Bin of a score in which a candidate and production are compared, from its cell on the grid of production's score.
--- 0 missing, 1 below the grid, 2 above it; four cells of a probability are one, else it is the bin learned from training.
+-- 0 missing, 1 below the grid, 2 above it; four cells of a probability are merged into one bin; other scores have the bin learned from training.
 create or replace temp macro shadow_bin(cell, kind, cells, learned_bin) as
     case
         when cell is null then 0

@@ -1,4 +1,4 @@
--- Every window that ends with one of some days: the day it ends with and its length in days.
+-- Every window that ends with one of the given days: its last day and its length in days.
 create or replace temp macro windows_of(first_day, last_day, windows_days) as table
     select
         d.dt,

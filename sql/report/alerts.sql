@@ -1,11 +1,11 @@
--- Open alerts of a day, the most pressing first: critical before warn, then by how far the value is beyond its threshold.
+-- Open alerts of a day, the most urgent first: critical before warn, then by how far the value is beyond its threshold.
 -- grain: rule, model_id, model_version, deployment, segment, feature, window_days, reference
 -- inputs: alerts
 -- parameters: $day; $smallest_cell, rows that a segment needs to be named
 with named as (
     select
         *,
-        -- a segment of fewer rows may tell who they are about
+        -- a segment with fewer rows may identify persons
         if(segment <> 'all' and sample_count < $smallest_cell, split_part(segment, '=', 1) || '=other', segment)
             as shown_segment
     from alerts

@@ -1,4 +1,4 @@
--- Predictions that wait for their label at the end of a day, by age, with the change over the last seven days.
+-- Predictions without a label at the end of a day, by age, with the change over the last seven days.
 -- grain: model_id, model_version, deployment, age_bucket
 -- inputs: label_backlog
 -- parameters: $day

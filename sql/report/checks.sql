@@ -1,4 +1,4 @@
--- Every contract check of a day, what data docs are made of.
+-- Every contract check of a day, for Data Docs.
 -- grain: source, expectation, column_name, model_id, model_version, path
 -- inputs: contract_checks
 -- parameters: $day

@@ -2,7 +2,7 @@
 -- grain: dt
 -- inputs: current_runs, prediction_volume, feature_drift, alerts, model_quality, model_verdicts
 -- parameters: $drift_window_days, $quality_window_days
--- nulls: worst_verdict is null on days that an earlier release processed; auc is null on days without a measured one; telemetry_outcome where telemetry was never profiled
+-- nulls: worst_verdict is null on days that an earlier release processed; auc is null on days without a measured AUC; telemetry_outcome on days whose telemetry was never profiled
 with runs as (
     select
         dt,

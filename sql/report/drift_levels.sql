@@ -11,7 +11,7 @@ with levels as (
         feature,
         case
             when outcome = 'insufficient_data' then 'insufficient'
-            -- four times the threshold of drift: so far that a colour of its own keeps the others readable
+            -- four times the drift threshold has a separate colour, so that smaller values stay distinguishable
             when outcome = 'drift' and value >= 4 * drift_threshold then 'strong'
             when outcome in ('drift', 'warn') then outcome
             when value > noise_floor and value < warn_threshold then 'stable'
@@ -26,7 +26,7 @@ with levels as (
         and reference = 'training'
 ),
 
--- consecutive days keep the same distance to their rank, so they share an island
+-- consecutive days have the same difference to their rank, so they are in one group
 islands as (
     select
         *,

@@ -1,4 +1,4 @@
--- Every feature on a day, the most drifted first: what the heatmap is sorted by and what its table says.
+-- Every feature on a day, the most drifted first: the order of the heatmap and the rows of its table.
 -- grain: model_id, model_version, deployment, feature
 -- inputs: drift_by_feature
 -- parameters: $day, $window_days

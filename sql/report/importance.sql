@@ -1,8 +1,8 @@
--- The importance of features now and how it moved, the most important first.
+-- The current importance of features and its change, the most important first.
 -- grain: model_id, model_version, deployment, feature
 -- inputs: importance_drift
 -- parameters: $day, $window_days
--- nulls: what could not be measured
+-- nulls: values that could not be measured
 with whole as (
     select
         model_id,

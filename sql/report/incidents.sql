@@ -1,4 +1,4 @@
--- Open incidents of a day with what was said about them, the most pressing first; quiet ones last.
+-- Open incidents of a day with their acknowledgements, the most urgent first; silenced incidents come last.
 -- grain: incident_id
 -- inputs: incident_history
 -- parameters: $day

@@ -1,4 +1,4 @@
--- Which stage of the latency moved: every latency column of a day beside what was usual.
+-- Changes of latency by stage: every latency column of a day, with its usual value.
 -- grain: model_id, model_version, deployment, metric
 -- inputs: latency_changes
 -- parameters: $day

@@ -1,4 +1,4 @@
--- What a page says first about every model version and deployment that predicted lately: the facts of its verdict.
+-- The facts of the verdict on every model version and deployment that predicted recently.
 -- grain: model_id, model_version, deployment
 -- inputs: prediction_volume, feature_drift, model_quality, label_backlog, model_verdicts
 -- parameters: $day, $recent_days, $drift_window_days, $quality_window_days
@@ -66,7 +66,7 @@ left join model_quality as q
     and p.deployment = q.deployment
     and q.dt = $day
     and q.segment = 'all'
-    -- a version has the one or the other
+    -- a version has one or the other
     and q.statistic in ('auc', 'mean_absolute_error')
     and q.window_days = $quality_window_days
 left join label_backlog as b

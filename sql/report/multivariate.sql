@@ -1,8 +1,8 @@
--- Whether the features of each version have moved together.
+-- Multivariate drift of each version.
 -- grain: model_id, model_version, deployment
 -- inputs: multivariate_drift
 -- parameters: $day, $window_days
--- nulls: error_shift and noise_floor are null where nothing could be said, reason says why
+-- nulls: error_shift and noise_floor are null where they could not be computed; reason says why
 select
     model_id,
     model_version,

@@ -1,7 +1,7 @@
--- The nodes of a day: what they answered, how fast and how busy they were, the slowest first.
+-- The nodes of a day with predictions, latency and utilization, the slowest first.
 -- grain: model_id, model_version, deployment, node_id
 -- inputs: service_part_levels
--- parameters: $day, $node_count, how many of each version are shown
+-- parameters: $day, $node_count, number of nodes shown per version
 select
     model_id,
     model_version,

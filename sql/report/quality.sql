@@ -2,7 +2,7 @@
 -- grain: dt, model_id, model_version, deployment, window_days
 -- inputs: quality_history, prediction_profile
 -- parameters: $first_day, $last_day, $windows_days
--- nulls: auc is null where labels were too few; hindsight_auc where none has arrived at all
+-- nulls: auc is null where labels were too few; hindsight_auc where no label has arrived
 with predicted as (
     select
         model_id,
@@ -31,7 +31,7 @@ inner join predicted as p
     on h.model_id = p.model_id
     and h.model_version = p.model_version
     and h.deployment = p.deployment
-    -- a window that only shrinks after the last prediction says nothing new
+    -- after the last prediction a window only shrinks, so it is left out
     and h.dt <= p.last_predicted_on
 where h.dt between $first_day and $last_day and h.segment = 'all' and list_contains($windows_days, h.window_days)
 order by h.model_id, h.model_version, h.deployment, h.window_days, h.dt;

@@ -1,8 +1,8 @@
--- Every measure of how well the model versions of a day do, over one window.
+-- Every quality statistic of the model versions of a day, over one window.
 -- grain: model_id, model_version, deployment, statistic
 -- inputs: model_quality
 -- parameters: $day, $window_days
--- nulls: value is null where it cannot be computed, reason says why; baseline_value where nothing was promised
+-- nulls: value is null where it cannot be computed, reason says why; baseline_value where there is no baseline
 select
     model_id,
     model_version,

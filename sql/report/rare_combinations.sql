@@ -1,4 +1,4 @@
--- Combinations of features that training hardly had and the window has, the most surprising first.
+-- Combinations of features that are rare in training and frequent in the window, the least probable first.
 -- grain: model_id, model_version, deployment, feature_a, feature_b, bin_a, bin_b
 -- inputs: rare_combinations
 -- parameters: $day, $window_days; $smallest_cell, rows that a combination needs to be named

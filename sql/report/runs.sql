@@ -1,4 +1,4 @@
--- The run in force of every stage of a day: what the page was made from.
+-- The run in force of every stage of a day.
 -- grain: stage
 -- inputs: current_runs
 -- parameters: $day

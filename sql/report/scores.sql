@@ -1,4 +1,4 @@
--- The scores of every model version and deployment in a window, against those of its training data.
+-- The scores of every model version and deployment in a window, compared with those of its training data.
 -- grain: model_id, model_version, deployment
 -- inputs: prediction_drift, prediction_profile, reference_stats
 -- parameters: $day, $window_days

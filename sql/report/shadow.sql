@@ -2,7 +2,7 @@
 -- grain: model_id, model_version, deployment, production_version
 -- inputs: shadow_comparison
 -- parameters: $day, $window_days
--- nulls: what could not be measured; reason and auc_reason say why
+-- nulls: values that could not be measured; reason and auc_reason say why
 select
     model_id,
     model_version,

@@ -1,4 +1,4 @@
--- How every objective stands on a day, the worst first.
+-- The state of every objective on a day, the worst first.
 -- grain: slo, model_id
 -- inputs: slo_status
 -- parameters: $day

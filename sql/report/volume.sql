@@ -1,4 +1,4 @@
--- Predictions per day of every model version and deployment, and those of them that are counted.
+-- Predictions per day of every model version and deployment, and the number that are counted.
 -- grain: dt, model_id, model_version, deployment
 -- inputs: prediction_volume
 -- parameters: $first_day, $last_day

@@ -29,7 +29,7 @@ select
     source || '.' || expectation || coalesce('.' || column_name, '') as feature,
     1 as window_days,
     null as reference,
-    -- a day that is not there has no rows to be a share of
+    -- a missing day has no rows, so it has no share
     max(if(checked_count = 0, 1, unexpected_count / checked_count)) as value,
     max(checked_count) as sample_count,
     null as noise_floor,
@@ -38,6 +38,6 @@ from contract_checks
 where
     outcome = 'failed'
     and severity = 'warning'
-    -- how often features are missing is a statistic of drift, with rules of its own
+    -- missing rates of features are a drift statistic with separate rules
     and expectation <> 'feature_is_as_complete_as_in_training'
 group by dt, model_id, model_version, source, expectation, column_name;

@@ -1,5 +1,6 @@
--- Signal of broken features: the share of the day's rows that are newly missing, in categories that training never had, constant, in another
--- unit, or (in one segment alone) elsewhere, each beyond what any of the 28 days before showed. Until it is half as bad, it lasts.
+-- Signal of broken features: the share of the day's rows that are newly missing or in unseen categories, constant, in
+-- another unit, or moved in one segment only, each beyond any of the 28 days before. A break lasts until it is less
+-- than half as bad.
 -- grain: dt, signal, model_id, model_version, deployment, segment, feature, window_days, reference
 -- inputs: feature_stats, feature_profile, feature_bins
 with unseen as (
@@ -19,7 +20,7 @@ with unseen as (
     where p.segment = 'all' and p.bin_id = 2 and b.bin_kind = 'unseen'
 ),
 
--- of all versions: what a new one gets is what the others got
+-- over all versions, because a new version gets the same inputs as the others
 days as (
     select
         s.dt,
@@ -81,19 +82,19 @@ multiples as (
         *,
         mean / nullif(mean_before, 0) as mean_factor,
         standard_deviation / nullif(deviation_before, 0) as factor,
-        -- of some features the mean of a day is now this and now that multiple of the usual one
+        -- the daily mean of some features always varies by large factors
         if(
             lowest_mean * highest_mean > 0,
             greatest(abs(ln(lowest_mean / mean_before)), abs(ln(highest_mean / mean_before))),
             99
         ) as usual_change,
-        -- a quarter at most is where three quarters were, and by more than their width
+        -- at most a quarter of the values is where three quarters were, and the median moved by more than the quartile range
         (p25 > highest_p75 or p75 < lowest_p25) and abs(p50 - p50_before) > width_before as has_moved
     from compared
     where days_before >= 7
 ),
 
--- what moves the whole is no fault of a segment
+-- a move of all rows is not a break of a segment
 moves as (
     select
         *,
@@ -109,7 +110,7 @@ moves as (
         )
 ),
 
--- how bad a day is by itself, what was usual, and whether it is beyond that
+-- the level of a day, the usual level, and whether the day is beyond it
 levels as (
     select
         dt,
@@ -122,7 +123,7 @@ levels as (
         'missing' as fault,
         missing_share as level,
         missing_before as usual,
-        -- three times the odds, and more than chance: some feeds always have gaps
+        -- three times the odds and more than chance, because some feeds always have gaps
         missing_share * (1 - missing_before) > 3 * missing_before * (1 - missing_share)
         and missing_share - missing_before > 0.02 + 4 * sqrt(greatest(missing_before, 1 / row_count) / row_count) as is_broken,
         missing_share - missing_before as share
@@ -174,7 +175,7 @@ levels as (
         ln(mean_factor) + ln(abs(mean_before)) as level,
         ln(abs(mean_before)) as usual,
         abs(ln(factor)) > greatest(ln(1.5), 2 * usual_change)
-        -- about the same multiple: what they vary is little beside a large one
+        -- about the same multiple; the tolerance grows with the multiple
         and abs(ln(mean_factor / factor)) < greatest(ln(1.1), abs(ln(factor)) / 5) as is_broken,
         present_share as share
     from multiples
@@ -197,7 +198,7 @@ levels as (
     where segment <> 'all' and p50 is not null
 ),
 
--- a unit or a segment that goes back to where it was is repaired, however long it was away
+-- a unit or segment that returns to its former values is repaired, however long the break lasted
 onsets as (
     select
         *,
@@ -218,7 +219,7 @@ spells as (
     window so_far as (partition by model_id, deployment, segment, feature, fault order by dt)
 ),
 
--- as bad as on the day on which it broke: 1; as usual before: 0
+-- 1 if as bad as on the day on which it broke, 0 if as usual before
 lasting as (
     select
         *,

@@ -1,4 +1,4 @@
--- Signal of importance: how unlike that of its reference the ranking of the features is.
+-- Signal of importance: how much the ranking of the features differs from that of the reference.
 -- grain: dt, signal, model_id, model_version, deployment, segment, feature, window_days, reference
 -- inputs: importance_drift
 select

@@ -1,5 +1,5 @@
--- Signal of the backlog: the share of predictions whose label is overdue, of versions that still predict: of all that wait, or of those newly due,
--- whichever is further beyond its noise.
+-- Signal of the backlog: the share of predictions whose label is overdue, for versions that still predict. It is the
+-- share of all predictions or of those newly due, whichever is further beyond its noise.
 -- grain: dt, signal, model_id, model_version, deployment, segment, feature, window_days, reference
 -- inputs: label_backlog
 select
@@ -27,7 +27,7 @@ inner join label_backlog as w
 where
     b.age_bucket in ('all', 'due')
     and b.overdue_share is not null
-    -- of a version that predicts no more, only what never gets a label is left after a while
+    -- of a version that no longer predicts, only predictions that never get a label are left after a while
     and (b.dt, b.model_id, b.model_version, b.deployment, b.segment) in (
         select (y.dt, y.model_id, y.model_version, y.deployment, y.segment)
         from label_backlog as y

@@ -18,7 +18,7 @@ select
     null as reference,
     case statistic
         when 'positive_rate' then abs(value - baseline_value)
-        -- errors have the unit of the label, so what rules watch is relative
+        -- errors have the unit of the label, so rules watch the relative increase
         when 'mean_absolute_error' then drop_from_baseline / nullif(baseline_value, 0)
         else drop_from_baseline
     end as value,

@@ -11,7 +11,7 @@ select
     null as feature,
     window_days,
     'training' as reference,
-    -- rows that training describes better than its own are a change too
+    -- a smaller error than in training is a change, too
     abs(error_shift) as value,
     current_count as sample_count,
     noise_floor,

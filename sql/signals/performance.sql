@@ -1,4 +1,4 @@
--- Signals of performance: the evidence, collected over nights, that a model is worse than baseline and tolerance.
+-- Signals of performance: the evidence, added up over nights, that a model is worse than its baseline by more than its tolerance.
 -- grain: dt, signal, model_id, model_version, deployment, segment, feature, window_days, reference
 -- inputs: performance
 select

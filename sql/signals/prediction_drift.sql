@@ -11,7 +11,7 @@ select
     null as feature,
     window_days,
     reference,
-    -- a rate that falls is a change too
+    -- a falling rate is a change, too
     abs(value) as value,
     current_count as sample_count,
     noise_floor,
@@ -19,5 +19,5 @@ select
 from prediction_drift
 where
     outcome <> 'insufficient_data'
-    -- above its threshold and stable all the same: noise, and no signal
+    -- a value above its threshold that is stable is noise and not a signal
     and (outcome <> 'stable' or abs(value) < warn_threshold);

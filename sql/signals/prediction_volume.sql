@@ -1,4 +1,4 @@
--- Signal of a lost volume: the share of the predictions of such weekdays that did not come. Days on which none are expected have no value.
+-- Signal of lost volume: the share of the usual predictions of the weekday that did not arrive. Days on which none are expected have no value.
 -- grain: dt, signal, model_id, model_version, deployment, segment, feature, window_days, reference
 -- inputs: prediction_volume, partition_runs, contract_checks
 with counts as (
@@ -11,7 +11,7 @@ with counts as (
     group by dt, model_id, deployment
 ),
 
--- days without any telemetry are checked by the contract, and days that were refused say nothing
+-- days without telemetry are checked by the contract, and refused days say nothing
 processed as (
     select dt
     from partition_runs
@@ -20,7 +20,7 @@ processed as (
     having arg_max(outcome, committed_at) in ('complete', 'partial')
 ),
 
--- only while the model predicts, so that one that was switched off is told of once
+-- only while the model predicts, so that a model that was switched off is reported once
 expected as (
     select
         p.dt,
@@ -45,7 +45,7 @@ select
     null as reference,
     1 - coalesce(c.row_count, 0) / e.usual_count as value,
     e.usual_count::bigint as sample_count,
-    -- what few predictions lack by chance
+    -- how much can be lost by chance if there are few predictions
     4 / sqrt(e.usual_count) as noise_floor,
     format(
         '{:d} predictions of {} ({}), usually {:.0f} on such a weekday',

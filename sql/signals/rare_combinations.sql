@@ -15,7 +15,7 @@ select
     max(current_size) as sample_count,
     null as noise_floor,
     format(
-        -- no category is named: few rows may tell who they are about
+        -- categories are not named, because few rows may identify persons
         '{} {} ({}): {} combinations of features that are rare in training came up, above all of {} and {} ({} rows, {:.1f} expected)',
         model_id,
         model_version,

@@ -8,7 +8,7 @@ select
     model_version,
     null as deployment,
     null as segment,
-    -- a row per column, so that an alert says since when for each
+    -- a row per column, so that the alert of each column says since when
     column_name as feature,
     1 as window_days,
     null as reference,

@@ -14,7 +14,7 @@ select
     l.p95_ms as value,
     l.row_count as sample_count,
     null as noise_floor,
-    -- which stage it was, if the whole has grown
+    -- the stage that caused it, if total latency has grown
     if(
         l.change_ms > 0 and s.change_ms > 0,
         format(

@@ -11,7 +11,7 @@ select
     slo as feature,
     1 as window_days,
     null as reference,
-    -- both windows of the fast pair burn, so that it ends soon after what caused it
+    -- both windows of the fast pair must burn, so that the alert ends soon after its cause
     unnest([least(burn_rate_1d, burn_rate_3d), 1 - budget_remaining]) as value,
     period_total_count as sample_count,
     null as noise_floor,

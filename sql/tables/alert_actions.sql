@@ -1,8 +1,8 @@
 -- What people said about incidents and rules (acknowledged, snoozed, muted), and until when. Append-only: on each day the newest row of a target that covers it applies.
 -- grain: acted_at, target
 create table if not exists alert_actions (
-    acted_at timestamp with time zone not null, -- when it was said
-    action varchar not null, -- ack (somebody works on it), snooze (no notices until a day) or mute (no notices wanted)
+    acted_at timestamp with time zone not null, -- time of the action
+    action varchar not null, -- ack (somebody is working on it), snooze (no notices until a day) or mute (no notices)
     target_kind varchar not null, -- incident or rule
     target varchar not null, -- incident_id, or name of the rule
     from_on date not null, -- first day it applies to

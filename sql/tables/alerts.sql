@@ -16,16 +16,16 @@ create table if not exists alerts (
     threshold double not null, -- threshold that was crossed
     sample_count bigint not null, -- rows from which the value was computed
     noise_floor double, -- noise floor of the value; an alert below it does not fire
-    since_on date not null, -- first of the days in a row above the warn threshold that opened the alert
+    since_on date not null, -- first of the consecutive days above the warn threshold that opened the alert
     consecutive_days integer not null, -- days from since_on to dt
     owner varchar, -- who is responsible, from the rule
     runbook varchar, -- link or path to instructions, from the rule
     message varchar not null, -- the alert in a sentence
     state varchar, -- open on the first day, ongoing, or resolved on the last; null in rows from before there was one
     opened_on date, -- day the alert opened
-    valued_on date, -- day the value is of: dt, unless the signal has none on dt
+    valued_on date, -- day of the value: dt, unless the signal has no value on dt
     incident_id varchar, -- incident that the alert belongs to
-    weight double, -- by which the alerts of an incident are ranked: importance of the feature x distance beyond the threshold x share of the rows
+    weight double, -- weight by which the alerts of an incident are ranked: importance of the feature x distance beyond the threshold x share of the rows
     kind varchar, -- what it is about: harm, break, blind, service or drift; null in rows of earlier releases
-    pages boolean -- whether it makes its incident page while it is critical: its rule pages; null in rows of earlier releases
+    pages boolean -- whether its incident pages while the alert is critical; null in rows of earlier releases
 );

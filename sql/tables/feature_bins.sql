@@ -8,7 +8,7 @@ create table if not exists feature_bins (
     feature_kind varchar not null, -- numeric, categorical or score
     bin_kind varchar not null, -- missing, below, above, range, category, other or unseen
     label varchar not null, -- what to call the bin
-    lower double, -- lower border, included; null for bins that are no range
+    lower double, -- lower border, included; null for bins that are not a range
     upper double, -- upper border, excluded
     category varchar, -- category counted by the bin
     coarse_bin_id integer not null, -- coarse bin it belongs to; PSI, KL and JS compare coarse bins

@@ -10,5 +10,5 @@ create table if not exists heavy_hitters (
     value varchar not null, -- value as text
     row_count bigint not null, -- predictions with it
     share double not null, -- of the predictions that have a value
-    rank integer not null -- 1 for the most frequent; of equally frequent ones in the order of the text
+    rank integer not null -- 1 for the most frequent; equally frequent values are ordered by their text
 );

@@ -1,4 +1,4 @@
--- Incidents, a row per incident and day: alerts that may have one cause, with its most probable cause.
+-- Incidents, a row per incident and day: alerts that may have one cause, with the most probable cause.
 -- grain: dt, incident_id
 create table if not exists incidents (
     dt date not null, -- day the row is about
@@ -17,6 +17,6 @@ create table if not exists incidents (
     owner varchar, -- who is responsible, from the highest ranked alert that names somebody
     runbook varchar, -- link or path to instructions, from the highest ranked alert that has one
     downtime varchar, -- reason of the planned downtime that the day is in; null if it is in none
-    kind varchar, -- what all of its alerts are about: harm, break, blind, service or drift; null in rows of earlier releases
-    pages boolean -- whether somebody should be woken: an alert of a rule that pages has been critical; null in rows of earlier releases
+    kind varchar, -- kind of all of its alerts: harm, break, blind, service or drift; null in rows of earlier releases
+    pages boolean -- whether it pages: an alert of a rule that pages has been critical; null in rows of earlier releases
 );

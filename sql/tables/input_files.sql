@@ -10,8 +10,8 @@ create table if not exists input_files (
     content_fingerprint varchar not null, -- hash of the size and the Parquet footer (statistics, offsets and sizes of every column chunk)
     outcome varchar not null, -- read, refused, or removed: the file was no longer there; the rest of the row is its last version
     reason varchar, -- why it was refused
-    table_version varchar, -- version of the Delta table, or snapshot of the Iceberg table, that it was last found changed at; null if it is of no table
-    modified_at timestamp with time zone, -- time of modification that the file system tells; null if it tells none, and in rows from before there was a history
+    table_version varchar, -- version of the Delta table, or snapshot of the Iceberg table, at which it was last found changed; null if the file does not belong to a table
+    modified_at timestamp with time zone, -- time of modification by the file system; null if it has none, and in rows from before there was a history
     seen_at timestamp with time zone, -- when this version was first recorded; null in rows from before there was a history
     run_id varchar, -- run that recorded it; null in rows from before there was a history
     snapshot_id bigint -- DuckLake snapshot that recorded it, which orders the versions of a file; null in rows from before there was a history

@@ -1,4 +1,4 @@
--- What became of the labels that arrived on a day.
+-- How the labels that arrived on a day were used.
 -- grain: dt
 create table if not exists label_arrivals (
     dt date not null, -- arrival day (the label partition)

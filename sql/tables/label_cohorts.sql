@@ -8,13 +8,13 @@ create table if not exists label_cohorts (
     deployment varchar not null, -- production, shadow or canary
     segment varchar not null, -- 'all', or column=value of a segment
     bin_id integer not null, -- score bin of feature_bins
-    positive_count bigint not null, -- labels that are 1; of a regression or a multiclass model none is
+    positive_count bigint not null, -- labels that are 1; none for a regression or a multiclass model
     negative_count bigint not null, -- labels that are 0
     score_sum double not null, -- sum of the scores
     log_loss_sum double, -- sum of -ln(probability given to what happened), clipped at 1e-15; null for models without a probability
     squared_error_sum double, -- sum of (score - label) squared; null for scores that are neither a probability nor a prediction of the label
-    true_positive_count bigint, -- labels that are 1 with a score from the decision cut on
-    false_positive_count bigint, -- labels that are 0 with a score from the decision cut on
+    true_positive_count bigint, -- labels that are 1 with a score of at least the decision cut
+    false_positive_count bigint, -- labels that are 0 with a score of at least the decision cut
     number_count bigint, -- labels of a regression or of a multiclass model, which are neither positive nor negative
     error_sum double, -- sum of score - label; null unless the task is a regression
     absolute_error_sum double, -- sum of |score - label|; null unless the task is a regression

@@ -9,7 +9,7 @@ create table if not exists model_quality (
     window_days integer not null, -- prediction days in the window that ends with dt
     statistic varchar not null, -- a statistic of docs/statistics.md, e.g. auc, estimated_auc, mean_absolute_error
     value double, -- value of the statistic; null where it cannot be computed
-    confidence_low double, -- lower end of the 95 % interval; of an estimate, for what all labels will say
+    confidence_low double, -- lower end of the 95 % interval; of an estimate: for the value that all labels will give
     confidence_high double, -- upper end of the 95 % interval
     binning_low double, -- smallest value the unbinned scores can have
     binning_high double, -- largest value the unbinned scores can have
@@ -19,8 +19,8 @@ create table if not exists model_quality (
     negative_count bigint not null, -- labels that are 0
     coverage_share double, -- label_count / prediction_count
     baseline_value double, -- AUC stated in the lineage, else the value on the training data
-    drop_from_baseline double, -- how much worse than the baseline: positive is worse; null where no direction is
+    drop_from_baseline double, -- how much worse than the baseline: positive is worse; null if neither direction is worse
     outcome varchar not null, -- measured or insufficient_data
-    reason varchar, -- why there is no value, or what it rests on
-    minimum_class_count bigint -- of an AUC: labels of each class below which there is no value; null before it was kept
+    reason varchar, -- why there is no value, or a remark on it
+    minimum_class_count bigint -- for an AUC: labels of each class below which there is no value; null in rows from before it was stored
 );

@@ -8,14 +8,14 @@ create table if not exists multivariate_drift (
     window_days integer not null, -- length of the window that ends with dt, in days
     statistic varchar not null, -- pca_reconstruction_error
     value double, -- mean over the sample of the window; null where there is none, see reason
-    reference_value double, -- mean over the half of the training sample that the components were not learned from
+    reference_value double, -- mean over the half of the training sample from which the components were not learned
     error_shift double, -- value / reference_value - 1, positive or negative; null where training has no error at all
     noise_floor double, -- 99th percentile of the absolute error_shift without drift
-    p_value double, -- probability of a difference at least as large, in either direction, without drift; by resampling, 0.0005 at least
+    p_value double, -- probability of a difference at least as large, in either direction, without drift; by resampling, at least 0.0005
     component_count integer, -- principal components kept
     current_count bigint not null, -- sampled predictions of the window
     current_day_count integer not null, -- days of the window with sampled predictions
-    reference_count bigint not null, -- training rows that reference_value is the mean of
+    reference_count bigint not null, -- training rows behind reference_value
     outcome varchar not null, -- stable, drift or insufficient_data
     reason varchar -- why it is not judged
 );

@@ -13,5 +13,5 @@ create table if not exists partition_runs (
     snapshot_id bigint not null, -- DuckLake snapshot that holds the result
     started_at timestamp with time zone not null, -- start of the computation
     committed_at timestamp with time zone not null, -- time of the commit
-    stored_rows map(varchar, bigint) -- rows that the commit left of the day in each table that it replaced; table/source where several inputs share a table; null before 2026-12
+    stored_rows map(varchar, bigint) -- rows of the day in each table that the commit replaced; table/source where several inputs share a table; null before 2026-12
 );

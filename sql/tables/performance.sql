@@ -1,4 +1,4 @@
--- How well does each model version do over the quality window, day effects included: realised by the labels known on the day, estimated before labels, and both combined? Days are the clusters of every interval.
+-- Performance of each model version over the quality window: realised from the labels known on the day, estimated before labels arrive, and both combined. Every interval treats days as clusters.
 -- grain: dt, model_id, model_version, deployment, statistic, basis
 create table if not exists performance (
     dt date not null, -- day the row is about: only what had arrived by its end is used
@@ -6,19 +6,19 @@ create table if not exists performance (
     model_version varchar not null, -- version of the model
     deployment varchar not null, -- production, shadow or canary
     statistic varchar not null, -- auc, log_loss, brier_score, accuracy, mean_absolute_error or root_mean_squared_error
-    basis varchar not null, -- realised: all known labels; estimated: what the scores promise; combined: labels of the days that have most of them, estimates corrected by realised minus estimated of the others
+    basis varchar not null, -- realised: from all known labels; estimated: from the scores; combined: labels for the days that have most of them, corrected estimates for the others
     window_days integer not null, -- prediction days in the window that ends with dt
     value double, -- value over the window; null where it cannot be computed
     confidence_low double, -- lower end of the 95 % interval, days as clusters; null with fewer than 8 days
     confidence_high double, -- upper end of the 95 % interval
     standard_error double, -- standard error of the value, days as clusters
-    day_count integer not null, -- days of the window that the value rests on
-    labelled_day_count integer not null, -- of these, days that most of their labels have arrived for
+    day_count integer not null, -- days of the window behind the value
+    labelled_day_count integer not null, -- of these, days for which most labels have arrived
     label_count bigint not null, -- labels of the window known by the end of dt
     baseline_value double, -- AUC stated in the lineage, else the value on the training data
-    tolerance double, -- how much worse than the baseline is no harm; null if the statistic decides no verdict
-    loss_evidence double, -- evidence collected over nights that the model is worse than baseline and tolerance: 1 pages, 0 is none; of the basis combined
+    tolerance double, -- how much worse than the baseline the version may be; null if the statistic is not tested
+    loss_evidence double, -- evidence, added up over nights, that the model is worse than its tolerance allows: 0 is none, it pages at 1; only for the basis combined
     loss_since_on date, -- most likely first day of the loss; null without evidence
-    detectable_loss double, -- smallest loss below the baseline that shows within 28 days, by how much the days of this model differ
+    detectable_loss double, -- loss below the baseline that is found within 28 days in half of the cases, given the differences between days of this model
     reason varchar -- why there is no value or no interval
 );

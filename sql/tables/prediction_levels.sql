@@ -8,12 +8,12 @@ create table if not exists prediction_levels (
     segment varchar not null, -- 'all', or column=value of a segment
     window_days integer not null, -- length of the window that ends with dt, in days
     statistic varchar not null, -- mean_score, share_at_cut, mean_confidence or class_share
-    predicted_class varchar, -- of class_share: the class; null for the others
+    predicted_class varchar, -- the class, for class_share; null for other statistics
     value double, -- value of the statistic; null where it cannot be computed
     confidence_low double, -- lower end of its 95 % interval: Wilson's for shares; null for means
     confidence_high double, -- upper end of it
-    prediction_count bigint not null, -- predictions that the statistic is about: with a score, or of telemetry with classes
-    baseline_value double, -- the same of the training data; null where they have no score, and for classes
+    prediction_count bigint not null, -- predictions behind the statistic: those with a score, or of telemetry with classes
+    baseline_value double, -- the same statistic of the training data; null if it has no scores, and for classes
     outcome varchar not null, -- measured or insufficient_data
     reason varchar -- why the value is missing; null if there is nothing to say
 );

@@ -9,5 +9,5 @@ create table if not exists prediction_profile (
     bin_id integer not null, -- bin of feature_bins under the feature 'score'
     row_count bigint not null, -- predictions in the bin
     score_sum double not null, -- sum of their finite scores
-    at_cut_count bigint -- predictions in the bin with a score from the decision cut on; null for models without a cut
+    at_cut_count bigint -- predictions in the bin with a score of at least the decision cut; null for models without a cut
 );

@@ -16,7 +16,7 @@ create table if not exists rare_combinations (
     current_size bigint not null, -- all predictions of the window
     reference_count bigint not null, -- training rows with both
     reference_size bigint not null, -- all training rows
-    expected_count double not null, -- what the training share gives, half a row added to every possible combination
+    expected_count double not null, -- predictions expected from the training share, with half a row added to every possible combination
     p_value double not null, -- probability of at least so many if the share were that of training: exact, including the noise of training
     q_value double not null -- p_value after Benjamini and Hochberg over all combinations of the version, day and window
 );

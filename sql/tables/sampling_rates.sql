@@ -1,4 +1,4 @@
--- At which rate the predictions of a day were counted, and how many there were. Counts of the day in other tables are of the sampled ones; a day without a row was counted whole.
+-- At which rate the predictions of a day were counted, and how many there were. Counts of the day in other tables are those of the sampled predictions; a day without a row was counted completely.
 -- grain: dt, model_id, model_version, deployment
 create table if not exists sampling_rates (
     dt date not null, -- day of the predictions (the telemetry partition)
@@ -6,6 +6,6 @@ create table if not exists sampling_rates (
     model_version varchar not null, -- version of the model
     deployment varchar not null, -- production, shadow or canary
     sampling_rate double not null, -- models.<model_id>.sampling_rate when the day was counted; 1 is all
-    prediction_count bigint not null, -- predictions, each once: what is left after quarantine and duplicates
+    prediction_count bigint not null, -- predictions without quarantined rows and duplicates
     sampled_count bigint not null -- of these, counted
 );

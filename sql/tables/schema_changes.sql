@@ -6,11 +6,11 @@ create table if not exists schema_changes (
     compared_on date, -- the earlier day; null if files of one day or training data are compared with
     model_id varchar, -- model whose predictions are in the files; null for day_before, which is about the whole day
     model_version varchar, -- version of the model; null for day_before
-    column_name varchar not null, -- column as it is called in the files; a field of telemetry.features_column is called column.field
+    column_name varchar not null, -- name of the column in the files; a field of telemetry.features_column is called column.field
     change varchar not null, -- added, lost, retyped or reordered
     expected varchar, -- type before, or position among the columns that both have; null if added, or if the training type is not known
     found varchar, -- type or position found; null if lost
-    file_count bigint not null, -- files of the day that it is found in
+    file_count bigint not null, -- files of the day in which it is found
     row_count bigint not null, -- rows of these files; of the version, if there is one
     paths varchar[], -- these files; null if it is every file
     message varchar not null -- the change as a sentence

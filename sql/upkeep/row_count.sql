@@ -1,4 +1,4 @@
--- Rows of all tables, as DuckLake keeps count of them: rows that were deleted count until their files are rewritten.
+-- Rows of all tables by DuckLake's statistics: deleted rows count until their files are rewritten.
 -- grain: one row
 -- inputs: ducklake_table_stats
 select coalesce(sum(record_count), 0)::bigint as row_count

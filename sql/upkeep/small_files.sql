@@ -1,9 +1,9 @@
--- Small files of each table that are to become one.
+-- Small files of each table that are to be merged into one.
 -- grain: table_name
 -- inputs: ducklake_data_file, ducklake_table
 -- parameters: $largest_bytes, a file of this size is large enough
--- A file is taken only if the smaller ones together are at least as large. Its rows then lie in a file of twice the size, so no
--- row is written again more often than its file can double.
+-- A file is taken only if the smaller ones together are at least as large. Its rows are then in a file of at least
+-- twice the size, so a row is rewritten only as often as its file can double.
 with small as (
     select
         table_id,

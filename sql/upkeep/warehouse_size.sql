@@ -1,4 +1,4 @@
--- How large the DuckLake is, from the tables of its catalog.
+-- Size of the DuckLake, from the tables of its catalog.
 -- grain: one row
 -- inputs: ducklake_data_file, ducklake_delete_file, ducklake_snapshot, ducklake_files_scheduled_for_deletion
 with files as (
@@ -26,13 +26,13 @@ waiting as (
 )
 
 select
-    -- that the newest snapshot needs
+    -- files that the newest snapshot needs
     count(*) filter (where f.end_snapshot is null) as current_file_count,
-    -- that any snapshot needs
+    -- files that any snapshot needs
     count(*) as file_count,
     coalesce(sum(f.file_size_bytes), 0)::bigint as byte_count,
     any_value(s.snapshot_count) as snapshot_count,
-    -- that no snapshot needs any more
+    -- files that no snapshot needs any more
     any_value(w.waiting_file_count) as waiting_file_count
 from snapshots as s
 cross join waiting as w

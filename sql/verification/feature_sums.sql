@@ -1,4 +1,4 @@
--- Groups in which the bins of a feature do not hold as many rows as there are predictions, or as feature_stats says.
+-- Groups in which the rows in the bins of a feature differ from the number of predictions or from feature_stats.
 -- grain: dt, model_id, model_version, deployment, segment, feature
 -- inputs: feature_profile, feature_stats, prediction_profile
 with features as (

@@ -6,7 +6,7 @@ select
     stage,
     snapshot_id
 from partition_runs
--- a run that failed or was refused left the rows of an earlier one
+-- a run that failed or was refused kept the rows of an earlier run
 where outcome in ('complete', 'partial', 'empty')
 qualify row_number() over (partition by dt, stage order by committed_at desc, snapshot_id desc) = 1
 order by dt, stage;

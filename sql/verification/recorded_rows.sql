@@ -2,7 +2,7 @@
 -- grain: dt, stage, name
 -- inputs: partition_runs
 -- parameters: $days, null for every day
--- A run that replaced nothing in a table says nothing about it: the newest that did is in force.
+-- For each table, the newest run that replaced rows in it is in force.
 with written as (
     select
         dt,

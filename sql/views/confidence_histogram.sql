@@ -7,7 +7,7 @@ with binned as (
         p.model_version,
         p.deployment,
         p.segment,
-        -- ten bins on either side of one half are one; what is off the grid is as sure as can be
+        -- ten bins on either side of one half are merged; scores beyond the grid have the highest confidence
         if(p.bin_id < 3, b.grid_cells // 20, floor(abs(p.bin_id - 2.5 - b.grid_cells / 2) / 10))::integer as step,
         b.grid_cells // 20 as last_step,
         ln(b.grid_upper / (1 - b.grid_upper)) * 20 / b.grid_cells as step_log_odds,

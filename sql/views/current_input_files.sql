@@ -1,4 +1,4 @@
--- Which files are the input of each day, as they were when the day was last worked on? The newest version in input_files of every file that was not removed.
+-- Which files are the input of each day, as of the last run that processed it? The newest version in input_files of every file that was not removed.
 create or replace view current_input_files as
 select *
 from (

@@ -1,4 +1,4 @@
--- How far was every feature from its references, day by day and segment by segment? The common statistics side by side; judged by its PSI.
+-- How far was every feature from its references, day by day and segment by segment? The common statistics side by side; the outcome is that of PSI.
 create or replace view drift_by_feature as
 select
     dt,

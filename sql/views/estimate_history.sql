@@ -1,4 +1,4 @@
--- How far was each estimate from what all labels known now say, and was that inside its interval?
+-- How far was each estimate from the value by all labels known now, and was that value inside its interval?
 create or replace view estimate_history as
 with realised as (
     select

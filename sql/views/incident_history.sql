@@ -1,4 +1,4 @@
--- Which incidents were there day by day, what did people say about them, and are notices due? Silenced incidents are included, with a mark.
+-- Which incidents were open on each day, were they acknowledged or silenced (mark), and are notices due? Silenced incidents are included.
 create or replace view incident_history as
 with said as (
     select
@@ -30,7 +30,7 @@ quiet_rules as (
     group by l.dt, l.incident_id, l.rule
 ),
 
--- an incident is quiet by its rules if each of them is
+-- an incident is silenced by its rules if each of them is
 by_rule as (
     select
         dt,
@@ -64,7 +64,7 @@ select
     and case mark
         when 'snooze' then false
         when 'mute' then false
-        -- who is on it wants to know that it became worse, or that it is over
+        -- the person working on it gets a notice if it becomes critical or is resolved
         when 'ack' then state = 'resolved' or (severity = 'critical' and coalesce(severity_when_marked, 'warn') = 'warn')
         else true
     end as is_to_be_told

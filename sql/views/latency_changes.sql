@@ -1,4 +1,4 @@
--- Which latency changed? The 95th percentile of every latency column beside its median on the seven days before; the stage that changed most is number 1 of the day, and latency_ms has no number, because it is all of them.
+-- Which latency changed? The 95th percentile of every latency column beside its median on the seven days before; the stage that changed most is number 1 of the day, and latency_ms has no number, because it is the total.
 create or replace view latency_changes as
 with compared as (
     select

@@ -1,4 +1,4 @@
--- Which incidents are open on the newest day whose rules were evaluated, and what did people say about them? Worst first.
+-- Which incidents are open on the newest day whose rules were evaluated, and have they been acknowledged or silenced? Worst first.
 create or replace view open_incidents as
 select *
 from incident_history

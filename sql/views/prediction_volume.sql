@@ -1,4 +1,4 @@
--- How many predictions did every version answer each day, and how many of them were counted?
+-- How many predictions did every version make each day, and how many of them were counted?
 create or replace view prediction_volume as
 select
     dt,

@@ -1,4 +1,4 @@
--- How well did each model rank, as known on the day and with every label known now (hindsight)? Of a multiclass model the hindsight is the mean over every class that has enough labels and others beside it. Hindsight needs as many labels as the value.
+-- How well did each model rank, as known on the day and with every label known now (hindsight)? For a multiclass model, hindsight is the mean over the classes that have enough labels of the class and of other classes. Hindsight needs as many labels as the value.
 create or replace view quality_history as
 with as_of as (
     select *
@@ -102,7 +102,7 @@ totals as (
         )
 ),
 
--- Mann-Whitney: a positive outranks the negatives of the bins below it, and half of those in its own
+-- Mann-Whitney: a positive outranks the negatives in the bins below it and half of those in its own bin
 placed as (
     select
         *,
@@ -142,7 +142,7 @@ with_error as (
     from of_class
 ),
 
--- one AUC, or one for each class that has enough labels
+-- one AUC, or one per class that has enough labels
 averaged as (
     select
         o.dt,
@@ -163,12 +163,12 @@ averaged as (
         and o.deployment = w.deployment
         and o.segment = w.segment
         and o.window_days = w.window_days
-    -- rows of before the minimum was kept have the default of quality.minimum_labels_per_class
+    -- rows from before the minimum was stored have the default of quality.minimum_labels_per_class
     where least(o.positive_total, o.negative_total) >= coalesce(w.minimum_class_count, 10)
     group by o.dt, o.model_id, o.model_version, o.deployment, o.segment, o.window_days
 ),
 
--- the interval is built on the log-odds scale; where the AUC is 0 or 1 it is the AUC
+-- the interval is computed on the log-odds scale; for an AUC of 0 or 1 both ends are the AUC
 hindsight as (
     select
         *,

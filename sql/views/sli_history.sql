@@ -1,4 +1,4 @@
--- Which values did every signal have that an alert rule can watch, day by day? Larger is worse; days without a value are left out.
+-- What was the value of every signal that an alert rule can watch, day by day? Larger is worse; days without a value are left out.
 create or replace view sli_history as
 select
     dt,
@@ -14,5 +14,5 @@ select
     sample_count,
     noise_floor,
     detail
--- all of sql/signals/, whose columns are these in this order
+-- the union of all files of sql/signals/, which have these columns in this order
 from signals;
