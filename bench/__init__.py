@@ -1,1 +1,1 @@
-"""Measurements: one module per claim, each a ratio of things run side by side in the same call."""
+"""Benchmarks: one module per claim. Each measures a ratio of two things that run in the same call."""

@@ -1,7 +1,7 @@
-"""What checking the contract of a day costs beside one plain scan of the columns that it checks.
+"""Cost of checking the contract of a day, relative to one plain scan of the checked columns.
 
 `python -m bench.contracts [--rows 4000000]`; prints both and their ratio, writes results/contracts.json. Great Expectations is
-imported before the clock starts: that costs the same whatever the day's size.
+imported before the clock starts: its cost does not depend on the size of the day.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ ROUNDS = 5
 
 
 def write_day(root: Path, rows: int) -> None:
-    """A day without any fault, two versions row by row."""
+    """Write a day without faults, with two versions alternating from row to row."""
     generator = np.random.default_rng(1)
     seconds = generator.integers(0, 86_400, rows)
     versions = np.array(["v1", "v2"])[np.arange(rows) % 2]
@@ -55,7 +55,7 @@ def write_day(root: Path, rows: int) -> None:
 
 
 def best_of(work: Callable[[], Any]) -> float:
-    """Seconds of the fastest of some rounds."""
+    """Seconds of the fastest round."""
     seconds = []
     for _ in range(ROUNDS):
         start = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Are verdicts right? A table from the warehouse alone, in seconds: models of known fate, and the flights by hindsight.
+"""Checks whether verdicts are right, from the warehouse alone and in seconds: models with known faults, and the flights with all labels.
 
     PYTHONPATH=$PWD python -m bench.decisions FOLDER [FOLDER ...]
 
@@ -40,7 +40,7 @@ from driftlake.lake.warehouse import Warehouse
 
 QUIET = ("well", "watch")
 VERDICTS = ("well", "watch", "harmed", "broken", "blind", "critical")
-# what a verdict is called after
+# the verdict for each kind of incident that pages
 KIND_OF = {"harmed": "harm", "broken": "break", "blind": "blind"}
 # learned from by the usual rules; faults begin later
 REFERENCE_DAYS = 60
@@ -66,7 +66,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """What driftlake said about a model: its verdict by day, and pages in order."""
+    """The verdicts on a model by day, and its pages in order."""
 
     verdicts: Mapping[date, str]
     pages: Sequence[Page]
@@ -80,7 +80,7 @@ class Story:
 
 @dataclass(frozen=True, slots=True)
 class Fate:
-    """What is right to say of a model; `due_on` is the last day on which it is in time."""
+    """The right verdict on a model; `due_on` is the last day on which it is in time."""
 
     expected: str
     fault_on: date | None = None
@@ -90,7 +90,7 @@ class Fate:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What a rule did for a model; `failed` names the bars that were missed."""
+    """Result of a rule for a model; `failed` names the criteria that were missed."""
 
     rule: str
     days: Mapping[str, int]
@@ -102,7 +102,7 @@ class Judgement:
 
 
 def judge(story: Story, fate: Fate) -> Judgement:
-    """Judge what was said about a model of known fate."""
+    """Judge the verdicts on a model with a known fault."""
     days = dict(Counter(story.verdicts.values()))
     if fate.expected == "well":
         pages, quiet = len(story.pages), sum(days.get(verdict, 0) for verdict in QUIET) / max(len(story.verdicts), 1)
@@ -154,7 +154,7 @@ def _days(until: date | None, since: date | None) -> int | None:
 
 
 def stories(warehouse: Warehouse) -> dict[str, Story]:
-    """What was said, by model; an incident of several models pages for each that has a critical alert in it."""
+    """Verdicts and pages by model; an incident of several models pages for each model with a critical alert in it."""
     queries = (_VERDICTS, _PAGES) if _has_table(warehouse, "model_verdicts") else (_SEVERITIES, _CRITICAL)
     verdict_rows, page_rows = (warehouse.sql(query).to_pylist() for query in queries)
     verdicts: dict[str, dict[date, str]] = {}
@@ -190,7 +190,7 @@ _PAGES = """
     group by coalesce(a.model_id, ''), i.incident_id
     order by on_day, i.incident_id
 """
-# a warehouse from before there were verdicts: what is critical pages, whatever it is about
+# in a warehouse from before there were verdicts, every critical alert pages
 _SEVERITIES = """
     select
         p.model_id,
@@ -212,7 +212,7 @@ class Series:
 
     values: Floats
     known_on: np.ndarray[Any, np.dtype[np.int64]]
-    # added to the values, makes them losses
+    # added to the values to make them losses
     sign: int
     tolerance: float
 
@@ -275,7 +275,7 @@ def _known_on(warehouse: Warehouse, model_id: str, days: Sequence[date]) -> np.n
 
 
 def estimated(warehouse: Warehouse, model_id: str, days: Sequence[date]) -> Floats:
-    """The AUC that scores promise, day by day."""
+    """The AUC estimated from scores, by day."""
     rows = warehouse.sql(
         "select dt, value from model_quality where model_id = ? and statistic = 'estimated_auc' and window_days = 1"
         " and segment = 'all' and deployment = 'production' and value is not null",
@@ -296,7 +296,7 @@ def far_days(warehouse: Warehouse, model_id: str) -> set[date]:
 
 
 def usual_rules(warehouse: Warehouse, model_id: str, days: Sequence[date], series: Series) -> dict[str, list[bool]]:
-    """Which days the rules of others flag; a realised value flags the day on which it is known."""
+    """The days that common rules flag; a realised value flags the day on which it became known."""
     far, late = far_days(warehouse, model_id), np.zeros(len(days), dtype=bool)
     for place in np.flatnonzero(beyond_three_deviations(series.values, REFERENCE_DAYS)):
         if series.known_on[place] < len(days):
@@ -313,7 +313,7 @@ def usual_rules(warehouse: Warehouse, model_id: str, days: Sequence[date], serie
 
 
 def judge_fates(warehouse: Warehouse, folder: Path, days: Sequence[date]) -> dict[str, list[Judgement]]:
-    """By model, driftlake and the usual rules."""
+    """Judgements of driftlake and of the common rules, by model."""
     told = stories(warehouse)
     judged = {}
     for model_id, what in yaml.safe_load((folder / "fates.yaml").read_text()).items():
@@ -381,7 +381,7 @@ def summary(judged: Mapping[str, Sequence[Judgement]], fates: Mapping[str, Any])
 _FLIGHTS = "flight_delay"
 _WEATHER_ENDS_ON = date(2013, 12, 31)
 _CALM_MONTHS = (3, 7, 8, 9)
-# with fewer days there is no interval worth the name
+# with fewer days there is no useful interval
 _SMALLEST_DAYS = 5
 
 
@@ -417,7 +417,7 @@ def hindsight(warehouse: Warehouse, days: Sequence[date]) -> dict[date, tuple[In
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A bar, what was reached, and whether that is enough."""
+    """A criterion, the value that was reached, and whether it passes."""
 
     name: str
     reached: str
@@ -425,12 +425,12 @@ class Bar:
 
 
 def share(hits: int, of: int) -> float:
-    """A share; of nothing, all."""
+    """A share; 1 if the total is zero."""
     return hits / of if of else 1.0
 
 
 def found_within(days: Sequence[date], found: set[date], within_days: int) -> int:
-    """How many days have one of `found` on them or within some days after."""
+    """How many days have a day of `found` on them or within some days after."""
     return sum(any(day + timedelta(days=later) in found for later in range(within_days + 1)) for day in days)
 
 
@@ -471,7 +471,7 @@ def coverage_bars(warehouse: Warehouse) -> Iterator[Bar]:
 def performance_coverage(warehouse: Warehouse, days: Sequence[date]) -> Iterator[Bar]:
     """Share of the values by all labels inside the intervals of `performance`, by statistic and basis.
 
-    Only the estimated basis has a bar: most days of the others are labelled, and nearly say the value themselves.
+    Only the estimated basis has a bar: most days of the others are labelled, so their values are nearly the realised ones.
     """
     sums = _flight_sums(warehouse, days)
     aucs = {day: now.value for day, (now, _) in hindsight(warehouse, days).items()}
@@ -513,7 +513,7 @@ def _flight_sums(warehouse: Warehouse, days: Sequence[date]) -> dict[tuple[str, 
 
 
 def judge_flights(warehouse: Warehouse, days: Sequence[date]) -> list[Bar]:
-    """Every bar, and what the usual rules would have done."""
+    """Every criterion, and the results of the common rules."""
     told = stories(warehouse)
     story = told.get(_FLIGHTS, Story({}, ()))
     story = Story(story.verdicts, sorted([*story.pages, *told.get("", Story({}, ())).pages], key=lambda page: page.on))

@@ -27,7 +27,7 @@ MEMORY_LIMIT, ALLOWANCE_MB = "2GB", 1_000
 DRIFT = {"windows_days": [1, 7], "references": ["preceding"]}
 # Days before the first one, which these look at.
 HISTORY_DAYS = 13
-# So many features of a version and segment are written to the warehouse for some days in one statement.
+# Number of features of a version and segment that are written to the warehouse in one statement.
 FEATURE_DAYS_AT_ONCE = 100_000
 # A segment has a tenth of the rows, and so about half of the bins.
 _DAY_ROWS = """
@@ -93,7 +93,7 @@ class Size:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What one run of the stage took."""
+    """Time and memory of one run of the stage."""
 
     name: str
     passes: int

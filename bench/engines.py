@@ -1,7 +1,7 @@
 """One machine against Spark on the same machine: a generated day of telemetry, from Parquet to the rows of its profiles.
 
 `python -m bench.engines`; needs pyspark and Java. Prints a table, writes results/engines.json. Both engines have the same
-cores. Spark starts apart: the first day has to start its Python workers too, the second finds them there.
+cores. The start of Spark is measured separately. The first day also starts its Python workers; the second uses the running ones.
 """
 
 from __future__ import annotations

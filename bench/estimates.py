@@ -1,4 +1,4 @@
-"""Estimates before labels come against what labels said, beside NannyML's CBPE, on the flights of 2013 from New York.
+"""Compares estimates before labels arrive with the realised values, and with NannyML's CBPE, on the flights of 2013 from New York.
 
 A model learns from January and February whether a flight departs over 15 minutes late, its calibration from March. Each
 day from April on is estimated from labels of the days before it, the first days being those with few labels.

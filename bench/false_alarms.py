@@ -1,4 +1,4 @@
-"""How often a rule cries wolf where nothing drifted, and how often it sees a shift of known size.
+"""Rates of false alarms of drift rules without drift, and their power for shifts of known size.
 
 `python -m bench.false_alarms`; prints three tables, writes results/false_alarms.json. Both sides of a comparison are random
 halves of one sample of 40 features (normal, log-normal, counts, categories); for the power, a tenth of the features of

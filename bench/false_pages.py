@@ -1,4 +1,4 @@
-"""How often a rule pages for a model that is as good as it has to be, and after how many days it pages for a loss.
+"""Rate of false pages of a rule for a model within its tolerance, and the number of days until it pages for a loss.
 
 `python -m bench.false_pages [--series 400] [--config driftlake.yaml [--without FIRST LAST]]`; prints a table per world, writes results/false_pages.json. The daily
 values of a performance metric are drawn: the baseline is known, the tolerance is 0.02, days are an autoregression of order one, normal or with heavy
@@ -64,7 +64,7 @@ def resampled(days: Floats, generator: np.random.Generator, series: int, count: 
 
 
 def detector(budget: float, fleet: int, values: Floats, history: int) -> Floats:
-    """Ours, with the budget of false pages split over a fleet. The noise is learned anew every week, to save time; the product does so every night."""
+    """The detector of driftlake, with the budget of false pages split over a fleet. The noise is learned anew every week, to save time; the product does so every night."""
     threshold = page_threshold(budget, fleet)
     found = []
     for start in range(history, values.shape[1], 7):
@@ -131,7 +131,7 @@ class Found:
 
 
 def judge(rule: Rule, world: World, history: int, series: int, fleet: int = 1) -> Found:
-    """What a rule does in a world; every rule sees the same days."""
+    """Results of a rule in a world; every rule gets the same days."""
     rates = []
     for margin in (TOLERANCE, 0.0):
         values = margin + world(np.random.default_rng([1, history]), series, history + YEAR)
@@ -168,7 +168,7 @@ def recovery(world: World, history: int, series: int, loss: float = 0.12) -> flo
 
 
 def influences(positives: Floats, negatives: Floats) -> Floats:
-    """Of counts of shape (days, bins): what every day says of the AUC of all days; the mean is that AUC."""
+    """Of counts of shape (days, bins): the contribution of every day to the AUC of all days; their mean is that AUC."""
     of_positives, of_negatives = placements(positives.sum(axis=0), negatives.sum(axis=0))
     gains: Floats = np.zeros(len(positives))
     mean = 0.0

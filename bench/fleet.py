@@ -1,4 +1,4 @@
-"""Arithmetic, not a measurement: what a fleet would cost a night, from the figures of docs/performance.md.
+"""Estimates the cost of a night of a fleet by arithmetic, from the figures of docs/performance.md.
 
 `python -m bench.fleet [--rows 1e12] [--configurations 1000] ...`; first it repeats measured sizes by the same formulas.
 """

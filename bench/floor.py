@@ -1,4 +1,4 @@
-"""Dagster's own price: the graph of driftlake with assets that do nothing, run for some days.
+"""Dagster's own cost: runs the graph of driftlake with assets that do nothing.
 
 `python -m bench.floor CONFIG FIRST LAST`
 """

@@ -1,6 +1,6 @@
-"""What all labels say afterwards about a model: its metric day by day, intervals with days as clusters, and when a loss could be known.
+"""Performance of a model with all labels: its metric by day, intervals with days as clusters, and the first day on which a loss could be known.
 
-Pure functions over counts, written apart from the product, which they judge. Not here: queries and verdicts (`bench.decisions`).
+Pure functions over counts, implemented independently of the product that they judge. Not here: queries and verdicts (`bench.decisions`).
 """
 
 from __future__ import annotations

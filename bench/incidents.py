@@ -1,4 +1,4 @@
-"""A year with planted faults: does every fault become one incident with its cause first, and nothing else?
+"""A year with planted faults: tests whether every fault becomes one incident with the right cause first, and nothing else pages.
 
 `python -m `bench.incidents` [--seed 1 2] [--rows 2000]`; prints a table per seed beside plain rules (the PSI of a feature
 over 0.25), writes results/incidents.json. The judge is strict: what opens while a fault is there is of this fault, the

@@ -1,4 +1,4 @@
-"""The profiles of a 4,000,000 x 40 day, from Parquet to the rows of the profile tables, beside DuckDB's bare scan of it.
+"""The profiles of a 4,000,000 x 40 day, from Parquet to the rows of the profile tables, compared with DuckDB's bare scan of it.
 
 `python -m bench.kernel`; prints a table, writes results/kernel.json. `--rows` makes it smaller.
 """

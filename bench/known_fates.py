@@ -1,4 +1,4 @@
-"""Models whose fate is known, written as one project: worlds in which nothing is wrong, and worlds in which one thing goes wrong.
+"""Writes models with known faults as one project: worlds without a fault, and worlds with one fault.
 
 Each model scores 150 days of 2024 with eight features; its AUC is about 0.75 (a regression has errors, a model of three
 classes a macro AUC). What goes wrong begins

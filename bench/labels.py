@@ -1,7 +1,7 @@
 """The label stage of a night: 4,000,000 labels looked up among 28 days of predictions, 110,000,000 in all.
 
-`python -m bench.labels`; prints a table, writes results/labels.json. Beside it a bare scan of the ids of the same
-predictions by DuckDB, in the same call. Smaller with `--predictions`, `--labels`, `--days` and `--earlier`; as it is,
+`python -m bench.labels`; prints a table, writes results/labels.json. The comparison is DuckDB's bare scan of the ids
+of the same predictions, in the same call. Smaller with `--predictions`, `--labels`, `--days` and `--earlier`; as it is,
 its inputs need 10 GB of disk and three minutes.
 """
 

@@ -1,4 +1,4 @@
-"""Runs commands in processes of their own and says how long they took and how much memory they needed."""
+"""Runs commands in separate processes and measures their time and memory."""
 
 from __future__ import annotations
 
@@ -71,13 +71,13 @@ def apart(work: Callable[..., object], *arguments: object) -> None:
 
 
 def best_of(count: int, measurements: Sequence[Measurement]) -> Measurement:
-    """The quickest of `count` runs: the others waited for somebody else."""
+    """The fastest of `count` runs; the others waited for other processes."""
     assert len(measurements) == count
     return min(measurements, key=lambda measurement: measurement.seconds)
 
 
 def environment() -> dict[str, str]:
-    """What the figures depend on."""
+    """The environment on which the figures depend."""
     packages = ("dagster", "duckdb", "great-expectations", "pyarrow", "boost-histogram")
     return {
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",

@@ -1,4 +1,4 @@
-"""How often the PCA reconstruction error sees a relation that has changed, and how often it cries wolf.
+"""Power of the PCA reconstruction error for changed relations between features, and its rate of false alarms.
 
 `python -m bench.multivariate_power`; prints a table, writes results/multivariate_power.json. Ten numbers, of which two have a
 correlation of 0.5 and four a common factor, all distributions staying as they are; training samples and windows are

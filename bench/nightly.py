@@ -1,4 +1,4 @@
-"""A cold night and a ten-month backfill of the flights, each beside the same Dagster graph doing nothing.
+"""A cold night and a ten-month backfill of the flights, each compared with the same Dagster graph of assets that do nothing.
 
 `python -m bench.nightly` after `make demo` (it needs examples/nycflights/data); prints a table, writes results/nightly.json.
 """

@@ -1,4 +1,4 @@
-"""How well personal data is found: precision and recall per kind on a generated corpus, and the cost of looking.
+"""How well personal data is found: precision and recall per kind on a generated corpus, and the cost of detection.
 
     python -m bench.pii [ROWS]
 

@@ -1,4 +1,4 @@
-"""A year of predictions of a credit model with nine planted faults and a season that is none, written as a project.
+"""Writes a year of predictions of a credit model as a project, with nine planted faults and a harmless season.
 
 A model with eight features scores every day of 2024; labels come one to three days later. Temperature follows the season as
 it did in the training data of the year before, scores and volume follow it a little, and days differ by more than chance.

@@ -1,4 +1,4 @@
-"""What weighing training labels and recent ones costs and gains, where scores keep their meaning and where they do not.
+"""Errors of estimates that weigh training labels and recent labels, with and without a change in the meaning of scores.
 
 `python -m bench.recalibration`; 60,000 training labels, then days of 100 labels whose log-odds moved by a shift, and by a normal
 amount of each day. Estimated are the rate and the AUC of the scores' distribution; intervals are for the labels of seven days of 300

@@ -1,4 +1,4 @@
-"""Runs every stage over the days of a project, in this process. Not here: projects, and what is made of the rows."""
+"""Runs every stage over the days of a project, in this process. Not here: projects, and evaluating the rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Claim: whoever reads or writes while the warehouse is maintained sees whole days, each as one commit left it.
+"""Claim: readers and writers during maintenance of the warehouse see complete days, each from exactly one commit.
 
 `python -m bench.torture [--seconds 600] [--catalog postgres] [--seed 1]`: writers replace days, readers check every read, and
 maintenance runs all the time, each in a process of its own. Prints what was done and every deviation; writes

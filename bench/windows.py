@@ -1,6 +1,6 @@
 """Claim: drift of a day over 28 or 90 days, 200 features, takes less than a second: a window is a sum over profiles.
 
-`python -m bench.windows`; beside DuckDB's bare sum over the same days of profile rows. Prints a table, writes
+`python -m bench.windows`; compared with DuckDB's bare sum over the same days of profile rows. Prints a table, writes
 results/windows.json.
 """
 

@@ -135,7 +135,7 @@ def test_what_cannot_be_copied_or_would_be_overwritten_is_a_sentence(project: Pr
     with pytest.raises(WarehouseError, match="there is no backup in"):
         restore(project.settings, tmp_path / "nowhere")
     back_up(project.settings, tmp_path / "backup")
-    with pytest.raises(WarehouseError, match="there is a warehouse at"):
+    with pytest.raises(WarehouseError, match="there is already a warehouse at"):
         restore(project.settings, tmp_path / "backup")
     project.configure(warehouse={"catalog": "postgres:host=db dbname=lake"})
     with pytest.raises(WarehouseError, match="only a warehouse with a SQLite catalog") as caught:

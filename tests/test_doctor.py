@@ -132,7 +132,7 @@ def test_the_report_says_how_mixed_folders_were_understood_and_the_run_counts_th
     assert not skipped.is_well
     for part in (
         "dt=soon (its name says no day)",
-        "old (1 file in a folder that is no key=value",
+        "old (1 file in a folder that is neither key=value",
         "year=2024 (1 file in it",
     ):
         assert part in skipped.message
@@ -175,4 +175,4 @@ def test_a_day_of_files_that_do_not_count_says_which(tmp_path: Path) -> None:
     [report] = project.run(1, 1, until="profiles")
     assert outcomes(report) == {day(1): "missing"}
     reasons = project.rows("select reason from current_runs where stage = 'profiles'")
-    assert "part-0.csv (*.csv is no Parquet file)" in reasons[0][0]
+    assert "part-0.csv (*.csv is not a Parquet file)" in reasons[0][0]

@@ -127,11 +127,11 @@ def test_without_importance_in_the_lineage_the_window_before_is_the_reference(me
     ("shares", "arguments", "reason"),
     [
         ({2: (0.5, 0.3, 0.2)}, {"rows": 199}, "fewer than 200 explained predictions in the window"),
-        ({2: (0, 0, 0)}, {}, "no feature has any importance in the window"),
+        ({2: (0, 0, 0)}, {}, "all importances are zero in the window"),
         (
             {2: (0.5, 0.3, 0.2)},
             {"trained": False},
-            "no feature has any importance in the window before, and the lineage has no importance",
+            "all importances are zero in the window before, and the lineage has no importance",
         ),
     ],
 )

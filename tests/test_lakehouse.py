@@ -129,7 +129,7 @@ def test_equality_deletes_are_refused(tmp_path: Path) -> None:
     table = create_iceberg(tmp_path / "t", rows.schema, {"dt": IdentityTransform()})
     table.append(rows)
     delete_positions(tmp_path / "t", table, 0, [0], DataFileContent.EQUALITY_DELETES)
-    with pytest.raises(InputError, match="with equality deletes, which are not read"):
+    with pytest.raises(InputError, match="with equality deletes, which cannot be read"):
         list_input(str(tmp_path / "t"))
 
 

@@ -144,7 +144,7 @@ class _Side:
         where = "in the window" if name == "current" else "in the window before, and the lineage has no importance"
         needed_days = int(days_needed(settings.minimum_days_share, expected_days))
         if not self.importance.any():
-            return f"no feature has any importance {where}"
+            return f"all importances are zero {where}"
         if self.day_count < needed_days:
             return f"explained predictions on fewer than {needed_days} of {expected_days} days {where}"
         if max(self.counts) < settings.minimum_rows:

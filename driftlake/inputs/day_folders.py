@@ -46,7 +46,7 @@ class DayFolders:
         level = self._next_level([(self._root, Place(), entries)])
         for _ in range(_MOST_LEVELS):
             level = self._next_level([(path, place, self._entries(path)) for path, place in level])
-        self.passed_over += [self._unread(path, "the names of the folders on the way say no day") for path, _ in level]
+        self.passed_over += [self._unread(path, "the names of its parent folders contain no day") for path, _ in level]
 
     @property
     def days(self) -> list[date]:
@@ -83,7 +83,7 @@ class DayFolders:
             passed_over += [
                 PassedOver(
                     self._scheme + path,
-                    f"{counted(count, 'file')} in a folder that is no key=value and no hour",
+                    f"{counted(count, 'file')} in a folder that is neither key=value nor an hour",
                     is_suspect=True,
                 )
                 for path, count in unread.items()
@@ -103,9 +103,7 @@ class DayFolders:
         is_said = len(self._folders) > days_before or any(not place.says_nothing for _, place in leading)
         silent = [path for path, place in leading if place.says_nothing]
         if is_said or len(silent) > _MOST_FOLDERS:
-            why = (
-                "its name says no day" if is_said else f"more than {_MOST_FOLDERS} folders are not looked into for days"
-            )
+            why = "its name says no day" if is_said else f"more than {_MOST_FOLDERS} folders are not searched for days"
             self.passed_over += [self._unread(path, why) for path in silent[:_MOST_FOLDERS]]
             leading = [(path, place) for path, place in leading if not place.says_nothing]
         return leading

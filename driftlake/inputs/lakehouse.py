@@ -87,7 +87,7 @@ def table_in(location: str, entries: Sequence[pafs.FileInfo], pattern: str | Non
     names = {entry.base_name for entry in entries if not entry.is_file}
     if _HUDI_LOG in names:
         raise InputError(
-            f"{location} is a Hudi table: its log says which files count, and it is not read",
+            f"{location} is a Hudi table, which cannot be read because its log says which files count",
             hint="export it, e.g. to a Delta or Iceberg table, and give the path of that",
         )
     if _DELTA_LOG in names:
@@ -168,14 +168,14 @@ class _Delta(_Table):
             raise _unreadable(location, self.kind, error) from error
         if unknown := sorted(self._features - _DELTA_FEATURES):
             raise InputError(
-                f"{location} is a Delta table with {', '.join(unknown)}, which is not read",
-                hint="write it without, e.g. as a copy, and give the path of that",
+                f"{location} is a Delta table with {', '.join(unknown)}, which cannot be read",
+                hint="write it without this feature, e.g. as a copy, and give the path of the copy",
             )
         if self._configuration.get("delta.columnMapping.mode", "none") != "none":
             raise InputError(
-                f"{location} is a Delta table with column mapping: its files have other column names than the table",
-                hint="turn it off with `alter table ... set tblproperties ('delta.columnMapping.mode' = 'none')`, which"
-                " writes the files anew, or give the path of a copy without it",
+                f"{location} is a Delta table with column mapping: the column names in its files differ from those of the table",
+                hint="turn it off with `alter table ... set tblproperties ('delta.columnMapping.mode' = 'none')`, which "
+                "rewrites the files, or give the path of a copy without column mapping",
             )
         self._location = location
         self.version = str(self._table.version())
@@ -278,7 +278,7 @@ def _positions_in(location: str, io: Any, delete: Any) -> Iterator[tuple[str, np
         return
     if delete.file_format.name != "PARQUET":
         raise InputError(
-            f"{location} is an Iceberg table whose deleted rows stand in {delete.file_format.name} files, which are not read",
+            f"{location} is an Iceberg table with deleted rows in {delete.file_format.name} files, which cannot be read",
             hint="compact the table, e.g. with rewrite_data_files",
         )
     filesystem, inner = filesystem_of(_own_path(delete.file_path))
@@ -310,7 +310,7 @@ def _newest(location: str, names: Sequence[str]) -> str:
         found = " and ".join(sorted(newest)) or "none that has a number"
         raise InputError(
             f"{location} is an Iceberg table, and it is not clear which metadata file is the newest: {found}",
-            hint="a commit that failed leaves one behind: remove it, or commit to the table again",
+            hint="a failed commit leaves such a file behind: remove it, or commit to the table again",
         )
     return f"{location}/{_ICEBERG_LOG}/{newest[0]}"
 
@@ -358,8 +358,8 @@ def _errors_of_iceberg(location: str) -> Iterator[None]:
     except Exception as error:
         if isinstance(error, ValueError) and "equality" in str(error):
             raise InputError(
-                f"{location} is an Iceberg table with equality deletes, which are not read",
-                hint="compact the table, e.g. with rewrite_data_files: it then has the rows without them",
+                f"{location} is an Iceberg table with equality deletes, which cannot be read",
+                hint="compact the table, e.g. with rewrite_data_files, which removes the deleted rows",
             ) from error
         raise _unreadable(location, "Iceberg", error) from error
 

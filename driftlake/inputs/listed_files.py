@@ -103,10 +103,10 @@ def objection_to(path: str, size_bytes: int, modified_ns: int | None) -> PassedO
     if ending in _PARQUET or (ending in _CODECS and parts[-2] in _PARQUET):
         return None
     if ending in _SET_ASIDE or ending.endswith("~"):
-        return PassedOver(path, f"*.{ending} is a file that is being written or was set aside")
+        return PassedOver(path, f"*.{ending} is a file that is still being written, or that was set aside")
     if ending in _OTHER_FORMATS:
         return PassedOver(
-            path, f"*.{ending} is no Parquet file", is_suspect=ending in {"csv", "tsv", "jsonl", "avro", "orc"}
+            path, f"*.{ending} is not a Parquet file", is_suspect=ending in {"csv", "tsv", "jsonl", "avro", "orc"}
         )
     if _is_parquet(path, size_bytes, modified_ns):
         return None

@@ -41,8 +41,8 @@ def nothing_understood(location: str, passed_over: Sequence[PassedOver]) -> Inpu
     """The message about a place that has content but no recognisable day."""
     return InputError(
         f"nothing in {location} is recognised as a day: {named(passed_over)}",
-        hint="a folder per day is found by itself if it is called like dt=2026-01-31, dt=20260131 or"
-        ' year=2026/month=01/day=31; for other names give `partitioning`, e.g. "day_%Y%m%d" or "*/%Y/%m/%d"',
+        hint="folders of days are recognised by names such as dt=2026-01-31, dt=20260131 or"
+        ' year=2026/month=01/day=31; for other names set `partitioning`, e.g. "day_%Y%m%d" or "*/%Y/%m/%d"',
     )
 
 

@@ -207,7 +207,7 @@ def _renamed(schema: pa.Schema, names: Mapping[int, str]) -> str | None:
         if number is not None and names.get(int(number), column.name) != column.name:
             return f"calls a column {column.name} that its table calls {names[int(number)]} now: compact the table"
         if number is not None and int(number) not in names and column.name in names.values():
-            return f"has a column {column.name} that is another one than its table calls so now: compact the table"
+            return f"has a column {column.name} that is not the current column of this name in its table: compact the table"
     return None
 
 

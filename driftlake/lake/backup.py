@@ -55,7 +55,7 @@ def restore(settings: Settings, source: Path) -> Copied:
         )
     if not catalog.is_missing() or (data.is_dir() and any(data.iterdir())):
         raise WarehouseError(
-            f"there is a warehouse at {catalog.place} or in {data} already",
+            f"there is already a warehouse at {catalog.place} or in {data}",
             hint="move both away, then run the command again",
         )
     copied = [_copy(path, data / path.relative_to(source / _DATA)) for path in _absent(source / _DATA, data)]
@@ -71,7 +71,7 @@ def _local(settings: Settings) -> tuple[Catalog, Path]:
     catalog, data = catalog_of(settings), settings.resolve(settings.warehouse.data)
     if catalog.kind != "sqlite" or "://" in data:
         raise WarehouseError(
-            "only a warehouse with a SQLite catalog and data files in a folder is copied by driftlake",
+            "driftlake copies only a warehouse with a SQLite catalog and data files in a folder",
             hint="for others use pg_dump and a copy of the bucket: see docs/backup.md",
         )
     return catalog, Path(data)

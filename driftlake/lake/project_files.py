@@ -40,7 +40,7 @@ def sources(name: str) -> list[tuple[str, Traversable]]:
     top = files(_PACKAGE) if name == _PACKAGE else folder() / name
     found = dict(_below(top, name)) if top.is_dir() else {}
     if not found:
-        raise InstallationError(f"{top} has no file of driftlake", hint="install driftlake again")
+        raise InstallationError(f"{top} has no files of driftlake", hint="install driftlake again")
     return sorted(found.items())
 
 

@@ -146,7 +146,7 @@ def require_place(setting: str, location: str, *, holds_input: bool = False) -> 
     # botocore follows a bucket to its region, which DuckDB and Arrow do not
     if (region := _region_in(found)) and region != access.region:
         raise StorageError(
-            f"{setting}: bucket {bucket} is in region {region}, it was asked for in {access.region}",
+            f"{setting}: bucket {bucket} is in region {region}, but region {access.region} is configured",
             hint="set AWS_REGION, or the region of the profile or of the DuckDB secret",
         )
     if holds_input and not found.get("KeyCount"):
@@ -166,7 +166,7 @@ def _refusal(setting: str, location: str, access: Access, response: Mapping[str,
             f"{setting}: there is no bucket {bucket} at {access.where}", hint="create it, or correct the path"
         )
     return StorageError(
-        f"{setting}: {location} cannot be read with key {access.key_id or '(none)'} by {access.where}: {code} ({said})",
+        f"{setting}: {location} cannot be read from {access.where} with key {access.key_id or '(none)'}: {code} ({said})",
         hint="check the key, its secret, and that its owner may list, read and, for the warehouse, write the bucket",
     )
 

@@ -24,7 +24,7 @@ from driftlake.vocabulary.wording import printable
 
 _PROMPT, _CONTINUATION = "driftlake> ", "      ...> "
 _SHOWN_ROWS = 200
-_UNKNOWN = "`show tables` lists what there is; docs/tables.md explains it"
+_UNKNOWN = "`show tables` lists the tables; docs/tables.md explains them"
 _EXPIRED = "old snapshots expire after warehouse.snapshot_retention_days; `from ducklake_snapshots('lake')` lists the remaining ones"
 _FILE_WIDTH = 10_000
 
@@ -77,7 +77,7 @@ def interact(warehouse: Warehouse) -> None:
     if sys.stdin.isatty():
         import readline  # noqa: F401  # gives input() history and editing
 
-        print("Statements end with ; and `show tables;` lists what there is. Ctrl-D leaves.", file=sys.stderr)
+        print("Statements end with ; and `show tables;` lists the tables. Ctrl-D leaves.", file=sys.stderr)
     lines: list[str] = []
     while True:
         try:

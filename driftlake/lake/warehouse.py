@@ -336,7 +336,7 @@ class Warehouse:
                     raise WarehouseError(
                         f"a commit failed {len(_PAUSES) + 1} times because another client changed the same tables: "
                         f"{error}",
-                        hint="let other clients write to other tables, or run the day again",
+                        hint="keep other clients from writing to these tables, or run the day again",
                     ) from error
                 time.sleep(pause)
 

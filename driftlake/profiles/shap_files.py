@@ -53,8 +53,8 @@ def _impossible_rows(settings: Settings, partitions: Sequence[Partition]) -> Map
 def _refused(partition: Partition, impossible: Mapping[str, int]) -> Partition:
     files = (
         file.refused(
-            f"{file.path}: {count:,} of {file.row_count:,} rows cannot be sums of SHAP values (row_count at least 1,"
-            " absolute_sum finite and no less than signed_sum either way, a feature)"
+            f"{file.path}: {count:,} of {file.row_count:,} rows cannot be sums of SHAP values (each row needs a "
+            "row_count of at least 1, a finite absolute_sum of at least the absolute signed_sum, and a feature)"
         )
         if (count := impossible.get(file.path))
         else file

@@ -508,7 +508,7 @@ def _combined(pooled: ClusteredMean, known: _Known, values: Floats, correction: 
 def _no_interval(mean: ClusteredMean) -> str:
     if mean.day_count < FEWEST_DAYS:
         return f"no interval: fewer than {FEWEST_DAYS} days"
-    return f"no interval: fewer than {FEWEST_DAYS} days with labels tell how far estimates are off"
+    return f"no interval: fewer than {FEWEST_DAYS} days with labels show the error of estimates"
 
 
 def _number(value: float) -> float | None:
