@@ -30,6 +30,7 @@ from driftlake.maths.estimation import Calibration
 from driftlake.maths.ranking import auc
 from driftlake.maths.sequential import (
     DayNoise,
+    day_differences,
     day_noise,
     loss_evidence,
     page_threshold,
@@ -419,6 +420,7 @@ class _Correction:
     mean: float = 0.0
     standard_error: float = 0.0
     deviation: float = np.nan
+    day_count: int = 0
 
     @classmethod
     def of(cls, differences: Floats) -> _Correction:
@@ -427,7 +429,7 @@ class _Correction:
             return cls()
         late = differences[-_CORRECTING_DAYS:]
         variance = clustered.long_run_variance(differences)
-        return cls(float(late.mean()), float(np.sqrt(variance / len(late))), float(np.sqrt(variance)))
+        return cls(float(late.mean()), float(np.sqrt(variance / len(late))), float(np.sqrt(variance)), len(late))
 
 
 def _rows(
@@ -490,7 +492,9 @@ def _expected(estimated: ClusteredMean, correction: _Correction) -> ClusteredMea
     if not count or not np.isfinite(correction.deviation):
         return ClusteredMean(estimated.value, np.nan, np.nan, np.nan, count)
     error = float(np.sqrt(correction.deviation**2 / count + correction.standard_error**2 + correction.mean**2))
-    return ClusteredMean(estimated.value, error, *clustered.interval(estimated.value, error, FEWEST_DAYS), count)
+    return ClusteredMean(
+        estimated.value, error, *clustered.interval(estimated.value, error, correction.day_count), count
+    )
 
 
 def _combined(pooled: ClusteredMean, known: _Known, values: Floats, correction: _Correction) -> ClusteredMean:
@@ -543,14 +547,14 @@ def _add_evidence(tests: Sequence[tuple[dict[str, Any], _Tested]], false_pages_p
 
 def _noise(rows: Sequence[Mapping[str, Any]], values: Floats) -> DayNoise:
     """How the days of each test differ; while there are few, those of the other tests of its night and statistic count, too."""
-    noise = day_noise(values)
+    differences = day_differences(values)
     places: dict[tuple[date, str], list[int]] = {}
     for place, row in enumerate(rows):
         places.setdefault((row["dt"], row["statistic"]), []).append(place)
-    deviation, autocorrelation = np.full((2, len(rows)), np.nan)
+    deviation, autocorrelation, worth = np.full((3, len(rows)), np.nan)
     for members in places.values():
-        of_night = DayNoise(noise.deviation[members], noise.autocorrelation[members], noise.day_count[members])
-        if prior := pooled_noise(of_night):
+        if prior := pooled_noise(differences.of(members)):
             deviation[members], autocorrelation[members] = prior.deviation, prior.autocorrelation
-    shrunk = day_noise(values, prior=DayNoise(deviation, autocorrelation, noise.day_count))
-    return replace(shrunk, day_count=noise.day_count)
+            worth[members] = prior.day_count
+    shrunk = day_noise(differences, prior=DayNoise(deviation, autocorrelation, worth))
+    return replace(shrunk, day_count=differences.day_count)
