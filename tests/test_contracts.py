@@ -219,8 +219,8 @@ def test_score_above_one_fails_its_day_only(connection: duckdb.DuckDBPyConnectio
             checked_count=3,
             unexpected_count=2,
             observed="min -0.2, max 1.4",
-            message="score lies outside 0..1 (min -0.2, max 1.4) in 2 of 3 rows; a probability is expected: say"
-            " `score_kind: percent` in the lineage of a percentage, or `score_kind: value` of another score that ranks.",
+            message="score lies outside 0..1 (min -0.2, max 1.4) in 2 of 3 rows; a probability is expected: set"
+            " `score_kind: percent` in the lineage if it is a percentage, or `score_kind: value` if it is another score that ranks.",
             is_of_rows=True,
         ),
         ContractCheck(

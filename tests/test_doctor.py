@@ -131,7 +131,7 @@ def test_the_report_says_how_mixed_folders_were_understood_and_the_run_counts_th
     skipped = found["telemetry skipped"]
     assert not skipped.is_well
     for part in (
-        "dt=soon (its name says no day)",
+        "dt=soon (its name contains no day)",
         "old (1 file in a folder that is neither key=value",
         "year=2024 (1 file in it",
     ):

@@ -85,7 +85,7 @@ def test_a_pattern_says_what_cannot_be_found(tmp_path, pattern, folder):
 )
 def test_files_of_no_day_are_an_error_that_names_their_folder(tmp_path, folder):
     put(tmp_path, f"{folder}/a.parquet")
-    with pytest.raises(InputError, match=f"nothing in .*{folder} is recognised as a day") as raised:
+    with pytest.raises(InputError, match=f"nothing in .* is recognised as a day: .*{folder}") as raised:
         list_input(str(tmp_path))
     assert "partitioning" in raised.value.hint
 

@@ -153,7 +153,7 @@ def test_fewer_rows_than_on_such_weekdays_is_a_warning(project: Project) -> None
     project.run(15, 22, until="profiles", is_checked=True)
     assert "row_count_is_usual" not in failed(project, 15)
     assert failed(project, 22)["row_count_is_usual"] == (
-        200, "the day has 100 rows, 300 are usual (median of 3 such weekdays before)."
+        200, "the day has 100 rows, 300 are usual (median of the 3 same weekdays before)."
     )  # fmt: skip
 
 

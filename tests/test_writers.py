@@ -124,5 +124,5 @@ def test_training_files_may_differ_in_types(project: Project, tmp_path: Path) ->
         ["x", "y", "x", "z"],
         ["x", None, None, None],
     ]
-    with pytest.raises(InputError, match="column d cannot be read: its files have it as int64 and string"):
+    with pytest.raises(InputError, match="column d cannot be read: its files have the types int64 and string"):
         data.column("d")

@@ -103,7 +103,7 @@ class DayFolders:
         is_said = len(self._folders) > days_before or any(not place.says_nothing for _, place in leading)
         silent = [path for path, place in leading if place.says_nothing]
         if is_said or len(silent) > _MOST_FOLDERS:
-            why = "its name says no day" if is_said else f"more than {_MOST_FOLDERS} folders are not searched for days"
+            why = "its name contains no day" if is_said else f"more than {_MOST_FOLDERS} folders are not searched for days"
             self.passed_over += [self._unread(path, why) for path in silent[:_MOST_FOLDERS]]
             leading = [(path, place) for path, place in leading if not place.says_nothing]
         return leading
@@ -119,7 +119,7 @@ class DayFolders:
                 continue
             inner = below(place, entry.base_name, self._pattern)
             if inner is None:
-                self.passed_over.append(self._unread(entry.path, "its name says no day"))
+                self.passed_over.append(self._unread(entry.path, "its name contains no day"))
             elif inner.day is not None:
                 self._folders[inner.day].append((entry.path, inner))
             elif self._asked is None or inner.may_hold(self._asked):
@@ -131,7 +131,7 @@ class DayFolders:
             self.passed_over.append(
                 PassedOver(
                     self._scheme + path,
-                    f"{counted(len(stray), 'file')} in it and in no folder of a day, e.g. {first}",
+                    f"{counted(len(stray), 'file')} in it but not in the folder of a day, e.g. {first}",
                     is_suspect=first.endswith(".parquet"),
                 )
             )
