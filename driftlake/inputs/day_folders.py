@@ -103,7 +103,11 @@ class DayFolders:
         is_said = len(self._folders) > days_before or any(not place.says_nothing for _, place in leading)
         silent = [path for path, place in leading if place.says_nothing]
         if is_said or len(silent) > _MOST_FOLDERS:
-            why = "its name contains no day" if is_said else f"more than {_MOST_FOLDERS} folders are not searched for days"
+            why = (
+                "its name contains no day"
+                if is_said
+                else f"more than {_MOST_FOLDERS} folders are not searched for days"
+            )
             self.passed_over += [self._unread(path, why) for path in silent[:_MOST_FOLDERS]]
             leading = [(path, place) for path, place in leading if not place.says_nothing]
         return leading
