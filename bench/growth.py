@@ -27,7 +27,7 @@ DAYS, ROWS_PER_DAY = (1, 2, 4, 8, 16, 32, 64), 62_500
 FEATURES, CELLS_OF_FEATURES = (10, 40, 160, 640), 16_000_000
 SEGMENTS, ROWS_OF_SEGMENTS = (0, 10, 100, 1_000), 1_000_000
 ROWS, LARGEST_ROWS = (10_000, 100_000, 1_000_000, 10_000_000), 100_000_000
-# Profiled first, so that nobody pays for what is loaded once.
+# Profiled first, so that no measurement includes what is loaded once.
 WARM_DAY, WARM_ROWS = wide_day.DAY - timedelta(days=100), 1_000
 TRAINING_ROWS = 50_000
 
@@ -165,7 +165,7 @@ def _print_table(name: str, results: Sequence[Result], flat_from: int) -> None:
 
 
 def _verdicts(results: Sequence[Result], flat_from: int) -> list[str]:
-    """What holds of the claim and what does not; that a cell gets cheaper, as fixed prices are shared, is no objection."""
+    """Whether each part of the claim holds. A cell may become cheaper, because fixed costs are shared."""
     ratios = [row.ratio for row in results[flat_from:]]
     largest_mb = max(row.peak_mb for row in results)
     flat = "holds" if max(ratios) <= LARGEST_RATIO else "DOES NOT HOLD"

@@ -27,7 +27,7 @@ from driftlake.training.registration import register
 REPEATS = 2
 # The labels arrive on this day, for predictions of the days up to it.
 DAY = date(2026, 1, 31)
-# Counted first, so that nobody pays for what is loaded once.
+# Counted first, so that no measurement includes what is loaded once.
 EMPTY_DAY = DAY - timedelta(days=200)
 MEMORY_LIMIT = "2GB"
 # Of the labels still to come, this share comes each day: 87 % have come within a week.

@@ -18,7 +18,7 @@ PYTHON = sys.executable
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = Path(__file__).parent / "results"
 
-# Time inside a process, so that nobody pays for imports; what runs before it loads them and warms the file cache.
+# Time inside a process, without imports; the warm-up before it loads them and fills the file cache.
 CLOCK = """
 import time
 def clock(work, warm=None):
@@ -55,7 +55,7 @@ def run(name: str, command: Sequence[str], *, env: Mapping[str, str] | None = No
 
 
 def clocked(name: str, code: str, *arguments: str) -> Measurement:
-    """Run code in a process of its own; the seconds are those of the work that it hands to `clock`."""
+    """Run code in a separate process; measures the work that the code passes to `clock`."""
     measurement, output = run(name, [PYTHON, "-c", CLOCK + code, *arguments], env={"PYTHONPATH": str(ROOT)})
     seconds, cpu_seconds = (float(word) for word in output.split()[-2:])
     return Measurement(name, seconds, measurement.peak_mb, cpu_seconds)

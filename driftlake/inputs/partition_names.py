@@ -1,4 +1,4 @@
-"""What the names of folders say of the files in them: their day, and values of columns that stand in names alone.
+"""What folder names say about the files in them: their day, and the values of columns that exist only in names.
 
 Not here: listing folders (`driftlake.inputs.listing`), and the values of a table's log (`driftlake.inputs.lakehouse`), which are read by the same rules.
 """

@@ -148,7 +148,7 @@ def _read_day(
 
 
 def modified_at(modified_ns: int | None) -> datetime | None:
-    """A time of modification as input_files has it: to the microsecond."""
+    """A time of modification as stored in input_files: to the microsecond."""
     return None if modified_ns is None else _EPOCH + timedelta(microseconds=modified_ns // 1000)
 
 
@@ -222,7 +222,7 @@ def without_corrupt_files(
 
 
 def readable(partitions: Sequence[Partition]) -> list[Partition]:
-    """What can be read of the partitions of which something can."""
+    """The readable parts of those partitions that have any."""
     return [partition.readable for partition in partitions if partition.is_usable]
 
 

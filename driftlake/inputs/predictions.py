@@ -64,7 +64,7 @@ class CodedRows:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How files are read: canonical columns, and what the files call those that have another name there.
+    """How files are read: canonical columns, and their names in the files where these differ.
 
     `segments` are those of the columns whose values are segments, `class_scores` the path of the scores of each class,
     `percent_versions` the models and versions whose scores are percentages.
@@ -232,7 +232,7 @@ def _name(expression: str | None, kind: pa.DataType | None) -> str:
 def _unless_blocked(
     files: Sequence[InputFile], column: str, value: str, instead: str, blocked: Mapping[date, Collection[str]]
 ) -> str:
-    """SQL of a value of a column, or of what stands in its place on days on which the column is blocked."""
+    """SQL of a value of a column, or of its replacement on days on which the column is blocked."""
     places = [str(place) for place, file in enumerate(files) if column in blocked.get(file.dt, ())]
     return f"case when file_index in ({', '.join(places)}) then {instead} else {value} end" if places else value
 

@@ -53,7 +53,7 @@ class Replacement:
 
     @classmethod
     def of_days(cls, table: str, rows: pa.Table, days: Sequence[date]) -> Self:
-        """With those of `rows` that are about `days`."""
+        """Build it with the rows of `rows` that are about `days`."""
         is_wanted = pc.is_in(rows["dt"], pa.array(days, pa.date32()))
         # a filter copies, and the rows of a pass may be all that fits in memory
         return cls(table, rows if pc.all(is_wanted, min_count=0).as_py() else rows.filter(is_wanted), days)
@@ -104,7 +104,7 @@ class RunContext:
     code_version: str
     config_hash: str
     started_at: datetime
-    # whether days are worked on although nothing they rest on has changed
+    # whether days are processed although nothing has changed
     is_forced: bool = False
 
 
@@ -292,7 +292,7 @@ class Warehouse:
                 self._commit(lambda: self._correct_snapshot(assumed, made, context.run_id))
 
     def _next_snapshot(self) -> int:
-        # Of those who know our lock nobody else commits; where another client does, its records are added again after the commit.
+        # No process that uses this lock commits now. If another client does, these records are added again after the commit.
         return self._snapshot("current") + 1
 
     def _snapshot(self, which: Literal["current", "last_committed"]) -> int:

@@ -131,7 +131,7 @@ def _nothing_registered(settings: Settings) -> ConfigurationError:
             hint="run `driftlake lineage add FILE` to register one, or to see what is wrong with it",
         )
     return ConfigurationError(
-        f"no model version is registered, and {folder} holds no lineage file",
+        f"no model version is registered, and {folder} has no lineage files",
         hint="write one YAML file per model version there, or register one with `driftlake lineage add FILE`",
     )
 

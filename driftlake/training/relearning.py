@@ -66,7 +66,7 @@ def relearn(
     be using the warehouse.
 
     Raises InputError if there is no such version or if counts would be lost, LineageConflictError if the lineage file or
-    its training data are not those that were registered.
+    its training data differ from what was registered.
     """
     file, version = _find(warehouse, settings, model_id, model_version)
     require_unchanged(warehouse, settings, file)

@@ -3,7 +3,7 @@
 create table if not exists schema_changes (
     dt date not null, -- day of the telemetry partition
     comparison varchar not null, -- day_before (the last earlier day whose files could be used), within_day (the columns that hold most rows of the version on the day) or training
-    compared_on date, -- the earlier day; null if files of one day or training data are compared with
+    compared_on date, -- the earlier day; null if the comparison is with files of the same day or with training data
     model_id varchar, -- model whose predictions are in the files; null for day_before, which is about the whole day
     model_version varchar, -- version of the model; null for day_before
     column_name varchar not null, -- name of the column in the files; a field of telemetry.features_column is called column.field
