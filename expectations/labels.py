@@ -50,6 +50,23 @@ RULES: tuple[Rule, ...] = (
         " these rows are refused.",
     ),
     DayRule(
+        name="label_is_of_a_model",
+        column="label",
+        severity="error",
+        query="""
+            select
+                dt,
+                count(*) as unexpected_count,
+                min(label_class) as observed
+            from {batch}
+            where label_class is not null
+            group by dt
+            having bool_and(label is null and not is_countable)
+        """,
+        message="{column} is text, and none of its {unexpected} values is a label of a model, e.g. {observed}: say which label"
+        " is positive, `labels.positive` in driftlake.yaml or the lineage, or name the `classes` of a multiclass model.",
+    ),
+    DayRule(
         name="correlation_id_is_unique",
         column="correlation_id",
         severity="warning",

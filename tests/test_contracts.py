@@ -95,6 +95,7 @@ BREAKS_LABELS: dict[str, dict[str, Any]] = {
     "correlation_id_is_present": {"correlation_id": None},
     "label_is_present": {"label": None},
     "label_is_countable": {"label": 0.5, "is_countable": False},
+    "label_is_of_a_model": {"label": None, "label_class": "plane", "is_countable": False},
     "correlation_id_is_unique": {"correlation_id": "same"},
     "label_time_is_not_after_arrival": {"label_time": datetime(2024, 3, 3, 0, 0, 1)},
 }
@@ -186,7 +187,9 @@ def test_a_broken_label_fails_one_expectation_on_its_day_only(
 ) -> None:
     broken = {"dt": DAY} | BREAKS_LABELS[expectation]
     checks = check_labels(connection, {"dt": DAY, "correlation_id": "same"}, broken, {"dt": NEXT_DAY})
-    assert failures(checks) == [(DAY, expectation, 1)]
+    # what is no label of any model cannot be counted either
+    also = ["label_is_countable"] if expectation == "label_is_of_a_model" else []
+    assert failures(checks) == [(DAY, name, 1) for name in (*also, expectation)]
     assert len(checks) == 2 * len(BREAKS_LABELS)
 
 
