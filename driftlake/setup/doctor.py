@@ -25,6 +25,7 @@ from driftlake.setup import input_report
 from driftlake.setup.findings import Finding
 from driftlake.setup.input_report import Examined, ExaminedVersion
 from driftlake.setup.meaning import examine_meaning, registered_versions
+from driftlake.setup.workspace import examine_workspace
 from driftlake.training.learning import TrainingData
 from driftlake.vocabulary.signals import FEATURE
 
@@ -44,6 +45,7 @@ def examine(config: Path | None) -> Iterator[Finding]:
     yield from _examine_lineage(settings)
     yield from _examine_versions(settings, [found for found in inputs if isinstance(found, Examined)])
     yield from _examine_suites(settings)
+    yield examine_workspace(settings)
     yield _examine_catalog(settings)
 
 

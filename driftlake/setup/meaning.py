@@ -32,7 +32,7 @@ from driftlake.setup.input_report import Examined, ExaminedVersion
 from driftlake.training.feature_choice import choose_features
 from driftlake.training.learning import is_categorical
 from driftlake.training.targets import meaning_of_target
-from driftlake.vocabulary.wording import first_of
+from driftlake.vocabulary.wording import counted, first_of
 
 # Newest days that are looked at.
 _LABEL_DAYS, _PREDICTION_DAYS = 7, 14
@@ -121,7 +121,7 @@ def _examine_labels(
 
 
 def _told_labels(counts: Sequence[tuple[str | None, int, bool]]) -> Finding:
-    named = [f"{text or 'none'} ({count:,} rows)" for text, count, _ in counts]
+    named = [f"{text or 'none'} ({counted(count, 'row')})" for text, count, _ in counts]
     told = first_of(named, _TOLD_LABELS, others="other values")
     refused = sum(count for _, count, is_counted in counts if not is_counted)
     if refused:
