@@ -514,7 +514,7 @@ def test_text_labels_are_refused_while_no_model_has_them(tmp_path: Path) -> None
         project.labels(number, label=labels)
     report = project.run(1, 3, until="label_cohorts", is_checked=True)[1]
     assert outcomes(report) == {day(1): "refused", day(2): "complete", day(3): "complete"}
-    assert "none of its 300 values is a label of a model, e.g. car" in (report.runs[0].reason or "")
+    assert "label is car or another value that no model counts in 300 of 300 rows" in (report.runs[0].reason or "")
     counted = "select sum(positive_count), sum(negative_count) from label_cohorts where dt = ? and segment = 'all'"
     assert project.rows(counted, day(2)) == [(ROWS // 3, ROWS * 2 // 3)]
 

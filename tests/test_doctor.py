@@ -87,6 +87,7 @@ def labelled(tmp_path_factory: pytest.TempPathFactory) -> Project:
 def test_features_labels_and_scores_are_told(labelled: Project) -> None:
     found = examined(labelled)
     assert found["credit v1"] == (True, "features: x (number), colour (category)")
+    assert found["label encoding"] == (True, "credit v1: 1 is positive, 0 is negative")
     is_well, values = found["label values"]
     assert is_well
     assert values.startswith("1 (")
@@ -122,7 +123,7 @@ def test_labels_that_nothing_counts_are_not_well(labelled: Project) -> None:
     is_well, message = examined(labelled)["label values"]
     path.unlink()
     assert not is_well
-    assert "300 rows say nothing that a model counts" in message
+    assert "300 rows with a label that no model counts" in message
 
 
 def test_the_report_says_how_mixed_folders_were_understood_and_the_run_counts_them(tmp_path: Path) -> None:

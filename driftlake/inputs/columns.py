@@ -5,6 +5,7 @@ Not here: what the values must be (`expectations`), and reading them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
@@ -14,6 +15,9 @@ from driftlake.errors import ConfigurationError
 from driftlake.lake.queries import literal
 from driftlake.maths.encoding import is_numeric
 from driftlake.maths.value_text import family, has_text, is_bytes, plain_type, sql_category, sql_id, sql_text
+
+# As writers name a time zone that has no name.
+_OFFSET = re.compile(r"([+-])(\d{2}):?(\d{2})", re.ASCII)
 
 
 def _is_name(kind: pa.DataType) -> bool:
@@ -28,6 +32,14 @@ def _is_instant(kind: pa.DataType) -> bool:
 def _is_worded(kind: pa.DataType) -> bool:
     """Whether values of this type are texts rather than numbers or booleans."""
     return _is_name(kind) and not is_numeric(plain_type(kind))
+
+
+def _local_time(instant: str, zone: str) -> str:
+    """SQL of an instant in the time zone of its writer: midnight there is on another day in other time zones."""
+    if offset := _OFFSET.fullmatch(zone):
+        sign, hours, minutes = offset.groups()
+        return f"timezone('UTC', {instant}) {sign} interval '{60 * int(hours) + int(minutes)} minutes'"
+    return f"timezone({literal(zone)}, {instant})" if "/" in zone else instant
 
 
 def named_beside(own: str, canonical: str) -> str:
@@ -78,9 +90,8 @@ class CanonicalColumn:
             return self.reading_of_text.format(sql_text(expression, kind), self.sql_type)
         # bytes are text without its annotation
         value = sql_text(expression, kind) if is_bytes(kind) else expression
-        if self.sql_type == "date" and pa.types.is_timestamp(kind) and "/" in (kind.tz or ""):
-            # midnight in the writer's time zone is on another day in other time zones
-            value = f"timezone({literal(kind.tz)}, {value})"
+        if self.sql_type == "date" and pa.types.is_timestamp(kind) and kind.tz:
+            value = _local_time(value, kind.tz)
         return (self.reading or "cast({0} as {1})").format(value, self.sql_type)
 
     def unread(self) -> CanonicalColumn:

@@ -28,6 +28,7 @@ from driftlake.setup.meaning import examine_meaning, registered_versions
 from driftlake.setup.workspace import examine_workspace
 from driftlake.training.learning import TrainingData
 from driftlake.vocabulary.signals import FEATURE
+from driftlake.vocabulary.wording import counted
 
 
 def examine(config: Path | None) -> Iterator[Finding]:
@@ -117,7 +118,7 @@ def _examine_lineage(settings: Settings) -> Iterator[Finding]:
         yield Finding("lineage", False, f"{folder} has no *.yaml", "write one lineage file per model version")
         return
     names = ", ".join(f"{record.model_id} {record.model_version}" for record in records)
-    yield Finding("lineage", True, f"{len(records)} files: {names}")
+    yield Finding("lineage", True, f"{counted(len(records), 'file')}: {names}")
     yield from _unknown("models", settings.models, {record.model_id for record in records})
     yield from _unknown(
         "slos", [slo.model for slo in settings.slos if slo.model], {record.model_id for record in records}
@@ -145,7 +146,8 @@ def _examine_suites(settings: Settings) -> Iterator[Finding]:
         yield Finding("contracts.suites", False, message, f"the name must begin with {', '.join(SUITES)}")
     elif names:
         count = sum(map(len, suites.values()))
-        yield Finding("contracts.suites", True, f"{len(names)} files: {count} expectations")
+        found = f"{counted(len(names), 'file')}: {counted(count, 'expectation')}"
+        yield Finding("contracts.suites", True, found)
 
 
 def _unknown_features(setting: str, names: Sequence[str], records: Sequence[LineageRecord]) -> Iterator[Finding]:

@@ -23,6 +23,7 @@ from driftlake.inputs.listing import look_into, nothing_understood
 from driftlake.inputs.parquet_files import InputFile
 from driftlake.inputs.partitions import Partition, read_listed
 from driftlake.inputs.predictions import Reading, create_view_of_partitions
+from driftlake.inputs.schema_changes import type_name
 from driftlake.inputs.sources import columns_of
 from driftlake.lake.s3 import require_place
 from driftlake.lake.session import open_session
@@ -271,7 +272,7 @@ def _kinds(files: Iterable[InputFile]) -> dict[str, str]:
 
 
 def _kind(kind: pa.DataType) -> str:
-    return f"struct of {kind.num_fields} fields" if pa.types.is_struct(kind) else str(kind)
+    return f"struct of {counted(kind.num_fields, 'field')}" if pa.types.is_struct(kind) else type_name(kind)
 
 
 def _shape(text: str | None) -> str:

@@ -6,7 +6,8 @@ Not here: whether files can be read at all (`driftlake.setup.doctor`), and the s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 import duckdb
@@ -36,7 +37,7 @@ from driftlake.vocabulary.wording import counted, first_of
 
 # Newest days that are looked at.
 _LABEL_DAYS, _PREDICTION_DAYS = 7, 14
-_TOLD_LABELS = 6
+_TOLD_LABELS, _TOLD_VERSIONS = 6, 3
 _DECLARE_LABELS = (
     "say which label is positive: `labels.positive` in driftlake.yaml, or `labels: {positive: ...}` in the lineage"
 )
@@ -106,6 +107,8 @@ def _examine_labels(
         reading = Reading(labels.columns, settings.mapping_of(LABELS))
         create_view_of_partitions(connection, "labels", readable(labels.newest(_LABEL_DAYS)), reading)
         counts = queries.run(connection, "doctor/label_values").fetchall()
+        if versions:
+            yield _told_encoding(versions.values())
         if counts:
             yield _told_labels(counts)
         if telemetry is None:
@@ -120,13 +123,36 @@ def _examine_labels(
             yield from _examine_scores(version, found["score"][own], found["label"][own])
 
 
+def _told_encoding(versions: Iterable[ModelVersion]) -> Finding:
+    """What labels mean, with the versions for which they mean that."""
+    by_meaning: defaultdict[str, list[str]] = defaultdict(list)
+    for version in versions:
+        by_meaning[_meaning_of_labels(version)].append(f"{version.model_id} {version.model_version}")
+    told = [f"{first_of(names, _TOLD_VERSIONS)}: {meaning}" for meaning, names in by_meaning.items()]
+    return Finding("label encoding", True, "; ".join(told))
+
+
+def _meaning_of_labels(version: ModelVersion) -> str:
+    if version.classes:
+        return f"the classes {first_of(version.class_names, _TOLD_LABELS)}"
+    if version.task != "binary":
+        return "numbers"
+    if version.positive_label is None:
+        return "1 is positive, 0 is negative"
+    negative = "every other label" if version.negative_label is None else version.negative_label
+    return f"{version.positive_label} is positive, {negative} is negative"
+
+
 def _told_labels(counts: Sequence[tuple[str | None, int, bool]]) -> Finding:
     named = [f"{text or 'none'} ({counted(count, 'row')})" for text, count, _ in counts]
     told = first_of(named, _TOLD_LABELS, others="other values")
     refused = sum(count for _, count, is_counted in counts if not is_counted)
     if refused:
         return Finding(
-            "label values", False, f"{told}; {refused:,} rows say nothing that a model counts", _DECLARE_LABELS
+            "label values",
+            False,
+            f"{told}; {counted(refused, 'row')} with a label that no model counts",
+            _DECLARE_LABELS,
         )
     return Finding("label values", True, told)
 
