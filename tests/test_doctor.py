@@ -87,6 +87,7 @@ def labelled(tmp_path_factory: pytest.TempPathFactory) -> Project:
 def test_features_labels_and_scores_are_told(labelled: Project) -> None:
     found = examined(labelled)
     assert found["credit v1"] == (True, "features: x (number), colour (category)")
+    assert found["telemetry versions"] == (True, "credit v1 (300 rows)")
     assert found["label encoding"] == (True, "credit v1: 1 is positive, 0 is negative")
     is_well, values = found["label values"]
     assert is_well
@@ -116,6 +117,14 @@ def test_labels_of_text_are_well_where_the_target_is_text(tmp_path: Path) -> Non
     assert found["label values"].message == "1 (2 rows), 0 (1 row)"
     assert found["label values"].is_well
     assert "labels files" not in found
+
+
+def test_predictions_of_an_unknown_version_are_not_well(labelled: Project) -> None:
+    path = labelled.telemetry(3, model_version=["v1 "] * ROWS)
+    is_well, message = examined(labelled)["telemetry versions"]
+    path.unlink()
+    assert not is_well
+    assert message == "no lineage file has credit 'v1 ' (300 rows): these rows are not counted"
 
 
 def test_labels_that_nothing_counts_are_not_well(labelled: Project) -> None:

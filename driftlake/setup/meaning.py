@@ -63,12 +63,12 @@ def examine_meaning(
             found, versions[version.key] = _examine_version(settings, version)
             yield found
     by_source = {examined.source: examined for examined in inputs}
-    if LABELS not in by_source:
-        return
     try:
-        yield from _examine_labels(settings, by_source[LABELS], by_source.get(TELEMETRY), versions)
+        yield from _examine_rows(settings, by_source.get(TELEMETRY), by_source.get(LABELS), versions)
     except (DriftlakeError, duckdb.Error, OSError) as error:
-        yield Finding("label values", False, f"they cannot be read: {first_line(error)}", "correct the files")
+        yield Finding(
+            "rows", False, f"those of the newest days cannot be read: {first_line(error)}", "correct the files"
+        )
 
 
 def registered_versions(settings: Settings) -> Mapping[tuple[str, str], ModelVersion]:
@@ -99,28 +99,46 @@ def _examine_version(settings: Settings, version: ExaminedVersion) -> tuple[Find
     return Finding(subject, True, told_choice(kinds, left_out)), version_of_record(file.record, meaning)
 
 
-def _examine_labels(
-    settings: Settings, labels: Examined, telemetry: Examined | None, versions: _Versions
+def _examine_rows(
+    settings: Settings, telemetry: Examined | None, labels: Examined | None, versions: _Versions
 ) -> Iterator[Finding]:
     with open_session(settings) as connection:
         create_version_tables(connection, list(versions.values()), settings.models)
-        reading = Reading(labels.columns, settings.mapping_of(LABELS))
-        create_view_of_partitions(connection, "labels", readable(labels.newest(_LABEL_DAYS)), reading)
-        counts = queries.run(connection, "doctor/label_values").fetchall()
-        if versions:
-            yield _told_encoding(versions.values())
-        if counts:
-            yield _told_labels(counts)
-        if telemetry is None:
+        if telemetry:
+            percentages = percent_versions(versions.values())
+            reading = Reading(telemetry.columns, settings.mapping_of(TELEMETRY), percent_versions=percentages)
+            create_view_of_partitions(connection, "predictions", readable(telemetry.newest(_PREDICTION_DAYS)), reading)
+            yield from _told_versions(queries.run(connection, "doctor/predicted_versions").fetchall())
+        if labels:
+            reading = Reading(labels.columns, settings.mapping_of(LABELS))
+            create_view_of_partitions(connection, "labels", readable(labels.newest(_LABEL_DAYS)), reading)
+            if versions:
+                yield _told_encoding(versions.values())
+            if counts := queries.run(connection, "doctor/label_values").fetchall():
+                yield _told_labels(counts)
+        if not telemetry or not labels:
             return
-        percentages = percent_versions(versions.values())
-        reading = Reading(telemetry.columns, settings.mapping_of(TELEMETRY), percent_versions=percentages)
-        create_view_of_partitions(connection, "predictions", readable(telemetry.newest(_PREDICTION_DAYS)), reading)
         found = queries.run(connection, "doctor/labelled_scores").fetchnumpy()
     for number, version in enumerate(versions.values()):
         own = found["version_id"] == number
         if version.task == "binary" and own.any():
             yield from _examine_scores(version, found["score"][own], found["label"][own])
+
+
+def _told_versions(counts: Sequence[tuple[str | None, str | None, int, bool]]) -> Iterator[Finding]:
+    """The versions of the predictions; of an unknown one blanks at its ends are to be seen."""
+    for is_known in (True, False):
+        named = [
+            f"{model} {version if known else repr(version)} ({counted(rows, 'row')})"
+            for model, version, rows, known in counts
+            if known == is_known
+        ]
+        told = first_of(named, _TOLD_LABELS, others="other versions")
+        if named and is_known:
+            yield Finding("telemetry versions", True, told)
+        elif named:
+            hint = "add their lineage files, or write model_id and model_version as the lineage files have them"
+            yield Finding("telemetry versions", False, f"no lineage file has {told}: these rows are not counted", hint)
 
 
 def _told_encoding(versions: Iterable[ModelVersion]) -> Finding:
