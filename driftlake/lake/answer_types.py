@@ -34,22 +34,29 @@ def converted(value: str, kind: DuckDBPyType, conversions: Conversions, depth: i
     """SQL of `value`, which is of type `kind`, with every value in it converted; `value` itself if nothing is to do."""
     if kind.id in conversions:
         return conversions[kind.id](value)
+    children = (
+        [(name, child) for name, child in kind.children if isinstance(child, DuckDBPyType)] if _is_nested(kind) else []
+    )
     inner = partial(converted, conversions=conversions, depth=depth + 1)
     if kind.id in {"list", "array"}:
-        return _of_list(value, f"e{depth}", inner(f"e{depth}", kind.children[0][1]))
+        return _of_list(value, f"e{depth}", inner(f"e{depth}", children[0][1]))
     if kind.id == "map":
         of_parts = [
             _of_list(part, f"e{depth}", inner(f"e{depth}", child))
-            for part, (_, child) in zip((f"map_keys({value})", f"map_values({value})"), kind.children, strict=True)
+            for part, (_, child) in zip((f"map_keys({value})", f"map_values({value})"), children, strict=True)
         ]
         is_same = of_parts == [f"map_keys({value})", f"map_values({value})"]
         return value if is_same else f"case when {value} is not null then map({', '.join(of_parts)}) end"
     if kind.id == "struct":
-        fields = {name: f"struct_extract({value}, {literal(name)})" for name, _ in kind.children}
-        of_fields = {name: inner(fields[name], child) for name, child in kind.children}
+        fields = {name: f"struct_extract({value}, {literal(name)})" for name, _ in children}
+        of_fields = {name: inner(fields[name], child) for name, child in children}
         packed = ", ".join(f"{quote(name)} := {field}" for name, field in of_fields.items())
         return value if of_fields == fields else f"case when {value} is not null then struct_pack({packed}) end"
     return value
+
+
+def _is_nested(kind: DuckDBPyType) -> bool:
+    return kind.id in {"list", "array", "map", "struct"}
 
 
 def _of_list(value: str, element: str, converted_element: str) -> str:
