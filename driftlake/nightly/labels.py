@@ -17,8 +17,7 @@ from driftlake.contract import quarantine
 from driftlake.contract.quarantine import judge_files
 from driftlake.contract.records import audit_replacements, failed_checks, stored_failures
 from driftlake.contract.row_checks import Contracts, blocked_days
-from driftlake.inputs.columns import label_columns
-from driftlake.inputs.partitions import Partition, check_columns, chunks, days_between
+from driftlake.inputs.partitions import Partition, chunks, days_between
 from driftlake.inputs.sources import read_source
 from driftlake.lake import queries
 from driftlake.lake.warehouse import PartitionRun, Replacement, RunContext, Warehouse
@@ -90,9 +89,7 @@ def _label_source(
     """What was delivered, with what earlier runs and the registered versions say of it."""
     history = delivered.history
     versions = list(load_versions(warehouse).values())
-    columns = label_columns(has_classes=any(version.has_label_classes for version in versions))
-    labels = [check_columns(partition, columns, label_settings.columns) for partition in delivered.labels]
-    as_counted, checked_days = counted_labels(warehouse, labels, set(history) - set(work.days))
+    as_counted, checked_days = counted_labels(warehouse, delivered.labels, set(history) - set(work.days))
     return LabelSource(
         settings=settings,
         label_settings=label_settings,
