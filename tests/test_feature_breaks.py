@@ -97,7 +97,7 @@ def lognormal(scale: float) -> Values:
 # what changes a feature on its 28th day, and whether that is a break
 CHANGES: dict[str, tuple[Values, Callable[[Any], Any], bool]] = {
     **{
-        f"{moved} sd of a log sd of {scale}": (lognormal(scale), lambda x, by=np.exp(moved * scale): x * by, False)
+        f"{moved} sd of a log sd of {scale}": (lognormal(scale), lambda x, by=moved * scale: x * np.exp(by), False)
         for moved in (-1.0, 1.0, 1.25, 1.5)
         for scale in (0.2, 0.5, 0.8, 1.2, 2.0)
     },

@@ -107,9 +107,9 @@ multiples as (
                 {'name': 'Celsius has become kelvin', 'multiple': 1.0, 'addend': 273.15},
                 {'name': 'kelvin has become Celsius', 'multiple': 1.0, 'addend': -273.15}
             ],
-            lambda unit: abs(factor / unit.multiple - 1) < 0.1
-            and abs(mean - mean_before * unit.multiple - unit.addend) < unit.multiple * (highest_mean - lowest_mean)
-        )[1].name as conversion,
+            lambda unit: abs(factor / unit['multiple'] - 1) < 0.1
+            and abs(mean - mean_before * unit['multiple'] - unit['addend']) < unit['multiple'] * (highest_mean - lowest_mean)
+        )[1]['name'] as conversion,
         -- a quarter at most is where three quarters were, and by more than their width
         (p25 > highest_p75 or p75 < lowest_p25) and abs(p50 - p50_before) > width_before as has_moved
     from compared
@@ -206,10 +206,20 @@ levels as (
                         'share': m.row_share
                     }
                 ]
-            ),
-            recursive := true
-        )
+            )
+        ) as of_fault
     from moves as m
+),
+
+judged as (
+    select
+        * exclude (of_fault),
+        of_fault['fault'] as fault,
+        of_fault['level'] as level,
+        of_fault['usual'] as usual,
+        of_fault['is_broken'] as is_broken,
+        of_fault['share'] as share
+    from levels
 ),
 
 -- a unit or a segment that goes back to where it was is repaired, however long it was away
@@ -221,7 +231,7 @@ onsets as (
             > abs(lag(level) over broken_before - lag(usual) over broken_before) / 2,
             true
         ) as is_onset
-    from levels
+    from judged
     where level is not null
     window broken_before as (partition by model_id, deployment, segment, feature, fault, is_broken order by dt)
 ),
