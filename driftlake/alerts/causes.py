@@ -64,6 +64,8 @@ class Evidence:
     score: float
     # what it names, if that is a feature
     feature: str | None = None
+    # last day of what it is evidence of; None if that goes on or was of one day
+    ended_on: date | None = None
 
 
 _LATENCY = (SERVICE_LEVELS.prefix, SLO_STATUS.prefix)
@@ -239,4 +241,7 @@ def _strongest(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 def _evidence(cause: Cause, row: dict[str, Any]) -> Evidence:
     sentence = cause.sentence.format(**row).rstrip(".")
     feature = row["subject"] if cause.explains == _FEATURES else row.get("feature")
-    return Evidence(row["incident_id"], row["known_on"], cause.name, sentence, cause.weight * row["strength"], feature)
+    score = cause.weight * row["strength"]
+    return Evidence(
+        row["incident_id"], row["known_on"], cause.name, sentence, score, feature, ended_on=row.get("ended_on")
+    )
