@@ -99,6 +99,13 @@ def test_an_alert_that_comes_back_within_days_opens_its_incident_again() -> None
     assert sizes(life(1, resolved=2), life(6)) == [1, 1]
 
 
+def test_a_loss_that_shows_again_within_its_window_is_the_same() -> None:
+    loss = {"kind": "harm", "signal": "performance.loss_evidence", "feature": "auc", "window_days": 28}
+    assert sizes(life(1, resolved=3, **loss), life(33, **loss)) == [2]
+    assert sizes(life(1, resolved=3, **loss), life(34, **loss)) == [1, 1]
+    assert sizes(life(1, resolved=3, **loss), life(10, **loss | {"feature": "log_loss"})) == [1, 1]
+
+
 def test_what_was_over_long_ago_is_news_although_the_incident_runs_on() -> None:
     assert sizes(life(1, resolved=2), life(1, feature="b"), life(90)) == [2, 1]
 

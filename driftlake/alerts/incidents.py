@@ -119,12 +119,12 @@ class Episode:
     first: Life
     join_days: int
     lives: list[Life] = field(default_factory=list)
-    # day up to which an alert may join it; None while one of its alerts is open
+    # day up to which an alert may join it or come back to it; None while one of its alerts is open
     open_until: date | None = date.min
     # last day of an alert of it; None while one is open
     last_on: date | None = date.min
     _models: set[str | None] = field(default_factory=set)
-    # by what is watched, like open_until
+    # by what is watched, the day up to which it may come back; None while it is there
     _known: dict[tuple[str, str | None, str | None], date | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -141,7 +141,7 @@ class Episode:
         self._models.add(life.model_id)
         until = None if life.resolved_on is None else life.resolved_on + timedelta(days=self.join_days)
         self.last_on = _later(self.last_on, life.resolved_on)
-        self.open_until = _later(self.open_until, until)
+        self.open_until = _later(self.open_until, until and until + timedelta(days=life.window_days - 1))
         self._known[life.about] = _later(self._known.get(life.about, date.min), until)
 
     def takes(self, life: Life) -> bool:
@@ -177,9 +177,13 @@ class Episode:
 
     def _comes_back(self, life: Life) -> bool:
         until = self._known.get(life.about, date.min)
-        return until is None or life.opened_on <= until
+        # a loss that shows again while its window has days of before in it is the same
+        returned_on = life.may_begin_on if life.kind == "harm" else life.opened_on
+        return until is None or returned_on <= until
 
     def _began_with(self, life: Life) -> bool:
+        if self.last_on is not None and life.opened_on > self.last_on + timedelta(days=self.join_days):
+            return False
         # an input breaks on a day: what its window looked at before is no reason to think that it began with another input
         is_another = life.kind in ("break", "drift") and all(life.feature != known.feature for known in self.lives)
         begins_on = life.since_on if is_another else life.may_begin_on
