@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
+from data import day
 from hypothesis import given
 from hypothesis import strategies as st
+from project import Project
+from pydantic import ValidationError
 from sklearn.metrics import roc_auc_score
 
+from driftlake.config import OwnMetric
 from driftlake.maths import clustered
 
 COUNTS = st.lists(st.lists(st.integers(0, 9), min_size=6, max_size=6), min_size=8, max_size=20)
@@ -74,3 +82,36 @@ def test_a_day_weighs_by_its_share_of_the_rows() -> None:
     values = clustered.daily_mean(sums, counts, window_days=2)
     mean = 310 / 110
     assert values[1] == pytest.approx(mean + 2 * (300 - 100 * mean) / 110)
+
+
+def test_a_metric_of_ones_own_is_a_sum_over_labels_by_another(tmp_path: Path) -> None:
+    cost = {"sum": "5 * false_positive_count + 20 * (positive_count - true_positive_count)", "better": "lower"}
+    settings = {"baseline": 5.0, "tolerance": 0.5}
+    project = Project(tmp_path, models={"credit": {"metrics": {"cost": cost | settings}}})
+    costs = []
+    for number in range(1, 10):
+        predictions = pq.read_table(project.telemetry(number), columns=["score"])
+        labels = pq.read_table(project.labels(number), columns=["label"])
+        decided, label = predictions["score"].to_numpy() >= 0.5, labels["label"].to_numpy()
+        costs.append(np.where(decided, 5 * (1 - label), 20 * label).mean())
+    project.run(1, 9)
+    values = dict(project.rows("select basis, value from performance where statistic = 'cost' and dt = ?", day(9)))
+    assert values["realised"] == values["combined"] == pytest.approx(np.mean(costs))
+    # scores say nothing about these labels, so half of all decisions are expected to be wrong
+    assert values["estimated"] == pytest.approx(6.25, abs=0.6)
+    assert project.rows("select distinct statistic from performance where tolerance is not null order by 1") == [
+        ("auc",),
+        ("cost",),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("metric", "said"),
+    [
+        ({"sum": "5 * false_positives", "better": "lower"}, "is no SQL expression over positive_count"),
+        ({"sum": "positive_count", "better": "higher", "baseline": 1}, "baseline and tolerance go together"),
+    ],
+)
+def test_a_metric_that_cannot_be_computed_is_refused(metric: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        OwnMetric(**metric)
