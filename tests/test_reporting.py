@@ -486,3 +486,17 @@ def test_drift_alone_is_a_verdict_of_watching(project):
     assert {row["verdict"] for row in rows} <= {"watch", "well"}
     assert all(row["sentence"] for row in rows)
     assert rows
+
+
+def test_the_metadata_of_a_day_count_verdicts_and_quote_those_that_page(memory):
+    row = MODEL | {"deployment": "production", "dt": day(1), "verdict": "well", "sentence": "No alert is open."}
+    others = [{"model_id": "churn"}, {"model_id": "fraud", "verdict": "broken", "sentence": "income is missing."}]
+    insert(memory.connection, "model_verdicts", [row, *(row | other for other in others)])
+    [told] = memory.query("highlights/alerts", first_day=day(1), last_day=day(2)).to_pylist()
+    assert told == {
+        "dt": day(1),
+        "critical_alerts": 0,
+        "warnings": 0,
+        "verdicts": "1 broken, 2 well",
+        "to_act_on": "fraud v1 (production) is broken: income is missing.",
+    }

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from driftlake.lake.schema import arrow_schema
 from driftlake.lake.warehouse import Warehouse
-from driftlake.quality.performance import STILL_TOLD_DAYS
+from driftlake.lineage.versions import STILL_JUDGED_DAYS
 from driftlake.vocabulary.wording import counted, measured, statistic_name, three_decimals
 
 # Those that wake somebody.
@@ -25,7 +25,7 @@ _SHARES = ("auc", "accuracy", "brier_score", "log_loss")
 def judge(warehouse: Warehouse, alerts: pa.Table, incidents: pa.Table, *, first_day: date, last_day: date) -> pa.Table:
     """Rows of model_verdicts of some days, from their alerts with incidents and their incidents."""
     with warehouse.registered(day_alerts=alerts, day_incidents=incidents):
-        facts = warehouse.query("model_verdicts", first_day=first_day, last_day=last_day, recent_days=STILL_TOLD_DAYS)
+        facts = warehouse.query("model_verdicts", first_day=first_day, last_day=last_day, recent_days=STILL_JUDGED_DAYS)
     rows = [row | {"sentence": _sentence(row)} for row in facts.to_pylist()]
     schema = arrow_schema("model_verdicts")
     return pa.Table.from_pylist([{name: row[name] for name in schema.names} for row in rows], schema)
