@@ -295,7 +295,13 @@ def test_a_loss_pages_unless_its_inputs_broke_when_it_began(
     memory: Warehouse, settings: Settings, broken_until: int, lost_since: int, told_on: int, pages: bool
 ) -> None:
     given_missing(memory, 10, broken_until)
-    row = MODEL | {"deployment": "production", "statistic": "auc", "basis": "combined", "window_days": 28, "loss_evidence": 1.2}
+    row = MODEL | {
+        "deployment": "production",
+        "statistic": "auc",
+        "basis": "combined",
+        "window_days": 28,
+        "loss_evidence": 1.2,
+    }
     row |= {"day_count": 28, "labelled_day_count": 28, "label_count": 9000, "loss_since_on": day(lost_since)}
     insert(memory.connection, "performance", [row | {"dt": day(n)} for n in range(11, told_on + 1) if n > lost_since])
     _, incidents = grouped(memory, settings, first=told_on, last=told_on, rules=(*RULES, LOSS))

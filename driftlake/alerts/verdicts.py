@@ -15,11 +15,10 @@ import pyarrow as pa
 from driftlake.lake.schema import arrow_schema
 from driftlake.lake.warehouse import Warehouse
 from driftlake.lineage.versions import STILL_JUDGED_DAYS
-from driftlake.vocabulary.wording import counted, measured, statistic_name, three_decimals
+from driftlake.vocabulary.wording import SHARES, counted, measured, statistic_name, three_decimals
 
 # Those that wake somebody.
 PAGING = ("harmed", "broken", "blind")
-_SHARES = ("auc", "accuracy", "brier_score", "log_loss")
 
 
 def judge(warehouse: Warehouse, alerts: pa.Table, incidents: pa.Table, *, first_day: date, last_day: date) -> pa.Table:
@@ -47,7 +46,7 @@ def _performance(facts: Mapping[str, Any]) -> str:
     statistic = facts["statistic"]
     if statistic is None or facts["value"] is None:
         return "Its performance cannot be tested: there is no baseline, or there are neither labels nor estimates"
-    written = three_decimals if statistic in _SHARES else measured
+    written = three_decimals if statistic in SHARES else measured
     interval = "no interval yet"
     if facts["confidence_low"] is not None:
         interval = f"95 % {written(facts['confidence_low'])} to {written(facts['confidence_high'])}, days as clusters"

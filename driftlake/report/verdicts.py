@@ -123,9 +123,7 @@ def _obstacle(facts: Row, runs: Mapping[str, Row]) -> str | None:
         return f"No predictions on the day; the last were on {long_day(facts['last_predicted_on'])}."
     if "alerts" not in runs:
         return "The alert rules were not evaluated for the day."
-    if facts["verdict"] is None:
-        return "The day was processed before there were verdicts: process it again."
-    return None
+    return None if facts["verdict"] else "The day was processed before there were verdicts: process it again."
 
 
 def _failure(facts: Row, runs: Mapping[str, Row]) -> str | None:

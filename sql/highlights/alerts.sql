@@ -38,10 +38,10 @@ judged as (
 )
 
 select
-    dt,
+    coalesce(c.dt, j.dt) as dt,
     coalesce(c.critical_alerts, 0) as critical_alerts,
     coalesce(c.warnings, 0) as warnings,
     j.verdicts,
     j.to_act_on
 from counted as c
-full outer join judged as j using (dt);
+full outer join judged as j on c.dt = j.dt;
