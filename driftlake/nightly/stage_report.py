@@ -66,4 +66,7 @@ def highlights_of(
 ) -> Mapping[date, Mapping[str, Any]]:
     """What sql/highlights has of each day of a stage."""
     rows = warehouse.query(f"highlights/{stage.name}", first_day=min(days), last_day=max(days), **values)
-    return {row.pop("dt"): row for row in rows.to_pylist()}
+    return {
+        row["dt"]: {name: value for name, value in row.items() if name != "dt" and value is not None}
+        for row in rows.to_pylist()
+    }

@@ -21,7 +21,7 @@ from driftlake.config import ModelSettings, OwnMetric, Settings
 from driftlake.inputs.partitions import days_between
 from driftlake.lake.grouping import grouped
 from driftlake.lake.schema import arrow_schema
-from driftlake.lineage.versions import ModelVersion
+from driftlake.lineage.versions import STILL_JUDGED_DAYS, ModelVersion
 from driftlake.maths import clustered
 from driftlake.maths.arrays import Floats
 from driftlake.maths.binning import MISSING
@@ -47,8 +47,6 @@ QUERIES = ("performance_labels", "performance_predictions", "performance_classes
 _MOST_LABELS = 0.8
 # Days of this age or older tell which share of the predictions ever gets a label.
 _OLD_ENOUGH_DAYS = 28
-# Days up to which a model that stopped predicting is still told of.
-_STILL_TOLD_DAYS = 7
 # Days whose realised minus estimated values correct the estimates of the days without labels.
 _CORRECTING_DAYS = 28
 # Where models.<id>.tolerance says nothing: absolute for an AUC, in shares of the baseline for an error.
@@ -321,7 +319,7 @@ class _History:
             arriving.read(night)
         days = slice(place, place + LOOK_BACK_DAYS)
         prediction_counts = self._predictions["row_count"][days].sum(axis=1)
-        if not prediction_counts[-_STILL_TOLD_DAYS:].any():
+        if not prediction_counts[-STILL_JUDGED_DAYS:].any():
             return None
         label_counts = sum(
             self._labels.known[name][days].sum(axis=1) for name in ("positive_count", "negative_count", "number_count")
