@@ -70,8 +70,7 @@ def run_stage(
     for run in report.runs:
         work = "unchanged" if run.dt in report.unchanged else "done"
         highlights = {
-            name: printable(value) if isinstance(value, str) else value
-            for name, value in told.get(run.dt, {}).items()
+            name: printable(value) if isinstance(value, str) else value for name, value in told.get(run.dt, {}).items()
         }
         metadata = {"rows": run.row_count, "outcome": run.outcome, WORK: work, **highlights}
         if run.reason:
