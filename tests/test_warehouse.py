@@ -53,6 +53,16 @@ def test_replacing_a_day_leaves_the_others(settings: Settings) -> None:
         assert stored(warehouse) == [(day(1), 11), (day(2), 20)]
 
 
+def test_rows_that_nobody_recorded_are_replaced_too(settings: Settings) -> None:
+    with Warehouse.open(settings) as warehouse:
+        replace(warehouse, 1, 10)
+        for number in (1, 2):
+            warehouse.append("prediction_profile", profile(number, 5).rows)
+        for number in (2, 1):
+            replace(warehouse, number, 10)
+        assert stored(warehouse) == [(day(1), 10), (day(2), 10)]
+
+
 def test_partition_runs_names_the_snapshot_that_holds_the_result(settings: Settings) -> None:
     with Warehouse.open(settings) as warehouse:
         replace(warehouse, 1, 10)
