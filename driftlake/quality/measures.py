@@ -171,7 +171,8 @@ def _estimates(windows: LabelledWindows, cut: float | None) -> Iterator[_Statist
         predictions[known],
         windows.by_score("prediction_score_sum")[known],
         [calibration for calibration in windows.calibrations if calibration is not None],
-        windows.keys["window_days"].to_numpy()[known],
+        windows.keys["day_count"].to_numpy()[known],
+        windows.learned_share[known],
     )
     is_enough = np.zeros(len(predictions), dtype=bool)
     is_enough[known] = True
