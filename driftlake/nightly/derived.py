@@ -120,9 +120,11 @@ def measure_quality(warehouse: Warehouse, settings: Settings, context: RunContex
             "repeated_ids", **span, windows_days=windows_days, smallest_share=measures.SMALLEST_REPEATED_SHARE
         )
         measured = measures.measure(counts, versions, calibrations, settings.quality, settings.models)
+        performance_rows = performance.measure(performed, versions, calibrations, settings, **span)
+        measured = measures.with_days_as_clusters(measured, performance_rows)
         tables = {
             "model_quality": measures.with_doubts(measured, repeated_ids),
-            "performance": performance.measure(performed, versions, calibrations, settings, **span),
+            "performance": performance_rows,
             "shadow_comparison": shadow.compare(windows, pair_counts, versions, settings.drift, settings.quality),
         }
         if settings.labels:

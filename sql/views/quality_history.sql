@@ -187,6 +187,7 @@ select
     a.value as auc,
     a.confidence_low,
     a.confidence_high,
+    a.interval_unit,
     a.binning_low,
     a.binning_high,
     a.coverage_share,
