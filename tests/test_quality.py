@@ -144,6 +144,7 @@ def test_hindsight_needs_as_many_labels_as_the_value(memory: Warehouse) -> None:
     given_labels(memory, 3, 1, HIGH, (10, 9))
     row = history(memory, on=1)
     assert (row["hindsight_auc"], row["hindsight_confidence_low"], row["hindsight_positive_count"]) == (None, None, 10)
+    assert row["hindsight_reason"].startswith("fewer than 10 labels of one class")
     given_labels(memory, 4, 1, LOW, (0, 1))
     [(hindsight,)] = memory.connection.execute("select hindsight_auc from quality_history").fetchall()
     # by hand: each of ten positives ties with nine negatives and beats one
