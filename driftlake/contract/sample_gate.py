@@ -150,7 +150,8 @@ def _layout(
     settings: Settings, source: Source, versions: Mapping[tuple[str, str], ModelVersion]
 ) -> tuple[Sequence[CanonicalColumn], Mapping[str, str]]:
     if source == "telemetry":
-        return telemetry_columns(settings.telemetry.segments, settings.telemetry.latencies), settings.telemetry.columns
+        telemetry = settings.telemetry
+        return telemetry_columns(telemetry.segments, telemetry.latencies, telemetry.timezone), telemetry.columns
     columns = label_columns(has_classes=any(version.has_label_classes for version in versions.values()))
     return columns, settings.labels.columns if settings.labels else {}
 
