@@ -96,17 +96,18 @@ def measure_quality(warehouse: Warehouse, settings: Settings, context: RunContex
         labels = warehouse.query("quality_counts", **span, windows_days=windows_days)
         scores = warehouse.query("window_scores", **span, windows_days=windows_days)
         calibrated_from = first_day - timedelta(days=settings.quality.calibration_days - 1)
+        is_latest = settings.labels is not None and settings.labels.corrections == "latest"
         known_labels = warehouse.query(
             "known_labels",
             first_day=calibrated_from,
             last_day=last_day,
-            is_latest=settings.labels is not None and settings.labels.corrections == "latest",
+            is_latest=is_latest,
             horizon_days=settings.labels.horizon_days if settings.labels else 0,
         )
         confusions = warehouse.query("class_counts", **span, windows_days=windows_days)
         class_scores = warehouse.query("class_score_counts", **span, windows_days=windows_days)
         counts = QualityCounts(windows, labels, scores, confusions, class_scores)
-        calibrations = calibrations_of(known_labels, versions, settings.quality)
+        calibrations = calibrations_of(known_labels, versions, settings.quality, is_final_at_once=not is_latest)
         look_back = {"look_back_days": performance.LOOK_BACK_DAYS}
         performed = performance.PerformanceCounts(
             *(warehouse.query(name, **span, **look_back) for name in performance.QUERIES)
@@ -118,9 +119,11 @@ def measure_quality(warehouse: Warehouse, settings: Settings, context: RunContex
             "repeated_ids", **span, windows_days=windows_days, smallest_share=measures.SMALLEST_REPEATED_SHARE
         )
         measured = measures.measure(counts, versions, calibrations, settings.quality, settings.models)
+        performance_rows = performance.measure(performed, versions, calibrations, settings, **span)
+        measured = measures.with_days_as_clusters(measured, performance_rows)
         tables = {
             "model_quality": measures.with_doubts(measured, repeated_ids),
-            "performance": performance.measure(performed, versions, calibrations, settings, **span),
+            "performance": performance_rows,
             "shadow_comparison": shadow.compare(windows, pair_counts, versions, settings.drift, settings.quality),
         }
         if settings.labels:
