@@ -1,13 +1,13 @@
--- Labels per score bin that became final on each day, over all deployments, for calibrating scores.
--- The first label of a prediction is final at once. If the newest label counts, a label is final when all labels of
--- its prediction day have arrived according to the lineage, or, without a declared delay, when no label can arrive
--- any more.
--- grain: dt, model_id, model_version, bin_id
+-- Labels per score bin that became final on each day, by the day of their predictions, whatever the deployment: what scores have meant.
+-- The first label of a prediction is final at once. Where the newest counts, a label is final once the lineage promises that
+-- every label of its prediction day has come, or, without such a promise, once no label can come any more.
+-- grain: dt, prediction_on, model_id, model_version, bin_id
 -- inputs: label_cohorts, training_runs
 -- parameters: $first_day, $last_day; $is_latest, whether the newest label counts rather than the first; $horizon_days
--- corrections of a day are limited to its labels, because the labels that they take back may have become final before the first day
+-- counts may be negative: a correction takes back what may have become final before the days looked at
 with final_labels as (
     select
+        c.prediction_on,
         c.model_id,
         c.model_version,
         c.bin_id,
@@ -32,12 +32,13 @@ with final_labels as (
 
 select
     final_on as dt,
+    prediction_on,
     model_id,
     model_version,
     bin_id,
-    greatest(sum(positive_count), 0)::bigint as positive_count,
-    greatest(sum(negative_count), 0)::bigint as negative_count
+    sum(positive_count)::bigint as positive_count,
+    sum(negative_count)::bigint as negative_count
 from final_labels
 where final_on between $first_day and $last_day
-group by final_on, model_id, model_version, bin_id
-order by final_on, model_id, model_version, bin_id;
+group by final_on, prediction_on, model_id, model_version, bin_id
+order by final_on, prediction_on, model_id, model_version, bin_id;

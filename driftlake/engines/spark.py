@@ -69,7 +69,7 @@ def profile_partitions(
     """Profile partitions without `left_out`; `connection` has the table of quarantined rows."""
     left_out = left_out or LeftOut()
     telemetry = settings.telemetry
-    columns = telemetry_columns(telemetry.segments, telemetry.latencies)
+    columns = telemetry_columns(telemetry.segments, telemetry.latencies, telemetry.timezone)
     side = Reading(columns, telemetry.columns, percent_versions=percent_versions(versions.values()))
     spark = cluster.session(settings.spark)
     source = Source(
