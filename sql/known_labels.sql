@@ -1,6 +1,7 @@
 -- Labels per score bin that became final on each day, by the day of their predictions, whatever the deployment: what scores have meant.
--- The first label of a prediction is final at once. Where the newest counts, a label is final once the lineage promises that
--- every label of its prediction day has come, or, without such a promise, once no label can come any more.
+-- The first label of a prediction is final at once. If the newest label counts, a label is final when all labels of
+-- its prediction day have arrived according to the lineage, or, without a declared delay, when no label can arrive
+-- any more.
 -- grain: dt, prediction_on, model_id, model_version, bin_id
 -- inputs: label_cohorts, training_runs
 -- parameters: $first_day, $last_day; $is_latest, whether the newest label counts rather than the first; $horizon_days

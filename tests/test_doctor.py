@@ -216,7 +216,7 @@ def test_a_day_of_files_that_do_not_count_says_which(tmp_path: Path) -> None:
     [report] = project.run(1, 1, until="profiles")
     assert outcomes(report) == {day(1): "missing"}
     reasons = project.rows("select reason from current_runs where stage = 'profiles'")
-    assert "part-0.csv (*.csv is no Parquet file)" in reasons[0][0]
+    assert "part-0.csv (*.csv is not a Parquet file)" in reasons[0][0]
 
 
 @pytest.mark.parametrize(

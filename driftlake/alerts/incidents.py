@@ -43,7 +43,7 @@ _FRESH_DAYS = 28
 # Of what broken data caused nobody is told a second time for so long after they were repaired: 28 days of labels have the broken days
 # in them, and labels come late.
 _REMEMBERED_DAYS = 35
-# One loss of predictions, whichever check sees it.
+# Different signals of the same loss of predictions.
 _VOLUME = ("prediction_volume.lost_share", "telemetry.row_count_is_usual", "telemetry.partition_is_present")
 _SUSPECT_SCHEMA = pa.schema(
     [
@@ -348,7 +348,7 @@ def _is_told_of_already(evidence: Sequence[Evidence], day: date) -> bool:
 
 
 def _title(alerts: Sequence[Mapping[str, Any]], evidence: Sequence[Evidence], model_ids: set[str | None]) -> str:
-    """Cause first, then what it shows in, the heaviest first."""
+    """The title: the cause, then the affected signals by descending weight."""
     who = first_of(sorted(str(model_id) for model_id in model_ids), 3) or "all models"
     shown = list(dict.fromkeys(alert["feature"] or alert["signal"].partition(".")[2] for alert in alerts))
     what = evidence[0].sentence if evidence else "no probable cause was found"

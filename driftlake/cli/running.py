@@ -112,7 +112,7 @@ def _run_days(settings: Settings, ranges: Sequence[tuple[date, date]], *, is_for
     # number of partitions that were done and unchanged
     partitions: Counter[str | None] = Counter()
     columns = (TextColumn("{task.description:<16}"), BarColumn(), MofNCompleteColumn(), TextColumn("partitions"))
-    # Dagster captures what a step prints, from the file descriptor up; the bar needs one of its own.
+    # Dagster captures the output of steps at the file descriptor; the progress bar needs its own.
     with (
         os.fdopen(os.dup(sys.stderr.fileno()), "w", encoding="utf-8") as screen,
         Progress(*columns, TimeElapsedColumn(), console=Console(file=screen), transient=True) as progress,

@@ -96,7 +96,7 @@ def _versions(settings: Settings) -> Mapping[tuple[str, str], ModelVersion]:
 
 
 def versions_of_lineage(settings: Settings) -> Mapping[tuple[str, str], ModelVersion]:
-    """What the lineage files say of versions, without what is learned from training data."""
+    """Versions made from the lineage files, without anything learned from training data."""
     records = [file.record for file in read_lineage_folder(settings)]
     return {
         (record.model_id, record.model_version): version_of_record(record, declared_meaning(record, settings))

@@ -30,7 +30,7 @@ class StageReport:
     failed_checks: Sequence[Mapping[str, Any]] = field(default_factory=list)
     # findings that concern no single day, in sentences
     remarks: Sequence[str] = ()
-    # days of which something failed, with the tracebacks
+    # days that failed in whole or in part, with tracebacks
     failures: Sequence[Failure] = ()
 
     @property

@@ -155,7 +155,7 @@ def by_version(
     versions: Mapping[tuple[str, str], ModelVersion],
     calibrations: Mapping[tuple[str, str], Calibrations],
 ) -> Iterator[LabelledWindows]:
-    """All windows, those of one version at a time and of many segments in pieces."""
+    """All windows, one version at a time; versions with many segments come in pieces."""
     tables = [getattr(counts, each.name) for each in fields(QualityCounts)]
     groups = [grouped(table, _VERSION) for table in tables]
     for key, version in versions.items():

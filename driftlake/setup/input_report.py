@@ -103,7 +103,7 @@ Line = Callable[[Examined], Iterator[Finding]]
 
 
 def examine_input(settings: Settings, source: Source, location: str) -> Examined | Finding:
-    """Look at an input; a finding if nothing of it can be understood."""
+    """Examine an input; a finding if nothing in it can be read."""
     try:
         require_place(source.setting, location, holds_input=True)
         listing = look_into(location, settings.partitioning_of(source))

@@ -21,7 +21,7 @@ def json_schema() -> str:
 
 
 def write_configuration(folder: Path) -> list[Path]:
-    """Write the files. Raises ConfigurationError rather than replace a configuration or a workspace."""
+    """Write the files. Raises ConfigurationError if a configuration or a workspace already exists."""
     config, schema, workspace = (folder / name for name in (CONFIG_NAME, "driftlake.schema.json", WORKSPACE_NAME))
     for path in (config, workspace):
         if path.exists():

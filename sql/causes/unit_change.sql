@@ -92,7 +92,7 @@ from multiples
 where
     mean_factor > 0
     and factor > 0
-    -- how much it moves from day to day is not known of a feature that is new
+    -- the day-to-day variation of a new feature is unknown
     and abs(ln(mean_factor)) > greatest(1.2 * leaving_change, if(day_count < 3, ln(3), greatest(ln(1.5), 2 * usual_change)))
-    -- about the same multiple: what they vary is little beside a large one
+    -- about the same multiple; the tolerance grows with the multiple
     and abs(ln(mean_factor / factor)) < greatest(ln(1.1), if(day_count < 7, 0, abs(ln(factor)) / 5));

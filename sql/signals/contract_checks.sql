@@ -54,6 +54,6 @@ select
 from failed
 where
     severity = 'warning'
-    -- how often features are missing is a statistic of drift, with rules of its own
+    -- missing rates of features are a drift statistic with separate rules
     and expectation <> 'feature_is_as_complete_as_in_training'
 group by dt, model_id, model_version, source, expectation, column_name;

@@ -111,7 +111,7 @@ multiples as (
             lambda unit: abs(factor / unit['multiple'] - 1) < 0.1
             and abs(mean - mean_before * unit['multiple'] - unit['addend']) < unit['multiple'] * (highest_mean - lowest_mean)
         )[1]['name'] as conversion,
-        -- a quarter at most is where three quarters were, and by more than their width
+        -- at most a quarter of the values is where three quarters were, and the median moved by more than the quartile range
         (p25 > highest_p75 or p75 < lowest_p25) and abs(p50 - p50_before) > width_before as has_moved
     from compared
     where days_before >= 7
@@ -152,7 +152,7 @@ levels as (
                         'fault': 'missing',
                         'level': m.missing_share,
                         'usual': m.missing_before,
-                        -- three times the odds, and more than chance: some feeds always have gaps
+                        -- three times the odds and more than chance, because some feeds always have gaps
                         'is_broken': m.missing_share * (1 - m.missing_before) > 3 * m.missing_before * (1 - m.missing_share)
                         and m.missing_share - m.missing_before
                         > 0.02 + 4 * sqrt(greatest(m.missing_before, 1 / m.row_count) / m.row_count),
@@ -181,7 +181,7 @@ levels as (
                         'is_broken': if(
                             m.mean_factor > 0 and m.factor > 0,
                             abs(ln(m.mean_factor)) > greatest(ln(1.5), 2 * m.usual_change, 1.2 * m.leaving_change)
-                            -- about the same multiple: what they vary is little beside a large one
+                            -- about the same multiple; the tolerance grows with the multiple
                             and abs(ln(m.mean_factor / m.factor)) < greatest(ln(1.1), abs(ln(m.factor)) / 5),
                             false
                         ),

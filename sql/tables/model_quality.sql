@@ -21,7 +21,7 @@ create table if not exists model_quality (
     baseline_value double, -- AUC stated in the lineage, else the value on the training data
     drop_from_baseline double, -- how much worse than the baseline: positive is worse; null if neither direction is worse
     outcome varchar not null, -- measured or insufficient_data
-    reason varchar, -- why there is no value, or what it rests on
-    minimum_class_count bigint, -- of an AUC: labels of each class below which there is no value; null before it was kept
+    reason varchar, -- why there is no value, or a remark on it
+    minimum_class_count bigint, -- for an AUC: labels of each class below which there is no value; null in rows from before it was stored
     interval_unit varchar -- what the interval takes as independent of each other: days or rows; null without an interval, and before it was kept
 );
