@@ -54,8 +54,8 @@ RULES: tuple[Rule, ...] = (
         name="labels_are_of_two_classes",
         column="label",
         severity="error",
-        # beside labels that count, a number that does not is the other class in another encoding; a text may say that a case
-        # is still open
+        # beside valid labels, an invalid number is probably the other class in another encoding; a text may mean that
+        # a case is still open
         query="""
             select
                 dt,
@@ -77,9 +77,9 @@ RULES: tuple[Rule, ...] = (
                     )
                 )
         """,
-        message="{column} is {observed} or another value that no model counts in {unexpected} of {checked} rows, and what"
-        " is left is of one class at most: say which label is positive, `labels.positive` in driftlake.yaml or the lineage,"
-        " or name the `classes` of a multiclass model.",
+        message="{column} is {observed} or another value that no model counts in {unexpected} of {checked} rows, and "
+        "the remaining labels have at most one class: set `labels.positive` in driftlake.yaml or the lineage, or "
+        "`classes` for a multiclass model.",
     ),
     DayRule(
         name="correlation_id_is_unique",

@@ -227,7 +227,7 @@ def test_a_day_of_files_that_do_not_count_says_which(tmp_path: Path) -> None:
         ("load_from: [{python_module: jobs.definition}]", "has no location with the module jobs.definitions"),
         (
             "load_from: [{python_module: {module_name: jobs.definitions, working_directory: gone}}]",
-            "says that jobs.definitions is in gone, and it is not there",
+            "says that jobs.definitions is in gone, but it does not exist there",
         ),
     ],
 )

@@ -52,7 +52,7 @@ class Cause:
     is_event: bool = True
     # name of the query if it finds evidence of several causes; each row then has its `cause`
     query: str | None = None
-    # makes these rows of those of the query, given the smallest cell, where SQL alone does not
+    # computes the evidence from the rows of the query and the smallest cell, where SQL alone cannot
     makes: Callable[[pa.Table, int], list[dict[str, Any]]] | None = None
 
 
@@ -67,7 +67,7 @@ class Evidence:
     score: float
     # the feature that it names, if any
     feature: str | None = None
-    # last day of what it is evidence of; None if that goes on or was of one day
+    # last day of what was found; None if it continues or happened on one day
     ended_on: date | None = None
 
 
@@ -152,7 +152,7 @@ CAUSES = (
     ),
     Cause(
         "one_segment",
-        "{name} of {subject}, {row_share:.0%} of the labels, is {lost} worse since {lost_on}, that of the rest {lost_by_rest}",
+        "{name} of {subject}, {row_share:.0%} of the labels, is {lost} worse since {lost_on}, and {lost_by_rest} in the rest",
         0.65,
         (PERFORMANCE.prefix,),
         is_event=False,
@@ -161,8 +161,8 @@ CAUSES = (
     ),
     Cause(
         "harder_cases",
-        "{name} is {lost} worse since {lost_on}: {mix} because the cases have become harder, which their scores show, and {within} "
-        "because labels follow equal scores less than before",
+        "{name} is {lost} worse since {lost_on}: {mix} because the cases have become harder, as their scores show, "
+        "and {within} because labels agree less with equal scores than before",
         0.6,
         (PERFORMANCE.prefix,),
         is_event=False,
@@ -171,8 +171,8 @@ CAUSES = (
     ),
     Cause(
         "quality_loss",
-        "{name} is {lost} worse since {lost_on}: {within} because labels follow equal scores less than before, and {mix} because "
-        "the cases have become harder, which their scores show",
+        "{name} is {lost} worse since {lost_on}: {within} because labels agree less with equal scores than before, "
+        "and {mix} because the cases have become harder, as their scores show",
         0.6,
         (PERFORMANCE.prefix,),
         is_event=False,
@@ -237,7 +237,7 @@ def find_evidence(
 
 
 def _rows(warehouse: Warehouse, cause: Cause, smallest_cell: int) -> list[dict[str, Any]]:
-    """Rows of the query of a cause, which is given the smallest cell if it asks for it."""
+    """Rows of the query of a cause, with the smallest cell if the query has this parameter."""
     name = f"causes/{cause.query or cause.name}"
     asked = {"smallest_cell": smallest_cell} if "smallest_cell" in queries.parameters(name) else {}
     found = warehouse.query(name, **asked)

@@ -40,8 +40,8 @@ _KEY = (
 _STANDING_DAYS = 90
 # Events longer ago are not the cause of drift today.
 _FRESH_DAYS = 28
-# Of what broken data caused nobody is told a second time for so long after they were repaired: 28 days of labels have the broken days
-# in them, and labels come late.
+# Days after the repair of broken data for which its effects do not page: windows of 28 days still contain the broken
+# days, and labels arrive late.
 _REMEMBERED_DAYS = 35
 # Different signals of the same loss of predictions.
 _VOLUME = ("prediction_volume.lost_share", "telemetry.row_count_is_usual", "telemetry.partition_is_present")
@@ -123,7 +123,7 @@ class Episode:
     # last day of an alert of it; None while one is open
     last_on: date | None = date.min
     _models: set[str | None] = field(default_factory=set)
-    # by what is watched, the day up to which it may come back; None while it is there
+    # by what is watched, the day up to which it may return; None while it is open
     _known: dict[tuple[str, str | None, str | None], date | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -159,14 +159,14 @@ class Episode:
         return self.open_until is None or day <= self.open_until
 
     def _concerns(self, life: Life) -> bool:
-        """Whether it is about a model of the episode, or one of both about whole partitions and the reason of the other."""
+        """Whether it is about a model of the episode, or one of the two is about whole partitions and may be the cause of the other."""
         if life.model_id in self._models or None in self._models:
             return True
-        # what befell a whole partition later is no reason of what a model had before
+        # a later problem of a whole partition did not cause an earlier one of a model
         return life.model_id is None and (life.since_on <= self.first.since_on or self._comes_back(life))
 
     def _is_shared(self, life: Life) -> bool:
-        """Whether the same broke on the same day in several models, in each badly enough to page."""
+        """Whether the same thing broke on the same day in several models, badly enough to page in each."""
         return life.kind == "break" and any(
             (life.signal, life.feature, life.opened_on) == (known.signal, known.feature, known.opened_on)
             and life.feature is not None
@@ -176,7 +176,7 @@ class Episode:
 
     def _comes_back(self, life: Life) -> bool:
         until = self._known.get(life.about, date.min)
-        # a loss that shows again while its window has days of before in it is the same
+        # a loss that returns while its window contains earlier days is the same loss
         returned_on = life.may_begin_on if life.kind == "harm" else life.opened_on
         return until is None or returned_on <= until
 
@@ -339,7 +339,7 @@ def _row(
 
 
 def _is_told_of_already(evidence: Sequence[Evidence], day: date) -> bool:
-    """Whether broken data, which page themselves, are why: while they are broken, and while they count in what is measured."""
+    """Whether broken data, which pages itself, is the cause: while it is broken, and while windows contain it."""
     return any(
         each.ended_on is None or day <= each.ended_on + timedelta(days=_REMEMBERED_DAYS)
         for each in evidence

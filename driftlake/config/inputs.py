@@ -149,7 +149,7 @@ class TelemetrySettings(Section):
     )
     timezone: TimeZone | None = Field(
         default=None,
-        description="IANA name of the time zone of event_time in files that write it without one, e.g. America/New_York; by default UTC.",
+        description="IANA name of the time zone of event_time in files whose timestamps have no time zone, e.g. America/New_York; UTC by default.",
     )
     personal_data: PersonalDataSettings = PersonalDataSettings()
 

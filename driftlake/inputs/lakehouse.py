@@ -98,8 +98,8 @@ def table_in(location: str, entries: Sequence[pafs.FileInfo], pattern: str | Non
     above, _, own = location.rpartition("/")
     if own == "data" and above and not above.endswith("/") and _metadata_files(above):
         raise InputError(
-            f"{location} holds the data files of the Iceberg table {above}, and only the metadata of the table say which of"
-            " them count",
+            f"{location} has the data files of the Iceberg table {above}, and only the metadata of the table says "
+            "which of them count",
             hint=f"give {above} as the path",
         )
     return None
@@ -371,7 +371,7 @@ def _unreadable(location: str, kind: str, error: Exception) -> InputError:
     what = str(error).splitlines()[0] if str(error) else type(error).__name__
     return InputError(
         f"{location}: the log of the {kind} table cannot be read: {what}",
-        hint="give the folder of a complete table; if the table was copied, its log names the files in the old place",
+        hint="give the folder of a complete table; if the table was copied, its log names the files at the old location",
     )
 
 

@@ -62,7 +62,7 @@ def report(
 def highlights_of(
     warehouse: Warehouse, settings: Settings, stage: str, days: Sequence[date]
 ) -> Mapping[date, Mapping[str, Any]]:
-    """What a person wants to know of each day of a stage without a query, by name; nothing of a stage without sql/highlights."""
+    """Facts about each day of a stage that are shown without a query, by name; none for a stage without a file in sql/highlights."""
     if stage not in queries.names("highlights"):
         return {}
     windows = {

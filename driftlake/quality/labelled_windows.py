@@ -84,7 +84,7 @@ class LabelledWindows:
     sums: Mapping[str, Floats]
     calibrations: Sequence[Calibration | None]
     is_calibrated_on_training: NDArray[np.bool_]
-    # whether the calibrations have learned from every label of the window that is known
+    # whether the calibrations have learned from every known label of the window
     is_every_label_learned: bool
     # of a multiclass model
     classes: ClassCounts | None = None
@@ -109,7 +109,7 @@ class LabelledWindows:
 
     @property
     def learned_share(self) -> Floats:
-        """Share of the predictions whose labels the calibrations have learned from, at least, shape (windows,)."""
+        """Lower bound of the share of predictions from whose labels the calibrations have learned, shape (windows,)."""
         if not self.is_every_label_learned:
             return np.zeros(len(self.prediction_count))
         share: Floats = np.minimum(self.label_count / np.maximum(self.prediction_count, 1), 1)
@@ -282,7 +282,7 @@ def calibrations_of(
     *,
     is_final_at_once: bool = True,
 ) -> dict[tuple[str, str], Calibrations]:
-    """What the scores of each version meant, by rows of sql/known_labels.sql; whether a label is final when it comes."""
+    """The calibrations of each version, from rows of sql/known_labels.sql, and whether a label is final when it arrives."""
     by_version = grouped(known_labels, _VERSION)
     return {
         key: Calibrations(
@@ -339,7 +339,7 @@ class Calibrations:
         sides = np.zeros((2, len(days), self._width), dtype=np.int64)
         for side, name in zip(sides, ("positive_count", "negative_count"), strict=True):
             np.add.at(side, (periods, rows["bin_id"].to_numpy()), rows[name].to_numpy())
-        # what a correction takes back may have become final before
+        # a correction may take back labels that became final earlier
         positives, negatives = np.maximum(sides, 0)
         return (np.datetime64(day) - days).astype(float), positives, negatives
 

@@ -327,7 +327,7 @@ def with_doubts(rows: pa.Table, repeated_ids: pa.Table) -> pa.Table:
 
 
 def with_days_as_clusters(rows: pa.Table, performance: pa.Table) -> pa.Table:
-    """Rows of model_quality whose intervals take days as clusters where `performance` knows them: a window of 8 days or more."""
+    """Rows of model_quality with intervals that treat days as clusters where `performance` has them: windows of at least 8 days."""
     known = {
         tuple(row[name] for name in _PERFORMED): (
             row["confidence_low"] - row["value"],

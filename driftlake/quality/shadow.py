@@ -216,7 +216,7 @@ class _Window:
         return _judged(row, self._label_reason(min(numbers.values()), sum(numbers.values()))) | numbers
 
     def _auc_difference_by_days(self) -> ClusteredMean:
-        """Both scores have the same days, so what a day does to both cancels."""
+        """Both scores have the same days, so effects of a day on both cancel."""
         candidate, production = (
             (
                 self.bins.by_day(self.labels, "positive_counts", bin_ids),

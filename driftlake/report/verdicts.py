@@ -1,4 +1,4 @@
-"""The verdict on a model version as a page shows it: the row of model_verdicts with what else the facts and alerts of the day say.
+"""The verdict on a model version as a page shows it: the row of model_verdicts, with further facts and alerts of the day.
 
 Pure functions. Not here: what makes a verdict (`driftlake.alerts.verdicts`), reading the facts (sql/report/models.sql), how a number is written
 (`driftlake.vocabulary.wording`), and laying out a page (`driftlake.report.pages`).
@@ -49,7 +49,7 @@ class Verdict:
     name: str
     kind: VerdictKind
     reasons: str
-    # as it is written on the page: that of model_verdicts
+    # the verdict in model_verdicts, as written on the page
     word: str = VERDICT_WORDS["unjudged"]
 
 
@@ -73,7 +73,7 @@ class MeasuredWindows:
 
 
 def judge(facts: Row, alerts: Iterable[Row], runs: Mapping[str, Row], windows: MeasuredWindows) -> Verdict:
-    """The verdict on one version: that of model_verdicts, with what else was found.
+    """The verdict on one version, from model_verdicts, with further findings.
 
     A day that says nothing about the version is not judged, whatever is still open; neither is one without a stored verdict.
 
@@ -180,7 +180,7 @@ def _drift_finding(facts: Row, windows: MeasuredWindows) -> str:
 def _label_findings(facts: Row, alerts: Sequence[Row], windows: MeasuredWindows) -> list[str | None]:
     if not windows.has_labels:
         return ["no labels are configured, so its quality is not known"]
-    # the sentence of the verdict has the performance that was tested
+    # the sentence of the verdict already contains the tested performance
     quality = None if facts["is_performance_told"] else _quality_finding(facts, windows)
     return [quality, _backlog_finding(facts, alerts)]
 

@@ -91,12 +91,12 @@ def _examine_inputs(inputs: Sequence[Examined | Finding]) -> Iterator[Finding]:
 
 
 def _examine_versions(settings: Settings, inputs: Sequence[Examined]) -> Iterator[Finding]:
-    """What the inputs mean, and the training data of each version; that of a registered one may be gone."""
+    """Findings about the meaning of the inputs, and about the training data of each version; data of a registered version need not exist."""
     try:
         versions = [ExaminedVersion.of(file) for file in read_lineage_folder(settings)]
         registered = registered_versions(settings)
     except (DriftlakeError, duckdb.Error):
-        # findings of their own
+        # separate findings
         return
     yield from examine_meaning(settings, inputs, versions, registered)
     for version in versions:

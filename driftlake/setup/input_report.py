@@ -41,7 +41,7 @@ _NAMED_FILES, _NAMED_COLUMNS = 5, 20
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """An input whose folders are listed; the footers of a day are read when they are asked for, and once."""
+    """An input whose folders are listed; the footers of a day are read once, on first use."""
 
     source: Source
     location: str
@@ -80,7 +80,7 @@ class Examined:
 
 @dataclass(frozen=True, slots=True)
 class ExaminedVersion:
-    """A lineage file, and the training data that it names or why they cannot be read."""
+    """A lineage file with its training data, or the reason that the data cannot be read."""
 
     file: LineageFile
     data: TrainingData | DriftlakeError

@@ -53,7 +53,7 @@ _Versions: TypeAlias = Mapping[tuple[str, str], ModelVersion]
 def examine_meaning(
     settings: Settings, inputs: Sequence[Examined], files: Sequence[ExaminedVersion], registered: _Versions
 ) -> Iterator[Finding]:
-    """What is taken as feature, label and score."""
+    """Findings about features, labels and scores."""
     versions = dict(registered)
     for version in files:
         yield from (Finding("lineage", True, remark) for remark in version.file.remarks)
@@ -67,7 +67,7 @@ def examine_meaning(
         yield from _examine_rows(settings, by_source.get(TELEMETRY), by_source.get(LABELS), versions)
     except (DriftlakeError, duckdb.Error, OSError) as error:
         yield Finding(
-            "rows", False, f"those of the newest days cannot be read: {first_line(error)}", "correct the files"
+            "rows", False, f"the rows of the newest days cannot be read: {first_line(error)}", "correct the files"
         )
 
 
@@ -126,7 +126,7 @@ def _examine_rows(
 
 
 def _told_versions(counts: Sequence[tuple[str | None, str | None, int, bool]]) -> Iterator[Finding]:
-    """The versions of the predictions; of an unknown one blanks at its ends are to be seen."""
+    """The versions of the predictions; unknown versions are quoted, so that blanks at their ends are visible."""
     for is_known in (True, False):
         named = [
             f"{model} {version if known else repr(version)} ({counted(rows, 'row')})"
@@ -137,12 +137,12 @@ def _told_versions(counts: Sequence[tuple[str | None, str | None, int, bool]]) -
         if named and is_known:
             yield Finding("telemetry versions", True, told)
         elif named:
-            hint = "add their lineage files, or write model_id and model_version as the lineage files have them"
+            hint = "add their lineage files, or deliver model_id and model_version as in the lineage files"
             yield Finding("telemetry versions", False, f"no lineage file has {told}: these rows are not counted", hint)
 
 
 def _told_encoding(versions: Iterable[ModelVersion]) -> Finding:
-    """What labels mean, with the versions for which they mean that."""
+    """The meanings of labels, each with its versions."""
     by_meaning: defaultdict[str, list[str]] = defaultdict(list)
     for version in versions:
         by_meaning[_meaning_of_labels(version)].append(f"{version.model_id} {version.model_version}")

@@ -25,7 +25,7 @@ _WRITE_IT = "run `driftlake init` in an empty folder and copy its workspace.yaml
 
 
 def examine_workspace(settings: Settings) -> Finding:
-    """Look at the workspace.yaml beside driftlake.yaml; the commands of driftlake need none."""
+    """Check the workspace.yaml beside driftlake.yaml; the commands of driftlake do not need one."""
     path = Path(settings.resolve(WORKSPACE_NAME))
     if not path.exists():
         message = f"there is no {path}; only Dagster's UI needs it, and `driftlake init` writes one"
@@ -39,10 +39,10 @@ def examine_workspace(settings: Settings) -> Finding:
     except ConfigurationError as error:
         return Finding.of_error(_SUBJECT, error)
     if not places:
-        return Finding(_SUBJECT, True, f"{path} names code servers or files, which are not examined")
+        return Finding(_SUBJECT, True, f"{path} names code servers or files, which are not checked")
     others = [place for place in places if place.resolve() != _own_place().resolve()]
     if others:
-        message = f"{path} loads the driftlake in {others[0]}, and this command is the one in {_own_place()}"
+        message = f"{path} loads the driftlake in {others[0]}, but this command runs the one in {_own_place()}"
         return Finding(_SUBJECT, True, message)
     return Finding(_SUBJECT, True, f"{path} loads this driftlake")
 
@@ -59,7 +59,7 @@ def _locations(path: Path) -> list[Mapping[str, Any]]:
 
 
 def _module(location: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """What a location says of the module of driftlake; None if it loads something else."""
+    """The entry of a location for the module of driftlake; None if it loads something else."""
     module = location.get("python_module")
     module = {"module_name": module} if isinstance(module, str) else module
     return module if isinstance(module, Mapping) and module.get("module_name") == _MODULE else None
@@ -73,7 +73,7 @@ def _place(path: Path, module: Mapping[str, Any]) -> Path:
         if folder.joinpath(*_MODULE.split(".")).with_suffix(".py").is_file() and (folder / "sql" / "tables").is_dir():
             return folder
     raise ConfigurationError(
-        f"{path} says that {_MODULE} is in {named or 'a folder on the path of Python'}, and it is not there",
+        f"{path} says that {_MODULE} is in {named or 'a folder on the path of Python'}, but it does not exist there",
         hint=f"write `working_directory: {_own_place()}`",
     )
 

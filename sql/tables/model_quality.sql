@@ -23,5 +23,5 @@ create table if not exists model_quality (
     outcome varchar not null, -- measured or insufficient_data
     reason varchar, -- why there is no value, or a remark on it
     minimum_class_count bigint, -- for an AUC: labels of each class below which there is no value; null in rows from before it was stored
-    interval_unit varchar -- what the interval takes as independent of each other: days or rows; null without an interval, and before it was kept
+    interval_unit varchar -- unit that the interval treats as independent: days or rows; null without an interval, and in rows from before it was stored
 );
