@@ -27,13 +27,13 @@ from bench.measure import environment, save
 from driftlake import open_warehouse
 from driftlake.maths.arrays import Floats
 from driftlake.maths.ranking import placements
-from driftlake.maths.sequential import day_noise, loss_evidence, page_threshold
+from driftlake.maths.sequential import day_differences, day_noise, loss_evidence, page_threshold
+from driftlake.quality.performance import LOOK_BACK_DAYS
 
 TOLERANCE = 0.02
 # losses below the baseline, and for how many nights they are looked for
 LOSSES = {0.03: 210, 0.05: 140, 0.08: 98, 0.12: 70, 0.2: 42}
 YEAR = 364
-LOOK_BACK = 180
 WINDOW = 28
 # what rows of 28 days of the flights say, were they independent
 ROWS_ERROR = 0.0045
@@ -69,8 +69,8 @@ def detector(budget: float, fleet: int, values: Floats, history: int) -> Floats:
     found = []
     for start in range(history, values.shape[1], 7):
         end = min(start + 7, values.shape[1])
-        seen = values[:, max(0, end - LOOK_BACK) : end]
-        evidence = loss_evidence(seen, np.zeros(len(seen)), threshold, day_noise(seen)).log_evidence
+        seen = values[:, max(0, end - LOOK_BACK_DAYS) : end]
+        evidence = loss_evidence(seen, np.zeros(len(seen)), threshold, day_noise(day_differences(seen))).log_evidence
         found.append(evidence[:, start - end :])
     strength: Floats = np.concatenate(found, axis=1) / np.log(threshold)
     return strength

@@ -5,6 +5,7 @@ whether a label finds its prediction (driftlake/nightly/label_source.py).
 """
 
 from driftlake.contract.row_checks import DayRule, MeasuredRule, RowRule, Rule, repeated_rows
+from driftlake.profiles.label_join import EARLY_LABEL_DAYS
 
 # What labels say of the scores, of production and of the training data.
 SCORE_RULES = (
@@ -93,6 +94,17 @@ RULES: tuple[Rule, ...] = (
         column="correlation_id",
         message="{unexpected} of {checked} labels met predictions of one version on several days; the nearest before"
         " the label is labelled: give every prediction an id of its own, or say prediction_on in the labels.",
+    ),
+    RowRule(
+        name="prediction_on_is_not_long_after_arrival",
+        column="prediction_on",
+        severity="warning",
+        condition=f"prediction_on is not null and prediction_on > dt + {EARLY_LABEL_DAYS}",
+        observed="'up to ' || max(prediction_on)::varchar",
+        message="{column} is more than"
+        f" {EARLY_LABEL_DAYS} days after the label's arrival"
+        " ({observed}) in {unexpected} of {checked} rows; these labels are not counted: deliver them again when their"
+        " predictions are there.",
     ),
     *SCORE_RULES,
     RowRule(

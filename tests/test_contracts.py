@@ -58,6 +58,7 @@ LABELS = {
     "label": "double",
     "label_class": "varchar",
     "label_time": "timestamp",
+    "prediction_on": "date",
     "is_countable": "boolean",
 }
 
@@ -97,6 +98,7 @@ BREAKS_LABELS: dict[str, dict[str, Any]] = {
     "label_is_present": {"label": None},
     "label_is_countable": {"label": 0.5, "is_countable": False},
     "correlation_id_is_unique": {"correlation_id": "same"},
+    "prediction_on_is_not_long_after_arrival": {"prediction_on": DAY + timedelta(days=8)},
     "label_time_is_not_after_arrival": {"label_time": datetime(2024, 3, 3, 0, 0, 1)},
 }
 # broken by many rows together

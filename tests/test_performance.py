@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
+from data import day
 from hypothesis import given
 from hypothesis import strategies as st
+from project import Project
+from pydantic import ValidationError
 from sklearn.metrics import roc_auc_score
 
+from driftlake.config import OwnMetric
 from driftlake.maths import clustered
 
 COUNTS = st.lists(st.lists(st.integers(0, 9), min_size=6, max_size=6), min_size=8, max_size=20)
@@ -30,6 +38,28 @@ def test_the_mean_of_the_daily_values_is_the_pooled_auc(counts: list[list[int]],
     positives[0, 0] += 1
     found = clustered.pooled_auc([(positives, negatives)])
     assert found.value == pytest.approx(roc_auc_score(*unbinned(positives, negatives)))
+
+
+@given(COUNTS, st.integers(0, 2**32 - 1))
+def test_the_difference_of_two_scores_is_that_of_their_aucs(counts: list[list[int]], seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    positives, negatives = np.array(counts, float) + 1, np.array(counts[::-1], float) + 1
+    first = positives, negatives
+    # another score of the same rows
+    order = generator.permutation(6)
+    second = positives[:, order], negatives[:, generator.permutation(6)]
+    found = clustered.pooled_auc_difference(first, second)
+    assert found.value == pytest.approx(roc_auc_score(*unbinned(*first)) - roc_auc_score(*unbinned(*second)))
+
+
+def test_what_days_do_to_both_scores_cancels() -> None:
+    generator = np.random.default_rng(1)
+    alike = np.full((28, 1), 100.0) * [[0.1, 0.2, 0.3, 0.4]]
+    positives = alike * np.exp(generator.normal(0, 0.5, (28, 1)) * np.array([-1, -0.5, 0.5, 1]))
+    first, second = (positives, alike[:, ::-1]), (positives[:, [1, 0, 2, 3]], alike[:, [2, 3, 1, 0]])
+    together = clustered.pooled_auc_difference(first, second)
+    assert together.standard_error < clustered.pooled_auc([first]).standard_error / 2
+    assert together.p_value < 1e-6
 
 
 def test_days_that_differ_widen_the_interval_beyond_that_of_rows() -> None:
@@ -74,3 +104,36 @@ def test_a_day_weighs_by_its_share_of_the_rows() -> None:
     values = clustered.daily_mean(sums, counts, window_days=2)
     mean = 310 / 110
     assert values[1] == pytest.approx(mean + 2 * (300 - 100 * mean) / 110)
+
+
+def test_a_metric_of_ones_own_is_a_sum_over_labels_by_another(tmp_path: Path) -> None:
+    cost = {"sum": "5 * false_positive_count + 20 * (positive_count - true_positive_count)", "better": "lower"}
+    settings = {"baseline": 5.0, "tolerance": 0.5}
+    project = Project(tmp_path, models={"credit": {"metrics": {"cost": cost | settings}}})
+    costs = []
+    for number in range(1, 10):
+        predictions = pq.read_table(project.telemetry(number), columns=["score"])
+        labels = pq.read_table(project.labels(number), columns=["label"])
+        decided, label = predictions["score"].to_numpy() >= 0.5, labels["label"].to_numpy()
+        costs.append(np.where(decided, 5 * (1 - label), 20 * label).mean())
+    project.run(1, 9)
+    values = dict(project.rows("select basis, value from performance where statistic = 'cost' and dt = ?", day(9)))
+    assert values["realised"] == values["combined"] == pytest.approx(np.mean(costs))
+    # scores say nothing about these labels, so half of all decisions are expected to be wrong
+    assert values["estimated"] == pytest.approx(6.25, abs=0.6)
+    assert project.rows("select distinct statistic from performance where tolerance is not null order by 1") == [
+        ("auc",),
+        ("cost",),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("metric", "said"),
+    [
+        ({"sum": "5 * false_positives", "better": "lower"}, "is no SQL expression over positive_count"),
+        ({"sum": "positive_count", "better": "higher", "baseline": 1}, "baseline and tolerance go together"),
+    ],
+)
+def test_a_metric_that_cannot_be_computed_is_refused(metric: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        OwnMetric(**metric)

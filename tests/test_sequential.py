@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -14,6 +12,7 @@ from driftlake.maths.sequential import (
     MINIMUM_DAYS,
     DayNoise,
     LossEvidence,
+    day_differences,
     day_noise,
     days_to_show,
     detectable_loss,
@@ -71,7 +70,10 @@ def test_days_without_a_value_change_nothing(days: list[float | None]) -> None:
     known = values[:, is_known]
     with_gaps, without = evidence(values, noise(1, 0.3)), evidence(known, noise(1, 0.3))
     np.testing.assert_array_equal(with_gaps.log_evidence[:, is_known], without.log_evidence)
-    learned = day_noise(values, prior=noise()), day_noise(known, prior=noise())
+    learned = (
+        day_noise(day_differences(values), prior=noise(day_count=20)),
+        day_noise(day_differences(known), prior=noise(day_count=20)),
+    )
     np.testing.assert_allclose(learned[0].deviation, learned[1].deviation)
     np.testing.assert_allclose(learned[0].autocorrelation, learned[1].autocorrelation)
 
@@ -101,7 +103,7 @@ def test_no_day_alone_pages() -> None:
 def test_the_first_day_of_a_loss_is_found() -> None:
     values = drawn(0.02, 0.2, (50, 90)) + 0.02
     values[:, 60:] -= 0.1
-    found = evidence(values, day_noise(values)).began_at
+    found = evidence(values, day_noise(day_differences(values))).began_at
     assert (np.abs(found - 60) <= 1).mean() > 0.9
 
 
@@ -113,22 +115,22 @@ def test_where_every_day_is_good_no_loss_has_begun() -> None:
 def test_noise_is_learned_whatever_loss_lies_inside(shift: float) -> None:
     values = drawn(0.1, 0.4, (200, 180))
     values[:, 120:] += shift * 0.1
-    learned = day_noise(values, prior=noise(0.1, 0.4))
+    learned = day_noise(day_differences(values), prior=noise(0.1, 0.4, day_count=20))
     assert np.median(learned.deviation) == pytest.approx(0.1, rel=0.08)
     assert np.median(learned.autocorrelation) == pytest.approx(0.4, abs=0.06)
 
 
 def test_a_single_far_day_hardly_changes_what_is_learned() -> None:
     values = drawn(1, 0.3, (50, 100))
-    usual = day_noise(values).deviation
+    usual = day_noise(day_differences(values)).deviation
     values[:, 50] = -50
-    assert np.abs(day_noise(values).deviation / usual - 1).max() < 0.5
+    assert np.abs(day_noise(day_differences(values)).deviation / usual - 1).max() < 0.5
 
 
 def test_errors_that_days_have_by_themselves_are_no_noise_between_days() -> None:
     errors = np.full((200, 180), 0.1)
     values = drawn(0.1, 0.0, errors.shape) + drawn(0.1, 0.0, errors.shape, seed=1)
-    assert np.median(day_noise(values, errors).deviation) == pytest.approx(0.1, rel=0.1)
+    assert np.median(day_noise(day_differences(values, errors)).deviation) == pytest.approx(0.1, rel=0.1)
 
 
 def test_a_day_of_few_labels_says_less() -> None:
@@ -147,31 +149,54 @@ def test_estimated_days_have_noise_of_their_own() -> None:
         found = loss_evidence(values, np.zeros(1), 1e12, noise(), estimated=(is_estimated, of_estimates))
         return float(found.log_evidence[0, -1])
 
-    assert last(noise()) == pytest.approx(evidence(values, noise()).log_evidence[0, -1])
     assert last(noise(3.0)) < last(noise()) < last(noise(0.3))
 
 
 def test_of_a_fortnight_less_a_day_nothing_is_known_unless_others_are() -> None:
     values = drawn(1, 0.2, (1, MINIMUM_DAYS - 1))
-    assert np.isnan(day_noise(values).deviation).all()
-    assert (evidence(values - 5, day_noise(values)).log_evidence == -np.inf).all()
-    assert pooled_noise(day_noise(values)) is None
-    assert 0.5 < day_noise(values, prior=noise()).deviation[0] < 1.5
+    assert np.isnan(day_noise(day_differences(values)).deviation).all()
+    assert (evidence(values - 5, day_noise(day_differences(values))).log_evidence == -np.inf).all()
+    assert pooled_noise(day_differences(values)) is None
+    assert 0.5 < day_noise(day_differences(values), prior=noise(day_count=20)).deviation[0] < 1.5
 
 
 def test_a_series_of_few_days_is_drawn_to_the_others() -> None:
-    others = day_noise(drawn(1, 0.3, (20, 100)))
-    prior = pooled_noise(replace(others, deviation=np.where(np.arange(20) < 5, np.nan, others.deviation)))
+    values = drawn(1, 0.3, (20, 100))
+    values[:5, MINIMUM_DAYS - 1 :] = np.nan
+    prior = pooled_noise(day_differences(values))
     assert prior is not None
     assert prior.deviation == pytest.approx(1, rel=0.1)
-    narrow = drawn(0.1, 0.3, (1, 15))
+    narrow = day_differences(drawn(0.1, 0.3, (1, 15)))
     assert day_noise(narrow).deviation < day_noise(narrow, prior=prior).deviation < prior.deviation
+
+
+def test_series_that_are_not_alike_say_little_of_each_other() -> None:
+    alike, unlike = drawn(1, 0.3, (20, 100)), drawn(1, 0.3, (20, 100)) * np.geomspace(0.1, 10, 20)[:, np.newaxis]
+    of_alike, of_unlike = pooled_noise(day_differences(alike)), pooled_noise(day_differences(unlike))
+    assert of_alike is not None
+    assert of_unlike is not None
+    assert of_alike.day_count > 15
+    assert of_unlike.day_count < 3
+
+
+def test_the_autocorrelation_of_many_series_is_theirs() -> None:
+    prior = pooled_noise(day_differences(drawn(1, 0.6, (40, 60))))
+    assert prior is not None
+    assert prior.autocorrelation == pytest.approx(0.6, abs=0.06)
+
+
+def test_estimates_that_see_no_loss_do_not_silence_labels_that_do() -> None:
+    values, is_estimated = np.full((1, 30), -1.0), np.arange(30)[np.newaxis] >= 27
+    values[is_estimated] = 3.0
+    found = loss_evidence(values, np.zeros(1), 1e12, noise(), estimated=(is_estimated, noise(0.3)))
+    by_labels = evidence(values[:, :27], noise()).log_evidence
+    assert found.log_evidence[0, -1] >= by_labels[0, -1] - np.log(2)
 
 
 def test_models_at_the_limit_page_no_more_often_than_promised() -> None:
     values = drawn(0.085, 0.3, (150, 240))
     threshold = page_threshold(1, 1)
-    is_over = evidence(values, day_noise(values), threshold).log_evidence[:, 60:] >= np.log(threshold)
+    is_over = evidence(values, day_noise(day_differences(values)), threshold).log_evidence[:, 60:] >= np.log(threshold)
     assert 0 < np.count_nonzero(is_over.any(axis=1)) <= is_over.size / 365
 
 

@@ -23,7 +23,7 @@ from driftlake.config.inputs import (
     TelemetrySettings,
 )
 from driftlake.config.loading import CONFIG_NAME, load_settings
-from driftlake.config.models import ModelSettings, QualitySettings
+from driftlake.config.models import ModelSettings, OwnMetric, QualitySettings
 from driftlake.config.objectives import SloSettings
 from driftlake.config.places import ReportSettings, SparkSettings
 from driftlake.config.settings import Settings
@@ -46,6 +46,7 @@ __all__ = [
     "ModelSettings",
     "MultivariateSettings",
     "OtherVersion",
+    "OwnMetric",
     "Period",
     "PersonalDataSettings",
     "PseudonymKey",

@@ -63,6 +63,41 @@ class Downtime(Section):
         return self
 
 
+STATISTICS_OF_PERFORMANCE = ("auc", "log_loss", "brier_score", "accuracy", "mean_absolute_error")
+
+
+class OwnMetric(Section):
+    """A metric of one's own: a sum over the labels by another, e.g. the cost of a decision.
+
+    Both are SQL expressions over the columns positive_count, negative_count, number_count, log_loss_sum,
+    squared_error_sum, true_positive_count, false_positive_count and absolute_error_sum of label_cohorts.
+    """
+
+    sum: str = Field(
+        description="What is summed up, e.g. 5 * false_positive_count + 120 * (positive_count - true_positive_count)."
+    )
+    per: str = Field(
+        default="positive_count + negative_count + number_count", description="What the sum is divided by: labels."
+    )
+    better: Literal["higher", "lower"] = Field(description="Whether a higher or a lower value is better.")
+    baseline: float | None = Field(default=None, description="Usual value; without one the metric decides no verdict.")
+    tolerance: PositiveFloat | None = Field(
+        default=None,
+        description="How much worse than the baseline is no harm; without one the metric decides no verdict.",
+    )
+
+    @model_validator(mode="after")
+    def _can_be_computed(self) -> OwnMetric:
+        # numpy and duckdb are not needed by those who have no metric of their own
+        from driftlake.maths import cohort_expressions
+
+        for expression in (self.sum, self.per):
+            cohort_expressions.check(expression)
+        if (self.baseline is None) != (self.tolerance is None):
+            raise ValueError("baseline and tolerance go together: give both, or neither")
+        return self
+
+
 class ModelSettings(Section):
     """Settings of a model that are not in its lineage, and corrections to what is learned from its training data."""
 
@@ -75,6 +110,9 @@ class ModelSettings(Section):
         default_factory=dict,
         description="By statistic, how much worse than its baseline the model may be: every statistic listed is tested, "
         "and those that are not listed by default: 0.02 for auc, a tenth of the baseline for mean_absolute_error.",
+    )
+    metrics: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], OwnMetric] = Field(
+        default_factory=dict, description="Metrics of one's own, by name: rows of the table performance."
     )
     critical: tuple[str, ...] = Field(
         default=(),
@@ -105,4 +143,6 @@ class ModelSettings(Section):
     def _disjoint(self) -> ModelSettings:
         if both := sorted(set(self.categorical) & set(self.numeric)):
             raise ValueError(f"{', '.join(both)}: listed as categorical and as numeric")
+        if taken := sorted({*self.metrics} & {*STATISTICS_OF_PERFORMANCE}):
+            raise ValueError(f"metrics: {', '.join(taken)} is the name of a statistic that is always measured")
         return self

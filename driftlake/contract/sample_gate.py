@@ -153,7 +153,8 @@ def _faults(
 
 def _layout(settings: Settings, source: Source) -> tuple[Sequence[CanonicalColumn], Mapping[str, str]]:
     if source == "telemetry":
-        return telemetry_columns(settings.telemetry.segments, settings.telemetry.latencies), settings.telemetry.columns
+        telemetry = settings.telemetry
+        return telemetry_columns(telemetry.segments, telemetry.latencies, telemetry.timezone), telemetry.columns
     return LABEL_COLUMNS, settings.labels.columns if settings.labels else {}
 
 

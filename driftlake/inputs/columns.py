@@ -73,6 +73,8 @@ class CanonicalColumn:
     is_category: bool = False
     # canonical column whose values these are too, read in another way
     read_from: str | None = None
+    # of timestamps that are written without one
+    time_zone: str | None = None
 
     def own_name(self, mapping: Mapping[str, str]) -> str:
         """The name of the column in the files."""
@@ -92,6 +94,8 @@ class CanonicalColumn:
         value = sql_text(expression, kind) if is_bytes(kind) else expression
         if self.sql_type == "date" and pa.types.is_timestamp(kind) and kind.tz:
             value = _local_time(value, kind.tz)
+        if self.time_zone and pa.types.is_timestamp(kind) and kind.tz is None:
+            value = f"timezone('UTC', timezone({literal(self.time_zone)}, {value}::timestamp))"
         return (self.reading or "cast({0} as {1})").format(value, self.sql_type)
 
     def unread(self) -> CanonicalColumn:
@@ -154,11 +158,19 @@ TELEMETRY_COLUMNS = (
 )
 
 
-def telemetry_columns(segments: Iterable[str], latencies: Iterable[str] = ()) -> tuple[CanonicalColumn, ...]:
-    """The canonical columns, and those of segments and further latencies, which keep the names they have in the files."""
+def telemetry_columns(
+    segments: Iterable[str], latencies: Iterable[str] = (), time_zone: str | None = None
+) -> tuple[CanonicalColumn, ...]:
+    """The canonical columns, and those of segments and further latencies, which keep the names they have in the files.
+
+    `time_zone` is that of times that are written without one.
+    """
     own = (CanonicalColumn(name, "varchar", *_CATEGORY, is_optional=True, is_category=True) for name in segments)
     stages = (CanonicalColumn(name, "double", *_NUMBER, is_optional=True) for name in latencies)
-    columns = (*TELEMETRY_COLUMNS, *own, *stages)
+    columns = tuple(
+        replace(column, time_zone=time_zone) if column.name == "event_time" else column
+        for column in (*TELEMETRY_COLUMNS, *own, *stages)
+    )
     names = dict.fromkeys(column.name for column in columns)
     if alike := [name for name in names if sum(name.lower() == other.lower() for other in names) > 1]:
         raise ConfigurationError(

@@ -29,4 +29,5 @@ def columns_of(source: Source, settings: Settings) -> tuple[CanonicalColumn, ...
         return LABEL_COLUMNS
     if source == EXPLANATIONS:
         return EXPLANATION_COLUMNS
-    return telemetry_columns(settings.telemetry.segments, settings.telemetry.latencies)
+    telemetry = settings.telemetry
+    return telemetry_columns(telemetry.segments, telemetry.latencies, telemetry.timezone)

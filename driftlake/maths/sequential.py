@@ -11,23 +11,28 @@ value is, and what is done about a loss.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from driftlake.maths.arrays import Floats, Indices
 
-# Losses beyond the limit that are looked for, in long-run standard deviations of a day. Small ones weigh more: they need every day they can get,
-# while large ones show soon in any case.
-SIZES = np.array([0.15, 0.25, 0.4, 0.7, 1.2, 2.0])
-_WEIGHTS = SIZES**-0.5 / (SIZES**-0.5).sum()
+# Losses beyond the limit that are looked for, in long-run standard deviations of a day. Few, because they share the
+# evidence. Small ones weigh more: they need every day they can get, while large ones show soon in any case.
+SIZES = np.array([0.2, 0.35, 0.65, 1.2, 2.0])
+_WEIGHTS = SIZES**-0.4 / (SIZES**-0.4).sum()
 # Fewer days of its own and no other model: nothing is known of how much days differ.
 MINIMUM_DAYS = 14
-# As many days of the model's own as others' weigh, for the deviation and for the autocorrelation, which needs more of them.
-_DEVIATION_PRIOR_DAYS = 20
+# As many days of its own weigh as much as the autocorrelation of others.
 _AUTOCORRELATION_PRIOR_DAYS = 60
+# The logarithm of a variance learned from n days is known with a variance of about 3 / n.
+_DAYS_OF_A_VARIANCE = 3.0
+# Models differ at least so much: variance of the logarithm of the variance between days.
+_SMALLEST_SPREAD = 0.15
 # Of days of models in general, where nothing is pooled.
 _AUTOCORRELATION = 0.3
 _LARGEST_AUTOCORRELATION = 0.8
@@ -68,6 +73,21 @@ class DayNoise:
         variance: Floats = self.deviation**2 * (1 + self.autocorrelation) / (1 - self.autocorrelation)
         return variance
 
+    def of_days(
+        self, shape: tuple[int, ...], is_other: NDArray[np.bool_] | None = None, others: DayNoise | None = None
+    ) -> tuple[Floats, Floats]:
+        """Deviation and autocorrelation of each day, of shape (series, days); `others` is the noise of some of the days."""
+        deviation, autocorrelation = (
+            np.broadcast_to(field[:, np.newaxis], shape) for field in (self.deviation, self.autocorrelation)
+        )
+        if is_other is None or others is None:
+            return deviation, autocorrelation
+        other_deviation, other_autocorrelation = others.of_days(shape)
+        return (
+            np.where(is_other, other_deviation, deviation),
+            np.where(is_other, other_autocorrelation, autocorrelation),
+        )
+
     def with_caution(self, threshold: float | Floats) -> DayNoise:
         """Larger deviations where few days say so: an error of the variance weighs as much as there is evidence to ask for."""
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -92,12 +112,41 @@ def page_threshold(false_pages_per_year: float, series_count: int) -> float:
     return max(_THRESHOLD_SHARE * 365 * series_count / false_pages_per_year, _SMALLEST_THRESHOLD)
 
 
-def day_noise(values: Floats, own_errors: Floats | None = None, prior: DayNoise | None = None) -> DayNoise:
-    """Learn from `values`, shape (series, days), how days differ; nan days are passed over.
+@dataclass(frozen=True, slots=True)
+class DayDifferences:
+    """How far days of a series are apart: half the mean squared difference of neighbours and of days two to four apart.
 
-    Differences of days one and two apart tell deviation and autocorrelation, whatever level the series has; of a loss that begins inside they hold a
-    day or two. Far ones count as four robust standard deviations. `own_errors`, of the same shape, are the standard errors that days have by
-    themselves. `prior`, of `pooled_noise`, weighs as much as 20 days (its autocorrelation as 60).
+    Each has shape (series,), without what days vary by themselves; `day_count` is how many days there are.
+    """
+
+    near: Floats
+    far: Floats
+    day_count: Floats
+
+    def of(self, series: Sequence[int] | NDArray[np.integer[Any]]) -> DayDifferences:
+        """Those of some series."""
+        return DayDifferences(self.near[series], self.far[series], self.day_count[series])
+
+    def autocorrelation(self, usual: float | Floats) -> Floats:
+        """Autocorrelation of a day with the next, drawn to the `usual` one as if 60 days had shown it."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            seen = np.where(self.near > 0, np.interp(self.far / self.near, _RATIOS, _AUTOCORRELATIONS), usual)
+        share = self.day_count / (self.day_count + _AUTOCORRELATION_PRIOR_DAYS)
+        found: Floats = np.clip(share * seen + (1 - share) * usual, 0, _LARGEST_AUTOCORRELATION)
+        return found
+
+    def variance(self, autocorrelation: Floats) -> Floats:
+        """Variance between days."""
+        found: Floats = (self.near + 3 * self.far) / (4 - sum(autocorrelation**lag for lag in _LAGS))
+        return np.maximum(found, 0)
+
+
+def day_differences(values: Floats, own_errors: Floats | None = None) -> DayDifferences:
+    """Differences between days of `values`, shape (series, days); nan days are passed over.
+
+    They tell deviation and autocorrelation whatever level the series has, and of a loss that begins inside they hold a day
+    or two. Far ones count as four robust standard deviations. `own_errors`, of the same shape, are the standard errors that
+    days have by themselves.
     """
     own = np.zeros(values.shape) if own_errors is None else own_errors
     is_known = np.isfinite(values) & np.isfinite(own)
@@ -105,22 +154,20 @@ def day_noise(values: Floats, own_errors: Floats | None = None, prior: DayNoise 
     compact, variance = (
         np.take_along_axis(np.where(is_known, field, np.nan), order, axis=1) for field in (values, own**2)
     )
-    day_count = is_known.sum(axis=1).astype(np.float64)
     near, far = _half_squared_differences(compact, variance)
-    usual = _AUTOCORRELATION if prior is None else prior.autocorrelation
-    with np.errstate(divide="ignore", invalid="ignore"):
-        seen = np.where(near > 0, np.interp(far / near, _RATIOS, _AUTOCORRELATIONS), usual)
-        share = day_count / (day_count + _AUTOCORRELATION_PRIOR_DAYS)
-        autocorrelation = np.clip(share * seen + (1 - share) * usual, 0, _LARGEST_AUTOCORRELATION)
-        between = (near + 3 * far) / (4 - sum(autocorrelation**lag for lag in (1, 2, 3, 4)))
-    between = np.maximum(between, 0)
+    return DayDifferences(near, far, is_known.sum(axis=1).astype(np.float64))
+
+
+def day_noise(differences: DayDifferences, prior: DayNoise | None = None) -> DayNoise:
+    """How days of each series differ; `prior`, of `pooled_noise`, weighs as many days as it has (its autocorrelation 60)."""
+    autocorrelation = differences.autocorrelation(_AUTOCORRELATION if prior is None else prior.autocorrelation)
+    variance, day_count = differences.variance(autocorrelation), differences.day_count
     if prior is None:
-        between = np.where(day_count < MINIMUM_DAYS, np.nan, between)
-    else:
-        share = day_count / (day_count + _DEVIATION_PRIOR_DAYS)
-        between = share * np.nan_to_num(between) + (1 - share) * prior.deviation**2
-        day_count += _DEVIATION_PRIOR_DAYS
-    return DayNoise(np.sqrt(between), autocorrelation, day_count)
+        variance = np.where(day_count < MINIMUM_DAYS, np.nan, variance)
+        return DayNoise(np.sqrt(variance), autocorrelation, day_count)
+    share = day_count / (day_count + prior.day_count)
+    variance = share * variance + (1 - share) * prior.deviation**2
+    return DayNoise(np.sqrt(variance), autocorrelation, day_count + prior.day_count)
 
 
 def _half_squared_differences(compact: Floats, variance: Floats) -> tuple[Floats, Floats]:
@@ -147,15 +194,26 @@ def _median_of_known(values: Floats) -> Floats:
     return np.where(count > 0, median, 0)
 
 
-def pooled_noise(noise: DayNoise) -> DayNoise | None:
-    """What series have in common, each weighing as its days do; None where no series knows its own."""
-    is_known = np.isfinite(noise.deviation)
+def pooled_noise(differences: DayDifferences) -> DayNoise | None:
+    """What series have in common; None where none has MINIMUM_DAYS days.
+
+    Deviations are pooled as logarithms, so that one restless model does not make all others slow. Its `day_count` is as many
+    days as the pool is worth to a series: many where models are alike, few where they are not (empirical Bayes).
+    """
+    is_known = differences.day_count >= MINIMUM_DAYS
     if not is_known.any():
         return None
-    days = noise.day_count[is_known]
-    deviation = np.sqrt(np.average(noise.deviation[is_known] ** 2, weights=days))
-    autocorrelation = np.average(noise.autocorrelation[is_known], weights=days)
-    return DayNoise(np.array([deviation]), np.array([autocorrelation]), np.array([days.sum()]))
+    known = differences.of(np.flatnonzero(is_known))
+    days = known.day_count
+    scale = np.maximum(known.near + 3 * known.far, _SMALLEST_DEVIATION**2)
+    near, far = (np.average(field / scale, weights=days) for field in (known.near, known.far))
+    together = DayDifferences(np.array([near]), np.array([far]), np.array([days.sum()]))
+    autocorrelation = together.autocorrelation(_AUTOCORRELATION)
+    logarithms = np.log(np.maximum(known.variance(autocorrelation), _SMALLEST_DEVIATION**2))
+    mean = np.average(logarithms, weights=days)
+    spread = np.average((logarithms - mean) ** 2, weights=days) - np.average(_DAYS_OF_A_VARIANCE / days, weights=days)
+    worth = _DAYS_OF_A_VARIANCE / max(spread, _SMALLEST_SPREAD)
+    return DayNoise(np.exp(np.array([mean]) / 2), autocorrelation, np.array([worth]))
 
 
 def loss_evidence(
@@ -168,18 +226,35 @@ def loss_evidence(
 ) -> LossEvidence:
     """Evidence that days of shape (series, days) have a mean below `limit`, shape (series,).
 
-    `estimated` says which days are estimates before labels come, and what noise these have. Evidence starts at the first day of `values`.
+    `estimated` says which days are estimates before labels come, and what noise these have. Estimates do not see every
+    loss, so the evidence is the mean of two detectors: one of all days and one that waits for labels. Evidence starts at
+    the first day of `values`.
     """
-    is_estimated, others = (np.zeros(values.shape, dtype=bool), noise) if estimated is None else estimated
-    noise, others = noise.with_caution(threshold), others.with_caution(threshold)
-    deviation, autocorrelation = (
-        np.where(is_estimated, of_estimates[:, np.newaxis], of_others[:, np.newaxis])
-        for of_others, of_estimates in (
-            (noise.deviation, others.deviation),
-            (noise.autocorrelation, others.autocorrelation),
-        )
+    noise = noise.with_caution(threshold)
+    own = np.zeros(values.shape) if own_errors is None else own_errors
+    if estimated is None:
+        return _evidence(values, limit, threshold, noise.of_days(values.shape), own, np.zeros(values.shape, dtype=bool))
+    is_estimated, of_estimates = estimated
+    of_days = noise.of_days(values.shape, is_estimated, of_estimates.with_caution(threshold))
+    of_all = _evidence(values, limit, threshold, of_days, own, is_estimated)
+    of_labels = _evidence(np.where(is_estimated, np.nan, values), limit, threshold, of_days, own, is_estimated)
+    return LossEvidence(
+        np.logaddexp(of_all.log_evidence, of_labels.log_evidence) - np.log(2),
+        np.where(of_all.log_evidence[:, -1] > of_labels.log_evidence[:, -1], of_all.began_at, of_labels.began_at),
     )
-    own = np.zeros(values.shape) if own_errors is None else own_errors**2
+
+
+def _evidence(
+    values: Floats,
+    limit: Floats,
+    threshold: float | Floats,
+    noise: tuple[Floats, Floats],
+    own_errors: Floats,
+    is_estimated: NDArray[np.bool_],
+) -> LossEvidence:
+    """That of one detector; `noise` is the deviation and autocorrelation of every day, each of shape (series, days)."""
+    deviation, autocorrelation = noise
+    own = own_errors**2
     is_known = np.isfinite(values + deviation + own + limit[:, np.newaxis])
     between = deviation**2
     long_run = np.sqrt(between * (1 + autocorrelation) / (1 - autocorrelation) + own)
@@ -260,7 +335,7 @@ def detectable_loss(
 # Losses beyond the limit, in long-run standard deviations, that show within 28 days in half of the cases, by log threshold:
 # of the simulation of _median_delays, which takes too long for every night.
 _LOG_THRESHOLDS = np.log([109.5, 219, 1_095, 2_190, 21_900, 219_000])
-_SIZES_IN_28_DAYS = np.array([0.163, 0.306, 0.521, 0.612, 0.832, 1.029])
+_SIZES_IN_28_DAYS = np.array([0.183, 0.306, 0.511, 0.584, 0.787, 0.922])
 
 
 def shown_within_28_days(noise: DayNoise, thresholds: Floats) -> Floats:

@@ -41,9 +41,10 @@ def count_labels(
     """Check the labels that arrived on some days, join them to their predictions and count them."""
     if settings.labels is None:
         return StageReport("label_cohorts", [])
-    delivered = _Delivered.read(warehouse, settings, settings.labels, days)
-    work = find_work(warehouse, settings, context, LABEL_COHORTS, days, **delivered.inputs())
-    source = _label_source(warehouse, settings, settings.labels, contracts, delivered, work)
+    with warehouse.one_snapshot():
+        delivered = _Delivered.read(warehouse, settings, settings.labels, days)
+        work = find_work(warehouse, settings, context, LABEL_COHORTS, days, **delivered.inputs())
+        source = _label_source(warehouse, settings, settings.labels, contracts, delivered, work)
     counting = _Counting(warehouse, work, source)
     isolation = Isolation(warehouse, context, LABEL_COHORTS, counting.compute, counting.parts)
     for planned in chunks([source.labels[day] for day in work.days], settings.compute.rows_per_chunk):
@@ -154,7 +155,8 @@ class _Counting:
     ) -> Iterator[Replacement]:
         """Rows of `days`; those about predictions of `unreadable` days, counted earlier, are kept rather than lost."""
         for name, rows in counted.tables.items():
-            kept = [_stored_cohorts(self._warehouse, name, days, unreadable)] if name in COHORT_TABLES else []
+            has_older = unreadable and name in COHORT_TABLES
+            kept = [_stored_cohorts(self._warehouse, name, days, unreadable)] if has_older else []
             yield Replacement.of_days(name, pa.concat_tables([rows, *kept]), days)
 
 

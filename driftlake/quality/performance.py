@@ -8,28 +8,30 @@ of the evidence (`driftlake.alerts`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from driftlake.config import ModelSettings, Settings
+from driftlake.config import ModelSettings, OwnMetric, Settings
 from driftlake.inputs.partitions import days_between
+from driftlake.lake.grouping import grouped
 from driftlake.lake.schema import arrow_schema
-from driftlake.lineage.versions import ModelVersion
+from driftlake.lineage.versions import STILL_JUDGED_DAYS, ModelVersion
 from driftlake.maths import clustered
 from driftlake.maths.arrays import Floats
 from driftlake.maths.binning import MISSING
 from driftlake.maths.clustered import FEWEST_DAYS, ClusteredMean
+from driftlake.maths.cohort_expressions import COLUMNS, evaluated
 from driftlake.maths.estimation import Calibration
 from driftlake.maths.ranking import auc
 from driftlake.maths.sequential import (
     DayNoise,
+    day_differences,
     day_noise,
     loss_evidence,
     page_threshold,
@@ -45,8 +47,6 @@ QUERIES = ("performance_labels", "performance_predictions", "performance_classes
 _MOST_LABELS = 0.8
 # Days of this age or older tell which share of the predictions ever gets a label.
 _OLD_ENOUGH_DAYS = 28
-# Days up to which a model that stopped predicting is still told of.
-_STILL_TOLD_DAYS = 7
 # Days whose realised minus estimated values correct the estimates of the days without labels.
 _CORRECTING_DAYS = 28
 # Where models.<id>.tolerance says nothing: absolute for an AUC, in shares of the baseline for an error.
@@ -86,12 +86,13 @@ class PerformanceCounts:
     classes: pa.Table
     decisions: pa.Table
 
-    def of(self, key: Mapping[str, str]) -> PerformanceCounts:
-        """Those of one version and deployment."""
-        is_of_key = pc.scalar(True)
-        for name, value in key.items():
-            is_of_key = is_of_key & (pc.field(name) == value)
-        return PerformanceCounts(*(getattr(self, name).filter(is_of_key) for name in self.__slots__))
+    def by_group(self) -> Iterator[tuple[dict[str, str], PerformanceCounts]]:
+        """Those of each version and deployment that has predictions."""
+        tables = [getattr(self, name) for name in self.__slots__]
+        groups = [grouped(table, _KEY) for table in tables]
+        for key in sorted(groups[1]):
+            found = (of_groups.get(key, table.slice(0, 0)) for of_groups, table in zip(groups, tables, strict=True))
+            yield dict(zip(_KEY, key, strict=True)), PerformanceCounts(*found)
 
 
 class Metric(Protocol):
@@ -174,12 +175,14 @@ def measure(
     nights = days_between(first_day, last_day)
     rows: list[dict[str, Any]] = []
     tests: list[tuple[dict[str, Any], _Tested]] = []
-    for key in _groups(counts.predictions):
+    for key, counted in counts.by_group():
         version = versions[key["model_id"], key["model_version"]]
         model = settings.models.get(version.model_id)
-        history = _History(counts.of(key), version, version.decision_cut(model), nights)
+        history = _History(counted, version, model, nights)
         learned = calibrations[version.model_id, version.model_version]
         standards = {statistic: _Standard.of(statistic, version, model) for statistic in _STATISTICS}
+        if model:
+            standards |= {name: _Standard.of_own(metric) for name, metric in model.metrics.items()}
         for place, night in enumerate(nights):
             known = history.as_of(place, night, learned.as_of(night)[0])
             if known is None:
@@ -192,12 +195,6 @@ def measure(
                         tests.append((rows[-1], test))
     _add_evidence(tests, settings.false_pages_per_year)
     return pa.Table.from_pylist(rows, schema=arrow_schema("performance"))
-
-
-def _groups(predictions: pa.Table) -> list[dict[str, str]]:
-    distinct = predictions.group_by(_KEY).aggregate([]).sort_by([(name, "ascending") for name in _KEY])
-    groups: list[dict[str, str]] = distinct.to_pylist()
-    return groups
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,27 +210,45 @@ class _Tested:
 
 @dataclass(frozen=True, slots=True)
 class _Standard:
-    """What a statistic is held against; `baseline_error` is the standard error of the baseline."""
+    """What a statistic is held against, and which values it can have.
+
+    `baseline_error` is the standard error of the baseline.
+    """
 
     baseline: float | None
     tolerance: float | None
     baseline_error: float = 0.0
+    is_larger_better: bool = False
+    lowest: float = 0.0
+    highest: float = np.inf
 
     @classmethod
     def of(cls, statistic: str, version: ModelVersion, model: ModelSettings | None) -> _Standard:
         """That of a version, with the tolerance of its settings or the default one."""
         labels = version.training_labels
         given: Mapping[str, float] = {str(name): value for name, value in model.tolerance.items()} if model else {}
+        highest = 1.0 if statistic in _SHARES else np.inf
         if statistic == "auc":
             error = 0.0
             if labels and labels.positives.any() and labels.negatives.any():
                 error = float(auc(by_score_of(labels.positives), by_score_of(labels.negatives)).standard_error)
-            return cls(version.baseline_auc, given.get(statistic, _AUC_TOLERANCE), error)
+            allowed = given.get(statistic, _AUC_TOLERANCE)
+            return cls(version.baseline_auc, allowed, error, is_larger_better=True, highest=highest)
         baseline = labels.mean(_TRAINING_SUMS[statistic]) if labels and statistic in _TRAINING_SUMS else None
         tolerance = given.get(statistic)
         if tolerance is None and statistic == "mean_absolute_error" and baseline:
             tolerance = _ERROR_TOLERANCE_SHARE * baseline
-        return cls(baseline, tolerance)
+        return cls(baseline, tolerance, is_larger_better=statistic in _LARGER_IS_BETTER, highest=highest)
+
+    @classmethod
+    def of_own(cls, metric: OwnMetric) -> _Standard:
+        """That of a metric of the user."""
+        return cls(
+            metric.baseline,
+            metric.tolerance,
+            is_larger_better=metric.better == "higher",
+            lowest=-np.inf,
+        )
 
 
 class _Arriving:
@@ -273,34 +288,24 @@ class _Known:
     has_predictions: Days
 
 
-_LABELS = (
-    "positive_count",
-    "negative_count",
-    "number_count",
-    "log_loss_sum",
-    "squared_error_sum",
-    "true_positive_count",
-    "false_positive_count",
-    "absolute_error_sum",
-)
-
-
 class _History:
     """Counts of one version and deployment by day, as they become known night by night."""
 
     def __init__(
-        self, counts: PerformanceCounts, version: ModelVersion, cut: float | None, nights: Sequence[date]
+        self, counts: PerformanceCounts, version: ModelVersion, model: ModelSettings | None, nights: Sequence[date]
     ) -> None:
-        self._version, self._cut = version, cut
+        self._version, self._cut = version, version.decision_cut(model)
+        self._own_metrics = model.metrics if model else {}
         start = nights[0] - timedelta(days=LOOK_BACK_DAYS - 1)
         day_count = (nights[-1] - start).days + 1
         width = version.score_bins.bin_count if version.score_bins else 1
         self._predictions = _per_bin(counts.predictions, start, (day_count, width))
-        self._labels = _Arriving(counts.labels, _LABELS, start, (day_count, width))
+        self._labels = _Arriving(counts.labels, COLUMNS, start, (day_count, width))
         self._decisions = _Arriving(counts.decisions, ("right_count", "decided_count"), start, (day_count, 1))
+        of_classes = grouped(counts.classes, ["scored_class"])
         self._classes = [
             _Arriving(
-                counts.classes.filter(pc.field("scored_class") == scored_class),
+                of_classes.get((scored_class,), counts.classes.slice(0, 0)),
                 ("positive_count", "negative_count"),
                 start,
                 (day_count, CLASS_SCORE_BINS),
@@ -314,9 +319,11 @@ class _History:
             arriving.read(night)
         days = slice(place, place + LOOK_BACK_DAYS)
         prediction_counts = self._predictions["row_count"][days].sum(axis=1)
-        if not prediction_counts[-_STILL_TOLD_DAYS:].any():
+        if not prediction_counts[-STILL_JUDGED_DAYS:].any():
             return None
-        label_counts = sum(self._labels.known[name][days].sum(axis=1) for name in _LABELS[:3])
+        label_counts = sum(
+            self._labels.known[name][days].sum(axis=1) for name in ("positive_count", "negative_count", "number_count")
+        )
         return _Known(
             dict(self._metrics(days, calibration)),
             label_counts,
@@ -331,35 +338,75 @@ class _History:
             yield from self._of_classes(days)
         else:
             yield from self._of_scores(days, calibration)
+        yield from self._own(days, calibration)
 
     def _of_scores(self, days: slice, calibration: Calibration | None) -> Iterator[tuple[str, Metric]]:
-        known = {name: array[days, :-1] for name, array in self._labels.known.items()}
-        predicted = {name: array[days, :-1] for name, array in self._predictions.items()}
-        row_count = predicted["row_count"]
-        probability = np.zeros(row_count.shape[1]) if calibration is None else calibration.probability
-        # without a calibration nothing is expected of any row
-        expected_rows = row_count * (calibration is not None)
-        positives, negatives = known["positive_count"], known["negative_count"]
-        label_count = (positives + negatives).sum(axis=1)
+        known, expected = self._known(days), self._expected(days, calibration)
+
+        def mean(sums: Callable[[Mapping[str, Floats]], Floats]) -> Mean:
+            found = ((sums(columns).sum(axis=1), _labels_in(columns).sum(axis=1)) for columns in (known, expected))
+            return Mean(*(part for pair in found for part in pair))
+
         if self._version.score_bins:
-            yield (
-                "auc",
-                Ranking([positives], [negatives], [expected_rows * probability], [expected_rows * (1 - probability)]),
-            )
-        with np.errstate(divide="ignore", invalid="ignore"):
-            score, share_above = (np.nan_to_num(predicted[name] / row_count) for name in ("score_sum", "at_cut_count"))
-
-        def mean(sums: Floats, if_positive: Floats, if_negative: Floats) -> Mean:
-            expected = expected_rows * (probability * if_positive + (1 - probability) * if_negative)
-            return Mean(sums, label_count, expected.sum(axis=1), expected_rows.sum(axis=1))
-
+            sides = ([columns[name]] for columns in (known, expected) for name in ("positive_count", "negative_count"))
+            yield "auc", Ranking(*sides)
         if self._version.score_kind == "probability":
-            score = np.clip(score, _SMALLEST_PROBABILITY, 1 - _SMALLEST_PROBABILITY)
-            yield "log_loss", mean(known["log_loss_sum"].sum(axis=1), -np.log(score), -np.log1p(-score))
-            yield "brier_score", mean(known["squared_error_sum"].sum(axis=1), (1 - score) ** 2, score**2)
+            yield "log_loss", mean(lambda columns: columns["log_loss_sum"])
+            yield "brier_score", mean(lambda columns: columns["squared_error_sum"])
         if self._cut is not None:
-            right = known["true_positive_count"] + negatives - known["false_positive_count"]
-            yield "accuracy", mean(right.sum(axis=1), share_above, 1 - share_above)
+            yield (
+                "accuracy",
+                mean(
+                    lambda columns: (
+                        columns["true_positive_count"] + columns["negative_count"] - columns["false_positive_count"]
+                    )
+                ),
+            )
+
+    def _own(self, days: slice, calibration: Calibration | None) -> Iterator[tuple[str, Metric]]:
+        if not self._own_metrics:
+            return
+        known, expected = self._known(days), self._expected(days, calibration)
+        for name, metric in self._own_metrics.items():
+            yield (
+                name,
+                Mean(
+                    *(
+                        evaluated(expression, columns).sum(axis=1)
+                        for columns in (known, expected)
+                        for expression in (metric.sum, metric.per)
+                    )
+                ),
+            )
+
+    def _known(self, days: slice) -> dict[str, Floats]:
+        """COLUMNS of the labels that have come for predictions with a score, shape (days, bins)."""
+        return {name: array[days, :-1] for name, array in self._labels.known.items()}
+
+    def _expected(self, days: slice, calibration: Calibration | None) -> dict[str, Floats]:
+        """COLUMNS as they are to be expected of the predictions of a binary model, shape (days, bins).
+
+        Without a calibration nothing is expected.
+        """
+        predicted = {name: array[days, :-1] for name, array in self._predictions.items()}
+        row_count, at_cut = predicted["row_count"], predicted["at_cut_count"]
+        expected = {name: np.zeros_like(row_count) for name in COLUMNS}
+        if calibration is None or self._version.task != "binary":
+            return expected
+        positives, negatives = row_count * calibration.probability, row_count * (1 - calibration.probability)
+        expected |= {
+            "positive_count": positives,
+            "negative_count": negatives,
+            "true_positive_count": at_cut * calibration.probability,
+            "false_positive_count": at_cut * (1 - calibration.probability),
+        }
+        if self._version.score_kind == "probability":
+            with np.errstate(divide="ignore", invalid="ignore"):
+                score = np.nan_to_num(predicted["score_sum"] / row_count)
+            score = np.clip(score, _SMALLEST_PROBABILITY, 1 - _SMALLEST_PROBABILITY)
+            expected["log_loss_sum"] = -positives * np.log(score) - negatives * np.log1p(-score)
+            expected["squared_error_sum"] = positives * (1 - score) ** 2 + negatives * score**2
+        return expected
 
     def _of_classes(self, days: slice) -> Iterator[tuple[str, Metric]]:
         sides = [
@@ -383,6 +430,11 @@ class _History:
         expected = np.nan_to_num(predictions * of_bin)
         has_any = float(counts.any())
         return Mean(sums.sum(axis=1), counts.sum(axis=1), expected.sum(axis=1), predictions.sum(axis=1) * has_any)
+
+
+def _labels_in(columns: Mapping[str, Floats]) -> Floats:
+    found: Floats = columns["positive_count"] + columns["negative_count"]
+    return found
 
 
 def _columns(width: int) -> NDArray[np.int64]:
@@ -419,6 +471,7 @@ class _Correction:
     mean: float = 0.0
     standard_error: float = 0.0
     deviation: float = np.nan
+    day_count: int = 0
 
     @classmethod
     def of(cls, differences: Floats) -> _Correction:
@@ -427,7 +480,7 @@ class _Correction:
             return cls()
         late = differences[-_CORRECTING_DAYS:]
         variance = clustered.long_run_variance(differences)
-        return cls(float(late.mean()), float(np.sqrt(variance / len(late))), float(np.sqrt(variance)))
+        return cls(float(late.mean()), float(np.sqrt(variance / len(late))), float(np.sqrt(variance)), len(late))
 
 
 def _rows(
@@ -444,7 +497,7 @@ def _rows(
     values = metric.values(known.is_realised, window_days)
     values = np.where(known.is_realised, values, values + correction.mean)
     values[~known.has_predictions] = np.nan
-    sign = 1 if statistic in _LARGER_IS_BETTER else -1
+    sign = 1 if standard.is_larger_better else -1
     tested = None
     if standard.baseline is not None and standard.tolerance is not None:
         slack = standard.tolerance + _BASELINE_ERRORS * standard.baseline_error
@@ -459,11 +512,7 @@ def _rows(
     for basis, mean, test in found:
         if mean.day_count == 0:
             continue
-        low, high = mean.confidence_low, mean.confidence_high
-        if statistic in _SHARES:
-            low, high = np.clip([low, high], 0, 1)
-        elif np.isfinite(low):
-            low = max(low, 0)
+        low, high = np.clip([mean.confidence_low, mean.confidence_high], standard.lowest, standard.highest)
         yield (
             {
                 "statistic": statistic,
@@ -490,7 +539,9 @@ def _expected(estimated: ClusteredMean, correction: _Correction) -> ClusteredMea
     if not count or not np.isfinite(correction.deviation):
         return ClusteredMean(estimated.value, np.nan, np.nan, np.nan, count)
     error = float(np.sqrt(correction.deviation**2 / count + correction.standard_error**2 + correction.mean**2))
-    return ClusteredMean(estimated.value, error, *clustered.interval(estimated.value, error, FEWEST_DAYS), count)
+    return ClusteredMean(
+        estimated.value, error, *clustered.interval(estimated.value, error, correction.day_count), count
+    )
 
 
 def _combined(pooled: ClusteredMean, known: _Known, values: Floats, correction: _Correction) -> ClusteredMean:
@@ -543,14 +594,14 @@ def _add_evidence(tests: Sequence[tuple[dict[str, Any], _Tested]], false_pages_p
 
 def _noise(rows: Sequence[Mapping[str, Any]], values: Floats) -> DayNoise:
     """How the days of each test differ; while there are few, those of the other tests of its night and statistic count, too."""
-    noise = day_noise(values)
+    differences = day_differences(values)
     places: dict[tuple[date, str], list[int]] = {}
     for place, row in enumerate(rows):
         places.setdefault((row["dt"], row["statistic"]), []).append(place)
-    deviation, autocorrelation = np.full((2, len(rows)), np.nan)
+    deviation, autocorrelation, worth = np.full((3, len(rows)), np.nan)
     for members in places.values():
-        of_night = DayNoise(noise.deviation[members], noise.autocorrelation[members], noise.day_count[members])
-        if prior := pooled_noise(of_night):
+        if prior := pooled_noise(differences.of(members)):
             deviation[members], autocorrelation[members] = prior.deviation, prior.autocorrelation
-    shrunk = day_noise(values, prior=DayNoise(deviation, autocorrelation, noise.day_count))
-    return replace(shrunk, day_count=noise.day_count)
+            worth[members] = prior.day_count
+    shrunk = day_noise(differences, prior=DayNoise(deviation, autocorrelation, worth))
+    return replace(shrunk, day_count=differences.day_count)

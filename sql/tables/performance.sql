@@ -5,7 +5,7 @@ create table if not exists performance (
     model_id varchar not null, -- model the row is about
     model_version varchar not null, -- version of the model
     deployment varchar not null, -- production, shadow or canary
-    statistic varchar not null, -- auc, log_loss, brier_score, accuracy, mean_absolute_error or root_mean_squared_error
+    statistic varchar not null, -- auc, log_loss, brier_score, accuracy, mean_absolute_error, or a metric of models.<id>.metrics
     basis varchar not null, -- realised: all known labels; estimated: what the scores promise; combined: labels of the days that have most of them, estimates corrected by realised minus estimated of the others
     window_days integer not null, -- prediction days in the window that ends with dt
     value double, -- value over the window; null where it cannot be computed
@@ -15,7 +15,7 @@ create table if not exists performance (
     day_count integer not null, -- days of the window that the value rests on
     labelled_day_count integer not null, -- of these, days that most of their labels have arrived for
     label_count bigint not null, -- labels of the window known by the end of dt
-    baseline_value double, -- AUC stated in the lineage, else the value on the training data
+    baseline_value double, -- AUC stated in the lineage, baseline of a metric of models.<id>.metrics, else the value on the training data
     tolerance double, -- how much worse than the baseline is no harm; null if the statistic decides no verdict
     loss_evidence double, -- evidence collected over nights that the model is worse than baseline and tolerance: 1 pages, 0 is none; of the basis combined
     loss_since_on date, -- most likely first day of the loss; null without evidence

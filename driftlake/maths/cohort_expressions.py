@@ -1,0 +1,46 @@
+"""SQL expressions over sums of labels per prediction day and bin of the score: what metrics of a user's own are made of.
+
+Not here: which expressions there are (`driftlake.config.models`), and what is made of their values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from driftlake.maths.arrays import Floats
+
+# Sums of label_cohorts.
+COLUMNS = (
+    "positive_count",
+    "negative_count",
+    "number_count",
+    "log_loss_sum",
+    "squared_error_sum",
+    "true_positive_count",
+    "false_positive_count",
+    "absolute_error_sum",
+)
+
+
+def check(expression: str) -> None:
+    """Raise ValueError unless the expression is a number that can be computed from COLUMNS."""
+    try:
+        evaluated(expression, {name: np.zeros((1, 1)) for name in COLUMNS})
+    except duckdb.Error as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"{expression!r} is no SQL expression over {', '.join(COLUMNS)}: {reason}") from error
+
+
+def evaluated(expression: str, columns: Mapping[str, Floats]) -> Floats:
+    """Values of an expression over columns of one shape, in that shape; nulls are 0."""
+    shape = columns[COLUMNS[0]].shape
+    cohorts = pa.table({name: columns[name].reshape(-1) for name in COLUMNS})
+    with duckdb.connect(config={"enable_external_access": "false", "threads": "1"}) as connection:
+        connection.register("cohorts", cohorts)
+        found = connection.sql(f"select coalesce(({expression})::double, 0) as found from cohorts").fetchnumpy()
+    values: Floats = np.asarray(found["found"], dtype=np.float64).reshape(shape)
+    return values
