@@ -61,8 +61,8 @@ def repetition(world: World, generator: np.random.Generator, recent_days: int) -
         "driftlake": recalibrate(trained, counts, recent, recent_counts - recent),
     }
     predictions, later = (side.sum(axis=0) for side in world.labels(generator, WINDOW_DAYS, PREDICTIONS_PER_DAY))
-    truth = _rate_and_auc(MANY * world.expected(), MANY)
-    realised = _rate_and_auc(later, predictions)
+    truth = rate_and_auc(MANY * world.expected(), MANY)
+    realised = rate_and_auc(later, predictions)
     rows = []
     for source, calibration in learned.items():
         of_many = Estimator(MANY[np.newaxis], np.zeros((1, len(MANY))), [calibration], np.array([WINDOW_DAYS]))
@@ -82,7 +82,7 @@ def repetition(world: World, generator: np.random.Generator, recent_days: int) -
     return rows
 
 
-def _rate_and_auc(positives: Counts | Floats, counts: Counts) -> dict[str, float]:
+def rate_and_auc(positives: Counts | Floats, counts: Counts) -> dict[str, float]:
     value = auc(positives, counts - positives).value  # type: ignore[arg-type]  # expected counts are no whole numbers
     return {"positive_rate": float(positives.sum() / counts.sum()), "auc": float(value)}
 

@@ -5,6 +5,7 @@ whether a label finds its prediction (driftlake/nightly/label_source.py).
 """
 
 from driftlake.contract.row_checks import DayRule, MeasuredRule, RowRule, Rule, repeated_rows
+from driftlake.profiles.label_join import EARLY_LABEL_DAYS
 
 # What labels say of the scores, of production and of the training data.
 SCORE_RULES = (
@@ -50,6 +51,37 @@ RULES: tuple[Rule, ...] = (
         " these rows are refused.",
     ),
     DayRule(
+        name="labels_are_of_two_classes",
+        column="label",
+        severity="error",
+        # beside labels that count, a number that does not is the other class in another encoding; a text may say that a case
+        # is still open
+        query="""
+            select
+                dt,
+                count_if(not is_countable) as unexpected_count,
+                coalesce(
+                    mode(label_class) filter (where not is_countable), (mode(label) filter (where not is_countable))::varchar
+                ) as observed
+            from {batch}
+            where coalesce(not isnan(label), label_class <> '')
+            group by dt
+            having
+                unexpected_count >= 10
+                and (
+                    not bool_or(is_countable)
+                    or (
+                        count_if(not is_countable and label is not null) >= greatest(10, 0.1 * count(*))
+                        and not bool_or(is_countable and label is null)
+                        and min(label) filter (where is_countable) = max(label) filter (where is_countable)
+                    )
+                )
+        """,
+        message="{column} is {observed} or another value that no model counts in {unexpected} of {checked} rows, and what"
+        " is left is of one class at most: say which label is positive, `labels.positive` in driftlake.yaml or the lineage,"
+        " or name the `classes` of a multiclass model.",
+    ),
+    DayRule(
         name="correlation_id_is_unique",
         column="correlation_id",
         severity="warning",
@@ -62,6 +94,17 @@ RULES: tuple[Rule, ...] = (
         column="correlation_id",
         message="{unexpected} of {checked} labels met predictions of one version on several days; the nearest before"
         " the label is labelled: give every prediction an id of its own, or say prediction_on in the labels.",
+    ),
+    RowRule(
+        name="prediction_on_is_not_long_after_arrival",
+        column="prediction_on",
+        severity="warning",
+        condition=f"prediction_on is not null and prediction_on > dt + {EARLY_LABEL_DAYS}",
+        observed="'up to ' || max(prediction_on)::varchar",
+        message="{column} is more than"
+        f" {EARLY_LABEL_DAYS} days after the label's arrival"
+        " ({observed}) in {unexpected} of {checked} rows; these labels are not counted: deliver them again when their"
+        " predictions are there.",
     ),
     *SCORE_RULES,
     RowRule(

@@ -1,12 +1,13 @@
--- Labels per score bin that became final on each day, whatever the deployment: what scores have meant.
+-- Labels per score bin that became final on each day, by the day of their predictions, whatever the deployment: what scores have meant.
 -- The first label of a prediction is final at once. Where the newest counts, a label is final once the lineage promises that
 -- every label of its prediction day has come, or, without such a promise, once no label can come any more.
--- grain: dt, model_id, model_version, bin_id
+-- grain: dt, prediction_on, model_id, model_version, bin_id
 -- inputs: label_cohorts, training_runs
 -- parameters: $first_day, $last_day; $is_latest, whether the newest label counts rather than the first; $horizon_days
--- a day's corrections take no more than its labels: what they take back may have become final before the days looked at
+-- counts may be negative: a correction takes back what may have become final before the days looked at
 with final_labels as (
     select
+        c.prediction_on,
         c.model_id,
         c.model_version,
         c.bin_id,
@@ -31,12 +32,13 @@ with final_labels as (
 
 select
     final_on as dt,
+    prediction_on,
     model_id,
     model_version,
     bin_id,
-    greatest(sum(positive_count), 0)::bigint as positive_count,
-    greatest(sum(negative_count), 0)::bigint as negative_count
+    sum(positive_count)::bigint as positive_count,
+    sum(negative_count)::bigint as negative_count
 from final_labels
 where final_on between $first_day and $last_day
-group by final_on, model_id, model_version, bin_id
-order by final_on, model_id, model_version, bin_id;
+group by final_on, prediction_on, model_id, model_version, bin_id
+order by final_on, prediction_on, model_id, model_version, bin_id;

@@ -24,6 +24,7 @@ select
     d.segment,
     t.baseline_auc,
     bool_or(d.dt = w.dt) as has_predictions_on_last_day,
+    count(*)::bigint as day_count,
     sum(d.row_count)::bigint as prediction_count
 from windows_of($first_day, $last_day, $windows_days) as w
 inner join daily as d on d.dt > w.dt - w.window_days and d.dt <= w.dt

@@ -22,6 +22,7 @@ from driftlake.maths.binning import (
     FIRST_RANGE,
     MAX_COARSE_BINS,
     OTHER,
+    UNSEEN,
     Counts,
     FeatureBins,
     Floats,
@@ -29,6 +30,7 @@ from driftlake.maths.binning import (
     merge_evenly,
     probability_bins,
     with_coarse_bins,
+    with_expected_unseen,
 )
 from driftlake.maths.divergence import ks_distance
 from driftlake.maths.numeric_bins import LARGEST_SHARE, MAX_BINS, learn_numeric_bins
@@ -393,3 +395,26 @@ def test_categories_after_a_lower_limit_are_other() -> None:
     bins = learn_category_bins("x", names, np.full(30, 10), bin_limit=12)
     assert bins.labels[FIRST_CATEGORY:] == tuple(names[:12])
     assert bins.bins_of_categories(names).tolist().count(OTHER) == 18
+
+
+@pytest.mark.parametrize("category_count", [100, 3_000])
+def test_training_counts_expect_as_many_unseen_rows_as_other_rows_have(category_count: int) -> None:
+    generator = np.random.default_rng(4)
+    shares = 1 / np.arange(1, category_count + 1)
+    expected, found = [], []
+    for _ in range(30):
+        trained, other = generator.multinomial(500, shares / shares.sum(), 2)
+        counts = np.zeros((1, FIRST_CATEGORY + category_count), dtype=np.int64)
+        counts[0, FIRST_CATEGORY:] = trained
+        singles = (FIRST_CATEGORY + np.flatnonzero(trained == 1)).tolist()
+        with_unseen = with_expected_unseen(counts, singles)
+        assert with_unseen.sum() == 500
+        assert with_unseen.min() >= 0
+        expected.append(with_unseen[0, UNSEEN])
+        found.append(other[trained == 0].sum())
+    assert np.mean(expected) == pytest.approx(np.mean(found), rel=0.1)
+
+
+def test_a_few_categories_that_occur_once_let_expect_no_unseen_ones() -> None:
+    counts = np.array([[0, 0, 0, 500, 1]])
+    assert with_expected_unseen(counts, [4]) is counts

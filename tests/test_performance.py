@@ -40,6 +40,28 @@ def test_the_mean_of_the_daily_values_is_the_pooled_auc(counts: list[list[int]],
     assert found.value == pytest.approx(roc_auc_score(*unbinned(positives, negatives)))
 
 
+@given(COUNTS, st.integers(0, 2**32 - 1))
+def test_the_difference_of_two_scores_is_that_of_their_aucs(counts: list[list[int]], seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    positives, negatives = np.array(counts, float) + 1, np.array(counts[::-1], float) + 1
+    first = positives, negatives
+    # another score of the same rows
+    order = generator.permutation(6)
+    second = positives[:, order], negatives[:, generator.permutation(6)]
+    found = clustered.pooled_auc_difference(first, second)
+    assert found.value == pytest.approx(roc_auc_score(*unbinned(*first)) - roc_auc_score(*unbinned(*second)))
+
+
+def test_what_days_do_to_both_scores_cancels() -> None:
+    generator = np.random.default_rng(1)
+    alike = np.full((28, 1), 100.0) * [[0.1, 0.2, 0.3, 0.4]]
+    positives = alike * np.exp(generator.normal(0, 0.5, (28, 1)) * np.array([-1, -0.5, 0.5, 1]))
+    first, second = (positives, alike[:, ::-1]), (positives[:, [1, 0, 2, 3]], alike[:, [2, 3, 1, 0]])
+    together = clustered.pooled_auc_difference(first, second)
+    assert together.standard_error < clustered.pooled_auc([first]).standard_error / 2
+    assert together.p_value < 1e-6
+
+
 def test_days_that_differ_widen_the_interval_beyond_that_of_rows() -> None:
     generator = np.random.default_rng(1)
     alike = np.full((28, 1), 100.0) * [[0.1, 0.2, 0.3, 0.4]]

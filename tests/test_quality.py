@@ -144,6 +144,7 @@ def test_hindsight_needs_as_many_labels_as_the_value(memory: Warehouse) -> None:
     given_labels(memory, 3, 1, HIGH, (10, 9))
     row = history(memory, on=1)
     assert (row["hindsight_auc"], row["hindsight_confidence_low"], row["hindsight_positive_count"]) == (None, None, 10)
+    assert row["hindsight_reason"].startswith("fewer than 10 labels of one class")
     given_labels(memory, 4, 1, LOW, (0, 1))
     [(hindsight,)] = memory.connection.execute("select hindsight_auc from quality_history").fetchall()
     # by hand: each of ten positives ties with nine negatives and beats one
@@ -437,3 +438,27 @@ def test_the_log_loss_of_a_cohort_is_that_of_the_unbinned_scores(backfill: dict[
 def pairwise_auc(scores: Floats, labels: NDArray[np.bool_]) -> float:
     higher, lower = scores[labels][:, None], scores[~labels][None, :]
     return float(np.mean(np.where(higher > lower, 1.0, np.where(higher == lower, 0.5, 0.0))))
+
+
+def test_the_interval_of_a_measured_value_is_that_of_days_where_days_are_known(memory: Warehouse) -> None:
+    given_predictions(memory, *range(1, 11))
+    for number in range(1, 11):
+        given_perfect_ranking(memory, known=number, predicted=number)
+    rows = measured(memory, on=10, window=10)
+    row = {
+        "dt": day(10),
+        "window_days": 10,
+        "model_id": KEY[0],
+        "model_version": KEY[1],
+        "deployment": "production",
+        "statistic": "positive_rate",
+        "basis": "realised",
+        "value": 0.5,
+        "confidence_low": 0.4,
+        "confidence_high": 0.7,
+    }
+    performance = pa.Table.from_pylist([row | {"basis": "combined", "confidence_low": 0.0}, row])
+    found = {row["statistic"]: row for row in measures.with_days_as_clusters(rows, performance).to_pylist()}
+    told = {name: found[name]["interval_unit"] for name in ("positive_rate", "auc", "estimated_auc", "f1_score")}
+    assert told == {"positive_rate": "days", "auc": "rows", "estimated_auc": None, "f1_score": None}
+    assert (found["positive_rate"]["confidence_low"], found["positive_rate"]["confidence_high"]) == (0.4, 0.7)

@@ -20,6 +20,7 @@ from driftlake.inputs.partitions import Partition
 from driftlake.inputs.schema_changes import SchemaChange, changes_between_days, changes_of_versions, type_name
 from driftlake.lake.warehouse import Warehouse
 from driftlake.maths.numeric_bins import learn_numeric_bins
+from driftlake.nightly.stage_report import highlights_of
 from driftlake.report.pages import render_day
 
 INTEGER, NUMBER, TEXT = pa.int64(), pa.float64(), pa.string()
@@ -202,13 +203,15 @@ def test_a_refused_day_says_which_column_it_lost(project: Project) -> None:
 def test_each_lost_column_is_an_alert_with_the_number_lost_at_once(project: Project) -> None:
     project.telemetry(1, latency_ms=[5.0] * ROWS, extra=[1] * ROWS)
     project.telemetry(2)
-    reports = project.run(1, 2)
+    project.run(1, 2)
     alerts = project.rows("select day(dt), severity, value, message from alerts where rule = 'lost-columns' order by 4")
     assert alerts == [
         (2, "warn", 2.0, "column extra is missing; on 2024-03-01: int64, since 2024-03-02 (1 day)"),
         (2, "warn", 2.0, "column latency_ms is missing; on 2024-03-01: double, since 2024-03-02 (1 day)"),
     ]
-    assert reports[0].highlights == {day(2): {"changed_columns": 2}}
+    with Warehouse.open(project.settings, read_only=True) as warehouse:
+        told = highlights_of(warehouse, project.settings, "profiles", [day(1), day(2)])
+    assert told == {day(2): {"changed_columns": 2}}
 
 
 def test_the_page_of_a_day_says_what_changed_and_that_of_another_nothing(project: Project) -> None:

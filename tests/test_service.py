@@ -37,6 +37,15 @@ def test_every_hour_has_its_throughput_and_availability(project: Project) -> Non
     ]
 
 
+def test_hours_without_a_time_zone_are_in_the_one_that_is_configured(tmp_path: Path) -> None:
+    project = Project(tmp_path / "project", telemetry={"path": "telemetry", "timezone": "America/New_York"})
+    written = [time.replace(tzinfo=None) for time in hours(1, 9)]
+    project.telemetry(1, event_time=written, success=[True])
+    project.run(1, 1, until="profiles")
+    # in winter New York is five hours behind UTC
+    assert levels(project, "hour_at, prediction_count") == [(noon(1).replace(tzinfo=None) + timedelta(hours=2), 1)]
+
+
 def test_a_slow_node_is_seen(project: Project) -> None:
     nodes = ["a", "b"] * 100
     project.telemetry(

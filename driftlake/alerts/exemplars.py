@@ -39,7 +39,7 @@ def find_exemplars(
     """Rows of bin, growth (of its share since training), correlation_id and trace_id; none if no feature is meant."""
     if not are_about(alert):
         return []
-    columns = telemetry_columns(settings.telemetry.segments)
+    columns = telemetry_columns(settings.telemetry.segments, time_zone=settings.telemetry.timezone)
     telemetry = settings.telemetry
     partitions = read_partitions(
         settings.resolve(telemetry.path), [day], columns, telemetry.columns, telemetry.partitioning

@@ -20,7 +20,7 @@ from pydantic import (
     model_validator,
 )
 
-from driftlake.config.base import Section, SegmentName, no_repetition
+from driftlake.config.base import Section, SegmentName, TimeZone, no_repetition
 
 # A label as files have it: text, a number or a truth value.
 LabelValue: TypeAlias = StrictBool | StrictInt | StrictFloat | StrictStr
@@ -146,6 +146,10 @@ class TelemetrySettings(Section):
         default=100,
         description="Number of most frequent values of a segment column on a day that are segments; the others are "
         "counted together as (other).",
+    )
+    timezone: TimeZone | None = Field(
+        default=None,
+        description="IANA name of the time zone of event_time in files that write it without one, e.g. America/New_York; by default UTC.",
     )
     personal_data: PersonalDataSettings = PersonalDataSettings()
 

@@ -68,7 +68,7 @@ def profile_partitions(
     """Profile partitions, of which `left_out` is left out; `connection` has the table of the rows that are."""
     left_out = left_out or LeftOut()
     telemetry = settings.telemetry
-    columns = telemetry_columns(telemetry.segments, telemetry.latencies)
+    columns = telemetry_columns(telemetry.segments, telemetry.latencies, telemetry.timezone)
     side = Reading(columns, telemetry.columns, percent_versions=percent_versions(versions.values()))
     spark = cluster.session(settings.spark)
     source = Source(

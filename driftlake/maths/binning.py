@@ -338,6 +338,24 @@ def learn_category_bins(
     )
 
 
+# With fewer, the share of what was not seen is too uncertain to be expected.
+_FEWEST_SINGLES = 5
+
+
+def with_expected_unseen(counts: Counts, singles: Sequence[int]) -> Counts:
+    """Training counts of shape (groups, bins) in which as many rows are unseen as are expected to be in other rows.
+
+    The share of categories not seen yet is that of the rows whose category occurs once (Good 1953); `singles` are their bins.
+    What is left in the bins is what their categories are expected to have in other rows. Of a few it would be mostly chance.
+    """
+    if len(singles) < _FEWEST_SINGLES:
+        return counts
+    expected = counts.copy()
+    expected[:, UNSEEN] += len(singles)
+    np.subtract.at(expected, (slice(None), singles), 1)
+    return expected
+
+
 def _coarse_ids(range_counts: Counts) -> Indices:
     starts = merge_evenly(range_counts, MAX_COARSE_BINS, HEAVY_COARSE_SHARE)
     groups = np.searchsorted(starts, np.arange(len(range_counts)), side="right") - 1

@@ -33,6 +33,13 @@ class ClusteredMean:
     confidence_high: float
     day_count: int
 
+    @property
+    def p_value(self) -> float:
+        """Probability of a mean at least this far from 0 if that of all days is 0, by Student's t."""
+        if self.standard_error == 0:
+            return float(self.value == 0)
+        return float(2 * special.stdtr(self.day_count - 1, -abs(self.value / self.standard_error)))
+
 
 def daily_auc(positives: Floats, negatives: Floats, *, window_days: int) -> Floats:
     """AUC of each day against the window that ends with it, shape (days,), from counts of shape (days, bins).
@@ -71,12 +78,22 @@ def pooled_auc(classes: Sequence[tuple[Floats, Floats]]) -> ClusteredMean:
 
     Of several classes it is the mean of their AUCs.
     """
-    found = []
-    for positives, negatives in classes:
-        has_rows = (positives + negatives).sum(axis=1) > 0
-        totals = positives.sum(axis=0, keepdims=True), negatives.sum(axis=0, keepdims=True)
-        found.append(_auc_values(positives, negatives, *totals, np.array([has_rows.sum()])))
-    return _clustered(np.mean(found, axis=0))
+    return _clustered(np.mean([_influences(*counts) for counts in classes], axis=0))
+
+
+def pooled_auc_difference(first: tuple[Floats, Floats], second: tuple[Floats, Floats]) -> ClusteredMean:
+    """AUC of a score less that of another of the same rows, days as clusters: of each, positives and negatives as above.
+
+    What a day does to both scores cancels, so the interval is narrower than that of either AUC.
+    """
+    return _clustered(_influences(*first) - _influences(*second))
+
+
+def _influences(positives: Floats, negatives: Floats) -> Floats:
+    """Values of days whose mean is the AUC of all rows, shape (days,)."""
+    has_rows = (positives + negatives).sum(axis=1) > 0
+    totals = positives.sum(axis=0, keepdims=True), negatives.sum(axis=0, keepdims=True)
+    return _auc_values(positives, negatives, *totals, np.array([has_rows.sum()]))
 
 
 def pooled_mean(sums: Floats, counts: Floats) -> ClusteredMean:

@@ -3,7 +3,7 @@
 Confidence-based estimation: the probability that a score stands for a positive is learned from labels that are known,
 and what a window's labels will say follows from its scores. It holds while scores keep their meaning; what changes that
 (concept drift) shows when labels come, not before. Bins are ordered by ascending score. Not here: which labels and
-predictions are counted (`driftlake.quality.measures`).
+predictions are counted (`driftlake.quality.measures`), and how far days differ (`driftlake.maths.periods`).
 """
 
 from __future__ import annotations
@@ -17,14 +17,12 @@ from numpy.typing import NDArray
 from scipy import special
 
 from driftlake.maths.arrays import Counts, Floats
+from driftlake.maths.periods import SPREADS, persistence, spread_effects, steady_drift
 from driftlake.maths.ranking import CONFIDENCE, logit_interval, placements
 
 _SMALLEST_PROBABILITY = 1e-15
-# Periods of which every label is certain have no variance by chance.
-_LEAST_VARIANCE = 1e-30
-# How far periods differ beyond chance, as a standard deviation of log-odds, and how likely each is before labels say more.
-_PERIOD_SPREADS = np.array([0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6])
-_SPREAD_PRIOR = np.array([0.2, 0.1, 0.1, 0.1, 0.15, 0.15, 0.12, 0.08])
+# A period of which every label is certain says nothing of its level.
+_LEAST_INFORMATION = 1e-12
 # Of a quantile of a mixture: each step halves what is left.
 _BISECTIONS = 40
 
@@ -37,7 +35,7 @@ class Calibration:
     value are a block: `block` says which each bin is in, shape (bins,), and `block_variance` how uncertain the share of a
     block is, shape (bins,), zero beyond the last block. `surplus` is how many more positives each period had than these shares
     say, and `chance_variance` its variance were it chance alone, both of shape (periods, bins); `period_labels` are
-    the labels of each, shape (periods,). `common_errors` are standard errors that move all shares together, each of its own
+    the labels of each and `period_ages` how many days ago it was, shape (periods,). `common_errors` are standard errors that move all shares together, each of its own
     cause, shape (causes, bins).
     """
 
@@ -48,29 +46,36 @@ class Calibration:
     surplus: Floats
     chance_variance: Floats
     period_labels: Floats
+    period_ages: Floats
     common_errors: Floats
 
 
-def calibrate(positives: Counts, negatives: Counts) -> Calibration:
+def calibrate(positives: Counts, negatives: Counts, ages: Floats | None = None) -> Calibration:
     """Learn what scores mean by isotonic regression (Zadrozny and Elkan 2002) on labels of shape (periods, bins).
 
+    `ages` is how many days ago each period was; without it they are the days up to now.
     A bin without labels lies on the line between its neighbours. At least one bin must have labels.
     """
     by_period = positives + negatives
     learned = isotonic(positives.sum(axis=0), by_period.sum(axis=0))
-    return with_periods(learned, learned.probability, positives, by_period)
+    return with_periods(learned, learned.probability, positives, by_period, ages)
 
 
-def with_periods(learned: Calibration, probability: Floats, positives: Counts, counts: Counts) -> Calibration:
+def with_periods(
+    learned: Calibration, probability: Floats, positives: Counts, counts: Counts, ages: Floats | None
+) -> Calibration:
     """A calibration that knows how far each period was from `probability`; labels are of shape (periods, bins)."""
     labels = counts.sum(axis=1)
     is_known = labels > 0
+    if ages is None:
+        ages = np.arange(len(labels) - 1.0, -1, -1)
     positives, counts = positives[is_known], counts[is_known]
     return replace(
         learned,
         surplus=positives - counts * probability,
         chance_variance=counts * probability * (1 - probability),
         period_labels=labels[is_known].astype(float),
+        period_ages=ages[is_known],
     )
 
 
@@ -88,30 +93,9 @@ def isotonic(positives: Counts | Floats, counts: Counts | Floats) -> Calibration
     shares, sizes = fit.x[fit.blocks[:-1]], np.add.reduceat(counts[known], fit.blocks[:-1])
     block_variance[: len(sizes)] = shares * (1 - shares) / sizes
     nothing, probability = np.zeros((0, len(counts))), np.interp(places, known, fit.x)
-    return Calibration(probability, probability, block, block_variance, nothing, nothing, np.zeros(0), nothing)
-
-
-def period_effects(calibration: Calibration, slopes: Floats, scales: Floats) -> tuple[Floats, Floats]:
-    """Variances that periods may add to a mean over labels beyond chance, and how likely each is: shape (windows, spreads).
-
-    Labels of one period have more in common than their scores (a storm delays all flights), so that intervals from single
-    labels would be too narrow. `slopes` are the weights of a positive per bin, shape (windows, bins), and `scales` the
-    variance that a spread of 1 adds, shape (windows,). The likelihood is the restricted one of random effects (Patterson and
-    Thompson 1971). Nothing is added where periods are not known.
-    """
-    counts = calibration.period_labels
-    added = scales[:, np.newaxis] * _PERIOD_SPREADS**2
-    if not len(counts):
-        return np.zeros_like(added), np.broadcast_to(_PERIOD_SPREADS == 0, added.shape).astype(float)
-    # slope by slope: the last digits of a product of matrices depend on how many windows there are
-    means = np.array([calibration.surplus @ slope / counts for slope in slopes])
-    chance = np.array([calibration.chance_variance @ slope**2 / counts**2 for slope in slopes])
-    variance = np.maximum(chance, _LEAST_VARIANCE)[:, :, np.newaxis] + added[:, np.newaxis, :]
-    precision = 1 / variance
-    middle = (precision * means[..., np.newaxis]).sum(axis=1, keepdims=True) / precision.sum(axis=1, keepdims=True)
-    misfit = (np.log(variance) + (means[..., np.newaxis] - middle) ** 2 * precision).sum(axis=1)
-    log_likelihood = -0.5 * (misfit + np.log(precision.sum(axis=1)))
-    return added, np.asarray(special.softmax(log_likelihood + np.log(_SPREAD_PRIOR), axis=1))
+    return Calibration(
+        probability, probability, block, block_variance, nothing, nothing, np.zeros(0), np.zeros(0), nothing
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +111,10 @@ class Estimate:
 class Estimator:
     """Estimates over windows: `predictions` and `score_sums` per bin, shape (windows, bins), each with its calibration.
 
-    An interval covers the chance in the labels to come, the uncertainty of the calibration, by the delta method, and how much
-    periods may differ: it holds 95 % of a mixture of normal distributions, one for each size of the differences.
+    `period_counts` are the days with predictions of each window, and `known_shares` the shares of its labels that its calibration
+    has learned from, both of shape (windows,). An interval covers the chance in the labels to come, the uncertainty of the calibration, by
+    the delta method, and how much periods may differ and for how long: it holds 95 % of a mixture of normal distributions, one
+    for each size of the differences.
     """
 
     def __init__(
@@ -137,9 +123,11 @@ class Estimator:
         score_sums: Floats,
         calibrations: Sequence[Calibration],
         period_counts: NDArray[np.int64],
+        known_shares: Floats | None = None,
     ) -> None:
         self._predictions = predictions
         self._period_counts = period_counts
+        self._known_shares = np.zeros(len(predictions)) if known_shares is None else known_shares
         self._calibrations = calibrations
         self._total = predictions.sum(axis=-1)[:, np.newaxis]
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -203,7 +191,8 @@ class Estimator:
             (window + self._block).ravel(), weights=(self._predictions * slope).ravel(), minlength=slope.size
         )
         learned = (moved.reshape(slope.shape) ** 2 * self._block_variance).sum(axis=-1)
-        return _error_of_mixture(chance + learned + self._common(slope), *self._periods(slope, steepness))
+        drift, added, weights = self._periods(slope, steepness)
+        return _error_of_mixture(chance + learned + self._common(slope) + drift, added, weights)
 
     def _common(self, slope: Floats) -> Floats:
         """Variance from errors that move all shares together, shape (windows,)."""
@@ -211,22 +200,52 @@ class Estimator:
         pairs = zip(self._calibrations, moved, strict=True)
         return np.array([(((learned.common_errors * row).sum(axis=-1)) ** 2).sum() for learned, row in pairs])
 
-    def _periods(self, slope: Floats, steepness: Floats) -> tuple[Floats, Floats]:
-        """Variances that the periods of the window and of the calibration may add, and how likely each is."""
+    def _periods(self, slope: Floats, steepness: Floats) -> tuple[Floats, Floats, Floats]:
+        """The variance of a drift, and those that the periods of window and calibration may add, with how likely each is."""
         of_one = np.nan_to_num(slope * self._total)
+        moved = self._predictions * steepness
         with np.errstate(divide="ignore", invalid="ignore"):
-            scale = np.nan_to_num((self._predictions * (of_one * steepness) ** 2 / self._total).sum(axis=-1))
-        added, weights = np.zeros((2, len(slope), len(_PERIOD_SPREADS)))
+            scales = np.nan_to_num((moved * steepness * of_one**2 / self._total).sum(axis=-1))
+            by_level = np.nan_to_num((moved * of_one / self._total).sum(axis=-1))
+        added, weights = np.zeros((2, len(slope), len(SPREADS)))
+        drift = np.zeros(len(slope))
         windows: dict[int, list[int]] = {}
         for window, calibration in enumerate(self._calibrations):
             windows.setdefault(id(calibration), []).append(window)
         for places in windows.values():
-            calibration = self._calibrations[places[0]]
-            variances, weights[places] = period_effects(calibration, of_one[places], scale[places])
-            learned_from = calibration.period_labels / max(calibration.period_labels.sum(), 1)
-            times = 1 / self._period_counts[places] + (learned_from**2).sum()
+            calibration, lengths = self._calibrations[places[0]], self._period_counts[places]
+            labels = calibration.period_labels
+            means, chance = _period_means(calibration, of_one[places], by_level[places])
+            slopes, drifted = steady_drift(means, labels, calibration.period_ages)
+            variances, weights[places] = spread_effects(means - drifted, chance, scales[places])
+            learned_from = labels / max(labels.sum(), 1)
+            ahead = learned_from @ calibration.period_ages - (lengths - 1) / 2
+            drift[places] = (slopes * ahead) ** 2 / 3
+            # days of the window that were learned from err with the calibration
+            shared = self._known_shares[places]
+            times = np.maximum(1 / lengths + (1 - 2 * shared) * (learned_from**2).sum(), (1 - shared) / lengths)
+            times *= persistence(means - drifted, chance, labels, lengths)
             added[places] = variances * times[:, np.newaxis]
-        return added, weights
+        return drift, added, weights
+
+
+def _period_means(calibration: Calibration, slopes: Floats, by_level: Floats) -> tuple[Floats, Floats]:
+    """How far each period moves each mean, and the variance of it by chance, shape (windows, periods).
+
+    `by_level` is how far a step of the log-odds of all scores moves each mean, shape (windows,). It differs for the scores
+    of the period, so what its level moves is put at that of the window.
+    """
+    labels, chance = calibration.period_labels, calibration.chance_variance
+    information = np.maximum(chance.sum(axis=1), _LEAST_INFORMATION)
+    level = calibration.surplus.sum(axis=1) / information
+    means, variances = np.zeros((2, len(slopes), len(labels)))
+    # slope by slope: the last digits of a product of matrices depend on how many windows there are
+    for place, slope in enumerate(slopes):
+        of_level = chance @ slope
+        step = (by_level[place] * labels - of_level) / information
+        means[place] = (calibration.surplus @ slope + step * information * level) / labels
+        variances[place] = (chance @ slope**2 + 2 * step * of_level + step**2 * information) / labels**2
+    return means, variances
 
 
 def _around(value: Floats, error: Floats, low: Floats, high: Floats) -> Estimate:

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from scipy import special
 
 from driftlake.maths.arrays import Counts, Floats
-from driftlake.maths.estimation import Calibration, isotonic, period_effects, with_periods
+from driftlake.maths.estimation import Calibration, isotonic, with_periods
+from driftlake.maths.periods import spread_effects
 
 # Parts of the scores in which what level and slope leave is compared, each with as much evidence.
 _PARTS = 20
@@ -25,9 +26,16 @@ _LEAST_INFORMATION = 1e-12
 _NEWTON_STEPS = 25
 
 
-def recalibrate(trained: Calibration, trained_counts: Counts, positives: Counts, negatives: Counts) -> Calibration:
+def recalibrate(
+    trained: Calibration,
+    trained_counts: Counts,
+    positives: Counts,
+    negatives: Counts,
+    ages: Floats | None = None,
+) -> Calibration:
     """A calibration on training labels brought up to date by recent ones, of shape (periods, bins).
 
+    `ages` is how many days ago each period was; without it they are the days up to now.
     `trained_counts` are the labels of each bin that `trained` was learned from, shape (bins,). Shrinking a shift towards the
     training labels makes its error smaller on average, but not its interval: one that is right whatever the shift is as wide
     as that of the recent labels alone (Low 1997), and lies around what they say.
@@ -38,7 +46,7 @@ def recalibrate(trained: Calibration, trained_counts: Counts, positives: Counts,
     trained_probability = np.clip(trained.probability, least, 1 - least)
     before = special.logit(trained_probability)
     fit = _fit(before, positives.sum(axis=0), total)
-    recent = with_periods(trained, fit.probability, positives, counts)
+    recent = with_periods(trained, fit.probability, positives, counts, ages)
     information = (fit.directions**2 * trained_counts * trained_probability * (1 - trained_probability)).sum(axis=-1)
     variances = fit.variances + _period_variances(recent, fit, total)
     means = _shrunk(fit.coefficients, variances, 1 / np.maximum(information, _LEAST_INFORMATION))
@@ -95,8 +103,10 @@ def _period_variances(recent: Calibration, fit: _Fit, counts: Counts) -> Floats:
     slopes = fit.directions * fit.variances[:, np.newaxis] * counts.sum()
     chance = fit.probability * (1 - fit.probability)
     scales = (counts * (slopes * chance) ** 2).sum(axis=-1) / counts.sum()
-    added, weights = period_effects(recent, slopes, scales)
-    learned_from = recent.period_labels / recent.period_labels.sum()
+    labels = recent.period_labels
+    means, chance = slopes @ recent.surplus.T / labels, slopes**2 @ recent.chance_variance.T / labels**2
+    added, weights = spread_effects(means, chance, scales)
+    learned_from = labels / labels.sum()
     return np.asarray((added * weights).sum(axis=-1) * (learned_from**2).sum())
 
 

@@ -30,7 +30,7 @@ from driftlake.nightly.isolation import (
     version_parts,
     without_versions,
 )
-from driftlake.nightly.stage_report import StageReport, highlights_of, report
+from driftlake.nightly.stage_report import StageReport, report
 from driftlake.nightly.stages import ALERTS, DRIFT, MODEL_QUALITY, SLOS, Stage, Work, find_work
 from driftlake.quality import levels, measures, performance, shadow
 from driftlake.quality.labelled_windows import QualityCounts, calibrations_of
@@ -72,8 +72,7 @@ def compare_days(warehouse: Warehouse, settings: Settings, context: RunContext, 
         }
 
     outcome = _derive(warehouse, settings, context, DRIFT, work, read_extent, compare)
-    window_days = settings.drift.headline_window_days
-    return report(work, outcome, highlights=highlights_of(warehouse, DRIFT, days, window_days=window_days))
+    return report(work, outcome)
 
 
 def _configured_pairs(settings: Settings) -> pa.Table:
@@ -97,17 +96,18 @@ def measure_quality(warehouse: Warehouse, settings: Settings, context: RunContex
         labels = warehouse.query("quality_counts", **span, windows_days=windows_days)
         scores = warehouse.query("window_scores", **span, windows_days=windows_days)
         calibrated_from = first_day - timedelta(days=settings.quality.calibration_days - 1)
+        is_latest = settings.labels is not None and settings.labels.corrections == "latest"
         known_labels = warehouse.query(
             "known_labels",
             first_day=calibrated_from,
             last_day=last_day,
-            is_latest=settings.labels is not None and settings.labels.corrections == "latest",
+            is_latest=is_latest,
             horizon_days=settings.labels.horizon_days if settings.labels else 0,
         )
         confusions = warehouse.query("class_counts", **span, windows_days=windows_days)
         class_scores = warehouse.query("class_score_counts", **span, windows_days=windows_days)
         counts = QualityCounts(windows, labels, scores, confusions, class_scores)
-        calibrations = calibrations_of(known_labels, versions, settings.quality)
+        calibrations = calibrations_of(known_labels, versions, settings.quality, is_final_at_once=not is_latest)
         look_back = {"look_back_days": performance.LOOK_BACK_DAYS}
         performed = performance.PerformanceCounts(
             *(warehouse.query(name, **span, **look_back) for name in performance.QUERIES)
@@ -119,9 +119,11 @@ def measure_quality(warehouse: Warehouse, settings: Settings, context: RunContex
             "repeated_ids", **span, windows_days=windows_days, smallest_share=measures.SMALLEST_REPEATED_SHARE
         )
         measured = measures.measure(counts, versions, calibrations, settings.quality, settings.models)
+        performance_rows = performance.measure(performed, versions, calibrations, settings, **span)
+        measured = measures.with_days_as_clusters(measured, performance_rows)
         tables = {
             "model_quality": measures.with_doubts(measured, repeated_ids),
-            "performance": performance.measure(performed, versions, calibrations, settings, **span),
+            "performance": performance_rows,
             "shadow_comparison": shadow.compare(windows, pair_counts, versions, settings.drift, settings.quality),
         }
         if settings.labels:
@@ -131,8 +133,7 @@ def measure_quality(warehouse: Warehouse, settings: Settings, context: RunContex
         return tables
 
     outcome = _derive(warehouse, settings, context, MODEL_QUALITY, work, read_extent, measure)
-    window_days = settings.quality.headline_window_days
-    return report(work, outcome, highlights=highlights_of(warehouse, MODEL_QUALITY, days, window_days=window_days))
+    return report(work, outcome)
 
 
 def measure_slos(warehouse: Warehouse, settings: Settings, context: RunContext, days: Sequence[date]) -> StageReport:
@@ -170,7 +171,7 @@ def raise_alerts(warehouse: Warehouse, settings: Settings, context: RunContext, 
     # a night on which nothing changed loads no versions unless a rule names something
     named = [rule for rule in settings.alert_rules if rule.models or rule.features or rule.except_features]
     remarks = rules.unknown_names(named, load_versions(warehouse).values()) if named else []
-    return report(work, outcome, highlights=highlights_of(warehouse, ALERTS, days), remarks=remarks)
+    return report(work, outcome, remarks=remarks)
 
 
 def _derive(

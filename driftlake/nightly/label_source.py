@@ -236,7 +236,7 @@ class LabelSource:
     @property
     def _prediction_side(self) -> Reading:
         telemetry = self.settings.telemetry
-        columns = telemetry_columns(telemetry.segments)
+        columns = telemetry_columns(telemetry.segments, time_zone=telemetry.timezone)
         if not self.classes:
             columns = tuple(c.unread() if c.name == "predicted_class" else c for c in columns)
         scores = telemetry.class_scores

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from driftlake.config import QualitySettings
+from driftlake.lake.grouping import grouped
 from driftlake.lineage.versions import ModelVersion
 from driftlake.maths.arrays import Counts, Floats
 from driftlake.maths.binning import ABOVE, BELOW, FIRST_RANGE, MISSING, PROBABILITY_GRID, share_from
@@ -24,6 +25,7 @@ from driftlake.maths.ranking import Auc, auc
 from driftlake.maths.recalibration import recalibrate
 from driftlake.profiles.kernel import NO_CLASS
 
+_VERSION = ("model_id", "model_version")
 KEY = ("dt", "window_days", "model_id", "model_version", "deployment", "segment")
 
 _LABELS_PER_BIN = ("positive_count", "negative_count", "score_sum", "number_count")
@@ -82,6 +84,8 @@ class LabelledWindows:
     sums: Mapping[str, Floats]
     calibrations: Sequence[Calibration | None]
     is_calibrated_on_training: NDArray[np.bool_]
+    # whether the calibrations have learned from every label of the window that is known
+    is_every_label_learned: bool
     # of a multiclass model
     classes: ClassCounts | None = None
 
@@ -102,6 +106,14 @@ class LabelledWindows:
         """Labels, those of predictions without a score included, shape (windows,)."""
         total: Counts = np.sum([self.counts[name] for name in _COUNTS_OF_LABELS], axis=(0, -1))
         return total
+
+    @property
+    def learned_share(self) -> Floats:
+        """Share of the predictions whose labels the calibrations have learned from, at least, shape (windows,)."""
+        if not self.is_every_label_learned:
+            return np.zeros(len(self.prediction_count))
+        share: Floats = np.minimum(self.label_count / np.maximum(self.prediction_count, 1), 1)
+        return share
 
     @property
     def scored_count(self) -> Counts:
@@ -144,14 +156,13 @@ def by_version(
     calibrations: Mapping[tuple[str, str], Calibrations],
 ) -> Iterator[LabelledWindows]:
     """All windows, those of one version at a time and of many segments in pieces."""
-    for (model_id, model_version), version in versions.items():
+    tables = [getattr(counts, each.name) for each in fields(QualityCounts)]
+    groups = [grouped(table, _VERSION) for table in tables]
+    for key, version in versions.items():
         mine = QualityCounts(
-            *(
-                table.filter((pc.field("model_id") == model_id) & (pc.field("model_version") == model_version))
-                for table in (getattr(counts, each.name) for each in fields(QualityCounts))
-            )
+            *(of_groups.get(key, table.slice(0, 0)) for of_groups, table in zip(groups, tables, strict=True))
         )
-        learned = calibrations[model_id, model_version]
+        learned = calibrations[key]
         counted = [(table, _places(mine.windows, table)) for table in (mine.labels, mine.scores)]
         of_classes = [(table, _places(mine.windows, table)) for table in (mine.confusions, mine.class_scores)]
         for start in range(0, mine.windows.num_rows, _WINDOWS_AT_ONCE):
@@ -180,6 +191,7 @@ def _gathered(
         {name: labels.per_window(name) for name in _LABELS_PER_WINDOW},
         [calibration for calibration, _ in learned],
         np.array([is_training for _, is_training in learned], dtype=bool),
+        calibrations.is_final_at_once,
     )
 
 
@@ -264,14 +276,20 @@ def _places(windows: pa.Table, rows: pa.Table) -> NDArray[np.int64]:
 
 
 def calibrations_of(
-    known_labels: pa.Table, versions: Mapping[tuple[str, str], ModelVersion], settings: QualitySettings
+    known_labels: pa.Table,
+    versions: Mapping[tuple[str, str], ModelVersion],
+    settings: QualitySettings,
+    *,
+    is_final_at_once: bool = True,
 ) -> dict[tuple[str, str], Calibrations]:
-    """What the scores of each version meant, by rows of sql/known_labels.sql."""
+    """What the scores of each version meant, by rows of sql/known_labels.sql; whether a label is final when it comes."""
+    by_version = grouped(known_labels, _VERSION)
     return {
         key: Calibrations(
-            known_labels.filter((pc.field("model_id") == key[0]) & (pc.field("model_version") == key[1])),
+            by_version.get(key, known_labels.slice(0, 0)),
             version,
             settings,
+            is_final_at_once=is_final_at_once,
         )
         for key, version in versions.items()
     }
@@ -280,8 +298,11 @@ def calibrations_of(
 class Calibrations:
     """What the scores of a version meant as of any day: by the training data, brought up to date by labels of late."""
 
-    def __init__(self, known_labels: pa.Table, version: ModelVersion, settings: QualitySettings) -> None:
+    def __init__(
+        self, known_labels: pa.Table, version: ModelVersion, settings: QualitySettings, *, is_final_at_once: bool
+    ) -> None:
         self._settings = settings
+        self.is_final_at_once = is_final_at_once
         self._width = version.score_bins.bin_count if version.score_bins else 1
         self._learned: dict[date, tuple[Calibration | None, bool]] = {}
         self._days = known_labels["dt"].to_numpy()
@@ -301,22 +322,26 @@ class Calibrations:
         return self._learned[day]
 
     def _learn(self, day: date) -> tuple[Calibration | None, bool]:
-        lately = self._if_enough(*self._known(day))
+        ages, *sides = self._known(day)
+        lately = self._if_enough(*sides)
         if lately is None:
             return self._training, self._training is not None
         if self._training is None:
-            return calibrate(*lately), False
-        return recalibrate(self._training, self._training_counts, *lately), False
+            return calibrate(*lately, ages), False
+        return recalibrate(self._training, self._training_counts, *lately, ages), False
 
-    def _known(self, day: date) -> tuple[Counts, Counts]:
-        """Labels that became final in the days up to `day`, shape (days, bins); rows are in order of days."""
+    def _known(self, day: date) -> tuple[Floats, Counts, Counts]:
+        """Labels that became final in the days up to `day`, by days of predictions, shape (days, bins), and how long ago these were."""
         first = np.datetime64(day - timedelta(days=self._settings.calibration_days - 1))
         start, end = np.searchsorted(self._days, first), np.searchsorted(self._days, np.datetime64(day), side="right")
         rows = self._rows.slice(start, end - start)
-        places = (rows["dt"].to_numpy() - first).astype(np.int64), rows["bin_id"].to_numpy()
-        positives, negatives = np.zeros((2, self._settings.calibration_days, self._width), dtype=np.int64)
-        positives[places], negatives[places] = rows["positive_count"].to_numpy(), rows["negative_count"].to_numpy()
-        return positives, negatives
+        days, periods = np.unique(rows["prediction_on"].to_numpy(), return_inverse=True)
+        sides = np.zeros((2, len(days), self._width), dtype=np.int64)
+        for side, name in zip(sides, ("positive_count", "negative_count"), strict=True):
+            np.add.at(side, (periods, rows["bin_id"].to_numpy()), rows[name].to_numpy())
+        # what a correction takes back may have become final before
+        positives, negatives = np.maximum(sides, 0)
+        return (np.datetime64(day) - days).astype(float), positives, negatives
 
     def _if_enough(self, positives: Counts, negatives: Counts) -> tuple[Counts, Counts] | None:
         """Labels of shape (days, bins) with the bins in order of score, None if they are too few to learn from."""

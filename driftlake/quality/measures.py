@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from driftlake.config import ModelSettings, QualitySettings
@@ -171,7 +172,8 @@ def _estimates(windows: LabelledWindows, cut: float | None) -> Iterator[_Statist
         predictions[known],
         windows.by_score("prediction_score_sum")[known],
         [calibration for calibration in windows.calibrations if calibration is not None],
-        windows.keys["window_days"].to_numpy()[known],
+        windows.keys["day_count"].to_numpy()[known],
+        windows.learned_share[known],
     )
     is_enough = np.zeros(len(predictions), dtype=bool)
     is_enough[known] = True
@@ -324,6 +326,38 @@ def with_doubts(rows: pa.Table, repeated_ids: pa.Table) -> pa.Table:
     return rows.set_column(rows.schema.get_field_index("reason"), "reason", pa.array(reasons, pa.string()))
 
 
+def with_days_as_clusters(rows: pa.Table, performance: pa.Table) -> pa.Table:
+    """Rows of model_quality whose intervals take days as clusters where `performance` knows them: a window of 8 days or more."""
+    known = {
+        tuple(row[name] for name in _PERFORMED): (
+            row["confidence_low"] - row["value"],
+            row["confidence_high"] - row["value"],
+        )
+        for row in performance.filter(
+            (pc.field("basis") == "realised") & pc.field("confidence_low").is_valid()
+        ).to_pylist()
+    }
+    windows_days = pc.unique(performance["window_days"])
+    is_known = pc.and_(pc.equal(rows["segment"], "all"), pc.is_in(rows["window_days"], windows_days))
+    places = pc.indices_nonzero(pc.and_(is_known, pc.is_valid(rows["value"])))
+    lows, highs, units = (rows[name].to_pylist() for name in _INTERVAL)
+    for place, row in zip(
+        places.to_pylist(), rows.select([*_PERFORMED, "value"]).take(places).to_pylist(), strict=True
+    ):
+        reach = known.get(tuple(row[name] for name in _PERFORMED))
+        if reach is not None:
+            lows[place], highs[place] = (row["value"] + side for side in reach)
+            units[place] = "days"
+    for name, values in zip(_INTERVAL, (lows, highs, units), strict=True):
+        place = rows.schema.get_field_index(name)
+        rows = rows.set_column(place, name, pa.array(values, rows.schema.field(name).type))
+    return rows
+
+
+_PERFORMED = ("dt", "window_days", "model_id", "model_version", "deployment", "statistic")
+_INTERVAL = ("confidence_low", "confidence_high", "interval_unit")
+
+
 def _rows(windows: LabelledWindows, statistic: _Statistic, settings: QualitySettings) -> pa.Table:
     size = len(windows.label_count)
     nothing = np.full(size, np.nan)
@@ -349,6 +383,14 @@ def _rows(windows: LabelledWindows, statistic: _Statistic, settings: QualitySett
         **{name: pa.array(values, pa.int64()) for name, values in whole.items()},
         "outcome": pa.array(outcome.tolist(), pa.string()),
         "reason": pa.array([text or None for text in statistic.reason.tolist()], pa.string()),
+        "interval_unit": pa.array(
+            np.where(
+                np.isnan(numbers["confidence_low"]),
+                None,
+                "days" if statistic.name.startswith("estimated_") else "rows",
+            ).tolist(),
+            pa.string(),
+        ),
         "minimum_class_count": pa.repeat(
             pa.scalar(settings.minimum_labels_per_class if statistic.name == "auc" else None, pa.int64()), size
         ),

@@ -15,11 +15,11 @@ from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from driftlake.config import ModelSettings, OwnMetric, Settings
 from driftlake.inputs.partitions import days_between
+from driftlake.lake.grouping import grouped
 from driftlake.lake.schema import arrow_schema
 from driftlake.lineage.versions import STILL_JUDGED_DAYS, ModelVersion
 from driftlake.maths import clustered
@@ -86,12 +86,13 @@ class PerformanceCounts:
     classes: pa.Table
     decisions: pa.Table
 
-    def of(self, key: Mapping[str, str]) -> PerformanceCounts:
-        """Those of one version and deployment."""
-        is_of_key = pc.scalar(True)
-        for name, value in key.items():
-            is_of_key = is_of_key & (pc.field(name) == value)
-        return PerformanceCounts(*(getattr(self, name).filter(is_of_key) for name in self.__slots__))
+    def by_group(self) -> Iterator[tuple[dict[str, str], PerformanceCounts]]:
+        """Those of each version and deployment that has predictions."""
+        tables = [getattr(self, name) for name in self.__slots__]
+        groups = [grouped(table, _KEY) for table in tables]
+        for key in sorted(groups[1]):
+            found = (of_groups.get(key, table.slice(0, 0)) for of_groups, table in zip(groups, tables, strict=True))
+            yield dict(zip(_KEY, key, strict=True)), PerformanceCounts(*found)
 
 
 class Metric(Protocol):
@@ -174,10 +175,10 @@ def measure(
     nights = days_between(first_day, last_day)
     rows: list[dict[str, Any]] = []
     tests: list[tuple[dict[str, Any], _Tested]] = []
-    for key in _groups(counts.predictions):
+    for key, counted in counts.by_group():
         version = versions[key["model_id"], key["model_version"]]
         model = settings.models.get(version.model_id)
-        history = _History(counts.of(key), version, model, nights)
+        history = _History(counted, version, model, nights)
         learned = calibrations[version.model_id, version.model_version]
         standards = {statistic: _Standard.of(statistic, version, model) for statistic in _STATISTICS}
         if model:
@@ -194,12 +195,6 @@ def measure(
                         tests.append((rows[-1], test))
     _add_evidence(tests, settings.false_pages_per_year)
     return pa.Table.from_pylist(rows, schema=arrow_schema("performance"))
-
-
-def _groups(predictions: pa.Table) -> list[dict[str, str]]:
-    distinct = predictions.group_by(_KEY).aggregate([]).sort_by([(name, "ascending") for name in _KEY])
-    groups: list[dict[str, str]] = distinct.to_pylist()
-    return groups
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,9 +302,10 @@ class _History:
         self._predictions = _per_bin(counts.predictions, start, (day_count, width))
         self._labels = _Arriving(counts.labels, COLUMNS, start, (day_count, width))
         self._decisions = _Arriving(counts.decisions, ("right_count", "decided_count"), start, (day_count, 1))
+        of_classes = grouped(counts.classes, ["scored_class"])
         self._classes = [
             _Arriving(
-                counts.classes.filter(pc.field("scored_class") == scored_class),
+                of_classes.get((scored_class,), counts.classes.slice(0, 0)),
                 ("positive_count", "negative_count"),
                 start,
                 (day_count, CLASS_SCORE_BINS),

@@ -19,8 +19,9 @@ from driftlake.config import DriftSettings, QualitySettings
 from driftlake.lake.schema import arrow_schema
 from driftlake.lineage.versions import ModelVersion
 from driftlake.maths.agreement import paired_auc_difference, rank_correlation
-from driftlake.maths.arrays import Counts, Indices
+from driftlake.maths.arrays import Counts, Floats, Indices
 from driftlake.maths.binning import ABOVE, BELOW, FIRST_RANGE, MISSING, PROBABILITY_GRID
+from driftlake.maths.clustered import ClusteredMean, pooled_auc_difference
 from driftlake.maths.divergence import psi
 from driftlake.maths.ranking import CONFIDENCE, wilson_interval
 from driftlake.maths.segments import ALL
@@ -32,6 +33,7 @@ _MERGED_CELLS = 4
 # PSI compares bins of two units of log-odds.
 _COARSE_BINS = 10
 QUERIES = ("shadow_counts", "shadow_percentiles", "shadow_labels")
+_INTERVAL = ("confidence_low", "confidence_high", "p_value")
 _PERCENTILES = ("difference_p05", "difference_p50", "difference_p95")
 
 
@@ -112,8 +114,17 @@ class _Bins:
         """Counts per pair of bins, shape (count, count)."""
         counts = np.zeros((self.count, self.count), dtype=np.int64)
         if row:
-            counts[row["bin_ids"], row["production_bin_ids"]] = row[name]
+            np.add.at(counts, (row["bin_ids"], row["production_bin_ids"]), row[name])
         return counts
+
+    def by_day(self, row: Mapping[str, Any], name: str, bin_ids: str) -> Floats:
+        """Counts of predictions that have both scores by prediction day and ascending bin of one, shape (days, bins)."""
+        if not row:
+            return np.zeros((0, len(self.ascending)))
+        counts = np.zeros((int(row["ages"].max()) + 1, self.count))
+        has_both = (row["bin_ids"] != MISSING) & (row["production_bin_ids"] != MISSING)
+        np.add.at(counts, (row["ages"][has_both], row[bin_ids][has_both]), row[name][has_both])
+        return counts[::-1, self.ascending]
 
     def by_score(self, counts: Counts) -> Counts:
         """Pairs in ascending order of both scores, those that lack one left out."""
@@ -195,10 +206,25 @@ class _Window:
         found = paired_auc_difference(positives, negatives)
         measured = {
             "value": _number(found.difference),
-            **{name: _number(getattr(found, name)) for name in ("confidence_low", "confidence_high", "p_value")},
+            **{name: _number(getattr(found, name)) for name in _INTERVAL},
+            "interval_unit": "rows",
         }
+        by_day = self._auc_difference_by_days()
+        if math.isfinite(by_day.standard_error):
+            measured |= {name: _number(getattr(by_day, name)) for name in _INTERVAL} | {"interval_unit": "days"}
         row = {"statistic": "auc_difference", **measured}
         return _judged(row, self._label_reason(min(numbers.values()), sum(numbers.values()))) | numbers
+
+    def _auc_difference_by_days(self) -> ClusteredMean:
+        """Both scores have the same days, so what a day does to both cancels."""
+        candidate, production = (
+            (
+                self.bins.by_day(self.labels, "positive_counts", bin_ids),
+                self.bins.by_day(self.labels, "negative_counts", bin_ids),
+            )
+            for bin_ids in ("bin_ids", "production_bin_ids")
+        )
+        return pooled_auc_difference(candidate, production)
 
     def _label_reason(self, smallest: int, total: int) -> str | None:
         if not total:

@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -263,7 +263,9 @@ def _learn_categories(name: str, column: pa.ChunkedArray, bin_limit: int | None)
     bins = binning.learn_category_bins(name, list(counted), rows, bin_limit)
     known = bins.categories or {}
     categories = [{"category": c, "bin_id": bin_id, "row_count": counted[c]} for c, bin_id in known.items()]
-    return Learned(bins, kernel.count_column(column, bins), categories)
+    counts = kernel.count_column(column, bins)
+    singles = [bin_id for c, bin_id in known.items() if counted[c] == 1]
+    return Learned(bins, replace(counts, bins=binning.with_expected_unseen(counts.bins, singles)), categories)
 
 
 def _learn_score(file: LineageFile, data: TrainingData) -> list[Learned]:

@@ -23,6 +23,7 @@ select
     h.auc,
     h.confidence_low,
     h.confidence_high,
+    h.interval_unit,
     h.baseline_auc,
     h.hindsight_auc,
     h.coverage_share

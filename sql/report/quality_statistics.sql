@@ -12,6 +12,7 @@ select
     value,
     confidence_low,
     confidence_high,
+    interval_unit,
     baseline_value,
     label_count,
     prediction_count,

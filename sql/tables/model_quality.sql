@@ -22,5 +22,6 @@ create table if not exists model_quality (
     drop_from_baseline double, -- how much worse than the baseline: positive is worse; null where no direction is
     outcome varchar not null, -- measured or insufficient_data
     reason varchar, -- why there is no value, or what it rests on
-    minimum_class_count bigint -- of an AUC: labels of each class below which there is no value; null before it was kept
+    minimum_class_count bigint, -- of an AUC: labels of each class below which there is no value; null before it was kept
+    interval_unit varchar -- what the interval takes as independent of each other: days or rows; null without an interval, and before it was kept
 );

@@ -5,7 +5,7 @@ create table if not exists service_bins (
     model_id varchar not null, -- model the row is about
     model_version varchar not null, -- version of the model
     deployment varchar not null, -- production, shadow or canary
-    hour_at timestamp, -- beginning of the hour of event_time, UTC; as written where event_time has no time zone, so write UTC; null in rows about a node
+    hour_at timestamp, -- beginning of the hour of event_time, UTC; an event_time without a time zone is in telemetry.timezone, by default UTC; null in rows about a node
     node_id varchar, -- node that answered, or (other) beyond telemetry.segment_limit nodes a day; null in rows about an hour
     metric varchar not null, -- latency column: latency_ms or one of telemetry.latencies
     bin_id integer not null, -- floor(bin_id of service_profile / 5)

@@ -5,7 +5,7 @@ create table if not exists service_parts (
     model_id varchar not null, -- model the row is about
     model_version varchar not null, -- version of the model
     deployment varchar not null, -- production, shadow or canary
-    hour_at timestamp, -- beginning of the hour of event_time, UTC; as written where event_time has no time zone, so write UTC; null in rows about a node and about the day
+    hour_at timestamp, -- beginning of the hour of event_time, UTC; an event_time without a time zone is in telemetry.timezone, by default UTC; null in rows about a node and about the day
     node_id varchar, -- node that answered, or (other) beyond telemetry.segment_limit nodes a day; null in rows about an hour and about the day
     prediction_count bigint not null, -- predictions
     outcome_count bigint not null, -- of these, with a success, true or false

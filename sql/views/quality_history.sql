@@ -187,6 +187,7 @@ select
     a.value as auc,
     a.confidence_low,
     a.confidence_high,
+    a.interval_unit,
     a.binning_low,
     a.binning_high,
     a.coverage_share,
@@ -203,7 +204,13 @@ select
     h.binning_high as hindsight_binning_high,
     c.positive_count as hindsight_positive_count,
     c.negative_count as hindsight_negative_count,
-    c.label_count / a.prediction_count as hindsight_coverage_share
+    c.label_count / a.prediction_count as hindsight_coverage_share,
+    case
+        when h.auc is not null then null
+        when a.reason = 'no predictions on the day' then a.reason
+        when coalesce(c.label_count, 0) = 0 then 'no labels have arrived for the window'
+        else 'fewer than ' || coalesce(a.minimum_class_count, 10) || ' labels of one class, or no scores to rank by'
+    end as hindsight_reason
 from as_of as a
 left join hindsight as h
     on a.dt = h.dt
