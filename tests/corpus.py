@@ -210,7 +210,7 @@ LABELS = (
     Case("label_pages_corrupt", "a file of labels with broken pages", "the day of labels is refused", _damaged_labels(break_pages), "refused", None, "is corrupt", "label_cohorts"),
     Case("label_file_beside", "a damaged file of labels beside a good one", LEFT_OUT, lambda p: truncate(p.labels(1).rename(_labels()(p).with_name("part-1.parquet"))) or p.labels(1), "partial", None, "no Parquet footer", "label_cohorts"),
     Case("no_label_column", "labels without the column label", "the day of labels is refused", _labels(label=None), "refused", None, "has no column label", "label_cohorts"),
-    Case("label_as_text", "labels that are words", "the day of labels is refused", _labels(label=["yes"] * ROWS), "refused", None, "expected a number", "label_cohorts"),
+    Case("label_as_text", "labels that are words", "the day of labels is refused", _labels(label=["yes"] * ROWS), "refused", None, "no model counts in 300 of 300 rows", "label_cohorts"),
     Case("label_without_id", "labels without a correlation id", SET_ASIDE, _labels(correlation_id=_ids(None)), "partial", None, "correlation_id is null in 1 of 300", "label_cohorts"),
     Case("label_is_null", "labels that are null", "they are refused, with a warning", _labels(label=_first([None], 1)), "complete", None, "label is null in 1 of 300", "label_cohorts"),
     Case("label_of_two", "a label of 2", "it is refused, with a warning", _labels(label=_first([2], 1)), "complete", None, "label is 2", "label_cohorts"),

@@ -467,6 +467,18 @@ def test_labels_that_stop_are_why_they_are_overdue(memory: Warehouse, settings: 
     assert incident["title"] == "credit: 0 labels arrived on 2024-03-12, usually 100 (1 alert: overdue_share)"
 
 
+def test_labels_of_one_model_may_stop(memory: Warehouse, settings: Settings) -> None:
+    insert(memory.connection, "training_runs", [TRAINING_RUN])
+    insert(memory.connection, "label_backlog", [BACKLOG | {"dt": day(20), "age_bucket": age} for age in ("all", "0")])
+    insert(memory.connection, "label_arrivals", [ARRIVALS | {"dt": day(n), "label_count": 500} for n in range(-10, 21)])
+    cohort = GROUP | {"bin_id": 3, "positive_count": 40, "negative_count": 60, "score_sum": 1.0}
+    known = [cohort | {"dt": day(n), "prediction_on": day(n - 1)} for n in range(-10, 12)]
+    insert(memory.connection, "label_cohorts", known)
+    insert(memory.connection, "partition_runs", [RUN | {"dt": day(n)} for n in range(-10, 21)])
+    _, [incident] = grouped(memory, settings)
+    assert incident["title"] == "credit: 0 labels of credit arrived on 2024-03-12, usually 100 (1 alert: overdue_share)"
+
+
 def test_what_was_so_before_is_no_cause(memory: Warehouse, settings: Settings) -> None:
     given_calm(memory)
     given_drift(memory, 10, 10, feature="a", window_days=1, statistic="missing_rate_change")

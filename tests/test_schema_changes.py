@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from data import KEY, day, model_version
+from data import GROUP, KEY, day, insert, model_version
 from hypothesis import given
 from hypothesis import strategies as st
 from project import ROWS, Project, truncate
@@ -224,4 +224,38 @@ def test_the_page_of_a_day_says_what_changed_and_that_of_another_nothing(project
     assert [(sentence in page, "Columns of telemetry that changed" in page) for page in pages] == [
         (False, False),
         (True, True),
+    ]
+
+
+def test_a_lost_feature_concerns_the_versions_that_have_it_and_predicted(memory: Warehouse) -> None:
+    change = {
+        "dt": day(1),
+        "comparison": "day_before",
+        "change": "lost",
+        "file_count": 1,
+        "row_count": 9,
+        "message": "m",
+    }
+    insert(memory.connection, "schema_changes", [change | {"column_name": name} for name in ("f.x", "f.y", "z")])
+    check = {"dt": day(1), "source": "telemetry", "expectation": "e", "severity": "error", "outcome": "failed"}
+    counts = {"checked_count": 9, "unexpected_count": 9}
+    insert(memory.connection, "contract_checks", [check | counts | {"column_name": name} for name in ("f.x", "z")])
+    bins = {"bin_id": 1, "feature_kind": "numeric", "bin_kind": "values", "label": "", "coarse_bin_id": 1}
+    has = [("credit", "x"), ("churn", "x"), ("fraud", "x"), ("fraud", "y"), ("lead", "w")]
+    features = [bins | {"model_id": model, "model_version": "v1", "feature": name} for model, name in has]
+    insert(memory.connection, "feature_bins", features)
+    counted = GROUP | {"dt": day(1), "bin_id": 1, "row_count": 9, "score_sum": 1.0}
+    predicted = [counted | {"model_id": model} for model in ("credit", "churn", "lead")]
+    insert(memory.connection, "prediction_profile", predicted)
+    rows = memory.sql(
+        "select signal, model_id, feature from sli_history"
+        " where signal in ('schema_changes.lost', 'contract_checks.failed') order by all"
+    ).to_pylist()
+    assert [tuple(row.values()) for row in rows] == [
+        ("contract_checks.failed", "churn", "telemetry.e.f.x"),
+        ("contract_checks.failed", "credit", "telemetry.e.f.x"),
+        ("contract_checks.failed", None, "telemetry.e.z"),
+        ("schema_changes.lost", "churn", "f.x"),
+        ("schema_changes.lost", "credit", "f.x"),
+        ("schema_changes.lost", None, "z"),
     ]

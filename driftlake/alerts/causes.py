@@ -80,7 +80,7 @@ CAUSES = (
     Cause("schema_change", "{message}", 1.0, (*_FEATURES, CONTRACT_CHECKS.prefix, "schema_changes.")),
     Cause(
         "labels_stopped",
-        "{label_count:,.0f} labels arrived on {stopped_on}, usually {label_count_before:,.0f}",
+        "{label_count:,.0f} labels{whose} arrived on {stopped_on}, usually {label_count_before:,.0f}",
         0.95,
         (LABEL_BACKLOG.prefix, CONTRACT_CHECKS.prefix, SLO_STATUS.prefix),
     ),
