@@ -14,7 +14,7 @@ from driftlake.errors import ConfigurationError, DriftlakeError
 from driftlake.lake.warehouse import RunContext, Warehouse
 from driftlake.nightly.isolation import Failure
 from driftlake.nightly.otel import observed_stage, outcome_of
-from driftlake.nightly.stage_report import StageReport
+from driftlake.nightly.stage_report import StageReport, highlights_of
 from driftlake.nightly.stages import Stage, new_context
 from driftlake.vocabulary.wording import printable, printable_markdown
 
@@ -66,11 +66,11 @@ def run_stage(
         identity = new_context(settings, context.run.run_id, is_forced=_is_forced(context))
         report = stage(warehouse, settings, identity, days)
         observed.update(outcome_of(report))
+        told = highlights_of(warehouse, settings, report.stage, days)
     for run in report.runs:
         work = "unchanged" if run.dt in report.unchanged else "done"
         highlights = {
-            name: printable(value) if isinstance(value, str) else value
-            for name, value in report.highlights.get(run.dt, {}).items()
+            name: printable(value) if isinstance(value, str) else value for name, value in told.get(run.dt, {}).items()
         }
         metadata = {"rows": run.row_count, "outcome": run.outcome, WORK: work, **highlights}
         if run.reason:

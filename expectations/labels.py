@@ -51,6 +51,37 @@ RULES: tuple[Rule, ...] = (
         " these rows are refused.",
     ),
     DayRule(
+        name="labels_are_of_two_classes",
+        column="label",
+        severity="error",
+        # beside labels that count, a number that does not is the other class in another encoding; a text may say that a case
+        # is still open
+        query="""
+            select
+                dt,
+                count_if(not is_countable) as unexpected_count,
+                coalesce(
+                    mode(label_class) filter (where not is_countable), (mode(label) filter (where not is_countable))::varchar
+                ) as observed
+            from {batch}
+            where coalesce(not isnan(label), label_class <> '')
+            group by dt
+            having
+                unexpected_count >= 10
+                and (
+                    not bool_or(is_countable)
+                    or (
+                        count_if(not is_countable and label is not null) >= greatest(10, 0.1 * count(*))
+                        and not bool_or(is_countable and label is null)
+                        and min(label) filter (where is_countable) = max(label) filter (where is_countable)
+                    )
+                )
+        """,
+        message="{column} is {observed} or another value that no model counts in {unexpected} of {checked} rows, and what"
+        " is left is of one class at most: say which label is positive, `labels.positive` in driftlake.yaml or the lineage,"
+        " or name the `classes` of a multiclass model.",
+    ),
+    DayRule(
         name="correlation_id_is_unique",
         column="correlation_id",
         severity="warning",

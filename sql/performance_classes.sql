@@ -18,4 +18,4 @@ where
     and dt <= $last_day
     and prediction_on > $first_day::date - $look_back_days::integer
     and prediction_on <= $last_day
-order by dt, prediction_on, model_id, model_version, deployment, scored_class, bin_id;
+order by model_id, model_version, deployment, scored_class, dt, prediction_on, bin_id;

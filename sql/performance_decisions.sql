@@ -18,4 +18,4 @@ where
     and prediction_on > $first_day::date - $look_back_days::integer
     and prediction_on <= $last_day
 group by dt, prediction_on, model_id, model_version, deployment
-order by dt, prediction_on, model_id, model_version, deployment;
+order by model_id, model_version, deployment, dt, prediction_on;

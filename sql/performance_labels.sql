@@ -23,4 +23,4 @@ where
     and dt <= $last_day
     and prediction_on > $first_day::date - $look_back_days::integer
     and prediction_on <= $last_day
-order by dt, prediction_on, model_id, model_version, deployment, bin_id;
+order by model_id, model_version, deployment, dt, prediction_on, bin_id;

@@ -13,4 +13,4 @@ select
     at_cut_count
 from prediction_profile
 where segment = 'all' and dt > $first_day::date - $look_back_days::integer and dt <= $last_day
-order by dt, model_id, model_version, deployment, bin_id;
+order by model_id, model_version, deployment, dt, bin_id;

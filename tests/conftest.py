@@ -37,10 +37,34 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=_place)
 
 
+# The files that take longest, from half a minute to some minutes, longest first.
+LONG = (
+    "test_spark",
+    "test_dagster",
+    "test_stages",
+    "test_corpus",
+    "test_maintenance",
+    "test_postgres",
+    "test_s3",
+    "test_nightly",
+    "test_isolation",
+    "test_backfills",
+    "test_corrections",
+    "test_personal_data",
+    "test_sampling",
+    "test_quarantine",
+    "test_wheel",
+    "test_hostile_files",
+    "test_other_clients",
+    "test_provenance",
+    "test_classes",
+)
+
+
 def _place(item: pytest.Item) -> int:
-    """The order in which tests begin: at the end only short ones are left, so that no worker waits long for another."""
-    long = ("spark", "processes", "services")
-    return next((place for place, name in enumerate(long) if item.get_closest_marker(name)), len(long))
+    """The order in which files begin: at the end only short ones are left, so that no worker waits long for another."""
+    name = item.path.stem
+    return LONG.index(name) if name in LONG else len(LONG)
 
 
 @pytest.fixture(scope="session", autouse=True)

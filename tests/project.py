@@ -115,15 +115,22 @@ class Project:
             register(warehouse, self.settings, read_lineage_folder(self.settings))
 
     def run(
-        self, first: int, last: int, *, is_forced: bool = False, until: str = "alerts", is_checked: bool = False
+        self,
+        first: int,
+        last: int,
+        *,
+        is_forced: bool = False,
+        since: str = "profiles",
+        until: str = "alerts",
+        is_checked: bool = False,
     ) -> list[StageReport]:
-        """The stages for the days from `first` to `last`, all of them or those up to `until`.
+        """The stages for the days from `first` to `last`, all of them or those from `since` up to `until`.
 
         The contracts cost the import of Great Expectations, so they are checked if asked for.
         """
         days = days_between(day(first), day(last))
         context = new_context(self.settings, "test", is_forced=is_forced)
-        names = list(STAGES)[: list(STAGES).index(until) + 1]
+        names = list(STAGES)[list(STAGES).index(since) : list(STAGES).index(until) + 1]
         checked = {"contracts": contracts(self.settings)} if is_checked else {}
         with Warehouse.open(self.settings) as warehouse:
             return [
@@ -155,21 +162,21 @@ def _length(columns: Mapping[str, Any], default: int) -> int:
     return next((len(values) for values in columns.values() if values is not None), default)
 
 
-def kept(project: Project) -> Project:
-    """A project whose files are put aside, so that `restored` can bring them back."""
-    shutil.copytree(project.root, _kept_files(project))
+def kept(project: Project, state: str = "kept") -> Project:
+    """A project whose files are put aside, so that `restored` can bring them back; it may have several states."""
+    shutil.copytree(project.root, _kept_files(project, state))
     return project
 
 
-def restored(project: Project) -> Project:
+def restored(project: Project, state: str = "kept") -> Project:
     """A kept project with all its files as they were: at the same place, modified at the same time."""
     shutil.rmtree(project.root)
-    shutil.copytree(_kept_files(project), project.root)
+    shutil.copytree(_kept_files(project, state), project.root)
     return copy.copy(project)
 
 
-def _kept_files(project: Project) -> Path:
-    return project.root.with_name(f"{project.root.name} kept")
+def _kept_files(project: Project, state: str) -> Path:
+    return project.root.with_name(f"{project.root.name} {state}")
 
 
 def outcomes(report: StageReport) -> dict[date, str]:

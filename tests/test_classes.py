@@ -507,13 +507,16 @@ def test_text_labels_of_classes_and_numbers_of_another_model_share_a_folder(tmp_
     assert project.rows("select sum(invalid_count), sum(conflict_count) from label_arrivals") == [(0, 0)]
 
 
-def test_text_labels_are_refused_while_no_model_has_classes(tmp_path: Path) -> None:
+def test_text_labels_are_refused_while_no_model_has_them(tmp_path: Path) -> None:
     project = Project(tmp_path / "project")
-    project.telemetry(1)
-    project.labels(1, label=["car"] * ROWS)
-    report = project.run(1, 1, until="label_cohorts")[1]
-    assert outcomes(report) == {day(1): "refused"}
-    assert "expected a number or a boolean" in (report.runs[0].reason or "")
+    for number, labels in ((1, ["car"] * ROWS), (2, ["1", "0", "false"] * (ROWS // 3)), (3, [True] * ROWS)):
+        project.telemetry(number)
+        project.labels(number, label=labels)
+    report = project.run(1, 3, until="label_cohorts", is_checked=True)[1]
+    assert outcomes(report) == {day(1): "refused", day(2): "complete", day(3): "complete"}
+    assert "label is car or another value that no model counts in 300 of 300 rows" in (report.runs[0].reason or "")
+    counted = "select sum(positive_count), sum(negative_count) from label_cohorts where dt = ? and segment = 'all'"
+    assert project.rows(counted, day(2)) == [(ROWS // 3, ROWS * 2 // 3)]
 
 
 def test_whole_numbers_stored_as_floats_are_classes(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import socket
 import subprocess
 import sys
@@ -100,6 +101,8 @@ BREAKS_LABELS: dict[str, dict[str, Any]] = {
     "prediction_on_is_not_long_after_arrival": {"prediction_on": DAY + timedelta(days=8)},
     "label_time_is_not_after_arrival": {"label_time": datetime(2024, 3, 3, 0, 0, 1)},
 }
+# broken by many rows together
+ONE_CLASS = "labels_are_of_two_classes"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -189,7 +192,42 @@ def test_a_broken_label_fails_one_expectation_on_its_day_only(
     broken = {"dt": DAY} | BREAKS_LABELS[expectation]
     checks = check_labels(connection, {"dt": DAY, "correlation_id": "same"}, broken, {"dt": NEXT_DAY})
     assert failures(checks) == [(DAY, expectation, 1)]
-    assert len(checks) == 2 * len(BREAKS_LABELS)
+    assert len(checks) == 2 * len([*BREAKS_LABELS, ONE_CLASS])
+
+
+@pytest.mark.parametrize(
+    ("labels", "is_broken"),
+    [
+        ([1] * 20 + [-1] * 20, True),
+        ([1] * 80 + [2] * 10, True),
+        (["good", "bad"] * 5, True),
+        ([-1, 2] * 5, True),
+        # two classes count
+        ([1] * 20 + [-1] * 20 + [0], False),
+        # too few
+        ([1] * 80 + [2] * 9, False),
+        ([1] * 200 + [2] * 10, False),
+        (["good", "bad"] * 4, False),
+        # cases that are open
+        ([1] * 20 + ["open"] * 20, False),
+        ([1] * 20 + [math.nan] * 20, False),
+        ([1] * 20 + [None] * 20, False),
+    ],
+)
+def test_labels_of_which_a_class_is_refused_break_their_day(
+    connection: duckdb.DuckDBPyConnection, labels: list[Any], is_broken: bool
+) -> None:
+    rows = [
+        {
+            "dt": DAY,
+            "label": None if isinstance(label, str) else label,
+            "label_class": label if isinstance(label, str) else None,
+            "is_countable": label in (0, 1),
+        }
+        for label in labels
+    ]
+    found = {check.expectation: check for check in check_labels(connection, *rows)}[ONE_CLASS]
+    assert (found.outcome, found.severity) == ("failed" if is_broken else "passed", "error")
 
 
 def test_a_label_of_text_is_there_and_is_told_if_it_is_no_class(connection: duckdb.DuckDBPyConnection) -> None:
@@ -203,7 +241,7 @@ def test_a_label_of_text_is_there_and_is_told_if_it_is_no_class(connection: duck
 
 def test_every_rule_has_a_row_that_breaks_it() -> None:
     assert [r.name for r in telemetry.RULES if not isinstance(r, MeasuredRule)] == list(BREAKS_TELEMETRY)
-    assert [r.name for r in labels.RULES if not isinstance(r, MeasuredRule)] == list(BREAKS_LABELS)
+    assert {r.name for r in labels.RULES if not isinstance(r, MeasuredRule)} == {*BREAKS_LABELS, ONE_CLASS}
 
 
 def test_score_above_one_fails_its_day_only(connection: duckdb.DuckDBPyConnection) -> None:

@@ -7,11 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from data import day, write_project
+from data import day, write_day, write_project
 from project import ROWS, Project, outcomes
 
+from driftlake.config import load_settings
 from driftlake.errors import InputError
+from driftlake.inputs import partitions
 from driftlake.setup.doctor import examine
+from driftlake.setup.scaffold import write_configuration
+from driftlake.setup.workspace import examine_workspace
+from driftlake.training import learning
 
 
 def unwell(root: Path, **sections: object) -> dict[str, str]:
@@ -82,6 +87,8 @@ def labelled(tmp_path_factory: pytest.TempPathFactory) -> Project:
 def test_features_labels_and_scores_are_told(labelled: Project) -> None:
     found = examined(labelled)
     assert found["credit v1"] == (True, "features: x (number), colour (category)")
+    assert found["telemetry versions"] == (True, "credit v1 (300 rows)")
+    assert found["label encoding"] == (True, "credit v1: 1 is positive, 0 is negative")
     is_well, values = found["label values"]
     assert is_well
     assert values.startswith("1 (")
@@ -90,12 +97,42 @@ def test_features_labels_and_scores_are_told(labelled: Project) -> None:
     assert "AUC 1.000 over 300 labels" in score
 
 
+def test_each_file_is_opened_once(labelled: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    for module in (partitions, learning):
+        read = module.read_footer
+        monkeypatch.setattr(
+            module, "read_footer", lambda file, dt, read=read: opened.append(file.path) or read(file, dt)
+        )
+    examined(labelled)
+    assert len(opened) == 3
+    assert len(set(opened)) == 3
+
+
+def test_labels_of_text_are_well_where_the_target_is_text(tmp_path: Path) -> None:
+    target = {"x": [1.0, 2.0], "score": [0.1, 0.2], "target": ["0", "1"]}
+    write_project(tmp_path / "p", features=["x"], training=target, lineage={"target": "target"})
+    write_day(tmp_path / "p" / "labels", 1, {"correlation_id": ["a", "b", "c"], "label": ["yes", "0", "1.0"]})
+    found = {finding.subject: finding for finding in examine(tmp_path / "p" / "driftlake.yaml")}
+    assert found["label values"].message == "1 (2 rows), 0 (1 row)"
+    assert found["label values"].is_well
+    assert "labels files" not in found
+
+
+def test_predictions_of_an_unknown_version_are_not_well(labelled: Project) -> None:
+    path = labelled.telemetry(3, model_version=["v1 "] * ROWS)
+    is_well, message = examined(labelled)["telemetry versions"]
+    path.unlink()
+    assert not is_well
+    assert message == "no lineage file has credit 'v1 ' (300 rows): these rows are not counted"
+
+
 def test_labels_that_nothing_counts_are_not_well(labelled: Project) -> None:
     path = labelled.labels(3, 1, label=["maybe"] * ROWS)
     is_well, message = examined(labelled)["label values"]
     path.unlink()
     assert not is_well
-    assert "300 rows say nothing that a model counts" in message
+    assert "300 rows with a label that no model counts" in message
 
 
 def test_the_report_says_how_mixed_folders_were_understood_and_the_run_counts_them(tmp_path: Path) -> None:
@@ -107,10 +144,10 @@ def test_the_report_says_how_mixed_folders_were_understood_and_the_run_counts_th
         moved.parent.mkdir(parents=True, exist_ok=True)
         path.rename(moved)
         path.parent.rmdir()
-    # a second folder of a day, another ending, a feature that stands in the name of a folder alone
-    ending = project.telemetry(2, name="more", correlation_id=["a", "b"], colour=None)
-    (ending.parent / "colour=red").mkdir()
-    ending.rename(ending.parent / "colour=red" / "more.pq")
+    # a second folder of a day, another ending, features that stand in the names of folders alone
+    ending = project.telemetry(2, name="more", correlation_id=["a", "b"], colour=None, x=None)
+    (ending.parent / "colour=red" / "x=0.50").mkdir(parents=True)
+    ending.rename(ending.parent / "colour=red" / "x=0.50" / "more.pq")
     for name in (
         "dt=2024-3-2/notes.txt",
         "dt=2024-3-2/_staged.parquet",
@@ -146,6 +183,10 @@ def test_the_report_says_how_mixed_folders_were_understood_and_the_run_counts_th
     assert [set(outcomes(report).values()) for report in reports] == [{"complete"}, {"complete", "empty"}]
     counted = "select dt, sum(row_count) from feature_profile where feature = 'colour' group by dt order by dt"
     assert project.rows(counted) == [(day(1), 300), (day(2), 302)]
+    assert project.rows(
+        "select row_count, missing_count from feature_stats where feature = 'x' and dt = ?", day(2)
+    ) == [(302, 0)]
+    assert not project.rows("from schema_changes where comparison = 'training'")
 
 
 def test_ids_that_match_no_prediction_are_told_by_their_form(tmp_path: Path) -> None:
@@ -176,3 +217,26 @@ def test_a_day_of_files_that_do_not_count_says_which(tmp_path: Path) -> None:
     assert outcomes(report) == {day(1): "missing"}
     reasons = project.rows("select reason from current_runs where stage = 'profiles'")
     assert "part-0.csv (*.csv is no Parquet file)" in reasons[0][0]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("load_from: [", "cannot be read: while parsing"),
+        ("[]", "has no list `load_from`"),
+        ("load_from: [{python_module: jobs.definition}]", "has no location with the module jobs.definitions"),
+        (
+            "load_from: [{python_module: {module_name: jobs.definitions, working_directory: gone}}]",
+            "says that jobs.definitions is in gone, and it is not there",
+        ),
+    ],
+)
+def test_a_workspace_from_which_dagster_loads_nothing_is_not_well(tmp_path: Path, content: str, message: str) -> None:
+    (tmp_path / "workspace.yaml").write_text(content)
+    assert message in unwell(tmp_path)["workspace"]
+
+
+def test_the_workspace_that_init_writes_is_well(tmp_path: Path) -> None:
+    write_configuration(tmp_path)
+    finding = examine_workspace(load_settings(tmp_path / "driftlake.yaml"))
+    assert (finding.is_well, finding.message) == (True, f"{tmp_path / 'workspace.yaml'} loads this driftlake")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from data import day
-from project import ROWS, Project
+from project import ROWS, Project, kept, restored
 
 from driftlake.nightly import extent
 from driftlake.nightly.drift_passes import Comparisons
@@ -34,23 +33,22 @@ def test_pieces_hold_what_fits_and_a_larger_one_is_alone() -> None:
     assert pieces({"a": 2, "b": 2, "c": 9, "d": 4}, 4) == [["a", "b"], ["c"], ["d"]]
 
 
-def test_small_passes_in_pieces_find_the_rows_of_one_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_small_passes_in_pieces_find_the_rows_of_one_pass(counted: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """Segments that shifted, references of every kind, samples, pairs, importance and labels among them."""
-    project = history(tmp_path)
+    project = restored(counted)
     project.run(1, 6)
     whole = project.contents()
     assert all(whole[name] for name in ("segment_shift", "importance_drift", "multivariate_drift", "model_quality"))
     assert committed(project, "drift") == committed(project, "model_quality") == 1
     # a few hundred rows at once, so that no two days and no two segments fit
     monkeypatch.setattr(extent, "_BYTES_OF_ROW", 10**7)
-    project.run(1, 6, is_forced=True)
+    project.run(1, 6, is_forced=True, since="drift")
     assert committed(project, "drift") == committed(project, "model_quality") == 1 + 6
     assert project.contents() == whole
 
 
-def test_what_a_pass_found_stays_if_the_next_one_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    project = history(tmp_path)
-    project.run(1, 6, until="label_cohorts")
+def test_what_a_pass_found_stays_if_the_next_one_fails(counted: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = restored(counted)
     monkeypatch.setattr(extent, "_BYTES_OF_ROW", 10**7)
     compare = Comparisons.of_profiles
 
@@ -70,10 +68,11 @@ def committed(project: Project, stage: str) -> int:
     return int(project.rows("select count(distinct snapshot_id) from partition_runs where stage = ?", stage)[0][0])
 
 
-def history(root: Path) -> Project:
-    """Six days of two versions in three places, where `x` moves in one of them on day 4."""
+@pytest.fixture(scope="module")
+def counted(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Six days of two versions in three places, where `x` moves in one of them on day 4, and their labels, counted."""
     project = Project(
-        root,
+        tmp_path_factory.mktemp("counted") / "project",
         training={"place": np.random.default_rng(1).choice(["a", "b", "c"], 2000)},
         telemetry={"path": "telemetry", "segments": ["place"], "shap": {"column": "shap"}},
         models={"credit": {"pairs": [["x", "colour"]]}},
@@ -95,4 +94,5 @@ def history(root: Path) -> Project:
         versions = generator.choice(["v1", "v2"], ROWS)
         project.telemetry(number, x=x, place=place, model_version=versions, shap=shap)
         project.labels(number)
-    return project
+    project.run(1, 6, until="label_cohorts")
+    return kept(project)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import pytest
 from data import GROUP, MODEL, Row, day, insert, write_project
 
@@ -75,6 +78,69 @@ def test_few_rows_break_beyond_chance_alone(memory: Warehouse) -> None:
     given(memory, [10], row_count=40, missing_count=4)
     given(memory, [11], row_count=40, missing_count=40)
     assert breaks(memory) == {day(11): 0.9}
+
+
+Values = Callable[[np.random.Generator], Any]
+ROWS = 800
+REPETITIONS = 2
+
+
+def normal(location: float, scale: float) -> Values:
+    """Values of a day, which differs from others by 3 % of a standard deviation."""
+    return lambda generator: location + scale * (generator.normal(0, 0.03) + generator.normal(size=ROWS))
+
+
+def lognormal(scale: float) -> Values:
+    return lambda generator: np.exp(normal(4, scale)(generator))
+
+
+# what changes a feature on its 28th day, and whether that is a break
+CHANGES: dict[str, tuple[Values, Callable[[Any], Any], bool]] = {
+    **{
+        f"{moved} sd of a log sd of {scale}": (lognormal(scale), lambda x, by=moved * scale: x * np.exp(by), False)
+        for moved in (-1.0, 1.0, 1.25, 1.5)
+        for scale in (0.2, 0.5, 0.8, 1.2, 2.0)
+    },
+    **{f"{moved} sd": (normal(45, 12), lambda x, by=12 * moved: x + by, False) for moved in (-2, 1, 3)},
+    **{
+        f"{multiple} times a log sd of {scale}": (lognormal(scale), lambda x, by=multiple: x * by, True)
+        for multiple, scale in ((1 / 2.54, 0.5), (2.54, 0.5), (10, 0.8), (60, 2.0), (1000, 2.0), (0.001, 2.0))
+    },
+    **{
+        f"{multiple} times": (normal(40, 8), lambda x, by=multiple: x * by, True)
+        for multiple in (0.4536, 1 / 1.609, 1.609, 2.54, 60, 100)
+    },
+    "Celsius to Fahrenheit": (normal(15, 8), lambda x: 1.8 * x + 32, True),
+    "Fahrenheit to Celsius": (normal(59, 14), lambda x: (x - 32) / 1.8, True),
+    "Celsius to kelvin": (normal(15, 8), lambda x: x + 273.15, True),
+    # what cannot be told from a population that moves
+    "1.609 times a log sd of 0.5": (lognormal(0.5), lambda x: x * 1.609, False),
+}
+
+
+def test_another_unit_is_found_within_two_days_and_a_population_that_moves_is_none(memory: Warehouse) -> None:
+    generator = np.random.default_rng(3)
+    percentiles = ("p01", "p05", "p25", "p50", "p75", "p95", "p99")
+    rows = []
+    for name, (values, changed, _) in CHANGES.items():
+        for repetition in range(REPETITIONS):
+            for number in range(30):
+                drawn = values(generator) if number < 28 else changed(values(generator))
+                moments = {"mean": drawn.mean(), "standard_deviation": drawn.std()}
+                ends = {"minimum": drawn.min(), "maximum": drawn.max(), "row_count": ROWS}
+                of_day = dict(zip(percentiles, np.percentile(drawn, (1, 5, 25, 50, 75, 95, 99)), strict=True))
+                named = {"dt": day(number - 27), "feature": f"{name}#{repetition}"}
+                rows.append(STATS | named | moments | ends | of_day)
+    memory.connection.register("simulated", pa.Table.from_pylist(rows))
+    memory.connection.execute("insert into feature_stats by name from simulated")
+    broken = memory.sql(
+        "select feature, min(dt) as dt from sli_history where signal = 'feature_breaks.share' and value > 0.9 group by feature"
+    ).to_pylist()
+    assert all(row["dt"] >= day(1) for row in broken)
+    found = dict.fromkeys(CHANGES, 0)
+    for row in broken:
+        found[row["feature"].split("#")[0]] += 1
+    assert found == {name: REPETITIONS * is_break for name, (_, _, is_break) in CHANGES.items()}
 
 
 @pytest.mark.parametrize(("others", "found"), [({}, {day(10): 0.25}), ({"p25": 29.0, "p50": 30.0, "p75": 31.0}, {})])

@@ -99,6 +99,13 @@ def test_an_alert_that_comes_back_within_days_opens_its_incident_again() -> None
     assert sizes(life(1, resolved=2), life(6)) == [1, 1]
 
 
+def test_a_loss_that_shows_again_within_its_window_is_the_same() -> None:
+    loss = {"kind": "harm", "signal": "performance.loss_evidence", "feature": "auc", "window_days": 28}
+    assert sizes(life(1, resolved=3, **loss), life(33, **loss)) == [2]
+    assert sizes(life(1, resolved=3, **loss), life(34, **loss)) == [1, 1]
+    assert sizes(life(1, resolved=3, **loss), life(10, **loss | {"feature": "log_loss"})) == [1, 1]
+
+
 def test_what_was_over_long_ago_is_news_although_the_incident_runs_on() -> None:
     assert sizes(life(1, resolved=2), life(1, feature="b"), life(90)) == [2, 1]
 
@@ -107,6 +114,19 @@ def test_models_have_their_own_incidents_unless_a_whole_partition_is_why() -> No
     other = life(1, model_id="churn")
     assert sizes(life(1), other) == [1, 1]
     assert sizes(life(1, model_id=None, feature="telemetry.day_is_there"), life(1), other) == [3]
+
+
+def test_what_befalls_a_partition_later_joins_no_models_together() -> None:
+    later = life(3, model_id=None, feature="telemetry.day_is_there")
+    assert sizes(life(1), later, life(3, model_id="churn")) == [1, 2]
+
+
+def test_what_breaks_on_a_day_in_several_models_is_one_fault_if_it_pages_for_each() -> None:
+    paging = {"paged_on": day(1)}
+    assert sizes(life(1, **paging), life(1, model_id="churn", **paging)) == [2]
+    assert sizes(life(1, **paging), life(1, model_id="churn")) == [1, 1]
+    assert sizes(life(1, **paging), life(1, model_id="churn", feature="b", **paging)) == [1, 1]
+    assert sizes(life(1, **paging), life(2, model_id="churn", paged_on=day(2))) == [1, 1]
 
 
 def test_alerts_of_different_kinds_are_different_incidents() -> None:
@@ -261,6 +281,32 @@ def test_a_loss_that_broken_data_cause_pages_nobody_again(memory: Warehouse, set
         ("harm", False, "broken_data")
     ]
     assert [each["pages"] for each in incidents if each["kind"] == "break"] == [True]
+
+
+LOSS = AlertRule(name="loss", signal="performance.loss_evidence", warn=0.7, critical=1)
+
+
+@pytest.mark.parametrize(
+    ("broken_until", "lost_since", "told_on", "pages"),
+    [(90, 10, 90, False), (12, 11, 40, False), (12, 11, 51, True), (12, 20, 30, True), (12, 1, 11, True)],
+    ids=["while it is broken", "while its days count", "long after", "lost since later", "lost since earlier"],
+)
+def test_a_loss_pages_unless_its_inputs_broke_when_it_began(
+    memory: Warehouse, settings: Settings, broken_until: int, lost_since: int, told_on: int, pages: bool
+) -> None:
+    given_missing(memory, 10, broken_until)
+    row = MODEL | {
+        "deployment": "production",
+        "statistic": "auc",
+        "basis": "combined",
+        "window_days": 28,
+        "loss_evidence": 1.2,
+    }
+    row |= {"day_count": 28, "labelled_day_count": 28, "label_count": 9000, "loss_since_on": day(lost_since)}
+    insert(memory.connection, "performance", [row | {"dt": day(n)} for n in range(11, told_on + 1) if n > lost_since])
+    _, incidents = grouped(memory, settings, first=told_on, last=told_on, rules=(*RULES, LOSS))
+    [loss] = [each for each in incidents if each["kind"] == "harm"]
+    assert loss["pages"] is pages
 
 
 def test_drift_never_pages_unless_its_rule_says_so(memory: Warehouse, settings: Settings) -> None:
@@ -419,6 +465,18 @@ def test_labels_that_stop_are_why_they_are_overdue(memory: Warehouse, settings: 
     insert(memory.connection, "partition_runs", [RUN | {"dt": day(n)} for n in range(-10, 21)])
     _, [incident] = grouped(memory, settings)
     assert incident["title"] == "credit: 0 labels arrived on 2024-03-12, usually 100 (1 alert: overdue_share)"
+
+
+def test_labels_of_one_model_may_stop(memory: Warehouse, settings: Settings) -> None:
+    insert(memory.connection, "training_runs", [TRAINING_RUN])
+    insert(memory.connection, "label_backlog", [BACKLOG | {"dt": day(20), "age_bucket": age} for age in ("all", "0")])
+    insert(memory.connection, "label_arrivals", [ARRIVALS | {"dt": day(n), "label_count": 500} for n in range(-10, 21)])
+    cohort = GROUP | {"bin_id": 3, "positive_count": 40, "negative_count": 60, "score_sum": 1.0}
+    known = [cohort | {"dt": day(n), "prediction_on": day(n - 1)} for n in range(-10, 12)]
+    insert(memory.connection, "label_cohorts", known)
+    insert(memory.connection, "partition_runs", [RUN | {"dt": day(n)} for n in range(-10, 21)])
+    _, [incident] = grouped(memory, settings)
+    assert incident["title"] == "credit: 0 labels of credit arrived on 2024-03-12, usually 100 (1 alert: overdue_share)"
 
 
 def test_what_was_so_before_is_no_cause(memory: Warehouse, settings: Settings) -> None:

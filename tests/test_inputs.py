@@ -57,9 +57,9 @@ def test_a_broken_page_under_a_good_footer_is_found_by_probing(tmp_path: Path) -
         ({"label": [1]}, {}, "has no column correlation_id"),
         ({"id": ["a"]}, {"correlation_id": "id", "label": "is_late"}, "has no column is_late (mapped to label)"),
         (
-            {"correlation_id": ["a"], "label": ["yes"]},
+            {"correlation_id": ["a"], "label": [day(1)]},
             {},
-            "has column label of type string, expected a number or a boolean",
+            "has column label of type date32[day], expected text, a number or a boolean",
         ),
     ],
 )

@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
 from project import ROWS, Project
 
+from driftlake.inputs.json_features import parsed_json
 from driftlake.inputs.parquet_sql import keyed_value
 
 GENERATOR = np.random.default_rng(5)
@@ -69,10 +71,36 @@ def test_what_is_no_json_object_has_no_features(tmp_path: Path) -> None:
     assert rows == [("colour", ROWS, ROWS * 4 // 5), ("x", ROWS, ROWS * 4 // 5)]
 
 
-def test_sql_reads_a_key_of_each_kind() -> None:
-    text, mapped = pa.string(), pa.map_(pa.string(), pa.float64())
-    assert keyed_value("c", 'a"b', [text]) == 'json_extract_string(c, \'$."a\\"b"\')'
-    assert keyed_value("c", "x", [mapped]) == "map_extract_value(c, 'x')"
+@pytest.mark.parametrize(
+    ("token", "text"),
+    [
+        ("3", "3"),
+        ("3.0", "3"),
+        ("3.00", "3"),
+        ("-2.0", "-2"),
+        ("2.50", "2.5"),
+        ('"3.0"', "3.0"),
+        ('"a\\"b"', 'a"b'),
+        ("true", "true"),
+        ("null", None),
+        ("NaN", None),
+        ('""', ""),
+    ],
+)
+def test_a_value_in_json_has_the_text_that_it_has_in_a_column(
+    db: duckdb.DuckDBPyConnection, token: str, text: str | None
+) -> None:
+    rows = pa.table({"c": [f'{{"a\\"b": {token}}}']})
+    assert parsed_json(rows["c"], ['a"b'])['a"b'].to_pylist() == [text]
+    db.register("rows", rows)
+    read = keyed_value("c", 'a"b', [pa.string()])
+    assert db.execute(f"select {read} from rows").fetchall() == [(text,)]
+
+
+def test_sql_reads_a_key_of_a_map(db: duckdb.DuckDBPyConnection) -> None:
+    kind = pa.map_(pa.string(), pa.float64())
+    db.register("rows", pa.table({"c": pa.array([[("x", 1.5)], [("y", 2.5)]], kind)}))
+    assert db.execute(f"select {keyed_value('c', 'x', [kind])} from rows").fetchall() == [(1.5,), (None,)]
 
 
 @pytest.mark.parametrize("form", ["json", "map"])

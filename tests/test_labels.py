@@ -15,7 +15,9 @@ import duckdb
 import pyarrow as pa
 import pytest
 from data import MODEL, Row, day, given, model_version, noon, write_day
+from hypothesis import example
 from hypothesis import given as drawn
+from hypothesis import settings as effort
 from hypothesis import strategies as st
 
 from driftlake.config import LabelSettings, LineageSettings, Settings, TelemetrySettings
@@ -484,7 +486,8 @@ class Prediction:
     row: int = 0
 
 
-IDS = st.sampled_from(["a", "a", "b", None])
+# An example is one count of files, however many ids are in them, and ids have nothing to do with each other.
+IDS = st.sampled_from([*(f"{name}{place}" for place in range(8) for name in "aab"), None, None])
 DAYS = st.integers(1, LAST_DAY)
 SOME_LABELS = st.lists(
     st.builds(
@@ -495,7 +498,8 @@ SOME_LABELS = st.lists(
         hour=st.sampled_from([None, 1, 2]),
         prediction_on=st.none() | DAYS,
     ),
-    max_size=12,
+    min_size=20,
+    max_size=70,
 )
 SOME_PREDICTIONS = st.lists(
     st.builds(
@@ -506,8 +510,13 @@ SOME_PREDICTIONS = st.lists(
         hour=st.sampled_from([1, 2]),
         score=st.sampled_from(list(BINS)),
     ),
-    max_size=12,
+    min_size=20,
+    max_size=70,
 )
+# A day or a few, some, or all of them.
+ROWS_AT_ONCE = st.sampled_from([4, 15, 30, 100])
+# Whoever never says the prediction day has no such column.
+SOME_FILES_OF_LABELS = SOME_LABELS | SOME_LABELS.map(lambda labels: [replace(x, prediction_on=None) for x in labels])
 
 
 def first_labels(labels: Sequence[Label]) -> tuple[list[Label], list[Label], list[Label]]:
@@ -649,7 +658,9 @@ def numbered(rows: Sequence[Any]) -> list[Any]:
     return [replace(row, row=number) for number, row in enumerate(rows)]
 
 
-@drawn(SOME_LABELS.map(numbered), SOME_PREDICTIONS.map(numbered), st.integers(1, 6))
+@effort(max_examples=8)
+@example([], [], 1)
+@drawn(SOME_FILES_OF_LABELS.map(numbered), SOME_PREDICTIONS.map(numbered), ROWS_AT_ONCE)
 def test_counts_are_those_of_a_plain_recount_whatever_days_are_counted_at_once(
     labels: list[Label], predictions: list[Prediction], rows_per_chunk: int
 ) -> None:
@@ -721,7 +732,9 @@ def summed(rows: Sequence[Row], last: int) -> dict[Any, list[float]]:
     return dict(sums)
 
 
-@drawn(SOME_LABELS.map(numbered), SOME_PREDICTIONS.map(numbered), st.integers(1, 6))
+@effort(max_examples=8)
+@example([], [], 1)
+@drawn(SOME_FILES_OF_LABELS.map(numbered), SOME_PREDICTIONS.map(numbered), ROWS_AT_ONCE)
 def test_latest_labels_sum_up_at_the_end_of_every_day_to_a_count_of_the_newest_alone(
     labels: list[Label], predictions: list[Prediction], rows_per_chunk: int
 ) -> None:

@@ -47,12 +47,12 @@ def pristine(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 
 @pytest.fixture(scope="module")
-def worn(tmp_path_factory: pytest.TempPathFactory) -> Project:
+def worn(pristine: Project) -> Project:
     """With maintenance behind it, and two nights that it has not seen."""
-    made = after_nights(tmp_path_factory.mktemp("worn") / "project")
+    made = restored(pristine)
     maintained(made)
     run_nights(made, NIGHTS + 1, NIGHTS + 2)
-    return kept(made)
+    return kept(made, "worn")
 
 
 @pytest.fixture
@@ -205,7 +205,7 @@ KILLED = """
 @pytest.mark.parametrize("step", ["expire_snapshots", "compact", "cleanup_old_files", "orphaned_files"])
 @pytest.mark.processes
 def test_killed_at_any_step_it_leaves_the_rows_and_the_next_one_does_the_rest(worn: Project, step: str) -> None:
-    project = restored(worn)
+    project = restored(worn, "worn")
     rows = project.contents()
     command = [sys.executable, "-c", textwrap.dedent(KILLED), str(project.root / "driftlake.yaml"), step]
     assert subprocess.run(command, cwd=ROOT, check=False).returncode == 9

@@ -336,6 +336,9 @@ FACTS: Row = GROUP | {
     "quality_reason": None,
     "quality_drop": -0.01,
     "overdue_share": 0.0,
+    "verdict": "well",
+    "verdict_sentence": "No alert is open.",
+    "is_performance_told": False,
 }
 ALERT: Row = GROUP | {
     "signal": "feature_drift.psi",
@@ -347,9 +350,9 @@ ALERT: Row = GROUP | {
 RUNS: dict[str, Any] = {"profiles": {"outcome": "complete"}, "alerts": {"outcome": "complete"}}
 
 
-def judged(facts: Row | None = None, alerts: list[Row] | None = None, runs: dict[str, Any] = RUNS) -> str:
+def judged(facts: Row | None = None, alerts: list[Row] | None = None, runs: dict[str, Any] = RUNS) -> verdicts.Verdict:
     windows = MeasuredWindows(drift_days=7, quality_days=28, has_labels=True)
-    return verdicts.judge(FACTS | (facts or {}), alerts or [], runs, windows).kind
+    return verdicts.judge(FACTS | (facts or {}), alerts or [], runs, windows)
 
 
 @pytest.mark.parametrize(
@@ -360,7 +363,7 @@ def judged(facts: Row | None = None, alerts: list[Row] | None = None, runs: dict
     ],
 )
 def test_a_version_that_a_stage_could_not_work_on_is_not_judged(run):
-    assert judged(runs=RUNS | {"drift": run}) == "unjudged"
+    assert judged(runs=RUNS | {"drift": run}).kind == "unjudged"
 
 
 def test_another_version_that_is_left_out_is_no_matter():
@@ -381,42 +384,39 @@ def test_what_a_terminal_would_obey_is_written_out(text, shown):
     assert printable(text) == shown
 
 
-def test_a_model_without_an_alert_is_all_right():
-    windows = MeasuredWindows(drift_days=7, quality_days=28, has_labels=True)
-    verdict = verdicts.judge(FACTS, [], RUNS, windows)
-    assert verdict.word == "all right"
-    assert verdict.reasons == (
-        "No feature drifted over 7 days, AUC 0.800 over 28 days, 0.010 above its baseline, labels on time."
+@pytest.mark.parametrize(("verdict", "kind"), [("well", "fine"), ("watch", "watch"), ("blind", "attention")])
+def test_a_page_has_the_stored_verdict_and_what_else_was_found(verdict, kind):
+    found = judged({"verdict": verdict})
+    assert (found.word, found.kind) == (verdict, kind)
+    assert found.reasons == (
+        "No alert is open. No feature drifted over 7 days, AUC 0.800 over 28 days, 0.010 above its baseline, labels on time."
     )
 
 
+def test_the_performance_that_decided_is_told_once():
+    found = judged({"verdict_sentence": "AUC 0.790 over 28 days.", "is_performance_told": True})
+    assert found.reasons == "AUC 0.790 over 28 days. No feature drifted over 7 days, labels on time."
+
+
 @pytest.mark.parametrize(
-    ("alert", "kind"),
+    ("alert", "is_told"),
     [
-        ({}, "watch"),
-        ({"severity": "critical"}, "attention"),
-        ({"model_version": "v2"}, "fine"),
-        ({"deployment": "shadow"}, "fine"),
+        ({}, True),
+        ({"model_version": "v2"}, False),
+        ({"deployment": "shadow"}, False),
         # a broken contract is about the version, whatever its deployment; a broken file about every model
-        ({"deployment": None}, "watch"),
-        ({"model_id": None, "model_version": None, "deployment": None}, "watch"),
+        ({"deployment": None}, True),
+        ({"model_id": None, "model_version": None, "deployment": None}, True),
     ],
 )
-def test_a_verdict_heeds_the_alerts_that_are_about_the_version(alert, kind):
-    assert judged(alerts=[ALERT | alert]) == kind
+def test_a_verdict_tells_of_the_alerts_that_are_about_the_version(alert, is_told):
+    found = judged(alerts=[ALERT | {"signal": "contract_checks.failed"} | alert])
+    assert ("1 contract check failed" in found.reasons) is is_told
 
 
-def test_drift_that_no_rule_reports_is_watched():
-    assert judged({"drift_count": 1, "worst_psi": 3.0}) == "watch"
-
-
-def test_too_few_rows_are_no_reason_for_calm():
-    few = {"unjudged_count": 3, "worst_feature": None, "worst_psi": None, "unjudged_reason": "few", "quality": None}
-    assert judged(few) == "unjudged"
-
-
-def test_alerts_that_were_never_raised_are_no_reason_for_calm():
-    assert judged(runs={"profiles": {"outcome": "complete"}}) == "unjudged"
+def test_a_day_without_a_stored_verdict_is_not_judged():
+    assert judged({"verdict": None}).kind == "unjudged"
+    assert judged(runs={"profiles": {"outcome": "complete"}}).kind == "unjudged"
 
 
 # Numbers and windows
@@ -486,3 +486,17 @@ def test_drift_alone_is_a_verdict_of_watching(project):
     assert {row["verdict"] for row in rows} <= {"watch", "well"}
     assert all(row["sentence"] for row in rows)
     assert rows
+
+
+def test_the_metadata_of_a_day_count_verdicts_and_quote_those_that_page(memory):
+    row = MODEL | {"deployment": "production", "dt": day(1), "verdict": "well", "sentence": "No alert is open."}
+    others = [{"model_id": "churn"}, {"model_id": "fraud", "verdict": "broken", "sentence": "income is missing."}]
+    insert(memory.connection, "model_verdicts", [row, *(row | other for other in others)])
+    [told] = memory.query("highlights/alerts", first_day=day(1), last_day=day(2)).to_pylist()
+    assert told == {
+        "dt": day(1),
+        "critical_alerts": 0,
+        "warnings": 0,
+        "verdicts": "1 broken, 2 well",
+        "to_act_on": "fraud v1 (production) is broken: income is missing.",
+    }

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from data import KEY, day, model_version
+from data import GROUP, KEY, day, insert, model_version
 from hypothesis import given
 from hypothesis import strategies as st
 from project import ROWS, Project, truncate
@@ -20,6 +20,7 @@ from driftlake.inputs.partitions import Partition
 from driftlake.inputs.schema_changes import SchemaChange, changes_between_days, changes_of_versions, type_name
 from driftlake.lake.warehouse import Warehouse
 from driftlake.maths.numeric_bins import learn_numeric_bins
+from driftlake.nightly.stage_report import highlights_of
 from driftlake.report.pages import render_day
 
 INTEGER, NUMBER, TEXT = pa.int64(), pa.float64(), pa.string()
@@ -202,13 +203,15 @@ def test_a_refused_day_says_which_column_it_lost(project: Project) -> None:
 def test_each_lost_column_is_an_alert_with_the_number_lost_at_once(project: Project) -> None:
     project.telemetry(1, latency_ms=[5.0] * ROWS, extra=[1] * ROWS)
     project.telemetry(2)
-    reports = project.run(1, 2)
+    project.run(1, 2)
     alerts = project.rows("select day(dt), severity, value, message from alerts where rule = 'lost-columns' order by 4")
     assert alerts == [
         (2, "warn", 2.0, "column extra is missing; on 2024-03-01: int64, since 2024-03-02 (1 day)"),
         (2, "warn", 2.0, "column latency_ms is missing; on 2024-03-01: double, since 2024-03-02 (1 day)"),
     ]
-    assert reports[0].highlights == {day(2): {"changed_columns": 2}}
+    with Warehouse.open(project.settings, read_only=True) as warehouse:
+        told = highlights_of(warehouse, project.settings, "profiles", [day(1), day(2)])
+    assert told == {day(2): {"changed_columns": 2}}
 
 
 def test_the_page_of_a_day_says_what_changed_and_that_of_another_nothing(project: Project) -> None:
@@ -221,4 +224,38 @@ def test_the_page_of_a_day_says_what_changed_and_that_of_another_nothing(project
     assert [(sentence in page, "Columns of telemetry that changed" in page) for page in pages] == [
         (False, False),
         (True, True),
+    ]
+
+
+def test_a_lost_feature_concerns_the_versions_that_have_it_and_predicted(memory: Warehouse) -> None:
+    change = {
+        "dt": day(1),
+        "comparison": "day_before",
+        "change": "lost",
+        "file_count": 1,
+        "row_count": 9,
+        "message": "m",
+    }
+    insert(memory.connection, "schema_changes", [change | {"column_name": name} for name in ("f.x", "f.y", "z")])
+    check = {"dt": day(1), "source": "telemetry", "expectation": "e", "severity": "error", "outcome": "failed"}
+    counts = {"checked_count": 9, "unexpected_count": 9}
+    insert(memory.connection, "contract_checks", [check | counts | {"column_name": name} for name in ("f.x", "z")])
+    bins = {"bin_id": 1, "feature_kind": "numeric", "bin_kind": "values", "label": "", "coarse_bin_id": 1}
+    has = [("credit", "x"), ("churn", "x"), ("fraud", "x"), ("fraud", "y"), ("lead", "w")]
+    features = [bins | {"model_id": model, "model_version": "v1", "feature": name} for model, name in has]
+    insert(memory.connection, "feature_bins", features)
+    counted = GROUP | {"dt": day(1), "bin_id": 1, "row_count": 9, "score_sum": 1.0}
+    predicted = [counted | {"model_id": model} for model in ("credit", "churn", "lead")]
+    insert(memory.connection, "prediction_profile", predicted)
+    rows = memory.sql(
+        "select signal, model_id, feature from sli_history"
+        " where signal in ('schema_changes.lost', 'contract_checks.failed') order by all"
+    ).to_pylist()
+    assert [tuple(row.values()) for row in rows] == [
+        ("contract_checks.failed", "churn", "telemetry.e.f.x"),
+        ("contract_checks.failed", "credit", "telemetry.e.f.x"),
+        ("contract_checks.failed", None, "telemetry.e.z"),
+        ("schema_changes.lost", "churn", "f.x"),
+        ("schema_changes.lost", "credit", "f.x"),
+        ("schema_changes.lost", None, "z"),
     ]

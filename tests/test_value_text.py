@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from itertools import count
 from pathlib import Path
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 import duckdb
 import pyarrow as pa
@@ -95,9 +94,12 @@ def test_texts_of_other_values() -> None:
     assert texts == {text: [text] for text in texts}
 
 
-def test_midnight_in_the_time_zone_of_the_writer_is_its_day(tmp_path: Path) -> None:
-    midnight = datetime(2026, 1, 5, tzinfo=ZoneInfo("Asia/Tokyo"))
-    column = pa.array([midnight], pa.timestamp("us", "Asia/Tokyo"))
+@pytest.mark.parametrize(
+    ("zone", "hour"), [("Asia/Tokyo", 9), ("+09:00", 9), ("-03:30", -3.5), ("UTC", 0), ("+00:00", 0)]
+)
+def test_midnight_in_the_time_zone_of_the_writer_is_its_day(tmp_path: Path, zone: str, hour: float) -> None:
+    midnight = datetime(2026, 1, 5, tzinfo=timezone(timedelta(hours=hour)))
+    column = pa.array([midnight], pa.timestamp("us", zone))
     pq.write_table(pa.table({"day": column}), tmp_path / "labels.parquet")
     [prediction_on] = (canonical for canonical in LABEL_COLUMNS if canonical.name == "prediction_on")
     with duckdb.connect() as connection:

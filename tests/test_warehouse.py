@@ -13,12 +13,15 @@ import duckdb
 import pyarrow as pa
 import pytest
 from data import GROUP, day, write_project
+from hypothesis import given
+from hypothesis import strategies as st
 
 from driftlake.config import Settings
 from driftlake.errors import WarehouseError
 from driftlake.lake import queries
 from driftlake.lake.catalog import catalog_of
 from driftlake.lake.duckdb_extensions import load_extension
+from driftlake.lake.grouping import grouped
 from driftlake.lake.warehouse import PartitionRun, Replacement, RunContext, Warehouse
 
 CONTEXT = RunContext("run-7", "0.1", "hash", datetime(2024, 3, 2, tzinfo=UTC))
@@ -48,6 +51,16 @@ def test_replacing_a_day_leaves_the_others(settings: Settings) -> None:
         for number, rows in ((1, 10), (2, 20), (1, 11)):
             replace(warehouse, number, rows)
         assert stored(warehouse) == [(day(1), 11), (day(2), 20)]
+
+
+def test_rows_that_nobody_recorded_are_replaced_too(settings: Settings) -> None:
+    with Warehouse.open(settings) as warehouse:
+        replace(warehouse, 1, 10)
+        for number in (1, 2):
+            warehouse.append("prediction_profile", profile(number, 5).rows)
+        for number in (2, 1):
+            replace(warehouse, number, 10)
+        assert stored(warehouse) == [(day(1), 10), (day(2), 10)]
 
 
 def test_partition_runs_names_the_snapshot_that_holds_the_result(settings: Settings) -> None:
@@ -186,3 +199,16 @@ def test_four_writers_and_two_readers_lose_nothing_and_see_no_error(settings: Se
     assert [process.returncode for process in processes] == [0] * 6, "\n".join(errors)
     with Warehouse.open(settings, read_only=True) as warehouse:
         assert stored(warehouse) == [(day(number), number * 100) for number in range(1, 13)]
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("xy")), max_size=12))
+def test_every_row_is_in_the_group_of_its_values_in_order(keys: list[tuple[str, str]]) -> None:
+    table = pa.table(
+        {
+            "model_id": pa.array([key[0] for key in keys], pa.string()),
+            "model_version": pa.array([key[1] for key in keys], pa.string()),
+            "place": range(len(keys)),
+        }
+    )
+    found = {key: rows["place"].to_pylist() for key, rows in grouped(table, ["model_id", "model_version"]).items()}
+    assert found == {key: [place for place, each in enumerate(keys) if each == key] for key in set(keys)}

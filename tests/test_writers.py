@@ -86,7 +86,8 @@ def test_what_need_not_be_there_costs_itself_and_files_without_rows_nothing(proj
         (["true", "false"], {"1": "true", "False": "false", "1.0": "true"}),
         (["True", "False"], {"true": "True", "0": "False"}),
         (["0", "1"], {"true": "1", "False": "0"}),
-        (["1", "2", "3"], {"2.0": "2"}),
+        (["1", "2", "3"], {"2.0": "2", "03": "3", "003.0": "3"}),
+        (["0", "10"], {"00": "0"}),
         # decimals as an earlier release stored them
         (["1.000", "2.500"], {"1": "1.000", "2.5": "2.500"}),
     ],
@@ -98,7 +99,10 @@ def test_a_category_is_known_in_another_spelling(categories: list[str], others: 
     assert UNSEEN not in found
 
 
-@pytest.mark.parametrize(("categories", "name"), [(["1.1", "1.2"], "1.10"), (["a", "1"], "true"), (["01"], "1")])
+@pytest.mark.parametrize(
+    ("categories", "name"),
+    [(["1.1", "1.2"], "1.10"), (["a", "1"], "true"), (["01"], "1"), (["01", "1x"], "1"), (["01", "20"], "020")],
+)
 def test_a_text_that_is_no_number_is_itself(categories: list[str], name: str) -> None:
     bins = learn_category_bins("f", categories, np.full(len(categories), 10), None)
     assert bins.bins_of_categories([name])[0] == UNSEEN

@@ -6,7 +6,7 @@ Another cause is a file of sql/causes/ and an entry in CAUSES. Not here: which a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from driftlake.alerts import losses
 from driftlake.lake import queries
 from driftlake.lake.warehouse import Warehouse
 from driftlake.vocabulary.signals import (
@@ -51,6 +52,8 @@ class Cause:
     is_event: bool = True
     # if it finds evidence of several causes, each row with the name of its `cause`
     query: str | None = None
+    # makes these rows of those of the query, given the smallest cell, where SQL alone does not
+    makes: Callable[[pa.Table, int], list[dict[str, Any]]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,8 @@ class Evidence:
     score: float
     # what it names, if that is a feature
     feature: str | None = None
+    # last day of what it is evidence of; None if that goes on or was of one day
+    ended_on: date | None = None
 
 
 _LATENCY = (SERVICE_LEVELS.prefix, SLO_STATUS.prefix)
@@ -75,7 +80,7 @@ CAUSES = (
     Cause("schema_change", "{message}", 1.0, (*_FEATURES, CONTRACT_CHECKS.prefix, "schema_changes.")),
     Cause(
         "labels_stopped",
-        "{label_count:,.0f} labels arrived on {stopped_on}, usually {label_count_before:,.0f}",
+        "{label_count:,.0f} labels{whose} arrived on {stopped_on}, usually {label_count_before:,.0f}",
         0.95,
         (LABEL_BACKLOG.prefix, CONTRACT_CHECKS.prefix, SLO_STATUS.prefix),
     ),
@@ -145,6 +150,35 @@ CAUSES = (
         ("model_quality.auc_drop", PERFORMANCE.prefix),
         is_event=False,
     ),
+    Cause(
+        "one_segment",
+        "{name} of {subject}, {row_share:.0%} of the labels, is {lost} worse since {lost_on}, that of the rest {lost_by_rest}",
+        0.65,
+        (PERFORMANCE.prefix,),
+        is_event=False,
+        query="loss_parts",
+        makes=losses.evidence,
+    ),
+    Cause(
+        "harder_cases",
+        "{name} is {lost} worse since {lost_on}: {mix} because the cases have become harder, which their scores show, and {within} "
+        "because labels follow equal scores less than before",
+        0.6,
+        (PERFORMANCE.prefix,),
+        is_event=False,
+        query="loss_parts",
+        makes=losses.evidence,
+    ),
+    Cause(
+        "quality_loss",
+        "{name} is {lost} worse since {lost_on}: {within} because labels follow equal scores less than before, and {mix} because "
+        "the cases have become harder, which their scores show",
+        0.6,
+        (PERFORMANCE.prefix,),
+        is_event=False,
+        query="loss_parts",
+        makes=losses.evidence,
+    ),
     Cause("broken_contract", "{message}", 0.55, (*_INPUTS, FEATURE_BREAKS.prefix)),
     Cause("quarantine", "{message}", 0.5, _INPUTS),
     Cause(
@@ -188,7 +222,7 @@ def find_evidence(
         with warehouse.registered(suspects=could, alert_lives=lives):
             latency_suspects = warehouse.query("incidents/latency_suspects")
             with warehouse.registered(latency_suspects=latency_suspects):
-                rows[name] = _rows(warehouse, f"causes/{name}", {"smallest_cell": smallest_cell})
+                rows[name] = _rows(warehouse, cause, smallest_cell)
     found = [
         _evidence(cause, row)
         for cause in CAUSES
@@ -202,12 +236,12 @@ def find_evidence(
     return by_incident
 
 
-def _rows(warehouse: Warehouse, name: str, settings: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Rows of a query, which is given those settings that it asks for."""
-    asked = queries.parameters(name)
-    rows: list[dict[str, Any]] = warehouse.query(
-        name, **{key: value for key, value in settings.items() if key in asked}
-    ).to_pylist()
+def _rows(warehouse: Warehouse, cause: Cause, smallest_cell: int) -> list[dict[str, Any]]:
+    """Rows of the query of a cause, which is given the smallest cell if it asks for it."""
+    name = f"causes/{cause.query or cause.name}"
+    asked = {"smallest_cell": smallest_cell} if "smallest_cell" in queries.parameters(name) else {}
+    found = warehouse.query(name, **asked)
+    rows: list[dict[str, Any]] = cause.makes(found, smallest_cell) if cause.makes else found.to_pylist()
     return rows
 
 
@@ -239,4 +273,7 @@ def _strongest(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 def _evidence(cause: Cause, row: dict[str, Any]) -> Evidence:
     sentence = cause.sentence.format(**row).rstrip(".")
     feature = row["subject"] if cause.explains == _FEATURES else row.get("feature")
-    return Evidence(row["incident_id"], row["known_on"], cause.name, sentence, cause.weight * row["strength"], feature)
+    score = cause.weight * row["strength"]
+    return Evidence(
+        row["incident_id"], row["known_on"], cause.name, sentence, score, feature, ended_on=row.get("ended_on")
+    )

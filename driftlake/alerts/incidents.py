@@ -41,8 +41,9 @@ _KEY = (
 _STANDING_DAYS = 90
 # What happened longer ago is not why a model drifts today.
 _FRESH_DAYS = 28
-# Of what broken data cause nobody is told a second time for so long: 28 days of labels have the broken days in them for a while.
-_EXPLAINED_DAYS = 35
+# Of what broken data caused nobody is told a second time for so long after they were repaired: 28 days of labels have the broken days
+# in them, and labels come late.
+_REMEMBERED_DAYS = 35
 # One loss of predictions, whichever check sees it.
 _VOLUME = ("prediction_volume.lost_share", "telemetry.row_count_is_usual", "telemetry.partition_is_present")
 _SUSPECT_SCHEMA = pa.schema(
@@ -118,12 +119,12 @@ class Episode:
     first: Life
     join_days: int
     lives: list[Life] = field(default_factory=list)
-    # day up to which an alert may join it; None while one of its alerts is open
+    # day up to which an alert may join it or come back to it; None while one of its alerts is open
     open_until: date | None = date.min
     # last day of an alert of it; None while one is open
     last_on: date | None = date.min
     _models: set[str | None] = field(default_factory=set)
-    # by what is watched, like open_until
+    # by what is watched, the day up to which it may come back; None while it is there
     _known: dict[tuple[str, str | None, str | None], date | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -140,30 +141,49 @@ class Episode:
         self._models.add(life.model_id)
         until = None if life.resolved_on is None else life.resolved_on + timedelta(days=self.join_days)
         self.last_on = _later(self.last_on, life.resolved_on)
-        self.open_until = _later(self.open_until, until)
+        self.open_until = _later(self.open_until, until and until + timedelta(days=life.window_days - 1))
         self._known[life.about] = _later(self._known.get(life.about, date.min), until)
 
     def takes(self, life: Life) -> bool:
         """Whether an alert that opens while the episode is open belongs to it.
 
-        It has to be of the same kind and about the same model, or one of both about whole partitions, and to have begun
+        It has to be of the same kind, and about the same model or the same fault of several, and to have begun
         with it for all that its window can tell, or to come back soon, or beside another of the same signal about the same
         feature.
         """
         if (life.kind, life.stands) != (self.first.kind, self.first.stands):
             return False
-        concerns = life.model_id is None or None in self._models or life.model_id in self._models
-        return concerns and (self._comes_back(life) or self._began_with(life))
+        return (self._concerns(life) and (self._comes_back(life) or self._began_with(life))) or self._is_shared(life)
 
     def is_open(self, day: date) -> bool:
         """Whether an alert that opens on `day` may still join."""
         return self.open_until is None or day <= self.open_until
 
+    def _concerns(self, life: Life) -> bool:
+        """Whether it is about a model of the episode, or one of both about whole partitions and the reason of the other."""
+        if life.model_id in self._models or None in self._models:
+            return True
+        # what befell a whole partition later is no reason of what a model had before
+        return life.model_id is None and (life.since_on <= self.first.since_on or self._comes_back(life))
+
+    def _is_shared(self, life: Life) -> bool:
+        """Whether the same broke on the same day in several models, in each badly enough to page."""
+        return life.kind == "break" and any(
+            (life.signal, life.feature, life.opened_on) == (known.signal, known.feature, known.opened_on)
+            and life.feature is not None
+            and life.paged_on == known.paged_on == life.opened_on
+            for known in self.lives
+        )
+
     def _comes_back(self, life: Life) -> bool:
         until = self._known.get(life.about, date.min)
-        return until is None or life.opened_on <= until
+        # a loss that shows again while its window has days of before in it is the same
+        returned_on = life.may_begin_on if life.kind == "harm" else life.opened_on
+        return until is None or returned_on <= until
 
     def _began_with(self, life: Life) -> bool:
+        if self.last_on is not None and life.opened_on > self.last_on + timedelta(days=self.join_days):
+            return False
         # an input breaks on a day: what its window looked at before is no reason to think that it began with another input
         is_another = life.kind in ("break", "drift") and all(life.feature != known.feature for known in self.lives)
         begins_on = life.since_on if is_another else life.may_begin_on
@@ -320,14 +340,17 @@ def _row(
 
 
 def _is_told_of_already(evidence: Sequence[Evidence], day: date) -> bool:
-    """Whether an incident of broken data, which pages, is why."""
-    told_on = [each.known_on for each in evidence if each.cause == BROKEN_DATA]
-    return any((day - known).days < _EXPLAINED_DAYS for known in told_on)
+    """Whether broken data, which page themselves, are why: while they are broken, and while they count in what is measured."""
+    return any(
+        each.ended_on is None or day <= each.ended_on + timedelta(days=_REMEMBERED_DAYS)
+        for each in evidence
+        if each.cause == BROKEN_DATA
+    )
 
 
 def _title(alerts: Sequence[Mapping[str, Any]], evidence: Sequence[Evidence], model_ids: set[str | None]) -> str:
     """Cause first, then what it shows in, the heaviest first."""
-    who = ", ".join(sorted(str(model_id) for model_id in model_ids)) or "all models"
+    who = first_of(sorted(str(model_id) for model_id in model_ids), 3) or "all models"
     shown = list(dict.fromkeys(alert["feature"] or alert["signal"].partition(".")[2] for alert in alerts))
     what = evidence[0].sentence if evidence else "no probable cause was found"
     return f"{who}: {what} ({counted(len(alerts), 'alert')}: {first_of(shown, 3)})"

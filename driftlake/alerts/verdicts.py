@@ -14,25 +14,17 @@ import pyarrow as pa
 
 from driftlake.lake.schema import arrow_schema
 from driftlake.lake.warehouse import Warehouse
-from driftlake.vocabulary.wording import counted, measured, three_decimals
+from driftlake.lineage.versions import STILL_JUDGED_DAYS
+from driftlake.vocabulary.wording import SHARES, counted, measured, statistic_name, three_decimals
 
 # Those that wake somebody.
 PAGING = ("harmed", "broken", "blind")
-# A version that predicted within so many days is still judged.
-_RECENT_DAYS = 7
-_SPOKEN = {
-    "auc": "AUC",
-    "log_loss": "log loss",
-    "brier_score": "Brier score",
-    "mean_absolute_error": "mean absolute error",
-}
-_SHARES = ("auc", "accuracy", "brier_score", "log_loss")
 
 
 def judge(warehouse: Warehouse, alerts: pa.Table, incidents: pa.Table, *, first_day: date, last_day: date) -> pa.Table:
     """Rows of model_verdicts of some days, from their alerts with incidents and their incidents."""
     with warehouse.registered(day_alerts=alerts, day_incidents=incidents):
-        facts = warehouse.query("model_verdicts", first_day=first_day, last_day=last_day, recent_days=_RECENT_DAYS)
+        facts = warehouse.query("model_verdicts", first_day=first_day, last_day=last_day, recent_days=STILL_JUDGED_DAYS)
     rows = [row | {"sentence": _sentence(row)} for row in facts.to_pylist()]
     schema = arrow_schema("model_verdicts")
     return pa.Table.from_pylist([{name: row[name] for name in schema.names} for row in rows], schema)
@@ -54,12 +46,12 @@ def _performance(facts: Mapping[str, Any]) -> str:
     statistic = facts["statistic"]
     if statistic is None or facts["value"] is None:
         return "Its performance cannot be tested: there is no baseline, or there are neither labels nor estimates"
-    written = three_decimals if statistic in _SHARES else measured
+    written = three_decimals if statistic in SHARES else measured
     interval = "no interval yet"
     if facts["confidence_low"] is not None:
         interval = f"95 % {written(facts['confidence_low'])} to {written(facts['confidence_high'])}, days as clusters"
     sentence = (
-        f"{_SPOKEN.get(statistic, statistic)} {written(facts['value'])} ({interval}) over"
+        f"{statistic_name(statistic)} {written(facts['value'])} ({interval}) over"
         f" {counted(facts['window_days'], 'day')}; baseline {written(facts['baseline_value'])}, tolerance"
         f" {written(facts['tolerance'])}"
     )

@@ -113,8 +113,10 @@ def _run_days(settings: Settings, ranges: Sequence[tuple[date, date]], *, is_for
     partitions: Counter[str | None] = Counter()
     columns = (TextColumn("{task.description:<16}"), BarColumn(), MofNCompleteColumn(), TextColumn("partitions"))
     # Dagster captures what a step prints, from the file descriptor up; the bar needs one of its own.
-    screen = Console(file=os.fdopen(os.dup(sys.stderr.fileno()), "w", encoding="utf-8"))
-    with Progress(*columns, TimeElapsedColumn(), console=screen, transient=True) as progress:
+    with (
+        os.fdopen(os.dup(sys.stderr.fileno()), "w", encoding="utf-8") as screen,
+        Progress(*columns, TimeElapsedColumn(), console=Console(file=screen), transient=True) as progress,
+    ):
         task = progress.add_task("starting Dagster", total=None)
         project_files.make_importable()
         from jobs.launch import launch, partitioned_asset_count

@@ -200,7 +200,8 @@ def default_alerts() -> tuple[AlertRule, ...]:
             name="error-budget",
             signal="slo_status.budget_spent",
             warn=0.75,
-            critical=1,
+            # while there is something left to save
+            critical=0.9,
             runbook=link_of("error-budget"),
         ),
     )

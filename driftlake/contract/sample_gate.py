@@ -21,7 +21,7 @@ from driftlake.contract.own_suites import check_suites
 from driftlake.contract.quarantine import FILE_RULE
 from driftlake.contract.records import PERSONAL_DATA, UNREAD_COLUMN
 from driftlake.contract.row_checks import Contract, Contracts, Severity
-from driftlake.inputs.columns import CanonicalColumn, label_columns, telemetry_columns
+from driftlake.inputs.columns import LABEL_COLUMNS, CanonicalColumn, telemetry_columns
 from driftlake.inputs.features import feature_columns, feature_objection
 from driftlake.inputs.parquet_files import InputFile, objections_to, unread_columns_of
 from driftlake.inputs.partition_names import place_of
@@ -31,8 +31,8 @@ from driftlake.lake import queries
 from driftlake.lake.catalog import catalog_of
 from driftlake.lake.session import create_table, open_session
 from driftlake.lake.warehouse import Warehouse
-from driftlake.lineage.label_meaning import declared_meaning
-from driftlake.lineage.lineage_files import read_lineage_folder, score_divisor
+from driftlake.lineage.label_meaning import LabelMeaning, declared_meaning
+from driftlake.lineage.lineage_files import LineageRecord, read_lineage_folder, score_divisor
 from driftlake.lineage.versions import ModelVersion, load_versions
 from driftlake.privacy.personal_data import scan_files
 from driftlake.vocabulary.wording import printable
@@ -97,23 +97,28 @@ def _versions(settings: Settings) -> Mapping[tuple[str, str], ModelVersion]:
 
 def versions_of_lineage(settings: Settings) -> Mapping[tuple[str, str], ModelVersion]:
     """What the lineage files say of versions, without what is learned from training data."""
-    records = [(file.record, declared_meaning(file.record, settings)) for file in read_lineage_folder(settings)]
+    records = [file.record for file in read_lineage_folder(settings)]
     return {
-        (record.model_id, record.model_version): ModelVersion(
-            record.model_id,
-            record.model_version,
-            score_kind="probability" if record.is_probability else "value",
-            score_divisor=score_divisor(record.score_kind),
-            features={},
-            score_bins=None,
-            task=record.task,
-            classes=record.classes or (),
-            positive_label=meaning.positive if meaning else None,
-            negative_label=meaning.negative if meaning else None,
-            training_dataset_id=record.training_dataset_id,
-        )
-        for record, meaning in records
+        (record.model_id, record.model_version): version_of_record(record, declared_meaning(record, settings))
+        for record in records
     }
+
+
+def version_of_record(record: LineageRecord, meaning: LabelMeaning | None) -> ModelVersion:
+    """What the lineage of a version and the `meaning` of its labels say, without what is learned from training data."""
+    return ModelVersion(
+        record.model_id,
+        record.model_version,
+        score_kind="probability" if record.is_probability else "value",
+        score_divisor=score_divisor(record.score_kind),
+        features={},
+        score_bins=None,
+        task=record.task,
+        classes=record.classes or (),
+        positive_label=meaning.positive if meaning else None,
+        negative_label=meaning.negative if meaning else None,
+        training_dataset_id=record.training_dataset_id,
+    )
 
 
 def _faults(
@@ -126,7 +131,7 @@ def _faults(
     if file.refusal:
         yield Fault(file.path, FILE_RULE, "error", None, file.refusal)
         return
-    columns, mapping = _layout(settings, source, versions)
+    columns, mapping = _layout(settings, source)
     objections = objections_to(file, columns, mapping)
     for objection in objections:
         yield Fault(file.path, FILE_RULE, "error", None, f"the file {objection}")
@@ -146,14 +151,11 @@ def _faults(
             yield Fault(file.path, FILE_RULE, "error", None, f"the rows cannot be read: {str(error).splitlines()[0]}")
 
 
-def _layout(
-    settings: Settings, source: Source, versions: Mapping[tuple[str, str], ModelVersion]
-) -> tuple[Sequence[CanonicalColumn], Mapping[str, str]]:
+def _layout(settings: Settings, source: Source) -> tuple[Sequence[CanonicalColumn], Mapping[str, str]]:
     if source == "telemetry":
         telemetry = settings.telemetry
         return telemetry_columns(telemetry.segments, telemetry.latencies, telemetry.timezone), telemetry.columns
-    columns = label_columns(has_classes=any(version.has_label_classes for version in versions.values()))
-    return columns, settings.labels.columns if settings.labels else {}
+    return LABEL_COLUMNS, settings.labels.columns if settings.labels else {}
 
 
 def _personal_data(settings: Settings, file: InputFile) -> Iterator[Fault]:
@@ -178,7 +180,7 @@ def _of_rows(
     source: Source,
     versions: Mapping[tuple[str, str], ModelVersion],
 ) -> Iterator[Fault]:
-    columns, mapping = _layout(settings, source, versions)
+    columns, mapping = _layout(settings, source)
     create_version_tables(connection, list(versions.values()), settings.models)
     create_table(connection, "partition_days", day_bounds([file.dt], settings.schedule.timezone))
     relation = "predictions" if source == "telemetry" else "labels"

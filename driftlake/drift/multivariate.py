@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cache, cached_property
-from itertools import pairwise
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 
 from driftlake.config import DriftSettings, MultivariateSettings
 from driftlake.drift.windows import EVERY_DAY, OpenDays, days_needed
+from driftlake.lake.grouping import grouped
 from driftlake.lake.schema import arrow_schema
 from driftlake.lineage.versions import ModelVersion
 from driftlake.maths.arrays import Floats, Indices
@@ -38,7 +38,7 @@ def references_of(
     """What is learned from the training samples, which have the columns of reference_sample in order of version and hash."""
     return {
         (model_id, model_version): _Reference.of(versions[model_id, model_version], _bins(found), settings)
-        for (model_id, model_version), found in _grouped(reference_samples, _GROUP[:2])
+        for (model_id, model_version), found in grouped(reference_samples, _GROUP[:2]).items()
     }
 
 
@@ -52,7 +52,7 @@ def compare_samples(
 ) -> pa.Table:
     """Rows of multivariate_drift of the windows that end with `days`, from rows of sql/window_samples.sql."""
     rows: list[dict[str, Any]] = []
-    for group, found in _grouped(samples, _GROUP):
+    for group, found in grouped(samples, _GROUP).items():
         key = dict(zip(_GROUP, group, strict=True)) | {"statistic": STATISTIC}
         history = _History.of(found, references.get((group[0], group[1]), _Reference("no sample of the training data")))
         rows += (key | row for row in history.rows(settings, asked, days, open_days))
@@ -172,16 +172,6 @@ def _reason(sample_count: int, day_count: int, expected_days: int, settings: Dri
     if sample_count < settings.minimum_rows:
         return f"fewer than {settings.minimum_rows} rows in the window"
     return None
-
-
-def _grouped(table: pa.Table, names: Sequence[str]) -> Iterator[tuple[tuple[str, ...], pa.Table]]:
-    """The rows of each key, which are consecutive."""
-    codes = [table[name].combine_chunks().dictionary_encode() for name in names]
-    if not table.num_rows:
-        return
-    changes = np.any(np.diff([each.indices.to_numpy() for each in codes], axis=1, prepend=-1) != 0, axis=0)
-    for start, end in pairwise([*np.flatnonzero(changes).tolist(), table.num_rows]):
-        yield tuple(each[start].as_py() for each in codes), table.slice(start, end - start)
 
 
 def _bins(table: pa.Table) -> Indices:

@@ -5,6 +5,7 @@ Not here: what the values must be (`expectations`), and reading them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
@@ -13,7 +14,10 @@ import pyarrow as pa
 from driftlake.errors import ConfigurationError
 from driftlake.lake.queries import literal
 from driftlake.maths.encoding import is_numeric
-from driftlake.maths.value_text import family, has_text, is_bytes, sql_category, sql_id, sql_text
+from driftlake.maths.value_text import family, has_text, is_bytes, plain_type, sql_category, sql_id, sql_text
+
+# As writers name a time zone that has no name.
+_OFFSET = re.compile(r"([+-])(\d{2}):?(\d{2})", re.ASCII)
 
 
 def _is_name(kind: pa.DataType) -> bool:
@@ -25,8 +29,17 @@ def _is_instant(kind: pa.DataType) -> bool:
     return bool(pa.types.is_timestamp(kind) or pa.types.is_date(kind))
 
 
-def _is_label(kind: pa.DataType) -> bool:
-    return is_numeric(kind) or bool(pa.types.is_boolean(kind))
+def _is_worded(kind: pa.DataType) -> bool:
+    """Whether values of this type are texts rather than numbers or booleans."""
+    return _is_name(kind) and not is_numeric(plain_type(kind))
+
+
+def _local_time(instant: str, zone: str) -> str:
+    """SQL of an instant in the time zone of its writer: midnight there is on another day in other time zones."""
+    if offset := _OFFSET.fullmatch(zone):
+        sign, hours, minutes = offset.groups()
+        return f"timezone('UTC', {instant}) {sign} interval '{60 * int(hours) + int(minutes)} minutes'"
+    return f"timezone({literal(zone)}, {instant})" if "/" in zone else instant
 
 
 def named_beside(own: str, canonical: str) -> str:
@@ -52,6 +65,8 @@ class CanonicalColumn:
     # SQL of a value of this column, from the column of the file ({0}) and `sql_type` ({1}); by default its text, or a
     # cast
     reading: str | None = None
+    # SQL of a value in files that have text, from that text; by default as above
+    reading_of_text: str | None = None
     # whether a number is valid only if it is exact, as ids are
     is_id: bool = False
     # whether its values name segments or classes
@@ -73,11 +88,12 @@ class CanonicalColumn:
         if self.reading is None and self.sql_type == "varchar":
             write = sql_category if self.is_category else sql_id if self.is_id else sql_text
             return write(expression, kind)
+        if self.reading_of_text and _is_worded(kind):
+            return self.reading_of_text.format(sql_text(expression, kind), self.sql_type)
         # bytes are text without its annotation
         value = sql_text(expression, kind) if is_bytes(kind) else expression
-        if self.sql_type == "date" and pa.types.is_timestamp(kind) and "/" in (kind.tz or ""):
-            # midnight in the writer's time zone is on another day in other time zones
-            value = f"timezone({literal(kind.tz)}, {value})"
+        if self.sql_type == "date" and pa.types.is_timestamp(kind) and kind.tz:
+            value = _local_time(value, kind.tz)
         if self.time_zone and pa.types.is_timestamp(kind) and kind.tz is None:
             value = f"timezone('UTC', timezone({literal(self.time_zone)}, {value}::timestamp))"
         return (self.reading or "cast({0} as {1})").format(value, self.sql_type)
@@ -175,7 +191,13 @@ EXPLANATION_COLUMNS = (
     CanonicalColumn("signed_sum", "double", *_NUMBER),
 )
 
-_LABEL = CanonicalColumn("label", "double", _is_label, "a number or a boolean")
+# Labels of several models may share a file, so texts of numbers and booleans are read as numbers and booleans.
+_LABEL = CanonicalColumn(
+    "label",
+    "double",
+    *_CATEGORY,
+    reading_of_text="coalesce(try_cast({0} as {1}), case lower({0}) when 'true' then 1 when 'false' then 0 end)",
+)
 # The label as the text of a class.
 _LABEL_CLASS = CanonicalColumn(
     "label_class",
@@ -185,19 +207,10 @@ _LABEL_CLASS = CanonicalColumn(
     is_category=True,
     read_from="label",
 )
-# Labels of several models may share a file, so texts of numbers and booleans are read as numbers and booleans.
-_LABEL_OR_CLASS = replace(
-    _LABEL,
-    is_accepted=has_text,
-    expected="text, a number or a boolean",
-    reading="coalesce(try_cast({0} as {1}), case lower(cast({0} as varchar)) when 'true' then 1 when 'false' then 0 end)",
-)
-
 LABEL_COLUMNS = (
     CanonicalColumn("correlation_id", "varchar", *_TEXT, is_id=True),
     _LABEL,
-    # only a multiclass model needs the label in both forms
-    _LABEL_CLASS.unread(),
+    _LABEL_CLASS,
     CanonicalColumn("label_time", "timestamp", *_INSTANT, is_optional=True),
     # the partition day of the prediction: a label that states it is joined only to predictions of that day
     CanonicalColumn("prediction_on", "date", _is_instant, "a date or a timestamp", is_optional=True),
@@ -205,6 +218,11 @@ LABEL_COLUMNS = (
 
 
 def label_columns(*, has_classes: bool) -> tuple[CanonicalColumn, ...]:
-    """LABEL_COLUMNS, or the columns for labels that may be classes: of a multiclass model, or of a binary one with a declared positive label."""
-    read_as = {"label": _LABEL_OR_CLASS, "label_class": _LABEL_CLASS} if has_classes else {}
-    return tuple(read_as.get(column.name, column) for column in LABEL_COLUMNS)
+    """LABEL_COLUMNS. Numbers are read as classes, too, only if some model `has_classes` or has declared its positive label.
+
+    Which files can be read does not depend on that.
+    """
+    if has_classes:
+        return LABEL_COLUMNS
+    of_text = replace(_LABEL_CLASS, is_accepted=_is_worded)
+    return tuple(of_text if column is _LABEL_CLASS else column for column in LABEL_COLUMNS)

@@ -50,7 +50,8 @@ class _KeyedColumns(Mapping[str, pa.DataType]):
 def feature_columns(file: InputFile, struct: str | None) -> Mapping[str, pa.DataType]:
     """The columns of a file that may be features: all of them, or the fields of a struct column or the keys of a MAP or JSON column."""
     if struct is None:
-        return file.columns
+        # texts in the names of folders are converted to the type of the feature
+        return {**file.columns, **dict.fromkeys(file.values, pa.null())}
     kind = file.columns.get(struct)
     if kind is not None and is_keyed(kind):
         # text is converted to the type of the feature

@@ -87,8 +87,8 @@ def table_in(location: str, entries: Sequence[pafs.FileInfo], pattern: str | Non
     names = {entry.base_name for entry in entries if not entry.is_file}
     if _HUDI_LOG in names:
         raise InputError(
-            f"{location} is a Hudi table: its log says which files count, and it is not read",
-            hint="export it, e.g. to a Delta or Iceberg table, and give the path of that",
+            f"{location} is a Hudi table, which driftlake cannot read",
+            hint="export it to a Delta or an Iceberg table, and give the path of that table",
         )
     if _DELTA_LOG in names:
         log = [entry.base_name for entry in _entries(f"{location}/{_DELTA_LOG}") if entry.is_file]
@@ -98,7 +98,8 @@ def table_in(location: str, entries: Sequence[pafs.FileInfo], pattern: str | Non
     above, _, own = location.rpartition("/")
     if own == "data" and above and not above.endswith("/") and _metadata_files(above):
         raise InputError(
-            f"{location} holds the files of the Iceberg table {above}: which of them count stands in its metadata",
+            f"{location} holds the data files of the Iceberg table {above}, and only the metadata of the table say which of"
+            " them count",
             hint=f"give {above} as the path",
         )
     return None
@@ -132,7 +133,7 @@ def _by_day(location: str, table: _Table, pattern: str | None) -> TableFiles:
     passed_over = [
         PassedOver(
             location,
-            f"{counted(count, 'file')} of the {table.kind} table with no day: partitioned by {columns}",
+            f"{counted(count, 'file')} of no day: the {table.kind} table is partitioned by {columns}",
             is_suspect=True,
         )
         for columns, count in unread.items()
@@ -168,14 +169,15 @@ class _Delta(_Table):
             raise _unreadable(location, self.kind, error) from error
         if unknown := sorted(self._features - _DELTA_FEATURES):
             raise InputError(
-                f"{location} is a Delta table with {', '.join(unknown)}, which is not read",
-                hint="write it without, e.g. as a copy, and give the path of that",
+                f"{location} is a Delta table with the reader features {', '.join(unknown)}, which driftlake cannot read",
+                hint="write a copy without them, and give the path of the copy",
             )
         if self._configuration.get("delta.columnMapping.mode", "none") != "none":
             raise InputError(
-                f"{location} is a Delta table with column mapping: its files have other column names than the table",
-                hint="turn it off with `alter table ... set tblproperties ('delta.columnMapping.mode' = 'none')`, which"
-                " writes the files anew, or give the path of a copy without it",
+                f"{location} is a Delta table with column mapping, which driftlake cannot read: the files have other column"
+                " names than the table",
+                hint="turn column mapping off with `alter table ... set tblproperties ('delta.columnMapping.mode' = 'none')`,"
+                " which writes the files again, or give the path of a copy without it",
             )
         self._location = location
         self.version = str(self._table.version())
@@ -278,7 +280,8 @@ def _positions_in(location: str, io: Any, delete: Any) -> Iterator[tuple[str, np
         return
     if delete.file_format.name != "PARQUET":
         raise InputError(
-            f"{location} is an Iceberg table whose deleted rows stand in {delete.file_format.name} files, which are not read",
+            f"{location} is an Iceberg table that lists its deleted rows in {delete.file_format.name} files, which driftlake"
+            " cannot read",
             hint="compact the table, e.g. with rewrite_data_files",
         )
     filesystem, inner = filesystem_of(_own_path(delete.file_path))
@@ -307,10 +310,10 @@ def _newest(location: str, names: Sequence[str]) -> str:
     }
     newest = [name for name, number in numbers.items() if number == max(numbers.values())]
     if len(newest) != 1:
-        found = " and ".join(sorted(newest)) or "none that has a number"
+        found = f"{' and '.join(sorted(newest))} have the same number" if newest else "no metadata file has a number"
         raise InputError(
-            f"{location} is an Iceberg table, and its newest metadata file cannot be told: {found}",
-            hint="a commit that failed leaves one behind: remove it, or commit to the table again",
+            f"{location} is an Iceberg table without a newest metadata file: {found}",
+            hint="remove the file that a failed commit left behind, or commit to the table again",
         )
     return f"{location}/{_ICEBERG_LOG}/{newest[0]}"
 
@@ -342,8 +345,8 @@ def _package(name: str, location: str, kind: str) -> Any:
         return import_module(name)
     except ImportError as error:
         raise InputError(
-            f"{location} is {'an' if kind == 'Iceberg' else 'a'} {kind} table: its log says which of its files and rows count,"
-            f" and {name}, which reads it, is not installed",
+            f"{location} is {'an' if kind == 'Iceberg' else 'a'} {kind} table, and the package {name}, which reads its log,"
+            " is not installed",
             hint="pip install 'driftlake[lakehouse]'",
         ) from error
 
@@ -358,8 +361,8 @@ def _errors_of_iceberg(location: str) -> Iterator[None]:
     except Exception as error:
         if isinstance(error, ValueError) and "equality" in str(error):
             raise InputError(
-                f"{location} is an Iceberg table with equality deletes, which are not read",
-                hint="compact the table, e.g. with rewrite_data_files: it then has the rows without them",
+                f"{location} is an Iceberg table with equality deletes, which driftlake cannot read",
+                hint="compact the table, e.g. with rewrite_data_files",
             ) from error
         raise _unreadable(location, "Iceberg", error) from error
 
@@ -368,7 +371,7 @@ def _unreadable(location: str, kind: str, error: Exception) -> InputError:
     what = str(error).splitlines()[0] if str(error) else type(error).__name__
     return InputError(
         f"{location}: the log of the {kind} table cannot be read: {what}",
-        hint="give the folder of a whole table with its log; a table that was copied elsewhere names files in its old place",
+        hint="give the folder of a complete table; if the table was copied, its log names the files in the old place",
     )
 
 

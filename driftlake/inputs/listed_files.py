@@ -29,7 +29,7 @@ _CODECS = {"snappy", "gz", "gzip", "zst", "zstd", "lz4", "br", "brotli", "uncomp
 # Names of files that are being written or have been replaced.
 _SET_ASIDE = {"_copying_", "tmp", "temp", "inprogress", "partial", "bak", "old", "orig"}
 _OTHER_FORMATS = {"csv", "tsv", "json", "jsonl", "avro", "orc", "txt", "md", "yaml", "yml", "xml", "html", "log", "zip"}
-_OTHER_FORMATS |= {"crc", "md5", "sha256", "gz", "bin", "pkl", "xlsx"}
+_OTHER_FORMATS |= {"crc", "md5", "sha256", "pkl", "xlsx"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -205,9 +205,9 @@ def _renamed(schema: pa.Schema, names: Mapping[int, str]) -> str | None:
     for column in schema if names else ():
         number = (column.metadata or {}).get(b"PARQUET:field_id")
         if number is not None and names.get(int(number), column.name) != column.name:
-            return f"calls a column {column.name} that its table calls {names[int(number)]} now: compact the table"
+            return f"has a column {column.name}, which its table now calls {names[int(number)]}: compact the table"
         if number is not None and int(number) not in names and column.name in names.values():
-            return f"has a column {column.name} that is another one than its table calls so now: compact the table"
+            return f"has a column {column.name}, a name that its table now gives to another column: compact the table"
     return None
 
 

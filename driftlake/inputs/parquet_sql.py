@@ -160,7 +160,15 @@ def keyed_value(column: str, name: str, kinds: Sequence[pa.DataType | None]) -> 
     """SQL of the value of a key in a MAP or in JSON text."""
     if any(kind is not None and pa.types.is_map(kind) for kind in kinds):
         return f"map_extract_value({column}, {literal(name)})"
-    return f"json_extract_string({column}, {literal(_json_key(name))})"
+    return json_text(f"json_extract({column}, {literal(_json_key(name))})")
+
+
+def json_text(value: str) -> str:
+    """SQL of the text of a JSON value: a whole number has no decimals, as in a column of numbers."""
+    return (
+        f"case when ends_with({value}, '.0') then {value}[:-3] when starts_with({value}, '\"')"
+        f" then json_extract_string({value}, '$') when {value} not in ('null', 'NaN') then {value}::varchar end"
+    )
 
 
 def is_keyed(kind: pa.DataType | None) -> bool:

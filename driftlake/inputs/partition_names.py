@@ -18,7 +18,7 @@ MISSING = "__HIVE_DEFAULT_PARTITION__"
 DAY_KEYS = ("dt", "date", "day", "ds")
 _YEAR_KEYS, _MONTH_KEYS, _DAY_OF_MONTH_KEYS = ("year", "yyyy", "y"), ("month", "mm", "m"), ("day", "dd", "d")
 # 2026-01-05 or 2026-1-5, and a time of day after it
-_TIME = r"[T _-]\d{1,2}([:._-]?\d{2}){0,2}([.,]\d+)?( ?(Z|UTC|[+-]\d{2}(:?\d{2})?))?"
+_TIME = r"[T _+-]\d{1,2}([:._-]?\d{2}){0,2}([.,]\d+)?( ?(Z|UTC|[+-]\d{2}(:?\d{2})?))?"
 _DASHED = re.compile(rf"(?P<year>\d{{4}})-(?P<month>\d{{1,2}})-(?P<day>\d{{1,2}})(?P<time>$|{_TIME})", re.ASCII)
 # 20260105, and the hour, minute and second after it
 _DIGITS = re.compile(r"(?P<year>\d{4})(?P<month>\d{2})(?P<day>\d{2})(?P<time>$|T?\d{2,6}Z?$|-\d{2}$)", re.ASCII)

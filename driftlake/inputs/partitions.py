@@ -142,7 +142,7 @@ def _read_day(
     partition = Partition(day, files, passed_over=tuple(found.passed_over))
     if deletes := [file.path for file in files if file.is_position_deletes]:
         return partition.refused(
-            f"{deletes[0]} says which rows of an Iceberg table are deleted, and {location} has no metadata of the table"
+            f"{deletes[0]} lists deleted rows of an Iceberg table, and {location} has no metadata of the table"
         )
     return check_columns(partition, columns, mapping)
 

@@ -127,7 +127,10 @@ def changes_of_versions(
         if any(is_keyed(file.columns.get(features_column or "")) for file, _ in of_version):
             # every row names its own features
             continue
+        # the names of folders have no types
+        untyped = dict.fromkeys(name for file, _ in of_version for name in file.values)
         trained = _training_columns(versions[key], features_column)
+        trained = {**trained, **_only(untyped, trained)}
         features = [replace(layout, columns=_only(layout.columns, trained)) for layout in layouts]
         against = _compare(_What(partition.dt, "training", None, *key), features, [trained])
         # the order of features in a file is not part of the contract

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from datetime import date
 
 from driftlake.config import EXPLANATIONS, LABELS, Settings, Source
-from driftlake.inputs.columns import EXPLANATION_COLUMNS, CanonicalColumn, label_columns, telemetry_columns
+from driftlake.inputs.columns import EXPLANATION_COLUMNS, LABEL_COLUMNS, CanonicalColumn, telemetry_columns
 from driftlake.inputs.partitions import Partition, read_partitions
 
 
 def read_source(settings: Settings, source: Source, days: Sequence[date]) -> list[Partition]:
-    """A source as it is delivered; nothing if there is none. Which labels are classes is known when the versions are."""
+    """A source as it is delivered; nothing if there is none."""
     location = settings.location_of(source)
     if location is None:
         return []
@@ -23,10 +23,10 @@ def read_source(settings: Settings, source: Source, days: Sequence[date]) -> lis
     )
 
 
-def columns_of(source: Source, settings: Settings, *, has_classes: bool = True) -> tuple[CanonicalColumn, ...]:
-    """The canonical and configured columns of a daily source; labels may be classes if a model `has_classes`."""
+def columns_of(source: Source, settings: Settings) -> tuple[CanonicalColumn, ...]:
+    """The canonical and configured columns of a daily source."""
     if source == LABELS:
-        return label_columns(has_classes=has_classes)
+        return LABEL_COLUMNS
     if source == EXPLANATIONS:
         return EXPLANATION_COLUMNS
     telemetry = settings.telemetry

@@ -14,7 +14,7 @@ import pyarrow as pa
 from driftlake.lake import project_files
 
 # DuckDB reserves memory for this many rows of a result in advance: by default a million, 16 MB for each text column.
-_ROWS_RESERVED = 20_000
+ROWS_RESERVED = 20_000
 
 
 @cache
@@ -49,7 +49,7 @@ def run(connection: duckdb.DuckDBPyConnection, name: str, /, **values: Any) -> d
 
 def table(connection: duckdb.DuckDBPyConnection, name: str, /, **values: Any) -> pa.Table:
     """Result of sql/<name>.sql; DuckDB reserves only the memory of a small result in advance."""
-    return run(connection, name, **values).to_arrow_table(_ROWS_RESERVED)
+    return run(connection, name, **values).to_arrow_table(ROWS_RESERVED)
 
 
 def quote(identifier: str) -> str:

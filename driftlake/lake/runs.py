@@ -5,7 +5,7 @@ Not here: recording runs (`driftlake.lake.warehouse`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -51,15 +51,17 @@ def in_force(warehouse: Warehouse, stage: str, days: Sequence[date]) -> dict[dat
 
 
 def commits_read(
-    warehouse: Warehouse, stage: str, days: Sequence[date], reach_days: int
-) -> dict[date, tuple[int, int | None]]:
-    """For each day, the number of commits of a stage within `reach_days` before it, and the newest of them.
+    warehouse: Warehouse, reaches: Mapping[str, int], days: Sequence[date]
+) -> dict[tuple[str, date], tuple[int, int | None]]:
+    """For each stage of `reaches` and each day, the number of commits of the stage within so many days before it, and the newest.
 
     Commits rather than fingerprints, because a refused day keeps older rows, which its newest fingerprint does not
     cover.
     """
-    rows = warehouse.query("commits_read", stage=stage, days=list(days), reach_days=reach_days).to_pylist()
-    return {row["dt"]: (row["commit_count"], row["newest_snapshot_id"]) for row in rows}
+    if not reaches:
+        return {}
+    rows = warehouse.query("commits_read", stages=list(reaches), reaches_days=list(reaches.values()), days=list(days))
+    return {(row["stage"], row["dt"]): (row["commit_count"], row["newest_snapshot_id"]) for row in rows.to_pylist()}
 
 
 def incomplete_between(warehouse: Warehouse, first_day: date, last_day: date) -> list[dict[str, Any]]:

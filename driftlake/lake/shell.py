@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Sequence
 from contextlib import redirect_stdout
 from io import StringIO
+from itertools import chain, count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO
@@ -18,6 +20,7 @@ import pyarrow as pa
 
 from driftlake.errors import WarehouseError
 from driftlake.lake import schema
+from driftlake.lake.answer_types import FOR_ARROW, FOR_JSON, FOR_PARQUET, converted
 from driftlake.lake.queries import literal, quote
 from driftlake.lake.warehouse import Warehouse
 from driftlake.vocabulary.wording import printable
@@ -36,9 +39,32 @@ def answer(warehouse: Warehouse, query: str) -> pa.Table:
     try:
         for macro in schema.warehouse_macros():
             warehouse.sql(macro)
-        return warehouse.sql(query)
+        return as_arrow(warehouse.connection, query)
     except duckdb.Error as error:
         raise WarehouseError(str(error), hint=_EXPIRED if "No snapshot found" in str(error) else _UNKNOWN) from error
+
+
+def as_arrow(connection: duckdb.DuckDBPyConnection, query: str) -> pa.Table:
+    """Rows of a query, with values of types that Arrow does not have as text."""
+    found = connection.sql(query)
+    if found is None:
+        return pa.table({"done": pa.array([True])})
+    columns = [converted(f"#{place}", kind, FOR_ARROW) for place, kind in enumerate(found.types, start=1)]
+    names = _distinct(found.columns)
+    if any(not column.startswith("#") for column in columns) or names != found.columns:
+        named = zip(columns, names, strict=True)
+        found = found.project(", ".join(f"{column} as {quote(name)}" for column, name in named))
+    return found.to_arrow_table()
+
+
+def _distinct(names: Sequence[str]) -> list[str]:
+    """Names of columns of which no two are the same: id, id_1."""
+    found: dict[str, str] = {}
+    for name in names:
+        numbered = (f"{name}_{number}" for number in count(1))
+        free = next(each for each in chain([name], numbered) if each.lower() not in found)
+        found[free.lower()] = free
+    return list(found.values())
 
 
 def print_table(rows: pa.Table) -> None:
@@ -57,19 +83,17 @@ def write_rows(rows: pa.Table, output: str, target: IO[bytes]) -> None:
     with duckdb.connect() as connection, TemporaryDirectory() as folder:
         connection.execute("set TimeZone = 'UTC'")
         connection.register("answer", rows)
-        described = connection.execute("describe answer").fetchall()
-        selected = [_as_json(name, kind) if output == "json" else quote(name) for name, kind, *_ in described]
+        answered = connection.table("answer")
+        conversions = {"json": FOR_JSON, "parquet": FOR_PARQUET}.get(output, {})
+        selected = [
+            f"{converted(quote(name), kind, conversions)} as {quote(name)}"
+            for name, kind in zip(answered.columns, answered.types, strict=True)
+        ]
         written = Path(folder, "answer")
         options = "format csv, header" if output == "csv" else f"format {output}"
         connection.execute(f"copy (select {', '.join(selected)} from answer) to {literal(str(written))} ({options})")
         with written.open("rb") as source:
             shutil.copyfileobj(source, target)
-
-
-def _as_json(name: str, kind: str) -> str:
-    """SQL of a column in JSON, which has no nan and no infinity."""
-    column = quote(name)
-    return f"case when isfinite({column}) then {column} end as {column}" if kind in {"DOUBLE", "FLOAT"} else column
 
 
 def interact(warehouse: Warehouse) -> None:

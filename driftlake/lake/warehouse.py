@@ -108,6 +108,29 @@ class RunContext:
     is_forced: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _NewestDays:
+    """The newest day that each table ever held, as of a snapshot.
+
+    A delete costs several questions to the catalog even if there is nothing to delete, and a night has one for each table.
+    """
+
+    snapshot_id: int
+    days: Mapping[str, date]
+
+    @classmethod
+    def of(cls, warehouse: Warehouse) -> Self:
+        """What DuckLake's statistics say, which rows that were deleted since still count in."""
+        rows = warehouse.query("upkeep/newest_days").to_pylist()
+        return cls(rows[0]["snapshot_id"] if rows else -1, {row["table_name"]: row["newest_day"] for row in rows})
+
+    def may_hold(self, replacement: Replacement, *, next_snapshot: int) -> bool:
+        """Whether a table may hold rows of the days that are to be replaced by the commit that makes `next_snapshot`."""
+        is_current = self.snapshot_id + 1 == next_snapshot
+        newest = self.days.get(replacement.table) if is_current else None
+        return newest is None or min(replacement.days, default=date.max) <= newest
+
+
 class Warehouse:
     """A DuckLake attached as catalog `lake` to a DuckDB connection of its own.
 
@@ -180,11 +203,11 @@ class Warehouse:
 
     def query(self, name: str, /, **values: Any) -> pa.Table:
         """Rows of sql/<name>.sql, tables named without catalog."""
-        return queries.run(self.connection, name, **values).to_arrow_table()
+        return queries.table(self.connection, name, **values)
 
     def sql(self, statement: str, values: Sequence[Any] = ()) -> pa.Table:
         """Rows of a one-line query."""
-        return self.connection.execute(statement, values).to_arrow_table()
+        return self.connection.execute(statement, values).to_arrow_table(queries.ROWS_RESERVED)
 
     def write(self, work: Callable[[], Result]) -> Result:
         """Do `work` in one transaction under the lock of writers; every change of the warehouse goes through here.
@@ -273,7 +296,9 @@ class Warehouse:
             snapshot_id, committed_at = self._next_snapshot(), datetime.now(UTC)
             for change in changes:
                 if isinstance(change, Replacement):
-                    self._delete(change)
+                    _require_replaceable(change.table)
+                    if newest.may_hold(change, next_snapshot=snapshot_id):
+                        self._delete(change)
                     self._insert(change.table, change.rows)
                 else:
                     who = {"run_id": context.run_id, "seen_at": committed_at, "snapshot_id": snapshot_id}
@@ -286,6 +311,7 @@ class Warehouse:
             return snapshot_id
 
         with self._lock:
+            newest = _NewestDays.of(self)
             assumed = self._commit(work)
             made = self._snapshot("last_committed")
             if made != assumed:
@@ -305,8 +331,6 @@ class Warehouse:
         self._insert(addition.table, found)
 
     def _delete(self, replacement: Replacement) -> None:
-        if replacement.table in schema.append_only():
-            raise ValueError(f"table {replacement.table} is append-only")
         days = sorted(replacement.days)
         if days:
             narrowed = "".join(f" and {queries.quote(column)} = ?" for column in replacement.only)
@@ -367,6 +391,11 @@ def open_warehouse(config: Path | None = None) -> Warehouse:
     `config` is found as load_settings finds it. Raises ConfigurationError, and what Warehouse.open raises.
     """
     return Warehouse.open(load_settings(config), read_only=True)
+
+
+def _require_replaceable(table: str) -> None:
+    if table in schema.append_only():
+        raise ValueError(f"table {table} is append-only")
 
 
 def _choose_threads(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:

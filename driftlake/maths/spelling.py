@@ -16,6 +16,8 @@ _TRUTH = {"true": "1", "false": "0"}
 _SPELLED = {**_TRUTH, "True": "1", "TRUE": "1", "False": "0", "FALSE": "0", "1": "1", "0": "0", "1.0": "1", "0.0": "0"}
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 _WHOLE = re.compile(r"(-?[0-9]+)\.0+")
+# as in the names of folders: hour=03
+_PADDED = re.compile(r"(-?)0+([0-9]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,8 @@ class Spelling:
 
     is_truth: bool
     by_meaning: Mapping[str, str]
+    # whether some known number has leading zeros
+    is_padded: bool = False
 
     @classmethod
     def of(cls, categories: Collection[str]) -> Spelling:
@@ -36,7 +40,7 @@ class Spelling:
         if categories and all(_NUMBER.fullmatch(name) for name in categories):
             by_meaning = {without_trailing_zeros(name): name for name in categories}
             if len(by_meaning) == len(categories):
-                return cls(False, by_meaning)
+                return cls(False, by_meaning, any(map(_PADDED.fullmatch, by_meaning)))
         return cls(False, {})
 
     @property
@@ -47,9 +51,13 @@ class Spelling:
     def known(self, name: str) -> str | None:
         """The known category that a text stands for; None if there is none.
 
-        Only whole numbers are read as numbers: 1.10 may be a version.
+        Only whole numbers are read as numbers: 1.10 may be a version. So are numbers with leading zeros, unless a known
+        category has some.
         """
         if self.is_truth:
             return self.by_meaning.get(_SPELLED.get(name, ""))
         whole = _WHOLE.fullmatch(name)
-        return self.by_meaning.get(whole[1] if whole else name)
+        text = whole[1] if whole else name
+        if text not in self.by_meaning and not self.is_padded and (padded := _PADDED.fullmatch(text)):
+            text = padded[1] + padded[2]
+        return self.by_meaning.get(text)

@@ -30,7 +30,7 @@ from driftlake.nightly.isolation import (
     version_parts,
     without_versions,
 )
-from driftlake.nightly.stage_report import StageReport, highlights_of, report
+from driftlake.nightly.stage_report import StageReport, report
 from driftlake.nightly.stages import ALERTS, DRIFT, MODEL_QUALITY, SLOS, Stage, Work, find_work
 from driftlake.quality import levels, measures, performance, shadow
 from driftlake.quality.labelled_windows import QualityCounts, calibrations_of
@@ -72,8 +72,7 @@ def compare_days(warehouse: Warehouse, settings: Settings, context: RunContext, 
         }
 
     outcome = _derive(warehouse, settings, context, DRIFT, work, read_extent, compare)
-    window_days = settings.drift.headline_window_days
-    return report(work, outcome, highlights=highlights_of(warehouse, DRIFT, days, window_days=window_days))
+    return report(work, outcome)
 
 
 def _configured_pairs(settings: Settings) -> pa.Table:
@@ -134,8 +133,7 @@ def measure_quality(warehouse: Warehouse, settings: Settings, context: RunContex
         return tables
 
     outcome = _derive(warehouse, settings, context, MODEL_QUALITY, work, read_extent, measure)
-    window_days = settings.quality.headline_window_days
-    return report(work, outcome, highlights=highlights_of(warehouse, MODEL_QUALITY, days, window_days=window_days))
+    return report(work, outcome)
 
 
 def measure_slos(warehouse: Warehouse, settings: Settings, context: RunContext, days: Sequence[date]) -> StageReport:
@@ -173,7 +171,7 @@ def raise_alerts(warehouse: Warehouse, settings: Settings, context: RunContext, 
     # a night on which nothing changed loads no versions unless a rule names something
     named = [rule for rule in settings.alert_rules if rule.models or rule.features or rule.except_features]
     remarks = rules.unknown_names(named, load_versions(warehouse).values()) if named else []
-    return report(work, outcome, highlights=highlights_of(warehouse, ALERTS, days), remarks=remarks)
+    return report(work, outcome, remarks=remarks)
 
 
 def _derive(

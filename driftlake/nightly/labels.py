@@ -17,8 +17,7 @@ from driftlake.contract import quarantine
 from driftlake.contract.quarantine import judge_files
 from driftlake.contract.records import audit_replacements, failed_checks, stored_failures
 from driftlake.contract.row_checks import Contracts, blocked_days
-from driftlake.inputs.columns import label_columns
-from driftlake.inputs.partitions import Partition, check_columns, chunks, days_between
+from driftlake.inputs.partitions import Partition, chunks, days_between
 from driftlake.inputs.sources import read_source
 from driftlake.lake import queries
 from driftlake.lake.warehouse import PartitionRun, Replacement, RunContext, Warehouse
@@ -42,9 +41,10 @@ def count_labels(
     """Check the labels that arrived on some days, join them to their predictions and count them."""
     if settings.labels is None:
         return StageReport("label_cohorts", [])
-    delivered = _Delivered.read(warehouse, settings, settings.labels, days)
-    work = find_work(warehouse, settings, context, LABEL_COHORTS, days, **delivered.inputs())
-    source = _label_source(warehouse, settings, settings.labels, contracts, delivered, work)
+    with warehouse.one_snapshot():
+        delivered = _Delivered.read(warehouse, settings, settings.labels, days)
+        work = find_work(warehouse, settings, context, LABEL_COHORTS, days, **delivered.inputs())
+        source = _label_source(warehouse, settings, settings.labels, contracts, delivered, work)
     counting = _Counting(warehouse, work, source)
     isolation = Isolation(warehouse, context, LABEL_COHORTS, counting.compute, counting.parts)
     for planned in chunks([source.labels[day] for day in work.days], settings.compute.rows_per_chunk):
@@ -90,9 +90,7 @@ def _label_source(
     """What was delivered, with what earlier runs and the registered versions say of it."""
     history = delivered.history
     versions = list(load_versions(warehouse).values())
-    columns = label_columns(has_classes=any(version.has_label_classes for version in versions))
-    labels = [check_columns(partition, columns, label_settings.columns) for partition in delivered.labels]
-    as_counted, checked_days = counted_labels(warehouse, labels, set(history) - set(work.days))
+    as_counted, checked_days = counted_labels(warehouse, delivered.labels, set(history) - set(work.days))
     return LabelSource(
         settings=settings,
         label_settings=label_settings,
@@ -157,7 +155,8 @@ class _Counting:
     ) -> Iterator[Replacement]:
         """Rows of `days`; those about predictions of `unreadable` days, counted earlier, are kept rather than lost."""
         for name, rows in counted.tables.items():
-            kept = [_stored_cohorts(self._warehouse, name, days, unreadable)] if name in COHORT_TABLES else []
+            has_older = unreadable and name in COHORT_TABLES
+            kept = [_stored_cohorts(self._warehouse, name, days, unreadable)] if has_older else []
             yield Replacement.of_days(name, pa.concat_tables([rows, *kept]), days)
 
 

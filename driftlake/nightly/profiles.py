@@ -54,7 +54,7 @@ from driftlake.lineage.versions import ModelVersion, load_versions
 from driftlake.nightly.isolation import Computed, Isolation, Part, keys_of, version_parts
 from driftlake.nightly.outcomes import counted_rows, has_stored_rows, refusals_of, unread_columns_of, what_is_left_out
 from driftlake.nightly.readings import changes_since_earlier_days, usual_rows_before
-from driftlake.nightly.stage_report import StageReport, highlights_of, report
+from driftlake.nightly.stage_report import StageReport, report
 from driftlake.nightly.stages import PROFILES, Input, Work, find_work
 from driftlake.privacy.personal_columns import Findings, found_in_profiles
 from driftlake.profiles.rows import Profiles
@@ -72,13 +72,14 @@ def profile_days(
     """Check and profile the telemetry of some days."""
     engine_of(settings)  # if it is not there, nothing is read
     delivered = _Delivered.read(settings, days)
-    work = find_work(warehouse, settings, context, PROFILES, days, **delivered.inputs())
-    versions = load_versions(warehouse)
-    if not versions:
-        raise _nothing_registered(settings)
-    judge = judge_files(
-        settings.contracts.largest_quarantined_share, quarantine.files_read(warehouse, "telemetry", work.days)
-    )
+    with warehouse.one_snapshot():
+        work = find_work(warehouse, settings, context, PROFILES, days, **delivered.inputs())
+        versions = load_versions(warehouse)
+        if not versions:
+            raise _nothing_registered(settings)
+        judge = judge_files(
+            settings.contracts.largest_quarantined_share, quarantine.files_read(warehouse, "telemetry", work.days)
+        )
     contract = contracts.telemetry if contracts else None
 
     usual_of = {usual.dt: usual for usual in delivered.usual}
@@ -119,7 +120,6 @@ def profile_days(
         work,
         isolation.outcome,
         failed_checks=stored_failures(warehouse, "telemetry", days),
-        highlights=highlights_of(warehouse, PROFILES, days),
     )
 
 

@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
+from driftlake.config import Settings
+from driftlake.lake import queries
 from driftlake.lake.runs import INCOMPLETE
 from driftlake.lake.warehouse import PartitionRun, Warehouse
 from driftlake.nightly.isolation import Failure, Outcome
-from driftlake.nightly.stages import Stage, Work
+from driftlake.nightly.stages import DRIFT, MODEL_QUALITY, Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +30,6 @@ class StageReport:
     failed_checks: Sequence[Mapping[str, Any]] = field(default_factory=list)
     # what the run found that concerns no single day, in sentences
     remarks: Sequence[str] = ()
-    # what a person wants to know of a day without a query, by name
-    highlights: Mapping[date, Mapping[str, Any]] = field(default_factory=dict)
     # days of which something failed, with the tracebacks
     failures: Sequence[Failure] = ()
 
@@ -44,7 +44,6 @@ def report(
     outcome: Outcome,
     *,
     failed_checks: Sequence[Mapping[str, Any]] = (),
-    highlights: Mapping[date, Mapping[str, Any]] | None = None,
     remarks: Sequence[str] = (),
 ) -> StageReport:
     """What was done together with what was left as it was."""
@@ -56,14 +55,22 @@ def report(
         work.unchanged.keys(),
         failed_checks,
         [*damaged, *remarks],
-        highlights or {},
         outcome.failures,
     )
 
 
 def highlights_of(
-    warehouse: Warehouse, stage: Stage, days: Sequence[date], **values: Any
+    warehouse: Warehouse, settings: Settings, stage: str, days: Sequence[date]
 ) -> Mapping[date, Mapping[str, Any]]:
-    """What sql/highlights has of each day of a stage."""
-    rows = warehouse.query(f"highlights/{stage.name}", first_day=min(days), last_day=max(days), **values)
-    return {row.pop("dt"): row for row in rows.to_pylist()}
+    """What a person wants to know of each day of a stage without a query, by name; nothing of a stage without sql/highlights."""
+    if stage not in queries.names("highlights"):
+        return {}
+    windows = {
+        DRIFT.name: {"window_days": settings.drift.headline_window_days},
+        MODEL_QUALITY.name: {"window_days": settings.quality.headline_window_days},
+    }
+    rows = warehouse.query(f"highlights/{stage}", first_day=min(days), last_day=max(days), **windows.get(stage, {}))
+    return {
+        row["dt"]: {name: value for name, value in row.items() if name != "dt" and value is not None}
+        for row in rows.to_pylist()
+    }

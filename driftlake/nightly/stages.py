@@ -333,14 +333,13 @@ def _fingerprints(
     registered = warehouse.sql("from training_runs order by model_id, model_version").to_pylist()
     digest = hashlib.sha256(to_json([stage.name, code_version(), registered, stage.settings(settings)]))
     read: dict[date, list[Any]] = {day: [] for day in days}
-    for source, reach_days in stage.reads(settings).items():
-        found: Mapping[date, Any] = (
-            _inputs_read(inputs[source], days, reach_days)
-            if source in inputs
-            else runs.commits_read(warehouse, source, days, reach_days)
-        )
+    reads = stage.reads(settings)
+    of_stages = {source: reach_days for source, reach_days in reads.items() if source not in inputs}
+    commits = runs.commits_read(warehouse, of_stages, days)
+    for source, reach_days in reads.items():
+        found = _inputs_read(inputs[source], days, reach_days) if source in inputs else {}
         for day in days:
-            read[day].append((source, found[day]))
+            read[day].append((source, found[day] if source in inputs else commits[source, day]))
     fingerprints = {}
     for day in days:
         of_day = digest.copy()

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from driftlake.config import QualitySettings
+from driftlake.lake.grouping import grouped
 from driftlake.lineage.versions import ModelVersion
 from driftlake.maths.arrays import Counts, Floats
 from driftlake.maths.binning import ABOVE, BELOW, FIRST_RANGE, MISSING, PROBABILITY_GRID, share_from
@@ -24,6 +25,7 @@ from driftlake.maths.ranking import Auc, auc
 from driftlake.maths.recalibration import recalibrate
 from driftlake.profiles.kernel import NO_CLASS
 
+_VERSION = ("model_id", "model_version")
 KEY = ("dt", "window_days", "model_id", "model_version", "deployment", "segment")
 
 _LABELS_PER_BIN = ("positive_count", "negative_count", "score_sum", "number_count")
@@ -154,14 +156,13 @@ def by_version(
     calibrations: Mapping[tuple[str, str], Calibrations],
 ) -> Iterator[LabelledWindows]:
     """All windows, those of one version at a time and of many segments in pieces."""
-    for (model_id, model_version), version in versions.items():
+    tables = [getattr(counts, each.name) for each in fields(QualityCounts)]
+    groups = [grouped(table, _VERSION) for table in tables]
+    for key, version in versions.items():
         mine = QualityCounts(
-            *(
-                table.filter((pc.field("model_id") == model_id) & (pc.field("model_version") == model_version))
-                for table in (getattr(counts, each.name) for each in fields(QualityCounts))
-            )
+            *(of_groups.get(key, table.slice(0, 0)) for of_groups, table in zip(groups, tables, strict=True))
         )
-        learned = calibrations[model_id, model_version]
+        learned = calibrations[key]
         counted = [(table, _places(mine.windows, table)) for table in (mine.labels, mine.scores)]
         of_classes = [(table, _places(mine.windows, table)) for table in (mine.confusions, mine.class_scores)]
         for start in range(0, mine.windows.num_rows, _WINDOWS_AT_ONCE):
@@ -282,9 +283,10 @@ def calibrations_of(
     is_final_at_once: bool = True,
 ) -> dict[tuple[str, str], Calibrations]:
     """What the scores of each version meant, by rows of sql/known_labels.sql; whether a label is final when it comes."""
+    by_version = grouped(known_labels, _VERSION)
     return {
         key: Calibrations(
-            known_labels.filter((pc.field("model_id") == key[0]) & (pc.field("model_version") == key[1])),
+            by_version.get(key, known_labels.slice(0, 0)),
             version,
             settings,
             is_final_at_once=is_final_at_once,

@@ -15,13 +15,13 @@ from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from driftlake.config import ModelSettings, OwnMetric, Settings
 from driftlake.inputs.partitions import days_between
+from driftlake.lake.grouping import grouped
 from driftlake.lake.schema import arrow_schema
-from driftlake.lineage.versions import ModelVersion
+from driftlake.lineage.versions import STILL_JUDGED_DAYS, ModelVersion
 from driftlake.maths import clustered
 from driftlake.maths.arrays import Floats
 from driftlake.maths.binning import MISSING
@@ -47,8 +47,6 @@ QUERIES = ("performance_labels", "performance_predictions", "performance_classes
 _MOST_LABELS = 0.8
 # Days of this age or older tell which share of the predictions ever gets a label.
 _OLD_ENOUGH_DAYS = 28
-# Days up to which a model that stopped predicting is still told of.
-_STILL_TOLD_DAYS = 7
 # Days whose realised minus estimated values correct the estimates of the days without labels.
 _CORRECTING_DAYS = 28
 # Where models.<id>.tolerance says nothing: absolute for an AUC, in shares of the baseline for an error.
@@ -88,12 +86,13 @@ class PerformanceCounts:
     classes: pa.Table
     decisions: pa.Table
 
-    def of(self, key: Mapping[str, str]) -> PerformanceCounts:
-        """Those of one version and deployment."""
-        is_of_key = pc.scalar(True)
-        for name, value in key.items():
-            is_of_key = is_of_key & (pc.field(name) == value)
-        return PerformanceCounts(*(getattr(self, name).filter(is_of_key) for name in self.__slots__))
+    def by_group(self) -> Iterator[tuple[dict[str, str], PerformanceCounts]]:
+        """Those of each version and deployment that has predictions."""
+        tables = [getattr(self, name) for name in self.__slots__]
+        groups = [grouped(table, _KEY) for table in tables]
+        for key in sorted(groups[1]):
+            found = (of_groups.get(key, table.slice(0, 0)) for of_groups, table in zip(groups, tables, strict=True))
+            yield dict(zip(_KEY, key, strict=True)), PerformanceCounts(*found)
 
 
 class Metric(Protocol):
@@ -176,10 +175,10 @@ def measure(
     nights = days_between(first_day, last_day)
     rows: list[dict[str, Any]] = []
     tests: list[tuple[dict[str, Any], _Tested]] = []
-    for key in _groups(counts.predictions):
+    for key, counted in counts.by_group():
         version = versions[key["model_id"], key["model_version"]]
         model = settings.models.get(version.model_id)
-        history = _History(counts.of(key), version, model, nights)
+        history = _History(counted, version, model, nights)
         learned = calibrations[version.model_id, version.model_version]
         standards = {statistic: _Standard.of(statistic, version, model) for statistic in _STATISTICS}
         if model:
@@ -196,12 +195,6 @@ def measure(
                         tests.append((rows[-1], test))
     _add_evidence(tests, settings.false_pages_per_year)
     return pa.Table.from_pylist(rows, schema=arrow_schema("performance"))
-
-
-def _groups(predictions: pa.Table) -> list[dict[str, str]]:
-    distinct = predictions.group_by(_KEY).aggregate([]).sort_by([(name, "ascending") for name in _KEY])
-    groups: list[dict[str, str]] = distinct.to_pylist()
-    return groups
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,9 +302,10 @@ class _History:
         self._predictions = _per_bin(counts.predictions, start, (day_count, width))
         self._labels = _Arriving(counts.labels, COLUMNS, start, (day_count, width))
         self._decisions = _Arriving(counts.decisions, ("right_count", "decided_count"), start, (day_count, 1))
+        of_classes = grouped(counts.classes, ["scored_class"])
         self._classes = [
             _Arriving(
-                counts.classes.filter(pc.field("scored_class") == scored_class),
+                of_classes.get((scored_class,), counts.classes.slice(0, 0)),
                 ("positive_count", "negative_count"),
                 start,
                 (day_count, CLASS_SCORE_BINS),
@@ -325,7 +319,7 @@ class _History:
             arriving.read(night)
         days = slice(place, place + LOOK_BACK_DAYS)
         prediction_counts = self._predictions["row_count"][days].sum(axis=1)
-        if not prediction_counts[-_STILL_TOLD_DAYS:].any():
+        if not prediction_counts[-STILL_JUDGED_DAYS:].any():
             return None
         label_counts = sum(
             self._labels.known[name][days].sum(axis=1) for name in ("positive_count", "negative_count", "number_count")

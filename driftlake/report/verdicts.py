@@ -1,6 +1,6 @@
-"""Whether a model version is all right on a day, in words: facts and alerts of the day in, a verdict out.
+"""The verdict on a model version as a page shows it: the row of model_verdicts with what else the facts and alerts of the day say.
 
-Pure functions. Not here: reading the facts (sql/report/models.sql), how a number is written
+Pure functions. Not here: what makes a verdict (`driftlake.alerts.verdicts`), reading the facts (sql/report/models.sql), how a number is written
 (`driftlake.vocabulary.wording`), and laying out a page (`driftlake.report.pages`).
 """
 
@@ -49,13 +49,8 @@ class Verdict:
     name: str
     kind: VerdictKind
     reasons: str
-    # that of model_verdicts; None of a day that an earlier release processed
-    stored: str | None = None
-
-    @property
-    def word(self) -> str:
-        """The verdict as it is written on a page."""
-        return self.stored if self.stored and self.kind != "unjudged" else VERDICT_WORDS[self.kind]
+    # as it is written on the page: that of model_verdicts
+    word: str = VERDICT_WORDS["unjudged"]
 
 
 # What each verdict of model_verdicts looks like on a page.
@@ -78,10 +73,9 @@ class MeasuredWindows:
 
 
 def judge(facts: Row, alerts: Iterable[Row], runs: Mapping[str, Row], windows: MeasuredWindows) -> Verdict:
-    """The verdict on one version: that of model_verdicts, and of a day without one by the alerts of the day.
+    """The verdict on one version: that of model_verdicts, with what else was found.
 
-    There critical alerts need attention and others watching; drift that no rule has reported is watched too, because
-    calling it all right would be wrong. A day that says nothing about the version is not judged, whatever is still open.
+    A day that says nothing about the version is not judged, whatever is still open; neither is one without a stored verdict.
 
     Parameters
     ----------
@@ -93,26 +87,14 @@ def judge(facts: Row, alerts: Iterable[Row], runs: Mapping[str, Row], windows: M
     name = version_name(facts)
     if obstacle := _obstacle(facts, runs):
         return Verdict(name, "unjudged", f"{obstacle} {_still_open(own)}".strip())
-    if stored := facts.get("verdict"):
-        return Verdict(name, _KINDS[stored], f"{facts['verdict_sentence']} {_findings(facts, own, windows)}", stored)
-    if any(alert["severity"] == "critical" for alert in own):
-        return Verdict(name, "attention", _findings(facts, own, windows))
-    if own or facts["drift_count"]:
-        return Verdict(name, "watch", _findings(facts, own, windows))
-    if facts["feature_count"] and facts["unjudged_count"] == facts["feature_count"]:
-        return Verdict(name, "unjudged", _findings(facts, own, windows))
-    return Verdict(name, "fine", _findings(facts, own, windows))
+    word = facts["verdict"]
+    return Verdict(name, _KINDS[word], f"{facts['verdict_sentence']} {_findings(facts, own, windows)}", word)
 
 
 def kind_of_day(row: Row) -> VerdictKind:
     """The worst verdict of a day, from a row of sql/report/days.sql."""
-    if row["telemetry_outcome"] in {None, *_NO_TELEMETRY} or row["has_failed"] or not row["has_alerts"]:
-        return "unjudged"
-    if stored := row.get("worst_verdict"):
-        return _KINDS[stored]
-    if row["critical_count"]:
-        return "attention"
-    return "watch" if row["warn_count"] or row["drift_count"] else "fine"
+    is_unknown = row["telemetry_outcome"] in {None, *_NO_TELEMETRY} or row["has_failed"] or row["worst_verdict"] is None
+    return "unjudged" if is_unknown else _KINDS[row["worst_verdict"]]
 
 
 def _is_about(alert: Row, facts: Row) -> bool:
@@ -141,7 +123,7 @@ def _obstacle(facts: Row, runs: Mapping[str, Row]) -> str | None:
         return f"No predictions on the day; the last were on {long_day(facts['last_predicted_on'])}."
     if "alerts" not in runs:
         return "The alert rules were not evaluated for the day."
-    return None
+    return None if facts["verdict"] else "The day was processed before there were verdicts: process it again."
 
 
 def _failure(facts: Row, runs: Mapping[str, Row]) -> str | None:
@@ -165,8 +147,6 @@ def _findings(facts: Row, alerts: Sequence[Row], windows: MeasuredWindows) -> st
     """The reasons of a verdict: drift, ranking and labels in one sentence, what other rules found in a second."""
     main = [_drift_finding(facts, windows), *_label_findings(facts, alerts, windows)]
     others = [_other_finding(signal, of_signal) for signal, of_signal in grouped(alerts, _signal).items()]
-    if facts["drift_count"] and not alerts:
-        others.append("no rule has fired")
     sentences = [", ".join(filter(None, found)) for found in (main, others)]
     return " ".join(f"{sentence[0].upper()}{sentence[1:]}." for sentence in sentences if sentence)
 
@@ -200,7 +180,9 @@ def _drift_finding(facts: Row, windows: MeasuredWindows) -> str:
 def _label_findings(facts: Row, alerts: Sequence[Row], windows: MeasuredWindows) -> list[str | None]:
     if not windows.has_labels:
         return ["no labels are configured, so its quality is not known"]
-    return [_quality_finding(facts, windows), _backlog_finding(facts, alerts)]
+    # the sentence of the verdict has the performance that was tested
+    quality = None if facts["is_performance_told"] else _quality_finding(facts, windows)
+    return [quality, _backlog_finding(facts, alerts)]
 
 
 def _quality_finding(facts: Row, windows: MeasuredWindows) -> str:

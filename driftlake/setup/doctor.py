@@ -5,13 +5,13 @@ Not here: checks of rows (`driftlake.contract`) and of stored rows (`driftlake.l
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import duckdb
 
-from driftlake.config import SOURCES, OtherVersion, Settings, load_settings
+from driftlake.config import LABELS, SOURCES, TELEMETRY, OtherVersion, Settings, load_settings
 from driftlake.contract.suite_files import SOURCES as SUITES
 from driftlake.contract.suite_files import read_suites, source_of
 from driftlake.engines import engine_of
@@ -20,12 +20,15 @@ from driftlake.lake.catalog import catalog_of
 from driftlake.lake.duckdb_extensions import load_extension
 from driftlake.lake.s3 import is_on_s3, require_place
 from driftlake.lake.warehouse import Warehouse
-from driftlake.lineage.label_meaning import declared_meaning
 from driftlake.lineage.lineage_files import LineageRecord, read_lineage_folder
 from driftlake.setup import input_report
 from driftlake.setup.findings import Finding
+from driftlake.setup.input_report import Examined, ExaminedVersion
 from driftlake.setup.meaning import examine_meaning, registered_versions
+from driftlake.setup.workspace import examine_workspace
+from driftlake.training.learning import TrainingData
 from driftlake.vocabulary.signals import FEATURE
+from driftlake.vocabulary.wording import counted
 
 
 def examine(config: Path | None) -> Iterator[Finding]:
@@ -38,11 +41,12 @@ def examine(config: Path | None) -> Iterator[Finding]:
     yield Finding("configuration", True, f"days from {settings.start} to {settings.end or 'today'}")
     yield from _examine_extensions(settings)
     yield from _examine_engine(settings)
-    yield from _examine_inputs(settings)
+    inputs = _inputs_of(settings)
+    yield from _examine_inputs(inputs)
     yield from _examine_lineage(settings)
-    yield from examine_meaning(settings)
-    yield from _examine_training(settings)
+    yield from _examine_versions(settings, [found for found in inputs if isinstance(found, Examined)])
     yield from _examine_suites(settings)
+    yield examine_workspace(settings)
     yield _examine_catalog(settings)
 
 
@@ -69,48 +73,37 @@ def _examine_engine(settings: Settings) -> Iterator[Finding]:
             yield Finding.of_error("engine", error)
 
 
-def _examine_inputs(settings: Settings) -> Iterator[Finding]:
-    has_classes = _has_classes(settings)
-    understood = []
-    for source in SOURCES:
-        if source.is_daily and (location := settings.location_of(source)):
-            found = input_report.examine_input(settings, source, location, has_classes=has_classes)
-            if isinstance(found, Finding):
-                yield found
-            else:
-                understood.append(found)
-                yield from input_report.lines(found)
-    yield from input_report.report_labels_of(understood)
+def _inputs_of(settings: Settings) -> list[Examined | Finding]:
+    places = [(source, settings.location_of(source)) for source in SOURCES if source.is_daily]
+    return [input_report.examine_input(settings, source, location) for source, location in places if location]
 
 
-def _examine_training(settings: Settings) -> Iterator[Finding]:
-    """The training data of each version; that of a registered one may be gone."""
-    registered = _registered(settings)
+def _examine_inputs(inputs: Sequence[Examined | Finding]) -> Iterator[Finding]:
+    understood = {}
+    for found in inputs:
+        if isinstance(found, Finding):
+            yield found
+        else:
+            understood[found.source] = found
+            yield from input_report.lines(found)
+    if TELEMETRY in understood and LABELS in understood:
+        yield from input_report.matched_ids(understood[TELEMETRY], understood[LABELS])
+
+
+def _examine_versions(settings: Settings, inputs: Sequence[Examined]) -> Iterator[Finding]:
+    """What the inputs mean, and the training data of each version; that of a registered one may be gone."""
     try:
-        files = read_lineage_folder(settings)
-    except DriftlakeError:
-        return
-    for file in files:
-        is_registered = (file.record.model_id, file.record.model_version) in registered
-        for found in input_report.training_files(file):
-            yield replace(found, is_well=True, hint=None) if is_registered else found
-
-
-def _registered(settings: Settings) -> Collection[tuple[str, str]]:
-    try:
-        return registered_versions(settings).keys()
+        versions = [ExaminedVersion.of(file) for file in read_lineage_folder(settings)]
+        registered = registered_versions(settings)
     except (DriftlakeError, duckdb.Error):
-        # a finding of its own
-        return ()
-
-
-def _has_classes(settings: Settings) -> bool:
-    """Whether some model has labels that are classes; what cannot be read is a finding of its own."""
-    try:
-        records = [file.record for file in read_lineage_folder(settings)]
-        return any(record.classes or declared_meaning(record, settings) for record in records)
-    except DriftlakeError:
-        return False
+        # findings of their own
+        return
+    yield from examine_meaning(settings, inputs, versions, registered)
+    for version in versions:
+        if version.key in registered:
+            yield replace(input_report.training_files(version), is_well=True, hint=None)
+        elif isinstance(version.data, TrainingData):
+            yield input_report.training_files(version)
 
 
 def _examine_lineage(settings: Settings) -> Iterator[Finding]:
@@ -125,7 +118,7 @@ def _examine_lineage(settings: Settings) -> Iterator[Finding]:
         yield Finding("lineage", False, f"{folder} has no *.yaml", "write one lineage file per model version")
         return
     names = ", ".join(f"{record.model_id} {record.model_version}" for record in records)
-    yield Finding("lineage", True, f"{len(records)} files: {names}")
+    yield Finding("lineage", True, f"{counted(len(records), 'file')}: {names}")
     yield from _unknown("models", settings.models, {record.model_id for record in records})
     yield from _unknown(
         "slos", [slo.model for slo in settings.slos if slo.model], {record.model_id for record in records}
@@ -153,7 +146,8 @@ def _examine_suites(settings: Settings) -> Iterator[Finding]:
         yield Finding("contracts.suites", False, message, f"the name must begin with {', '.join(SUITES)}")
     elif names:
         count = sum(map(len, suites.values()))
-        yield Finding("contracts.suites", True, f"{len(names)} files: {count} expectations")
+        found = f"{counted(len(names), 'file')}: {counted(count, 'expectation')}"
+        yield Finding("contracts.suites", True, found)
 
 
 def _unknown_features(setting: str, names: Sequence[str], records: Sequence[LineageRecord]) -> Iterator[Finding]:

@@ -9,24 +9,27 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
+from typing import Self
 
 import pyarrow as pa
 
-from driftlake.config import EXPLANATIONS, LABELS, TELEMETRY, Settings, Source
+from driftlake.config import EXPLANATIONS, Settings, Source
 from driftlake.errors import DriftlakeError
 from driftlake.inputs.columns import CanonicalColumn
 from driftlake.inputs.listed_files import Listing, PassedOver
-from driftlake.inputs.listing import files_in, look_into, nothing_understood
-from driftlake.inputs.parquet_files import InputFile, read_footer
+from driftlake.inputs.listing import look_into, nothing_understood
+from driftlake.inputs.parquet_files import InputFile
 from driftlake.inputs.partitions import Partition, read_listed
 from driftlake.inputs.predictions import Reading, create_view_of_partitions
+from driftlake.inputs.schema_changes import type_name
 from driftlake.inputs.sources import columns_of
 from driftlake.lake.s3 import require_place
 from driftlake.lake.session import open_session
 from driftlake.lineage.lineage_files import LineageFile
 from driftlake.setup.findings import Finding
+from driftlake.training.learning import TrainingData
 from driftlake.vocabulary.wording import counted, first_of
 
 # Newest days whose files are opened: enough to find a wrong mapping, quick on years of data.
@@ -38,14 +41,31 @@ _NAMED_FILES, _NAMED_COLUMNS = 5, 20
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """An input and the newest days of it, whose files were opened."""
+    """An input whose folders are listed; the footers of a day are read when they are asked for, and once."""
 
     source: Source
     location: str
     settings: Settings
     columns: Sequence[CanonicalColumn]
     listing: Listing
-    partitions: Sequence[Partition]
+    _read: dict[date, Partition] = field(default_factory=dict)
+
+    def of_days(self, days: Sequence[date]) -> list[Partition]:
+        """The partitions of some days."""
+        unread = [day for day in days if day not in self._read]
+        mapping = self.settings.mapping_of(self.source)
+        found = read_listed(self.listing, self.location, unread, self.columns, mapping)
+        self._read.update(zip(unread, found, strict=True))
+        return [self._read[day] for day in days]
+
+    def newest(self, count: int) -> list[Partition]:
+        """The partitions of the newest days that have files."""
+        return self.of_days(self.listing.days[-count:])
+
+    @property
+    def partitions(self) -> list[Partition]:
+        """The newest days, which are reported."""
+        return self.newest(_EXAMINED_DAYS)
 
     @property
     def files(self) -> list[InputFile]:
@@ -58,19 +78,39 @@ class Examined:
         return sum(file.row_count for file in self.files)
 
 
+@dataclass(frozen=True, slots=True)
+class ExaminedVersion:
+    """A lineage file, and the training data that it names or why they cannot be read."""
+
+    file: LineageFile
+    data: TrainingData | DriftlakeError
+
+    @classmethod
+    def of(cls, file: LineageFile) -> Self:
+        """A lineage file with the footers of its training data."""
+        try:
+            return cls(file, TrainingData(file))
+        except DriftlakeError as error:
+            return cls(file, error)
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """The model and the version."""
+        return self.file.record.model_id, self.file.record.model_version
+
+
 Line = Callable[[Examined], Iterator[Finding]]
 
 
-def examine_input(settings: Settings, source: Source, location: str, *, has_classes: bool) -> Examined | Finding:
+def examine_input(settings: Settings, source: Source, location: str) -> Examined | Finding:
     """Look at an input; a finding if nothing of it can be understood."""
     try:
         require_place(source.setting, location, holds_input=True)
         listing = look_into(location, settings.partitioning_of(source))
         if not listing.days and listing.passed_over:
             raise nothing_understood(location, listing.passed_over)
-        columns = columns_of(source, settings, has_classes=has_classes)
-        days = listing.days[-_EXAMINED_DAYS:]
-        partitions = read_listed(listing, location, days, columns, settings.mapping_of(source))
+        examined = Examined(source, location, settings, columns_of(source, settings), listing)
+        examined.newest(_EXAMINED_DAYS)
     except DriftlakeError as error:
         return Finding.of_error(source.name, error)
     except OSError as error:
@@ -79,7 +119,7 @@ def examine_input(settings: Settings, source: Source, location: str, *, has_clas
         )
     if not listing.days:
         return Finding(source.name, False, f"{location} is empty", "write files as dt=YYYY-MM-DD/*.parquet below it")
-    return Examined(source, location, settings, columns, listing, partitions)
+    return examined
 
 
 def lines(examined: Examined) -> Iterator[Finding]:
@@ -203,37 +243,23 @@ def _before(telemetry: Examined, day: date) -> list[Partition]:
     rows = 0
     for dt in reversed(telemetry.listing.days):
         if day - timedelta(days=horizon) <= dt <= day and rows <= _MOST_ROWS:
-            [partition] = read_listed(
-                telemetry.listing, telemetry.location, [dt], telemetry.columns, settings.mapping_of(TELEMETRY)
-            )
+            [partition] = telemetry.of_days([dt])
             if partition.readable.row_count:
                 found.append(partition.readable)
                 rows += partition.readable.row_count
     return found
 
 
-def training_files(file: LineageFile) -> Iterator[Finding]:
+def training_files(version: ExaminedVersion) -> Finding:
     """The training data that a lineage file names."""
-    subject = f"training {file.record.model_id} {file.record.model_version}"
-    try:
-        read = [read_footer(listed, date.min) for listed in files_in(file.training_data)]
-    except DriftlakeError as error:
-        yield Finding.of_error(subject, error)
-        return
-    if refused := [file.refusal for file in read if file.refusal]:
-        yield Finding(
-            subject, False, f"{counted(len(refused), 'file')} cannot be used, e.g. {refused[0]}", "correct the files"
-        )
-        return
-    if not read:
-        yield Finding(subject, False, f"{file.training_data} has no Parquet file", "correct training_data")
-        return
-    kinds = [f"{name} {kind}" for name, kind in _kinds(read).items()]
-    table = f" at version {read[0].table_version} of the table" if read[0].table_version else ""
-    rows = sum(file.row_count for file in read)
-    yield Finding(
-        subject, True, f"{rows:,} rows in {counted(len(read), 'file')}{table}: {first_of(kinds, _NAMED_COLUMNS)}"
-    )
+    record, data = version.file.record, version.data
+    subject = f"training {record.model_id} {record.model_version}"
+    if isinstance(data, DriftlakeError):
+        return Finding.of_error(subject, data)
+    kinds = [f"{name} {kind}" for name, kind in _kinds(data.files).items()]
+    table = f" at version {data.files[0].table_version} of the table" if data.files[0].table_version else ""
+    found = f"{data.row_count():,} rows in {counted(len(data.files), 'file')}{table}"
+    return Finding(subject, True, f"{found}: {first_of(kinds, _NAMED_COLUMNS)}")
 
 
 def _kinds(files: Iterable[InputFile]) -> dict[str, str]:
@@ -246,16 +272,9 @@ def _kinds(files: Iterable[InputFile]) -> dict[str, str]:
 
 
 def _kind(kind: pa.DataType) -> str:
-    return f"struct of {kind.num_fields} fields" if pa.types.is_struct(kind) else str(kind)
+    return f"struct of {counted(kind.num_fields, 'field')}" if pa.types.is_struct(kind) else type_name(kind)
 
 
 def _shape(text: str | None) -> str:
     """An id with all letters and digits alike: it may say who somebody is."""
     return re.sub(r"\d", "9", re.sub(r"[^\W\d_]", "a", text or ""))
-
-
-def report_labels_of(found: Sequence[Examined]) -> Iterator[Finding]:
-    """What is said of telemetry and labels together, if both were understood."""
-    by_source = {examined.source: examined for examined in found}
-    if TELEMETRY in by_source and LABELS in by_source:
-        yield from matched_ids(by_source[TELEMETRY], by_source[LABELS])

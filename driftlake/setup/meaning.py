@@ -6,37 +6,38 @@ Not here: whether files can be read at all (`driftlake.setup.doctor`), and the s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 import duckdb
 import numpy as np
 
-from driftlake.config import LABELS, TELEMETRY, ModelSettings, Settings, Source
-from driftlake.contract.sample_gate import versions_of_lineage
+from driftlake.config import LABELS, TELEMETRY, ModelSettings, Settings
+from driftlake.contract.sample_gate import version_of_record
 from driftlake.errors import DriftlakeError
-from driftlake.inputs.listing import look_into
-from driftlake.inputs.partitions import Partition, read_listed
+from driftlake.inputs.parquet_files import first_line
+from driftlake.inputs.partitions import readable
 from driftlake.inputs.predictions import Reading, create_version_tables, create_view_of_partitions, percent_versions
-from driftlake.inputs.sources import columns_of
 from driftlake.lake import queries
 from driftlake.lake.catalog import catalog_of
 from driftlake.lake.session import open_session
 from driftlake.lake.warehouse import Warehouse
-from driftlake.lineage.lineage_files import LineageFile, read_lineage_folder
+from driftlake.lineage.label_meaning import declared_meaning
 from driftlake.lineage.versions import ModelVersion, load_versions, told_choice
 from driftlake.maths.arrays import Counts, Floats
 from driftlake.maths.binning import FIRST_RANGE, probability_bins
 from driftlake.maths.score_meaning import labelled_auc, suspicion
 from driftlake.setup.findings import Finding
+from driftlake.setup.input_report import Examined, ExaminedVersion
 from driftlake.training.feature_choice import choose_features
-from driftlake.training.learning import TrainingData, is_categorical
+from driftlake.training.learning import is_categorical
 from driftlake.training.targets import meaning_of_target
-from driftlake.vocabulary.wording import first_of
+from driftlake.vocabulary.wording import counted, first_of
 
 # Newest days that are looked at.
 _LABEL_DAYS, _PREDICTION_DAYS = 7, 14
-_TOLD_LABELS = 6
+_TOLD_LABELS, _TOLD_VERSIONS = 6, 3
 _DECLARE_LABELS = (
     "say which label is positive: `labels.positive` in driftlake.yaml, or `labels: {positive: ...}` in the lineage"
 )
@@ -49,21 +50,25 @@ _HIGHEST_PERCENTAGE = 100
 _Versions: TypeAlias = Mapping[tuple[str, str], ModelVersion]
 
 
-def examine_meaning(settings: Settings) -> Iterator[Finding]:
-    """What is taken as feature, label and score; what cannot be read is a finding of others."""
+def examine_meaning(
+    settings: Settings, inputs: Sequence[Examined], files: Sequence[ExaminedVersion], registered: _Versions
+) -> Iterator[Finding]:
+    """What is taken as feature, label and score."""
+    versions = dict(registered)
+    for version in files:
+        yield from (Finding("lineage", True, remark) for remark in version.file.remarks)
+        if version.key in registered:
+            yield Finding(" ".join(version.key), True, registered[version.key].told_features)
+        else:
+            found, versions[version.key] = _examine_version(settings, version)
+            yield found
+    by_source = {examined.source: examined for examined in inputs}
     try:
-        files = read_lineage_folder(settings)
-        registered = registered_versions(settings)
-    except (DriftlakeError, duckdb.Error):
-        return
-    for file in files:
-        yield from (Finding("lineage", True, remark) for remark in file.remarks)
-        yield _examine_features(settings, file, registered)
-    versions = {**versions_of_lineage(settings), **registered}
-    try:
-        yield from _examine_labels(settings, versions)
-    except (DriftlakeError, duckdb.Error, OSError):
-        return
+        yield from _examine_rows(settings, by_source.get(TELEMETRY), by_source.get(LABELS), versions)
+    except (DriftlakeError, duckdb.Error, OSError) as error:
+        yield Finding(
+            "rows", False, f"those of the newest days cannot be read: {first_line(error)}", "correct the files"
+        )
 
 
 def registered_versions(settings: Settings) -> Mapping[tuple[str, str], ModelVersion]:
@@ -74,41 +79,45 @@ def registered_versions(settings: Settings) -> Mapping[tuple[str, str], ModelVer
         return load_versions(warehouse)
 
 
-def _examine_features(settings: Settings, file: LineageFile, registered: _Versions) -> Finding:
-    record = file.record
-    subject = f"{record.model_id} {record.model_version}"
-    if version := registered.get((record.model_id, record.model_version)):
-        return Finding(subject, True, version.told_features)
-    corrections = settings.models.get(record.model_id, ModelSettings())
+def _examine_version(settings: Settings, version: ExaminedVersion) -> tuple[Finding, ModelVersion]:
+    """The features of a version, and the version as the first run will register it, without what is learned."""
+    subject, file, data = " ".join(version.key), version.file, version.data
+    meaning = declared_meaning(file.record, settings)
     try:
-        data = TrainingData(file)
+        if isinstance(data, DriftlakeError):
+            raise data
         choice = choose_features(file, data, settings)
-        meaning_of_target(file, data, settings)
+        meaning = meaning_of_target(file, data, settings)
+        corrections = settings.models.get(file.record.model_id, ModelSettings())
         kinds = {
             name: "category" if is_categorical(data.column(name), name, corrections) else "number"
             for name in choice.features
         }
     except DriftlakeError as error:
-        return Finding(subject, False, error.message, error.hint)
+        return Finding.of_error(subject, error), version_of_record(file.record, meaning)
     left_out = [f"{name}: {reason}" for name, reason in choice.left_out.items()]
-    return Finding(subject, True, told_choice(kinds, left_out))
+    return Finding(subject, True, told_choice(kinds, left_out)), version_of_record(file.record, meaning)
 
 
-def _examine_labels(settings: Settings, versions: _Versions) -> Iterator[Finding]:
-    labels = _newest(settings, LABELS, _LABEL_DAYS)
-    if not labels or settings.labels is None:
-        return
+def _examine_rows(
+    settings: Settings, telemetry: Examined | None, labels: Examined | None, versions: _Versions
+) -> Iterator[Finding]:
     with open_session(settings) as connection:
         create_version_tables(connection, list(versions.values()), settings.models)
-        reading = Reading(columns_of(LABELS, settings, has_classes=True), settings.labels.columns)
-        create_view_of_partitions(connection, "labels", labels, reading)
-        counts = queries.run(connection, "doctor/label_values").fetchall()
-        if counts:
-            yield _told_labels(counts)
-        predictions = _newest(settings, TELEMETRY, _PREDICTION_DAYS)
-        columns, percentages = columns_of(TELEMETRY, settings), percent_versions(versions.values())
-        reading = Reading(columns, settings.telemetry.columns, percent_versions=percentages)
-        create_view_of_partitions(connection, "predictions", predictions, reading)
+        if telemetry:
+            percentages = percent_versions(versions.values())
+            reading = Reading(telemetry.columns, settings.mapping_of(TELEMETRY), percent_versions=percentages)
+            create_view_of_partitions(connection, "predictions", readable(telemetry.newest(_PREDICTION_DAYS)), reading)
+            yield from _told_versions(queries.run(connection, "doctor/predicted_versions").fetchall())
+        if labels:
+            reading = Reading(labels.columns, settings.mapping_of(LABELS))
+            create_view_of_partitions(connection, "labels", readable(labels.newest(_LABEL_DAYS)), reading)
+            if versions:
+                yield _told_encoding(versions.values())
+            if counts := queries.run(connection, "doctor/label_values").fetchall():
+                yield _told_labels(counts)
+        if not telemetry or not labels:
+            return
         found = queries.run(connection, "doctor/labelled_scores").fetchnumpy()
     for number, version in enumerate(versions.values()):
         own = found["version_id"] == number
@@ -116,22 +125,52 @@ def _examine_labels(settings: Settings, versions: _Versions) -> Iterator[Finding
             yield from _examine_scores(version, found["score"][own], found["label"][own])
 
 
-def _newest(settings: Settings, source: Source, days: int) -> Sequence[Partition]:
-    location = settings.location_of(source)
-    if location is None:
-        return []
-    columns = columns_of(source, settings, has_classes=True)
-    listing = look_into(location, settings.partitioning_of(source))
-    return read_listed(listing, location, listing.days[-days:], columns, settings.mapping_of(source))
+def _told_versions(counts: Sequence[tuple[str | None, str | None, int, bool]]) -> Iterator[Finding]:
+    """The versions of the predictions; of an unknown one blanks at its ends are to be seen."""
+    for is_known in (True, False):
+        named = [
+            f"{model} {version if known else repr(version)} ({counted(rows, 'row')})"
+            for model, version, rows, known in counts
+            if known == is_known
+        ]
+        told = first_of(named, _TOLD_LABELS, others="other versions")
+        if named and is_known:
+            yield Finding("telemetry versions", True, told)
+        elif named:
+            hint = "add their lineage files, or write model_id and model_version as the lineage files have them"
+            yield Finding("telemetry versions", False, f"no lineage file has {told}: these rows are not counted", hint)
+
+
+def _told_encoding(versions: Iterable[ModelVersion]) -> Finding:
+    """What labels mean, with the versions for which they mean that."""
+    by_meaning: defaultdict[str, list[str]] = defaultdict(list)
+    for version in versions:
+        by_meaning[_meaning_of_labels(version)].append(f"{version.model_id} {version.model_version}")
+    told = [f"{first_of(names, _TOLD_VERSIONS)}: {meaning}" for meaning, names in by_meaning.items()]
+    return Finding("label encoding", True, "; ".join(told))
+
+
+def _meaning_of_labels(version: ModelVersion) -> str:
+    if version.classes:
+        return f"the classes {first_of(version.class_names, _TOLD_LABELS)}"
+    if version.task != "binary":
+        return "numbers"
+    if version.positive_label is None:
+        return "1 is positive, 0 is negative"
+    negative = "every other label" if version.negative_label is None else version.negative_label
+    return f"{version.positive_label} is positive, {negative} is negative"
 
 
 def _told_labels(counts: Sequence[tuple[str | None, int, bool]]) -> Finding:
-    named = [f"{text or 'none'} ({count:,} rows)" for text, count, _ in counts]
+    named = [f"{text or 'none'} ({counted(count, 'row')})" for text, count, _ in counts]
     told = first_of(named, _TOLD_LABELS, others="other values")
     refused = sum(count for _, count, is_counted in counts if not is_counted)
     if refused:
         return Finding(
-            "label values", False, f"{told}; {refused:,} rows say nothing that a model counts", _DECLARE_LABELS
+            "label values",
+            False,
+            f"{told}; {counted(refused, 'row')} with a label that no model counts",
+            _DECLARE_LABELS,
         )
     return Finding("label values", True, told)
 

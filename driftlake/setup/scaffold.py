@@ -12,8 +12,7 @@ from pathlib import Path
 from driftlake.config import CONFIG_NAME, Settings
 from driftlake.errors import ConfigurationError
 from driftlake.lake import project_files
-
-_WORKSPACE_NAME = "workspace.yaml"
+from driftlake.setup.workspace import WORKSPACE_NAME
 
 
 def json_schema() -> str:
@@ -23,7 +22,7 @@ def json_schema() -> str:
 
 def write_configuration(folder: Path) -> list[Path]:
     """Write the files. Raises ConfigurationError rather than replace a configuration or a workspace."""
-    config, schema, workspace = (folder / name for name in (CONFIG_NAME, "driftlake.schema.json", _WORKSPACE_NAME))
+    config, schema, workspace = (folder / name for name in (CONFIG_NAME, "driftlake.schema.json", WORKSPACE_NAME))
     for path in (config, workspace):
         if path.exists():
             raise ConfigurationError(f"{path} already exists", hint="edit it, or name another folder")
@@ -31,7 +30,7 @@ def write_configuration(folder: Path) -> list[Path]:
     config.write_text(_template(CONFIG_NAME))
     schema.write_text(json_schema())
     # JSON is YAML, whatever characters the path has
-    workspace.write_text(_template(_WORKSPACE_NAME).format(folder=json.dumps(str(project_files.folder()))))
+    workspace.write_text(_template(WORKSPACE_NAME).format(folder=json.dumps(str(project_files.folder()))))
     return [config, schema, workspace]
 
 

@@ -20,6 +20,8 @@ _UNPRINTABLE = re.compile(
     "\\ud800-\\udfff\\ufdd0-\\ufdef\\ufeff\\ufff9-\\ufffb\\ufffe\\uffff\\U000e0000-\\U000e007f]"
 )
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>()#+!|~])")
+# Statistics of performance that are written with three decimals; the others are in the unit of what is predicted.
+SHARES = ("auc", "accuracy", "brier_score", "log_loss")
 _PROPER_NAMES = {"auc": "AUC", "brier": "Brier", "f1": "F1"}
 
 

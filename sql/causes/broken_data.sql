@@ -1,25 +1,44 @@
--- Evidence for what has other causes than itself: data of the model broke at the same time, badly enough to page.
--- grain: incident_id, subject, known_on
--- inputs: suspects, alert_lives (rows of sql/incidents/lives.sql), slo_status
+-- Evidence for what has other causes than itself: data of the model broke, badly enough to page, before or when it began. A loss of performance
+-- began on the most likely first day that could be told when its alert opened, anything else within the days that its window looked at.
+-- grain: incident_id, subject
+-- inputs: suspects, alert_lives (rows of sql/incidents/lives.sql), performance, slo_status
+-- nulls: ended_on while data are broken
+with beginnings as (
+    select
+        s.*,
+        p.loss_since_on
+    from suspects as s
+    left join performance as p
+        on s.signal = 'performance.loss_evidence'
+        and p.basis = 'combined'
+        and s.suspected_on = p.dt
+        and s.model_id = p.model_id
+        and s.model_version = p.model_version
+        and s.deployment = p.deployment
+        and s.feature = p.statistic
+)
+
 select
-    s.incident_id,
+    b.incident_id,
     l.rule as subject,
-    greatest(l.paged_on, s.suspected_on) as known_on,
+    min(greatest(l.paged_on, b.suspected_on)) as known_on,
     1.0::double as strength,
     l.rule,
-    min(l.since_on) as broken_on
-from suspects as s
+    min(l.since_on) as broken_on,
+    if(bool_or(l.resolved_on is null), null, max(l.resolved_on)) as ended_on
+from beginnings as b
 inner join alert_lives as l
-    on (l.model_id is null or s.model_id = l.model_id)
-    -- it goes on, or ended within the days that were looked at
-    and l.since_on between s.first_on - 28 and s.until_on
-    and coalesce(l.resolved_on, s.until_on) >= s.first_on
+    on (l.model_id is null or b.model_id = l.model_id)
+    and l.since_on <= b.until_on
+    and coalesce(l.resolved_on, b.until_on) >= coalesce(b.loss_since_on, b.first_on)
+    -- the first day of a loss is known to within a week
+    and l.since_on <= coalesce(b.loss_since_on + 7, b.until_on)
 where
     l.kind = 'break'
     and l.paged_on is not null
     -- it slows no service
     and (
-        s.signal not like 'slo_status.%'
-        or s.feature in (select o.slo from slo_status as o where o.sli in ('completeness', 'quality'))
+        b.signal not like 'slo_status.%'
+        or b.feature in (select o.slo from slo_status as o where o.sli in ('completeness', 'quality'))
     )
-group by s.incident_id, l.rule, greatest(l.paged_on, s.suspected_on);
+group by b.incident_id, l.rule;

@@ -1,6 +1,7 @@
--- Evidence for alerts on labels: days on which at most half as many labels arrived as on the same weekdays before.
--- grain: incident_id, subject, known_on
--- inputs: suspects, label_arrivals, partition_runs, training_runs, slo_status
+-- Evidence for alerts on labels: days on which at most half as many labels arrived as on the same weekdays before, of all models or of one.
+-- grain: incident_id, model_id, known_on
+-- inputs: suspects, label_arrivals, label_cohorts, partition_runs, training_runs, slo_status
+-- nulls: model_id of the labels of all models
 with late as (
     select
         incident_id,
@@ -18,17 +19,56 @@ with late as (
     group by incident_id
 ),
 
+late_models as (
+    select
+        l.*,
+        s.model_id
+    from late as l
+    inner join (
+        select distinct
+            incident_id,
+            model_id
+        from suspects
+        where model_id is not null
+        union all
+        select
+            incident_id,
+            null as model_id
+        from late
+    ) as s
+        on l.incident_id = s.incident_id
+),
+
+counts as (
+    select
+        dt,
+        null as model_id,
+        label_count
+    from label_arrivals
+    union all
+    -- those that found their prediction
+    select
+        dt,
+        model_id,
+        sum(positive_count + negative_count + coalesce(number_count, 0))::bigint as label_count
+    from label_cohorts
+    where segment = 'all' and model_id in (select m.model_id from late_models as m)
+    group by dt, model_id
+),
+
 -- a day without a file of labels has none
 arrivals as (
     select
         r.dt,
-        coalesce(a.label_count, 0) as label_count
+        m.model_id,
+        coalesce(c.label_count, 0) as label_count
     from (
         select distinct dt
         from partition_runs
         where stage = 'label_cohorts' and outcome not in ('refused', 'failed')
     ) as r
-    left join label_arrivals as a on r.dt = a.dt
+    cross join (select distinct model_id from late_models) as m
+    left join counts as c on r.dt = c.dt and m.model_id is not distinct from c.model_id
 )
 
 select
@@ -37,10 +77,14 @@ select
     greatest(a.dt, l.suspected_on) as known_on,
     1 - a.label_count / median(b.label_count) as strength,
     a.dt as stopped_on,
+    coalesce(' of ' || l.model_id, '') as whose,
     a.label_count,
     median(b.label_count) as label_count_before
-from late as l
-inner join arrivals as a on a.dt between l.first_on and l.until_on
-inner join arrivals as b on b.dt between a.dt - 34 and l.first_on - 1 and (a.dt - b.dt) % 7 = 0
-group by l.incident_id, l.suspected_on, a.dt, a.label_count
+from late_models as l
+inner join arrivals as a on a.dt between l.first_on and l.until_on and l.model_id is not distinct from a.model_id
+inner join arrivals as b
+    on l.model_id is not distinct from b.model_id
+    and b.dt between a.dt - 34 and l.first_on - 1
+    and (a.dt - b.dt) % 7 = 0
+group by l.incident_id, l.model_id, l.suspected_on, a.dt, a.label_count
 having count(*) >= 2 and a.label_count <= median(b.label_count) / 2 and a.label_count < min(b.label_count);

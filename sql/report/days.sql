@@ -7,8 +7,7 @@ with runs as (
     select
         dt,
         max(outcome) filter (where stage = 'profiles') as telemetry_outcome,
-        count(*) filter (where stage = 'alerts') > 0 as has_alerts,
-        count(*) filter (where outcome = 'failed') > 0 as has_failed
+            count(*) filter (where outcome = 'failed') > 0 as has_failed
     from current_runs
     group by dt
 ),
@@ -64,7 +63,7 @@ ranked as (
 judged as (
     select
         dt,
-        list(verdict order by list_position(['harmed', 'broken', 'blind', 'watch', 'well'], verdict))[1] as worst_verdict
+        list(verdict order by list_position(['broken', 'harmed', 'blind', 'watch', 'well'], verdict))[1] as worst_verdict
     from model_verdicts
     group by dt
 )
@@ -72,7 +71,6 @@ judged as (
 select
     r.dt,
     r.telemetry_outcome,
-    r.has_alerts,
     r.has_failed,
     coalesce(p.prediction_count, 0) as prediction_count,
     coalesce(d.drift_count, 0) as drift_count,

@@ -56,7 +56,8 @@ select
     q.reason as quality_reason,
     b.overdue_share,
     v.verdict,
-    v.sentence as verdict_sentence
+    v.sentence as verdict_sentence,
+    v.value is not null as is_performance_told
 from predicted as p
 left join drifted as d
     on p.model_id = d.model_id and p.model_version = d.model_version and p.deployment = d.deployment

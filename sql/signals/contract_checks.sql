@@ -1,6 +1,23 @@
 -- Signals of contracts: failed checks of severity error, and shares of rows that failed those of severity warning.
+-- A check of a column that is a feature concerns the versions that have it and predicted on the day.
 -- grain: dt, signal, model_id, model_version, deployment, segment, feature, window_days, reference
--- inputs: contract_checks
+-- inputs: contract_checks, column_owners
+with failed as (
+    select
+        c.* replace (
+            coalesce(c.model_id, o.model_id) as model_id,
+            coalesce(c.model_version, o.model_version) as model_version
+        )
+    from contract_checks as c
+    left join column_owners as o
+        on c.model_id is null
+        and c.source = 'telemetry'
+        and c.dt = o.dt
+        and c.column_name = o.column_name
+        and o.has_predicted
+    where c.outcome = 'failed'
+)
+
 select
     dt,
     'contract_checks.failed' as signal,
@@ -15,8 +32,8 @@ select
     max(checked_count) as sample_count,
     null as noise_floor,
     min(message) as detail
-from contract_checks
-where outcome = 'failed' and severity = 'error'
+from failed
+where severity = 'error'
 group by dt, model_id, model_version, source, expectation, column_name
 union all
 select
@@ -34,10 +51,9 @@ select
     max(checked_count) as sample_count,
     null as noise_floor,
     min(message) as detail
-from contract_checks
+from failed
 where
-    outcome = 'failed'
-    and severity = 'warning'
+    severity = 'warning'
     -- how often features are missing is a statistic of drift, with rules of its own
     and expectation <> 'feature_is_as_complete_as_in_training'
 group by dt, model_id, model_version, source, expectation, column_name;

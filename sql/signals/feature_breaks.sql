@@ -35,9 +35,11 @@ days as (
         arg_max(s.standard_deviation, s.row_count) as standard_deviation,
         min(s.minimum) = max(s.maximum) as is_constant,
         bool_or(s.p95 > s.p05) as is_spread,
+        arg_max(s.p05, s.row_count) as p05,
         arg_max(s.p25, s.row_count) as p25,
         arg_max(s.p50, s.row_count) as p50,
-        arg_max(s.p75, s.row_count) as p75
+        arg_max(s.p75, s.row_count) as p75,
+        arg_max(s.p95, s.row_count) as p95
     from feature_stats as s
     left join unseen as u
         on s.segment = 'all'
@@ -67,6 +69,14 @@ compared as (
         median(standard_deviation) over before as deviation_before,
         median(p50) over before as p50_before,
         median(p75 - p25) over before as width_before,
+        median(p05) over before as p05_before,
+        median(p95) over before as p95_before,
+        -- a multiple by which values leave where they were, as a logarithm: their mean comes beyond 95 % of them, and a quarter of them
+        -- where three quarters were
+        greatest(
+            median(ln(nullif(greatest(abs(p05), abs(p95)), 0) / nullif(abs(mean), 0))) over before,
+            median(if(p25 * p75 > 0, abs(ln(p75 / p25)), 0)) over before
+        ) as leaving_change,
         min(p25) over before as lowest_p25,
         max(p75) over before as highest_p75
     from days
@@ -87,6 +97,19 @@ multiples as (
             greatest(abs(ln(lowest_mean / mean_before)), abs(ln(highest_mean / mean_before))),
             99
         ) as usual_change,
+        -- of a temperature in another unit: beyond 95 % of the values, and as near to what they would be as days are to each other
+        abs(mean - mean_before)
+        > greatest(p95_before - mean_before, mean_before - p05_before, 2 * (highest_mean - lowest_mean)) as is_beyond,
+        list_filter(
+            [
+                {'name': 'Celsius has become Fahrenheit', 'multiple': 1.8, 'addend': 32.0},
+                {'name': 'Fahrenheit has become Celsius', 'multiple': 1 / 1.8, 'addend': -32 / 1.8},
+                {'name': 'Celsius has become kelvin', 'multiple': 1.0, 'addend': 273.15},
+                {'name': 'kelvin has become Celsius', 'multiple': 1.0, 'addend': -273.15}
+            ],
+            lambda unit: abs(factor / unit['multiple'] - 1) < 0.1
+            and abs(mean - mean_before * unit['multiple'] - unit['addend']) < unit['multiple'] * (highest_mean - lowest_mean)
+        )[1]['name'] as conversion,
         -- a quarter at most is where three quarters were, and by more than their width
         (p25 > highest_p75 or p75 < lowest_p25) and abs(p50 - p50_before) > width_before as has_moved
     from compared
@@ -112,89 +135,91 @@ moves as (
 -- how bad a day is by itself, what was usual, and whether it is beyond that
 levels as (
     select
-        dt,
-        model_id,
-        deployment,
-        segment,
-        feature,
-        model_version,
-        row_count,
-        'missing' as fault,
-        missing_share as level,
-        missing_before as usual,
-        -- three times the odds, and more than chance: some feeds always have gaps
-        missing_share * (1 - missing_before) > 3 * missing_before * (1 - missing_share)
-        and missing_share - missing_before > 0.02 + 4 * sqrt(greatest(missing_before, 1 / row_count) / row_count) as is_broken,
-        missing_share - missing_before as share
-    from multiples
-    where segment = 'all'
-    union all
+        m.dt,
+        m.model_id,
+        m.deployment,
+        m.segment,
+        m.feature,
+        m.model_version,
+        m.row_count,
+        m.conversion,
+        unnest(
+            if(
+                m.segment = 'all',
+                [
+                    {
+                        'fault': 'missing',
+                        'level': m.missing_share,
+                        'usual': m.missing_before,
+                        -- three times the odds, and more than chance: some feeds always have gaps
+                        'is_broken': m.missing_share * (1 - m.missing_before) > 3 * m.missing_before * (1 - m.missing_share)
+                        and m.missing_share - m.missing_before
+                        > 0.02 + 4 * sqrt(greatest(m.missing_before, 1 / m.row_count) / m.row_count),
+                        'share': m.missing_share - m.missing_before
+                    },
+                    {
+                        'fault': 'unseen',
+                        'level': m.unseen_share,
+                        'usual': m.unseen_before,
+                        'is_broken': m.unseen_share * (1 - m.unseen_before) > 3 * m.unseen_before * (1 - m.unseen_share)
+                        and m.unseen_share - m.unseen_before
+                        > 0.02 + 4 * sqrt(greatest(m.unseen_before, 1 / m.row_count) / m.row_count),
+                        'share': m.unseen_share - m.unseen_before
+                    },
+                    {
+                        'fault': 'constant',
+                        'level': if(m.mean is null, null, m.is_constant::double),
+                        'usual': 0,
+                        'is_broken': m.is_constant and m.was_spread and m.row_count >= 20,
+                        'share': m.present_share
+                    },
+                    {
+                        'fault': 'unit',
+                        'level': if(m.mean_factor > 0 and m.factor > 0 and m.row_count >= 20, ln(abs(m.mean)), null),
+                        'usual': if(m.mean_factor > 0, ln(abs(m.mean_before)), null),
+                        'is_broken': if(
+                            m.mean_factor > 0 and m.factor > 0,
+                            abs(ln(m.mean_factor)) > greatest(ln(1.5), 2 * m.usual_change, 1.2 * m.leaving_change)
+                            -- about the same multiple: what they vary is little beside a large one
+                            and abs(ln(m.mean_factor / m.factor)) < greatest(ln(1.1), abs(ln(m.factor)) / 5),
+                            false
+                        ),
+                        'share': m.present_share
+                    },
+                    {
+                        'fault': 'converted',
+                        'level': if(m.row_count >= 20, m.mean, null),
+                        'usual': m.mean_before,
+                        'is_broken': m.is_beyond and m.conversion is not null,
+                        'share': m.present_share
+                    }
+                ],
+                [
+                    {
+                        'fault': 'moved',
+                        'level': m.p50,
+                        'usual': m.p50_before,
+                        'is_broken': m.has_moved
+                        and m.moved_count <= m.segment_count / 4
+                        and not m.has_all_moved
+                        and m.row_count >= 20,
+                        'share': m.row_share
+                    }
+                ]
+            )
+        ) as of_fault
+    from moves as m
+),
+
+judged as (
     select
-        dt,
-        model_id,
-        deployment,
-        segment,
-        feature,
-        model_version,
-        row_count,
-        'unseen' as fault,
-        unseen_share as level,
-        unseen_before as usual,
-        unseen_share * (1 - unseen_before) > 3 * unseen_before * (1 - unseen_share)
-        and unseen_share - unseen_before > 0.02 + 4 * sqrt(greatest(unseen_before, 1 / row_count) / row_count) as is_broken,
-        unseen_share - unseen_before as share
-    from multiples
-    where segment = 'all'
-    union all
-    select
-        dt,
-        model_id,
-        deployment,
-        segment,
-        feature,
-        model_version,
-        row_count,
-        'constant' as fault,
-        is_constant::integer as level,
-        0 as usual,
-        is_constant and was_spread and row_count >= 20 as is_broken,
-        present_share as share
-    from multiples
-    where segment = 'all' and mean is not null
-    union all
-    select
-        dt,
-        model_id,
-        deployment,
-        segment,
-        feature,
-        model_version,
-        row_count,
-        'unit' as fault,
-        ln(mean_factor) + ln(abs(mean_before)) as level,
-        ln(abs(mean_before)) as usual,
-        abs(ln(factor)) > greatest(ln(1.5), 2 * usual_change)
-        -- about the same multiple: what they vary is little beside a large one
-        and abs(ln(mean_factor / factor)) < greatest(ln(1.1), abs(ln(factor)) / 5) as is_broken,
-        present_share as share
-    from multiples
-    where segment = 'all' and mean_factor > 0 and factor > 0 and row_count >= 20
-    union all
-    select
-        dt,
-        model_id,
-        deployment,
-        segment,
-        feature,
-        model_version,
-        row_count,
-        'moved' as fault,
-        p50 as level,
-        p50_before as usual,
-        has_moved and moved_count <= segment_count / 4 and not has_all_moved and row_count >= 20 as is_broken,
-        row_share as share
-    from moves
-    where segment <> 'all' and p50 is not null
+        * exclude (of_fault),
+        of_fault['fault'] as fault,
+        of_fault['level'] as level,
+        of_fault['usual'] as usual,
+        of_fault['is_broken'] as is_broken,
+        of_fault['share'] as share
+    from levels
 ),
 
 -- a unit or a segment that goes back to where it was is repaired, however long it was away
@@ -206,7 +231,8 @@ onsets as (
             > abs(lag(level) over broken_before - lag(usual) over broken_before) / 2,
             true
         ) as is_onset
-    from levels
+    from judged
+    where level is not null
     window broken_before as (partition by model_id, deployment, segment, feature, fault, is_broken order by dt)
 ),
 
@@ -224,7 +250,8 @@ lasting as (
         *,
         (level - first(usual) over spell_so_far)
         / nullif(first(level) over spell_so_far - first(usual) over spell_so_far, 0) as remains,
-        first(usual) over spell_so_far as usual_then
+        first(usual) over spell_so_far as usual_then,
+        if(fault = 'converted', first(conversion) over spell_so_far, segment) as part
     from spells
     where spell > 0
     window spell_so_far as (
@@ -251,7 +278,7 @@ worst as (
         feature,
         max(broken_share) as value,
         arg_max(fault, broken_share) as fault,
-        arg_max(segment, broken_share) as part,
+        arg_max(part, broken_share) as part,
         arg_max(level, broken_share) as level,
         arg_max(usual_then, broken_share) as usual,
         max(row_count) as sample_count
@@ -279,6 +306,7 @@ select
                 '{0} of {1} {2} ({3}): {4:.0f}% of the rows are in categories that training never had, at most {5:.0f}% on any of the 28 days before'
             when 'constant' then '{0} of {1} {2} ({3}) has one value alone, and had several on each of the 28 days before'
             when 'unit' then '{0} of {1} {2} ({3}) is {6:.3g} times its usual values, in mean and spread'
+            when 'converted' then '{0} of {1} {2} ({3}) is what it is if {7}, in mean and spread'
             else '{0} of {1} {2} ({3}) has moved in {7} alone: a quarter of the values overlaps the middle half of the 28 days before'
         end,
         feature,
@@ -287,7 +315,7 @@ select
         deployment,
         100 * level,
         100 * usual,
-        exp(level - usual),
+        if(fault = 'unit', exp(level - usual), 1),
         part
     ) as detail
 from worst;

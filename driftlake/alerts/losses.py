@@ -1,0 +1,109 @@
+"""Evidence of what a loss of performance consists of: cases that are harder to tell apart, scores that say less, one segment.
+
+From rows of sql/causes/loss_parts.sql. What is not far beyond what days differ by is not told. Not here: the formulas
+(`driftlake.maths.loss_parts`), and other causes (`driftlake.alerts.causes`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from driftlake.maths.arrays import Floats
+from driftlake.maths.loss_parts import Loss, auc_loss, error_loss
+from driftlake.maths.segments import ALL
+from driftlake.vocabulary.wording import SHARES, measured, statistic_name, three_decimals
+
+# With fewer days nobody knows how much they differ.
+_FEWEST_DAYS_BEFORE, _FEWEST_DAYS_AFTER = 14, 5
+# Standard errors beyond which a part is told: the first day of the loss was chosen so that it shows.
+_ERRORS, _ERRORS_OF_SEGMENTS = 3.0, 3.5
+# A segment is told of if the rest lost at most such a share of what it has lost.
+_REST_SHARE = 0.25
+# Positives and negatives, or errors, that a segment must have before and after.
+_FEWEST_LABELS = 20
+_LOSS = ["incident_id", "known_on", "statistic", "lost_on"]
+
+
+def evidence(counts: pa.Table, smallest_cell: int) -> list[dict[str, Any]]:
+    """Rows of evidence, each with the name of its cause."""
+    losses = counts.group_by(_LOSS).aggregate([]).to_pylist()
+    return [row | loss for loss in losses for row in _of_loss(counts, loss, smallest_cell)]
+
+
+def _of_loss(counts: pa.Table, loss: Mapping[str, Any], smallest_cell: int) -> Iterator[dict[str, Any]]:
+    of_loss = counts.filter(
+        (pc.field("incident_id") == loss["incident_id"])
+        & (pc.field("known_on") == loss["known_on"])
+        & (pc.field("statistic") == loss["statistic"])
+    )
+    days = np.unique(of_loss["prediction_on"].to_numpy())
+    is_before = days < np.datetime64(loss["lost_on"])
+    if is_before.sum() < _FEWEST_DAYS_BEFORE or (~is_before).sum() < _FEWEST_DAYS_AFTER:
+        return
+    is_auc = loss["statistic"] == "auc"
+    by_segment = _by_segment(of_loss, days, is_auc=is_auc)
+    measure = auc_loss if is_auc else error_loss
+    whole = by_segment.pop(ALL)
+    if not _has_labels(whole, is_before, is_auc=is_auc):
+        return
+    found = measure(whole[is_before], whole[~is_before])
+    written = three_decimals if loss["statistic"] in SHARES else measured
+    named = {"name": statistic_name(loss["statistic"])}
+    told = {"lost": written(found.whole.value), "mix": written(found.mix.value), "within": written(found.within.value)}
+    for cause, part in (("harder_cases", found.mix), ("quality_loss", found.within)):
+        if part.is_beyond(_ERRORS) and part.value >= found.whole.value / 2:
+            strength = min(1.0, part.value / found.whole.value)
+            yield named | told | {"cause": cause, "subject": loss["statistic"], "strength": strength}
+    rows_after = _row_count(whole[~is_before], is_auc=is_auc)
+    for segment, own in by_segment.items():
+        row_count, rest = _row_count(own[~is_before], is_auc=is_auc), whole - own
+        if row_count < smallest_cell or not all(_has_labels(each, is_before, is_auc=is_auc) for each in (own, rest)):
+            continue
+        inside, outside = (measure(each[is_before], each[~is_before]) for each in (own, rest))
+        if _is_where_it_is_lost(inside, outside):
+            lost = {"lost": written(inside.whole.value), "lost_by_rest": written(outside.whole.value)}
+            share = {"row_share": row_count / rows_after}
+            yield named | lost | share | {"cause": "one_segment", "subject": segment, "strength": 1.0}
+
+
+def _by_segment(counts: pa.Table, days: Any, *, is_auc: bool) -> dict[str, Floats]:
+    """By segment, arrays of shape (days, classes, parts, 2) as `driftlake.maths.loss_parts` takes them."""
+    classes, of_class = np.unique(counts["scored_class"].to_numpy(zero_copy_only=False), return_inverse=True)
+    segments, of_segment = np.unique(counts["segment"].to_numpy(zero_copy_only=False), return_inverse=True)
+    parts = counts["part"].to_numpy()
+    places = of_segment, np.searchsorted(days, counts["prediction_on"].to_numpy()), of_class, parts
+    names = ("positive_count", "negative_count") if is_auc else ("error_sum", "label_count")
+    held = np.zeros((len(segments), len(days), len(classes), int(parts.max()) + 1, 2))
+    for column, name in enumerate(names):
+        np.add.at(held[..., column], places, np.nan_to_num(counts[name].to_numpy()))
+    if is_auc:
+        # of a model of several classes there are scores of each, and those of the chosen class, which have no positives
+        held = held[:, :, (held.sum(axis=(0, 1, 3)) > 0).all(axis=-1)]
+    return {str(segment): held[place] for place, segment in enumerate(segments)}
+
+
+def _has_labels(counts: Floats, is_before: Any, *, is_auc: bool) -> bool:
+    """Whether there are enough on both sides, of every class; leaving a day out must leave some."""
+    columns = slice(None) if is_auc else slice(1, None)
+    sides = [counts[side].sum(axis=(0, 2))[..., columns] for side in (is_before, ~is_before)]
+    largest = [counts[side].sum(axis=2)[..., columns].max(axis=0) for side in (is_before, ~is_before)]
+    return all(
+        side.size > 0 and bool((side >= _FEWEST_LABELS).all() and (side > most).all())
+        for side, most in zip(sides, largest, strict=True)
+    )
+
+
+def _row_count(counts: Floats, *, is_auc: bool) -> float:
+    """Labels, of several classes those of one, which each row has."""
+    return float((counts[:, 0].sum() if is_auc else counts[..., 1].sum()) if counts.size else 0)
+
+
+def _is_where_it_is_lost(inside: Loss, outside: Loss) -> bool:
+    difference = inside.whole.value - outside.whole.value
+    error = float(np.hypot(inside.whole.standard_error, outside.whole.standard_error))
+    return difference > _ERRORS_OF_SEGMENTS * error and outside.whole.value <= _REST_SHARE * inside.whole.value
