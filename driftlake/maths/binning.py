@@ -352,7 +352,8 @@ def with_expected_unseen(counts: Counts, singles: Sequence[int]) -> Counts:
         return counts
     expected = counts.copy()
     expected[:, UNSEEN] += len(singles)
-    np.subtract.at(expected, (slice(None), singles), 1)
+    for bin_id in singles:
+        expected[:, bin_id] -= 1
     return expected
 
 

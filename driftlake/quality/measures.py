@@ -376,6 +376,7 @@ def _rows(windows: LabelledWindows, statistic: _Statistic, settings: QualitySett
         "negative_count": windows.counts["negative_count"].sum(axis=-1),
     }
     outcome = np.where(np.isnan(statistic.value), "insufficient_data", "measured")
+    unit = "days" if statistic.name.startswith("estimated_") else "rows"
     columns = {
         **{name: windows.keys[name] for name in KEY},
         "statistic": pa.repeat(pa.scalar(statistic.name), size),
@@ -384,12 +385,7 @@ def _rows(windows: LabelledWindows, statistic: _Statistic, settings: QualitySett
         "outcome": pa.array(outcome.tolist(), pa.string()),
         "reason": pa.array([text or None for text in statistic.reason.tolist()], pa.string()),
         "interval_unit": pa.array(
-            np.where(
-                np.isnan(numbers["confidence_low"]),
-                None,
-                "days" if statistic.name.startswith("estimated_") else "rows",
-            ).tolist(),
-            pa.string(),
+            [None if is_missing else unit for is_missing in np.isnan(numbers["confidence_low"])], pa.string()
         ),
         "minimum_class_count": pa.repeat(
             pa.scalar(settings.minimum_labels_per_class if statistic.name == "auc" else None, pa.int64()), size
