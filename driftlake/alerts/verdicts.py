@@ -38,7 +38,9 @@ def _sentence(facts: Mapping[str, Any]) -> str:
         return f"{performance}. No alert is open."
     others = facts["alert_count"] - 1
     also = f" {counted(others, 'more alert')} {'is' if others == 1 else 'are'} open." if others else ""
-    return f"{facts['title']}, since {facts['since_on']}.{also} {performance}."
+    # the reader knows which model the row is about
+    title = facts["title"].removeprefix(f"{facts['model_id']}: ")
+    return f"{title}, since {facts['since_on']}.{also} {performance}."
 
 
 def _performance(facts: Mapping[str, Any]) -> str:

@@ -50,8 +50,8 @@ _RATIOS = 1 + _AUTOCORRELATIONS + (2 * _AUTOCORRELATIONS**2 + _AUTOCORRELATIONS*
 _SMALLEST_DEVIATION = 1e-9
 # By how many times evidence may exceed the threshold, so that it falls soon after a recovery.
 _CAP = 3.0
-# A sum steps over its threshold by more than it needs: models exactly at the limit page 0.4 to 0.56 times as often as the whole threshold
-# promises (bench/false_pages.py).
+# The sum exceeds its threshold by some margin when it passes it. With this share of the threshold, a model exactly at the
+# limit pages 0.5 to 0.9 times as often as the budget allows (bench/false_pages.py).
 _THRESHOLD_SHARE = 0.6
 _SMALLEST_THRESHOLD = 10.0
 

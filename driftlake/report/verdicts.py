@@ -20,6 +20,7 @@ from driftlake.vocabulary.wording import (
     long_day,
     measured,
     percent,
+    statistic_name,
     three_decimals,
     version_name,
 )
@@ -146,7 +147,12 @@ def _still_open(alerts: Sequence[Row]) -> str:
 def _findings(facts: Row, alerts: Sequence[Row], windows: MeasuredWindows) -> str:
     """The reasons of a verdict: drift, ranking and labels in one sentence, findings of other rules in a second."""
     main = [_drift_finding(facts, windows), *_label_findings(facts, alerts, windows)]
-    others = [_other_finding(signal, of_signal) for signal, of_signal in grouped(alerts, _signal).items()]
+    told = {"performance.loss_evidence"} if facts["verdict"] == "harmed" else set()
+    others = [
+        _other_finding(signal, of_signal)
+        for signal, of_signal in grouped(alerts, _signal).items()
+        if signal not in told
+    ]
     sentences = [", ".join(filter(None, found)) for found in (main, others)]
     return " ".join(f"{sentence[0].upper()}{sentence[1:]}." for sentence in sentences if sentence)
 
@@ -217,7 +223,7 @@ def _other_finding(name: str, alerts: Sequence[Row]) -> str | None:
         alerts=counted(len(alerts), "alert"),
         features=counted(len(alerts), "feature"),
         checks=counted(len(alerts), "contract check"),
-        feature=worst["feature"],
+        feature=statistic_name(worst["feature"]) if name.startswith("performance.") else worst["feature"],
         value=in_unit(worst["value"], signal.unit),
         rule=worst["rule"],
     )
