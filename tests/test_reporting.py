@@ -466,6 +466,18 @@ def test_the_summary_speaks_of_a_window_that_is_measured(tmp_path, memory):
     assert lines["drifted features"] == "1 of 1 over 1 day"
 
 
+def test_the_summary_names_the_versions_that_page(tmp_path, memory):
+    settings = write_project(tmp_path, features=["income"], training={"income": [1.0]})
+    verdicts = {"a": "well", "b": "broken", "c": "well"}
+    rows = [
+        MODEL | {"deployment": "production", "dt": day(1), "model_id": model_id, "verdict": verdict, "sentence": "-"}
+        for model_id, verdict in verdicts.items()
+    ]
+    insert(memory.connection, "model_verdicts", rows)
+    lines = dict(summarize(memory, settings, day(1), day(1)))
+    assert lines["verdicts"] == "1 broken: b v1 (production); 2 well"
+
+
 def test_a_second_reference_or_a_segment_counts_no_feature_twice(memory):
     others = [{}, {"reference": "last month"}, {"segment": "channel=web"}]
     insert(memory.connection, "feature_drift", [DRIFT | {"window_days": 7} | other for other in others])
