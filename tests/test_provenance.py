@@ -139,7 +139,7 @@ def test_text_and_json_name_every_link(project: Project) -> None:
 
 
 def test_an_unknown_table_lists_those_there_are(project: Project) -> None:
-    with pytest.raises(WarehouseError, match="no table nothing to explain\nhint: one of alerts, "):
+    with pytest.raises(WarehouseError, match="no table or view nothing to explain\nhint: one of alerts, "):
         explained(project, "nothing")
 
 
