@@ -23,7 +23,7 @@ from driftlake.config.inputs import (
     TelemetrySettings,
 )
 from driftlake.config.loading import CONFIG_NAME, load_settings
-from driftlake.config.models import ModelSettings, OwnMetric, QualitySettings
+from driftlake.config.models import STATISTICS_OF_PERFORMANCE, ModelSettings, OwnMetric, QualitySettings
 from driftlake.config.objectives import SloSettings
 from driftlake.config.places import ReportSettings, SparkSettings
 from driftlake.config.settings import Settings
@@ -35,6 +35,7 @@ __all__ = [
     "EXPLANATIONS",
     "LABELS",
     "SOURCES",
+    "STATISTICS_OF_PERFORMANCE",
     "TELEMETRY",
     "AlertRule",
     "Channel",

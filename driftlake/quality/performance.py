@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from driftlake.config import ModelSettings, OwnMetric, Settings
+from driftlake.config import STATISTICS_OF_PERFORMANCE, ModelSettings, OwnMetric, Settings
 from driftlake.inputs.partitions import days_between
 from driftlake.lake.grouping import grouped
 from driftlake.lake.schema import arrow_schema
@@ -62,7 +62,6 @@ _TRAINING_SUMS = {
     "brier_score": "squared_error_sum",
     "mean_absolute_error": "absolute_error_sum",
 }
-_STATISTICS = ("auc", "accuracy", *_TRAINING_SUMS)
 # A smaller value of these is worse; of the others a larger.
 _LARGER_IS_BETTER = ("auc", "accuracy")
 # A day that is estimated differs at least so many times as much as one with labels: what scores say of it may be wrong.
@@ -180,7 +179,7 @@ def measure(
         model = settings.models.get(version.model_id)
         history = _History(counted, version, model, nights)
         learned = calibrations[version.model_id, version.model_version]
-        standards = {statistic: _Standard.of(statistic, version, model) for statistic in _STATISTICS}
+        standards = {statistic: _Standard.of(statistic, version, model) for statistic in STATISTICS_OF_PERFORMANCE}
         if model:
             standards |= {name: _Standard.of_own(metric) for name, metric in model.metrics.items()}
         for place, night in enumerate(nights):
