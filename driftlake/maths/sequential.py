@@ -1,12 +1,12 @@
-"""Whether a model has become worse than it may be, asked every night: pure functions that take arrays.
+"""Sequential test of whether a model has become worse than it may be: pure functions that take arrays.
 
-Of each series there is a value per day, larger is better, nan where a day has none, days in order: shape (series, days). A series is
-a model as of a night, so a backfill hands over a row per night. Under the hypothesis the mean of the days is at the limit or above.
-The detector is the Shiryaev-Roberts sum of e-processes, mixed over sizes of loss (Shiryaev 1963; Roberts 1966; Shin,
-Ramdas and Rinaldo 2023, "E-detectors"): whatever the loss, and whenever it began, evidence grows; without one, its mean after n days is at most n, so it
-passes a threshold of A less than once in A days. Days are dependent: the previous day is taken off and variances are those of long-run means (Newey
-and West 1987; prewhitened by an autoregression of order one, Andrews and Monahan 1992). Not here: what a day's
-value is, and what is done about a loss.
+Arrays have shape (series, days): a value per day, days in order, where larger is better and nan means no value. A series is a
+model as of a night, so a backfill passes a row per night. Under the null hypothesis, the mean of the days is at the limit
+or above. The detector is the Shiryaev-Roberts sum of e-processes, mixed over sizes of loss (Shiryaev 1963; Roberts 1966;
+Shin, Ramdas and Rinaldo 2023, "E-detectors"). Under a loss, its evidence grows whatever the size of the loss and whenever it began.
+Without one, its mean after n days is at most n, so it passes a threshold of A less than once in A days. Days are dependent:
+the previous day is subtracted, and variances are those of long-run means (Newey and West 1987; prewhitened by an
+autoregression of order one, Andrews and Monahan 1992). Not here: what the value of a day is, and what follows from a loss.
 """
 
 from __future__ import annotations
@@ -58,10 +58,11 @@ _SMALLEST_THRESHOLD = 10.0
 
 @dataclass(frozen=True, slots=True)
 class DayNoise:
-    """How days differ, beyond the errors that they have of their own.
+    """How much days differ, beyond the standard errors of the days themselves.
 
-    `deviation` is the standard deviation between days, `autocorrelation` that of a day with the next that has a value, and `day_count` how many days
-    say so, those of other models among them. Each has shape (series,), or (1,) if pooled. `deviation` is nan where nothing is known.
+    `deviation` is the standard deviation between days, `autocorrelation` is that of a day with the next day that has a value,
+    and `day_count` is the number of days they were learned from, including days of other models. Each has shape (series,), or
+    (1,) if pooled. `deviation` is nan where nothing is known.
     """
 
     deviation: Floats
@@ -89,7 +90,7 @@ class DayNoise:
         )
 
     def with_caution(self, threshold: float | Floats) -> DayNoise:
-        """Larger deviations where few days say so: an error of the variance weighs as much as there is evidence to ask for."""
+        """The same with larger deviations where they were learned from few days; the higher the threshold, the larger."""
         with np.errstate(divide="ignore", invalid="ignore"):
             factor = 1 + np.log(threshold) / self.day_count
             return replace(self, deviation=self.deviation * np.sqrt(factor))
@@ -97,10 +98,11 @@ class DayNoise:
 
 @dataclass(frozen=True, slots=True)
 class LossEvidence:
-    """What speaks for a loss beyond the limit.
+    """Evidence of a loss beyond the limit.
 
-    `log_evidence`, shape (series, days), is the logarithm of the detector as of each day, -inf before the first value and where the
-    noise is unknown. `began_at`, shape (series,), is the index of the most likely first day of the loss as of the last day, -1 where no day speaks for one.
+    `log_evidence`, shape (series, days), is the logarithm of the detector as of each day. It is -inf before the first value
+    and where the noise is unknown. `began_at`, shape (series,), is the index of the most likely first day of the loss as of
+    the last day, and -1 where there is no evidence of a loss.
     """
 
     log_evidence: Floats
@@ -108,7 +110,7 @@ class LossEvidence:
 
 
 def page_threshold(false_pages_per_year: float, series_count: int) -> float:
-    """What the detector of each of `series_count` series has to pass, so that all of them page falsely no more often than that."""
+    """Threshold of each of `series_count` detectors that keeps their false pages together within the budget."""
     return max(_THRESHOLD_SHARE * 365 * series_count / false_pages_per_year, _SMALLEST_THRESHOLD)
 
 
@@ -124,7 +126,7 @@ class DayDifferences:
     day_count: Floats
 
     def of(self, series: Sequence[int] | NDArray[np.integer[Any]]) -> DayDifferences:
-        """Those of some series."""
+        """Differences of some of the series."""
         return DayDifferences(self.near[series], self.far[series], self.day_count[series])
 
     def autocorrelation(self, usual: float | Floats) -> Floats:
@@ -195,10 +197,11 @@ def _median_of_known(values: Floats) -> Floats:
 
 
 def pooled_noise(differences: DayDifferences) -> DayNoise | None:
-    """What series have in common; None where none has MINIMUM_DAYS days.
+    """Noise that the series have in common; None if no series has MINIMUM_DAYS days.
 
-    Deviations are pooled as logarithms, so that one restless model does not make all others slow. Its `day_count` is as many
-    days as the pool is worth to a series: many where models are alike, few where they are not (empirical Bayes).
+    Deviations are pooled as logarithms, so that one volatile model does not delay the detection of losses in all others.
+    The `day_count` of the result is its weight in days of a single series: large where models are alike, small where they
+    differ (empirical Bayes).
     """
     is_known = differences.day_count >= MINIMUM_DAYS
     if not is_known.any():
@@ -252,7 +255,7 @@ def _evidence(
     own_errors: Floats,
     is_estimated: NDArray[np.bool_],
 ) -> LossEvidence:
-    """That of one detector; `noise` is the deviation and autocorrelation of every day, each of shape (series, days)."""
+    """Evidence of one detector; `noise` is the deviation and autocorrelation of every day, each of shape (series, days)."""
     deviation, autocorrelation = noise
     own = own_errors**2
     is_known = np.isfinite(values + deviation + own + limit[:, np.newaxis])
@@ -271,7 +274,7 @@ def _evidence(
 def _less_the_day_before(
     shortfall: Floats, carried: Floats, is_known: NDArray[np.bool_], is_estimated: NDArray[np.bool_]
 ) -> Floats:
-    """What is new on each day, scaled to the long run: without the share that the last day with a value of the same kind carries over."""
+    """Innovation of each day, scaled to the long run: the share carried over from the last day of the same kind is subtracted."""
     if not shortfall.size:
         return shortfall
     previous = _previous_known(is_known)

@@ -1,9 +1,9 @@
-"""The performance of model versions as one series of days, and the evidence that it has sunk: rows of performance.
+"""The performance of model versions as one series of days, and the evidence that it got worse: rows of performance.
 
-Days that have most of their labels count by them, the others by what their scores promise, corrected by how far recent
-labels were from such promises (prediction-powered inference; Angelopoulos et al. 2023). Not here: the formulas
-(`driftlake.maths.clustered`, `driftlake.maths.sequential`), windows by rows (`driftlake.quality.measures`), and what is made
-of the evidence (`driftlake.alerts`).
+A day that has most of its labels contributes its realised value. Any other day contributes the value that its scores promise,
+corrected by the mean difference between realised and estimated values of recent days (prediction-powered inference;
+Angelopoulos et al. 2023). Not here: the formulas (`driftlake.maths.clustered`, `driftlake.maths.sequential`), windows by
+rows (`driftlake.quality.measures`), and what follows from the evidence (`driftlake.alerts`).
 """
 
 from __future__ import annotations
@@ -40,20 +40,20 @@ from driftlake.maths.sequential import (
 )
 from driftlake.quality.labelled_windows import CLASS_SCORE_BINS, Calibrations, ascending_bins, by_score_of
 
-# A loss that takes longer to show is one of the model's ordinary changes; so many days are read again every night.
+# Days that are read again every night. A loss that takes longer to show cannot be told from ordinary changes of the model.
 LOOK_BACK_DAYS = 120
 QUERIES = ("performance_labels", "performance_predictions", "performance_classes", "performance_decisions")
-# Share of the labels that a day will ever have from which on it counts by its labels.
+# A day contributes its realised value once it has this share of the labels that it will ever have.
 _MOST_LABELS = 0.8
-# Days of this age or older tell which share of the predictions ever gets a label.
+# The share of predictions that ever gets a label is learned from days of at least this age.
 _OLD_ENOUGH_DAYS = 28
 # Days whose realised minus estimated values correct the estimates of the days without labels.
 _CORRECTING_DAYS = 28
-# Where models.<id>.tolerance says nothing: absolute for an AUC, in shares of the baseline for an error.
+# Tolerances without models.<id>.tolerance: absolute for an AUC, as a share of the baseline for an error.
 _AUC_TOLERANCE = 0.02
 _ERROR_TOLERANCE_SHARE = 0.1
 _SMALLEST_PROBABILITY = 1e-15
-# Standard errors of the baseline that the limit is lowered by: a baseline is itself known only so well.
+# The limit is lowered by this number of standard errors of the baseline, which is itself an estimate.
 _BASELINE_ERRORS = 1.0
 _KEY = ["model_id", "model_version", "deployment"]
 # By statistic what is summed up of the training data.
@@ -62,15 +62,15 @@ _TRAINING_SUMS = {
     "brier_score": "squared_error_sum",
     "mean_absolute_error": "absolute_error_sum",
 }
-# A smaller value of these is worse; of the others a larger.
+# Statistics for which a larger value is better.
 _LARGER_IS_BETTER = ("auc", "accuracy")
-# A day that is estimated differs at least so many times as much as one with labels: what scores say of it may be wrong.
+# Smallest standard deviation of estimated days, as a share of that of realised days: the estimate itself may be wrong.
 _SMALLEST_ESTIMATED_SHARE = 0.5
-# Of the scores, in the AUC of a day: ties in so few cost 0.0001.
+# Score bins in the AUC of a day: ties within them change it by about 0.0001.
 _BINS = 100
-# Share of the evidence for a page from which on a first day of the loss is named.
+# The first day of a loss is named from this share of the evidence that pages.
 _SPEAKS_FOR_A_LOSS = 0.5
-# Statistics of 0 to 1.
+# Statistics between 0 and 1.
 _SHARES = ("auc", "accuracy", "brier_score")
 
 Days = NDArray[np.bool_]
@@ -223,7 +223,7 @@ class _Standard:
 
     @classmethod
     def of(cls, statistic: str, version: ModelVersion, model: ModelSettings | None) -> _Standard:
-        """That of a version, with the tolerance of its settings or the default one."""
+        """The standard of a version, with the tolerance of its settings or the default tolerance."""
         labels = version.training_labels
         given: Mapping[str, float] = {str(name): value for name, value in model.tolerance.items()} if model else {}
         highest = 1.0 if statistic in _SHARES else np.inf
@@ -241,7 +241,7 @@ class _Standard:
 
     @classmethod
     def of_own(cls, metric: OwnMetric) -> _Standard:
-        """That of a metric of the user."""
+        """The standard of a metric of the user."""
         return cls(
             metric.baseline,
             metric.tolerance,
