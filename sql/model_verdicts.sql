@@ -48,7 +48,7 @@ decisive as (
     qualify row_number() over (
         partition by dt, model_id, model_version, deployment
         -- broken data comes first, because the performance on broken data does not judge the model
-        order by list_position(['broken', 'harmed', 'blind', 'watch'], verdict), weight desc, since_on, incident_id
+        order by verdict_place(verdict), weight desc, since_on, incident_id
     ) = 1
 ),
 

@@ -76,6 +76,14 @@ _DRIFT = tuple(source.prefix for source in DRIFT_SOURCES)
 _FEATURES = (FEATURE_BREAKS.prefix, FEATURE_DRIFT.prefix)
 _HARM = (MODEL_QUALITY.prefix, PERFORMANCE.prefix)
 _INPUTS = (CONTRACT_CHECKS.prefix, PREDICTION_VOLUME.prefix, LABEL_BACKLOG.prefix)
+
+
+def _part_of_loss(name: str, sentence: str, weight: float) -> Cause:
+    """A cause that splitting a loss of performance into its parts finds."""
+    explains = (PERFORMANCE.prefix,)
+    return Cause(name, sentence, weight, explains, is_event=False, query="loss_parts", makes=losses.evidence)
+
+
 CAUSES = (
     Cause("schema_change", "{message}", 1.0, (*_FEATURES, CONTRACT_CHECKS.prefix, "schema_changes.")),
     Cause(
@@ -150,34 +158,22 @@ CAUSES = (
         ("model_quality.auc_drop", PERFORMANCE.prefix),
         is_event=False,
     ),
-    Cause(
+    _part_of_loss(
         "one_segment",
         "{name} of {subject}, {row_share:.0%} of the labels, is {lost} worse since {lost_on}, and {lost_by_rest} in the rest",
         0.65,
-        (PERFORMANCE.prefix,),
-        is_event=False,
-        query="loss_parts",
-        makes=losses.evidence,
     ),
-    Cause(
+    _part_of_loss(
         "harder_cases",
         "{name} is {lost} worse since {lost_on}: {mix} because the cases have become harder, as their scores show, "
         "and {within} because labels agree less with equal scores than before",
         0.6,
-        (PERFORMANCE.prefix,),
-        is_event=False,
-        query="loss_parts",
-        makes=losses.evidence,
     ),
-    Cause(
+    _part_of_loss(
         "quality_loss",
         "{name} is {lost} worse since {lost_on}: {within} because labels agree less with equal scores than before, "
         "and {mix} because the cases have become harder, as their scores show",
         0.6,
-        (PERFORMANCE.prefix,),
-        is_event=False,
-        query="loss_parts",
-        makes=losses.evidence,
     ),
     Cause("broken_contract", "{message}", 0.55, (*_INPUTS, FEATURE_BREAKS.prefix)),
     Cause("quarantine", "{message}", 0.5, _INPUTS),

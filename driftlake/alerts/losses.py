@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from driftlake.lake.grouping import grouped
 from driftlake.maths.arrays import Floats
 from driftlake.maths.loss_parts import Loss, auc_loss, error_loss
 from driftlake.maths.segments import ALL
@@ -31,16 +31,14 @@ _LOSS = ["incident_id", "known_on", "statistic", "lost_on"]
 
 def evidence(counts: pa.Table, smallest_cell: int) -> list[dict[str, Any]]:
     """Rows of evidence, each with the name of its cause."""
-    losses = counts.group_by(_LOSS).aggregate([]).to_pylist()
-    return [row | loss for loss in losses for row in _of_loss(counts, loss, smallest_cell)]
+    found: list[dict[str, Any]] = []
+    for values, of_loss in grouped(counts, _LOSS).items():
+        loss = dict(zip(_LOSS, values, strict=True))
+        found += (row | loss for row in _of_loss(of_loss, loss, smallest_cell))
+    return found
 
 
-def _of_loss(counts: pa.Table, loss: Mapping[str, Any], smallest_cell: int) -> Iterator[dict[str, Any]]:
-    of_loss = counts.filter(
-        (pc.field("incident_id") == loss["incident_id"])
-        & (pc.field("known_on") == loss["known_on"])
-        & (pc.field("statistic") == loss["statistic"])
-    )
+def _of_loss(of_loss: pa.Table, loss: Mapping[str, Any], smallest_cell: int) -> Iterator[dict[str, Any]]:
     days = np.unique(of_loss["prediction_on"].to_numpy())
     is_before = days < np.datetime64(loss["lost_on"])
     if is_before.sum() < _FEWEST_DAYS_BEFORE or (~is_before).sum() < _FEWEST_DAYS_AFTER:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 
-def grouped(table: pa.Table, names: Sequence[str]) -> dict[tuple[str, ...], pa.Table]:
-    """The rows of each combination of values of text columns, in their order.
+def grouped(table: pa.Table, names: Sequence[str]) -> dict[tuple[Any, ...], pa.Table]:
+    """The rows of each combination of values of columns without nulls, in their order.
 
     The table is read once, whatever the number of groups: a filter per group would read it as often as there are groups.
     It costs least where the rows of a group are consecutive.

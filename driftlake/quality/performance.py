@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -74,6 +75,8 @@ _SPEAKS_FOR_A_LOSS = 0.5
 _SHARES = ("auc", "accuracy", "brier_score")
 
 Days = NDArray[np.bool_]
+# COLUMNS by name, each of shape (days, bins).
+Columns = Mapping[str, Floats]
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +147,11 @@ class Mean:
     counts: Floats
     expected_sums: Floats
     expected_counts: Floats
+
+    @classmethod
+    def of(cls, known: Columns, expected: Columns, parts: Callable[[Columns], Sequence[Floats]]) -> Mean:
+        """From counts of shape (days, bins); `parts` makes what is summed up, and the counts it is divided by, of such counts."""
+        return cls(*(part.sum(axis=1) for columns in (known, expected) for part in parts(columns)))
 
     def values(self, is_realised: Days, window_days: int) -> Floats:
         """See Metric."""
@@ -337,46 +345,21 @@ class _History:
             yield from self._of_classes(days)
         else:
             yield from self._of_scores(days, calibration)
-        yield from self._own(days, calibration)
+        if self._own_metrics:
+            known, expected = self._known(days), self._expected(days, calibration)
+            for name, metric in self._own_metrics.items():
+                yield name, Mean.of(known, expected, partial(evaluated, [metric.sum, metric.per]))
 
     def _of_scores(self, days: slice, calibration: Calibration | None) -> Iterator[tuple[str, Metric]]:
         known, expected = self._known(days), self._expected(days, calibration)
-
-        def mean(sums: Callable[[Mapping[str, Floats]], Floats]) -> Mean:
-            found = ((sums(columns).sum(axis=1), _labels_in(columns).sum(axis=1)) for columns in (known, expected))
-            return Mean(*(part for pair in found for part in pair))
-
         if self._version.score_bins:
             sides = ([columns[name]] for columns in (known, expected) for name in ("positive_count", "negative_count"))
             yield "auc", Ranking(*sides)
         if self._version.score_kind == "probability":
-            yield "log_loss", mean(lambda columns: columns["log_loss_sum"])
-            yield "brier_score", mean(lambda columns: columns["squared_error_sum"])
+            yield "log_loss", Mean.of(known, expected, partial(_per_label, "log_loss_sum"))
+            yield "brier_score", Mean.of(known, expected, partial(_per_label, "squared_error_sum"))
         if self._cut is not None:
-            yield (
-                "accuracy",
-                mean(
-                    lambda columns: (
-                        columns["true_positive_count"] + columns["negative_count"] - columns["false_positive_count"]
-                    )
-                ),
-            )
-
-    def _own(self, days: slice, calibration: Calibration | None) -> Iterator[tuple[str, Metric]]:
-        if not self._own_metrics:
-            return
-        known, expected = self._known(days), self._expected(days, calibration)
-        for name, metric in self._own_metrics.items():
-            yield (
-                name,
-                Mean(
-                    *(
-                        evaluated(expression, columns).sum(axis=1)
-                        for columns in (known, expected)
-                        for expression in (metric.sum, metric.per)
-                    )
-                ),
-            )
+            yield "accuracy", Mean.of(known, expected, _right_decisions)
 
     def _known(self, days: slice) -> dict[str, Floats]:
         """COLUMNS of the labels that have come for predictions with a score, shape (days, bins)."""
@@ -431,9 +414,13 @@ class _History:
         return Mean(sums.sum(axis=1), counts.sum(axis=1), expected.sum(axis=1), predictions.sum(axis=1) * has_any)
 
 
-def _labels_in(columns: Mapping[str, Floats]) -> Floats:
-    found: Floats = columns["positive_count"] + columns["negative_count"]
-    return found
+def _per_label(name: str, columns: Columns) -> Sequence[Floats]:
+    return columns[name], columns["positive_count"] + columns["negative_count"]
+
+
+def _right_decisions(columns: Columns) -> Sequence[Floats]:
+    right = columns["true_positive_count"] + columns["negative_count"] - columns["false_positive_count"]
+    return right, columns["positive_count"] + columns["negative_count"]
 
 
 def _columns(width: int) -> NDArray[np.int64]:

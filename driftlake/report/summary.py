@@ -54,11 +54,7 @@ def _backlog(facts: Mapping[str, Any]) -> str:
 
 def _verdicts(warehouse: Warehouse, day: date) -> str:
     """How many versions have each verdict, and the names of some of those that page."""
-    rows = warehouse.sql(
-        "from model_verdicts where dt = ?"
-        " order by list_position(['broken', 'harmed', 'blind', 'watch', 'well'], verdict), model_id, model_version",
-        [day],
-    ).to_pylist()
+    rows = warehouse.query("report/verdicts", day=day).to_pylist()
     told = []
     for verdict, found in grouped(rows, lambda row: row["verdict"]).items():
         names = f": {first_of([version_name(row) for row in found], 3)}" if verdict in PAGING else ""

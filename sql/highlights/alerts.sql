@@ -17,7 +17,7 @@ verdict_counts as (
     select
         dt,
         verdict,
-        list_position(['broken', 'harmed', 'blind', 'watch', 'well'], verdict) as place,
+        verdict_place(verdict) as place,
         count(*) as version_count,
         string_agg(
             printf('%s %s (%s) is %s: %s', model_id, model_version, deployment, verdict, sentence), chr(10)

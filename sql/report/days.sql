@@ -63,7 +63,7 @@ ranked as (
 judged as (
     select
         dt,
-        list(verdict order by list_position(['broken', 'harmed', 'blind', 'watch', 'well'], verdict))[1] as worst_verdict
+        list(verdict order by verdict_place(verdict))[1] as worst_verdict
     from model_verdicts
     group by dt
 )

@@ -13,4 +13,4 @@ select
 from model_verdicts
 where dt = $day
 order by
-    list_position(['broken', 'harmed', 'blind', 'watch', 'well'], verdict), model_id, model_version, deployment;
+    verdict_place(verdict), model_id, model_version, deployment;
