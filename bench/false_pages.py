@@ -104,12 +104,66 @@ def three_deviations(chunk: int, values: Floats, history: int) -> Floats:
     return found
 
 
+def cusum(size: float, values: Floats, history: int) -> Floats:
+    """Page's sum (1954) for losses of `size` long-run standard deviations, one false page a year (Lorden 1971)."""
+    total = np.zeros(len(values))
+    found = []
+    for shortfall in _standardised(values, history).T:
+        total = np.maximum(total, 0) + size * shortfall - size**2 / 2
+        found.append(total / np.log(365))
+    return np.stack(found, axis=1)[:, history:]
+
+
+def confidence_sequence(values: Floats, history: int) -> Floats:
+    """The mean of all days so far is below the limit: one-sided normal mixture (Robbins 1970), 95 % over all nights together."""
+    days = np.arange(1, values.shape[1] + 1) + _MIXTURE_DAYS
+    scaled = np.cumsum(_standardised(values, history), axis=1) / np.sqrt(days)
+    log_evidence = np.log(2 * np.sqrt(_MIXTURE_DAYS / days)) + scaled**2 / 2 + stats.norm.logcdf(scaled)
+    strength: Floats = log_evidence[:, history:] / np.log(20)
+    return strength
+
+
+def conformal_martingale(values: Floats, history: int) -> Floats:
+    """Days are worse than the days before them: simple jumper, summed as Shiryaev and Roberts do (Vovk 2021), one false page a year.
+
+    It knows no limit, and takes days to be exchangeable.
+    """
+    accounts = np.full((len(values), len(_BETS)), 1 / len(_BETS))
+    evidence = np.zeros(len(values))
+    ties = np.random.default_rng(4).random(values.shape)
+    found = []
+    for day in range(values.shape[1]):
+        earlier = (values[:, :day] < values[:, day, np.newaxis]).sum(axis=1)
+        rank = (earlier + ties[:, day]) / (day + 1)
+        accounts = (1 - _JUMPS) * accounts + _JUMPS * accounts.mean(axis=1, keepdims=True)
+        before = accounts.sum(axis=1)
+        accounts = accounts * (1 + _BETS * (0.5 - rank[:, np.newaxis]))
+        evidence = (evidence + 1) * accounts.sum(axis=1) / before
+        found.append(np.log(evidence) / np.log(365))
+    return np.stack(found, axis=1)[:, history:]
+
+
+def _standardised(values: Floats, history: int) -> Floats:
+    """How far days are below the limit, in long-run standard deviations of the history."""
+    noise = day_noise(day_differences(values[:, :history]))
+    shortfall: Floats = -values / np.sqrt(noise.long_run_variance())[:, np.newaxis]
+    return shortfall
+
+
+_MIXTURE_DAYS = 30
+# of the simple jumper: on rising ranks, on none, on falling ones; and the share that changes sides in a day
+_BETS = np.array([-1.0, 0.0, 1.0])
+_JUMPS = 0.01
+
 OTHERS: Mapping[str, Rule] = {
     "28 days, rows' interval 95 %": rows_interval,
     "28 days, days' interval 95 %": partial(days_interval, 0.95),
     "28 days, days' interval 99.9 %": partial(days_interval, 0.999),
     "three standard deviations, days": partial(three_deviations, 1),
     "three standard deviations, weeks": partial(three_deviations, 7),
+    "CUSUM for 0.5 standard deviations": partial(cusum, 0.5),
+    "confidence sequence 95 %": confidence_sequence,
+    "conformal martingale": conformal_martingale,
 }
 OURS: Mapping[tuple[float, int], Rule] = {
     (budget, fleet): partial(detector, budget, fleet) for budget in (1.0, 0.1) for fleet in (1, 10, 100)
