@@ -29,7 +29,10 @@ from driftlake.maths.numeric_bins import learn_numeric_bins
 ROWS = 40
 RATIO = learn_numeric_bins("ratio", np.linspace(0, 1, 1000))
 CHANNEL = learn_category_bins("channel", ["web", "app"], np.array([600, 300]))
-VERSIONS = {("credit", name): replace(model_version([RATIO, CHANNEL]), model_version=name, classes=("a", "b")) for name in ("v1", "v2")}
+VERSIONS = {
+    ("credit", name): replace(model_version([RATIO, CHANNEL]), model_version=name, classes=("a", "b"))
+    for name in ("v1", "v2")
+}
 
 GROUP = "model_version, deployment"
 # The rest of the key of every table, and what becomes of rows that share it; levels are percentiles of service_profile.

@@ -62,7 +62,9 @@ class ClassScoreAccumulator:
         self._places = {path: place for place, path in enumerate(class_paths.values())}
         self._divisor = divisor
         self._grouping_count = len(group_counts)
-        self._rows, self._predicted = np.zeros((2, group_counts[0], len(class_paths), _bins().bin_count), dtype=np.int64)
+        self._rows, self._predicted = np.zeros(
+            (2, group_counts[0], len(class_paths), _bins().bin_count), dtype=np.int64
+        )
 
     def places(self, positions: Indices, names: Sequence[str | None]) -> Indices:
         """Places of predicted classes among the classes of the version, -1 for others, shape (rows,)."""
