@@ -26,7 +26,7 @@ from driftlake.lake.schema import arrow_schema
 from driftlake.lineage.versions import STILL_JUDGED_DAYS, ModelVersion
 from driftlake.maths import clustered
 from driftlake.maths.arrays import Floats
-from driftlake.maths.binning import MISSING
+from driftlake.maths.binning import MISSING, share_from
 from driftlake.maths.clustered import FEWEST_DAYS, ClusteredMean
 from driftlake.maths.cohort_expressions import COLUMNS, evaluated
 from driftlake.maths.estimation import Calibration
@@ -52,8 +52,8 @@ _MOST_LABELS = 0.8
 _OLD_ENOUGH_DAYS = 28
 # Days whose realised minus estimated values correct the estimates of the days without labels.
 _CORRECTING_DAYS = 28
-# Tolerances without models.<id>.tolerance: absolute for an AUC, as a share of the baseline for an error.
-_AUC_TOLERANCE = 0.02
+# Tolerances without models.<id>.tolerance: absolute for what the lineage states, as a share of the baseline for an error.
+_STATED_TOLERANCE = 0.02
 _ERROR_TOLERANCE_SHARE = 0.1
 _SMALLEST_PROBABILITY = 1e-15
 # The limit is lowered by this number of standard errors of the baseline, which is itself an estimate.
@@ -65,8 +65,6 @@ _TRAINING_SUMS = {
     "brier_score": "squared_error_sum",
     "mean_absolute_error": "absolute_error_sum",
 }
-# Statistics for which a larger value is better.
-_LARGER_IS_BETTER = ("auc", "accuracy")
 # Smallest standard deviation of estimated days, as a share of that of realised days: the estimate itself may be wrong.
 _SMALLEST_ESTIMATED_SHARE = 0.5
 # Score bins in the AUC of a day: ties within them change it by about 0.0001.
@@ -259,13 +257,18 @@ class _Standard:
             error = 0.0
             if labels and labels.positives.any() and labels.negatives.any():
                 error = float(auc(by_score_of(labels.positives), by_score_of(labels.negatives)).standard_error)
-            allowed = given.get(statistic, _AUC_TOLERANCE)
+            allowed = given.get(statistic, _STATED_TOLERANCE)
             return cls(version.baseline_auc, allowed, error, is_larger_better=True, highest=highest)
+        if statistic == "accuracy":
+            trained, error = _training_accuracy(version, model)
+            stated = version.baseline_accuracy
+            allowed = given.get(statistic, None if stated is None else _STATED_TOLERANCE)
+            return cls(trained if stated is None else stated, allowed, error, is_larger_better=True, highest=highest)
         baseline = labels.mean(_TRAINING_SUMS[statistic]) if labels and statistic in _TRAINING_SUMS else None
         tolerance = given.get(statistic)
         if tolerance is None and statistic == "mean_absolute_error" and baseline:
             tolerance = _ERROR_TOLERANCE_SHARE * baseline
-        return cls(baseline, tolerance, is_larger_better=statistic in _LARGER_IS_BETTER, highest=highest)
+        return cls(baseline, tolerance, highest=highest)
 
     @classmethod
     def of_own(cls, metric: OwnMetric) -> _Standard:
@@ -276,6 +279,16 @@ class _Standard:
             is_larger_better=metric.better == "higher",
             lowest=-np.inf,
         )
+
+
+def _training_accuracy(version: ModelVersion, model: ModelSettings | None) -> tuple[float | None, float]:
+    """Accuracy of a binary model on its training data at its decision cut, and its standard error; scores in a bin count as evenly spread."""
+    cut, labels, bins = version.decision_cut(model), version.training_labels, version.score_bins
+    if cut is None or labels is None or bins is None or not labels.scored_count:
+        return None, 0.0
+    above, positives, negatives = share_from(bins, cut), by_score_of(labels.positives), by_score_of(labels.negatives)
+    accuracy = float((positives * above + negatives * (1 - above)).sum() / labels.scored_count)
+    return accuracy, float(np.sqrt(accuracy * (1 - accuracy) / labels.scored_count))
 
 
 class _Arriving:
