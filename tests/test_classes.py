@@ -27,6 +27,8 @@ from driftlake.lineage.lineage_files import LineageRecord
 from driftlake.maths.confusion import macro_auc, macro_f1
 from driftlake.maths.ranking import auc
 from driftlake.maths.recalibration import probabilities_of_classes
+from driftlake.profiles.class_scores import ClassScoreAccumulator
+from driftlake.profiles.kernel import Grouping
 from driftlake.profiles.label_join import cohorts_of
 
 CLASSES = ("bus", "car", "tram")
@@ -287,6 +289,44 @@ def test_counts_of_any_two_spans_add_up_to_those_of_the_whole(rows: list[Labelle
         if score
     )
     assert halves[0] + halves[1] == whole
+
+
+@drawn(
+    st.lists(
+        st.builds(
+            Labelled,
+            arrival=st.just(1),
+            predicted=st.sampled_from((*CLASSES, "plane", None)),
+            label=st.sampled_from(CLASSES),
+            scores=st.tuples(*[st.none() | st.floats(-0.5, 1.5) | st.sampled_from([np.nan, np.inf, -np.inf])] * 3),
+        ),
+        max_size=20,
+    )
+)
+def test_predictions_and_their_labels_are_counted_alike(rows: list[Labelled]) -> None:
+    with duckdb.connect() as db:
+        for macro in schema.session_macros():
+            db.execute(macro)
+        given_labelled(db, rows)
+        confusions(db)
+        cohorts = queries.run(db, "class_score_cohorts", **GRID).to_arrow_table().to_pylist()
+    scores = ClassScoreAccumulator({name: f"p_{name}" for name in CLASSES}, [1])
+    predicted = scores.places(np.arange(len(rows)), [row.predicted for row in rows])
+    for place, name in enumerate(CLASSES):
+        values = np.array([row.scores[place] for row in rows], float)
+        scores.add_values(f"p_{name}", values, predicted, Grouping.single(len(rows)))
+    columns = scores.counts()[0].columns()
+    names = ("scored_class", "bin_id", "row_count", "predicted_count")
+    found = zip(*(columns[name].tolist() for name in names), strict=True)
+    assert list(found) == [
+        (
+            row["scored_class"],
+            row["bin_id"],
+            row["positive_count"] + row["negative_count"],
+            row["right_count"] + row["wrong_count"],
+        )
+        for row in cohorts
+    ]
 
 
 def given_labelled(db: duckdb.DuckDBPyConnection, rows: list[Labelled]) -> None:

@@ -99,7 +99,8 @@ class PerformanceCounts:
         class_scores = (
             query("performance_class_scores") if has_classes else arrow_schema("class_score_profile").empty_table()
         )
-        return cls(*(query(name) for name in _QUERIES), class_scores)
+        labels, predictions, classes, decisions = map(query, _QUERIES)
+        return cls(labels, predictions, classes, decisions, class_scores)
 
     def by_group(self) -> Iterator[tuple[dict[str, str], PerformanceCounts]]:
         """Those of each version and deployment that has predictions."""
@@ -261,9 +262,10 @@ class _Standard:
             return cls(version.baseline_auc, allowed, error, is_larger_better=True, highest=highest)
         if statistic == "accuracy":
             trained, error = _training_accuracy(version, model)
-            stated = version.baseline_accuracy
-            allowed = given.get(statistic, None if stated is None else _STATED_TOLERANCE)
-            return cls(trained if stated is None else stated, allowed, error, is_larger_better=True, highest=highest)
+            stated, tolerance = version.baseline_accuracy, given.get(statistic)
+            if stated is not None and tolerance is None:
+                tolerance = _STATED_TOLERANCE
+            return cls(trained if stated is None else stated, tolerance, error, is_larger_better=True, highest=highest)
         baseline = labels.mean(_TRAINING_SUMS[statistic]) if labels and statistic in _TRAINING_SUMS else None
         tolerance = given.get(statistic)
         if tolerance is None and statistic == "mean_absolute_error" and baseline:
