@@ -10,6 +10,7 @@ with scored as (
         version_id,
         deployment,
         segment,
+        predicted_class,
         label_class,
         weight,
         unnest(map_keys(class_scores)) as scored_class,
@@ -38,7 +39,13 @@ binned as (
             else cell + 3
         end::integer as bin_id,
         coalesce(sum(weight) filter (where label_class = scored_class), 0)::bigint as positive_count,
-        coalesce(sum(weight) filter (where label_class <> scored_class), 0)::bigint as negative_count
+        coalesce(sum(weight) filter (where label_class <> scored_class), 0)::bigint as negative_count,
+        coalesce(
+            sum(weight) filter (where label_class = scored_class and predicted_class = scored_class), 0
+        )::bigint as right_count,
+        coalesce(
+            sum(weight) filter (where label_class <> scored_class and predicted_class = scored_class), 0
+        )::bigint as wrong_count
     from placed
     where cell is not null
     group by known_on, prediction_on, version_id, deployment, segment, scored_class, bin_id
@@ -54,7 +61,9 @@ select
     b.scored_class,
     b.bin_id,
     b.positive_count,
-    b.negative_count
+    b.negative_count,
+    b.right_count,
+    b.wrong_count
 from binned as b
 inner join versions as v
     on b.version_id = v.version_id

@@ -17,6 +17,7 @@ from hypothesis import assume
 from hypothesis import given as drawn
 from hypothesis import strategies as st
 from project import ROWS, Project, outcomes
+from sklearn.isotonic import IsotonicRegression
 from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
 from test_labels import PROBABILITY, given_labels, given_predictions, paired
 
@@ -25,6 +26,9 @@ from driftlake.lake.warehouse import Warehouse
 from driftlake.lineage.lineage_files import LineageRecord
 from driftlake.maths.confusion import macro_auc, macro_f1
 from driftlake.maths.ranking import auc
+from driftlake.maths.recalibration import probabilities_of_classes
+from driftlake.profiles.class_scores import ClassScoreAccumulator
+from driftlake.profiles.kernel import Grouping
 from driftlake.profiles.label_join import cohorts_of
 
 CLASSES = ("bus", "car", "tram")
@@ -84,6 +88,46 @@ def drawn_auc(generator: np.random.Generator, count: int) -> Any:
     hints = np.exp(generator.normal(size=(count, 3)) + 1.2 * np.eye(3)[labels])
     scores = hints / hints.sum(axis=1, keepdims=True)
     return macro_auc([binned_auc(scores[:, k], labels == k) for k in range(3)], np.ones(3, dtype=bool))
+
+
+class_labels = st.lists(
+    st.tuples(st.lists(st.integers(0, 9), min_size=6, max_size=6), st.lists(st.integers(0, 9), min_size=6, max_size=6)),
+    min_size=1,
+    max_size=3,
+).map(lambda classes: np.array(classes).swapaxes(0, 1))
+
+
+@drawn(class_labels)
+def test_a_class_without_labels_is_like_the_others_by_the_isotonic_regression_of_scikit_learn(
+    labels: np.ndarray,
+) -> None:
+    positives, negatives = np.concatenate([labels, np.zeros((2, 1, 6), np.int64)], axis=1)
+    counts = (positives + negatives).sum(axis=0)
+    assume(counts.any())
+    bins = np.flatnonzero(counts)
+    regression = IsotonicRegression(out_of_bounds="clip")
+    regression.fit(bins, positives.sum(axis=0)[bins] / counts[bins], sample_weight=counts[bins])
+    found = probabilities_of_classes(positives, negatives)
+    assert found[-1] == pytest.approx(regression.predict(np.arange(6)))
+    assert ((found >= 0) & (found <= 1)).all()
+
+
+@pytest.mark.parametrize(("label_count", "farthest"), [(20_000, 0.05), (20, 0.2)])
+def test_a_class_follows_its_own_labels_as_they_become_many(label_count: int, farthest: float) -> None:
+    """Scores of the others mean what they say, those of the last class mean less."""
+    generator = np.random.default_rng(1)
+    scores = np.linspace(0.05, 0.95, 10)
+    meaning = np.stack([scores, scores, scores / 2])
+    counts = np.full((3, 10), 20_000)
+    counts[2] = label_count // 10
+    positives = generator.binomial(counts, meaning)
+    found = probabilities_of_classes(positives, counts - positives)
+    assert found[:2] == pytest.approx(meaning[:2], abs=0.02)
+    alone = np.abs(IsotonicRegression().fit_transform(scores, positives[2] / counts[2]) - meaning[2]).mean()
+    error = np.abs(found[2] - meaning[2]).mean()
+    assert error < farthest
+    # few labels of its own say more together with those of the others than alone
+    assert label_count > 100 or error < alone
 
 
 # --- lineage ---
@@ -245,6 +289,44 @@ def test_counts_of_any_two_spans_add_up_to_those_of_the_whole(rows: list[Labelle
         if score
     )
     assert halves[0] + halves[1] == whole
+
+
+@drawn(
+    st.lists(
+        st.builds(
+            Labelled,
+            arrival=st.just(1),
+            predicted=st.sampled_from((*CLASSES, "plane", None)),
+            label=st.sampled_from(CLASSES),
+            scores=st.tuples(*[st.none() | st.floats(-0.5, 1.5) | st.sampled_from([np.nan, np.inf, -np.inf])] * 3),
+        ),
+        max_size=20,
+    )
+)
+def test_predictions_and_their_labels_are_counted_alike(rows: list[Labelled]) -> None:
+    with duckdb.connect() as db:
+        for macro in schema.session_macros():
+            db.execute(macro)
+        given_labelled(db, rows)
+        confusions(db)
+        cohorts = queries.run(db, "class_score_cohorts", **GRID).to_arrow_table().to_pylist()
+    scores = ClassScoreAccumulator({name: f"p_{name}" for name in CLASSES}, [1])
+    predicted = scores.places(np.arange(len(rows)), [row.predicted for row in rows])
+    for place, name in enumerate(CLASSES):
+        values = np.array([row.scores[place] for row in rows], float)
+        scores.add_values(f"p_{name}", values, predicted, Grouping.single(len(rows)))
+    columns = scores.counts()[0].columns()
+    names = ("scored_class", "bin_id", "row_count", "predicted_count")
+    found = zip(*(columns[name].tolist() for name in names), strict=True)
+    assert list(found) == [
+        (
+            row["scored_class"],
+            row["bin_id"],
+            row["positive_count"] + row["negative_count"],
+            row["right_count"] + row["wrong_count"],
+        )
+        for row in cohorts
+    ]
 
 
 def given_labelled(db: duckdb.DuckDBPyConnection, rows: list[Labelled]) -> None:
@@ -530,3 +612,93 @@ def test_whole_numbers_stored_as_floats_are_classes(tmp_path: Path) -> None:
         ("1", "1", ROWS // 3),
         ("2", "2", ROWS // 3),
     ]
+
+
+# --- before labels ---
+
+LABEL_DELAY_DAYS, HARDER_FROM, LAST_DAY = 15, 46, 60
+# What scores mean: their logarithms are multiplied by this, so the scores are less certain than they could be.
+SHARPER = 1.4
+
+
+class Calibrated:
+    """Predictions of a day whose scores mean the same on every day; from HARDER_FROM on the cases are harder to tell apart."""
+
+    def __init__(self, number: int) -> None:
+        generator = np.random.default_rng(number)
+        self.scores = generator.dirichlet(np.full(3, 0.4 if number < HARDER_FROM else 1.2), ROWS)
+        meant = self.scores**SHARPER
+        chosen = generator.random((ROWS, 1)) * meant.sum(axis=1, keepdims=True) > meant.cumsum(axis=1)
+        self.predicted = np.array(CLASSES)[self.scores.argmax(axis=1)]
+        self.labels = np.array(CLASSES)[chosen.sum(axis=1)]
+
+    def columns(self) -> dict[str, Any]:
+        of_classes = {f"p_{name}": self.scores[:, place] for place, name in enumerate(CLASSES)}
+        return {"score": self.scores.max(axis=1), "predicted_class": self.predicted} | of_classes
+
+
+def true_values(days: range) -> dict[str, float]:
+    """What the labels of some days will say once they have come."""
+    every = [Calibrated(number) for number in days]
+    labels, predicted, scores = (
+        np.concatenate([getattr(d, n) for d in every]) for n in ("labels", "predicted", "scores")
+    )
+    return {
+        "accuracy": accuracy_score(labels, predicted),
+        "auc": roc_auc_score(labels, scores, multi_class="ovr", average="macro"),
+    }
+
+
+@pytest.fixture(scope="module")
+def late(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Labels come 15 days after their predictions; harder cases come on the last 15 days, of which there are no labels."""
+    baseline = {name: round(value, 3) for name, value in true_values(range(1, HARDER_FROM)).items()}
+    project = Project(
+        tmp_path_factory.mktemp("late") / "project",
+        lineage=LINEAGE | {"baseline": baseline},
+        telemetry={"path": "telemetry", "class_scores": SCORES},
+    )
+    for number in range(1, LAST_DAY + 1):
+        project.telemetry(number, **Calibrated(number).columns())
+        if number > LABEL_DELAY_DAYS:
+            labelled = number - LABEL_DELAY_DAYS
+            project.labels(number, labelled, label=Calibrated(labelled).labels)
+    project.run(1, LAST_DAY, until="label_cohorts")
+    project.run(1, LAST_DAY, since="model_quality", until="model_quality")
+    return project
+
+
+def performance_of(project: Project, on: int) -> dict[tuple[str, str], dict[str, Any]]:
+    names = ("statistic", "basis", "value", "confidence_low", "confidence_high", "loss_evidence", "loss_since_on")
+    rows = project.rows(f"select {', '.join(names)} from performance where dt = ?", day(on))
+    return {row[:2]: dict(zip(names, row, strict=True)) for row in rows}
+
+
+@pytest.mark.parametrize("statistic", ["auc", "accuracy"])
+def test_a_loss_is_found_before_any_of_its_labels(late: Project, statistic: str) -> None:
+    before = performance_of(late, HARDER_FROM - 1)[statistic, "combined"]
+    assert before["loss_evidence"] < 0.5
+    found = performance_of(late, LAST_DAY)[statistic, "combined"]
+    assert found["loss_evidence"] >= 1
+    assert abs((found["loss_since_on"] - day(HARDER_FROM)).days) <= 2
+
+
+@pytest.mark.parametrize("statistic", ["auc", "accuracy"])
+def test_the_estimate_is_what_the_labels_will_say(late: Project, statistic: str) -> None:
+    found = performance_of(late, LAST_DAY)
+    truth = true_values(range(LAST_DAY - 27, LAST_DAY + 1))[statistic]
+    for basis in ("estimated", "combined"):
+        row = found[statistic, basis]
+        assert row["value"] == pytest.approx(truth, abs=0.01)
+        assert row["confidence_low"] <= truth <= row["confidence_high"]
+    assert found[statistic, "realised"]["value"] > truth + 0.02
+
+
+def test_scores_are_counted_before_labels_as_with_them(project: Project, late: Project) -> None:
+    for each, last in ((project, 1), (late, LAST_DAY - LABEL_DELAY_DAYS)):
+        by_label = (
+            "select prediction_on, scored_class, bin_id, sum(positive_count + negative_count), sum(right_count + wrong_count)"
+            " from class_score_cohorts where segment = 'all' and prediction_on <= ? group by all order by all"
+        )
+        before = "select dt, scored_class, bin_id, row_count, predicted_count from class_score_profile where dt <= ? order by all"
+        assert each.rows(before, day(last)) == each.rows(by_label, day(last))

@@ -29,7 +29,10 @@ from driftlake.maths.numeric_bins import learn_numeric_bins
 ROWS = 40
 RATIO = learn_numeric_bins("ratio", np.linspace(0, 1, 1000))
 CHANNEL = learn_category_bins("channel", ["web", "app"], np.array([600, 300]))
-VERSIONS = {("credit", name): replace(model_version([RATIO, CHANNEL]), model_version=name) for name in ("v1", "v2")}
+VERSIONS = {
+    ("credit", name): replace(model_version([RATIO, CHANNEL]), model_version=name, classes=("a", "b"))
+    for name in ("v1", "v2")
+}
 
 GROUP = "model_version, deployment"
 # The rest of the key of every table, and what becomes of rows that share it; levels are percentiles of service_profile.
@@ -41,6 +44,7 @@ MERGED = {
     ),
     "prediction_profile": ("segment, bin_id", "sum(row_count), sum(score_sum), sum(at_cut_count)"),
     "class_profile": ("segment, predicted_class", "sum(row_count)"),
+    "class_score_profile": ("scored_class, bin_id", "sum(row_count), sum(predicted_count)"),
     # more rows than there are; test_multivariate.py has fewer
     "prediction_sample": ("row_hash", "count(*), any_value(bins[1]), any_value(bins[2])"),
     "service_profile": ("segment, metric, bin_id", "sum(row_count)"),
@@ -89,6 +93,8 @@ def write_predictions(root: Path, chosen: set[int], seed: int) -> None:
             "model_version": pa.array([version] * ROWS),
             "deployment": pa.array([deployment] * ROWS),
             "predicted_class": pa.array(generator.choice(["a", "b"], ROWS)),
+            "p_a": pa.array(generator.random(ROWS)),
+            "p_b": pa.array(generator.random(ROWS), mask=generator.random(ROWS) < 0.1),
             "shap_ratio": pa.array(generator.normal(size=ROWS)),
             "shap_channel": pa.array(generator.normal(size=ROWS)),
             "lookup_ms": pa.array(generator.exponential(5, ROWS)),
@@ -111,6 +117,7 @@ def profiled(root: Path) -> Mapping[str, pa.Table]:
                 "segments": ["is_member"],
                 "latencies": ["lookup_ms"],
                 "shap": {"prefix": "shap_"},
+                "class_scores": {"prefix": "p_"},
                 "high_cardinality": ["merchant"],
             },
             "models": {"credit": {"pairs": [["ratio", "channel"]]}},

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from project import Project
 from pydantic import ValidationError
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import accuracy_score, roc_auc_score
 
 from driftlake.config import OwnMetric
 from driftlake.maths import clustered
@@ -109,7 +109,14 @@ def test_a_day_weighs_by_its_share_of_the_rows() -> None:
 def test_a_metric_of_ones_own_is_a_sum_over_labels_by_another(tmp_path: Path) -> None:
     cost = {"sum": "5 * false_positive_count + 20 * (positive_count - true_positive_count)", "better": "lower"}
     settings = {"baseline": 5.0, "tolerance": 0.5}
-    project = Project(tmp_path, models={"credit": {"metrics": {"cost": cost | settings}}})
+    generator = np.random.default_rng(3)
+    trained = {"score": generator.random(2000), "label": generator.integers(0, 2, 2000)}
+    project = Project(
+        tmp_path,
+        training={"score": trained["score"], "target": trained["label"]},
+        lineage={"target": "target", "features": ["x", "colour"]},
+        models={"credit": {"metrics": {"cost": cost | settings}, "tolerance": {"accuracy": 0.05}}},
+    )
     costs = []
     for number in range(1, 10):
         predictions = pq.read_table(project.telemetry(number), columns=["score"])
@@ -122,9 +129,12 @@ def test_a_metric_of_ones_own_is_a_sum_over_labels_by_another(tmp_path: Path) ->
     # scores say nothing about these labels, so half of all decisions are expected to be wrong
     assert values["estimated"] == pytest.approx(6.25, abs=0.6)
     assert project.rows("select distinct statistic from performance where tolerance is not null order by 1") == [
+        ("accuracy",),
         ("auc",),
         ("cost",),
     ]
+    [(baseline,)] = project.rows("select distinct baseline_value from performance where statistic = 'accuracy'")
+    assert baseline == pytest.approx(accuracy_score(trained["label"], trained["score"] >= 0.5))
 
 
 @pytest.mark.parametrize(

@@ -154,13 +154,17 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> Project:
             "latencies": ["queue_ms"],
             "shap": {"prefix": "shap_"},
             "high_cardinality": ["merchant"],
+            "class_scores": {"prefix": "p_"},
         },
         models={"credit": {"pairs": [["x", "colour"]], "sampling_rate": 0.9, "decision_cut": 0.5}},
         drift={"multivariate": {"sample_rows": 50}, "windows_days": [1]},
     )
     project.register("v2")
+    project.register("v3", task="multiclass", classes=["a", "b"])
     for number in (1, 2, 3):
         predictions = odd_predictions(number)
+        scores = {name: [None, np.nan, np.inf, 1.7, -0.0, *generator.random(ROWS - 5)] for name in ("p_a", "p_b")}
+        project.telemetry(number, name="classes", **odd_predictions(number, version="v3", **scores))
         project.telemetry(number, **predictions)
         project.telemetry(number, name="again", **{name: values[:50] for name, values in predictions.items()})
         project.telemetry(number, name="shadow", **odd_predictions(number, version="v2", deployment=["shadow"] * ROWS))

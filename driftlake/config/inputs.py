@@ -6,6 +6,7 @@ Not here: the rules that inputs must meet (`driftlake.config.contracts`).
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import date
 from typing import Annotated, Literal, Self, TypeAlias
 
@@ -80,6 +81,13 @@ class ClassScoreSettings(_ByName):
     prefix: str | None = Field(default=None, description="Prefix of the column of each class: prefix and class.")
     column: str | None = Field(default=None, description="STRUCT column with a field per class.")
 
+    def paths(self, classes: Iterable[str]) -> dict[str, str]:
+        """Path of the column of each class, by its name as labels and predictions are read; `classes` are as the lineage has them."""
+        # pyarrow is imported only if there are class scores
+        from driftlake.maths.value_text import category_text
+
+        return {category_text(name): f"{self.path_prefix}{name}" for name in classes}
+
 
 class PersonalDataSettings(Section):
     """Whether text columns that look like personal data are left out."""
@@ -122,7 +130,7 @@ class TelemetrySettings(Section):
     class_scores: ClassScoreSettings | None = Field(
         default=None,
         description="Probability of each class of multiclass models, e.g. {prefix: p_} or {column: probabilities}; "
-        "null if there are none; these models then have no AUC.",
+        "null if there are none; these models then have no AUC and no estimates.",
     )
     high_cardinality: Annotated[tuple[str, ...], AfterValidator(no_repetition)] = Field(
         default=(),

@@ -72,6 +72,7 @@ class Baseline(_Section):
     """The quality of the version on held-out data."""
 
     auc: float | None = Field(default=None, ge=0, le=1)
+    accuracy: float | None = Field(default=None, ge=0, le=1)
 
 
 class BinaryLabels(_Section):

@@ -69,6 +69,26 @@ def recalibrate(
     )
 
 
+def probabilities_of_classes(positives: Counts, negatives: Counts) -> Floats:
+    """Probability that a score given to each class stands for it, from labels of the class and of others: shape (classes, bins).
+
+    Each class is recalibrated on its own labels, starting from those of all other classes: a class with few labels is taken
+    to be like the others until its labels say otherwise. At least one class must have labels.
+    """
+    counts = positives + negatives
+    found = np.zeros(counts.shape)
+    for place, (own_positives, own_counts) in enumerate(zip(positives, counts, strict=True)):
+        others = counts.sum(axis=0) - own_counts
+        if not others.any():
+            found[place] = isotonic(own_positives, own_counts).probability
+            continue
+        like_others = isotonic(positives.sum(axis=0) - own_positives, others)
+        own = positives[[place]], negatives[[place]]
+        learned = recalibrate(like_others, others, *own) if own_counts.any() else like_others
+        found[place] = learned.probability
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class _Fit:
     """A logistic regression on the level and the slope: `directions` of shape (2, bins), the rest of shape (2,)."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date, timedelta
+from functools import partial
 from typing import TypeVar
 
 import pyarrow as pa
@@ -33,6 +34,7 @@ from driftlake.nightly.isolation import (
 from driftlake.nightly.stage_report import StageReport, report
 from driftlake.nightly.stages import ALERTS, DRIFT, MODEL_QUALITY, SLOS, Stage, Work, find_work
 from driftlake.quality import levels, measures, performance, shadow
+from driftlake.quality.class_calibrations import class_calibrations_of
 from driftlake.quality.labelled_windows import QualityCounts, calibrations_of
 
 ExtentKind = TypeVar("ExtentKind", bound=Extent)
@@ -97,21 +99,23 @@ def measure_quality(warehouse: Warehouse, settings: Settings, context: RunContex
         scores = warehouse.query("window_scores", **span, windows_days=windows_days)
         calibrated_from = first_day - timedelta(days=settings.quality.calibration_days - 1)
         is_latest = settings.labels is not None and settings.labels.corrections == "latest"
-        known_labels = warehouse.query(
-            "known_labels",
-            first_day=calibrated_from,
-            last_day=last_day,
-            is_latest=is_latest,
-            horizon_days=settings.labels.horizon_days if settings.labels else 0,
-        )
+        learned_from = {
+            "first_day": calibrated_from,
+            "last_day": last_day,
+            "is_latest": is_latest,
+            "horizon_days": settings.labels.horizon_days if settings.labels else 0,
+        }
+        known_labels = warehouse.query("known_labels", **learned_from)
         confusions = warehouse.query("class_counts", **span, windows_days=windows_days)
         class_scores = warehouse.query("class_score_counts", **span, windows_days=windows_days)
         counts = QualityCounts(windows, labels, scores, confusions, class_scores)
         calibrations = calibrations_of(known_labels, versions, settings.quality, is_final_at_once=not is_latest)
-        look_back = {"look_back_days": performance.LOOK_BACK_DAYS}
-        performed = performance.PerformanceCounts(
-            *(warehouse.query(name, **span, **look_back) for name in performance.QUERIES)
-        )
+        class_calibrations = {}
+        if any(version.classes for version in versions.values()):
+            known_class_labels = warehouse.query("known_class_labels", **learned_from)
+            class_calibrations = class_calibrations_of(known_class_labels, versions, settings.quality)
+        read = partial(warehouse.query, **span, look_back_days=performance.LOOK_BACK_DAYS)
+        performed = performance.PerformanceCounts.read(read, versions)
         pair_counts = shadow.PairCounts(
             *(warehouse.query(name, **span, windows_days=windows_days) for name in shadow.QUERIES)
         )
@@ -119,7 +123,7 @@ def measure_quality(warehouse: Warehouse, settings: Settings, context: RunContex
             "repeated_ids", **span, windows_days=windows_days, smallest_share=measures.SMALLEST_REPEATED_SHARE
         )
         measured = measures.measure(counts, versions, calibrations, settings.quality, settings.models)
-        performance_rows = performance.measure(performed, versions, calibrations, settings, **span)
+        performance_rows = performance.measure(performed, versions, calibrations, class_calibrations, settings, **span)
         measured = measures.with_days_as_clusters(measured, performance_rows)
         tables = {
             "model_quality": measures.with_doubts(measured, repeated_ids),

@@ -39,7 +39,6 @@ from driftlake.inputs.predictions import (
 from driftlake.lake import queries
 from driftlake.lake.session import create_table, open_session
 from driftlake.lineage.versions import ModelVersion
-from driftlake.maths.value_text import category_text
 from driftlake.privacy.personal_columns import found_in_predictions
 from driftlake.privacy.personal_data import Finding
 from driftlake.profiles.label_join import EARLY_LABEL_DAYS, Delivered, LabelJoin, cohorts_of, memory_days
@@ -239,8 +238,7 @@ class LabelSource:
         columns = telemetry_columns(telemetry.segments, time_zone=telemetry.timezone)
         if not self.classes:
             columns = tuple(c.unread() if c.name == "predicted_class" else c for c in columns)
-        scores = telemetry.class_scores
-        paths = {category_text(name): f"{scores.path_prefix}{name}" for name in self.classes} if scores else {}
+        paths = telemetry.class_scores.paths(self.classes) if telemetry.class_scores else {}
         return Reading(columns, telemetry.columns, telemetry.segments, paths, percent_versions(self.versions))
 
     def _all_labels(self, connection: duckdb.DuckDBPyConnection) -> CreateView:

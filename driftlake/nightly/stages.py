@@ -158,6 +158,7 @@ PROFILES = Stage(
         "distinct_profile",
         "heavy_hitters",
         "class_profile",
+        "class_score_profile",
         "prediction_sample",
         "sampling_rates",
         *PAIRED_TABLES,

@@ -73,8 +73,12 @@ class Day:
             cut = version.decision_cut(settings.models.get(group.model_id))
             # a sampled row needs a bin of every feature
             is_sampled = len(features) == len(version.features)
+            scores = settings.telemetry.class_scores
+            paths = scores.paths(version.classes) if scores else {}
             counted.append(
-                CountedVersion(code, 1, features, version.score_bins, cut, version.score_divisor, pairs, is_sampled)
+                CountedVersion(
+                    code, 1, features, version.score_bins, cut, version.score_divisor, pairs, is_sampled, paths
+                )
             )
         segment_columns = [
             column for column in coded.segment_columns.get(partition.dt, ()) if column.name not in blocked

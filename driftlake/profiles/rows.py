@@ -43,11 +43,14 @@ _TABLES = (
     "feature_stats",
     "prediction_profile",
     "class_profile",
+    "class_score_profile",
     "service_profile",
     "importance_profile",
     "pair_profile",
     "prediction_sample",
 )
+# Those of them that have no segments.
+_WITHOUT_SEGMENTS = ("class_score_profile", "prediction_sample")
 # Their key columns; counts fill the other columns.
 _KEY = ("dt", "model_id", "model_version", "deployment", "segment")
 # The columns from which distinct_profile and heavy_hitters are derived; they are not stored.
@@ -88,7 +91,8 @@ class ProfileRows:
     def tables(self, connection: duckdb.DuckDBPyConnection) -> dict[str, pa.Table]:
         """The rows of every profile table, with the tables that are derived from value_counts."""
         tables = {name: self._table(name) for name in _columns()}
-        tables["prediction_sample"] = tables["prediction_sample"].drop_columns(["segment"])
+        for name in _WITHOUT_SEGMENTS:
+            tables[name] = tables[name].drop_columns(["segment"])
         connection.register("service_rows", tables["service_profile"])
         return tables | {"service_levels": queries.table(connection, "service_levels")}
 

@@ -23,10 +23,12 @@ from numpy.typing import NDArray
 from driftlake.inputs.json_features import parsed_json
 from driftlake.inputs.parquet_files import open_parquet
 from driftlake.inputs.parquet_sql import is_keyed, keyed_type
+from driftlake.maths.arrays import Indices
 from driftlake.maths.binning import FeatureBins
 from driftlake.maths.encoding import Column, encode, encode_named, float_values, is_numeric, stored_bins
 from driftlake.maths.segments import SegmentColumn
 from driftlake.maths.value_text import has_text, is_bytes, is_text
+from driftlake.profiles.class_scores import ClassScoreAccumulator
 from driftlake.profiles.kernel import (
     ClassAccumulator,
     FeatureAccumulator,
@@ -53,6 +55,8 @@ class CountedVersion:
     score_divisor: int = 1
     pairs: Sequence[Pair] = ()
     is_sampled: bool = False
+    # paths of the scores of classes, by class
+    class_paths: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +141,8 @@ def _count_file(row_groups: Sequence[RowGroup], accumulators: Sequence[_VersionA
     needed = [shard.names.of_feature(name) for name in features]
     of_profiles = chain.from_iterable(part.paths for accumulator in accumulators for part in accumulator.parts.values())
     needed += [path for path in of_profiles if (kind := _type_of(columns, path)) and is_numeric(kind)]
+    of_classes = chain.from_iterable(accumulator.version.class_paths.values() for accumulator in accumulators)
+    needed += [path for path in of_classes if (kind := _type_of(columns, path)) and (is_numeric(kind) or is_text(kind))]
     categories = [shard.names.predicted_class, *(column.name for column in shard.segment_columns)]
     many_valued = shard.names.high_cardinality
     needed += [path for path in (*categories, *many_valued) if (kind := _type_of(columns, path)) and has_text(kind)]
@@ -175,11 +181,13 @@ def _count_row_group(
         if (column := reader.column(path)) is not None:
             _count_values(path, column, whole, blocks)
     # a file without classes says nothing about them
+    classes = None
     if (column := reader.column(shard.names.predicted_class)) is not None:
-        positions, classes = encode_named(column)
-        positions = whole.ordered(positions)
+        positions, names = encode_named(column)
+        classes = whole.ordered(positions), names
         for block in blocks:
-            block.accumulator.classes.add_categories(positions[block.rows], classes, block.groupings)
+            block.accumulator.classes.add_categories(classes[0][block.rows], names, block.groupings)
+    _count_class_scores(reader, whole, blocks, classes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +268,25 @@ def _count_pairs(block: _Block, reader: _Reader, whole: Grouping, names: ColumnN
     counted.add_values(*bins, groupings=block.groupings)
 
 
+def _count_class_scores(
+    reader: _Reader, whole: Grouping, blocks: Sequence[_Block], classes: tuple[Indices, Sequence[str | None]] | None
+) -> None:
+    """Count the scores of all classes; `classes` are the predicted ones of the ordered rows, as `encode_named` gives them."""
+    counted = [
+        (block, scores, scores.places(classes[0][block.rows], classes[1]) if classes else None)
+        for block in blocks
+        if (scores := block.accumulator.class_scores) is not None
+    ]
+    paths = dict.fromkeys(path for block, *_ in counted for path in block.accumulator.version.class_paths.values())
+    # class by class, because the scores of all classes at once would be as large as all features
+    for path in paths:
+        if (column := reader.column(path)) is None:
+            continue
+        values = whole.ordered(float_values(column))
+        for block, scores, predicted in counted:
+            scores.add_values(path, values[block.rows], predicted, block.groupings[0])
+
+
 def _count_values(path: str, column: Column, whole: Grouping, blocks: Sequence[_Block]) -> None:
     positions, names = encode(column)
     positions = whole.ordered(positions)
@@ -299,6 +326,9 @@ class _VersionAccumulator:
         self.pairs = PairAccumulator(version.pairs, len(group_counts))
         self.values = ValueAccumulator(len(group_counts))
         self.classes = ClassAccumulator(len(group_counts))
+        self.class_scores = None
+        if version.class_paths:
+            self.class_scores = ClassScoreAccumulator(version.class_paths, group_counts, divisor=version.score_divisor)
         self.sample = SampleAccumulator(version.features, len(group_counts))
 
     def counts(self) -> VersionCounts:
@@ -310,6 +340,8 @@ class _VersionAccumulator:
             "class_profile": self.classes.counts(),
             "prediction_sample": self.sample.counts(),
         }
+        if self.class_scores is not None:
+            further["class_score_profile"] = self.class_scores.counts()
         return VersionCounts(features, profiles | further)
 
 

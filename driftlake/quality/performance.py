@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import partial
+from itertools import compress
 from typing import Any, Protocol
 
 import numpy as np
@@ -25,7 +26,7 @@ from driftlake.lake.schema import arrow_schema
 from driftlake.lineage.versions import STILL_JUDGED_DAYS, ModelVersion
 from driftlake.maths import clustered
 from driftlake.maths.arrays import Floats
-from driftlake.maths.binning import MISSING
+from driftlake.maths.binning import MISSING, share_from
 from driftlake.maths.clustered import FEWEST_DAYS, ClusteredMean
 from driftlake.maths.cohort_expressions import COLUMNS, evaluated
 from driftlake.maths.estimation import Calibration
@@ -39,19 +40,20 @@ from driftlake.maths.sequential import (
     pooled_noise,
     shown_within_28_days,
 )
+from driftlake.quality.class_calibrations import ClassCalibrations, ClassProbabilities
 from driftlake.quality.labelled_windows import CLASS_SCORE_BINS, Calibrations, ascending_bins, by_score_of
 
 # Days that are read again every night. A loss that takes longer to show cannot be told from ordinary changes of the model.
 LOOK_BACK_DAYS = 120
-QUERIES = ("performance_labels", "performance_predictions", "performance_classes", "performance_decisions")
+_QUERIES = ("performance_labels", "performance_predictions", "performance_classes", "performance_decisions")
 # A day contributes its realised value once it has this share of the labels that it will ever have.
 _MOST_LABELS = 0.8
 # The share of predictions that ever gets a label is learned from days of at least this age.
 _OLD_ENOUGH_DAYS = 28
 # Days whose realised minus estimated values correct the estimates of the days without labels.
 _CORRECTING_DAYS = 28
-# Tolerances without models.<id>.tolerance: absolute for an AUC, as a share of the baseline for an error.
-_AUC_TOLERANCE = 0.02
+# Tolerances without models.<id>.tolerance: absolute for what the lineage states, as a share of the baseline for an error.
+_STATED_TOLERANCE = 0.02
 _ERROR_TOLERANCE_SHARE = 0.1
 _SMALLEST_PROBABILITY = 1e-15
 # The limit is lowered by this number of standard errors of the baseline, which is itself an estimate.
@@ -63,8 +65,6 @@ _TRAINING_SUMS = {
     "brier_score": "squared_error_sum",
     "mean_absolute_error": "absolute_error_sum",
 }
-# Statistics for which a larger value is better.
-_LARGER_IS_BETTER = ("auc", "accuracy")
 # Smallest standard deviation of estimated days, as a share of that of realised days: the estimate itself may be wrong.
 _SMALLEST_ESTIMATED_SHARE = 0.5
 # Score bins in the AUC of a day: ties within them change it by about 0.0001.
@@ -81,12 +81,26 @@ Columns = Mapping[str, Floats]
 
 @dataclass(frozen=True, slots=True)
 class PerformanceCounts:
-    """Rows of QUERIES in sql/, in that order."""
+    """Rows of sql/performance_*.sql."""
 
     labels: pa.Table
     predictions: pa.Table
     classes: pa.Table
     decisions: pa.Table
+    class_scores: pa.Table
+
+    @classmethod
+    def read(
+        cls, query: Callable[[str], pa.Table], versions: Mapping[tuple[str, str], ModelVersion]
+    ) -> PerformanceCounts:
+        """Read them with a function that runs a query of sql/."""
+        has_classes = any(version.classes for version in versions.values())
+        # without classes there is nothing to read
+        class_scores = (
+            query("performance_class_scores") if has_classes else arrow_schema("class_score_profile").empty_table()
+        )
+        labels, predictions, classes, decisions = map(query, _QUERIES)
+        return cls(labels, predictions, classes, decisions, class_scores)
 
     def by_group(self) -> Iterator[tuple[dict[str, str], PerformanceCounts]]:
         """Those of each version and deployment that has predictions."""
@@ -173,12 +187,13 @@ def measure(
     counts: PerformanceCounts,
     versions: Mapping[tuple[str, str], ModelVersion],
     calibrations: Mapping[tuple[str, str], Calibrations],
+    class_calibrations: Mapping[tuple[str, str], ClassCalibrations],
     settings: Settings,
     *,
     first_day: date,
     last_day: date,
 ) -> pa.Table:
-    """Rows of performance of the nights from `first_day` to `last_day`."""
+    """Rows of performance of the nights from `first_day` to `last_day`; only versions with classes have class calibrations."""
     nights = days_between(first_day, last_day)
     rows: list[dict[str, Any]] = []
     tests: list[tuple[dict[str, Any], _Tested]] = []
@@ -187,11 +202,15 @@ def measure(
         model = settings.models.get(version.model_id)
         history = _History(counted, version, model, nights)
         learned = calibrations[version.model_id, version.model_version]
+        of_classes = class_calibrations.get((version.model_id, version.model_version))
         standards = {statistic: _Standard.of(statistic, version, model) for statistic in STATISTICS_OF_PERFORMANCE}
         if model:
             standards |= {name: _Standard.of_own(metric) for name, metric in model.metrics.items()}
         for place, night in enumerate(nights):
-            known = history.as_of(place, night, learned.as_of(night)[0])
+            meanings = _Meanings(
+                learned.as_of(night)[0], of_classes.as_of(night) if of_classes else ClassProbabilities()
+            )
+            known = history.as_of(place, night, meanings)
             if known is None:
                 continue
             for statistic, metric in known.metrics.items():
@@ -239,13 +258,19 @@ class _Standard:
             error = 0.0
             if labels and labels.positives.any() and labels.negatives.any():
                 error = float(auc(by_score_of(labels.positives), by_score_of(labels.negatives)).standard_error)
-            allowed = given.get(statistic, _AUC_TOLERANCE)
+            allowed = given.get(statistic, _STATED_TOLERANCE)
             return cls(version.baseline_auc, allowed, error, is_larger_better=True, highest=highest)
+        if statistic == "accuracy":
+            trained, error = _training_accuracy(version, model)
+            stated, tolerance = version.baseline_accuracy, given.get(statistic)
+            if stated is not None and tolerance is None:
+                tolerance = _STATED_TOLERANCE
+            return cls(trained if stated is None else stated, tolerance, error, is_larger_better=True, highest=highest)
         baseline = labels.mean(_TRAINING_SUMS[statistic]) if labels and statistic in _TRAINING_SUMS else None
         tolerance = given.get(statistic)
         if tolerance is None and statistic == "mean_absolute_error" and baseline:
             tolerance = _ERROR_TOLERANCE_SHARE * baseline
-        return cls(baseline, tolerance, is_larger_better=statistic in _LARGER_IS_BETTER, highest=highest)
+        return cls(baseline, tolerance, highest=highest)
 
     @classmethod
     def of_own(cls, metric: OwnMetric) -> _Standard:
@@ -256,6 +281,16 @@ class _Standard:
             is_larger_better=metric.better == "higher",
             lowest=-np.inf,
         )
+
+
+def _training_accuracy(version: ModelVersion, model: ModelSettings | None) -> tuple[float | None, float]:
+    """Accuracy of a binary model on its training data at its decision cut, and its standard error; scores in a bin count as evenly spread."""
+    cut, labels, bins = version.decision_cut(model), version.training_labels, version.score_bins
+    if cut is None or labels is None or bins is None or not labels.scored_count:
+        return None, 0.0
+    above, positives, negatives = share_from(bins, cut), by_score_of(labels.positives), by_score_of(labels.negatives)
+    accuracy = float((positives * above + negatives * (1 - above)).sum() / labels.scored_count)
+    return accuracy, float(np.sqrt(accuracy * (1 - accuracy) / labels.scored_count))
 
 
 class _Arriving:
@@ -285,6 +320,14 @@ class _Arriving:
 
 
 @dataclass(frozen=True, slots=True)
+class _Meanings:
+    """What the scores of a version mean on one night: the calibration of a binary model, and probabilities of classes."""
+
+    calibration: Calibration | None
+    classes: ClassProbabilities
+
+
+@dataclass(frozen=True, slots=True)
 class _Known:
     """What is known of one version and deployment on one night, by the days that the night looks back to."""
 
@@ -306,21 +349,21 @@ class _History:
         start = nights[0] - timedelta(days=LOOK_BACK_DAYS - 1)
         day_count = (nights[-1] - start).days + 1
         width = version.score_bins.bin_count if version.score_bins else 1
-        self._predictions = _per_bin(counts.predictions, start, (day_count, width))
+        names = "row_count", "score_sum", "at_cut_count"
+        self._predictions = _per_bin(counts.predictions, names, start, (day_count, width))
         self._labels = _Arriving(counts.labels, COLUMNS, start, (day_count, width))
         self._decisions = _Arriving(counts.decisions, ("right_count", "decided_count"), start, (day_count, 1))
-        of_classes = grouped(counts.classes, ["scored_class"])
+        shape = day_count, CLASS_SCORE_BINS
         self._classes = [
-            _Arriving(
-                of_classes.get((scored_class,), counts.classes.slice(0, 0)),
-                ("positive_count", "negative_count"),
-                start,
-                (day_count, CLASS_SCORE_BINS),
-            )
-            for scored_class in version.classes
+            _Arriving(rows, ("positive_count", "negative_count"), start, shape)
+            for rows in _by_class(counts.classes, version)
+        ]
+        self._class_scores = [
+            _per_bin(rows, ("row_count", "predicted_count"), start, shape)
+            for rows in _by_class(counts.class_scores, version)
         ]
 
-    def as_of(self, place: int, night: date, calibration: Calibration | None) -> _Known | None:
+    def as_of(self, place: int, night: date, meanings: _Meanings) -> _Known | None:
         """What is known at the end of the night at a place; None if the version has not predicted of late."""
         for arriving in (self._labels, self._decisions, *self._classes):
             arriving.read(night)
@@ -332,21 +375,21 @@ class _History:
             self._labels.known[name][days].sum(axis=1) for name in ("positive_count", "negative_count", "number_count")
         )
         return _Known(
-            dict(self._metrics(days, calibration)),
+            dict(self._metrics(days, meanings)),
             label_counts,
             _has_most_labels(label_counts, prediction_counts),
             prediction_counts > 0,
         )
 
-    def _metrics(self, days: slice, calibration: Calibration | None) -> Iterator[tuple[str, Metric]]:
+    def _metrics(self, days: slice, meanings: _Meanings) -> Iterator[tuple[str, Metric]]:
         if self._version.task == "regression":
             yield "mean_absolute_error", self._absolute_error(days)
         elif self._version.classes:
-            yield from self._of_classes(days)
+            yield from self._of_classes(days, meanings.classes)
         else:
-            yield from self._of_scores(days, calibration)
+            yield from self._of_scores(days, meanings.calibration)
         if self._own_metrics:
-            known, expected = self._known(days), self._expected(days, calibration)
+            known, expected = self._known(days), self._expected(days, meanings.calibration)
             for name, metric in self._own_metrics.items():
                 yield name, Mean.of(known, expected, partial(evaluated, [metric.sum, metric.per]))
 
@@ -390,17 +433,24 @@ class _History:
             expected["squared_error_sum"] = positives * (1 - score) ** 2 + negatives * score**2
         return expected
 
-    def _of_classes(self, days: slice) -> Iterator[tuple[str, Metric]]:
+    def _of_classes(self, days: slice, probabilities: ClassProbabilities) -> Iterator[tuple[str, Metric]]:
+        """Expected of a prediction is that its label is each class with the probability of the score of the class."""
         sides = [
             [each.known[name][days, :-1] for each in self._classes] for name in ("positive_count", "negative_count")
         ]
-        is_counted = [side.any() and other.any() for side, other in zip(*sides, strict=True)]
-        positives, negatives = ([side for side, is_in in zip(each, is_counted, strict=True) if is_in] for each in sides)
-        if positives:
-            nothing = [np.zeros_like(side) for side in positives]
-            yield "auc", Ranking(positives, negatives, nothing, nothing)
+        scored, predicted = (
+            [each[name][days, :-1] for each in self._class_scores] for name in ("row_count", "predicted_count")
+        )
+        expected = _expected_labels(scored, probabilities.of_class)
+        # a class without labels of either side has no realised AUC; without any labels all classes are estimated
+        is_known = [side.any() and other.any() for side, other in zip(*sides, strict=True)]
+        is_expected = [side.any() and other.any() for side, other in zip(*expected, strict=True)]
+        is_counted = is_known if any(is_known) else is_expected
+        if any(is_counted):
+            yield "auc", Ranking(*(list(compress(side, is_counted)) for side in (*sides, *expected)))
         right, decided = (self._decisions.known[name][days, 0] for name in ("right_count", "decided_count"))
-        yield "accuracy", Mean(right, decided, np.zeros(len(right)), np.zeros(len(right)))
+        hits, misses = (np.sum(side, axis=(0, 2)) for side in _expected_labels(predicted, probabilities.of_right))
+        yield "accuracy", Mean(right, decided, hits, hits + misses)
 
     def _absolute_error(self, days: slice) -> Mean:
         """Expected of a prediction is the mean error of the labels known for its bin of scores."""
@@ -430,11 +480,28 @@ def _columns(width: int) -> NDArray[np.int64]:
     return columns
 
 
-def _per_bin(rows: pa.Table, start: date, shape: tuple[int, int]) -> dict[str, Floats]:
+def _by_class(rows: pa.Table, version: ModelVersion) -> list[pa.Table]:
+    """Rows of each class of a version."""
+    of_classes = grouped(rows, ["scored_class"])
+    return [of_classes.get((name,), rows.slice(0, 0)) for name in version.class_names]
+
+
+def _expected_labels(
+    predictions: Sequence[Floats], probabilities: Floats | None
+) -> tuple[Sequence[Floats], Sequence[Floats]]:
+    """Expected positives and negatives of the predictions of each class, shape (days, bins); none without probabilities."""
+    if probabilities is None:
+        nothing = [np.zeros_like(of_class) for of_class in predictions]
+        return nothing, nothing
+    positives = [of_class * share for of_class, share in zip(predictions, probabilities, strict=True)]
+    return positives, [of_class - side for of_class, side in zip(predictions, positives, strict=True)]
+
+
+def _per_bin(rows: pa.Table, names: Sequence[str], start: date, shape: tuple[int, int]) -> dict[str, Floats]:
     days = (rows["dt"].to_numpy() - np.datetime64(start)).astype(np.int64)
     places = days, _columns(shape[1])[rows["bin_id"].to_numpy()]
     found = {}
-    for name in ("row_count", "score_sum", "at_cut_count"):
+    for name in names:
         found[name] = np.zeros(shape)
         found[name][places] = np.nan_to_num(rows[name].to_numpy().astype(float))
     return found

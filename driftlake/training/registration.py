@@ -254,6 +254,7 @@ def _run_row(
         "feature_types": [type_name(data.types[name]) for name in features],
         **{f"label_delay_{name}": value for name, value in _delay(record).items()},
         "baseline_auc": record.baseline.auc,
+        "baseline_accuracy": record.baseline.accuracy,
         "feature_importance": json.dumps(record.feature_importance) if record.feature_importance else None,
         "released_at": record.released_at,
         "registered_at": datetime.now(UTC),

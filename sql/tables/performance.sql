@@ -15,7 +15,7 @@ create table if not exists performance (
     day_count integer not null, -- days of the window behind the value
     labelled_day_count integer not null, -- of these, days for which most labels have arrived
     label_count bigint not null, -- labels of the window known by the end of dt
-    baseline_value double, -- AUC stated in the lineage, the configured baseline of a metric of models.<id>.metrics, or else the value on the training data
+    baseline_value double, -- AUC or accuracy stated in the lineage, the configured baseline of a metric of models.<id>.metrics, or else the value on the training data
     tolerance double, -- how much worse than the baseline the version may be; null if the statistic is not tested
     loss_evidence double, -- evidence, added up over nights, that the model is worse than its tolerance allows: 0 is none, it pages at 1; only for the basis combined
     loss_since_on date, -- most likely first day of the loss; null without evidence
