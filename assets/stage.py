@@ -103,7 +103,8 @@ def contract_result(report: StageReport, check_name: str) -> dg.AssetCheckResult
     """The contract of the run's partitions as an asset check: one result that names the days that broke it."""
     errors = [check for check in report.failed_checks if check["severity"] == "error"]
     listed = [
-        f"- {check['dt']} **{check['severity']}** {check['expectation']}: {printable_markdown(check['message'])}"
+        f"- {check['dt']} **{check['severity']}** {printable_markdown(check['expectation'])}:"
+        f" {printable_markdown(check['message'])}"
         for check in report.failed_checks[:_LISTED_CHECKS]
     ]
     return dg.AssetCheckResult(

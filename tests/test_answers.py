@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import sys
 from io import BytesIO
 
 import duckdb
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from driftlake.cli.common import Format, write
 from driftlake.lake.shell import as_arrow, print_table, write_rows
 
 _ANSWER = """
@@ -77,3 +80,12 @@ def test_every_type_is_drawn_as_a_table(capsys: pytest.CaptureFixture[str]) -> N
         print_table(as_arrow(connection, _ANSWER))
     assert "9007199254740993" in capsys.readouterr().out
     assert "9007199254740993" in written("table").decode()
+
+
+@pytest.mark.parametrize("output", [Format.csv, Format.json, Format.table])
+def test_escape_codes_in_data_do_not_act_in_a_terminal(
+    output: Format, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    write(pa.table({"\x1b[31mname": ["\x9b2J\u202evalue"]}), output, None)
+    assert set(capsys.readouterr().out) & {"\x1b", "\x9b", "\u202e"} == set()

@@ -250,3 +250,21 @@ def test_what_drift_cannot_be_is_said(tmp_path: Path, drift: str, problem: str) 
 def test_a_signal_of_an_unknown_statistic_is_refused(tmp_path: Path) -> None:
     rule = "alerts: [{name: a, signal: feature_drift.psy, warn: 1, critical: 1}]\n"
     assert "there is no statistic 'psy'" in refusal(write(tmp_path, SMALLEST + rule))
+
+
+@pytest.mark.parametrize(
+    ("added", "where"),
+    [("start: 2024-03-02\n", "line 5: key start stands twice, first in line 4"),
+     ("drift:\n  windows_days: [1]\n  windows_days: [7]\n", "line 7: key windows_days stands twice, first in line 6")],
+)  # fmt: skip
+def test_a_key_that_stands_twice_is_refused_with_both_lines(tmp_path: Path, added: str, where: str) -> None:
+    path = write(tmp_path, SMALLEST + added)
+    assert refusal(path) == f"{path} is not valid YAML: {where}"
+
+
+@pytest.mark.parametrize("key", ["PASSWORD", "password", "Password ", "sslpassword"])
+def test_a_password_in_the_catalog_is_refused_and_not_told(tmp_path: Path, key: str) -> None:
+    path = write(tmp_path, SMALLEST + f"warehouse: {{catalog: 'postgres:host=db {key}=hunter2'}}\n")
+    message = refusal(path)
+    assert "without a password" in message
+    assert "hunter2" not in message

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -28,11 +29,13 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from project import Project
 
+from assets.stage import contract_result
 from driftlake.cli import main
 from driftlake.config import Settings, load_settings
 from driftlake.inputs.partitions import days_between
 from driftlake.lake.warehouse import Warehouse
 from driftlake.nightly import otel
+from driftlake.nightly.stage_report import StageReport
 from driftlake.quality import levels
 from driftlake.report import pages
 from driftlake.training.registration import register_folder
@@ -259,9 +262,11 @@ def test_a_refused_day_fails_the_run_by_name_after_the_others_are_done(flights: 
 def test_a_version_that_breaks_its_contract_is_refused_to_the_end_of_the_run(tmp_path: Path, instance: Path) -> None:
     project = Project(tmp_path / "project", end=day(1))
     project.telemetry(1)
-    pq.write_table(pa.table({"x": [0.0, 1.0], "colour": ["red"] * 2, "score": [0.5, 1.7]}), tmp_path / "bad.parquet")
+    pq.write_table(
+        pa.table({"x": [0.0, 1.0], "colour": ["red"] * 2, "score": [0.5, 1.7]}), project.root / "bad.parquet"
+    )
     lineage = yaml.safe_load((project.root / "lineage" / "credit-v1.yaml").read_text())
-    bad = {"model_version": "v2", "training_dataset_id": "data-2", "training_data": str(tmp_path / "bad.parquet")}
+    bad = {"model_version": "v2", "training_dataset_id": "data-2", "training_data": "../bad.parquet"}
     (project.root / "lineage" / "credit-v2.yaml").write_text(yaml.safe_dump(lineage | bad))
     failure = launch(project.settings, [day(1)], lambda *_: None)
     assert failure is not None
@@ -424,3 +429,11 @@ def test_the_instance_that_the_documentation_shows_can_be_loaded(instance: Path)
         )
         settings = (dagster.run_monitoring_enabled, dagster.run_retries_enabled, dagster.run_retries_max_retries)
         assert settings == (True, True, 2)
+
+
+def test_names_from_data_do_not_act_in_markdown() -> None:
+    act = "<img src=x onerror=alert(1)> [a](javascript:1) `b` *c*\n# d"
+    check = {"dt": day(1), "severity": "error", "expectation": act, "message": act}
+    result = contract_result(StageReport("profiles", [], failed_checks=[check]), "contract")
+    text = str(result.metadata["what"].value).removeprefix("- 2024-03-01 **error** ")
+    assert re.findall(r"(?<!\\)[<\[`*]|\n", text) == []

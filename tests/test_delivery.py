@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -42,26 +43,41 @@ NOW = datetime(2024, 3, 4, tzinfo=UTC)
 
 
 class Receiver:
-    """A web service on loopback that fails a number of times first."""
+    """A web service on loopback that fails a number of times first, or answers as `answer` says."""
 
     def __init__(self) -> None:
         self.received: list[tuple[str, Any]] = []
+        # the ids of all requests, also of those that failed
+        self.ids: list[str] = []
+        self.got: list[str] = []
         self.failures = 0
+        self.status = 503
+        self.answer: Callable[[BaseHTTPRequestHandler], None] | None = None
+        self.is_over = Event()
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:  # the library's name
                 body = self.rfile.read(int(self.headers["Content-Length"]))
+                receiver.ids.append(self.headers["Idempotency-Key"])
+                if receiver.answer and self.path != "/moved":
+                    receiver.answer(self)
+                    return
                 receiver.failures -= 1
-                self.send_response(503 if receiver.failures >= 0 else 200)
+                self.send_response(receiver.status if receiver.failures >= 0 else 200)
                 self.end_headers()
                 if receiver.failures < 0:
                     receiver.received.append((self.path, json.loads(body)))
 
+            def do_GET(self) -> None:  # the library's name
+                receiver.got.append(self.path)
+                self.send_response(200)
+                self.end_headers()
+
             def log_message(self, *_: Any) -> None:
                 pass
 
-        self.server = HTTPServer(("127.0.0.1", 0), Handler)
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.address = f"http://127.0.0.1:{self.server.server_port}"
 
 
@@ -72,6 +88,7 @@ def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
     monkeypatch.setenv("HOOK", receiver.address)
     monkeypatch.setattr(channels, "_BACK_OFF_SECONDS", 0.0)
     yield receiver
+    receiver.is_over.set()
     receiver.server.shutdown()
     receiver.server.server_close()
 
@@ -144,6 +161,84 @@ def test_a_service_that_fails_twice_is_asked_again(memory: Warehouse, settings: 
     receiver.failures = 2
     [done] = deliver(memory, settings, [INCIDENT], NOW)
     assert (done.error, len(receiver.received)) == (None, 1)
+
+
+def test_a_notice_that_is_sent_again_has_the_same_id_and_a_new_one_another(
+    memory: Warehouse, settings: Settings, receiver: Receiver
+) -> None:
+    receiver.failures = 5
+    for hours in (0, 1):
+        deliver(memory, settings, [INCIDENT | {"dt": day(3 + hours)}], NOW + timedelta(hours=hours))
+    assert len(receiver.ids) == 6
+    assert len(set(receiver.ids)) == 1
+    for hours, state in ((2, "resolved"), (3, "open")):
+        deliver(memory, settings, [INCIDENT | {"state": state}], NOW + timedelta(hours=hours))
+    assert len(set(receiver.ids)) == 3
+
+
+def test_what_the_service_refuses_is_sent_once_in_a_run(
+    memory: Warehouse, settings: Settings, receiver: Receiver
+) -> None:
+    receiver.failures, receiver.status = 1, 404
+    [done] = deliver(memory, settings, [INCIDENT], NOW)
+    assert (done.error, len(receiver.ids)) == ("the service answered 404", 1)
+
+
+def redirect(status: int) -> Callable[[BaseHTTPRequestHandler], None]:
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(status)
+        handler.send_header("Location", "/moved")
+        handler.end_headers()
+
+    return answer
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("is_followed", [False, True])
+def test_a_redirected_notice_is_delivered_only_if_the_other_address_gets_the_post(
+    memory: Warehouse, settings: Settings, receiver: Receiver, status: int, *, is_followed: bool
+) -> None:
+    receiver.answer = redirect(status)
+    channel = WEBHOOK.model_copy(update={"follows_redirects": is_followed})
+    [done] = deliver(memory, with_channel(settings, channel), [INCIDENT], NOW)
+    keeps_post = is_followed and status in {307, 308}
+    assert (done.error is None, len(receiver.received)) == (keeps_post, int(keeps_post))
+    assert is_followed or receiver.got == []
+
+
+def test_an_answer_that_drips_costs_the_channel_its_seconds_once(
+    memory: Warehouse, settings: Settings, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def drip(handler: BaseHTTPRequestHandler) -> None:
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+        for _ in range(400):
+            if receiver.is_over.wait(0.02):
+                return
+            handler.wfile.write(b"x")
+        handler.wfile.write(b"\r\n\r\n")
+
+    receiver.answer = drip
+    monkeypatch.setattr(channels, "_SECONDS_OF_CHANNEL", 0.5)
+    done = deliver(memory, settings, [INCIDENT, INCIDENT | {"incident_id": "b2"}], NOW)
+    assert [each.error for each in done] == [
+        "the service did not answer in time: a channel has 0.5 seconds in each run"
+    ] * 2
+    assert len(receiver.ids) == 1
+
+
+def test_an_endless_answer_is_not_read(memory: Warehouse, settings: Settings, receiver: Receiver) -> None:
+    written: list[int] = []
+
+    def flood(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.end_headers()
+        with suppress(OSError):
+            written.extend(handler.wfile.write(b"x" * 1_000_000) for _ in range(200))
+
+    receiver.answer = flood
+    [done] = deliver(memory, settings, [INCIDENT], NOW)
+    assert done.error is None
+    assert sum(written) < 100_000_000
 
 
 def test_what_could_not_be_delivered_is_kept_and_tried_by_the_next_run(

@@ -219,10 +219,16 @@ def test_a_day_of_files_that_do_not_count_says_which(tmp_path: Path) -> None:
     assert "part-0.csv (*.csv is not a Parquet file)" in reasons[0][0]
 
 
+BOMB = "".join(
+    f"{name}: &{name} [{', '.join([f'*{before}'] * 9)}]\n" for before, name in zip("abcdef", "bcdefg", strict=True)
+)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("load_from: [", "cannot be read: while parsing"),
+        ("load_from: [", "is not valid YAML: line 1: "),
+        ("a: &a [x, x, x, x, x, x, x, x, x]\n" + BOMB, "is not valid YAML: line 6: it has more than 200,000 values"),
         ("[]", "has no list `load_from`"),
         ("load_from: [{python_module: jobs.definition}]", "has no location with the module jobs.definitions"),
         (

@@ -79,6 +79,30 @@ def test_moved_training_data_is_the_same_training_data(tmp_path: Path) -> None:
     assert registered(settings) == []
 
 
+@pytest.mark.parametrize(
+    "place", ["../../outside.parquet", "{outside}", "../link.parquet", "s3://other/x.parquet", "file:///etc/x.parquet"]
+)
+def test_training_data_outside_of_the_configured_places_is_refused_unread(tmp_path: Path, place: str) -> None:
+    settings = project(tmp_path)
+    outside = tmp_path / "outside.parquet"
+    Path(settings.resolve("training.parquet")).rename(outside)
+    Path(settings.resolve("link.parquet")).symlink_to(outside)
+    edit(settings, "../training.parquet", place.format(outside=outside))
+    with pytest.raises(
+        ConfigurationError, match=r"is in none of the places .*\nhint: add its folder to lineage.training_roots"
+    ):
+        registered(settings)
+
+
+def test_training_data_in_a_configured_place_is_read(tmp_path: Path) -> None:
+    settings = project(tmp_path)
+    (tmp_path / "data").mkdir()
+    Path(settings.resolve("training.parquet")).rename(tmp_path / "data" / "x.parquet")
+    edit(settings, "../training.parquet", str(tmp_path / "data" / "x.parquet"))
+    lineage = settings.lineage.model_copy(update={"training_roots": ("../data",)})
+    assert registered(settings.model_copy(update={"lineage": lineage})) != []
+
+
 def test_an_unknown_key_of_a_lineage_file_is_named_with_its_line(tmp_path: Path) -> None:
     settings = project(tmp_path)
     edit(settings, "training_run_id:", "trainingrun_id:")
@@ -130,7 +154,11 @@ def test_a_lineage_file_that_is_wrong_does_not_stop_the_others(tmp_path: Path) -
     ("old", "new", "reason"),
     [
         ("score: score", "released_at: 2026-02-30", "bad.yaml:12: released_at: day is out of range for month"),
-        ("../training.parquet", "http://nowhere.invalid/x", "http://nowhere.invalid/x: it cannot be read: "),
+        (
+            "../training.parquet",
+            "http://nowhere.invalid/x",
+            "training_data http://nowhere.invalid/x is in none of the places",
+        ),
         ("auc: 0.9", f"auc: {'9' * 5000}", "bad.yaml:2: baseline.auc: is a number with too many digits"),
         ("score: score", f"classes: {'[' * 5000}", "it is nested more than 50 deep"),
         ("score: score", "\xff", "bad.yaml cannot be read: 'utf-8' codec"),

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -9,7 +13,7 @@ from data import write_project
 
 from driftlake.config import Settings
 from driftlake.errors import WarehouseError
-from driftlake.lake import schema
+from driftlake.lake import migration, schema
 from driftlake.lake.warehouse import Warehouse
 
 
@@ -76,10 +80,57 @@ def test_files_recorded_before_there_was_a_history_are_current_until_their_next_
         assert warehouse.sql("from current_input_files")["content_fingerprint"].to_pylist() == ["g"]
 
 
-def test_a_version_that_goes_back_leaves_what_a_newer_one_has_added(settings: Settings) -> None:
-    added = ("alter table alerts add column of_the_future varchar", "create table future (dt date)")
-    alter(settings, *added, "create or replace view open_alerts as select 1 as newer")
+def test_a_warehouse_that_a_newer_release_has_upgraded_is_refused_and_left_as_it_is(settings: Settings) -> None:
+    newer = len(migration.VERSIONS) + 1
+    row = f"select now() as applied_at, 'f' as fingerprint, {newer} as version"
     with Warehouse.open(settings) as warehouse:
-        assert "runbook" in warehouse.sql("from open_alerts").column_names
-        assert "of_the_future" in warehouse.sql("from alerts").column_names
-        assert warehouse.sql("from future").num_rows == 0
+        warehouse.connection.execute(f"insert into schema_versions by name {row}")
+        left = warehouse.sql("from ducklake_current_snapshot('lake')").to_pylist()
+    with pytest.raises(
+        WarehouseError, match=f"upgraded the warehouse to version {newer} .*\nhint: install that release"
+    ):
+        Warehouse.open(settings)
+    with Warehouse.open(settings, read_only=True) as warehouse:
+        assert warehouse.sql("from ducklake_current_snapshot('lake')").to_pylist() == left
+
+
+def test_a_warehouse_without_a_version_gets_the_current_one(settings: Settings) -> None:
+    alter(settings, "alter table schema_versions drop column version", "alter table alerts drop column runbook")
+    with Warehouse.open(settings) as warehouse:
+        assert warehouse.sql("from schema_versions")["version"].to_pylist() == [len(migration.VERSIONS)]
+
+
+def test_a_change_of_a_column_is_a_new_version_of_the_tables() -> None:
+    assert migration.VERSIONS[-1] == migration.shape(), (
+        "append the hash of now to VERSIONS in driftlake/lake/migration.py"
+    )
+
+
+KILLED_AFTER_THE_LAST_VIEW = """
+    import os, signal, sys
+    from pathlib import Path
+    from driftlake.config import load_settings
+    from driftlake.lake import schema
+    from driftlake.lake.warehouse import Warehouse
+
+    views = schema.views_in_order()
+
+    def views_and_death():
+        yield from views
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    schema.views_in_order = views_and_death
+    Warehouse.open(load_settings(Path(sys.argv[1])))
+"""
+
+
+@pytest.mark.processes
+def test_a_killed_migration_changes_nothing_and_the_next_one_is_whole(settings: Settings) -> None:
+    alter(settings, "alter table alerts drop column runbook")
+    command = [sys.executable, "-c", textwrap.dedent(KILLED_AFTER_THE_LAST_VIEW), settings.resolve("driftlake.yaml")]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    with Warehouse.open(settings, read_only=True) as warehouse:
+        assert "runbook" not in warehouse.sql("from alerts").column_names
+        assert warehouse.sql("from schema_versions").num_rows == 0
+    with Warehouse.open(settings) as warehouse:
+        assert "runbook" in warehouse.sql("from alerts").column_names

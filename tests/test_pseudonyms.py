@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import os
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -139,6 +140,14 @@ def test_a_key_that_others_can_read_is_refused(tmp_path: Path, settings: Setting
     with pytest.raises(ConfigurationError, match=f"mode {mode:04o}") as caught:
         _run(settings, tmp_path / "raw", tmp_path / "out")
     assert NEW not in str(caught.value)
+
+
+def test_a_key_in_a_pipe_is_refused_at_once(tmp_path: Path, settings: Settings) -> None:
+    _raw(tmp_path, 3)
+    (tmp_path / "new.key").unlink()
+    os.mkfifo(tmp_path / "new.key", 0o600)
+    with pytest.raises(ConfigurationError, match=r"new.key is no regular file"):
+        _run(settings, tmp_path / "raw", tmp_path / "out")
 
 
 def test_a_short_key_is_refused_and_not_told(

@@ -146,6 +146,7 @@ def test_samples_on_s3_are_checked_whatever_else_is_local(tmp_path: Path, known:
 
 def test_training_data_on_s3_may_be_a_folder(tmp_path: Path, known: Service) -> None:
     project = Project(tmp_path / "project")
+    project.configure(lineage={"path": "lineage", "training_roots": ["s3://lake/training"]})
     known.upload({"training/part.parquet": (project.root / "training.parquet").read_bytes()})
     project.register("v2", training_data="s3://lake/training/")
     fingerprints = project.rows("select count(*), count(distinct dataset_fingerprint) from training_runs")

@@ -10,6 +10,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -83,6 +84,11 @@ def write(rows: pa.Table, output: Format, out: Path | None) -> None:
         raise ConfigurationError("Parquet cannot be printed on a terminal", hint="give a file with --out")
     if output is Format.table and out is None:
         shell.print_table(rows)
+        return
+    if out is None and sys.stdout.isatty():
+        # escape codes in names from data would act in the terminal
+        shell.write_rows(rows, output.value, drawn := BytesIO())
+        sys.stdout.write(printable(drawn.getvalue().decode()))
         return
     with out.open("wb") if out else nullcontext(sys.stdout.buffer) as target:
         shell.write_rows(rows, output.value, target)

@@ -38,7 +38,7 @@ def lineage_add(
     settings = load_settings(config)
     if absent := [str(path) for path in files if not path.is_file()]:
         raise ConfigurationError(f"there is no lineage file {', '.join(absent)}")
-    lineage_files = [read_lineage_file(str(path.resolve())) for path in files]
+    lineage_files = [read_lineage_file(settings, str(path.resolve())) for path in files]
     with Warehouse.open(settings) as warehouse:
         registered = register(warehouse, settings, lineage_files, contracts(settings))
         versions = load_versions(warehouse)

@@ -24,17 +24,27 @@ def sql(
     query: Annotated[str | None, typer.Argument(help="A query; without one, an interactive shell opens.")] = None,
     output: Output = Format.table,
     out: Annotated[Path | None, typer.Option("--out", help="File to write instead of stdout.")] = None,
+    unrestricted: Annotated[
+        bool,
+        typer.Option(
+            "--unrestricted", help="Run every statement: also those that write or read other files, or use the network."
+        ),
+    ] = False,
     config: Config = None,
 ) -> None:
-    """Query the warehouse, attached read-only."""
+    """Query the warehouse, attached read-only. A query reads no other file and no network unless it is unrestricted."""
     from driftlake.lake import shell
+    from driftlake.lake.restricted_sql import restrict
     from driftlake.lake.warehouse import Warehouse
 
-    with Warehouse.open(load_settings(config), read_only=True) as warehouse:
+    settings, is_restricted = load_settings(config), not unrestricted
+    with Warehouse.open(settings, read_only=True) as warehouse:
+        if is_restricted:
+            restrict(warehouse.connection, settings.resolve(settings.warehouse.data))
         if query is None:
-            shell.interact(warehouse)
+            shell.interact(warehouse, is_restricted=is_restricted)
         else:
-            write(shell.answer(warehouse, query), output, out)
+            write(shell.answer(warehouse, query, is_restricted=is_restricted), output, out)
 
 
 class Explanation(StrEnum):

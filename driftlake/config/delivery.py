@@ -49,6 +49,11 @@ class Channel(Section):
         default="paging",
         description="paging: incidents that page; all: every incident, including drift and warnings.",
     )
+    follows_redirects: bool = Field(
+        default=False,
+        description="Whether a webhook or Alertmanager may answer with another address; the message counts as delivered "
+        "only if that address gets the POST.",
+    )
     title: Annotated[str | None, AfterValidator(_template)] = Field(
         default=None,
         description="Jinja2 template of the first line, over the columns of `incidents`, `change` and `links`, e.g. "

@@ -210,6 +210,11 @@ class LineageSettings(Section):
     """Where the lineage files of the model versions are."""
 
     path: str = Field(description="Folder or s3:// prefix of lineage files, one YAML file per model version.")
+    training_roots: tuple[str, ...] = Field(
+        default=(),
+        description="Folders and s3:// prefixes in which lineage files may name training data, besides the folder of "
+        "driftlake.yaml and the one that contains `path`.",
+    )
 
 
 class PseudonymKey(Section):

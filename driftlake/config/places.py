@@ -6,6 +6,7 @@ Not here: the inputs (`driftlake.config.inputs`).
 from __future__ import annotations
 
 import os
+import re
 from typing import Annotated
 
 from pydantic import (
@@ -56,7 +57,7 @@ class WarehouseSettings(Section):
             raise ValueError(
                 f"catalog must start with 'sqlite:' or 'postgres:', e.g. sqlite:warehouse/catalog.sqlite, found {kind}"
             )
-        if kind == "postgres" and ("password" in self.catalog or "://" in self.catalog):
+        if kind == "postgres" and (re.search(r"passw(or)?d", self.catalog, re.IGNORECASE) or "://" in self.catalog):
             raise ValueError(
                 "catalog: give a connection string of keys without a password, e.g. postgres:host=db dbname=driftlake;"
                 " the password comes from PGPASSWORD or ~/.pgpass"

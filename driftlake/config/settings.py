@@ -185,6 +185,12 @@ class Settings(Section):
         """Location of each input, by the setting that names it."""
         return {source.setting: location for source in SOURCES if (location := self.location_of(source))}
 
+    @property
+    def training_roots(self) -> tuple[str, ...]:
+        """Where training data may be: who writes a lineage file must not choose what of this machine is read."""
+        beside_lineage = self.resolve(self.lineage.path).rpartition("/")[0]
+        return (str(self._root.resolve()), beside_lineage, *map(self.resolve, self.lineage.training_roots))
+
     def location_of(self, source: Source) -> str | None:
         """Where an input is; None if there is none."""
         found: Any = self
@@ -240,7 +246,7 @@ class Settings(Section):
     def config_hash(self) -> str:
         """SHA-256 over the settings that can change a number; which machines are used, and how much of them, cannot."""
         unrelated = dict.fromkeys(("compute", "delivery", "engine", "reports", "schedule", "spark"), True)
-        kept = {"warehouse": {"snapshot_retention_days", "file_grace_days"}}
+        kept = {"warehouse": {"snapshot_retention_days", "file_grace_days"}, "lineage": {"training_roots"}}
         content = self.model_dump(mode="json", exclude={**unrelated, **kept})
         content["timezone"] = self.schedule.timezone
         content["extensions"] = self.extension_texts

@@ -111,6 +111,17 @@ class _Loader(yaml.SafeLoader):
         self._depth -= 1
         return found
 
+    def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
+        mapping: yaml.MappingNode = super().compose_mapping_node(anchor)
+        lines: dict[tuple[str, str], int] = {}
+        for key, _ in mapping.value:
+            if isinstance(key, yaml.ScalarNode):
+                line = key.start_mark.line + 1
+                if (first := lines.setdefault((key.tag, key.value), line)) != line:
+                    said = f"key {shorten(key.value)} stands twice, first in line {first}"
+                    raise yaml.composer.ComposerError(None, None, said, key.start_mark)
+        return mapping
+
     def fetch_flow_collection_start(self, TokenClass: type[yaml.Token]) -> None:  # noqa: N803  # as it is called
         # the scanner runs ahead and visits every open bracket again for each further one
         if self.flow_level > _DEEPEST:

@@ -6,26 +6,35 @@ A delivery that fails never fails a run; the next run tries again. Not here: wha
 
 from __future__ import annotations
 
-import json
+import hashlib
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from threading import Thread
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from driftlake.config import Channel, Settings
 from driftlake.delivery.notices import Change, Notice, compose, links_of
+from driftlake.delivery.posting import NotDeliveredError, post
 from driftlake.errors import ConfigurationError
 from driftlake.lake.schema import arrow_schema
 from driftlake.lake.warehouse import Warehouse
 
-# A channel that does not answer must not delay the run for long.
-_TIMEOUT_SECONDS = 10
-_RETRIES, _BACK_OFF_SECONDS = 3, 1.0
+if TYPE_CHECKING:
+    from tenacity import Retrying
+
+# A channel that does not answer must not delay the run for long: an attempt waits so long for each part of an answer, and
+# all notices of a run together take no longer than this.
+_TIMEOUT_SECONDS, _SECONDS_OF_CHANNEL = 10, 30
+_ATTEMPTS, _BACK_OFF_SECONDS = 4, 1.0
+# A receiver that has seen the id knows the notice already.
+_ID_HEADER = "Idempotency-Key"
 _SEVERITIES = ("warn", "critical")
 # Every nightly run renews an open alert of Alertmanager; if one or two runs fail, the alert must not expire.
 _ALERT_LASTS = timedelta(days=3)
@@ -67,20 +76,31 @@ def deliver(
 ) -> list[Delivery]:
     """Send every channel the notices that it has not got yet, and record the results."""
     incidents = [{**incident, "links": links_of(settings, incident)} for incident in incidents]
-    done = []
+    done: list[Delivery] = []
     for channel in settings.delivery.channels:
-        told = {
-            row["incident_id"]: (row["change"], row["severity"])
-            for row in warehouse.query("told_changes", channel=channel.name).to_pylist()
-        }
-        due = due_notices(channel, incidents, told)
-        done += [_attempt(channel, notice) for notice in due]
-        if channel.kind == "alertmanager":
-            _remind(channel, incidents, told, due)
+        done += _deliver_to(channel, warehouse, incidents)
     if done:
         attempted_at = now or datetime.now(UTC)
         rows = [_row(delivery, attempted_at) for delivery in done]
         warehouse.append("deliveries", pa.Table.from_pylist(rows, schema=arrow_schema("deliveries")))
+    return done
+
+
+def _deliver_to(channel: Channel, warehouse: Warehouse, incidents: Sequence[Mapping[str, Any]]) -> list[Delivery]:
+    rows = warehouse.query("told_changes", channel=channel.name).to_pylist()
+    told = {row["incident_id"]: (row["change"], row["severity"]) for row in rows}
+    told_at = {row["incident_id"]: row["told_at"] for row in rows}
+    deadline = time.monotonic() + _SECONDS_OF_CHANNEL
+
+    def attempt(notice: Notice) -> Delivery:
+        delivery_id = _delivery_id(channel, notice, told_at.get(notice.incident["incident_id"]))
+        return _attempt(channel, notice, delivery_id, deadline)
+
+    due = due_notices(channel, incidents, told)
+    done = [attempt(notice) for notice in due]
+    if channel.kind == "alertmanager":
+        for notice in _reminders(channel, incidents, told, due):
+            attempt(notice)
     return done
 
 
@@ -101,24 +121,25 @@ def _matters(channel: Channel, incident: Mapping[str, Any], told: Mapping[str, A
     return is_wanted or incident["incident_id"] in told
 
 
-def _remind(
+def _reminders(
     channel: Channel,
     incidents: Iterable[Mapping[str, Any]],
     told: Mapping[str, tuple[Change, str]],
     due: Sequence[Notice],
-) -> None:
-    """Send open alerts again, because Alertmanager resolves alerts that it does not receive again."""
+) -> Iterator[Notice]:
+    """Notices of open alerts that were sent before, because Alertmanager resolves alerts that it does not receive again."""
     new = {notice.incident["incident_id"] for notice in due}
     for incident in incidents:
         change, _ = told.get(incident["incident_id"], ("resolved", ""))
         is_open = incident["state"] != "resolved" and change != "resolved" and incident["is_to_be_told"]
         if is_open and incident["incident_id"] not in new:
-            _attempt(channel, compose(channel, change, incident))
+            yield compose(channel, change, incident)
 
 
-def _attempt(channel: Channel, notice: Notice) -> Delivery:
+def _attempt(channel: Channel, notice: Notice, delivery_id: str, deadline: float) -> Delivery:
+    """Send a notice before the `deadline`, an instant of the monotonic clock."""
     try:
-        _SENDERS[channel.kind](_address(channel), notice)
+        _send_in_time(channel, notice, delivery_id, deadline)
     except Exception as error:  # noqa: BLE001  # whatever a service does, the run continues
         reason = _reason(error)
         logging.getLogger(__name__).warning("channel %s: %s", channel.name, reason)
@@ -126,12 +147,52 @@ def _attempt(channel: Channel, notice: Notice) -> Delivery:
     return Delivery(channel.name, notice, None)
 
 
+def _send_in_time(channel: Channel, notice: Notice, delivery_id: str, deadline: float) -> None:
+    """Send in a thread that is left alone at the deadline: a service that answers a byte at a time is in no library's timeout."""
+    address = _address(channel)
+    if (seconds := deadline - time.monotonic()) <= 0:
+        raise TimeoutError
+    outcome: Future[None] = Future()
+
+    def send() -> None:
+        try:
+            _retrying(deadline)(_SENDERS[channel.kind], channel, address, notice, delivery_id)
+        except Exception as error:  # noqa: BLE001  # raised where the outcome is awaited
+            outcome.set_exception(error)
+        else:
+            outcome.set_result(None)
+
+    Thread(target=send, daemon=True).start()
+    outcome.result(seconds)
+
+
+def _retrying(deadline: float) -> Retrying:
+    from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
+
+    return Retrying(
+        stop=stop_after_attempt(_ATTEMPTS) | (lambda _: time.monotonic() >= deadline),
+        wait=wait_exponential(multiplier=_BACK_OFF_SECONDS),
+        retry=retry_if_exception(_may_succeed_later),
+        reraise=True,
+    )
+
+
+def _may_succeed_later(error: BaseException) -> bool:
+    """Whether to try again: the network failed, or the service is overloaded."""
+    if isinstance(error, NotDeliveredError):
+        return error.is_transient
+    # exceptions of requests are OSErrors
+    return isinstance(error, OSError)
+
+
 def _reason(error: Exception) -> str:
     """Why a delivery failed, without the address: it is a secret, and HTTP libraries put it into their errors."""
     if isinstance(error, ConfigurationError):
         return error.message
-    if (answer := getattr(error, "response", None)) is not None:
-        return f"the service answered {answer.status_code}"
+    if isinstance(error, NotDeliveredError):
+        return str(error)
+    if isinstance(error, TimeoutError):
+        return f"the service did not answer in time: a channel has {_SECONDS_OF_CHANNEL} seconds in each run"
     return f"the service could not be reached or refused the message ({type(error).__name__})"
 
 
@@ -144,7 +205,14 @@ def _address(channel: Channel) -> str:
     return address
 
 
-def _send_by_apprise(address: str, notice: Notice) -> None:
+def _delivery_id(channel: Channel, notice: Notice, told_at: Any) -> str:
+    """The same whenever the same change is sent again, also by a later run; `told_at` is when the change before it was delivered."""
+    incident = notice.incident
+    parts = (channel.name, incident["incident_id"], notice.change, incident["severity"], str(told_at))
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+
+
+def _send_by_apprise(_channel: Channel, address: str, notice: Notice, _delivery_id: str) -> None:
     try:
         import apprise
     except ImportError as error:
@@ -153,46 +221,33 @@ def _send_by_apprise(address: str, notice: Notice) -> None:
     service = apprise.Apprise()
     if not service.add(address):
         raise ConfigurationError("apprise does not support this address")
-    for attempt in range(_RETRIES):
-        time.sleep(attempt * _BACK_OFF_SECONDS)
-        if service.notify(title=notice.title, body=notice.body):
-            return
-    raise ConnectionError
+    if not service.notify(title=notice.title, body=notice.body):
+        raise ConnectionError
 
 
-def _post(address: str, content: Any) -> None:
-    import requests
-    from requests.adapters import HTTPAdapter
-    from urllib3 import Retry
-
-    retry = Retry(
-        total=_RETRIES,
-        backoff_factor=_BACK_OFF_SECONDS,
-        status_forcelist=(429, 500, 502, 503, 504),
-        allowed_methods=None,
-    )
-    with requests.Session() as session:
-        for scheme in ("http://", "https://"):
-            session.mount(scheme, HTTPAdapter(max_retries=retry))
-        body = json.dumps(content, default=str)
-        answer = session.post(
-            address, data=body, headers={"Content-Type": "application/json"}, timeout=_TIMEOUT_SECONDS
-        )
-        answer.raise_for_status()
+def _send_by_webhook(channel: Channel, address: str, notice: Notice, delivery_id: str) -> None:
+    content = {"change": notice.change, "title": notice.title, "body": notice.body, "incident": notice.incident}
+    _post(channel, address, content, delivery_id)
 
 
-def _send_by_webhook(address: str, notice: Notice) -> None:
-    _post(address, {"change": notice.change, "title": notice.title, "body": notice.body, "incident": notice.incident})
-
-
-def _send_by_alertmanager(address: str, notice: Notice) -> None:
+def _send_by_alertmanager(channel: Channel, address: str, notice: Notice, delivery_id: str) -> None:
     now = datetime.now(UTC)
     ends = dict.fromkeys(_SEVERITIES, now)
     if notice.change != "resolved":
         ends[notice.incident["severity"]] = now + _ALERT_LASTS
     # routes use labels, so severity is one; an alert with another severity is a new alert, and the old one is resolved
     alerts = [_alert(notice, severity, ends_at) for severity, ends_at in ends.items()]
-    _post(f"{address.rstrip('/')}/api/v2/alerts", alerts)
+    _post(channel, f"{address.rstrip('/')}/api/v2/alerts", alerts, delivery_id)
+
+
+def _post(channel: Channel, address: str, content: Any, delivery_id: str) -> None:
+    post(
+        address,
+        content,
+        {_ID_HEADER: delivery_id},
+        timeout_seconds=_TIMEOUT_SECONDS,
+        follows_redirects=channel.follows_redirects,
+    )
 
 
 def _alert(notice: Notice, severity: str, ends_at: datetime) -> dict[str, Any]:
@@ -214,7 +269,7 @@ def _alert(notice: Notice, severity: str, ends_at: datetime) -> dict[str, Any]:
     }
 
 
-_SENDERS: Mapping[str, Callable[[str, Notice], None]] = {
+_SENDERS: Mapping[str, Callable[[Channel, str, Notice, str], None]] = {
     "apprise": _send_by_apprise,
     "webhook": _send_by_webhook,
     "alertmanager": _send_by_alertmanager,

@@ -51,6 +51,8 @@ class Partition:
     # whether every page was read because some could not be, here or in a partition used together with this one
     is_probed: bool = False
     passed_over: tuple[PassedOver, ...] = ()
+    # the input that the day is a part of
+    location: str = ""
 
     @property
     def row_count(self) -> int:
@@ -96,9 +98,13 @@ class Partition:
     def fingerprint(self) -> str:
         """Hash over path, content fingerprint, time of modification and refusal of each file.
 
-        The time, because other bytes can stand under the same size and footer.
+        The path inside the input, so that a moved input is the same. The time, because other bytes can stand under the
+        same size and footer.
         """
-        known = [(file.path, file.content_fingerprint, file.modified_ns, file.refusal) for file in self.files]
+        known = [
+            (file.path.removeprefix(self.location), file.content_fingerprint, file.modified_ns, file.refusal)
+            for file in self.files
+        ]
         return hashlib.sha256(repr(known).encode()).hexdigest()
 
 
@@ -139,7 +145,7 @@ def _read_day(
 ) -> Partition:
     found = listing.files_of(day)
     files = tuple(within(location, read_footer(file, day)) for file in found.files)
-    partition = Partition(day, files, passed_over=tuple(found.passed_over))
+    partition = Partition(day, files, passed_over=tuple(found.passed_over), location=location)
     if deletes := [file.path for file in files if file.is_position_deletes]:
         return partition.refused(
             f"{deletes[0]} lists deleted rows of an Iceberg table, and {location} has no metadata of the table"

@@ -172,3 +172,13 @@ def catalog_of(settings: Settings) -> Catalog:
     """The configured catalog."""
     kind, _, place = settings.warehouse.catalog.partition(":")
     return Catalog("postgres", place) if kind == "postgres" else Catalog("sqlite", settings.resolve(place))
+
+
+def moves_with_project(settings: Settings) -> bool:
+    """Whether catalog and data are both given relative to driftlake.yaml, so that a copy of the project has its own.
+
+    If only one of them is, a copy shares the other with the original, and its files are where the catalog says.
+    """
+    kind, _, place = settings.warehouse.catalog.partition(":")
+    data = settings.warehouse.data
+    return kind == "sqlite" and "://" not in data and not Path(place).is_absolute() and not Path(data).is_absolute()

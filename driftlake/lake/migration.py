@@ -1,7 +1,7 @@
 """Brings the catalog of a warehouse to the tables and views that this version of driftlake declares.
 
-Tables, columns and views are added; a change that would affect stored rows is refused. Not here: the declarations
-(`driftlake.lake.schema`).
+Tables, columns and views are added, in one transaction; a change that would affect stored rows is refused, and so is a
+warehouse that a newer release has upgraded. Not here: the declarations (`driftlake.lake.schema`).
 """
 
 from __future__ import annotations
@@ -14,14 +14,25 @@ from driftlake.errors import WarehouseError
 from driftlake.lake import queries, schema
 from driftlake.lake.queries import literal, quote
 
+# What `shape` was in each version of the tables, oldest first: the number of a version is its place, from 1.
+VERSIONS = ("39767bfde6dc846e",)
+
 
 def migrate(connection: duckdb.DuckDBPyConnection) -> None:
     """Create missing tables and columns and all views, unless the catalog is as declared already.
 
-    The caller holds the write lock. Raises WarehouseError if stored rows would have to change.
+    The caller holds the write lock. Raises WarehouseError if stored rows would have to change, or a newer release wrote
+    them.
     """
     wanted = declared_fingerprint()
-    if _applied_fingerprint(connection) == wanted:
+    applied_version, applied = _applied(connection)
+    if applied_version > len(VERSIONS):
+        raise WarehouseError(
+            f"a newer release of driftlake has upgraded the warehouse to version {applied_version} of its tables; this one"
+            f" knows versions up to {len(VERSIONS)}",
+            hint="install that release again, or restore the backup that was made before the upgrade to another place",
+        )
+    if applied == wanted:
         return
     connection.execute("begin")
     try:
@@ -33,7 +44,10 @@ def migrate(connection: duckdb.DuckDBPyConnection) -> None:
         for view in schema.views_in_order():
             connection.execute(view.ddl)
             connection.execute(f"comment on view {quote(view.name)} is {literal(view.purpose)}")
-        connection.execute("insert into schema_versions values (now(), ?)", [wanted])
+        connection.execute(
+            "insert into schema_versions by name select now() as applied_at, ? as fingerprint, ? as version",
+            [wanted, len(VERSIONS)],
+        )
         connection.execute("commit")
     except (duckdb.Error, WarehouseError):
         connection.execute("rollback")
@@ -46,12 +60,30 @@ def declared_fingerprint() -> str:
     return hashlib.sha256("".join(declarations).encode()).hexdigest()
 
 
-def _applied_fingerprint(connection: duckdb.DuckDBPyConnection) -> str | None:
+def shape() -> str:
+    """Short hash over the names and types of all columns: when it changes, append it to VERSIONS."""
+    columns = [
+        (table.name, column.name, column.type, column.is_required)
+        for table in schema.tables()
+        for column in table.columns
+    ]
+    return hashlib.sha256(repr(columns).encode()).hexdigest()[:16]
+
+
+def version_of(connection: duckdb.DuckDBPyConnection) -> int:
+    """The version of the tables of a warehouse; 0 if it is from before there were numbers."""
+    return _applied(connection)[0]
+
+
+def _applied(connection: duckdb.DuckDBPyConnection) -> tuple[int, str | None]:
+    """Version and fingerprint to which a warehouse was last upgraded."""
     try:
-        row = connection.execute("select fingerprint from schema_versions order by applied_at desc limit 1").fetchone()
+        # all columns: an old warehouse has no version
+        rows = connection.execute("from schema_versions").to_arrow_table().to_pylist()
     except duckdb.CatalogException:
-        return None
-    return str(row[0]) if row else None
+        return 0, None
+    newest = max(rows, key=lambda row: (row.get("version") or 0, row["applied_at"]), default={})
+    return newest.get("version") or 0, newest.get("fingerprint")
 
 
 def _bring_up(connection: duckdb.DuckDBPyConnection, table: schema.Table) -> None:

@@ -22,6 +22,7 @@ from driftlake.errors import WarehouseError
 from driftlake.lake import schema
 from driftlake.lake.answer_types import FOR_ARROW, FOR_JSON, FOR_PARQUET, converted
 from driftlake.lake.queries import literal, quote
+from driftlake.lake.restricted_sql import require_query
 from driftlake.lake.warehouse import Warehouse
 from driftlake.vocabulary.wording import printable
 
@@ -32,13 +33,15 @@ _EXPIRED = "old snapshots expire after warehouse.snapshot_retention_days; `from 
 _FILE_WIDTH = 10_000
 
 
-def answer(warehouse: Warehouse, query: str) -> pa.Table:
-    """Rows of a query. Raises WarehouseError with DuckDB's explanation if it is wrong."""
+def answer(warehouse: Warehouse, query: str, *, is_restricted: bool = True) -> pa.Table:
+    """Rows of a query. Raises WarehouseError with DuckDB's explanation if it is wrong, or if it is not allowed."""
     if not query.strip(" \n\t;"):
         raise WarehouseError("there is no query", hint="try `select * from latest_drift`")
     try:
         for macro in schema.warehouse_macros():
             warehouse.sql(macro)
+        if is_restricted:
+            require_query(warehouse.connection, query)
         return as_arrow(warehouse.connection, query)
     except duckdb.Error as error:
         raise WarehouseError(str(error), hint=_EXPIRED if "No snapshot found" in str(error) else _UNKNOWN) from error
@@ -96,7 +99,7 @@ def write_rows(rows: pa.Table, output: str, target: IO[bytes]) -> None:
             shutil.copyfileobj(source, target)
 
 
-def interact(warehouse: Warehouse) -> None:
+def interact(warehouse: Warehouse, *, is_restricted: bool) -> None:
     """Read statements that end with ; until end of input."""
     if sys.stdin.isatty():
         import readline  # noqa: F401  # gives input() history and editing
@@ -109,14 +112,14 @@ def interact(warehouse: Warehouse) -> None:
         except EOFError:
             break
         if lines[-1].rstrip().endswith(";"):
-            _answer_aloud(warehouse, "\n".join(lines))
+            _answer_aloud(warehouse, "\n".join(lines), is_restricted=is_restricted)
             lines = []
     if "".join(lines).strip():
-        _answer_aloud(warehouse, "\n".join(lines))
+        _answer_aloud(warehouse, "\n".join(lines), is_restricted=is_restricted)
 
 
-def _answer_aloud(warehouse: Warehouse, query: str) -> None:
+def _answer_aloud(warehouse: Warehouse, query: str, *, is_restricted: bool) -> None:
     try:
-        print_table(answer(warehouse, query))
+        print_table(answer(warehouse, query, is_restricted=is_restricted))
     except WarehouseError as error:
-        print(f"error: {error.message}", file=sys.stderr)
+        print(f"error: {printable(error.message)}", file=sys.stderr)

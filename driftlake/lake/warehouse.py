@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 from driftlake.config import Settings, load_settings
 from driftlake.errors import WarehouseError
 from driftlake.lake import queries, schema
-from driftlake.lake.catalog import Catalog, catalog_of
+from driftlake.lake.catalog import Catalog, catalog_of, moves_with_project
 from driftlake.lake.duckdb_extensions import load_extension
 from driftlake.lake.migration import migrate
 from driftlake.lake.s3 import S3Session, require_place
@@ -173,9 +173,12 @@ class Warehouse:
             data = settings.resolve(settings.warehouse.data)
             s3 = S3Session(connection, [data])
             require_place("warehouse.data", data)
+            is_movable = moves_with_project(settings)
             with lock:
-                connection.execute(_attach_statement(catalog, data, read_only=read_only))
+                connection.execute(_attach_statement(catalog, data, read_only=read_only, is_movable=is_movable))
                 connection.execute(f"use {CATALOG}")
+                if is_movable:
+                    _follow_project(connection, Path(data), read_only=read_only)
                 if not read_only:
                     migrate(connection)
                 _choose_threads(connection, settings)
@@ -200,6 +203,12 @@ class Warehouse:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._connection.close()
+
+    @property
+    def format_version(self) -> str:
+        """The version of DuckLake's own format, which the catalog got when it was created; driftlake never changes it."""
+        [version] = queries.run(self.connection, "upkeep/format_version").fetchone() or ("",)
+        return str(version)
 
     def query(self, name: str, /, **values: Any) -> pa.Table:
         """Rows of sql/<name>.sql, tables named without catalog."""
@@ -409,10 +418,33 @@ def _choose_threads(connection: duckdb.DuckDBPyConnection, settings: Settings) -
         connection.execute(f"set threads = {settings.compute.threads}")
 
 
-def _attach_statement(catalog: Catalog, data: str, *, read_only: bool) -> str:
+def _attach_statement(catalog: Catalog, data: str, *, read_only: bool, is_movable: bool) -> str:
     options = catalog.options(read_only=read_only)
-    options.append("READ_ONLY" if read_only else f"DATA_PATH {queries.literal(data)}")
+    if read_only:
+        options.append("READ_ONLY")
+    if is_movable or not read_only:
+        options.append(f"DATA_PATH {queries.literal(data)}")
+    if is_movable:
+        # the catalog names the folder in which the project was when it was last written
+        options.append("OVERRIDE_DATA_PATH true")
     return f"attach {queries.literal(catalog.address)} as {CATALOG} ({', '.join(options)})"
+
+
+def _follow_project(connection: duckdb.DuckDBPyConnection, data: Path, *, read_only: bool) -> None:
+    """Check that the data files of a project that was moved came along; a writer records their folder for other clients.
+
+    Raises WarehouseError if they did not: rows would be written to a place that lacks the earlier ones.
+    """
+    [place, file_name] = queries.run(connection, "upkeep/recorded_place").fetchone() or ("", None)
+    if place == f"{data}/":
+        return
+    if file_name and not (data / file_name).is_file():
+        raise WarehouseError(
+            f"the data files of the warehouse are not in {data}, where warehouse.data says they are; they were in {place}",
+            hint=f"move them to {data}, or correct warehouse.data",
+        )
+    if not read_only:
+        queries.run(connection, "upkeep/record_place", place=f"{data}/")
 
 
 def _stored_rows(replacements: Sequence[Replacement]) -> dict[date, dict[str, int]]:

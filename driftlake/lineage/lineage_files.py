@@ -5,6 +5,7 @@ Not here: registering a version (`driftlake.training.registration`) and what is 
 
 from __future__ import annotations
 
+import os
 import posixpath
 import re
 from dataclasses import dataclass
@@ -152,8 +153,8 @@ class LineageFile:
     remarks: tuple[str, ...] = ()
 
 
-def read_lineage_file(location: str) -> LineageFile:
-    """Read and validate a lineage file, local or s3://. Raises ConfigurationError."""
+def read_lineage_file(settings: Settings, location: str) -> LineageFile:
+    """Read and validate a lineage file, local or s3://. Raises ConfigurationError, also for training data outside of the configured places."""
     filesystem, path = filesystem_of(location)
     try:
         with filesystem.open_input_stream(path) as stream:
@@ -164,7 +165,14 @@ def read_lineage_file(location: str) -> LineageFile:
         ) from error
     remarks: list[str] = []
     record = parse_yaml(LineageRecord, location, text, remarks)
-    return LineageFile(location, record, _beside(location, record.training_data), tuple(remarks))
+    training_data = _beside(location, record.training_data)
+    if not any(_is_inside(training_data, root) for root in settings.training_roots):
+        raise ConfigurationError(
+            f"lineage file {location}: training_data {record.training_data} is in none of the places where training data"
+            f" may be: {', '.join(dict.fromkeys(settings.training_roots))}",
+            hint="add its folder to lineage.training_roots in driftlake.yaml, or copy it to one of these places",
+        )
+    return LineageFile(location, record, training_data, tuple(remarks))
 
 
 def lineage_locations(settings: Settings) -> list[str]:
@@ -177,7 +185,7 @@ def lineage_locations(settings: Settings) -> list[str]:
 
 def read_lineage_folder(settings: Settings) -> list[LineageFile]:
     """Every lineage file of the configured folder. Raises ConfigurationError for the first invalid file."""
-    return [read_lineage_file(location) for location in lineage_locations(settings)]
+    return [read_lineage_file(settings, location) for location in lineage_locations(settings)]
 
 
 def _is_yaml(entry: pafs.FileInfo) -> bool:
@@ -190,3 +198,14 @@ def _beside(location: str, path: str) -> str:
         return path
     scheme, separator, inner = location.rpartition("://")
     return scheme + separator + posixpath.normpath(posixpath.join(posixpath.dirname(inner), path))
+
+
+def _is_inside(place: str, root: str) -> bool:
+    """Whether a place is a root or below it, wherever links and `..` lead."""
+    place, root = _canonical(place), _canonical(root)
+    return place == root or place.startswith(f"{root.rstrip('/')}/")
+
+
+def _canonical(place: str) -> str:
+    scheme, separator, inner = place.rpartition("://")
+    return f"{scheme}://{posixpath.normpath(inner)}" if separator else os.path.realpath(place)

@@ -26,6 +26,8 @@ from driftlake.lake.whole_files import replaced_whole
 
 # As long as the hash: a shorter key would be the weaker part (RFC 2104, section 3).
 _SHORTEST_KEY_BYTES = 32
+# More than any key has, and little to read if the path is wrong.
+_LONGEST_KEY_CHARACTERS = 10_000
 # The columns for the newest key, and for the key before it while both are valid.
 _COLUMNS = (("user_key", "user_key_id"), ("previous_user_key", "previous_user_key_id"))
 
@@ -144,14 +146,20 @@ def _read(settings: Settings, key: PseudonymKey) -> _Secret:
 
 
 def _read_file(path: Path) -> str:
-    # check the opened file itself, because the path may point to another file a moment later
-    with path.open(encoding="utf-8") as file:
-        mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+    # without waiting for the writer of a pipe
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), encoding="utf-8") as file:
+        # check the opened file itself, because the path may point to another file a moment later
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise ConfigurationError(
+                f"{path} is no regular file, so no key is read from it", hint="copy the key into a file"
+            )
+        mode = stat.S_IMODE(status.st_mode)
         if mode & (stat.S_IRWXG | stat.S_IRWXO):
             raise ConfigurationError(
                 f"{path} can be used by others (mode {mode:04o})", hint=f"chmod 600 {path}, and consider a new key"
             )
-        return file.read()
+        return file.read(_LONGEST_KEY_CHARACTERS)
 
 
 def _write(source: Path, target: Path, column: str, secrets: Sequence[_Secret]) -> Written:

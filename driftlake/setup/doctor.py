@@ -18,6 +18,7 @@ from driftlake.engines import engine_of
 from driftlake.errors import DriftlakeError
 from driftlake.lake.catalog import catalog_of
 from driftlake.lake.duckdb_extensions import load_extension
+from driftlake.lake.migration import VERSIONS, version_of
 from driftlake.lake.s3 import is_on_s3, require_place
 from driftlake.lake.warehouse import Warehouse
 from driftlake.lineage.lineage_files import LineageRecord, read_lineage_folder
@@ -175,8 +176,20 @@ def _examine_catalog(settings: Settings) -> Finding:
             rows = warehouse.sql(
                 "select count(distinct dt) as days, max(snapshot_id) as snapshot from partition_runs"
             ).to_pylist()[0]
+            version, format_version = version_of(warehouse.connection), warehouse.format_version
     except DriftlakeError as error:
         return Finding.of_error("warehouse", error)
     except duckdb.Error as error:
         return Finding("warehouse", False, str(error), "restore the catalog from a backup, or point to another one")
-    return Finding("warehouse", True, f"{rows['days']} days processed, newest snapshot {rows['snapshot']}")
+    upgrade = (
+        f", which the next command that writes upgrades to {len(VERSIONS)}: run `driftlake backup` before"
+        if version < len(VERSIONS)
+        else ""
+    )
+    return Finding(
+        "warehouse",
+        version <= len(VERSIONS),
+        f"{rows['days']} days processed, newest snapshot {rows['snapshot']}, DuckLake format {format_version},"
+        f" tables of version {version}{upgrade}",
+        "install the newer release of driftlake that upgraded it" if version > len(VERSIONS) else None,
+    )

@@ -10,11 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from driftlake.config import Settings
+from driftlake.config.strict_yaml import compose, construct, read_yaml_text
 from driftlake.errors import ConfigurationError
-from driftlake.inputs.parquet_files import first_line
 from driftlake.lake import project_files
 from driftlake.setup.findings import Finding
 
@@ -49,9 +47,9 @@ def examine_workspace(settings: Settings) -> Finding:
 
 def _locations(path: Path) -> list[Mapping[str, Any]]:
     try:
-        content = yaml.safe_load(path.read_text())
-    except (yaml.YAMLError, OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path} cannot be read: {first_line(error)}", hint=_WRITE_IT) from error
+        content = construct(path, compose(path, read_yaml_text(path)))
+    except ConfigurationError as error:
+        raise ConfigurationError(error.message, hint=_WRITE_IT) from error
     locations = content.get("load_from") if isinstance(content, Mapping) else None
     if not isinstance(locations, list) or not all(isinstance(location, Mapping) for location in locations):
         raise ConfigurationError(f"{path} has no list `load_from` of code locations", hint=_WRITE_IT)

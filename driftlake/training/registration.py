@@ -63,7 +63,7 @@ def register_folder(warehouse: Warehouse, settings: Settings, contracts: Contrac
     refused: list[DriftlakeError] = []
     for location in locations:
         with _refusals(location, refused):
-            file = read_lineage_file(location)
+            file = read_lineage_file(settings, location)
             if _find(warehouse, file) is None:
                 registered += register(warehouse, settings, [file], contracts)
             else:
