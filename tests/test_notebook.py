@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from datetime import timedelta
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from project import Project
 import driftlake
 from driftlake.errors import ConfigurationError, DriftlakeError, InputError
 
+DOCS = Path(__file__).resolve().parent.parent / "docs"
 DAYS, ROWS = 9, 300
 KEY = ["feature", "statistic"]
 FEATURES = ["age", "balance", "amount", "ratio", "channel", "is_member", "children"]
@@ -258,3 +261,27 @@ print(driftlake.performance(frame, label="y", score="p").summary["value"][0])
 def test_pandas_is_not_needed() -> None:
     done = subprocess.run([sys.executable, "-c", WITHOUT_PANDAS], capture_output=True, text=True, check=True)
     assert done.stdout == "8\n1.0\n"
+
+
+def generator_of_docs() -> Any:
+    spec = spec_from_file_location("docs_generate", DOCS / "generate.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_notebook_shows_what_its_cells_give(night: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = DOCS / "connect" / "python.ipynb"
+    generate = generator_of_docs()
+    assert path.read_text() == generate.notebook(path), "run `make docs`"
+    monkeypatch.chdir(night.root)
+    names: dict[str, Any] = {"driftlake": driftlake}
+    of_project = [
+        "".join(cell["source"]) for cell in json.loads(path.read_text())["cells"] if cell["metadata"].get("tags")
+    ]
+    assert len(of_project) == 4
+    for source in of_project:
+        [output] = generate.shown(source, names)
+        assert "text/html" in output["data"]
