@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -18,9 +19,13 @@ import pytest
 from data import day, feature_columns
 from polars.testing import assert_frame_equal
 from project import Project
+from typer.testing import CliRunner
 
 import driftlake
+from driftlake.cli import app
 from driftlake.errors import ConfigurationError, DriftlakeError, InputError
+from driftlake.lake.warehouse import Warehouse
+from driftlake.notebook.samples import Asked, Samples, take_samples
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 DAYS, ROWS = 9, 300
@@ -285,3 +290,73 @@ def test_the_notebook_shows_what_its_cells_give(night: Project, monkeypatch: pyt
     for source in of_project:
         [output] = generate.shown(source, names)
         assert "text/html" in output["data"]
+
+
+def md5_lower(text: str) -> str:
+    """The hash by which predictions are chosen: the second half of the md5, lowest byte first."""
+    return hashlib.md5(text.encode()).digest()[8:][::-1].hex()
+
+
+def test_a_sample_holds_the_predictions_with_the_smallest_hashes_and_their_labels(night: Project) -> None:
+    taken = samples(night, rows=100, window_days=3)
+    raw = labelled(night).filter(pl.col("dt") > day(DAYS - 3))
+    expected = (
+        raw.with_columns(row_id=pl.col("correlation_id").map_elements(md5_lower, pl.String)).sort("row_id").head(100)
+    )
+    found = polars(taken.current)
+    names = ["row_id", "age", "amount", "ratio", "score", "label"]
+    assert_frame_equal(found.select(names), expected.select(names).cast({"age": pl.Float64, "label": pl.Float64}))
+    assert found["channel"].to_list() == expected["channel"].to_list()
+    assert set(found["is_member"]) == {"true", "false"}
+    assert found["event_time"].dt.date().unique().sort().to_list() == [
+        day(number) for number in range(DAYS - 2, DAYS + 1)
+    ]
+
+
+def test_both_samples_have_the_same_columns_and_types_and_the_same_rows_in_every_call(night: Project) -> None:
+    taken, again = samples(night, rows=100), samples(night, rows=100)
+    assert taken.current.drop_columns(["event_time"]).schema == taken.reference.schema
+    assert taken.reference.column_names == ["row_id", *FEATURES, "score", "label"]
+    assert (taken.reference, taken.current) == (again.reference, again.current)
+    assert set(samples(night, rows=50).reference["row_id"].to_pylist()) < set(taken.reference["row_id"].to_pylist())
+    assert not {"correlation_id", "user_key"} & {*taken.current.column_names}
+
+
+def samples(project: Project, *, rows: int, window_days: int = DAYS) -> Samples:
+    asked = Asked("credit", None, day(DAYS), window_days, row_count=rows)
+    with Warehouse.open(project.settings, read_only=True) as warehouse:
+        return take_samples(warehouse, project.settings, asked)
+
+
+def polars(rows: pa.Table) -> pl.DataFrame:
+    frame = pl.from_arrow(rows)
+    assert isinstance(frame, pl.DataFrame)
+    return frame
+
+
+def test_samples_are_written_as_parquet_and_their_comparison_finds_the_shift(night: Project, tmp_path: Path) -> None:
+    words = ["sample", "--model", "credit", "--date", str(day(DAYS)), "--feature", "age", "--feature", "ratio"]
+    ran = CliRunner().invoke(app, [*words, "--out", str(tmp_path), "--config", str(night.root / "driftlake.yaml")])
+    assert ran.output.split() == [str(tmp_path / name) for name in ("reference.parquet", "current.parquet")]
+    compared = driftlake.compare(
+        tmp_path / "reference.parquet",
+        tmp_path / "current.parquet",
+        features=["age", "ratio"],
+        drift={"minimum_rows": 100},
+    )
+    assert dict(compared.summary.select("feature", "outcome").rows()) == {"age": "drift", "ratio": "stable"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (Asked("churn", None, day(DAYS), 1), "there is no model churn\nhint: there is credit"),
+        (Asked("credit", "v2", day(DAYS), 1), "there is no version v2 of credit\nhint: there is v1"),
+        (Asked("credit", None, day(DAYS), 1, features=["agee"]), "credit v1 has no feature agee"),
+        (Asked("credit", None, day(DAYS), 1, "shadow"), r"credit v1 \(shadow\) has no predictions from"),
+        (Asked("credit", None, day(DAYS + 50), 7), "there is no telemetry from"),
+    ],
+)
+def test_a_sample_that_cannot_be_taken_says_why(night: Project, asked: Asked, said: str) -> None:
+    with Warehouse.open(night.settings, read_only=True) as warehouse, pytest.raises(InputError, match=said):
+        take_samples(warehouse, night.settings, asked)
