@@ -308,18 +308,14 @@ def test_a_sample_holds_the_predictions_with_the_smallest_hashes_and_their_label
     assert_frame_equal(found.select(names), expected.select(names).cast({"age": pl.Float64, "label": pl.Float64}))
     assert found["channel"].to_list() == expected["channel"].to_list()
     assert set(found["is_member"]) == {"true", "false"}
-    assert found["event_time"].dt.date().unique().sort().to_list() == [
-        day(number) for number in range(DAYS - 2, DAYS + 1)
-    ]
 
 
 def test_both_samples_have_the_same_columns_and_types_and_the_same_rows_in_every_call(night: Project) -> None:
     taken, again = samples(night, rows=100), samples(night, rows=100)
-    assert taken.current.drop_columns(["event_time"]).schema == taken.reference.schema
+    assert taken.current.schema == taken.reference.schema
     assert taken.reference.column_names == ["row_id", *FEATURES, "score", "label"]
     assert (taken.reference, taken.current) == (again.reference, again.current)
     assert set(samples(night, rows=50).reference["row_id"].to_pylist()) < set(taken.reference["row_id"].to_pylist())
-    assert not {"correlation_id", "user_key"} & {*taken.current.column_names}
 
 
 def samples(project: Project, *, rows: int, window_days: int = DAYS) -> Samples:

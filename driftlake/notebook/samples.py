@@ -1,6 +1,6 @@
 """Samples of the training data and of the predictions of a window, for a closer look with another tool.
 
-Both have the same columns of the same types. They hold no ids: a row is named by the hash that chose it, so the same
+Both have the same columns of the same types, because some tools refuse others. They hold no ids and no times: a row is named by the hash that chose it, so the same
 call gives the same rows. Not here: the samples that nights compare (`driftlake.profiles.row_samples`).
 """
 
@@ -51,10 +51,7 @@ _TOLD_NAMES = 20
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """Rows of the training data and of the predictions: row_id, features, score and label.
-
-    The current rows also have event_time.
-    """
+    """Rows of the training data and of the predictions: row_id, features, score and label."""
 
     reference: pa.Table
     current: pa.Table
@@ -193,7 +190,7 @@ def _current(
             f"{queries.quote(_column_name(place))} as {queries.quote(name)}" for place, name in enumerate(bins)
         )
         rows = connection.execute(
-            f"select row_hash, event_time, {features}, score, l.{label} as label from sampled_rows"
+            f"select row_hash, {features}, score, l.{label} as label from sampled_rows"
             " left join sampled_labels as l using (file_id, file_row_number) order by row_hash, dt"
         ).to_arrow_table()
     return rows.set_column(0, "row_id", _row_ids(rows["row_hash"]))
