@@ -5,9 +5,13 @@
 
 from __future__ import annotations
 
+import ast
+import json
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -159,6 +163,36 @@ def runbooks_page() -> str:
     return _filled("runbooks.md", "runbooks", lines[1:])
 
 
+def notebook(path: Path = FOLDER / "connect" / "python.ipynb") -> str:
+    """The notebook with what its cells show, except those that read a project of the reader."""
+    content: dict[str, Any] = json.loads(path.read_text())
+    names: dict[str, Any] = {}
+    for cell in content["cells"]:
+        if cell["cell_type"] == "code" and not cell["metadata"].get("tags"):
+            cell["outputs"] = shown("".join(cell["source"]), names)
+    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+
+
+def shown(source: str, names: dict[str, Any]) -> list[dict[str, Any]]:
+    """The outputs of a cell that is run with `names`: what it prints, and the value of its last line."""
+    *statements, last = ast.parse(source).body
+    value = None
+    with redirect_stdout(StringIO()) as printed:
+        if isinstance(last, ast.Expr):
+            exec(compile(ast.Module(statements, []), "cell", "exec"), names)
+            value = eval(compile(ast.Expression(last.value), "cell", "eval"), names)
+        else:
+            exec(compile(source, "cell", "exec"), names)
+    outputs: list[dict[str, Any]] = []
+    if text := printed.getvalue():
+        outputs.append({"name": "stdout", "output_type": "stream", "text": text})
+    if value is not None:
+        html = {"text/html": value._repr_html_()} if hasattr(value, "_repr_html_") else {}
+        data = {**html, "text/plain": repr(value)}
+        outputs.append({"data": data, "execution_count": None, "metadata": {}, "output_type": "execute_result"})
+    return outputs
+
+
 def _filled(file_name: str, part: str, lines: list[str]) -> str:
     """The page as it is, with the lines between the two comments that mark the generated part."""
     begin, end = f"<!-- {part}, written by docs/generate.py -->", f"<!-- end of {part} -->"
@@ -259,3 +293,5 @@ if __name__ == "__main__":
     for file_name, page in pages().items():
         (FOLDER / file_name).write_text(page)
         print(FOLDER / file_name)
+    # after the pages: running its cells takes some seconds
+    (FOLDER / "connect" / "python.ipynb").write_text(notebook())

@@ -11,16 +11,32 @@ if TYPE_CHECKING:
     from driftlake.config import Settings, load_settings
     from driftlake.lake.warehouse import open_warehouse
     from driftlake.maths.drift_statistics import Statistic, register_statistic, resampled
+    from driftlake.notebook.comparing import compare
+    from driftlake.notebook.measuring import performance
+    from driftlake.notebook.project import open as open  # noqa: A004  # called as driftlake.open
 
-__all__ = ["Settings", "Statistic", "load_settings", "open_warehouse", "register_statistic", "resampled"]
+# without `open`, so that importing every name leaves the builtin as it is
+__all__ = [
+    "Settings",
+    "Statistic",
+    "compare",
+    "load_settings",
+    "open_warehouse",
+    "performance",
+    "register_statistic",
+    "resampled",
+]
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "Settings": "driftlake.config",
     "Statistic": "driftlake.maths.drift_statistics",
+    "compare": "driftlake.notebook.comparing",
     "load_settings": "driftlake.config",
+    "open": "driftlake.notebook.project",
     "open_warehouse": "driftlake.lake.warehouse",
+    "performance": "driftlake.notebook.measuring",
     "register_statistic": "driftlake.maths.drift_statistics",
     "resampled": "driftlake.maths.drift_statistics",
 }

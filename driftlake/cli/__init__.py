@@ -1,6 +1,6 @@
 """The `driftlake` command. Data goes to stdout, everything else to stderr. A user's mistake is reported in a sentence, with exit code 2.
 
-May import: setup, provenance, report, delivery, training, nightly, alerts, drift, quality, engines, profiles,
+May import: notebook, setup, provenance, report, delivery, training, nightly, alerts, drift, quality, engines, profiles,
 contract, privacy, inputs, lineage, lake, config, maths, vocabulary, errors.
 Not here: work. Every command calls one function of the core or of `jobs` and prints its result.
 """

@@ -1,4 +1,4 @@
-"""Commands that read the warehouse: sql, explain, report.
+"""Commands that read the warehouse: sql, explain, sample, report.
 
 Not here: reading itself.
 """
@@ -77,6 +77,34 @@ def explain(
     with Warehouse.open(settings, read_only=True) as warehouse:
         found = explain(warehouse, settings, table, day=day.date() if day else None, condition=where)
     tell(as_json(found) if output is Explanation.json else as_text(found, settings.config_hash))
+
+
+@app.command(epilog="Example: `driftlake sample --model credit --date 2026-01-31 --feature age --out samples`")
+def sample(  # noqa: PLR0913  # each is an option of the command
+    model: Annotated[str, typer.Option("--model", help="Model.")],
+    day: Annotated[datetime, typer.Option("--date", formats=["%Y-%m-%d"], help="Last day of the window.")],
+    version: Annotated[str | None, typer.Option("--version", help="Version; needed if there are several.")] = None,
+    deployment: Annotated[str, typer.Option("--deployment", help="Deployment.")] = "production",
+    days: Annotated[
+        int | None, typer.Option("--days", min=1, help="Length of the window; default: the one that reports show.")
+    ] = None,
+    features: Annotated[
+        list[str] | None, typer.Option("--feature", help="Feature, can be repeated; default: all.")
+    ] = None,
+    rows: Annotated[int, typer.Option("--rows", min=1, help="Largest number of rows of each sample.")] = 10_000,
+    out: Annotated[Path, typer.Option("--out", help="Folder for reference.parquet and current.parquet.")] = Path(),
+    config: Config = None,
+) -> None:  # fmt: skip
+    """Write matching samples of the training data and of predictions as Parquet, for other tools. The same call writes the same rows."""
+    from driftlake.lake.warehouse import Warehouse
+    from driftlake.notebook.samples import Asked, take_samples
+
+    settings = load_settings(config)
+    window_days = days or settings.drift.headline_window_days
+    asked = Asked(model, version, day.date(), window_days, deployment, features or (), rows)
+    with Warehouse.open(settings, read_only=True) as warehouse:
+        for path in take_samples(warehouse, settings, asked).write(out):
+            tell(path)
 
 
 @app.command(epilog="Example: `driftlake report --date 2026-01-31`")

@@ -18,7 +18,7 @@ from driftlake.contract.working_days import Calendar
 from driftlake.drift import combinations
 from driftlake.inputs.partitions import days_between
 from driftlake.lake.warehouse import PartitionRun, Replacement, RunContext, Warehouse
-from driftlake.lineage.versions import load_versions
+from driftlake.lineage.versions import ModelVersion, load_versions
 from driftlake.maths.drift_statistics import KINDS
 from driftlake.nightly.drift_passes import Comparisons
 from driftlake.nightly.extent import DriftExtent, Extent, QualityExtent, Unbounded, passes
@@ -91,53 +91,61 @@ def measure_quality(warehouse: Warehouse, settings: Settings, context: RunContex
         return QualityExtent.read(warehouse, settings, load_versions(warehouse), days)
 
     def measure(settings: Settings, extent: QualityExtent, first_day: date, last_day: date) -> Mapping[str, pa.Table]:
-        versions = extent.versions
-        span = {"first_day": first_day, "last_day": last_day}
-        windows_days = list(settings.quality.windows_days)
-        windows = warehouse.query("window_predictions", **span, windows_days=windows_days)
-        labels = warehouse.query("quality_counts", **span, windows_days=windows_days)
-        scores = warehouse.query("window_scores", **span, windows_days=windows_days)
-        calibrated_from = first_day - timedelta(days=settings.quality.calibration_days - 1)
-        is_latest = settings.labels is not None and settings.labels.corrections == "latest"
-        learned_from = {
-            "first_day": calibrated_from,
-            "last_day": last_day,
-            "is_latest": is_latest,
-            "horizon_days": settings.labels.horizon_days if settings.labels else 0,
-        }
-        known_labels = warehouse.query("known_labels", **learned_from)
-        confusions = warehouse.query("class_counts", **span, windows_days=windows_days)
-        class_scores = warehouse.query("class_score_counts", **span, windows_days=windows_days)
-        counts = QualityCounts(windows, labels, scores, confusions, class_scores)
-        calibrations = calibrations_of(known_labels, versions, settings.quality, is_final_at_once=not is_latest)
-        class_calibrations = {}
-        if any(version.classes for version in versions.values()):
-            known_class_labels = warehouse.query("known_class_labels", **learned_from)
-            class_calibrations = class_calibrations_of(known_class_labels, versions, settings.quality)
-        read = partial(warehouse.query, **span, look_back_days=performance.LOOK_BACK_DAYS)
-        performed = performance.PerformanceCounts.read(read, versions)
-        pair_counts = shadow.PairCounts(
-            *(warehouse.query(name, **span, windows_days=windows_days) for name in shadow.QUERIES)
-        )
-        repeated_ids = warehouse.query(
-            "repeated_ids", **span, windows_days=windows_days, smallest_share=measures.SMALLEST_REPEATED_SHARE
-        )
-        measured = measures.measure(counts, versions, calibrations, settings.quality, settings.models)
-        performance_rows = performance.measure(performed, versions, calibrations, class_calibrations, settings, **span)
-        measured = measures.with_days_as_clusters(measured, performance_rows)
-        tables = {
-            "model_quality": measures.with_doubts(measured, repeated_ids),
-            "performance": performance_rows,
-            "shadow_comparison": shadow.compare(windows, pair_counts, versions, settings.drift, settings.quality),
-        }
-        if settings.labels:
-            tables["label_backlog"] = warehouse.query(
-                "label_backlog", **span, horizon_days=settings.labels.horizon_days
-            )
-        return tables
+        return quality_tables(warehouse, settings, extent.versions, first_day, last_day)
 
     outcome = _derive(warehouse, settings, context, MODEL_QUALITY, work, read_extent, measure)
     return report(work, outcome)
+
+
+def quality_tables(
+    warehouse: Warehouse,
+    settings: Settings,
+    versions: Mapping[tuple[str, str], ModelVersion],
+    first_day: date,
+    last_day: date,
+) -> Mapping[str, pa.Table]:
+    """Rows of the tables about quality as of the end of some days, from the stored counts."""
+    span = {"first_day": first_day, "last_day": last_day}
+    windows_days = list(settings.quality.windows_days)
+    windows = warehouse.query("window_predictions", **span, windows_days=windows_days)
+    labels = warehouse.query("quality_counts", **span, windows_days=windows_days)
+    scores = warehouse.query("window_scores", **span, windows_days=windows_days)
+    calibrated_from = first_day - timedelta(days=settings.quality.calibration_days - 1)
+    is_latest = settings.labels is not None and settings.labels.corrections == "latest"
+    learned_from = {
+        "first_day": calibrated_from,
+        "last_day": last_day,
+        "is_latest": is_latest,
+        "horizon_days": settings.labels.horizon_days if settings.labels else 0,
+    }
+    known_labels = warehouse.query("known_labels", **learned_from)
+    confusions = warehouse.query("class_counts", **span, windows_days=windows_days)
+    class_scores = warehouse.query("class_score_counts", **span, windows_days=windows_days)
+    counts = QualityCounts(windows, labels, scores, confusions, class_scores)
+    calibrations = calibrations_of(known_labels, versions, settings.quality, is_final_at_once=not is_latest)
+    class_calibrations = {}
+    if any(version.classes for version in versions.values()):
+        known_class_labels = warehouse.query("known_class_labels", **learned_from)
+        class_calibrations = class_calibrations_of(known_class_labels, versions, settings.quality)
+    read = partial(warehouse.query, **span, look_back_days=performance.LOOK_BACK_DAYS)
+    performed = performance.PerformanceCounts.read(read, versions)
+    pair_counts = shadow.PairCounts(
+        *(warehouse.query(name, **span, windows_days=windows_days) for name in shadow.QUERIES)
+    )
+    repeated_ids = warehouse.query(
+        "repeated_ids", **span, windows_days=windows_days, smallest_share=measures.SMALLEST_REPEATED_SHARE
+    )
+    measured = measures.measure(counts, versions, calibrations, settings.quality, settings.models)
+    performance_rows = performance.measure(performed, versions, calibrations, class_calibrations, settings, **span)
+    measured = measures.with_days_as_clusters(measured, performance_rows)
+    tables = {
+        "model_quality": measures.with_doubts(measured, repeated_ids),
+        "performance": performance_rows,
+        "shadow_comparison": shadow.compare(windows, pair_counts, versions, settings.drift, settings.quality),
+    }
+    if settings.labels:
+        tables["label_backlog"] = warehouse.query("label_backlog", **span, horizon_days=settings.labels.horizon_days)
+    return tables
 
 
 def measure_slos(warehouse: Warehouse, settings: Settings, context: RunContext, days: Sequence[date]) -> StageReport:

@@ -17,7 +17,7 @@ from driftlake.errors import InputError
 from driftlake.lineage.lineage_files import LineageFile
 from driftlake.maths import encoding
 from driftlake.maths.value_text import plain_type
-from driftlake.training.learning import TrainingData
+from driftlake.training.learning import TrainingColumns
 
 # Columns of telemetry that identify a prediction and are never inputs of the model.
 _IDENTIFYING = (
@@ -47,7 +47,7 @@ class FeatureChoice:
     left_out: Mapping[str, str]
 
 
-def choose_features(file: LineageFile, data: TrainingData, settings: Settings) -> FeatureChoice:
+def choose_features(file: LineageFile, data: TrainingColumns, settings: Settings) -> FeatureChoice:
     """The features that the lineage lists, or else all columns that can be features.
 
     Raises InputError if no column can be a feature.
@@ -84,7 +84,7 @@ def choose_features(file: LineageFile, data: TrainingData, settings: Settings) -
     return FeatureChoice(features, left_out)
 
 
-def _objection(name: str, kind: pa.DataType, data: TrainingData) -> str | None:
+def _objection(name: str, kind: pa.DataType, data: TrainingColumns) -> str | None:
     """Why a column is not a feature; None if it can be one."""
     if pa.types.is_temporal(kind):
         return "a point in time"

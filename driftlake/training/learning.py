@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -24,7 +24,7 @@ from driftlake.inputs.listed_files import ListedFile
 from driftlake.inputs.listing import files_in
 from driftlake.inputs.parquet_files import InputFile, open_parquet, read_footer
 from driftlake.lake.storage import filesystem_of
-from driftlake.lineage.lineage_files import LineageFile, score_divisor
+from driftlake.lineage.lineage_files import LineageFile, LineageRecord, score_divisor
 from driftlake.lineage.versions import SCORE
 from driftlake.maths import binning, encoding
 from driftlake.maths.binning import FeatureBins, FeatureKind
@@ -43,6 +43,24 @@ class Learned:
     bins: FeatureBins
     counts: kernel.FeatureCounts | None
     categories: Sequence[dict[str, Any]] = ()
+
+
+class TrainingColumns(Protocol):
+    """Training rows, a column at a time: the files of a version (`TrainingData`), or a data frame."""
+
+    @property
+    def types(self) -> Mapping[str, pa.DataType]:
+        """Names and types of the columns, in order."""
+
+    @property
+    def pandas_index(self) -> Sequence[str]:
+        """Columns that pandas wrote as the index of its data frame."""
+
+    def row_count(self) -> int:
+        """Number of rows."""
+
+    def column(self, name: str) -> pa.ChunkedArray:
+        """The values of a column."""
 
 
 class TrainingData:
@@ -99,19 +117,6 @@ class TrainingData:
             parts = [self._read(file, name) for file in self.files]
             return pa.chunked_array([chunk for part in parts for chunk in _cast(part, kind).chunks], type=kind)
 
-    def scores(self) -> pa.ChunkedArray | None:
-        """The column of the scores, percentages as probabilities; None if the lineage names none."""
-        record = self._file.record
-        if record.score is None:
-            return None
-        column, divisor = self.column(record.score), score_divisor(record.score_kind)
-        # a column that is not a number is refused elsewhere, by name
-        return (
-            column
-            if divisor == 1 or not encoding.is_numeric(column.type)
-            else pc.divide(column.cast(pa.float64()), divisor)
-        )
-
     @staticmethod
     def _read(file: InputFile, name: str) -> pa.ChunkedArray:
         if name in file.values:
@@ -126,6 +131,19 @@ class TrainingData:
             yield
         except (pa.ArrowException, OSError, KeyError) as error:
             raise InputError(f"{self._file.training_data}: {what} cannot be read: {error}") from error
+
+
+def scores_of(data: TrainingColumns, record: LineageRecord) -> pa.ChunkedArray | None:
+    """The column of the scores, percentages as probabilities; None if the lineage names none."""
+    if record.score is None:
+        return None
+    column, divisor = data.column(record.score), score_divisor(record.score_kind)
+    # a column that is not a number is refused elsewhere, by name
+    return (
+        column
+        if divisor == 1 or not encoding.is_numeric(column.type)
+        else pc.divide(column.cast(pa.float64()), divisor)
+    )
 
 
 def _kinds_of(files: Sequence[InputFile]) -> dict[str, list[pa.DataType]]:
@@ -156,7 +174,7 @@ def _cast(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
 
 def learn(
     file: LineageFile,
-    data: TrainingData,
+    data: TrainingColumns,
     features: Sequence[str],
     corrections: ModelSettings,
     other_features_bins: int | None = None,
@@ -195,13 +213,13 @@ def _training_files(file: LineageFile) -> list[ListedFile]:
 
 
 def _require_columns(
-    file: LineageFile, data: TrainingData, features: Sequence[str], corrections: ModelSettings
+    file: LineageFile, data: TrainingColumns, features: Sequence[str], corrections: ModelSettings
 ) -> None:
     asked = [*features, *(name for name in (file.record.target, file.record.score) if name)]
-    if absent := [name for name in asked if name not in data.columns]:
+    if absent := [name for name in asked if name not in data.types]:
         raise InputError(
             f"{file.training_data} has no column {', '.join(absent)}, which {file.path} names",
-            hint=f"it has {', '.join(data.columns)}",
+            hint=f"it has {', '.join(data.types)}",
         )
     if SCORE in features:
         raise InputError(f"{file.path}: a feature cannot be called '{SCORE}', which is the name of the prediction")
@@ -213,7 +231,7 @@ def _require_columns(
 
 
 def _learn_feature(
-    file: LineageFile, data: TrainingData, name: str, corrections: ModelSettings, bin_limit: int | None
+    file: LineageFile, data: TrainingColumns, name: str, corrections: ModelSettings, bin_limit: int | None
 ) -> Learned:
     column = data.column(name)
     if not encoding.is_category(column.type):
@@ -267,10 +285,10 @@ def _learn_categories(name: str, column: pa.ChunkedArray, bin_limit: int | None)
     return Learned(bins, replace(counts, bins=binning.with_expected_unseen(counts.bins, singles)), categories)
 
 
-def _learn_score(file: LineageFile, data: TrainingData) -> list[Learned]:
+def _learn_score(file: LineageFile, data: TrainingColumns) -> list[Learned]:
     """Bins of the score; a probability has bins even without training scores, but no reference counts."""
     record = file.record
-    column = data.scores()
+    column = scores_of(data, record)
     if record.is_probability:
         bins = binning.probability_bins(SCORE)
         if column is None:

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from driftlake.lake.schema import arrow_schema
 from driftlake.lake.warehouse import Warehouse
 from driftlake.lineage.label_meaning import LabelMeaning
-from driftlake.lineage.lineage_files import LineageFile
+from driftlake.lineage.lineage_files import LineageFile, LineageRecord
 from driftlake.lineage.versions import ModelVersion, load_versions
 from driftlake.maths.arrays import Floats
-from driftlake.training.learning import TrainingData
+from driftlake.training.learning import TrainingColumns, TrainingData
 from driftlake.training.targets import labels_and_scores
 
 _SMALLEST_PROBABILITY = 1e-15
@@ -36,14 +36,16 @@ def count_reference_labels(warehouse: Warehouse, files: Sequence[LineageFile]) -
         return
     versions = load_versions(warehouse)
     for key in wanted.keys() - counted:
-        rows = _count(wanted[key], versions[key])
+        file = wanted[key]
+        rows = label_rows_of(TrainingData(file), file.record, versions[key])
         # another process may have counted it in the meantime
         warehouse.append_once({"reference_label_profile": rows}, "reference_label_profile", versions[key].owner)
 
 
-def _count(file: LineageFile, version: ModelVersion) -> pa.Table:
+def label_rows_of(data: TrainingColumns, record: LineageRecord, version: ModelVersion) -> pa.Table:
+    """Rows of reference_label_profile of a version; one row without counts if no target can be counted."""
     meaning = LabelMeaning(version.positive_label, version.negative_label) if version.positive_label else None
-    labels, scores = labels_and_scores(TrainingData(file), file.record, meaning)
+    labels, scores = labels_and_scores(data, record, meaning)
     bins = version.score_bins
     bin_ids = bins.bin_ids(scores) if bins and bins.grid else np.zeros(len(labels), dtype=np.int32)
     width = bins.bin_count if bins else 1

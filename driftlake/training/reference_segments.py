@@ -19,7 +19,7 @@ from driftlake.lineage.lineage_files import LineageFile
 from driftlake.lineage.versions import SCORE, ModelVersion, load_versions
 from driftlake.maths.segments import SegmentColumn
 from driftlake.profiles.kernel import Grouping, count_column
-from driftlake.training.learning import TrainingData
+from driftlake.training.learning import TrainingData, scores_of
 
 
 def count_reference_segments(warehouse: Warehouse, settings: Settings, files: Sequence[LineageFile]) -> None:
@@ -69,7 +69,7 @@ def _profiles(
     if version.score_bins and file.record.score:
         counted.append((SCORE, version.score_bins))
     for feature, bins in counted:
-        column = data.scores() if bins is version.score_bins else data.column(feature)
+        column = scores_of(data, file.record) if bins is version.score_bins else data.column(feature)
         assert column is not None, "the lineage names the score"
         counts = count_column(column, bins, grouping, len(segments.segments)).bins
         groups, bin_ids = np.nonzero(counts)

@@ -18,7 +18,7 @@ from driftlake.lineage.lineage_files import LineageFile, LineageRecord
 from driftlake.maths import encoding
 from driftlake.maths.arrays import Floats
 from driftlake.privacy.personal_data import mask
-from driftlake.training.learning import TrainingData
+from driftlake.training.learning import TrainingColumns, scores_of
 from driftlake.vocabulary.wording import first_of
 
 # Number of target values that a message shows.
@@ -29,7 +29,7 @@ _HOW_TO_DECLARE = (
 )
 
 
-def meaning_of_target(file: LineageFile, data: TrainingData, settings: Settings) -> LabelMeaning | None:
+def meaning_of_target(file: LineageFile, data: TrainingColumns, settings: Settings) -> LabelMeaning | None:
     """The meaning of the labels of a binary version, as declared and with the negative label from the target; None if they are 0 and 1.
 
     Raises InputError if the target has other values.
@@ -61,12 +61,14 @@ def meaning_of_target(file: LineageFile, data: TrainingData, settings: Settings)
     return LabelMeaning(declared.positive, declared.negative or next(iter(others), None))
 
 
-def labels_and_scores(data: TrainingData, record: LineageRecord, meaning: LabelMeaning | None) -> tuple[Floats, Floats]:
+def labels_and_scores(
+    data: TrainingColumns, record: LineageRecord, meaning: LabelMeaning | None
+) -> tuple[Floats, Floats]:
     """Target and score of the training rows, both of shape (rows,); nan where missing or not a number."""
     assert record.target
     target = data.column(record.target)
     nothing = np.full(len(target), np.nan)
-    found = data.scores()
+    found = scores_of(data, record)
     scores = nothing if found is None else encoding.float_values(found)
     if meaning is not None:
         return _binary_labels(target, meaning), scores
@@ -98,7 +100,7 @@ def _said(name: str | None) -> str | None:
     return None if text.lower() in {"", "nan"} else text
 
 
-def _target_counts(data: TrainingData, target: str) -> Counter[str]:
+def _target_counts(data: TrainingColumns, target: str) -> Counter[str]:
     """Numbers of rows by the canonical text of the target, without missing values."""
     counts: Counter[str] = Counter()
     if not encoding.is_category(data.types[target]):
