@@ -165,7 +165,7 @@ def test_a_new_record_is_all_that_a_signal_of_a_known_source_needs(
     assert alert["message"].startswith("credit v1 (production) waits for 1,200 labels more (warn from 1,000;")
     assert judge(FACTS, [alert], RUNS, MeasuredWindows(7, 28, has_labels=False)).reasons.endswith(" 1,200 more.")
     assert query_of(alert, day(1)).startswith("from label_backlog where dt = date '2024-03-01' and model_id")
-    assert f"| `{name}` | growth of the backlog | count | the day |  |" in generated_pages()["configuration.md"]
+    assert f"| `{name}` | growth of the backlog | count | the day |  |" in generated_pages()["configuration.md"]()
 
 
 def test_an_alert_on_a_statistic_that_is_not_registered_any_more_can_still_be_read() -> None:
