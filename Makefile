@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 CONFIG ?= driftlake.yaml
 LOCKED := --generate-hashes --no-emit-index-url --no-header
 export PYTHONPATH := $(CURDIR)
+# Each test that starts a process would compile our modules again where the environment forbids to keep them.
+unexport PYTHONDONTWRITEBYTECODE
 # Compiled once here, imported by every run: a cold start takes half the time.
 export UV_COMPILE_BYTECODE := 1
 export UV_LINK_MODE := copy

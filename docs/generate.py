@@ -9,7 +9,7 @@ import ast
 import json
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -35,16 +35,16 @@ _OPTIONS = {
 _GENERATED = "<!-- written by docs/generate.py -->"
 
 
-def pages() -> dict[str, str]:
-    """File name and text of every generated page."""
+def pages() -> dict[str, Callable[[], str]]:
+    """Every generated page: its file name, and what writes its text."""
     return {
-        "tables.md": tables_page(),
-        "configuration.md": configuration_page(),
-        "commands.md": commands_page(),
-        "statistics.md": statistics_page(),
-        "bad-input.md": bad_input_page(),
-        "running.md": running_page(),
-        "runbooks.md": runbooks_page(),
+        "tables.md": tables_page,
+        "configuration.md": configuration_page,
+        "commands.md": commands_page,
+        "statistics.md": statistics_page,
+        "bad-input.md": bad_input_page,
+        "running.md": running_page,
+        "runbooks.md": runbooks_page,
     }
 
 
@@ -291,7 +291,7 @@ def _cell(text: str) -> str:
 
 if __name__ == "__main__":
     for file_name, page in pages().items():
-        (FOLDER / file_name).write_text(page)
+        (FOLDER / file_name).write_text(page())
         print(FOLDER / file_name)
     # after the pages: running its cells takes some seconds
     (FOLDER / "connect" / "python.ipynb").write_text(notebook())

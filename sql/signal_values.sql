@@ -1,9 +1,9 @@
 -- Values of a signal over history in ascending order: the possible thresholds.
 -- grain: one row
--- inputs: sli_history
+-- inputs: signals (in its place comes the query of the source of the signal)
 -- parameters: $signal, $models, $features, $except_features, $window_days (null for a signal of one day), $deployments, $minimum_sample, $first_day, $last_day
 select quantile_disc(value, list_transform(range(1, 41), lambda i: 1 - 0.5 ^ (i / 4.0))) as thresholds
-from sli_history
+from signals
 where
     signal = $signal
     and (model_id is null or len($models) = 0 or list_contains($models, model_id))

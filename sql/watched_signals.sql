@@ -1,7 +1,7 @@
 -- The values that rules watch: those of their signals, and of their opening references.
 -- grain: dt, rule, model_id, model_version, deployment, segment, feature, window_days, reference
--- inputs: sli_history, alert_rules
--- parameters: $signals (of the rules, so that no others are computed), $last_day, $holidays
+-- inputs: signals (in its place come the queries of the sources that the rules watch), alert_rules
+-- parameters: $signals (of the rules), $last_day, $holidays
 -- nulls: deployment, segment, feature and reference where a signal has none
 select
     s.*,
@@ -19,7 +19,7 @@ select
     s.reference is null or list_contains(r.reference_names, s.reference) as is_of_rule,
     coalesce(s.reference = r.opening_reference, false) as is_of_opening,
     r.opening_reference is not null and s.reference is not null as opens_on_jump
-from sli_history as s
+from signals as s
 inner join alert_rules as r
     on s.signal = r.signal
     and (s.model_id is null or len(r.models) = 0 or list_contains(r.models, s.model_id))

@@ -6,11 +6,15 @@ Not here: what a night should do (test_nightly.py, test_stages.py).
 from __future__ import annotations
 
 import copy
+import pickle
 import shutil
+import sqlite3
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from datetime import date
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import duckdb
@@ -70,9 +74,7 @@ class Project:
         } | dict(training or {})
         features = [name for name in columns if name != "score"]
         self.root = root
-        self.settings: Settings = write_project(root, features=features, training=columns, lineage=lineage, **sections)
-        with Warehouse.open(self.settings) as warehouse:
-            register(warehouse, self.settings, read_lineage_folder(self.settings))
+        self.settings: Settings = _registered(root, features=features, training=columns, lineage=lineage, **sections)
 
     def telemetry(self, number: int, *, name: str = "part-0", **changes: Any) -> Path:
         """Write a file of predictions; `changes` replace columns, None leaves one out."""
@@ -155,6 +157,39 @@ class Project:
                 name: sorted(warehouse.connection.execute(query).fetchall(), key=repr)
                 for name, query in queries.items()
             }
+
+
+# Projects in which a version has just been registered, by what they were made of: most tests want the same.
+_made: dict[bytes, Path] = {}
+_folder_of_made = TemporaryDirectory(prefix="driftlake-projects-")
+
+
+def _registered(root: Path, **what: Any) -> Settings:
+    """A project folder whose version is registered: a copy of one that was made of the same before."""
+    made = _made.get(of_what := pickle.dumps(what))
+    if made is not None:
+        shutil.copytree(made, root)
+        _move(root)
+        return load_settings(root / "driftlake.yaml")
+    settings = write_project(root, **what)
+    with Warehouse.open(settings) as warehouse:
+        register(warehouse, settings, read_lineage_folder(settings))
+    if "warehouse" not in what:
+        _made[of_what] = Path(shutil.copytree(root, Path(_folder_of_made.name) / str(len(_made))))
+    return settings
+
+
+def _move(root: Path) -> None:
+    """Write into the catalog of a copied project where it is now: its data, and the training data of its version."""
+    with closing(sqlite3.connect(root / "warehouse" / "catalog.sqlite")) as connection, connection:
+        [(data,)] = connection.execute("select value from ducklake_metadata where key = 'data_path'")
+        moved = [str(Path(data).parents[1]), str(root)]
+        connection.execute("update ducklake_metadata set value = replace(value, ?, ?) where key = 'data_path'", moved)
+        [(rows,)] = connection.execute(
+            "select i.table_name from ducklake_inlined_data_tables as i inner join ducklake_table as t using (table_id)"
+            " where t.table_name = 'training_runs'"
+        )
+        connection.execute(f"update {rows} set training_data = replace(training_data, ?, ?)", moved)
 
 
 def _length(columns: Mapping[str, Any], default: int) -> int:

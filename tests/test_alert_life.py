@@ -59,7 +59,7 @@ def found(
     """The alerts of each span of days, raised by themselves."""
     with duckdb.connect() as db:
         signals = [SIGNAL | {"dt": day(n), "value": value} for n, value in enumerate(values, 1) if value is not None]
-        given(db, "sli_history", SIGNAL_COLUMNS, signals)
+        given(db, "signals", SIGNAL_COLUMNS, signals)
         limits = {"consecutive_days": days_needed, "resolve": RESOLVE, "resolve_after_days": patience_days}
         given(db, "alert_rules", RULE_COLUMNS, [RULE | limits])
         rows = [row for first, last in spans for row in alerts_of(db, day(first), day(last)).to_pylist()]
@@ -95,7 +95,7 @@ def test_what_is_noise_and_what_is_no_value(
     db: duckdb.DuckDBPyConnection, noise_floor: float, sample_count: int, states: list[str]
 ) -> None:
     second = {"dt": day(2), "noise_floor": noise_floor, "sample_count": sample_count}
-    given(db, "sli_history", SIGNAL_COLUMNS, [SIGNAL | {"dt": day(1)}, SIGNAL | second])
+    given(db, "signals", SIGNAL_COLUMNS, [SIGNAL | {"dt": day(1)}, SIGNAL | second])
     given(db, "alert_rules", RULE_COLUMNS, [RULE | {"resolve_after_days": 3}])
     rows = alerts_of(db, day(1), day(2))
     assert rows["state"].to_pylist() == states

@@ -89,14 +89,33 @@ def arrive(project: Project, said: Said, *, newest_only: bool) -> None:
         project.labels(number, correlation_id=[name for _, name, _ in kept], label=[label for *_, label in kept])
 
 
-@pytest.mark.parametrize("model", MODELS)
-def test_the_latest_labels_give_what_they_alone_would_give(tmp_path: Path, model: str) -> None:
+def measure(project: Project, first: int, last: int) -> None:
+    """The stages that count labels, and what is measured with them."""
+    project.run(first, last, until="label_cohorts")
+    project.run(first, last, since="model_quality", until="model_quality")
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def model(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
+@pytest.fixture(scope="module")
+def corrected(model: str, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A backfill of all days in which the latest labels count."""
     build, said = MODELS[model]
-    corrected, alone = build(tmp_path / "corrected", labels=LATEST), build(tmp_path / "alone")
-    arrive(corrected, said, newest_only=False)
+    project = build(tmp_path_factory.mktemp("corrected") / "project", labels=LATEST)
+    arrive(project, said, newest_only=False)
+    measure(project, 1, LAST)
+    return project
+
+
+def test_the_latest_labels_give_what_they_alone_would_give(tmp_path: Path, model: str, corrected: Project) -> None:
+    build, said = MODELS[model]
+    alone = build(tmp_path / "alone")
     arrive(alone, said, newest_only=True)
-    for project in (corrected, alone):
-        project.run(1, LAST)
+    measure(alone, 1, LAST)
     for table in SUMS:
         assert sums(corrected, table) == sums(alone, table), table
     for table, what in (("model_quality", QUALITY), ("shadow_comparison", SHADOW), ("label_backlog", BACKLOG)):
@@ -135,19 +154,19 @@ def assert_close(found: Sequence[tuple[Any, ...]], expected: Sequence[tuple[Any,
             )
 
 
-@pytest.mark.parametrize("model", MODELS)
-def test_a_backfill_of_corrections_gives_the_rows_of_the_nights(tmp_path: Path, model: str) -> None:
+def test_a_backfill_of_corrections_gives_the_rows_of_the_nights(
+    tmp_path: Path, model: str, corrected: Project
+) -> None:
     build, said = MODELS[model]
-    nightly, backfilled = (build(tmp_path / name, labels=LATEST) for name in ("nightly", "backfilled"))
-    for project in (nightly, backfilled):
-        arrive(project, said, newest_only=False)
+    nightly = build(tmp_path / "nightly", labels=LATEST)
+    arrive(nightly, said, newest_only=False)
     for number in range(1, LAST + 1):
-        nightly.run(number, number)
-    backfilled.run(1, LAST)
-    nightly_tables, backfilled_tables = nightly.contents(), backfilled.contents()
-    for table in (*SUMS, "label_conflicts", "label_arrivals", "model_quality", "label_backlog", "shadow_comparison"):
-        assert nightly_tables[table] == backfilled_tables[table], table
-    assert nightly_tables["label_conflicts"]
+        measure(nightly, number, number)
+    tables = (*SUMS, "label_conflicts", "label_arrivals", "model_quality", "label_backlog", "shadow_comparison")
+    found = nightly.contents(*tables)
+    for table, rows in corrected.contents(*tables).items():
+        assert found[table] == rows, table
+    assert found["label_conflicts"]
 
 
 def test_the_first_labels_count_unless_the_latest_are_asked_for(tmp_path: Path) -> None:

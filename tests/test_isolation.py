@@ -191,7 +191,7 @@ def test_an_objective_that_fails_costs_itself(project: Project, monkeypatch: pyt
         "measure",
         failing(slos.measure, lambda _, settings, **__: "b" in {slo.name for slo in settings.slos}),
     )
-    project.run(LAST, LAST)
+    project.run(LAST, LAST, until="slos")
     assert project.rows("select distinct slo from slo_status") == [("a",)]
 
 

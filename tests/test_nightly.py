@@ -234,6 +234,11 @@ def test_every_input_file_is_recorded_with_its_fingerprint(project: Project) -> 
     assert (recorded, outcome, len(fingerprint)) == (str(path), "read", 64)
 
 
+def read_inputs(project: Project, *, is_forced: bool = False) -> None:
+    """The stages of day 1 that read files; the others read tables alone."""
+    project.run(1, 1, until="label_cohorts", is_forced=is_forced)
+
+
 def file_versions(project: Project) -> list[tuple[Any, ...]]:
     return project.rows(
         "select parse_filename(path), outcome, run_id from input_files where source = 'telemetry'"
@@ -243,18 +248,18 @@ def file_versions(project: Project) -> list[tuple[Any, ...]]:
 
 def test_running_an_unchanged_day_again_records_no_file_again(project: Project) -> None:
     project.telemetry(1)
-    project.run(1, 1)
-    project.run(1, 1, is_forced=True)
+    read_inputs(project)
+    read_inputs(project, is_forced=True)
     assert file_versions(project) == [("part-0.parquet", "read", "test")]
 
 
 def test_every_version_of_a_file_stays_recorded_and_the_newest_is_current(project: Project) -> None:
     project.telemetry(1)
     project.telemetry(1, name="part-1")
-    project.run(1, 1)
+    read_inputs(project)
     truncate(project.telemetry(1, score=[0.5] * ROWS))
     (project.root / "telemetry" / f"dt={day(1)}" / "part-1.parquet").unlink()
-    project.run(1, 1)
+    read_inputs(project)
     assert file_versions(project) == [
         ("part-0.parquet", "read", "test"),
         ("part-1.parquet", "read", "test"),
@@ -267,11 +272,11 @@ def test_every_version_of_a_file_stays_recorded_and_the_newest_is_current(projec
 
 def test_a_file_that_came_back_is_current_again(project: Project) -> None:
     path = project.telemetry(1)
-    project.run(1, 1)
+    read_inputs(project)
     path.unlink()
-    project.run(1, 1)
+    read_inputs(project)
     project.telemetry(1)
-    project.run(1, 1)
+    read_inputs(project)
     assert [outcome for _, outcome, _ in file_versions(project)] == ["read", "removed", "read"]
     assert project.rows("select count(*) from current_input_files") == [(1,)]
 

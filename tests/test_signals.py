@@ -99,10 +99,10 @@ def test_sql_and_the_registry_name_the_same_signals(measured: Warehouse) -> None
 
 def test_every_source_has_a_query_of_its_own_signals_with_the_columns_of_the_view(measured: Warehouse) -> None:
     assert queries.names("signals") == sorted(SIGNAL_SOURCES)
-    columns = measured.sql("from sli_history limit 0").column_names
+    columns = measured.sql("from sli_history limit 0").schema
     for source in SIGNAL_SOURCES.values():
         rows = measured.query(f"signals/{source.name}")
-        assert rows.column_names == columns
+        assert rows.schema.equals(columns), source.name
         assert all(name.startswith(source.prefix) for name in rows["signal"].to_pylist())
 
 
@@ -158,12 +158,14 @@ def test_a_new_record_is_all_that_a_signal_of_a_known_source_needs(
     )
     monkeypatch.setitem(SIGNALS, name, new)
     row = SIGNAL | {"dt": day(1), "signal": name, "feature": None, "reference": None, "value": 1200.0}
-    given(db, "sli_history", SIGNAL_COLUMNS, [row])
+    given(db, "measured", SIGNAL_COLUMNS, [row])
+    texts = queries.statement
+    monkeypatch.setattr(queries, "statement", lambda of: "from measured" if of == "signals/label_backlog" else texts(of))
     [alert] = raised(Warehouse(db, nullcontext()), rule(name, 1000, 2000), last=1)
     assert alert["message"].startswith("credit v1 (production) waits for 1,200 labels more (warn from 1,000;")
     assert judge(FACTS, [alert], RUNS, MeasuredWindows(7, 28, has_labels=False)).reasons.endswith(" 1,200 more.")
     assert query_of(alert, day(1)).startswith("from label_backlog where dt = date '2024-03-01' and model_id")
-    assert f"| `{name}` | growth of the backlog | count | the day |  |" in generated_pages()["configuration.md"]
+    assert f"| `{name}` | growth of the backlog | count | the day |  |" in generated_pages()["configuration.md"]()
 
 
 def test_an_alert_on_a_statistic_that_is_not_registered_any_more_can_still_be_read() -> None:

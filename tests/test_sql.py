@@ -288,7 +288,7 @@ RULE: Row = {
 
 
 def alerts_of(db: duckdb.DuckDBPyConnection, first_day: date, last_day: date) -> pa.Table:
-    """Rows of sql/alerts.sql for what was given of sli_history and alert_rules."""
+    """Rows of sql/alerts.sql for what was given of signals and alert_rules."""
     signals = [name for (name,) in db.sql("select signal from alert_rules").fetchall()]
     db.register(
         "watched_signals",
@@ -300,7 +300,7 @@ def alerts_of(db: duckdb.DuckDBPyConnection, first_day: date, last_day: date) ->
 
 def raised(db: duckdb.DuckDBPyConnection, signals: Sequence[Row], rule: Row | None = None, *columns: str) -> list[Any]:
     """Open alerts of days 1 to 9 for signals that differ from SIGNAL, under a rule that differs from RULE."""
-    given(db, "sli_history", SIGNAL_COLUMNS, [SIGNAL | {"dt": day(1)} | signal for signal in signals])
+    given(db, "signals", SIGNAL_COLUMNS, [SIGNAL | {"dt": day(1)} | signal for signal in signals])
     given(db, "alert_rules", RULE_COLUMNS, [RULE | (rule or {})])
     wanted = columns or ("dt",)
     found = alerts_of(db, day(1), day(9)).to_pylist()

@@ -207,7 +207,7 @@ def test_after_a_crash_between_stages_the_later_ones_catch_up(project: Project) 
 
 def test_a_day_refused_as_before_may_keep_other_rows_than_before(project: Project) -> None:
     path = project.telemetry(2, model_version=None)
-    project.run(1, LAST)
+    project.run(1, LAST, until="drift")
     refused = path.rename(path.with_suffix(".kept"))
     project.telemetry(2, x=[9.0] * ROWS)
     project.run(1, LAST, until="profiles")

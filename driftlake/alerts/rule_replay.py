@@ -116,8 +116,9 @@ def _suggest(
 
 
 def _thresholds(warehouse: Warehouse, settings: Settings, rule: AlertRule, span: tuple[date, date]) -> list[float]:
-    found: Any = warehouse.query(
+    found: Any = warehouse.query_signals(
         "signal_values",
+        [rule.watched.source.name],
         signal=rule.signal,
         models=list(rule.models),
         features=list(rule.features),

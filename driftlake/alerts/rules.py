@@ -17,7 +17,7 @@ from driftlake.config import AlertRule, signal_of
 from driftlake.lake.warehouse import Warehouse
 from driftlake.lineage.versions import ModelVersion
 from driftlake.maths.segments import ALL
-from driftlake.vocabulary.signals import FEATURE
+from driftlake.vocabulary.signals import FEATURE, SLO_STATUS
 from driftlake.vocabulary.wording import counted, in_unit, version_name
 
 
@@ -35,8 +35,12 @@ def fired(
     Few predictions on `holidays` are not a loss.
     """
     signals = [rule.signal for rule in rules]
+    # without a rule any source will do, of which no signal is watched
+    sources = {rule.watched.source.name for rule in rules} or {SLO_STATUS.name}
     with warehouse.registered(alert_rules=_rule_rows(rules)):
-        watched = warehouse.query("watched_signals", signals=signals, last_day=last_day, holidays=list(holidays))
+        watched = warehouse.query_signals(
+            "watched_signals", sources, signals=signals, last_day=last_day, holidays=list(holidays)
+        )
     with warehouse.registered(watched_signals=watched):
         jumps = warehouse.query("rule_jumps")
         with warehouse.registered(rule_jumps=jumps):

@@ -36,20 +36,22 @@ def parameters(name: str) -> frozenset[str]:
     return frozenset(parsed.named_parameters)
 
 
-def run(connection: duckdb.DuckDBPyConnection, name: str, /, **values: Any) -> duckdb.DuckDBPyConnection:
-    """Execute sql/<name>.sql with `values` bound.
+def run(
+    connection: duckdb.DuckDBPyConnection, name: str, text: str | None = None, /, **values: Any
+) -> duckdb.DuckDBPyConnection:
+    """Execute sql/<name>.sql, or the `text` that was made of it, with `values` bound.
 
     Raises ValueError if a parameter is missing or unused.
     """
     if parameters(name) != values.keys():
         missing, unused = sorted(parameters(name) - values.keys()), sorted(values.keys() - parameters(name))
         raise ValueError(f"sql/{name}.sql: missing parameters {missing}, unused parameters {unused}")
-    return connection.execute(statement(name), values)
+    return connection.execute(text or statement(name), values)
 
 
-def table(connection: duckdb.DuckDBPyConnection, name: str, /, **values: Any) -> pa.Table:
-    """Result of sql/<name>.sql; DuckDB reserves only the memory of a small result in advance."""
-    return run(connection, name, **values).to_arrow_table(ROWS_RESERVED)
+def table(connection: duckdb.DuckDBPyConnection, name: str, text: str | None = None, /, **values: Any) -> pa.Table:
+    """Result of `run`; DuckDB reserves only the memory of a small result in advance."""
+    return run(connection, name, text, **values).to_arrow_table(ROWS_RESERVED)
 
 
 def quote(identifier: str) -> str:

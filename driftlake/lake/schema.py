@@ -7,7 +7,7 @@ from it. Not here: rows.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from graphlib import TopologicalSorter
@@ -106,7 +106,7 @@ def append_only() -> frozenset[str]:
 def views() -> tuple[View, ...]:
     """Every view, by name."""
     ddl = {name: queries.statement(f"views/{name}") for name in queries.names("views")}
-    ddl[_SIGNALS_VIEW] = _with_signals(ddl[_SIGNALS_VIEW])
+    ddl[_SIGNALS_VIEW] = with_signals(ddl[_SIGNALS_VIEW], queries.names("signals"))
     return tuple(View(name, " ".join(_header(text)), text) for name, text in ddl.items())
 
 
@@ -118,12 +118,15 @@ def views_in_order() -> tuple[View, ...]:
     return tuple(found[name] for name in order.static_order())
 
 
-def _with_signals(ddl: str) -> str:
-    """A view of every signal: in the place of `from signals`, the queries of all sources."""
-    sources = (queries.statement(f"signals/{name}").rstrip().removesuffix(";") for name in queries.names("signals"))
+def with_signals(sql: str, sources: Iterable[str]) -> str:
+    """The statement with the queries of some sources of sql/signals/ in the place of `signals`, from which it selects.
+
+    The sources that are not named are not read: each has several tables, and their whole history.
+    """
+    texts = (queries.statement(f"signals/{name}").rstrip().removesuffix(";") for name in sorted(sources))
     # in parentheses: one may begin with steps of its own
-    union = "\nunion all\n".join(f"(\n{source}\n)" for source in sources)
-    return ddl.replace("from signals", f"from (\n{union}\n)")
+    union = "\nunion all\n".join(f"(\n{text}\n)" for text in texts)
+    return sql.replace("from signals", f"from (\n{union}\n)")
 
 
 def session_macros() -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -213,6 +213,10 @@ class Warehouse:
     def query(self, name: str, /, **values: Any) -> pa.Table:
         """Rows of sql/<name>.sql, tables named without catalog."""
         return queries.table(self.connection, name, **values)
+
+    def query_signals(self, name: str, sources: Iterable[str], /, **values: Any) -> pa.Table:
+        """Rows of sql/<name>.sql, which selects from signals: those of some sources of sql/signals/."""
+        return queries.table(self.connection, name, schema.with_signals(queries.statement(name), sources), **values)
 
     def sql(self, statement: str, values: Sequence[Any] = ()) -> pa.Table:
         """Rows of a one-line query."""

@@ -23,14 +23,14 @@ select
     'contract_checks.failed' as signal,
     model_id,
     model_version,
-    null as deployment,
-    null as segment,
+    null::varchar as deployment,
+    null::varchar as segment,
     source || '.' || expectation || coalesce('.' || column_name, '') as feature,
     1 as window_days,
-    null as reference,
-    count(*) as value,
+    null::varchar as reference,
+    count(*)::double as value,
     max(checked_count) as sample_count,
-    null as noise_floor,
+    null::double as noise_floor,
     min(message) as detail
 from failed
 where severity = 'error'
@@ -41,15 +41,15 @@ select
     'contract_checks.warning_share' as signal,
     model_id,
     model_version,
-    null as deployment,
-    null as segment,
+    null::varchar as deployment,
+    null::varchar as segment,
     source || '.' || expectation || coalesce('.' || column_name, '') as feature,
     1 as window_days,
-    null as reference,
+    null::varchar as reference,
     -- a missing day has no rows, so it has no share
     max(if(checked_count = 0, 1, unexpected_count / checked_count)) as value,
     max(checked_count) as sample_count,
-    null as noise_floor,
+    null::double as noise_floor,
     min(message) as detail
 from failed
 where

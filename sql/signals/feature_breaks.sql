@@ -282,7 +282,7 @@ worst as (
         arg_max(part, broken_share) as part,
         arg_max(level, broken_share) as level,
         arg_max(usual_then, broken_share) as usual,
-        max(row_count) as sample_count
+        max(row_count)::bigint as sample_count
     from broken
     group by dt, model_id, deployment, feature
 )
@@ -296,10 +296,10 @@ select
     'all' as segment,
     feature,
     1 as window_days,
-    null as reference,
+    null::varchar as reference,
     value,
     sample_count,
-    null as noise_floor,
+    null::double as noise_floor,
     format(
         case fault
             when 'missing' then '{0} of {1} {2} ({3}): {4:.0f}% of the rows are missing, at most {5:.0f}% on any of the 28 days before'

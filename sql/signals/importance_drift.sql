@@ -8,12 +8,12 @@ select
     model_version,
     deployment,
     segment,
-    null as feature,
+    null::varchar as feature,
     window_days,
     reference,
     1 - value as value,
     current_count as sample_count,
-    null as noise_floor,
-    null as detail
+    null::double as noise_floor,
+    null::varchar as detail
 from importance_drift
 where statistic = 'ndcg' and value is not null;

@@ -9,13 +9,13 @@ select
     b.model_version,
     b.deployment,
     b.segment,
-    null as feature,
+    null::varchar as feature,
     1 as window_days,
-    null as reference,
+    null::varchar as reference,
     b.overdue_share as value,
     coalesce(w.sampled_count, w.prediction_count) as sample_count,
     b.noise_share as noise_floor,
-    null as detail
+    null::varchar as detail
 from label_backlog as b
 inner join label_backlog as w
     on b.dt = w.dt

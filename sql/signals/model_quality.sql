@@ -13,9 +13,9 @@ select
     model_version,
     deployment,
     segment,
-    null as feature,
+    null::varchar as feature,
     window_days,
-    null as reference,
+    null::varchar as reference,
     case statistic
         when 'positive_rate' then abs(value - baseline_value)
         -- errors have the unit of the label, so rules watch the relative increase
@@ -26,7 +26,7 @@ select
     -- half the width of the interval: a change inside it may be chance
     (confidence_high - confidence_low) / 2
     / if(statistic = 'mean_absolute_error', nullif(baseline_value, 0), 1) as noise_floor,
-    null as detail
+    null::varchar as detail
 from model_quality
 where
     statistic in ('auc', 'estimated_auc', 'positive_rate', 'mean_absolute_error')

@@ -8,13 +8,13 @@ select
     model_version,
     deployment,
     'all' as segment,
-    null as feature,
+    null::varchar as feature,
     window_days,
     'training' as reference,
     -- a smaller error than in training is a change, too
     abs(error_shift) as value,
     current_count as sample_count,
     noise_floor,
-    null as detail
+    null::varchar as detail
 from multivariate_drift
 where error_shift is not null;

@@ -10,10 +10,10 @@ select
     'all' as segment,
     statistic as feature,
     window_days,
-    null as reference,
+    null::varchar as reference,
     loss_evidence as value,
     label_count as sample_count,
-    null as noise_floor,
-    null as detail
+    null::double as noise_floor,
+    null::varchar as detail
 from performance
 where loss_evidence is not null;

@@ -8,7 +8,7 @@ select
     model_version,
     deployment,
     segment,
-    null as feature,
+    null::varchar as feature,
     window_days,
     reference,
     -- a falling rate is a change, too

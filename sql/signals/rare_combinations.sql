@@ -8,12 +8,12 @@ select
     model_version,
     deployment,
     'all' as segment,
-    null as feature,
+    null::varchar as feature,
     window_days,
     'training' as reference,
-    count(*) as value,
+    count(*)::double as value,
     max(current_size) as sample_count,
-    null as noise_floor,
+    null::double as noise_floor,
     format(
         -- categories are not named, because few rows may identify persons
         '{} {} ({}): {} combinations of features that are rare in training came up, above all of {} and {} ({} rows, {:.1f} expected)',

@@ -21,15 +21,15 @@ select
     'schema_changes.' || change as signal,
     model_id,
     model_version,
-    null as deployment,
-    null as segment,
+    null::varchar as deployment,
+    null::varchar as segment,
     -- a row per column, so that the alert of each column says since when
     column_name as feature,
     1 as window_days,
-    null as reference,
-    count(*) over (partition by dt, model_id, model_version, change) as value,
+    null::varchar as reference,
+    (count(*) over (partition by dt, model_id, model_version, change))::double as value,
     max(row_count) as sample_count,
-    null as noise_floor,
+    null::double as noise_floor,
     min(message) as detail
 from changes
 group by dt, model_id, model_version, change, column_name;

@@ -10,10 +10,10 @@ select
     l.segment,
     l.metric as feature,
     1 as window_days,
-    null as reference,
+    null::varchar as reference,
     l.p95_ms as value,
     l.row_count as sample_count,
-    null as noise_floor,
+    null::double as noise_floor,
     -- the stage that caused it, if total latency has grown
     if(
         l.change_ms > 0 and s.change_ms > 0,

@@ -13,11 +13,11 @@ select
     -- a candidate may be compared with two production versions in one window
     production_version as feature,
     window_days,
-    null as reference,
+    null::varchar as reference,
     if(statistic = 'auc_difference', -value, 1 - value) as value,
     if(statistic = 'auc_difference', positive_count + negative_count, paired_count) as sample_count,
     -- half the width of the interval: a loss inside it may be chance; a disagreement counts whatever its interval
     if(statistic = 'auc_difference', (confidence_high - confidence_low) / 2, null) as noise_floor,
-    null as detail
+    null::varchar as detail
 from shadow_comparison
 where statistic in ('agreement_share', 'auc_difference') and value is not null;
