@@ -76,7 +76,9 @@ class Grouping:
     @property
     def sizes(self) -> NDArray[np.int64]:
         """Rows per group, shape (present,)."""
-        return np.diff(self.starts, append=self.row_count)
+        ends = np.empty_like(self.starts)
+        ends[:-1], ends[-1:] = self.starts[1:], self.row_count
+        return ends - self.starts
 
     def ordered(self, values: NDArray[Any]) -> NDArray[Any]:
         """Values group by group."""
@@ -115,6 +117,9 @@ class Moments:
         """Combine the moments of all parts, each given with its groups (Chan, Golub and LeVeque 1983)."""
         if len(parts) == 1 and len(parts[0][0]) == group_count:
             return parts[0][1]
+        if not parts:
+            nothing, lowest = np.zeros(group_count), np.full(group_count, -np.inf)
+            return cls(np.zeros(group_count, np.int64), nothing, nothing, -lowest, lowest)
         groups = np.concatenate([np.empty(0, np.int64), *(groups for groups, _ in parts)])
 
         def joined(name: str) -> Any:
@@ -156,8 +161,15 @@ class Measured:
     def between(self, first: int, end: int) -> Measured:
         """Groups from `first` to `end` - 1, counted from `first`."""
         start, stop = np.searchsorted(self.groups, [first, end])
-        moments = Moments(*(getattr(self.moments, name)[start:stop] for name in Moments.__slots__))
-        return Measured(self.groups[start:stop] - first, moments)
+        some, of_all = slice(start, stop), self.moments
+        moments = Moments(
+            of_all.count[some],
+            of_all.mean[some],
+            of_all.squared_deviations[some],
+            of_all.minimum[some],
+            of_all.maximum[some],
+        )
+        return Measured(self.groups[some] - first, moments)
 
 
 @dataclass(frozen=True, slots=True)
@@ -526,5 +538,7 @@ def count_column(
 
 def _pair_keys(grouping: Grouping, bin_ids: Indices, width: int) -> NDArray[np.int64]:
     """The number of the pair of group and bin of each row; rows are sorted by group."""
+    if len(grouping.groups) == 1:
+        return grouping.groups * width + bin_ids
     keys: NDArray[np.int64] = np.repeat(grouping.groups * width, grouping.sizes) + bin_ids
     return keys
