@@ -355,8 +355,8 @@ def test_stored_bins_come_back_the_same(memory: Warehouse, bins: FeatureBins) ->
     rows = [MODEL | row for row in bins.rows()]
     names = {name for row in rows for name in row}
     memory._insert("feature_bins", pa.table({name: [row.get(name) for row in rows] for name in names}))
-    stored = memory.sql("select * from feature_bins order by random()").to_pylist()
-    assert_same(FeatureBins.from_rows(stored, bins.categories or {}), bins)
+    stored = memory.sql("select * from feature_bins order by bin_id").to_pydict()
+    assert_same(FeatureBins.from_columns(stored, bins.categories or {}), bins)
 
 
 def test_stored_ranges_follow_each_other_without_a_gap() -> None:

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from driftlake.config import DriftSettings
-from driftlake.drift.bucket_history import GROUP, Group, History, Profiles, Reference, Window
+from driftlake.drift.bucket_history import GROUP, Group, History, Profiles, Reference, Stack, Window
 from driftlake.drift.windows import Buckets, Span, days_needed, reference_spans
 from driftlake.lake.schema import arrow_schema
 from driftlake.lineage.versions import SCORE
@@ -31,6 +31,8 @@ _UNDEFINED = "the statistic is not defined for these counts"
 _STABLE, _WARN, _DRIFT, _INSUFFICIENT = range(4)
 # Pairs of day and feature that are compared at once; the noise of some statistics takes 50 kB for each.
 _COMPARED_AT_ONCE = 2048
+# Counts of windows that are in memory at once, per window and per reference.
+_CELLS_AT_ONCE = 4_000_000
 
 
 def buckets_of(days: Sequence[date], settings: DriftSettings) -> Buckets:
@@ -54,30 +56,49 @@ def compare_windows(
 
     `profiles` are in the buckets of `buckets_of` for the same days; they may hold groups that only are references.
     """
-    nothing = arrow_schema("feature_drift").empty_table()
-    of_features, of_scores = [nothing], [nothing]
-    wanted = set(groups)
-    for group in (counted for counted in profiles.counts if counted in wanted):
-        for names, tables in ((list(profiles.version(group).features), of_features), ([SCORE], of_scores)):
-            history = History.of(profiles, group, names)
-            found = pa.concat_tables([nothing, *_compare(history, days, settings)])
+    wanted = [group for group in profiles.counts if group in set(groups)]
+    of_features = [History.of(profiles, group, list(profiles.version(group).features)) for group in wanted]
+    of_scores = [History.of(profiles, group, [SCORE]) for group in wanted]
+    of_features, of_scores = (_compared(histories, days, settings) for histories in (of_features, of_scores))
+    return of_features, of_scores.drop_columns(["feature"])
+
+
+def _compared(histories: Sequence[History], days: Sequence[date], settings: DriftSettings) -> pa.Table:
+    """Rows of feature_drift of some groups; those that are alike are compared at once."""
+    tables = [arrow_schema("feature_drift").empty_table()]
+    for alike, alive_days in _alike(histories, days, settings):
+        for found in _compare(Stack.of(alike), alive_days, settings):
             # there can be hundreds of segments, so those that could not be judged get no row
-            is_judged = pc.not_equal(found["outcome"], "insufficient_data")
-            tables.append(found if group[-1] == ALL else found.filter(is_judged))
-    return pa.concat_tables(of_features), pa.concat_tables(of_scores).drop_columns(["feature"])
+            is_wanted = pc.or_(pc.not_equal(found["outcome"], "insufficient_data"), pc.equal(found["segment"], ALL))
+            tables.append(found.filter(is_wanted))
+    return pa.concat_tables(tables)
 
 
-def _compare(history: History, days: Sequence[date], settings: DriftSettings) -> Iterator[pa.Table]:
+def _alike(
+    histories: Sequence[History], days: Sequence[date], settings: DriftSettings
+) -> Iterator[tuple[list[History], list[date]]]:
+    """Histories with as many features and bins, predictions on the same days and the same references, and these days."""
+    found: dict[tuple[Any, ...], list[History]] = {}
+    for history in histories:
+        alive_days = history.alive_days(days, max(settings.windows_days))
+        applicable = tuple(history.profiles.has(reference, history.group) for reference in settings.references)
+        if alive_days:
+            found.setdefault((history.counts.shape, tuple(alive_days), applicable), []).append(history)
+    for (shape, alive_days, _), alike in found.items():
+        at_once = max(1, _CELLS_AT_ONCE // (len(alive_days) * shape[1] * shape[2]))
+        for start in range(0, len(alike), at_once):
+            yield alike[start : start + at_once], list(alive_days)
+
+
+def _compare(stack: Stack, days: Sequence[date], settings: DriftSettings) -> Iterator[pa.Table]:
     """Rows per window, reference and statistic, of the days on which any window has a prediction."""
-    days = history.alive_days(days, max(settings.windows_days))
-    if not days:
-        return
+    history = stack.whole
     last_day = history.window([Span.window(day, 1) for day in days])
     for length in settings.windows_days:
         spans = [Span.window(day, length) for day in days]
         current = history.window(spans)
         for asked in (setting for setting in settings.references if history.profiles.has(setting, history.group)):
-            reference = history.reference(asked, spans)
+            reference = stack.reference(asked, spans)
             expected = history.profiles.open_days.count(spans)
             reasons = _reasons(current, last_day, reference, expected, settings)
             sides = {kind: history.sides(kind, current.counts, reference.counts, settings.smoothing) for kind in KINDS}
@@ -85,7 +106,7 @@ def _compare(history: History, days: Sequence[date], settings: DriftSettings) ->
                 places = history.places([kind for kind in KINDS if statistic in settings.statistics.of(kind)])
                 comparison = _comparison(history, statistic, sides, current.counts.shape[:-1], settings)
                 judged = _Judged(days, length, reference, statistic, current, comparison, reasons)
-                yield judged.rows(history, places, settings)
+                yield judged.rows(stack, places, settings)
 
 
 def _comparison(
@@ -126,10 +147,12 @@ class _Judged:
     comparison: Comparison
     reasons: _Reasons
 
-    def rows(self, history: History, places: NDArray[np.int64], settings: DriftSettings) -> pa.Table:
+    def rows(self, stack: Stack, places: NDArray[np.int64], settings: DriftSettings) -> pa.Table:
         """A row for each day and feature; `places` are the features for which the statistic is defined."""
         warn, drift = settings.thresholds_of(self.statistic)
-        q_values = benjamini_hochberg(self.comparison.p_value)
+        # the tests of a group on a day are a family
+        by_group = self.comparison.p_value.reshape(len(self.days), len(stack.groups), -1)
+        q_values = benjamini_hochberg(by_group).reshape(self.comparison.p_value.shape)
         reasons = self.reasons.with_undefined(np.isnan(self.comparison.value))
         outcome = _outcomes(self.comparison, q_values, reasons.position, warn, drift, settings)
         sizes = self.current.counts.sum(axis=-1)
@@ -139,13 +162,19 @@ class _Judged:
         def flat(values: NDArray[Any] | float) -> NDArray[Any]:
             return np.broadcast_to(values, sizes.shape)[:, places].ravel()
 
+        features = pa.array(places[feature_index])
+        group_of_row = pa.array(places[feature_index] // stack.features_per_group)
+
         def constant(value: str | float | None, kind: pa.DataType) -> pa.Array:
             return pa.repeat(pa.scalar(value, kind), len(day_index))
 
         columns: dict[str, pa.Array | NDArray[Any]] = {
             "dt": pa.array(self.days, pa.date32()).take(pa.array(day_index)),
-            **{name: constant(value, pa.string()) for name, value in zip(GROUP, history.group, strict=True)},
-            "feature": pa.array(history.features, pa.string()).take(pa.array(places[feature_index])),
+            **{
+                name: pa.array(values, pa.string()).take(group_of_row)
+                for name, values in zip(GROUP, zip(*stack.groups, strict=True), strict=True)
+            },
+            "feature": pa.array(stack.whole.features, pa.string()).take(features),
             "window_days": constant(self.window_days, pa.int32()),
             "reference": constant(self.reference.name, pa.string()),
             "statistic": constant(self.statistic, pa.string()),

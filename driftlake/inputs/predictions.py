@@ -121,7 +121,7 @@ def create_version_tables(
         {"version_id": version_id, "cell": cell, "bin_id": bin_id}
         for version_id, version in enumerate(versions)
         if version.score_bins and version.score_kind == "value"
-        for cell, bin_id in enumerate(version.score_bins.bin_of_cells())
+        for cell, bin_id in enumerate(version.score_bins.bin_of_cells().tolist())
     ]
     create_table(connection, "versions", pa.Table.from_pylist(rows, schema=_VERSIONS_SCHEMA))
     create_table(connection, "score_cells", pa.Table.from_pylist(cells, schema=_SCORE_CELLS_SCHEMA))

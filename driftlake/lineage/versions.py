@@ -9,6 +9,7 @@ import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -16,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from driftlake.config import ModelSettings
+from driftlake.lake.grouping import grouped
 from driftlake.lake.warehouse import Warehouse
 from driftlake.lineage.lineage_files import score_divisor
 from driftlake.maths import binning
@@ -187,22 +189,18 @@ _kept: WeakKeyDictionary[Warehouse, _Kept] = WeakKeyDictionary()
 
 
 def _read_versions(warehouse: Warehouse, runs: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], ModelVersion]:
-    bin_rows = _rows_by_feature(warehouse.sql("select * from feature_bins"))
-    features: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
-    for model_id, model_version, feature in bin_rows:
-        features[model_id, model_version].append(feature)
-    categories = _rows_by_feature(warehouse.sql("select * from feature_categories"))
-    counts = _rows_by_feature(warehouse.sql("select * from reference_profile"))
+    stored_bins = _by_feature(warehouse.sql(f"from feature_bins order by {_OF_FEATURE}, bin_id"))
+    categories = _by_feature(warehouse.sql(f"from feature_categories order by {_OF_FEATURE}"))
+    counts = _by_feature(warehouse.sql(f"from reference_profile order by {_OF_FEATURE}"))
     segments = _by_segment(warehouse.query("segment_references"))
-    labels = warehouse.sql("select * from reference_label_profile").to_pylist()
+    labels = grouped(warehouse.sql("from reference_label_profile"), ["model_id", "model_version"])
     versions = {}
     for run in runs:
         key = (run["model_id"], run["model_version"])
         bins = {
-            feature: FeatureBins.from_rows(
-                bin_rows[*key, feature], {c["category"]: c["bin_id"] for c in categories[*key, feature]}
-            )
-            for feature in features[key]
+            feature: FeatureBins.from_columns(columns, _bin_of_categories(categories.get((*key, feature))))
+            for feature in [*run["features"], SCORE]
+            if (columns := stored_bins.get((*key, feature)))
         }
         versions[key] = ModelVersion(
             *key,
@@ -217,13 +215,13 @@ def _read_versions(warehouse: Warehouse, runs: Sequence[Mapping[str, Any]]) -> d
             negative_label=run.get("negative_label"),
             baseline_auc=run["baseline_auc"],
             baseline_accuracy=run.get("baseline_accuracy"),
-            reference_counts={name: _dense(counts[*key, name], each.bin_count) for name, each in bins.items()},
+            reference_counts={name: _dense(counts.get((*key, name)), each.bin_count) for name, each in bins.items()},
             segment_reference_counts={
                 segment: {name: _spread(*pairs, bins[name].bin_count) for name, pairs in of_features.items()}
                 for segment, of_features in segments[key].items()
             },
             training_labels=TrainingLabels.of(
-                [row for row in labels if (row["model_id"], row["model_version"]) == key],
+                labels[key].to_pylist() if key in labels else [],
                 bins[SCORE].bin_count if SCORE in bins else 1,
             ),
             feature_types=dict(zip(run["features"], run["feature_types"], strict=True)) if run["feature_types"] else {},
@@ -234,11 +232,24 @@ def _read_versions(warehouse: Warehouse, runs: Sequence[Mapping[str, Any]]) -> d
     return versions
 
 
-def _rows_by_feature(table: pa.Table) -> defaultdict[tuple[str, ...], list[dict[str, Any]]]:
-    groups: defaultdict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
-    for row in table.to_pylist():
-        groups[row["model_id"], row["model_version"], row["feature"]].append(row)
-    return groups
+_OF_FEATURE = "model_id, model_version, feature"
+# The columns of the rows of a feature.
+_Columns = Mapping[str, Sequence[Any]]
+
+
+def _by_feature(table: pa.Table) -> dict[tuple[str, ...], _Columns]:
+    """The columns of each feature; its rows are consecutive."""
+    columns = {name: table[name].to_pylist() for name in table.column_names}
+    keys = list(zip(*(columns[name] for name in _OF_FEATURE.split(", ")), strict=True))
+    starts = [place for place, key in enumerate(keys) if place == 0 or key != keys[place - 1]]
+    return {
+        keys[start]: {name: values[start:end] for name, values in columns.items()}
+        for start, end in pairwise([*starts, len(keys)])
+    }
+
+
+def _bin_of_categories(columns: _Columns | None) -> dict[str, int]:
+    return dict(zip(columns["category"], columns["bin_id"], strict=True)) if columns else {}
 
 
 def _by_segment(table: pa.Table) -> defaultdict[tuple[str, str], dict[str, dict[str, tuple[Counts, Counts]]]]:
@@ -258,8 +269,8 @@ def _spread(bin_ids: Counts, row_counts: Counts, bin_count: int) -> Counts:
     return counts
 
 
-def _dense(rows: Sequence[Mapping[str, Any]], bin_count: int) -> Counts:
+def _dense(columns: _Columns | None, bin_count: int) -> Counts:
     counts = np.zeros(bin_count, dtype=np.int64)
-    for row in rows:
-        counts[row["bin_id"]] = row["row_count"]
+    if columns:
+        counts[columns["bin_id"]] = columns["row_count"]
     return counts

@@ -26,6 +26,7 @@ _SMOOTHED_ROWS = 1000
 _FEW_EXPECTED = 10
 # The variance of an integral over borders is a sum over pairs of borders. This many borders are precise enough.
 _NOISE_BORDERS = 32
+_LOWER, _UPPER = np.triu_indices(_NOISE_BORDERS, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,30 +307,44 @@ def _standard_deviation(cumulative: Floats, borders: Floats) -> Floats:
 
 
 def _noise_of_bridge_area(cumulative: Floats, widths: Floats) -> tuple[Floats, Floats]:
-    """Mean and variance of the area of a Brownian bridge at the given cumulative shares, shape (..., borders)."""
-    reach = (np.insert(widths, 0, 0, axis=-1) + np.insert(widths, widths.shape[-1], 0, axis=-1)) / 2
+    """Mean and variance of the area of a Brownian bridge at the given cumulative shares, shape (..., borders).
+
+    The area is the sum of the absolute values of normal variables (Nabeya 1951). The correlation of two of them is the
+    root of the odds of the lower one over those of the upper one.
+    """
+    around = np.pad(widths, [(0, 0)] * (widths.ndim - 1) + [(1, 1)])
+    reach = (around[..., 1:] + around[..., :-1]) / 2
     areas = reach * np.sqrt(np.maximum(cumulative * (1 - cumulative), 0))
-    groups = _border_groups(reach)
-    deviations = np.einsum("...b,...bg->...g", areas, groups)
+    size = np.broadcast_to(_borders_per_group(reach), areas.shape[:-1])
+    deviations, below = (_summed_in_groups(values, size) for values in (areas, areas * cumulative))
     with np.errstate(divide="ignore", invalid="ignore"):
-        shares_below = np.einsum("...b,...bg->...g", areas * cumulative, groups) / deviations
-        row, column = shares_below[..., :, np.newaxis], shares_below[..., np.newaxis, :]
-        lower, upper = np.minimum(row, column), np.maximum(row, column)
-        correlations = np.sqrt(lower * (1 - upper) / (upper * (1 - lower)))
-    _, variance = _noise_of_absolute_sum(deviations, correlations)
+        shares_below = below / deviations
+        odds = np.sqrt(shares_below / (1 - shares_below))
+        r = np.minimum(np.nan_to_num(odds[..., _LOWER] / odds[..., _UPPER]), 1)
+    covariances = np.sqrt(1 - r**2) + r * np.arcsin(r) - 1
+    between = np.einsum("...p,...p,...p->...", deviations[..., _LOWER], covariances, deviations[..., _UPPER])
+    variance = (1 - 2 / np.pi) * np.square(deviations).sum(axis=-1) + 4 / np.pi * between
     return np.sqrt(2 / np.pi) * areas.sum(axis=-1), variance
 
 
-def _border_groups(reach: Floats) -> Floats:
-    """Groups of neighbouring borders that count as one, shape (..., borders, groups): 1 where a border belongs to a group.
+def _borders_per_group(reach: Floats) -> NDArray[np.int64]:
+    """How many neighbouring borders count as one, shape (...).
 
-    The groups of a feature do not depend on the other features in the array: borders that are repeated as padding have
-    no reach and do not count.
+    It does not depend on the other features in the array: borders that are repeated as padding have no reach.
     """
-    size = np.maximum(-(-(reach > 0).sum(axis=-1, keepdims=True) // _NOISE_BORDERS), 1)
-    group = np.arange(reach.shape[-1]) // size
-    membership: Floats = (group[..., np.newaxis] == np.arange(_NOISE_BORDERS)).astype(np.float64)
-    return membership
+    size: NDArray[np.int64] = np.maximum(-(-(reach > 0).sum(axis=-1) // _NOISE_BORDERS), 1)
+    return size
+
+
+def _summed_in_groups(values: Floats, sizes: NDArray[np.int64]) -> Floats:
+    """Sums over groups of as many neighbouring borders as `sizes`, shape (...), says; values are of shape (..., borders)."""
+    sums = np.zeros((*values.shape[:-1], _NOISE_BORDERS))
+    for size in np.unique(sizes).tolist():
+        is_of_size = sizes == size
+        some = values[is_of_size][:, : _NOISE_BORDERS * size]
+        padded = np.pad(some, [(0, 0), (0, _NOISE_BORDERS * size - some.shape[1])])
+        sums[is_of_size] = padded.reshape(len(some), _NOISE_BORDERS, size).sum(axis=-1)
+    return sums
 
 
 def _noise_of_absolute_sum(deviations: Floats, correlations: Floats) -> tuple[Floats, Floats]:

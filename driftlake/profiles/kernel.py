@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
+from itertools import chain, repeat
 from operator import add
 from typing import Any
 
@@ -36,8 +37,9 @@ SHORTEST_LATENCY_MS = 0.001
 NO_CLASS = "(missing)"
 
 # Counting cells in one histogram per group is fastest while the histograms of all features fit into the processor's
-# cache. With more groups than this, rows are counted by bin.
-_FEW_GROUPS = 8
+# cache. With more groups than this, rows are counted by bin, and so are so few rows that a histogram takes longer to
+# make than to fill.
+_FEW_GROUPS, _FEW_ROWS = 8, 16_384
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,9 @@ class Grouping:
     @property
     def sizes(self) -> NDArray[np.int64]:
         """Rows per group, shape (present,)."""
-        return np.diff(self.starts, append=self.row_count)
+        ends = np.empty_like(self.starts)
+        ends[:-1], ends[-1:] = self.starts[1:], self.row_count
+        return ends - self.starts
 
     def ordered(self, values: NDArray[Any]) -> NDArray[Any]:
         """Values group by group."""
@@ -111,6 +115,11 @@ class Moments:
     @classmethod
     def combined(cls, parts: Sequence[tuple[NDArray[np.int64], Moments]], group_count: int) -> Moments:
         """Combine the moments of all parts, each given with its groups (Chan, Golub and LeVeque 1983)."""
+        if len(parts) == 1 and len(parts[0][0]) == group_count:
+            return parts[0][1]
+        if not parts:
+            nothing, lowest = np.zeros(group_count), np.full(group_count, -np.inf)
+            return cls(np.zeros(group_count, np.int64), nothing, nothing, -lowest, lowest)
         groups = np.concatenate([np.empty(0, np.int64), *(groups for groups, _ in parts)])
 
         def joined(name: str) -> Any:
@@ -131,6 +140,39 @@ class Moments:
 
 
 @dataclass(frozen=True, slots=True)
+class Measured:
+    """The moments of groups with finite values; `groups`, ascending, shape (groups,)."""
+
+    groups: NDArray[np.int64]
+    moments: Moments
+
+    @classmethod
+    def of(cls, values: Floats, grouping: Grouping, is_finite: NDArray[np.bool_] | None) -> Measured:
+        """Measure the finite ones of values that are sorted by group, shape (rows,); `is_finite` is None if all are."""
+        groups, starts = grouping.groups, grouping.starts
+        if is_finite is not None:
+            values = values[is_finite]
+            ends = np.cumsum(is_finite)[starts[1:] - 1] if len(starts) else starts
+            starts = np.concatenate([starts[:1], ends])
+            has_rows = np.diff(starts, append=len(values)) > 0
+            groups, starts = groups[has_rows], starts[has_rows]
+        return cls(groups, Moments.of(values, starts))
+
+    def between(self, first: int, end: int) -> Measured:
+        """Groups from `first` to `end` - 1, counted from `first`."""
+        start, stop = np.searchsorted(self.groups, [first, end])
+        some, of_all = slice(start, stop), self.moments
+        moments = Moments(
+            of_all.count[some],
+            of_all.mean[some],
+            of_all.squared_deviations[some],
+            of_all.minimum[some],
+            of_all.maximum[some],
+        )
+        return Measured(self.groups[some] - first, moments)
+
+
+@dataclass(frozen=True, slots=True)
 class FeatureCounts:
     """The counts of a feature: `bins` has shape (groups, bin_count); a categorical feature has empty moments."""
 
@@ -146,39 +188,75 @@ class FeatureCounts:
 
     def stats(self, bins: FeatureBins) -> dict[str, NDArray[Any]]:
         """The columns of feature_stats and reference_stats, each of shape (groups,); nan where there is no value."""
+        return {name: values[0] for name, values in StackedCounts.of([bins], [self]).stats().items()}
+
+
+@dataclass(frozen=True, slots=True)
+class StackedCounts:
+    """Counts of several features in the same groups, as arrays.
+
+    `bins` has shape (features, groups, largest bin_count), with 0 beyond the bins of a feature; the moments have shape
+    (features, groups).
+    """
+
+    features: Sequence[FeatureBins]
+    bins: Counts
+    moments: Moments
+
+    @classmethod
+    def of(cls, features: Sequence[FeatureBins], counts: Sequence[FeatureCounts]) -> StackedCounts:
+        """Stack the counts of at least one feature."""
+        widest = max(bins.bin_count for bins in features)
+        stacked = np.zeros((len(features), len(counts[0].bins), widest), dtype=np.int64)
+        for place, of_feature in enumerate(counts):
+            stacked[place, :, : of_feature.bins.shape[1]] = of_feature.bins
+        moments = (np.stack([getattr(each.moments, name) for each in counts]) for name in Moments.__slots__)
+        return cls(features, stacked, Moments(*moments))
+
+    def stats(self) -> dict[str, NDArray[Any]]:
+        """The columns of feature_stats, each of shape (features, groups); nan where there is no value."""
         moments = self.moments
         with np.errstate(invalid="ignore"):
             deviation = np.sqrt(moments.squared_deviations / moments.count)
-        measured = (moments.mean, deviation, moments.minimum, moments.maximum, *self._percentiles(bins))
+        measured = (moments.mean, deviation, moments.minimum, moments.maximum, *self._percentiles())
         return {
-            "row_count": self.bins.sum(axis=1),
-            "missing_count": self.bins[:, MISSING],
+            "row_count": self.bins.sum(axis=-1),
+            "missing_count": self.bins[..., MISSING],
             **{
                 name: np.where(moments.count > 0, values, np.nan)
                 for name, values in zip(MEASURES, measured, strict=True)
             },
         }
 
-    def _percentiles(self, bins: FeatureBins) -> Floats:
-        """Percentiles, interpolated between the ends of the bin that contains the rank, shape (percentiles, groups).
+    def _percentiles(self) -> Floats:
+        """Percentiles, interpolated between the ends of the bin that contains the rank, shape (percentiles, features, groups).
 
         Values off the grid count as the minimum or the maximum.
         """
-        minimum, maximum = self.moments.minimum, self.moments.maximum
-        if bins.grid is None:
-            return np.full((len(PERCENTILES), len(minimum)), np.nan)
-        ranges = np.cumsum(self.bins[:, FIRST_RANGE:], axis=1)
-        below, above = self.bins[:, BELOW], self.bins[:, ABOVE]
-        ranks = np.outer(PERCENTILES, (below + ranges[:, -1] + above) / 100) - below
-        place = np.minimum((ranges < ranks[..., np.newaxis]).sum(axis=-1), ranges.shape[1] - 1)
-        group = np.arange(len(minimum))
-        earlier = np.where(place > 0, ranges[group, place - 1], 0)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            inside = (ranks - earlier) / (ranges[group, place] - earlier)
-        lower, upper = bins.ends[place, 0], bins.ends[place, 1]
-        values = lower + np.clip(np.nan_to_num(inside), 0, 1) * (upper - lower)
-        values = np.where(ranks < 0, minimum, np.where(ranks > ranges[:, -1], maximum, values))
-        return np.clip(values, minimum, maximum)
+        numeric = [place for place, bins in enumerate(self.features) if bins.grid is not None]
+        found = np.full((len(PERCENTILES), *self.bins.shape[:2]), np.nan)
+        ends = np.zeros((len(numeric), self.bins.shape[-1] - FIRST_RANGE, 2))
+        counts = self.bins[numeric]
+        last_place = np.array([self.features[place].bin_count - FIRST_RANGE - 1 for place in numeric], np.int64)
+        for place, of_feature in zip(numeric, ends, strict=True):
+            own = self.features[place].ends
+            of_feature[: len(own)] = own
+        minimum, maximum = self.moments.minimum[numeric], self.moments.maximum[numeric]
+        ranges = np.cumsum(counts[..., FIRST_RANGE:], axis=-1)
+        below, above = counts[..., BELOW], counts[..., ABOVE]
+        feature, group = np.indices(below.shape, sparse=True)
+        size = below + ranges[..., -1] + above
+        for position, percentile in enumerate(PERCENTILES):
+            rank = percentile * (size / 100) - below
+            place = np.minimum((ranges < rank[..., np.newaxis]).sum(axis=-1), last_place[:, np.newaxis])
+            earlier = np.where(place > 0, ranges[feature, group, place - 1], 0)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                inside = (rank - earlier) / (ranges[feature, group, place] - earlier)
+            lower, upper = ends[feature, place, 0], ends[feature, place, 1]
+            values = lower + np.clip(np.nan_to_num(inside), 0, 1) * (upper - lower)
+            values = np.where(rank < 0, minimum, np.where(rank > ranges[..., -1], maximum, values))
+            found[position, numeric] = np.clip(values, minimum, maximum)
+        return found
 
 
 class FeatureAccumulator:
@@ -189,19 +267,21 @@ class FeatureAccumulator:
         self._bins = bins
         self._parts = [_Part(bins, count) for count in group_counts]
 
-    def add_values(self, values: Floats, groupings: Sequence[Grouping]) -> None:
-        """Count float values, shape (rows,), nan being missing."""
+    def add_values(self, values: Floats, groupings: Sequence[Grouping], measured: Measured | None = None) -> None:
+        """Count float values, shape (rows,), nan being missing; `measured` are their moments by the first grouping, if known."""
         is_finite = np.isfinite(values)
         is_all_finite = bool(is_finite.all())
         bin_ids: Indices | None = None
-        for part, grouping in zip(self._parts, groupings, strict=True):
+        known = chain([measured], repeat(None))
+        for part, grouping, found in zip(self._parts, groupings, known, strict=False):
             ordered = grouping.ordered(values)
-            if is_all_finite and part.histograms:
+            if is_all_finite and part.is_small and len(values) > _FEW_ROWS:
                 part.fill(ordered, grouping)
             else:
                 bin_ids = self._bins.bin_ids(values) if bin_ids is None else bin_ids
                 part.count(grouping.ordered(bin_ids), grouping)
-            part.measure(ordered, grouping, None if is_all_finite else grouping.ordered(is_finite))
+            finite = None if is_all_finite else grouping.ordered(is_finite)
+            part.add_moments(found or Measured.of(ordered, grouping, finite))
 
     def add_categories(self, positions: Indices, names: Sequence[str | None], groupings: Sequence[Grouping]) -> None:
         """Count rows of an encoded column, shape (rows,), positions and names as `values.encode` gives them."""
@@ -224,14 +304,16 @@ class _Part:
         self._bins = bins
         self._counts = np.zeros((group_count, bins.bin_count), dtype=np.int64)
         self._moments: list[tuple[NDArray[np.int64], Moments]] = []
+        self._histograms: dict[int, Any] = {}
         self.is_small = group_count <= _FEW_GROUPS
-        self.histograms = [bins.grid.histogram() for _ in range(group_count)] if self.is_small and bins.grid else []
 
     def fill(self, values: Floats, grouping: Grouping) -> None:
         """Count finite values, shape (rows,), cell by cell."""
         assert self._bins.grid
         for group, rows in grouping.slices():
-            self.histograms[group].fill(self._bins.grid.prepared(values[rows]))
+            if group not in self._histograms:
+                self._histograms[group] = self._bins.grid.histogram()
+            self._histograms[group].fill(self._bins.grid.prepared(values[rows]))
 
     def count(self, bin_ids: Indices, grouping: Grouping) -> None:
         """Count rows by their bins, shape (rows,)."""
@@ -244,22 +326,15 @@ class _Part:
             per_position = np.bincount(positions[rows], minlength=len(bin_of_position))
             np.add.at(self._counts[group], bin_of_position, per_position)
 
-    def measure(self, values: Floats, grouping: Grouping, is_finite: NDArray[np.bool_] | None) -> None:
-        """Add the moments of the finite values among `values`, shape (rows,)."""
-        groups, starts = grouping.groups, grouping.starts
-        if is_finite is not None:
-            values = values[is_finite]
-            ends = np.cumsum(is_finite)[starts[1:] - 1] if len(starts) else starts
-            starts = np.concatenate([starts[:1], ends])
-            has_rows = np.diff(starts, append=len(values)) > 0
-            groups, starts = groups[has_rows], starts[has_rows]
-        if len(groups):
-            self._moments.append((groups, Moments.of(values, starts)))
+    def add_moments(self, measured: Measured) -> None:
+        """Add the moments of some rows."""
+        if len(measured.groups):
+            self._moments.append((measured.groups, measured.moments))
 
     def total(self) -> FeatureCounts:
         """Everything counted so far."""
         bins = self._counts.copy()
-        for group, histogram in enumerate(self.histograms):
+        for group, histogram in self._histograms.items():
             cells = histogram.view(flow=True).astype(np.int64)
             bins[group, [BELOW, ABOVE]] += cells[[0, -1]]
             bins[group, FIRST_RANGE:] += self._bins.bin_counts(cells[1:-1])
@@ -463,5 +538,7 @@ def count_column(
 
 def _pair_keys(grouping: Grouping, bin_ids: Indices, width: int) -> NDArray[np.int64]:
     """The number of the pair of group and bin of each row; rows are sorted by group."""
+    if len(grouping.groups) == 1:
+        return grouping.groups * width + bin_ids
     keys: NDArray[np.int64] = np.repeat(grouping.groups * width, grouping.sizes) + bin_ids
     return keys

@@ -22,7 +22,7 @@ from driftlake.lake import queries
 from driftlake.lake.schema import arrow_schema
 from driftlake.maths.binning import FeatureBins
 from driftlake.maths.segments import ALL
-from driftlake.profiles.kernel import FeatureCounts
+from driftlake.profiles.kernel import FeatureCounts, StackedCounts
 from driftlake.profiles.plan import Day
 from driftlake.profiles.shards import VersionCounts
 
@@ -53,6 +53,8 @@ _TABLES = (
 _WITHOUT_SEGMENTS = ("class_score_profile", "prediction_sample")
 # Their key columns; counts fill the other columns.
 _KEY = ("dt", "model_id", "model_version", "deployment", "segment")
+# Cells of the counts of features that are turned into rows at once; segments multiply them.
+_CELLS_AT_ONCE = 2_000_000
 # The columns from which distinct_profile and heavy_hitters are derived; they are not stored.
 _VALUE_COUNTS = {"column_name": pa.string(), "value": pa.large_string(), "row_count": pa.int64()}
 
@@ -82,8 +84,9 @@ class ProfileRows:
             for grouping, segments in enumerate(segments_of_groupings):
                 first = len(self._groups)
                 self._groups += [(deployment, segment) for deployment in deployments for segment in segments]
-                for name, of_groupings in counted.features.items():
-                    self._add_feature(first, version.features[name], of_groupings[grouping])
+                self._add_features(
+                    first, list(version.features.values()), [of[grouping] for of in counted.features.values()]
+                )
                 for name, profiles in counted.profiles.items():
                     columns = profiles[grouping].columns()
                     self._add(name, first + columns.pop("group"), **columns)
@@ -102,20 +105,27 @@ class ProfileRows:
         columns = {column: _joined(pieces, column, kind) for column, kind in _columns()[name].items()}
         return pa.table(self._key_columns(groups) | columns)
 
-    def _add_feature(self, first: int, bins: FeatureBins, counts: FeatureCounts) -> None:
-        groups, bin_ids = np.nonzero(counts.bins)
-        self._add(
-            "feature_profile",
-            first + groups,
-            feature=bins.feature,
-            bin_id=bin_ids,
-            row_count=counts.bins[groups, bin_ids],
-        )
-        present = np.flatnonzero(counts.bins.any(axis=1))
-        stats = {column: values_of_group[present] for column, values_of_group in counts.stats(bins).items()}
-        self._add("feature_stats", first + present, feature=bins.feature, **stats)
+    def _add_features(self, first: int, features: Sequence[FeatureBins], counts: Sequence[FeatureCounts]) -> None:
+        sizes = [of_feature.bins.size for of_feature in counts]
+        at_once = max(1, _CELLS_AT_ONCE // max(sizes, default=1))
+        for start in range(0, len(features), at_once):
+            some = slice(start, start + at_once)
+            self._add_stacked(first, StackedCounts.of(features[some], counts[some]))
 
-    def _add(self, table: str, groups: NDArray[np.int64], **columns: NDArray[Any] | str) -> None:
+    def _add_stacked(self, first: int, counts: StackedCounts) -> None:
+        names = pa.array([bins.feature for bins in counts.features], pa.string())
+
+        def named(features: NDArray[np.int64]) -> pa.Array:
+            return pa.DictionaryArray.from_arrays(features, names)
+
+        features, groups, bin_ids = np.nonzero(counts.bins)
+        rows = counts.bins[features, groups, bin_ids]
+        self._add("feature_profile", first + groups, feature=named(features), bin_id=bin_ids, row_count=rows)
+        features, groups = np.nonzero(counts.bins.any(axis=-1))
+        stats = {name: values[features, groups] for name, values in counts.stats().items()}
+        self._add("feature_stats", first + groups, feature=named(features), **stats)
+
+    def _add(self, table: str, groups: NDArray[np.int64], **columns: NDArray[Any] | pa.Array) -> None:
         self._pieces[table].append({"group": groups, **columns})
 
     def _key_columns(self, groups: NDArray[np.int64]) -> dict[str, pa.Array]:
@@ -135,10 +145,6 @@ class ProfileRows:
 
 
 def _joined(pieces: Sequence[Mapping[str, Any]], column: str, kind: pa.DataType) -> pa.Array:
-    """A column of all pieces; a piece may have a single text for all of its rows."""
     if any(isinstance(piece[column], pa.Array) for piece in pieces):
         return pa.concat_arrays([piece[column] for piece in pieces])
-    if pa.types.is_string(kind):
-        texts = pa.array([piece[column] for piece in pieces], kind).dictionary_encode()
-        return texts.take(pa.array(np.repeat(np.arange(len(pieces)), [len(piece["group"]) for piece in pieces])))
     return pa.array(np.concatenate([piece[column] for piece in pieces]) if pieces else [], kind, from_pandas=True)

@@ -34,6 +34,7 @@ from driftlake.profiles.kernel import (
     FeatureAccumulator,
     FeatureCounts,
     Grouping,
+    Measured,
     ScoreAccumulator,
 )
 from driftlake.profiles.latencies import MetricAccumulator
@@ -114,6 +115,8 @@ class VersionCounts:
     def combined(cls, parts: Sequence[VersionCounts]) -> VersionCounts:
         """Everything counted in all parts, which are of the same version and day."""
         first = parts[0]
+        if len(parts) == 1:
+            return first
         return cls(
             {name: _combined([part.features[name] for part in parts]) for name in first.features},
             {table: _combined([part.profiles[table] for part in parts]) for table in first.profiles},
@@ -223,6 +226,7 @@ def _count_feature(name: str, column: Column, whole: Grouping, blocks: Sequence[
     # a feature may be a number for one version and a category for another, so each form of the column is made on first
     # use
     numbers = cache(lambda: whole.ordered(float_values(column)))
+    measured = cache(lambda: Measured.of(numbers(), whole, _unless_all(np.isfinite(numbers()))))
     categories = cache(lambda: encode(column))
     positions = cache(lambda: whole.ordered(categories()[0]))
     for block in blocks:
@@ -230,7 +234,13 @@ def _count_feature(name: str, column: Column, whole: Grouping, blocks: Sequence[
             if block.accumulator.version.features[name].grid is None:
                 counted.add_categories(positions()[block.rows], categories()[1], block.groupings)
             else:
-                counted.add_values(numbers()[block.rows], block.groupings)
+                version = block.accumulator.version
+                of_block = measured().between(version.first_code, version.first_code + version.deployment_count)
+                counted.add_values(numbers()[block.rows], block.groupings, of_block)
+
+
+def _unless_all(is_finite: NDArray[np.bool_]) -> NDArray[np.bool_] | None:
+    return None if is_finite.all() else is_finite
 
 
 @dataclass(frozen=True, slots=True)
