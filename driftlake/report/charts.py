@@ -417,7 +417,10 @@ def _html(chart: Part, description: str, **datasets: Rows) -> str:
         **chart,
         "datasets": {name: _table(rows, shown) for name, rows in datasets.items()},
     }
-    content = json.dumps(_printable(specification), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    content = _json(specification)
+    # few charts have such texts, and looking at every value takes longer than the rest of the chart
+    if "\\" in content or not wording.is_printable(content):
+        content = _json(_printable(specification))
     name = wording.printable(description)
     # nothing in the rows ends the element or begins a comment in it
     content = content.replace("<", "\\u003c")
@@ -425,6 +428,10 @@ def _html(chart: Part, description: str, **datasets: Rows) -> str:
         f'<div class="chart" role="img" aria-label={quoteattr(name)}><p class="soft">{escape(name)}.</p>'
         f'<script type="application/json">{content}</script></div>'
     )
+
+
+def _json(specification: Part) -> str:
+    return json.dumps(specification, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
 def _fields(chart: Any) -> Iterator[str]:

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from driftlake.report import page_files
 from driftlake.report.data_docs import docs_page
 from driftlake.report.model_page import alert_groups, written_incidents
 from driftlake.report.sections import PERFORMANCE_DAYS, Scope, Sections, of_no_model, version_key
 from driftlake.report.sparklines import sparkline
 from driftlake.report.verdicts import Row, Verdict, grouped
 from driftlake.vocabulary import wording
+from driftlake.vocabulary.page_names import model_page, model_place
 from driftlake.vocabulary.wording import SHARES
 
 # Verdicts, the worst first, as the macro verdict_place has them; a version that is not judged comes before one that is well.
@@ -77,9 +77,12 @@ def content_of(scope: Scope, sections: Sections, by_model: Mapping[str, Sections
         "runs": scope.runs,
         "rows": rows,
         "owners": sorted({row.owner for row in rows if row.owner}),
-        "verdict_counts": {word: len(found) for word, found in sorted(
-            grouped(rows, lambda row: row.verdict.word).items(), key=lambda item: WORST_FIRST.index(item[0])
-        )},
+        "verdict_counts": {
+            word: len(found)
+            for word, found in sorted(
+                grouped(rows, lambda row: row.verdict.word).items(), key=lambda item: WORST_FIRST.index(item[0])
+            )
+        },
         "performance_days": PERFORMANCE_DAYS,
         "model_count": len(by_model),
         "prediction_count": sum(row["prediction_count"] for row in sections["models"]),
@@ -91,7 +94,7 @@ def content_of(scope: Scope, sections: Sections, by_model: Mapping[str, Sections
         "alert_groups": alert_groups(
             scope, [row for row in of_no_model(sections, "alerts") if not row["incident_id"]], "", judged
         ),
-        "retired": {model_id: page_files.model_page(scope.day, model_id) for model_id in sorted(unlisted)},
+        "retired": {model_id: model_page(scope.day, model_id) for model_id in sorted(unlisted)},
         "inputs": sections["inputs"],
         "failed_checks": of_no_model(sections, "failed_checks"),
         "other_check_count": sum(row["model_id"] is not None for row in sections["failed_checks"]),
@@ -122,12 +125,16 @@ def _row(
     scope: Scope, model_id: str, facts: Row, verdict: Verdict, sections: Sections, performance: Sequence[Row]
 ) -> FleetRow:
     newest = performance[-1] if performance and performance[-1]["dt"] == scope.day else None
-    own = [row for row in sections["incidents"] if not row["model_versions"] or facts["model_version"] in row["model_versions"]]
+    own = [
+        row
+        for row in sections["incidents"]
+        if not row["model_versions"] or facts["model_version"] in row["model_versions"]
+    ]
     return FleetRow(
         facts=facts,
         verdict=verdict,
-        page=page_files.model_page(scope.day, model_id),
-        anchor=f"model-{page_files.file_name(model_id)}",
+        page=model_page(scope.day, model_id),
+        anchor=model_place(model_id),
         owner=_owner(scope, model_id, own, sections["alerts"]),
         since=facts["since_on"] if verdict.kind != "unjudged" else None,
         value=newest["value"] if newest else None,

@@ -28,11 +28,13 @@ from driftlake.report.sections import (
     Key,
     Scope,
     Sections,
+    model_ids,
     version_key,
 )
 from driftlake.report.terminal import mark_sentence
 from driftlake.report.verdicts import Row, grouped
 from driftlake.vocabulary import wording
+from driftlake.vocabulary.page_names import model_place
 from driftlake.vocabulary.runbooks import PAGE
 from driftlake.vocabulary.wording import version_name
 
@@ -75,6 +77,7 @@ def content_of(scope: Scope, sections: Sections, root: str) -> dict[str, Any]:
         "quality_days": scope.quality_days,
         "short_quality_days": scope.short_quality_days,
         "runs": scope.runs,
+        "places": [model_place(model_id) for model_id in model_ids(sections)],
         "verdicts": [verdict for _, verdict in scope.judge(facts, alerts)],
         "alerts": alerts,
         "incidents": written_incidents(scope, sections["incidents"], alerts, root),
@@ -128,9 +131,7 @@ def alert_groups(scope: Scope, alerts: Sequence[Row], root: str, listed: set[Key
     return groups
 
 
-def written_incidents(
-    scope: Scope, incidents: Sequence[Row], alerts: Sequence[Row], root: str
-) -> list[dict[str, Any]]:
+def written_incidents(scope: Scope, incidents: Sequence[Row], alerts: Sequence[Row], root: str) -> list[dict[str, Any]]:
     """Incidents of the day with their alerts by descending weight, and the query that shows the first alert."""
     members = grouped(sorted(alerts, key=lambda alert: -(alert["weight"] or 0)), lambda alert: alert["incident_id"])
     found = []

@@ -1,12 +1,10 @@
-"""Files of the reports: their names, how they are written, and which are removed.
+"""Files of the reports: how they are written, and which are removed.
 
-`DATE.html` is the page of a day, `DATE/MODEL.html` that of a model on the day, if the day has several models. Not here:
-what is on a page (`driftlake.report.pages`).
+Not here: their names (`driftlake.vocabulary.page_names`), and what is on a page (`driftlake.report.pages`).
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -19,11 +17,9 @@ from driftlake.errors import DriftlakeError
 from driftlake.lake.whole_files import replaced_whole
 from driftlake.vocabulary.wording import counted
 
-# The browser draws charts with it: Vega, Vega-Lite and Vega-Embed, from `python -m docs.vega`.
+# The browser draws charts with it: Vega, Vega-Lite and Vega-Embed in one file, from `make vega`. Old pages keep their version.
 VEGA = "static/vega-6.2.0.js"
 
-# Model ids that are a file name as they are, also where case is ignored. They have no dot, so none is another's hashed name.
-_PLAIN = re.compile(r"[a-z0-9][a-z0-9_-]{0,59}")
 _DIGEST = re.compile(r'<meta name="driftlake-content" content="([0-9a-f]+)">')
 # The digest is in the first lines of a page.
 _HEAD_BYTES = 2_000
@@ -55,25 +51,6 @@ def folder(settings: Settings) -> Path:
     return Path(location)
 
 
-def day_page(day: date) -> str:
-    """The page of a day, relative to the folder."""
-    return f"{day}.html"
-
-
-def model_page(day: date, model_id: str) -> str:
-    """The page of a model, relative to the folder."""
-    return f"{day}/{file_name(model_id)}.html"
-
-
-def file_name(model_id: str) -> str:
-    """A name for a file, and for a place on a page, that no other model id has: letters, digits and hyphens, and a hash unless the id is plain."""
-    if _PLAIN.fullmatch(model_id):
-        return model_id
-    readable = re.sub(r"[^a-z0-9]+", "-", model_id.lower())[:40].strip("-")
-    digest = hashlib.sha256(model_id.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-    return f"{readable or 'model'}.{digest}"
-
-
 def write(settings: Settings, name: str, html: str) -> Path:
     """Write a page; an existing one is replaced."""
     page = folder(settings) / name
@@ -102,13 +79,13 @@ def put_vega(settings: Settings) -> None:
 
 
 def remove_other_models(settings: Settings, day: date, kept: Collection[str]) -> None:
-    """Remove the pages of models that a day no longer has; `kept` are names from `model_page`."""
+    """Remove the pages of models that a day no longer has; `kept` are the names of the others."""
     place = folder(settings) / str(day)
     names = {Path(name).name for name in kept}
     for page in place.glob("*.html"):
         if page.name not in names:
             page.unlink()
-    if place.is_dir() and not names:
+    if not names and place.is_dir():
         _remove_if_empty(place)
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import calendar
 import hashlib
-import json
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
@@ -36,6 +35,8 @@ from driftlake.report.sections import (
 )
 from driftlake.report.verdicts import Verdict, grouped
 from driftlake.vocabulary import wording
+from driftlake.vocabulary.page_names import day_page
+from driftlake.vocabulary.page_names import model_page as name_of_model_page
 from driftlake.vocabulary.runbooks import PAGE, RUNBOOKS
 from driftlake.vocabulary.wording import version_name
 
@@ -86,7 +87,7 @@ def render_day(warehouse: Warehouse, settings: Settings, day: date) -> Path:
         "arrivals": sections["arrivals"],
         "data_docs": fleet_page.data_docs(scope),
     }
-    return page_files.write(settings, page_files.day_page(day), _render("model.html.j2", content))
+    return page_files.write(settings, day_page(day), _render("model.html.j2", content))
 
 
 def render_index(warehouse: Warehouse, settings: Settings) -> Path:
@@ -100,8 +101,7 @@ def render_index(warehouse: Warehouse, settings: Settings) -> Path:
         raise ReportError("nothing was processed yet", hint="run `driftlake run` or `driftlake backfill` first")
     folder = page_files.folder(settings)
     judged = [
-        {**row, "kind": verdicts.kind_of_day(row), "has_page": (folder / page_files.day_page(row["dt"])).is_file()}
-        for row in days
+        {**row, "kind": verdicts.kind_of_day(row), "has_page": (folder / day_page(row["dt"])).is_file()} for row in days
     ]
     newest = Scope.of(warehouse, settings, days[-1]["dt"])
     found = [verdict for _, verdict in newest.judge(newest.model_facts(), newest.alerts())]
@@ -126,26 +126,26 @@ def _write_fleet(scope: Scope, sections: Sections) -> Path:
     """Write the pages of the models, then the page that links them."""
     by_model = divided(sections)
     basis = _basis(scope)
-    pages = {model_id: page_files.model_page(scope.day, model_id) for model_id in by_model}
+    pages = {model_id: name_of_model_page(scope.day, model_id) for model_id in by_model}
     folder = page_files.folder(scope.settings)
     for model_id, own in by_model.items():
-        digest = hashlib.sha256(basis + _as_bytes(own)).hexdigest()
+        digest = _digest(basis, own)
         if page_files.digest_of(folder / pages[model_id]) == digest:
             continue
         content = model_page.content_of(scope, own, "../") | {"model_id": model_id, "digest": digest}
         page_files.write(scope.settings, pages[model_id], _render("model.html.j2", content))
     page_files.remove_other_models(scope.settings, scope.day, pages.values())
     content = fleet_page.content_of(scope, sections, by_model)
-    return page_files.write(scope.settings, page_files.day_page(scope.day), _render("fleet.html.j2", content))
+    return page_files.write(scope.settings, day_page(scope.day), _render("fleet.html.j2", content))
 
 
-def _basis(scope: Scope) -> bytes:
+def _basis(scope: Scope) -> str:
     """What every page of a day depends on besides its rows: the settings, the code that draws, and how the stages ended.
 
     Runs and snapshots are only on the page of the day: they change with every run.
     """
     outcomes = {stage: (run["outcome"], run["reason"]) for stage, run in scope.runs.items()}
-    return _as_bytes((scope.day, scope.settings.config_hash, scope.settings.reports.model_dump(), outcomes, _drawing()))
+    return repr((scope.day, scope.settings.config_hash, scope.settings.reports.model_dump(), outcomes, _drawing()))
 
 
 @cache
@@ -165,8 +165,11 @@ def _sources(place: Traversable) -> Iterator[Traversable]:
             yield file
 
 
-def _as_bytes(value: Any) -> bytes:
-    return json.dumps(value, default=str).encode()
+def _digest(basis: str, sections: Sections) -> str:
+    digest = hashlib.sha256(basis.encode())
+    for name, rows in sections.items():
+        digest.update(repr([name, *rows[:1], [[*row.values()] for row in rows]]).encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()
 
 
 def _counted_kinds(found: Sequence[Verdict]) -> dict[str, int]:

@@ -93,7 +93,10 @@ class Scope:
         windows = MeasuredWindows(self.drift_days, self.quality_days, self.settings.labels is not None)
         by_model = grouped(alerts, lambda alert: alert["model_id"])
         judged = [
-            (row, verdicts.judge(row, [*by_model.get(row["model_id"], []), *by_model.get(None, [])], self.runs, windows))
+            (
+                row,
+                verdicts.judge(row, [*by_model.get(row["model_id"], []), *by_model.get(None, [])], self.runs, windows),
+            )
             for row in facts
         ]
         order = list(verdicts.VERDICT_WORDS)

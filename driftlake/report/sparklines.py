@@ -19,7 +19,9 @@ Point = tuple[int, int]
 def sparkline(rows: Sequence[Mapping[str, Any]], first_day: date, last_day: date) -> str:
     """Rows of sql/report/performance.sql of one version, drawn from `first_day` to `last_day`; a day without a row interrupts the line."""
     newest = rows[-1]
-    ends = [newest[name] for name in ("confidence_low", "confidence_high", "baseline_value") if newest[name] is not None]
+    ends = [
+        newest[name] for name in ("confidence_low", "confidence_high", "baseline_value") if newest[name] is not None
+    ]
     values = [*(row["value"] for row in rows), *ends]
     low, high = min(values), max(values)
 
@@ -36,7 +38,11 @@ def sparkline(rows: Sequence[Mapping[str, Any]], first_day: date, last_day: date
         for run in with_interval
     ]
     lines = [[place(row, "value") for row in run] for run in runs]
-    baseline = f'<path class="base" d="M0 {place(newest, "baseline_value")[1]}h{_WIDTH}"/>' if newest["baseline_value"] is not None else ""
+    baseline = (
+        f'<path class="base" d="M0 {place(newest, "baseline_value")[1]}h{_WIDTH}"/>'
+        if newest["baseline_value"] is not None
+        else ""
+    )
     x, y = lines[-1][-1]
     return (
         f'<svg class="spark" viewBox="0 0 {_WIDTH} {_HEIGHT}" aria-hidden="true">'
