@@ -11,7 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export UV_COMPILE_BYTECODE := 1
 export UV_LINK_MODE := copy
 
-.PHONY: demo test ui check lint docs wheel bench lock clean
+.PHONY: demo test ui check lint docs wheel bench vega lock clean
 
 demo: $(VENV)/.installed  ## the flights example, from raw data to the report
 	@$(BIN)/python -m examples.nycflights.build
@@ -39,6 +39,9 @@ wheel: $(VENV)/.installed  ## dist/driftlake-*.whl, which needs no checkout
 
 bench: $(VENV)/.installed
 	@$(BIN)/python -m bench.nightly
+
+vega: $(VENV)/.installed  ## after a change of vl-convert in requirements.lock: the library that draws the charts
+	@$(BIN)/python -c 'import pathlib, vl_convert as v; pathlib.Path(f"driftlake/report/static/vega-{v.get_vega_version()}.js").write_text(v.javascript_bundle())'
 
 lock: $(VENV)/.uv  ## after a change of the dependencies in pyproject.toml
 	@$(BIN)/uv pip compile --quiet --extra dev $(LOCKED) pyproject.toml -o requirements.lock

@@ -1,6 +1,6 @@
-"""The report: the page of the last day of the run and the index.
+"""The report: the pages of the last day of the run and the index.
 
-Unpartitioned, because a page takes longer to draw than a day to compute; `driftlake report` draws any other day.
+Unpartitioned, because pages take longer to write than a day to compute; `driftlake report` draws any other day.
 This is the last asset of a run, so it fails if input was refused or a day failed, after everything else is done.
 Not here: drawing pages (`driftlake.report`).
 """
@@ -29,7 +29,7 @@ _PARTITION = "dagster/partition"
     group_name="action",
     deps=["alerts"],
     output_required=False,
-    description="One self-contained HTML page for the last day of the run, and the index of all pages.",
+    description="HTML pages for the last day of the run, one for each model if it has several, and the index of all pages.",
 )
 def report(
     context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse], settings: dg.ResourceParam[Settings]

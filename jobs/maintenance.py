@@ -1,6 +1,6 @@
-"""The weekly job that keeps the warehouse small.
+"""The weekly job that keeps the warehouse and the reports small.
 
-Not here: what it does (`driftlake.lake.maintenance`).
+Not here: what it does (`driftlake.lake.maintenance`, `driftlake.report.page_files`).
 """
 
 from datetime import UTC, datetime
@@ -11,6 +11,7 @@ from assets.stage import failures_explained
 from driftlake.config import Settings
 from driftlake.lake.maintenance import maintain, upkeep_lines
 from driftlake.lake.warehouse import Warehouse
+from driftlake.report.page_files import clean, removed_lines
 
 MAINTENANCE = "maintenance"
 
@@ -22,10 +23,12 @@ _HOURS_AFTER_THE_NIGHT = 12
 def maintain_warehouse(
     context: dg.OpExecutionContext, warehouse: dg.ResourceParam[Warehouse], settings: dg.ResourceParam[Settings]
 ) -> None:
-    """Compact small files, expire old snapshots, delete files that no snapshot needs."""
+    """Compact small files, expire old snapshots, delete files that no snapshot needs and old pages."""
     with failures_explained():
-        done = maintain(warehouse, settings, now=datetime.now(UTC))
-    context.log.info("\n".join(upkeep_lines(done)))
+        now = datetime.now(UTC)
+        done = maintain(warehouse, settings, now=now)
+        removed = clean(settings, now=now)
+    context.log.info("\n".join([*upkeep_lines(done), *removed_lines(removed)]))
 
 
 @dg.job(name=MAINTENANCE)

@@ -321,7 +321,7 @@ def test_a_notice_links_to_the_pages_where_they_are_served(
     assert content["incident"]["links"] == {
         "page": "https://lake.example.org/2024-03-03.html",
         "data": "https://lake.example.org/2024-03-03.html#data",
-        "model": "https://lake.example.org/2024-03-03.html#models",
+        "model": "https://lake.example.org/2024-03-03.html#model-credit",
         "runbook": "https://lake.example.org/runbooks.html#feature-drift",
     }
     assert "Runbook: https://lake.example.org/runbooks.html#feature-drift" in content["body"]

@@ -113,7 +113,7 @@ def report(
     last: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Draw every day up to this one.")] = None,
     config: Config = None,
 ) -> None:  # fmt: skip
-    """Draw the report of a day, or of every day of a range, and the index."""
+    """Draw the report of a day (a page for each model if it has several), or of every day of a range, and the index."""
     from rich.progress import track
 
     from driftlake.inputs.partitions import days_between

@@ -23,16 +23,17 @@ def maintain(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be done and change nothing.")] = False,
     config: Config = None,
 ) -> None:
-    """Compact small files of the warehouse, expire old snapshots, delete unneeded files. Rows do not change."""
+    """Compact small files of the warehouse, expire old snapshots, delete unneeded files and old pages. Rows do not change."""
     from driftlake.lake.catalog import catalog_of
     from driftlake.lake.maintenance import maintain, upkeep_lines
     from driftlake.lake.warehouse import Warehouse
+    from driftlake.report.page_files import clean, removed_lines
 
-    settings = load_settings(config)
+    settings, now = load_settings(config), datetime.now(UTC)
     catalog_of(settings).require()
     with Warehouse.open(settings) as warehouse:
-        done = maintain(warehouse, settings, now=datetime.now(UTC), is_dry_run=dry_run)
-    for line in upkeep_lines(done):
+        done = maintain(warehouse, settings, now=now, is_dry_run=dry_run)
+    for line in (*upkeep_lines(done), *removed_lines(clean(settings, now=now, is_dry_run=dry_run))):
         tell(line)
 
 

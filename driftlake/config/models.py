@@ -102,6 +102,11 @@ class OwnMetric(Section):
 class ModelSettings(Section):
     """Settings of a model that are not in its lineage, and corrections to what is learned from its training data."""
 
+    owner: str | None = Field(
+        default=None,
+        description="Who is responsible for the model: shown on the page of all models, which can be filtered by it. "
+        "Without one it is the owner of its most urgent alert.",
+    )
     categorical: tuple[str, ...] = Field(default=(), description="Features to count as categories whatever their type.")
     numeric: tuple[str, ...] = Field(default=(), description="Integer features to count as numbers.")
     decision_cut: float | None = Field(

@@ -77,7 +77,14 @@ class ReportSettings(Section):
         description="Web address under which the folder is served, e.g. https://driftlake.example.org: notices link "
         "to its pages.",
     )
-    worst_features: PositiveInt = Field(default=6, description="Number of features whose distributions a report draws.")
+    keep_days: PositiveInt | None = Field(
+        default=400,
+        description="Days after which `driftlake maintain` removes the pages of a day, counted from when they were "
+        "drawn; null keeps all. `driftlake report` draws them again as long as the tables have the day.",
+    )
+    worst_features: PositiveInt = Field(
+        default=6, description="Number of features whose distributions the page of a model draws."
+    )
     smallest_cell: PositiveInt = Field(
         default=10,
         description="Smallest number of rows with which a category or segment is named on a page; with fewer it is "

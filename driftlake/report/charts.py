@@ -1,17 +1,17 @@
-"""Charts of the report: rows of sql/report/ in, the text of one SVG out.
+"""Charts of the report: rows of sql/report/ in, the HTML of one chart out.
 
-The functions are pure. An SVG needs no network and scales by its viewBox. Pages write the legends themselves, with
-the colours defined here, because text on a small screen must not shrink with the chart. Charts are Vega-Lite
-specifications for vl-convert; building them with Altair took three times as long as drawing them. vl-convert is
-imported when the first chart is drawn. Not here: reading the warehouse, the shape of a
-distribution (`driftlake.report.distributions`), text around a chart (`driftlake.report.pages`).
+The functions are pure. A chart is a Vega-Lite specification with its rows; the browser draws it with the copy of Vega
+beside the pages (docs/decisions/0011-charts-in-the-browser.md). Pages write the legends themselves, with the colours
+defined here, because text on a small screen must not shrink with the chart. Not here: reading the warehouse, the shape
+of a distribution (`driftlake.report.distributions`), text around a chart (`driftlake.report.model_page`).
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from functools import wraps
 from typing import Any, ParamSpec
@@ -53,10 +53,10 @@ _SHORTEST_AXIS_DAYS = 28
 _POINTS_BELOW_DAYS = 14
 
 _SCHEMA = "https://vega.github.io/schema/vega-lite/v6.4.1.json"
-_CONFIG = {
+# The same for all charts of a page.
+CONFIG: Part = {
     "aria": False,
     "background": None,
-    # the page uses the same font, because widths are measured with it
     "font": "Arial, Helvetica, Liberation Sans, sans-serif",
     "view": {"stroke": None},
     "axis": {
@@ -100,7 +100,7 @@ def volume_chart(rows: Rows, *, first_day: date, last_day: date, description: st
         x={**_days("dt", first_day, last_day), "timeUnit": "utcyearmonthdate"},
         y=_numbers("prediction_count", title="predictions", axis={"tickCount": 2, "format": "~s"}),
     )
-    return _svg({**chart, "width": _WIDE, "height": 100}, description, days=rows)
+    return _html({**chart, "width": _WIDE, "height": 100}, description, days=rows)
 
 
 @_costs_no_page
@@ -145,7 +145,7 @@ def quality_chart(rows: Rows, *, long_days: int, first_day: date, last_day: date
     )
     area = {"type": "area", "opacity": 0.25, "line": {"strokeWidth": 1}}
     coverage = {**_layer("long", area, **shared, y=share), "width": _WIDE, "height": 46}
-    return _svg(
+    return _html(
         {"vconcat": [ranking, coverage], "spacing": 12},
         description,
         long=[row for row in rows if row["window_days"] == long_days],
@@ -179,7 +179,7 @@ def backlog_chart(rows: Rows, *, description: str) -> str:
         "width": _NARROW,
         "height": 150,
     }
-    return _svg(chart, description, ages=bars)
+    return _html(chart, description, ages=bars)
 
 
 @_costs_no_page
@@ -230,7 +230,7 @@ def drift_heatmap(spells: Rows, features: Rows, *, first_day: date, last_day: da
         "width": _WIDE - 80,
         "height": {"step": 22},
     }
-    return _svg(
+    return _html(
         chart,
         description,
         judged=[box for box in boxes if box["level"] in LEVEL_COLOURS],
@@ -266,7 +266,7 @@ def distribution_chart(bins: Rows, *, smallest_cell: int = 1, description: str) 
     bars = [*category_bars(bins, smallest_cell), *special_bars(bins)]
     steps = density_steps(bins)
     panels = [*([_density_panel(steps)] if steps else []), *([_bar_panel(bars)] if bars else [])]
-    return _svg(
+    return _html(
         {"vconcat": panels, "spacing": 14},
         description,
         steps=_step_points(steps) if steps else [],
@@ -298,7 +298,7 @@ def latency_chart(rows: Rows, *, first_day: date, last_day: date, description: s
         x=_days("dt", first_day, last_day),
         y=_numbers("ms", title="milliseconds", axis={"tickCount": 4}),
     )
-    return _svg({**chart, "width": _WIDE, "height": 120}, description, lines=lines)
+    return _html({**chart, "width": _WIDE, "height": 120}, description, lines=lines)
 
 
 def _step_points(steps: Steps) -> list[dict[str, Any]]:
@@ -363,7 +363,7 @@ def _bar_panel(bars: Sequence[Mapping[str, Any]]) -> Part:
 
 
 def _layer(dataset: str, mark: Part, **channels: Part) -> Part:
-    """Marks for the rows that are passed to `_svg` under the name `dataset`."""
+    """Marks for the rows that are passed to `_html` under the name `dataset`."""
     return {"data": {"name": dataset}, "mark": mark, "encoding": channels}
 
 
@@ -409,21 +409,54 @@ def _colour(column: str, colours: Mapping[str, str]) -> Part:
     return _names(column, scale={"domain": list(colours), "range": list(colours.values())}, legend=None)
 
 
-def _svg(chart: Part, description: str, **datasets: Rows) -> str:
-    """Draw `chart` with the rows that it names."""
-    import vl_convert
+def _html(chart: Part, description: str, **datasets: Rows) -> str:
+    """The chart with the rows that it names. Until it is drawn, its place has a sentence about it."""
+    shown = {*_fields(chart)}
+    specification = {
+        "$schema": _SCHEMA,
+        **chart,
+        "datasets": {name: _table(rows, shown) for name, rows in datasets.items()},
+    }
+    content = _json(specification)
+    # few charts have such texts, and looking at every value takes longer than the rest of the chart
+    if "\\" in content or not wording.is_printable(content):
+        content = _json(_printable(specification))
+    name = wording.printable(description)
+    # nothing in the rows ends the element or begins a comment in it
+    content = content.replace("<", "\\u003c")
+    return (
+        f'<div class="chart" role="img" aria-label={quoteattr(name)}><p class="soft">{escape(name)}.</p>'
+        f'<script type="application/json">{content}</script></div>'
+    )
 
-    specification = {"$schema": _SCHEMA, **chart, "datasets": {name: _dated(rows) for name, rows in datasets.items()}}
-    # a control character makes the renderer end the process, which cannot be caught
-    svg = vl_convert.vegalite_to_svg(_printable(specification), config=_CONFIG, allowed_base_urls=[])
-    return svg.replace("<svg ", f'<svg role="img" aria-label={quoteattr(wording.printable(description))} ', 1)
+
+def _json(specification: Part) -> str:
+    return json.dumps(specification, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
-def _dated(rows: Rows) -> list[Part]:
-    """Rows with their dates as text."""
-    return [
-        {key: value.isoformat() if isinstance(value, date) else value for key, value in row.items()} for row in rows
-    ]
+def _fields(chart: Any) -> Iterator[str]:
+    """Names of the columns that a specification uses."""
+    if isinstance(chart, Mapping):
+        if isinstance(field := chart.get("field"), str):
+            yield field
+        for part in chart.values():
+            yield from _fields(part)
+    elif isinstance(chart, list):
+        for part in chart:
+            yield from _fields(part)
+
+
+def _table(rows: Rows, shown: Collection[str]) -> Part:
+    """Rows as a list of columns and lists of values, without columns that the chart does not use."""
+    columns = [name for name in rows[0] if name in shown] if rows else []
+    return {"columns": columns, "rows": [[_value(row[name]) for name in columns] for row in rows]}
+
+
+def _value(value: Any) -> Any:
+    """A value as JSON has it; a number has as many digits as a chart can show."""
+    if isinstance(value, float):
+        return float(f"{value:.6g}") if math.isfinite(value) else None
+    return value.isoformat() if isinstance(value, date) else value
 
 
 def _printable(value: Any) -> Any:

@@ -42,6 +42,11 @@ def printable(text: str) -> str:
     return _UNPRINTABLE.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
+def is_printable(text: str) -> bool:
+    """Whether `printable` leaves a text as it is."""
+    return not _UNPRINTABLE.search(text)
+
+
 def printable_markdown(text: str) -> str:
     """The same for a line of Markdown; markup in the text is escaped, too."""
     return _MARKDOWN.sub(r"\\\1", " ".join(printable(text).split()))

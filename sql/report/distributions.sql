@@ -12,6 +12,7 @@ with produced as (
         bin_id,
         sum(row_count) as row_count
     from feature_profile
+    semi join wanted_features using (model_id, model_version, deployment, feature)
     where dt between $first_day and $last_day and segment = 'all'
     group by model_id, model_version, deployment, feature, bin_id
     union all

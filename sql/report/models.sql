@@ -55,7 +55,9 @@ select
     q.drop_from_baseline as quality_drop,
     q.reason as quality_reason,
     b.overdue_share,
+    b.outstanding_count,
     v.verdict,
+    v.since_on,
     v.sentence as verdict_sentence,
     v.value is not null as is_performance_told
 from predicted as p

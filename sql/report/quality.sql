@@ -1,8 +1,8 @@
--- AUC of every model version and deployment while it predicted: as known on the day and with every label known now.
+-- AUC of every model version and deployment while it predicted, as known on the day.
 -- grain: dt, model_id, model_version, deployment, window_days
--- inputs: quality_history, prediction_profile
+-- inputs: model_quality, prediction_profile
 -- parameters: $first_day, $last_day, $windows_days
--- nulls: auc is null where labels were too few; hindsight_auc where no label has arrived
+-- nulls: auc is null where labels were too few
 with predicted as (
     select
         model_id,
@@ -20,19 +20,25 @@ select
     h.model_version,
     h.deployment,
     h.window_days,
-    h.auc,
+    h.value as auc,
     h.confidence_low,
     h.confidence_high,
     h.interval_unit,
-    h.baseline_auc,
-    h.hindsight_auc,
-    h.coverage_share
-from quality_history as h
+    h.baseline_value as baseline_auc,
+    h.coverage_share,
+    h.reason is distinct from 'no predictions on the day' as has_predictions,
+    -- rows from before the minimum was stored have the default of quality.minimum_labels_per_class
+    coalesce(h.minimum_class_count, 10) as minimum_class_count
+from model_quality as h
 inner join predicted as p
     on h.model_id = p.model_id
     and h.model_version = p.model_version
     and h.deployment = p.deployment
     -- after the last prediction a window only shrinks, so it is left out
     and h.dt <= p.last_predicted_on
-where h.dt between $first_day and $last_day and h.segment = 'all' and list_contains($windows_days, h.window_days)
+where
+    h.dt between $first_day and $last_day
+    and h.statistic = 'auc'
+    and h.segment = 'all'
+    and list_contains($windows_days, h.window_days)
 order by h.model_id, h.model_version, h.deployment, h.window_days, h.dt;

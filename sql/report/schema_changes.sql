@@ -3,6 +3,7 @@
 -- inputs: schema_changes
 -- parameters: $day
 select
+    model_id,
     comparison,
     change,
     column_name,

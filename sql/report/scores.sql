@@ -9,7 +9,8 @@ with produced as (
         model_version,
         deployment,
         -- bin 0 holds the predictions without a score
-        sum(score_sum) / nullif(sum(row_count) filter (where bin_id > 0), 0) as current_mean
+        -- without the last digits, which depend on the order of the sum
+        round(sum(score_sum) / nullif(sum(row_count) filter (where bin_id > 0), 0), 9) as current_mean
     from prediction_profile
     where dt > $day::date - $window_days::integer and dt <= $day and segment = 'all'
     group by model_id, model_version, deployment
