@@ -544,7 +544,7 @@ def test_labels_of_classes_leave_no_backlog(project: Project) -> None:
 def test_a_backfill_counts_classes_as_the_nights_did(project: Project, tmp_path: Path) -> None:
     backfilled = new_project(tmp_path / "project", segments=["colour"])
     backfilled.run(1, 2, until="model_quality")
-    tables = ("class_cohorts", "class_score_cohorts", "model_quality")
+    tables = ("class_cohorts", "class_score_cohorts", "class_score_profile", "model_quality")
     nights, at_once = project.contents(*tables), backfilled.contents(*tables)
     for table in tables:
         assert nights[table], table
@@ -571,7 +571,8 @@ def test_scores_of_classes_may_be_fields_of_a_struct_column(project: Project, tm
         columns = Predictions(number).columns() | changes | {"p": structs, "colour": ["red", "blue"] * (ROWS // 2)}
         nested.telemetry(number, **columns)
     nested.run(1, 2, until="label_cohorts")
-    assert nested.contents("class_score_cohorts") == project.contents("class_score_cohorts")
+    tables = ("class_score_cohorts", "class_score_profile")
+    assert nested.contents(*tables) == project.contents(*tables)
 
 
 def test_text_labels_of_classes_and_numbers_of_another_model_share_a_folder(tmp_path: Path) -> None:
