@@ -167,10 +167,10 @@ def _send_in_time(channel: Channel, notice: Notice, delivery_id: str, deadline: 
 
 
 def _retrying(deadline: float) -> Retrying:
-    from tenacity import Retrying, retry_if_exception, stop_after_attempt, stop_any, wait_exponential
+    from tenacity import Retrying, retry_if_exception, wait_exponential
 
     return Retrying(
-        stop=stop_any(stop_after_attempt(_ATTEMPTS), lambda _: time.monotonic() >= deadline),
+        stop=lambda state: state.attempt_number >= _ATTEMPTS or time.monotonic() >= deadline,
         wait=wait_exponential(multiplier=_BACK_OFF_SECONDS),
         retry=retry_if_exception(_may_succeed_later),
         reraise=True,
