@@ -18,6 +18,7 @@ from filelock import FileLock
 from assets.stage import FORCE_TAG, REFUSED_INPUTS, WORK
 from driftlake.config import Settings
 from driftlake.errors import DriftlakeError
+from driftlake.lake.faults import explained
 from jobs.definitions import build_definitions
 from jobs.nightly import NIGHTLY, RANGE_END, RANGE_START
 
@@ -126,7 +127,11 @@ def _root_cause(error: Any) -> str:
     if ours:
         # Dagster puts the class name before the message
         return str(ours[0].message).strip().partition(": ")[2]
-    return str(chain[-1].message).strip() if chain else "no reason was given"
+    if not chain:
+        return "no reason was given"
+    innermost = str(chain[-1].message).strip()
+    fault = explained(Exception(innermost))
+    return str(fault) if fault else innermost
 
 
 def _progress_logger(on_materialized: OnMaterialized, on_error: Callable[[str], None]) -> dg.LoggerDefinition:

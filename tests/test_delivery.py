@@ -176,6 +176,14 @@ def test_a_notice_that_is_sent_again_has_the_same_id_and_a_new_one_another(
     assert len(set(receiver.ids)) == 3
 
 
+def test_a_change_is_told_once_although_the_clock_was_set_back(
+    memory: Warehouse, settings: Settings, receiver: Receiver
+) -> None:
+    for hours, state in enumerate(["open", "resolved", "open", "open"]):
+        deliver(memory, settings, [INCIDENT | {"state": state}], NOW - timedelta(hours=hours))
+    assert [content["change"] for _, content in receiver.received] == ["opened", "resolved", "opened"]
+
+
 def test_what_the_service_refuses_is_sent_once_in_a_run(
     memory: Warehouse, settings: Settings, receiver: Receiver
 ) -> None:

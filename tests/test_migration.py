@@ -15,6 +15,7 @@ from driftlake.config import Settings
 from driftlake.errors import WarehouseError
 from driftlake.lake import migration, schema
 from driftlake.lake.warehouse import Warehouse
+from driftlake.setup.doctor import examine
 
 
 @pytest.fixture
@@ -134,3 +135,16 @@ def test_a_killed_migration_changes_nothing_and_the_next_one_is_whole(settings: 
         assert warehouse.sql("from schema_versions").num_rows == 0
     with Warehouse.open(settings) as warehouse:
         assert "runbook" in warehouse.sql("from alerts").column_names
+
+
+def test_the_doctor_tells_the_versions_and_that_an_upgrade_is_due(settings: Settings) -> None:
+    def told() -> str:
+        found = {finding.subject: finding for finding in examine(Path(settings.resolve("driftlake.yaml")))}["warehouse"]
+        assert found.is_well
+        return found.message
+
+    Warehouse.open(settings).connection.close()
+    assert f"DuckLake format 1.0, tables of version {len(migration.VERSIONS)}" in told()
+    assert "upgrades" not in told()
+    alter(settings)
+    assert "tables of version 0, which the next command that writes upgrades" in told()

@@ -20,7 +20,7 @@ from driftlake.lake.warehouse import Warehouse
 # Of the runs in force, those whose snapshot is not the one that their commit made.
 MISTAKEN = """
     select count(*) from
-        (from partition_runs qualify row_number() over (partition by dt, stage order by committed_at desc) = 1) as r anti join ducklake_snapshots('lake') as s
+        (from partition_runs qualify row_number() over (partition by dt, stage order by snapshot_id desc) = 1) as r anti join ducklake_snapshots('lake') as s
     on r.snapshot_id = s.snapshot_id and r.run_id = s.commit_extra_info
 """
 

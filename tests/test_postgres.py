@@ -20,6 +20,8 @@ from s3_service import Service
 from driftlake.errors import ConfigurationError, WarehouseError
 from driftlake.inputs.partitions import days_between
 from driftlake.lake.maintenance import Upkeep, maintain
+from driftlake.lake.restricted_sql import restrict
+from driftlake.lake.shell import answer
 from driftlake.lake.warehouse import Warehouse
 from driftlake.lineage.lineage_files import read_lineage_folder
 from driftlake.setup import doctor
@@ -42,6 +44,16 @@ def test_rows_are_those_of_a_sqlite_catalog(tmp_path: Path, catalog: str) -> Non
         project.run(1, 2)
     assert there.contents(*NAMED) == here.contents(*NAMED)
     assert there.rows("select count(*) from feature_drift") != [(0,)]
+    with Warehouse.open(there.settings, read_only=True) as warehouse:
+        restrict(warehouse.connection, there.settings.resolve("warehouse/data"))
+        assert answer(warehouse, "from feature_profile").num_rows == len(here.rows("from feature_profile"))
+        server = catalog.removeprefix("postgres:")
+        for attack in (
+            "postgres_query('__ducklake_metadata_lake', 'select 1 as a')",
+            f"postgres_scan('{server}', 'public', 't')",
+        ):
+            with pytest.raises(WarehouseError, match="a query may not call postgres"):
+                answer(warehouse, f"from {attack}")
 
 
 NAMED = ("feature_drift", "label_cohorts", "model_quality", "alerts", "prediction_profile")

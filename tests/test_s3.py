@@ -33,6 +33,8 @@ from driftlake.inputs.listing import list_input
 from driftlake.inputs.partitions import read_partitions
 from driftlake.lake import duckdb_extensions, s3
 from driftlake.lake.maintenance import maintain
+from driftlake.lake.restricted_sql import restrict
+from driftlake.lake.shell import answer
 from driftlake.lake.warehouse import Warehouse
 from driftlake.lineage.lineage_files import read_lineage_folder
 from driftlake.provenance.trace import explain
@@ -131,6 +133,12 @@ def test_maintenance_deletes_objects_that_nothing_needs(tmp_path: Path, known: S
     assert (done.deleted_count > 3, done.orphan_count) == (True, 1)
     assert project.contents() == rows
     assert known.client("s3").list_objects_v2(Bucket="lake", Prefix="upkeep/")["KeyCount"] == done.after.file_count
+    known.upload({"beside.csv": b"a\n1\n"})
+    with Warehouse.open(project.settings, read_only=True) as warehouse:
+        restrict(warehouse.connection, "s3://lake/upkeep")
+        assert answer(warehouse, "from feature_profile").num_rows == len(rows["feature_profile"])
+        with pytest.raises(WarehouseError, match="s3://lake/beside.csv"):
+            answer(warehouse, "from read_csv('s3://lake/beside.csv')")
 
 
 def test_samples_on_s3_are_checked_whatever_else_is_local(tmp_path: Path, known: Service) -> None:

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import textwrap
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 
 import duckdb
@@ -76,6 +76,28 @@ def test_partition_runs_names_the_snapshot_that_holds_the_result(settings: Setti
         assert snapshots == committed["snapshot_id"].to_pylist()
         before = warehouse.sql(f"select row_count from prediction_profile at (version => {snapshots[0]})")
         assert before["row_count"].to_pylist() == [10]
+
+
+def test_what_is_current_follows_the_snapshots_although_the_clock_was_set_back(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class SetBack(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]  # the base class says Self
+            return datetime(2020, 1, 1, tzinfo=tz)
+
+    with Warehouse.open(settings) as warehouse:
+        replace(warehouse, 1, 10)
+        monkeypatch.setattr("driftlake.lake.warehouse.datetime", SetBack)
+        replace(warehouse, 1, 11)
+        found = warehouse.sql("select row_count, committed_at from current_runs").to_pylist()
+        assert found == [{"row_count": 11, "committed_at": datetime(2020, 1, 1, tzinfo=UTC)}]
+        [recorded] = warehouse.query("verification/recorded_rows", days=None).to_pylist()
+        [written] = warehouse.query("verification/newest_writes").to_pylist()
+        assert recorded["row_count"] == 1
+        assert warehouse.sql("select max(snapshot_id) as newest from partition_runs").to_pylist() == [
+            {"newest": written["snapshot_id"]}
+        ]
 
 
 @pytest.mark.parametrize("table", ["training_runs", "partition_runs", "input_files"])

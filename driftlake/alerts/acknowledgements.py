@@ -59,7 +59,7 @@ def say(
             f"{name} is a rule, and only incidents can be acknowledged", hint="mute or snooze the rule"
         )
     who = acted_by or getpass.getuser()
-    now = acted_at or datetime.now(UTC)
+    now = warehouse.time_of_next("alert_actions", "acted_at", acted_at or datetime.now(UTC))
     said = Said(now, action, kind, name, runs.newest_day(warehouse), until_on, reason.strip(), who)
     warehouse.append("alert_actions", pa.Table.from_pylist([asdict(said)], schema=arrow_schema("alert_actions")))
     return said

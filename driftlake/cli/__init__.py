@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import gc
 import sys
+import traceback
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
 from driftlake import __version__
 from driftlake.cli import alerts, inputs, lineage, reading, running, upkeep, verdict
-from driftlake.cli.common import MISTAKE, REFUSED, Config, messages, options, say, tell
+from driftlake.cli.common import EXIT_CODES, MISTAKE, REFUSED, UNEXPECTED, Config, messages, options, say, tell
 from driftlake.errors import DriftlakeError
 
 app = typer.Typer(
@@ -25,7 +26,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     help="Nightly drift, label and quality analysis of production models.",
-    epilog="Example: `driftlake init && driftlake doctor && driftlake run --date 2026-01-31`",
+    epilog="Example: `driftlake init && driftlake doctor && driftlake run --date 2026-01-31`\n\n" + EXIT_CODES,
 )
 for _group in (running, reading, verdict, inputs, upkeep):
     app.add_typer(_group.app)
@@ -34,25 +35,41 @@ app.add_typer(alerts.app, name="alerts")
 
 
 def main() -> None:
-    """Run the command and end with its exit code: 0 if it succeeded, 1 if input was refused or a day failed, 2 if it could not do its work."""
+    """Run the command and end with its exit code (EXIT_CODES)."""
     # Imports create a million objects that stay; garbage collection of them would cost a cold run a quarter of a second.
     gc.set_threshold(100_000)
     try:
         app()
-    except (DriftlakeError, OSError) as error:
-        if options.is_debug:
-            raise
-        _end(error)
+    except Exception as error:  # noqa: BLE001  # whatever it is, it has a sentence and a code of its own
+        sys.exit(_told(error))
 
 
-def _end(error: DriftlakeError | OSError) -> NoReturn:
-    if isinstance(error, DriftlakeError):
-        say("error", error.message, style="bold red")
-        if error.hint:
-            say("hint", error.hint)
-    else:
+def _told(error: Exception) -> int:
+    """Tell why the command ended, and return its exit code."""
+    if options.is_debug:
+        traceback.print_exception(error)
+    known = error if isinstance(error, DriftlakeError) else _fault_in(error)
+    if known is not None:
+        say("error", known.message, style="bold red")
+        if known.hint:
+            say("hint", known.hint)
+        return MISTAKE
+    if isinstance(error, OSError):
         say("error", str(error), style="bold red")
-    sys.exit(MISTAKE)
+        return MISTAKE
+    first_line = str(error).strip().partition("\n")[0]
+    say("unexpected", f"{type(error).__name__}: {first_line}", style="bold red")
+    say(
+        "hint",
+        "this is an error of driftlake; what was committed is safe. `driftlake --debug ...` shows the traceback to report",
+    )
+    return UNEXPECTED
+
+
+def _fault_in(error: Exception) -> DriftlakeError | None:
+    from driftlake.lake.faults import explained
+
+    return explained(error)
 
 
 def _print_version(is_asked: bool) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from driftlake.cli.common import Config, Format, Output, write
+from driftlake.cli.common import REFUSED, Config, Format, Output, write
 from driftlake.config import load_settings
 from driftlake.errors import ConfigurationError
 
@@ -42,4 +42,4 @@ def verdict(
         found = found.filter(is_of_model)
     write(found, output, None)
     if set(found["verdict"].to_pylist()) & set(PAGING):
-        raise typer.Exit(1)
+        raise typer.Exit(REFUSED)

@@ -80,7 +80,7 @@ def deliver(
     for channel in settings.delivery.channels:
         done += _deliver_to(channel, warehouse, incidents)
     if done:
-        attempted_at = now or datetime.now(UTC)
+        attempted_at = warehouse.time_of_next("deliveries", "attempted_at", now or datetime.now(UTC))
         rows = [_row(delivery, attempted_at) for delivery in done]
         warehouse.append("deliveries", pa.Table.from_pylist(rows, schema=arrow_schema("deliveries")))
     return done
@@ -167,10 +167,10 @@ def _send_in_time(channel: Channel, notice: Notice, delivery_id: str, deadline: 
 
 
 def _retrying(deadline: float) -> Retrying:
-    from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
+    from tenacity import Retrying, retry_if_exception, wait_exponential
 
     return Retrying(
-        stop=stop_after_attempt(_ATTEMPTS) | (lambda _: time.monotonic() >= deadline),
+        stop=lambda state: state.attempt_number >= _ATTEMPTS or time.monotonic() >= deadline,
         wait=wait_exponential(multiplier=_BACK_OFF_SECONDS),
         retry=retry_if_exception(_may_succeed_later),
         reraise=True,

@@ -16,8 +16,9 @@ import duckdb
 from filelock import FileLock
 
 from driftlake.config import Settings
-from driftlake.errors import WarehouseError
+from driftlake.errors import DriftlakeError, WarehouseError
 from driftlake.lake.duckdb_extensions import load_extension
+from driftlake.lake.faults import explained
 from driftlake.lake.queries import literal
 
 # A reader or writer waits this long for SQLite before it gives up; commits take milliseconds.
@@ -70,8 +71,10 @@ class Catalog:
         """The extra of driftlake that brings the extension."""
         return "postgres" if self.kind == "postgres" else None
 
-    def failure(self, error: Exception) -> WarehouseError:
+    def failure(self, error: Exception) -> DriftlakeError:
         """The error that it cannot be attached, with what to do."""
+        if fault := explained(error, doing=f"cannot attach the warehouse catalog {self.name}"):
+            return fault
         if self.kind == "sqlite":
             hint = "restore it from a backup, or point warehouse.catalog to another file"
             return WarehouseError(f"cannot attach the warehouse catalog {self.name}: {error}", hint=hint)
@@ -90,7 +93,9 @@ class Catalog:
     def is_missing(self) -> bool:
         """Whether the catalog does not exist. Raises WarehouseError if the server cannot be reached."""
         if self.kind == "sqlite":
-            return not Path(self.place).is_file()
+            place = Path(self.place)
+            # SQLite makes an empty file before it writes
+            return not place.is_file() or place.stat().st_size == 0
         try:
             with _connected(self._patient) as connection:
                 return not _asked(connection, "select to_regclass('public.ducklake_metadata') is not null as answer")

@@ -5,22 +5,20 @@ Not here: catching them (`driftlake.nightly.isolation`, `driftlake.training.regi
 
 from __future__ import annotations
 
-import errno
 import traceback
 
 import duckdb
 
 from driftlake.errors import ConfigurationError, DriftlakeError, EngineError, StorageError, WarehouseError
+from driftlake.lake.faults import fault_of
 
 _KINDS = (ConfigurationError, EngineError, StorageError, WarehouseError, duckdb.HTTPException)
-_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE}
-# DuckDB has no error numbers.
-_WORDS = ("No space left on device", "Disk quota exceeded", "Read-only file system", "Too many open files")
 
 
 def is_of_machine(error: Exception) -> bool:
     """Whether the cause is the machine, such as a full disk, so that all following work would fail as well."""
-    return getattr(error, "errno", None) in _ERRNOS or any(words in str(error) for words in _WORDS)
+    fault = fault_of(error)
+    return fault is not None and fault.is_of_machine
 
 
 def is_of_every_day(error: Exception) -> bool:

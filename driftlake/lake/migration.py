@@ -7,6 +7,7 @@ warehouse that a newer release has upgraded. Not here: the declarations (`driftl
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import duckdb
 
@@ -45,7 +46,8 @@ def migrate(connection: duckdb.DuckDBPyConnection) -> None:
             connection.execute(view.ddl)
             connection.execute(f"comment on view {quote(view.name)} is {literal(view.purpose)}")
         connection.execute(
-            "insert into schema_versions by name select now() as applied_at, ? as fingerprint, ? as version",
+            # after the newest row, also if the clock was set back
+            "insert into schema_versions by name select greatest(now(), max(applied_at) + interval 1 microsecond) as applied_at, ? as fingerprint, ? as version from schema_versions",
             [wanted, len(VERSIONS)],
         )
         connection.execute("commit")
@@ -58,6 +60,20 @@ def declared_fingerprint() -> str:
     """SHA-256 over every declaration."""
     declarations = [*(table.ddl for table in schema.tables()), *(view.ddl for view in schema.views())]
     return hashlib.sha256("".join(declarations).encode()).hexdigest()
+
+
+def require_current(connection: duckdb.DuckDBPyConnection, error: Exception) -> None:
+    """Raises WarehouseError if a query failed because the warehouse is not the one of this release."""
+    version, applied = _applied(connection)
+    if applied != declared_fingerprint():
+        upgrade = "run `driftlake backup` and then any command that writes, e.g. `driftlake verify`, which upgrades it"
+        raise WarehouseError(
+            f"the warehouse has version {version} of the tables and views, this release of driftlake needs {len(VERSIONS)}:"
+            f" {str(error).partition(chr(10))[0]}",
+            hint=f"{upgrade}; rows do not change"
+            if version <= len(VERSIONS)
+            else "install the newer release of driftlake",
+        ) from error
 
 
 def shape() -> str:
@@ -82,7 +98,7 @@ def _applied(connection: duckdb.DuckDBPyConnection) -> tuple[int, str | None]:
         rows = connection.execute("from schema_versions").to_arrow_table().to_pylist()
     except duckdb.CatalogException:
         return 0, None
-    newest = max(rows, key=lambda row: (row.get("version") or 0, row["applied_at"]), default={})
+    newest: dict[str, Any] = max(rows, key=lambda row: (row.get("version") or 0, row["applied_at"]), default={})
     return newest.get("version") or 0, newest.get("fingerprint")
 
 

@@ -21,6 +21,7 @@ import pyarrow as pa
 from driftlake.errors import WarehouseError
 from driftlake.lake import schema
 from driftlake.lake.answer_types import FOR_ARROW, FOR_JSON, FOR_PARQUET, converted
+from driftlake.lake.faults import explained
 from driftlake.lake.queries import literal, quote
 from driftlake.lake.restricted_sql import require_query
 from driftlake.lake.warehouse import Warehouse
@@ -44,6 +45,8 @@ def answer(warehouse: Warehouse, query: str, *, is_restricted: bool = True) -> p
             require_query(warehouse.connection, query)
         return as_arrow(warehouse.connection, query)
     except duckdb.Error as error:
+        if fault := explained(error):
+            raise fault from error
         raise WarehouseError(str(error), hint=_EXPIRED if "No snapshot found" in str(error) else _UNKNOWN) from error
 
 

@@ -10,7 +10,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
@@ -24,7 +24,7 @@ from driftlake.errors import WarehouseError
 from driftlake.lake import queries, schema
 from driftlake.lake.catalog import Catalog, catalog_of, moves_with_project
 from driftlake.lake.duckdb_extensions import load_extension
-from driftlake.lake.migration import migrate
+from driftlake.lake.migration import migrate, require_current
 from driftlake.lake.s3 import S3Session, require_place
 from driftlake.lake.session import connect
 
@@ -38,6 +38,7 @@ _RETRIES = {"ducklake_max_retry_count": 50, "ducklake_retry_wait_ms": 50, "duckl
 _ROWS_OF_ONE_THREAD = 5_000_000
 # Seconds between attempts of ours if what others have changed is what we change.
 _PAUSES = (0.1, 0.5, 2.0)
+_TICK = timedelta(microseconds=1)
 # What SQLite says if another client has written since this transaction began to read.
 _LOCKED = "database is locked"
 
@@ -173,6 +174,8 @@ class Warehouse:
             data = settings.resolve(settings.warehouse.data)
             s3 = S3Session(connection, [data])
             require_place("warehouse.data", data)
+            if not read_only:
+                _require_no_lost_catalog(catalog, data)
             is_movable = moves_with_project(settings)
             with lock:
                 connection.execute(_attach_statement(catalog, data, read_only=read_only, is_movable=is_movable))
@@ -202,7 +205,12 @@ class Warehouse:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._connection.close()
+        try:
+            # a reader does not look at the version of the tables before: it would cost each command some hundredths of a second
+            if isinstance(error, (duckdb.BinderException, duckdb.CatalogException)):
+                require_current(self._connection, error)
+        finally:
+            self._connection.close()
 
     @property
     def format_version(self) -> str:
@@ -264,6 +272,11 @@ class Warehouse:
         condition = " and ".join(f"{queries.quote(column)} = ?" for column in key)
         query = f"select 1 from {queries.quote(table)} where {condition} limit 1"
         return bool(self.sql(query, list(key.values())).num_rows)
+
+    def time_of_next(self, table: str, column: str, now: datetime) -> datetime:
+        """The time of a new row of a table whose order says what is in force: now, or just after its newest row if the clock was set back."""
+        [newest] = self.sql(f"select max({queries.quote(column)}) as newest from {queries.quote(table)}").to_pylist()
+        return now if newest["newest"] is None else max(now, newest["newest"] + _TICK)
 
     def append_once(self, rows: Mapping[str, pa.Table], table: str, key: Mapping[str, str]) -> bool:
         """Insert rows of several tables in one transaction, unless `table` has a row with `key`. Returns whether it did."""
@@ -449,6 +462,15 @@ def _follow_project(connection: duckdb.DuckDBPyConnection, data: Path, *, read_o
         )
     if not read_only:
         queries.run(connection, "upkeep/record_place", place=f"{data}/")
+
+
+def _require_no_lost_catalog(catalog: Catalog, data: str) -> None:
+    """Raises WarehouseError if a new catalog would be made beside the data files of another: maintenance would delete them."""
+    if catalog.kind == "sqlite" and "://" not in data and catalog.is_missing() and any(Path(data).rglob("*.parquet")):
+        raise WarehouseError(
+            f"there is no catalog {catalog.name}, or it is empty, but {data} has data files of a warehouse",
+            hint="restore the catalog from a backup, or move the data files away to begin with a new warehouse",
+        )
 
 
 def _stored_rows(replacements: Sequence[Replacement]) -> dict[date, dict[str, int]]:

@@ -6,12 +6,14 @@ Not here: what the keys of driftlake.yaml are (`driftlake.config`), and checking
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from importlib.resources import files
 from pathlib import Path
 
 from driftlake.config import CONFIG_NAME, Settings
 from driftlake.errors import ConfigurationError
 from driftlake.lake import project_files
+from driftlake.lake.whole_files import replaced_whole
 from driftlake.setup.workspace import WORKSPACE_NAME
 
 
@@ -26,12 +28,17 @@ def write_configuration(folder: Path) -> list[Path]:
     for path in (config, workspace):
         if path.exists():
             raise ConfigurationError(f"{path} already exists", hint="edit it, or name another folder")
-    folder.mkdir(parents=True, exist_ok=True)
-    config.write_text(_template(CONFIG_NAME))
-    schema.write_text(json_schema())
-    # JSON is YAML, whatever characters the path has
-    workspace.write_text(_template(WORKSPACE_NAME).format(folder=json.dumps(str(project_files.folder()))))
-    return [config, schema, workspace]
+    texts = {
+        config: _template(CONFIG_NAME),
+        schema: json_schema(),
+        # JSON is YAML, whatever characters the path has
+        workspace: _template(WORKSPACE_NAME).format(folder=json.dumps(str(project_files.folder()))),
+    }
+    # all or none, so that the same command can be run again if the disk was full
+    with ExitStack() as stack:
+        for path, text in texts.items():
+            stack.enter_context(replaced_whole(path)).write_text(text)
+    return list(texts)
 
 
 def _template(name: str) -> str:

@@ -18,5 +18,5 @@ from wanted as w
 inner join partition_runs as r
     on w.stage = r.stage and w.dt = r.dt and r.snapshot_id <= w.snapshot_id
 where $with_refused or r.outcome not in ('refused', 'missing')
-qualify row_number() over (partition by r.stage, r.dt order by r.committed_at desc, r.snapshot_id desc) = 1
+qualify row_number() over (partition by r.stage, r.dt order by r.snapshot_id desc, r.committed_at desc) = 1
 order by r.stage, r.dt;

@@ -17,7 +17,7 @@ processed as (
     from partition_runs
     where stage = 'profiles'
     group by dt
-    having arg_max(outcome, committed_at) in ('complete', 'partial')
+    having arg_max(outcome, row(snapshot_id, committed_at)) in ('complete', 'partial')
 ),
 
 -- only while the model predicts, so that a model that was switched off is reported once

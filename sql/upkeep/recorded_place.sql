@@ -14,5 +14,6 @@ select
         inner join __ducklake_metadata_lake.ducklake_table as t on f.table_id = t.table_id and t.end_snapshot is null
         inner join __ducklake_metadata_lake.ducklake_schema as s on t.schema_id = s.schema_id
         where f.end_snapshot is null and f.path_is_relative and t.path_is_relative and s.path_is_relative
+        order by f.data_file_id desc
         limit 1
     ) as file_name;

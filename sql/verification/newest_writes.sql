@@ -8,5 +8,5 @@ select
 from partition_runs
 -- a run that failed or was refused kept the rows of an earlier run
 where outcome in ('complete', 'partial', 'empty')
-qualify row_number() over (partition by dt, stage order by committed_at desc, snapshot_id desc) = 1
+qualify row_number() over (partition by dt, stage order by snapshot_id desc, committed_at desc) = 1
 order by dt, stage;

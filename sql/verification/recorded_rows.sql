@@ -22,5 +22,5 @@ select
     name,
     row_count
 from written
-qualify row_number() over (partition by dt, stage, name order by committed_at desc, snapshot_id desc) = 1
+qualify row_number() over (partition by dt, stage, name order by snapshot_id desc, committed_at desc) = 1
 order by dt, stage, name;

@@ -2,4 +2,4 @@
 create or replace view current_runs as
 select *
 from partition_runs
-qualify row_number() over (partition by dt, stage order by committed_at desc, snapshot_id desc) = 1;
+qualify row_number() over (partition by dt, stage order by snapshot_id desc, committed_at desc) = 1;

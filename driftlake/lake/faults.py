@@ -1,0 +1,141 @@
+"""Faults of the machine and of the catalog in a sentence: what happened, what is safe, what to do.
+
+Libraries tell the same fault in many ways, most of them without an error number, so texts are searched. Not here: which
+faults concern all days of a run (`driftlake.lake.failures`), and printing (`driftlake.cli`).
+"""
+
+from __future__ import annotations
+
+import errno
+import re
+from dataclasses import dataclass
+
+from driftlake.errors import DriftlakeError, WarehouseError
+
+_SAFE = "what was committed is safe, and no row is half-written"
+_SHOWN_CHARACTERS = 200
+_TYPE = re.compile(
+    r"^(IO|Out of Memory|Invalid Input|Invalid|Transaction(Context)?|Permission)( Error)?: ", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A kind of fault: how libraries tell it, and how we do."""
+
+    words: tuple[str, ...]
+    error_numbers: frozenset[int]
+    sentence: str
+    hint: str
+    # whether it affects everything that is tried next
+    is_of_machine: bool = False
+
+
+FULL = Fault(
+    ("No space left on device", "Disk quota exceeded", "database or disk is full", "File too large"),
+    frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG}),
+    "the disk is full, or a quota or limit is reached",
+    f"{_SAFE}; free space, then run the same command again",
+    is_of_machine=True,
+)
+READ_ONLY = Fault(
+    ("Read-only file system", "attempt to write a readonly database"),
+    frozenset({errno.EROFS}),
+    "a place is read-only",
+    f"{_SAFE}; make the place writable, or configure another one, then run the same command again",
+    is_of_machine=True,
+)
+DENIED = Fault(
+    ("Permission denied",),
+    frozenset({errno.EACCES, errno.EPERM}),
+    "this user may not use a file or folder",
+    f"{_SAFE}; give the user the right, or run the command as another user",
+)
+FILES = Fault(
+    ("Too many open files",),
+    frozenset({errno.EMFILE, errno.ENFILE}),
+    "too many files are open",
+    f"{_SAFE}; raise the limit with `ulimit -n`, then run the same command again",
+    is_of_machine=True,
+)
+LOCKED = Fault(
+    ("database is locked", "database table is locked"),
+    frozenset(),
+    "another program holds the lock of the catalog",
+    f"{_SAFE}; end the program that has the file open (`fuser` names it), then run the same command again",
+)
+CORRUPT = Fault(
+    ("file is not a database", "database disk image is malformed", "file is encrypted or is not a database"),
+    frozenset(),
+    "the file of the catalog is damaged",
+    "the data files are not affected; move the catalog and the data away and run `driftlake restore`, see docs/backup.md",
+)
+UNOPENED = Fault(
+    ("unable to open database file",),
+    frozenset(),
+    "the file of the catalog cannot be opened; SQLite writes beside it even to read it",
+    "nothing was changed; make the file and its folder writable for this user, or copy the project to a place that is",
+)
+OTHER_FORMAT = Fault(
+    ("DuckLake catalog version mismatch",),
+    frozenset(),
+    "the catalog has a version of DuckLake's format that this release of driftlake does not write",
+    "nothing was changed; install the release of driftlake that made it, see docs/upgrade.md",
+)
+FAILING = Fault(
+    ("disk I/O error",),
+    frozenset({errno.EIO}),
+    "the disk is full or fails",
+    f"{_SAFE}; free space or check the disk, then run the same command again",
+    is_of_machine=True,
+)
+LOST = Fault(
+    ("Cannot open file",),
+    frozenset(),
+    "a file that is needed is not there",
+    "if it is a data file of the warehouse, copy it from a backup (docs/backup.md) or run its day again, then run `driftlake verify`",
+)
+MEMORY = Fault(
+    (
+        "Out of Memory Error",
+        "MemoryError",
+        "std::bad_alloc",
+        "failed to allocate data",
+        "malloc of size",
+        "realloc of size",
+    ),
+    frozenset({errno.ENOMEM}),
+    "memory ran out",
+    f"{_SAFE}; raise compute.memory_limit if the machine has more, or lower compute.rows_per_chunk or compute.threads",
+)
+FAULTS = (FULL, READ_ONLY, DENIED, FILES, LOCKED, CORRUPT, UNOPENED, OTHER_FORMAT, FAILING, MEMORY, LOST)
+
+
+def fault_of(error: BaseException) -> Fault | None:
+    """The fault that an exception tells, if it tells one."""
+    number, text = getattr(error, "errno", None), _text(error)
+    for fault in FAULTS:
+        if number in fault.error_numbers or any(words in text for words in fault.words):
+            return fault
+    return None
+
+
+def explained(error: BaseException, *, doing: str = "") -> DriftlakeError | None:
+    """A fault of the machine or the catalog as one of our errors; None if the exception tells none. `doing` begins the sentence."""
+    fault = fault_of(error)
+    if fault is None:
+        return None
+    begin = f"{doing}: " if doing else ""
+    return WarehouseError(f"{begin}{fault.sentence} ({_detail(error)})", hint=fault.hint)
+
+
+def _text(error: BaseException) -> str:
+    # an exception for memory has no text
+    return f"{type(error).__name__}: {error}"
+
+
+def _detail(error: BaseException) -> str:
+    """The first line of what the library says, without its kind."""
+    line = str(error).strip().partition("\n")[0] or type(error).__name__
+    line = _TYPE.sub("", line)
+    return line if len(line) <= _SHOWN_CHARACTERS else f"{line[:_SHOWN_CHARACTERS]}..."

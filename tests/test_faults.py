@@ -1,0 +1,207 @@
+"""A fault of the machine or of the catalog is a sentence, with what is safe and what to do, and every command ends with its code."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+import yaml
+from data import write_day, write_project
+from test_cli import driftlake
+
+from driftlake import cli
+from driftlake.config import load_settings, loading
+from driftlake.lake import catalog
+from driftlake.lake.warehouse import Warehouse
+
+SAFE = "what was committed is safe"
+# Every command, with arguments that are good.
+COMMANDS = {
+    "run": ["--date", "2024-03-01"],
+    "backfill": ["--from", "2024-03-01", "--to", "2024-03-01"],
+    "replay": [],
+    "sql": ["from alerts"],
+    "explain": ["alerts"],
+    "report": ["--date", "2024-03-01"],
+    "verdict": [],
+    "check": ["sample.parquet"],
+    "pseudonymize": ["sample.parquet", "out.parquet"],
+    "maintain": [],
+    "verify": [],
+    "backup": ["copy"],
+    "restore": ["copy"],
+    "doctor": [],
+    "lineage add": ["lineage/credit-v1.yaml"],
+    "lineage suite": ["credit", "v1"],
+    "lineage export": [],
+    "lineage relearn": ["credit", "v1"],
+    "alerts show": ["3f9a"],
+    "alerts ack": ["3f9a", "--until", "2024-03-02", "--reason", "known"],
+    "alerts snooze": ["3f9a", "--until", "2024-03-02", "--reason", "known"],
+    "alerts mute": ["drift", "--until", "2024-03-02", "--reason", "known"],
+    "alerts suggest": ["--per-month", "2", "--from", "2024-03-01", "--to", "2024-03-01"],
+    "alerts replay": ["--rules", "rules.yaml", "--from", "2024-03-01", "--to", "2024-03-01"],
+}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("made") / "project"
+    settings = write_project(root, features=["x"], training={"x": [1.0, 2.0], "score": [0.1, 0.2]})
+    row = "now() + interval (range) second, 'mute', 'rule', 'drift', date '2024-03-01', date '2024-03-02', 'new cut', 'ann'"
+    with Warehouse.open(settings) as warehouse:
+        warehouse.connection.execute(f"insert into alert_actions select {row} from range(100)")
+    return root
+
+
+@pytest.fixture
+def project(made: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(made, tmp_path / "project"))
+
+
+@pytest.fixture
+def small_disk(made: Path, tmp_path: Path) -> Iterator[Path]:
+    """The project on a disk of four megabytes; who may not mount one cannot test what happens on it."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(disk)], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("only root can mount a disk")
+    yield Path(shutil.copytree(made, disk / "project"))
+    subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+def told(*command: str, cwd: Path) -> str:
+    """What a command says that could not do its work."""
+    result = driftlake(*command, cwd=cwd)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "Traceback" not in result.stderr
+    assert result.stderr.count("error: ") == 1
+    return result.stderr
+
+
+@pytest.mark.parametrize("command", [["verify"], ["backup", "copy"], ["sql", "from alert_actions"], ["init", "new"]])
+def test_a_full_disk_is_told(small_disk: Path, command: list[str]) -> None:
+    disk = os.statvfs(small_disk)
+    (small_disk / "filler").write_bytes(b"x" * (disk.f_bavail * disk.f_bsize))
+    said = told(*command, cwd=small_disk)
+    assert "the disk is full" in said
+    assert f"hint: {SAFE}" in said
+    (small_disk / "filler").unlink()
+    assert driftlake(*command, cwd=small_disk).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("command", "sentence"),
+    [
+        (["verify"], "a place is read-only"),
+        (["backup", "copy"], "a place is read-only"),
+        (["sql", "from alert_actions"], "the file of the catalog cannot be opened; SQLite writes beside it"),
+    ],
+)
+def test_a_read_only_place_is_told(small_disk: Path, command: list[str], sentence: str) -> None:
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk.parent)], check=True)
+    assert sentence in told(*command, cwd=small_disk)
+
+
+@pytest.mark.parametrize("command", [["verify"], ["backup", "copy"], ["sql", "from alert_actions"]])
+def test_a_damaged_catalog_is_told(project: Path, command: list[str]) -> None:
+    place = project / "warehouse/catalog.sqlite"
+    place.write_bytes(b"x" * 5000)
+    said = told(*command, cwd=project)
+    assert "the file of the catalog is damaged" in said
+    assert "`driftlake restore`" in said
+
+
+LOCKED = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1])
+connection.execute("begin exclusive")
+print("locked", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_locked_catalog_is_told(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalog, "_BUSY_TIMEOUT_MS", 50)
+    command = [sys.executable, "-c", LOCKED, str(project / "warehouse/catalog.sqlite")]
+    with (
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder,
+    ):
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "locked\n"
+        said = told("verify", cwd=project)
+        holder.communicate()
+    assert "another program holds the lock of the catalog" in said
+    assert f"hint: {SAFE}" in said
+
+
+@pytest.mark.parametrize("is_empty", [True, False])
+def test_a_new_catalog_is_not_made_beside_the_data_of_a_lost_one(project: Path, *, is_empty: bool) -> None:
+    place = project / "warehouse/catalog.sqlite"
+    place.write_bytes(b"") if is_empty else place.unlink()
+    before = sorted((project / "warehouse/data").rglob("*"))
+    said = told("lineage", "add", "lineage/credit-v1.yaml", cwd=project)
+    assert "has data files of a warehouse" in said
+    assert "hint: restore the catalog from a backup" in said
+    assert sorted((project / "warehouse/data").rglob("*")) == before
+
+
+def test_a_catalog_that_must_be_migrated_is_told_to_readers(project: Path) -> None:
+    with Warehouse.open(load_settings(project / "driftlake.yaml")) as warehouse:
+        for statement in ("drop view newest_day", "delete from schema_versions"):
+            warehouse.connection.execute(statement)
+    said = told("verdict", cwd=project)
+    assert "the warehouse has version 0 of the tables and views" in said
+    assert "hint: run `driftlake backup` and then any command that writes" in said
+
+
+def test_a_data_file_that_is_gone_is_told(project: Path) -> None:
+    [gone] = (project / "warehouse/data/main/alert_actions").glob("*.parquet")
+    other = gone.with_name("other.parquet")
+    gone.rename(other)
+    said = told("sql", "from alert_actions", cwd=project)
+    assert "the data files of the warehouse are not in" in said or "a file that is needed is not there" in said
+
+
+def test_memory_that_ran_out_is_told(project: Path) -> None:
+    path = project / "driftlake.yaml"
+    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | {"compute": {"memory_limit": "60MB"}}))
+    said = told("sql", "select list(i) from range(20_000_000) t(i)", cwd=project)
+    assert "memory ran out" in said
+    assert "raise compute.memory_limit" in said
+
+
+def commands(group: Any, *names: str) -> Iterator[str]:
+    if not hasattr(group, "commands"):
+        yield " ".join(names)
+    else:
+        for name, command in group.commands.items():
+            yield from commands(command, *names, name)
+
+
+def test_every_command_is_tried() -> None:
+    assert set(commands(typer.main.get_command(cli.app))) == COMMANDS.keys() | {"init"}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("option", [[], ["--debug"]])
+def test_an_unexpected_error_has_a_code_of_its_own(
+    project: Path, monkeypatch: pytest.MonkeyPatch, command: str, option: list[str]
+) -> None:
+    write_day(project, 1, {"x": [1.0]}).rename(project / "sample.parquet")
+    (project / "rules.yaml").write_text("[]")
+    monkeypatch.setattr(loading, "compose", lambda *_: dict[str, str]()["lost"])
+    result = driftlake(*option, *command.split(), *COMMANDS[command], cwd=project)
+    assert result.returncode == 3
+    assert "unexpected: KeyError" in result.stderr
+    assert ("Traceback" in result.stderr) == bool(option)
