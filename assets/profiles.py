@@ -8,7 +8,7 @@ from functools import partial
 import dagster as dg
 
 from assets.stage import contract_result, run_stage
-from driftlake.config import EXPLANATIONS, Settings
+from driftlake.config import EXPLANATIONS, OFFLINE_VALUES, Settings
 from driftlake.lake.warehouse import Warehouse
 from driftlake.nightly.profiles import profile_days
 from driftlake.nightly.stages import PROFILES
@@ -21,7 +21,11 @@ def profiles_asset(settings: Settings, partitions: dg.DailyPartitionsDefinition)
     @dg.asset(
         group_name="profiles",
         partitions_def=partitions,
-        deps=["telemetry", *(["explanations"] if settings.location_of(EXPLANATIONS) else []), "training_lineage"],
+        deps=[
+            "telemetry",
+            *(source.name for source in (EXPLANATIONS, OFFLINE_VALUES) if settings.location_of(source)),
+            "training_lineage",
+        ],
         check_specs=[dg.AssetCheckSpec(_CHECK, asset="profiles", description="The contract of telemetry, day by day.")],
         backfill_policy=dg.BackfillPolicy.single_run(),
         description=f"{PROFILES.description} A day that is refused keeps its old rows.",

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pytest
 from data import day, feature_columns
 from polars.testing import assert_frame_equal
-from project import Project
+from project import Project, break_pages
 from typer.testing import CliRunner
 
 import driftlake
@@ -350,9 +350,19 @@ def test_samples_are_written_as_parquet_and_their_comparison_finds_the_shift(nig
         (Asked("credit", "v2", day(DAYS), 1), "there is no version v2 of credit\nhint: there is v1"),
         (Asked("credit", None, day(DAYS), 1, features=["agee"]), "credit v1 has no feature agee"),
         (Asked("credit", None, day(DAYS), 1, "shadow"), r"credit v1 \(shadow\) has no predictions from"),
-        (Asked("credit", None, day(DAYS + 50), 7), "there is no telemetry from"),
+        (Asked("credit", None, day(DAYS + 50), 7), "there is no telemetry that can be read from"),
     ],
 )
 def test_a_sample_that_cannot_be_taken_says_why(night: Project, asked: Asked, said: str) -> None:
     with Warehouse.open(night.settings, read_only=True) as warehouse, pytest.raises(InputError, match=said):
         take_samples(warehouse, night.settings, asked)
+
+
+def test_a_sample_leaves_out_personal_data_and_files_that_cannot_be_read(tmp_path: Path) -> None:
+    project = Project(tmp_path / "project")
+    project.telemetry(1, colour=[f"anna{row}@example.com" for row in range(300)])
+    break_pages(project.telemetry(1, name="part-1"))
+    asked = Asked("credit", None, day(1), 1)
+    with Warehouse.open(project.settings, read_only=True) as warehouse:
+        found = take_samples(warehouse, project.settings, asked).current
+    assert (found.num_rows, found["colour"].null_count, found["x"].null_count) == (300, 300, 0)

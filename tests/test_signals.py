@@ -45,6 +45,11 @@ ROWS: dict[str, list[Row]] = {
         GROUP | {"feature": "age", "dt": day(number), "row_count": 100, "missing_count": 100 * (number == 1)}
         for number in range(-6, 2)
     ],
+    "feature_skew": [
+        GROUP
+        | {"feature": "age", "compared_count": 100, "different_count": 20, "different_share": 0.2}
+        | {"missing_count": 0, "surplus_count": 0, "lower_count": 20, "higher_count": 0, "sample_ids": ["a"]}
+    ],
     # predictions of two weekdays, and none on the third
     "sampling_rates": [
         GROUP_OF_VOLUME | {"dt": day(number), "sampling_rate": 1.0, "prediction_count": 100, "sampled_count": 100}

@@ -28,12 +28,13 @@ from driftlake.config.objectives import SloSettings
 from driftlake.config.places import ReportSettings, SparkSettings
 from driftlake.config.settings import Settings
 from driftlake.config.signals import every_signal, signal_of
-from driftlake.config.sources import EXPLANATIONS, LABELS, SOURCES, TELEMETRY, Source
+from driftlake.config.sources import EXPLANATIONS, LABELS, OFFLINE_VALUES, SOURCES, TELEMETRY, Source
 
 __all__ = [
     "CONFIG_NAME",
     "EXPLANATIONS",
     "LABELS",
+    "OFFLINE_VALUES",
     "SOURCES",
     "STATISTICS_OF_PERFORMANCE",
     "TELEMETRY",

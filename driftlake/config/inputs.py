@@ -89,6 +89,26 @@ class ClassScoreSettings(_ByName):
         return {category_text(name): f"{self.path_prefix}{name}" for name in classes}
 
 
+class OfflineSettings(Section):
+    """Where the values of features are that were computed offline for predictions, to find skew between training and serving."""
+
+    path: str = Field(
+        description="Folder or s3:// prefix that holds dt=YYYY-MM-DD/*.parquet by the day of the predictions, or a Delta or Iceberg "
+        "table: correlation_id and a column for each feature to compare."
+    )
+    partitioning: Partitioning | None = Field(
+        default=None, description="Names of the folders of days, as in telemetry.partitioning."
+    )
+    columns: dict[str, str] = Field(
+        default_factory=dict, description="Name of the column of correlation_id, e.g. {correlation_id: request_id}."
+    )
+    tolerance: dict[str, Annotated[float, Field(ge=0)]] = Field(
+        default_factory=dict,
+        description="By numeric feature, the largest difference that counts as equal, e.g. {age: 0.5}; for others a millionth of "
+        "the value, which is more than rounding to 32 bits.",
+    )
+
+
 class PersonalDataSettings(Section):
     """Whether text columns that look like personal data are left out."""
 
@@ -158,6 +178,10 @@ class TelemetrySettings(Section):
     timezone: TimeZone | None = Field(
         default=None,
         description="IANA name of the time zone of event_time in files whose timestamps have no time zone, e.g. America/New_York; UTC by default.",
+    )
+    offline: OfflineSettings | None = Field(
+        default=None,
+        description="Values of features computed offline, which are compared with the served ones: feature_skew; null if there are none.",
     )
     personal_data: PersonalDataSettings = PersonalDataSettings()
 

@@ -29,7 +29,7 @@ from driftlake.config.inputs import LabelSettings, LineageSettings, PseudonymKey
 from driftlake.config.models import ModelSettings, QualitySettings
 from driftlake.config.objectives import SloSettings
 from driftlake.config.places import ComputeSettings, ReportSettings, ScheduleSettings, SparkSettings, WarehouseSettings
-from driftlake.config.sources import LABELS, SOURCES, TELEMETRY, Source
+from driftlake.config.sources import LABELS, OFFLINE_VALUES, SOURCES, TELEMETRY, Source
 from driftlake.errors import ConfigurationError
 from driftlake.vocabulary.signals import DRIFT_SOURCES
 
@@ -200,12 +200,22 @@ class Settings(Section):
 
     def mapping_of(self, source: Source) -> Mapping[str, str]:
         """The column names in the files of an input, by canonical name, where they differ."""
-        mappings = {TELEMETRY: self.telemetry.columns, LABELS: self.labels.columns if self.labels else {}}
+        offline = self.telemetry.offline
+        mappings = {
+            TELEMETRY: self.telemetry.columns,
+            OFFLINE_VALUES: offline.columns if offline else {},
+            LABELS: self.labels.columns if self.labels else {},
+        }
         return mappings.get(source, {})
 
     def partitioning_of(self, source: Source) -> str | None:
         """The configured pattern of the day folders of an input, if there is one."""
-        said = {TELEMETRY: self.telemetry.partitioning, LABELS: self.labels.partitioning if self.labels else None}
+        offline = self.telemetry.offline
+        said = {
+            TELEMETRY: self.telemetry.partitioning,
+            OFFLINE_VALUES: offline.partitioning if offline else None,
+            LABELS: self.labels.partitioning if self.labels else None,
+        }
         return said.get(source)
 
     @property

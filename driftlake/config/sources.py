@@ -24,7 +24,12 @@ TELEMETRY = Source("telemetry", "telemetry.path", "Predictions as served, a fold
 EXPLANATIONS = Source(
     "explanations", "telemetry.shap.path", "SHAP values that are already summed, a folder of Parquet per day."
 )
+OFFLINE_VALUES = Source(
+    "offline_values",
+    "telemetry.offline.path",
+    "Features computed offline, a folder of Parquet per day of the predictions.",
+)
 LABELS = Source("labels", "labels.path", "Labels, a folder of Parquet per arrival day.")
 LINEAGE_FILES = Source("lineage_files", "lineage.path", "One YAML file per model version.", is_daily=False)
 
-SOURCES = (TELEMETRY, EXPLANATIONS, LABELS, LINEAGE_FILES)
+SOURCES = (TELEMETRY, EXPLANATIONS, OFFLINE_VALUES, LABELS, LINEAGE_FILES)

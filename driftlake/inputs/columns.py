@@ -191,6 +191,8 @@ EXPLANATION_COLUMNS = (
     CanonicalColumn("signed_sum", "double", *_NUMBER),
 )
 
+OFFLINE_COLUMNS = (CanonicalColumn("correlation_id", "varchar", *_TEXT, is_id=True),)
+
 # Labels of several models may share a file, so texts of numbers and booleans are read as numbers and booleans.
 _LABEL = CanonicalColumn(
     "label",

@@ -8,8 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 
-from driftlake.config import EXPLANATIONS, LABELS, Settings, Source
-from driftlake.inputs.columns import EXPLANATION_COLUMNS, LABEL_COLUMNS, CanonicalColumn, telemetry_columns
+from driftlake.config import EXPLANATIONS, LABELS, OFFLINE_VALUES, Settings, Source
+from driftlake.inputs.columns import (
+    EXPLANATION_COLUMNS,
+    LABEL_COLUMNS,
+    OFFLINE_COLUMNS,
+    CanonicalColumn,
+    telemetry_columns,
+)
 from driftlake.inputs.partitions import Partition, read_partitions
 
 
@@ -29,5 +35,7 @@ def columns_of(source: Source, settings: Settings) -> tuple[CanonicalColumn, ...
         return LABEL_COLUMNS
     if source == EXPLANATIONS:
         return EXPLANATION_COLUMNS
+    if source == OFFLINE_VALUES:
+        return OFFLINE_COLUMNS
     telemetry = settings.telemetry
     return telemetry_columns(telemetry.segments, telemetry.latencies, telemetry.timezone)

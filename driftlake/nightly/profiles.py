@@ -13,7 +13,7 @@ from typing import Self
 import duckdb
 import pyarrow as pa
 
-from driftlake.config import EXPLANATIONS, TELEMETRY, ContractSettings, Settings
+from driftlake.config import EXPLANATIONS, OFFLINE_VALUES, TELEMETRY, ContractSettings, Settings
 from driftlake.contract import quarantine
 from driftlake.contract.day_checks import (
     UsualRows,
@@ -47,6 +47,7 @@ from driftlake.inputs.predictions import (
 from driftlake.inputs.schema_changes import DayChanges, FileVersions
 from driftlake.inputs.sources import columns_of, read_source
 from driftlake.lake import queries
+from driftlake.lake.schema import arrow_schema
 from driftlake.lake.session import create_table, open_session
 from driftlake.lake.warehouse import Addition, PartitionRun, Replacement, RunContext, Warehouse
 from driftlake.lineage.lineage_files import lineage_locations
@@ -57,6 +58,7 @@ from driftlake.nightly.readings import changes_since_earlier_days, usual_rows_be
 from driftlake.nightly.stage_report import StageReport, report
 from driftlake.nightly.stages import PROFILES, Input, Work, find_work
 from driftlake.privacy.personal_columns import Findings, found_in_profiles
+from driftlake.profiles.feature_skew import compare_offline, counted_segments
 from driftlake.profiles.rows import Profiles
 from driftlake.profiles.shap_files import summed_explanations
 from driftlake.vocabulary import wording
@@ -94,19 +96,22 @@ def profile_days(
         planned = [partition for partition in delivered.partitions if partition.dt in chunk_days]
         chunk, profiled = without_corrupt_files(planned, profile, judge)
         explained = _explained(settings, [p for p in delivered.explanations if p.dt in chunk_days], counted)
+        skewed = _skewed(settings, chunk, [p for p in delivered.offline if p.dt in chunk_days], counted, profiled)
         presence = [
             check
             for partition in chunk
             for check in check_presence(partition, usual_of.get(partition.dt), settings.contracts)
         ]
         closed = {check.dt: check.observed for check in presence if check.outcome == "passed"}
-        chunk_runs = [_profile_run(warehouse, partition, profiled, explained, closed, work) for partition in chunk]
+        refusals = [explained.refusals, skewed.refusals]
+        chunk_runs = [_profile_run(warehouse, partition, profiled, refusals, closed, work) for partition in chunk]
         replaced = [run.dt for run in chunk_runs if run.outcome not in {"refused", "missing"}]
-        rows = {**profiled.profiles.tables, **explained.tables}
+        rows = {**profiled.profiles.tables, **explained.tables, **skewed.tables}
         replacements = [
             *(Replacement.of_days(name, rows[name], replaced) for name in PROFILES.tables),
             *_audited(chunk, profiled, presence),
             *explained.audited,
+            *skewed.audited,
             _schema_changes(settings, chunk, delivered.since, profiled, counted),
             quarantine.replacement("telemetry", [*quarantine.refused_files(chunk), *profiled.quarantined], chunk_days),
         ]
@@ -144,6 +149,7 @@ class _Delivered:
     since: Sequence[DayChanges]
     usual: Sequence[UsualRows]
     explanations: Sequence[Partition]
+    offline: Sequence[Partition]
 
     @classmethod
     def read(cls, settings: Settings, days: Sequence[date]) -> Self:
@@ -153,6 +159,7 @@ class _Delivered:
             changes_since_earlier_days(settings, partitions),
             usual_rows_before(settings, partitions),
             read_source(settings, EXPLANATIONS, days),
+            read_source(settings, OFFLINE_VALUES, days),
         )
 
     def inputs(self) -> dict[str, Sequence[Input]]:
@@ -161,6 +168,7 @@ class _Delivered:
             "usual_rows": self.usual,
             "schema_changes": self.since,
             "explanations": self.explanations,
+            "offline_values": self.offline,
         }
 
 
@@ -173,8 +181,8 @@ def _audited(
 
 
 @dataclass(frozen=True, slots=True)
-class _Explained:
-    """Files of SHAP sums: tables, the record of the files, and refusals by day."""
+class _Read:
+    """Files that are read beside telemetry: tables from them, the record of the files, and refusals by day."""
 
     tables: Mapping[str, pa.Table]
     audited: Sequence[Replacement | Addition]
@@ -316,16 +324,40 @@ def _checks_of_days(
 
 def _explained(
     settings: Settings, partitions: Sequence[Partition], versions: Mapping[tuple[str, str], ModelVersion]
-) -> _Explained:
+) -> _Read:
     if not partitions:
-        return _Explained({}, [], {})
+        return _Read({}, [], {})
     checked, rows, found = summed_explanations(settings, partitions, versions)
     failed = failed_checks("explanations", checked, [], personal_data=found)
-    refusals = {
+    audited = audit_replacements("explanations", checked, [], failed)
+    return _Read({"importance_profile": rows}, audited, _refusals_by_day(checked))
+
+
+def _skewed(
+    settings: Settings,
+    telemetry: Sequence[Partition],
+    offline: Sequence[Partition],
+    versions: Mapping[tuple[str, str], ModelVersion],
+    profiled: _Profiled,
+) -> _Read:
+    """Served features compared with offline values."""
+    if not offline:
+        return _Read({"feature_skew": arrow_schema("feature_skew").empty_table()}, [], {})
+    counted = [partition for partition in telemetry if partition.dt not in profiled.blocked]
+    segments = profiled.profiles.tables["prediction_profile"]
+    checked, rows = without_corrupt_files(
+        offline, lambda usable: compare_offline(settings, counted, usable, versions, counted_segments(segments))
+    )
+    failed = failed_checks("offline_values", checked, [])
+    audited = audit_replacements("offline_values", checked, [], failed)
+    return _Read({"feature_skew": rows}, audited, _refusals_by_day(checked))
+
+
+def _refusals_by_day(partitions: Sequence[Partition]) -> Mapping[date, Sequence[str]]:
+    return {
         partition.dt: [*(file.refusal or "" for file in partition.refusals), *unread_columns_of(partition)]
-        for partition in checked
+        for partition in partitions
     }
-    return _Explained({"importance_profile": rows}, audit_replacements("explanations", checked, [], failed), refusals)
 
 
 def _schema_changes(
@@ -349,12 +381,12 @@ def _profile_run(
     warehouse: Warehouse,
     partition: Partition,
     profiled: _Profiled,
-    explained: _Explained,
+    refusals: Sequence[Mapping[date, Sequence[str]]],
     closed: Mapping[date, str],
     work: Work,
 ) -> PartitionRun:
     refused = [item.message for item in profiled.profiles.refused_features if item.key.dt == partition.dt]
-    refused += explained.refusals.get(partition.dt, [])
+    refused += [message for by_day in refusals for message in by_day.get(partition.dt, [])]
     refused += unread_columns_of(partition)
     left_out = what_is_left_out(partition, profiled.quarantined)
     outcome, reason = "complete", None

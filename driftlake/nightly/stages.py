@@ -18,7 +18,7 @@ from pydantic_core import to_json
 
 from driftlake import __version__
 from driftlake.alerts import slos
-from driftlake.config import EXPLANATIONS, Settings
+from driftlake.config import EXPLANATIONS, OFFLINE_VALUES, Settings
 from driftlake.drift.windows import reference_reach_days
 from driftlake.lake import runs
 from driftlake.lake.project_files import sources
@@ -63,7 +63,7 @@ class Stage:
     tables: Sequence[str]
     # the settings that it reads, by name; for settings that name files, the texts of the files
     settings: Callable[[Settings], Mapping[str, Any]]
-    # by source: how many days before its own the day reads; a source is telemetry, explanations, labels,
+    # by source: how many days before its own the day reads; a source is telemetry, explanations, offline_values, labels,
     # schema_changes (since the last earlier day), usual_rows (of the same weekdays before), sampling_rates (of the
     # profiles) or an earlier stage
     reads: Callable[[Settings], Mapping[str, int]]
@@ -162,6 +162,7 @@ PROFILES = Stage(
         "prediction_sample",
         "sampling_rates",
         *PAIRED_TABLES,
+        "feature_skew",
     ),
     lambda s: {
         "telemetry": s.telemetry,
@@ -179,6 +180,7 @@ PROFILES = Stage(
         {"telemetry": 0, "schema_changes": 0}
         | ({"usual_rows": 0} if s.contracts.enabled else {})
         | ({"explanations": 0} if s.location_of(EXPLANATIONS) else {})
+        | ({"offline_values": 0} if s.location_of(OFFLINE_VALUES) else {})
     ),
 )
 LABEL_COHORTS = Stage(

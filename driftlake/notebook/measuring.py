@@ -262,11 +262,11 @@ class _Rows:
         def value(name: str, column: str | None = None) -> str:
             column = column or name
             kind = used[column].type if column in used else None
-            return f"{canonical[name].value(column if kind else None, kind)} as {name}"
+            return canonical[name].value(column if kind else None, kind)
 
         place = "dt, rowid::varchar as correlation_id, 0 as file_id, rowid as file_row_number"
         connection.execute(
-            f"create table labels as select {place}, {value('label')}, {value('label_class', 'label')},"
+            f"create table labels as select {place}, {value('label')} as label, {value('label_class', 'label')} as label_class,"
             " null::timestamp as label_time, null::date as prediction_on from frame_rows"
         )
         owner = ", ".join(f"{queries.literal(text)} as {name}" for name, text in version.owner.items())
@@ -276,11 +276,9 @@ class _Rows:
         by_class = f"map([{classes}], [{scores}])" if self.class_scores else "null::map(varchar, double)"
         connection.execute(
             f"create table predictions as select {place}, {owner}, null::timestamp as event_time,"
-            f" null::varchar as deployment, {value('predicted_class')}, {by_class} as class_scores,"
-            f" []::varchar[] as segments, {value('score')} from frame_rows"
+            f" null::varchar as deployment, {value('predicted_class')} as predicted_class, {by_class} as class_scores,"
+            f" []::varchar[] as segments, {value('score')}{divided} as score from frame_rows"
         )
-        if divided:
-            connection.execute(f"update predictions set score = score{divided}")
         for name in ("earlier_labels", "recent_labels"):
             connection.execute(f"create table {name} as from labels limit 0")
         connection.execute("create table new_predictions as from predictions limit 0")

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from driftlake.config import LABELS, LabelSettings, Settings
 from driftlake.errors import InputError
 from driftlake.inputs.columns import CanonicalColumn, label_columns, telemetry_columns
-from driftlake.inputs.partitions import Partition, days_between, readable
+from driftlake.inputs.partitions import Partition, days_between, readable, without_corrupt_files
 from driftlake.inputs.predictions import (
     LeftOut,
     Reading,
@@ -165,9 +165,25 @@ def _current(
     warehouse: Warehouse, settings: Settings, version: ModelVersion, bins: dict[str, FeatureBins], asked: Asked
 ) -> pa.Table:
     days = days_between(asked.last_day - timedelta(days=asked.window_days - 1), asked.last_day)
-    partitions = readable(counted_telemetry(warehouse, settings, days))
+    _, rows = without_corrupt_files(
+        counted_telemetry(warehouse, settings, days),
+        lambda usable: _sampled(usable, settings, version, bins, asked, days),
+    )
+    return rows
+
+
+def _sampled(
+    partitions: Sequence[Partition],
+    settings: Settings,
+    version: ModelVersion,
+    bins: dict[str, FeatureBins],
+    asked: Asked,
+    days: Sequence[date],
+) -> pa.Table:
     if not any(partition.row_count for partition in partitions):
-        raise InputError(f"there is no telemetry from {days[0]} to {days[-1]} in {settings.telemetry.path}")
+        raise InputError(
+            f"there is no telemetry that can be read from {days[0]} to {days[-1]} in {settings.telemetry.path}"
+        )
     with open_session(settings) as connection:
         create_version_tables(connection, [version], settings.models)
         _create_predictions(connection, settings, version, bins, partitions)

@@ -29,7 +29,7 @@ Row = dict[str, Any]
 Bounds = dict[date, int]
 
 # The stage that reads, records and checks the files of a source.
-_READER = {"telemetry": PROFILES, "explanations": PROFILES, "labels": LABEL_COHORTS}
+_READER = {"telemetry": PROFILES, "explanations": PROFILES, "offline_values": PROFILES, "labels": LABEL_COHORTS}
 # Tables that are written whatever the outcome of a day.
 _BY_SOURCE = ("contract_checks", "input_files", "quarantine")
 _ALWAYS_WRITTEN = (*_BY_SOURCE, "schema_changes")

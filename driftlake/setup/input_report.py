@@ -157,7 +157,7 @@ def _refused(examined: Examined) -> Iterator[Finding]:
     if refusals:
         hint = "correct the files"
         if examined.source != EXPLANATIONS:
-            hint += f", or map your column names under {examined.source.name}.columns"
+            hint += f", or map your column names under {examined.source.setting.removesuffix('path')}columns"
         message = f"{counted(len(refusals), 'file')} cannot be used, e.g. {refusals[0]}"
         yield Finding(f"{examined.source.name} files", False, message, hint)
 

@@ -59,6 +59,7 @@ SERVICE_LEVELS = SignalSource("service_levels", about="metric")
 SLO_STATUS = SignalSource("slo_status", about="slo")
 CONTRACT_CHECKS = SignalSource("contract_checks", is_event=True, condition="outcome = 'failed'")
 FEATURE_BREAKS = SignalSource("feature_breaks", is_event=True, about=FEATURE, rests_on="feature_stats")
+FEATURE_SKEW = SignalSource("feature_skew", about=FEATURE)
 PREDICTION_VOLUME = SignalSource("prediction_volume")
 
 # Every registered statistic is a signal of each of them.
@@ -69,6 +70,7 @@ SIGNAL_SOURCES: Mapping[str, SignalSource] = {
     for source in (
         *DRIFT_SOURCES,
         FEATURE_BREAKS,
+        FEATURE_SKEW,
         PREDICTION_VOLUME,
         MODEL_QUALITY,
         PERFORMANCE,
@@ -171,6 +173,14 @@ SIGNALS: Mapping[str, Signal] = {
             "moved in one segment alone, beyond any of the 28 days before",
             "percent",
             finding="{features} broken (worst: {feature}, {value} of the rows)",
+        ),
+        Signal(
+            "feature_skew.different_share",
+            "break",
+            "share of the predictions whose served value of a feature differs from the value computed offline",
+            "percent",
+            "the served value of {feature} of {who} differs from the offline value in {value} of the predictions",
+            finding="{features} served otherwise than computed offline (worst: {feature}, {value} of the predictions)",
         ),
         Signal(
             "prediction_volume.lost_share",
