@@ -154,9 +154,7 @@ def assert_close(found: Sequence[tuple[Any, ...]], expected: Sequence[tuple[Any,
             )
 
 
-def test_a_backfill_of_corrections_gives_the_rows_of_the_nights(
-    tmp_path: Path, model: str, corrected: Project
-) -> None:
+def test_a_backfill_of_corrections_gives_the_rows_of_the_nights(tmp_path: Path, model: str, corrected: Project) -> None:
     build, said = MODELS[model]
     nightly = build(tmp_path / "nightly", labels=LATEST)
     arrive(nightly, said, newest_only=False)

@@ -160,7 +160,9 @@ def test_a_new_record_is_all_that_a_signal_of_a_known_source_needs(
     row = SIGNAL | {"dt": day(1), "signal": name, "feature": None, "reference": None, "value": 1200.0}
     given(db, "measured", SIGNAL_COLUMNS, [row])
     texts = queries.statement
-    monkeypatch.setattr(queries, "statement", lambda of: "from measured" if of == "signals/label_backlog" else texts(of))
+    monkeypatch.setattr(
+        queries, "statement", lambda of: "from measured" if of == "signals/label_backlog" else texts(of)
+    )
     [alert] = raised(Warehouse(db, nullcontext()), rule(name, 1000, 2000), last=1)
     assert alert["message"].startswith("credit v1 (production) waits for 1,200 labels more (warn from 1,000;")
     assert judge(FACTS, [alert], RUNS, MeasuredWindows(7, 28, has_labels=False)).reasons.endswith(" 1,200 more.")
