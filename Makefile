@@ -18,7 +18,8 @@ demo: $(VENV)/.installed  ## the flights example, from raw data to the report
 	@$(BIN)/driftlake lineage add examples/nycflights/data/lineage/*.yaml
 	@$(BIN)/driftlake backfill --from 2013-03-01 --to 2013-12-31
 
-# A quick answer while at work: .venv/bin/python -m pytest -n auto -m "not spark and not services and not processes"
+# A quick answer while at work: .venv/bin/python -m pytest -n auto --dist loadfile -m "not spark and not services and not processes"
+# Many more examples of the properties that cost seconds each: DRIFTLAKE_EXAMPLES=20 (tests/effort.py).
 # The tests of a file stay on one worker, so that it makes their fixtures once; the long ones begin (tests/conftest.py).
 test: $(VENV)/.spark  ## the whole test suite
 	@$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder

@@ -30,12 +30,15 @@ hypothesis.settings.load_profile("driftlake")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that need a service by the fixture that starts it, and begin with the long ones."""
+    """Mark the tests that need a service or processes by the fixture that starts them, and begin with the long ones."""
     for item in items:
-        if {"postgres", "s3_service"} & set(getattr(item, "fixturenames", ())):
-            item.add_marker(pytest.mark.services)
+        for fixture, mark in MARKS.items():
+            if fixture in getattr(item, "fixturenames", ()):
+                item.add_marker(mark)
     items.sort(key=_place)
 
+
+MARKS = {"postgres": "services", "s3_service": "services", "installed": "processes", "launched": "processes"}
 
 # The files that take longest, from half a minute to some minutes, longest first.
 LONG = (
@@ -46,15 +49,14 @@ LONG = (
     "test_maintenance",
     "test_postgres",
     "test_s3",
-    "test_nightly",
     "test_isolation",
     "test_backfills",
-    "test_corrections",
+    "test_nightly",
     "test_personal_data",
+    "test_corrections",
     "test_sampling",
     "test_quarantine",
     "test_wheel",
-    "test_hostile_files",
     "test_other_clients",
     "test_provenance",
     "test_classes",

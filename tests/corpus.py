@@ -110,9 +110,14 @@ def _patched(
 
 def _with(name: str, values: Callable[[int], Any]) -> Callable[[pa.Table], pa.Table]:
     """A table with another column in the place of one, or after all."""
-    return lambda table: table.drop_columns([name] if name in table.column_names else []).append_column(
-        name, pa.array(values(table.num_rows))
-    )
+
+    def change(table: pa.Table) -> pa.Table:
+        column = pa.array(values(table.num_rows))
+        if name in table.column_names:
+            return table.set_column(table.column_names.index(name), name, column)
+        return table.append_column(name, column)
+
+    return change
 
 
 def _wide(table: pa.Table) -> pa.Table:

@@ -12,6 +12,7 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 from data import day, write_day
+from effort import examples
 from hypothesis import HealthCheck, example, given, settings
 from project import Project, kept, restored
 
@@ -193,7 +194,7 @@ def aside(path: Path) -> Path:
 
 
 # the simplest history, which comes first, has no predictions
-@settings(max_examples=1, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(1), deadline=None, suppress_health_check=list(HealthCheck))
 @given(history=HISTORIES.filter(lambda history: sum(map(bool, history.predictions)) > 1), plan=PLANS)
 @example(history=OF_CUSTOMERS, plan=NIGHTS)
 def test_a_backfill_gives_what_the_nights_gave(

@@ -54,7 +54,7 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Project:
     drift = {"windows_days": [1], "statistics": statistics}
     project = Project(tmp_path_factory.mktemp("night") / "project", training=training, drift=drift)
     project.telemetry(1, score=pa.nulls(ROWS), **{name: values for name, (_, values) in FEATURES.items()})
-    project.run(1, 1)
+    project.run(1, 1, until="drift")
     return project
 
 

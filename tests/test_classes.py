@@ -473,8 +473,8 @@ def quality_of(project: Project, on: int, segment: str = "all") -> dict[str, dic
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     project = new_project(tmp_path_factory.mktemp("classes") / "project", segments=["colour"])
-    project.run(1, 1)
-    project.run(2, 2)
+    for number in (1, 2):
+        project.run(number, number, until="model_quality")
     return project
 
 

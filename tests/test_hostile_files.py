@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -23,39 +25,67 @@ from driftlake.training.learning import TrainingData
 TABLES = ("feature_profile", "feature_stats", "prediction_profile", "schema_changes", "label_cohorts")
 
 
+# A day for each file, and one after them that is as it should be.
+LAST = len(HOSTILE_FILES) + 1
+
+
+@dataclass(frozen=True)
+class Nights:
+    """Rows of all days, and what was said of each day."""
+
+    contents: Mapping[str, Sequence[tuple[Any, ...]]]
+    said: Mapping[date, str]
+
+    def about(self, number: int) -> dict[str, list[tuple[Any, ...]]]:
+        return {table: [row for row in rows if day(number) in row] for table, rows in self.contents.items()}
+
+
 @pytest.fixture(scope="module")
-def without(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
-    return night(tmp_path_factory.mktemp("night") / "project", lambda _: None)[0]
+def without(tmp_path_factory: pytest.TempPathFactory) -> Nights:
+    return nights(Project(tmp_path_factory.mktemp("without") / "project"))
 
 
-def night(root: Path, spoil: Callable[[Project], object]) -> tuple[dict[str, object], str]:
-    """Rows of two days of two versions, and what was said of the first day."""
-    project = Project(root)
+@pytest.fixture(scope="module")
+def spoiled(tmp_path_factory: pytest.TempPathFactory) -> Nights:
+    """The same days, with a hostile file in each but the last."""
+    project = Project(tmp_path_factory.mktemp("spoiled") / "project")
+    # each file is made for the first day, where the last one made stays
+    for number, (make, _) in reversed(list(enumerate(HOSTILE_FILES.values(), start=1))):
+        make(project)
+        file = project.root / "telemetry" / f"dt={day(1)}" / "part-1.parquet"
+        place = file.parent.with_name(f"dt={day(number)}")
+        place.mkdir(exist_ok=True)
+        file.rename(place / file.name)
+    with pytest.MonkeyPatch.context() as patch:
+        # a day of ten million equal rows takes seconds to write
+        patch.setattr(parquet_files, "_FEW_ROWS", 10_000)
+        return nights(project)
+
+
+def nights(project: Project) -> Nights:
+    """Predictions of two versions on every day, and their labels on the day after."""
     project.register("v2")
-    spoil(project)
-    for number in (1, 2):
+    for number in range(1, LAST + 1):
         project.telemetry(number, model_version=["v1", "v2"] * 150)
-    project.labels(2, 1)
-    profiled, labelled = project.run(1, 2, until="label_cohorts")
-    assert outcomes(labelled) == {day(1): "empty", day(2): "complete"}
-    assert outcomes(profiled)[day(2)] == "complete"
-    return project.contents(*TABLES), f"{outcomes(profiled)[day(1)]}: {profiled.runs[0].reason}"
+        if number > 1:
+            project.labels(number, number - 1)
+    profiled, labelled = project.run(1, LAST, until="label_cohorts")
+    assert outcomes(labelled) == {day(1): "empty"} | {day(n): "complete" for n in range(2, LAST + 1)}
+    assert outcomes(profiled)[day(LAST)] == "complete"
+    return Nights(project.contents(*TABLES), {run.dt: f"{run.outcome}: {run.reason}" for run in profiled.runs})
 
 
-@pytest.mark.parametrize(("make", "says"), HOSTILE_FILES.values(), ids=HOSTILE_FILES)
-def test_a_file_that_cannot_be_used_costs_itself(
-    tmp_path: Path,
-    without: dict[str, object],
-    monkeypatch: pytest.MonkeyPatch,
-    make: Callable[[Project], object],
-    says: str,
-) -> None:
-    # a day of ten million equal rows takes seconds to write
-    monkeypatch.setattr(parquet_files, "_FEW_ROWS", 10_000)
-    contents, said = night(tmp_path / "project", make)
-    assert said.startswith("partial: ")
-    assert f"part-1.parquet {says}" in said
-    assert contents == without
+@pytest.mark.parametrize(
+    ("number", "says"), [*enumerate((says for _, says in HOSTILE_FILES.values()), 1)], ids=HOSTILE_FILES
+)
+def test_a_file_that_cannot_be_used_costs_itself(without: Nights, spoiled: Nights, number: int, says: str) -> None:
+    assert spoiled.said[day(number)].startswith("partial: ")
+    assert f"part-1.parquet {says}" in spoiled.said[day(number)]
+    assert spoiled.about(number) == without.about(number)
+
+
+def test_files_that_cannot_be_used_change_no_other_day(without: Nights, spoiled: Nights) -> None:
+    assert spoiled.contents == without.contents
 
 
 @pytest.mark.parametrize("is_one_cell", [True, False])

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from data import day, noon, write_day
+from effort import examples
 from hypothesis import HealthCheck, example, given, settings
 from project import ROWS, Project, outcomes
 
@@ -324,7 +325,12 @@ lines = st.tuples(
 )
 
 
-@settings(max_examples=4, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(4),
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @example(mutation=("bytes", "telemetry", 1.0, b"\xff" * 12))
 @example(mutation=("lineage", "released_at: 2026-02-30"))
 @given(mutation=st.one_of(columns, damage, lines))

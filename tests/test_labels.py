@@ -15,6 +15,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 from data import MODEL, Row, day, given, model_version, noon, write_day
+from effort import examples
 from hypothesis import example
 from hypothesis import given as drawn
 from hypothesis import settings as effort
@@ -658,7 +659,7 @@ def numbered(rows: Sequence[Any]) -> list[Any]:
     return [replace(row, row=number) for number, row in enumerate(rows)]
 
 
-@effort(max_examples=8)
+@effort(max_examples=examples(8))
 @example([], [], 1)
 @drawn(SOME_FILES_OF_LABELS.map(numbered), SOME_PREDICTIONS.map(numbered), ROWS_AT_ONCE)
 def test_counts_are_those_of_a_plain_recount_whatever_days_are_counted_at_once(
@@ -732,7 +733,7 @@ def summed(rows: Sequence[Row], last: int) -> dict[Any, list[float]]:
     return dict(sums)
 
 
-@effort(max_examples=8)
+@effort(max_examples=examples(8))
 @example([], [], 1)
 @drawn(SOME_FILES_OF_LABELS.map(numbered), SOME_PREDICTIONS.map(numbered), ROWS_AT_ONCE)
 def test_latest_labels_sum_up_at_the_end_of_every_day_to_a_count_of_the_newest_alone(

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from data import day, model_version, prediction_columns, write_day
+from effort import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -68,7 +69,7 @@ MERGED = {
 }
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=examples(10), deadline=None)
 @given(chosen=st.sets(st.integers(0, ROWS - 1)), seed=st.integers(0, 99))
 def test_two_parts_of_a_day_add_up_to_the_whole(chosen: set[int], seed: int) -> None:
     with TemporaryDirectory() as folder:

@@ -292,7 +292,7 @@ def test_labels_meet_no_blocked_segment(tmp_path: Path) -> None:
     project = Project(tmp_path, telemetry={"path": "telemetry", "segments": ["branch", "region"]})
     project.telemetry(1, branch=["north"] * ROWS, region=_with("west", "segment"))
     project.labels(1)
-    project.run(1, 1)
+    project.run(1, 1, until="label_cohorts")
     of = "select distinct segment from {} order by all"
     segments = [("all",), ("branch=north",)]
     assert project.rows(of.format("label_cohorts")) == segments

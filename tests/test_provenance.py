@@ -94,10 +94,10 @@ SHOWN = {"feature_drift": "feature = 'x' and statistic = 'psi'", "latest_drift":
 def test_the_query_shows_the_rows_as_they_were_written(tmp_path: Path, relation: str, condition: str) -> None:
     project = Project(tmp_path / "project", drift={"windows_days": [1]})
     path = project.telemetry(1)
-    project.run(1, 1)
+    project.run(1, 1, until="drift")
     before = explained(project, relation, 1, condition)
     project.telemetry(1, x=[9.0] * ROWS)
-    project.run(1, 1)
+    project.run(1, 1, until="drift")
     after = explained(project, relation, 1, condition)
     assert after.row != before.row
     assert after.files[0]["path"] == before.files[0]["path"] == str(path)

@@ -170,13 +170,13 @@ def test_the_noise_floor_of_a_divergence_widens_with_the_sample(tmp_path: Path) 
 
 def test_labels_are_sampled_as_their_predictions_were_whatever_the_rate_is_now(tmp_path: Path) -> None:
     project = project_at(tmp_path / "project", 0.1, count=2000)
-    project.run(1, 1)
+    project.run(1, 1, until="label_cohorts")
     project.configure(models={"credit": {"sampling_rate": 1.0}})
-    project.run(2, 2)
+    project.run(2, 2, until="label_cohorts")
     labelled = "select sum(positive_count + negative_count)::bigint from label_cohorts"
     assert project.rows(labelled) == [(sampled("d1", 0.1, 2000).sum(),)]
     # the day counted again, at the new rate, takes the labels of later days with it
-    project.run(1, 2)
+    project.run(1, 2, until="label_cohorts")
     assert project.rows(labelled) == [(2000,)]
 
 

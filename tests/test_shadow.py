@@ -26,7 +26,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     project = shadowed(tmp_path_factory.mktemp("shadow") / "project")
     project.telemetry(2, score=PRODUCED)
     project.telemetry(2, name="part-1", model_version=["v2"] * ROWS, deployment=["shadow"] * ROWS, score=TRIED)
-    project.run(1, 2)
+    project.run(1, 2, until="model_quality")
     return project
 
 

@@ -10,6 +10,7 @@ import hypothesis.strategies as st
 import pyarrow.parquet as pq
 import pytest
 from data import day, write_day
+from effort import examples
 from hypothesis import HealthCheck, example, given, settings
 from project import ROWS, STAGES, Project, break_pages, kept, outcomes, restored, truncate
 
@@ -297,7 +298,7 @@ def damage(project: Project, folder: str, number: int, how: Callable[[Path], obj
 
 # an example costs two runs however much happens before them, so much does; in the simplest, which comes first, one thing
 # happens to one day again and again
-@settings(max_examples=1, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(1), suppress_health_check=[HealthCheck.too_slow])
 @given(
     events=st.lists(st.tuples(st.sampled_from(sorted(EVENTS)), DAYS), min_size=8, max_size=14).filter(
         lambda events: len({number for _, number in events}) > 2
