@@ -43,8 +43,8 @@ class ClusteredMean:
     def p_value(self) -> Floats:
         """Probability of a mean at least this far from 0 if that of all days is 0, by Student's t."""
         with np.errstate(divide="ignore", invalid="ignore"):
-            found = 2 * special.stdtr(self.day_count - 1, -np.abs(self.value / self.standard_error))
-        return np.where(self.standard_error == 0, self.value == 0, found)
+            found: Floats = 2 * special.stdtr(self.day_count - 1, -np.abs(self.value / self.standard_error))
+        return np.asarray(np.where(self.standard_error == 0, self.value == 0, found))
 
 
 def daily_auc(positives: Floats, negatives: Floats, *, window_days: int) -> Floats:

@@ -598,6 +598,11 @@ class _Measured:
         uncertain = np.where(is_realised, 0, correction.standard_error[:, np.newaxis])
         return cls(asked, window_days, is_realised, means, sign * values + uncertain, sign * estimates)
 
+    @property
+    def is_estimated(self) -> Days:
+        """Days that do not count by their labels, shape (asked, days)."""
+        return ~self.is_realised
+
     def tested(self) -> NDArray[np.int64]:
         """Places of what is tested for a loss."""
         return np.flatnonzero(
@@ -648,7 +653,8 @@ class _Measured:
         }
         is_combined = np.array(_BASES)[bases] == "combined"
         for name, values in evidence.items():
-            found[name] = np.where(is_combined, values[places], None if values.dtype == object else np.nan)
+            found[name] = values[places]
+            found[name][~is_combined] = None
         schema = arrow_schema("performance")
         return pa.table([_column(found[field.name], field.type) for field in schema], schema=schema)
 
@@ -704,8 +710,8 @@ def _evidence(found: Sequence[_Measured], false_pages_per_year: float) -> list[d
     if not asked:
         return columns
     values, is_estimated, estimates = (
-        np.concatenate([of(measured)[places] for measured, places in zip(found, tested, strict=True)])
-        for of in (lambda each: each.values, lambda each: ~each.is_realised, lambda each: each.estimates)
+        np.concatenate([getattr(measured, name)[places] for measured, places in zip(found, tested, strict=True)])
+        for name in ("values", "is_estimated", "estimates")
     )
     limits = np.array([each.standard.limit for each in asked])
     by_labels = _noise(asked, np.where(is_estimated, np.nan, values))
