@@ -242,7 +242,7 @@ def _statements_counted() -> Iterator[list[None]]:
         executed.append(None)
         return execute(connection, *arguments, **named)
 
-    duckdb.DuckDBPyConnection.execute = counting  # type: ignore[method-assign]
+    duckdb.DuckDBPyConnection.execute = counting  # type: ignore[method-assign, assignment]
     try:
         yield executed
     finally:

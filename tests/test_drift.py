@@ -399,3 +399,11 @@ def test_no_comparison_looks_further_back_than_its_stage_says(reference: Any, wi
     [asked] = settings.references
     reach = timedelta(days=reference_reach_days(asked, window))
     assert buckets_of([day(100)], settings).edges[0] >= day(100) - reach
+
+
+def test_groups_that_are_compared_together_get_the_rows_of_each_alone() -> None:
+    production = [row for n in range(1, 9) for row in counts(n, red=60 + n, blue=50, missing=n)]
+    canary = [row | {"deployment": "canary"} for n in range(1, 9) for row in counts(n, "trim", red=90, blue=30 + n)]
+    alone = [row for rows in (canary, production) for row in compare(rows, first=1, last=8).to_pylist()]
+    together = compare(canary + production, first=1, last=8).to_pylist()
+    assert sorted(together, key=repr) == sorted(alone, key=repr)

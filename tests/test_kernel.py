@@ -32,6 +32,7 @@ from driftlake.profiles.kernel import (
     LatencyAccumulator,
     Moments,
     ScoreAccumulator,
+    StackedCounts,
     count_column,
 )
 
@@ -216,6 +217,22 @@ def moments_of(moments: Moments, group: int = 0) -> tuple[float, ...]:
 def stats_of(column: Column, bins: FeatureBins) -> dict[str, float]:
     """Statistics of the only group."""
     return {name: values.item() for name, values in count_column(column, bins).stats(bins).items()}
+
+
+def test_features_that_are_stacked_have_the_statistics_of_each_alone() -> None:
+    values = np.random.default_rng(2).lognormal(size=50)
+    columns = [(pa.array(values), ONE_TO_FIVE), (pa.array(["red", None]), COLOURS), (pa.array(values), MEASURED)]
+    counts = [count_column(column, bins) for column, bins in columns]
+    stacked = StackedCounts.of([bins for _, bins in columns], counts).stats()
+    for place, (column, bins) in enumerate(columns):
+        alone = stats_of(column, bins)
+        assert {name: found[place].item() for name, found in stacked.items()} == pytest.approx(alone, nan_ok=True)
+
+
+def test_many_rows_and_few_are_counted_alike() -> None:
+    values = np.random.default_rng(3).lognormal(size=40_000)
+    few = [count_column(pa.array(part), MEASURED) for part in np.split(values, 4)]
+    assert_equal_counts(count_column(pa.array(values), MEASURED), FeatureCounts.combined(few))
 
 
 def test_moments_are_numpys() -> None:

@@ -92,6 +92,21 @@ def test_fewer_than_eight_days_have_no_interval() -> None:
     assert np.isnan(found.confidence_low)
 
 
+@given(st.lists(st.lists(st.none() | st.floats(-5, 5), min_size=12, max_size=12), min_size=1, max_size=4))
+def test_series_that_are_measured_together_have_the_variance_of_each_alone(series: list[list[float | None]]) -> None:
+    stacked = np.array(series, dtype=float)
+    together = clustered.long_run_variance(stacked)
+    for values, found in zip(stacked, together, strict=True):
+        known = values[np.isfinite(values)]
+        if len(known) < 2:
+            continue
+        deviations = known - known.mean()
+        summed = [deviations @ deviations]
+        for lag in range(1, min(4, len(known))):
+            summed.append(2 * (1 - lag / 4) * (deviations[lag:] @ deviations[:-lag]))
+        assert found == pytest.approx(max(sum(summed), summed[0]) / (len(known) - 1), abs=1e-9)
+
+
 def test_merged_bins_keep_every_row() -> None:
     positives = np.arange(40.0).reshape(2, 20)
     merged, _ = clustered.merged_bins(positives, positives, 5)

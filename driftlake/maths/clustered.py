@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import special
 
 from driftlake.maths.arrays import Floats
@@ -25,20 +26,25 @@ _LAGS = 3
 
 @dataclass(frozen=True, slots=True)
 class ClusteredMean:
-    """A mean of daily values with its standard error and 95 % interval; nan with fewer than FEWEST_DAYS days."""
+    """Means of daily values with standard errors and 95 % intervals, each of shape (...); nan with fewer than FEWEST_DAYS days."""
 
-    value: float
-    standard_error: float
-    confidence_low: float
-    confidence_high: float
-    day_count: int
+    value: Floats
+    standard_error: Floats
+    confidence_low: Floats
+    confidence_high: Floats
+    day_count: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, value: Floats, standard_error: Floats, day_count: NDArray[np.int64]) -> ClusteredMean:
+        """With intervals by the t distribution of as many days as the mean has."""
+        return cls(value, standard_error, *interval(value, standard_error, day_count), day_count)
 
     @property
-    def p_value(self) -> float:
+    def p_value(self) -> Floats:
         """Probability of a mean at least this far from 0 if that of all days is 0, by Student's t."""
-        if self.standard_error == 0:
-            return float(self.value == 0)
-        return float(2 * special.stdtr(self.day_count - 1, -abs(self.value / self.standard_error)))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            found: Floats = 2 * special.stdtr(self.day_count - 1, -np.abs(self.value / self.standard_error))
+        return np.asarray(np.where(self.standard_error == 0, self.value == 0, found))
 
 
 def daily_auc(positives: Floats, negatives: Floats, *, window_days: int) -> Floats:
@@ -64,12 +70,13 @@ def merged_bins(positives: Floats, negatives: Floats, largest_count: int) -> tup
 
 
 def daily_mean(sums: Floats, counts: Floats, *, window_days: int) -> Floats:
-    """The mean of each day, weighed by its share of the rows of the window that ends with it, shape (days,).
+    """The mean of each day, weighed by its share of the rows of the window that ends with it, shape (..., days).
 
-    `sums` and `counts` have shape (days,). nan for days without rows.
+    `sums` and `counts` have shape (..., days). nan for days without rows.
     """
-    window_sums, window_counts = _rolling(np.nan_to_num(sums), window_days), _rolling(counts, window_days)
-    day_count = _rolling((counts > 0).astype(float), window_days)
+    window_sums, window_counts, day_count = (
+        _rolling(values, window_days, axis=-1) for values in (np.nan_to_num(sums), counts, (counts > 0).astype(float))
+    )
     return _mean_values(sums, counts, window_sums, window_counts, day_count)
 
 
@@ -78,7 +85,12 @@ def pooled_auc(classes: Sequence[tuple[Floats, Floats]]) -> ClusteredMean:
 
     Of several classes it is the mean of their AUCs.
     """
-    return _clustered(np.mean([_influences(*counts) for counts in classes], axis=0))
+    return clustered_mean(auc_influences(classes))
+
+
+def auc_influences(classes: Sequence[tuple[Floats, Floats]]) -> Floats:
+    """Values of days whose mean is `pooled_auc`, shape (days,); nan for days without rows."""
+    return np.asarray(np.mean([_influences(*counts) for counts in classes], axis=0))
 
 
 def pooled_auc_difference(first: tuple[Floats, Floats], second: tuple[Floats, Floats]) -> ClusteredMean:
@@ -86,7 +98,7 @@ def pooled_auc_difference(first: tuple[Floats, Floats], second: tuple[Floats, Fl
 
     What a day does to both scores cancels, so the interval is narrower than that of either AUC.
     """
-    return _clustered(_influences(*first) - _influences(*second))
+    return clustered_mean(_influences(*first) - _influences(*second))
 
 
 def _influences(positives: Floats, negatives: Floats) -> Floats:
@@ -97,19 +109,21 @@ def _influences(positives: Floats, negatives: Floats) -> Floats:
 
 
 def pooled_mean(sums: Floats, counts: Floats) -> ClusteredMean:
-    """Mean over all rows of some days, days as clusters; `sums` and `counts` have shape (days,)."""
-    values = _mean_values(
-        sums, counts, np.nansum(sums, keepdims=True), counts.sum(keepdims=True), np.array([(counts > 0).sum()])
-    )
-    return _clustered(values)
+    """Mean over all rows of some days, days as clusters; `sums` and `counts` have shape (..., days)."""
+    return clustered_mean(mean_influences(sums, counts))
 
 
-def interval(value: float, standard_error: float, day_count: int) -> tuple[float, float]:
-    """95 % interval of a mean over days, by the t distribution of its days."""
-    if day_count < FEWEST_DAYS or not np.isfinite(standard_error):
-        return np.nan, np.nan
-    width = float(special.stdtrit(day_count - 1, (1 + CONFIDENCE) / 2)) * standard_error
-    return value - width, value + width
+def mean_influences(sums: Floats, counts: Floats) -> Floats:
+    """Values of days whose mean is `pooled_mean`, shape (..., days); nan for days without rows."""
+    totals = (np.nansum(values, axis=-1, keepdims=True) for values in (sums, counts, counts > 0))
+    return _mean_values(sums, counts, *totals)
+
+
+def interval(value: Floats, standard_error: Floats, day_count: NDArray[np.int64]) -> tuple[Floats, Floats]:
+    """95 % interval of means over days, by the t distribution of their days; nan with too few days."""
+    width = special.stdtrit(np.maximum(day_count - 1, 1), (1 + CONFIDENCE) / 2) * standard_error
+    is_known = (day_count >= FEWEST_DAYS) & np.isfinite(standard_error)
+    return np.where(is_known, value - width, np.nan), np.where(is_known, value + width, np.nan)
 
 
 def _auc_values(
@@ -134,35 +148,45 @@ def _mean_values(sums: Floats, counts: Floats, window_sums: Floats, window_count
     return np.where(counts > 0, values, np.nan)
 
 
-def _clustered(values: Floats) -> ClusteredMean:
-    known = values[np.isfinite(values)]
-    count = len(known)
-    if not count:
-        return ClusteredMean(np.nan, np.nan, np.nan, np.nan, 0)
-    value = float(known.mean())
-    if count < FEWEST_DAYS:
-        return ClusteredMean(value, np.nan, np.nan, np.nan, count)
-    error = float(np.sqrt(long_run_variance(known) / count))
-    return ClusteredMean(value, error, *interval(value, error, count), count)
+def clustered_mean(values: Floats) -> ClusteredMean:
+    """Mean of daily values, shape (..., days), nan for days without one."""
+    is_known = np.isfinite(values)
+    count = is_known.sum(axis=-1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean = np.where(is_known, values, 0).sum(axis=-1) / count
+        error = np.sqrt(long_run_variance(values) / count)
+    return ClusteredMean.of(mean, np.where(count < FEWEST_DAYS, np.nan, error), count)
 
 
-def long_run_variance(values: Floats) -> float:
-    """Variance of daily values with what days near each other have in common (Newey and West 1987), shape (days,).
+def long_run_variance(values: Floats) -> Floats:
+    """Variance of daily values with what days near each other have in common (Newey and West 1987).
 
-    Never below the variance of independent days, so that a chance negative correlation narrows no interval.
+    Values have shape (..., days); days without one (nan) are left out. Never below the variance of independent days, so
+    that a chance negative correlation narrows no interval.
     """
-    count = len(values)
-    deviations = values - values.mean()
-    variance = float((deviations**2).sum() / (count - 1))
-    total = variance
-    for lag in range(1, min(_LAGS, count - 1) + 1):
-        weight = 1 - lag / (_LAGS + 1)
-        total += 2 * weight * float((deviations[lag:] * deviations[:-lag]).sum() / (count - 1))
-    return max(total, variance)
+    known, count = in_front(values)
+    is_known = np.arange(values.shape[-1]) < count[..., np.newaxis]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean = known.sum(axis=-1, keepdims=True) / count[..., np.newaxis]
+        deviations = np.where(is_known, known - mean, 0)
+        variance = np.square(deviations).sum(axis=-1) / (count - 1)
+        total = variance
+        for lag in range(1, _LAGS + 1):
+            weight = 1 - lag / (_LAGS + 1)
+            total = total + 2 * weight * (deviations[..., lag:] * deviations[..., :-lag]).sum(axis=-1) / (count - 1)
+    return np.asarray(np.maximum(total, variance))
 
 
-def _rolling(values: Floats, window_days: int) -> Floats:
-    total = np.cumsum(values, axis=0, dtype=float)
+def in_front(values: Floats) -> tuple[Floats, NDArray[np.int64]]:
+    """Finite values in their order before zeros, shape (..., days), and how many there are, shape (...)."""
+    is_known = np.isfinite(values)
+    order = np.argsort(~is_known, axis=-1, kind="stable")
+    return np.take_along_axis(np.where(is_known, values, 0), order, axis=-1), is_known.sum(axis=-1)
+
+
+def _rolling(values: Floats, window_days: int, axis: int = 0) -> Floats:
+    total = np.cumsum(values, axis=axis, dtype=float)
     rolled = total.copy()
-    rolled[window_days:] -= total[:-window_days]
-    return rolled
+    rolled, before = (np.moveaxis(each, axis, 0) for each in (rolled, total))
+    rolled[window_days:] -= before[:-window_days]
+    return np.moveaxis(rolled, 0, axis)

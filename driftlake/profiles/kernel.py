@@ -244,7 +244,7 @@ class StackedCounts:
         minimum, maximum = self.moments.minimum[numeric], self.moments.maximum[numeric]
         ranges = np.cumsum(counts[..., FIRST_RANGE:], axis=-1)
         below, above = counts[..., BELOW], counts[..., ABOVE]
-        feature, group = np.indices(below.shape, sparse=True)
+        feature, group = np.ogrid[: below.shape[0], : below.shape[1]]
         size = below + ranges[..., -1] + above
         for position, percentile in enumerate(PERCENTILES):
             rank = percentile * (size / 100) - below

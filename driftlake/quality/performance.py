@@ -8,11 +8,11 @@ rows (`driftlake.quality.measures`), and what follows from the evidence (`driftl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import partial
-from itertools import compress
+from itertools import compress, islice
 from typing import Any, Protocol
 
 import numpy as np
@@ -74,6 +74,11 @@ _SPEAKS_FOR_A_LOSS = 0.5
 # Statistics between 0 and 1.
 _SHARES = ("auc", "accuracy", "brier_score")
 
+# What a value rests on.
+_BASES = ("realised", "estimated", "combined")
+# Statistics of versions and nights that are measured at once.
+_AT_ONCE = 4096
+
 Days = NDArray[np.bool_]
 # COLUMNS by name, each of shape (days, bins).
 Columns = Mapping[str, Floats]
@@ -112,13 +117,13 @@ class PerformanceCounts:
 
 
 class Metric(Protocol):
-    """A metric of some prediction days; `is_realised` says of each day whether it counts by labels, shape (days,)."""
+    """A metric of some prediction days; `is_realised` says of each day whether it counts by labels, shape (..., days)."""
 
     def values(self, is_realised: Days, window_days: int) -> Floats:
-        """Daily values whose mean is about the metric, shape (days,)."""
+        """Daily values whose mean is about the metric, shape (..., days)."""
 
-    def pooled(self, is_realised: Days, days: slice) -> ClusteredMean:
-        """The metric over some of the days."""
+    def influences(self, is_realised: Days, window_days: int) -> Floats:
+        """Values of the last `window_days` whose mean is the metric over these days, shape (..., window_days)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,10 +143,10 @@ class Ranking:
         ]
         return np.asarray(np.mean(found, axis=0))
 
-    def pooled(self, is_realised: Days, days: slice) -> ClusteredMean:
+    def influences(self, is_realised: Days, window_days: int) -> Floats:
         """See Metric."""
-        return clustered.pooled_auc(
-            [(positives[days], negatives[days]) for positives, negatives in self._counts(is_realised)]
+        return clustered.auc_influences(
+            [(positives[-window_days:], negatives[-window_days:]) for positives, negatives in self._counts(is_realised)]
         )
 
     def _counts(self, is_realised: Days) -> Iterator[tuple[Floats, Floats]]:
@@ -155,7 +160,7 @@ class Ranking:
 
 @dataclass(frozen=True, slots=True)
 class Mean:
-    """A metric that is a mean over rows: sums and row counts of shape (days,), expected ones where known."""
+    """A metric that is a mean over rows: sums and row counts of shape (..., days), expected ones where known."""
 
     sums: Floats
     counts: Floats
@@ -171,10 +176,15 @@ class Mean:
         """See Metric."""
         return clustered.daily_mean(*self._sums(is_realised), window_days=window_days)
 
-    def pooled(self, is_realised: Days, days: slice) -> ClusteredMean:
+    @classmethod
+    def stacked(cls, means: Sequence[Mean]) -> Mean:
+        """All of them as one, shape (means, days)."""
+        return cls(*(np.stack([getattr(mean, name) for mean in means]) for name in cls.__slots__))
+
+    def influences(self, is_realised: Days, window_days: int) -> Floats:
         """See Metric."""
         sums, counts = self._sums(is_realised)
-        return clustered.pooled_mean(sums[days], counts[days])
+        return clustered.mean_influences(sums[..., -window_days:], counts[..., -window_days:])
 
     def _sums(self, is_realised: Days) -> tuple[Floats, Floats]:
         return (
@@ -195,8 +205,26 @@ def measure(
 ) -> pa.Table:
     """Rows of performance of the nights from `first_day` to `last_day`; only versions with classes have class calibrations."""
     nights = days_between(first_day, last_day)
-    rows: list[dict[str, Any]] = []
-    tests: list[tuple[dict[str, Any], _Tested]] = []
+    found = [
+        _Measured.of(asked, settings.quality.headline_window_days)
+        for asked in _in_pieces(_asked(counts, versions, calibrations, class_calibrations, settings, nights))
+    ]
+    if not found:
+        return arrow_schema("performance").empty_table()
+    evidence = _evidence(found, settings.false_pages_per_year)
+    return pa.concat_tables(measured.rows(of_piece) for measured, of_piece in zip(found, evidence, strict=True))
+
+
+def _asked(
+    counts: PerformanceCounts,
+    versions: Mapping[tuple[str, str], ModelVersion],
+    calibrations: Mapping[tuple[str, str], Calibrations],
+    class_calibrations: Mapping[tuple[str, str], ClassCalibrations],
+    settings: Settings,
+    nights: Sequence[date],
+) -> Iterator[_Asked]:
+    """Every statistic of every version, deployment and night."""
+    window_days = settings.quality.headline_window_days
     for key, counted in counts.by_group():
         version = versions[key["model_id"], key["model_version"]]
         model = settings.models.get(version.model_id)
@@ -210,28 +238,72 @@ def measure(
             meanings = _Meanings(
                 learned.as_of(night)[0], of_classes.as_of(night) if of_classes else ClassProbabilities()
             )
-            known = history.as_of(place, night, meanings)
-            if known is None:
-                continue
-            for statistic, metric in known.metrics.items():
-                standard = standards[statistic]
-                for row, test in _rows(statistic, metric, known, standard, settings.quality.headline_window_days):
-                    rows.append({"dt": night, **key, **row})
-                    if test is not None and key["deployment"] != "shadow":
-                        tests.append((rows[-1], test))
-    _add_evidence(tests, settings.false_pages_per_year)
-    return pa.Table.from_pylist(rows, schema=arrow_schema("performance"))
+            if known := history.as_of(place, night, meanings):
+                for statistic, metric in known.metrics.items():
+                    # the counts of a ranking are large, and those of the next night take their place
+                    of_days = (
+                        metric if isinstance(metric, Mean) else _DayValues.of(metric, known.is_realised, window_days)
+                    )
+                    yield _Asked(night, key, statistic, standards[statistic], known, of_days)
+
+
+def _in_pieces(asked: Iterable[_Asked]) -> Iterator[list[_Asked]]:
+    everything = iter(asked)
+    while piece := list(islice(everything, _AT_ONCE)):
+        yield piece
 
 
 @dataclass(frozen=True, slots=True)
-class _Tested:
-    """Daily values of one statistic on one night and what they are held against, larger is better: shape (days,)."""
+class _DayValues:
+    """Daily values of metrics, shape (..., days): by labels alone, by estimates alone, and by whichever a day counts by.
 
-    values: Floats
-    is_estimated: Days
-    # what was expected of every day
-    estimates: Floats
-    limit: float
+    The others are the values of the days of the window whose means are the metrics, shape (..., window days).
+    """
+
+    by_label: Floats
+    by_estimate: Floats
+    chosen: Floats
+    realised: Floats
+    estimated: Floats
+    combined: Floats
+
+    @classmethod
+    def of(cls, metric: Metric, is_realised: Days, window_days: int) -> _DayValues:
+        """The daily values of one metric, or of several of the same kind."""
+        ways = np.ones_like(is_realised), np.zeros_like(is_realised), is_realised
+        return cls(
+            *(metric.values(way, window_days) for way in ways), *(metric.influences(way, window_days) for way in ways)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A statistic of a version and deployment on a night, with its daily values or what they are computed from."""
+
+    night: date
+    key: Mapping[str, str]
+    statistic: str
+    standard: _Standard
+    known: _Known
+    of_days: Mean | _DayValues
+
+
+def _day_values(asked: Sequence[_Asked], is_realised: Days, window_days: int) -> _DayValues:
+    """Those of all that is asked, shape (asked, days)."""
+    is_mean, day_count = np.array([isinstance(each.of_days, Mean) for each in asked]), is_realised.shape[1]
+    found = [each.of_days for each in asked if isinstance(each.of_days, _DayValues)]
+    if means := [each.of_days for each in asked if isinstance(each.of_days, Mean)]:
+        of_means = _DayValues.of(Mean.stacked(means), is_realised[is_mean], window_days)
+
+    def joined(name: str) -> Floats:
+        values = np.empty((len(asked), min(window_days, day_count) if name in _BASES else day_count))
+        if found:
+            values[~is_mean] = np.stack([getattr(each, name) for each in found])
+        if means:
+            values[is_mean] = getattr(of_means, name)
+        return values
+
+    return _DayValues(*(joined(name) for name in _DayValues.__slots__))
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +319,14 @@ class _Standard:
     is_larger_better: bool = False
     lowest: float = 0.0
     highest: float = np.inf
+
+    @property
+    def limit(self) -> float:
+        """The worst value that is no loss, larger is better; only with a baseline and a tolerance."""
+        assert self.baseline is not None
+        assert self.tolerance is not None
+        sign = 1 if self.is_larger_better else -1
+        return sign * self.baseline - (self.tolerance + _BASELINE_ERRORS * self.baseline_error)
 
     @classmethod
     def of(cls, statistic: str, version: ModelVersion, model: ModelSettings | None) -> _Standard:
@@ -448,7 +528,8 @@ class _History:
         is_counted = is_known if any(is_known) else is_expected
         if any(is_counted):
             yield "auc", Ranking(*(list(compress(side, is_counted)) for side in (*sides, *expected)))
-        right, decided = (self._decisions.known[name][days, 0] for name in ("right_count", "decided_count"))
+        # copied, because the next night adds to them
+        right, decided = (self._decisions.known[name][days, 0].copy() for name in ("right_count", "decided_count"))
         hits, misses = (np.sum(side, axis=(0, 2)) for side in _expected_labels(predicted, probabilities.of_right))
         yield "accuracy", Mean(right, decided, hits, hits + misses)
 
@@ -519,139 +600,223 @@ def _has_most_labels(label_counts: Floats, prediction_counts: Floats) -> Days:
 
 @dataclass(frozen=True, slots=True)
 class _Correction:
-    """How far realised values are from estimated ones: the mean of late days, its standard error, and the sd of a day."""
+    """How far realised values are from estimated ones: the mean of late days, its standard error, and the sd of a day.
 
-    mean: float = 0.0
-    standard_error: float = 0.0
-    deviation: float = np.nan
-    day_count: int = 0
+    Each has shape (asked,); of too few days nothing is learned.
+    """
+
+    mean: Floats
+    standard_error: Floats
+    deviation: Floats
+    day_count: NDArray[np.int64]
 
     @classmethod
     def of(cls, differences: Floats) -> _Correction:
-        """From the differences of days in their order; of too few nothing is learned."""
-        if len(differences) < FEWEST_DAYS:
-            return cls()
-        late = differences[-_CORRECTING_DAYS:]
+        """From the differences of days in their order, shape (asked, days), nan where there is none."""
+        known, count = clustered.in_front(differences)
+        place, late_count = np.arange(differences.shape[-1]), np.minimum(count, _CORRECTING_DAYS)
+        is_late = (place < count[:, np.newaxis]) & (place >= (count - late_count)[:, np.newaxis])
         variance = clustered.long_run_variance(differences)
-        return cls(float(late.mean()), float(np.sqrt(variance / len(late))), float(np.sqrt(variance)), len(late))
-
-
-def _rows(
-    statistic: str, metric: Metric, known: _Known, standard: _Standard, window_days: int
-) -> Iterator[tuple[dict[str, Any], _Tested | None]]:
-    """Rows of one statistic on one night, that of the combined values with what is tested."""
-    window = slice(-window_days, None)
-    days = np.arange(len(known.is_realised))
-    always, never = days >= 0, days < 0
-    realised, estimated = metric.pooled(always, window), metric.pooled(never, window)
-    by_label, by_estimate = metric.values(always, window_days), metric.values(never, window_days)
-    differences = (by_label - by_estimate)[known.is_realised]
-    correction = _Correction.of(differences[np.isfinite(differences)])
-    values = metric.values(known.is_realised, window_days)
-    values = np.where(known.is_realised, values, values + correction.mean)
-    values[~known.has_predictions] = np.nan
-    sign = 1 if standard.is_larger_better else -1
-    tested = None
-    if standard.baseline is not None and standard.tolerance is not None:
-        slack = standard.tolerance + _BASELINE_ERRORS * standard.baseline_error
-        estimates = sign * np.where(known.has_predictions, by_estimate + correction.mean, np.nan)
-        uncertain = np.where(known.is_realised, 0, correction.standard_error)
-        tested = _Tested(sign * values + uncertain, ~known.is_realised, estimates, sign * standard.baseline - slack)
-    found = (
-        ("realised", realised, None),
-        ("estimated", _expected(estimated, correction), None),
-        ("combined", _combined(metric.pooled(known.is_realised, window), known, values[window], correction), tested),
-    )
-    for basis, mean, test in found:
-        if mean.day_count == 0:
-            continue
-        low, high = np.clip([mean.confidence_low, mean.confidence_high], standard.lowest, standard.highest)
-        yield (
-            {
-                "statistic": statistic,
-                "basis": basis,
-                "window_days": window_days,
-                "value": _number(mean.value),
-                "confidence_low": _number(low),
-                "confidence_high": _number(high),
-                "standard_error": _number(mean.standard_error),
-                "day_count": mean.day_count,
-                "labelled_day_count": int(known.is_realised[window].sum()),
-                "label_count": int(known.label_counts[window].sum()),
-                "baseline_value": standard.baseline,
-                "tolerance": standard.tolerance,
-                "reason": None if np.isfinite(low) else _no_interval(mean),
-            },
-            test,
+        with np.errstate(divide="ignore", invalid="ignore"):
+            mean, error = (known * is_late).sum(axis=-1) / late_count, np.sqrt(variance / late_count)
+        is_enough = count >= FEWEST_DAYS
+        return cls(
+            np.where(is_enough, mean, 0.0),
+            np.where(is_enough, error, 0.0),
+            np.where(is_enough, np.sqrt(variance), np.nan),
+            np.where(is_enough, late_count, 0),
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """What was found of all that is asked: means by basis, each of shape (asked,), and the daily values that are tested.
+
+    `values` and `estimates` have shape (asked, days), larger is better.
+    """
+
+    asked: Sequence[_Asked]
+    window_days: int
+    is_realised: Days
+    means: Mapping[str, ClusteredMean]
+    values: Floats
+    estimates: Floats
+
+    @classmethod
+    def of(cls, asked: Sequence[_Asked], window_days: int) -> _Measured:
+        """Measure at least one statistic."""
+        is_realised, has_predictions = (
+            np.stack([getattr(each.known, name) for each in asked]) for name in ("is_realised", "has_predictions")
+        )
+        of_days = _day_values(asked, is_realised, window_days)
+        differences = np.where(is_realised, of_days.by_label - of_days.by_estimate, np.nan)
+        correction = _Correction.of(differences)
+        of_estimates = correction.mean[:, np.newaxis]
+        values = np.where(is_realised, of_days.chosen, of_days.chosen + of_estimates)
+        values = np.where(has_predictions, values, np.nan)
+        estimates = np.where(has_predictions, of_days.by_estimate + of_estimates, np.nan)
+        is_estimated = (~is_realised & np.isfinite(values))[:, -window_days:]
+        means = {
+            "realised": clustered.clustered_mean(of_days.realised),
+            "estimated": _expected(clustered.clustered_mean(of_days.estimated), correction),
+            "combined": _combined(clustered.clustered_mean(of_days.combined), is_estimated.sum(axis=-1), correction),
+        }
+        sign = np.array([[1 if each.standard.is_larger_better else -1] for each in asked])
+        uncertain = np.where(is_realised, 0, correction.standard_error[:, np.newaxis])
+        return cls(asked, window_days, is_realised, means, sign * values + uncertain, sign * estimates)
+
+    @property
+    def is_estimated(self) -> Days:
+        """Days that do not count by their labels, shape (asked, days)."""
+        return ~self.is_realised
+
+    def tested(self) -> NDArray[np.int64]:
+        """Places of what is tested for a loss."""
+        return np.flatnonzero(
+            [
+                each.standard.baseline is not None
+                and each.standard.tolerance is not None
+                and each.key["deployment"] != "shadow"
+                and bool(count)
+                for each, count in zip(self.asked, self.means["combined"].day_count.tolist(), strict=True)
+            ]
+        )
+
+    def rows(self, evidence: Mapping[str, NDArray[Any]]) -> pa.Table:
+        """Rows of performance: of each basis that has days. `evidence` is by column, of the combined values, shape (asked,)."""
+        has_days = np.stack([self.means[basis].day_count > 0 for basis in _BASES], axis=1)
+        places, bases = np.nonzero(has_days)
+
+        def by_basis(name: str) -> NDArray[Any]:
+            return np.stack([getattr(self.means[basis], name) for basis in _BASES], axis=1)[has_days]
+
+        def of_asked(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+            return pa.array(values, kind).take(pa.array(places))
+
+        def of_standard(name: str) -> NDArray[Any]:
+            given = [getattr(each.standard, name) for each in self.asked]
+            return np.array([np.nan if value is None else value for value in given], dtype=float)[places]
+
+        window = slice(-self.window_days, None)
+        lowest, highest = of_standard("lowest"), of_standard("highest")
+        low, high = (np.clip(by_basis(f"confidence_{side}"), lowest, highest) for side in ("low", "high"))
+        day_count = by_basis("day_count")
+        label_counts = [int(each.known.label_counts[window].sum()) for each in self.asked]
+        found: dict[str, Any] = {
+            "dt": of_asked([each.night for each in self.asked], pa.date32()),
+            **{name: of_asked([each.key[name] for each in self.asked], pa.string()) for name in _KEY},
+            "statistic": of_asked([each.statistic for each in self.asked], pa.string()),
+            "basis": pa.array(_BASES).take(pa.array(bases)),
+            "window_days": np.full(len(places), self.window_days),
+            **{name: by_basis(name) for name in ("value", "standard_error")},
+            "confidence_low": low,
+            "confidence_high": high,
+            "day_count": day_count,
+            "labelled_day_count": self.is_realised[:, window].sum(axis=1)[places],
+            "label_count": of_asked(label_counts, pa.int64()),
+            "baseline_value": of_standard("baseline"),
+            "tolerance": of_standard("tolerance"),
+            "reason": pa.array(_no_interval(low, day_count), pa.string()),
+        }
+        is_combined = np.array(_BASES)[bases] == "combined"
+        for name, values in evidence.items():
+            found[name] = values[places]
+            found[name][~is_combined] = None
+        schema = arrow_schema("performance")
+        return pa.table([_column(found[field.name], field.type) for field in schema], schema=schema)
+
+
+def _column(values: Any, kind: pa.DataType) -> pa.Array:
+    """Numbers that are not finite are null."""
+    if isinstance(values, pa.Array):
+        return values.cast(kind)
+    if values.dtype.kind == "f":
+        values = np.where(np.isfinite(values), values, np.nan)
+    return pa.array(values, kind, from_pandas=True)
+
+
 def _expected(estimated: ClusteredMean, correction: _Correction) -> ClusteredMean:
-    """An estimate with an interval for what the labels of its days will say, by how far they were from estimates before."""
-    count = estimated.day_count
-    if not count or not np.isfinite(correction.deviation):
-        return ClusteredMean(estimated.value, np.nan, np.nan, np.nan, count)
-    error = float(np.sqrt(correction.deviation**2 / count + correction.standard_error**2 + correction.mean**2))
-    return ClusteredMean(
-        estimated.value, error, *clustered.interval(estimated.value, error, correction.day_count), count
+    """Estimates with intervals for what the labels of their days will say, by how far they were from estimates before."""
+    with np.errstate(divide="ignore"):
+        of_days = correction.deviation**2 / estimated.day_count
+    error = np.sqrt(of_days + correction.standard_error**2 + correction.mean**2)
+    low, high = clustered.interval(estimated.value, error, correction.day_count)
+    return ClusteredMean(estimated.value, error, low, high, estimated.day_count)
+
+
+def _combined(pooled: ClusteredMean, estimated_count: NDArray[np.int64], correction: _Correction) -> ClusteredMean:
+    """Means of days of which some are estimated, corrected and with the error of the correction."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = np.nan_to_num(estimated_count / pooled.day_count)
+        of_estimates = np.where(share > 0, share * np.nan_to_num(correction.deviation) ** 2 / pooled.day_count, 0.0)
+    error = np.sqrt(pooled.standard_error**2 + (share * correction.standard_error) ** 2 + of_estimates)
+    return ClusteredMean.of(pooled.value + share * correction.mean, error, pooled.day_count)
+
+
+def _no_interval(low: Floats, day_count: NDArray[np.int64]) -> list[str | None]:
+    """Why there is no interval, shape (rows,); None where there is one."""
+    few = f"no interval: fewer than {FEWEST_DAYS} days"
+    reasons = np.select(
+        [np.isfinite(low), day_count < FEWEST_DAYS], ["", few], f"{few} with labels show the error of estimates"
     )
+    return [reason or None for reason in reasons.tolist()]
 
 
-def _combined(pooled: ClusteredMean, known: _Known, values: Floats, correction: _Correction) -> ClusteredMean:
-    count = pooled.day_count
-    if not count:
-        return pooled
-    is_estimated = ~known.is_realised[-len(values) :] & np.isfinite(values)
-    share = is_estimated.sum() / count
-    value = pooled.value + share * correction.mean
-    of_estimates = 0.0 if not share else share * np.nan_to_num(correction.deviation) ** 2 / count
-    error = float(np.sqrt(pooled.standard_error**2 + (share * correction.standard_error) ** 2 + of_estimates))
-    return ClusteredMean(value, error, *clustered.interval(value, error, count), count)
-
-
-def _no_interval(mean: ClusteredMean) -> str:
-    if mean.day_count < FEWEST_DAYS:
-        return f"no interval: fewer than {FEWEST_DAYS} days"
-    return f"no interval: fewer than {FEWEST_DAYS} days with labels show the error of estimates"
-
-
-def _number(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
-
-
-def _add_evidence(tests: Sequence[tuple[dict[str, Any], _Tested]], false_pages_per_year: float) -> None:
-    """Evidence of a loss in the rows of what is tested, the budget of false pages split among the tests of a night."""
-    if not tests:
-        return
-    rows = [row for row, _ in tests]
+def _evidence(found: Sequence[_Measured], false_pages_per_year: float) -> list[dict[str, NDArray[Any]]]:
+    """Evidence of a loss by column, each of shape (asked,), the budget of false pages split among the tests of a night."""
+    tested = [measured.tested() for measured in found]
+    asked = [measured.asked[place] for measured, places in zip(found, tested, strict=True) for place in places.tolist()]
+    columns = [
+        {
+            "detectable_loss": np.full(len(measured.asked), np.nan),
+            "loss_evidence": np.full(len(measured.asked), np.nan),
+            "loss_since_on": np.full(len(measured.asked), None, dtype=object),
+        }
+        for measured in found
+    ]
+    if not asked:
+        return columns
     values, is_estimated, estimates = (
-        np.array([getattr(tested, name) for _, tested in tests]) for name in ("values", "is_estimated", "estimates")
+        np.concatenate([getattr(measured, name)[places] for measured, places in zip(found, tested, strict=True)])
+        for name in ("values", "is_estimated", "estimates")
     )
-    limits = np.array([tested.limit for _, tested in tests])
-    by_labels = _noise(rows, np.where(is_estimated, np.nan, values))
-    by_estimates = _noise(rows, estimates)
+    limits = np.array([each.standard.limit for each in asked])
+    by_labels = _noise(asked, np.where(is_estimated, np.nan, values))
+    by_estimates = _noise(asked, estimates)
     floor = np.nan_to_num(by_labels.deviation) * _SMALLEST_ESTIMATED_SHARE
     by_estimates = replace(by_estimates, deviation=np.fmax(by_estimates.deviation, floor))
-    nights, counts = np.unique([row["dt"].toordinal() for row in rows], return_inverse=True, return_counts=True)[1:]
+    nights, counts = np.unique([each.night.toordinal() for each in asked], return_inverse=True, return_counts=True)[1:]
     thresholds = np.array([page_threshold(false_pages_per_year, count) for count in counts.tolist()])[nights]
-    found = loss_evidence(values, limits, thresholds, by_labels, estimated=(is_estimated, by_estimates))
-    evidence = np.nan_to_num(found.log_evidence[:, -1] / np.log(thresholds), nan=0.0, neginf=0.0)
-    shown = shown_within_28_days(by_labels, thresholds)
-    for (row, _), beyond in zip(tests, shown.tolist(), strict=True):
-        row["detectable_loss"] = row["tolerance"] + beyond if np.isfinite(beyond) else None
-    for row, of_row, began_at in zip(rows, np.maximum(evidence, 0).tolist(), found.began_at.tolist(), strict=True):
-        row["loss_evidence"] = of_row
-        if began_at >= 0 and of_row >= _SPEAKS_FOR_A_LOSS:
-            row["loss_since_on"] = row["dt"] - timedelta(days=LOOK_BACK_DAYS - 1 - began_at)
+    losses = loss_evidence(values, limits, thresholds, by_labels, estimated=(is_estimated, by_estimates))
+    evidence = np.maximum(np.nan_to_num(losses.log_evidence[:, -1] / np.log(thresholds), nan=0.0, neginf=0.0), 0)
+    tolerances = np.array([each.standard.tolerance for each in asked], dtype=float)
+    of_tests = {
+        "detectable_loss": tolerances + shown_within_28_days(by_labels, thresholds),
+        "loss_evidence": evidence,
+        "loss_since_on": np.array(
+            [
+                each.night - timedelta(days=LOOK_BACK_DAYS - 1 - began_at)
+                if began_at >= 0 and of_test >= _SPEAKS_FOR_A_LOSS
+                else None
+                for each, of_test, began_at in zip(asked, evidence.tolist(), losses.began_at.tolist(), strict=True)
+            ],
+            dtype=object,
+        ),
+    }
+    ends = np.cumsum([len(places) for places in tested])[:-1]
+    for name, of_name in of_tests.items():
+        for column, places, part in zip(columns, tested, np.split(of_name, ends), strict=True):
+            column[name][places] = part
+    return columns
 
 
-def _noise(rows: Sequence[Mapping[str, Any]], values: Floats) -> DayNoise:
+def _noise(asked: Sequence[_Asked], values: Floats) -> DayNoise:
     """How the days of each test differ; while there are few, those of the other tests of its night and statistic count, too."""
     differences = day_differences(values)
     places: dict[tuple[date, str], list[int]] = {}
-    for place, row in enumerate(rows):
-        places.setdefault((row["dt"], row["statistic"]), []).append(place)
-    deviation, autocorrelation, worth = np.full((3, len(rows)), np.nan)
+    for place, each in enumerate(asked):
+        places.setdefault((each.night, each.statistic), []).append(place)
+    deviation, autocorrelation, worth = np.full((3, len(asked)), np.nan)
     for members in places.values():
         if prior := pooled_noise(differences.of(members)):
             deviation[members], autocorrelation[members] = prior.deviation, prior.autocorrelation
