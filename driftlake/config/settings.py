@@ -240,7 +240,7 @@ class Settings(Section):
     def config_hash(self) -> str:
         """SHA-256 over the settings that can change a number; which machines are used, and how much of them, cannot."""
         unrelated = dict.fromkeys(("compute", "delivery", "engine", "reports", "schedule", "spark"), True)
-        kept = {"warehouse": {"snapshot_retention_days", "file_grace_days"}, "models": {"__all__": {"owner"}}}
+        kept: dict[str, Any] = {"warehouse": {"snapshot_retention_days", "file_grace_days"}, "models": {"__all__": {"owner"}}}
         content = self.model_dump(mode="json", exclude={**unrelated, **kept})
         content["timezone"] = self.schedule.timezone
         content["extensions"] = self.extension_texts
