@@ -167,6 +167,7 @@ def test_real_flights_go_through_a_real_instance(launched: Launched, flights: Se
     reports = Path(flights.resolve(flights.reports.path))
     assert {path.name for path in reports.iterdir()} == {
         "data_docs",
+        "static",
         "runbooks.html",
         f"{FIRST}.html",
         f"{LAST}.html",

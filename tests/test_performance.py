@@ -102,8 +102,8 @@ def test_series_that_are_measured_together_have_the_variance_of_each_alone(serie
             continue
         deviations = known - known.mean()
         summed = [deviations @ deviations]
-        for lag in range(1, min(4, len(known))):
-            summed.append(2 * (1 - lag / 4) * (deviations[lag:] @ deviations[:-lag]))
+        lags = range(1, min(4, len(known)))
+        summed += [2 * (1 - lag / 4) * (deviations[lag:] @ deviations[:-lag]) for lag in lags]
         assert found == pytest.approx(max(sum(summed), summed[0]) / (len(known) - 1), abs=1e-9)
 
 

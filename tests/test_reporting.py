@@ -1,4 +1,4 @@
-"""What a page says, and what it must never do: run a script, ask the network, or say it differently the second time."""
+"""What a page says, and what it must never do: run a script of others, ask the network, or say it differently the second time."""
 
 from __future__ import annotations
 
@@ -148,18 +148,19 @@ def test_the_same_tables_give_the_same_bytes(project, page):
 
 
 def test_markup_in_data_stays_text(page):
-    assert "<script" not in page
+    assert "<script>alert" not in page
     assert "<img" not in page
-    # in the words of the page, in the heatmap, and as a category of the distribution
     assert page.count("&lt;script&gt;") > 2
-    assert "&lt;img src=" in page
+    # in the rows of the heatmap, and as a category of the distribution
+    assert f'"{MARKUP}"'.replace("<", "\\u003c") in page
+    assert "\\u003cimg src=" in page
 
 
 def test_control_characters_in_data_are_written_out(project):
     page = project.page()
     assert not set("\x1b\x00\uffff\u202e\u2028") & set(page)
     # a label that is too long is cut
-    assert "a\\x1b[31m" in page
+    assert "a\\\\x1b[31m" in page
     stored = project.warehouse.sql("select category from feature_categories where feature = ?", [MARKUP])
     assert CONTROLS in stored["category"].to_pylist()
 
@@ -169,7 +170,7 @@ def test_a_chart_that_cannot_be_drawn_costs_its_place(project, monkeypatch):
     monkeypatch.setattr(charts, "density_steps", lambda _: 1 / 0)
     page = project.page()
     assert "This chart could not be drawn (ZeroDivisionError: division by zero)." in page
-    assert 0 < page.count("<svg") < whole.count("<svg")
+    assert 0 < page.count('class="chart"') < whole.count('class="chart"')
 
 
 def test_a_day_without_telemetry_is_not_judged(project):

@@ -256,7 +256,7 @@ class Settings(Section):
     def config_hash(self) -> str:
         """SHA-256 over the settings that can change a number; which machines are used, and how much of them, cannot."""
         unrelated = dict.fromkeys(("compute", "delivery", "engine", "reports", "schedule", "spark"), True)
-        kept = {
+        kept: dict[str, Any] = {
             "warehouse": {"snapshot_retention_days", "file_grace_days"},
             "lineage": {"training_roots"},
             "models": {"__all__": {"owner"}},

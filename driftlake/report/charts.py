@@ -388,8 +388,13 @@ def _days(column: str, first_day: date, last_day: date) -> Part:
             "labelOverlap": "greedy",
             "labelFlush": False,
         },
-        "scale": {"type": "utc", "domain": [first_day.isoformat(), last_day.isoformat()]},
+        # a `domain` would be one of each end of a bar, and Vega-Lite warns that they differ
+        "scale": {"type": "utc", "domainMin": _instant(first_day), "domainMax": _instant(last_day)},
     }
+
+
+def _instant(day: date) -> Part:
+    return {"year": day.year, "month": day.month, "date": day.day, "utc": True}
 
 
 def _points(days: Collection[date]) -> Part | bool:

@@ -37,7 +37,8 @@ def hindsight_auc(
     values = np.array(per_class).reshape(len(classes), len(last_days))
     is_known = ~np.isnan(values)
     sums, counts = np.where(is_known, values, 0).sum(axis=0), is_known.sum(axis=0)
-    return np.divide(sums, counts, out=np.full(len(last_days), np.nan), where=counts > 0)
+    means: Floats = np.divide(sums, counts, out=np.full(len(last_days), np.nan), where=counts > 0)
+    return means
 
 
 def _of_class(labels: ClassLabels, last_days: Counts, window_days: int, minimum_class_counts: Counts) -> Floats:
@@ -55,4 +56,5 @@ def _in_windows(labels: ClassLabels, counts: Counts, last_days: Counts, window_d
     running = np.zeros((days + 1, len(bins)), np.int64)
     np.add.at(running, (labels.day_numbers + 1, places), counts)
     running = running.cumsum(axis=0)
-    return running[last_days + 1] - running[np.maximum(last_days + 1 - window_days, 0)]
+    in_windows: Counts = running[last_days + 1] - running[np.maximum(last_days + 1 - window_days, 0)]
+    return in_windows

@@ -17,7 +17,7 @@
     for (const name of Object.keys(chart.datasets)) chart.datasets[name] = asRows(chart.datasets[name]);
     const drawing = document.createElement("div");
     // expressions are interpreted: the policy of the page allows no code from text
-    const how = { config, actions: false, ast: true, defaultStyle: false, mode: "vega-lite", renderer: "svg", tooltip: false };
+    const how = { config, actions: false, ast: true, defaultStyle: false, mode: "vega-lite", renderer: "svg", tooltip: false, logLevel: 1 };
     vegaEmbed(drawing, chart, how).then(() => sentence.replaceWith(drawing), fail);
   }
 })();
