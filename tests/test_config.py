@@ -254,10 +254,11 @@ def test_a_signal_of_an_unknown_statistic_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("added", "where"),
-    [("start: 2024-03-02\n", "line 5: key start stands twice, first in line 4"),
-     ("drift:\n  windows_days: [1]\n  windows_days: [7]\n", "line 7: key windows_days stands twice, first in line 6")],
+    [("start: 2024-03-02\n", "line 5: key start is defined twice, first in line 4"),
+     ("drift:\n  windows_days: [1]\n  windows_days: [7]\n", "line 7: key windows_days is defined twice, first in line 6"),
+     ("drift: {windows_days: [1], windows_days: [7]}\n", "line 5: key windows_days is defined twice, first in line 5")],
 )  # fmt: skip
-def test_a_key_that_stands_twice_is_refused_with_both_lines(tmp_path: Path, added: str, where: str) -> None:
+def test_a_key_that_is_defined_twice_is_refused_with_both_lines(tmp_path: Path, added: str, where: str) -> None:
     path = write(tmp_path, SMALLEST + added)
     assert refusal(path) == f"{path} is not valid YAML: {where}"
 

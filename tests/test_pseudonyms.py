@@ -146,7 +146,7 @@ def test_a_key_in_a_pipe_is_refused_at_once(tmp_path: Path, settings: Settings) 
     _raw(tmp_path, 3)
     (tmp_path / "new.key").unlink()
     os.mkfifo(tmp_path / "new.key", 0o600)
-    with pytest.raises(ConfigurationError, match=r"new.key is no regular file"):
+    with pytest.raises(ConfigurationError, match=r"new.key is not a regular file"):
         _run(settings, tmp_path / "raw", tmp_path / "out")
 
 

@@ -27,12 +27,12 @@ def sql(
     unrestricted: Annotated[
         bool,
         typer.Option(
-            "--unrestricted", help="Run every statement: also those that write or read other files, or use the network."
+            "--unrestricted", help="Also run statements that write files, read other files or use the network."
         ),
     ] = False,
     config: Config = None,
 ) -> None:
-    """Query the warehouse, attached read-only. A query reads no other file and no network unless it is unrestricted."""
+    """Query the warehouse, attached read-only. Without --unrestricted, a query cannot open other files or use the network."""
     from driftlake.lake import shell
     from driftlake.lake.restricted_sql import restrict
     from driftlake.lake.warehouse import Warehouse

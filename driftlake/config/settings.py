@@ -188,7 +188,8 @@ class Settings(Section):
     @property
     def training_roots(self) -> tuple[str, ...]:
         """Where training data may be: who writes a lineage file must not choose what of this machine is read."""
-        beside_lineage = self.resolve(self.lineage.path).rpartition("/")[0]
+        lineage = self.resolve(self.lineage.path)
+        beside_lineage = lineage.rpartition("/")[0] if lineage.count("/") > 1 else lineage
         return (str(self._root.resolve()), beside_lineage, *map(self.resolve, self.lineage.training_roots))
 
     def location_of(self, source: Source) -> str | None:

@@ -116,10 +116,10 @@ class _Loader(yaml.SafeLoader):
         lines: dict[tuple[str, str], int] = {}
         for key, _ in mapping.value:
             if isinstance(key, yaml.ScalarNode):
-                line = key.start_mark.line + 1
-                if (first := lines.setdefault((key.tag, key.value), line)) != line:
-                    said = f"key {shorten(key.value)} stands twice, first in line {first}"
+                if first := lines.get((key.tag, key.value)):
+                    said = f"key {shorten(key.value)} is defined twice, first in line {first}"
                     raise yaml.composer.ComposerError(None, None, said, key.start_mark)
+                lines[key.tag, key.value] = key.start_mark.line + 1
         return mapping
 
     def fetch_flow_collection_start(self, TokenClass: type[yaml.Token]) -> None:  # noqa: N803  # as it is called

@@ -16,7 +16,7 @@ from driftlake.lake import queries, schema
 from driftlake.lake.queries import literal, quote
 
 # What `shape` was in each version of the tables, oldest first: the number of a version is its place, from 1.
-VERSIONS = ("39767bfde6dc846e",)
+VERSIONS = ("7e6ec6fcf32aef5d",)
 
 
 def migrate(connection: duckdb.DuckDBPyConnection) -> None:

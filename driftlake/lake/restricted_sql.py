@@ -1,6 +1,6 @@
 """What a query of a user may do on the warehouse unless it is unrestricted: read it, and nothing else.
 
-DuckDB's own lock on files and the network leaves two holes, so a query is parsed, too. The folder of the data must be
+DuckDB's lock on files and the network leaves two gaps, so each query is parsed as well. The folder of the data must be
 readable, which makes it writable for COPY; and functions of extensions, such as sqlite_scan, open files without asking
 DuckDB. Not here: running the query (`driftlake.lake.shell`).
 """
@@ -34,10 +34,12 @@ _HARMLESS = re.compile(
     r"|(ducklake_)?(snapshots|current_snapshot|last_committed_snapshot|table_info|list_files|options|settings)"
     r"|(ducklake_)?table_(changes|insertions|deletions)"
 )
-_EXPLAIN = re.compile(r"(?:\s|--[^\n]*\n|/\*.*?\*/)*explain(?:\s+analyze)?(?:\s*\([^)]*\))?", re.IGNORECASE | re.DOTALL)
+# No comment, quote or bracket of a query, so that what is parsed is what DuckDB explains.
+_EXPLAIN = re.compile(r"\s*explain(?:\s+analyze)?(?:\s*\([\w\s,]*\))?\s+(?=(?:select|from|with|values|pivot)\b)", re.IGNORECASE)
 _MACRO = re.compile(r"\bmacro\s+(\w+)", re.IGNORECASE)
 _HINT = (
-    "`driftlake sql --unrestricted` runs every statement, with the rights of your user; the warehouse stays read-only"
+    "`driftlake sql --unrestricted` also runs other statements, with the rights of your user; tables of the warehouse "
+    "cannot be changed"
 )
 
 
@@ -53,7 +55,9 @@ def require_query(connection: duckdb.DuckDBPyConnection, text: str) -> None:
     for statement in duckdb.extract_statements(text):
         query = statement.query
         if statement.type == duckdb.StatementType.EXPLAIN:
-            query = _EXPLAIN.sub("", query, count=1)
+            if not (explain := _EXPLAIN.match(query)):
+                raise WarehouseError("EXPLAIN must stand directly before a query, without a comment", hint=_HINT)
+            query = query[explain.end() :]
         parsed = json.loads(connection.execute("select json_serialize_sql(?)", [query]).fetchone()[0])  # type: ignore[index]  # one row
         if parsed["error"]:
             raise _refusal(statement, parsed)
@@ -71,7 +75,7 @@ def _refusal(statement: duckdb.Statement, parsed: dict[str, Any]) -> WarehouseEr
             hint="write e.g. `pivot t on outcome in ('complete', 'partial') using count(*)`",
         )
     kind = statement.type.name.lower().replace("_", " ")
-    return WarehouseError(f"this is no query but a statement of kind {kind}, which is not run", hint=_HINT)
+    return WarehouseError(f"`driftlake sql` runs queries only, and this is a statement of kind {kind}", hint=_HINT)
 
 
 def _table_functions(node: Any) -> Iterator[str]:

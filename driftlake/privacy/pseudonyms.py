@@ -152,14 +152,20 @@ def _read_file(path: Path) -> str:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise ConfigurationError(
-                f"{path} is no regular file, so no key is read from it", hint="copy the key into a file"
+                f"{path} is not a regular file; a key must be in one", hint="store the key in a regular file with mode 0600"
             )
         mode = stat.S_IMODE(status.st_mode)
         if mode & (stat.S_IRWXG | stat.S_IRWXO):
             raise ConfigurationError(
                 f"{path} can be used by others (mode {mode:04o})", hint=f"chmod 600 {path}, and consider a new key"
             )
-        return file.read(_LONGEST_KEY_CHARACTERS)
+        key = file.read(_LONGEST_KEY_CHARACTERS + 1)
+    if len(key) > _LONGEST_KEY_CHARACTERS:
+        raise ConfigurationError(
+            f"{path} has more than {_LONGEST_KEY_CHARACTERS:,} characters, so it is not a key",
+            hint="make a key with `openssl rand -hex 32`",
+        )
+    return key
 
 
 def _write(source: Path, target: Path, column: str, secrets: Sequence[_Secret]) -> Written:

@@ -10,9 +10,9 @@ select
     segment,
     feature,
     1 as window_days,
-    null as reference,
+    null::varchar as reference,
     different_share as value,
     compared_count as sample_count,
-    null as noise_floor,
-    null as detail
+    null::double as noise_floor,
+    null::varchar as detail
 from feature_skew;
