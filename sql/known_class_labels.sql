@@ -1,5 +1,4 @@
 -- Labels of multiclass models per scored class and bin that became final on each day, whatever the deployment: what the scores of classes have meant.
--- When a label is final is told as in known_labels.sql.
 -- grain: dt, model_id, model_version, scored_class, bin_id
 -- inputs: class_score_cohorts, training_runs
 -- parameters: $first_day, $last_day; $is_latest, whether the newest label counts rather than the first; $horizon_days
@@ -14,15 +13,7 @@ with final_labels as (
         c.negative_count,
         c.right_count,
         c.wrong_count,
-        if(
-            $is_latest,
-            greatest(
-                c.dt,
-                c.prediction_on
-                + least(coalesce(ceil(t.label_delay_max_days)::integer, $horizon_days), $horizon_days)::integer
-            ),
-            c.dt
-        ) as final_on
+        final_on(c.dt, c.prediction_on, $is_latest, t.label_delay_max_days, $horizon_days) as final_on
     from class_score_cohorts as c
     left join training_runs as t on c.model_id = t.model_id and c.model_version = t.model_version
     where

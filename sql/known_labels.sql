@@ -1,7 +1,4 @@
 -- Labels per score bin that became final on each day, by the day of their predictions, whatever the deployment: what scores have meant.
--- The first label of a prediction is final at once. If the newest label counts, a label is final when all labels of
--- its prediction day have arrived according to the lineage, or, without a declared delay, when no label can arrive
--- any more.
 -- grain: dt, prediction_on, model_id, model_version, bin_id
 -- inputs: label_cohorts, training_runs
 -- parameters: $first_day, $last_day; $is_latest, whether the newest label counts rather than the first; $horizon_days
@@ -14,15 +11,7 @@ with final_labels as (
         c.bin_id,
         c.positive_count,
         c.negative_count,
-        if(
-            $is_latest,
-            greatest(
-                c.dt,
-                c.prediction_on
-                + least(coalesce(ceil(t.label_delay_max_days)::integer, $horizon_days), $horizon_days)::integer
-            ),
-            c.dt
-        ) as final_on
+        final_on(c.dt, c.prediction_on, $is_latest, t.label_delay_max_days, $horizon_days) as final_on
     from label_cohorts as c
     left join training_runs as t on c.model_id = t.model_id and c.model_version = t.model_version
     where

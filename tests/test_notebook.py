@@ -25,7 +25,7 @@ import driftlake
 from driftlake.cli import app
 from driftlake.errors import ConfigurationError, DriftlakeError, InputError
 from driftlake.lake.warehouse import Warehouse
-from driftlake.notebook.samples import Asked, Samples, take_samples
+from driftlake.training.samples import Asked, Samples, take_samples
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 DAYS, ROWS = 9, 300
@@ -238,7 +238,7 @@ def test_a_project_is_read_by_model_day_and_feature(night: Project) -> None:
         (lambda project: project.quality(since="yesterday"), ConfigurationError, "since: 'yesterday' is not a day"),
         (lambda project: project.verdicts(since=day(3), until=day(2)), ConfigurationError, "is before since"),
         (lambda project: project.sql("select * from nothing"), DriftlakeError, "nothing does not exist"),
-        (lambda project: project.sql("delete from feature_drift"), DriftlakeError, "read-only"),
+        (lambda project: project.sql("delete from feature_drift"), DriftlakeError, "statement of kind delete"),
     ],
 )
 def test_a_mistake_in_reading_a_project_is_said_in_a_sentence(

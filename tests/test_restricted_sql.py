@@ -14,6 +14,7 @@ from data import write_project
 
 from driftlake.config import Settings
 from driftlake.errors import WarehouseError
+from driftlake.lake import shell
 from driftlake.lake.restricted_sql import restrict
 from driftlake.lake.shell import answer
 from driftlake.lake.warehouse import Warehouse
@@ -94,19 +95,24 @@ ATTACKS = {
     "network": "from read_csv('http://127.0.0.1:9/x.csv')",
     "server": "from postgres_scan('host=127.0.0.1 port=9', 'public', 't')",
     "secret": "create persistent secret s (type s3, key_id 'a', secret 'b')",
-    "variable of Python": "from variable",
 }
+REFUSALS = "disabled by configuration|may not call|statement of kind|EXPLAIN must stand"
 
 
 @pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS)
 def test_a_query_reaches_nothing_else(warehouse: Warehouse, settings: Settings, attack: str) -> None:
-    variable = duckdb.sql("select 1 as a").to_arrow_table()  # noqa: F841  # what a query could find
     data = Path(settings.resolve("warehouse/data"))
     outside = data.parents[2]
     before = {path: path.read_bytes() for path in outside.rglob("*") if path.is_file()}
-    with pytest.raises(WarehouseError):
+    with pytest.raises(WarehouseError, match=REFUSALS):
         answer(warehouse, attack.format(data=data, outside=outside))
     assert {path: path.read_bytes() for path in outside.rglob("*") if path.is_file()} == before
+
+
+def test_a_variable_of_python_is_not_a_table(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shell, "variable", duckdb.sql("select 1 as a").to_arrow_table(), raising=False)
+    with pytest.raises(WarehouseError, match="Table with name variable does not exist"):
+        answer(warehouse, "from variable")
 
 
 def test_a_refusal_says_what_is_not_run_and_how_it_would_be(warehouse: Warehouse) -> None:

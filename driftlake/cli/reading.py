@@ -34,13 +34,9 @@ def sql(
 ) -> None:
     """Query the warehouse, attached read-only. Without --unrestricted, a query cannot open other files or use the network."""
     from driftlake.lake import shell
-    from driftlake.lake.restricted_sql import restrict
-    from driftlake.lake.warehouse import Warehouse
 
-    settings, is_restricted = load_settings(config), not unrestricted
-    with Warehouse.open(settings, read_only=True) as warehouse:
-        if is_restricted:
-            restrict(warehouse.connection, settings.resolve(settings.warehouse.data))
+    is_restricted = not unrestricted
+    with shell.opened(load_settings(config), is_restricted=is_restricted) as warehouse:
         if query is None:
             shell.interact(warehouse, is_restricted=is_restricted)
         else:
@@ -97,7 +93,7 @@ def sample(  # noqa: PLR0913  # each is an option of the command
 ) -> None:  # fmt: skip
     """Write matching samples of the training data and of predictions as Parquet, for other tools. The same call writes the same rows."""
     from driftlake.lake.warehouse import Warehouse
-    from driftlake.notebook.samples import Asked, take_samples
+    from driftlake.training.samples import Asked, take_samples
 
     settings = load_settings(config)
     window_days = days or settings.drift.headline_window_days

@@ -35,7 +35,9 @@ _HARMLESS = re.compile(
     r"|(ducklake_)?table_(changes|insertions|deletions)"
 )
 # No comment, quote or bracket of a query, so that what is parsed is what DuckDB explains.
-_EXPLAIN = re.compile(r"\s*explain(?:\s+analyze)?(?:\s*\([\w\s,]*\))?\s+(?=(?:select|from|with|values|pivot)\b)", re.IGNORECASE)
+_EXPLAIN = re.compile(
+    r"\s*explain(?:\s+analyze)?(?:\s*\([\w\s,]*\))?\s+(?=(?:select|from|with|values|pivot)\b)", re.IGNORECASE
+)
 _MACRO = re.compile(r"\bmacro\s+(\w+)", re.IGNORECASE)
 _HINT = (
     "`driftlake sql --unrestricted` also runs other statements, with the rights of your user; tables of the warehouse "

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Sequence
-from contextlib import redirect_stdout
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
 from io import StringIO
 from itertools import chain, count
 from pathlib import Path
@@ -18,12 +18,13 @@ from typing import IO
 import duckdb
 import pyarrow as pa
 
+from driftlake.config import Settings
 from driftlake.errors import WarehouseError
 from driftlake.lake import schema
 from driftlake.lake.answer_types import FOR_ARROW, FOR_JSON, FOR_PARQUET, converted
 from driftlake.lake.faults import explained
 from driftlake.lake.queries import literal, quote
-from driftlake.lake.restricted_sql import require_query
+from driftlake.lake.restricted_sql import require_query, restrict
 from driftlake.lake.warehouse import Warehouse
 from driftlake.vocabulary.wording import printable
 
@@ -32,6 +33,15 @@ _SHOWN_ROWS = 200
 _UNKNOWN = "`show tables` lists the tables; docs/tables.md explains them"
 _EXPIRED = "old snapshots expire after warehouse.snapshot_retention_days; `from ducklake_snapshots('lake')` lists the remaining ones"
 _FILE_WIDTH = 10_000
+
+
+@contextmanager
+def opened(settings: Settings, *, is_restricted: bool = True) -> Iterator[Warehouse]:
+    """The warehouse for queries of a user: read-only and, if restricted, without other files and the network."""
+    with Warehouse.open(settings, read_only=True) as warehouse:
+        if is_restricted:
+            restrict(warehouse.connection, settings.resolve(settings.warehouse.data))
+        yield warehouse
 
 
 def answer(warehouse: Warehouse, query: str, *, is_restricted: bool = True) -> pa.Table:

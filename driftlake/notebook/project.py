@@ -76,7 +76,7 @@ class Project:
 
         Raises WarehouseError with DuckDB's explanation if it is wrong or would write.
         """
-        with self._warehouse() as warehouse:
+        with shell.opened(self.settings) as warehouse:
             return _polars(shell.answer(warehouse, query))
 
     def _rows(self, name: str, since: Day, until: Day, **asked: str | None) -> pl.DataFrame:
@@ -128,6 +128,7 @@ def _day(name: str, given: Day) -> date | None:
 _KNOWN = {
     "model_id": "select distinct model_id as name from training_runs order by 1",
     "model_version": "select distinct model_version as name from training_runs where model_id = coalesce(?, model_id) order by 1",
+    "segment": "select distinct segment as name from feature_drift where model_id = coalesce(?, model_id) order by 1",
     "feature": "select distinct feature as name from feature_bins where model_id = coalesce(?, model_id) order by 1",
 }
 
@@ -136,7 +137,7 @@ def _require_known(warehouse: Warehouse, asked: dict[str, str | None]) -> None:
     """Raises InputError if a name that was asked for does not exist: an empty answer should not hide a typing error."""
     for key, query in _KNOWN.items():
         name = asked.get(key)
-        if name is None or name == SCORE:
+        if name is None or name in {SCORE, ALL}:
             continue
         values = [asked["model_id"]] if "?" in query else []
         names = warehouse.sql(query, values)["name"].to_pylist()

@@ -152,7 +152,8 @@ def _read_file(path: Path) -> str:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise ConfigurationError(
-                f"{path} is not a regular file; a key must be in one", hint="store the key in a regular file with mode 0600"
+                f"{path} is not a regular file; a key must be in one",
+                hint="store the key in a regular file with mode 0600",
             )
         mode = stat.S_IMODE(status.st_mode)
         if mode & (stat.S_IRWXG | stat.S_IRWXO):

@@ -120,7 +120,7 @@ def complete(warehouse: Warehouse, settings: Settings, files: Sequence[LineageFi
 def require_unchanged(warehouse: Warehouse, settings: Settings, file: LineageFile) -> None:
     """Raises LineageConflictError if the lineage file or its training data differs from what was registered."""
     _require_same_promise(warehouse, settings, file)
-    _require_same_data(warehouse, file, TrainingData(file).fingerprint())
+    require_same_data(warehouse, file, TrainingData(file).fingerprint())
 
 
 def rows_of(record: LineageRecord, learned: Sequence[Learned]) -> dict[str, list[dict[str, Any]]]:
@@ -145,7 +145,7 @@ def _register(warehouse: Warehouse, settings: Settings, file: LineageFile, contr
     _require_same_promise(warehouse, settings, file)
     data = TrainingData(file)
     fingerprint = data.fingerprint()
-    _require_same_data(warehouse, file, fingerprint)
+    require_same_data(warehouse, file, fingerprint)
     if _find(warehouse, file) is not None:
         return False
     corrections = settings.models.get(file.record.model_id, ModelSettings())
@@ -192,7 +192,8 @@ def _require_same_promise(warehouse: Warehouse, settings: Settings, file: Lineag
         )
 
 
-def _require_same_data(warehouse: Warehouse, file: LineageFile, fingerprint: str) -> None:
+def require_same_data(warehouse: Warehouse, file: LineageFile, fingerprint: str) -> None:
+    """Raises LineageConflictError if the training data have changed since a version was registered with them."""
     dataset = file.record.training_dataset_id
     runs = warehouse.sql("select dataset_fingerprint from training_runs where training_dataset_id = ?", [dataset])
     for registered in runs["dataset_fingerprint"].to_pylist():

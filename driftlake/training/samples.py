@@ -1,7 +1,7 @@
 """Samples of the training data and of the predictions of a window, for a closer look with another tool.
 
-Both have the same columns of the same types, because some tools refuse others. They hold no ids and no times: a row is named by the hash that chose it, so the same
-call gives the same rows. Not here: the samples that nights compare (`driftlake.profiles.row_samples`).
+Both samples have the same columns and types, because some tools require it. They hold no ids and no times: a row is named
+by the hash that chose it, so the same call gives the same rows. Not here: the samples that nights compare (`driftlake.profiles.row_samples`).
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ from driftlake.nightly.readings import counted_telemetry
 from driftlake.privacy.personal_columns import found_in_profiles
 from driftlake.profiles.label_join import EARLY_LABEL_DAYS
 from driftlake.training.learning import TrainingData, scores_of
+from driftlake.training.registration import require_same_data
 from driftlake.training.targets import labels_and_scores
 from driftlake.vocabulary.wording import first_of
 
@@ -137,6 +138,7 @@ def _reference(
     warehouse: Warehouse, file: LineageFile, version: ModelVersion, bins: dict[str, FeatureBins], row_count: int
 ) -> pa.Table:
     data = TrainingData(file)
+    require_same_data(warehouse, file, data.fingerprint())
     sampled = warehouse.query("sampled_positions", row_count=data.row_count(), sample_rows=row_count)
     positions = sampled["row_number"].combine_chunks()
 
@@ -260,8 +262,12 @@ def _create_labels(
     partitions = readable(read_source(settings, LABELS, arrived)) if settings.labels else []
     reading = Reading(label_columns(has_classes=version.has_label_classes), asked.columns)
     create_view_of_partitions(connection, "labels", partitions, reading)
-    reach = {"horizon_days": asked.horizon_days, "early_days": EARLY_LABEL_DAYS}
-    create_table(connection, "sampled_labels", queries.table(connection, "samples/labels", **version.owner, **reach))
+    counting = {
+        "horizon_days": asked.horizon_days,
+        "early_days": EARLY_LABEL_DAYS,
+        "is_latest": asked.corrections == "latest",
+    }
+    create_table(connection, "sampled_labels", queries.table(connection, "samples/labels", **version.owner, **counting))
 
 
 def _value(bins: FeatureBins, column: Column) -> Column:
