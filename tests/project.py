@@ -140,6 +140,11 @@ class Project:
                 for name in names
             ]
 
+    def measure(self, first: int, last: int) -> None:
+        """The stages that count labels, and the one that measures with them, which reads nothing of drift."""
+        self.run(first, last, until="label_cohorts")
+        self.run(first, last, since="model_quality", until="model_quality")
+
     def rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         """Rows of a query, as tuples."""
         with Warehouse.open(self.settings, read_only=True) as warehouse:

@@ -89,12 +89,6 @@ def arrive(project: Project, said: Said, *, newest_only: bool) -> None:
         project.labels(number, correlation_id=[name for _, name, _ in kept], label=[label for *_, label in kept])
 
 
-def measure(project: Project, first: int, last: int) -> None:
-    """The stages that count labels, and what is measured with them."""
-    project.run(first, last, until="label_cohorts")
-    project.run(first, last, since="model_quality", until="model_quality")
-
-
 @pytest.fixture(scope="module", params=MODELS)
 def model(request: pytest.FixtureRequest) -> str:
     name: str = request.param
@@ -107,7 +101,7 @@ def corrected(model: str, tmp_path_factory: pytest.TempPathFactory) -> Project:
     build, said = MODELS[model]
     project = build(tmp_path_factory.mktemp("corrected") / "project", labels=LATEST)
     arrive(project, said, newest_only=False)
-    measure(project, 1, LAST)
+    project.measure(1, LAST)
     return project
 
 
@@ -115,7 +109,7 @@ def test_the_latest_labels_give_what_they_alone_would_give(tmp_path: Path, model
     build, said = MODELS[model]
     alone = build(tmp_path / "alone")
     arrive(alone, said, newest_only=True)
-    measure(alone, 1, LAST)
+    alone.measure(1, LAST)
     for table in SUMS:
         assert sums(corrected, table) == sums(alone, table), table
     for table, what in (("model_quality", QUALITY), ("shadow_comparison", SHADOW), ("label_backlog", BACKLOG)):
@@ -159,7 +153,7 @@ def test_a_backfill_of_corrections_gives_the_rows_of_the_nights(tmp_path: Path, 
     nightly = build(tmp_path / "nightly", labels=LATEST)
     arrive(nightly, said, newest_only=False)
     for number in range(1, LAST + 1):
-        measure(nightly, number, number)
+        nightly.measure(number, number)
     tables = (*SUMS, "label_conflicts", "label_arrivals", "model_quality", "label_backlog", "shadow_comparison")
     found = nightly.contents(*tables)
     for table, rows in corrected.contents(*tables).items():

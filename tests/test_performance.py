@@ -138,7 +138,7 @@ def test_a_metric_of_ones_own_is_a_sum_over_labels_by_another(tmp_path: Path) ->
         labels = pq.read_table(project.labels(number), columns=["label"])
         decided, label = predictions["score"].to_numpy() >= 0.5, labels["label"].to_numpy()
         costs.append(np.where(decided, 5 * (1 - label), 20 * label).mean())
-    project.run(1, 9, until="model_quality")
+    project.measure(1, 9)
     values = dict(project.rows("select basis, value from performance where statistic = 'cost' and dt = ?", day(9)))
     assert values["realised"] == values["combined"] == pytest.approx(np.mean(costs))
     # scores say nothing about these labels, so half of all decisions are expected to be wrong

@@ -110,7 +110,7 @@ def test_duplicates_are_reported_whether_or_not_they_are_sampled(tmp_path: Path)
 
 def test_labels_of_predictions_outside_the_sample_are_neither_unmatched_nor_outstanding(tmp_path: Path) -> None:
     project = project_at(tmp_path / "project", 0.1)
-    project.run(1, 2, until="model_quality")
+    project.measure(1, 2)
     assert project.rows("select matched_count, unmatched_count from label_arrivals") == [(MANY, 0)]
     kept = sampled("d1", 0.1)
     [counted] = project.rows("select sum(positive_count)::bigint, sum(negative_count)::bigint from label_cohorts")
@@ -122,7 +122,7 @@ def test_labels_of_predictions_outside_the_sample_are_neither_unmatched_nor_outs
 def test_the_backlog_estimates_the_whole(tmp_path: Path) -> None:
     project = project_at(tmp_path / "project", 0.1)
     project.labels(2, correlation_id=[f"d1-{row}" for row in range(MANY // 2)], label=LABELS[: MANY // 2])
-    project.run(1, 2, until="model_quality")
+    project.measure(1, 2)
     kept = sampled("d1", 0.1)
     [(predicted, outstanding)] = project.rows(
         "select prediction_count, outstanding_count from label_backlog where age_bucket = 'all' and dt = ?", day(2)
@@ -141,7 +141,7 @@ def test_intervals_widen_with_the_root_of_the_rate_and_hold_what_the_whole_says(
     whole = roc_auc_score(LABELS, SCORES)
     for rate in (1.0, 0.25, 0.04):
         project = project_at(tmp_path / f"at-{rate}", rate, labelled_on=1)
-        project.run(1, 1, until="model_quality")
+        project.measure(1, 1)
         [(auc, low, high)] = project.rows(
             "select value, confidence_low, confidence_high from model_quality"
             " where statistic = 'auc' and window_days = 28 and segment = 'all'"

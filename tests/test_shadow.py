@@ -26,7 +26,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     project = shadowed(tmp_path_factory.mktemp("shadow") / "project")
     project.telemetry(2, score=PRODUCED)
     project.telemetry(2, name="part-1", model_version=["v2"] * ROWS, deployment=["shadow"] * ROWS, score=TRIED)
-    project.run(1, 2, until="model_quality")
+    project.measure(1, 2)
     return project
 
 
@@ -35,7 +35,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A day of a model without a candidate."""
     project = Project(tmp_path_factory.mktemp("alone") / "project")
     project.telemetry(1)
-    project.run(1, 1, until="model_quality")
+    project.measure(1, 1)
     return project
 
 
@@ -88,13 +88,13 @@ def test_the_aucs_are_compared_once_labels_have_arrived(project: Project) -> Non
 def test_a_prediction_delivered_twice_is_paired_once(tmp_path: Path) -> None:
     project = shadowed(tmp_path / "project")
     project.telemetry(1, name="part-2", score=PRODUCED)
-    project.run(1, 1, until="model_quality")
+    project.measure(1, 1)
     assert compared(project)["matched_share"]["paired_count"] == ROWS
 
 
 def test_a_candidate_that_answers_other_predictions_matches_none(tmp_path: Path) -> None:
     project = shadowed(tmp_path / "project", ids=[f"other-{row}" for row in range(ROWS)])
-    project.run(1, 1, until="model_quality")
+    project.measure(1, 1)
     found = compared(project)
     assert found["matched_share"]["value"] == 0
     assert found["agreement_share"]["reason"] == "no predictions of both in the window"
@@ -103,7 +103,7 @@ def test_a_candidate_that_answers_other_predictions_matches_none(tmp_path: Path)
 def test_predictions_without_a_score_are_matched_and_not_compared(tmp_path: Path) -> None:
     candidate = np.where(np.arange(ROWS) < 10, np.nan, TRIED)
     project = shadowed(tmp_path / "project", candidate=candidate)
-    project.run(1, 1, until="model_quality")
+    project.measure(1, 1)
     found = compared(project)
     assert found["matched_share"]["value"] == 1
     assert found["agreement_share"]["paired_count"] == ROWS - 10
@@ -112,9 +112,9 @@ def test_predictions_without_a_score_are_matched_and_not_compared(tmp_path: Path
 
 def test_the_cut_of_the_model_decides_what_agrees(tmp_path: Path) -> None:
     project = shadowed(tmp_path / "project")
-    project.run(1, 1, until="model_quality")
+    project.measure(1, 1)
     project.configure(models={"credit": {"decision_cut": 0.9}})
-    project.run(1, 1, until="model_quality")
+    project.measure(1, 1)
     assert compared(project)["agreement_share"]["value"] == np.mean((TRIED >= 0.9) == (PRODUCED >= 0.9))
 
 
