@@ -5,16 +5,20 @@
 -- parameters: $first_day, $last_day
 with produced as (
     select
-        model_id,
-        model_version,
-        deployment,
-        feature,
-        bin_id,
-        sum(row_count) as row_count
-    from feature_profile
-    semi join wanted_features using (model_id, model_version, deployment, feature)
-    where dt between $first_day and $last_day and segment = 'all'
-    group by model_id, model_version, deployment, feature, bin_id
+        f.model_id,
+        f.model_version,
+        f.deployment,
+        f.feature,
+        f.bin_id,
+        sum(f.row_count) as row_count
+    from feature_profile as f
+    semi join wanted_features as w
+        on f.model_id = w.model_id
+        and f.model_version = w.model_version
+        and f.deployment = w.deployment
+        and f.feature = w.feature
+    where f.dt between $first_day and $last_day and f.segment = 'all'
+    group by f.model_id, f.model_version, f.deployment, f.feature, f.bin_id
     union all
     select
         model_id,

@@ -26,7 +26,7 @@ select
     h.interval_unit,
     h.baseline_value as baseline_auc,
     h.coverage_share,
-    h.reason is distinct from 'no predictions on the day' as has_predictions,
+    coalesce(h.reason <> 'no predictions on the day', true) as has_predictions,
     -- rows from before the minimum was stored have the default of quality.minimum_labels_per_class
     coalesce(h.minimum_class_count, 10) as minimum_class_count
 from model_quality as h
