@@ -12,6 +12,7 @@ from project import Project
 
 from driftlake.config import load_settings
 from driftlake.errors import WarehouseError
+from driftlake.inputs.late_files import late_ranges
 from driftlake.lake.catalog import catalog_of
 from driftlake.lake.duckdb_extensions import load_extension
 from driftlake.lake.warehouse import Warehouse
@@ -65,8 +66,10 @@ def test_other_clients_find_the_files_of_a_copy_that_was_written(original: Proje
     assert all(path.startswith(str(tmp_path)) for (path,) in found)
 
 
-def test_a_copied_day_is_not_computed_again(original: Project, tmp_path: Path) -> None:
+def test_a_copied_day_is_neither_late_nor_computed_again(original: Project, tmp_path: Path) -> None:
     copy = copied(original, tmp_path / "copy")
+    with Warehouse.open(copy.settings, read_only=True) as warehouse:
+        assert late_ranges(warehouse, copy.settings) == []
     [report] = copy.run(1, 1, until="profiles")
     assert list(report.unchanged) == [day(1)]
 

@@ -16,7 +16,7 @@ from driftlake.inputs.listing import list_input
 from driftlake.inputs.partitions import modified_at
 from driftlake.lake.warehouse import Warehouse
 
-# By source and path: size, time of modification, and the number of rows if it is known without opening the file.
+# By source and path inside the input, so that a project that was moved has no late files: size, time of modification, and the number of rows if it is known without opening the file.
 Files = dict[tuple[str, str], tuple[int, datetime | None, int | None]]
 
 
@@ -56,9 +56,10 @@ def changed_files(warehouse: Warehouse, settings: Settings, days: Sequence[date]
         "select dt, source, path, size_bytes, modified_at, row_count from current_input_files where list_contains(?::date[], dt)",
         [list(days)],
     )
-    for row in rows.to_pylist():
-        recorded[row["dt"]][row["source"], row["path"]] = (row["size_bytes"], row["modified_at"], row["row_count"])
     found = _listed(settings, days)
+    for row in rows.to_pylist():
+        path = _known_as(row["source"], row["path"], found[row["dt"]])
+        recorded[row["dt"]][row["source"], path] = (row["size_bytes"], row["modified_at"], row["row_count"])
     return {day: files for day, files in found.items() if not _are_same(files, recorded[day])}
 
 
@@ -70,8 +71,14 @@ def _listed(settings: Settings, days: Sequence[date]) -> dict[date, Files]:
             for day in days:
                 for file in listing.files_of(day).files:
                     known = (file.size_bytes, modified_at(file.modified_ns), file.row_count)
-                    found[day][source.name, file.path] = known
+                    found[day][source.name, file.path.removeprefix(location) or file.path] = known
     return found
+
+
+def _known_as(source: str, path: str, found: Files) -> str:
+    """The path inside its input of a recorded file, wherever the input was then; the path itself if there is no such file now."""
+    ends = (path[place:] for place, letter in enumerate(path) if letter == "/")
+    return next((end for end in ends if (source, end) in found), path)
 
 
 def _are_same(found: Files, recorded: Files) -> bool:
