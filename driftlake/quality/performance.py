@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from functools import partial
+from functools import cached_property, partial
 from itertools import islice
 from typing import Any, Protocol
 
@@ -463,12 +463,28 @@ class _History:
             "false_positive_count": at_cut * (1 - calibration.probability),
         }
         if self._version.score_kind == "probability":
-            with np.errstate(divide="ignore", invalid="ignore"):
-                score = np.nan_to_num(predicted["score_sum"] / row_count)
-            score = np.clip(score, _SMALLEST_PROBABILITY, 1 - _SMALLEST_PROBABILITY)
-            expected["log_loss_sum"] = -positives * np.log(score) - negatives * np.log1p(-score)
-            expected["squared_error_sum"] = positives * (1 - score) ** 2 + negatives * score**2
+            of_positive, of_negative = (losses[days] for losses in self._log_losses)
+            expected["log_loss_sum"] = positives * of_positive + negatives * of_negative
+            of_positive, of_negative = (losses[days] for losses in self._squared_errors)
+            expected["squared_error_sum"] = positives * of_positive + negatives * of_negative
         return expected
+
+    @cached_property
+    def _mean_scores(self) -> Floats:
+        """Mean score of each day and bin, shape (days, bins)."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            score = np.nan_to_num(self._predictions["score_sum"][:, :-1] / self._predictions["row_count"][:, :-1])
+        return np.clip(score, _SMALLEST_PROBABILITY, 1 - _SMALLEST_PROBABILITY)
+
+    @cached_property
+    def _log_losses(self) -> tuple[Floats, Floats]:
+        """Of a positive and of a negative of each day and bin."""
+        return -np.log(self._mean_scores), -np.log1p(-self._mean_scores)
+
+    @cached_property
+    def _squared_errors(self) -> tuple[Floats, Floats]:
+        """The same."""
+        return (1 - self._mean_scores) ** 2, self._mean_scores**2
 
     def _of_classes(self, days: slice) -> Iterator[tuple[str, Metric]]:
         sides = [
