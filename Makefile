@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 CONFIG ?= driftlake.yaml
 LOCKED := --generate-hashes --no-emit-index-url --no-header
 export PYTHONPATH := $(CURDIR)
-# Each test that starts a process would compile our modules again where the environment forbids to keep them.
+# Keep compiled modules, or every test that starts a process compiles ours again.
 unexport PYTHONDONTWRITEBYTECODE
 # Compiled once here, imported by every run: a cold start takes half the time.
 export UV_COMPILE_BYTECODE := 1

@@ -2,7 +2,7 @@
 
 Each class is counted by the bin of its own score, over all predictions and over the predictions of the class. Not here: the
 counts of predicted classes (`driftlake.profiles.kernel`), labels by these scores (sql/class_score_cohorts.sql), and
-what performance is to be expected (`driftlake.quality.class_estimates`).
+what performance is to be expected (`driftlake.quality.class_calibrations`).
 """
 
 from __future__ import annotations

@@ -11,8 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+<<<<<<< HEAD
 from functools import partial
 from itertools import compress, islice
+=======
+from functools import cached_property, partial
+from itertools import islice
+>>>>>>> fleet
 from typing import Any, Protocol
 
 import numpy as np
@@ -506,15 +511,35 @@ class _History:
             "false_positive_count": at_cut * (1 - calibration.probability),
         }
         if self._version.score_kind == "probability":
-            with np.errstate(divide="ignore", invalid="ignore"):
-                score = np.nan_to_num(predicted["score_sum"] / row_count)
-            score = np.clip(score, _SMALLEST_PROBABILITY, 1 - _SMALLEST_PROBABILITY)
-            expected["log_loss_sum"] = -positives * np.log(score) - negatives * np.log1p(-score)
-            expected["squared_error_sum"] = positives * (1 - score) ** 2 + negatives * score**2
+            of_positive, of_negative = (losses[days] for losses in self._log_losses)
+            expected["log_loss_sum"] = positives * of_positive + negatives * of_negative
+            of_positive, of_negative = (losses[days] for losses in self._squared_errors)
+            expected["squared_error_sum"] = positives * of_positive + negatives * of_negative
         return expected
 
+<<<<<<< HEAD
     def _of_classes(self, days: slice, probabilities: ClassProbabilities) -> Iterator[tuple[str, Metric]]:
         """Expected of a prediction is that its label is each class with the probability of the score of the class."""
+=======
+    @cached_property
+    def _mean_scores(self) -> Floats:
+        """Mean score of each day and bin, shape (days, bins)."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            score = np.nan_to_num(self._predictions["score_sum"][:, :-1] / self._predictions["row_count"][:, :-1])
+        return np.clip(score, _SMALLEST_PROBABILITY, 1 - _SMALLEST_PROBABILITY)
+
+    @cached_property
+    def _log_losses(self) -> tuple[Floats, Floats]:
+        """Of a positive and of a negative of each day and bin."""
+        return -np.log(self._mean_scores), -np.log1p(-self._mean_scores)
+
+    @cached_property
+    def _squared_errors(self) -> tuple[Floats, Floats]:
+        """The same."""
+        return (1 - self._mean_scores) ** 2, self._mean_scores**2
+
+    def _of_classes(self, days: slice) -> Iterator[tuple[str, Metric]]:
+>>>>>>> fleet
         sides = [
             [each.known[name][days, :-1] for each in self._classes] for name in ("positive_count", "negative_count")
         ]
