@@ -11,13 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
-<<<<<<< HEAD
-from functools import partial
-from itertools import compress, islice
-=======
 from functools import cached_property, partial
-from itertools import islice
->>>>>>> fleet
+from itertools import compress, islice
 from typing import Any, Protocol
 
 import numpy as np
@@ -517,10 +512,6 @@ class _History:
             expected["squared_error_sum"] = positives * of_positive + negatives * of_negative
         return expected
 
-<<<<<<< HEAD
-    def _of_classes(self, days: slice, probabilities: ClassProbabilities) -> Iterator[tuple[str, Metric]]:
-        """Expected of a prediction is that its label is each class with the probability of the score of the class."""
-=======
     @cached_property
     def _mean_scores(self) -> Floats:
         """Mean score of each day and bin, shape (days, bins)."""
@@ -538,8 +529,8 @@ class _History:
         """The same."""
         return (1 - self._mean_scores) ** 2, self._mean_scores**2
 
-    def _of_classes(self, days: slice) -> Iterator[tuple[str, Metric]]:
->>>>>>> fleet
+    def _of_classes(self, days: slice, probabilities: ClassProbabilities) -> Iterator[tuple[str, Metric]]:
+        """Expected of a prediction is that its label is each class with the probability of the score of the class."""
         sides = [
             [each.known[name][days, :-1] for each in self._classes] for name in ("positive_count", "negative_count")
         ]
