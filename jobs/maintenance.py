@@ -11,7 +11,8 @@ from assets.stage import failures_explained
 from driftlake.config import Settings
 from driftlake.lake.maintenance import maintain, upkeep_lines
 from driftlake.lake.warehouse import Warehouse
-from driftlake.report.page_files import clean, removed_lines
+from driftlake.report.page_files import removed_lines
+from driftlake.report.pages import clean
 
 MAINTENANCE = "maintenance"
 
@@ -27,7 +28,7 @@ def maintain_warehouse(
     with failures_explained():
         now = datetime.now(UTC)
         done = maintain(warehouse, settings, now=now)
-        removed = clean(settings, now=now)
+        removed = clean(warehouse, settings, now=now)
     context.log.info("\n".join([*upkeep_lines(done), *removed_lines(removed)]))
 
 

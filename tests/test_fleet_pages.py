@@ -20,7 +20,7 @@ from driftlake.lake.warehouse import Warehouse
 from driftlake.report import page_files, sections
 from driftlake.report.pages import render_day, render_index
 from driftlake.report.sparklines import sparkline
-from driftlake.vocabulary.page_names import model_page
+from driftlake.vocabulary.page_names import model_page_name
 
 TODAY = day(40)
 MARKUP = '"><script>alert(1)</script><img src=x onerror=alert(2)>'
@@ -107,7 +107,7 @@ def test_every_model_has_a_page_of_its_own_inside_the_folder(memory: Warehouse, 
 
 @given(st.lists(st.text(st.characters(codec=None), max_size=70), min_size=2, max_size=2, unique=True))
 def test_two_models_never_share_a_file(model_ids: list[str]) -> None:
-    names = [model_page(TODAY, model_id) for model_id in model_ids]
+    names = [model_page_name(TODAY, model_id) for model_id in model_ids]
     assert names[0].casefold() != names[1].casefold()
     for name in names:
         assert re.fullmatch(rf"{TODAY}/[a-z0-9][a-z0-9._-]{{0,70}}\.html", name)

@@ -27,13 +27,15 @@ def maintain(
     from driftlake.lake.catalog import catalog_of
     from driftlake.lake.maintenance import maintain, upkeep_lines
     from driftlake.lake.warehouse import Warehouse
-    from driftlake.report.page_files import clean, removed_lines
+    from driftlake.report.page_files import removed_lines
+    from driftlake.report.pages import clean
 
     settings, now = load_settings(config), datetime.now(UTC)
     catalog_of(settings).require()
     with Warehouse.open(settings) as warehouse:
         done = maintain(warehouse, settings, now=now, is_dry_run=dry_run)
-    for line in (*upkeep_lines(done), *removed_lines(clean(settings, now=now, is_dry_run=dry_run))):
+        removed = clean(warehouse, settings, now=now, is_dry_run=dry_run)
+    for line in (*upkeep_lines(done), *removed_lines(removed)):
         tell(line)
 
 

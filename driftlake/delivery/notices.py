@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from driftlake.config import Channel, Settings
-from driftlake.vocabulary.page_names import day_page, model_place
+from driftlake.vocabulary.page_names import day_page_name, model_anchor
 from driftlake.vocabulary.runbooks import PAGE
 from driftlake.vocabulary.wording import printable
 
@@ -34,8 +34,8 @@ def links_of(settings: Settings, incident: Mapping[str, Any]) -> dict[str, str]:
     runbook = incident["runbook"] or ""
     if settings.reports.url:
         pages = settings.reports.url.rstrip("/")
-        page = f"{pages}/{day_page(incident['dt'])}"
-        place = model_place(incident["model_id"]) if incident["model_id"] else "models"
+        page = f"{pages}/{day_page_name(incident['dt'])}"
+        place = model_anchor(incident["model_id"]) if incident["model_id"] else "models"
         links = {"page": page, "data": f"{page}#data", "model": f"{page}#{place}"}
         if runbook.startswith(f"{PAGE}#"):
             runbook = f"{pages}/{runbook}"

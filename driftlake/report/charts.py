@@ -458,9 +458,9 @@ def _table(rows: Rows, shown: Collection[str]) -> Part:
 
 
 def _value(value: Any) -> Any:
-    """A value as JSON has it; a number has as many digits as a chart can show."""
+    """A value as JSON has it; a number has as many digits as places on an axis need that is far from zero."""
     if isinstance(value, float):
-        return float(f"{value:.6g}") if math.isfinite(value) else None
+        return float(f"{value:.12g}") if math.isfinite(value) else None
     return value.isoformat() if isinstance(value, date) else value
 
 

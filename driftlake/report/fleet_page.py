@@ -16,7 +16,7 @@ from driftlake.report.sections import PERFORMANCE_DAYS, Scope, Sections, of_no_m
 from driftlake.report.sparklines import sparkline
 from driftlake.report.verdicts import Row, Verdict, grouped
 from driftlake.vocabulary import wording
-from driftlake.vocabulary.page_names import model_page, model_place
+from driftlake.vocabulary.page_names import model_anchor, model_page_name
 from driftlake.vocabulary.wording import SHARES
 
 # Verdicts, the worst first, as the macro verdict_place has them; a version that is not judged comes before one that is well.
@@ -69,7 +69,6 @@ def content_of(scope: Scope, sections: Sections, by_model: Mapping[str, Sections
     alerts = sections["alerts"]
     shared = written_incidents(scope, of_no_model(sections, "incidents"), alerts, "")
     judged = {version_key(row.facts) for row in rows}
-    unlisted = {alert["model_id"] for alert in alerts if alert["model_id"]} - {row.facts["model_id"] for row in rows}
     return {
         "day": scope.day,
         "settings": scope.settings,
@@ -94,7 +93,10 @@ def content_of(scope: Scope, sections: Sections, by_model: Mapping[str, Sections
         "alert_groups": alert_groups(
             scope, [row for row in of_no_model(sections, "alerts") if not row["incident_id"]], "", judged
         ),
-        "retired": {model_id: model_page(scope.day, model_id) for model_id in sorted(unlisted)},
+        "retired": [
+            {"model_id": model_id, "page": model_page_name(scope.day, model_id), "anchor": model_anchor(model_id)}
+            for model_id in sorted(by_model.keys() - {row.facts["model_id"] for row in rows})
+        ],
         "inputs": sections["inputs"],
         "failed_checks": of_no_model(sections, "failed_checks"),
         "other_check_count": sum(row["model_id"] is not None for row in sections["failed_checks"]),
@@ -133,8 +135,8 @@ def _row(
     return FleetRow(
         facts=facts,
         verdict=verdict,
-        page=model_page(scope.day, model_id),
-        anchor=model_place(model_id),
+        page=model_page_name(scope.day, model_id),
+        anchor=model_anchor(model_id),
         owner=_owner(scope, model_id, own, sections["alerts"]),
         since=facts["since_on"] if verdict.kind != "unjudged" else None,
         value=newest["value"] if newest else None,

@@ -34,7 +34,7 @@ from driftlake.report.sections import (
 from driftlake.report.terminal import mark_sentence
 from driftlake.report.verdicts import Row, grouped
 from driftlake.vocabulary import wording
-from driftlake.vocabulary.page_names import model_place
+from driftlake.vocabulary.page_names import model_anchor
 from driftlake.vocabulary.runbooks import PAGE
 from driftlake.vocabulary.wording import version_name
 
@@ -77,7 +77,7 @@ def content_of(scope: Scope, sections: Sections, root: str) -> dict[str, Any]:
         "quality_days": scope.quality_days,
         "short_quality_days": scope.short_quality_days,
         "runs": scope.runs,
-        "places": [model_place(model_id) for model_id in model_ids(sections)],
+        "places": [model_anchor(model_id) for model_id in model_ids(sections)],
         "verdicts": [verdict for _, verdict in scope.judge(facts, alerts)],
         "alerts": alerts,
         "incidents": written_incidents(scope, sections["incidents"], alerts, root),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from importlib.resources import files
@@ -26,7 +27,7 @@ _HEAD_BYTES = 2_000
 _PAGE_NAME = re.compile(r"\d{4}-\d\d-\d\d\.html")
 _DATA_DOCS_NAME = re.compile(r"\d{4}-\d\d-\d\d-[a-z]+\.html")
 # What `replaced_whole` leaves if it is killed.
-_UNFINISHED = re.compile(r"\..+\.\d+")
+_UNFINISHED = re.compile(r"\.(\d{4}-\d\d-\d\d.*|index|runbooks|[a-z0-9_.-]+)\.(html|js)\.\d+")
 
 
 class ReportError(DriftlakeError, LookupError):
@@ -84,8 +85,8 @@ def remove_other_models(settings: Settings, day: date, kept: Collection[str]) ->
     names = {Path(name).name for name in kept}
     for page in place.glob("*.html"):
         if page.name not in names:
-            page.unlink()
-    if not names and place.is_dir():
+            page.unlink(missing_ok=True)
+    if not names:
         _remove_if_empty(place)
 
 
@@ -94,6 +95,9 @@ def clean(settings: Settings, *, now: datetime, is_dry_run: bool = False) -> Rem
 
     Only names that driftlake itself writes are removed.
     """
+    if "://" in settings.resolve(settings.reports.path):
+        # no page can have been written there
+        return Removed(0, 0, None)
     today = now.astimezone(UTC).date()
     keep_days = settings.reports.keep_days
     before = today - timedelta(days=keep_days) if keep_days else None
@@ -138,5 +142,6 @@ def _modified_on(path: Path) -> date:
 
 
 def _remove_if_empty(place: Path) -> None:
-    if not any(place.iterdir()):
+    # another process may write a page into it, or remove it
+    with suppress(OSError):
         place.rmdir()

@@ -11,7 +11,7 @@ import calendar
 import hashlib
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -22,7 +22,7 @@ from driftlake import __version__
 from driftlake.config import Settings
 from driftlake.lake.warehouse import Warehouse
 from driftlake.report import fleet_page, model_page, page_files, verdicts
-from driftlake.report.page_files import ReportError
+from driftlake.report.page_files import Removed, ReportError
 from driftlake.report.sections import (
     RECENT_DAYS,
     VOLUME_DAYS,
@@ -35,8 +35,7 @@ from driftlake.report.sections import (
 )
 from driftlake.report.verdicts import Verdict, grouped
 from driftlake.vocabulary import wording
-from driftlake.vocabulary.page_names import day_page
-from driftlake.vocabulary.page_names import model_page as name_of_model_page
+from driftlake.vocabulary.page_names import day_page_name, model_page_name
 from driftlake.vocabulary.runbooks import PAGE, RUNBOOKS
 from driftlake.vocabulary.wording import version_name
 
@@ -87,7 +86,15 @@ def render_day(warehouse: Warehouse, settings: Settings, day: date) -> Path:
         "arrivals": sections["arrivals"],
         "data_docs": fleet_page.data_docs(scope),
     }
-    return page_files.write(settings, day_page(day), _render("model.html.j2", content))
+    return page_files.write(settings, day_page_name(day), _render("model.html.j2", content))
+
+
+def clean(warehouse: Warehouse, settings: Settings, *, now: datetime, is_dry_run: bool = False) -> Removed:
+    """Remove old pages and unfinished files (see `page_files.clean`), and the links to them from the index."""
+    removed = page_files.clean(settings, now=now, is_dry_run=is_dry_run)
+    if removed.page_count and not is_dry_run:
+        render_index(warehouse, settings)
+    return removed
 
 
 def render_index(warehouse: Warehouse, settings: Settings) -> Path:
@@ -101,7 +108,8 @@ def render_index(warehouse: Warehouse, settings: Settings) -> Path:
         raise ReportError("nothing was processed yet", hint="run `driftlake run` or `driftlake backfill` first")
     folder = page_files.folder(settings)
     judged = [
-        {**row, "kind": verdicts.kind_of_day(row), "has_page": (folder / day_page(row["dt"])).is_file()} for row in days
+        {**row, "kind": verdicts.kind_of_day(row), "has_page": (folder / day_page_name(row["dt"])).is_file()}
+        for row in days
     ]
     newest = Scope.of(warehouse, settings, days[-1]["dt"])
     found = [verdict for _, verdict in newest.judge(newest.model_facts(), newest.alerts())]
@@ -126,7 +134,7 @@ def _write_fleet(scope: Scope, sections: Sections) -> Path:
     """Write the pages of the models, then the page that links them."""
     by_model = divided(sections)
     basis = _basis(scope)
-    pages = {model_id: name_of_model_page(scope.day, model_id) for model_id in by_model}
+    pages = {model_id: model_page_name(scope.day, model_id) for model_id in by_model}
     folder = page_files.folder(scope.settings)
     for model_id, own in by_model.items():
         digest = _digest(basis, own)
@@ -136,7 +144,7 @@ def _write_fleet(scope: Scope, sections: Sections) -> Path:
         page_files.write(scope.settings, pages[model_id], _render("model.html.j2", content))
     page_files.remove_other_models(scope.settings, scope.day, pages.values())
     content = fleet_page.content_of(scope, sections, by_model)
-    return page_files.write(scope.settings, day_page(scope.day), _render("fleet.html.j2", content))
+    return page_files.write(scope.settings, day_page_name(scope.day), _render("fleet.html.j2", content))
 
 
 def _basis(scope: Scope) -> str:

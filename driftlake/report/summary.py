@@ -15,7 +15,7 @@ from driftlake.config import Settings
 from driftlake.lake.catalog import catalog_of
 from driftlake.lake.warehouse import Warehouse
 from driftlake.report.verdicts import grouped
-from driftlake.vocabulary.page_names import day_page
+from driftlake.vocabulary.page_names import day_page_name
 from driftlake.vocabulary.wording import counted, first_of, number, three_decimals, version_name
 
 
@@ -31,7 +31,7 @@ def summarize(warehouse: Warehouse, settings: Settings, first_day: date, last_da
         ("open alerts", f"{facts['critical_count']} critical, {facts['warn_count']} warn"),
         ("label backlog", _backlog(facts)),
         ("rolling AUC", _quality(warehouse, last_day, settings.quality.headline_window_days)),
-        ("report", f"{settings.resolve(settings.reports.path)}/{day_page(last_day)}"),
+        ("report", f"{settings.resolve(settings.reports.path)}/{day_page_name(last_day)}"),
         ("warehouse", catalog_of(settings).name),
     ]
 

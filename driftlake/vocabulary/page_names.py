@@ -13,17 +13,17 @@ from datetime import date
 _PLAIN = re.compile(r"[a-z0-9][a-z0-9_-]{0,59}")
 
 
-def day_page(day: date) -> str:
+def day_page_name(day: date) -> str:
     """The page of a day, relative to the folder of the reports."""
     return f"{day}.html"
 
 
-def model_page(day: date, model_id: str) -> str:
+def model_page_name(day: date, model_id: str) -> str:
     """The page of a model on a day that has several, relative to the folder of the reports."""
     return f"{day}/{_file_name(model_id)}.html"
 
 
-def model_place(model_id: str) -> str:
+def model_anchor(model_id: str) -> str:
     """The place of a model on the page of a day."""
     return f"model-{_file_name(model_id)}"
 
