@@ -148,7 +148,7 @@ def _attempt(channel: Channel, notice: Notice, delivery_id: str, deadline: float
 
 
 def _send_in_time(channel: Channel, notice: Notice, delivery_id: str, deadline: float) -> None:
-    """Send in a thread that is left alone at the deadline: a service that answers a byte at a time is in no library's timeout."""
+    """Send in a thread that is abandoned at the deadline: no timeout of a library ends an answer that arrives byte by byte."""
     address = _address(channel)
     if (seconds := deadline - time.monotonic()) <= 0:
         raise TimeoutError
@@ -181,8 +181,8 @@ def _may_succeed_later(error: BaseException) -> bool:
     """Whether to try again: the network failed, or the service is overloaded."""
     if isinstance(error, NotDeliveredError):
         return error.is_transient
-    # exceptions of requests are OSErrors
-    return isinstance(error, OSError)
+    # exceptions of requests are OSErrors, and ValueErrors if the address itself is wrong
+    return isinstance(error, OSError) and not isinstance(error, ValueError)
 
 
 def _reason(error: Exception) -> str:
@@ -191,6 +191,8 @@ def _reason(error: Exception) -> str:
         return error.message
     if isinstance(error, NotDeliveredError):
         return str(error)
+    if isinstance(error, ImportError):
+        return f"{error.name} is not installed: install driftlake[delivery]"
     if isinstance(error, TimeoutError):
         return f"the service did not answer in time: a channel has {_SECONDS_OF_CHANNEL} seconds in each run"
     return f"the service could not be reached or refused the message ({type(error).__name__})"
