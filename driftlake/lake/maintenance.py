@@ -125,13 +125,19 @@ def upkeep_lines(upkeep: Upkeep) -> Iterator[str]:
 
 
 def _delete_inlined(warehouse: Warehouse) -> None:
-    """Delete rows from the catalog that only expired snapshots had. DuckLake keeps the rows of small inserts there, and leaves them after their snapshots."""
-    for name in warehouse.query("upkeep/inlined_tables")["table_name"].to_pylist():
-        statement = (
-            f"delete from __ducklake_metadata_lake.{quote(name)} where end_snapshot <="
-            " (select min(snapshot_id) from __ducklake_metadata_lake.ducklake_snapshot)"
-        )
-        warehouse.write(lambda statement=statement: warehouse.connection.execute(statement))
+    """Delete rows from the catalog that only expired snapshots had.
+
+    DuckLake keeps the rows of small inserts in the catalog, and leaves them there when their snapshots expire.
+    """
+
+    def work() -> None:
+        for name in warehouse.query("upkeep/inlined_tables")["table_name"].to_pylist():
+            warehouse.connection.execute(
+                f"delete from __ducklake_metadata_lake.{quote(name)} where end_snapshot <="
+                " (select min(snapshot_id) from __ducklake_metadata_lake.ducklake_snapshot)"
+            )
+
+    warehouse.write(work)
 
 
 def _days_before(now: datetime, days: int) -> date:

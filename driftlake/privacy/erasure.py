@@ -133,9 +133,7 @@ def find(warehouse: Warehouse, identity: Identity) -> list[Found]:
     return [found for table in schema.tables() if (found := _find_in(warehouse, table, identity))]
 
 
-def erase(
-    warehouse: Warehouse, identity: Identity, *, erased_by: str, page_count: int, is_purged: bool
-) -> list[Found]:
+def erase(warehouse: Warehouse, identity: Identity, *, erased_by: str, page_count: int, is_purged: bool) -> list[Found]:
     """Delete and change the rows in one transaction, and record it in erasures and partition_runs. Returns what was found."""
     now = warehouse.time_of_next("erasures", "erased_at", datetime.now(UTC))
     run_id = f"erase {now:%Y-%m-%dT%H:%M:%S.%f}"
@@ -235,9 +233,7 @@ def _find_in(warehouse: Warehouse, table: Table, identity: Identity) -> Found | 
     )
     if not rows:
         return None
-    columns = [
-        column.name for number, (column, _) in enumerate(searched) if any(row[4][number] for row in rows)
-    ]
+    columns = [column.name for number, (column, _) in enumerate(searched) if any(row[4][number] for row in rows)]
     left = {dt: count - deleted for dt, count, deleted, *_ in rows if dt and deleted}
     return Found(table.name, sum(row[2] for row in rows), sum(row[3] for row in rows), columns, left)
 
@@ -286,18 +282,12 @@ def _execute(warehouse: Warehouse, statement: str, identity: Identity, **more: A
     return warehouse.connection.execute(statement, values).fetchall()
 
 
-def _record_rows_left(
-    warehouse: Warehouse, found: Sequence[Found], *, run_id: str, committed_at: datetime
-) -> None:
+def _record_rows_left(warehouse: Warehouse, found: Sequence[Found], *, run_id: str, committed_at: datetime) -> None:
     """Record the erasure as the current run of its days, or the next night would miss the rows and compute the days again."""
-    left = [
-        {"dt": dt, "name": each.table, "row_count": count} for each in found for dt, count in each.left.items()
-    ]
+    left = [{"dt": dt, "name": each.table, "row_count": count} for each in found for dt, count in each.left.items()]
     types = pa.schema([("dt", pa.date32()), ("name", pa.string()), ("row_count", pa.int64())])
     with warehouse.registered(rows_left=pa.Table.from_pylist(left, schema=types)):
-        runs = warehouse.query(
-            "erasure/recorded_runs", run_id=run_id, committed_at=committed_at
-        )
+        runs = warehouse.query("erasure/recorded_runs", run_id=run_id, committed_at=committed_at)
     warehouse.insert("partition_runs", runs)
 
 
