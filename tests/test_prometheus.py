@@ -200,7 +200,9 @@ def test_the_command_writes_a_file_only_if_there_is_something_to_write(tmp_path:
     assert CliRunner().invoke(app, asked, catch_exceptions=False).stdout == expected
     CliRunner().invoke(app, [*asked, "--out", str(out)], catch_exceptions=False)
     assert out.read_text() == expected
-    refused = CliRunner().invoke(app, ["metrics", "--from", "2023-01-01", "--to", "2023-01-02", "--out", f"{out}2", *config])
+    refused = CliRunner().invoke(
+        app, ["metrics", "--from", "2023-01-01", "--to", "2023-01-02", "--out", f"{out}2", *config]
+    )
     assert isinstance(refused.exception, ConfigurationError)
     assert list(tmp_path.glob("*.om*")) == [out]
 
@@ -209,7 +211,11 @@ def test_the_command_writes_a_file_only_if_there_is_something_to_write(tmp_path:
 
 
 def rule_groups() -> list[Any]:
-    return [group for name in ("alerts", "recording") for group in yaml.safe_load((SHIPPED / f"{name}.yml").read_text())["groups"]]
+    return [
+        group
+        for name in ("alerts", "recording")
+        for group in yaml.safe_load((SHIPPED / f"{name}.yml").read_text())["groups"]
+    ]
 
 
 def panel_expressions() -> list[str]:
@@ -229,7 +235,9 @@ def test_rules_and_dashboard_use_metrics_that_are_written_and_labels_that_they_h
 
 
 def promtool(*arguments: str, given: str | None = None) -> str:
-    done = subprocess.run(["promtool", *arguments], input=given, cwd=SHIPPED, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["promtool", *arguments], input=given, cwd=SHIPPED, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -244,7 +252,10 @@ def test_promtool_makes_blocks_of_past_days(filled: Warehouse, tmp_path: Path) -
     (tmp_path / "history.om").write_text("".join(open_metrics(filled, day(2), day(3), window_days=7)))
     promtool("tsdb", "create-blocks-from", "openmetrics", str(tmp_path / "history.om"), str(tmp_path / "blocks"))
     stored = [json.loads(path.read_text())["stats"]["numSamples"] for path in (tmp_path / "blocks").glob("*/meta.json")]
-    of_day = sum(len(family.samples) for family in open_metrics_families("".join(open_metrics(filled, day(3), day(3), window_days=7))))
+    of_day = sum(
+        len(family.samples)
+        for family in open_metrics_families("".join(open_metrics(filled, day(3), day(3), window_days=7)))
+    )
     assert stored == [of_day, of_day]
 
 

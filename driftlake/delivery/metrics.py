@@ -129,9 +129,7 @@ DAY_METRICS = (
         (*_VERSION, "feature"),
     ),
     DayMetric("score_drift_psi", "PSI of the scores against training.", "scores", "psi", _VERSION),
-    DayMetric(
-        "labels_outstanding", "Predictions that have no label yet.", "labels", "outstanding_count", _VERSION
-    ),
+    DayMetric("labels_outstanding", "Predictions that have no label yet.", "labels", "outstanding_count", _VERSION),
     DayMetric(
         "labels_overdue_ratio",
         "Share of predictions whose label is overdue by the promised label delay.",
