@@ -11,6 +11,7 @@ from datetime import UTC, datetime, time
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
 import yaml
 from data import GROUP, MODEL, Row, day, insert, write_project
@@ -18,7 +19,9 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families
 from typer.testing import CliRunner
 
+from assets.delivery import delivery
 from driftlake.cli import app
+from driftlake.config import Settings
 from driftlake.delivery.metrics import DAY_METRICS, FEATURE_LIMIT, RUN_METRICS
 from driftlake.delivery.prometheus import open_metrics, write_metrics
 from driftlake.errors import ConfigurationError
@@ -153,6 +156,17 @@ def test_the_file_has_the_values_of_the_newest_day(filled: Warehouse, tmp_path: 
         "slo_error_budget_remaining_ratio": {objective: 0.4},
         "slo_burn_rate": {(*objective, "1d"): 2.0, (*objective, "28d"): 0.5},
     }
+
+
+def test_a_run_writes_the_configured_file(filled: Warehouse, tmp_path: Path) -> None:
+    section = {"delivery": {"prometheus_file": str(tmp_path / "driftlake.prom")}, "drift": {"windows_days": [1, 7, 28]}}
+    places = {"telemetry": {"path": "t"}, "lineage": {"path": "l"}, "start": day(1)}
+    before = datetime.now(UTC).timestamp()
+    delivery(dg.build_asset_context(), filled, Settings.model_validate(places | section))
+    found = samples(text_string_to_metric_families((tmp_path / "driftlake.prom").read_text()))
+    assert found["last_run_timestamp_seconds"].pop(()) >= before
+    expected = samples(text_string_to_metric_families(written(filled, tmp_path / "expected.prom")))
+    assert found == expected | {"last_run_timestamp_seconds": {}, "undelivered_notices": {(): 0}}
 
 
 def test_the_features_that_drift_most_have_a_series_and_all_are_counted(memory: Warehouse, tmp_path: Path) -> None:
