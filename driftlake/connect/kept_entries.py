@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -65,12 +65,17 @@ def folder_of(target: Path, day: date) -> Path:
 
 
 class Keeper:
-    """Writes the entries of one file, each to its day; the files appear when all of them are complete."""
+    """Writes the entries of one file, each to its day."""
 
     def __init__(
-        self, target: Path, name: str, fields: Sequence[tuple[str, pa.DataType]], attributes: Sequence[str]
+        self,
+        target: Path,
+        name: str,
+        fields: Sequence[tuple[str, pa.DataType]],
+        attributes: Sequence[str],
+        stack: ExitStack,
     ) -> None:
-        self.target, self.name, self.attributes = target, name, attributes
+        self.target, self.name, self.attributes, self.stack = target, name, attributes, stack
         self.fields = [name for name, _ in fields]
         values = [(text_column(each), pa.string()) for each in attributes]
         values += [(number_column(each), pa.float64()) for each in attributes]
@@ -78,19 +83,6 @@ class Keeper:
         self.writers: dict[date, pq.ParquetWriter] = {}
         self.rows: dict[date, list[dict[str, Any]]] = defaultdict(list)
         self.row_count = 0
-        self.stack = ExitStack()
-
-    def __enter__(self) -> Keeper:
-        return self
-
-    def __exit__(self, *failure: Any) -> None:
-        try:
-            if failure[0] is None:
-                self._flush()
-        finally:
-            for writer in self.writers.values():
-                writer.close()
-        self.stack.__exit__(*failure)
 
     def keep(self, nanoseconds: int, entry: Any) -> None:
         """Add a span or an event at its time."""
@@ -98,7 +90,7 @@ class Keeper:
         self.rows[day_of(nanoseconds)].append(row | self._values(entry.attributes))
         self.row_count += 1
         if self.row_count % _BATCH_ROWS == 0:
-            self._flush()
+            self.flush()
 
     def _values(self, attributes: Attributes) -> dict[str, Any]:
         return {
@@ -107,13 +99,14 @@ class Keeper:
             if (value := attributes.get(name)) is not None
         }
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Write what is held in memory."""
         for day, rows in self.rows.items():
             if day not in self.writers:
                 path = folder_of(self.target, day) / f"{self.name}.parquet"
-                self.writers[day] = pq.ParquetWriter(
-                    self.stack.enter_context(replaced_whole(path)), self.schema, compression="zstd"
-                )
+                temporary = self.stack.enter_context(replaced_whole(path))
+                writer = pq.ParquetWriter(temporary, self.schema, compression="zstd")
+                self.writers[day] = self.stack.enter_context(writer)
             self.writers[day].write_table(pa.Table.from_pylist(rows, self.schema))
         self.rows.clear()
 
@@ -121,6 +114,17 @@ class Keeper:
     def days(self) -> list[date]:
         """The days that have entries."""
         return sorted({*self.writers, *self.rows})
+
+
+@contextmanager
+def keeping(
+    target: Path, name: str, fields: Sequence[tuple[str, pa.DataType]], attributes: Sequence[str]
+) -> Iterator[Keeper]:
+    """A keeper whose files appear when all of them are complete."""
+    with ExitStack() as stack:
+        keeper = Keeper(target, name, fields, attributes, stack)
+        yield keeper
+        keeper.flush()
 
 
 def kept_files(target: Path, days: Iterable[date]) -> Iterator[str]:

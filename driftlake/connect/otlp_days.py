@@ -7,7 +7,7 @@ Not here: reading OTLP (`otlp_import`).
 from __future__ import annotations
 
 import filecmp
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -76,8 +76,10 @@ def write_predictions(
     ).fetchall()
     remarks = [f"{counted(several, 'trace')} with several spans {prediction.span}, the first counts"] if several else []
     done = _replaced(connection, target, day, rows, "trace_id")
+    if done.problems:
+        return done
     problems, missing = _missing(connection, mapping, done.row_count)
-    return replace(done, problems=[*done.problems, *problems], remarks=[*remarks, *missing])
+    return replace(done, problems=problems, remarks=[*remarks, *missing])
 
 
 def predictions_query(mapping: OtlpMapping, texts: frozenset[str]) -> str:
@@ -125,7 +127,8 @@ def _missing(
     counts = connection.execute(
         f"select {', '.join(f'count(*) - count({quote(name)})' for name in sources)} from day_rows"
     ).fetchone()
-    problems, remarks = [], []
+    problems: list[str] = []
+    remarks: list[str] = []
     for (name, source), count in zip(sources.items(), counts or (), strict=True):
         if count:
             said = f"{count:,} of {counted(row_count, 'prediction')} have no {source} ({name})"

@@ -16,10 +16,10 @@ from tempfile import TemporaryDirectory
 import duckdb
 from filelock import FileLock
 
-from driftlake.connect.kept_entries import EVENT_FIELDS, FOLDER, SPAN_FIELDS, Keeper, content_hash
+from driftlake.connect.kept_entries import EVENT_FIELDS, FOLDER, SPAN_FIELDS, content_hash, keeping
 from driftlake.connect.otlp_days import WrittenDay, touched_days, write_labels, write_predictions
 from driftlake.connect.otlp_lines import Event, Faults, Span, read_lines
-from driftlake.connect.otlp_mapping import OtlpMapping
+from driftlake.connect.otlp_mapping import LabelEvents, OtlpMapping
 from driftlake.lake import schema
 from driftlake.lake.queries import literal
 from driftlake.vocabulary.wording import counted
@@ -78,40 +78,38 @@ def _keep_file(
 ) -> None:
     try:
         name = content_hash(path)
-        faults = Faults(path)
-        spans = Keeper(target, name, SPAN_FIELDS, mapping.attributes)
-        of_labels = mapping.labels.attributes if mapping.labels else ()
-        events = Keeper(labels_target or target, name, EVENT_FIELDS, of_labels)
-        with spans, events:
-            for entry in read_lines(path, faults, now_ns):
-                if isinstance(entry, Span):
-                    spans.keep(entry.start_ns, entry)
-                elif mapping.labels and mapping.labels.is_label(entry):
-                    if labels_target is None:
-                        kept.unwanted_labels += 1
-                    elif reason := _objection(entry, mapping):
-                        faults.note(reason, entry.line)
-                    else:
-                        events.keep(entry.time_ns, entry)
     except OSError as error:
         done.problems.append(f"{path}: not imported: {error.strerror or error}")
         return
+    faults = Faults(path)
+    of_labels = mapping.labels.attributes if mapping.labels else ()
+    with (
+        keeping(target, name, SPAN_FIELDS, mapping.attributes) as spans,
+        keeping(labels_target or target, name, EVENT_FIELDS, of_labels) as events,
+    ):
+        for entry in read_lines(path, faults, now_ns):
+            if isinstance(entry, Span):
+                spans.keep(entry.start_ns, entry)
+            elif mapping.labels and mapping.labels.is_label(entry):
+                if labels_target is None:
+                    kept.unwanted_labels += 1
+                elif reason := _objection(entry, mapping.labels):
+                    faults.note(reason, entry.line)
+                else:
+                    events.keep(entry.time_ns, entry)
     done.problems += faults.sentences()
     kept.names.add(name)
     kept.span_days |= set(spans.days)
     kept.label_days |= set(events.days)
 
 
-def _objection(event: Event, mapping: OtlpMapping) -> str | None:
+def _objection(event: Event, labels: LabelEvents) -> str | None:
     """Why an event cannot be a label."""
-    labels = mapping.labels
-    assert labels is not None
-    if labels.value not in event.attributes:
-        return f"a label has no attribute {labels.value}"
+    needed = [name for name in labels.attributes if name not in event.attributes]
+    if needed:
+        return f"a label has no attribute {needed[0]}"
     if labels.correlation_id is None and event.trace_id is None:
         return "a label has no trace id"
-    if labels.correlation_id is not None and labels.correlation_id not in event.attributes:
-        return f"a label has no attribute {labels.correlation_id}"
     return None
 
 

@@ -23,8 +23,17 @@ _LARGEST_EXACT = 2**53
 # Clocks of machines differ by less.
 _CLOCK_TOLERANCE_NS = 5 * 60 * 1_000_000_000
 _TRACE_ID, _SPAN_ID = re.compile(r"[0-9a-f]{32}"), re.compile(r"[0-9a-f]{16}")
+# gzip, zstd; protobuf begins with the length of the first message in four bytes
+_COMPRESSED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd")
 _ERROR = (2, "STATUS_CODE_ERROR")
 _SIGNALS = ("resourceSpans", "resourceLogs", "resourceMetrics", "resourceProfiles")
+_SCALARS: Mapping[str, Callable[[Any], Any]] = {
+    "stringValue": str,
+    "bytesValue": str,
+    "boolValue": bool,
+    "intValue": int,
+    "doubleValue": float,
+}
 # What a malformed part of a line raises when it is taken apart.
 _MALFORMED = (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)
 
@@ -79,7 +88,7 @@ class Faults:
 def read_lines(path: Path, faults: Faults, now_ns: int) -> Iterator[Span | Event]:
     """The spans and events of a file in the order of its lines; `faults` collects what cannot be used."""
     with path.open("rb") as file:
-        if not file.peek(64).lstrip()[:1] in {b"{", b""}:
+        if b"\0" in (head := file.peek(64)) or head.startswith(_COMPRESSED):
             faults.note("the file is not JSON lines; protobuf and compressed files are not read", 1)
             return
         for number, line in _numbered(file, faults):
@@ -227,17 +236,10 @@ def _value(value: Mapping[str, Any]) -> Value | None:
 
 def _plain(value: Mapping[str, Any]) -> Any:
     for kind, content in value.items():
-        match kind:
-            case "stringValue" | "bytesValue":
-                return str(content)
-            case "boolValue":
-                return bool(content)
-            case "intValue":
-                return int(content)
-            case "doubleValue":
-                return float(content)
-            case "arrayValue":
-                return [_plain(each) for each in content.get("values") or ()]
-            case "kvlistValue":
-                return {pair["key"]: _plain(pair.get("value") or {}) for pair in content.get("values") or ()}
+        if kind in _SCALARS:
+            return _SCALARS[kind](content)
+        if kind == "arrayValue":
+            return [_plain(each) for each in content.get("values") or ()]
+        if kind == "kvlistValue":
+            return {pair["key"]: _plain(pair.get("value") or {}) for pair in content.get("values") or ()}
     return None

@@ -89,8 +89,9 @@ def propose(paths: Sequence[Path]) -> str:
     if stages := _stages(sample, name):
         mapping["stages"] = stages
     if sample.events[EVALUATION]:
-        of_one = {"where": {EVALUATION_NAME: str(each)} for each in sorted(map(str, sample.evaluations))[:1] if each}
-        mapping["labels"] = {"event": EVALUATION, **of_one, "value": EVALUATION_VALUE}
+        name_of_first = min(map(str, sample.evaluations))
+        where = {"where": {EVALUATION_NAME: name_of_first}} if name_of_first else {}
+        mapping["labels"] = {"event": EVALUATION, **where, "value": EVALUATION_VALUE}
     found = "".join(f"# - {printable(line)}\n" for line in _lines(sample)).rstrip("\n")
     head = _CONTENTS.format(files=counted(len(paths), "file"), found=found)
     return head + yaml.safe_dump(mapping, sort_keys=False, allow_unicode=True)
