@@ -20,6 +20,6 @@ select
     cast(make_timestamp(predictions.start_ns // 1000) as date) as dt,
     count(*) as trace_count
 from new_traces
-left join predictions using (trace_id)
+left join predictions on new_traces.trace_id = predictions.trace_id
 group by dt
 order by dt

@@ -136,6 +136,11 @@ def test_the_proposal_for_the_files_is_the_mapping_that_was_written_by_hand(tmp_
     assert "# - 4 spans 'inference' of service scorer: ml.feature.colour" in proposal
 
 
+def test_the_documentation_shows_the_proposal_as_it_is() -> None:
+    page = (FOLDER.parent.parent / "docs" / "connect" / "opentelemetry.md").read_text()
+    assert f"```yml\n{propose(FILES)}```" in page
+
+
 def test_a_proposal_for_a_file_without_spans_is_refused() -> None:
     with pytest.raises(InputError, match="no spans in .*outcomes"):
         propose([FILES[2]])
