@@ -68,6 +68,8 @@ def span(number: int = 1, **changes: Any) -> dict[str, Any]:
     return {
         "traceId": f"{number:032x}",
         "spanId": f"{number:016x}",
+        # as the collector writes a root
+        "parentSpanId": "",
         "name": "inference",
         "startTimeUnixNano": str(NOON),
         "endTimeUnixNano": str(NOON + 5_000_000),
