@@ -366,6 +366,10 @@ order by event_time, trace_id"""
     [
         ({"columns": {"model_id": "a"}}, "columns: model_version must be mapped"),
         ({"stages": {"SCORE": "inference"}}, "the column score occurs twice"),
+        (
+            {"columns": {"model_id": "a", "model_version": "b", "x": "X", "y": "x"}},
+            "the attributes X and x differ only by case",
+        ),
         ({"stages": {"latency_ms": "inference"}}, "latency_ms is read from the spans"),
         ({"prediction": {"span": "a", "kind": "b"}}, "prediction.kind: unknown key"),
         ({"labels": {"event": None}}, "where must say which log records are labels"),

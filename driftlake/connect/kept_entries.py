@@ -10,20 +10,23 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, date, datetime
+from datetime import date, timedelta
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from driftlake.connect.otlp_lines import Attributes
+from driftlake.connect.otlp_lines import Event, Span
 from driftlake.lake.whole_files import replaced_whole
 
 # Driftlake reads no folder whose name begins so.
 FOLDER = "_otlp"
 # Few enough to hold in memory, many enough for good Parquet.
 _BATCH_ROWS = 20_000
+_DAY_NS = 24 * 60 * 60 * 1_000_000_000
+_EPOCH = date(1970, 1, 1)
 
 SPAN_FIELDS = (
     ("trace_id", pa.string()),
@@ -48,15 +51,13 @@ def text_column(attribute: str) -> str:
     return f"text:{attribute}"
 
 
+_VALUES = ((text_column, pa.string()), (number_column, pa.float64()))
+
+
 def content_hash(path: Path) -> str:
     """The name under which a file is kept."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:32]
-
-
-def day_of(nanoseconds: int) -> date:
-    """The UTC day of a time."""
-    return datetime.fromtimestamp(nanoseconds // 1_000_000_000, UTC).date()
 
 
 def folder_of(target: Path, day: date) -> Path:
@@ -76,44 +77,43 @@ class Keeper:
         stack: ExitStack,
     ) -> None:
         self.target, self.name, self.attributes, self.stack = target, name, attributes, stack
-        self.fields = [name for name, _ in fields]
-        values = [(text_column(each), pa.string()) for each in attributes]
-        values += [(number_column(each), pa.float64()) for each in attributes]
+        self.values_of = attrgetter(*(name for name, _ in fields))
+        values = [(name(each), kind) for name, kind in _VALUES for each in attributes]
         self.schema = pa.schema([*fields, *values])
         self.writers: dict[date, pq.ParquetWriter] = {}
-        self.rows: dict[date, list[dict[str, Any]]] = defaultdict(list)
+        # by the number of days since 1970
+        self.rows: dict[int, list[tuple[Any, ...]]] = defaultdict(list)
         self.row_count = 0
 
-    def keep(self, nanoseconds: int, entry: Any) -> None:
+    def keep(self, nanoseconds: int, entry: Span | Event) -> None:
         """Add a span or an event at its time."""
-        row = {name: getattr(entry, name) for name in self.fields}
-        self.rows[day_of(nanoseconds)].append(row | self._values(entry.attributes))
+        found = [entry.attributes.get(name) for name in self.attributes]
+        texts = [value if isinstance(value, str) else None for value in found]
+        numbers = [value if isinstance(value, float) else None for value in found]
+        self.rows[nanoseconds // _DAY_NS].append((*self.values_of(entry), *texts, *numbers))
         self.row_count += 1
         if self.row_count % _BATCH_ROWS == 0:
             self.flush()
 
-    def _values(self, attributes: Attributes) -> dict[str, Any]:
-        return {
-            (number_column if isinstance(value, float) else text_column)(name): value
-            for name in self.attributes
-            if (value := attributes.get(name)) is not None
-        }
-
     def flush(self) -> None:
         """Write what is held in memory."""
-        for day, rows in self.rows.items():
+        for number, rows in self.rows.items():
+            day = _EPOCH + timedelta(days=number)
             if day not in self.writers:
                 path = folder_of(self.target, day) / f"{self.name}.parquet"
                 temporary = self.stack.enter_context(replaced_whole(path))
                 writer = pq.ParquetWriter(temporary, self.schema, compression="zstd")
                 self.writers[day] = self.stack.enter_context(writer)
-            self.writers[day].write_table(pa.Table.from_pylist(rows, self.schema))
+            columns = [
+                pa.array(values, kind) for values, kind in zip(zip(*rows, strict=True), self.schema.types, strict=True)
+            ]
+            self.writers[day].write_table(pa.Table.from_arrays(columns, schema=self.schema))
         self.rows.clear()
 
     @property
     def days(self) -> list[date]:
-        """The days that have entries."""
-        return sorted({*self.writers, *self.rows})
+        """The days that have entries, once everything is written."""
+        return sorted(self.writers)
 
 
 @contextmanager

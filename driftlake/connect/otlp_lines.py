@@ -210,8 +210,11 @@ class _RefusedError(Exception):
 
 
 def _id(value: Any, form: re.Pattern[str]) -> str:
-    if isinstance(value, str) and form.fullmatch(lower := value.lower()):
-        return lower
+    if isinstance(value, str):
+        if form.fullmatch(value):
+            return value
+        if form.fullmatch(value.lower()):
+            return value.lower()
     raise _RefusedError("a trace or span id is not hexadecimal as OTLP JSON has it")
 
 

@@ -92,6 +92,9 @@ class OtlpMapping(Section):
             raise ValueError(f"{taken[0]} is read from the spans and cannot be mapped")
         if alike := [name for name in names if sum(name.lower() == other.lower() for other in names) > 1]:
             raise ValueError(f"the column {alike[0]} occurs twice, where case does not count")
+        kept = [self.attributes, self.labels.attributes if self.labels else ()]
+        if alike := [each for names in kept for each in names if sum(each.lower() == o.lower() for o in names) > 1]:
+            raise ValueError(f"the attributes {' and '.join(alike)} differ only by case, which SQL cannot tell apart")
         if self.labels and "correlation_id" in self.columns and self.labels.correlation_id is None:
             raise ValueError("labels.correlation_id is needed, because columns.correlation_id is not the trace id")
         return self
