@@ -225,6 +225,38 @@ def test_what_cannot_be_used_is_told_by_file_and_the_rest_is_imported(tmp_path: 
     assert [row["correlation_id"] for row in predictions(tmp_path)] == [f"{number:032x}" for number in (1, 3)]
 
 
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.just("9" * 30),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(), inner, max_size=2),
+    max_leaves=3,
+)
+
+
+def places(content: Any) -> list[tuple[Any, Any]]:
+    """Every container in a JSON value with each of its keys."""
+    keys = list(content) if isinstance(content, dict) else range(len(content)) if isinstance(content, list) else ()
+    return [place for key in keys for place in ((content, key), *places(content[key]))]
+
+
+@hypothesis.settings(max_examples=100)
+@hypothesis.given(data=st.data(), text=st.sampled_from(single_entries()), value=ANYTHING)
+def test_whatever_a_line_has_in_the_place_of_a_value_is_read_or_refused(
+    data: st.DataObject, text: str, value: Any
+) -> None:
+    content = json.loads(text)
+    container, key = data.draw(st.sampled_from(places(content)))
+    container[key] = value
+    with TemporaryDirectory() as folder:
+        path = written(Path(folder) / "a.jsonl", json.dumps(content))
+        found = list(read_lines(path, Faults(path), NOW))
+    for entry in found:
+        assert entry.name is None or isinstance(entry.name, str)
+        assert all(isinstance(each, str) for each in entry.attributes)
+        assert all(isinstance(each, str | float) for each in entry.attributes.values())
+        times = [entry.start_ns, entry.end_ns or 1] if isinstance(entry, Span) else [entry.time_ns]
+        assert all(0 < each < 2**63 for each in times)
+
+
 def test_an_attribute_that_no_prediction_has_is_a_problem_and_one_that_some_lack_is_a_remark(tmp_path: Path) -> None:
     path = written(tmp_path / "a.jsonl", line(span(1, attributes={"ml.score": {"intValue": "1"}}), span(2)))
     done = imported(tmp_path, path)

@@ -163,8 +163,8 @@ class _Reader:
     def _of_span(self, span: Any, shared: Attributes) -> list[Span | Event]:
         trace_id, span_id = _id(span["traceId"], _TRACE_ID), _id(span["spanId"], _SPAN_ID)
         parent = span.get("parentSpanId")
-        start, end = self._instant(span.get("startTimeUnixNano")), int(span.get("endTimeUnixNano") or 0)
-        if end and end < start:
+        start, end = self._instant(span.get("startTimeUnixNano")), self._instant_or_none(span.get("endTimeUnixNano"))
+        if end is not None and end < start:
             raise _RefusedError("a span ends before it begins")
         made = Span(
             trace_id,
@@ -173,7 +173,7 @@ class _Reader:
             _text(shared.get("service.name")),
             str(span["name"]),
             start,
-            end or None,
+            end,
             (span.get("status") or {}).get("code") in _ERROR,
             shared | _attributes(span.get("attributes")),
         )
@@ -181,25 +181,27 @@ class _Reader:
 
     def _event(self, event: Any, trace_id: str, shared: Attributes) -> Event:
         time = self._instant(event.get("timeUnixNano"))
-        return Event(trace_id, event.get("name"), time, shared | _attributes(event.get("attributes")), self.line)
+        return Event(trace_id, _text(event.get("name")), time, shared | _attributes(event.get("attributes")), self.line)
 
     def _of_record(self, record: Any, shared: Attributes) -> list[Span | Event]:
         attributes = shared | _attributes(record.get("attributes"))
         trace_id = record.get("traceId")
         # before events had a name, they had an attribute
-        name = record.get("eventName") or _text(attributes.get("event.name"))
-        time = record.get("timeUnixNano")
-        if time in {None, 0, "0"}:
-            time = record.get("observedTimeUnixNano")
-        return [Event(_id(trace_id, _TRACE_ID) if trace_id else None, name, self._instant(time), attributes, self.line)]
+        name = _text(record.get("eventName") or attributes.get("event.name"))
+        time = self._instant_or_none(record.get("timeUnixNano")) or self._instant(record.get("observedTimeUnixNano"))
+        return [Event(_id(trace_id, _TRACE_ID) if trace_id else None, name, time, attributes, self.line)]
 
     def _instant(self, value: Any) -> int:
-        nanoseconds = int(value or 0)
-        if nanoseconds <= 0:
+        if (instant := self._instant_or_none(value)) is None:
             raise _RefusedError("a span or log record has no time")
+        return instant
+
+    def _instant_or_none(self, value: Any) -> int | None:
+        """A time; 0 stands for none."""
+        nanoseconds = int(value or 0)
         if nanoseconds > self.latest_ns:
             raise _RefusedError("a time is in the future; the clock of the writer is wrong")
-        return nanoseconds
+        return nanoseconds if nanoseconds > 0 else None
 
     def _note(self, reason: str) -> None:
         self.faults.note(reason, self.line)
@@ -218,12 +220,12 @@ def _id(value: Any, form: re.Pattern[str]) -> str:
     raise _RefusedError("a trace or span id is not hexadecimal as OTLP JSON has it")
 
 
-def _text(value: Value | None) -> str | None:
+def _text(value: Any) -> str | None:
     return None if value is None else str(value)
 
 
 def _attributes(pairs: Any) -> Attributes:
-    found = {pair["key"]: _value(pair.get("value") or {}) for pair in pairs or ()}
+    found = {str(pair["key"]): _value(pair.get("value") or {}) for pair in pairs or ()}
     return {key: value for key, value in found.items() if value is not None}
 
 
