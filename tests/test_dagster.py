@@ -37,7 +37,7 @@ from driftlake.lake.warehouse import Warehouse
 from driftlake.nightly import otel
 from driftlake.nightly.stage_report import StageReport
 from driftlake.quality import levels
-from driftlake.report import pages
+from driftlake.report import model_page
 from driftlake.training.registration import register_folder
 from jobs.definitions import build_definitions
 from jobs.launch import LaunchFailure, launch
@@ -284,7 +284,7 @@ def test_what_fails_is_told_in_full_and_fails_the_run_after_everything_else(
     told: list[str] = []
     with monkeypatch.context() as patched:
         patched.setattr(levels, "measure", lambda *_: 1 / 0)
-        patched.setattr(pages, "_latency_figures", lambda *_: 1 / 0)
+        patched.setattr(model_page, "_latency_figures", lambda *_: 1 / 0)
         failure = launch(project.settings, [day(1)], lambda *_: None, told.append)
     assert failure is not None
     assert failure.is_refusal

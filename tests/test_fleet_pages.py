@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
 import subprocess
+from base64 import b64encode
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -152,8 +154,9 @@ def test_a_browser_sorts_and_filters_the_models(memory: Warehouse, settings: Set
     set("text", ""); set("owner", "risk team"); note();
     document.title = seen.join("; ");
     """
-    # the policy of the page allows no scripts but its own
-    text = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", page.read_text())
+    # the policy of the page allows no scripts but its own, and this one
+    allowed = b64encode(hashlib.sha256(acts.encode()).digest()).decode()
+    text = page.read_text().replace("script-src ", f"script-src 'sha256-{allowed}' ", 1)
     page.write_text(text.replace("</body>", f"<script>{acts}</script></body>"))
     opened = subprocess.run(
         [

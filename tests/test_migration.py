@@ -147,4 +147,4 @@ def test_the_doctor_tells_the_versions_and_that_an_upgrade_is_due(settings: Sett
     assert f"DuckLake format 1.0, tables of version {len(migration.VERSIONS)}" in told()
     assert "upgrades" not in told()
     alter(settings)
-    assert "tables of version 0, which the next command that writes upgrades" in told()
+    assert "tables of version 0; the next command that writes will upgrade them" in told()

@@ -13,7 +13,7 @@ from project import Project
 from driftlake.config import load_settings
 from driftlake.errors import WarehouseError
 from driftlake.inputs.late_files import late_ranges
-from driftlake.lake.catalog import catalog_of
+from driftlake.lake.catalog import catalog_of, moves_with_project
 from driftlake.lake.duckdb_extensions import load_extension
 from driftlake.lake.warehouse import Warehouse
 
@@ -86,3 +86,9 @@ def test_a_place_that_is_configured_as_absolute_is_that_of_the_original(original
     copy = copied(original, tmp_path / "copy")
     copy.configure(warehouse={"data": str(original.root / "warehouse/data")})
     assert data_files(copy) == {original.root / "warehouse/data"}
+
+
+def test_a_place_outside_of_the_project_does_not_move_with_it(original: Project, tmp_path: Path) -> None:
+    copy = copied(original, tmp_path / "copy")
+    copy.configure(warehouse={"data": "../original/warehouse/data"})
+    assert not moves_with_project(copy.settings)

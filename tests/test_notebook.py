@@ -161,6 +161,7 @@ X = pl.DataFrame({"x": [1.0, 2.0, 3.0] * 100})
         (pd.DataFrame({"x": [1.0, "a"]}), {}, "current cannot be read: .*column x with type"),
         (pd.DataFrame([[1, 2]], columns=["x", "x"]), {}, "current.* several columns called x|Duplicate column names"),
         (X, {"features": ["y"]}, "reference has no column y"),
+        (X, {"exclude": X.columns}, "reference has no column to compare"),
         (X, {"features": ["x", "x"]}, "compare.features: listed twice: x"),
         (X, {"score": "x", "score_kind": "probable"}, "compare.score_kind: Input should be 'probability'"),
         (X, {"drift": {"minimum_row": 5}}, "drift.minimum_row: Extra inputs are not permitted"),
@@ -194,6 +195,10 @@ LABELLED = pl.DataFrame(
             "(?s)values (bad|good) .50 rows., (bad|good) .50 rows., expected 0 and 1.*positive=",
         ),
         ({"label": "y", "score": "p", "day": "p"}, "frame: column p has type double, expected a date"),
+        (
+            {"label": "word", "task": "multiclass", "classes": ["good", "bad"], "class_scores": {"good": "word"}},
+            "frame: column word has type large_string, expected a number",
+        ),
         ({"label": "y", "score": "p", "task": "multiclass"}, "performance: a multiclass model needs its classes"),
     ],
 )
@@ -235,6 +240,7 @@ def test_a_project_is_read_by_model_day_and_feature(night: Project) -> None:
     [
         (lambda project: project.drift("credits"), InputError, "there is no model_id credits\nhint: there is credit"),
         (lambda project: project.drift("credit", feature="agee"), InputError, "there is no feature agee"),
+        (lambda project: project.drift("credit", segment="contry=de"), InputError, "there is no segment contry=de"),
         (lambda project: project.quality(since="yesterday"), ConfigurationError, "since: 'yesterday' is not a day"),
         (lambda project: project.verdicts(since=day(3), until=day(2)), ConfigurationError, "is before since"),
         (lambda project: project.sql("select * from nothing"), DriftlakeError, "nothing does not exist"),

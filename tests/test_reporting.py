@@ -266,6 +266,11 @@ def test_a_single_value_is_drawn_a_step_wide():
     assert steps.borders == (0, 1, 10)
 
 
+def test_borders_far_from_zero_stay_apart_in_a_chart():
+    borders = [1.7e9 + 3_600.0 * hour for hour in range(24)]
+    assert [charts._value(border) for border in borders] == borders
+
+
 def test_categories_beyond_the_twelfth_are_summed_up():
     rows = [
         {"bin_kind": "category", "label": name, "reference_count": count, "current_count": 1}

@@ -81,12 +81,13 @@ def moved(project: Project, service: Service, places: list[str]) -> None:
     prefix = project.root.name
     service.upload_folder(project.root, prefix)
     at = {name: f"s3://lake/{prefix}/{name}" if name in places else name for name in EVERYTHING}
+    data = at["warehouse"] if "warehouse" in places else "there/data"
     project.configure(
         # a slash at the end is as good as none
         telemetry={"path": f"{at['telemetry']}/", "shap": {"path": at["explanations"]}},
         labels={"path": at["labels"]},
         lineage={"path": at["lineage"]},
-        warehouse={"catalog": "sqlite:there/catalog.sqlite", "data": at["warehouse"]},
+        warehouse={"catalog": "sqlite:there/catalog.sqlite", "data": data},
     )
     with Warehouse.open(project.settings) as warehouse:
         register(warehouse, project.settings, read_lineage_folder(project.settings))

@@ -180,10 +180,13 @@ def catalog_of(settings: Settings) -> Catalog:
 
 
 def moves_with_project(settings: Settings) -> bool:
-    """Whether catalog and data are both given relative to driftlake.yaml, so that a copy of the project has its own.
+    """Whether catalog and data are both relative and inside the project, so that a copy of the project has its own.
 
     If only one of them is, a copy shares the other with the original, and its files are where the catalog says.
     """
     kind, _, place = settings.warehouse.catalog.partition(":")
-    data = settings.warehouse.data
-    return kind == "sqlite" and "://" not in data and not Path(place).is_absolute() and not Path(data).is_absolute()
+    data, project = settings.warehouse.data, settings.resolve(".")
+    return kind == "sqlite" and all(
+        "://" not in each and not Path(each).is_absolute() and Path(settings.resolve(each)).is_relative_to(project)
+        for each in (place, data)
+    )

@@ -103,6 +103,10 @@ def compare(  # noqa: PLR0913  # what a lineage file and a driftlake.yaml say is
     record = _record(features, score, score_kind)
     corrections = _corrections(settings, model_id, expected, categorical, numeric)
     learned, left_out = _learn(expected, record, corrections, settings, exclude)
+    if not learned:
+        raise InputError(
+            f"{_REFERENCE} has no column to compare", hint="exclude fewer columns, or name the scores with `score`"
+        )
     version, counts = _version(record, learned), _counts(found, record, learned)
     rows = _rows(version, counts, settings.drift)
     return _result(rows, left_out, found.row_count(), expected.row_count())

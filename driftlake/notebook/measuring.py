@@ -6,7 +6,7 @@ rest. Not here: the statistics (`driftlake.quality`), and the SQL (sql/).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import date
@@ -141,7 +141,7 @@ def performance(  # noqa: PLR0913  # what a lineage file says is given by name
     expected = None if reference is None else columns_of(reference, _REFERENCE)
     if expected is not None:
         require_columns(expected, _REFERENCE, [label, *([score] if score else [])])
-    _require_types(columns, record, day)
+    _require_types(columns, record, day, predicted_class, (class_scores or {}).values())
     version = _version(columns, expected, record, settings)
     rows = _Rows(columns, record, predicted_class, class_scores or {}, _days(columns, day))
     with _counted(rows, version, settings) as warehouse:
@@ -157,12 +157,19 @@ def _settings(config: Config, decision_cut: float | None, *, has_days: bool) -> 
     return settings.model_copy(update={"quality": quality, "models": models, "labels": None})
 
 
-def _require_types(columns: TrainingColumns, record: LineageRecord, day: str | None) -> None:
-    of_label, of_score = columns.types[str(record.target)], columns.types[record.score] if record.score else None
-    if not encoding.is_category(of_label):
-        raise InputError(f"{_FRAME}: column {record.target} has type {of_label}, expected text, a number or a boolean")
-    if of_score is not None and not encoding.is_numeric(of_score):
-        raise InputError(f"{_FRAME}: column {record.score} has type {of_score}, expected a number")
+def _require_types(
+    columns: TrainingColumns,
+    record: LineageRecord,
+    day: str | None,
+    predicted_class: str | None,
+    class_scores: Iterable[str],
+) -> None:
+    for name in filter(None, (record.target, predicted_class)):
+        if not encoding.is_category(kind := columns.types[name]):
+            raise InputError(f"{_FRAME}: column {name} has type {kind}, expected text, a number or a boolean")
+    for name in filter(None, (record.score, *class_scores)):
+        if not encoding.is_numeric(kind := columns.types[name]):
+            raise InputError(f"{_FRAME}: column {name} has type {kind}, expected a number")
     if day is not None and not (pa.types.is_timestamp(kind := columns.types[day]) or pa.types.is_date(kind)):
         raise InputError(f"{_FRAME}: column {day} has type {kind}, expected a date or a timestamp")
     if columns.column(str(record.target)).null_count == columns.row_count():

@@ -84,9 +84,9 @@ class ProfileRows:
             for grouping, segments in enumerate(segments_of_groupings):
                 first = len(self._groups)
                 self._groups += [(deployment, segment) for deployment in deployments for segment in segments]
-                self._add_features(
-                    first, list(version.features.values()), [of[grouping] for of in counted.features.values()]
-                )
+                # parts of a version have some of its features, or none
+                features = [version.features[name] for name in counted.features]
+                self._add_features(first, features, [of[grouping] for of in counted.features.values()])
                 for name, profiles in counted.profiles.items():
                     columns = profiles[grouping].columns()
                     self._add(name, first + columns.pop("group"), **columns)

@@ -182,7 +182,7 @@ def _examine_catalog(settings: Settings) -> Finding:
     except duckdb.Error as error:
         return Finding("warehouse", False, str(error), "restore the catalog from a backup, or point to another one")
     upgrade = (
-        f", which the next command that writes upgrades to {len(VERSIONS)}: run `driftlake backup` before"
+        f"; the next command that writes will upgrade them to version {len(VERSIONS)}, so run `driftlake backup` first"
         if version < len(VERSIONS)
         else ""
     )
