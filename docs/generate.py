@@ -245,7 +245,9 @@ def commands_page() -> str:
     runner = CliRunner(env={"COLUMNS": "100", "TERM": "dumb", "NO_COLOR": "1"})
     group: Any = typer.main.get_command(app)
     commands = [[], *([name] for name in group.commands)]
-    commands += [[command, name] for command in ("lineage", "alerts", "import") for name in group.commands[command].commands]
+    commands += [
+        [command, name] for command in ("lineage", "alerts", "import") for name in group.commands[command].commands
+    ]
     lines = ["# Commands", "", _GENERATED]
     for command in commands:
         result = runner.invoke(app, [*command, "--help"], prog_name="driftlake")
