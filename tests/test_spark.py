@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from corpus import COLUMNS, FILES, VALUES, Case, Corpus
-from data import day, noon
+from data import day, noon, write_day
 from lakehouse_tables import delete_by_vector, write_delta
 from project import Project
 from written_files import WRITERS, assert_days_are_alike, project_of_writers, write_by_spark
@@ -155,6 +155,7 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> Project:
             "shap": {"prefix": "shap_"},
             "high_cardinality": ["merchant"],
             "class_scores": {"prefix": "p_"},
+            "offline": {"path": "offline"},
         },
         models={"credit": {"pairs": [["x", "colour"]], "sampling_rate": 0.9, "decision_cut": 0.5}},
         drift={"multivariate": {"sample_rows": 50}, "windows_days": [1]},
@@ -166,6 +167,8 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> Project:
         scores = {name: [None, np.nan, np.inf, 1.7, -0.0, *generator.random(ROWS - 5)] for name in ("p_a", "p_b")}
         project.telemetry(number, name="classes", **odd_predictions(number, version="v3", **scores))
         project.telemetry(number, **predictions)
+        offline = {name: predictions[name][::-1] for name in ("correlation_id", "x", "y", "colour")}
+        write_day(project.root / "offline", number, pa.table(offline))
         project.telemetry(number, name="again", **{name: values[:50] for name, values in predictions.items()})
         project.telemetry(number, name="shadow", **odd_predictions(number, version="v2", deployment=["shadow"] * ROWS))
         project.telemetry(number, name="unknown", **odd_predictions(number, version="v9"))

@@ -1,7 +1,7 @@
 """The `driftlake` command. Data goes to stdout, everything else to stderr. A user's mistake is reported in a sentence, with exit code 2.
 
-May import: notebook, setup, provenance, report, delivery, training, nightly, alerts, drift, quality, engines, profiles,
-contract, privacy, inputs, lineage, lake, config, maths, vocabulary, errors.
+May import: notebook, setup, provenance, report, delivery, training, connect, nightly, alerts, drift, quality,
+engines, profiles, contract, privacy, inputs, lineage, lake, config, maths, vocabulary, errors.
 Not here: work. Every command calls one function of the core or of `jobs` and prints its result.
 """
 
@@ -16,7 +16,7 @@ from typing import Annotated
 import typer
 
 from driftlake import __version__
-from driftlake.cli import alerts, inputs, lineage, reading, running, upkeep, verdict
+from driftlake.cli import alerts, connect, inputs, lineage, reading, running, upkeep, verdict
 from driftlake.cli.common import EXIT_CODES, MISTAKE, REFUSED, UNEXPECTED, Config, messages, options, say, tell
 from driftlake.errors import DriftlakeError
 
@@ -32,6 +32,7 @@ for _group in (running, reading, verdict, inputs, upkeep):
     app.add_typer(_group.app)
 app.add_typer(lineage.app, name="lineage")
 app.add_typer(alerts.app, name="alerts")
+app.add_typer(connect.app, name="import")
 
 
 def main() -> None:

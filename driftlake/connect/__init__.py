@@ -1,0 +1,6 @@
+"""Files of other systems as telemetry and labels: OTLP JSON lines of OpenTelemetry.
+
+May import: nightly, alerts, drift, quality, engines, profiles, contract, privacy, inputs, lineage, lake, config,
+maths, vocabulary, errors.
+Not here: rules about what was imported (`driftlake.contract`), and counting it.
+"""

@@ -1,0 +1,193 @@
+"""Days of telemetry and labels, written from the spans and events that were kept of all imported files.
+
+A day has one file, which is written anew from everything kept for it, so the order and number of imports do not matter.
+Not here: reading OTLP (`otlp_import`).
+"""
+
+from __future__ import annotations
+
+import filecmp
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from driftlake.connect.kept_entries import FOLDER, kept_files, number_column, text_column
+from driftlake.connect.otlp_mapping import REQUIRED, ROOT, LabelEvents, OtlpMapping
+from driftlake.inputs.columns import TELEMETRY_COLUMNS
+from driftlake.lake import queries
+from driftlake.lake.queries import literal, quote
+from driftlake.maths.value_text import sql_text
+from driftlake.vocabulary.wording import counted
+
+# The name of the file of a day.
+FILE_NAME = "otlp.parquet"
+# Columns that are texts whatever their values look like, so that their type is the same on every day.
+_TEXTS = frozenset(column.name for column in TELEMETRY_COLUMNS if column.sql_type == "varchar")
+_A_DAY = timedelta(days=1)
+_LOST = (
+    "{} of it would be lost, because what they were made of is no longer kept, or the mapping does not choose it any "
+    "more; the file stays as it is. Remove it to write it anew"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenDay:
+    """The file of a day, and what is wrong with it; remarks are no problem."""
+
+    path: Path
+    row_count: int
+    is_changed: bool
+    problems: Sequence[str] = ()
+    remarks: Sequence[str] = ()
+
+
+def touched_days(
+    connection: duckdb.DuckDBPyConnection,
+    target: Path,
+    mapping: OtlpMapping,
+    names: Iterable[str],
+    days: Sequence[date],
+) -> dict[date | None, int]:
+    """How many traces of the files kept under `names` have their row on which day; None counts those without a prediction."""
+    names = set(names)
+    new = [path for path in kept_files(target, days) if Path(path).stem in names]
+    _view(connection, "new_spans", new)
+    _view(connection, "kept_spans", kept_files(target, sorted({near for day in days for near in _around(day)})))
+    prediction = mapping.prediction
+    found = queries.run(connection, "otlp_touched_days", span=prediction.span, service=prediction.service)
+    return dict(found.fetchall())
+
+
+def write_predictions(
+    connection: duckdb.DuckDBPyConnection, target: Path, mapping: OtlpMapping, day: date
+) -> WrittenDay:
+    """Write the predictions of a day from the spans of it and the days around it: a trace may pass midnight."""
+    _view(connection, "kept_spans", kept_files(target, _around(day)))
+    prediction = mapping.prediction
+    queries.run(connection, "otlp_placed_spans", day=day, span=prediction.span, service=prediction.service)
+    texts = _text_attributes(connection, "placed_spans", mapping.attributes)
+    rows = predictions_query(mapping, texts)
+    [(several,)] = connection.execute(
+        "select count(distinct trace_id) from placed_spans where is_prediction and place > 1"
+    ).fetchall()
+    remarks = [f"{counted(several, 'trace')} with several spans {prediction.span}, the first counts"] if several else []
+    done = _replaced(connection, target, day, rows, "trace_id")
+    if done.problems:
+        return done
+    problems, missing = _missing(connection, mapping, done.row_count)
+    return replace(done, problems=problems, remarks=[*remarks, *missing])
+
+
+def predictions_query(mapping: OtlpMapping, texts: frozenset[str]) -> str:
+    """SQL of a row per trace of placed_spans; `texts` are the attributes that have values other than numbers."""
+    columns = {name: _attribute(attribute, texts, name) for name, attribute in mapping.all_columns.items()}
+    is_measured = "parent_id is null" if mapping.latency == ROOT else f"name = {literal(mapping.latency)}"
+    own = {
+        "correlation_id": columns.pop("correlation_id", "trace_id"),
+        "event_time": "make_timestamp(arg_min(start_ns, place) // 1000)",
+        "latency_ms": f"arg_min(end_ns - start_ns, place) filter (where {is_measured}) / 1e6",
+        "success": "not bool_or(is_error and (is_prediction or parent_id is null))",
+    }
+    stages = {
+        # the sum of whole numbers is the same in any order
+        name: f"cast(sum(end_ns - start_ns) filter (where name = {literal(span)}) as bigint) / 1e6"
+        for name, span in mapping.stages.items()
+    }
+    traced = {"trace_id": "trace_id", "span_id": "arg_min(span_id, place)"}
+    selected = own | columns | stages | traced
+    listed = ",\n    ".join(f"{expression} as {quote(name)}" for name, expression in selected.items())
+    return f"select\n    {listed}\nfrom placed_spans\ngroup by trace_id\norder by event_time, trace_id"
+
+
+def write_labels(connection: duckdb.DuckDBPyConnection, target: Path, labels: LabelEvents, day: date) -> WrittenDay:
+    """Write the labels that arrived on a day; a label that two files have is there once."""
+    _view(connection, "kept_events", kept_files(target, [day]))
+    texts = _text_attributes(connection, "kept_events", labels.attributes)
+    own = labels.correlation_id
+    rows = (
+        f"select distinct\n    {_value(own, texts, is_text=True) if own else 'trace_id'} as correlation_id,\n"
+        f"    {_value(labels.value, texts)} as label,\n"
+        "    make_timestamp(time_ns // 1000) as label_time\n"
+        "from kept_events\norder by all"
+    )
+    return _replaced(connection, target, day, rows, "correlation_id")
+
+
+def _missing(
+    connection: duckdb.DuckDBPyConnection, mapping: OtlpMapping, row_count: int
+) -> tuple[list[str], list[str]]:
+    """Problems and remarks about columns without a value in some of day_rows."""
+    sources = {name: f"attribute {attribute}" for name, attribute in mapping.columns.items()}
+    sources |= {name: f"span {span}" for name, span in mapping.stages.items()}
+    sources["latency_ms"] = "root span" if mapping.latency == ROOT else f"span {mapping.latency}"
+    counts = connection.execute(
+        f"select {', '.join(f'count(*) - count({quote(name)})' for name in sources)} from day_rows"
+    ).fetchone()
+    problems: list[str] = []
+    remarks: list[str] = []
+    for (name, source), count in zip(sources.items(), counts or (), strict=True):
+        if count:
+            said = f"{count:,} of {counted(row_count, 'prediction')} have no {source} ({name})"
+            # spans of another service may be in a file that is imported later
+            is_wrong = name in mapping.columns and (count == row_count or name in {*REQUIRED, "correlation_id"})
+            (problems if is_wrong else remarks).append(said)
+    return problems, remarks
+
+
+def _replaced(connection: duckdb.DuckDBPyConnection, target: Path, day: date, rows: str, key: str) -> WrittenDay:
+    """Write rows as the file of a day and as the table day_rows, in their order.
+
+    A file that would be the same is left alone, so that its day is not counted again, and so is a file that has rows whose `key` the new rows lack.
+    """
+    path, temporary = target / f"dt={day}" / FILE_NAME, target / FOLDER / ".day.parquet"
+    try:
+        connection.execute(f"copy ({rows}) to {literal(str(temporary))} (format parquet, compression zstd)")
+        connection.execute(f"create or replace temp table day_rows as from read_parquet({literal(str(temporary))})")
+        row_count = _count(connection, "day_rows")
+        if path.exists():
+            if filecmp.cmp(path, temporary, shallow=False):
+                return WrittenDay(path, row_count, is_changed=False)
+            if lost := _count(connection, f"read_parquet({literal(str(path))}) anti join day_rows using ({key})"):
+                return WrittenDay(path, row_count, is_changed=False, problems=[_LOST.format(counted(lost, "row"))])
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.replace(path)
+        return WrittenDay(path, row_count, is_changed=True)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _text_attributes(connection: duckdb.DuckDBPyConnection, relation: str, attributes: Sequence[str]) -> frozenset[str]:
+    """The attributes that have a text in some row."""
+    counts = connection.execute(
+        f"select {', '.join(f'count({quote(text_column(name))})' for name in attributes)} from {relation}"
+    ).fetchone()
+    return frozenset(name for name, count in zip(attributes, counts or (), strict=True) if count)
+
+
+def _attribute(attribute: str, texts: frozenset[str], column: str) -> str:
+    """SQL of an attribute of a trace: the value of the first span that has it."""
+    return f"arg_min({_value(attribute, texts, is_text=column in _TEXTS)}, place)"
+
+
+def _value(attribute: str, texts: frozenset[str], *, is_text: bool = False) -> str:
+    number, text = quote(number_column(attribute)), quote(text_column(attribute))
+    return f"coalesce({text}, {sql_text(number, pa.float64())})" if is_text or attribute in texts else number
+
+
+def _view(connection: duckdb.DuckDBPyConnection, name: str, paths: Iterable[str]) -> None:
+    listed = ", ".join(literal(path) for path in paths)
+    # files that were kept under an earlier mapping have other attributes
+    connection.execute(f"create or replace temp view {name} as from read_parquet([{listed}], union_by_name = true)")
+
+
+def _count(connection: duckdb.DuckDBPyConnection, relation: str) -> int:
+    [(count,)] = connection.execute(f"select count(*) from {relation}").fetchall()
+    return int(count)
+
+
+def _around(day: date) -> tuple[date, ...]:
+    return day - _A_DAY, day, day + _A_DAY

@@ -1,0 +1,250 @@
+"""OTLP JSON lines, as the file exporter of the OpenTelemetry collector writes them, to spans and events.
+
+A line that cannot be used is noted and the next one is read. Not here: which spans are predictions (`otlp_mapping`).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+# An attribute as a text or a number; truth values are the texts true and false, whatever is nested is JSON.
+Value = str | float
+Attributes = dict[str, Value]
+
+# The collector's batches have some megabytes; a longer line is not one of them, and would have to fit into memory.
+LONGEST_LINE_BYTES = 64 * 1024 * 1024
+# Floats hold whole numbers up to here exactly.
+_LARGEST_EXACT = 2**53
+# Clocks of machines differ by less.
+_CLOCK_TOLERANCE_NS = 5 * 60 * 1_000_000_000
+_TRACE_ID, _SPAN_ID = re.compile(r"[0-9a-f]{32}"), re.compile(r"[0-9a-f]{16}")
+# gzip, zstd; protobuf begins with the length of the first message in four bytes
+_COMPRESSED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd")
+_ERROR = (2, "STATUS_CODE_ERROR")
+_SIGNALS = ("resourceSpans", "resourceLogs", "resourceMetrics", "resourceProfiles")
+_SCALARS: Mapping[str, Callable[[Any], Any]] = {
+    "stringValue": str,
+    "bytesValue": str,
+    "boolValue": bool,
+    "intValue": int,
+    "doubleValue": float,
+}
+# What a malformed part of a line raises when it is taken apart.
+_MALFORMED = (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A span with the attributes of its resource, unless it has them itself. A root has no parent."""
+
+    trace_id: str
+    span_id: str
+    parent_id: str | None
+    service: str | None
+    name: str
+    start_ns: int
+    end_ns: int | None
+    is_error: bool
+    attributes: Attributes
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A log record, or an event of a span, and the line it was read from."""
+
+    trace_id: str | None
+    name: str | None
+    time_ns: int
+    attributes: Attributes
+    line: int
+
+
+@dataclass(slots=True)
+class Faults:
+    """What of a file was refused: each reason with how often it was found and where first."""
+
+    path: Path
+    counts: dict[str, int] = field(default_factory=dict)
+    first_lines: dict[str, int] = field(default_factory=dict)
+
+    def note(self, reason: str, line: int) -> None:
+        """Count a reason."""
+        self.counts[reason] = self.counts.get(reason, 0) + 1
+        self.first_lines.setdefault(reason, line)
+
+    def sentences(self) -> list[str]:
+        """Each reason as people read it."""
+        return [
+            f"{self.path}: {count:,} refused: {reason} (first in line {self.first_lines[reason]:,})"
+            for reason, count in self.counts.items()
+        ]
+
+
+def read_lines(path: Path, faults: Faults, now_ns: int) -> Iterator[Span | Event]:
+    """The spans and events of a file in the order of its lines; `faults` collects what cannot be used."""
+    with path.open("rb") as file:
+        if b"\0" in (head := file.peek(64)) or head.startswith(_COMPRESSED):
+            faults.note("the file is not JSON lines; protobuf and compressed files are not read", 1)
+            return
+        for number, line in _numbered(file, faults):
+            reader = _Reader(faults, number, now_ns + _CLOCK_TOLERANCE_NS)
+            yield from reader.entries(line)
+
+
+def _numbered(file: BinaryIO, faults: Faults) -> Iterator[tuple[int, bytes]]:
+    number = 0
+    while line := file.readline(LONGEST_LINE_BYTES):
+        number += 1
+        if len(line) == LONGEST_LINE_BYTES and not line.endswith(b"\n"):
+            faults.note(f"a line is longer than {LONGEST_LINE_BYTES:,} bytes", number)
+            while (rest := file.readline(LONGEST_LINE_BYTES)) and not rest.endswith(b"\n"):
+                pass
+        elif line.strip():
+            yield number, line
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """Takes one line apart."""
+
+    faults: Faults
+    line: int
+    latest_ns: int
+
+    def entries(self, line: bytes) -> Iterator[Span | Event]:
+        try:
+            content = json.loads(line)
+            if b"\\ud" in line.lower():
+                # an unpaired surrogate is no text that a file can have
+                json.dumps(content, ensure_ascii=False).encode()
+        except (ValueError, RecursionError):
+            self._note("a line is not JSON; its writer may have been interrupted")
+            return
+        if not isinstance(content, dict) or not any(signal in content for signal in _SIGNALS):
+            self._note("a line has neither resourceSpans nor resourceLogs, so it is not OTLP")
+            return
+        yield from self._of_signal(content, "resourceSpans", "scopeSpans", "spans", self._of_span)
+        yield from self._of_signal(content, "resourceLogs", "scopeLogs", "logRecords", self._of_record)
+
+    def _of_signal(
+        self,
+        content: Mapping[str, Any],
+        resources: str,
+        scopes: str,
+        items: str,
+        read: Callable[[Any, Attributes], list[Span | Event]],
+    ) -> Iterator[Span | Event]:
+        for group, item in self._items(content, resources, scopes, items):
+            try:
+                yield from read(item, group)
+            except _RefusedError as refused:
+                self._note(str(refused))
+            except _MALFORMED:
+                self._note(f"an entry of {items} is malformed")
+
+    def _items(
+        self, content: Mapping[str, Any], resources: str, scopes: str, items: str
+    ) -> Iterator[tuple[Attributes, Any]]:
+        """Every span or log record with the attributes of its resource."""
+        try:
+            for group in content.get(resources) or ():
+                shared = _attributes((group.get("resource") or {}).get("attributes"))
+                for scope in group.get(scopes) or ():
+                    for item in scope.get(items) or ():
+                        yield shared, item
+        except _MALFORMED:
+            self._note(f"an entry of {resources} is malformed")
+
+    def _of_span(self, span: Any, shared: Attributes) -> list[Span | Event]:
+        trace_id, span_id = _id(span["traceId"], _TRACE_ID), _id(span["spanId"], _SPAN_ID)
+        parent = span.get("parentSpanId")
+        start, end = self._instant(span.get("startTimeUnixNano")), self._instant_or_none(span.get("endTimeUnixNano"))
+        if end is not None and end < start:
+            raise _RefusedError("a span ends before it begins")
+        made = Span(
+            trace_id,
+            span_id,
+            _id(parent, _SPAN_ID) if parent else None,
+            _text(shared.get("service.name")),
+            str(span["name"]),
+            start,
+            end,
+            (span.get("status") or {}).get("code") in _ERROR,
+            shared | _attributes(span.get("attributes")),
+        )
+        return [made, *(self._event(event, trace_id, shared) for event in span.get("events") or ())]
+
+    def _event(self, event: Any, trace_id: str, shared: Attributes) -> Event:
+        time = self._instant(event.get("timeUnixNano"))
+        return Event(trace_id, _text(event.get("name")), time, shared | _attributes(event.get("attributes")), self.line)
+
+    def _of_record(self, record: Any, shared: Attributes) -> list[Span | Event]:
+        attributes = shared | _attributes(record.get("attributes"))
+        trace_id = record.get("traceId")
+        # before events had a name, they had an attribute
+        name = _text(record.get("eventName") or attributes.get("event.name"))
+        time = self._instant_or_none(record.get("timeUnixNano")) or self._instant(record.get("observedTimeUnixNano"))
+        return [Event(_id(trace_id, _TRACE_ID) if trace_id else None, name, time, attributes, self.line)]
+
+    def _instant(self, value: Any) -> int:
+        if (instant := self._instant_or_none(value)) is None:
+            raise _RefusedError("a span or log record has no time")
+        return instant
+
+    def _instant_or_none(self, value: Any) -> int | None:
+        """A time; 0 stands for none."""
+        nanoseconds = int(value or 0)
+        if nanoseconds > self.latest_ns:
+            raise _RefusedError("a time is in the future; the clock of the writer is wrong")
+        return nanoseconds if nanoseconds > 0 else None
+
+    def _note(self, reason: str) -> None:
+        self.faults.note(reason, self.line)
+
+
+class _RefusedError(Exception):
+    """A span or a log record that cannot be used; the message is the reason."""
+
+
+def _id(value: Any, form: re.Pattern[str]) -> str:
+    if isinstance(value, str):
+        if form.fullmatch(value):
+            return value
+        if form.fullmatch(value.lower()):
+            return value.lower()
+    raise _RefusedError("a trace or span id is not hexadecimal as OTLP JSON has it")
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)
+
+
+def _attributes(pairs: Any) -> Attributes:
+    found = {str(pair["key"]): _value(pair.get("value") or {}) for pair in pairs or ()}
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def _value(value: Mapping[str, Any]) -> Value | None:
+    """The value of an AnyValue: 64-bit integers are texts in OTLP JSON, as are NaN and Infinity."""
+    plain = _plain(value)
+    if plain is None or isinstance(plain, str | float):
+        return plain
+    if isinstance(plain, int) and not isinstance(plain, bool):
+        return float(plain) if abs(plain) <= _LARGEST_EXACT else str(plain)
+    return json.dumps(plain, ensure_ascii=False)
+
+
+def _plain(value: Mapping[str, Any]) -> Any:
+    for kind, content in value.items():
+        if kind in _SCALARS:
+            return _SCALARS[kind](content)
+        if kind == "arrayValue":
+            return [_plain(each) for each in content.get("values") or ()]
+        if kind == "kvlistValue":
+            return {pair["key"]: _plain(pair.get("value") or {}) for pair in content.get("values") or ()}
+    return None

@@ -1,0 +1,127 @@
+"""The mapping of spans, attributes and events to columns: a YAML file, because no convention covers models that are not generative.
+
+Not here: reading OTLP (`otlp_lines`), and proposing a mapping (`otlp_proposal`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, field_validator, model_validator
+
+from driftlake.config.base import Section
+from driftlake.config.strict_yaml import parse_yaml
+from driftlake.connect.otlp_lines import Event
+from driftlake.errors import InputError
+
+# The event of the semantic conventions for evaluations.
+EVALUATION = "gen_ai.evaluation.result"
+EVALUATION_NAME = "gen_ai.evaluation.name"
+EVALUATION_VALUE = "gen_ai.evaluation.score.value"
+# The attribute of the semantic conventions for the kind of an error.
+_ERROR_KIND = {"error_kind": "error.type"}
+REQUIRED = ("model_id", "model_version")
+ROOT = "root"
+# Columns that come from the spans themselves.
+_OWN_COLUMNS = frozenset({"event_time", "latency_ms", "trace_id", "span_id"})
+
+
+class PredictionSpan(Section):
+    """Which span is a prediction."""
+
+    span: str = Field(description="Name of the span, e.g. inference. A trace is one row, of its first such span.")
+    service: str | None = Field(default=None, description="service.name of its resource; null is any.")
+
+
+class LabelEvents(Section):
+    """Which log records and events of spans are labels."""
+
+    event: str | None = Field(default=EVALUATION, description="Name of the event; null is any, chosen by `where`.")
+    where: dict[str, str] = Field(default={}, description="Attributes and the values that they must have.")
+    value: str = Field(default=EVALUATION_VALUE, description="Attribute with the label.")
+    correlation_id: str | None = Field(
+        default=None, description="Attribute with the correlation id of the prediction; null is the trace id."
+    )
+
+    @model_validator(mode="after")
+    def _some_condition(self) -> Self:
+        if self.event is None and not self.where:
+            raise ValueError("without event, where must say which log records are labels")
+        return self
+
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        """The attributes that are kept of an event."""
+        return tuple(dict.fromkeys(name for name in (self.value, self.correlation_id) if name))
+
+    def is_label(self, event: Event) -> bool:
+        """Whether an event is a label."""
+        if self.event not in {None, event.name}:
+            return False
+        return all(_said(event.attributes.get(name)) == value for name, value in self.where.items())
+
+
+class OtlpMapping(Section):
+    """What of the spans is telemetry, and which events are labels."""
+
+    prediction: PredictionSpan
+    latency: str = Field(
+        default=ROOT, description="Name of the span whose duration is latency_ms; root is the span without a parent."
+    )
+    columns: dict[str, str] = Field(
+        description="Columns of telemetry (model_id and model_version, also score, deployment, segments, features) and "
+        "the attributes they are read from: of the prediction or its resource, else of another span of the trace."
+    )
+    stages: dict[str, str] = Field(
+        default={}, description="Columns of telemetry.latencies and the names of the spans whose durations they are."
+    )
+    labels: LabelEvents | None = Field(default=None, description="Which events are labels; null is none.")
+
+    @field_validator("columns")
+    @classmethod
+    def _has_the_required(cls, columns: dict[str, str]) -> dict[str, str]:
+        if missing := [name for name in REQUIRED if name not in columns]:
+            raise ValueError(f"{' and '.join(missing)} must be mapped")
+        return columns
+
+    @model_validator(mode="after")
+    def _names_are_apart(self) -> Self:
+        names = [*self.columns, *self.stages]
+        if taken := [name for name in names if name.lower() in _OWN_COLUMNS]:
+            raise ValueError(f"{taken[0]} is read from the spans and cannot be mapped")
+        if alike := [name for name in names if sum(name.lower() == other.lower() for other in names) > 1]:
+            raise ValueError(f"the column {alike[0]} occurs twice, where case does not count")
+        kept = [self.attributes, self.labels.attributes if self.labels else ()]
+        if alike := [each for names in kept for each in names if sum(each.lower() == o.lower() for o in names) > 1]:
+            raise ValueError(f"the attributes {' and '.join(alike)} differ only by case, which SQL cannot tell apart")
+        if self.labels and "correlation_id" in self.columns and self.labels.correlation_id is None:
+            raise ValueError("labels.correlation_id is needed, because columns.correlation_id is not the trace id")
+        return self
+
+    @property
+    def all_columns(self) -> dict[str, str]:
+        """The mapped columns, and the kind of an error where the conventions put it."""
+        return _ERROR_KIND | self.columns
+
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        """The attributes that are kept of a span; no other attribute leaves the file."""
+        return tuple(dict.fromkeys(self.all_columns.values()))
+
+
+def read_mapping(path: Path) -> OtlpMapping:
+    """The mapping in a YAML file. Raises ConfigurationError with key and line of each problem."""
+    try:
+        text = path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"{path} cannot be read: {getattr(error, 'strerror', None) or error}",
+            hint="propose a mapping with `driftlake import otlp FILES --propose`",
+        ) from error
+    return parse_yaml(OtlpMapping, path, text)
+
+
+def _said(value: str | float | None) -> str | None:
+    """A value as `where` writes it: 3.0 is 3."""
+    return f"{value:.17g}" if isinstance(value, float) else value

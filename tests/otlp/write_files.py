@@ -1,0 +1,94 @@
+"""Writes the OTLP JSON lines beside it with the OpenTelemetry SDK: a gateway and a scorer that share traces, and outcomes.
+
+Written by Python 3.11 and opentelemetry-sdk 1.45.2 with opentelemetry-exporter-otlp-json-file 0.66b1, in an environment
+of its own: `python write_files.py`. Times and ids are given, so that the files are the same each time.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from random import Random
+
+from opentelemetry import trace
+from opentelemetry.exporter.otlp.json.file import FileSpanExporter
+from opentelemetry.exporter.otlp.json.file._log_exporter import FileLogExporter
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import Tracer, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor, SpanProcessor
+from opentelemetry.sdk.trace.id_generator import IdGenerator
+
+FOLDER = Path(__file__).parent
+MS = 1_000_000
+NOON = int(datetime(2024, 3, 1, 12, tzinfo=UTC).timestamp()) * 1_000 * MS
+
+# x, colour, score and outcome of each prediction; a prediction without a score fails.
+CASES = ((0.25, "red", 0.75, 1.0), (-1.5, "blue", 0.125, 0.0), (2.0, "red", 1, 1.0), (0.5, "blue", None, None))
+
+
+class Ids(IdGenerator):
+    """The same ids on each run."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = Random(seed)
+
+    def generate_span_id(self) -> int:
+        return self.random.getrandbits(64)
+
+    def generate_trace_id(self) -> int:
+        return self.random.getrandbits(128)
+
+
+def provider(service: str, processor: SpanProcessor, seed: int) -> TracerProvider:
+    resource = Resource({"service.name": service, "service.version": "v1", "deployment.environment.name": "production"})
+    made = TracerProvider(resource=resource, id_generator=Ids(seed), shutdown_on_exit=False)
+    made.add_span_processor(processor)
+    return made
+
+
+def fresh(name: str) -> Path:
+    path = FOLDER / name
+    path.unlink(missing_ok=True)
+    return path
+
+
+def score(tracer: Tracer, start: int, x: float, colour: str, value: float | None) -> None:
+    """The spans of the scorer: 4 ms to look features up, 1 ms to prepare them, 10 ms of inference."""
+    for name, after, length in (("feature_lookup", 2, 4), ("preprocessing", 6, 1)):
+        tracer.start_span(name, start_time=start + after * MS).end(start + (after + length) * MS)
+    span = tracer.start_span("inference", start_time=start + 7 * MS)
+    span.set_attributes({"ml.model.id": "credit", "ml.feature.x": x, "ml.feature.colour": colour})
+    if value is None:
+        span.set_attribute("error.type", "TimeoutError")
+        span.set_status(trace.StatusCode.ERROR, "the model did not answer")
+    else:
+        span.set_attribute("ml.score", value)
+    span.end(start + 17 * MS)
+
+
+def main() -> None:
+    gateway = provider("gateway", SimpleSpanProcessor(FileSpanExporter(fresh("gateway.jsonl"))), 1)
+    scorer = provider("scorer", BatchSpanProcessor(FileSpanExporter(fresh("scorer.jsonl"))), 2)
+    logs = LoggerProvider(Resource({"service.name": "outcomes"}), shutdown_on_exit=False)
+    logs.add_log_record_processor(BatchLogRecordProcessor(FileLogExporter(fresh("outcomes.jsonl"))))
+    for place, (x, colour, value, outcome) in enumerate(CASES):
+        start = NOON + place * 60_000 * MS
+        root = gateway.get_tracer("gateway").start_span("POST /score", start_time=start, kind=trace.SpanKind.SERVER)
+        with trace.use_span(root):
+            score(scorer.get_tracer("scorer"), start, x, colour, value)
+            if outcome is not None:
+                logs.get_logger("outcomes").emit(
+                    timestamp=start + 86_400_000 * MS,
+                    observed_timestamp=start + 86_400_000 * MS,
+                    event_name="gen_ai.evaluation.result",
+                    attributes={"gen_ai.evaluation.name": "repaid", "gen_ai.evaluation.score.value": outcome},
+                )
+        root.end(start + (20 + place) * MS)
+    for each in (gateway, scorer, logs):
+        each.shutdown()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,431 @@
+"""OpenTelemetry: files that the SDK wrote (otlp/write_files.py) to rows of telemetry, labels and result tables.
+
+Not here: what is counted of telemetry, whoever wrote it (test_profiling.py).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import hypothesis
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from data import day
+from hypothesis import strategies as st
+from project import Project
+from typer.testing import CliRunner
+
+from driftlake.cli import app
+from driftlake.connect.otlp_days import predictions_query
+from driftlake.connect.otlp_import import Import, import_files
+from driftlake.connect.otlp_lines import Faults, Span, read_lines
+from driftlake.connect.otlp_mapping import OtlpMapping, read_mapping
+from driftlake.connect.otlp_proposal import propose
+from driftlake.errors import ConfigurationError, InputError
+
+FOLDER = Path(__file__).parent / "otlp"
+FILES = [FOLDER / name for name in ("gateway.jsonl", "scorer.jsonl", "outcomes.jsonl")]
+MAPPING = OtlpMapping.model_validate(
+    {
+        "prediction": {"span": "inference", "service": "scorer"},
+        "columns": {
+            "model_id": "ml.model.id",
+            "model_version": "service.version",
+            "score": "ml.score",
+            "deployment": "deployment.environment.name",
+            "colour": "ml.feature.colour",
+            "x": "ml.feature.x",
+        },
+        "stages": {
+            "feature_lookup_ms": "feature_lookup",
+            "inference_ms": "inference",
+            "preprocessing_ms": "preprocessing",
+        },
+        "labels": {"where": {"gen_ai.evaluation.name": "repaid"}},
+    }
+)
+NOW = int(datetime(2024, 3, 5, tzinfo=UTC).timestamp()) * 1_000_000_000
+NOON = int(datetime(2024, 3, 1, 12, tzinfo=UTC).timestamp()) * 1_000_000_000
+
+
+def imported(root: Path, *paths: Path, mapping: OtlpMapping = MAPPING) -> Import:
+    return import_files(paths, mapping, root / "telemetry", root / "labels", now_ns=NOW)
+
+
+def predictions(root: Path) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = pq.read_table(root / "telemetry" / "dt=2024-03-01" / "otlp.parquet").to_pylist()
+    return rows
+
+
+def span(number: int = 1, **changes: Any) -> dict[str, Any]:
+    """A prediction in a trace of its own, as OTLP JSON has it; `attributes` are values of AnyValue by key."""
+    attributes = {"ml.model.id": {"stringValue": "credit"}} | changes.pop("attributes", {})
+    return {
+        "traceId": f"{number:032x}",
+        "spanId": f"{number:016x}",
+        # as the collector writes a root
+        "parentSpanId": "",
+        "name": "inference",
+        "startTimeUnixNano": str(NOON),
+        "endTimeUnixNano": str(NOON + 5_000_000),
+        "attributes": [{"key": key, "value": value} for key, value in attributes.items()],
+    } | changes
+
+
+def line(*spans: dict[str, Any]) -> str:
+    version = {"key": "service.version", "value": {"stringValue": "v1"}}
+    service = {"key": "service.name", "value": {"stringValue": "scorer"}}
+    resource = {"attributes": [service, version]}
+    return json.dumps({"resourceSpans": [{"resource": resource, "scopeSpans": [{"spans": list(spans)}]}]})
+
+
+def written(path: Path, *lines: str) -> Path:
+    path.write_text("".join(f"{each}\n" for each in lines))
+    return path
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project whose telemetry and labels are the files of the SDK, counted."""
+    stages = ["feature_lookup_ms", "preprocessing_ms", "inference_ms"]
+    project = Project(tmp_path_factory.mktemp("otlp") / "project", telemetry={"path": "telemetry", "latencies": stages})
+    imported(project.root, *FILES)
+    project.run(1, 2, until="label_cohorts")
+    return project
+
+
+def test_latencies_of_spans_are_counted(project: Project) -> None:
+    found = project.rows(
+        "select metric, sum(row_count), min(lower_ms), max(upper_ms) from service_profile where dt = ?"
+        " group by metric order by metric",
+        day(1),
+    )
+    spans = {"feature_lookup_ms": (4, 4), "inference_ms": (10, 10), "latency_ms": (20, 23), "preprocessing_ms": (1, 1)}
+    assert [(metric, count) for metric, count, *_ in found] == [(metric, 4) for metric in spans]
+    for (shortest, longest), (*_, lower, upper) in zip(spans.values(), found, strict=True):
+        # bins are 1 % wide
+        assert lower <= shortest < lower * 1.02
+        assert longest <= upper < longest * 1.02
+
+
+def test_attributes_are_counted_as_features(project: Project) -> None:
+    found = project.rows(
+        "select feature, sum(row_count) from feature_profile where dt = ? and model_version = 'v1'"
+        " and segment = 'all' group by feature order by feature",
+        day(1),
+    )
+    assert found == [("colour", 4), ("x", 4)]
+
+
+def test_a_span_with_an_error_is_a_call_that_failed(project: Project) -> None:
+    assert project.rows("select error_kind, row_count from service_errors where dt = ?", day(1)) == [
+        ("TimeoutError", 1)
+    ]
+
+
+def test_evaluation_events_are_labels_of_their_traces(project: Project) -> None:
+    assert project.rows("select label_count, matched_count from label_arrivals where dt = ?", day(2)) == [(3, 3)]
+
+
+def test_the_proposal_for_the_files_is_the_mapping_that_was_written_by_hand(tmp_path: Path) -> None:
+    path = written(tmp_path / "otlp.yaml", proposal := propose(FILES))
+    assert read_mapping(path) == MAPPING
+    assert "# - 4 spans 'inference' of service scorer: ml.feature.colour" in proposal
+
+
+def test_the_documentation_shows_the_proposal_as_it_is() -> None:
+    page = (FOLDER.parent.parent / "docs" / "connect" / "opentelemetry.md").read_text()
+    assert f"```yml\n{propose(FILES)}```" in page
+
+
+def test_a_proposal_for_a_file_without_spans_is_refused() -> None:
+    with pytest.raises(InputError, match="no spans in .*outcomes"):
+        propose([FILES[2]])
+
+
+def single_entries() -> list[str]:
+    """The lines of the files with one span or log record each, as a collector may batch them."""
+    found = []
+    for text in (text for path in FILES for text in path.read_text().splitlines()):
+        content = json.loads(text)
+        [(signal, [group])] = content.items()
+        [(scopes, [scope])] = [item for item in group.items() if item[0] != "resource"]
+        [(items, entries)] = [item for item in scope.items() if item[0] != "scope"]
+        found += [json.dumps({signal: [group | {scopes: [scope | {items: [entry]}]}]}) for entry in entries]
+    return found
+
+
+@hypothesis.settings(max_examples=8)
+@hypothesis.given(lines=st.permutations(single_entries()), cut=st.integers(0, 19), overlap=st.integers(0, 5))
+def test_rows_do_not_depend_on_the_order_of_lines_nor_on_the_files_they_are_in(
+    project: Project, lines: list[str], cut: int, overlap: int
+) -> None:
+    with TemporaryDirectory() as folder:
+        root = Path(folder)
+        imported(root, written(root / "a.jsonl", *lines[:cut]))
+        imported(root, written(root / "b.jsonl", *lines[max(cut - overlap, 0) :]))
+        assert predictions(root) == predictions(project.root)
+        assert (root / "labels" / "dt=2024-03-02" / "otlp.parquet").read_bytes() == (
+            project.root / "labels" / "dt=2024-03-02" / "otlp.parquet"
+        ).read_bytes()
+
+
+def test_a_file_that_is_imported_again_touches_nothing(tmp_path: Path) -> None:
+    imported(tmp_path, *FILES)
+    days = sorted(tmp_path.rglob("otlp.parquet"))
+    before = [path.stat().st_ino for path in days]
+    again = imported(tmp_path, *FILES)
+    assert [(each.row_count, each.is_changed) for each in again.days] == [(4, False), (3, False)]
+    assert [path.stat().st_ino for path in days] == before
+
+
+def test_a_day_whose_spans_are_no_longer_kept_is_not_overwritten(tmp_path: Path) -> None:
+    imported(tmp_path, *FILES)
+    for path in (tmp_path / "telemetry" / "_otlp").rglob("*.parquet"):
+        path.unlink()
+    done = imported(tmp_path, written(tmp_path / "late.jsonl", line(span())))
+    assert "4 rows of it would be lost" in done.problems[0]
+    assert len(predictions(tmp_path)) == 4
+
+
+def test_what_cannot_be_used_is_told_by_file_and_the_rest_is_imported(tmp_path: Path) -> None:
+    tomorrow = str(NOW + 86_400_000_000_000)
+    path = written(
+        tmp_path / "mixed.jsonl",
+        line(span(1)),
+        '{"resourceSpans": [{"resource"',
+        '{"spans": []}',
+        line(span(2, startTimeUnixNano=tomorrow, endTimeUnixNano=tomorrow), span(3)),
+        line(span(4, traceId="zWE+MNjxat+Rt1hKImWx9Q==")),
+        line(span(5, startTimeUnixNano="0")),
+        line(span(6, endTimeUnixNano="1")),
+        line(span(7, startTimeUnixNano="noon"), span(8, attributes={"ml.score": {"intValue": "many"}})),
+        '{"resourceSpans": [1]}',
+        line(span(9, attributes={"ml.feature.colour": {"stringValue": "\ud800"}})),
+    )
+    protobuf = tmp_path / "traces.binpb"
+    protobuf.write_bytes(b"\x00\x00\x01\x00" + bytes(256))
+    done = imported(tmp_path, tmp_path / "absent.jsonl", protobuf, path)
+    assert [each.removeprefix(f"{tmp_path}/") for each in done.problems[:9]] == [
+        "absent.jsonl: not imported: No such file or directory",
+        "traces.binpb: 1 refused: the file is not JSON lines; protobuf and compressed files are not read (first in line 1)",
+        "mixed.jsonl: 2 refused: a line is not JSON; its writer may have been interrupted (first in line 2)",
+        "mixed.jsonl: 1 refused: a line has neither resourceSpans nor resourceLogs, so it is not OTLP (first in line 3)",
+        "mixed.jsonl: 1 refused: a time is in the future; the clock of the writer is wrong (first in line 4)",
+        "mixed.jsonl: 1 refused: a trace or span id is not hexadecimal as OTLP JSON has it (first in line 5)",
+        "mixed.jsonl: 1 refused: a span or log record has no time (first in line 6)",
+        "mixed.jsonl: 1 refused: a span ends before it begins (first in line 7)",
+        "mixed.jsonl: 2 refused: an entry of spans is malformed (first in line 8)",
+    ]
+    assert [row["correlation_id"] for row in predictions(tmp_path)] == [f"{number:032x}" for number in (1, 3)]
+
+
+ANYTHING = (None, True, -1, 2**70, 1.5, float("nan"), "", "a", "9" * 30, [], [1], [[]], {}, {"a": {}})
+
+
+def with_anything_anywhere(content: Any) -> Iterator[Any]:
+    """Copies of a JSON value with each value in it replaced by each of ANYTHING."""
+    keys = list(content) if isinstance(content, dict) else range(len(content)) if isinstance(content, list) else ()
+    for key in keys:
+        for inner in (*ANYTHING, *with_anything_anywhere(content[key])):
+            changed = content.copy()
+            changed[key] = inner
+            yield changed
+
+
+def test_whatever_a_line_has_in_the_place_of_a_value_is_read_or_refused(tmp_path: Path) -> None:
+    event = {"name": "a", "timeUnixNano": str(NOON), "attributes": [{"key": "a", "value": {"intValue": "1"}}]}
+    entries = [single_entries()[-1], line(span(1, events=[event], status={"code": 2}))]
+    changed = [json.dumps(each) for entry in entries for each in with_anything_anywhere(json.loads(entry))]
+    path = written(tmp_path / "a.jsonl", *changed)
+    found = list(read_lines(path, faults := Faults(path), NOW))
+    assert sum(faults.counts.values()) > 100
+    assert len(found) > 100
+    for entry in found:
+        assert entry.name is None or isinstance(entry.name, str)
+        assert all(isinstance(each, str) for each in entry.attributes)
+        assert all(isinstance(each, str | float) for each in entry.attributes.values())
+        times = [entry.start_ns, entry.end_ns or 1] if isinstance(entry, Span) else [entry.time_ns]
+        assert all(0 < each < 2**63 for each in times)
+
+
+def test_an_attribute_that_no_prediction_has_is_a_problem_and_one_that_some_lack_is_a_remark(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.jsonl", line(span(1, attributes={"ml.score": {"intValue": "1"}}), span(2)))
+    done = imported(tmp_path, path)
+    assert [each.rpartition(": ")[2] for each in done.problems] == [
+        f"2 of 2 predictions have no attribute {attribute} ({column})"
+        for column, attribute in (
+            ("deployment", "deployment.environment.name"),
+            ("colour", "ml.feature.colour"),
+            ("x", "ml.feature.x"),
+        )
+    ]
+    assert "1 of 2 predictions have no attribute ml.score (score)" in done.remarks[0]
+
+
+def test_files_in_which_nothing_is_a_prediction_are_a_problem(tmp_path: Path) -> None:
+    done = imported(tmp_path, FILES[0])
+    assert done.problems == ["4 traces of these files have no span inference yet and no row"]
+
+
+def test_labels_without_their_attribute_or_a_trace_are_refused(tmp_path: Path) -> None:
+    lines = FILES[2].read_text().replace("score.value", "score.other", 1).replace('"traceId"', '"noTraceId"')
+    done = imported(tmp_path, written(tmp_path / "outcomes.jsonl", lines.rstrip()))
+    assert [each.partition("refused: ")[2] for each in done.problems] == [
+        "a label has no attribute gen_ai.evaluation.score.value (first in line 1)",
+        "a label has no trace id (first in line 1)",
+    ]
+
+
+def test_an_event_of_a_span_is_a_label_too(tmp_path: Path) -> None:
+    event = {
+        "name": "gen_ai.evaluation.result",
+        "timeUnixNano": str(NOON),
+        "attributes": [
+            {"key": "gen_ai.evaluation.name", "value": {"stringValue": "repaid"}},
+            {"key": "gen_ai.evaluation.score.value", "value": {"doubleValue": 1}},
+        ],
+    }
+    imported(tmp_path, written(tmp_path / "a.jsonl", line(span(1, events=[event]))))
+    [label] = pq.read_table(tmp_path / "labels" / "dt=2024-03-01" / "otlp.parquet").to_pylist()
+    assert (label["correlation_id"], label["label"]) == (f"{1:032x}", 1)
+
+
+def test_values_keep_what_their_type_says(tmp_path: Path) -> None:
+    values = {
+        "whole": {"intValue": "3"},
+        "large": {"intValue": str(2**63 - 1)},
+        "none": {"doubleValue": "NaN"},
+        "endless": {"doubleValue": "-Infinity"},
+        "yes": {"boolValue": True},
+        "list": {"arrayValue": {"values": [{"intValue": "1"}, {"stringValue": "é"}]}},
+        "map": {"kvlistValue": {"values": [{"key": "a", "value": {"boolValue": False}}]}},
+        "empty": {},
+    }
+    path = written(tmp_path / "a.jsonl", line(span(attributes=values)))
+    [found] = read_lines(path, faults := Faults(path), NOW)
+    assert isinstance(found, Span)
+    assert not faults.counts
+    assert {name: repr(value) for name, value in found.attributes.items() if name in values} == {
+        "whole": "3.0",
+        "large": "'9223372036854775807'",
+        "none": "nan",
+        "endless": "-inf",
+        "yes": "'true'",
+        "list": "'[1, \"é\"]'",
+        "map": "'{\"a\": false}'",
+    }
+
+
+def test_a_column_with_texts_and_numbers_is_text_and_a_version_always_is(tmp_path: Path) -> None:
+    columns = {"model_id": "ml.model.id", "model_version": "version", "name": "mixed", "place": "number"}
+    mapping = MAPPING.model_copy(update={"columns": columns, "stages": {}})
+    mixed = ({"intValue": "3"}, {"stringValue": "three"})
+    spans = [
+        span(number, attributes={"version": {"intValue": "2"}, "mixed": value, "number": {"intValue": "7"}})
+        for number, value in enumerate(mixed)
+    ]
+    imported(tmp_path, written(tmp_path / "a.jsonl", line(*spans)), mapping=mapping)
+    rows = predictions(tmp_path)
+    assert [(row["model_version"], row["name"], row["place"]) for row in rows] == [("2", "3", 7), ("2", "three", 7)]
+
+
+def test_a_trace_that_passes_midnight_belongs_to_the_day_of_its_prediction(tmp_path: Path) -> None:
+    midnight = NOON + 43_200_000_000_000
+    root = span(1, name="POST /score", startTimeUnixNano=str(midnight - 1000), endTimeUnixNano=str(midnight + 3000000))
+    of_model = span(
+        1,
+        spanId="00000000000000ff",
+        parentSpanId=f"{1:016x}",
+        startTimeUnixNano=str(midnight),
+        endTimeUnixNano=str(midnight + 2000000),
+    )
+    imported(tmp_path, written(tmp_path / "a.jsonl", line(of_model)))
+    done = imported(tmp_path, written(tmp_path / "b.jsonl", line(root)))
+    [row] = pq.read_table(done.days[0].path).to_pylist()
+    assert done.days[0].path.parent.name == "dt=2024-03-02"
+    assert row["latency_ms"] == pytest.approx(3.001)
+
+
+def test_the_first_of_several_predictions_of_a_trace_counts(tmp_path: Path) -> None:
+    spans = [
+        span(
+            1,
+            spanId=f"{number:016x}",
+            startTimeUnixNano=str(NOON + number),
+            attributes={"ml.score": {"intValue": number}},
+        )
+        for number in (3, 2)
+    ]
+    done = imported(tmp_path, written(tmp_path / "a.jsonl", line(*spans)))
+    assert [row["score"] for row in predictions(tmp_path)] == [2]
+    assert "1 trace with several spans inference, the first counts" in done.remarks[0]
+
+
+def test_the_query_of_predictions_reads_as_it_is_meant() -> None:
+    mapping = MAPPING.model_copy(update={"columns": {"x": "ml.x", "colour": "it's"}, "latency": "inference"})
+    mapping = mapping.model_copy(update={"stages": {"lookup_ms": "lookup"}})
+    assert (
+        predictions_query(mapping, frozenset({"it's"}))
+        == """\
+select
+    trace_id as "correlation_id",
+    make_timestamp(arg_min(start_ns, place) // 1000) as "event_time",
+    arg_min(end_ns - start_ns, place) filter (where name = 'inference') / 1e6 as "latency_ms",
+    not bool_or(is_error and (is_prediction or parent_id is null)) as "success",
+    arg_min(coalesce("text:error.type", float_text("number:error.type")), place) as "error_kind",
+    arg_min("number:ml.x", place) as "x",
+    arg_min(coalesce("text:it's", float_text("number:it's")), place) as "colour",
+    cast(sum(end_ns - start_ns) filter (where name = 'lookup') as bigint) / 1e6 as "lookup_ms",
+    trace_id as "trace_id",
+    arg_min(span_id, place) as "span_id"
+from placed_spans
+group by trace_id
+order by event_time, trace_id"""
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"columns": {"model_id": "a"}}, "columns: model_version must be mapped"),
+        ({"stages": {"SCORE": "inference"}}, "the column score occurs twice"),
+        (
+            {"columns": {"model_id": "a", "model_version": "b", "x": "X", "y": "x"}},
+            "the attributes X and x differ only by case",
+        ),
+        ({"stages": {"latency_ms": "inference"}}, "latency_ms is read from the spans"),
+        ({"prediction": {"span": "a", "kind": "b"}}, "prediction.kind: unknown key"),
+        ({"labels": {"event": None}}, "where must say which log records are labels"),
+    ],
+)
+def test_a_mapping_that_cannot_be_used_is_refused(tmp_path: Path, change: dict[str, Any], said: str) -> None:
+    path = written(tmp_path / "otlp.yaml", yaml.safe_dump(MAPPING.model_dump() | change))
+    with pytest.raises(ConfigurationError, match=said):
+        read_mapping(path)
+
+
+def test_the_command_writes_days_and_says_what_was_refused(tmp_path: Path) -> None:
+    mapping = written(tmp_path / "otlp.yaml", yaml.safe_dump(MAPPING.model_dump()))
+    folders = ["--out", str(tmp_path / "telemetry"), "--labels-out", str(tmp_path / "labels")]
+    command = ["import", "otlp", *map(str, FILES), "--mapping", str(mapping), *folders]
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 0
+    assert done.stdout.splitlines() == [
+        f"{tmp_path}/telemetry/dt=2024-03-01/otlp.parquet: 4 rows",
+        f"{tmp_path}/labels/dt=2024-03-02/otlp.parquet: 3 rows",
+    ]
+    assert CliRunner().invoke(app, [*command, str(tmp_path)]).exit_code == 1
+
+
+def test_labels_are_not_written_among_telemetry(tmp_path: Path) -> None:
+    mapping = written(tmp_path / "otlp.yaml", yaml.safe_dump(MAPPING.model_dump()))
+    folders = ["--out", str(tmp_path), "--labels-out", str(tmp_path)]
+    done = CliRunner().invoke(app, ["import", "otlp", str(FILES[0]), "--mapping", str(mapping), *folders])
+    assert isinstance(done.exception, ConfigurationError)
