@@ -16,12 +16,15 @@ from data import day
 from postgres_service import Server
 from project import STAGES, Project, without_wheels
 from s3_service import Service
+from typer.testing import CliRunner
 
+from driftlake.cli import app
 from driftlake.errors import ConfigurationError, WarehouseError
 from driftlake.inputs.partitions import days_between
 from driftlake.lake.maintenance import Upkeep, maintain
 from driftlake.lake.restricted_sql import restrict
 from driftlake.lake.shell import answer
+from driftlake.lake.verification import verify
 from driftlake.lake.warehouse import Warehouse
 from driftlake.lineage.lineage_files import read_lineage_folder
 from driftlake.setup import doctor
@@ -279,3 +282,25 @@ def test_a_password_in_the_configuration_is_refused_and_not_repeated(tmp_path: P
     with pytest.raises(ConfigurationError, match="without a password") as caught:
         Project(tmp_path / "project", **sections)
     assert "secret" not in str(caught.value)
+
+
+def test_an_id_is_erased_from_tables_and_catalog_as_on_sqlite(tmp_path: Path, catalog: str) -> None:
+    project = Project(
+        tmp_path / "project",
+        telemetry={"path": "telemetry", "segments": ["customer"], "high_cardinality": ["customer"]},
+        warehouse={"catalog": catalog, "data": "warehouse/data"},
+    )
+    project.telemetry(1, customer=["zoe-1734", "x", "y"] * 100)
+    project.run(1, 1, until="profiles")
+    statistics = "from __ducklake_metadata_lake.ducklake_table_column_stats where max_value like '%zoe-1734'"
+    command = ["erase", "--user-key", "zoe-1734", "--purge", "--config", str(project.root / "driftlake.yaml")]
+    with Warehouse.open(project.settings, read_only=True) as warehouse:
+        assert warehouse.sql(statistics).num_rows > 0
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 0, result.output
+    with Warehouse.open(project.settings, read_only=True) as warehouse:
+        assert warehouse.sql(statistics).num_rows == 0
+        assert verify(warehouse) == []
+    assert project.rows("select count(*) from heavy_hitters where value like 'zoe%' or segment like '%zoe%'") == [(0,)]
+    assert project.rows("select count(*) from ducklake_snapshots('lake')") == [(1,)]
+    assert [*project.run(1, 1, until="profiles")[0].unchanged] == [day(1)]
