@@ -116,7 +116,8 @@ def read_mapping(path: Path) -> OtlpMapping:
         text = path.read_text()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(
-            f"{path} cannot be read: {getattr(error, 'strerror', None) or error}", hint="propose a mapping with `driftlake import otlp FILES --propose`"
+            f"{path} cannot be read: {getattr(error, 'strerror', None) or error}",
+            hint="propose a mapping with `driftlake import otlp FILES --propose`",
         ) from error
     return parse_yaml(OtlpMapping, path, text)
 
