@@ -11,7 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export UV_COMPILE_BYTECODE := 1
 export UV_LINK_MODE := copy
 
-.PHONY: demo test ui check lint docs wheel bench vega lock clean
+.PHONY: demo test ui check lint docs wheel audit sbom bench vega lock clean
 
 demo: $(VENV)/.installed  ## the flights example, from raw data to the report
 	@$(BIN)/python -m examples.nycflights.build
@@ -35,8 +35,15 @@ lint: $(VENV)/.installed
 docs: $(VENV)/.installed  ## regenerate the generated pages of docs/
 	@$(BIN)/python docs/generate.py
 
-wheel: $(VENV)/.installed  ## dist/driftlake-*.whl, which needs no checkout
+wheel: $(VENV)/.installed  ## dist/driftlake-*.whl, which needs no checkout; the same files give the same bytes (hatchling)
 	@$(BIN)/python -m hatchling build --target wheel
+
+audit: $(VENV)/.installed  ## known vulnerabilities of what the locks install; ends with 2 if no source of advisories answers
+	@$(BIN)/python .ci/audit.py requirements-uv.lock requirements.lock requirements-spark.lock
+
+sbom: $(VENV)/.installed  ## dist/driftlake.cdx.json: a bill of materials (CycloneDX) of requirements.lock
+	@mkdir -p dist
+	@PYTHONWARNINGS=ignore $(BIN)/uv tool run --quiet --from cyclonedx-bom==7.5.0 cyclonedx-py requirements --output-reproducible --pyproject pyproject.toml --mc-type library -o dist/driftlake.cdx.json requirements.lock
 
 bench: $(VENV)/.installed
 	@$(BIN)/python -m bench.nightly
@@ -45,12 +52,13 @@ vega: $(VENV)/.installed  ## after a change of vl-convert in requirements.lock: 
 	@$(BIN)/python -c 'import pathlib, vl_convert as v; pathlib.Path(f"driftlake/report/static/vega-{v.get_vega_version()}.js").write_text(v.javascript_bundle())'
 
 lock: $(VENV)/.uv  ## after a change of the dependencies in pyproject.toml
+	@echo uv==0.13.9 | $(BIN)/uv pip compile --quiet --no-annotate $(LOCKED) - -o requirements-uv.lock
 	@$(BIN)/uv pip compile --quiet --extra dev $(LOCKED) pyproject.toml -o requirements.lock
 	@sed -n 's/^spark = \["\(.*\)"\]$$/\1/p' pyproject.toml | $(BIN)/uv pip compile --quiet --no-annotate $(LOCKED) - -o requirements-spark.lock
 
-$(VENV)/.uv:
+$(VENV)/.uv: requirements-uv.lock
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/pip install --quiet --disable-pip-version-check uv==0.13.9
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.lock
 	@touch $@
 
 $(VENV)/.installed: $(VENV)/.uv requirements.lock pyproject.toml

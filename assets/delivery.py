@@ -3,6 +3,7 @@
 Not here: channels and the texts of notices (`driftlake.delivery`).
 """
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import dagster as dg
@@ -25,12 +26,18 @@ def delivery(
     context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse], settings: dg.ResourceParam[Settings]
 ) -> dg.MaterializeResult:
     with failures_explained():
-        incidents = current_incidents(warehouse)
-        done = deliver(warehouse, settings, incidents)
+        done = deliver(warehouse, settings, current_incidents(warehouse))
         undelivered = warehouse.query("undelivered").to_pylist()
         if settings.delivery.prometheus_file:
             path = Path(settings.resolve(settings.delivery.prometheus_file))
-            write_metrics(warehouse, path, newest_day(warehouse), incidents, len(undelivered))
+            write_metrics(
+                warehouse,
+                path,
+                newest_day(warehouse),
+                window_days=settings.drift.headline_window_days,
+                undelivered_count=len(undelivered),
+                now=datetime.now(UTC),
+            )
     for row in undelivered:
         context.log.warning(
             "channel %s did not get the notice of %s: %s", row["channel"], row["incident_id"], row["error"]

@@ -22,6 +22,7 @@ FOLDER = Path(__file__).resolve().parent
 sys.path.insert(0, str(FOLDER.parent))
 
 from driftlake.config import Settings, Thresholds, default_alerts, every_signal
+from driftlake.delivery.metrics import DAY_METRICS, RUN_METRICS
 from driftlake.lake import schema  # works from anywhere
 from driftlake.maths.drift_statistics import STATISTICS
 from driftlake.nightly.stages import EVERY_DAY_BEFORE, STAGES, Stage
@@ -45,6 +46,7 @@ def pages() -> dict[str, Callable[[], str]]:
         "bad-input.md": bad_input_page,
         "running.md": running_page,
         "runbooks.md": runbooks_page,
+        "connect/prometheus.md": prometheus_page,
     }
 
 
@@ -163,6 +165,16 @@ def runbooks_page() -> str:
     return _filled("runbooks.md", "runbooks", lines[1:])
 
 
+def prometheus_page() -> str:
+    """The page as it is, with the table of the metrics."""
+    lines = ["| metric | labels | meaning | past days |", "|---" * 4 + "|"]
+    lines += [f"| `{metric.full_name}` | | {metric.meaning} | |" for metric in RUN_METRICS]
+    lines += [
+        f"| `{metric.full_name}` | {_listed(metric.labels)} | {_cell(metric.meaning)} | yes |" for metric in DAY_METRICS
+    ]
+    return _filled("connect/prometheus.md", "metrics", lines)
+
+
 def notebook(path: Path = FOLDER / "connect" / "python.ipynb") -> str:
     """The notebook with what its cells show, except those that read a project of the reader."""
     content: dict[str, Any] = json.loads(path.read_text())
@@ -233,7 +245,9 @@ def commands_page() -> str:
     runner = CliRunner(env={"COLUMNS": "100", "TERM": "dumb", "NO_COLOR": "1"})
     group: Any = typer.main.get_command(app)
     commands = [[], *([name] for name in group.commands)]
-    commands += [[command, name] for command in ("lineage", "alerts", "import") for name in group.commands[command].commands]
+    commands += [
+        [command, name] for command in ("lineage", "alerts", "import") for name in group.commands[command].commands
+    ]
     lines = ["# Commands", "", _GENERATED]
     for command in commands:
         result = runner.invoke(app, [*command, "--help"], prog_name="driftlake")

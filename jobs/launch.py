@@ -19,6 +19,7 @@ from assets.stage import FORCE_TAG, REFUSED_INPUTS, WORK
 from driftlake.config import Settings
 from driftlake.errors import DriftlakeError
 from driftlake.lake.faults import explained
+from jobs.abandoned import end_abandoned_runs, held_by_this_process
 from jobs.definitions import build_definitions
 from jobs.nightly import NIGHTLY, RANGE_END, RANGE_START
 
@@ -71,12 +72,14 @@ def launch(
     with FileLock(home / "instance.lock"):
         instance = dg.DagsterInstance.get()
     with instance:
-        result = job.execute_in_process(
-            instance=instance,
-            run_config={"loggers": {"progress": {}}},
-            raise_on_error=False,
-            **selected(days, {FORCE_TAG: "true"} if is_forced else {}),
-        )
+        end_abandoned_runs(instance, NIGHTLY)
+        with held_by_this_process(instance) as tags:
+            result = job.execute_in_process(
+                instance=instance,
+                run_config={"loggers": {"progress": {}}},
+                raise_on_error=False,
+                **selected(days, tags | ({FORCE_TAG: "true"} if is_forced else {})),
+            )
         return None if result.success else _explained(result.all_events)
 
 

@@ -12,6 +12,7 @@ from driftlake.config import Settings
 from driftlake.inputs.late_files import LateRange, late_ranges
 from driftlake.lake.catalog import catalog_of
 from driftlake.lake.warehouse import Warehouse
+from jobs.abandoned import UNFINISHED, end_abandoned_runs
 from jobs.nightly import NIGHTLY, RANGE_END, RANGE_START
 
 LATE_FILES = "late_files"
@@ -19,14 +20,7 @@ LATE_FILES = "late_files"
 # Late files are hours or days late, and a tick lists a month of folders, so ticks are rare.
 _INTERVAL_SECONDS = 900
 
-_UNFINISHED = (
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-)
-# A killed run stays unfinished in Dagster's records; the sensor waits for it no longer than this.
+# A killed run that another machine started stays unfinished in Dagster's records; the sensor waits for it no longer than this.
 _LONGEST_RUN = timedelta(days=1)
 
 
@@ -58,8 +52,9 @@ def late_files_sensor(settings: Settings) -> dg.SensorDefinition:
 
 
 def _is_running(instance: dg.DagsterInstance) -> bool:
+    end_abandoned_runs(instance, NIGHTLY)
     unfinished = dg.RunsFilter(
-        job_name=NIGHTLY, statuses=list(_UNFINISHED), updated_after=datetime.now(UTC) - _LONGEST_RUN
+        job_name=NIGHTLY, statuses=list(UNFINISHED), updated_after=datetime.now(UTC) - _LONGEST_RUN
     )
     return bool(instance.get_runs(unfinished, limit=1))
 

@@ -354,7 +354,7 @@ def test_a_rare_category_joins_other_when_coarse() -> None:
 def test_stored_bins_come_back_the_same(memory: Warehouse, bins: FeatureBins) -> None:
     rows = [MODEL | row for row in bins.rows()]
     names = {name for row in rows for name in row}
-    memory._insert("feature_bins", pa.table({name: [row.get(name) for row in rows] for name in names}))
+    memory.insert("feature_bins", pa.table({name: [row.get(name) for row in rows] for name in names}))
     stored = memory.sql("select * from feature_bins order by bin_id").to_pydict()
     assert_same(FeatureBins.from_columns(stored, bins.categories or {}), bins)
 

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import warnings
@@ -39,6 +40,7 @@ from driftlake.nightly.stage_report import StageReport
 from driftlake.quality import levels
 from driftlake.report import model_page
 from driftlake.training.registration import register_folder
+from jobs.abandoned import held_by_this_process
 from jobs.definitions import build_definitions
 from jobs.launch import LaunchFailure, launch
 
@@ -390,6 +392,32 @@ def test_the_sensor_waits_for_a_run_that_is_under_way(flights: Settings) -> None
     assert late_requests(flights) == ([], "a run of nightly is in progress")
 
 
+KILLED = """
+import os, signal
+import dagster as dg
+from jobs.abandoned import held_by_this_process
+
+@dg.job
+def nightly(): pass
+
+with dg.DagsterInstance.get() as dagster, held_by_this_process(dagster) as tags:
+    dagster.create_run_for_job(nightly, status=dg.DagsterRunStatus.STARTED, tags=tags)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_the_run_of_a_killed_command_is_ended_and_that_of_a_living_one_awaited(flights: Settings) -> None:
+    assert subprocess.run([sys.executable, "-c", KILLED], check=False, cwd=ROOT).returncode == -signal.SIGKILL
+    with dg.DagsterInstance.get() as dagster:
+        [killed] = dagster.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED]))
+        assert late_requests(flights) == ([], "the files have not changed since they were recorded")
+        assert dagster.get_run_by_id(killed.run_id).status is dg.DagsterRunStatus.FAILURE
+        with held_by_this_process(dagster) as tags:
+            job = build_definitions(flights).resolve_job_def("nightly")
+            dagster.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED, tags=tags)
+            assert late_requests(flights) == ([], "a run of nightly is in progress")
+
+
 @pytest.mark.parametrize(("end", "status"), [(LAST, "STOPPED"), (None, "RUNNING")])
 def test_the_sensor_runs_unless_the_history_has_ended(flights: Settings, end: date | None, status: str) -> None:
     definitions = build_definitions(flights.model_copy(update={"end": end}))
@@ -400,6 +428,7 @@ CONSOLE = """
 import json, sys
 from pathlib import Path
 from driftlake.config import load_settings
+from jobs.abandoned import held_by_this_process
 from jobs.definitions import build_definitions
 build_definitions(load_settings(Path(sys.argv[1]))).resolve_job_def("nightly")
 heavy = [name for name in ("great_expectations", "altair", "scipy.stats", "pandas") if name in sys.modules]

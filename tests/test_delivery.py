@@ -12,13 +12,12 @@ from threading import Event, Thread
 from typing import Any
 
 import pytest
-from data import MODEL, Row, day, insert, write_project
+from data import Row, day, insert, write_project
 from pydantic import ValidationError
 
 from driftlake.config import Channel, DeliverySettings, ReportSettings, Settings
 from driftlake.delivery import channels
 from driftlake.delivery.channels import deliver, due_notices
-from driftlake.delivery.prometheus import write_metrics
 from driftlake.lake.warehouse import Warehouse
 
 INCIDENT: Row = {
@@ -380,16 +379,3 @@ def test_what_was_delivered_after_it_failed_is_not_undelivered(
     monkeypatch.setenv("HOOK", receiver.address)
     deliver(memory, settings, [INCIDENT], NOW + timedelta(hours=1))
     assert memory.query("undelivered")["incident_id"].to_pylist() == ["b2"]
-
-
-def test_the_metrics_file_says_how_the_newest_day_stands(memory: Warehouse, tmp_path: Path) -> None:
-    alert = MODEL | {"dt": day(3), "rule": "drift", "signal": "feature_drift.psi", "severity": "critical", "value": 1}
-    also = {"threshold": 1, "sample_count": 1, "since_on": day(3), "consecutive_days": 1, "message": "x"}
-    insert(memory.connection, "alerts", [alert | also])
-    path = tmp_path / "metrics" / "driftlake.prom"
-    write_metrics(memory, path, day(3), [INCIDENT, INCIDENT | {"state": "resolved"}], 2)
-    lines = path.read_text().splitlines()
-    assert 'driftlake_open_incidents{kind="break",model_id="credit",pages="true",severity="warn"} 1.0' in lines
-    assert 'driftlake_alerts{model_id="credit",rule="drift",severity="critical"} 1.0' in lines
-    assert "driftlake_undelivered_notices 2.0" in lines
-    assert "driftlake_newest_day_timestamp_seconds 1.709424e+09" in lines

@@ -99,7 +99,7 @@ def value(memory: Warehouse, on: int, statistic: str = "auc", *, window: int = 7
 
 def history(memory: Warehouse, on: int) -> Row:
     """The row of quality_history of a day that is measured now."""
-    memory._insert("model_quality", measured(memory, on))
+    memory.insert("model_quality", measured(memory, on))
     [row] = memory.sql("select * from quality_history where dt = ?", [day(on)]).to_pylist()
     return dict(row)
 
@@ -310,7 +310,7 @@ def test_an_estimate_without_enough_labels_is_insufficient_data(memory: Warehous
 
 def test_the_history_of_estimates_puts_beside_them_what_labels_said_later(memory: Warehouse) -> None:
     given_predictions(memory, 1)
-    memory._insert("model_quality", measured(memory, 1, version=trained(1000, 1000)))
+    memory.insert("model_quality", measured(memory, 1, version=trained(1000, 1000)))
     given_labels(memory, 5, 1, LOW, (100, 300), true_positive_count=0, false_positive_count=0, log_loss_sum=80.0)
     found = memory.sql("select statistic, realised_value, realised_coverage_share from estimate_history").to_pylist()
     assert {row["statistic"]: row["realised_value"] for row in found} == {

@@ -1,10 +1,11 @@
-"""Commands that read the warehouse: sql, explain, sample, report.
+"""Commands that read the warehouse: sql, explain, sample, metrics, report.
 
 Not here: reading itself.
 """
 
 from __future__ import annotations
 
+import sys
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from driftlake.cli.common import Config, Format, Output, messages, tell, write
+from driftlake.cli.common import Config, Format, Output, messages, require_range, tell, write
 from driftlake.config import load_settings
 from driftlake.errors import ConfigurationError
 
@@ -101,6 +102,30 @@ def sample(  # noqa: PLR0913  # each is an option of the command
     with Warehouse.open(settings, read_only=True) as warehouse:
         for path in take_samples(warehouse, settings, asked).write(out):
             tell(path)
+
+
+@app.command(epilog="Example: `driftlake metrics --from 2026-01-01 --to 2026-01-31 --out history.om`")
+def metrics(
+    first: Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="First day.")],
+    last: Annotated[datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="Last day.")],
+    out: Annotated[Path | None, typer.Option("--out", help="File to write instead of stdout.")] = None,
+    config: Config = None,
+) -> None:
+    """Write the metrics of past days as OpenMetrics, a sample at the end of each day, for `promtool tsdb create-blocks-from openmetrics`."""
+    from driftlake.delivery.prometheus import open_metrics
+    from driftlake.lake.warehouse import Warehouse
+    from driftlake.lake.whole_files import replaced_whole
+
+    require_range(first, last)
+    settings = load_settings(config)
+    window_days = settings.drift.headline_window_days
+    with Warehouse.open(settings, read_only=True) as warehouse:
+        parts = open_metrics(warehouse, first.date(), last.date(), window_days=window_days)
+        if out is None:
+            sys.stdout.writelines(parts)
+            return
+        with replaced_whole(out) as temporary, temporary.open("w") as target:
+            target.writelines(parts)
 
 
 @app.command(epilog="Example: `driftlake report --date 2026-01-31`")

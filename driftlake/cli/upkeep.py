@@ -1,4 +1,4 @@
-"""Commands for the upkeep of the warehouse: maintain, verify, backup, restore.
+"""Commands for the upkeep of the warehouse: maintain, verify, erase, backup, restore.
 
 Not here: the work itself.
 """
@@ -14,6 +14,7 @@ import typer
 from driftlake.cli.common import REFUSED, Config, messages, say, tell
 from driftlake.cli.running import run_again
 from driftlake.config import load_settings
+from driftlake.errors import ConfigurationError
 
 app = typer.Typer()
 
@@ -82,6 +83,66 @@ def verify(
             say("still wrong", deviation.sentence, style="bold red")
         messages.print(f"wrong: {counted(len(found), 'finding')} before, {len(left)} now")
     raise typer.Exit(REFUSED if left else 0)
+
+
+@app.command(epilog="Example: `driftlake erase --user-key u-1734 --dry-run`")
+def erase(
+    correlation_id: Annotated[
+        str | None, typer.Option("--correlation-id", help="The prediction, as `correlation_id` in telemetry.")
+    ] = None,
+    user_key: Annotated[
+        str | None,
+        typer.Option(
+            "--user-key",
+            help="The person: an identifier, whose pseudonyms by the configured keys are searched too, or a pseudonym.",
+        ),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be erased and change nothing.")] = False,
+    purge: Annotated[
+        bool,
+        typer.Option(
+            "--purge",
+            help="Remove the earlier snapshots at once, all of them: rows can no longer be read as they were written.",
+        ),
+    ] = False,
+    by: Annotated[str | None, typer.Option("--by", help="Who erases; default: the user of this machine.")] = None,
+    config: Config = None,
+) -> None:
+    """Find what tables and pages store about a prediction or a person, erase it, and record that in the table erasures.
+
+    Input files and backups are not changed.
+    """
+    from getpass import getuser
+
+    from driftlake.lake.catalog import catalog_of
+    from driftlake.lake.maintenance import forget_history
+    from driftlake.lake.warehouse import Warehouse
+    from driftlake.privacy.erasure import erase, erasure_lines, find, identity_of, remaining_lines
+    from driftlake.report.page_files import pages_with
+
+    settings = load_settings(config)
+    if (correlation_id is None) == (user_key is None):
+        raise ConfigurationError("what is to be erased is not clear", hint="give --correlation-id or --user-key")
+    catalog_of(settings).require()
+    if user_key is None:
+        identity = identity_of(settings, "correlation_id", correlation_id or "")
+    else:
+        identity = identity_of(settings, "user_key", user_key)
+    pages = pages_with(settings, identity.forms)
+    with Warehouse.open(settings, read_only=dry_run) as warehouse:
+        if dry_run:
+            found = find(warehouse, identity)
+        else:
+            for page in pages:
+                page.unlink(missing_ok=True)
+            who = by or getuser()
+            found = erase(warehouse, identity, erased_by=who, page_count=len(pages), is_purged=purge)
+            if purge:
+                forget_history(warehouse, catalog_of(settings))
+    for line in erasure_lines(found, len(pages)):
+        tell(line)
+    for sentence in remaining_lines(settings, identity, is_purged=purge and not dry_run):
+        say("note", sentence)
 
 
 @app.command(epilog="Example: `driftlake backup /backups/driftlake`")

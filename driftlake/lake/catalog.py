@@ -7,7 +7,8 @@ snapshot that it makes. Not here: what is stored (`driftlake.lake.warehouse`).
 from __future__ import annotations
 
 import re
-from contextlib import AbstractContextManager
+import sqlite3
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
@@ -130,6 +131,23 @@ class Catalog:
             return _AdvisoryLock(self._patient)
         Path(self.place).parent.mkdir(parents=True, exist_ok=True)
         return FileLock(f"{self.place}.lock")
+
+    def overwrite_deleted(self) -> None:
+        """Write a SQLite file again, which keeps the bytes of deleted rows; PostgreSQL does it by itself (autovacuum).
+
+        Raises WarehouseError if readers do not let go of the file.
+        """
+        if self.kind == "postgres":
+            return
+        try:
+            with self.writing(), closing(sqlite3.connect(self.place, timeout=_BUSY_TIMEOUT_MS / 1000)) as connection:
+                connection.execute("vacuum")
+                connection.execute("pragma wal_checkpoint(truncate)").fetchall()
+        except sqlite3.OperationalError as error:
+            raise WarehouseError(
+                f"{self.place} was not written again, so it still has the bytes of deleted rows: {error}",
+                hint="stop what reads the warehouse and run the command again",
+            ) from error
 
     @property
     def _patient(self) -> str:

@@ -21,6 +21,7 @@ from typing import Any
 
 from driftlake.config import Settings
 from driftlake.lake import schema
+from driftlake.lake.catalog import Catalog
 from driftlake.lake.queries import quote
 from driftlake.lake.warehouse import CATALOG, Warehouse
 from driftlake.vocabulary.wording import counted
@@ -68,6 +69,8 @@ def maintain(warehouse: Warehouse, settings: Settings, *, now: datetime, is_dry_
     expired = (
         _call(warehouse, "ducklake_expire_snapshots", expired_before, is_dry_run=is_dry_run) if expired_before else 0
     )
+    if expired and not is_dry_run:
+        _delete_inlined(warehouse)
     compacted = _compact(warehouse, is_dry_run=is_dry_run)
     deleted = _call(warehouse, "ducklake_cleanup_old_files", deleted_before, is_dry_run=is_dry_run)
     orphans = _call(warehouse, "ducklake_delete_orphaned_files", deleted_before, is_dry_run=is_dry_run)
@@ -83,6 +86,21 @@ def maintain(warehouse: Warehouse, settings: Settings, *, now: datetime, is_dry_
         before,
         _size(warehouse),
     )
+
+
+def forget_history(warehouse: Warehouse, catalog: Catalog) -> int:
+    """Expire every snapshot but the newest, and delete the rows and files that only they need, without days of grace.
+
+    A query that is running now can fail. Returns the number of deleted files.
+    """
+    values = {"lake": CATALOG, "now": datetime.now(UTC)}
+    expire = "call ducklake_expire_snapshots($lake, older_than => $now)"
+    warehouse.write(lambda: warehouse.connection.execute(expire, values).fetchall())
+    _delete_inlined(warehouse)
+    delete = "call ducklake_cleanup_old_files($lake, cleanup_all => true)"
+    deleted = warehouse.write(lambda: len(warehouse.connection.execute(delete, {"lake": CATALOG}).fetchall()))
+    catalog.overwrite_deleted()
+    return deleted
 
 
 def upkeep_lines(upkeep: Upkeep) -> Iterator[str]:
@@ -104,6 +122,22 @@ def upkeep_lines(upkeep: Upkeep) -> Iterator[str]:
             ("files to be deleted", before.waiting_file_count, after.waiting_file_count),
         )
     )
+
+
+def _delete_inlined(warehouse: Warehouse) -> None:
+    """Delete rows from the catalog that only expired snapshots had.
+
+    DuckLake keeps the rows of small inserts in the catalog, and leaves them there when their snapshots expire.
+    """
+
+    def work() -> None:
+        for name in warehouse.query("upkeep/inlined_tables")["table_name"].to_pylist():
+            warehouse.connection.execute(
+                f"delete from __ducklake_metadata_lake.{quote(name)} where end_snapshot <="
+                " (select min(snapshot_id) from __ducklake_metadata_lake.ducklake_snapshot)"
+            )
+
+    warehouse.write(work)
 
 
 def _days_before(now: datetime, days: int) -> date:

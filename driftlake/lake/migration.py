@@ -16,7 +16,7 @@ from driftlake.lake import queries, schema
 from driftlake.lake.queries import literal, quote
 
 # What `shape` was in each version of the tables, oldest first: the number of a version is its place, from 1.
-VERSIONS = ("7e6ec6fcf32aef5d",)
+VERSIONS = ("7e6ec6fcf32aef5d", "c2b1f1717345d493")
 
 
 def migrate(connection: duckdb.DuckDBPyConnection) -> None:
@@ -139,4 +139,6 @@ def _value(column: schema.Column) -> str:
         return "null"
     if column.type.endswith("[]"):
         return "[]"
+    if column.type.startswith("map("):
+        return "map {}"
     return "'epoch'" if column.type.startswith(("date", "timestamp")) else "'0'"

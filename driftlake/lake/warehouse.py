@@ -285,16 +285,22 @@ class Warehouse:
             if self.has_rows(table, key):
                 return False
             for name, new in rows.items():
-                self._insert(name, new)
+                self.insert(name, new)
             return True
 
         self.append_count += 1
         return self.write(work)
 
+    def insert(self, table: str, rows: pa.Table) -> None:
+        """Insert rows inside of `write`."""
+        if rows.num_rows:
+            with self.registered(new_rows=rows):
+                self.connection.execute(f"insert into {queries.quote(table)} by name select * from new_rows")
+
     def append(self, table: str, rows: pa.Table) -> None:
         """Insert rows."""
         self.append_count += 1
-        self.write(lambda: self._insert(table, rows))
+        self.write(lambda: self.insert(table, rows))
 
     def replace_owned(self, rows: Mapping[str, pa.Table], emptied: Mapping[str, Mapping[str, str]]) -> None:
         """In one transaction delete the rows of tables that have the values in `emptied`, and insert others."""
@@ -304,7 +310,7 @@ class Warehouse:
                 condition = " and ".join(f"{queries.quote(column)} = ?" for column in key)
                 self.connection.execute(f"delete from {queries.quote(table)} where {condition}", list(key.values()))
             for table, new in rows.items():
-                self._insert(table, new)
+                self.insert(table, new)
 
         self.append_count += 1
         self.write(work)
@@ -325,11 +331,11 @@ class Warehouse:
                     _require_replaceable(change.table)
                     if newest.may_hold(change, next_snapshot=snapshot_id):
                         self._delete(change)
-                    self._insert(change.table, change.rows)
+                    self.insert(change.table, change.rows)
                 else:
                     who = {"run_id": context.run_id, "seen_at": committed_at, "snapshot_id": snapshot_id}
                     self._add(change, who)
-            self._insert("partition_runs", _run_rows(runs, stored_rows, context, snapshot_id, committed_at))
+            self.insert("partition_runs", _run_rows(runs, stored_rows, context, snapshot_id, committed_at))
             self.connection.execute(
                 f"call {CATALOG}.set_commit_message('driftlake', $message, extra_info => $run)",
                 {"message": f"{runs[0].stage} {runs[0].dt} to {runs[-1].dt}", "run": context.run_id},
@@ -354,7 +360,7 @@ class Warehouse:
     def _add(self, addition: Addition, who: Mapping[str, Any]) -> None:
         with self.registered(new_rows=addition.rows):
             found = self.query(addition.query, **addition.values, **who)
-        self._insert(addition.table, found)
+        self.insert(addition.table, found)
 
     def _delete(self, replacement: Replacement) -> None:
         days = sorted(replacement.days)
@@ -365,11 +371,6 @@ class Warehouse:
                 f" where dt between ? and ? and list_contains(?, dt){narrowed}",
                 [days[0], days[-1], days, *replacement.only.values()],
             )
-
-    def _insert(self, table: str, rows: pa.Table) -> None:
-        if rows.num_rows:
-            with self.registered(new_rows=rows):
-                self.connection.execute(f"insert into {queries.quote(table)} by name select * from new_rows")
 
     def _commit(self, work: Callable[[], Result]) -> Result:
         """Do `work` in one transaction, again if a client that does not know our lock has changed the same rows meanwhile."""

@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -53,6 +53,26 @@ class _Secret:
 
     def pseudonym(self, identifier: str) -> str:
         return hmac.new(self.value, identifier.encode(), hashlib.sha256).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Pseudonyms:
+    """The pseudonyms of an identifier by id of the key, the newest key first, and why other keys cannot be used."""
+
+    by_key: Mapping[str, str]
+    unread: Sequence[str]
+
+
+def pseudonyms_of(settings: Settings, identifier: str) -> Pseudonyms:
+    """The pseudonyms of an identifier by every configured key that can be read; a key may have been destroyed."""
+    by_key, unread = {}, []
+    keys = settings.pseudonyms.keys if settings.pseudonyms else ()
+    for key in sorted(keys, key=lambda key: key.valid_from, reverse=True):
+        try:
+            by_key[key.id] = _read(settings, key).pseudonym(identifier)
+        except (ConfigurationError, OSError) as error:
+            unread.append(str(error) if isinstance(error, OSError) else error.message)
+    return Pseudonyms(by_key, unread)
 
 
 def pseudonymize_files(settings: Settings, source: Path, target: Path, day: date | None = None) -> Iterator[Written]:

@@ -5,11 +5,13 @@ Not here: their names (`driftlake.vocabulary.page_names`), and what is on a page
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from html import escape
 from importlib.resources import files
 from pathlib import Path
 
@@ -110,6 +112,16 @@ def clean(settings: Settings, *, now: datetime, is_dry_run: bool = False) -> Rem
         for place in {path.parent for path in old} - {top, top / "data_docs"}:
             _remove_if_empty(place)
     return Removed(len(old), len(unfinished), before)
+
+
+def pages_with(settings: Settings, texts: Collection[str]) -> list[Path]:
+    """The pages that show one of the texts, also those of contracts (Data Docs)."""
+    if "://" in settings.resolve(settings.reports.path):
+        return []
+    # in the text of a page, or in the JSON of a chart
+    forms = {form.encode() for text in texts for form in (text, escape(text), json.dumps(text)[1:-1])}
+    shown = re.compile(rb"(?<![0-9A-Za-z_-])(?:" + b"|".join(map(re.escape, forms)) + rb")(?![0-9A-Za-z_-])")
+    return [page for page in sorted(folder(settings).rglob("*.html")) if shown.search(page.read_bytes())]
 
 
 def removed_lines(removed: Removed) -> Iterator[str]:
