@@ -6,7 +6,7 @@ select
     s.stage,
     d.dt,
     -- an erasure records a commit again
-    count(distinct (r.dt, r.snapshot_id)) filter (where r.dt is not null) as commit_count,
+    count(distinct row(r.dt, r.snapshot_id)) filter (where r.dt is not null) as commit_count,
     max(r.snapshot_id) as newest_snapshot_id
 from (select unnest($days::date[]) as dt) as d
 cross join (

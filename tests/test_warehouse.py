@@ -168,12 +168,12 @@ def child(code: str, settings: Settings, *arguments: str) -> subprocess.Popen[st
 
 KILLED_IN_THE_TRANSACTION = """
     with Warehouse.open(settings) as warehouse:
-        insert = warehouse._insert
+        insert = warehouse.insert
         def insert_and_wait(table, rows):
             insert(table, rows)
             print("inserted", flush=True)
             sys.stdin.read()
-        warehouse._insert = insert_and_wait
+        warehouse.insert = insert_and_wait
         replace(warehouse, 1, 99)
 """
 
