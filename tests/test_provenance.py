@@ -185,7 +185,7 @@ def test_nothing_changes_or_deletes_a_registered_version(tmp_path: Path) -> None
     assert project.rows("select model_version from training_runs order by all") == [("v1",), ("v2",)]
 
 
-def test_rows_are_deleted_only_to_replace_a_day_to_move_them_to_another_file_or_with_their_bins() -> None:
+def test_rows_are_deleted_only_to_replace_a_day_to_move_them_with_their_bins_or_to_erase_an_id() -> None:
     changing = re.compile(
         r"\b(update \S+ set|delete from|truncate|merge into \w+ using|insert or replace|drop table)\b", re.IGNORECASE
     )
@@ -194,9 +194,15 @@ def test_rows_are_deleted_only_to_replace_a_day_to_move_them_to_another_file_or_
     # where a restored copy has its files is no row of a table
     # a row that begins a table's statistics, and a temporary table, are no rows of anybody
     # bins that are learned again take what was counted in the former ones with them
+    # the log of a catalog is emptied, and rows in it that only expired snapshots had
     assert sorted(found) == [
         ("backup.py", "update ducklake_metadata set"),
+        ("catalog.py", "truncate"),
+        ("erasure.py", "delete from"),
+        ("erasure.py", "delete from"),
+        ("erasure.py", "update {quote(name)} set"),
         ("isolation.py", "drop table"),
+        ("maintenance.py", "delete from"),
         ("maintenance.py", "delete from"),
         ("migration.py", "delete from"),
         ("warehouse.py", "delete from"),

@@ -235,6 +235,8 @@ class StackedCounts:
         """
         numeric = [place for place, bins in enumerate(self.features) if bins.grid is not None]
         found = np.full((len(PERCENTILES), *self.bins.shape[:2]), np.nan)
+        if not numeric:
+            return found
         ends = np.zeros((len(numeric), self.bins.shape[-1] - FIRST_RANGE, 2))
         counts = self.bins[numeric]
         last_place = np.array([self.features[place].bin_count - FIRST_RANGE - 1 for place in numeric], np.int64)
