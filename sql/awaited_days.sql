@@ -31,6 +31,6 @@ from asked
 where
     label_on - prediction_on <= $horizon_days
     and prediction_on - label_on <= $early_days
-    -- whether a label before the span has already matched a prediction decides if it is about one of the span
-    and if(is_named, greatest(label_on, prediction_on), label_on + $early_days) >= $first_day
+    -- whether a label before the span has already matched a prediction decides if it is about one that labels of the span are about
+    and if(is_named, greatest(label_on, prediction_on), label_on + $early_days + $horizon_days) >= $first_day
 order by prediction_on;

@@ -30,7 +30,7 @@ def test_a_good_file_is_counted_from_its_footer(tmp_path: Path) -> None:
 
 def test_a_missing_day_is_a_partition_without_files(tmp_path: Path) -> None:
     write_day(tmp_path, 1, LABELS)
-    assert read_partitions(str(tmp_path), [day(2)], [], {}) == [Partition(day(2), ())]
+    assert read_partitions(str(tmp_path), [day(2)], [], {}) == [Partition(day(2), (), location=str(tmp_path))]
 
 
 def test_a_truncated_file_is_refused_by_name(tmp_path: Path) -> None:

@@ -659,8 +659,22 @@ def numbered(rows: Sequence[Any]) -> list[Any]:
     return [replace(row, row=number) for number, row in enumerate(rows)]
 
 
+# the first label is about the day it arrived on, although the second one is about a day that the first could be early for
+AN_EARLIER_DAY_HAS_THE_FIRST_LABEL = (
+    [
+        Label(arrival=10, correlation_id="a", label=0.0, hour=None, prediction_on=None, row=0),
+        Label(arrival=19, correlation_id="a", label=1.0, hour=None, prediction_on=None, row=1),
+    ],
+    [
+        Prediction(predicted=17, correlation_id="a", version="v2", hour=2, score=0.75, row=0),
+        Prediction(predicted=10, correlation_id="a", version="v2", hour=1, score=None, row=1),
+    ],
+)
+
+
 @effort(max_examples=examples(8))
 @example([], [], 1)
+@example(*AN_EARLIER_DAY_HAS_THE_FIRST_LABEL, 1)
 @drawn(SOME_FILES_OF_LABELS.map(numbered), SOME_PREDICTIONS.map(numbered), ROWS_AT_ONCE)
 def test_counts_are_those_of_a_plain_recount_whatever_days_are_counted_at_once(
     labels: list[Label], predictions: list[Prediction], rows_per_chunk: int
