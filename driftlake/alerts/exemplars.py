@@ -12,7 +12,7 @@ from datetime import date
 from typing import Any
 
 from driftlake.config import Settings, signal_of
-from driftlake.inputs.columns import CanonicalColumn, telemetry_columns
+from driftlake.inputs.columns import CanonicalColumn, feature_column, telemetry_columns
 from driftlake.inputs.partitions import read_partitions
 from driftlake.inputs.predictions import LeftOut, Reading, create_view_of_partitions
 from driftlake.lake import queries
@@ -56,7 +56,8 @@ def find_exemplars(
         "select category, bin_id from feature_categories where model_id = ? and model_version = ? and feature = ?",
         [alert["model_id"], alert["model_version"], alert["feature"]],
     )
-    text, number, own = _feature_columns(settings, alert["feature"])
+    text, number = (feature_column(f"feature_{name}", is_number=name == "number") for name in ("text", "number"))
+    own = telemetry.path_of(alert["feature"])
     with open_session(settings) as connection:
         found = found_in_profiles(kept, settings.telemetry, load_versions(warehouse).values())
         more = [text, number] if any(column.name == _TRACE.name for column in columns) else [_TRACE, text, number]
@@ -67,11 +68,3 @@ def find_exemplars(
         rows = queries.run(connection, "exemplars/rows", **about, each=EACH).to_arrow_table()
     listed: list[dict[str, Any]] = rows.to_pylist()
     return listed
-
-
-def _feature_columns(settings: Settings, feature: str) -> tuple[CanonicalColumn, CanonicalColumn, str]:
-    """The feature as text and as a number, and the path of the column of the files that has it."""
-    whole = settings.telemetry.features_column
-    text = CanonicalColumn("feature_text", "varchar", has_text, "", is_optional=True)
-    number = CanonicalColumn("feature_number", "double", has_text, "", is_optional=True, reading="try_cast({0} as {1})")
-    return text, number, f"{whole}.{feature}" if whole else feature

@@ -185,6 +185,10 @@ class TelemetrySettings(Section):
     )
     personal_data: PersonalDataSettings = PersonalDataSettings()
 
+    def path_of(self, feature: str) -> str:
+        """The column of a feature in the files, or its path inside `features_column`."""
+        return f"{self.features_column}.{feature}" if self.features_column else feature
+
 
 def require_two_labels(positive: LabelValue | None, negative: LabelValue | None) -> None:
     """Raises ValueError if only the negative label is given, or both are the same."""

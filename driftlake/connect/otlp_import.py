@@ -20,8 +20,8 @@ from driftlake.connect.kept_entries import EVENT_FIELDS, FOLDER, SPAN_FIELDS, co
 from driftlake.connect.otlp_days import WrittenDay, touched_days, write_labels, write_predictions
 from driftlake.connect.otlp_lines import Event, Faults, Span, read_lines
 from driftlake.connect.otlp_mapping import LabelEvents, OtlpMapping
-from driftlake.lake import schema
 from driftlake.lake.queries import literal
+from driftlake.lake.session import in_memory
 from driftlake.vocabulary.wording import counted
 
 
@@ -146,10 +146,6 @@ def _locked(target: Path) -> Iterator[None]:
 @contextmanager
 def _session() -> Iterator[duckdb.DuckDBPyConnection]:
     """A DuckDB that moves what does not fit into memory to a folder of its own."""
-    with TemporaryDirectory(prefix="driftlake-otlp-") as folder, duckdb.connect() as connection:
+    with TemporaryDirectory(prefix="driftlake-otlp-") as folder, in_memory() as connection:
         connection.execute(f"set temp_directory = {literal(folder)}")
-        connection.execute("set TimeZone = 'UTC'")
-        connection.execute("set enable_progress_bar = false")
-        for macro in schema.session_macros():
-            connection.execute(macro)
         yield connection

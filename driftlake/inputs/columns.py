@@ -191,6 +191,14 @@ EXPLANATION_COLUMNS = (
     CanonicalColumn("signed_sum", "double", *_NUMBER),
 )
 
+
+def feature_column(name: str, *, is_number: bool) -> CanonicalColumn:
+    """A feature as a column of a session: a number, null where it is none, or a text. `name` is not that of the feature, which may be canonical."""
+    if is_number:
+        return CanonicalColumn(name, "double", has_text, "", is_optional=True, reading=_LENIENT)
+    return CanonicalColumn(name, "varchar", has_text, "", is_optional=True)
+
+
 OFFLINE_COLUMNS = (CanonicalColumn("correlation_id", "varchar", *_TEXT, is_id=True),)
 
 # Labels of several models may share a file, so texts of numbers and booleans are read as numbers and booleans.

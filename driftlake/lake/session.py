@@ -24,9 +24,15 @@ def open_session(settings: Settings, paths: Iterable[str] = ()) -> duckdb.DuckDB
 
 def connect(settings: Settings, *, threads: int | None = None) -> duckdb.DuckDBPyConnection:
     """An in-memory DuckDB with our SQL macros and the configured limits on memory and threads."""
-    connection = duckdb.connect()
+    connection = in_memory()
     connection.execute(f"set threads = {threads or settings.compute.threads}")
     connection.execute(f"set memory_limit = {queries.literal(settings.compute.memory_limit)}")
+    return connection
+
+
+def in_memory() -> duckdb.DuckDBPyConnection:
+    """An in-memory DuckDB with our SQL macros, for a command without configuration."""
+    connection = duckdb.connect()
     connection.execute("set TimeZone = 'UTC'")
     # stdout is for rows
     connection.execute("set enable_progress_bar = false")

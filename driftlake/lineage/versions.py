@@ -19,6 +19,7 @@ import pyarrow as pa
 from driftlake.config import ModelSettings
 from driftlake.lake.grouping import grouped
 from driftlake.lake.warehouse import Warehouse
+from driftlake.lineage.label_meaning import LabelMeaning
 from driftlake.lineage.lineage_files import score_divisor
 from driftlake.maths import binning
 from driftlake.maths.arrays import Counts
@@ -115,6 +116,11 @@ class ModelVersion:
     def has_label_classes(self) -> bool:
         """Whether its labels are classes, two or more, rather than numbers."""
         return bool(self.classes) or self.positive_label is not None
+
+    @property
+    def label_meaning(self) -> LabelMeaning | None:
+        """Which label is positive; None if labels are 0 and 1, and for other tasks."""
+        return LabelMeaning(self.positive_label, self.negative_label) if self.positive_label else None
 
     @property
     def class_names(self) -> tuple[str, ...]:

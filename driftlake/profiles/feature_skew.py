@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from driftlake.config import Settings
-from driftlake.inputs.columns import OFFLINE_COLUMNS, CanonicalColumn, telemetry_columns
+from driftlake.inputs.columns import OFFLINE_COLUMNS, feature_column, telemetry_columns
 from driftlake.inputs.partitions import Partition, readable
 from driftlake.inputs.predictions import Reading, create_version_tables, create_view_of_partitions
 from driftlake.lake import queries
@@ -24,7 +24,6 @@ from driftlake.lake.session import create_table, open_session
 from driftlake.lineage.versions import ModelVersion
 from driftlake.maths.binning import FeatureBins
 from driftlake.maths.segments import ALL
-from driftlake.maths.value_text import has_text
 
 # Two pipelines that store a number as 32 and as 64 bits differ by less, relative to the number.
 _ROUNDING = 1e-6
@@ -77,13 +76,6 @@ class _Feature:
         bins = version.features.get(self.name)
         return bins is not None and (bins.grid is not None) == self.is_number
 
-    def canonical(self) -> CanonicalColumn:
-        if self.is_number:
-            return CanonicalColumn(
-                self.column, "double", has_text, "", is_optional=True, reading="try_cast({0} as {1})"
-            )
-        return CanonicalColumn(self.column, "varchar", has_text, "", is_optional=True)
-
 
 def _features(versions: Collection[ModelVersion], offline: Collection[str]) -> list[_Feature]:
     """The features of the versions that the offline files have."""
@@ -113,10 +105,9 @@ def _create_sides(
     """Create the views `predictions` and `offline_values`, with a column for each feature."""
     telemetry = settings.telemetry
     assert telemetry.offline is not None
-    whole = telemetry.features_column
-    columns = [feature.canonical() for feature in features]
+    columns = [feature_column(feature.column, is_number=feature.is_number) for feature in features]
     canonical = telemetry_columns(telemetry.segments, time_zone=telemetry.timezone)
-    of_telemetry = {feature.column: f"{whole}.{feature.name}" if whole else feature.name for feature in features}
+    of_telemetry = {feature.column: telemetry.path_of(feature.name) for feature in features}
     reading = Reading([*canonical, *columns], {**telemetry.columns, **of_telemetry}, telemetry.segments)
     create_view_of_partitions(connection, "predictions", served, reading)
     of_offline = {feature.column: feature.name for feature in features}

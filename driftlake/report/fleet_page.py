@@ -19,8 +19,8 @@ from driftlake.vocabulary import wording
 from driftlake.vocabulary.page_names import model_anchor, model_page_name
 from driftlake.vocabulary.wording import SHARES
 
-# Verdicts, the worst first, as the macro verdict_place has them; a version that is not judged comes before one that is well.
-WORST_FIRST = ("broken", "harmed", "blind", "watch", "not judged", "well")
+# Just before the place of a version that is well.
+_PLACE_OF_NOT_JUDGED = 4.5
 # Alerts of an incident of many models; the others are on the pages of the models.
 _SHOWN_ALERTS = 20
 
@@ -44,9 +44,10 @@ class FleetRow:
     incidents: Sequence[Row]
 
     @property
-    def severity(self) -> int:
-        """Place among the verdicts: 0 is the worst."""
-        return WORST_FIRST.index(self.verdict.word)
+    def severity(self) -> float:
+        """Place among the verdicts: the lowest is the worst."""
+        place: int = self.facts["verdict_place"]
+        return _PLACE_OF_NOT_JUDGED if self.verdict.kind == "unjudged" else place
 
     @property
     def order(self) -> tuple[Any, ...]:
@@ -76,12 +77,8 @@ def content_of(scope: Scope, sections: Sections, by_model: Mapping[str, Sections
         "runs": scope.runs,
         "rows": rows,
         "owners": sorted({row.owner for row in rows if row.owner}),
-        "verdict_counts": {
-            word: len(found)
-            for word, found in sorted(
-                grouped(rows, lambda row: row.verdict.word).items(), key=lambda item: WORST_FIRST.index(item[0])
-            )
-        },
+        # in the order of the rows
+        "verdict_counts": {word: len(found) for word, found in grouped(rows, lambda row: row.verdict.word).items()},
         "performance_days": PERFORMANCE_DAYS,
         "model_count": len(by_model),
         "prediction_count": sum(row["prediction_count"] for row in sections["models"]),

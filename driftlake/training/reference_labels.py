@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from driftlake.lake.schema import arrow_schema
 from driftlake.lake.warehouse import Warehouse
-from driftlake.lineage.label_meaning import LabelMeaning
 from driftlake.lineage.lineage_files import LineageFile, LineageRecord
 from driftlake.lineage.versions import ModelVersion, load_versions
 from driftlake.maths.arrays import Floats
@@ -44,8 +43,7 @@ def count_reference_labels(warehouse: Warehouse, files: Sequence[LineageFile]) -
 
 def label_rows_of(data: TrainingColumns, record: LineageRecord, version: ModelVersion) -> pa.Table:
     """Rows of reference_label_profile of a version; one row without counts if no target can be counted."""
-    meaning = LabelMeaning(version.positive_label, version.negative_label) if version.positive_label else None
-    labels, scores = labels_and_scores(data, record, meaning)
+    labels, scores = labels_and_scores(data, record, version.label_meaning)
     bins = version.score_bins
     bin_ids = bins.bin_ids(scores) if bins and bins.grid else np.zeros(len(labels), dtype=np.int32)
     width = bins.bin_count if bins else 1

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from driftlake.config import LABELS, LabelSettings, Settings
 from driftlake.errors import InputError
-from driftlake.inputs.columns import CanonicalColumn, label_columns, telemetry_columns
+from driftlake.inputs.columns import feature_column, label_columns, telemetry_columns
 from driftlake.inputs.partitions import Partition, days_between, readable, without_corrupt_files
 from driftlake.inputs.predictions import (
     LeftOut,
@@ -32,13 +32,11 @@ from driftlake.lake import queries
 from driftlake.lake.session import create_table, open_session
 from driftlake.lake.warehouse import Warehouse
 from driftlake.lake.whole_files import replaced_whole
-from driftlake.lineage.label_meaning import LabelMeaning
 from driftlake.lineage.lineage_files import LineageFile, read_lineage_folder
 from driftlake.lineage.versions import ModelVersion, load_versions
 from driftlake.maths import encoding
 from driftlake.maths.binning import FeatureBins
 from driftlake.maths.encoding import Column
-from driftlake.maths.value_text import has_text
 from driftlake.nightly.readings import counted_telemetry
 from driftlake.privacy.personal_columns import found_in_profiles
 from driftlake.profiles.label_join import EARLY_LABEL_DAYS
@@ -158,8 +156,7 @@ def _training_labels(file: LineageFile, data: TrainingData, version: ModelVersio
         return pa.nulls(data.row_count(), pa.string() if version.classes else pa.float64())
     if version.classes:
         return _text(data.column(file.record.target))
-    meaning = LabelMeaning(version.positive_label, version.negative_label) if version.positive_label else None
-    labels, _ = labels_and_scores(data, file.record, meaning)
+    labels, _ = labels_and_scores(data, file.record, version.label_meaning)
     return pa.array(labels, pa.float64(), from_pandas=True)
 
 
@@ -223,16 +220,11 @@ def _create_predictions(
 ) -> None:
     """Create the view `predictions`, with the features as numbers or texts and without personal data."""
     telemetry = settings.telemetry
-    whole = telemetry.features_column
     features = [
-        CanonicalColumn(_column_name(place), "varchar", has_text, "", is_optional=True)
-        if of_feature.grid is None
-        else CanonicalColumn(
-            _column_name(place), "double", has_text, "", is_optional=True, reading="try_cast({0} as {1})"
-        )
+        feature_column(_column_name(place), is_number=of_feature.grid is not None)
         for place, of_feature in enumerate(bins.values())
     ]
-    paths = {_column_name(place): f"{whole}.{name}" if whole else name for place, name in enumerate(bins)}
+    paths = {_column_name(place): telemetry.path_of(name) for place, name in enumerate(bins)}
     canonical = telemetry_columns(telemetry.segments, time_zone=telemetry.timezone)
     reading = Reading(
         [*canonical, *features],

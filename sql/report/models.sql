@@ -57,6 +57,7 @@ select
     b.overdue_share,
     b.outstanding_count,
     v.verdict,
+    verdict_place(v.verdict) as verdict_place,
     v.since_on,
     v.sentence as verdict_sentence,
     v.value is not null as is_performance_told
