@@ -1,0 +1,503 @@
+"""Claim: whatever is killed, full, read-only or replaced while nights run, the same commands again give a quiet run's tables.
+
+`python -m bench.crashes [--seconds 300] [--seed 1]`: rounds of commands that overlap (backfills, nights, the sensor of late
+files, readers, pages, maintenance, backups) under faults that the seed chooses. After each round the faults end, every
+command is given once more, and then each table, file, lock and run of Dagster is checked. Prints load, faults and losses;
+exit code 1 if anything was lost.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import multiprocessing
+import os
+import resource
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, chdir, contextmanager, redirect_stderr, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
+from filelock import FileLock, Timeout
+
+from bench.broken_machine import Disk, changed_files, clock_to_preload, disks
+from bench.measure import environment, save
+from driftlake.cli import main as driftlake
+from driftlake.config import Settings, load_settings
+from driftlake.contract import gx_session
+from driftlake.inputs.partitions import days_between
+from driftlake.lake import schema
+from driftlake.lake.catalog import catalog_of
+from driftlake.lake.maintenance import maintain
+from driftlake.lake.verification import verify
+from driftlake.lake.warehouse import Warehouse
+from driftlake.report.pages import clean
+from jobs.abandoned import UNFINISHED
+from jobs.definitions import build_definitions
+from jobs.launch import launch, prepare_instance
+from jobs.nightly import RANGE_END, RANGE_START
+from jobs.sensors import late_files_sensor
+
+# The clocks change on the fourth day.
+FIRST_DAY, DAY_COUNT, ROWS = date(2024, 3, 28), 5, 200
+DAYS = [FIRST_DAY + timedelta(days=number) for number in range(DAY_COUNT)]
+ZONE = "Europe/Berlin"
+SENSOR = "sensor"
+# Tables whose rows say who wrote them and when.
+_RECORDS = {"partition_runs", "schema_versions", "training_runs"}
+_INPUT_FILES = "(select dt, source, path, content_fingerprint, outcome, reason from current_input_files)"
+# A command that takes longer hangs.
+_LONGEST_SECONDS = 240.0
+# Longer than any grace.
+_LATER = timedelta(days=10)
+_TICK_SECONDS = 0.05
+
+# Loaded once for all processes.
+gx_session._import_great_expectations()  # noqa: SLF001
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What was done, what was broken, and what did not stand it."""
+
+    load: Counter[str] = field(default_factory=Counter)
+    faults: Counter[str] = field(default_factory=Counter)
+    losses: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command of driftlake, or a tick of the sensor with the runs that it requests."""
+
+    arguments: Sequence[str]
+    # Seconds by which its clock is wrong, and the largest file that it may write
+    clock_seconds: int = 0
+    file_bytes: int | None = None
+
+    @property
+    def name(self) -> str:
+        return self.arguments[0]
+
+
+@dataclass(slots=True)
+class Running:
+    """A command in a process group of its own, and what it printed."""
+
+    command: Command
+    process: ForkServerProcess
+    log: Path
+    kill_at: float | None
+    # the code with which it must end
+    was_killed: bool = False
+
+    def poll(self, now: float) -> None:
+        if self.kill_at is not None and now >= self.kill_at and self.process.is_alive():
+            self.kill()
+
+    def kill(self) -> None:
+        self.was_killed = True
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid or 0, signal.SIGKILL)
+
+    def losses(self, *, is_faulty: bool) -> Iterator[str]:
+        """What a command may never say, and what it may not say when nothing is broken any more."""
+        said = self.log.read_text(errors="replace") if self.log.exists() else ""
+        told = f"{' '.join(self.command.arguments)} ended with {self.process.exitcode}: {said[-2000:]}"
+        if "Traceback" in said or "unexpected" in said or self.process.exitcode == 3:
+            yield f"traceback: {told}"
+        elif not is_faulty and self.process.exitcode != 0:
+            yield f"again: {told}"
+
+
+class Site:
+    """A project on disks that can fill, and the processes that work in it."""
+
+    def __init__(self, root: Path, made_disks: Sequence[Disk], clock: Path | None) -> None:
+        self.root, self.disks, self.has_clock = root, made_disks, clock is not None
+        self.settings = _write_project(root)
+        self._processes = multiprocessing.get_context("forkserver")
+        self._processes.set_forkserver_preload(["bench.crashes"])
+        if clock:
+            os.environ["LD_PRELOAD"] = str(clock)
+        self._count = 0
+
+    @property
+    def inputs(self) -> list[Path]:
+        return sorted([*self.root.glob("telemetry/*/*.parquet"), *self.root.glob("labels/*/*.parquet")])
+
+    def start(self, command: Command, *, kill_at: float | None = None) -> Running:
+        self._count += 1
+        log = self.root.parent / "logs" / f"{self._count:04}-{command.name}.log"
+        log.parent.mkdir(exist_ok=True)
+        process = self._processes.Process(target=_work, args=(self.root, command, log))
+        process.start()
+        return Running(command, process, log, kill_at)
+
+    def run(self, command: Command) -> Running:
+        running = self.start(command)
+        _await([running])
+        return running
+
+    def empty(self) -> None:
+        """Remove everything that driftlake has made."""
+        for place in ("catalog", "data", "reports", ".dagster"):
+            for path in (self.root / place).iterdir():
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        shutil.rmtree(self.root.parent / "backup", ignore_errors=True)
+
+    def contents(self) -> dict[str, list[str]]:
+        """Every row of every result table, of input files the current ones without who saw them when."""
+        names = [table.name for table in schema.tables() if table.name not in _RECORDS]
+        with Warehouse.open(self.settings, read_only=True) as warehouse, warehouse.one_snapshot():
+            queries = {name: f"from {_INPUT_FILES if name == 'input_files' else name}" for name in names}
+            return {
+                name: sorted(map(repr, warehouse.connection.execute(query).fetchall()))
+                for name, query in queries.items()
+            }
+
+    def pages(self) -> set[str]:
+        reports = self.root / "reports"
+        return {str(path.relative_to(reports)) for path in reports.rglob("*") if path.is_file()}
+
+
+def crash(folder: Path, *, seconds: float, seed: int, rounds: int | None = None) -> Outcome:
+    """Rounds until the time is over, or a number of them."""
+    outcome, generator = Outcome(), np.random.default_rng(seed)
+    root = folder / "project"
+    places = [root / name for name in ("catalog", "data", "reports", ".dagster")]
+    with ExitStack() as stack:
+        # imports of Dagster warn of nothing that is looked for
+        made_disks = stack.enter_context(disks(places))
+        site = Site(root, made_disks, clock_to_preload(folder))
+        stack.callback(os.environ.pop, "LD_PRELOAD", None)
+        quiet = _quiet(site, outcome)
+        until, number = time.monotonic() + seconds, 0
+        while not outcome.losses and (number < rounds if rounds else time.monotonic() < until):
+            number += 1
+            _round(site, quiet, generator, outcome, number)
+    return outcome
+
+
+@dataclass(frozen=True, slots=True)
+class _Quiet:
+    """What a run without faults leaves."""
+
+    contents: Mapping[str, Sequence[str]]
+    pages: set[str]
+
+
+def _quiet(site: Site, outcome: Outcome) -> _Quiet:
+    outcome.losses += site.run(_backfill(0, DAY_COUNT - 1)).losses(is_faulty=False)
+    quiet = _Quiet(site.contents(), site.pages())
+    site.empty()
+    return quiet
+
+
+def _round(site: Site, quiet: _Quiet, generator: np.random.Generator, outcome: Outcome, number: int) -> None:
+    """A load under faults, then the same commands again, then a look at everything."""
+    is_new = number == 1 or generator.random() < 0.5
+    if is_new:
+        site.empty()
+    load = _load(generator, is_forced=not is_new)
+    fault = _Fault.drawn(site, generator)
+    load = [fault.on(command, generator) for command in load]
+    kills = generator.random() < 0.7 or fault.name == "kills"
+    outcome.faults[fault.name] += 1
+    begun = time.monotonic()
+    running = []
+    with fault.present() as touch:
+        for command in load:
+            kill_at = begun + float(generator.uniform(0.1, 6)) if kills and generator.random() < 0.6 else None
+            running.append(site.start(command, kill_at=kill_at))
+        outcome.losses += _await(running, touch)
+    outcome.load.update(f"{each.command.name} under faults" for each in running)
+    outcome.faults["killed"] += sum(each.was_killed for each in running)
+    for each in running:
+        outcome.losses += each.losses(is_faulty=True)
+    again = [Command(command.arguments) for command in load]
+    # the night comes on, and so do its days that nobody has asked for yet
+    for command in [*again, Command([SENSOR]), _backfill(0, DAY_COUNT - 1)]:
+        done = site.run(command)
+        outcome.load[f"{command.name} again"] += 1
+        outcome.losses += done.losses(is_faulty=False)
+    outcome.losses[:] = [*outcome.losses, *_left(site, quiet)]
+    outcome.losses[:] = [loss if loss.startswith("round") else f"round {number}, {fault.name}: {loss}" for loss in outcome.losses]
+
+
+def _backfill(first: int, last: int, *more: str) -> Command:
+    return Command(["backfill", "--from", str(DAYS[first]), "--to", str(DAYS[last]), *more])
+
+
+def _load(generator: np.random.Generator, *, is_forced: bool) -> list[Command]:
+    """Overlapping writers, and some of everything else."""
+    force = ["--force"] if is_forced else []
+    middle = int(generator.integers(1, DAY_COUNT - 1))
+    writers = [
+        _backfill(0, middle, *force),
+        _backfill(max(middle - 1, 0), DAY_COUNT - 1, *force),
+        Command(["run", "--date", str(DAYS[int(generator.integers(DAY_COUNT))]), *force]),
+        Command([SENSOR]),
+    ]
+    others = [Command(["maintain"]), Command(["backup", "../backup"]), Command(["verify"])]
+    readers = [Command(["report", "--date", str(DAYS[0])]), Command(["sql", "from latest_drift"]), Command(["verdict"])]
+    chosen = [writers[n] for n in sorted(generator.choice(4, size=2, replace=False))]
+    # a reader of a new project is right to say that there is nothing
+    rest = [*others, *([] if not is_forced else readers)]
+    if is_forced:
+        chosen += [rest[n] for n in sorted(generator.choice(len(rest), size=2, replace=False))]
+    return chosen
+
+
+@dataclass(frozen=True, slots=True)
+class _Fault:
+    """One kind of fault: how it is made, and what it does to commands."""
+
+    name: str
+    present: Callable[[], Any]
+    on: Callable[[Command, np.random.Generator], Command]
+
+    @classmethod
+    def drawn(cls, site: Site, generator: np.random.Generator) -> _Fault:
+        """A fault of those that this machine can have."""
+
+        def unchanged(command: Command, _: np.random.Generator) -> Command:
+            return command
+
+        faults = [
+            cls("kills", lambda: _nothing(), unchanged),
+            cls("inputs change", lambda: _changing(site, generator), unchanged),
+            cls("files are limited", lambda: _nothing(), _limited),
+        ]
+        for disk in site.disks:
+            faults.append(cls(f"{disk.place.name} is full", lambda disk=disk: _for_a_while(disk.full, generator), unchanged))
+            faults.append(
+                cls(f"{disk.place.name} is read-only", lambda disk=disk: _for_a_while(disk.read_only, generator), unchanged)
+            )
+        if site.has_clock:
+            faults.append(cls("clocks are wrong", lambda: _nothing(), _moved))
+        return faults[int(generator.integers(len(faults)))]
+
+
+def _limited(command: Command, generator: np.random.Generator) -> Command:
+    return Command(command.arguments, file_bytes=int(generator.integers(1_000, 2_000_000)))
+
+
+def _moved(command: Command, generator: np.random.Generator) -> Command:
+    return Command(command.arguments, clock_seconds=int(generator.integers(-30 * 3600, 30 * 3600)))
+
+
+@contextmanager
+def _nothing() -> Iterator[Callable[[], None]]:
+    yield lambda: None
+
+
+@contextmanager
+def _changing(site: Site, generator: np.random.Generator) -> Iterator[Callable[[], None]]:
+    with changed_files(site.inputs, generator) as change:
+        yield lambda: change() if generator.random() < 0.1 else None
+
+
+@contextmanager
+def _for_a_while(fault: Callable[[], Any], generator: np.random.Generator) -> Iterator[Callable[[], None]]:
+    """The fault begins at some moment and stays to the end."""
+    begin = time.monotonic() + float(generator.choice([0, generator.uniform(0, 5)]))
+    with ExitStack() as stack:
+
+        def touch() -> None:
+            nonlocal begin
+            if time.monotonic() >= begin:
+                begin = float("inf")
+                stack.enter_context(fault())
+
+        yield touch
+
+
+def _await(running: Sequence[Running], touch: Callable[[], None] = lambda: None) -> list[str]:
+    """Wait for all commands, kill those whose time has come, and call `touch` meanwhile. Returns which hang."""
+    begun, losses = time.monotonic(), []
+    while any(each.process.is_alive() for each in running):
+        now = time.monotonic()
+        touch()
+        for each in running:
+            each.poll(now)
+            if now - begun > _LONGEST_SECONDS and each.process.is_alive():
+                losses.append(f"hangs: {' '.join(each.command.arguments)}")
+                each.kill()
+        time.sleep(_TICK_SECONDS)
+    return losses
+
+
+def _left(site: Site, quiet: _Quiet) -> Iterator[str]:
+    """What differs from a quiet run, and what nobody needs."""
+    found = site.contents()
+    for table, rows in quiet.contents.items():
+        if found[table] != rows:
+            missing = Counter(rows) - Counter(found[table])
+            surplus = Counter(found[table]) - Counter(rows)
+            yield (
+                f"table {table}: {missing.total()} rows missing, {surplus.total()} too many;"
+                f" {[*missing][:2]} and not {[*surplus][:2]}"
+            )
+    with Warehouse.open(site.settings) as warehouse:
+        yield from (f"verify: {deviation.sentence}" for deviation in verify(warehouse))
+        for _ in range(2):
+            later = datetime.now(UTC) + _LATER
+            maintain(warehouse, site.settings, now=later)
+            clean(warehouse, site.settings, now=later)
+        named = {name for (name,) in warehouse.connection.execute(_NAMED_FILES).fetchall()}
+    stored = {path.name for path in (site.root / "data").rglob("*") if path.is_file()}
+    if stored - named:
+        yield f"files of no snapshot: {sorted(stored - named)}"
+    if named - stored:
+        yield f"files that are gone: {sorted(named - stored)}"
+    if (pages := site.pages()) != quiet.pages:
+        yield f"pages: {sorted(pages - quiet.pages)} too many, {sorted(quiet.pages - pages)} missing"
+    if not site.contents() == found:
+        yield "maintenance changed rows"
+    yield from _held(site)
+
+
+_NAMED_FILES = """
+    select parse_filename(path) from __ducklake_metadata_lake.ducklake_data_file
+    union all select parse_filename(path) from __ducklake_metadata_lake.ducklake_delete_file
+    union all select parse_filename(path) from __ducklake_metadata_lake.ducklake_files_scheduled_for_deletion
+"""
+
+
+def _held(site: Site) -> Iterator[str]:
+    """Locks that are held, and runs that stand as started."""
+    for lock in (Path(f"{catalog_of(site.settings).place}.lock"), site.root / ".dagster" / "instance.lock"):
+        try:
+            with FileLock(lock, timeout=0):
+                pass
+        except Timeout:
+            yield f"lock {lock.name} is held"
+    if left := sorted((site.root / ".dagster" / "running").glob("*")):
+        yield f"locks of runs are left: {[path.name for path in left]}"
+    os.environ["DAGSTER_HOME"] = str(site.root / ".dagster")
+    with dg.DagsterInstance.get() as instance:
+        for run in instance.get_runs(dg.RunsFilter(statuses=list(UNFINISHED))):
+            yield f"run {run.run_id} stands as {run.status.value}"
+    catalog = Path(catalog_of(site.settings).place).parent
+    names = {"catalog.sqlite", "catalog.sqlite-wal", "catalog.sqlite-shm", "catalog.sqlite.lock"}
+    if surplus := {path.name for path in catalog.iterdir()} - names:
+        yield f"files beside the catalog: {sorted(surplus)}"
+
+
+def _work(root: Path, command: Command, log: Path) -> None:
+    """One process: a command with its own output, clock and limits."""
+    os.setpgid(0, 0)
+    file = os.open(log, os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
+    for stream in (1, 2):
+        os.dup2(file, stream)
+    os.environ.pop("DAGSTER_HOME", None)
+    if command.clock_seconds:
+        ctypes.CDLL(None).move_clock(ctypes.c_long(command.clock_seconds))
+    if command.file_bytes:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (command.file_bytes, command.file_bytes))
+    os.chdir(root)
+    if command.name == SENSOR:
+        _tick()
+    else:
+        sys.argv = ["driftlake", *command.arguments]
+        driftlake()
+
+
+def _tick() -> None:
+    """A tick of the sensor, and the runs that it requests."""
+    settings = load_settings(None, require_inputs=True)
+    home = prepare_instance(settings)
+    with FileLock(home / "instance.lock"):
+        instance = dg.DagsterInstance.get()
+    with instance:
+        context = dg.build_sensor_context(
+            instance=instance, repository_def=build_definitions(settings).get_repository_def()
+        )
+        tick = late_files_sensor(settings).evaluate_tick(context)
+    for request in tick.run_requests or ():
+        days = [request.tags.get(RANGE_START) or request.partition_key, request.tags.get(RANGE_END) or request.partition_key]
+        first, last = (date.fromisoformat(str(day)) for day in days)
+        if failure := launch(settings, days_between(first, last), lambda *_: None):
+            print(failure.message)
+            sys.exit(2)
+
+
+def _write_project(root: Path) -> Settings:
+    """Predictions of one model and their labels of a day later."""
+    generator = np.random.default_rng(1)
+    training = {"x": generator.normal(size=1000), "colour": generator.choice(["red", "blue"], 1000)}
+    (root / "lineage").mkdir(parents=True)
+    pq.write_table(pa.table(training | {"score": generator.random(1000)}), root / "training.parquet")
+    lineage = {
+        "model_id": "credit",
+        "model_version": "v1",
+        "training_run_id": "run-1",
+        "training_dataset_id": "data-1",
+        "training_data": "../training.parquet",
+        "score": "score",
+        "features": ["x", "colour"],
+        "label_delay": {"p50_days": 1, "p95_days": 2, "max_days": 3},
+        "baseline": {"auc": 0.9},
+    }
+    (root / "lineage" / "credit-v1.yaml").write_text(yaml.safe_dump(lineage))
+    for number, day in enumerate(DAYS):
+        ids = [f"{day}-{row}" for row in range(ROWS)]
+        at = [datetime.combine(day, datetime.min.time(), UTC) + timedelta(minutes=5 * row) for row in range(ROWS)]
+        colour = generator.choice(["red", "blue", "green"], ROWS)
+        columns: dict[str, Any] = {"correlation_id": ids, "event_time": at, "model_id": ["credit"] * ROWS}
+        columns |= {"model_version": ["v1"] * ROWS, "score": generator.random(ROWS)}
+        _write(root, "telemetry", day, columns | {"x": generator.normal(number, 1, ROWS), "colour": colour})
+        label = generator.integers(0, 2, ROWS)
+        _write(root, "labels", day + timedelta(days=1), {"correlation_id": ids, "label": label})
+    content = {
+        "telemetry": {"path": "telemetry"},
+        "labels": {"path": "labels"},
+        "lineage": {"path": "lineage"},
+        "start": FIRST_DAY,
+        "schedule": {"timezone": ZONE, "late_days": 3650},
+        "warehouse": {"catalog": "sqlite:catalog/catalog.sqlite", "data": "data"},
+        "compute": {"threads": 1, "partitions_per_run": 3},
+    }
+    (root / "driftlake.yaml").write_text(yaml.safe_dump(content))
+    return load_settings(root / "driftlake.yaml")
+
+
+def _write(root: Path, source: str, day: date, columns: Mapping[str, Any]) -> None:
+    place = root / source / f"dt={day}" / "part-0.parquet"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.table(dict(columns)), place)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--seconds", type=float, default=300)
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    folder = Path(tempfile.mkdtemp())
+    outcome = crash(folder, **vars(arguments))
+    print("load:", ", ".join(f"{count:,} {name}" for name, count in sorted(outcome.load.items())))
+    print("faults:", ", ".join(f"{count:,} {name}" for name, count in sorted(outcome.faults.items())))
+    print(f"losses with seed {arguments.seed}: {len(outcome.losses)}", *outcome.losses[:20], sep="\n")
+    save("crashes", {**vars(arguments), **environment(), "load": dict(outcome.load), "losses": outcome.losses})
+    if not outcome.losses:
+        shutil.rmtree(folder)
+    sys.exit(bool(outcome.losses))
+
+
+if __name__ == "__main__":
+    main()
