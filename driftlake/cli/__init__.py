@@ -19,6 +19,7 @@ from driftlake import __version__
 from driftlake.cli import alerts, connect, inputs, lineage, reading, running, upkeep, verdict
 from driftlake.cli.common import EXIT_CODES, MISTAKE, REFUSED, UNEXPECTED, Config, messages, options, say, tell
 from driftlake.errors import DriftlakeError
+from driftlake.lake.process_memory import memory_bounded_within
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -40,7 +41,8 @@ def main() -> None:
     # Imports create a million objects that stay; garbage collection of them would cost a cold run a quarter of a second.
     gc.set_threshold(100_000)
     try:
-        app()
+        with memory_bounded_within():
+            app()
     except Exception as error:  # noqa: BLE001  # whatever it is, it has a sentence and a code of its own
         sys.exit(_told(error))
 

@@ -12,8 +12,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from driftlake.cli.common import Config, Format, Output, messages, require_range, tell, write
-from driftlake.config import load_settings
+from driftlake.cli.common import Config, Format, Output, configured, messages, require_range, tell, write
 from driftlake.errors import ConfigurationError
 
 app = typer.Typer()
@@ -34,7 +33,7 @@ def alerts(
 
     if context.invoked_subcommand:
         return
-    with Warehouse.open(load_settings(config), read_only=True) as warehouse:
+    with Warehouse.open(configured(config), read_only=True) as warehouse:
         asked = day.date() if day else runs.newest_day(warehouse)
         found = warehouse.query("report/alerts", day=asked, smallest_cell=1)
         incidents = warehouse.query("report/incidents", day=asked).to_pylist()
@@ -66,7 +65,7 @@ def show(
     from driftlake.lake.warehouse import Warehouse
     from driftlake.report.terminal import exemplar_lines, incident_lines, members_of
 
-    settings = load_settings(config)
+    settings = configured(config)
     with Warehouse.open(settings, read_only=True) as warehouse:
         asked = day.date() if day else runs.newest_day(warehouse)
         rows = warehouse.query("report/incidents", day=asked).to_pylist()
@@ -130,7 +129,7 @@ def _say_of(
     from driftlake.alerts.acknowledgements import say
     from driftlake.lake.warehouse import Warehouse
 
-    settings = load_settings(config)
+    settings = configured(config)
     with Warehouse.open(settings) as warehouse:
         said = say(warehouse, settings, action, target, until_on=until.date(), reason=reason, acted_by=by)
     tell(f"{said.action} {said.target_kind} {said.target} from {said.from_on} until {said.until_on}")
@@ -149,7 +148,7 @@ def replay_rules(
     from driftlake.lake.warehouse import Warehouse
 
     require_range(first, last)
-    settings = load_settings(config)
+    settings = configured(config)
     replayed = rule_replay.read_rules(rules, settings)
     with Warehouse.open(settings, read_only=True) as warehouse:
         found = rule_replay.replay_rules(warehouse, replayed, first.date(), last.date())
@@ -176,7 +175,7 @@ def suggest(
     from driftlake.lake.warehouse import Warehouse
 
     require_range(first, last)
-    settings = load_settings(config)
+    settings = configured(config)
     with Warehouse.open(settings, read_only=True) as warehouse:
         found = suggest_thresholds(
             warehouse, settings, settings.alert_rules, first.date(), last.date(), per_month=per_month

@@ -18,8 +18,9 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from driftlake.config import CONFIG_NAME
+from driftlake.config import CONFIG_NAME, Settings, load_settings
 from driftlake.errors import ConfigurationError
+from driftlake.lake.process_memory import bound_memory
 from driftlake.vocabulary.wording import printable
 
 if TYPE_CHECKING:
@@ -64,6 +65,13 @@ class Format(StrEnum):
 
 
 Output = Annotated[Format, typer.Option("--format", help="table, csv, json (an object per line) or parquet.")]
+
+
+def configured(config: Path | None, *, require_inputs: bool = False) -> Settings:
+    """The settings of a command, whose process is refused more memory than they allow."""
+    settings = load_settings(config, require_inputs=require_inputs)
+    bound_memory(settings)
+    return settings
 
 
 def say(kind: str, text: str, *, style: str = "bold") -> None:

@@ -14,8 +14,7 @@ from typing import Annotated
 
 import typer
 
-from driftlake.cli.common import REFUSED, Config, messages, tell
-from driftlake.config import load_settings
+from driftlake.cli.common import REFUSED, Config, configured, messages, tell
 from driftlake.lake import project_files
 
 app = typer.Typer()
@@ -60,7 +59,7 @@ def check(
     project_files.make_importable()
     from expectations.contracts import sample_contracts
 
-    settings = load_settings(config)
+    settings = configured(config)
     contracts = sample_contracts(settings)
     checked = list(check_files(settings, contracts, files, source.value, day.date() if day else None))
     faults = [fault for _, of_file in checked for fault in of_file]
@@ -94,5 +93,5 @@ def pseudonymize(
     """Replace raw identifiers of users by keyed hashes (HMAC-SHA-256), as configured under `pseudonyms`."""
     from driftlake.privacy.pseudonyms import pseudonymize_files
 
-    for written in pseudonymize_files(load_settings(config), source, target, day.date() if day else None):
+    for written in pseudonymize_files(configured(config), source, target, day.date() if day else None):
         tell(f"{written.path}: {written.row_count:,} rows, key {' and '.join(written.key_ids)}")

@@ -11,8 +11,7 @@ from typing import Annotated
 
 import typer
 
-from driftlake.cli.common import Config, Format, Output, say, tell, write
-from driftlake.config import load_settings
+from driftlake.cli.common import Config, Format, Output, configured, say, tell, write
 from driftlake.errors import ConfigurationError
 from driftlake.lake import project_files
 
@@ -35,7 +34,7 @@ def lineage_add(
     project_files.make_importable()
     from expectations.contracts import contracts
 
-    settings = load_settings(config)
+    settings = configured(config)
     if absent := [str(path) for path in files if not path.is_file()]:
         raise ConfigurationError(f"there is no lineage file {', '.join(absent)}")
     lineage_files = [read_lineage_file(settings, str(path.resolve())) for path in files]
@@ -81,7 +80,7 @@ def lineage_relearn(
     from driftlake.lake.warehouse import Warehouse
     from driftlake.training.relearning import relearn
 
-    settings = load_settings(config)
+    settings = configured(config)
     with Warehouse.open(settings, read_only=dry_run) as warehouse:
         found = relearn(warehouse, settings, model_id, model_version, is_dry_run=dry_run, is_dropping=drop_days)
     if not found.changed:
@@ -104,7 +103,7 @@ def lineage_suite(
     from driftlake.lake.warehouse import Warehouse
     from driftlake.training.suggested_suite import suggest_suite
 
-    with Warehouse.open(load_settings(config), read_only=True) as warehouse:
+    with Warehouse.open(configured(config), read_only=True) as warehouse:
         tell(suggest_suite(warehouse, model_id, model_version))
 
 
@@ -117,5 +116,5 @@ def lineage_export(
     """Write one row per model version: training run, dataset, fingerprints, release, and the next version. Read-only."""
     from driftlake.lake.warehouse import Warehouse
 
-    with Warehouse.open(load_settings(config), read_only=True) as warehouse:
+    with Warehouse.open(configured(config), read_only=True) as warehouse:
         write(warehouse.query("version_trail"), output, out)

@@ -13,8 +13,7 @@ from typing import Annotated
 
 import typer
 
-from driftlake.cli.common import Config, Format, Output, messages, require_range, tell, write
-from driftlake.config import load_settings
+from driftlake.cli.common import Config, Format, Output, configured, messages, require_range, tell, write
 from driftlake.errors import ConfigurationError
 
 app = typer.Typer()
@@ -37,7 +36,7 @@ def sql(
     from driftlake.lake import shell
 
     is_restricted = not unrestricted
-    with shell.opened(load_settings(config), is_restricted=is_restricted) as warehouse:
+    with shell.opened(configured(config), is_restricted=is_restricted) as warehouse:
         if query is None:
             shell.interact(warehouse, is_restricted=is_restricted)
         else:
@@ -70,7 +69,7 @@ def explain(
     from driftlake.provenance.text import as_json, as_text
     from driftlake.provenance.trace import explain
 
-    settings = load_settings(config)
+    settings = configured(config)
     with Warehouse.open(settings, read_only=True) as warehouse:
         found = explain(warehouse, settings, table, day=day.date() if day else None, condition=where)
     tell(as_json(found) if output is Explanation.json else as_text(found, settings.config_hash))
@@ -96,7 +95,7 @@ def sample(  # noqa: PLR0913  # each is an option of the command
     from driftlake.lake.warehouse import Warehouse
     from driftlake.training.samples import Asked, take_samples
 
-    settings = load_settings(config)
+    settings = configured(config)
     window_days = days or settings.drift.headline_window_days
     asked = Asked(model, version, day.date(), window_days, deployment, features or (), rows)
     with Warehouse.open(settings, read_only=True) as warehouse:
@@ -117,7 +116,7 @@ def metrics(
     from driftlake.lake.whole_files import replaced_whole
 
     require_range(first, last)
-    settings = load_settings(config)
+    settings = configured(config)
     window_days = settings.drift.headline_window_days
     with Warehouse.open(settings, read_only=True) as warehouse:
         parts = open_metrics(warehouse, first.date(), last.date(), window_days=window_days)
@@ -141,7 +140,7 @@ def report(
     from driftlake.lake.warehouse import Warehouse
     from driftlake.report.pages import render_day, render_index
 
-    settings = load_settings(config)
+    settings = configured(config)
     days = days_between(day.date(), (last or day).date())
     if not days:
         raise ConfigurationError(f"--to ({last:%Y-%m-%d}) is before --date ({day:%Y-%m-%d})")

@@ -16,8 +16,8 @@ from zoneinfo import ZoneInfo
 import typer
 from rich.console import Console
 
-from driftlake.cli.common import MISTAKE, REFUSED, Config, messages, options, say, tell
-from driftlake.config import Settings, load_settings
+from driftlake.cli.common import MISTAKE, REFUSED, Config, configured, messages, options, say, tell
+from driftlake.config import Settings
 from driftlake.errors import ConfigurationError, WarehouseError
 from driftlake.lake import project_files
 
@@ -37,7 +37,7 @@ def run(
     config: Config = None,
 ) -> None:
     """Run the nightly job for one day, in the Dagster instance that the UI shows. A day without changes is left alone."""
-    _run_days(load_settings(config, require_inputs=True), [(day.date(), day.date())], is_forced=force)
+    _run_days(configured(config, require_inputs=True), [(day.date(), day.date())], is_forced=force)
 
 
 @app.command(epilog="Example: `driftlake backfill --from 2026-01-01 --to 2026-01-31`")
@@ -48,7 +48,7 @@ def backfill(
     config: Config = None,
 ) -> None:
     """Run the nightly job for a range of days, in few Dagster runs. Days without changes are left alone."""
-    _run_days(load_settings(config, require_inputs=True), [(first.date(), last.date())], is_forced=force)
+    _run_days(configured(config, require_inputs=True), [(first.date(), last.date())], is_forced=force)
 
 
 @app.command(epilog="Example: `driftlake replay`")
@@ -61,7 +61,7 @@ def replay(config: Config = None) -> None:
     from driftlake.inputs.late_files import days_resting_on
     from driftlake.lake.warehouse import Warehouse
 
-    settings = load_settings(config, require_inputs=True)
+    settings = configured(config, require_inputs=True)
     with Warehouse.open(settings, read_only=True) as warehouse:
         before = quarantine.every(warehouse)
         ranges = days_resting_on(warehouse, {quarantined.dt for quarantined in before})

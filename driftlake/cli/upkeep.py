@@ -11,9 +11,8 @@ from typing import Annotated
 
 import typer
 
-from driftlake.cli.common import REFUSED, Config, messages, say, tell
+from driftlake.cli.common import REFUSED, Config, configured, messages, say, tell
 from driftlake.cli.running import run_again
-from driftlake.config import load_settings
 from driftlake.errors import ConfigurationError
 
 app = typer.Typer()
@@ -31,7 +30,7 @@ def maintain(
     from driftlake.report.page_files import removed_lines
     from driftlake.report.pages import clean
 
-    settings, now = load_settings(config), datetime.now(UTC)
+    settings, now = configured(config), datetime.now(UTC)
     catalog_of(settings).require()
     with Warehouse.open(settings) as warehouse:
         done = maintain(warehouse, settings, now=now, is_dry_run=dry_run)
@@ -54,7 +53,7 @@ def verify(
     from driftlake.lake.warehouse import Warehouse
     from driftlake.vocabulary.wording import counted
 
-    settings = load_settings(config, require_inputs=repair)
+    settings = configured(config, require_inputs=repair)
     catalog_of(settings).require()
     # opened for writing, which upgrades a warehouse of an earlier release
     with Warehouse.open(settings) as warehouse, messages.status("reading every table"):
@@ -120,7 +119,7 @@ def erase(
     from driftlake.privacy.erasure import erase, erasure_lines, find, identity_of, remaining_lines
     from driftlake.report.page_files import pages_with
 
-    settings = load_settings(config)
+    settings = configured(config)
     if (correlation_id is None) == (user_key is None):
         raise ConfigurationError("what is to be erased is not clear", hint="give --correlation-id or --user-key")
     catalog_of(settings).require()
@@ -156,7 +155,7 @@ def backup(
     from driftlake.lake.backup import back_up
     from driftlake.vocabulary.wording import counted
 
-    done = back_up(load_settings(config), target)
+    done = back_up(configured(config), target)
     tell(f"{done.place}: {counted(done.file_count, 'new file')}, {counted(done.byte_count, 'byte')}")
 
 
@@ -169,5 +168,5 @@ def restore(
     from driftlake.lake.backup import restore
     from driftlake.vocabulary.wording import counted
 
-    done = restore(load_settings(config), source)
+    done = restore(configured(config), source)
     tell(f"{done.place}: {counted(done.file_count, 'file')}, {counted(done.byte_count, 'byte')}")

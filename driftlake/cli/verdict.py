@@ -10,8 +10,7 @@ from typing import Annotated
 
 import typer
 
-from driftlake.cli.common import REFUSED, Config, Format, Output, write
-from driftlake.config import load_settings
+from driftlake.cli.common import REFUSED, Config, Format, Output, configured, write
 from driftlake.errors import ConfigurationError
 
 app = typer.Typer()
@@ -29,7 +28,7 @@ def verdict(
     from driftlake.lake import runs
     from driftlake.lake.warehouse import Warehouse
 
-    with Warehouse.open(load_settings(config), read_only=True) as warehouse:
+    with Warehouse.open(configured(config), read_only=True) as warehouse:
         asked = day.date() if day else runs.newest_day(warehouse)
         if not runs.was_processed(warehouse, asked):
             raise ConfigurationError(f"{asked} has not been processed", hint=f"run `driftlake run --date {asked}`")

@@ -18,6 +18,7 @@ from pydantic import (
 
 from driftlake.config.base import Section, TimeZone
 
+_UNITS = {"MB": 10**6, "GB": 10**9, "TB": 10**12}
 _SPARK_MASTER = r"^(local(-cluster)?(\[.+\])?|spark://.+|yarn|k8s://.+)$"
 
 
@@ -115,7 +116,8 @@ class ComputeSettings(Section):
         pattern=r"^\d+(\.\d+)?\s*(MB|GB|TB)$",
         description="DuckDB's limit; it spills to disk beyond it. Drift and quality take as many days and groups at "
         "once as "
-        "fit into it; the process needs up to 1 GB in addition.",
+        "fit into it; the process needs up to 1 GB in addition. On Linux, a command that asks for more than twice the limit and "
+        "2 GB ends with a sentence.",
     )
     rows_per_chunk: PositiveInt = Field(
         default=5_000_000,
@@ -125,6 +127,12 @@ class ComputeSettings(Section):
         default=400,
         description="Largest number of days of one Dagster run in a backfill. A run costs seconds, a day milliseconds.",
     )
+
+    @property
+    def memory_bytes(self) -> float:
+        """`memory_limit` as a number."""
+        number, unit = re.fullmatch(r"([\d.]+)\s*(\w+)", self.memory_limit).groups()  # type: ignore[union-attr]  # its pattern
+        return float(number) * _UNITS[unit]
 
 
 class SparkSettings(Section):

@@ -8,7 +8,6 @@ here: what is computed (`driftlake.drift.comparison`, `driftlake.quality.measure
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -34,7 +33,6 @@ from driftlake.quality.labelled_windows import CLASS_SCORE_BINS
 
 Key = TypeVar("Key")
 
-_UNITS = {"MB": 10**6, "GB": 10**9, "TB": 10**12}
 # Estimated for a row of five texts and some numbers: 130 bytes in a hash table, as many sorted, 100 in Arrow, and
 # copies.
 _BYTES_OF_ROW = 500
@@ -69,12 +67,7 @@ def pieces(sizes: Mapping[Key, int], most: int) -> list[list[Key]]:
 
 def rows_at_once(settings: Settings) -> int:
     """Rows that may be read at once."""
-    return int(_bytes(settings.compute.memory_limit) / _BYTES_OF_ROW)
-
-
-def _bytes(size: str) -> float:
-    number, unit = re.fullmatch(r"([\d.]+)\s*(\w+)", size).groups()  # type: ignore[union-attr]  # its setting has the pattern
-    return float(number) * _UNITS[unit]
+    return int(settings.compute.memory_bytes / _BYTES_OF_ROW)
 
 
 @dataclass(frozen=True)
@@ -186,7 +179,7 @@ class DriftExtent:
             self._pair_rows(span),
         ]
         found_bytes = self._found_rows(span) * _BYTES_OF_FOUND_ROW
-        largest = _bytes(self.settings.compute.memory_limit) * _SHARE_OF_FOUND
+        largest = self.settings.compute.memory_bytes * _SHARE_OF_FOUND
         return max(undivided) <= self.rows_at_once and found_bytes <= largest
 
     def read_rows(self, days: Sequence[date]) -> dict[Group, int]:

@@ -19,6 +19,7 @@ from driftlake.errors import DriftlakeError
 from driftlake.lake.catalog import catalog_of
 from driftlake.lake.duckdb_extensions import load_extension
 from driftlake.lake.migration import VERSIONS, version_of
+from driftlake.lake.process_memory import bound_memory
 from driftlake.lake.s3 import is_on_s3, require_place
 from driftlake.lake.warehouse import Warehouse
 from driftlake.lineage.lineage_files import LineageRecord, read_lineage_folder
@@ -36,6 +37,7 @@ def examine(config: Path | None) -> Iterator[Finding]:
     """Check the configuration and everything it names."""
     try:
         settings = load_settings(config, require_inputs=True)
+        bound_memory(settings)
     except DriftlakeError as error:
         yield Finding.of_error("configuration", error)
         return

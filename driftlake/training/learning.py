@@ -22,14 +22,15 @@ from driftlake.config import ModelSettings, PersonalDataSettings
 from driftlake.errors import ConfigurationError, InputError
 from driftlake.inputs.listed_files import ListedFile
 from driftlake.inputs.listing import files_in
-from driftlake.inputs.parquet_files import InputFile, open_parquet, read_footer
+from driftlake.inputs.parquet_files import InputFile, open_parquet, oversize, read_footer
+from driftlake.lake.faults import explained
 from driftlake.lake.storage import filesystem_of
 from driftlake.lineage.lineage_files import LineageFile, LineageRecord, score_divisor
 from driftlake.lineage.versions import SCORE
 from driftlake.maths import binning, encoding
 from driftlake.maths.binning import FeatureBins, FeatureKind
 from driftlake.maths.numeric_bins import learn_numeric_bins
-from driftlake.maths.value_text import plain_type
+from driftlake.maths.value_text import is_text, plain_type
 from driftlake.privacy.personal_data import Finding, scan_files
 from driftlake.profiles import kernel
 
@@ -109,9 +110,17 @@ class TrainingData:
             return scan_files(self.paths, sorted(wanted)) if wanted else {}
 
     def column(self, name: str) -> pa.ChunkedArray:
-        """A column of all files."""
+        """A column of all files; text as a dictionary, so that a value that is repeated is in memory once.
+
+        Raises InputError if its cells are too large.
+        """
+        for file in self.files:
+            if size := file.cell_bytes(name):
+                raise InputError(f"{file.path} {oversize(name, size)}", hint="leave the column out of the lineage file")
         with self._explained(f"column {name}"):
             kind = self.types[name]
+            if is_text(kind):
+                kind = pa.dictionary(pa.int32(), kind)
             if pat.is_null(kind) and len(kinds := self._kinds[name]) > 1:
                 raise pa.ArrowTypeError(f"its files have the types {' and '.join(map(str, kinds))}")
             parts = [self._read(file, name) for file in self.files]
@@ -121,7 +130,8 @@ class TrainingData:
     def _read(file: InputFile, name: str) -> pa.ChunkedArray:
         if name in file.values:
             return pa.chunked_array([pa.repeat(pa.scalar(file.values[name], pa.string()), file.row_count)])
-        with open_parquet(file.path) as parquet:
+        dictionary_columns = [name] if is_text(file.columns[name]) else []
+        with open_parquet(file.path, dictionary_columns=dictionary_columns) as parquet:
             column = parquet.read(columns=[name]).column(name)
         return column.filter(pa.array(~file.is_deleted(0, len(column)))) if file.deleted else column
 
@@ -129,7 +139,9 @@ class TrainingData:
     def _explained(self, what: str) -> Iterator[None]:
         try:
             yield
-        except (pa.ArrowException, OSError, KeyError) as error:
+        except (pa.ArrowException, OSError, KeyError, MemoryError) as error:
+            if fault := explained(error, doing=f"{self._file.training_data}: {what} cannot be read"):
+                raise fault from error
             raise InputError(f"{self._file.training_data}: {what} cannot be read: {error}") from error
 
 
@@ -169,7 +181,11 @@ def _common(kinds: Sequence[pa.DataType]) -> pa.DataType | None:
 
 def _cast(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
     """A column of one file in the common type; refused where a float would lose digits of an integer."""
-    return column if column.type == kind else column.cast(kind, safe=False)
+    if column.type == kind:
+        return column
+    if pat.is_dictionary(kind) and not pat.is_dictionary(column.type):
+        return column.cast(kind.value_type, safe=False).dictionary_encode()
+    return column.cast(kind, safe=False)
 
 
 def learn(
@@ -253,7 +269,7 @@ def _numeric_bins(
     bin_limit: int | None = None,
 ) -> FeatureBins:
     if not encoding.is_numeric(column.type):
-        raise InputError(f"{file.training_data}: column {name} has type {column.type}, expected a number")
+        raise InputError(f"{file.training_data}: column {name} has type {plain_type(column.type)}, expected a number")
     known = encoding.learnable_values(column)
     if not len(known):
         raise InputError(
@@ -294,7 +310,7 @@ def _learn_score(file: LineageFile, data: TrainingColumns) -> list[Learned]:
         if column is None:
             return [Learned(bins, None)]
         if not encoding.is_numeric(column.type):
-            raise InputError(f"{file.training_data}: column {record.score} has type {column.type}, expected a number")
+            raise InputError(f"{file.training_data}: column {record.score} has type {plain_type(column.type)}, expected a number")
         counts = kernel.count_column(column, bins)
         return [Learned(binning.with_coarse_bins(bins, counts.bins[0]), counts)]
     if column is None:
