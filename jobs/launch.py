@@ -19,6 +19,7 @@ from assets.stage import FORCE_TAG, REFUSED_INPUTS, WORK
 from driftlake.config import Settings
 from driftlake.errors import DriftlakeError
 from driftlake.lake.faults import explained
+from driftlake.lake.whole_files import replaced_whole
 from jobs.abandoned import end_abandoned_runs, held_by_this_process
 from jobs.definitions import build_definitions
 from jobs.nightly import NIGHTLY, RANGE_END, RANGE_START
@@ -38,7 +39,9 @@ def prepare_instance(settings: Settings) -> Path:
     home.mkdir(parents=True, exist_ok=True)
     instance_settings = home / "dagster.yaml"
     if not instance_settings.exists():
-        instance_settings.write_text(_INSTANCE_SETTINGS)
+        # an empty file, left by a full disk, would switch Dagster's telemetry on
+        with replaced_whole(instance_settings) as temporary:
+            temporary.write_text(_INSTANCE_SETTINGS)
     os.environ["DAGSTER_HOME"] = str(home)
     return home
 

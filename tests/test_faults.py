@@ -20,6 +20,7 @@ from driftlake import cli
 from driftlake.config import load_settings, loading
 from driftlake.lake import catalog
 from driftlake.lake.warehouse import Warehouse
+from jobs.launch import prepare_instance
 
 SAFE = "what was committed is safe"
 # Every command, with arguments that are good.
@@ -101,6 +102,20 @@ def test_a_full_disk_is_told(small_disk: Path, command: list[str]) -> None:
     assert f"hint: {SAFE}" in said
     (small_disk / "filler").unlink()
     assert driftlake(*command, cwd=small_disk).returncode == 0
+
+
+def test_a_full_disk_does_not_switch_the_telemetry_of_dagster_on(
+    small_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", str(small_disk / ".dagster"))
+    settings, disk = load_settings(small_disk / "driftlake.yaml"), os.statvfs(small_disk)
+    (small_disk / ".dagster").mkdir()
+    (small_disk / "filler").write_bytes(b"x" * (disk.f_bavail * disk.f_bsize - disk.f_bsize))
+    with pytest.raises(OSError, match="No space left"):
+        prepare_instance(settings)
+    (small_disk / "filler").unlink()
+    home = prepare_instance(settings)
+    assert yaml.safe_load((home / "dagster.yaml").read_text())["telemetry"] == {"enabled": False}
 
 
 @pytest.mark.parametrize(

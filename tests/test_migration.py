@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -99,6 +100,15 @@ def test_a_warehouse_without_a_version_gets_the_current_one(settings: Settings) 
     alter(settings, "alter table schema_versions drop column version", "alter table alerts drop column runbook")
     with Warehouse.open(settings) as warehouse:
         assert warehouse.sql("from schema_versions")["version"].to_pylist() == [len(migration.VERSIONS)]
+
+
+def test_the_catalog_is_kept_as_it_was_before_the_tables_change(settings: Settings) -> None:
+    alter(settings, "alter table alerts drop column runbook")
+    place = Path(settings.resolve("warehouse/catalog.sqlite"))
+    Warehouse.open(settings).connection.close()
+    shutil.copy(f"{place}.version-0", place)
+    with Warehouse.open(settings, read_only=True) as warehouse:
+        assert "runbook" not in warehouse.sql("from alerts").column_names
 
 
 def test_a_change_of_a_column_is_a_new_version_of_the_tables() -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from driftlake.config import Settings
 from driftlake.errors import WarehouseError
-from driftlake.lake.catalog import Catalog, catalog_of
+from driftlake.lake.catalog import Catalog, catalog_of, copy_sqlite
 
 _CATALOG, _DATA = "catalog.sqlite", "data"
 
@@ -40,7 +40,7 @@ def back_up(settings: Settings, target: Path) -> Copied:
     target.mkdir(parents=True, exist_ok=True)
     part = target / f"{_CATALOG}.part"
     with catalog.writing():
-        _copy_catalog(Path(catalog.place), part)
+        copy_sqlite(Path(catalog.place), part)
     copied = [_copy(path, target / _DATA / path.relative_to(data)) for path in _absent(data, target / _DATA)]
     part.replace(target / _CATALOG)
     return Copied(target, len(copied), sum(copied))
@@ -61,7 +61,7 @@ def restore(settings: Settings, source: Path) -> Copied:
     copied = [_copy(path, data / path.relative_to(source / _DATA)) for path in _absent(source / _DATA, data)]
     with catalog.writing():
         part = Path(f"{catalog.place}.part")
-        _copy_catalog(source / _CATALOG, part)
+        copy_sqlite(source / _CATALOG, part)
         _set_data_path(part, data)
         part.replace(catalog.place)
     return Copied(Path(catalog.place), len(copied), sum(copied))
@@ -89,14 +89,6 @@ def _copy(source: Path, target: Path) -> int:
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copy2(source, target)
     return target.stat().st_size
-
-
-def _copy_catalog(source: Path, target: Path) -> None:
-    target.unlink(missing_ok=True)
-    with closing(sqlite3.connect(source)) as original, closing(sqlite3.connect(target)) as copy:
-        original.backup(copy)
-        # one file, without a log beside it
-        copy.execute("pragma journal_mode = delete")
 
 
 def _set_data_path(catalog: Path, data: Path) -> None:

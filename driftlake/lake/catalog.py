@@ -21,6 +21,7 @@ from driftlake.errors import DriftlakeError, WarehouseError
 from driftlake.lake.duckdb_extensions import load_extension
 from driftlake.lake.faults import explained
 from driftlake.lake.queries import literal
+from driftlake.lake.whole_files import replaced_whole
 
 # A reader or writer waits this long for SQLite before it gives up; commits take milliseconds.
 _BUSY_TIMEOUT_MS = 60_000
@@ -132,6 +133,17 @@ class Catalog:
         Path(self.place).parent.mkdir(parents=True, exist_ok=True)
         return FileLock(f"{self.place}.lock")
 
+    def keep_copy(self, name: str) -> None:
+        """Copy a SQLite file to a file beside it with `name` at its end; PostgreSQL is backed up with tools of its own.
+
+        An earlier copy of the name is kept: it is from before the first attempt.
+        """
+        target = Path(f"{self.place}.{name}")
+        if self.kind == "postgres" or target.exists():
+            return
+        with replaced_whole(target) as temporary:
+            copy_sqlite(Path(self.place), temporary)
+
     def overwrite_deleted(self) -> None:
         """Write a SQLite file again, which keeps the bytes of deleted rows; PostgreSQL does it by itself (autovacuum).
 
@@ -189,6 +201,14 @@ def _connected(connection_string: str) -> duckdb.DuckDBPyConnection:
 def _asked(connection: duckdb.DuckDBPyConnection, question: str) -> bool:
     row = connection.execute("select answer from postgres_query('server', ?)", [question]).fetchone()
     return row is not None and bool(row[0])
+
+
+def copy_sqlite(source: Path, target: Path) -> None:
+    """Copy a SQLite file as it is now, also while others write it, into one file without a log beside it."""
+    target.unlink(missing_ok=True)
+    with closing(sqlite3.connect(source)) as original, closing(sqlite3.connect(target)) as copy:
+        original.backup(copy)
+        copy.execute("pragma journal_mode = delete")
 
 
 def catalog_of(settings: Settings) -> Catalog:

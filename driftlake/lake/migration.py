@@ -7,6 +7,7 @@ warehouse that a newer release has upgraded. Not here: the declarations (`driftl
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from typing import Any
 
 import duckdb
@@ -19,10 +20,11 @@ from driftlake.lake.queries import literal, quote
 VERSIONS = ("7e6ec6fcf32aef5d", "c2b1f1717345d493")
 
 
-def migrate(connection: duckdb.DuckDBPyConnection) -> None:
+def migrate(connection: duckdb.DuckDBPyConnection, keep_copy: Callable[[str], None]) -> None:
     """Create missing tables and columns and all views, unless the catalog is as declared already.
 
-    The caller holds the write lock. Raises WarehouseError if stored rows would have to change, or a newer release wrote
+    The caller holds the write lock. `keep_copy` is given a name for a copy of the catalog before the tables of a warehouse
+    change. Raises WarehouseError if stored rows would have to change, or a newer release wrote
     them.
     """
     wanted = declared_fingerprint()
@@ -35,6 +37,8 @@ def migrate(connection: duckdb.DuckDBPyConnection) -> None:
         )
     if applied == wanted:
         return
+    if applied_version < len(VERSIONS) and queries.run(connection, "upkeep/any_table").fetchone():
+        keep_copy(f"version-{applied_version}")
     connection.execute("begin")
     try:
         with_statistics = queries.run(connection, "upkeep/tables_with_statistics").fetchall()

@@ -183,7 +183,7 @@ class Warehouse:
                 if is_movable:
                     _follow_project(connection, Path(data), read_only=read_only)
                 if not read_only:
-                    migrate(connection)
+                    migrate(connection, catalog.keep_copy)
                 _choose_threads(connection, settings)
         except duckdb.Error as error:
             connection.close()

@@ -113,12 +113,14 @@ def scan_files(paths: Iterable[str], columns: Iterable[str]) -> dict[str, Findin
     distinct: dict[str, list[pa.Array]] = {column: [] for column in columns}
     for path in paths:
         with open_parquet(path) as plain:
-            kinds = {column: _type_of(plain.schema_arrow, column) for column in distinct}
+            # built anew by each call
+            schema = plain.schema_arrow
+            kinds = {column: _type_of(schema, column) for column in distinct}
             # columns with such large cells are never read
             too_large = oversized_of(plain.metadata, path)
         is_looked_at = {c: is_text(kind) or is_bytes(kind) or pa.types.is_integer(kind) for c, kind in kinds.items()}
         present = [column for column, looked_at in is_looked_at.items() if looked_at and column not in too_large]
-        keyed = [column for column in distinct if _is_key(plain.schema_arrow, column, too_large)]
+        keyed = [column for column in distinct if _is_key(schema, column, too_large)]
         if not present and not keyed:
             continue
         texts = [column for column in present if is_text(kinds[column]) or is_bytes(kinds[column])]
