@@ -3,6 +3,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 CONFIG ?= driftlake.yaml
+SEED ?= 1
+SECONDS ?= 300
 LOCKED := --generate-hashes --no-emit-index-url --no-header
 export PYTHONPATH := $(CURDIR)
 # Keep compiled modules, or every test that starts a process compiles ours again.
@@ -11,7 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export UV_COMPILE_BYTECODE := 1
 export UV_LINK_MODE := copy
 
-.PHONY: demo test ui check lint docs wheel audit sbom bench vega lock clean
+.PHONY: demo test ui check lint docs wheel audit sbom bench torture vega lock clean
 
 demo: $(VENV)/.installed  ## the flights example, from raw data to the report
 	@$(BIN)/python -m examples.nycflights.build
@@ -47,6 +49,10 @@ sbom: $(VENV)/.installed  ## dist/driftlake.cdx.json: a bill of materials (Cyclo
 
 bench: $(VENV)/.installed
 	@$(BIN)/python -m bench.nightly
+
+torture: $(VENV)/.installed  ## commands under kills, full disks, changed inputs and wrong clocks; SEED and SECONDS of each of its two parts
+	@$(BIN)/python -m bench.crashes --seed $(SEED) --seconds $(SECONDS)
+	@$(BIN)/python -m bench.torture --seed $(SEED) --seconds $(SECONDS)
 
 vega: $(VENV)/.installed  ## after a change of vl-convert in requirements.lock: the library that draws the charts
 	@$(BIN)/python -c 'import pathlib, vl_convert as v; pathlib.Path(f"driftlake/report/static/vega-{v.get_vega_version()}.js").write_text(v.javascript_bundle())'

@@ -20,7 +20,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, chdir, contextmanager, redirect_stderr, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from multiprocessing.context import ForkServerProcess
@@ -206,7 +206,9 @@ def _quiet(site: Site, outcome: Outcome) -> _Quiet:
     return quiet
 
 
-def _round(site: Site, quiet: _Quiet, generator: np.random.Generator, outcome: Outcome, number: int, only: str | None) -> None:
+def _round(
+    site: Site, quiet: _Quiet, generator: np.random.Generator, outcome: Outcome, number: int, only: str | None
+) -> None:
     """A load under faults, then the same commands again, then a look at everything."""
     is_new = number == 1 or generator.random() < 0.5
     if is_new:
@@ -236,7 +238,9 @@ def _round(site: Site, quiet: _Quiet, generator: np.random.Generator, outcome: O
         outcome.load[f"{command.name} again"] += 1
         outcome.losses += done.losses(is_faulty=False)
     outcome.losses[:] = [*outcome.losses, *_left(site, quiet)]
-    outcome.losses[:] = [loss if loss.startswith("round") else f"round {number}, {fault.name}: {loss}" for loss in outcome.losses]
+    outcome.losses[:] = [
+        loss if loss.startswith("round") else f"round {number}, {fault.name}: {loss}" for loss in outcome.losses
+    ]
 
 
 def _backfill(first: int, last: int, *more: str) -> Command:
@@ -279,17 +283,23 @@ class _Fault:
             return command
 
         faults = [
-            cls("kills", lambda: _nothing(), unchanged),
+            cls("kills", _nothing, unchanged),
             cls("inputs change", lambda: _changing(site, generator), unchanged),
-            cls("files are limited", lambda: _nothing(), _limited),
+            cls("files are limited", _nothing, _limited),
         ]
         for disk in site.disks:
-            faults.append(cls(f"{disk.place.name} is full", lambda disk=disk: _for_a_while(disk.full, generator), unchanged))
             faults.append(
-                cls(f"{disk.place.name} is read-only", lambda disk=disk: _for_a_while(disk.read_only, generator), unchanged)
+                cls(f"{disk.place.name} is full", lambda disk=disk: _for_a_while(disk.full, generator), unchanged)
+            )
+            faults.append(
+                cls(
+                    f"{disk.place.name} is read-only",
+                    lambda disk=disk: _for_a_while(disk.read_only, generator),
+                    unchanged,
+                )
             )
         if site.has_clock:
-            faults.append(cls("clocks are wrong", lambda: _nothing(), _moved))
+            faults.append(cls("clocks are wrong", _nothing, _moved))
         faults = [fault for fault in faults if only in {None, fault.name}]
         return faults[int(generator.integers(len(faults)))]
 
@@ -368,10 +378,12 @@ def _left(site: Site, quiet: _Quiet) -> Iterator[str]:
         yield f"files that are gone: {sorted(named - stored)}"
     pages = site.pages()
     # a run draws the page of its last day
-    surplus = {page for page in pages - quiet.pages if not any(str(day) in page and page.endswith(".html") for day in DAYS)}
+    surplus = {
+        page for page in pages - quiet.pages if not any(str(day) in page and page.endswith(".html") for day in DAYS)
+    }
     if surplus or quiet.pages - pages:
         yield f"pages: {sorted(surplus)} too many, {sorted(quiet.pages - pages)} missing"
-    if not site.contents() == found:
+    if site.contents() != found:
         yield "maintenance changed rows"
     yield from _held(site)
 
@@ -435,7 +447,10 @@ def _tick() -> None:
         )
         tick = late_files_sensor(settings).evaluate_tick(context)
     for request in tick.run_requests or ():
-        days = [request.tags.get(RANGE_START) or request.partition_key, request.tags.get(RANGE_END) or request.partition_key]
+        days = [
+            request.tags.get(RANGE_START) or request.partition_key,
+            request.tags.get(RANGE_END) or request.partition_key,
+        ]
         first, last = (date.fromisoformat(str(day)) for day in days)
         if failure := launch(settings, days_between(first, last), lambda *_: None):
             print(failure.message)

@@ -9,6 +9,7 @@ import socket
 import sys
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from io import BytesIO
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -32,11 +33,13 @@ from driftlake.inputs.late_files import late_ranges
 from driftlake.inputs.listing import list_input
 from driftlake.inputs.partitions import read_partitions
 from driftlake.lake import duckdb_extensions, s3
-from driftlake.lake.maintenance import maintain
+from driftlake.lake.catalog import catalog_of
+from driftlake.lake.maintenance import forget_history, maintain
 from driftlake.lake.restricted_sql import restrict
 from driftlake.lake.shell import answer
 from driftlake.lake.warehouse import Warehouse
 from driftlake.lineage.lineage_files import read_lineage_folder
+from driftlake.privacy.erasure import erase, identity_of
 from driftlake.provenance.trace import explain
 from driftlake.setup import doctor
 from driftlake.training.registration import register
@@ -140,6 +143,30 @@ def test_maintenance_deletes_objects_that_nothing_needs(tmp_path: Path, known: S
         assert answer(warehouse, "from feature_profile").num_rows == len(rows["feature_profile"])
         with pytest.raises(WarehouseError, match="s3://lake/beside.csv"):
             answer(warehouse, "from read_csv('s3://lake/beside.csv')")
+
+
+def test_a_person_is_erased_from_objects(tmp_path: Path, known: Service) -> None:
+    project = Project(tmp_path / "project", warehouse={"catalog": "sqlite:there.sqlite", "data": "s3://lake/erasure"})
+    row = "now() + interval (range) second, 'mute', 'rule', 'drift', date '2024-03-01', date '2024-03-02', 'of person-1734', 'ann'"
+    with Warehouse.open(project.settings) as warehouse:
+        warehouse.connection.execute(f"insert into alert_actions select {row} from range(100)")
+
+    def holding() -> list[str]:
+        s3 = known.client("s3")
+        listed = s3.list_objects_v2(Bucket="lake", Prefix="erasure/").get("Contents", [])
+        stored = {each["Key"]: s3.get_object(Bucket="lake", Key=each["Key"])["Body"].read() for each in listed}
+        return [
+            name
+            for name, content in stored.items()
+            if "person-1734" in str(pq.read_table(BytesIO(content)).to_pylist())
+        ]
+
+    assert len(holding()) == 1
+    identity = identity_of(project.settings, "user_key", "person-1734")
+    with Warehouse.open(project.settings) as warehouse:
+        [found] = erase(warehouse, identity, erased_by="ann", page_count=0, is_purged=True)
+        forget_history(warehouse, catalog_of(project.settings))
+    assert (found.table, found.row_count, holding()) == ("alert_actions", 100, [])
 
 
 def test_samples_on_s3_are_checked_whatever_else_is_local(tmp_path: Path, known: Service) -> None:

@@ -133,24 +133,26 @@ class Catalog:
         Path(self.place).parent.mkdir(parents=True, exist_ok=True)
         return FileLock(f"{self.place}.lock")
 
-    def keep_copy(self, name: str) -> None:
-        """Copy a SQLite file to a file beside it with `name` at its end; PostgreSQL is backed up with tools of its own.
+    def keep_copy(self, version: int) -> None:
+        """Copy a SQLite file, whose tables have a version, to a file beside it; PostgreSQL is backed up with tools of its own.
 
-        An earlier copy of the name is kept: it is from before the first attempt.
+        An earlier copy of the version is kept: it is from before the first attempt.
         """
-        target = Path(f"{self.place}.{name}")
+        target = Path(f"{self.place}.version-{version}")
         if self.kind == "postgres" or target.exists():
             return
         with replaced_whole(target) as temporary:
             copy_sqlite(Path(self.place), temporary)
 
     def overwrite_deleted(self) -> None:
-        """Write a SQLite file again, which keeps the bytes of deleted rows; PostgreSQL does it by itself (autovacuum).
+        """Write a SQLite file again, which keeps the bytes of deleted rows, and remove its copies; PostgreSQL does it by itself (autovacuum).
 
         Raises WarehouseError if readers do not let go of the file.
         """
         if self.kind == "postgres":
             return
+        for copy in Path(self.place).parent.glob(f"{Path(self.place).name}.version-*"):
+            copy.unlink(missing_ok=True)
         try:
             with self.writing(), closing(sqlite3.connect(self.place, timeout=_BUSY_TIMEOUT_MS / 1000)) as connection:
                 connection.execute("vacuum")

@@ -20,11 +20,10 @@ from driftlake.lake.queries import literal, quote
 VERSIONS = ("7e6ec6fcf32aef5d", "c2b1f1717345d493")
 
 
-def migrate(connection: duckdb.DuckDBPyConnection, keep_copy: Callable[[str], None]) -> None:
+def migrate(connection: duckdb.DuckDBPyConnection, keep_copy: Callable[[int], None]) -> None:
     """Create missing tables and columns and all views, unless the catalog is as declared already.
 
-    The caller holds the write lock. `keep_copy` is given a name for a copy of the catalog before the tables of a warehouse
-    change. Raises WarehouseError if stored rows would have to change, or a newer release wrote
+    The caller holds the write lock. `keep_copy` is called with the version of the tables before they change. Raises WarehouseError if stored rows would have to change, or a newer release wrote
     them.
     """
     wanted = declared_fingerprint()
@@ -38,7 +37,7 @@ def migrate(connection: duckdb.DuckDBPyConnection, keep_copy: Callable[[str], No
     if applied == wanted:
         return
     if applied_version < len(VERSIONS) and queries.run(connection, "upkeep/any_table").fetchone():
-        keep_copy(f"version-{applied_version}")
+        keep_copy(applied_version)
     connection.execute("begin")
     try:
         with_statistics = queries.run(connection, "upkeep/tables_with_statistics").fetchall()

@@ -310,7 +310,9 @@ def _learn_score(file: LineageFile, data: TrainingColumns) -> list[Learned]:
         if column is None:
             return [Learned(bins, None)]
         if not encoding.is_numeric(column.type):
-            raise InputError(f"{file.training_data}: column {record.score} has type {plain_type(column.type)}, expected a number")
+            raise InputError(
+                f"{file.training_data}: column {record.score} has type {plain_type(column.type)}, expected a number"
+            )
         counts = kernel.count_column(column, bins)
         return [Learned(binning.with_coarse_bins(bins, counts.bins[0]), counts)]
     if column is None:
