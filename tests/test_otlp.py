@@ -22,10 +22,12 @@ from project import Project
 from typer.testing import CliRunner
 
 from driftlake.cli import app
+from driftlake.connect.day_files import Import
+from driftlake.connect.mapping_files import read_mapping
 from driftlake.connect.otlp_days import predictions_query
-from driftlake.connect.otlp_import import Import, import_files
+from driftlake.connect.otlp_import import import_files
 from driftlake.connect.otlp_lines import Faults, Span, read_lines
-from driftlake.connect.otlp_mapping import OtlpMapping, read_mapping
+from driftlake.connect.otlp_mapping import OtlpMapping
 from driftlake.connect.otlp_proposal import propose
 from driftlake.errors import ConfigurationError, InputError
 
@@ -135,7 +137,7 @@ def test_evaluation_events_are_labels_of_their_traces(project: Project) -> None:
 
 def test_the_proposal_for_the_files_is_the_mapping_that_was_written_by_hand(tmp_path: Path) -> None:
     path = written(tmp_path / "otlp.yaml", proposal := propose(FILES))
-    assert read_mapping(path) == MAPPING
+    assert read_mapping(OtlpMapping, path, command="otlp") == MAPPING
     assert "# - 4 spans 'inference' of service scorer: ml.feature.colour" in proposal
 
 
@@ -408,7 +410,7 @@ order by event_time, trace_id"""
 def test_a_mapping_that_cannot_be_used_is_refused(tmp_path: Path, change: dict[str, Any], said: str) -> None:
     path = written(tmp_path / "otlp.yaml", yaml.safe_dump(MAPPING.model_dump() | change))
     with pytest.raises(ConfigurationError, match=said):
-        read_mapping(path)
+        read_mapping(OtlpMapping, path, command="otlp")
 
 
 def test_the_command_writes_days_and_says_what_was_refused(tmp_path: Path) -> None:

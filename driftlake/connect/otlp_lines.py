@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from driftlake.connect.day_files import CLOCK_TOLERANCE_SECONDS
+
 # An attribute as a text or a number; truth values are the texts true and false, whatever is nested is JSON.
 Value = str | float
 Attributes = dict[str, Value]
@@ -20,8 +22,7 @@ Attributes = dict[str, Value]
 LONGEST_LINE_BYTES = 64 * 1024 * 1024
 # Floats hold whole numbers up to here exactly.
 _LARGEST_EXACT = 2**53
-# Clocks of machines differ by less.
-_CLOCK_TOLERANCE_NS = 5 * 60 * 1_000_000_000
+_CLOCK_TOLERANCE_NS = CLOCK_TOLERANCE_SECONDS * 1_000_000_000
 _TRACE_ID, _SPAN_ID = re.compile(r"[0-9a-f]{32}"), re.compile(r"[0-9a-f]{16}")
 # gzip, zstd; protobuf begins with the length of the first message in four bytes
 _COMPRESSED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd")

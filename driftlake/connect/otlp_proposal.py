@@ -15,13 +15,12 @@ from typing import Any
 
 import yaml
 
+from driftlake.connect.mapping_files import REQUIRED, UNKNOWN
 from driftlake.connect.otlp_lines import Event, Faults, Span, Value, read_lines
-from driftlake.connect.otlp_mapping import EVALUATION, EVALUATION_NAME, EVALUATION_VALUE, REQUIRED, ROOT
+from driftlake.connect.otlp_mapping import EVALUATION, EVALUATION_NAME, EVALUATION_VALUE, ROOT
 from driftlake.errors import InputError
 from driftlake.vocabulary.wording import counted, printable
 
-# Stands for what the sample does not tell.
-UNKNOWN = "FILL_IN"
 # Enough to see every kind of span.
 _SAMPLE_ENTRIES = 100_000
 # Canonical columns, and what their attributes are usually called, the most telling name first.
