@@ -4,24 +4,24 @@
 -- Parameters: $latest, the last instant that is not in the future.
 with judged as (
     select
-        "file:",
+        import_file,
         case
-            when "request:" is null then 'a row has no id of a request'
-            when "logged:" is null then 'a row has no time'
-            when "logged:" > $latest then 'a time is in the future; the clock of the writer is wrong'
+            when import_request is null then 'a row has no id of a request'
+            when import_time is null then 'a row has no time'
+            when import_time > $latest then 'a time is in the future; the clock of the writer is wrong'
         end as reason
     from incoming
 )
 
 select
-    "file:",
+    import_file,
     reason,
     count(*) as row_count
 from judged
 where reason is not null
 group by
-    "file:",
+    import_file,
     reason
 order by
-    "file:",
+    import_file,
     reason

@@ -363,3 +363,8 @@ def test_the_command_writes_days_and_says_what_was_refused(tmp_path: Path) -> No
     assert done.exit_code == 0
     assert done.stdout.splitlines() == [f"{tmp_path}/telemetry/dt=2024-03-01/feast.parquet: 4 rows"]
     assert CliRunner().invoke(app, [*command, "--predictions", str(tmp_path / "absent.parquet")]).exit_code == 1
+
+
+def test_the_documentation_shows_the_proposal_as_it_is() -> None:
+    page = (FOLDER.parent.parent / "docs" / "connect" / "feast.md").read_text()
+    assert f"```yml\n{propose([LOGS], has_predictions=True)}```" in page

@@ -19,7 +19,7 @@ from driftlake.lake.storage import is_hidden
 from driftlake.maths.value_text import has_text
 
 # Where rows say which file they are from.
-FILE = "file:"
+FILE = "import_file"
 _NO_LOG = "not a log of a Feast feature service: it has no column "
 
 

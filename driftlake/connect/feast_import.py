@@ -107,7 +107,7 @@ class _Run:
     def days(self) -> list[date]:
         first, last = self.given.first_day, self.given.last_day
         found = self.connection.execute(
-            'select distinct "day:" from matched where "day:" between ? and ? order by all', [first, last]
+            "select distinct import_day from matched where import_day between ? and ? order by all", [first, last]
         ).fetchall()
         return [day for (day,) in found]
 
@@ -146,8 +146,8 @@ class _Run:
             ),
         )
         # a prediction may have been made without Feast
-        self._told(files, '(select * replace (coalesce("request:", \'\') as "request:") from predicted)')
-        self.connection.execute('delete from predicted where coalesce("logged:" > ?, true)', [self.latest])
+        self._told(files, "(select * replace (coalesce(import_request, '') as import_request) from predicted)")
+        self.connection.execute("delete from predicted where coalesce(import_time > ?, true)", [self.latest])
         return kept
 
     def _told(self, files: ParquetFiles, relation: str) -> None:
@@ -173,8 +173,8 @@ class _Run:
         last = datetime.combine(self.given.last_day, time.max)
         keys = "".join(f" and p.{quote(f'key:{key}')} = s.{quote(f'key:{key}')}" for key in self._keys())
         [(unused,)] = self.connection.execute(
-            'select count(*) from served as s where "logged:" between ? and ? and not exists'
-            f' (from predicted as p where p."request:" = s."request:"{keys})',
+            "select count(*) from served as s where import_time between ? and ? and not exists"
+            f" (from predicted as p where p.import_request = s.import_request{keys})",
             [first, last],
         ).fetchall()
         return int(unused)
@@ -185,14 +185,14 @@ class _Run:
 
 def _write_day(run: _Run, target: Path, kept: Sequence[str], day: date, settings: Settings | None) -> WrittenDay:
     connection, mapping = run.connection, run.mapping
-    connection.execute('create or replace temp table matched_day as from matched where "day:" = ?', [day])
+    connection.execute("create or replace temp table matched_day as from matched where import_day = ?", [day])
     users: Sequence[str] = ()
     if mapping.user_key:
         assert settings
-        raw = connection.execute('select distinct "user:" from matched_day').to_arrow_table()
-        pseudonyms = pseudonym_columns(settings, raw, "user:", day)
+        raw = connection.execute("select distinct import_user from matched_day").to_arrow_table()
+        pseudonyms = pseudonym_columns(settings, raw, "import_user", day)
         create_table(connection, "pseudonyms", pseudonyms)
-        users = [name for name in pseudonyms.column_names if name != "user:"]
+        users = [name for name in pseudonyms.column_names if name != "import_user"]
     key = mapping.predictions.correlation_id if mapping.predictions else "correlation_id"
     done = replace_day(
         connection,
@@ -208,7 +208,7 @@ def _write_day(run: _Run, target: Path, kept: Sequence[str], day: date, settings
 def _ambiguities(connection: duckdb.DuckDBPyConnection, mapping: FeastMapping) -> list[str]:
     """Problems of requests that asked for several entities."""
     if mapping.predictions:
-        found = count(connection, '(from matched_day where "matches:" > 1)')
+        found = count(connection, "(from matched_day where import_matches > 1)")
         hint = "name the join keys that the predictions have in predictions.keys"
         return (
             [f"{counted(found, 'prediction')} found several entities of one request, the first counts; {hint}"]
@@ -235,7 +235,7 @@ def _statuses(run: _Run) -> list[str]:
         for status in (*feast_rows.STATUSES.values(), feast_rows.UNKNOWN)
         if status != feast_rows.STATUSES[1] and (features := found[status])
     ]
-    missing = count(run.connection, '(from matched_day where "matches:" = 0)')
+    missing = count(run.connection, "(from matched_day where import_matches = 0)")
     return [*remarks, f"not_logged: {missing:,} of {counted(row_count, 'prediction')}"] if missing else remarks
 
 

@@ -1,6 +1,6 @@
 """SQL of predictions with the features that Feast served for them. Pure functions from a mapping to text.
 
-Names of columns that are not written end with a colon, or have one before the name of a feature. Not here: which files are read
+Columns that are not written have names that begin with import_, key: or status:. Not here: which files are read
 (`feast_files`) and writing (`feast_days`).
 """
 
@@ -37,18 +37,18 @@ def features_of(columns: Iterable[str]) -> list[str]:
 def logged_rows(reading: str, mapping: FeastMapping, columns: Mapping[str, pa.DataType]) -> str:
     """Rows of the logs with the columns that are needed; a value that Feast did not find, or that is too old, is null."""
     selected = {
-        "file:": quote(FILE),
-        "request:": _id(REQUEST_ID, columns),
-        "logged:": _instant(LOGGED_AT),
+        "import_file": quote(FILE),
+        "import_request": _id(REQUEST_ID, columns),
+        "import_time": _instant(LOGGED_AT),
         # all keys and data of the request tell its rows apart
-        "entity:": f"hash({', '.join(map(quote, other_columns(columns))) or 'null'})",
+        "import_entity": f"hash({', '.join(map(quote, other_columns(columns))) or 'null'})",
     }
     if mapping.predictions:
         selected |= {f"key:{key}": _id(key, columns) for key in mapping.predictions.keys}
     elif mapping.correlation_id != REQUEST_ID:
-        selected["id:"] = _id(mapping.correlation_id, columns)
+        selected["import_id"] = _id(mapping.correlation_id, columns)
     if mapping.user_key:
-        selected["user:"] = quote(mapping.user_key)
+        selected["import_user"] = quote(mapping.user_key)
     selected |= {name: quote(own) for name, own in mapping.columns.items()}
     for name, feature in mapping.features.items():
         status = quote(feature + STATUS)
@@ -63,11 +63,11 @@ def predicted_rows(reading: str, mapping: FeastMapping, columns: Mapping[str, pa
     assert mapping.predictions
     joined = mapping.predictions
     selected = {
-        "file:": quote(FILE),
-        "row:": "row_number() over ()",
-        "request:": _id(joined.request_id, columns),
-        "logged:": _instant(joined.event_time),
-        "id:": _id(joined.correlation_id, columns),
+        "import_file": quote(FILE),
+        "import_row": "row_number() over ()",
+        "import_request": _id(joined.request_id, columns),
+        "import_time": _instant(joined.event_time),
+        "import_id": _id(joined.correlation_id, columns),
     }
     selected |= {f"key:{key}": _id(own, columns) for key, own in joined.keys.items()}
     selected |= {name: quote(name) for name in kept_columns(mapping, columns)}
@@ -82,28 +82,40 @@ def kept_columns(mapping: FeastMapping, columns: Iterable[str]) -> list[str]:
 def matched_rows(mapping: FeastMapping, kept: Iterable[str]) -> str:
     """A row for each prediction, with its day and its features: served and, if the mapping joins them, predicted."""
     if mapping.predictions is None:
-        found_id = '"request:"' if mapping.correlation_id == REQUEST_ID else '"id:"'
+        found_id = "import_request" if mapping.correlation_id == REQUEST_ID else "import_id"
         return (
-            f'select\n    * exclude ("request:"),\n    {found_id} as correlation_id,\n    "logged:" as event_time,\n'
-            '    cast("logged:" as date) as "day:",\n    1 as "matches:"\nfrom served'
+            f"select\n    * exclude (import_request),\n    {found_id} as correlation_id,\n    import_time as event_time,\n"
+            "    cast(import_time as date) as import_day,\n    1 as import_matches\nfrom served"
         )
     keys = "".join(
-        f"\n    and {_column('predicted', key)} = {_column('served', key)}" for key in mapping.predictions.keys
+        f"\n        and {_column('predicted', key)} = {_column('served', key)}" for key in mapping.predictions.keys
     )
-    of_served = ["user:"] if mapping.user_key else []
+    of_served = ["import_user"] if mapping.user_key else []
     of_served += [*mapping.columns, *mapping.features, *(f"status:{name}" for name in mapping.features)]
-    selected = [f"predicted.{quote(name)}" for name in ("id:", "row:", "logged:", *kept)]
+    selected = [f"predicted.{quote(name)}" for name in ("import_id", "import_row", "import_time", *kept)]
     selected += [f"served.{quote(name)}" for name in of_served]
     listed = ",\n    ".join(selected)
-    return (
-        f'select\n    {listed},\n    cast(predicted."logged:" as date) as "day:",\n'
-        '    count(served."request:") over (partition by predicted."row:") as "matches:"\n'
-        'from predicted\nleft join served\n    on predicted."request:" = served."request:"'
-        f"{keys}\n"
-        # the features of another day are not those of this prediction
-        '    and abs(date_diff(\'second\', predicted."logged:", served."logged:")) <= 86400\n'
-        'qualify row_number() over (partition by predicted."row:" order by served."logged:", served."entity:") = 1'
-    )
+    return f"""\
+with found as (
+    select
+        predicted.import_row,
+        count(*) as match_count,
+        arg_min(served.rowid, (served.import_time, served.import_entity)) as row_number
+    from predicted
+    inner join served
+        on predicted.import_request = served.import_request{keys}
+        -- the features of another day are not those of this prediction
+        and abs(date_diff('second', predicted.import_time, served.import_time)) <= 86400
+    group by predicted.import_row
+)
+
+select
+    {listed},
+    cast(predicted.import_time as date) as import_day,
+    coalesce(found.match_count, 0) as import_matches
+from predicted
+left join found on predicted.import_row = found.import_row
+left join served on found.row_number = served.rowid"""
 
 
 def day_rows(mapping: FeastMapping, kept: Iterable[str], user_columns: Iterable[str]) -> str:
@@ -114,8 +126,8 @@ def day_rows(mapping: FeastMapping, kept: Iterable[str], user_columns: Iterable[
     selected |= {name: quote(name) for name in user_columns}
     selected |= {name: quote(name) for name in (*mapping.columns, *mapping.features)}
     selected[FEATURE_STATUS] = _worst_status(mapping)
-    source = "matched_day" + (' left join pseudonyms using ("user:")' if mapping.user_key else "")
-    order = '"logged:", "id:", "row:"' if mapping.predictions else 'event_time, correlation_id, "entity:"'
+    source = "matched_day" + (" left join pseudonyms using (import_user)" if mapping.user_key else "")
+    order = "import_time, import_id, import_row" if mapping.predictions else "event_time, correlation_id, import_entity"
     return f"select\n    {_listed(selected)}\nfrom {source}\norder by {order}"
 
 
@@ -123,7 +135,7 @@ def status_counts(mapping: FeastMapping) -> str:
     """How often matched_day has which status of which feature: rows of a feature, a status and a count."""
     counts = [
         f"select {literal(name)} as feature, {_named(f'status:{name}')} as status, count(*) as row_count\n"
-        'from matched_day where "matches:" > 0 group by status'
+        "from matched_day where import_matches > 0 group by status"
         for name in mapping.features
     ]
     return "\nunion all\n".join(counts)
@@ -139,9 +151,7 @@ def _worst_status(mapping: FeastMapping) -> str:
     cases = "".join(
         f"\n        when list_contains({every}, {status}) then {literal(name)}" for status, name in STATUSES.items()
     )
-    return (
-        f'case\n        when "matches:" = 0 then {literal(NOT_LOGGED)}{cases}\n        else {literal(UNKNOWN)}\n    end'
-    )
+    return f"case\n        when import_matches = 0 then {literal(NOT_LOGGED)}{cases}\n        else {literal(UNKNOWN)}\n    end"
 
 
 def _id(column: str, columns: Mapping[str, pa.DataType]) -> str:
