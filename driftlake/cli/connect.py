@@ -25,7 +25,7 @@ app = typer.Typer(no_args_is_help=True, help="Write files of other systems as te
     epilog="Example: `driftlake import otlp traces.jsonl logs.jsonl --mapping otlp.yaml --out telemetry --labels-out labels`"
 )
 def otlp(
-    files: Annotated[list[Path], typer.Argument(help="Files of OTLP JSON lines, spans and logs.")],
+    files: Annotated[list[Path], typer.Argument(help="Files of OTLP with spans and logs, JSON lines or protobuf.")],
     mapping: Annotated[
         Path | None, typer.Option("--mapping", help="YAML file: which spans, attributes and events are which columns.")
     ] = None,

@@ -1,4 +1,4 @@
-"""Imports files of OTLP JSON lines: keeps what the mapping names, and writes the days that it touches anew.
+"""Imports files of OTLP: keeps what the mapping names, and writes the days that it touches anew.
 
 Not here: what a line says (`otlp_lines`), and the rows of a day (`otlp_days`).
 """
@@ -17,7 +17,8 @@ import duckdb
 from driftlake.connect.day_files import Import, locked, spilling_session
 from driftlake.connect.kept_entries import EVENT_FIELDS, FOLDER, SPAN_FIELDS, content_hash, keeping
 from driftlake.connect.otlp_days import touched_days, write_labels, write_predictions
-from driftlake.connect.otlp_lines import Event, Faults, Span, read_lines
+from driftlake.connect.otlp_files import read_file
+from driftlake.connect.otlp_lines import Event, Faults, Span
 from driftlake.connect.otlp_mapping import LabelEvents, OtlpMapping
 from driftlake.vocabulary.wording import counted
 
@@ -75,7 +76,7 @@ def _keep_file(
         keeping(target, name, SPAN_FIELDS, mapping.attributes) as spans,
         keeping(labels_target or target, name, EVENT_FIELDS, of_labels) as events,
     ):
-        for entry in read_lines(path, faults, now_ns):
+        for entry in read_file(path, faults, now_ns):
             if isinstance(entry, Span):
                 spans.keep(entry.start_ns, entry)
             elif mapping.labels and mapping.labels.is_label(entry):
