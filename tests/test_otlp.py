@@ -5,7 +5,9 @@ Not here: what is counted of telemetry, whoever wrote it (test_profiling.py).
 
 from __future__ import annotations
 
+import gzip
 import json
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,15 +24,19 @@ from project import Project
 from typer.testing import CliRunner
 
 from driftlake.cli import app
+from driftlake.connect.day_files import Import
+from driftlake.connect.mapping_files import read_mapping
 from driftlake.connect.otlp_days import predictions_query
-from driftlake.connect.otlp_import import Import, import_files
-from driftlake.connect.otlp_lines import Faults, Span, read_lines
-from driftlake.connect.otlp_mapping import OtlpMapping, read_mapping
+from driftlake.connect.otlp_files import read_file
+from driftlake.connect.otlp_import import import_files
+from driftlake.connect.otlp_lines import Faults, Span
+from driftlake.connect.otlp_mapping import OtlpMapping
 from driftlake.connect.otlp_proposal import propose
 from driftlake.errors import ConfigurationError, InputError
 
 FOLDER = Path(__file__).parent / "otlp"
 FILES = [FOLDER / name for name in ("gateway.jsonl", "scorer.jsonl", "outcomes.jsonl")]
+PROTOBUF = [path.with_suffix(".binpb") for path in FILES]
 MAPPING = OtlpMapping.model_validate(
     {
         "prediction": {"span": "inference", "service": "scorer"},
@@ -135,7 +141,7 @@ def test_evaluation_events_are_labels_of_their_traces(project: Project) -> None:
 
 def test_the_proposal_for_the_files_is_the_mapping_that_was_written_by_hand(tmp_path: Path) -> None:
     path = written(tmp_path / "otlp.yaml", proposal := propose(FILES))
-    assert read_mapping(path) == MAPPING
+    assert read_mapping(OtlpMapping, path, command="otlp") == MAPPING
     assert "# - 4 spans 'inference' of service scorer: ml.feature.colour" in proposal
 
 
@@ -176,6 +182,53 @@ def test_rows_do_not_depend_on_the_order_of_lines_nor_on_the_files_they_are_in(
         ).read_bytes()
 
 
+def test_protobuf_has_the_rows_that_json_has(project: Project, tmp_path: Path) -> None:
+    done = imported(tmp_path, *PROTOBUF)
+    assert not done.problems
+    assert predictions(tmp_path) == predictions(project.root)
+    assert propose(PROTOBUF) == propose(FILES)
+    both = imported(tmp_path, *FILES)
+    assert not any(each.is_changed for each in both.days)
+
+
+def test_a_single_request_is_read_too(tmp_path: Path) -> None:
+    for path in PROTOBUF:
+        framed = path.read_bytes()
+        length = int.from_bytes(framed[:4], "big")
+        (tmp_path / path.name).write_bytes(framed[4 : 4 + length])
+    done = imported(tmp_path, *(tmp_path / path.name for path in PROTOBUF))
+    assert not done.problems
+    # the gateway wrote each span as a batch of its own
+    assert [row["latency_ms"] is None for row in predictions(tmp_path)] == [False, True, True, True]
+
+
+@hypothesis.settings(max_examples=60)
+@hypothesis.given(name=st.sampled_from([0, 1, 2]), place=st.floats(0, 1), byte=st.integers(0, 255), end=st.floats(0, 1))
+def test_damaged_protobuf_is_read_or_refused(name: int, place: float, byte: int, end: float) -> None:
+    content = bytearray(PROTOBUF[name].read_bytes())
+    content[int(place * (len(content) - 1))] = byte
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "a.binpb"
+        path.write_bytes(content[: 5 + int(end * len(content))])
+        found = list(read_file(path, Faults(path), NOW))
+        assert all(each.trace_id is None or len(each.trace_id) == 32 for each in found)
+
+
+def test_an_interrupted_file_has_what_was_written_before(tmp_path: Path) -> None:
+    path = tmp_path / "a.binpb"
+    path.write_bytes(PROTOBUF[0].read_bytes()[:-1])
+    found = list(read_file(path, faults := Faults(path), NOW))
+    assert len(found) == 3
+    assert "a message is incomplete; its writer may have been interrupted (first in message 4)" in faults.sentences()[0]
+
+
+def test_protobuf_without_its_library_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "opentelemetry.proto.trace.v1.trace_pb2", None)
+    done = imported(tmp_path, PROTOBUF[0], FILES[1])
+    assert "the file is protobuf, which needs `pip install 'driftlake[otlp]'`" in done.problems[0]
+    assert len(predictions(tmp_path)) == 4
+
+
 def test_a_file_that_is_imported_again_touches_nothing(tmp_path: Path) -> None:
     imported(tmp_path, *FILES)
     days = sorted(tmp_path.rglob("otlp.parquet"))
@@ -211,10 +264,13 @@ def test_what_cannot_be_used_is_told_by_file_and_the_rest_is_imported(tmp_path: 
     )
     protobuf = tmp_path / "traces.binpb"
     protobuf.write_bytes(b"\x00\x00\x01\x00" + bytes(256))
-    done = imported(tmp_path, tmp_path / "absent.jsonl", protobuf, path)
-    assert [each.removeprefix(f"{tmp_path}/") for each in done.problems[:9]] == [
+    compressed = tmp_path / "traces.jsonl.gz"
+    compressed.write_bytes(gzip.compress(line(span(1)).encode()))
+    done = imported(tmp_path, tmp_path / "absent.jsonl", protobuf, compressed, path)
+    assert [each.removeprefix(f"{tmp_path}/") for each in done.problems[:10]] == [
         "absent.jsonl: not imported: No such file or directory",
-        "traces.binpb: 1 refused: the file is not JSON lines; protobuf and compressed files are not read (first in line 1)",
+        "traces.binpb: 1 refused: a message has neither spans nor logs of OTLP (first in message 1)",
+        "traces.jsonl.gz: 1 refused: the file is compressed, which is not read (first in line 1)",
         "mixed.jsonl: 2 refused: a line is not JSON; its writer may have been interrupted (first in line 2)",
         "mixed.jsonl: 1 refused: a line has neither resourceSpans nor resourceLogs, so it is not OTLP (first in line 3)",
         "mixed.jsonl: 1 refused: a time is in the future; the clock of the writer is wrong (first in line 4)",
@@ -244,7 +300,7 @@ def test_whatever_a_line_has_in_the_place_of_a_value_is_read_or_refused(tmp_path
     entries = [single_entries()[-1], line(span(1, events=[event], status={"code": 2}))]
     changed = [json.dumps(each) for entry in entries for each in with_anything_anywhere(json.loads(entry))]
     path = written(tmp_path / "a.jsonl", *changed)
-    found = list(read_lines(path, faults := Faults(path), NOW))
+    found = list(read_file(path, faults := Faults(path), NOW))
     assert sum(faults.counts.values()) > 100
     assert len(found) > 100
     for entry in found:
@@ -309,7 +365,7 @@ def test_values_keep_what_their_type_says(tmp_path: Path) -> None:
         "empty": {},
     }
     path = written(tmp_path / "a.jsonl", line(span(attributes=values)))
-    [found] = read_lines(path, faults := Faults(path), NOW)
+    [found] = read_file(path, faults := Faults(path), NOW)
     assert isinstance(found, Span)
     assert not faults.counts
     assert {name: repr(value) for name, value in found.attributes.items() if name in values} == {
@@ -408,7 +464,7 @@ order by event_time, trace_id"""
 def test_a_mapping_that_cannot_be_used_is_refused(tmp_path: Path, change: dict[str, Any], said: str) -> None:
     path = written(tmp_path / "otlp.yaml", yaml.safe_dump(MAPPING.model_dump() | change))
     with pytest.raises(ConfigurationError, match=said):
-        read_mapping(path)
+        read_mapping(OtlpMapping, path, command="otlp")
 
 
 def test_the_command_writes_days_and_says_what_was_refused(tmp_path: Path) -> None:

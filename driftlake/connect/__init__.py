@@ -1,4 +1,4 @@
-"""Files of other systems as telemetry and labels: OTLP JSON lines of OpenTelemetry.
+"""Files of other systems as telemetry and labels: OTLP of OpenTelemetry, Parquet logs of Feast.
 
 May import: nightly, alerts, drift, quality, engines, profiles, contract, privacy, inputs, lineage, lake, config,
 maths, vocabulary, errors.

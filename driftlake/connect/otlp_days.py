@@ -6,17 +6,18 @@ Not here: reading OTLP (`otlp_import`).
 
 from __future__ import annotations
 
-import filecmp
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 
+from driftlake.connect.day_files import WrittenDay, replace_day
 from driftlake.connect.kept_entries import FOLDER, kept_files, number_column, text_column
-from driftlake.connect.otlp_mapping import REQUIRED, ROOT, LabelEvents, OtlpMapping
+from driftlake.connect.mapping_files import REQUIRED
+from driftlake.connect.otlp_mapping import ROOT, LabelEvents, OtlpMapping
 from driftlake.inputs.columns import TELEMETRY_COLUMNS
 from driftlake.lake import queries
 from driftlake.lake.queries import literal, quote
@@ -28,21 +29,10 @@ FILE_NAME = "otlp.parquet"
 # Columns that are texts whatever their values look like, so that their type is the same on every day.
 _TEXTS = frozenset(column.name for column in TELEMETRY_COLUMNS if column.sql_type == "varchar")
 _A_DAY = timedelta(days=1)
-_LOST = (
-    "{} of it would be lost, because what they were made of is no longer kept, or the mapping does not choose it any "
-    "more; the file stays as it is. Remove it to write it anew"
+_WHY_LOST = (
+    "what they were made of is no longer kept, or the mapping does not choose it any more; the file stays as it is. Remove "
+    "it to write it anew"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class WrittenDay:
-    """The file of a day, and what is wrong with it; remarks are no problem."""
-
-    path: Path
-    row_count: int
-    is_changed: bool
-    problems: Sequence[str] = ()
-    remarks: Sequence[str] = ()
 
 
 def touched_days(
@@ -139,25 +129,8 @@ def _missing(
 
 
 def _replaced(connection: duckdb.DuckDBPyConnection, target: Path, day: date, rows: str, key: str) -> WrittenDay:
-    """Write rows as the file of a day and as the table day_rows, in their order.
-
-    A file that would be the same is left alone, so that its day is not counted again, and so is a file that has rows whose `key` the new rows lack.
-    """
     path, temporary = target / f"dt={day}" / FILE_NAME, target / FOLDER / ".day.parquet"
-    try:
-        connection.execute(f"copy ({rows}) to {literal(str(temporary))} (format parquet, compression zstd)")
-        connection.execute(f"create or replace temp table day_rows as from read_parquet({literal(str(temporary))})")
-        row_count = _count(connection, "day_rows")
-        if path.exists():
-            if filecmp.cmp(path, temporary, shallow=False):
-                return WrittenDay(path, row_count, is_changed=False)
-            if lost := _count(connection, f"read_parquet({literal(str(path))}) anti join day_rows using ({key})"):
-                return WrittenDay(path, row_count, is_changed=False, problems=[_LOST.format(counted(lost, "row"))])
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.replace(path)
-        return WrittenDay(path, row_count, is_changed=True)
-    finally:
-        temporary.unlink(missing_ok=True)
+    return replace_day(connection, path, temporary, rows, key=key, why_lost=_WHY_LOST)
 
 
 def _text_attributes(connection: duckdb.DuckDBPyConnection, relation: str, attributes: Sequence[str]) -> frozenset[str]:
@@ -182,11 +155,6 @@ def _view(connection: duckdb.DuckDBPyConnection, name: str, paths: Iterable[str]
     listed = ", ".join(literal(path) for path in paths)
     # files that were kept under an earlier mapping have other attributes
     connection.execute(f"create or replace temp view {name} as from read_parquet([{listed}], union_by_name = true)")
-
-
-def _count(connection: duckdb.DuckDBPyConnection, relation: str) -> int:
-    [(count,)] = connection.execute(f"select count(*) from {relation}").fetchall()
-    return int(count)
 
 
 def _around(day: date) -> tuple[date, ...]:

@@ -1,4 +1,4 @@
-"""Imports files of OTLP JSON lines: keeps what the mapping names, and writes the days that it touches anew.
+"""Imports files of OTLP: keeps what the mapping names, and writes the days that it touches anew.
 
 Not here: what a line says (`otlp_lines`), and the rows of a day (`otlp_days`).
 """
@@ -6,32 +6,21 @@ Not here: what a line says (`otlp_lines`), and the rows of a day (`otlp_days`).
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import duckdb
-from filelock import FileLock
 
+from driftlake.connect.day_files import Import, locked, spilling_session
 from driftlake.connect.kept_entries import EVENT_FIELDS, FOLDER, SPAN_FIELDS, content_hash, keeping
-from driftlake.connect.otlp_days import WrittenDay, touched_days, write_labels, write_predictions
-from driftlake.connect.otlp_lines import Event, Faults, Span, read_lines
+from driftlake.connect.otlp_days import touched_days, write_labels, write_predictions
+from driftlake.connect.otlp_files import read_file
+from driftlake.connect.otlp_lines import Event, Faults, Span
 from driftlake.connect.otlp_mapping import LabelEvents, OtlpMapping
-from driftlake.lake.queries import literal
-from driftlake.lake.session import in_memory
 from driftlake.vocabulary.wording import counted
-
-
-@dataclass(slots=True)
-class Import:
-    """What an import wrote; what was refused, of files and of days; and remarks, which are no problem."""
-
-    days: list[WrittenDay] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
-    remarks: list[str] = field(default_factory=list)
 
 
 def import_files(
@@ -42,7 +31,7 @@ def import_files(
     labels = mapping.labels if labels_target else None
     with ExitStack() as stack:
         for folder in sorted({target, labels_target or target}):
-            stack.enter_context(_locked(folder))
+            stack.enter_context(locked(folder / FOLDER))
         kept = _Kept()
         for path in paths:
             _keep_file(path, mapping, target, labels_target, now_ns or time.time_ns(), kept, done)
@@ -50,10 +39,10 @@ def import_files(
             done.remarks.append(
                 f"{counted(kept.unwanted_labels, 'label')} not written: name a folder with --labels-out"
             )
-        connection = stack.enter_context(_session())
+        connection = stack.enter_context(spilling_session())
         _write_telemetry(connection, target, mapping, kept, done)
         if labels and labels_target:
-            _tell(done, [write_labels(connection, labels_target, labels, day) for day in sorted(kept.label_days)])
+            done.tell([write_labels(connection, labels_target, labels, day) for day in sorted(kept.label_days)])
     return done
 
 
@@ -87,7 +76,7 @@ def _keep_file(
         keeping(target, name, SPAN_FIELDS, mapping.attributes) as spans,
         keeping(labels_target or target, name, EVENT_FIELDS, of_labels) as events,
     ):
-        for entry in read_lines(path, faults, now_ns):
+        for entry in read_file(path, faults, now_ns):
             if isinstance(entry, Span):
                 spans.keep(entry.start_ns, entry)
             elif mapping.labels and mapping.labels.is_label(entry):
@@ -124,28 +113,4 @@ def _write_telemetry(
         said = f"{counted(others, 'trace')} of these files have no span {mapping.prediction.span} yet and no row"
         # without any prediction the mapping is probably wrong
         (done.remarks if counts else done.problems).append(said)
-    _tell(done, [write_predictions(connection, target, mapping, day) for day in counts if day])
-
-
-def _tell(done: Import, days: Iterable[WrittenDay]) -> None:
-    for day in days:
-        done.days.append(day)
-        done.problems += [f"{day.path}: {problem}" for problem in day.problems]
-        done.remarks += [f"{day.path}: {remark}" for remark in day.remarks]
-
-
-@contextmanager
-def _locked(target: Path) -> Iterator[None]:
-    """Two imports into a folder would each leave out what the other adds."""
-    folder = target / FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / ".lock"):
-        yield
-
-
-@contextmanager
-def _session() -> Iterator[duckdb.DuckDBPyConnection]:
-    """A DuckDB that moves what does not fit into memory to a folder of its own."""
-    with TemporaryDirectory(prefix="driftlake-otlp-") as folder, in_memory() as connection:
-        connection.execute(f"set temp_directory = {literal(folder)}")
-        yield connection
+    done.tell([write_predictions(connection, target, mapping, day) for day in counts if day])

@@ -1,6 +1,6 @@
-"""OTLP JSON lines, as the file exporter of the OpenTelemetry collector writes them, to spans and events.
+"""OTLP JSON to spans and events.
 
-A line that cannot be used is noted and the next one is read. Not here: which spans are predictions (`otlp_mapping`).
+A part that cannot be used is noted and the next one is read. Not here: files (`otlp_files`), and which spans are predictions (`otlp_mapping`).
 """
 
 from __future__ import annotations
@@ -10,21 +10,18 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
+
+from driftlake.connect.day_files import CLOCK_TOLERANCE_SECONDS
 
 # An attribute as a text or a number; truth values are the texts true and false, whatever is nested is JSON.
 Value = str | float
 Attributes = dict[str, Value]
 
-# The collector's batches have some megabytes; a longer line is not one of them, and would have to fit into memory.
-LONGEST_LINE_BYTES = 64 * 1024 * 1024
 # Floats hold whole numbers up to here exactly.
 _LARGEST_EXACT = 2**53
-# Clocks of machines differ by less.
-_CLOCK_TOLERANCE_NS = 5 * 60 * 1_000_000_000
+_CLOCK_TOLERANCE_NS = CLOCK_TOLERANCE_SECONDS * 1_000_000_000
 _TRACE_ID, _SPAN_ID = re.compile(r"[0-9a-f]{32}"), re.compile(r"[0-9a-f]{16}")
-# gzip, zstd; protobuf begins with the length of the first message in four bytes
-_COMPRESSED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd")
 _ERROR = (2, "STATUS_CODE_ERROR")
 _SIGNALS = ("resourceSpans", "resourceLogs", "resourceMetrics", "resourceProfiles")
 _SCALARS: Mapping[str, Callable[[Any], Any]] = {
@@ -66,9 +63,10 @@ class Event:
 
 @dataclass(slots=True)
 class Faults:
-    """What of a file was refused: each reason with how often it was found and where first."""
+    """What of a file was refused: each reason with how often it was found and where first, in lines or messages."""
 
     path: Path
+    unit: str = "line"
     counts: dict[str, int] = field(default_factory=dict)
     first_lines: dict[str, int] = field(default_factory=dict)
 
@@ -80,51 +78,21 @@ class Faults:
     def sentences(self) -> list[str]:
         """Each reason as people read it."""
         return [
-            f"{self.path}: {count:,} refused: {reason} (first in line {self.first_lines[reason]:,})"
+            f"{self.path}: {count:,} refused: {reason} (first in {self.unit} {self.first_lines[reason]:,})"
             for reason, count in self.counts.items()
         ]
 
 
-def read_lines(path: Path, faults: Faults, now_ns: int) -> Iterator[Span | Event]:
-    """The spans and events of a file in the order of its lines; `faults` collects what cannot be used."""
-    with path.open("rb") as file:
-        if b"\0" in (head := file.peek(64)) or head.startswith(_COMPRESSED):
-            faults.note("the file is not JSON lines; protobuf and compressed files are not read", 1)
-            return
-        for number, line in _numbered(file, faults):
-            reader = _Reader(faults, number, now_ns + _CLOCK_TOLERANCE_NS)
-            yield from reader.entries(line)
-
-
-def _numbered(file: BinaryIO, faults: Faults) -> Iterator[tuple[int, bytes]]:
-    number = 0
-    while line := file.readline(LONGEST_LINE_BYTES):
-        number += 1
-        if len(line) == LONGEST_LINE_BYTES and not line.endswith(b"\n"):
-            faults.note(f"a line is longer than {LONGEST_LINE_BYTES:,} bytes", number)
-            while (rest := file.readline(LONGEST_LINE_BYTES)) and not rest.endswith(b"\n"):
-                pass
-        elif line.strip():
-            yield number, line
-
-
 @dataclass(frozen=True, slots=True)
-class _Reader:
-    """Takes one line apart."""
+class Reader:
+    """Takes the content of a line apart, or that of a message."""
 
     faults: Faults
     line: int
-    latest_ns: int
+    now_ns: int
 
-    def entries(self, line: bytes) -> Iterator[Span | Event]:
-        try:
-            content = json.loads(line)
-            if b"\\ud" in line.lower():
-                # an unpaired surrogate is no text that a file can have
-                json.dumps(content, ensure_ascii=False).encode()
-        except (ValueError, RecursionError):
-            self._note("a line is not JSON; its writer may have been interrupted")
-            return
+    def entries(self, content: Any) -> Iterator[Span | Event]:
+        """The spans and events in the order in which they are written."""
         if not isinstance(content, dict) or not any(signal in content for signal in _SIGNALS):
             self._note("a line has neither resourceSpans nor resourceLogs, so it is not OTLP")
             return
@@ -199,7 +167,7 @@ class _Reader:
     def _instant_or_none(self, value: Any) -> int | None:
         """A time; 0 stands for none."""
         nanoseconds = int(value or 0)
-        if nanoseconds > self.latest_ns:
+        if nanoseconds > self.now_ns + _CLOCK_TOLERANCE_NS:
             raise _RefusedError("a time is in the future; the clock of the writer is wrong")
         return nanoseconds if nanoseconds > 0 else None
 

@@ -5,15 +5,13 @@ Not here: reading OTLP (`otlp_lines`), and proposing a mapping (`otlp_proposal`)
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Self
 
 from pydantic import Field, field_validator, model_validator
 
 from driftlake.config.base import Section
-from driftlake.config.strict_yaml import parse_yaml
+from driftlake.connect.mapping_files import REQUIRED
 from driftlake.connect.otlp_lines import Event
-from driftlake.errors import InputError
 
 # The event of the semantic conventions for evaluations.
 EVALUATION = "gen_ai.evaluation.result"
@@ -21,7 +19,6 @@ EVALUATION_NAME = "gen_ai.evaluation.name"
 EVALUATION_VALUE = "gen_ai.evaluation.score.value"
 # The attribute of the semantic conventions for the kind of an error.
 _ERROR_KIND = {"error_kind": "error.type"}
-REQUIRED = ("model_id", "model_version")
 ROOT = "root"
 # Columns that come from the spans themselves.
 _OWN_COLUMNS = frozenset({"event_time", "latency_ms", "trace_id", "span_id"})
@@ -108,18 +105,6 @@ class OtlpMapping(Section):
     def attributes(self) -> tuple[str, ...]:
         """The attributes that are kept of a span; no other attribute leaves the file."""
         return tuple(dict.fromkeys(self.all_columns.values()))
-
-
-def read_mapping(path: Path) -> OtlpMapping:
-    """The mapping in a YAML file. Raises ConfigurationError with key and line of each problem."""
-    try:
-        text = path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"{path} cannot be read: {getattr(error, 'strerror', None) or error}",
-            hint="propose a mapping with `driftlake import otlp FILES --propose`",
-        ) from error
-    return parse_yaml(OtlpMapping, path, text)
 
 
 def _said(value: str | float | None) -> str | None:

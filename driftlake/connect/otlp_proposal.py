@@ -15,13 +15,13 @@ from typing import Any
 
 import yaml
 
-from driftlake.connect.otlp_lines import Event, Faults, Span, Value, read_lines
-from driftlake.connect.otlp_mapping import EVALUATION, EVALUATION_NAME, EVALUATION_VALUE, REQUIRED, ROOT
+from driftlake.connect.mapping_files import REQUIRED, UNKNOWN
+from driftlake.connect.otlp_files import read_file
+from driftlake.connect.otlp_lines import Event, Faults, Span, Value
+from driftlake.connect.otlp_mapping import EVALUATION, EVALUATION_NAME, EVALUATION_VALUE, ROOT
 from driftlake.errors import InputError
 from driftlake.vocabulary.wording import counted, printable
 
-# Stands for what the sample does not tell.
-UNKNOWN = "FILL_IN"
 # Enough to see every kind of span.
 _SAMPLE_ENTRIES = 100_000
 # Canonical columns, and what their attributes are usually called, the most telling name first.
@@ -79,9 +79,7 @@ def propose(paths: Sequence[Path]) -> str:
     """YAML of a mapping for files like these. Raises InputError if they have no spans."""
     sample = _sampled(paths)
     if not sample.kinds:
-        raise InputError(
-            f"no spans in {', '.join(map(str, paths))}", hint="give files that the file exporter wrote with format json"
-        )
+        raise InputError(f"no spans in {', '.join(map(str, paths))}", hint="give files that the file exporter wrote")
     name, service = max(sample.kinds, key=lambda each: _likeness(sample.kinds[each]))
     mapping: dict[str, Any] = {"prediction": {"span": name} | ({"service": service} if service else {})}
     mapping["latency"] = ROOT
@@ -101,7 +99,7 @@ def _sampled(paths: Iterable[Path]) -> _Sample:
     sample, count = _Sample(), 0
     for path in paths:
         try:
-            for entry in read_lines(path, Faults(path), time.time_ns()):
+            for entry in read_file(path, Faults(path), time.time_ns()):
                 sample.add(entry)
                 count += 1
                 if count >= _SAMPLE_ENTRIES:

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from driftlake.config import PseudonymKey, Settings
+from driftlake.config.inputs import PseudonymSettings
 from driftlake.errors import ConfigurationError, InputError
 from driftlake.inputs.listing import list_input
 from driftlake.inputs.partition_names import place_of
@@ -30,6 +31,8 @@ _SHORTEST_KEY_BYTES = 32
 _LONGEST_KEY_CHARACTERS = 10_000
 # The columns for the newest key, and for the key before it while both are valid.
 _COLUMNS = (("user_key", "user_key_id"), ("previous_user_key", "previous_user_key_id"))
+# Name of the copy that the pseudonyms replace.
+_RAW = "raw:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +95,29 @@ def pseudonymize_files(settings: Settings, source: Path, target: Path, day: date
     files = list(_files(source, target, day, settings.telemetry.partitioning))
     for path, _, _ in files:
         _require_columns(path, column)
-    keys = {dt: settings.pseudonyms.valid_on(dt) for _, _, dt in files}
-    if without := sorted(dt for dt, valid in keys.items() if not valid):
-        raise ConfigurationError(
-            f"no key of pseudonyms.keys is valid on {without[0]}", hint="give a key, or extend valid_until of one"
-        )
+    keys = {dt: _valid_keys(settings.pseudonyms, dt) for dt in sorted(dt for _, _, dt in files)}
     secrets = {key.id: _read(settings, key) for valid in keys.values() for key in valid}
     for path, written, dt in files:
         yield _write(path, written, column, [secrets[key.id] for key in keys[dt]])
+
+
+def pseudonym_columns(settings: Settings, identifiers: pa.Table, column: str, day: date) -> pa.Table:
+    """Identifiers, each once in `column`, with the columns of their pseudonyms by the keys that are valid on `day`.
+
+    Raises ConfigurationError without a valid key or for a key that others can read.
+    """
+    assert settings.pseudonyms
+    secrets = [_read(settings, key) for key in _valid_keys(settings.pseudonyms, day)]
+    raw = identifiers.column(column)
+    return _replaced(pa.table({column: raw, _RAW: raw}), _RAW, secrets)
+
+
+def _valid_keys(pseudonyms: PseudonymSettings, day: date) -> Sequence[PseudonymKey]:
+    if valid := pseudonyms.valid_on(day):
+        return valid
+    raise ConfigurationError(
+        f"no key of pseudonyms.keys is valid on {day}", hint="give a key, or extend valid_until of one"
+    )
 
 
 def _require_apart(source: Path, target: Path) -> None:

@@ -1,23 +1,28 @@
 """Writes the OTLP JSON lines beside it with the OpenTelemetry SDK: a gateway and a scorer that share traces, and outcomes.
 
 Written by Python 3.11 and opentelemetry-sdk 1.45.2 with opentelemetry-exporter-otlp-json-file 0.66b1, in an environment
-of its own: `python write_files.py`. Times and ids are given, so that the files are the same each time.
+of its own: `python write_files.py`. The protobuf files have the same spans and logs, encoded by opentelemetry-exporter-otlp-proto-common 1.45.2, with the
+lengths before the batches that the collector's file exporter writes. Times and ids are given, so that the files are the same each time.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from opentelemetry import trace
 from opentelemetry.exporter.otlp.json.file import FileSpanExporter
 from opentelemetry.exporter.otlp.json.file._log_exporter import FileLogExporter
+from opentelemetry.exporter.otlp.proto.common._log_encoder import encode_logs
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.sdk._logs import LoggerProvider
-from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
+from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, LogRecordExportResult
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Tracer, TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor, SpanProcessor
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor, SpanExportResult, SpanProcessor
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 
 FOLDER = Path(__file__).parent
@@ -26,6 +31,22 @@ NOON = int(datetime(2024, 3, 1, 12, tzinfo=UTC).timestamp()) * 1_000 * MS
 
 # x, colour, score and outcome of each prediction; a prediction without a score fails.
 CASES = ((0.25, "red", 0.75, 1.0), (-1.5, "blue", 0.125, 0.0), (2.0, "red", 1, 1.0), (0.5, "blue", None, None))
+
+
+class Framed:
+    """Writes batches of spans or logs as protobuf."""
+
+    def __init__(self, path: Path, encode: Callable[[Any], Any], result: Any) -> None:
+        self.path, self.encode, self.result = path, encode, result
+
+    def export(self, batch: Any) -> Any:
+        raw = self.encode(batch).SerializeToString()
+        with self.path.open("ab") as file:
+            file.write(len(raw).to_bytes(4, "big") + raw)
+        return self.result
+
+    def shutdown(self) -> None:
+        pass
 
 
 class Ids(IdGenerator):
@@ -41,10 +62,11 @@ class Ids(IdGenerator):
         return self.random.getrandbits(128)
 
 
-def provider(service: str, processor: SpanProcessor, seed: int) -> TracerProvider:
+def provider(service: str, processors: Sequence[SpanProcessor], seed: int) -> TracerProvider:
     resource = Resource({"service.name": service, "service.version": "v1", "deployment.environment.name": "production"})
     made = TracerProvider(resource=resource, id_generator=Ids(seed), shutdown_on_exit=False)
-    made.add_span_processor(processor)
+    for processor in processors:
+        made.add_span_processor(processor)
     return made
 
 
@@ -52,6 +74,10 @@ def fresh(name: str) -> Path:
     path = FOLDER / name
     path.unlink(missing_ok=True)
     return path
+
+
+def spans(name: str) -> Framed:
+    return Framed(fresh(name), encode_spans, SpanExportResult.SUCCESS)
 
 
 def score(tracer: Tracer, start: int, x: float, colour: str, value: float | None) -> None:
@@ -69,10 +95,20 @@ def score(tracer: Tracer, start: int, x: float, colour: str, value: float | None
 
 
 def main() -> None:
-    gateway = provider("gateway", SimpleSpanProcessor(FileSpanExporter(fresh("gateway.jsonl"))), 1)
-    scorer = provider("scorer", BatchSpanProcessor(FileSpanExporter(fresh("scorer.jsonl"))), 2)
+    gateway = provider(
+        "gateway",
+        [SimpleSpanProcessor(FileSpanExporter(fresh("gateway.jsonl"))), SimpleSpanProcessor(spans("gateway.binpb"))],
+        1,
+    )
+    scorer = provider(
+        "scorer",
+        [BatchSpanProcessor(FileSpanExporter(fresh("scorer.jsonl"))), BatchSpanProcessor(spans("scorer.binpb"))],
+        2,
+    )
     logs = LoggerProvider(Resource({"service.name": "outcomes"}), shutdown_on_exit=False)
     logs.add_log_record_processor(BatchLogRecordProcessor(FileLogExporter(fresh("outcomes.jsonl"))))
+    framed = Framed(fresh("outcomes.binpb"), encode_logs, LogRecordExportResult.SUCCESS)
+    logs.add_log_record_processor(BatchLogRecordProcessor(framed))
     for place, (x, colour, value, outcome) in enumerate(CASES):
         start = NOON + place * 60_000 * MS
         root = gateway.get_tracer("gateway").start_span("POST /score", start_time=start, kind=trace.SpanKind.SERVER)
