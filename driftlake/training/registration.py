@@ -65,10 +65,12 @@ def register_folder(warehouse: Warehouse, settings: Settings, contracts: Contrac
         with _refusals(location, refused):
             file = read_lineage_file(settings, location)
             if _find(warehouse, file) is None:
-                registered += register(warehouse, settings, [file], contracts)
+                if _register(warehouse, settings, file, contracts):
+                    registered.append(file)
             else:
                 _require_same_promise(warehouse, settings, file)
             known.append(file)
+    # at the end, because every registration makes the versions that are loaded out of date
     together: list[DriftlakeError] = []
     with _refusals("lineage", together):
         complete(warehouse, settings, known)
