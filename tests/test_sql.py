@@ -475,9 +475,7 @@ order by all
 
 
 def recounted(db: duckdb.DuckDBPyConnection, bins: FeatureBins, column: pa.Array) -> dict[int, int]:
-    rows = bins.rows()
-    names = {name for row in rows for name in row}
-    db.register("bins", pa.table({name: [row.get(name) for row in rows] for name in names}))
+    db.register("bins", pa.table(bins.columns()))
     db.register("raw", pa.table({"value": column}))
     return dict(db.execute(RECOUNT).fetchall())
 
