@@ -327,7 +327,7 @@ def _write_config(size: Size, root: Path) -> Path:
     content = {
         "telemetry": {"path": str(size.folder / "telemetry")},
         "labels": {"path": str(size.folder / "labels")},
-        "lineage": {"path": "lineage"},
+        "lineage": {"path": "lineage", "training_roots": [str(size.folder)]},
         "start": FIRST_DAY,
     }
     path = root / "driftlake.yaml"

@@ -1,7 +1,7 @@
 -- Days with values of every feature, and of the score under the name 'score', in buckets of days.
--- grain: bucket, model_id, model_version, deployment, segment, feature
--- inputs: feature_stats, prediction_profile, buckets (dt, bucket), groups (model_id, model_version, deployment, segment)
--- parameters: $features, null for all of them
+-- grain: group_id, feature_id, bucket
+-- inputs: feature_stats, prediction_profile, buckets (dt, bucket), groups (group_id, model_id, model_version, deployment, segment),
+-- counted_features (model_id, model_version, feature, feature_id)
 with counted as (
     select
         dt,
@@ -23,20 +23,20 @@ with counted as (
 )
 
 select
+    g.group_id,
+    f.feature_id,
     b.bucket,
-    c.model_id,
-    c.model_version,
-    c.deployment,
-    c.segment,
-    c.feature,
     count(*) as day_count
 from counted as c
 inner join buckets as b on c.dt = b.dt
-semi join groups as g
+inner join groups as g
     on c.model_id = g.model_id
     and c.model_version = g.model_version
     and c.deployment = g.deployment
     and c.segment = g.segment
-where $features::varchar[] is null or list_contains($features::varchar[], c.feature)
-group by b.bucket, c.model_id, c.model_version, c.deployment, c.segment, c.feature
-order by c.model_id, c.model_version, c.deployment, c.segment <> 'all', c.segment, c.feature, b.bucket;
+inner join counted_features as f
+    on c.model_id = f.model_id
+    and c.model_version = f.model_version
+    and c.feature = f.feature
+group by g.group_id, f.feature_id, b.bucket
+order by g.group_id;

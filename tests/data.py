@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 import yaml
 
 from driftlake.config import Settings, load_settings
+from driftlake.drift.bucket_history import Profiles, features_table, groups_table, ordered_groups
 from driftlake.drift.windows import Buckets
 from driftlake.lake import queries
 from driftlake.lineage.versions import ModelVersion
@@ -70,22 +71,20 @@ def insert(db: duckdb.DuckDBPyConnection, table: str, rows: Iterable[Row]) -> No
         db.execute(f"insert into {table} ({', '.join(row)}) values ({marks})", list(row.values()))
 
 
-def bucketed(rows: Iterable[Row], buckets: Buckets) -> tuple[pa.Table, pa.Table]:
-    """Results of sql/bucket_counts.sql and sql/bucket_days.sql for counts of features and of 'score'."""
+def bucketed(rows: Iterable[Row], buckets: Buckets, versions: Mapping[tuple[str, str], ModelVersion]) -> Profiles:
+    """Counts of features and of 'score' in buckets, as sql/bucket_counts.sql and sql/bucket_days.sql find them."""
     with duckdb.connect() as db:
         columns = {"dt": "date", **dict.fromkeys((*GROUP, "feature"), "varchar")}
         profile = {**columns, "bin_id": "integer", "row_count": "bigint"}
         given(db, "feature_profile", profile, (row for row in rows if row["feature"] != "score"))
         given(db, "prediction_profile", profile, (row for row in rows if row["feature"] == "score"))
         db.execute("create table feature_stats as select distinct * exclude (bin_id, row_count) from feature_profile")
+        groups = ordered_groups(tuple(row[name] for name in GROUP) for row in rows)
         db.register("buckets", buckets.days())
-        groups = ", ".join(GROUP)
-        db.execute(
-            f"create table groups as select distinct {groups} from (from feature_stats union all by name from prediction_profile)"
-        )
-        names = ("bucket_counts", "bucket_days")
-        counts, day_counts = (queries.run(db, name, features=None).to_arrow_table() for name in names)
-    return counts, day_counts
+        db.register("groups", groups_table(groups))
+        db.register("counted_features", features_table(versions.values()))
+        counts, day_counts = (queries.run(db, name).to_arrow_table() for name in ("bucket_counts", "bucket_days"))
+    return Profiles.of(counts, day_counts, groups, buckets, versions)
 
 
 def model_version(

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from driftlake.config import DriftSettings
 from driftlake.drift.attribution import segment_shift
-from driftlake.drift.bucket_history import Profiles
 from driftlake.drift.comparison import buckets_of
 from driftlake.maths.binning import learn_category_bins
 from driftlake.maths.divergence import log_ratio, psi
@@ -43,7 +42,7 @@ def explained(now: Counted, before: Counted, reference: str = "training", *, is_
     key = {name: value for name, value in GROUP.items() if name != "segment"}
     wanted = pa.Table.from_pylist([key | {"dt": day(2), "feature": "colour", "window_days": 1, "reference": reference}])
     versions = {KEY: version, ("credit", "v0"): replace(version, model_version="v0")}
-    profiles = Profiles.of(*bucketed(rows, buckets), buckets, versions)
+    profiles = bucketed(rows, buckets, versions)
     shift = segment_shift(wanted, profiles, ["country"], settings)
     return sorted(shift.to_pylist(), key=lambda row: row["segment"])
 

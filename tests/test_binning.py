@@ -352,17 +352,17 @@ def test_a_rare_category_joins_other_when_coarse() -> None:
     ids=["linear", "log", "asinh", "whole", "borders", "probability", "categories"],
 )
 def test_stored_bins_come_back_the_same(memory: Warehouse, bins: FeatureBins) -> None:
-    rows = [MODEL | row for row in bins.rows()]
-    names = {name for row in rows for name in row}
-    memory.insert("feature_bins", pa.table({name: [row.get(name) for row in rows] for name in names}))
+    owner = {name: [value] * bins.bin_count for name, value in MODEL.items()}
+    memory.insert("feature_bins", pa.table(owner | bins.columns()))
     stored = memory.sql("select * from feature_bins order by bin_id").to_pydict()
     assert_same(FeatureBins.from_columns(stored, bins.categories or {}), bins)
 
 
 def test_stored_ranges_follow_each_other_without_a_gap() -> None:
-    rows = learn_numeric_bins("x", lognormal()).rows()[FIRST_RANGE:]
-    assert [row["lower"] for row in rows[1:]] == [row["upper"] for row in rows[:-1]]
-    assert [row["cell_first"] for row in rows[1:]] == [row["cell_last"] + 1 for row in rows[:-1]]
+    columns = learn_numeric_bins("x", lognormal()).columns()
+    lower, upper, first, last = (columns[name][FIRST_RANGE:] for name in ("lower", "upper", "cell_first", "cell_last"))
+    assert lower[1:] == upper[:-1]
+    assert first[1:] == [cell + 1 for cell in last[:-1]]
 
 
 @pytest.mark.parametrize("codes", [[*range(20)], [*range(20), None]], ids=["complete", "with a missing row"])

@@ -13,7 +13,6 @@ import pytest
 from data import GROUP, Row, bucketed, day, model_version
 
 from driftlake.config import DriftSettings
-from driftlake.drift.bucket_history import Profiles
 from driftlake.drift.comparison import buckets_of, compare_windows
 from driftlake.drift.windows import reference_reach_days
 from driftlake.lineage.versions import ModelVersion
@@ -58,7 +57,7 @@ def compare(
         for registered in (version, other)
         if registered is not None
     }
-    profiles = Profiles.of(*bucketed(rows, buckets), buckets, versions)
+    profiles = bucketed(rows, buckets, versions)
     return compare_windows(profiles, profiles.counts, drift_settings, days)[scores]
 
 

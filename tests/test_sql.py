@@ -12,11 +12,12 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
-from data import GROUP, TRAINING_RUN, Row, day, given, insert
+from data import GROUP, MODEL, TRAINING_RUN, Row, day, given, insert
 from hypothesis import given as drawn
 from hypothesis import settings
 from hypothesis import strategies as st
 
+from driftlake.drift.bucket_history import groups_table
 from driftlake.lake import queries, schema
 from driftlake.lake.warehouse import Warehouse
 from driftlake.maths.binning import PROBABILITY_GRID, FeatureBins, Floats, probability_bins
@@ -192,9 +193,11 @@ def test_counts_are_summed_over_the_days_of_a_bucket(memory: Warehouse) -> None:
     rows = [row | {"dt": day(number), "row_count": count} for number, count in days.items()]
     insert(memory.connection, "feature_profile", rows)
     buckets = pa.table({"dt": [day(1), day(2), day(3)], "bucket": [0, 0, 1]})
-    with memory.registered(buckets=buckets, groups=pa.Table.from_pylist([GROUP])):
-        found = memory.query("bucket_counts", features=None)
-    assert found.select(["bucket", "row_count"]).to_pylist() == [
+    groups = groups_table([tuple(GROUP.values())])
+    features = pa.Table.from_pylist([MODEL | {"feature": "age", "feature_id": 0}])
+    with memory.registered(buckets=buckets, groups=groups, counted_features=features):
+        found = memory.query("bucket_counts")
+    assert found.select(["bucket", "row_count"]).sort_by("bucket").to_pylist() == [
         {"bucket": 0, "row_count": 11},
         {"bucket": 1, "row_count": 100},
     ]
@@ -472,9 +475,7 @@ order by all
 
 
 def recounted(db: duckdb.DuckDBPyConnection, bins: FeatureBins, column: pa.Array) -> dict[int, int]:
-    rows = bins.rows()
-    names = {name for row in rows for name in row}
-    db.register("bins", pa.table({name: [row.get(name) for row in rows] for name in names}))
+    db.register("bins", pa.table(bins.columns()))
     db.register("raw", pa.table({"value": column}))
     return dict(db.execute(RECOUNT).fetchall())
 

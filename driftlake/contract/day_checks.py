@@ -9,13 +9,12 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
-from itertools import groupby
-from operator import itemgetter
+from functools import cache, partial
 from statistics import median
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -25,8 +24,10 @@ from driftlake.contract.working_days import Calendar
 from driftlake.inputs.partitions import Partition
 from driftlake.lake import queries
 from driftlake.lineage.versions import ModelVersion
+from driftlake.maths.arrays import Counts
 from driftlake.maths.binning import MISSING
 from driftlake.maths.segments import ALL
+from driftlake.maths.value_text import plain_type
 
 _WEEKS, _FEWEST_WEEKS = 4, 2
 
@@ -154,27 +155,39 @@ def check_completeness(
     settings: ContractSettings,
 ) -> Iterator[ContractCheck]:
     """Whether features are missing about as rarely as in training: deployments of a version together, without segments."""
+    counted = _rows_by_day(feature_stats)
+    days, model_ids, model_versions, features = (counted[name].to_pylist() for name in _FEATURE_OF_DAY)
+    owners = list(zip(model_ids, model_versions, strict=True))
+    rows, missing = (counted[f"{name}_sum"].to_numpy() for name in _ROWS)
+    in_training = cache(lambda owner, feature: _missing_share(versions[owner].reference_counts[feature]))
+    expected = np.array([in_training(*key) for key in zip(owners, features, strict=True)])
+    noise = _CERTAIN * np.sqrt(np.maximum(expected * (1 - expected), 1 / rows) / rows)
+    is_incomplete = missing / rows > expected + np.maximum(settings.missing_rate_increase, noise)
+    incomplete: dict[tuple[date, tuple[str, str]], list[int]] = {key: [] for key in zip(days, owners, strict=True)}
+    for place in np.flatnonzero(is_incomplete).tolist():
+        incomplete[days[place], owners[place]].append(place)
+    measured = partial(contract.measured, "feature_is_as_complete_as_in_training")
+    for (day, owner), places in incomplete.items():
+        for place in places:
+            observed = f"{missing[place] / rows[place]:.1%} against {expected[place]:.1%} in training"
+            found = Measurement(day, int(rows[place]), int(missing[place]), observed)
+            yield from measured(found, column=features[place], owner=owner)
+        if not places:
+            yield from measured(Measurement(day, 0, 0), owner=owner)
+
+
+_FEATURE_OF_DAY = ["dt", "model_id", "model_version", "feature"]
+_ROWS = ["row_count", "missing_count"]
+
+
+def _rows_by_day(feature_stats: pa.Table) -> pa.Table:
+    """Rows of each feature on each day in order, of all deployments together."""
     whole = feature_stats.filter(pc.equal(feature_stats["segment"], ALL))
-    keys = ["dt", "model_id", "model_version", "feature"]
-    counted = whole.group_by(keys).aggregate([("row_count", "sum"), ("missing_count", "sum")])
-    rows = sorted(counted.to_pylist(), key=itemgetter(*keys))
-    for (day, *owner), features in groupby(rows, key=itemgetter("dt", "model_id", "model_version")):
-        version = versions[owner[0], owner[1]]
-        incomplete: dict[str | None, Measurement] = {
-            row["feature"]: found for row in features if (found := _incomplete(row, version, settings))
-        }
-        for feature, found in (incomplete or {None: Measurement(day, 0, 0)}).items():
-            yield from contract.measured(
-                "feature_is_as_complete_as_in_training", found, column=feature, owner=(owner[0], owner[1])
-            )
+    counted = whole.group_by(_FEATURE_OF_DAY).aggregate([(name, "sum") for name in _ROWS])
+    # only plain texts can be sorted
+    counted = counted.cast(pa.schema([(field.name, plain_type(field.type)) for field in counted.schema]))
+    return counted.sort_by([(name, "ascending") for name in _FEATURE_OF_DAY])
 
 
-def _incomplete(row: Mapping[str, Any], version: ModelVersion, settings: ContractSettings) -> Measurement | None:
-    """The missing rows of a feature on a day, if clearly more are missing than in training."""
-    rows, missing = row["row_count_sum"], row["missing_count_sum"]
-    reference = version.reference_counts[row["feature"]]
-    expected = reference[MISSING] / reference.sum()
-    noise = _CERTAIN * float(max(expected * (1 - expected), 1 / rows) / rows) ** 0.5
-    if missing / rows <= expected + max(settings.missing_rate_increase, noise):
-        return None
-    return Measurement(row["dt"], rows, missing, f"{missing / rows:.1%} against {expected:.1%} in training")
+def _missing_share(reference: Counts) -> float:
+    return float(reference[MISSING] / reference.sum())

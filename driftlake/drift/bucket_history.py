@@ -5,21 +5,21 @@ Not here: the comparison (`driftlake.drift.comparison`), and which segment shift
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from driftlake.config import OtherVersion, ReferenceSetting
 from driftlake.drift.windows import EVERY_DAY, Buckets, OpenDays, Span, reference_name, reference_spans
-from driftlake.lineage.versions import ModelVersion
+from driftlake.lineage.versions import SCORE, ModelVersion
 from driftlake.maths.arrays import Counts, Floats, Indices
 from driftlake.maths.binning import FIRST_RANGE, FeatureBins
 from driftlake.maths.drift_statistics import Kind, Sides
+from driftlake.maths.segments import ALL
 
 GROUP = ("model_id", "model_version", "deployment", "segment")
 Group = tuple[str, ...]
@@ -27,15 +27,51 @@ Group = tuple[str, ...]
 _PRODUCTION = "production"
 
 
-def by_group(table: pa.Table) -> Iterator[tuple[Group, pa.Table]]:
+def ordered_groups(groups: Iterable[Group]) -> list[Group]:
+    """Distinct groups in the order of their columns, all rows together before the segments."""
+    return sorted(set(groups), key=lambda group: (*group[:-1], group[-1] != ALL, group[-1]))
+
+
+def groups_table(groups: Sequence[Group]) -> pa.Table:
+    """Distinct groups with their positions, for queries."""
+    columns = list(zip(*groups, strict=True)) or [()] * len(GROUP)
+    named = {name: pa.array(values, pa.string()) for name, values in zip(GROUP, columns, strict=True)}
+    return pa.table({"group_id": pa.array(range(len(groups)), pa.int32()), **named})
+
+
+def features_table(versions: Iterable[ModelVersion], features: Collection[str] | None = None) -> pa.Table:
+    """The features of some versions and their scores with their positions, for queries; `features` are those that are wanted."""
+    rows = [
+        (version.model_id, version.model_version, name, place)
+        for version in versions
+        for name, place in feature_ids(version).items()
+        if features is None or name in features
+    ]
+    model_ids, model_versions, names, places = zip(*rows, strict=True) if rows else ((), (), (), ())
+    return pa.table(
+        {
+            "model_id": pa.array(model_ids, pa.string()),
+            "model_version": pa.array(model_versions, pa.string()),
+            "feature": pa.array(names, pa.string()),
+            "feature_id": pa.array(places, pa.int32()),
+        }
+    )
+
+
+def feature_ids(version: ModelVersion) -> dict[str, int]:
+    """Positions of the features of a version, and of its score after them, as queries have them."""
+    return {name: place for place, name in enumerate([*version.features, SCORE])}
+
+
+def _by_group(rows: pa.Table, groups: Sequence[Group]) -> dict[Group, pa.Table]:
     """Each group with its rows, which are consecutive."""
-    if not table.num_rows:
-        return
-    keys = [table[name].combine_chunks().dictionary_encode() for name in GROUP]
-    codes = np.stack([key.indices.to_numpy() for key in keys])
-    starts = np.flatnonzero(np.any(np.diff(codes, axis=1, prepend=-1) != 0, axis=0)).tolist()
-    for start, end in zip(starts, [*starts[1:], table.num_rows], strict=True):
-        yield tuple(table[name][start].as_py() for name in GROUP), table.slice(start, end - start)
+    rows = rows.combine_chunks()
+    ids = rows["group_id"].to_numpy()
+    starts = np.flatnonzero(np.diff(ids, prepend=-1)).tolist()
+    return {
+        groups[ids[start]]: rows.slice(start, end - start)
+        for start, end in zip(starts, [*starts[1:], rows.num_rows], strict=True)
+    }
 
 
 @dataclass(frozen=True)
@@ -53,12 +89,13 @@ class Profiles:
         cls,
         counts: pa.Table,
         day_counts: pa.Table,
+        groups: Sequence[Group],
         buckets: Buckets,
         versions: Mapping[tuple[str, str], ModelVersion],
         open_days: OpenDays = EVERY_DAY,
     ) -> Profiles:
-        """From the rows of sql/bucket_counts.sql and sql/bucket_days.sql."""
-        return cls(dict(by_group(counts)), dict(by_group(day_counts)), buckets, versions, open_days)
+        """From the rows of sql/bucket_counts.sql and sql/bucket_days.sql for some groups, which are in order."""
+        return cls(_by_group(counts, groups), _by_group(day_counts, groups), buckets, versions, open_days)
 
     def version(self, group: Group) -> ModelVersion:
         """The version of a group."""
@@ -103,13 +140,14 @@ class History:
         width = max([FIRST_RANGE + 1, *(feature_bins.bin_count for feature_bins in bins if feature_bins is not None)])
         edges = len(profiles.buckets.edges)
         counts, day_counts = (tables.get(group) for tables in (profiles.counts, profiles.day_counts))
+        places = _places(features, version)
         return cls(
             profiles,
             group,
             features,
             bins,
-            _cumulative((edges, len(features), width), counts, features, ("bin_id",), "row_count"),
-            _cumulative((edges, len(features)), day_counts, features, (), "day_count"),
+            _cumulative((edges, len(features), width), counts, places, ("bin_id",), "row_count"),
+            _cumulative((edges, len(features)), day_counts, places, (), "day_count"),
             _training(features, bins, version, group[-1], width),
         )
 
@@ -263,20 +301,32 @@ def _lacking(features: Sequence[str], found: Mapping[str, object]) -> NDArray[np
     return np.array([name not in found for name in features])
 
 
+def _places(features: Sequence[str], version: ModelVersion) -> NDArray[np.int64]:
+    """Position among some features of every feature of a version, and of its score, -1 for others."""
+    ids = feature_ids(version)
+    places = np.full(len(ids), -1)
+    places[[ids[name] for name in features]] = np.arange(len(features))
+    return places
+
+
 def _cumulative(
-    shape: tuple[int, ...], rows: pa.Table | None, features: Sequence[str], further: Sequence[str], value: str
+    shape: tuple[int, ...],
+    rows: pa.Table | None,
+    places: NDArray[np.int64],
+    further: Sequence[str],
+    value: str,
 ) -> Counts:
     """Sum rows by bucket, feature and `further` columns, then cumulate the sums over the edges of the buckets."""
     totals = np.zeros(shape, dtype=np.int64)
     if rows is None:
         return totals
-    positions = pc.index_in(rows["feature"], pa.array(features, pa.string())).combine_chunks()
-    is_wanted = positions.is_valid()
-    rows, positions = rows.filter(is_wanted), positions.filter(is_wanted).to_numpy()
+    features = places[rows["feature_id"].to_numpy()]
+    is_wanted = features >= 0
     # the rows of a bucket are included from its end on
-    place = (rows["bucket"].to_numpy() + 1, positions, *(rows[name].to_numpy() for name in further))
+    index = (rows["bucket"].to_numpy() + 1, features, *(rows[name].to_numpy() for name in further))
+    index, values = tuple(part[is_wanted] for part in index), rows[value].to_numpy()[is_wanted]
     # several times faster by one number than by several
-    np.add.at(totals.ravel(), np.ravel_multi_index(place, shape), rows[value].to_numpy())
+    np.add.at(totals.ravel(), np.ravel_multi_index(index, shape), values)
     np.cumsum(totals, axis=0, out=totals)
     return totals
 

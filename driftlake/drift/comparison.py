@@ -29,8 +29,9 @@ from driftlake.maths.segments import ALL
 OUTCOMES = ("stable", "warn", "drift", "insufficient_data")
 _UNDEFINED = "the statistic is not defined for these counts"
 _STABLE, _WARN, _DRIFT, _INSUFFICIENT = range(4)
-# Pairs of day and feature that are compared at once; the noise of some statistics takes 50 kB for each.
-_COMPARED_AT_ONCE = 2048
+# Pairs of day and feature that are compared at once. The noise of some statistics takes 50 kB for each; four times as
+# many do not fit into the processor's cache and take twice as long each.
+_COMPARED_AT_ONCE = 512
 # Counts of windows that are in memory at once, per window and per reference.
 _CELLS_AT_ONCE = 4_000_000
 

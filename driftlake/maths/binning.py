@@ -218,34 +218,31 @@ class FeatureBins:
         sizes = np.diff(self.first_cells, append=self.grid.cells)
         return np.repeat(np.arange(FIRST_RANGE, self.bin_count, dtype=np.int32), sizes)
 
-    def rows(self) -> list[dict[str, Any]]:
-        """Rows of feature_bins, without the model columns."""
-        return [self._row(bin_id) for bin_id in range(self.bin_count)]
-
-    def _row(self, bin_id: int) -> dict[str, Any]:
-        row: dict[str, Any] = {
-            "feature": self.feature,
-            "bin_id": bin_id,
-            "feature_kind": self.kind,
-            "bin_kind": self.bin_kinds[bin_id],
-            "label": self.labels[bin_id],
-            "coarse_bin_id": int(self.coarse_ids[bin_id]),
+    def columns(self) -> dict[str, Sequence[Any]]:
+        """Columns of feature_bins, without the model columns, each with a value for every bin; `from_columns` reads them."""
+        count = self.bin_count
+        columns: dict[str, Sequence[Any]] = {
+            "feature": [self.feature] * count,
+            "bin_id": range(count),
+            "feature_kind": [self.kind] * count,
+            "bin_kind": self.bin_kinds,
+            "label": self.labels,
+            "coarse_bin_id": self.coarse_ids.tolist(),
         }
         if self.grid is None or self.first_cells is None:
-            return row | {"category": self.labels[bin_id] if self.bin_kinds[bin_id] == "category" else None}
-        row |= {f"grid_{name}": getattr(self.grid, name) for name in ("transform", "scale", "lower", "upper", "cells")}
-        if bin_id >= FIRST_RANGE:
-            position = bin_id - FIRST_RANGE
-            next_cells = [*self.first_cells[1:].tolist(), self.grid.cells]
-            row |= {
-                "lower": self.borders[position],
-                "upper": self.borders[position + 1],
-                "cell_first": int(self.first_cells[position]),
-                "cell_last": next_cells[position] - 1,
-            }
-            if self.training_ends is not None:
-                row |= dict(zip(("training_low", "training_high"), self.training_ends[position].tolist(), strict=True))
-        return row
+            named = zip(self.labels, self.bin_kinds, strict=True)
+            return columns | {"category": [label if kind == "category" else None for label, kind in named]}
+        for name in ("transform", "scale", "lower", "upper", "cells"):
+            columns[f"grid_{name}"] = [getattr(self.grid, name)] * count
+        of_ranges = {
+            "lower": self.borders[:-1],
+            "upper": self.borders[1:],
+            "cell_first": self.first_cells,
+            "cell_last": np.append(self.first_cells[1:], self.grid.cells) - 1,
+        }
+        if self.training_ends is not None:
+            of_ranges |= {"training_low": self.training_ends[:, 0], "training_high": self.training_ends[:, 1]}
+        return columns | {name: [None] * FIRST_RANGE + values.tolist() for name, values in of_ranges.items()}
 
     @classmethod
     def from_columns(cls, columns: Mapping[str, Sequence[Any]], categories: Mapping[str, int]) -> FeatureBins:

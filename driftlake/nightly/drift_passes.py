@@ -15,12 +15,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from driftlake.drift import attribution, comparison, importance, multivariate
-from driftlake.drift.bucket_history import Group, Profiles
+from driftlake.drift.bucket_history import Group, Profiles, features_table, groups_table, ordered_groups
 from driftlake.drift.windows import Buckets, OpenDays
 from driftlake.lake.schema import arrow_schema
 from driftlake.lake.warehouse import Warehouse
 from driftlake.maths.segments import ALL
-from driftlake.nightly.extent import DriftExtent, groups_table, pieces
+from driftlake.nightly.extent import DriftExtent, pieces
 
 
 @dataclass(frozen=True)
@@ -52,9 +52,15 @@ class Comparisons:
         return {"feature_drift": of_features, "prediction_drift": of_scores, "segment_shift": shift}
 
     def _profiles(self, buckets: Buckets, groups: Sequence[Group], features: Sequence[str] | None = None) -> Profiles:
-        with self.warehouse.registered(buckets=buckets.days(), groups=groups_table(groups)):
-            counts, day_counts = (self.warehouse.query(n, features=features) for n in ("bucket_counts", "bucket_days"))
-        return Profiles.of(counts, day_counts, buckets, self.extent.versions, self.open_days)
+        known, ordered = self.extent.versions, ordered_groups(groups)
+        versions = [known[key] for key in dict.fromkeys((group[0], group[1]) for group in ordered) if key in known]
+        with self.warehouse.registered(
+            buckets=buckets.days(),
+            groups=groups_table(ordered),
+            counted_features=features_table(versions, features),
+        ):
+            counts, day_counts = (self.warehouse.query(name) for name in ("bucket_counts", "bucket_days"))
+        return Profiles.of(counts, day_counts, ordered, buckets, known, self.open_days)
 
     def _segment_shift(
         self,
@@ -99,7 +105,7 @@ class Comparisons:
         settings = self.extent.settings.drift
         tables = [arrow_schema("importance_drift").empty_table()]
         for groups in pieces(self.extent.explained_rows(days), self.extent.rows_at_once):
-            with self.warehouse.registered(groups=groups_table(groups)):
+            with self.warehouse.registered(groups=groups_table(ordered_groups(groups))):
                 windows = self.warehouse.query(
                     "importance_windows",
                     first_day=days[0],
@@ -116,7 +122,7 @@ class Comparisons:
         first_day = days[0] - timedelta(days=max(settings.windows_days) - 1)
         for groups in pieces(self.extent.sampled_rows(days), self.extent.rows_at_once):
             assert settings.multivariate is not None
-            with self.warehouse.registered(groups=groups_table(groups)):
+            with self.warehouse.registered(groups=groups_table(ordered_groups(groups))):
                 samples = self.warehouse.query("window_samples", first_day=first_day, last_day=days[-1])
             tables.append(
                 multivariate.compare_samples(

@@ -15,7 +15,7 @@ import polars as pl
 import pyarrow as pa
 
 from driftlake.config import DriftSettings, ModelSettings, Settings
-from driftlake.drift.bucket_history import Profiles
+from driftlake.drift.bucket_history import Profiles, feature_ids
 from driftlake.drift.comparison import OUTCOMES, buckets_of, compare_windows
 from driftlake.errors import ConfigurationError, InputError
 from driftlake.lineage.lineage_files import LineageRecord, ScoreKind
@@ -230,17 +230,23 @@ def _require_type(kind: pa.DataType, bins: FeatureBins, record: LineageRecord) -
 
 def _rows(version: ModelVersion, counts: Mapping[str, Counts], settings: DriftSettings) -> pl.DataFrame:
     """Rows of feature_drift and, with the feature `score`, of prediction_drift."""
+    ids = feature_ids(version)
     filled = {name: np.flatnonzero(of_bins) for name, of_bins in counts.items()}
     per_bin = pa.table(
         {
-            "bucket": pa.array(np.zeros(sum(map(len, filled.values())), np.int32)),
-            "feature": pa.array([name for name, bin_ids in filled.items() for _ in bin_ids], pa.string()),
-            "bin_id": pa.array(np.concatenate(list(filled.values())), pa.int32()),
-            "row_count": pa.array(np.concatenate([counts[name][bin_ids] for name, bin_ids in filled.items()])),
+            "bucket": np.zeros(sum(map(len, filled.values())), np.int32),
+            "feature_id": np.repeat([ids[name] for name in filled], [len(bin_ids) for bin_ids in filled.values()]),
+            "bin_id": np.concatenate(list(filled.values())),
+            "row_count": np.concatenate([counts[name][bin_ids] for name, bin_ids in filled.items()]),
         }
     )
-    days = pa.table({"bucket": pa.array([0] * len(counts), pa.int32()), "feature": pa.array(counts, pa.string())})
-    days = days.append_column("day_count", pa.array([1] * len(counts)))
+    days = pa.table(
+        {
+            "bucket": np.zeros(len(counts), np.int32),
+            "feature_id": np.array([ids[name] for name in counts], np.int32),
+            "day_count": np.ones(len(counts), np.int64),
+        }
+    )
     profiles = Profiles(
         {_GROUP: per_bin}, {_GROUP: days}, buckets_of([_DAY], settings), {(_GROUP[0], _GROUP[1]): version}
     )

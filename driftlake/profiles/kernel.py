@@ -188,40 +188,44 @@ class FeatureCounts:
 
     def stats(self, bins: FeatureBins) -> dict[str, NDArray[Any]]:
         """The columns of feature_stats and reference_stats, each of shape (groups,); nan where there is no value."""
-        return {name: values[0] for name, values in StackedCounts.of([bins], [self]).stats().items()}
+        return StackedCounts.of([bins], [self]).stats()
 
 
 @dataclass(frozen=True, slots=True)
 class StackedCounts:
-    """Counts of several features in the same groups, as arrays.
+    """Counts of many features, of several versions and days, as arrays: a series is a feature in one group.
 
-    `bins` has shape (features, groups, largest bin_count), with 0 beyond the bins of a feature; the moments have shape
-    (features, groups).
+    The groups of a feature follow one another. `places` are positions in `features`, shape (series,); `bins` has shape
+    (series, largest bin_count), with 0 beyond the bins of a feature; the moments have shape (series,).
     """
 
     features: Sequence[FeatureBins]
+    places: NDArray[np.int64]
     bins: Counts
     moments: Moments
 
     @classmethod
     def of(cls, features: Sequence[FeatureBins], counts: Sequence[FeatureCounts]) -> StackedCounts:
         """Stack the counts of at least one feature."""
-        widest = max(bins.bin_count for bins in features)
-        stacked = np.zeros((len(features), len(counts[0].bins), widest), dtype=np.int64)
-        for place, of_feature in enumerate(counts):
-            stacked[place, :, : of_feature.bins.shape[1]] = of_feature.bins
-        moments = (np.stack([getattr(each.moments, name) for each in counts]) for name in Moments.__slots__)
-        return cls(features, stacked, Moments(*moments))
+        ends = np.cumsum([len(of_feature.bins) for of_feature in counts]).tolist()
+        stacked = np.zeros((ends[-1], max(bins.bin_count for bins in features)), dtype=np.int64)
+        for of_feature, end in zip(counts, ends, strict=True):
+            group_count, width = of_feature.bins.shape
+            stacked[end - group_count : end, :width] = of_feature.bins
+        moments = (
+            np.concatenate([getattr(of_feature.moments, name) for of_feature in counts]) for name in Moments.__slots__
+        )
+        return cls(features, np.repeat(np.arange(len(counts)), np.diff(ends, prepend=0)), stacked, Moments(*moments))
 
     def stats(self) -> dict[str, NDArray[Any]]:
-        """The columns of feature_stats, each of shape (features, groups); nan where there is no value."""
+        """The columns of feature_stats, each of shape (series,); nan where there is no value."""
         moments = self.moments
         with np.errstate(invalid="ignore"):
             deviation = np.sqrt(moments.squared_deviations / moments.count)
         measured = (moments.mean, deviation, moments.minimum, moments.maximum, *self._percentiles())
         return {
             "row_count": self.bins.sum(axis=-1),
-            "missing_count": self.bins[..., MISSING],
+            "missing_count": self.bins[:, MISSING],
             **{
                 name: np.where(moments.count > 0, values, np.nan)
                 for name, values in zip(MEASURES, measured, strict=True)
@@ -229,35 +233,38 @@ class StackedCounts:
         }
 
     def _percentiles(self) -> Floats:
-        """Percentiles, interpolated between the ends of the bin that contains the rank, shape (percentiles, features, groups).
+        """Percentiles, interpolated between the ends of the bin that contains the rank, shape (percentiles, series).
 
         Values off the grid count as the minimum or the maximum.
         """
-        numeric = [place for place, bins in enumerate(self.features) if bins.grid is not None]
-        found = np.full((len(PERCENTILES), *self.bins.shape[:2]), np.nan)
-        if not numeric:
+        found = np.full((len(PERCENTILES), len(self.bins)), np.nan)
+        is_numeric = np.array([bins.grid is not None for bins in self.features])
+        series = np.flatnonzero(is_numeric[self.places])
+        if not len(series):
             return found
-        ends = np.zeros((len(numeric), self.bins.shape[-1] - FIRST_RANGE, 2))
-        counts = self.bins[numeric]
-        last_place = np.array([self.features[place].bin_count - FIRST_RANGE - 1 for place in numeric], np.int64)
-        for place, of_feature in zip(numeric, ends, strict=True):
-            own = self.features[place].ends
-            of_feature[: len(own)] = own
-        minimum, maximum = self.moments.minimum[numeric], self.moments.maximum[numeric]
-        ranges = np.cumsum(counts[..., FIRST_RANGE:], axis=-1)
-        below, above = counts[..., BELOW], counts[..., ABOVE]
-        feature, group = np.ogrid[: below.shape[0], : below.shape[1]]
-        size = below + ranges[..., -1] + above
+        # the ends of the range bins of all features, one after the other
+        ends = [bins.ends if bins.grid is not None else np.empty((0, 2)) for bins in self.features]
+        sizes = np.array([len(of_feature) for of_feature in ends])
+        lower, upper = np.concatenate(ends).T
+        first = (np.cumsum(sizes) - sizes)[self.places[series]]
+        last_place = sizes[self.places[series]] - 1
+        counts, minimum, maximum = (
+            values[series] for values in (self.bins, self.moments.minimum, self.moments.maximum)
+        )
+        ranges = np.cumsum(counts[:, FIRST_RANGE:], axis=-1)
+        below, above = counts[:, BELOW], counts[:, ABOVE]
+        row = np.arange(len(series))
+        size = below + ranges[:, -1] + above
         for position, percentile in enumerate(PERCENTILES):
             rank = percentile * (size / 100) - below
-            place = np.minimum((ranges < rank[..., np.newaxis]).sum(axis=-1), last_place[:, np.newaxis])
-            earlier = np.where(place > 0, ranges[feature, group, place - 1], 0)
+            place = np.minimum((ranges < rank[:, np.newaxis]).sum(axis=-1), last_place)
+            earlier = np.where(place > 0, ranges[row, place - 1], 0)
             with np.errstate(divide="ignore", invalid="ignore"):
-                inside = (rank - earlier) / (ranges[feature, group, place] - earlier)
-            lower, upper = ends[feature, place, 0], ends[feature, place, 1]
-            values = lower + np.clip(np.nan_to_num(inside), 0, 1) * (upper - lower)
-            values = np.where(rank < 0, minimum, np.where(rank > ranges[..., -1], maximum, values))
-            found[position, numeric] = np.clip(values, minimum, maximum)
+                inside = (rank - earlier) / (ranges[row, place] - earlier)
+            low, high = lower[first + place], upper[first + place]
+            values = low + np.clip(np.nan_to_num(inside), 0, 1) * (high - low)
+            values = np.where(rank < 0, minimum, np.where(rank > ranges[:, -1], maximum, values))
+            found[position, series] = np.clip(values, minimum, maximum)
         return found
 
 

@@ -75,6 +75,9 @@ class ProfileRows:
         self._groups: list[tuple[PredictionGroup, str]] = []
         # per table, pieces of columns; `group` is a position in `_groups`, which has the key columns of the rows
         self._pieces: dict[str, list[Mapping[str, Any]]] = {name: [] for name in _columns()}
+        # counts of features that are not rows yet, each with the position of its first group
+        self._counted: list[tuple[int, FeatureBins, FeatureCounts]] = []
+        self._cell_count = 0
 
     def add(self, day: Day, counts: Sequence[VersionCounts]) -> None:
         """Add the counts of the versions of a day."""
@@ -85,14 +88,15 @@ class ProfileRows:
                 first = len(self._groups)
                 self._groups += [(deployment, segment) for deployment in deployments for segment in segments]
                 # parts of a version have some of its features, or none
-                features = [version.features[name] for name in counted.features]
-                self._add_features(first, features, [of[grouping] for of in counted.features.values()])
+                for name, of_groupings in counted.features.items():
+                    self._count(first, version.features[name], of_groupings[grouping])
                 for name, profiles in counted.profiles.items():
                     columns = profiles[grouping].columns()
                     self._add(name, first + columns.pop("group"), **columns)
 
     def tables(self, connection: duckdb.DuckDBPyConnection) -> dict[str, pa.Table]:
         """The rows of every profile table, with the tables that are derived from value_counts."""
+        self._add_features()
         tables = {name: self._table(name) for name in _columns()}
         for name in _WITHOUT_SEGMENTS:
             tables[name] = tables[name].drop_columns(["segment"])
@@ -105,25 +109,31 @@ class ProfileRows:
         columns = {column: _joined(pieces, column, kind) for column, kind in _columns()[name].items()}
         return pa.table(self._key_columns(groups) | columns)
 
-    def _add_features(self, first: int, features: Sequence[FeatureBins], counts: Sequence[FeatureCounts]) -> None:
-        sizes = [of_feature.bins.size for of_feature in counts]
-        at_once = max(1, _CELLS_AT_ONCE // max(sizes, default=1))
-        for start in range(0, len(features), at_once):
-            some = slice(start, start + at_once)
-            self._add_stacked(first, StackedCounts.of(features[some], counts[some]))
+    def _count(self, first: int, bins: FeatureBins, counts: FeatureCounts) -> None:
+        self._counted.append((first, bins, counts))
+        self._cell_count += counts.bins.size
+        if self._cell_count >= _CELLS_AT_ONCE:
+            self._add_features()
 
-    def _add_stacked(self, first: int, counts: StackedCounts) -> None:
-        names = pa.array([bins.feature for bins in counts.features], pa.string())
+    def _add_features(self) -> None:
+        """Make rows of everything that was counted since the last time: arrays of many features cost less than many arrays."""
+        if not self._counted:
+            return
+        firsts, features, counts = zip(*self._counted, strict=True)
+        self._counted, self._cell_count = [], 0
+        stacked = StackedCounts.of(features, counts)
+        sizes = [len(of_feature.bins) for of_feature in counts]
+        groups = np.repeat(np.array(firsts) - (np.cumsum(sizes) - sizes), sizes) + np.arange(sum(sizes))
+        names = pa.array([bins.feature for bins in features], pa.string()).dictionary_encode()
 
-        def named(features: NDArray[np.int64]) -> pa.Array:
-            return pa.DictionaryArray.from_arrays(features, names)
+        def of_series(series: NDArray[np.int64]) -> dict[str, NDArray[Any] | pa.Array]:
+            return {"groups": groups[series], "feature": names.take(pa.array(stacked.places[series]))}
 
-        features, groups, bin_ids = np.nonzero(counts.bins)
-        rows = counts.bins[features, groups, bin_ids]
-        self._add("feature_profile", first + groups, feature=named(features), bin_id=bin_ids, row_count=rows)
-        features, groups = np.nonzero(counts.bins.any(axis=-1))
-        stats = {name: values[features, groups] for name, values in counts.stats().items()}
-        self._add("feature_stats", first + groups, feature=named(features), **stats)
+        series, bin_ids = np.nonzero(stacked.bins)
+        self._add("feature_profile", **of_series(series), bin_id=bin_ids, row_count=stacked.bins[series, bin_ids])
+        series = np.flatnonzero(stacked.bins.any(axis=-1))
+        stats = {name: values[series] for name, values in stacked.stats().items()}
+        self._add("feature_stats", **of_series(series), **stats)
 
     def _add(self, table: str, groups: NDArray[np.int64], **columns: NDArray[Any] | pa.Array) -> None:
         self._pieces[table].append({"group": groups, **columns})

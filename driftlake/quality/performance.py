@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from driftlake.config import STATISTICS_OF_PERFORMANCE, ModelSettings, OwnMetric, Settings
@@ -128,7 +129,10 @@ class Metric(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """AUC, of several classes the mean of theirs: counts of shape (days, bins) by class, expected ones where known."""
+    """AUC, of several classes the mean of theirs: counts of shape (days, bins) by class, expected ones where known.
+
+    They are of the last days; the days before them have no counts.
+    """
 
     positives: Sequence[Floats]
     negatives: Sequence[Floats]
@@ -141,16 +145,17 @@ class Ranking:
             clustered.daily_auc(*clustered.merged_bins(*each, _BINS), window_days=window_days)
             for each in self._counts(is_realised)
         ]
-        return np.asarray(np.mean(found, axis=0))
+        return _preceded(np.mean(found, axis=0), len(is_realised), np.nan)
 
     def influences(self, is_realised: Days, window_days: int) -> Floats:
         """See Metric."""
-        return clustered.auc_influences(
+        found = clustered.auc_influences(
             [(positives[-window_days:], negatives[-window_days:]) for positives, negatives in self._counts(is_realised)]
         )
+        return _preceded(found, min(window_days, len(is_realised)), np.nan)
 
     def _counts(self, is_realised: Days) -> Iterator[tuple[Floats, Floats]]:
-        chosen = is_realised[:, np.newaxis]
+        chosen = is_realised[-len(self.positives[0]) :, np.newaxis]
         for known_and_expected in zip(
             self.positives, self.negatives, self.expected_positives, self.expected_negatives, strict=True
         ):
@@ -169,8 +174,13 @@ class Mean:
 
     @classmethod
     def of(cls, known: Columns, expected: Columns, parts: Callable[[Columns], Sequence[Floats]]) -> Mean:
-        """From counts of shape (days, bins); `parts` makes what is summed up, and the counts it is divided by, of such counts."""
-        return cls(*(part.sum(axis=1) for columns in (known, expected) for part in parts(columns)))
+        """From counts of the last days, shape (days, bins); `parts` makes what is summed up, and the counts it is divided by, of such counts."""
+        return cls.of_last_days(*(part.sum(axis=1) for columns in (known, expected) for part in parts(columns)))
+
+    @classmethod
+    def of_last_days(cls, *sums: Floats) -> Mean:
+        """From the sums and counts of the last days; there is nothing on the days before."""
+        return cls(*(_preceded(of_days, LOOK_BACK_DAYS, 0) for of_days in sums))
 
     def values(self, is_realised: Days, window_days: int) -> Floats:
         """See Metric."""
@@ -191,6 +201,11 @@ class Mean:
             np.where(is_realised, self.sums, self.expected_sums),
             np.where(is_realised, self.counts, self.expected_counts),
         )
+
+
+def _preceded(values: Floats, day_count: int, before: float) -> Floats:
+    """Values of the last days after a value for each day before them, shape (day_count,)."""
+    return np.concatenate([np.full(day_count - len(values), before), values])
 
 
 def measure(
@@ -442,6 +457,8 @@ class _History:
             _per_bin(rows, ("row_count", "predicted_count"), start, shape)
             for rows in _by_class(counts.class_scores, version)
         ]
+        # a version of yesterday has nothing to count on most days of the look-back
+        self._first = _first_day(counts, start)
 
     def as_of(self, place: int, night: date, meanings: _Meanings) -> _Known | None:
         """What is known at the end of the night at a place; None if the version has not predicted of late."""
@@ -462,12 +479,13 @@ class _History:
         )
 
     def _metrics(self, days: slice, meanings: _Meanings) -> Iterator[tuple[str, Metric]]:
+        counted = slice(max(days.start, self._first), days.stop)
         if self._version.task == "regression":
             yield "mean_absolute_error", self._absolute_error(days)
         elif self._version.classes:
-            yield from self._of_classes(days, meanings.classes)
+            yield from self._of_classes(counted, meanings.classes)
         else:
-            yield from self._of_scores(days, meanings.calibration)
+            yield from self._of_scores(counted, meanings.calibration)
         if self._own_metrics:
             known, expected = self._known(days), self._expected(days, meanings.calibration)
             for name, metric in self._own_metrics.items():
@@ -544,10 +562,9 @@ class _History:
         is_counted = is_known if any(is_known) else is_expected
         if any(is_counted):
             yield "auc", Ranking(*(list(compress(side, is_counted)) for side in (*sides, *expected)))
-        # copied, because the next night adds to them
-        right, decided = (self._decisions.known[name][days, 0].copy() for name in ("right_count", "decided_count"))
+        right, decided = (self._decisions.known[name][days, 0] for name in ("right_count", "decided_count"))
         hits, misses = (np.sum(side, axis=(0, 2)) for side in _expected_labels(predicted, probabilities.of_right))
-        yield "accuracy", Mean(right, decided, hits, hits + misses)
+        yield "accuracy", Mean.of_last_days(right, decided, hits, hits + misses)
 
     def _absolute_error(self, days: slice) -> Mean:
         """Expected of a prediction is the mean error of the labels known for its bin of scores."""
@@ -559,6 +576,14 @@ class _History:
         expected = np.nan_to_num(predictions * of_bin)
         has_any = float(counts.any())
         return Mean(sums.sum(axis=1), counts.sum(axis=1), expected.sum(axis=1), predictions.sum(axis=1) * has_any)
+
+
+def _first_day(counts: PerformanceCounts, start: date) -> int:
+    """Days from `start` to the first day with predictions or labels."""
+    predicted = [counts.predictions["dt"], counts.class_scores["dt"]]
+    labelled = [rows["prediction_on"] for rows in (counts.labels, counts.classes, counts.decisions)]
+    firsts = [pc.min(days).as_py() for days in (*predicted, *labelled) if len(days)]
+    return (min(firsts) - start).days if firsts else 0
 
 
 def _per_label(name: str, columns: Columns) -> Sequence[Floats]:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from driftlake.config import ModelSettings, PersonalDataSettings, Settings
@@ -30,7 +30,7 @@ from driftlake.lineage.lineage_files import LabelDelay, LineageFile, LineageReco
 from driftlake.lineage.versions import SCORE
 from driftlake.maths.binning import FeatureBins
 from driftlake.privacy.personal_data import find
-from driftlake.profiles.kernel import FeatureCounts
+from driftlake.profiles.kernel import StackedCounts
 from driftlake.training.contract_check import check_training
 from driftlake.training.feature_choice import choose_features
 from driftlake.training.learning import Learned, TrainingData, learn
@@ -65,10 +65,12 @@ def register_folder(warehouse: Warehouse, settings: Settings, contracts: Contrac
         with _refusals(location, refused):
             file = read_lineage_file(settings, location)
             if _find(warehouse, file) is None:
-                registered += register(warehouse, settings, [file], contracts)
+                if _register(warehouse, settings, file, contracts):
+                    registered.append(file)
             else:
                 _require_same_promise(warehouse, settings, file)
             known.append(file)
+    # at the end, because every registration makes the versions that are loaded out of date
     together: list[DriftlakeError] = []
     with _refusals("lineage", together):
         complete(warehouse, settings, known)
@@ -123,22 +125,51 @@ def require_unchanged(warehouse: Warehouse, settings: Settings, file: LineageFil
     require_same_data(warehouse, file, TrainingData(file).fingerprint())
 
 
-def rows_of(record: LineageRecord, learned: Sequence[Learned]) -> dict[str, list[dict[str, Any]]]:
+def rows_of(record: LineageRecord, learned: Sequence[Learned]) -> dict[str, pa.Table]:
     """Rows of feature_bins, feature_categories, reference_profile and reference_stats."""
-    owner = _owner(record)
-    named = [(item, owner | {"feature": item.bins.feature}) for item in learned]
-    counted = [(item.bins, item.counts, name) for item, name in named if item.counts is not None]
+    categories = [row | {"feature": item.bins.feature} for item in learned for row in item.categories]
+    found = {"feature_bins": _bin_columns([item.bins for item in learned]), "feature_categories": _columns(categories)}
+    if counted := [(item.bins, item.counts) for item in learned if item.counts is not None]:
+        found |= _reference_columns(StackedCounts.of(*zip(*counted, strict=True)))
+    return {name: _table(name, record, columns) for name, columns in found.items()}
+
+
+def _bin_columns(learned: Sequence[FeatureBins]) -> dict[str, list[Any]]:
+    """Columns of feature_bins; a feature without a column has no value in it."""
+    columns = [bins.columns() for bins in learned]
+    names = dict.fromkeys(name for of_feature in columns for name in of_feature)
     return {
-        "feature_bins": [owner | row for item in learned for row in item.bins.rows()],
-        "feature_categories": [name | row for item, name in named for row in item.categories],
-        "reference_profile": [
-            name | {"bin_id": bin_id, "row_count": count}
-            for _, counts, name in counted
-            for bin_id, count in enumerate(counts.bins[0].tolist())
-            if count
-        ],
-        "reference_stats": [name | _stats(counts, bins) for bins, counts, name in counted],
+        name: [value for of_feature in columns for value in of_feature.get(name, [None] * len(of_feature["bin_id"]))]
+        for name in names
     }
+
+
+def _columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    return {name: [row[name] for row in rows] for name in (rows[0] if rows else ())}
+
+
+def _reference_columns(counts: StackedCounts) -> dict[str, dict[str, Any]]:
+    """Columns of reference_profile and reference_stats from counts of features in one group."""
+    features = pa.array([bins.feature for bins in counts.features], pa.string())
+    places, bin_ids = np.nonzero(counts.bins)
+    profile = {"feature": features.take(pa.array(places)), "bin_id": bin_ids, "row_count": counts.bins[places, bin_ids]}
+    return {"reference_profile": profile, "reference_stats": {"feature": features, **counts.stats()}}
+
+
+def _table(name: str, record: LineageRecord, columns: Mapping[str, Any]) -> pa.Table:
+    """Rows of a table of one version; what has no column is null."""
+    count = max((len(values) for values in columns.values()), default=0)
+    given = {**{key: [value] * count for key, value in _owner(record).items()}, **columns}
+    schema = arrow_schema(name)
+    return pa.table(
+        [
+            pa.array(given[field.name], field.type, from_pandas=True)
+            if field.name in given
+            else pa.nulls(count, field.type)
+            for field in schema
+        ],
+        schema=schema,
+    )
 
 
 def _register(warehouse: Warehouse, settings: Settings, file: LineageFile, contracts: Contracts | None) -> bool:
@@ -155,10 +186,9 @@ def _register(warehouse: Warehouse, settings: Settings, file: LineageFile, contr
     learned = learn(file, data, choice.features, corrections, settings.drift.other_features_bins, found)
     meaning = meaning_of_target(file, data, settings)
     left_out = {**choice.left_out, **{name: f"personal data ({finding})" for name, finding in found.items()}}
-    rows = {"training_runs": [_run_row(file, data, fingerprint, learned, meaning, left_out)]} | rows_of(
-        file.record, learned
-    )
-    tables = {name: pa.Table.from_pylist(content, schema=arrow_schema(name)) for name, content in rows.items()}
+    run = _run_row(file, data, fingerprint, learned, meaning, left_out)
+    tables = {"training_runs": pa.Table.from_pylist([run], schema=arrow_schema("training_runs"))}
+    tables |= rows_of(file.record, learned)
     today = datetime.now(UTC).date()
     checks = check_training(settings, contracts.training, file, data, learned, meaning, today) if contracts else []
     if checks or found:
@@ -265,8 +295,3 @@ def _run_row(
 def _delay(record: LineageRecord) -> dict[str, float | None]:
     delay = record.label_delay
     return {name: getattr(delay, name) if delay else None for name in LabelDelay.model_fields}
-
-
-def _stats(counts: FeatureCounts, bins: FeatureBins) -> dict[str, float | None]:
-    values = {name: column[0].item() for name, column in counts.stats(bins).items()}
-    return {name: None if math.isnan(value) else value for name, value in values.items()}

@@ -87,12 +87,9 @@ def relearn(
             f"longer have telemetry, so they could not be counted in new bins; the last of these is {found.days_without_telemetry[-1]}",
             hint="register the model as a new version, or drop the counts of these days with --drop-days",
         )
-    rows = {
-        name: pa.Table.from_pylist(content, schema=arrow_schema(name))
-        for name, content in rows_of(file.record, learned).items()
-    }
     warehouse.replace_owned(
-        {**rows, "training_runs": _run_of(warehouse, version)}, _emptied(version, is_score_changed=SCORE in changed)
+        {**rows_of(file.record, learned), "training_runs": _run_of(warehouse, version)},
+        _emptied(version, is_score_changed=SCORE in changed),
     )
     complete(warehouse, settings, [file])
     return found
@@ -120,7 +117,7 @@ def _find(
 def _are_same(new: FeatureBins, old: FeatureBins | None) -> bool:
     if old is None:
         return False
-    return new.rows() == old.rows() and new.categories == old.categories
+    return new.columns() == old.columns() and new.categories == old.categories
 
 
 def _found(warehouse: Warehouse, settings: Settings, version: ModelVersion, changed: Sequence[str]) -> Relearned:
