@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from driftlake.config import STATISTICS_OF_PERFORMANCE, ModelSettings, OwnMetric, Settings
+from driftlake.config import STATISTICS_OF_PERFORMANCE, TIER_WEIGHTS, ModelSettings, OwnMetric, Settings
 from driftlake.inputs.partitions import days_between
 from driftlake.lake.grouping import grouped
 from driftlake.lake.schema import arrow_schema
@@ -36,7 +36,7 @@ from driftlake.maths.sequential import (
     day_differences,
     day_noise,
     loss_evidence,
-    page_threshold,
+    page_thresholds,
     pooled_noise,
     shown_within_28_days,
 )
@@ -211,7 +211,7 @@ def measure(
     ]
     if not found:
         return arrow_schema("performance").empty_table()
-    evidence = _evidence(found, settings.false_pages_per_year)
+    evidence = _evidence(found, settings)
     return pa.concat_tables(measured.rows(of_piece) for measured, of_piece in zip(found, evidence, strict=True))
 
 
@@ -778,7 +778,7 @@ def _no_interval(low: Floats, day_count: NDArray[np.int64]) -> list[str | None]:
     return [reason or None for reason in reasons.tolist()]
 
 
-def _evidence(found: Sequence[_Measured], false_pages_per_year: float) -> list[dict[str, NDArray[Any]]]:
+def _evidence(found: Sequence[_Measured], settings: Settings) -> list[dict[str, NDArray[Any]]]:
     """Evidence of a loss by column, each of shape (asked,), the budget of false pages split among the tests of a night."""
     tested = [measured.tested() for measured in found]
     asked = [measured.asked[place] for measured, places in zip(found, tested, strict=True) for place in places.tolist()]
@@ -801,8 +801,11 @@ def _evidence(found: Sequence[_Measured], false_pages_per_year: float) -> list[d
     by_estimates = _noise(asked, estimates)
     floor = np.nan_to_num(by_labels.deviation) * _SMALLEST_ESTIMATED_SHARE
     by_estimates = replace(by_estimates, deviation=np.fmax(by_estimates.deviation, floor))
-    nights, counts = np.unique([each.night.toordinal() for each in asked], return_inverse=True, return_counts=True)[1:]
-    thresholds = np.array([page_threshold(false_pages_per_year, count) for count in counts.tolist()])[nights]
+    thresholds = page_thresholds(
+        settings.false_pages_per_year,
+        np.array([TIER_WEIGHTS[settings.tier_of(each.key["model_id"])] for each in asked]),
+        np.array([each.night.toordinal() for each in asked]),
+    )
     losses = loss_evidence(values, limits, thresholds, by_labels, estimated=(is_estimated, by_estimates))
     evidence = np.maximum(np.nan_to_num(losses.log_evidence[:, -1] / np.log(thresholds), nan=0.0, neginf=0.0), 0)
     tolerances = np.array([each.standard.tolerance for each in asked], dtype=float)
