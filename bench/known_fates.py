@@ -396,6 +396,25 @@ def _delays(fate: Fate, number: int, count: int, generator: np.random.Generator)
     return np.where(stopped & (number + delays >= fate.fault_day), -1, delays)
 
 
+def daily_values(fate: Fate, generator: np.random.Generator) -> Array:
+    """The metric of each day by all of its labels, larger is better: AUC, macro AUC of classes, or the error with its sign reversed."""
+    effects = np.column_stack(_day_effects(fate, DAYS, generator))
+    values = np.full(DAYS, np.nan)
+    for number in range(DAYS):
+        if day := _day(fate, number, tuple(effects[number]), generator):
+            values[number] = _realised(fate, day)
+    return values
+
+
+def _realised(fate: Fate, day: Day) -> float:
+    if fate.task == "regression":
+        return -float(np.abs(day.telemetry["score"].to_numpy() - day.labels).mean())
+    if fate.task == "binary":
+        return float(roc_auc_score(day.labels, day.telemetry["score"].to_numpy()))
+    of_classes = [roc_auc_score(day.labels == float(name), day.telemetry[f"p_{name}"].to_numpy()) for name in CLASSES]
+    return float(np.mean(of_classes))
+
+
 def _training(fate: Fate, generator: np.random.Generator) -> pa.Table:
     """Days like those to come, with their weekends and effects."""
     parts = []

@@ -15,7 +15,7 @@ import pytest
 from data import Row, day, insert, write_project
 from pydantic import ValidationError
 
-from driftlake.config import Channel, DeliverySettings, ReportSettings, Settings
+from driftlake.config import Channel, DeliverySettings, ModelSettings, ReportSettings, Settings
 from driftlake.delivery import channels
 from driftlake.delivery.channels import deliver, due_notices
 from driftlake.lake.warehouse import Warehouse
@@ -296,6 +296,21 @@ def test_an_escalated_incident_is_one_alert_of_alertmanager(
     deliver(memory, manager, [INCIDENT], NOW)
     deliver(memory, manager, [INCIDENT | {"severity": "critical"}], NOW + timedelta(days=1))
     assert firing(receiver)[1] == {("a1", "critical")}
+
+
+@pytest.mark.parametrize("kind", ["webhook", "alertmanager"])
+@pytest.mark.parametrize(("tier", "said"), [("high", "high"), ("normal", None)])
+def test_a_tier_that_is_not_the_usual_one_is_told(
+    memory: Warehouse, settings: Settings, receiver: Receiver, kind: Any, tier: Any, said: str | None
+) -> None:
+    tiered = settings.model_copy(update={"models": {"credit": ModelSettings(tier=tier)}})
+    deliver(memory, with_channel(tiered, WEBHOOK.model_copy(update={"kind": kind})), [INCIDENT], NOW)
+    [(_, content)] = receiver.received
+    labels = content["incident"] if kind == "webhook" else content[0]["labels"]
+    body = content["body"] if kind == "webhook" else content[0]["annotations"]["description"]
+    # a usual tier adds no label: with it an alert that is open would be another one
+    assert labels.get("tier") == (tier if kind == "webhook" else said)
+    assert ("Tier: high." in body) == (said is not None)
 
 
 def test_a_channel_says_it_in_its_own_words(memory: Warehouse, settings: Settings, receiver: Receiver) -> None:

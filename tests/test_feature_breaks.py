@@ -153,16 +153,30 @@ def test_a_segment_moves_alone_or_not_at_all(memory: Warehouse, others: Row, fou
 
 
 @pytest.mark.parametrize(
-    ("importances", "critical", "pages"),
-    [({"a": 1, "b": 30}, (), False), ({"a": 3, "b": 30}, (), True), ({"a": 1, "b": 30}, ("a",), True), ({}, (), True)],
-    ids=["unimportant", "important", "said to be critical", "not known"],
+    ("importances", "model", "pages"),
+    [
+        ({"a": 1, "b": 30}, {}, False),
+        ({"a": 3, "b": 30}, {}, True),
+        ({"a": 1, "b": 30}, {"critical": ["a"], "tier": "low"}, True),
+        ({}, {"tier": "low"}, True),
+        ({"a": 1, "b": 30}, {"tier": "high"}, True),
+        ({"a": 3, "b": 30}, {"tier": "low"}, False),
+    ],
+    ids=[
+        "unimportant",
+        "important",
+        "said to be critical",
+        "not known",
+        "of an important model",
+        "of an unimportant model",
+    ],
 )
 def test_a_break_pages_if_what_broke_is_important(
-    memory: Warehouse, settings: Settings, importances: dict[str, float], critical: tuple[str, ...], pages: bool
+    memory: Warehouse, settings: Settings, importances: dict[str, float], model: dict[str, Any], pages: bool
 ) -> None:
     given(memory, CALM_DAYS)
     given(memory, [10], missing_count=600)
-    models = settings.model_validate({**settings.model_dump(), "models": {"credit": {"critical": critical}}})
+    models = settings.model_validate({**settings.model_dump(), "models": {"credit": model}})
     versions = {("credit", "v1"): ModelVersion("credit", "v1", "probability", {}, None, feature_importance=importances)}
     raised = fired(memory, (RULE,), first_day=date.min, last_day=day(10))
     _, incidents = group_alerts(memory, models, versions, raised, first_day=day(1), last_day=day(10))

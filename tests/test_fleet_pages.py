@@ -82,7 +82,10 @@ def given_day(memory: Warehouse, verdicts: dict[str, str], *, backlog: dict[str,
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     return write_project(
-        tmp_path / "project", features=[], training={"x": [1.0]}, models={"harmed-1": {"owner": "risk team"}}
+        tmp_path / "project",
+        features=[],
+        training={"x": [1.0]},
+        models={"harmed-1": {"owner": "risk team"}, "odd-2": {"tier": "high"}, "fine-1": {"tier": "low"}},
     )
 
 
@@ -152,6 +155,7 @@ def test_a_browser_sorts_and_filters_the_models(memory: Warehouse, settings: Set
     set("verdict", "watch"); note();
     set("verdict", ""); set("text", "UNIT chang"); note();
     set("text", ""); set("owner", "risk team"); note();
+    set("owner", ""); set("tier", "high"); note();
     document.title = seen.join("; ");
     """
     # the policy of the page allows no scripts but its own, and this one
@@ -175,12 +179,14 @@ def test_a_browser_sorts_and_filters_the_models(memory: Warehouse, settings: Set
     )
     [seen] = re.findall("<title>(.*)</title>", opened.stdout)
     assert seen.split("; ") == [
-        "bad-1 harmed-1 odd-1 odd-2 fine-1",
+        # of equal verdicts, the model of tier high comes first
+        "bad-1 harmed-1 odd-2 odd-1 fine-1",
         "harmed-1 odd-1 bad-1 odd-2 fine-1",
         "odd-1 harmed-1 bad-1 odd-2 fine-1",
         "odd-1 odd-2",
         "bad-1",
         "harmed-1",
+        "odd-2",
     ]
 
 

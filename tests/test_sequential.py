@@ -18,6 +18,7 @@ from driftlake.maths.sequential import (
     detectable_loss,
     loss_evidence,
     page_threshold,
+    page_thresholds,
     pooled_noise,
     shown_within_28_days,
 )
@@ -226,3 +227,15 @@ def test_the_table_of_what_shows_in_four_weeks_is_that_of_the_simulation(thresho
 
 def test_a_fleet_shares_its_budget() -> None:
     assert page_threshold(1, 100) == pytest.approx(100 * page_threshold(1, 1)) == pytest.approx(0.6 * 36500)
+
+
+@given(st.lists(st.tuples(st.sampled_from([0.25, 1.0, 4.0]), st.integers(0, 2)), min_size=1, max_size=30))
+def test_important_series_get_more_of_a_budget_that_stays_the_same(series: list[tuple[float, int]]) -> None:
+    weights, nights = np.array(series).T
+    thresholds = page_thresholds(0.1, weights, nights.astype(np.int64))
+    for night in set(nights):
+        of_night = nights == night
+        assert (1 / thresholds[of_night]).sum() == pytest.approx(1 / page_threshold(0.1, 1))
+        assert np.ptp(thresholds[of_night] * weights[of_night]) == pytest.approx(0, abs=1e-6)
+        if len(set(weights[of_night])) == 1:
+            assert set(thresholds[of_night]) == {page_threshold(0.1, np.count_nonzero(of_night))}

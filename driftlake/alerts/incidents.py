@@ -18,7 +18,7 @@ from typing import Any
 import pyarrow as pa
 
 from driftlake.alerts.causes import BROKEN_DATA, UNKNOWN, Evidence, find_evidence, known_on
-from driftlake.config import Settings, signal_of
+from driftlake.config import TIER_WEIGHTS, Settings, signal_of
 from driftlake.lake.schema import arrow_schema
 from driftlake.lake.warehouse import Warehouse
 from driftlake.lineage.versions import ModelVersion
@@ -259,7 +259,10 @@ def group_alerts(
     """
     importances = _importances(versions.values())
     with warehouse.registered(
-        raised_alerts=raised, importances=importances, critical_features=_critical_features(settings)
+        raised_alerts=raised,
+        importances=importances,
+        critical_features=_critical_features(settings),
+        tiers=_tiers(settings),
     ):
         raised = warehouse.query("incidents/severities")
     with warehouse.registered(raised_alerts=raised, importances=importances):
@@ -397,6 +400,11 @@ def _critical_features(settings: Settings) -> pa.Table:
         for feature in model.critical
     ]
     return pa.Table.from_pylist(rows, schema=pa.schema([("model_id", pa.string()), ("feature", pa.string())]))
+
+
+def _tiers(settings: Settings) -> pa.Table:
+    rows = [{"model_id": model_id, "weight": TIER_WEIGHTS[model.tier]} for model_id, model in settings.models.items()]
+    return pa.Table.from_pylist(rows, schema=pa.schema([("model_id", pa.string()), ("weight", pa.float64())]))
 
 
 def _importances(versions: Iterable[ModelVersion]) -> pa.Table:

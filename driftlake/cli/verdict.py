@@ -6,12 +6,16 @@ Not here: computing verdicts (driftlake.alerts.verdicts).
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from driftlake.cli.common import REFUSED, Config, Format, Output, configured, write
+from driftlake.config import TIER_WEIGHTS, Settings
 from driftlake.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 app = typer.Typer()
 
@@ -23,16 +27,18 @@ def verdict(
     output: Output = Format.table,
     config: Config = None,
 ) -> None:
-    """Print the verdict on every model version, the worst first. Exit code 1 if a model is harmed, broken or blind."""
+    """Print the verdict on every model version, the worst first, of equal ones the highest tier. Exit code 1 if a model is harmed, broken or blind."""
     from driftlake.alerts.verdicts import PAGING
     from driftlake.lake import runs
     from driftlake.lake.warehouse import Warehouse
 
-    with Warehouse.open(configured(config), read_only=True) as warehouse:
+    settings = configured(config)
+    with Warehouse.open(settings, read_only=True) as warehouse:
         asked = day.date() if day else runs.newest_day(warehouse)
         if not runs.was_processed(warehouse, asked):
             raise ConfigurationError(f"{asked} has not been processed", hint=f"run `driftlake run --date {asked}`")
         found = warehouse.query("report/verdicts", day=asked)
+    found = _with_tiers(found, settings)
     if model is not None:
         is_of_model = [model_id == model for model_id in found["model_id"].to_pylist()]
         if not any(is_of_model):
@@ -42,3 +48,14 @@ def verdict(
     write(found, output, None)
     if set(found["verdict"].to_pylist()) & set(PAGING):
         raise typer.Exit(REFUSED)
+
+
+def _with_tiers(verdicts: pa.Table, settings: Settings) -> pa.Table:
+    """The verdicts with the tiers of their models; of equal verdicts, those of higher tiers come first."""
+    import pyarrow as pa
+
+    tiers = [settings.tier_of(model_id) for model_id in verdicts["model_id"].to_pylist()]
+    words = verdicts["verdict"].to_pylist()
+    order = sorted(range(len(tiers)), key=lambda place: (words.index(words[place]), -TIER_WEIGHTS[tiers[place]]))
+    with_tiers = verdicts.add_column(4, pa.field("tier", pa.string()), [tiers])
+    return with_tiers.take(pa.array(order, pa.int64()))

@@ -23,7 +23,14 @@ from driftlake.config.inputs import (
     TelemetrySettings,
 )
 from driftlake.config.loading import CONFIG_NAME, load_settings
-from driftlake.config.models import STATISTICS_OF_PERFORMANCE, ModelSettings, OwnMetric, QualitySettings
+from driftlake.config.models import (
+    STATISTICS_OF_PERFORMANCE,
+    TIER_WEIGHTS,
+    ModelSettings,
+    OwnMetric,
+    QualitySettings,
+    Tier,
+)
 from driftlake.config.objectives import SloSettings
 from driftlake.config.places import ReportSettings, SparkSettings
 from driftlake.config.settings import Settings
@@ -38,6 +45,7 @@ __all__ = [
     "SOURCES",
     "STATISTICS_OF_PERFORMANCE",
     "TELEMETRY",
+    "TIER_WEIGHTS",
     "AlertRule",
     "Channel",
     "ContractSettings",
@@ -61,6 +69,7 @@ __all__ = [
     "SparkSettings",
     "TelemetrySettings",
     "Thresholds",
+    "Tier",
     "default_alerts",
     "every_signal",
     "load_settings",

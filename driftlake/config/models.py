@@ -5,6 +5,7 @@ Not here: what is declared about a version, which is in its lineage file.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from typing import Annotated, Literal
 
@@ -99,6 +100,11 @@ class OwnMetric(Section):
         return self
 
 
+Tier = Literal["high", "normal", "low"]
+# How much a model counts compared with one of tier normal.
+TIER_WEIGHTS: Mapping[Tier, float] = {"high": 4.0, "normal": 1.0, "low": 0.25}
+
+
 class ModelSettings(Section):
     """Settings of a model that are not in its lineage, and corrections to what is learned from its training data."""
 
@@ -106,6 +112,12 @@ class ModelSettings(Section):
         default=None,
         description="Who is responsible for the model: shown on the page of all models, which can be filtered by it. "
         "Without one it is the owner of its most urgent alert.",
+    )
+    tier: Tier = Field(
+        default="normal",
+        description="How important the model is: high, normal or low. A model of tier high counts four times as much as a normal one, "
+        "and one of tier low a quarter: in the share of alerts.false_pages_per_year that it gets, and in the importance from which a "
+        "broken feature pages.",
     )
     categorical: tuple[str, ...] = Field(default=(), description="Features to count as categories whatever their type.")
     numeric: tuple[str, ...] = Field(default=(), description="Integer features to count as numbers.")

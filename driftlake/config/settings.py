@@ -26,7 +26,7 @@ from driftlake.config.contracts import ContractSettings
 from driftlake.config.delivery import DeliverySettings
 from driftlake.config.drift import DriftSettings
 from driftlake.config.inputs import LabelSettings, LineageSettings, PseudonymKey, PseudonymSettings, TelemetrySettings
-from driftlake.config.models import ModelSettings, QualitySettings
+from driftlake.config.models import ModelSettings, QualitySettings, Tier
 from driftlake.config.objectives import SloSettings
 from driftlake.config.places import ComputeSettings, ReportSettings, ScheduleSettings, SparkSettings, WarehouseSettings
 from driftlake.config.sources import LABELS, OFFLINE_VALUES, SOURCES, TELEMETRY, Source
@@ -111,6 +111,11 @@ class Settings(Section):
         """Pairs of features of a model that are counted together."""
         model = self.models.get(model_id)
         return model.pairs if model else ()
+
+    def tier_of(self, model_id: str) -> Tier:
+        """How important a model is."""
+        model = self.models.get(model_id)
+        return model.tier if model else "normal"
 
     def downtime_of(self, model_id: str, day: date) -> str | None:
         """Reason of the planned downtime of a model on a day; None if none is planned."""

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from driftlake.config import Channel, Settings
+from driftlake.config import Channel, Settings, Tier
 from driftlake.delivery.notices import Change, Notice, compose, links_of
 from driftlake.delivery.posting import NotDeliveredError, post
 from driftlake.errors import ConfigurationError
@@ -75,7 +75,9 @@ def deliver(
     warehouse: Warehouse, settings: Settings, incidents: Sequence[Mapping[str, Any]], now: datetime | None = None
 ) -> list[Delivery]:
     """Send every channel the notices that it has not got yet, and record the results."""
-    incidents = [{**incident, "links": links_of(settings, incident)} for incident in incidents]
+    incidents = [
+        {**incident, "links": links_of(settings, incident), "tier": _tier(settings, incident)} for incident in incidents
+    ]
     done: list[Delivery] = []
     for channel in settings.delivery.channels:
         done += _deliver_to(channel, warehouse, incidents)
@@ -84,6 +86,11 @@ def deliver(
         rows = [_row(delivery, attempted_at) for delivery in done]
         warehouse.append("deliveries", pa.Table.from_pylist(rows, schema=arrow_schema("deliveries")))
     return done
+
+
+def _tier(settings: Settings, incident: Mapping[str, Any]) -> Tier | None:
+    """The tier of the model; None if the incident is about several models, or is not told of one."""
+    return settings.tier_of(incident["model_id"]) if incident["model_id"] else None
 
 
 def _deliver_to(channel: Channel, warehouse: Warehouse, incidents: Sequence[Mapping[str, Any]]) -> list[Delivery]:
@@ -260,6 +267,8 @@ def _alert(notice: Notice, severity: str, ends_at: datetime) -> dict[str, Any]:
             "incident": incident["incident_id"],
             "severity": severity,
             "model": incident["model_id"] or "",
+            # an alert with a further label is another alert
+            **({"tier": incident["tier"]} if incident["tier"] not in (None, "normal") else {}),
         },
         "annotations": {
             "summary": incident["title"],

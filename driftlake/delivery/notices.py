@@ -47,7 +47,7 @@ def links_of(settings: Settings, incident: Mapping[str, Any]) -> dict[str, str]:
 def compose(channel: Channel, change: Change, incident: Mapping[str, Any]) -> Notice:
     """The notice, written with the channel's templates. If a template fails, the standard text is used and gives the error."""
     incident = {name: _printable(value) for name, value in incident.items()}
-    words = {"change": change, "links": {}, **incident}
+    words = {"change": change, "links": {}, "tier": None, **incident}
     title, body = _standard_title(words), _standard_body(words)
     for name, template in (("title", channel.title), ("body", channel.body)):
         if template is None:
@@ -77,6 +77,7 @@ def _standard_body(words: Mapping[str, Any]) -> str:
     lines = [f"{words['alert_count']} alerts since {words['opened_on']}, as of {words['dt']}."]
     lines += [f"Also: {sentence}" for sentence in words["evidence"]]
     lines += [f"Owner: {words['owner']}."] if words["owner"] else []
+    lines += [f"Tier: {words['tier']}."] if words["tier"] not in (None, "normal") else []
     links = words["links"]
     lines += [f"Runbook: {words['runbook']}"] if words["runbook"] and "runbook" not in links else []
     lines += [f"{name.capitalize()}: {address}" for name, address in links.items()]

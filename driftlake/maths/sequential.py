@@ -109,9 +109,19 @@ class LossEvidence:
     began_at: Indices
 
 
-def page_threshold(false_pages_per_year: float, series_count: int) -> float:
+def page_threshold(false_pages_per_year: float, series_count: float) -> float:
     """Threshold of each of `series_count` detectors that keeps their false pages together within the budget."""
     return max(_THRESHOLD_SHARE * 365 * series_count / false_pages_per_year, _SMALLEST_THRESHOLD)
+
+
+def page_thresholds(false_pages_per_year: float, weights: Floats, nights: Indices) -> Floats:
+    """Thresholds of detectors of several nights, shape (series,): those of a night share the budget by their weights.
+
+    False pages add up, however the series depend on each other, so a larger share for one is a smaller one for others.
+    """
+    places = np.unique(nights, return_inverse=True)[1]
+    counts = np.bincount(places, weights)[places] / weights
+    return np.array([page_threshold(false_pages_per_year, count) for count in counts.tolist()])
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from pydantic_core import to_json
 
 from driftlake import __version__
 from driftlake.alerts import slos
-from driftlake.config import EXPLANATIONS, OFFLINE_VALUES, Settings
+from driftlake.config import EXPLANATIONS, OFFLINE_VALUES, Settings, Tier
 from driftlake.drift.windows import reference_reach_days
 from driftlake.lake import runs
 from driftlake.lake.project_files import sources
@@ -119,6 +119,14 @@ def _tolerances(settings: Settings) -> Mapping[str, Mapping[str, float]]:
         for model_id, model in settings.models.items()
         if model.tolerance
     }
+
+
+def _own_metrics(settings: Settings) -> Mapping[str, Any]:
+    return {model_id: model.metrics for model_id, model in settings.models.items() if model.metrics}
+
+
+def _tiers(settings: Settings) -> Mapping[str, Tier]:
+    return {model_id: model.tier for model_id, model in settings.models.items() if model.tier != "normal"}
 
 
 def _pairs(settings: Settings) -> Mapping[str, Any]:
@@ -227,6 +235,8 @@ MODEL_QUALITY = Stage(
     lambda s: {
         "quality": s.quality,
         "models.*.tolerance": _tolerances(s),
+        "models.*.metrics": _own_metrics(s),
+        "models.*.tier": _tiers(s),
         "alerts.false_pages_per_year": s.false_pages_per_year,
         "models.*.decision_cut": _decision_cuts(s),
         "labels.horizon_days": s.labels and s.labels.horizon_days,
@@ -256,6 +266,7 @@ ALERTS = Stage(
         "reports.smallest_cell": s.reports.smallest_cell,
         "models.*.downtime": _downtimes(s),
         "models.*.critical": _critical_features(s),
+        "models.*.tier": _tiers(s),
         "calendar.holidays": s.calendar.holidays,
     },
     # an alert has the first day on which its signal was above the threshold

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from driftlake.config import TIER_WEIGHTS, Tier
 from driftlake.report.data_docs import docs_page
 from driftlake.report.model_page import alert_groups, written_incidents
 from driftlake.report.sections import PERFORMANCE_DAYS, Scope, Sections, of_no_model, version_key
@@ -35,6 +36,7 @@ class FleetRow:
     page: str
     anchor: str
     owner: str
+    tier: Tier
     since: date | None
     value: float | None
     value_text: str
@@ -51,9 +53,14 @@ class FleetRow:
 
     @property
     def order(self) -> tuple[Any, ...]:
-        """What rows are sorted by if nobody asks: the worst verdict, the most incidents that page, the longest since."""
+        """What rows are sorted by if nobody asks: the worst verdict, the highest tier, the most incidents that page, the longest since."""
         paging = sum(bool(row["pages"]) for row in self.incidents)
-        return self.severity, -paging, self.since or date.max, *version_key(self.facts)
+        return self.severity, -self.tier_weight, -paging, self.since or date.max, *version_key(self.facts)
+
+    @property
+    def tier_weight(self) -> float:
+        """How much the model counts: the largest is the highest tier."""
+        return TIER_WEIGHTS[self.tier]
 
     @property
     def worst_objective(self) -> Row | None:
@@ -76,6 +83,8 @@ def content_of(scope: Scope, sections: Sections, by_model: Mapping[str, Sections
         "root": "",
         "runs": scope.runs,
         "rows": rows,
+        "has_tiers": any(row.tier != "normal" for row in rows),
+        "tiers": [tier for tier in TIER_WEIGHTS if any(row.tier == tier for row in rows)],
         "owners": sorted({row.owner for row in rows if row.owner}),
         # in the order of the rows
         "verdict_counts": {word: len(found) for word, found in grouped(rows, lambda row: row.verdict.word).items()},
@@ -135,6 +144,7 @@ def _row(
         page=model_page_name(scope.day, model_id),
         anchor=model_anchor(model_id),
         owner=_owner(scope, model_id, own, sections["alerts"]),
+        tier=scope.settings.tier_of(model_id),
         since=facts["since_on"] if verdict.kind != "unjudged" else None,
         value=newest["value"] if newest else None,
         value_text=_written(newest, "value") if newest else "",

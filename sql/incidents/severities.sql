@@ -1,7 +1,8 @@
--- Alerts of every day, with broken features warning only if all that are critical at once have less than 5 % of the model's importance.
+-- Alerts of every day, with broken features warning only if all that are critical at once have less than 5 % of the model's importance,
+-- which counts by the tier of the model.
 -- grain: dt, rule, model_id, model_version, deployment, segment, feature, window_days, reference
 -- inputs: raised_alerts (rows of sql/alerts.sql), importances (model_id, model_version, feature, share), critical_features (model_id, feature),
---         importance_profile
+--         tiers (model_id, weight), importance_profile
 -- nulls: for a version without known importance, every feature is important
 with explained as (
     select
@@ -36,13 +37,14 @@ weighed as (
         case
             when a.signal <> 'feature_breaks.share' or c.feature is not null then 1
             when (a.model_id, a.model_version) in (select (v.model_id, v.model_version) from known as v)
-                then coalesce(k.share, 0)
+                then coalesce(k.share, 0) * coalesce(t.weight, 1)
             else 1
         end as importance
     from raised_alerts as a
     left join known as k
         on a.model_id = k.model_id and a.model_version = k.model_version and a.feature = k.feature
     left join critical_features as c on a.model_id = c.model_id and a.feature = c.feature
+    left join tiers as t on a.model_id = t.model_id
 )
 
 select

@@ -13,17 +13,19 @@
       keys: cells.map((cell, place) => cell.dataset.by ?? texts[place]),
       verdict: cells[0].querySelector(".badge").lastChild.textContent,
       owner: cells.at(-1).dataset.by,
+      tier: element.dataset.tier,
       words: texts.join(" ").toLowerCase(),
     };
   });
   const field = (name) => document.getElementById(name);
+  const choices = ["verdict", "owner", "tier"].filter(field);
 
   function filter() {
     const words = field("text").value.toLowerCase().split(/\s+/);
     let shown = 0;
     for (const row of rows) {
       const isShown =
-        ["verdict", "owner"].every((name) => !field(name).value || field(name).value === row[name]) &&
+        choices.every((name) => !field(name).value || field(name).value === row[name]) &&
         words.every((word) => row.words.includes(word));
       row.element.hidden = !isShown;
       shown += isShown;

@@ -1,0 +1,125 @@
+"""How soon a loss of `bench.known_fates` shows, over many seeds: beside a rule that knows its size, and beside what is wished for.
+
+    PYTHONPATH=$PWD python -m bench.loss_delays [--seeds 40] [--models 22]
+
+Losses that only labels show. A day's metric is known two days later, when most of its labels have come. Three delays, in days since the
+first day of the fault:
+
+- wished for: a week after somebody who knows when the fault began is sure of it (`bench.hindsight.first_knowable`);
+- the best rule: the CUSUM (Page 1954) that knows the mean after the fault and how much days differ, with as many false
+  pages at the limit as its share of one a year allows (Siegmund 1985). No rule with so few is quicker on average in the worst case (Moustakides 1986);
+- driftlake: the detector with the same share of the budget.
+
+Not here: the whole product on a few seeds (`bench.known_fates`, `bench.decisions`).
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+
+import numpy as np
+from scipy.optimize import brentq
+
+from bench.hindsight import Floats, first_knowable
+from bench.known_fates import DAYS, FATES, Fate, daily_values
+from bench.measure import environment, save
+from driftlake.maths.sequential import day_differences, day_noise, loss_evidence, page_threshold, pooled_noise
+from driftlake.quality.performance import LOOK_BACK_DAYS
+
+NAMES = ("slice_loss", "regression_loss", "classes_loss", "slow_loss")
+DELAY = 2
+WITHIN_DAYS = 7
+AUC_TOLERANCE, ERROR_TOLERANCE_SHARE = 0.02, 0.1
+# of a slow loss the full size is reached after so many days
+SLOW_DAYS = 40
+# of a random walk that is looked at once a day (Siegmund 1985)
+_OVERSHOOT = 1.166
+
+
+def due(values: Floats, fault_on: int, tolerance: float) -> Floats:
+    """Days after the fault by which a page is wished for, of values of shape (series, days)."""
+    known_on = np.arange(values.shape[1]) + DELAY
+    found = [first_knowable(row[:fault_on].mean() - row, known_on, fault_on, tolerance) for row in values]
+    return np.array([np.inf if day is None else day - fault_on + WITHIN_DAYS for day in found])
+
+
+def best_delays(values: Floats, fault_on: int, limit: float, loss: float, models: int) -> Floats:
+    """Days until the CUSUM pages that knows everything but the day of the fault; `loss` is that beyond the limit."""
+    deviation = float(values[:, :fault_on].std(axis=1, ddof=1).mean())
+    size = loss / deviation
+    threshold = _cusum_threshold(size, 365 * models)
+    total, first = np.zeros(len(values)), np.full(len(values), np.inf)
+    for day in range(values.shape[1]):
+        total = np.maximum(total, 0) + size * (limit - values[:, day]) / deviation - size**2 / 2
+        is_first = (total >= threshold) & np.isinf(first) & (day >= fault_on)
+        first[is_first] = day - fault_on + DELAY
+    return first
+
+
+def _cusum_threshold(size: float, days: float) -> float:
+    def excess(threshold: float) -> float:
+        corrected = threshold + _OVERSHOOT * size
+        return 2 * (np.exp(corrected) - 1 - corrected) / size**2 - days
+
+    return float(brentq(excess, 1e-3, 50))
+
+
+def delays(values: Floats, fault_on: int, limit: float, models: int) -> Floats:
+    """Nights after the fault until the detector pages; noise is learned every night, as the product does."""
+    threshold = page_threshold(1.0, models)
+    first = np.full(len(values), np.inf)
+    for night in range(fault_on, values.shape[1]):
+        known = values[:, max(0, night - LOOK_BACK_DAYS + 1) : night - DELAY + 1]
+        differences = day_differences(known)
+        noise = replace(day_noise(differences, pooled_noise(differences)), day_count=differences.day_count)
+        evidence = loss_evidence(known, np.full(len(values), limit), threshold, noise).log_evidence[:, -1]
+        first[(evidence >= np.log(threshold)) & np.isinf(first)] = night - fault_on
+    return first
+
+
+def judge(fate: Fate, seeds: int, models: int) -> dict[str, list[float]]:
+    """Median and 90th percentile of each delay, and the share of the seeds in time."""
+    values = np.stack([daily_values(fate, np.random.default_rng([seed, 9])) for seed in range(seeds)])
+    fault_on = fate.fault_day
+    usual, changed = (
+        float(part.mean())
+        for part in (
+            values[:, :fault_on],
+            values[:, fault_on + (SLOW_DAYS if fate.fault == "slow_loss" else 0) :],
+        )
+    )
+    tolerance = ERROR_TOLERANCE_SHARE * -usual if fate.task == "regression" else AUC_TOLERANCE
+    limit = usual - tolerance
+    wished = due(values, fault_on, tolerance)
+    found = {
+        "wished for": wished,
+        "best rule": best_delays(values, fault_on, limit, limit - changed, models),
+        "driftlake": delays(values, fault_on, limit, models),
+    }
+    return {
+        name: [*np.percentile(days, [50, 90], method="lower").tolist(), float((days <= wished).mean())]
+        for name, days in found.items()
+    }
+
+
+def main() -> None:
+    """Print a row per loss."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=40)
+    parser.add_argument("--models", type=int, default=22, help="Models that share one false page a year.")
+    arguments = parser.parse_args()
+    results = {}
+    for fate in FATES:
+        if fate.name in NAMES:
+            results[fate.name] = judge(fate, arguments.seeds, arguments.models)
+            cells = (
+                f"{name} {median:.0f} ({late:.0f}), {share:.0%}"
+                for name, (median, late, share) in results[fate.name].items()
+            )
+            print(f"{fate.name:<18}" + "; ".join(cells), flush=True)
+    print(save("loss_delays", {"environment": environment(), "days": DAYS, "losses": results}))
+
+
+if __name__ == "__main__":
+    main()
