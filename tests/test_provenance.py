@@ -28,6 +28,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     rule = {"name": "x", "signal": "feature_drift.psi", "window_days": 1, "warn": 0.5, "critical": 9}
     project = Project(
         tmp_path_factory.mktemp("explained") / "project",
+        lineage={"baseline": {"auc": 0.9, "accuracy": 0.8}},
         drift={"windows_days": [1, 3], "minimum_rows": 10},
         quality={"windows_days": [1, 3], "calibration_days": 3},
         labels={"path": "labels", "horizon_days": 1},
@@ -133,6 +134,8 @@ def test_text_and_json_name_every_link(project: Project) -> None:
         "(as now)",
         "2024-03-03 to 2024-03-05: 3 files",
         fingerprint,
+        "baseline auc       0.9",
+        "baseline accuracy  0.8",
     ):
         assert part in text
     assert len(json.loads(as_json(found))["files"]) == 3
