@@ -78,7 +78,11 @@ def test_an_alert_rests_on_the_days_since_it_fires_and_the_one_before(project: P
 
 def test_a_view_is_explained_by_the_tables_below_it(project: Project) -> None:
     assert {run["stage"] for run in explained(project, "latest_drift").runs} == {"drift"}
-    assert {run["stage"] for run in explained(project, "quality_history").runs} == {"label_cohorts", "model_quality"}
+    assert {run["stage"] for run in explained(project, "quality_history").runs} == {
+        "profiles",
+        "label_cohorts",
+        "model_quality",
+    }
 
 
 def test_what_was_learned_rests_on_its_training_data_alone(project: Project) -> None:
