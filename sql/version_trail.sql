@@ -14,6 +14,7 @@ select
     target,
     array_to_string(features, ', ') as features,
     baseline_auc,
+    baseline_accuracy,
     released_at,
     registered_at,
     -- a version is never changed; the next version corrects it

@@ -1,4 +1,4 @@
--- Predictions of every window of every version that predicted in it.
+-- Predictions of every window of every registered version that predicted in it.
 -- grain: dt, window_days, model_id, model_version, deployment, segment
 -- inputs: prediction_profile, training_runs
 -- parameters: $first_day, $last_day, $windows_days
@@ -22,12 +22,11 @@ select
     d.model_version,
     d.deployment,
     d.segment,
-    t.baseline_auc,
     bool_or(d.dt = w.dt) as has_predictions_on_last_day,
     count(*)::bigint as day_count,
     sum(d.row_count)::bigint as prediction_count
 from windows_of($first_day, $last_day, $windows_days) as w
 inner join daily as d on d.dt > w.dt - w.window_days and d.dt <= w.dt
-inner join training_runs as t on d.model_id = t.model_id and d.model_version = t.model_version
-group by w.dt, w.window_days, d.model_id, d.model_version, d.deployment, d.segment, t.baseline_auc
+semi join training_runs as t on d.model_id = t.model_id and d.model_version = t.model_version
+group by w.dt, w.window_days, d.model_id, d.model_version, d.deployment, d.segment
 order by w.dt, w.window_days, d.model_id, d.model_version, d.deployment, d.segment;

@@ -28,6 +28,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     rule = {"name": "x", "signal": "feature_drift.psi", "window_days": 1, "warn": 0.5, "critical": 9}
     project = Project(
         tmp_path_factory.mktemp("explained") / "project",
+        lineage={"baseline": {"auc": 0.9, "accuracy": 0.8}},
         drift={"windows_days": [1, 3], "minimum_rows": 10},
         quality={"windows_days": [1, 3], "calibration_days": 3},
         labels={"path": "labels", "horizon_days": 1},
@@ -77,7 +78,11 @@ def test_an_alert_rests_on_the_days_since_it_fires_and_the_one_before(project: P
 
 def test_a_view_is_explained_by_the_tables_below_it(project: Project) -> None:
     assert {run["stage"] for run in explained(project, "latest_drift").runs} == {"drift"}
-    assert {run["stage"] for run in explained(project, "quality_history").runs} == {"label_cohorts", "model_quality"}
+    assert {run["stage"] for run in explained(project, "quality_history").runs} == {
+        "profiles",
+        "label_cohorts",
+        "model_quality",
+    }
 
 
 def test_what_was_learned_rests_on_its_training_data_alone(project: Project) -> None:
@@ -133,6 +138,8 @@ def test_text_and_json_name_every_link(project: Project) -> None:
         "(as now)",
         "2024-03-03 to 2024-03-05: 3 files",
         fingerprint,
+        "baseline auc       0.9",
+        "baseline accuracy  0.8",
     ):
         assert part in text
     assert len(json.loads(as_json(found))["files"]) == 3

@@ -97,11 +97,12 @@ def version_of(connection: duckdb.DuckDBPyConnection) -> int:
 def _applied(connection: duckdb.DuckDBPyConnection) -> tuple[int, str | None]:
     """Version and fingerprint to which a warehouse was last upgraded."""
     try:
-        # all columns: an old warehouse has no version
-        rows = connection.execute("from schema_versions").to_arrow_table().to_pylist()
+        # an old warehouse has no version; without the instant, for which pyarrow imports pandas
+        newest_first = "select * exclude (applied_at) from schema_versions order by applied_at desc"
+        rows = connection.execute(newest_first).to_arrow_table().to_pylist()
     except duckdb.CatalogException:
         return 0, None
-    newest: dict[str, Any] = max(rows, key=lambda row: (row.get("version") or 0, row["applied_at"]), default={})
+    newest: dict[str, Any] = max(rows, key=lambda row: row.get("version") or 0, default={})
     return newest.get("version") or 0, newest.get("fingerprint")
 
 

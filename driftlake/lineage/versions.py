@@ -174,12 +174,19 @@ def load_versions(warehouse: Warehouse) -> dict[tuple[str, str], ModelVersion]:
     Each stage of a run needs them, so they are cached until a version is registered or something is appended.
     """
     with warehouse.one_snapshot():
-        registered = warehouse.sql("select * from training_runs order by model_id, model_version").to_pylist()
+        registered = _rows(warehouse.sql("select * from training_runs order by model_id, model_version"))
         kept = _kept.get(warehouse)
         if kept is None or kept.runs != registered or kept.append_count != warehouse.append_count:
             kept = _Kept(registered, warehouse.append_count, _read_versions(warehouse, registered))
             _kept[warehouse] = kept
     return dict(kept.versions)
+
+
+def _rows(table: pa.Table) -> list[dict[str, Any]]:
+    """The rows, instants as numbers: to make Python's of them pyarrow imports pandas, which takes 0.3 s."""
+    columns = [column.cast(pa.int64()) if pa.types.is_timestamp(column.type) else column for column in table.columns]
+    rows: list[dict[str, Any]] = pa.table(columns, names=table.column_names).to_pylist()
+    return rows
 
 
 @dataclass(frozen=True, slots=True)

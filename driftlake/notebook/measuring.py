@@ -232,7 +232,7 @@ def _counted(rows: _Rows, version: ModelVersion, settings: Settings) -> Iterator
         connection = warehouse.connection
         connection.execute("".join(table.ddl for table in schema.tables()))
         # only these of its columns are read
-        registered = pa.Table.from_pylist([version.owner | {"baseline_auc": version.baseline_auc}])
+        registered = pa.Table.from_pylist([version.owner])
         create_table(connection, "training_runs", _in_schema(registered, "training_runs"))
         create_table(connection, "prediction_profile", _prediction_profile(rows, version, settings))
         create_version_tables(connection, [version], settings.models)

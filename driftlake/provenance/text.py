@@ -105,6 +105,9 @@ def _training_lines(run: Row) -> Iterator[str]:
     yield _labelled("data", run["training_data"])
     yield _labelled("data fingerprint", run["dataset_fingerprint"])
     yield _labelled("lineage", run["lineage_fingerprint"])
+    for measure in ("auc", "accuracy"):
+        if (baseline := run.get(f"baseline_{measure}")) is not None:
+            yield _labelled(f"baseline {measure}", baseline)
     if run["released_at"]:
         yield _labelled("released", f"{run['released_at']:%Y-%m-%d %H:%M:%S %Z}")
     yield _labelled("registered", f"{run['registered_at']:%Y-%m-%d %H:%M:%S %Z}")

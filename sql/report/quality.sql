@@ -4,13 +4,22 @@
 -- parameters: $first_day, $last_day, $windows_days
 -- nulls: auc is null where labels were too few
 with predicted as (
+    select distinct
+        dt,
+        model_id,
+        model_version,
+        deployment
+    from prediction_profile
+    where dt between $first_day and $last_day and segment = 'all'
+),
+
+last_predicted as (
     select
         model_id,
         model_version,
         deployment,
         max(dt) as last_predicted_on
-    from prediction_profile
-    where dt between $first_day and $last_day and segment = 'all'
+    from predicted
     group by model_id, model_version, deployment
 )
 
@@ -26,16 +35,21 @@ select
     h.interval_unit,
     h.baseline_value as baseline_auc,
     h.coverage_share,
-    coalesce(h.reason <> 'no predictions on the day', true) as has_predictions,
+    p.dt is not null as has_predictions,
     -- rows from before the minimum was stored have the default of quality.minimum_labels_per_class
     coalesce(h.minimum_class_count, 10) as minimum_class_count
 from model_quality as h
-inner join predicted as p
-    on h.model_id = p.model_id
+inner join last_predicted as l
+    on h.model_id = l.model_id
+    and h.model_version = l.model_version
+    and h.deployment = l.deployment
+    -- after the last prediction a window only shrinks, so it is left out
+    and h.dt <= l.last_predicted_on
+left join predicted as p
+    on h.dt = p.dt
+    and h.model_id = p.model_id
     and h.model_version = p.model_version
     and h.deployment = p.deployment
-    -- after the last prediction a window only shrinks, so it is left out
-    and h.dt <= p.last_predicted_on
 where
     h.dt between $first_day and $last_day
     and h.statistic = 'auc'

@@ -1,9 +1,27 @@
 -- How well did each model rank, as known on the day and with every label known now (hindsight)? For a multiclass model, hindsight is the mean over the classes that have enough labels of the class and of other classes. Hindsight needs as many labels as the value.
 create or replace view quality_history as
-with as_of as (
-    select *
-    from model_quality
-    where statistic = 'auc'
+with predicted as (
+    select distinct
+        dt,
+        model_id,
+        model_version,
+        deployment,
+        segment
+    from prediction_profile
+),
+
+as_of as (
+    select
+        q.*,
+        p.dt is not null as has_predictions
+    from model_quality as q
+    left join predicted as p
+        on q.dt = p.dt
+        and q.model_id = p.model_id
+        and q.model_version = p.model_version
+        and q.deployment = p.deployment
+        and q.segment = p.segment
+    where q.statistic = 'auc'
 ),
 
 cohorts as (
@@ -207,7 +225,7 @@ select
     c.label_count / a.prediction_count as hindsight_coverage_share,
     case
         when h.auc is not null then null
-        when a.reason = 'no predictions on the day' then a.reason
+        when not a.has_predictions then a.reason
         when coalesce(c.label_count, 0) = 0 then 'no labels have arrived for the window'
         else 'fewer than ' || coalesce(a.minimum_class_count, 10) || ' labels of one class, or no scores to rank by'
     end as hindsight_reason
@@ -219,7 +237,7 @@ left join hindsight as h
     and a.deployment = h.deployment
     and a.segment = h.segment
     and a.window_days = h.window_days
-    and a.reason is distinct from 'no predictions on the day'
+    and a.has_predictions
 left join counted as c
     on a.dt = c.dt
     and a.model_id = c.model_id
