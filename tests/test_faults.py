@@ -199,6 +199,35 @@ def test_memory_that_ran_out_is_told(project: Path) -> None:
     assert "raise compute.memory_limit" in said
 
 
+ASKS_FOR_MORE = """
+import numpy as np
+from driftlake import cli
+from driftlake.cli import common
+
+cli.app.registered_commands.clear()
+
+@cli.app.command()
+def ask(size: float):
+    common.configured(None)
+    np.empty(int(size), np.int8)
+
+@cli.app.command()
+def other(): pass
+
+cli.main()
+"""
+
+
+@pytest.mark.processes
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits the data of a process")
+@pytest.mark.parametrize(("size", "code"), [("1e9", 0), ("1.2e10", 2)])
+def test_a_command_that_asks_for_more_memory_than_its_limit_is_told(project: Path, size: str, code: int) -> None:
+    command = [sys.executable, "-c", ASKS_FOR_MORE, "ask", size]
+    asked = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
+    assert asked.returncode == code, asked.stderr
+    assert ("memory ran out" in asked.stderr) == bool(code)
+
+
 def commands(group: Any, *names: str) -> Iterator[str]:
     if not hasattr(group, "commands"):
         yield " ".join(names)
