@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from bench.crashes import crash
+from bench.crashes import crash_once
 
 
 @pytest.mark.processes
 def test_the_same_commands_again_are_all_that_a_kill_needs(tmp_path: Path) -> None:
-    outcome = crash(tmp_path, seconds=0, seed=1, rounds=1, fault="kills")
+    outcome = crash_once(tmp_path, seed=1)
     assert outcome.losses == []
     assert outcome.faults["killed"] > 0

@@ -110,7 +110,7 @@ def test_a_full_disk_does_not_switch_the_telemetry_of_dagster_on(
     monkeypatch.setenv("DAGSTER_HOME", str(small_disk / ".dagster"))
     settings, disk = load_settings(small_disk / "driftlake.yaml"), os.statvfs(small_disk)
     (small_disk / ".dagster").mkdir()
-    (small_disk / "filler").write_bytes(b"x" * (disk.f_bavail * disk.f_bsize - disk.f_bsize))
+    (small_disk / "filler").write_bytes(b"x" * (disk.f_bavail * disk.f_bsize))
     with pytest.raises(OSError, match="No space left"):
         prepare_instance(settings)
     (small_disk / "filler").unlink()
@@ -197,6 +197,35 @@ def test_memory_that_ran_out_is_told(project: Path) -> None:
     said = told("sql", "select list(i) from range(20_000_000) t(i)", cwd=project)
     assert "memory ran out" in said
     assert "raise compute.memory_limit" in said
+
+
+ASKS_FOR_MORE = """
+import numpy as np
+from driftlake import cli
+from driftlake.cli import common
+
+cli.app.registered_commands.clear()
+
+@cli.app.command()
+def ask(size: float):
+    common.configured(None)
+    np.empty(int(size), np.int8)
+
+@cli.app.command()
+def other(): pass
+
+cli.main()
+"""
+
+
+@pytest.mark.processes
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits the data of a process")
+@pytest.mark.parametrize(("size", "code"), [("1e9", 0), ("1.2e10", 2)])
+def test_a_command_that_asks_for_more_memory_than_its_limit_is_told(project: Path, size: str, code: int) -> None:
+    command = [sys.executable, "-c", ASKS_FOR_MORE, "ask", size]
+    asked = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
+    assert asked.returncode == code, asked.stderr
+    assert ("memory ran out" in asked.stderr) == bool(code)
 
 
 def commands(group: Any, *names: str) -> Iterator[str]:

@@ -199,6 +199,13 @@ def test_two_sessions_that_register_at_once_leave_one_version(tmp_path: Path) ->
         assert not warehouse.append_once(rows, "training_runs", {"model_id": "credit", "model_version": "v1"})
 
 
+def test_a_feature_whose_cells_are_too_large_is_refused(tmp_path: Path) -> None:
+    training = {"x": ["a" * 10_000_000, "b" * 10_000_000], "score": [0.1, 0.2]}
+    settings = write_project(tmp_path / "project", features=["x"], training=training)
+    with pytest.raises(InputError, match="has column x with cells of 10,000,0"):
+        registered(settings)
+
+
 @pytest.mark.parametrize(
     ("training", "models", "reason"),
     [

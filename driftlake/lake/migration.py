@@ -36,7 +36,7 @@ def migrate(connection: duckdb.DuckDBPyConnection, keep_copy: Callable[[int], No
         )
     if applied == wanted:
         return
-    if applied_version < len(VERSIONS) and queries.run(connection, "upkeep/any_table").fetchone():
+    if applied_version < len(VERSIONS) and queries.run(connection, "upkeep/has_tables").fetchone() == (True,):
         keep_copy(applied_version)
     connection.execute("begin")
     try:
