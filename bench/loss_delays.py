@@ -24,7 +24,14 @@ from scipy.optimize import brentq
 from bench.hindsight import Floats, first_knowable
 from bench.known_fates import DAYS, FATES, Fate, daily_values
 from bench.measure import environment, save
-from driftlake.maths.sequential import day_differences, day_noise, loss_evidence, page_threshold, pooled_noise
+from driftlake.maths.sequential import (
+    day_differences,
+    day_noise,
+    loss_evidence,
+    page_threshold,
+    pooled_noise,
+    without_newest,
+)
 from driftlake.quality.performance import LOOK_BACK_DAYS
 
 NAMES = ("slice_loss", "regression_loss", "classes_loss", "slow_loss")
@@ -60,19 +67,23 @@ def best_delays(values: Floats, fault_on: int, limit: float, loss: float, models
 def _cusum_threshold(size: float, days: float) -> float:
     def excess(threshold: float) -> float:
         corrected = threshold + _OVERSHOOT * size
-        return 2 * (np.exp(corrected) - 1 - corrected) / size**2 - days
+        return float(2 * (np.exp(corrected) - 1 - corrected) / size**2 - days)
 
     return float(brentq(excess, 1e-3, 50))
 
 
 def delays(values: Floats, fault_on: int, limit: float, models: int) -> Floats:
-    """Nights after the fault until the detector pages; noise is learned every night, as the product does."""
+    """Nights after the fault until the detector pages; noise is learned every night, as the product does.
+
+    Other models, which have no fault, show how much days usually differ.
+    """
     threshold = page_threshold(1.0, models)
+    others = pooled_noise(day_differences(values[:, :fault_on]))
     first = np.full(len(values), np.inf)
     for night in range(fault_on, values.shape[1]):
         known = values[:, max(0, night - LOOK_BACK_DAYS + 1) : night - DELAY + 1]
-        differences = day_differences(known)
-        noise = replace(day_noise(differences, pooled_noise(differences)), day_count=differences.day_count)
+        differences = day_differences(without_newest(known))
+        noise = replace(day_noise(differences, others), day_count=differences.day_count)
         evidence = loss_evidence(known, np.full(len(values), limit), threshold, noise).log_evidence[:, -1]
         first[(evidence >= np.log(threshold)) & np.isinf(first)] = night - fault_on
     return first

@@ -39,6 +39,7 @@ from driftlake.maths.sequential import (
     page_thresholds,
     pooled_noise,
     shown_within_28_days,
+    without_newest,
 )
 from driftlake.quality.class_calibrations import ClassCalibrations, ClassProbabilities
 from driftlake.quality.labelled_windows import CLASS_SCORE_BINS, Calibrations, ascending_bins, by_score_of
@@ -859,7 +860,7 @@ def _evidence(found: Sequence[_Measured], settings: Settings) -> list[dict[str, 
 
 def _noise(asked: Sequence[_Asked], values: Floats) -> DayNoise:
     """How the days of each test differ; while there are few, those of the other tests of its night and statistic count, too."""
-    differences = day_differences(values)
+    differences = day_differences(without_newest(values))
     places: dict[tuple[date, str], list[int]] = {}
     for place, each in enumerate(asked):
         places.setdefault((each.night, each.statistic), []).append(place)
