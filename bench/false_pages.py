@@ -27,7 +27,7 @@ from bench.measure import environment, save
 from driftlake import open_warehouse
 from driftlake.maths.arrays import Floats
 from driftlake.maths.ranking import placements
-from driftlake.maths.sequential import day_differences, day_noise, loss_evidence, page_threshold, without_newest
+from driftlake.maths.sequential import day_differences, day_noise, loss_evidence, page_threshold
 from driftlake.quality.performance import LOOK_BACK_DAYS
 
 TOLERANCE = 0.02
@@ -70,8 +70,7 @@ def detector(budget: float, fleet: int, values: Floats, history: int) -> Floats:
     for start in range(history, values.shape[1], 7):
         end = min(start + 7, values.shape[1])
         seen = values[:, max(0, end - LOOK_BACK_DAYS) : end]
-        noise = day_noise(day_differences(without_newest(seen)))
-        evidence = loss_evidence(seen, np.zeros(len(seen)), threshold, noise).log_evidence
+        evidence = loss_evidence(seen, np.zeros(len(seen)), threshold, day_noise(day_differences(seen))).log_evidence
         found.append(evidence[:, start - end :])
     strength: Floats = np.concatenate(found, axis=1) / np.log(threshold)
     return strength

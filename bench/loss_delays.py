@@ -30,7 +30,6 @@ from driftlake.maths.sequential import (
     loss_evidence,
     page_threshold,
     pooled_noise,
-    without_newest,
 )
 from driftlake.quality.performance import LOOK_BACK_DAYS
 
@@ -73,17 +72,13 @@ def _cusum_threshold(size: float, days: float) -> float:
 
 
 def delays(values: Floats, fault_on: int, limit: float, models: int) -> Floats:
-    """Nights after the fault until the detector pages; noise is learned every night, as the product does.
-
-    Other models, which have no fault, show how much days usually differ.
-    """
+    """Nights after the fault until the detector pages; noise is learned every night, as the product does."""
     threshold = page_threshold(1.0, models)
-    others = pooled_noise(day_differences(values[:, :fault_on]))
     first = np.full(len(values), np.inf)
     for night in range(fault_on, values.shape[1]):
         known = values[:, max(0, night - LOOK_BACK_DAYS + 1) : night - DELAY + 1]
-        differences = day_differences(without_newest(known))
-        noise = replace(day_noise(differences, others), day_count=differences.day_count)
+        differences = day_differences(known)
+        noise = replace(day_noise(differences, pooled_noise(differences)), day_count=differences.day_count)
         evidence = loss_evidence(known, np.full(len(values), limit), threshold, noise).log_evidence[:, -1]
         first[(evidence >= np.log(threshold)) & np.isinf(first)] = night - fault_on
     return first

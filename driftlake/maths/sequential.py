@@ -27,8 +27,6 @@ SIZES = np.array([0.2, 0.35, 0.65, 1.2, 2.0])
 _WEIGHTS = SIZES**-0.4 / (SIZES**-0.4).sum()
 # Fewer days of its own and no other model: nothing is known of how much days differ.
 MINIMUM_DAYS = 14
-# How much days differ is learned without the newest ones, which a loss may have begun in, if so many others are left.
-_NEWEST_DAYS, _OTHER_DAYS = 14, 28
 # As many days of its own weigh as much as the autocorrelation of others.
 _AUTOCORRELATION_PRIOR_DAYS = 60
 # The logarithm of a variance learned from n days is known with a variance of about 3 / n.
@@ -52,9 +50,9 @@ _RATIOS = 1 + _AUTOCORRELATIONS + (2 * _AUTOCORRELATIONS**2 + _AUTOCORRELATIONS*
 _SMALLEST_DEVIATION = 1e-9
 # By how many times evidence may exceed the threshold, so that it falls soon after a recovery.
 _CAP = 3.0
-# The sum exceeds its threshold by some margin when it passes it, and days of which noise is learned are few. With this share
-# of the threshold, a model exactly at the limit pages no more often than the budget allows (bench/false_pages.py).
-_THRESHOLD_SHARE = 0.75
+# The sum exceeds its threshold by some margin when it passes it. With this share of the threshold, a model exactly at the
+# limit pages 0.5 to 0.9 times as often as the budget allows (bench/false_pages.py).
+_THRESHOLD_SHARE = 0.6
 _SMALLEST_THRESHOLD = 10.0
 
 
@@ -153,17 +151,6 @@ class DayDifferences:
         """Variance between days."""
         found: Floats = (self.near + 3 * self.far) / (4 - sum(autocorrelation**lag for lag in _LAGS))
         return np.maximum(found, 0)
-
-
-def without_newest(values: Floats) -> Floats:
-    """`values`, shape (series, days), with nan for the newest days of each series: what noise is to be learned from.
-
-    A large loss within them would enlarge deviation and autocorrelation, and so hide itself. A series with few days keeps all.
-    """
-    is_known = np.isfinite(values)
-    days_from_end = np.cumsum(is_known[:, ::-1], axis=1)[:, ::-1]
-    has_enough = days_from_end[:, :1] >= _NEWEST_DAYS + _OTHER_DAYS
-    return np.where(has_enough & (days_from_end <= _NEWEST_DAYS), np.nan, values)
 
 
 def day_differences(values: Floats, own_errors: Floats | None = None) -> DayDifferences:
