@@ -89,6 +89,15 @@ class Fate:
 
 
 @dataclass(frozen=True, slots=True)
+class Bar:
+    """A criterion, the value that was reached, and whether it passes."""
+
+    name: str
+    reached: str
+    is_passed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Judgement:
     """Result of a rule for a model; `failed` names the criteria that were missed."""
 
@@ -311,6 +320,9 @@ def usual_rules(warehouse: Warehouse, model_id: str, days: Sequence[date], serie
 
 # --- models of known fate ---
 
+# of the intervals of 95 %
+_COVERED = 0.9
+
 
 def judge_fates(warehouse: Warehouse, folder: Path, days: Sequence[date]) -> dict[str, list[Judgement]]:
     """Judgements of driftlake and of the common rules, by model."""
@@ -325,8 +337,52 @@ def judge_fates(warehouse: Warehouse, folder: Path, days: Sequence[date]) -> dic
             *(judge_rule(rule, days[0], flags, fate) for rule, flags in rules.items()),
         ]
         _print_story(model_id, fate, story, judged[model_id])
+    for bar in class_coverage(warehouse, "classes_calm") if "classes_calm" in judged else ():
+        print(f"  {'pass' if bar.is_passed else 'FAIL'}  {bar.name:<50} {bar.reached}")
     _print_story("(several models)", Fate("well"), told.get("", Story({}, ())), [])
     return judged
+
+
+def _class_counts(warehouse: Warehouse, model_id: str) -> tuple[Any, Floats, Floats]:
+    """Days; positives and negatives of shape (days, classes, 2, bins); right and all decisions, shape (days, 2)."""
+    rows = warehouse.sql(
+        "select prediction_on, scored_class, if(bin_id = 2, 2147483647, bin_id) as place,"
+        " sum(positive_count)::double as positives, sum(negative_count)::double as negatives,"
+        " sum(right_count)::double as hits, sum(right_count + wrong_count)::double as decided"
+        " from class_score_cohorts where model_id = ? and segment = 'all' and deployment = 'production' and bin_id <> 0"
+        " group by all",
+        [model_id],
+    ).to_pydict()
+    (days, day), (classes, of_class), (places, place) = (
+        np.unique(np.array(rows[name]), return_inverse=True) for name in ("prediction_on", "scored_class", "place")
+    )
+    counts, decisions = np.zeros((len(days), len(classes), 2, len(places))), np.zeros((len(days), 2))
+    for side, name in enumerate(("positives", "negatives")):
+        np.add.at(counts[:, :, side], (day, of_class, place), rows[name])
+    for side, name in enumerate(("hits", "decided")):
+        np.add.at(decisions[:, side], day, rows[name])
+    return days.astype("datetime64[D]"), counts, decisions
+
+
+def class_coverage(warehouse: Warehouse, model_id: str) -> Iterator[Bar]:
+    """Share of the values by all labels inside the intervals of `performance`, of a model of several classes."""
+    days, counts, decisions = _class_counts(warehouse, model_id)
+    rows = warehouse.sql(
+        "from performance where model_id = ? and deployment = 'production' and confidence_low is not null", [model_id]
+    ).to_pylist()
+    inside: dict[tuple[str, str], list[bool]] = {}
+    for row in rows:
+        age = (np.datetime64(row["dt"]) - days).astype(int)
+        window = (age >= 0) & (age < row["window_days"])
+        if row["statistic"] == "auc":
+            value = float(np.mean([auc(*sides) for sides in counts[window].sum(axis=0)]))
+        else:
+            value = float(np.divide(*decisions[window].sum(axis=0)))
+        is_inside = row["confidence_low"] <= value <= row["confidence_high"]
+        inside.setdefault((row["statistic"], row["basis"]), []).append(is_inside)
+    for (statistic, basis), flags in sorted(inside.items()):
+        reached = float(np.mean(flags))
+        yield Bar(f"coverage, {model_id}, {basis} {statistic}", f"{reached:.1%} of {len(flags)}", reached >= _COVERED)
 
 
 def _fate(what: Mapping[str, Any], series: Series, days: Sequence[date]) -> Fate:
@@ -413,15 +469,6 @@ def hindsight(warehouse: Warehouse, days: Sequence[date]) -> dict[date, tuple[In
         if len(window) >= _SMALLEST_DAYS:
             found[day] = clustered_auc(counts[window, :, 0], counts[window, :, 1]), versions[day][1]
     return found
-
-
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """A criterion, the value that was reached, and whether it passes."""
-
-    name: str
-    reached: str
-    is_passed: bool
 
 
 def share(hits: int, of: int) -> float:

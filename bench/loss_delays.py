@@ -24,7 +24,13 @@ from scipy.optimize import brentq
 from bench.hindsight import Floats, first_knowable
 from bench.known_fates import DAYS, FATES, Fate, daily_values
 from bench.measure import environment, save
-from driftlake.maths.sequential import day_differences, day_noise, loss_evidence, page_threshold, pooled_noise
+from driftlake.maths.sequential import (
+    day_differences,
+    day_noise,
+    loss_evidence,
+    page_threshold,
+    pooled_noise,
+)
 from driftlake.quality.performance import LOOK_BACK_DAYS
 
 NAMES = ("slice_loss", "regression_loss", "classes_loss", "slow_loss")
@@ -60,7 +66,7 @@ def best_delays(values: Floats, fault_on: int, limit: float, loss: float, models
 def _cusum_threshold(size: float, days: float) -> float:
     def excess(threshold: float) -> float:
         corrected = threshold + _OVERSHOOT * size
-        return 2 * (np.exp(corrected) - 1 - corrected) / size**2 - days
+        return float(2 * (np.exp(corrected) - 1 - corrected) / size**2 - days)
 
     return float(brentq(excess, 1e-3, 50))
 

@@ -152,34 +152,6 @@ def test_a_metric_of_ones_own_is_a_sum_over_labels_by_another(tmp_path: Path) ->
     assert baseline == pytest.approx(accuracy_score(trained["label"], trained["score"] >= 0.5))
 
 
-def test_early_labels_stand_for_those_to_come_in_a_ranking_and_not_in_a_mean(tmp_path: Path) -> None:
-    project = Project(tmp_path, lineage={"baseline": {"auc": 0.5}})
-    known = []
-    for number in range(1, 10):
-        scores = pq.read_table(project.telemetry(number), columns=["score"])["score"].to_numpy()
-        labels = pq.read_table(project.labels(number), columns=["label"])["label"].to_numpy()
-        known.append((scores, labels, np.ones(len(scores))))
-    scores = pq.read_table(project.telemetry(10), columns=["score"])["score"].to_numpy()
-    # the labels of positives come first, and 60 % of all have come
-    early = np.argsort(-scores)[: len(scores) * 6 // 10]
-    labels = (scores[early] >= 0.5).astype(int)
-    project.labels(10, correlation_id=[f"d10-{row}" for row in early], label=labels)
-    known.append((scores[early], labels, np.full(len(early), len(scores) / len(early))))
-    project.measure(1, 10)
-    rows = project.rows(
-        "select statistic, value, labelled_day_count from performance"
-        " where dt = ? and basis = 'realised' and statistic in ('accuracy', 'auc') order by 1",
-        day(10),
-    )
-    scores, labels, weights = (np.concatenate(parts) for parts in zip(*known, strict=True))
-    auc = roc_auc_score(labels, scores, sample_weight=weights)
-    assert abs(auc - roc_auc_score(labels, scores)) > 0.01
-    assert rows == [
-        ("accuracy", pytest.approx(accuracy_score(labels, scores >= 0.5)), 9),
-        ("auc", pytest.approx(auc, abs=0.003), 10),
-    ]
-
-
 @pytest.mark.parametrize(
     ("metric", "said"),
     [

@@ -234,7 +234,7 @@ class FeatureBins:
             return columns | {"category": [label if kind == "category" else None for label, kind in named]}
         for name in ("transform", "scale", "lower", "upper", "cells"):
             columns[f"grid_{name}"] = [getattr(self.grid, name)] * count
-        of_ranges = {
+        of_ranges: dict[str, NDArray[Any]] = {
             "lower": self.borders[:-1],
             "upper": self.borders[1:],
             "cell_first": self.first_cells,

@@ -47,10 +47,9 @@ from driftlake.quality.labelled_windows import CLASS_SCORE_BINS, Calibrations, a
 # Days that are read again every night. A loss that takes longer to show cannot be told from ordinary changes of the model.
 LOOK_BACK_DAYS = 120
 _QUERIES = ("performance_labels", "performance_predictions", "performance_classes", "performance_decisions")
-# A day contributes its realised value once it has this share of the labels that it will ever have. Early labels may be more of
-# one class than of the other, which changes a mean, but not how positives rank among negatives.
-_MOST_LABELS, _MOST_LABELS_OF_RANKINGS = 0.8, 0.5
-# The share of predictions that ever gets a label is learned from days of at least this age, which wait for no more.
+# A day contributes its realised value once it has this share of the labels that it will ever have.
+_MOST_LABELS = 0.8
+# The share of predictions that ever gets a label is learned from days of at least this age.
 _OLD_ENOUGH_DAYS = 28
 # Days whose realised minus estimated values correct the estimates of the days without labels.
 _CORRECTING_DAYS = 28
@@ -258,9 +257,7 @@ def _asked(
                 for statistic, metric in known.metrics.items():
                     # the counts of a ranking are large, and those of the next night take their place
                     of_days = (
-                        metric
-                        if isinstance(metric, Mean)
-                        else _DayValues.of(metric, known.is_realised(metric), window_days)
+                        metric if isinstance(metric, Mean) else _DayValues.of(metric, known.is_realised, window_days)
                     )
                     yield _Asked(night, key, statistic, standards[statistic], known, of_days)
 
@@ -431,13 +428,9 @@ class _Known:
 
     metrics: Mapping[str, Metric]
     label_counts: Floats
-    # of the labels that a day will ever have
-    labelled_shares: Floats
+    # days that count by their labels
+    is_realised: Days
     has_predictions: Days
-
-    def is_realised(self, metric: Metric | _DayValues) -> Days:
-        """Days that count by their labels in a metric, or in one whose daily values are given."""
-        return self.labelled_shares >= (_MOST_LABELS if isinstance(metric, Mean) else _MOST_LABELS_OF_RANKINGS)
 
 
 class _History:
@@ -478,30 +471,31 @@ class _History:
         label_counts = sum(
             self._labels.known[name][days].sum(axis=1) for name in ("positive_count", "negative_count", "number_count")
         )
-        shares = _labelled_shares(label_counts, prediction_counts)
-        metrics = self._metrics(days, meanings, _ranked_weights(shares))
-        return _Known(dict(metrics), label_counts, shares, prediction_counts > 0)
+        return _Known(
+            dict(self._metrics(days, meanings)),
+            label_counts,
+            _has_most_labels(label_counts, prediction_counts),
+            prediction_counts > 0,
+        )
 
-    def _metrics(self, days: slice, meanings: _Meanings, weights: Floats) -> Iterator[tuple[str, Metric]]:
-        """Metrics of some days; `weights` are those of each label of a day in a ranking."""
+    def _metrics(self, days: slice, meanings: _Meanings) -> Iterator[tuple[str, Metric]]:
         counted = slice(max(days.start, self._first), days.stop)
         if self._version.task == "regression":
             yield "mean_absolute_error", self._absolute_error(days)
         elif self._version.classes:
-            yield from self._of_classes(counted, meanings.classes, weights[counted.start - days.start :])
+            yield from self._of_classes(counted, meanings.classes)
         else:
-            yield from self._of_scores(counted, meanings.calibration, weights[counted.start - days.start :])
+            yield from self._of_scores(counted, meanings.calibration)
         if self._own_metrics:
             known, expected = self._known(days), self._expected(days, meanings.calibration)
             for name, metric in self._own_metrics.items():
                 yield name, Mean.of(known, expected, partial(evaluated, [metric.sum, metric.per]))
 
-    def _of_scores(self, days: slice, calibration: Calibration | None, weights: Floats) -> Iterator[tuple[str, Metric]]:
+    def _of_scores(self, days: slice, calibration: Calibration | None) -> Iterator[tuple[str, Metric]]:
         known, expected = self._known(days), self._expected(days, calibration)
         if self._version.score_bins:
-            names = "positive_count", "negative_count"
-            by_label = ([known[name] * weights[:, np.newaxis]] for name in names)
-            yield "auc", Ranking(*by_label, *([expected[name]] for name in names))
+            sides = ([columns[name]] for columns in (known, expected) for name in ("positive_count", "negative_count"))
+            yield "auc", Ranking(*sides)
         if self._version.score_kind == "probability":
             yield "log_loss", Mean.of(known, expected, partial(_per_label, "log_loss_sum"))
             yield "brier_score", Mean.of(known, expected, partial(_per_label, "squared_error_sum"))
@@ -553,13 +547,10 @@ class _History:
         """The same."""
         return (1 - self._mean_scores) ** 2, self._mean_scores**2
 
-    def _of_classes(
-        self, days: slice, probabilities: ClassProbabilities, weights: Floats
-    ) -> Iterator[tuple[str, Metric]]:
+    def _of_classes(self, days: slice, probabilities: ClassProbabilities) -> Iterator[tuple[str, Metric]]:
         """Expected of a prediction is that its label is each class with the probability of the score of the class."""
         sides = [
-            [each.known[name][days, :-1] * weights[:, np.newaxis] for each in self._classes]
-            for name in ("positive_count", "negative_count")
+            [each.known[name][days, :-1] for each in self._classes] for name in ("positive_count", "negative_count")
         ]
         scored, predicted = (
             [each[name][days, :-1] for each in self._class_scores] for name in ("row_count", "predicted_count")
@@ -638,24 +629,14 @@ def _per_bin(rows: pa.Table, names: Sequence[str], start: date, shape: tuple[int
     return found
 
 
-def _labelled_shares(label_counts: Floats, prediction_counts: Floats) -> Floats:
-    """Share of the labels a day will ever have that it has, by the share of old predictions with one, shape (days,)."""
+def _has_most_labels(label_counts: Floats, prediction_counts: Floats) -> Days:
+    """Days that have most of the labels they will ever have, by the share that old days have, shape (days,)."""
     with np.errstate(divide="ignore", invalid="ignore"):
         shares = label_counts / prediction_counts
     old = shares[: LOOK_BACK_DAYS - _OLD_ENOUGH_DAYS]
     old = old[np.isfinite(old)][:_OLD_ENOUGH_DAYS]
     final_share = min(float(np.median(old)), 1.0) if len(old) else 1.0
-    return np.nan_to_num(shares) / max(final_share, 1e-9)
-
-
-def _ranked_weights(shares: Floats) -> Floats:
-    """Weight of each label of a day in a ranking, by the share of its labels that a day has, shape (..., days).
-
-    Those that have come stand for those to come, so that a day weighs by its predictions.
-    """
-    waits = (shares >= _MOST_LABELS_OF_RANKINGS) & (shares < 1)
-    waits[..., :-_OLD_ENOUGH_DAYS] = False
-    return np.where(waits, 1 / np.where(waits, shares, 1), 1.0)
+    return np.nan_to_num(shares) >= max(_MOST_LABELS * final_share, 1e-9)
 
 
 @dataclass(frozen=True, slots=True)
@@ -698,8 +679,6 @@ class _Measured:
     asked: Sequence[_Asked]
     window_days: int
     is_realised: Days
-    # more than 1 where labels stand for others that are to come
-    label_weights: Floats
     means: Mapping[str, ClusteredMean]
     values: Floats
     estimates: Floats
@@ -707,12 +686,9 @@ class _Measured:
     @classmethod
     def of(cls, asked: Sequence[_Asked], window_days: int) -> _Measured:
         """Measure at least one statistic."""
-        is_realised = np.stack([each.known.is_realised(each.of_days) for each in asked])
-        has_predictions, shares = (
-            np.stack([getattr(each.known, name) for each in asked]) for name in ("has_predictions", "labelled_shares")
+        is_realised, has_predictions = (
+            np.stack([getattr(each.known, name) for each in asked]) for name in ("is_realised", "has_predictions")
         )
-        is_ranked = np.array([[not isinstance(each.of_days, Mean)] for each in asked])
-        weights = np.where(is_ranked, _ranked_weights(shares), 1)
         of_days = _day_values(asked, is_realised, window_days)
         differences = np.where(is_realised, of_days.by_label - of_days.by_estimate, np.nan)
         correction = _Correction.of(differences)
@@ -728,7 +704,7 @@ class _Measured:
         }
         sign = np.array([[1 if each.standard.is_larger_better else -1] for each in asked])
         uncertain = np.where(is_realised, 0, correction.standard_error[:, np.newaxis])
-        return cls(asked, window_days, is_realised, weights, means, sign * values + uncertain, sign * estimates)
+        return cls(asked, window_days, is_realised, means, sign * values + uncertain, sign * estimates)
 
     @property
     def is_estimated(self) -> Days:
@@ -841,12 +817,12 @@ def _evidence(found: Sequence[_Measured], settings: Settings) -> list[dict[str, 
     ]
     if not asked:
         return columns
-    values, is_estimated, estimates, weights = (
+    values, is_estimated, estimates = (
         np.concatenate([getattr(measured, name)[places] for measured, places in zip(found, tested, strict=True)])
-        for name in ("values", "is_estimated", "estimates", "label_weights")
+        for name in ("values", "is_estimated", "estimates")
     )
     limits = np.array([each.standard.limit for each in asked])
-    by_labels = _noise(asked, np.where(is_estimated | (weights > 1), np.nan, values))
+    by_labels = _noise(asked, np.where(is_estimated, np.nan, values))
     by_estimates = _noise(asked, estimates)
     floor = np.nan_to_num(by_labels.deviation) * _SMALLEST_ESTIMATED_SHARE
     by_estimates = replace(by_estimates, deviation=np.fmax(by_estimates.deviation, floor))
@@ -855,11 +831,7 @@ def _evidence(found: Sequence[_Measured], settings: Settings) -> list[dict[str, 
         np.array([TIER_WEIGHTS[settings.tier_of(each.key["model_id"])] for each in asked]),
         np.array([each.night.toordinal() for each in asked]),
     )
-    # at most: what days differ by may not be due to how few labels they have
-    of_missing_labels = np.nan_to_num(by_labels.deviation)[:, np.newaxis] * np.sqrt(weights - 1)
-    losses = loss_evidence(
-        values, limits, thresholds, by_labels, of_missing_labels, estimated=(is_estimated, by_estimates)
-    )
+    losses = loss_evidence(values, limits, thresholds, by_labels, estimated=(is_estimated, by_estimates))
     evidence = np.maximum(np.nan_to_num(losses.log_evidence[:, -1] / np.log(thresholds), nan=0.0, neginf=0.0), 0)
     tolerances = np.array([each.standard.tolerance for each in asked], dtype=float)
     of_tests = {
