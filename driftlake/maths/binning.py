@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 import boost_histogram as bh
 import numpy as np
+from numpy.typing import NDArray
 
 from driftlake.maths.arrays import Counts, Floats, Indices
 from driftlake.maths.spelling import Spelling
@@ -234,7 +235,7 @@ class FeatureBins:
             return columns | {"category": [label if kind == "category" else None for label, kind in named]}
         for name in ("transform", "scale", "lower", "upper", "cells"):
             columns[f"grid_{name}"] = [getattr(self.grid, name)] * count
-        of_ranges = {
+        of_ranges: dict[str, NDArray[Any]] = {
             "lower": self.borders[:-1],
             "upper": self.borders[1:],
             "cell_first": self.first_cells,
