@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 import boost_histogram as bh
 import numpy as np
+from numpy.typing import NDArray
 
 from driftlake.maths.arrays import Counts, Floats, Indices
 from driftlake.maths.spelling import Spelling
