@@ -13,7 +13,7 @@ import typer
 from driftlake.cli.common import REFUSED, say, tell
 from driftlake.errors import ConfigurationError
 
-app = typer.Typer(no_args_is_help=True, help="Write files of other systems as telemetry and labels.")
+app = typer.Typer(no_args_is_help=True, help="Import files of other systems as telemetry and labels.")
 
 
 @app.callback()
@@ -27,15 +27,18 @@ def _group() -> None:
 def otlp(
     files: Annotated[list[Path], typer.Argument(help="Files of OTLP JSON lines, spans and logs.")],
     mapping: Annotated[
-        Path | None, typer.Option("--mapping", help="YAML file: which spans, attributes and events are which columns.")
+        Path | None, typer.Option("--mapping", help="YAML file that maps spans, attributes and events to columns.")
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Folder of telemetry to write to.")] = None,
     labels_out: Annotated[Path | None, typer.Option("--labels-out", help="Folder of labels to write to.")] = None,
     is_proposal: Annotated[
-        bool, typer.Option("--propose", help="Print a mapping for such files, and write nothing.")
+        bool, typer.Option("--propose", help="Print a proposed mapping for these files, and write nothing.")
     ] = False,
 ) -> None:
-    """Import OpenTelemetry: a trace is a row, whichever files its spans are in. Exit code 1 if anything was refused."""
+    """Import OpenTelemetry files. Each trace becomes one row, even if its spans are in several files.
+
+    The exit code is 1 if anything was refused.
+    """
     if is_proposal:
         from driftlake.connect.otlp_proposal import propose
 

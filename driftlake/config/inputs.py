@@ -150,7 +150,7 @@ class TelemetrySettings(Section):
     class_scores: ClassScoreSettings | None = Field(
         default=None,
         description="Probability of each class of multiclass models, e.g. {prefix: p_} or {column: probabilities}; "
-        "null if there are none; these models then have no AUC and no estimates.",
+        "null if there are none. Without them, these models have no AUC and no estimates.",
     )
     high_cardinality: Annotated[tuple[str, ...], AfterValidator(no_repetition)] = Field(
         default=(),
@@ -172,7 +172,7 @@ class TelemetrySettings(Section):
     )
     segment_limit: PositiveInt = Field(
         default=100,
-        description="Number of most frequent values of a segment column on a day that are segments; the others are "
+        description="Largest number of segments of a column on a day: its most frequent values. The other values are "
         "counted together as (other).",
     )
     timezone: TimeZone | None = Field(

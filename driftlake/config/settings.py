@@ -59,7 +59,8 @@ class Settings(Section):
         default=(), description="Service level objectives, e.g. [{name: up, sli: availability, objective: 0.999}]."
     )
     pseudonyms: PseudonymSettings | None = Field(
-        default=None, description="Needed by `driftlake pseudonymize`, and checked by the contract of telemetry."
+        default=None,
+        description="Keys for `driftlake pseudonymize`. The contract of telemetry checks that pseudonyms come from a valid key.",
     )
     delivery: DeliverySettings = DeliverySettings()
     compute: ComputeSettings = ComputeSettings()

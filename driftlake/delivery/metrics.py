@@ -1,4 +1,4 @@
-"""The metrics that Prometheus gets: name, meaning, labels, and the rows that they come from.
+"""The metrics for Prometheus: name, meaning, labels, and the rows from which they are read.
 
 Names follow the conventions of Prometheus. Labels name models, versions, deployments, statistics, rules, stages and
 objectives, all of which the configuration and the registered versions bound; a feature has a series only while it
@@ -18,7 +18,7 @@ _OBJECTIVE = ("slo", "model_id", "sli")
 
 @dataclass(frozen=True, slots=True)
 class RunMetric:
-    """A gauge without labels about the runs, which days of the past do not have."""
+    """A gauge without labels about the newest run; past days have no such samples."""
 
     name: str
     meaning: str

@@ -33,9 +33,9 @@ _PARTS = ("year", "month", "day")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What the folders on the way down have said: the day once it is known, and the parts of it before that.
+    """What is known from the names of the folders above: the day, or the parts of it that were found so far.
 
-    `shape` are their names with letters for the numbers, as people write a layout down.
+    `shape` are their names with letters in place of the numbers, as people describe a layout.
     """
 
     day: date | None = None

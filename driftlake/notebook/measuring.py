@@ -1,4 +1,4 @@
-"""Measures a labelled frame as a night measures a version: the same join of labels, cohorts, statistics and intervals.
+"""Measures a labelled frame as a nightly run measures a version: the same join of labels, cohorts, statistics and intervals.
 
 The frame is counted into the tables of a warehouse in memory, and the queries and functions of the nightly stage do the
 rest. Not here: the statistics (`driftlake.quality`), and the SQL (sql/).

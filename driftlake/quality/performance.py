@@ -1,7 +1,7 @@
 """The performance of model versions as one series of days, and the evidence that it got worse: rows of performance.
 
-A day that has most of its labels contributes its realised value. Any other day contributes the value that its scores promise,
-corrected by the mean difference between realised and estimated values of recent days (prediction-powered inference;
+A day that has most of its labels contributes its realised value. Any other day contributes its estimated value, corrected
+by the mean difference between realised and estimated values of recent days (prediction-powered inference;
 Angelopoulos et al. 2023). Not here: the formulas (`driftlake.maths.clustered`, `driftlake.maths.sequential`), windows by
 rows (`driftlake.quality.measures`), and what follows from the evidence (`driftlake.alerts`).
 """
@@ -255,9 +255,9 @@ def _in_pieces(asked: Iterable[_Asked]) -> Iterator[list[_Asked]]:
 
 @dataclass(frozen=True, slots=True)
 class _DayValues:
-    """Daily values of metrics, shape (..., days): by labels alone, by estimates alone, and by whichever a day counts by.
+    """Daily values of metrics, shape (..., days): from labels alone, from estimates alone, and from the one that the day uses.
 
-    The others are the values of the days of the window whose means are the metrics, shape (..., window days).
+    The other fields are values of the days of the window whose means are the metrics, shape (..., window days).
     """
 
     by_label: Floats
@@ -308,7 +308,7 @@ def _day_values(asked: Sequence[_Asked], is_realised: Days, window_days: int) ->
 
 @dataclass(frozen=True, slots=True)
 class _Standard:
-    """What a statistic is held against, and which values it can have.
+    """What a statistic is compared with, and which values it can have.
 
     `baseline_error` is the standard error of the baseline.
     """
@@ -489,9 +489,9 @@ class _History:
         return {name: array[days, :-1] for name, array in self._labels.known.items()}
 
     def _expected(self, days: slice, calibration: Calibration | None) -> dict[str, Floats]:
-        """COLUMNS as they are to be expected of the predictions of a binary model, shape (days, bins).
+        """Expected COLUMNS of the predictions of a binary model, shape (days, bins).
 
-        Without a calibration nothing is expected.
+        Without a calibration they are 0.
         """
         predicted = {name: array[days, :-1] for name, array in self._predictions.items()}
         row_count, at_cut = predicted["row_count"], predicted["at_cut_count"]
@@ -616,9 +616,9 @@ def _has_most_labels(label_counts: Floats, prediction_counts: Floats) -> Days:
 
 @dataclass(frozen=True, slots=True)
 class _Correction:
-    """How far realised values are from estimated ones: the mean of late days, its standard error, and the sd of a day.
+    """Difference of realised and estimated values: its mean over recent days, the standard error, and the deviation of a day.
 
-    Each has shape (asked,); of too few days nothing is learned.
+    Each has shape (asked,). With too few days, nothing is learned.
     """
 
     mean: Floats
@@ -773,7 +773,7 @@ def _no_interval(low: Floats, day_count: NDArray[np.int64]) -> list[str | None]:
     """Why there is no interval, shape (rows,); None where there is one."""
     few = f"no interval: fewer than {FEWEST_DAYS} days"
     reasons = np.select(
-        [np.isfinite(low), day_count < FEWEST_DAYS], ["", few], f"{few} with labels show the error of estimates"
+        [np.isfinite(low), day_count < FEWEST_DAYS], ["", few], f"{few} with labels, from which the error of estimates is known"
     )
     return [reason or None for reason in reasons.tolist()]
 

@@ -1,4 +1,4 @@
-"""What the page of a day with several models says: a row for each model version, and what is about no single model.
+"""Contents of the page of a day with several models: a row for each model version, and everything that is not about a single model.
 
 Not here: the page of a model (`driftlake.report.model_page`), layout and sorting (templates/).
 """
