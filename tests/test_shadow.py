@@ -80,7 +80,10 @@ def test_the_interval_of_the_mean_difference_is_that_of_a_mean_of_pairs(project:
 
 
 def test_the_aucs_are_compared_once_labels_have_arrived(project: Project) -> None:
-    assert compared(project)["auc_difference"]["reason"] == "no labels have arrived for predictions that both versions answered"
+    assert (
+        compared(project)["auc_difference"]["reason"]
+        == "no labels have arrived for predictions that both versions answered"
+    )
     expected = roc_auc_score(LABELS, TRIED) - roc_auc_score(LABELS, PRODUCED)
     assert compared(project, 2, 7)["auc_difference"]["value"] == pytest.approx(expected, abs=0.02)
 

@@ -121,7 +121,9 @@ def _write_telemetry(
     counts = touched_days(connection, target, mapping, kept.names, sorted(kept.span_days))
     others = counts.pop(None, 0)
     if others:
-        said = f"{counted(others, 'trace')} of these files have no span {mapping.prediction.span} yet, so they have no row"
+        said = (
+            f"{counted(others, 'trace')} of these files have no span {mapping.prediction.span} yet, so they have no row"
+        )
         # without any prediction the mapping is probably wrong
         (done.remarks if counts else done.problems).append(said)
     _tell(done, [write_predictions(connection, target, mapping, day) for day in counts if day])

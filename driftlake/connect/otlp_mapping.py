@@ -30,7 +30,9 @@ _OWN_COLUMNS = frozenset({"event_time", "latency_ms", "trace_id", "span_id"})
 class PredictionSpan(Section):
     """Which span is a prediction."""
 
-    span: str = Field(description="Name of the span, e.g. inference. A trace becomes one row, that of its first span with this name.")
+    span: str = Field(
+        description="Name of the span, e.g. inference. A trace becomes one row, that of its first span with this name."
+    )
     service: str | None = Field(default=None, description="service.name of its resource; null is any.")
 
 

@@ -773,7 +773,9 @@ def _no_interval(low: Floats, day_count: NDArray[np.int64]) -> list[str | None]:
     """Why there is no interval, shape (rows,); None where there is one."""
     few = f"no interval: fewer than {FEWEST_DAYS} days"
     reasons = np.select(
-        [np.isfinite(low), day_count < FEWEST_DAYS], ["", few], f"{few} with labels, from which the error of estimates is known"
+        [np.isfinite(low), day_count < FEWEST_DAYS],
+        ["", few],
+        f"{few} with labels, from which the error of estimates is known",
     )
     return [reason or None for reason in reasons.tolist()]
 
