@@ -23,7 +23,7 @@ from pydantic import (
 
 from driftlake.config.base import Section, SegmentName, TimeZone, no_repetition
 
-# A label as files have it: text, a number or a truth value.
+# A label as files have it: text, a number or a boolean.
 LabelValue: TypeAlias = StrictBool | StrictInt | StrictFloat | StrictStr
 _CODES_OF_DAY = {"%Y", "%m", "%d"}
 _CODES = {*_CODES_OF_DAY, "%H", "%M", "%S"}
@@ -221,7 +221,7 @@ class LabelSettings(Section):
     positive: LabelValue | None = Field(
         default=None,
         description="Positive label of binary models, e.g. 1 of -1 and 1, or bad of good and bad; null if labels are 0 and 1, or "
-        "truth values. `labels.positive` in a lineage file takes precedence.",
+        "booleans. `labels.positive` in a lineage file takes precedence.",
     )
     negative: LabelValue | None = Field(
         default=None,

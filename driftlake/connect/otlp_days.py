@@ -36,7 +36,7 @@ _LOST = (
 
 @dataclass(frozen=True, slots=True)
 class WrittenDay:
-    """The file of a day, the problems that were found, and remarks about what is not a problem."""
+    """The file of a day, with problems, and with remarks that are not problems."""
 
     path: Path
     row_count: int

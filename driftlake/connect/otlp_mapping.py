@@ -103,7 +103,7 @@ class OtlpMapping(Section):
 
     @property
     def all_columns(self) -> dict[str, str]:
-        """The mapped columns, and the kind of an error where the conventions put it."""
+        """The mapped columns, and the kind of an error, which is in the attribute that the conventions define."""
         return _ERROR_KIND | self.columns
 
     @property

@@ -54,7 +54,7 @@ class Place:
 
 
 def below(place: Place, name: str, pattern: str | None = None) -> Place | None:
-    """Where a folder of this name leads; None if the name says nothing that is understood.
+    """The place of a folder with this name; None if the name is not recognised.
 
     `pattern` says how the folders are called from the top, e.g. "year=%Y/week=*/%Y%m%d". Without one, they are read by
     the forms that writers use.

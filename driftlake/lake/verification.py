@@ -48,7 +48,7 @@ def verify(warehouse: Warehouse) -> list[Deviation]:
 
 
 def disagreeing_days(warehouse: Warehouse, stage: str, days: Collection[date]) -> dict[date, str]:
-    """The days on which a stage has another number of rows than its runs recorded, with what is wrong."""
+    """The days on which a stage has another number of rows than its runs recorded, with a description of the difference."""
     if not days:
         return {}
     with warehouse.one_snapshot():

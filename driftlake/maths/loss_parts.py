@@ -1,4 +1,4 @@
-"""The parts of a loss of performance: a changed mix of scores, or labels that agree less with the scores; days as clusters.
+"""The parts of a loss of performance: a changed mix of scores, or labels that fit the scores less well; days as clusters.
 
 The difference of an AUC, or of a mean error, before and after a day is split over bins of the score (Oaxaca 1973, Blinder
 1973). The part of the mix is the value that the later scores would have given with the earlier labels. The rest of the

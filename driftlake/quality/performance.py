@@ -169,7 +169,7 @@ class Mean:
 
     @classmethod
     def of(cls, known: Columns, expected: Columns, parts: Callable[[Columns], Sequence[Floats]]) -> Mean:
-        """From counts of shape (days, bins); `parts` makes what is summed up, and the counts it is divided by, of such counts."""
+        """From counts of shape (days, bins); `parts` turns such counts into the sums and the counts by which they are divided."""
         return cls(*(part.sum(axis=1) for columns in (known, expected) for part in parts(columns)))
 
     def values(self, is_realised: Days, window_days: int) -> Floats:
@@ -444,7 +444,7 @@ class _History:
         ]
 
     def as_of(self, place: int, night: date, meanings: _Meanings) -> _Known | None:
-        """What is known at the end of the night at a place; None if the version has not predicted of late."""
+        """What is known at the end of the night at a place; None if the version has not predicted recently."""
         for arriving in (self._labels, self._decisions, *self._classes):
             arriving.read(night)
         days = slice(place, place + LOOK_BACK_DAYS)
@@ -761,7 +761,7 @@ def _expected(estimated: ClusteredMean, correction: _Correction) -> ClusteredMea
 
 
 def _combined(pooled: ClusteredMean, estimated_count: NDArray[np.int64], correction: _Correction) -> ClusteredMean:
-    """Means of days of which some are estimated, corrected and with the error of the correction."""
+    """Means over realised and estimated days, corrected, with the error of the correction."""
     with np.errstate(divide="ignore", invalid="ignore"):
         share = np.nan_to_num(estimated_count / pooled.day_count)
         of_estimates = np.where(share > 0, share * np.nan_to_num(correction.deviation) ** 2 / pooled.day_count, 0.0)

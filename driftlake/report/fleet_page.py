@@ -27,7 +27,7 @@ _SHOWN_ALERTS = 20
 
 @dataclass(frozen=True, slots=True)
 class FleetRow:
-    """A model version on a day. Empty texts are what is not known."""
+    """A model version on a day. A text is empty if its content is not known."""
 
     facts: Row
     verdict: Verdict
