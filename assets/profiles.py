@@ -28,7 +28,7 @@ def profiles_asset(settings: Settings, partitions: dg.DailyPartitionsDefinition)
         ],
         check_specs=[dg.AssetCheckSpec(_CHECK, asset="profiles", description="The contract of telemetry, day by day.")],
         backfill_policy=dg.BackfillPolicy.single_run(),
-        description=f"{PROFILES.description} A day that is refused keeps its old rows.",
+        description=f"{PROFILES.description} A refused day keeps its earlier rows.",
     )
     def profiles(
         context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse], settings: dg.ResourceParam[Settings]

@@ -22,7 +22,7 @@ class InstallationError(DriftlakeError, RuntimeError):
 
 
 class InputError(DriftlakeError, ValueError):
-    """A telemetry, label or training file cannot be read or lacks what was mapped."""
+    """A telemetry, label or training file cannot be read or lacks a mapped column."""
 
 
 class LineageConflictError(DriftlakeError, ValueError):

@@ -42,5 +42,5 @@ def enough_rows(minimum_rows: int) -> DayRule:
         severity="warning",
         query="select dt, count(*) as unexpected_count, count(*) || ' rows' as observed from {batch} group by dt"
         f" having count(*) < {minimum_rows}",
-        message=f"the training data has {{observed}}; with fewer than {minimum_rows} rows every comparison is noise.",
+        message=f"the training data has {{observed}}; with fewer than {minimum_rows} rows, comparisons show little but noise.",
     )

@@ -37,7 +37,7 @@ def held_by_this_process(instance: dg.DagsterInstance) -> Iterator[dict[str, str
 
 
 def end_abandoned_runs(instance: dg.DagsterInstance, job_name: str) -> None:
-    """Record as failed every unfinished run whose process is gone. A run of another machine, without a file here, is left alone."""
+    """Record as failed every unfinished run whose process is gone. A run of another machine has no file here and is not changed."""
     for run in instance.get_runs(dg.RunsFilter(job_name=job_name, statuses=list(UNFINISHED))):
         place = _folder(instance) / Path(run.tags.get(_LOCK_TAG, "")).name
         if not place.is_file():

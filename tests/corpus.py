@@ -140,9 +140,9 @@ HOSTILE_FILES: Mapping[str, tuple[Callable[[Project], Any], str]] = {
     "column_twice": (_damaged(_rewritten(lambda table: table.append_column("x", table.column("x")))), "has several columns called x"),
 }  # fmt: skip
 
-LEFT_OUT = "the file goes to quarantine; the rest of the day is counted, and its record says so"
-SET_ASIDE = "the rows go to quarantine; the rest of the day is counted, and its record says so"
-UNREAD = "the column of that file is not read; everything else is counted, and the record of the day says so"
+LEFT_OUT = "the file goes to quarantine; the rest of the day is counted; `partition_runs` gives the reason"
+SET_ASIDE = "the rows go to quarantine; the rest of the day is counted; `partition_runs` gives the reason"
+UNREAD = "the column of that file is not read; everything else is counted; `partition_runs` gives the reason"
 TOLD = "counted, with a warning that gives the column, the number of rows and what was found"
 
 FILES = (
@@ -160,7 +160,7 @@ FILES = (
     Case("hidden_file", "a file whose name begins with _ or ., as writers name unfinished files", "it is ignored", lambda p: (p.telemetry(1), p.telemetry(1, name="_part-1"), p.telemetry(1, name=".part-2"))),
     Case("no_rows", "a file with columns and no rows", "the day is empty, with a warning", lambda p: pq.write_table(pq.read_table(p.telemetry(1)).slice(0, 0), p.telemetry(1)), "empty", None, "no rows"),
     Case("only_file_truncated", "the only file of the day without its end", "the day is refused", lambda p: truncate(p.telemetry(1)), "refused", None, "no Parquet footer"),
-    Case("mostly_truncated", "most of a day's bytes cannot be read", "the day is refused, because the rest says too little", lambda p: (p.telemetry(1), truncate(p.telemetry(1, name="part-1", correlation_id=[f"e{row}" for row in range(5 * ROWS)]))), "refused", None, "more than contracts.largest_quarantined_share"),
+    Case("mostly_truncated", "most of a day's bytes cannot be read", "the day is refused, because too little of it is left", lambda p: (p.telemetry(1), truncate(p.telemetry(1, name="part-1", correlation_id=[f"e{row}" for row in range(5 * ROWS)]))), "refused", None, "more than contracts.largest_quarantined_share"),
     Case("no_telemetry", "a day without a folder", "recorded as missing, with a warning", lambda _: None, "missing", None, "there is no telemetry"),
     Case("stray_files", "a text file and a folder among the Parquet files", "they are ignored", lambda p: (p.telemetry(1).with_name("_SUCCESS").write_text(""), p.telemetry(1).with_name("old.parquet").mkdir())),
     Case("odd_folder", "a folder dt=yesterday beside the days", "it is ignored", lambda p: (p.telemetry(1), (p.root / "telemetry" / "dt=yesterday").mkdir())),

@@ -218,7 +218,9 @@ def test_a_night_finds_the_combination_and_an_alert_tells_of_it(project: Project
     found = project.rows("select dt, label_b from rare_combinations where window_days = 1")
     assert {(dt, label[:5]) for dt, label in found} == {(day(2), "above")}
     [(message,)] = project.rows("select message from alerts where rule = 'rare'")
-    assert message.startswith("credit v1 (production): 2 combinations of features that are rare in training came up")
+    assert message.startswith(
+        "credit v1 (production): 2 combinations of features that are rare in training have become frequent"
+    )
 
 
 def test_a_pair_that_no_version_has_is_refused(project: Project) -> None:

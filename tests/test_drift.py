@@ -346,13 +346,13 @@ def test_a_feature_in_other_bins_is_insufficient_data() -> None:
     drift = against_champion(counts(1, blue=100, red=200) + champion, rival(["red", "green"], [500, 500]))
     row = found(drift, reference="champion")
     assert (row["value"], row["reference_count"], row["outcome"]) == (None, 0, "insufficient_data")
-    assert row["reason"] == "binned otherwise by version v0"
+    assert row["reason"] == "version v0 has other bins"
 
 
 def test_a_feature_that_the_other_version_lacks_is_insufficient_data() -> None:
     history = counts(1, red=300) + of_rival(counts(1, "trim", red=300))
     row = found(against_champion(history, rival(["red", "blue"], [500, 500], "trim")), reference="champion")
-    assert (row["outcome"], row["reason"]) == ("insufficient_data", "version v0 does not have it")
+    assert (row["outcome"], row["reason"]) == ("insufficient_data", "version v0 does not have the feature")
 
 
 def test_scores_of_versions_are_compared_in_the_bins_that_all_probabilities_have() -> None:

@@ -22,7 +22,7 @@ from driftlake.lake import catalog
 from driftlake.lake.warehouse import Warehouse
 from jobs.launch import prepare_instance
 
-SAFE = "what was committed is safe"
+SAFE = "committed data is safe"
 # Every command, with arguments that are good.
 COMMANDS = {
     "run": ["--date", "2024-03-01"],
@@ -121,8 +121,8 @@ def test_a_full_disk_does_not_switch_the_telemetry_of_dagster_on(
 @pytest.mark.parametrize(
     ("command", "sentence"),
     [
-        (["verify"], "a place is read-only"),
-        (["backup", "copy"], "a place is read-only"),
+        (["verify"], "a file or folder is read-only"),
+        (["backup", "copy"], "a file or folder is read-only"),
         (["sql", "from alert_actions"], "the file of the catalog cannot be opened; SQLite writes beside it"),
     ],
 )
@@ -188,7 +188,7 @@ def test_a_data_file_that_is_gone_is_told(project: Path) -> None:
     other = gone.with_name("other.parquet")
     gone.rename(other)
     said = told("sql", "from alert_actions", cwd=project)
-    assert "the data files of the warehouse are not in" in said or "a file that is needed is not there" in said
+    assert "the data files of the warehouse are not in" in said or "a required file is missing" in said
 
 
 def test_memory_that_ran_out_is_told(project: Path) -> None:

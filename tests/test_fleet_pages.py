@@ -133,7 +133,7 @@ def test_only_what_changed_is_written_and_what_is_gone_is_removed(memory: Wareho
     assert "again" in text
     memory.connection.execute("delete from sampling_rates where model_id = 'b'")
     alone = render_day(memory, settings, TODAY).read_text()
-    assert "What this page was made from" in alone
+    assert "Runs that computed the rows of this page" in alone
     assert not (folder(settings) / str(TODAY)).exists()
 
 

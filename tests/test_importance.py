@@ -126,7 +126,7 @@ def test_without_importance_in_the_lineage_the_window_before_is_the_reference(me
 @pytest.mark.parametrize(
     ("shares", "arguments", "reason"),
     [
-        ({2: (0.5, 0.3, 0.2)}, {"rows": 199}, "fewer than 200 explained predictions in the window"),
+        ({2: (0.5, 0.3, 0.2)}, {"rows": 199}, "fewer than 200 predictions with SHAP values in the window"),
         ({2: (0, 0, 0)}, {}, "all importances are zero in the window"),
         (
             {2: (0.5, 0.3, 0.2)},

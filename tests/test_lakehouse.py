@@ -175,7 +175,7 @@ def test_a_log_that_cannot_be_read_is_a_sentence(tmp_path: Path, log: str) -> No
 def test_the_data_folder_of_an_iceberg_table_is_not_read_without_its_metadata(tmp_path: Path) -> None:
     table = create_iceberg(tmp_path / "t", ROWS.schema, {"at": DayTransform()})
     table.append(ROWS)
-    with pytest.raises(InputError, match="only the metadata of the table says which of them count"):
+    with pytest.raises(InputError, match="only the metadata of the table says which of them are current"):
         list_input(str(tmp_path / "t" / "data"))
 
 

@@ -128,5 +128,5 @@ def test_features_in_other_bins_have_no_values_between_versions(compared: Wareho
         "select distinct feature, reason from feature_drift where reference = 'champion' and value is null"
         " order by feature"
     ).to_pylist()
-    reason = "binned otherwise by version v1"
+    reason = "version v1 has other bins"
     assert night == [{"feature": "channel", "reason": reason}, {"feature": "ratio", "reason": reason}]

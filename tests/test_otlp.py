@@ -274,7 +274,7 @@ def test_what_cannot_be_used_is_told_by_file_and_the_rest_is_imported(tmp_path: 
         "mixed.jsonl: 2 refused: a line is not JSON; its writer may have been interrupted (first in line 2)",
         "mixed.jsonl: 1 refused: a line has neither resourceSpans nor resourceLogs, so it is not OTLP (first in line 3)",
         "mixed.jsonl: 1 refused: a time is in the future; the clock of the writer is wrong (first in line 4)",
-        "mixed.jsonl: 1 refused: a trace or span id is not hexadecimal as OTLP JSON has it (first in line 5)",
+        "mixed.jsonl: 1 refused: a trace or span id is not hexadecimal, as OTLP JSON requires (first in line 5)",
         "mixed.jsonl: 1 refused: a span or log record has no time (first in line 6)",
         "mixed.jsonl: 1 refused: a span ends before it begins (first in line 7)",
         "mixed.jsonl: 2 refused: an entry of spans is malformed (first in line 8)",
@@ -327,7 +327,7 @@ def test_an_attribute_that_no_prediction_has_is_a_problem_and_one_that_some_lack
 
 def test_files_in_which_nothing_is_a_prediction_are_a_problem(tmp_path: Path) -> None:
     done = imported(tmp_path, FILES[0])
-    assert done.problems == ["4 traces of these files have no span inference yet and no row"]
+    assert done.problems == ["4 traces of these files have no span inference yet, so they have no row"]
 
 
 def test_labels_without_their_attribute_or_a_trace_are_refused(tmp_path: Path) -> None:

@@ -114,7 +114,7 @@ def test_the_stage_that_moved_is_named(project: Project) -> None:
     project.configure(alerts=[{"name": "slow", "signal": "service_levels.p95_ms", "warn": 100, "critical": 500}])
     project.run(1, 4)
     message = (
-        "the 95th percentile of latency_ms of credit v1 (production) is 120 ms, usually 29.9 ms; lookup_ms moved most:"
+        "the 95th percentile of latency_ms of credit v1 (production) is 120 ms, usually 29.9 ms; lookup_ms changed most:"
         " 99.7 ms, usually 10 ms, since 2024-03-04 (1 day)"
     )
     assert project.rows("select message from alerts where feature = 'latency_ms'") == [(message,)]

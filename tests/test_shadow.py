@@ -80,7 +80,10 @@ def test_the_interval_of_the_mean_difference_is_that_of_a_mean_of_pairs(project:
 
 
 def test_the_aucs_are_compared_once_labels_have_arrived(project: Project) -> None:
-    assert compared(project)["auc_difference"]["reason"] == "no labels have arrived for predictions of both"
+    assert (
+        compared(project)["auc_difference"]["reason"]
+        == "no labels have arrived for predictions that both versions answered"
+    )
     expected = roc_auc_score(LABELS, TRIED) - roc_auc_score(LABELS, PRODUCED)
     assert compared(project, 2, 7)["auc_difference"]["value"] == pytest.approx(expected, abs=0.02)
 
@@ -97,7 +100,7 @@ def test_a_candidate_that_answers_other_predictions_matches_none(tmp_path: Path)
     project.measure(1, 1)
     found = compared(project)
     assert found["matched_share"]["value"] == 0
-    assert found["agreement_share"]["reason"] == "no predictions of both in the window"
+    assert found["agreement_share"]["reason"] == "no predictions in the window that both versions answered"
 
 
 def test_predictions_without_a_score_are_matched_and_not_compared(tmp_path: Path) -> None:

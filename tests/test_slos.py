@@ -159,7 +159,7 @@ def test_a_project_has_the_objectives_that_its_tables_can_tell(tmp_path: Path) -
     assert found == [
         ("ranks", 0, 1, "exhausted"), ("steady", 1, 1, "ok"), ("up", 240, 300, "exhausted"), ("whole", 300, 300, "ok"),
     ]  # fmt: skip
-    budget = "200% of the error budget of 28 days is spent, and it burns 2.0 times as fast as it may"
+    budget = "200% of the error budget of 28 days is spent; the burn rate is 2.0"
     assert project.rows("select feature, severity, message from alerts where dt = ? order by feature", day(2)) == [
         ("ranks", "critical", f"objective ranks of credit (quality 50%): {budget}, since 2024-03-01 (2 days)"),
         ("up", "critical", f"objective up of credit (availability 90%): {budget}, since 2024-03-01 (2 days)"),

@@ -53,7 +53,7 @@ def test_missing_rows_are_found_and_the_day_is_computed_anew_although_nothing_ch
     damage(project, f"delete from feature_drift where dt = date '{day(2)}' and feature = 'x' and window_days = 1")
     left = project.rows("select count(*) from feature_drift where dt = ?", day(2))[0][0]
     assert 0 < left < count
-    sentence = f"feature_drift: {left} rows, on record {count}"
+    sentence = f"feature_drift: {left} rows, {count} recorded"
     assert wrong(project) == [f"{day(2)}: {sentence}"]
     reports = {report.stage: report for report in project.run(1, DAYS)}
     assert set(reports["drift"].unchanged) == {day(1), day(3)}
@@ -64,7 +64,7 @@ def test_missing_rows_are_found_and_the_day_is_computed_anew_although_nothing_ch
 def test_rows_that_are_there_twice_are_found(project: Project) -> None:
     damage(project, f"insert into label_arrivals from label_arrivals where dt = date '{day(1)}'")
     assert wrong(project) == [
-        f"{day(1)}: label_arrivals: 2 rows, on record 1",
+        f"{day(1)}: label_arrivals: 2 rows, 1 recorded",
         f"{day(1)}: label_arrivals: 1 key (dt) more than once",
     ]
 
@@ -76,7 +76,7 @@ def test_rows_of_a_table_that_no_run_of_the_day_recorded_are_found(project: Proj
         f" entry -> entry.key <> 'feature_drift')) where dt = date '{day(2)}' and stage = 'drift'",
     )
     count = project.rows("select count(*) from feature_drift where dt = ?", day(2))[0][0]
-    assert wrong(project) == [f"{day(2)}: feature_drift: {count} rows, none on record"]
+    assert wrong(project) == [f"{day(2)}: feature_drift: {count} rows, none recorded"]
 
 
 @pytest.mark.parametrize(

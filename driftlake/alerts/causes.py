@@ -118,7 +118,7 @@ CAUSES = (
     ),
     Cause(
         BROKEN_DATA,
-        "its inputs have been broken since {broken_on} (rule {rule}, incidents of the kind break)",
+        "its inputs have been broken since {broken_on} (rule {rule}; see the incidents of kind break)",
         0.8,
         (*_HARM, SLO_STATUS.prefix, "prediction_drift.", "multivariate_drift.", "importance_drift."),
     ),
@@ -166,12 +166,12 @@ CAUSES = (
     _part_of_loss(
         "harder_cases",
         "{name} is {lost} worse since {lost_on}: {mix} because the cases have become harder, as their scores show, "
-        "and {within} because labels agree less with equal scores than before",
+        "and {within} because labels fit equal scores less well than before",
         0.6,
     ),
     _part_of_loss(
         "quality_loss",
-        "{name} is {lost} worse since {lost_on}: {within} because labels agree less with equal scores than before, "
+        "{name} is {lost} worse since {lost_on}: {within} because labels fit equal scores less well than before, "
         "and {mix} because the cases have become harder, as their scores show",
         0.6,
     ),

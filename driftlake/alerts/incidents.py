@@ -146,9 +146,9 @@ class Episode:
     def takes(self, life: Life) -> bool:
         """Whether an alert that opens while the episode is open belongs to it.
 
-        It has to be of the same kind, and about the same model or the same fault of several, and to have begun
-        with it for all that its window can tell, or to come back soon, or beside another of the same signal about the same
-        feature.
+        It must be of the same kind. It belongs to the episode if it is about the same model and may have begun with the
+        episode as far as its window shows, or if the episode has an alert of the same signal about the same feature that is
+        open or was resolved recently. It also belongs to it if the same thing broke in several models on the same day.
         """
         if (life.kind, life.stands) != (self.first.kind, self.first.stands):
             return False
@@ -225,7 +225,7 @@ class Incident:
 
 
 def group_lives(lives: Iterable[Life], join_days: int) -> list[Incident]:
-    """Incidents of alerts in the order in which they opened; of several that take one, the newest does."""
+    """Group alerts, in the order in which they opened, into incidents; if several incidents qualify, an alert joins the newest."""
     episodes: list[Episode] = []
     candidates: list[Episode] = []
     for life in lives:
@@ -342,7 +342,7 @@ def _row(
 
 
 def _is_told_of_already(evidence: Sequence[Evidence], day: date) -> bool:
-    """Whether broken data, which pages itself, is the cause: while it is broken, and while windows contain it."""
+    """Whether the cause is broken data whose own incident pages: while the data is broken, and while windows contain it."""
     return any(
         each.ended_on is None or day <= each.ended_on + timedelta(days=_REMEMBERED_DAYS)
         for each in evidence

@@ -1,6 +1,6 @@
-"""Evidence of what a loss of performance consists of: cases that are harder to tell apart, scores that say less, one segment.
+"""Evidence for the parts of a loss of performance: cases that are harder to distinguish, scores that rank worse, one segment.
 
-From rows of sql/causes/loss_parts.sql. What is not far beyond what days differ by is not told. Not here: the formulas
+It comes from rows of sql/causes/loss_parts.sql. A part is reported only if it clearly exceeds the usual differences between days. Not here: the formulas
 (`driftlake.maths.loss_parts`), and other causes (`driftlake.alerts.causes`).
 """
 

@@ -39,7 +39,7 @@ class _RulesFile(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """The alerts that rules would have raised: totals by rule, and every alert beside those that were raised."""
+    """The alerts that rules would have raised: totals by rule, and each alert compared with those that were raised."""
 
     openings: pa.Table
     differences: pa.Table

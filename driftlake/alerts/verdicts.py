@@ -59,4 +59,4 @@ def _performance(facts: Mapping[str, Any]) -> str:
     )
     if facts["detectable_loss"] is None:
         return sentence
-    return f"{sentence}. A loss of {written(facts['detectable_loss'])} takes this model about four weeks to show"
+    return f"{sentence}. It takes about four weeks to detect a loss of {written(facts['detectable_loss'])}"

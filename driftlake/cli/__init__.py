@@ -64,7 +64,7 @@ def _told(error: Exception) -> int:
     say("unexpected", f"{type(error).__name__}: {first_line}", style="bold red")
     say(
         "hint",
-        "this is an error of driftlake; what was committed is safe. `driftlake --debug ...` shows the traceback to report",
+        "this is an error of driftlake; committed data is safe. `driftlake --debug ...` shows the traceback to report",
     )
     return UNEXPECTED
 

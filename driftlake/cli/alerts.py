@@ -143,7 +143,7 @@ def replay_rules(
     output: Output = Format.table,
     config: Config = None,
 ) -> None:
-    """Show the alerts that other rules would have raised, beside those that were raised. Read-only."""
+    """Compare the alerts that other rules would have raised with those that were raised. Read-only."""
     from driftlake.alerts import rule_replay
     from driftlake.lake.warehouse import Warehouse
 
@@ -183,7 +183,7 @@ def suggest(
     for suggestion in found:
         now = f"{suggestion.rule.name}: warn {suggestion.rule.warn:g} opens {suggestion.openings_per_month:.1f} times a month"
         wanted = (
-            "no threshold within its history opens as rarely"
+            "every threshold within its history opens more often"
             if suggestion.warn is None
             else f"warn {suggestion.warn:.3g}, critical {suggestion.critical:.3g} would open {suggestion.suggested_per_month:.1f} times"
         )

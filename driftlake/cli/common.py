@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 # 1 is an answer: what was asked about is not in order.
 REFUSED, MISTAKE, UNEXPECTED = 1, 2, 3
 EXIT_CODES = (
-    "Exit codes: 0 done, and all is in order; 1 done, and something is not: input was refused, a day failed, a model is"
-    " harmed; 2 not done: a mistake in the command or the configuration, or a fault of the machine, the storage or the"
+    "Exit codes: 0 done, and all is in order; 1 done, but something is not in order: input was refused, a day failed, a"
+    " model is harmed; 2 not done: a mistake in the command or the configuration, or a fault of the machine, the storage or the"
     " warehouse; 3 an unexpected error of driftlake; 130 interrupted."
 )
 

@@ -18,7 +18,7 @@ from driftlake.errors import ConfigurationError
 if TYPE_CHECKING:
     from driftlake.connect.day_files import Import
 
-app = typer.Typer(no_args_is_help=True, help="Write files of other systems as telemetry and labels.")
+app = typer.Typer(no_args_is_help=True, help="Import files of other systems as telemetry and labels.")
 
 
 @app.command(
@@ -27,15 +27,18 @@ app = typer.Typer(no_args_is_help=True, help="Write files of other systems as te
 def otlp(
     files: Annotated[list[Path], typer.Argument(help="Files of OTLP with spans and logs, JSON lines or protobuf.")],
     mapping: Annotated[
-        Path | None, typer.Option("--mapping", help="YAML file: which spans, attributes and events are which columns.")
+        Path | None, typer.Option("--mapping", help="YAML file that maps spans, attributes and events to columns.")
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Folder of telemetry to write to.")] = None,
     labels_out: Annotated[Path | None, typer.Option("--labels-out", help="Folder of labels to write to.")] = None,
     is_proposal: Annotated[
-        bool, typer.Option("--propose", help="Print a mapping for such files, and write nothing.")
+        bool, typer.Option("--propose", help="Print a proposed mapping for these files, and write nothing.")
     ] = False,
 ) -> None:
-    """Import OpenTelemetry: a trace is a row, whichever files its spans are in. Exit code 1 if anything was refused."""
+    """Import OpenTelemetry files. Each trace becomes one row, even if its spans are in several files.
+
+    The exit code is 1 if anything was refused.
+    """
     if is_proposal:
         from driftlake.connect.otlp_proposal import propose
 

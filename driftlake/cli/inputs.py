@@ -21,7 +21,7 @@ app = typer.Typer()
 
 
 class FaultFormat(StrEnum):
-    """Output formats of faults of files."""
+    """Output formats for faults of files."""
 
     text = "text"
     json = "json"

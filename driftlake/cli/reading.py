@@ -110,7 +110,10 @@ def metrics(
     out: Annotated[Path | None, typer.Option("--out", help="File to write instead of stdout.")] = None,
     config: Config = None,
 ) -> None:
-    """Write the metrics of past days as OpenMetrics, a sample at the end of each day, for `promtool tsdb create-blocks-from openmetrics`."""
+    """Write the metrics of past days as OpenMetrics for `promtool tsdb create-blocks-from openmetrics`.
+
+    Every series has one sample for each day, at its end.
+    """
     from driftlake.delivery.prometheus import open_metrics
     from driftlake.lake.warehouse import Warehouse
     from driftlake.lake.whole_files import replaced_whole
@@ -133,7 +136,7 @@ def report(
     last: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Draw every day up to this one.")] = None,
     config: Config = None,
 ) -> None:  # fmt: skip
-    """Draw the report of a day (a page for each model if it has several), or of every day of a range, and the index."""
+    """Draw the report of a day, or of every day of a range, and the index. Each model has a page if there are several."""
     from rich.progress import track
 
     from driftlake.inputs.partitions import days_between

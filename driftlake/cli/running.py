@@ -36,7 +36,7 @@ def run(
     force: Force = False,
     config: Config = None,
 ) -> None:
-    """Run the nightly job for one day, in the Dagster instance that the UI shows. A day without changes is left alone."""
+    """Run the nightly job for one day, in the Dagster instance that the UI shows. A day without changes is skipped."""
     _run_days(configured(config, require_inputs=True), [(day.date(), day.date())], is_forced=force)
 
 
@@ -47,7 +47,7 @@ def backfill(
     force: Force = False,
     config: Config = None,
 ) -> None:
-    """Run the nightly job for a range of days, in few Dagster runs. Days without changes are left alone."""
+    """Run the nightly job for a range of days, in few Dagster runs. Days without changes are skipped."""
     _run_days(configured(config, require_inputs=True), [(first.date(), last.date())], is_forced=force)
 
 
@@ -103,7 +103,7 @@ def _run_days(settings: Settings, ranges: Sequence[tuple[date, date]], *, is_for
     if not settings.start <= first <= last <= newest:
         raise ConfigurationError(
             f"{first} to {last} is not a range of partition days, which go from {settings.start} to {newest}",
-            hint="a day can be run when it is over; `start` and `end` are set in driftlake.yaml",
+            hint="a day can be run only after it has ended; `start` and `end` are set in driftlake.yaml",
         )
     engine_of(settings)  # report missing inputs before Dagster starts
     runs = [days_between(*each) for each in ranges]
@@ -155,7 +155,7 @@ def _say_what_failed(failures: Sequence[LaunchFailure], traces: Sequence[str]) -
 
 def _say_what_was_left_alone(unchanged: int, done: int) -> None:
     if done:
-        messages.print(f"unchanged: {unchanged:,} of {unchanged + done:,} partitions were left alone")
+        messages.print(f"unchanged: {unchanged:,} of {unchanged + done:,} partitions were skipped")
     else:
         messages.print(
             "unchanged: nothing that these days depend on has changed, so they were not computed; --force computes "

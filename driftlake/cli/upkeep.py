@@ -47,7 +47,7 @@ def verify(
     ] = False,
     config: Config = None,
 ) -> None:
-    """Check every table: row counts as recorded, no key twice, equal sums across tables. Exit code 1 if not."""
+    """Check that every table has the recorded row counts, no key twice, and sums that agree. Exit code 1 if not."""
     from driftlake.lake.catalog import catalog_of
     from driftlake.lake.verification import verify
     from driftlake.lake.warehouse import Warehouse
@@ -93,7 +93,7 @@ def erase(
         str | None,
         typer.Option(
             "--user-key",
-            help="The person: an identifier, whose pseudonyms by the configured keys are searched too, or a pseudonym.",
+            help="The person: a pseudonym, or an identifier; its pseudonyms by the configured keys are searched, too.",
         ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be erased and change nothing.")] = False,
@@ -101,7 +101,7 @@ def erase(
         bool,
         typer.Option(
             "--purge",
-            help="Remove the earlier snapshots at once, all of them: rows can no longer be read as they were written.",
+            help="Remove all earlier snapshots immediately. Rows can then no longer be read as they were written.",
         ),
     ] = False,
     by: Annotated[str | None, typer.Option("--by", help="Who erases; default: the user of this machine.")] = None,

@@ -34,7 +34,7 @@ class ContractSettings(Section):
     )
     largest_quarantined_share: Share = Field(
         default=0.5,
-        description="Share of a day in quarantine above which the day is refused, because the rest says too little.",
+        description="Share of a day in quarantine above which the day is refused, because too little of it is left.",
     )
     missing_rate_increase: Share = Field(
         default=0.05,

@@ -23,7 +23,7 @@ from pydantic import (
 
 from driftlake.config.base import Section, SegmentName, TimeZone, no_repetition
 
-# A label as files have it: text, a number or a truth value.
+# A label as files have it: text, a number or a boolean.
 LabelValue: TypeAlias = StrictBool | StrictInt | StrictFloat | StrictStr
 _CODES_OF_DAY = {"%Y", "%m", "%d"}
 _CODES = {*_CODES_OF_DAY, "%H", "%M", "%S"}
@@ -150,7 +150,7 @@ class TelemetrySettings(Section):
     class_scores: ClassScoreSettings | None = Field(
         default=None,
         description="Probability of each class of multiclass models, e.g. {prefix: p_} or {column: probabilities}; "
-        "null if there are none; these models then have no AUC and no estimates.",
+        "null if there are none. Without them, these models have no AUC and no estimates.",
     )
     high_cardinality: Annotated[tuple[str, ...], AfterValidator(no_repetition)] = Field(
         default=(),
@@ -172,7 +172,7 @@ class TelemetrySettings(Section):
     )
     segment_limit: PositiveInt = Field(
         default=100,
-        description="Number of most frequent values of a segment column on a day that are segments; the others are "
+        description="Largest number of segments of a column on a day: its most frequent values. The other values are "
         "counted together as (other).",
     )
     timezone: TimeZone | None = Field(
@@ -221,7 +221,7 @@ class LabelSettings(Section):
     positive: LabelValue | None = Field(
         default=None,
         description="Positive label of binary models, e.g. 1 of -1 and 1, or bad of good and bad; null if labels are 0 and 1, or "
-        "truth values. `labels.positive` in a lineage file takes precedence.",
+        "booleans. `labels.positive` in a lineage file takes precedence.",
     )
     negative: LabelValue | None = Field(
         default=None,

@@ -46,7 +46,7 @@ def load_settings(path: Path | None = None, *, require_inputs: bool = False) -> 
 
 
 def _extensions_in(content: object) -> list[str]:
-    """The value of drift.extensions if it is what it should be; anything wrong is reported when the file is parsed."""
+    """The value of drift.extensions if it is valid; an invalid one is reported when the file is parsed."""
     drift = content.get("drift") if isinstance(content, dict) else None
     listed = drift.get("extensions") if isinstance(drift, dict) else None
     return [path for path in listed if isinstance(path, str)] if isinstance(listed, list) else []

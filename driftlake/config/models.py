@@ -34,14 +34,17 @@ class QualitySettings(Section):
 
     windows_days: Windows = Field(default=(1, 7, 28), description="Prediction days in the window, ending with the day.")
     minimum_labels_per_class: PositiveInt = Field(
-        default=10, description="Positives and negatives below which an AUC is insufficient_data."
+        default=10,
+        description="Smallest number of positives, and of negatives, for an AUC; with fewer it is insufficient_data.",
     )
     calibration_days: PositiveInt = Field(
         default=90,
-        description="Days up to each day whose labels, together with the training data, give the probability of a score for estimates.",
+        description="Number of days up to each day. The labels of these days and the training data say which "
+        "probability a score has in estimates.",
     )
     minimum_calibration_labels: PositiveInt = Field(
-        default=1000, description="With fewer labels in these days, estimates use the training data alone."
+        default=1000,
+        description="With fewer labels than this in calibration_days, estimates use the training data alone.",
     )
 
     @property

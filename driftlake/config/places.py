@@ -114,7 +114,7 @@ class ComputeSettings(Section):
     memory_limit: str = Field(
         default="2GB",
         pattern=r"^\d+(\.\d+)?\s*(MB|GB|TB)$",
-        description="DuckDB's limit; it spills to disk beyond it. Drift and quality take as many days and groups at "
+        description="Memory limit of DuckDB, which spills to disk beyond it. Drift and quality take as many days and groups at "
         "once as "
         "fit into it; the process needs up to 1 GB in addition. On Linux, a command that asks for more than twice the limit and "
         "2 GB ends with a sentence.",
@@ -125,7 +125,7 @@ class ComputeSettings(Section):
     )
     partitions_per_run: PositiveInt = Field(
         default=400,
-        description="Largest number of days of one Dagster run in a backfill. A run costs seconds, a day milliseconds.",
+        description="Largest number of days of one Dagster run in a backfill. Starting a run takes seconds, a further day milliseconds.",
     )
 
     @property
@@ -149,7 +149,7 @@ class SparkSettings(Section):
     task_memory_limit: str = Field(
         default="512MB",
         pattern=r"^\d+(\.\d+)?\s*(MB|GB|TB)$",
-        description="DuckDB's limit in each task of a worker; it spills to disk beyond it.",
+        description="Memory limit of DuckDB in each task of a worker; beyond it, DuckDB spills to disk.",
     )
     rows_per_task: PositiveInt = Field(
         default=1_000_000,

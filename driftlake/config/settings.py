@@ -59,7 +59,8 @@ class Settings(Section):
         default=(), description="Service level objectives, e.g. [{name: up, sli: availability, objective: 0.999}]."
     )
     pseudonyms: PseudonymSettings | None = Field(
-        default=None, description="Needed by `driftlake pseudonymize`, and checked by the contract of telemetry."
+        default=None,
+        description="Keys for `driftlake pseudonymize`. The contract of telemetry checks that pseudonyms come from a valid key.",
     )
     delivery: DeliverySettings = DeliverySettings()
     compute: ComputeSettings = ComputeSettings()
@@ -192,7 +193,7 @@ class Settings(Section):
 
     @property
     def training_roots(self) -> tuple[str, ...]:
-        """Where training data may be: who writes a lineage file must not choose what of this machine is read."""
+        """Places where training data may be. The author of a lineage file must not be able to read any other file of this machine."""
         lineage = self.resolve(self.lineage.path)
         beside_lineage = lineage.rpartition("/")[0] if lineage.count("/") > 1 else lineage
         return (str(self._root.resolve()), beside_lineage, *map(self.resolve, self.lineage.training_roots))

@@ -31,7 +31,7 @@ _TOLD_PROBLEMS, _TOLD_CHARACTERS = 50, 120
 def parse_yaml(model: type[Model], path: Path | str, text: str, remarks: list[str] | None = None) -> Model:
     """Validate the YAML `text` of the file `path`; one ConfigurationError reports every problem with key and line.
 
-    Where text is expected, a number, date or truth value is read as it is written in the file: 1.10 is "1.10". `remarks` collects a sentence for each.
+    Where text is expected, a number, date or boolean is read as it is written in the file: 1.10 is "1.10". `remarks` collects a sentence for each.
     """
     nodes = compose(path, text)
     content = construct(path, nodes)

@@ -1,4 +1,4 @@
-"""What was imported of each file, as Parquet by day in a hidden folder beside the days, so that parts of a trace find each other.
+"""The entries that were imported from each file, as Parquet by day in a hidden folder beside the days. So parts of a trace from several files can be joined.
 
 A file is kept under the hash of its content: importing it again replaces what was kept of it. Not here: the rows of a
 day (`otlp_days`).

@@ -1,6 +1,6 @@
 """Days of telemetry and labels, written from the spans and events that were kept of all imported files.
 
-A day has one file, which is written anew from everything kept for it, so the order and number of imports do not matter.
+A day has one file, which is rewritten from everything that is kept for the day, so the order and number of imports do not matter.
 Not here: reading OTLP (`otlp_import`).
 """
 
@@ -30,8 +30,8 @@ FILE_NAME = "otlp.parquet"
 _TEXTS = frozenset(column.name for column in TELEMETRY_COLUMNS if column.sql_type == "varchar")
 _A_DAY = timedelta(days=1)
 _WHY_LOST = (
-    "what they were made of is no longer kept, or the mapping does not choose it any more; the file stays as it is. Remove "
-    "it to write it anew"
+    "their spans or events are no longer kept, or the mapping no longer chooses them; the file was not changed. Remove it "
+    "and import again to write it without these rows"
 )
 
 
@@ -42,7 +42,7 @@ def touched_days(
     names: Iterable[str],
     days: Sequence[date],
 ) -> dict[date | None, int]:
-    """How many traces of the files kept under `names` have their row on which day; None counts those without a prediction."""
+    """Number of traces of the files kept under `names`, by the day of their row; None stands for traces without a prediction."""
     names = set(names)
     new = [path for path in kept_files(target, days) if Path(path).stem in names]
     _view(connection, "new_spans", new)
@@ -94,7 +94,7 @@ def predictions_query(mapping: OtlpMapping, texts: frozenset[str]) -> str:
 
 
 def write_labels(connection: duckdb.DuckDBPyConnection, target: Path, labels: LabelEvents, day: date) -> WrittenDay:
-    """Write the labels that arrived on a day; a label that two files have is there once."""
+    """Write the labels that arrived on a day; a label that occurs in two files is written once."""
     _view(connection, "kept_events", kept_files(target, [day]))
     texts = _text_attributes(connection, "kept_events", labels.attributes)
     own = labels.correlation_id

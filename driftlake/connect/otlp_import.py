@@ -1,4 +1,4 @@
-"""Imports files of OTLP: keeps what the mapping names, and writes the days that it touches anew.
+"""Imports files of OTLP: keeps the attributes that the mapping names, and rewrites the days that they belong to.
 
 Not here: what a line says (`otlp_lines`), and the rows of a day (`otlp_days`).
 """
@@ -26,7 +26,7 @@ from driftlake.vocabulary.wording import counted
 def import_files(
     paths: Sequence[Path], mapping: OtlpMapping, target: Path, labels_target: Path | None, *, now_ns: int | None = None
 ) -> Import:
-    """Import the files; one that cannot be read is told and the others are imported."""
+    """Import the files. A file that cannot be read is reported, and the others are imported."""
     done = Import()
     labels = mapping.labels if labels_target else None
     with ExitStack() as stack:
@@ -48,7 +48,7 @@ def import_files(
 
 @dataclass(slots=True)
 class _Kept:
-    """What the files of an import have, whether they were imported before or not."""
+    """The contents of the files of an import, also of files that were imported before."""
 
     names: set[str] = field(default_factory=set)
     span_days: set[date] = field(default_factory=set)
@@ -110,7 +110,9 @@ def _write_telemetry(
     counts = touched_days(connection, target, mapping, kept.names, sorted(kept.span_days))
     others = counts.pop(None, 0)
     if others:
-        said = f"{counted(others, 'trace')} of these files have no span {mapping.prediction.span} yet and no row"
+        said = (
+            f"{counted(others, 'trace')} of these files have no span {mapping.prediction.span} yet, so they have no row"
+        )
         # without any prediction the mapping is probably wrong
         (done.remarks if counts else done.problems).append(said)
     done.tell([write_predictions(connection, target, mapping, day) for day in counts if day])

@@ -63,7 +63,7 @@ class Event:
 
 @dataclass(slots=True)
 class Faults:
-    """What of a file was refused: each reason with how often it was found and where first, in lines or messages."""
+    """The parts of a file that were refused: each reason with its number of occurrences and the line or message of the first."""
 
     path: Path
     unit: str = "line"
@@ -185,7 +185,7 @@ def _id(value: Any, form: re.Pattern[str]) -> str:
             return value
         if form.fullmatch(value.lower()):
             return value.lower()
-    raise _RefusedError("a trace or span id is not hexadecimal as OTLP JSON has it")
+    raise _RefusedError("a trace or span id is not hexadecimal, as OTLP JSON requires")
 
 
 def _text(value: Any) -> str | None:

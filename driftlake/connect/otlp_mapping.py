@@ -27,7 +27,9 @@ _OWN_COLUMNS = frozenset({"event_time", "latency_ms", "trace_id", "span_id"})
 class PredictionSpan(Section):
     """Which span is a prediction."""
 
-    span: str = Field(description="Name of the span, e.g. inference. A trace is one row, of its first such span.")
+    span: str = Field(
+        description="Name of the span, e.g. inference. A trace becomes one row, that of its first span with this name."
+    )
     service: str | None = Field(default=None, description="service.name of its resource; null is any.")
 
 
@@ -44,7 +46,7 @@ class LabelEvents(Section):
     @model_validator(mode="after")
     def _some_condition(self) -> Self:
         if self.event is None and not self.where:
-            raise ValueError("without event, where must say which log records are labels")
+            raise ValueError("event or where must say which log records are labels; both are empty")
         return self
 
     @property
@@ -60,7 +62,7 @@ class LabelEvents(Section):
 
 
 class OtlpMapping(Section):
-    """What of the spans is telemetry, and which events are labels."""
+    """Which spans become telemetry, and which events become labels."""
 
     prediction: PredictionSpan
     latency: str = Field(
@@ -68,7 +70,7 @@ class OtlpMapping(Section):
     )
     columns: dict[str, str] = Field(
         description="Columns of telemetry (model_id and model_version, also score, deployment, segments, features) and "
-        "the attributes they are read from: of the prediction or its resource, else of another span of the trace."
+        "the attributes they are read from: those of the prediction or its resource, otherwise of another span of the trace."
     )
     stages: dict[str, str] = Field(
         default={}, description="Columns of telemetry.latencies and the names of the spans whose durations they are."
@@ -88,7 +90,7 @@ class OtlpMapping(Section):
         if taken := [name for name in names if name.lower() in _OWN_COLUMNS]:
             raise ValueError(f"{taken[0]} is read from the spans and cannot be mapped")
         if alike := [name for name in names if sum(name.lower() == other.lower() for other in names) > 1]:
-            raise ValueError(f"the column {alike[0]} occurs twice, where case does not count")
+            raise ValueError(f"the column {alike[0]} occurs twice; upper and lower case do not count")
         kept = [self.attributes, self.labels.attributes if self.labels else ()]
         if alike := [each for names in kept for each in names if sum(each.lower() == o.lower() for o in names) > 1]:
             raise ValueError(f"the attributes {' and '.join(alike)} differ only by case, which SQL cannot tell apart")
@@ -98,7 +100,7 @@ class OtlpMapping(Section):
 
     @property
     def all_columns(self) -> dict[str, str]:
-        """The mapped columns, and the kind of an error where the conventions put it."""
+        """The mapped columns, and the kind of an error, which is in the attribute that the conventions define."""
         return _ERROR_KIND | self.columns
 
     @property

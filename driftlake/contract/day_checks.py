@@ -107,7 +107,9 @@ def check_presence(partition: Partition, usual: UsualRows | None, settings: Cont
 
 
 def day_bounds(days: Sequence[date], time_zone: str) -> pa.Table:
-    """First and last microsecond of each day, in UTC or in the time zone of the partitions: telemetry may mean either.
+    """First and last microsecond of each day: the earlier start and the later end in UTC and in the time zone of the partitions.
+
+    Telemetry may use either time zone.
 
     `evening_us` is the earlier of the two ends of the day.
     """

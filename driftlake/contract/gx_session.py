@@ -259,8 +259,8 @@ def _not_evaluated(name: str, reason: str) -> ContractError:
 def _refuse_dropped(declared: Collection[str], present: Collection[str], source: str) -> None:
     if sorted(declared) != sorted(present):
         raise ContractError(
-            f"the {source} contract declares {_listed(declared)}; Great Expectations took {_listed(present)}",
-            hint="give every rule a different name; GX logs why it dropped an expectation",
+            f"the {source} contract declares {_listed(declared)}; Great Expectations loaded {_listed(present)}",
+            hint="give every rule a different name; Great Expectations logs why it dropped an expectation",
         )
 
 

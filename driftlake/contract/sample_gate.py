@@ -105,7 +105,7 @@ def versions_of_lineage(settings: Settings) -> Mapping[tuple[str, str], ModelVer
 
 
 def version_of_record(record: LineageRecord, meaning: LabelMeaning | None) -> ModelVersion:
-    """What the lineage of a version and the `meaning` of its labels say, without what is learned from training data."""
+    """A version made from its lineage and the `meaning` of its labels, without anything learned from training data."""
     return ModelVersion(
         record.model_id,
         record.model_version,

@@ -52,9 +52,9 @@ class Delivery:
 def due_notices(
     channel: Channel, incidents: Iterable[Mapping[str, Any]], told: Mapping[str, tuple[Change, str]]
 ) -> list[Notice]:
-    """Changes of which a channel has not got a notice.
+    """Changes for which a channel has not yet received a notice.
 
-    `told` has the last change that was delivered and its severity, by incident. There is no notice of a resolved
+    `told` has, by incident, the last change that was delivered and its severity. There is no notice of a resolved
     incident whose opening was never notified, or of a silenced incident.
     """
     notices = []
@@ -74,7 +74,7 @@ def current_incidents(warehouse: Warehouse) -> list[dict[str, Any]]:
 def deliver(
     warehouse: Warehouse, settings: Settings, incidents: Sequence[Mapping[str, Any]], now: datetime | None = None
 ) -> list[Delivery]:
-    """Send every channel the notices that it has not got yet, and record the results."""
+    """Send every channel the notices that it has not yet received, and record the results."""
     incidents = [
         {**incident, "links": links_of(settings, incident), "tier": _tier(settings, incident)} for incident in incidents
     ]

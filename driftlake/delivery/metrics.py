@@ -1,4 +1,4 @@
-"""The metrics that Prometheus gets: name, meaning, labels, and the rows that they come from.
+"""The metrics for Prometheus: name, meaning, labels, and the rows from which they are read.
 
 Names follow the conventions of Prometheus. Labels name models, versions, deployments, statistics, rules, stages and
 objectives, all of which the configuration and the registered versions bound; a feature has a series only while it
@@ -18,7 +18,7 @@ _OBJECTIVE = ("slo", "model_id", "sli")
 
 @dataclass(frozen=True, slots=True)
 class RunMetric:
-    """A gauge without labels about the runs, which days of the past do not have."""
+    """A gauge without labels about the newest run; past days have no such samples."""
 
     name: str
     meaning: str
@@ -62,7 +62,7 @@ DAY_METRICS = (
     DayMetric("alerts", "Alerts of the newest day.", "alerts", "alert_count", ("model_id", "rule", "severity")),
     DayMetric(
         "partition_is_complete",
-        "Whether all input of the newest day was counted.",
+        "1 if all input of the newest day was counted, otherwise 0.",
         "stages",
         "is_complete",
         ("stage",),
@@ -91,7 +91,7 @@ DAY_METRICS = (
     ),
     DayMetric(
         "performance_baseline",
-        "What the performance is compared with.",
+        "Baseline with which the performance is compared.",
         "performance",
         "baseline_value",
         (*_VERSION, "statistic"),
@@ -112,13 +112,17 @@ DAY_METRICS = (
     ),
     DayMetric(
         "feature_drift_psi_max",
-        "PSI against training of the feature that is furthest from it.",
+        "Largest PSI of a feature against training.",
         "features",
         "worst_psi",
         _VERSION,
     ),
     DayMetric(
-        "features_drifting", "Features whose PSI against training is drift.", "features", "drifting_count", _VERSION
+        "features_drifting",
+        "Number of features whose PSI against training counts as drift.",
+        "features",
+        "drifting_count",
+        _VERSION,
     ),
     DayMetric(
         "feature_drift_psi",

@@ -45,7 +45,7 @@ def links_of(settings: Settings, incident: Mapping[str, Any]) -> dict[str, str]:
 
 
 def compose(channel: Channel, change: Change, incident: Mapping[str, Any]) -> Notice:
-    """The notice, written with the channel's templates. If a template fails, the standard text is used and gives the error."""
+    """The notice, written with the channel's templates. If a template fails, the standard text is used, with the error."""
     incident = {name: _printable(value) for name, value in incident.items()}
     words = {"change": change, "links": {}, "tier": None, **incident}
     title, body = _standard_title(words), _standard_body(words)

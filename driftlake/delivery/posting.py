@@ -1,4 +1,4 @@
-"""One POST of JSON that ends in time: an answer that never ends, or another place it points to, is no delivery.
+"""One POST of JSON with a time limit. An answer that does not end, or a redirect, does not count as a delivery.
 
 Not here: what is sent and to whom (`driftlake.delivery.channels`).
 """
@@ -28,7 +28,7 @@ def post(
 ) -> None:
     """Send `content`. Raises NotDeliveredError unless a POST was answered with 2xx, and what requests raises.
 
-    The body of the answer is not read: it says nothing that we need, and may be endless.
+    The body of the answer is not read, because it is not needed and may be endless.
     """
     import requests
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def write_metrics(
     warehouse: Warehouse, path: Path, day: date, *, window_days: int, undelivered_count: int, now: datetime
 ) -> None:
-    """Write the metrics of `day`; the file is replaced whole, so a scrape never sees half of it.
+    """Write the metrics of `day`. The file is replaced as a whole, so a scrape never sees a half-written file.
 
     Drift is that of windows of `window_days`.
     """
@@ -46,7 +46,7 @@ def write_metrics(
 def open_metrics(warehouse: Warehouse, first_day: date, last_day: date, *, window_days: int) -> Iterator[str]:
     """The metrics of days of the past in the format of OpenMetrics, in parts.
 
-    A day has one sample, at its end (UTC): its values are those that were known then. Raises ConfigurationError if none of
+    A day has one sample of each series, at its end (UTC), with the values that were known then. Raises ConfigurationError if none of
     the days was processed, or the library that writes the format is not installed.
     """
     try:

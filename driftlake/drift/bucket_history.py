@@ -184,8 +184,9 @@ class History:
         shared = {name: ids for name, ids in places.items() if ids is not None}
         is_counted = np.array([own is not None for own in self.bins])
         obstacles = {
-            f"version {reference.model_version} does not have it": _lacking(self.features, places) & is_counted,
-            f"binned otherwise by version {reference.model_version}": _lacking(self.features, shared) & is_counted,
+            f"version {reference.model_version} does not have the feature": _lacking(self.features, places)
+            & is_counted,
+            f"version {reference.model_version} has other bins": _lacking(self.features, shared) & is_counted,
         }
         history = History.of(self.profiles, group, list(shared))
         return self._rebinned(history, shared), obstacles

@@ -146,7 +146,7 @@ class _Side:
         if not self.importance.any():
             return f"all importances are zero {where}"
         if self.day_count < needed_days:
-            return f"explained predictions on fewer than {needed_days} of {expected_days} days {where}"
+            return f"predictions with SHAP values on fewer than {needed_days} of {expected_days} days {where}"
         if max(self.counts) < settings.minimum_rows:
-            return f"fewer than {settings.minimum_rows} explained predictions {where}"
+            return f"fewer than {settings.minimum_rows} predictions with SHAP values {where}"
         return None

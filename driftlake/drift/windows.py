@@ -92,7 +92,7 @@ EVERY_DAY = OpenDays()
 
 
 def days_needed(share: float, length_days: NDArray[Any] | int) -> NDArray[np.int64]:
-    """Whole days that are at least `share` of some lengths, shape as given: 7 % of 100 days is 7, not 8 for a rounding error."""
+    """Smallest number of whole days that is at least `share` of each length, shape as given; a rounding error does not turn 7 % of 100 days into 8."""
     needed: NDArray[np.int64] = np.ceil(np.round(share * np.asarray(length_days), 9)).astype(np.int64)
     return needed
 

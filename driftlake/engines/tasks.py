@@ -104,7 +104,7 @@ def opened(source: Source, task: Task, relation: str = "predictions") -> duckdb.
 def _rows_of(
     connection: duckdb.DuckDBPyConnection, source: Source, task: Task, spans: Sequence[Span], relation: str
 ) -> str:
-    """SQL for the rows of several whole files, or for a part of one file, of which DuckDB reads only that part."""
+    """SQL for the rows of several whole files, or for a part of one file; DuckDB then reads only this part."""
     broken = [task.broken.get(span.file_id, _NO_POSITIONS) for span in spans]
     table = None
     if any(map(len, broken)):

@@ -99,7 +99,7 @@ def table_in(location: str, entries: Sequence[pafs.FileInfo], pattern: str | Non
     if own == "data" and above and not above.endswith("/") and _metadata_files(above):
         raise InputError(
             f"{location} has the data files of the Iceberg table {above}, and only the metadata of the table says "
-            "which of them count",
+            "which of them are current",
             hint=f"give {above} as the path",
         )
     return None

@@ -97,7 +97,7 @@ def named(passed_over: Sequence[PassedOver]) -> str:
 
 
 def objection_to(path: str, size_bytes: int, modified_ns: int | None) -> PassedOver | None:
-    """Why a file is skipped, judged by its name, or by its bytes if the name does not tell; None if it is read."""
+    """Why a file is skipped, judged by its name, or by its bytes if the name is not sufficient; None if it is read."""
     parts = path.rpartition("/")[2].lower().split(".")
     ending = parts[-1] if len(parts) > 1 else ""
     if ending in _PARQUET or (ending in _CODECS and parts[-2] in _PARQUET):

@@ -33,9 +33,9 @@ _PARTS = ("year", "month", "day")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What the folders on the way down have said: the day once it is known, and the parts of it before that.
+    """What is known from the names of the folders above: the day, or the parts of it that were found so far.
 
-    `shape` are their names with letters for the numbers, as people write a layout down.
+    `shape` are their names with letters in place of the numbers, as people describe a layout.
     """
 
     day: date | None = None
@@ -54,7 +54,7 @@ class Place:
 
 
 def below(place: Place, name: str, pattern: str | None = None) -> Place | None:
-    """Where a folder of this name leads; None if the name says nothing that is understood.
+    """The place of a folder with this name; None if the name is not recognised.
 
     `pattern` says how the folders are called from the top, e.g. "year=%Y/week=*/%Y%m%d". Without one, they are read by
     the forms that writers use.

@@ -1,4 +1,4 @@
-"""The files of a day together: whether they can be read, what identifies them, what was passed over.
+"""The files of a day together: whether they can be read, what identifies them, and which were skipped.
 
 Only footers are read, unless rows turn out to be broken. Not here: finding files (`driftlake.inputs.listing`), a file by
 itself (`driftlake.inputs.parquet_files`), and rows (`driftlake.inputs.predictions`,
@@ -122,8 +122,8 @@ def read_partitions(
 ) -> list[Partition]:
     """Inventory of the given days: a missing day is a partition without files, a bad file one that is refused.
 
-    Raises InputError if `location` is not there at all, or holds something of which no day is understood: that is no
-    missing day.
+    Raises InputError if `location` does not exist, or if none of its folders is recognised as a day. This is not the same
+    as a missing day.
     """
     days = list(days)
     return read_listed(list_input(location, partitioning, days), location, days, columns, mapping)
@@ -199,7 +199,7 @@ def check_columns(partition: Partition, columns: Collection[CanonicalColumn], ma
 def probe(partition: Partition) -> Partition:
     """Read every page of a partition's files, in Arrow and in DuckDB, and refuse those that fail.
 
-    Footers can be fine above broken pages, and what one of the two reads can be beyond the other.
+    A footer can be intact although pages are broken, and one of the two can read files that the other cannot.
     """
     with duckdb.connect() as connection:
         connection.execute("set threads = 1")

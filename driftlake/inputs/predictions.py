@@ -79,7 +79,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """What of the files is not to be seen: columns, by the day and the name in the files, and the rows in a table.
+    """The parts of the files that are left out: columns, by day and name in the files, and the rows listed in a table.
 
     The table has file_id and file_row_number.
     """
@@ -158,9 +158,9 @@ def create_view_of_partitions(
 
 
 def _layouts(files: Sequence[InputFile], reading: Reading) -> Sequence[Layout]:
-    """The files that have rows, by their positions among all; those are read apart whose columns differ in what they are.
+    """The files that have rows, by their positions among all; files whose column types differ in kind are read separately.
 
-    DuckDB would make one type of them all, and a value would read otherwise beside another file.
+    Read together, DuckDB would convert them to one type, and the text of a value would depend on the other files.
     """
     filled = [position for position, file in enumerate(files) if file.row_count]
     read = dict.fromkeys(column.own_name(reading.mapping) for column in reading.columns)

@@ -219,7 +219,7 @@ def _only(columns: Columns, names: Iterable[str]) -> Columns:
 
 
 def _compare(what: _What, layouts: Sequence[_Layout], known: Sequence[Columns]) -> list[SchemaChange]:
-    """Every way in which files differ from what is known, by name of the column."""
+    """The differences between files and the known layouts, by name of the column."""
     differing: defaultdict[_Difference, list[_Layout]] = defaultdict(list)
     for layout in layouts:
         for difference in _differences(layout.columns, known):

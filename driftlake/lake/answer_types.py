@@ -1,4 +1,4 @@
-"""SQL that brings values into types that Arrow and every format of an answer can hold, without changing what they say.
+"""SQL that converts values to types that Arrow and every output format can hold, without changing their meaning.
 
 Not here: asking and writing (`driftlake.lake.shell`).
 """

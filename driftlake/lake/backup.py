@@ -23,7 +23,7 @@ _CATALOG, _DATA = "catalog.sqlite", "data"
 
 @dataclass(frozen=True, slots=True)
 class Copied:
-    """What one call has copied; it skips files that an earlier call copied."""
+    """The files that one call has copied, without those that an earlier call had copied."""
 
     place: Path
     file_count: int

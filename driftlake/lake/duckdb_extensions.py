@@ -15,7 +15,7 @@ from driftlake.lake.queries import literal
 
 
 def load_extension(connection: duckdb.DuckDBPyConnection, name: str, *, extra: str | None = None) -> None:
-    """Load a DuckDB extension from its wheel, which `extra` of driftlake brings, or from where INSTALL put it."""
+    """Load a DuckDB extension from its wheel, which `extra` of driftlake installs, or from the folder of DuckDB's INSTALL."""
     package = find_spec(f"duckdb_extension_{name}")
     found = sorted(Path(package.origin).parent.rglob("*.duckdb_extension")) if package and package.origin else []
     try:

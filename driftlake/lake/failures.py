@@ -1,4 +1,4 @@
-"""Exceptions of parts of a run: as one sentence, with traceback, and whether they would affect all other parts.
+"""Exceptions in parts of a run: their sentence, their traceback, and whether all other parts would fail, too.
 
 Not here: catching them (`driftlake.nightly.isolation`, `driftlake.training.registration`).
 """

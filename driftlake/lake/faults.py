@@ -1,6 +1,6 @@
 """Faults of the machine and of the catalog in a sentence: what happened, what is safe, what to do.
 
-Libraries tell the same fault in many ways, most of them without an error number, so texts are searched. Not here: which
+Libraries report the same fault in many ways, mostly without an error number, so their messages are searched. Not here: which
 faults concern all days of a run (`driftlake.lake.failures`), and printing (`driftlake.cli`).
 """
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from driftlake.errors import DriftlakeError, WarehouseError
 
-_SAFE = "what was committed is safe, and no row is half-written"
+_SAFE = "committed data is safe, and no row is half-written"
 _SHOWN_CHARACTERS = 200
 _TYPE = re.compile(
     r"^(IO|Out of Memory|Invalid Input|Invalid|Transaction(Context)?|Permission)( Error)?: ", re.IGNORECASE
@@ -21,7 +21,7 @@ _TYPE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A kind of fault: how libraries tell it, and how we do."""
+    """A kind of fault: how libraries report it, and how driftlake does."""
 
     words: tuple[str, ...]
     error_numbers: frozenset[int]
@@ -41,15 +41,15 @@ FULL = Fault(
 READ_ONLY = Fault(
     ("Read-only file system", "attempt to write a readonly database"),
     frozenset({errno.EROFS}),
-    "a place is read-only",
-    f"{_SAFE}; make the place writable, or configure another one, then run the same command again",
+    "a file or folder is read-only",
+    f"{_SAFE}; make it writable, or configure another place, then run the same command again",
     is_of_machine=True,
 )
 DENIED = Fault(
     ("Permission denied",),
     frozenset({errno.EACCES, errno.EPERM}),
-    "this user may not use a file or folder",
-    f"{_SAFE}; give the user the right, or run the command as another user",
+    "this user has no permission for a file or folder",
+    f"{_SAFE}; grant the permission, or run the command as another user",
 )
 FILES = Fault(
     ("Too many open files",),
@@ -92,7 +92,7 @@ FAILING = Fault(
 LOST = Fault(
     ("Cannot open file",),
     frozenset(),
-    "a file that is needed is not there",
+    "a required file is missing",
     "if it is a data file of the warehouse, copy it from a backup (docs/backup.md) or run its day again, then run `driftlake verify`",
 )
 MEMORY = Fault(
@@ -112,7 +112,7 @@ FAULTS = (FULL, READ_ONLY, DENIED, FILES, LOCKED, CORRUPT, UNOPENED, OTHER_FORMA
 
 
 def fault_of(error: BaseException) -> Fault | None:
-    """The fault that an exception tells, if it tells one."""
+    """The fault that an exception reports, if any."""
     number, text = getattr(error, "errno", None), _text(error)
     for fault in FAULTS:
         if number in fault.error_numbers or any(words in text for words in fault.words):
@@ -121,7 +121,7 @@ def fault_of(error: BaseException) -> Fault | None:
 
 
 def explained(error: BaseException, *, doing: str = "") -> DriftlakeError | None:
-    """A fault of the machine or the catalog as one of our errors; None if the exception tells none. `doing` begins the sentence."""
+    """A fault of the machine or the catalog as one of our errors; None if the exception is something else. `doing` begins the sentence."""
     fault = fault_of(error)
     if fault is None:
         return None

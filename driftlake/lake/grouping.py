@@ -1,4 +1,4 @@
-"""Rows of a table by the values of some columns. Not here: what is made of a group."""
+"""Groups the rows of a table by the values of some columns. Not here: the use of a group."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Maintenance of the DuckLake: compacting small files, expiring old snapshots, deleting files that no snapshot needs.
 
-No row of a result changes. Every step is a transaction of its own under the lock of writers, so runs wait for one table at
-most, and after a kill the warehouse is as it was before the step; the next call goes on from there. Files are deleted in a
-later call than the one that made them superfluous, when no reader can have them open.
+No row of a result changes. Every step is a transaction of its own under the lock of writers, so a run waits for one table at
+most. If the process is killed, the warehouse is as it was before the step, and the next call continues from there. A file is
+deleted in a later call than the one that superseded it, when no reader can have it open.
 
 Small files are compacted by an ordinary transaction that inserts their rows again and deletes the old ones. DuckLake's own
 functions (ducklake_merge_adjacent_files, ducklake_rewrite_data_files, ducklake_flush_inlined_data) change the catalog's
@@ -109,8 +109,9 @@ def upkeep_lines(upkeep: Upkeep) -> Iterator[str]:
     kept = "all are kept" if upkeep.expired_before is None else f"older than {upkeep.expired_before}"
     yield f"{'expired':<24} {counted(upkeep.expired_count, 'snapshot')} ({kept})"
     yield f"{'compacted':<24} {files}"
-    yield f"{'deleted':<24} {counted(upkeep.deleted_count, 'file')} not needed since before {upkeep.deleted_before}"
-    yield f"{'deleted':<24} {counted(upkeep.orphan_count, 'file')} of no commit"
+    yield f"{'deleted':<24} {counted(upkeep.deleted_count, 'file')} superseded before {upkeep.deleted_before}"
+    orphans = counted(upkeep.orphan_count, "file")
+    yield f"{'deleted':<24} {orphans} that {'belongs' if upkeep.orphan_count == 1 else 'belong'} to no commit"
     before, after = upkeep.before, upkeep.after
     yield from (
         f"{name:<24} {was:,} before, {now:,} after"

@@ -1,4 +1,4 @@
-"""What a query of a user may do on the warehouse unless it is unrestricted: read it, and nothing else.
+"""Restricts the queries of users: unless they are unrestricted, they may read the warehouse and do nothing else.
 
 DuckDB's lock on files and the network leaves two gaps, so each query is parsed as well. The folder of the data must be
 readable, which makes it writable for COPY; and functions of extensions, such as sqlite_scan, open files without asking
@@ -46,7 +46,7 @@ _HINT = (
 
 
 def restrict(connection: duckdb.DuckDBPyConnection, data: str) -> None:
-    """Lock a connection, so that it reads no file but those of the warehouse and reaches no network but that of its places."""
+    """Lock a connection, so that it reads only files of the warehouse and reaches only the network addresses of its places."""
     connection.execute(f"set allowed_directories = [{literal(data.rstrip('/') + '/')}]")
     for setting in _LOCKED_SETTINGS:
         connection.execute(f"set {setting}")

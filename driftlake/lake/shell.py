@@ -74,7 +74,7 @@ def as_arrow(connection: duckdb.DuckDBPyConnection, query: str) -> pa.Table:
 
 
 def _distinct(names: Sequence[str]) -> list[str]:
-    """Names of columns of which no two are the same: id, id_1."""
+    """Names of columns, made distinct: id, id_1."""
     found: dict[str, str] = {}
     for name in names:
         numbered = (f"{name}_{number}" for number in count(1))

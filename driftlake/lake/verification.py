@@ -48,7 +48,7 @@ def verify(warehouse: Warehouse) -> list[Deviation]:
 
 
 def disagreeing_days(warehouse: Warehouse, stage: str, days: Collection[date]) -> dict[date, str]:
-    """The days on which a stage has another number of rows than its runs recorded, with what is wrong."""
+    """The days on which a stage has another number of rows than its runs recorded, with a description of the difference."""
     if not days:
         return {}
     with warehouse.one_snapshot():
@@ -84,13 +84,13 @@ def _disagreeing(
     for (day, _, name), count in sorted(recorded.items()):
         there = stored.pop((day, name), 0)
         if there != count:
-            wrong.setdefault(day, {})[name] = f"{counted(there, 'row')}, on record {count:,}"
+            wrong.setdefault(day, {})[name] = f"{counted(there, 'row')}, {count:,} recorded"
     stages = {name: stage for _, stage, name in recorded}
     with_record = {(day, stage) for day, stage, _ in recorded}
     for (day, name), there in sorted(stored.items()):
         # runs of earlier versions recorded nothing
         if (day, stages[name]) in with_record:
-            wrong.setdefault(day, {})[name] = f"{counted(there, 'row')}, none on record"
+            wrong.setdefault(day, {})[name] = f"{counted(there, 'row')}, none recorded"
     return wrong
 
 

@@ -113,7 +113,7 @@ class RunContext:
 class _NewestDays:
     """The newest day that each table ever held, as of a snapshot.
 
-    A delete costs several questions to the catalog even if there is nothing to delete, and a night has one for each table.
+    A delete costs several queries of the catalog even if there is nothing to delete, and a run has one for each table.
     """
 
     snapshot_id: int
@@ -121,7 +121,7 @@ class _NewestDays:
 
     @classmethod
     def of(cls, warehouse: Warehouse) -> Self:
-        """What DuckLake's statistics say, which rows that were deleted since still count in."""
+        """Read it from DuckLake's statistics, which still count rows that were deleted since."""
         rows = warehouse.query("upkeep/newest_days").to_pylist()
         return cls(rows[0]["snapshot_id"] if rows else -1, {row["table_name"]: row["newest_day"] for row in rows})
 
@@ -156,8 +156,8 @@ class Warehouse:
     def open(cls, settings: Settings, *, read_only: bool = False) -> Self:
         """Attach the warehouse; a writer creates it if there is none.
 
-        Raises WarehouseError if the catalog is missing (reader) or cannot be attached, StorageError if its data are
-        where we cannot go.
+        Raises WarehouseError if the catalog is missing (reader) or cannot be attached, StorageError if its data cannot be
+        reached.
         """
         catalog = catalog_of(settings)
         if read_only:
@@ -233,17 +233,18 @@ class Warehouse:
     def write(self, work: Callable[[], Result]) -> Result:
         """Do `work` in one transaction under the lock of writers; every change of the warehouse goes through here.
 
-        `work` is done again if a client that does not know the lock was quicker. Raises WarehouseError if it always is.
+        `work` is repeated if a client that does not use the lock commits a conflicting change first. Raises
+        WarehouseError if that happens every time.
         """
         with self._lock:
             return self._commit(work)
 
     @contextlib.contextmanager
     def one_snapshot(self) -> Iterator[None]:
-        """Everything that is read in the block is of one snapshot, whatever others commit meanwhile.
+        """Let all queries in the block read one snapshot, whatever others commit meanwhile.
 
-        A statement outside of one looks its snapshot up by itself, which doubles the time of a short one. A block inside
-        of another belongs to it; nothing may be written in either.
+        A statement outside of such a block looks up its own snapshot, which doubles the time of a short statement. A block
+        inside another one uses the snapshot of the outer one. Nothing may be written in a block.
         """
         if self._is_reading:
             yield
@@ -274,7 +275,7 @@ class Warehouse:
         return bool(self.sql(query, list(key.values())).num_rows)
 
     def time_of_next(self, table: str, column: str, now: datetime) -> datetime:
-        """The time of a new row of a table whose order says what is in force: now, or just after its newest row if the clock was set back."""
+        """The time of a new row of a table whose newest row is in force: now, or just after the newest row if the clock was set back."""
         [newest] = self.sql(f"select max({queries.quote(column)}) as newest from {queries.quote(table)}").to_pylist()
         return now if newest["newest"] is None else max(now, newest["newest"] + _TICK)
 

@@ -1,6 +1,6 @@
-"""Files that others read while they are written anew.
+"""Replaces files that others may be reading.
 
-Not here: what is in them.
+Not here: the contents of the files.
 """
 
 from __future__ import annotations
@@ -13,10 +13,9 @@ from pathlib import Path
 
 @contextmanager
 def replaced_whole(target: Path) -> Iterator[Path]:
-    """A path to write to, which takes the place of `target` at the end: a reader sees the old file or the new one.
+    """A path to write to, which replaces `target` at the end: a reader sees the old file or the new one.
 
-    It begins with a dot and has another ending, so a reader of the folder leaves it alone; nothing of it stays if the
-    writing fails.
+    Its name begins with a dot and has another ending, so readers of the folder ignore it. It is removed if writing fails.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.{os.getpid()}")

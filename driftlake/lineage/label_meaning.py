@@ -26,7 +26,7 @@ class LabelMeaning:
 
 
 def label_text(value: LabelValue) -> str:
-    """A label as sql/macros/label_text.sql writes it: whole numbers without decimals, truth values as 1 and 0."""
+    """A label as sql/macros/label_text.sql writes it: whole numbers without decimals, booleans as 1 and 0."""
     if isinstance(value, bool | int):
         return str(int(value))
     if isinstance(value, float):

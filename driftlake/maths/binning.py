@@ -346,10 +346,11 @@ _FEWEST_SINGLES = 5
 
 
 def with_expected_unseen(counts: Counts, singles: Sequence[int]) -> Counts:
-    """Training counts of shape (groups, bins) in which as many rows are unseen as are expected to be in other rows.
+    """Training counts of shape (groups, bins) in which as many rows are unseen as are expected in other data.
 
-    The share of categories not seen yet is that of the rows whose category occurs once (Good 1953); `singles` are their bins.
-    What is left in the bins is what their categories are expected to have in other rows. Of a few it would be mostly chance.
+    The expected share of rows with unseen categories is the share of rows whose category occurs once (Good 1953); `singles`
+    are the bins of these categories. The remaining counts of the bins are those expected in other data. With only a few such
+    rows the estimate would be mostly chance.
     """
     if len(singles) < _FEWEST_SINGLES:
         return counts

@@ -1,6 +1,6 @@
-"""Performance day by day, and intervals that take days as clusters: pure functions that take arrays.
+"""Performance day by day, and intervals that treat days as clusters: pure functions that take arrays.
 
-The labels of one day have more in common than their scores (a storm delays every flight), so the day and not the row is
+The labels of one day are correlated beyond their scores (a storm delays every flight), so the day and not the row is
 the unit of an interval (Obuchowski 1997 for AUC). Every metric is written as a mean of daily values: the value of a day is
 the metric plus the influence of the day on it. Bins are ordered by ascending score. Not here: tests over nights
 (`driftlake.maths.sequential`).
@@ -94,9 +94,9 @@ def auc_influences(classes: Sequence[tuple[Floats, Floats]]) -> Floats:
 
 
 def pooled_auc_difference(first: tuple[Floats, Floats], second: tuple[Floats, Floats]) -> ClusteredMean:
-    """AUC of a score less that of another of the same rows, days as clusters: of each, positives and negatives as above.
+    """AUC of one score minus that of another for the same rows, days as clusters; positives and negatives of each as above.
 
-    What a day does to both scores cancels, so the interval is narrower than that of either AUC.
+    An effect of a day on both scores cancels, so the interval is narrower than that of either AUC.
     """
     return clustered_mean(_influences(*first) - _influences(*second))
 
@@ -159,7 +159,7 @@ def clustered_mean(values: Floats) -> ClusteredMean:
 
 
 def long_run_variance(values: Floats) -> Floats:
-    """Variance of daily values with what days near each other have in common (Newey and West 1987).
+    """Variance of daily values, including the covariance of neighbouring days (Newey and West 1987).
 
     Values have shape (..., days); days without one (nan) are left out. Never below the variance of independent days, so
     that a chance negative correlation narrows no interval.

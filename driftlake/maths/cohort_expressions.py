@@ -1,6 +1,6 @@
-"""SQL expressions over sums of labels per prediction day and bin of the score: what metrics of a user's own are made of.
+"""SQL expressions over sums of labels per prediction day and score bin, from which users define their own metrics.
 
-Not here: which expressions there are (`driftlake.config.models`), and what is made of their values.
+Not here: the configured expressions (`driftlake.config.models`), and the use of their values.
 """
 
 from __future__ import annotations

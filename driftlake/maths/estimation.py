@@ -1,8 +1,8 @@
-"""How a model performs before labels come, from its scores and what scores have meant: pure functions that take arrays.
+"""Estimates the performance of a model before labels arrive, from its scores and a calibration: pure functions that take arrays.
 
-Confidence-based estimation: the probability that a score stands for a positive is learned from labels that are known,
-and what a window's labels will say follows from its scores. It holds while scores keep their meaning; what changes that
-(concept drift) shows when labels come, not before. Bins are ordered by ascending score. Not here: which labels and
+This is confidence-based estimation. The probability that a score belongs to a positive is learned from known labels. The
+expected labels of a window follow from its scores. Estimates are valid as long as scores keep their meaning. If that changes
+(concept drift), only labels show it. Bins are ordered by ascending score. Not here: which labels and
 predictions are counted (`driftlake.quality.measures`), and how far days differ (`driftlake.maths.periods`).
 """
 
@@ -31,12 +31,15 @@ _BISECTIONS = 40
 class Calibration:
     """Share of positives among scores of each bin, shape (bins,), never falling with the score.
 
-    `centre` is the share that intervals lie around, shape (bins,): that of `probability`, unless it is shrunk. Bins that share a
-    value are a block: `block` says which each bin is in, shape (bins,), and `block_variance` how uncertain the share of a
-    block is, shape (bins,), zero beyond the last block. `surplus` is how many more positives each period had than these shares
-    say, and `chance_variance` its variance were it chance alone, both of shape (periods, bins); `period_labels` are
-    the labels of each and `period_ages` how many days ago it was, shape (periods,). `common_errors` are standard errors that move all shares together, each of its own
-    cause, shape (causes, bins).
+    Attributes
+    ----------
+    centre : centre of the intervals, shape (bins,): `probability`, unless that is shrunk
+    block : number of the block of each bin, shape (bins,); bins with the same value form a block
+    block_variance : variance of the share of each block, shape (bins,), zero beyond the last block
+    surplus : positives of each period beyond those that these shares predict, shape (periods, bins)
+    chance_variance : variance of `surplus` by chance alone, shape (periods, bins)
+    period_labels, period_ages : labels of each period, and its age in days, shape (periods,)
+    common_errors : standard errors that move all shares together, one row per cause, shape (causes, bins)
     """
 
     probability: Floats
@@ -100,7 +103,7 @@ def isotonic(positives: Counts | Floats, counts: Counts | Floats) -> Calibration
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """An expected value and its 95 % interval for what the labels will say, each of shape (windows,)."""
+    """An expected value, and the 95 % interval for the value that the labels will give, each of shape (windows,)."""
 
     value: Floats
     standard_error: Floats
@@ -111,10 +114,10 @@ class Estimate:
 class Estimator:
     """Estimates over windows: `predictions` and `score_sums` per bin, shape (windows, bins), each with its calibration.
 
-    `period_counts` are the days with predictions of each window, and `known_shares` the shares of its labels that its calibration
-    has learned from, both of shape (windows,). An interval covers the chance in the labels to come, the uncertainty of the calibration, by
-    the delta method, and how much periods may differ and for how long: it holds 95 % of a mixture of normal distributions, one
-    for each size of the differences.
+    `period_counts` are the days with predictions of each window, and `known_shares` the shares of its labels from which its
+    calibration has learned, both of shape (windows,). An interval covers the random variation of the coming labels, the
+    uncertainty of the calibration (delta method), and the size and persistence of differences between periods. It contains
+    95 % of a mixture of normal distributions, one for each size of the differences.
     """
 
     def __init__(

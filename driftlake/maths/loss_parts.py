@@ -1,7 +1,8 @@
-"""What a loss of performance consists of: another mix of scores, or scores that say less; days as clusters.
+"""The parts of a loss of performance: a changed mix of scores, or labels that fit the scores less well; days as clusters.
 
-An AUC, or a mean error, before and after a day is split over bins of the score (Oaxaca 1973, Blinder 1973): the mix is what
-the bins of after would have given with the labels of before, the rest lies within bins. Not here: which days are compared.
+The difference of an AUC, or of a mean error, before and after a day is split over bins of the score (Oaxaca 1973, Blinder
+1973). The part of the mix is the value that the later scores would have given with the earlier labels. The rest of the
+difference lies within bins. Not here: which days are compared.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """How much worse it is after than before, and of that the parts of the mix and within bins."""
+    """How much worse the performance is after than before, and the two parts of this loss: the mix, and within bins."""
 
     whole: Part
     mix: Part

@@ -1,8 +1,8 @@
-"""How far the labels of days differ beyond chance, and for how long: pure functions that take arrays.
+"""How much the labels of days differ beyond chance, and for how long: pure functions that take arrays.
 
-Labels of one day have more in common than their scores (a storm delays all flights), and days near each other have, too (a
-season). Days that were labelled tell how much, and for how long; while they are few, what is usual of models counts. Of each
-of some means over labels there are the values of days, shape (means, periods). Not here: what is estimated
+Labels of one day are correlated beyond their scores (a storm delays all flights), and so are labels of neighbouring days (a
+season). Labelled days show how strongly and for how long. While there are few of them, values that are usual for models are
+used. For each mean over labels there is one value per day, shape (means, periods). Not here: what is estimated
 (`driftlake.maths.estimation`).
 """
 
@@ -44,11 +44,12 @@ def spread_effects(means: Floats, chance_variances: Floats, scales: Floats) -> t
 
 
 def persistence(means: Floats, chance_variances: Floats, labels: Floats, lengths: NDArray[np.int64]) -> Floats:
-    """How many times the variance that independent days would have the mean of `lengths` days has, shape (means,), 1 at least.
+    """Variance of the mean of `lengths` days, as a multiple of the variance for independent days, shape (means,), at least 1.
 
-    Periods are in order of days, `labels` are those of each, shape (periods,). The variance of stretches of as many days is
-    compared with that of days (batch means), and counts as there are stretches; before, a usual correlation does. The square of
-    the wider quantile of the t distribution is in it, because few stretches say little.
+    Periods are in order of days; `labels` are the labels of each, shape (periods,). The variance of stretches of that many
+    days is compared with the variance of days (batch means). The result is weighted by the number of stretches and combined
+    with a usual correlation. It includes the square of the wider quantile of the t distribution, because a few stretches
+    determine it poorly.
     """
     count = len(labels)
     stretches = np.maximum(count / lengths - 1, 0)
@@ -60,7 +61,7 @@ def persistence(means: Floats, chance_variances: Floats, labels: Floats, lengths
 
 
 def steady_drift(means: Floats, labels: Floats, ages: Floats) -> tuple[Floats, Floats]:
-    """The steady drift of each mean a day, as far as it is larger than its own error, and what it makes of the periods.
+    """The steady drift of each mean per day, as far as it exceeds its own error, and the part of each period that it explains.
 
     `ages` are how many days ago the periods were, shape (periods,). The first has shape (means,), the second that of `means`.
     """

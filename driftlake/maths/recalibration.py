@@ -1,8 +1,8 @@
-"""What scores mean now, from what they meant in the training data and from recent labels: pure functions over arrays.
+"""Calibrates scores from the labels of the training data and from recent labels: pure functions over arrays.
 
-The training data are many labels of long ago, recent labels are few. How much the old ones still say is learned from how
-well they predict the recent ones (empirical Bayes; Efron and Morris 1973): first whether the level and the slope of the
-log-odds have moved (Cox 1958), then whether what is left differs from score to score. Not here: isotonic regression and
+The training data has many old labels; recent labels are few. The weight of the old labels depends on how well they predict
+the recent ones (empirical Bayes; Efron and Morris 1973). The first step tests whether the level and the slope of the log-odds
+have moved (Cox 1958), the second whether the remaining differences vary between scores. Not here: isotonic regression and
 the estimates (`driftlake.maths.estimation`).
 """
 
@@ -70,7 +70,7 @@ def recalibrate(
 
 
 def probabilities_of_classes(positives: Counts, negatives: Counts) -> Floats:
-    """Probability that a score given to each class stands for it, from labels of the class and of others: shape (classes, bins).
+    """Probability that the label is the class, for each class and score bin, from labels of the class and of others: shape (classes, bins).
 
     Each class is recalibrated on its own labels, starting from those of all other classes: a class with few labels is taken
     to be like the others until its labels say otherwise. At least one class must have labels.

@@ -126,9 +126,9 @@ def page_thresholds(false_pages_per_year: float, weights: Floats, nights: Indice
 
 @dataclass(frozen=True, slots=True)
 class DayDifferences:
-    """How far days of a series are apart: half the mean squared difference of neighbours and of days two to four apart.
+    """Differences between the days of a series: half the mean squared difference of neighbours and of days two to four apart.
 
-    Each has shape (series,), without what days vary by themselves; `day_count` is how many days there are.
+    Each has shape (series,), without the standard errors of the days themselves; `day_count` is the number of days.
     """
 
     near: Floats
@@ -156,9 +156,9 @@ class DayDifferences:
 def day_differences(values: Floats, own_errors: Floats | None = None) -> DayDifferences:
     """Differences between days of `values`, shape (series, days); nan days are passed over.
 
-    They tell deviation and autocorrelation whatever level the series has, and of a loss that begins inside they hold a day
-    or two. Far ones count as four robust standard deviations. `own_errors`, of the same shape, are the standard errors that
-    days have by themselves.
+    They give deviation and autocorrelation independently of the level of the series, and a loss that begins within the series
+    affects only one or two of them. A difference beyond four robust standard deviations counts as four. `own_errors`, of the
+    same shape, are the standard errors of the days themselves.
     """
     own = np.zeros(values.shape) if own_errors is None else own_errors
     is_known = np.isfinite(values) & np.isfinite(own)
@@ -171,7 +171,7 @@ def day_differences(values: Floats, own_errors: Floats | None = None) -> DayDiff
 
 
 def day_noise(differences: DayDifferences, prior: DayNoise | None = None) -> DayNoise:
-    """How days of each series differ; `prior`, of `pooled_noise`, weighs as many days as it has (its autocorrelation 60)."""
+    """How days of each series differ; `prior`, from `pooled_noise`, has the weight of its `day_count` days (60 for the autocorrelation)."""
     autocorrelation = differences.autocorrelation(_AUTOCORRELATION if prior is None else prior.autocorrelation)
     variance, day_count = differences.variance(autocorrelation), differences.day_count
     if prior is None:
@@ -327,7 +327,7 @@ def _accumulated(news: Floats, precision: Floats, threshold: float | Floats) -> 
 def days_to_show(loss: Floats, noise: DayNoise, threshold: float, own_error: Floats | float = 0.0) -> Floats:
     """Days after which a mean `loss` beyond the limit has passed `threshold` in half of the cases; inf if not within a year.
 
-    `own_error` is the usual standard error that days have by themselves. Of a loss below the baseline the tolerance is to be subtracted.
+    `own_error` is the usual standard error of a day. For a loss below the baseline, subtract the tolerance first.
     """
     sizes, days = _median_delays(threshold)
     size = loss / np.sqrt(noise.with_caution(threshold).long_run_variance() + np.square(own_error))
@@ -338,7 +338,7 @@ def days_to_show(loss: Floats, noise: DayNoise, threshold: float, own_error: Flo
 def detectable_loss(
     noise: DayNoise, threshold: float, own_error: Floats | float = 0.0, within_days: int = 28
 ) -> Floats:
-    """The loss beyond the limit that shows within so many days in half of the cases; below the baseline it is the tolerance more."""
+    """The loss beyond the limit that is detected within so many days in half of the cases; add the tolerance for the loss below the baseline."""
     sizes, days = _median_delays(threshold)
     size = np.interp(-within_days, -days, sizes)
     loss: Floats = size * np.sqrt(noise.with_caution(threshold).long_run_variance() + np.square(own_error))
@@ -352,7 +352,7 @@ _SIZES_IN_28_DAYS = np.array([0.183, 0.306, 0.511, 0.584, 0.787, 0.922])
 
 
 def shown_within_28_days(noise: DayNoise, thresholds: Floats) -> Floats:
-    """The loss beyond the limit that shows within 28 days in half of the cases, by interpolation, shape (series,)."""
+    """The loss beyond the limit that is detected within 28 days in half of the cases, by interpolation, shape (series,)."""
     sizes = np.interp(np.log(thresholds), _LOG_THRESHOLDS, _SIZES_IN_28_DAYS)
     loss: Floats = sizes * np.sqrt(noise.with_caution(thresholds).long_run_variance())
     return loss

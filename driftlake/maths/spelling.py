@@ -49,7 +49,7 @@ class Spelling:
         return bool(self.by_meaning)
 
     def known(self, name: str) -> str | None:
-        """The known category that a text stands for; None if there is none.
+        """The known category with the meaning of a text; None if there is none.
 
         Only whole numbers are read as numbers: 1.10 may be a version. So are numbers with leading zeros, unless a known
         category has some.

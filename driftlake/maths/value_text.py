@@ -57,7 +57,7 @@ def has_text(kind: pa.DataType) -> bool:
 
 
 def family(kind: pa.DataType) -> str:
-    """What DuckDB may read together with another column and leaves the text of every value as it is."""
+    """The group of types that DuckDB can read together without changing the text of a value."""
     kind = plain_type(kind)
     if is_text(kind):
         return "text"
@@ -92,7 +92,7 @@ def texts_of(values: pa.Array) -> list[str | None]:
 
 
 def category_text(text: str) -> str:
-    """The name of a segment or a class: a truth value that a writer stored as text has that of a truth value."""
+    """The name of a segment or a class; a boolean that a writer stored as text has the name of the boolean."""
     return _TRUTH_TEXTS.get(text, text)
 
 

@@ -154,7 +154,7 @@ def observer() -> Observer | None:
             "OTEL_* variables name a collector, but OpenTelemetry is not installed: pip install 'driftlake[otel]'"
         )
     except ValueError as error:
-        _log.warning("no OpenTelemetry: an OTEL_* variable cannot be used: %s", error)
+        _log.warning("OpenTelemetry is off, because an OTEL_* variable cannot be used: %s", error)
     return None
 
 

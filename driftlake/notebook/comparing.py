@@ -1,4 +1,4 @@
-"""Compares two frames as a night compares a window with training: the same bins, noise, thresholds and reasons.
+"""Compares two frames as a nightly run compares a window with training: the same bins, noise, thresholds and reasons.
 
 Not here: learning (`driftlake.training.learning`), counting (`driftlake.profiles.kernel`), and the comparison
 (`driftlake.drift.comparison`).
@@ -62,8 +62,8 @@ def compare(  # noqa: PLR0913  # what a lineage file and a driftlake.yaml say is
 ) -> Result:
     """Compare the columns of two frames, or of the Parquet files at two paths.
 
-    Bins are learned from `reference`, and `current` is counted in them, as a night does it with training data and the
-    predictions of a window. So the numbers are those of `feature_drift` and `prediction_drift` for the same rows.
+    Bins are learned from `reference`, and the rows of `current` are counted in them, as a nightly run does with training
+    data and the predictions of a window. The numbers are those of `feature_drift` and `prediction_drift` for the same rows.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Measures a labelled frame as a night measures a version: the same join of labels, cohorts, statistics and intervals.
+"""Measures a labelled frame as a nightly run measures a version: the same join of labels, cohorts, statistics and intervals.
 
 The frame is counted into the tables of a warehouse in memory, and the queries and functions of the nightly stage do the
 rest. Not here: the statistics (`driftlake.quality`), and the SQL (sql/).
@@ -88,7 +88,7 @@ def performance(  # noqa: PLR0913  # what a lineage file says is given by name
     score_kind
         "probability" (default), "percent" or "value" (default for a regression).
     task, positive, negative, quantile, classes
-        As in a lineage file. Binary labels are 0 and 1 or truth values unless `positive` says which is positive.
+        As in a lineage file. Binary labels are 0 and 1 or booleans unless `positive` says which is positive.
     predicted_class, class_scores
         Of a multiclass model: the column of the predicted class, and by class the column of its probability.
     decision_cut

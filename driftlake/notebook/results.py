@@ -1,4 +1,4 @@
-"""Results as a notebook or a terminal shows them: a sentence and a table of the rows that matter, with all rows beside it.
+"""Results as a notebook or a terminal shows them: a sentence and a table of the most important rows. All rows are available as a frame.
 
 Not here: how they are computed.
 """
@@ -32,8 +32,8 @@ _TABLE: dict[str, Any] = {
 class Result:
     """Rows of a comparison or a measurement.
 
-    `frame` has all rows with the columns of the nightly table; `summary` has those that are shown. `left_out` says of
-    columns that were not used why.
+    `frame` has all rows with the columns of the nightly table; `summary` has those that are shown. `left_out` gives the
+    reason for each column that was not used.
     """
 
     sentence: str

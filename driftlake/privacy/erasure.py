@@ -1,6 +1,6 @@
 """Finds and erases what the tables store about a prediction or a person: rows are deleted, or the id is taken out of them.
 
-A column is searched because of its name, so a new table is covered without a word here. Not here: earlier snapshots
+The name of a column decides whether it is searched, so a new table needs no change here. Not here: earlier snapshots
 (`driftlake.lake.maintenance`), pages of reports (`driftlake.report.page_files`), and input files, which driftlake never changes.
 """
 
@@ -185,10 +185,10 @@ def remaining_lines(settings: Settings, identity: Identity, *, is_purged: bool) 
             else "for ever (warehouse.snapshot_retention_days: null)"
         )
         yield (
-            f"snapshots of before the erasure keep the rows {until}; the same command with --purge removes all earlier"
-            " snapshots and their files at once"
+            f"snapshots from before the erasure keep the rows {until}; the same command with --purge removes all earlier"
+            " snapshots and their files immediately"
         )
-    yield "backups keep the rows: make a new one in a new folder and delete those of before"
+    yield "backups keep the rows: make a new one in a new folder and delete the older ones"
     yield (
         "input files and Dagster's history of runs are not searched: remove the id from telemetry and labels, too, or"
         " the next run that reads these files stores it again"
@@ -283,7 +283,7 @@ def _execute(warehouse: Warehouse, statement: str, identity: Identity, **more: A
 
 
 def _record_rows_left(warehouse: Warehouse, found: Sequence[Found], *, run_id: str, committed_at: datetime) -> None:
-    """Record the erasure as the current run of its days, or the next night would miss the rows and compute the days again."""
+    """Record the erasure as the current run of its days. Otherwise the next run would miss the rows and compute the days again."""
     left = [{"dt": dt, "name": each.table, "row_count": count} for each in found for dt, count in each.left.items()]
     types = pa.schema([("dt", pa.date32()), ("name", pa.string()), ("row_count", pa.int64())])
     with warehouse.registered(rows_left=pa.Table.from_pylist(left, schema=types)):

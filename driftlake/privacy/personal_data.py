@@ -160,7 +160,7 @@ def _find_in(values: pa.Array) -> Finding | None:
 
 
 def _without_ids(candidates: pa.Array, values: pa.Array) -> pa.Array:
-    """Values with a shape, without hashes and other ids: values written like many others of which hardly any have the shape."""
+    """Values with a shape, without hashes and other ids. An id is written like many other values, and hardly any of those have the shape."""
     alike = Counter(_ways_to_write(values))
     shaped = Counter(ways := _ways_to_write(candidates))
     by_chance = {

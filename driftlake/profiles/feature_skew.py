@@ -1,7 +1,7 @@
 """Served values of features compared with those that were computed offline for the same predictions: rows of feature_skew.
 
-It finds the fault that comparing distributions cannot see: each value is plausible and belongs to another row, day or
-unit. Not here: reading and storing (`driftlake.nightly.profiles`), and the comparison of one feature
+It finds a fault that a comparison of distributions does not find: each value is plausible, but belongs to another row, day
+or unit. Not here: reading and storing (`driftlake.nightly.profiles`), and the comparison of one feature
 (sql/feature_skew.sql).
 """
 

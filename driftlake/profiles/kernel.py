@@ -330,7 +330,7 @@ class _Part:
         self._counts += np.bincount(keys, minlength=self._counts.size).reshape(self._counts.shape)
 
     def count_positions(self, positions: Indices, bin_of_position: Indices, grouping: Grouping) -> None:
-        """Count rows by the bins of their categories. Rows are first counted per category, of which there are fewer than rows."""
+        """Count rows by the bins of their categories. Rows are first counted per category, because there are fewer categories than rows."""
         for group, rows in grouping.slices():
             per_position = np.bincount(positions[rows], minlength=len(bin_of_position))
             np.add.at(self._counts[group], bin_of_position, per_position)

@@ -144,7 +144,8 @@ def _find(warehouse: Warehouse, relation: str, day: date | None, condition: str 
         )
     if condition and count > 1:
         raise WarehouseError(
-            f"{count:,} rows of {relation} meet that, the first:\n{_told_apart(first)}", hint="narrow --where"
+            f"{count:,} rows of {relation} meet the condition; the first are:\n{_told_apart(first)}",
+            hint="narrow --where",
         )
     return _Found(relation, where, first[0].get("dt", day), count, first, bool(condition) or count == 1)
 

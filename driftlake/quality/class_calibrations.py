@@ -1,4 +1,4 @@
-"""What the scores of classes have meant of late, as of any day: probabilities by class and bin of its score.
+"""Calibrations of the scores of classes from recent labels, as of any day: probabilities by class and bin of its score.
 
 Not here: the formulas (`driftlake.maths.recalibration`), the binary counterpart (`driftlake.quality.labelled_windows`), and
 what is expected of predictions (`driftlake.quality.performance`).

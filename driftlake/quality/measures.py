@@ -249,7 +249,7 @@ def _macro_auc(windows: LabelledWindows, classes: ClassCounts, settings: Quality
             "no scores of the classes: see telemetry.class_scores": scored_count == 0,
             "labels of one class only": (smallest == 0).all(axis=-1),
         },
-        f"no class with {settings.minimum_labels_per_class} labels and as many of others",
+        f"no class with at least {settings.minimum_labels_per_class} labels and as many of other classes",
     )
     measured = macro_auc(classes.aucs, is_counted)
     intervals = {name: np.where(is_enough, getattr(measured, name), np.nan) for name in _INTERVALS}

@@ -1,7 +1,7 @@
 """The performance of model versions as one series of days, and the evidence that it got worse: rows of performance.
 
-A day that has most of its labels contributes its realised value. Any other day contributes the value that its scores promise,
-corrected by the mean difference between realised and estimated values of recent days (prediction-powered inference;
+A day that has most of its labels contributes its realised value. Any other day contributes its estimated value, corrected
+by the mean difference between realised and estimated values of recent days (prediction-powered inference;
 Angelopoulos et al. 2023). Not here: the formulas (`driftlake.maths.clustered`, `driftlake.maths.sequential`), windows by
 rows (`driftlake.quality.measures`), and what follows from the evidence (`driftlake.alerts`).
 """
@@ -174,7 +174,7 @@ class Mean:
 
     @classmethod
     def of(cls, known: Columns, expected: Columns, parts: Callable[[Columns], Sequence[Floats]]) -> Mean:
-        """From counts of the last days, shape (days, bins); `parts` makes what is summed up, and the counts it is divided by, of such counts."""
+        """From counts of the last days, shape (days, bins); `parts` turns them into the sums and the counts by which they are divided."""
         return cls.of_last_days(*(part.sum(axis=1) for columns in (known, expected) for part in parts(columns)))
 
     @classmethod
@@ -270,9 +270,9 @@ def _in_pieces(asked: Iterable[_Asked]) -> Iterator[list[_Asked]]:
 
 @dataclass(frozen=True, slots=True)
 class _DayValues:
-    """Daily values of metrics, shape (..., days): by labels alone, by estimates alone, and by whichever a day counts by.
+    """Daily values of metrics, shape (..., days): from labels alone, from estimates alone, and from the one that the day uses.
 
-    The others are the values of the days of the window whose means are the metrics, shape (..., window days).
+    The other fields are values of the days of the window whose means are the metrics, shape (..., window days).
     """
 
     by_label: Floats
@@ -323,7 +323,7 @@ def _day_values(asked: Sequence[_Asked], is_realised: Days, window_days: int) ->
 
 @dataclass(frozen=True, slots=True)
 class _Standard:
-    """What a statistic is held against, and which values it can have.
+    """What a statistic is compared with, and which values it can have.
 
     `baseline_error` is the standard error of the baseline.
     """
@@ -461,7 +461,7 @@ class _History:
         self._first = _first_day(counts, start)
 
     def as_of(self, place: int, night: date, meanings: _Meanings) -> _Known | None:
-        """What is known at the end of the night at a place; None if the version has not predicted of late."""
+        """What is known at the end of the night at a place; None if the version has not predicted recently."""
         for arriving in (self._labels, self._decisions, *self._classes):
             arriving.read(night)
         days = slice(place, place + LOOK_BACK_DAYS)
@@ -507,9 +507,9 @@ class _History:
         return {name: array[days, :-1] for name, array in self._labels.known.items()}
 
     def _expected(self, days: slice, calibration: Calibration | None) -> dict[str, Floats]:
-        """COLUMNS as they are to be expected of the predictions of a binary model, shape (days, bins).
+        """Expected COLUMNS of the predictions of a binary model, shape (days, bins).
 
-        Without a calibration nothing is expected.
+        Without a calibration they are 0.
         """
         predicted = {name: array[days, :-1] for name, array in self._predictions.items()}
         row_count, at_cut = predicted["row_count"], predicted["at_cut_count"]
@@ -641,9 +641,9 @@ def _has_most_labels(label_counts: Floats, prediction_counts: Floats) -> Days:
 
 @dataclass(frozen=True, slots=True)
 class _Correction:
-    """How far realised values are from estimated ones: the mean of late days, its standard error, and the sd of a day.
+    """Difference of realised and estimated values: its mean over recent days, the standard error, and the deviation of a day.
 
-    Each has shape (asked,); of too few days nothing is learned.
+    Each has shape (asked,). With too few days, nothing is learned.
     """
 
     mean: Floats
@@ -786,7 +786,7 @@ def _expected(estimated: ClusteredMean, correction: _Correction) -> ClusteredMea
 
 
 def _combined(pooled: ClusteredMean, estimated_count: NDArray[np.int64], correction: _Correction) -> ClusteredMean:
-    """Means of days of which some are estimated, corrected and with the error of the correction."""
+    """Means over realised and estimated days, corrected, with the error of the correction."""
     with np.errstate(divide="ignore", invalid="ignore"):
         share = np.nan_to_num(estimated_count / pooled.day_count)
         of_estimates = np.where(share > 0, share * np.nan_to_num(correction.deviation) ** 2 / pooled.day_count, 0.0)
@@ -798,7 +798,9 @@ def _no_interval(low: Floats, day_count: NDArray[np.int64]) -> list[str | None]:
     """Why there is no interval, shape (rows,); None where there is one."""
     few = f"no interval: fewer than {FEWEST_DAYS} days"
     reasons = np.select(
-        [np.isfinite(low), day_count < FEWEST_DAYS], ["", few], f"{few} with labels show the error of estimates"
+        [np.isfinite(low), day_count < FEWEST_DAYS],
+        ["", few],
+        f"{few} with labels, from which the error of estimates is known",
     )
     return [reason or None for reason in reasons.tolist()]
 

@@ -180,9 +180,9 @@ class _Window:
 
     def _reason(self, size: int) -> str | None:
         if not size:
-            return "no predictions of both in the window"
+            return "no predictions in the window that both versions answered"
         needed = self.drift.minimum_rows
-        return f"fewer than {needed} predictions of both" if size < needed else None
+        return f"fewer than {needed} predictions that both versions answered" if size < needed else None
 
     def _mean_difference(self, size: int) -> dict[str, Any]:
         """The mean difference with the normal interval of a mean of paired differences."""
@@ -228,7 +228,7 @@ class _Window:
 
     def _label_reason(self, smallest: int, total: int) -> str | None:
         if not total:
-            return "no labels have arrived for predictions of both"
+            return "no labels have arrived for predictions that both versions answered"
         if not smallest:
             return "labels of one class only"
         needed = self.quality.minimum_labels_per_class

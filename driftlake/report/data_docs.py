@@ -68,7 +68,7 @@ def _html(source: str, day: date, rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _self_contained(page: str) -> str:
-    """The page without what it would load from content delivery networks, whose scripts could read and change it."""
+    """The page without files from content delivery networks, whose scripts could read and change it."""
     return _LOADED.sub("", page).replace("<head>", f"<head>{_POLICY}{_STYLE}", 1)
 
 

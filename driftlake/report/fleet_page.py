@@ -1,4 +1,4 @@
-"""What the page of a day with several models says: a row for each model version, and what is about no single model.
+"""Contents of the page of a day with several models: a row for each model version, and everything that is not about a single model.
 
 Not here: the page of a model (`driftlake.report.model_page`), layout and sorting (templates/).
 """
@@ -28,7 +28,7 @@ _SHOWN_ALERTS = 20
 
 @dataclass(frozen=True, slots=True)
 class FleetRow:
-    """A model version on a day. Empty texts are what is not known."""
+    """A model version on a day. A text is empty if its content is not known."""
 
     facts: Row
     verdict: Verdict

@@ -296,7 +296,7 @@ def _latency_figures(scope: Scope, rows: Sequence[Row], colours: Mapping[Any, st
 
 
 def _series_colours(rows: Sequence[Row]) -> dict[Key, str]:
-    """A colour per version and deployment, the same in every chart of a page; each model starts anew."""
+    """A colour per version and deployment, the same in every chart of a page; the colours start again for each model."""
     colours = {}
     for members in grouped(rows, lambda row: row["model_id"]).values():
         for position, key in enumerate(dict.fromkeys(version_key(row) for row in members)):

@@ -93,7 +93,7 @@ def remove_other_models(settings: Settings, day: date, kept: Collection[str]) ->
 
 
 def clean(settings: Settings, *, now: datetime, is_dry_run: bool = False) -> Removed:
-    """Remove the pages of days that were drawn too long ago, and files that a killed process did not finish.
+    """Remove the pages of days that were drawn too long ago, and unfinished files of a killed process.
 
     Only names that driftlake itself writes are removed.
     """
@@ -128,7 +128,7 @@ def removed_lines(removed: Removed) -> Iterator[str]:
     """The lines that are printed for people."""
     kept = "all are kept" if removed.drawn_before is None else f"drawn before {removed.drawn_before}"
     yield f"{'deleted':<24} {counted(removed.page_count, 'page')} of reports ({kept})"
-    yield f"{'deleted':<24} {counted(removed.unfinished_count, 'file')} of reports that were not finished"
+    yield f"{'deleted':<24} {counted(removed.unfinished_count, 'unfinished report file')}"
 
 
 def _old_pages(top: Path, before: date) -> Iterator[Path]:

@@ -80,7 +80,7 @@ def registered_versions(settings: Settings) -> Mapping[tuple[str, str], ModelVer
 
 
 def _examine_version(settings: Settings, version: ExaminedVersion) -> tuple[Finding, ModelVersion]:
-    """The features of a version, and the version as the first run will register it, without what is learned."""
+    """The features of a version, and the version as the first run will register it, without learned bins."""
     subject, file, data = " ".join(version.key), version.file, version.data
     meaning = declared_meaning(file.record, settings)
     try:

@@ -68,7 +68,7 @@ class Samples:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Which predictions, and what of them; no `features` are all, and no `model_version` is the only one."""
+    """The requested predictions and columns; without `features` all of them, and without `model_version` the only version."""
 
     model_id: str
     model_version: str | None

@@ -47,7 +47,7 @@ RUNBOOKS = (
     Runbook(
         "feature-break",
         "Broken feature",
-        "A feature broke from one day to the next, as on none of the 28 days before: values are missing or in "
+        "A feature broke from one day to the next, beyond any change on the 28 days before. Values are missing or in "
         "unseen categories, the feature has only one value or another unit, or it moved in one segment only. The "
         "alert pages if the features that broke together have at least 5 % of the importance.",
         (

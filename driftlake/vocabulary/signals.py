@@ -134,7 +134,7 @@ SIGNALS: Mapping[str, Signal] = {
             "harm",
             "evidence, added up over nights, that a model is worse than its baseline by more than its tolerance; it pages at 1",
             "number",
-            "{feature} of {who} is worse than its tolerance allows: evidence {value} of the 1 that pages",
+            "{feature} of {who} is worse than its tolerance allows (evidence {value}; it pages at 1)",
             finding="{feature} is worse than its tolerance allows",
         ),
         Signal(
@@ -180,7 +180,7 @@ SIGNALS: Mapping[str, Signal] = {
             "share of the predictions whose served value of a feature differs from the value computed offline",
             "percent",
             "the served value of {feature} of {who} differs from the offline value in {value} of the predictions",
-            finding="{features} served otherwise than computed offline (worst: {feature}, {value} of the predictions)",
+            finding="{features} served with other values than computed offline (worst: {feature}, {value} of the predictions)",
         ),
         Signal(
             "prediction_volume.lost_share",

@@ -305,10 +305,10 @@ select
             when 'missing' then '{0} of {1} {2} ({3}): {4:.0f}% of the rows are missing, at most {5:.0f}% on any of the 28 days before'
             when 'unseen' then
                 '{0} of {1} {2} ({3}): {4:.0f}% of the rows are in categories that training never had, at most {5:.0f}% on any of the 28 days before'
-            when 'constant' then '{0} of {1} {2} ({3}) has one value alone, and had several on each of the 28 days before'
+            when 'constant' then '{0} of {1} {2} ({3}) has only one value, and had several on each of the 28 days before'
             when 'unit' then '{0} of {1} {2} ({3}) is {6:.3g} times its usual values, in mean and spread'
-            when 'converted' then '{0} of {1} {2} ({3}) is what it is if {7}, in mean and spread'
-            else '{0} of {1} {2} ({3}) has moved in {7} alone: a quarter of the values overlaps the middle half of the 28 days before'
+            when 'converted' then '{0} of {1} {2} ({3}) has the mean and spread that it would have if {7}'
+            else '{0} of {1} {2} ({3}) has moved in {7} only: at most a quarter of its values are where three quarters were on each of the 28 days before'
         end,
         feature,
         model_id,

@@ -16,7 +16,7 @@ select
     null::double as noise_floor,
     format(
         -- categories are not named, because few rows may identify persons
-        '{} {} ({}): {} combinations of features that are rare in training came up, above all of {} and {} ({} rows, {:.1f} expected)',
+        '{} {} ({}): {} combinations of features that are rare in training have become frequent; the most unlikely is one of {} and {} ({} rows, {:.1f} expected)',
         model_id,
         model_version,
         deployment,

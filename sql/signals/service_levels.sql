@@ -18,7 +18,7 @@ select
     if(
         l.change_ms > 0 and s.change_ms > 0,
         format(
-            'the 95th percentile of {} of {} {} ({}) is {:.3g} ms, usually {:.3g} ms; {} moved most: {:.3g} ms, usually {:.3g} ms',
+            'the 95th percentile of {} of {} {} ({}) is {:.3g} ms, usually {:.3g} ms; {} changed most: {:.3g} ms, usually {:.3g} ms',
             l.metric,
             l.model_id,
             l.model_version,

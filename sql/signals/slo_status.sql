@@ -16,7 +16,7 @@ select
     period_total_count as sample_count,
     null::double as noise_floor,
     format(
-        'objective {} of {} ({} {:.4g}%): {:.0f}% of the error budget of {} days is spent, and it burns {:.1f} times as fast as it may',
+        'objective {} of {} ({} {:.4g}%): {:.0f}% of the error budget of {} days is spent; the burn rate is {:.1f}',
         slo,
         model_id,
         replace(sli, '_', ' '),

@@ -1,4 +1,4 @@
--- What people said about incidents and rules (acknowledged, snoozed, muted), and until when. Append-only: on each day the newest row of a target that covers it applies.
+-- Actions of people on incidents and rules (acknowledge, snooze, mute), and until when they apply. Append-only: for each target and day, the newest row that covers the day applies.
 -- grain: acted_at, target
 create table if not exists alert_actions (
     acted_at timestamp with time zone not null, -- time of the action

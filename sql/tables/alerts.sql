@@ -1,4 +1,4 @@
--- What the rules of driftlake.yaml raised: a row per alert and day, from the day it opens to the day it is resolved.
+-- Alerts that the rules of driftlake.yaml raised: a row per alert and day, from the day it opens to the day it is resolved.
 -- grain: dt, rule, model_id, model_version, deployment, segment, feature, window_days, reference
 create table if not exists alerts (
     dt date not null, -- day the alert is about
@@ -21,7 +21,7 @@ create table if not exists alerts (
     owner varchar, -- who is responsible, from the rule
     runbook varchar, -- link or path to instructions, from the rule
     message varchar not null, -- the alert in a sentence
-    state varchar, -- open on the first day, ongoing, or resolved on the last; null in rows from before there was one
+    state varchar, -- open on the first day, ongoing, or resolved on the last; null in rows of earlier releases
     opened_on date, -- day the alert opened
     valued_on date, -- day of the value: dt, unless the signal has no value on dt
     incident_id varchar, -- incident that the alert belongs to

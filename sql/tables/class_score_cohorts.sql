@@ -1,4 +1,4 @@
--- Labels of multiclass models counted for each class by the score of that class: one against the rest. Empty without telemetry.class_scores.
+-- Labels of multiclass models counted for each class by the score of that class (one against the rest). Empty without telemetry.class_scores.
 -- grain: dt, prediction_on, model_id, model_version, deployment, segment, scored_class, bin_id
 create table if not exists class_score_cohorts (
     dt date not null, -- day the label became known: the later of its arrival and its prediction

@@ -2,7 +2,7 @@
 -- grain: dt, source, expectation, column_name, model_id, model_version, path
 create table if not exists contract_checks (
     dt date not null, -- day of the partition that was checked
-    source varchar not null, -- telemetry, labels, explanations: files of telemetry.shap.path, or training: dt is then the day (UTC) of registration
+    source varchar not null, -- telemetry, labels, explanations (files of telemetry.shap.path) or training (dt is then the day of registration, UTC)
     expectation varchar not null, -- what was expected, e.g. score_is_a_probability
     column_name varchar, -- column that was checked
     model_id varchar, -- model that was refused; null if the check is about the whole partition

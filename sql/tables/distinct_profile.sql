@@ -1,4 +1,4 @@
--- How many different values the columns of telemetry.high_cardinality have, as HyperLogLog registers that can be merged over days, as distinct_between does.
+-- Number of different values of the columns of telemetry.high_cardinality, as HyperLogLog registers. The macro distinct_between merges them over days.
 -- grain: dt, model_id, model_version, deployment, segment, column_name
 create table if not exists distinct_profile (
     dt date not null, -- day of the predictions (the telemetry partition)

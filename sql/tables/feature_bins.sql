@@ -7,7 +7,7 @@ create table if not exists feature_bins (
     bin_id integer not null, -- number of the bin; 0 is missing, 1 and 2 are below/above or other/unseen
     feature_kind varchar not null, -- numeric, categorical or score
     bin_kind varchar not null, -- missing, below, above, range, category, other or unseen
-    label varchar not null, -- what to call the bin
+    label varchar not null, -- name of the bin
     lower double, -- lower border, included; null for bins that are not a range
     upper double, -- upper border, excluded
     category varchar, -- category counted by the bin

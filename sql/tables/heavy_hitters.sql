@@ -9,6 +9,6 @@ create table if not exists heavy_hitters (
     column_name varchar not null, -- column of telemetry
     value varchar not null, -- value as text
     row_count bigint not null, -- predictions with it
-    share double not null, -- of the predictions that have a value
+    share double not null, -- share of the predictions that have a value
     rank integer not null -- 1 for the most frequent; equally frequent values are ordered by their text
 );

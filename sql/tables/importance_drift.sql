@@ -11,7 +11,7 @@ create table if not exists importance_drift (
     reference varchar not null, -- training, or preceding: the window before
     statistic varchar not null, -- ndcg (of the ranking), rank_change (positive: more important), share_change (of all importance), dominant (the share now)
     value double, -- value; null if it cannot be measured
-    current_count bigint not null, -- explained predictions in the window
+    current_count bigint not null, -- predictions of the window with SHAP values
     outcome varchar, -- stable, drift or insufficient_data; null for rank_change and share_change, which are descriptive and have no outcome
     reason varchar -- why it is insufficient_data; null otherwise
 );

@@ -11,10 +11,10 @@ create table if not exists label_backlog (
     prediction_count bigint not null, -- predictions of that age
     labelled_count bigint not null, -- of these, labelled by the end of dt
     outstanding_count bigint not null, -- of these, without a label
-    expected_outstanding_count double, -- of these, may be without a label according to label_delay in the lineage: all before p50, half from p50 on, 5 % from p95 on, none from max on; null without label_delay
+    expected_outstanding_count double, -- of these, the number that may be without a label according to label_delay in the lineage: all before p50, half from p50 on, 5 % from p95 on, none from max on; null without label_delay
     overdue_count double, -- outstanding beyond what label_delay allows, summed over the ages from p95 on with offsets, at least 0; null without label_delay
     overdue_share double, -- overdue_count / prediction_count
     growth_count bigint not null, -- outstanding_count minus that of the day before
-    sampled_count bigint, -- predictions of that age that were counted: the rows behind the estimates; null in rows of older versions
-    noise_share double -- largest overdue_share that is within noise, the labels of each day taken as one batch; null without label_delay, and in rows of older versions
+    sampled_count bigint, -- predictions of that age that were counted: the rows behind the estimates; null in rows of earlier releases
+    noise_share double -- largest overdue_share that is within noise, the labels of each day taken as one batch; null without label_delay, and in rows of earlier releases
 );

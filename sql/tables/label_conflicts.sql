@@ -1,4 +1,4 @@
--- Labels that contradict an earlier label of the same prediction, by the earlier value. Repetitions with the same value are not included.
+-- Labels that contradict an earlier label of the same prediction, counted by both values. Repetitions with the same value are not included.
 -- grain: dt, prediction_on, model_id, model_version, deployment, label_before, label_after
 create table if not exists label_conflicts (
     dt date not null, -- day the contradiction became known: the later of the arrival of the label and its prediction

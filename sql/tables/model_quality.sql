@@ -22,6 +22,6 @@ create table if not exists model_quality (
     drop_from_baseline double, -- how much worse than the baseline: positive is worse; null if neither direction is worse
     outcome varchar not null, -- measured or insufficient_data
     reason varchar, -- why there is no value, or a remark on it
-    minimum_class_count bigint, -- for an AUC: labels of each class below which there is no value; null in rows from before it was stored
-    interval_unit varchar -- unit that the interval treats as independent: days or rows; null without an interval, and in rows from before it was stored
+    minimum_class_count bigint, -- for an AUC: labels of each class below which there is no value; null in rows of earlier releases
+    interval_unit varchar -- unit that the interval treats as independent: days or rows; null without an interval, and in rows of earlier releases
 );

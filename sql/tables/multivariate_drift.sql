@@ -1,4 +1,4 @@
--- How far all features of a window together, with their relations, differ from training, in a sample of the predictions. No rows if drift.multivariate is off.
+-- How far a sample of the predictions of a window differs from training, all features and their relations taken together. No rows if drift.multivariate is off.
 -- grain: dt, model_id, model_version, deployment, window_days, statistic
 create table if not exists multivariate_drift (
     dt date not null, -- day the row is about

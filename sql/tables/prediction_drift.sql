@@ -11,7 +11,7 @@ create table if not exists prediction_drift (
     statistic varchar not null, -- a statistic of docs/statistics.md, e.g. psi
     value double, -- value of the statistic; null where it cannot be computed
     noise_floor double, -- 99th percentile of the statistic when nothing drifted, at these sample sizes; null where unknown
-    error_bound double, -- how much larger the statistic of the unbinned values can be; null if binning costs nothing
+    error_bound double, -- how much larger the statistic of the unbinned values can be; null if binning does not change it
     p_value double, -- probability of a value at least this large when nothing drifted
     q_value double, -- p-value after Benjamini-Hochberg over the features of one model version, day and window
     current_count bigint not null, -- rows of the window, the current side
@@ -20,5 +20,5 @@ create table if not exists prediction_drift (
     warn_threshold double, -- threshold of warn, from driftlake.yaml at that time
     drift_threshold double, -- threshold of drift, from driftlake.yaml at that time
     outcome varchar not null, -- stable, warn, drift or insufficient_data
-    reason varchar -- why the value is missing or weaker than it looks; null if there is nothing to say
+    reason varchar -- why the value is missing, or a remark on it; null without either
 );

@@ -1,4 +1,4 @@
--- What the models predict, window by window, one row per statistic.
+-- Statistics of the predictions of each window, one row per statistic.
 -- grain: dt, model_id, model_version, deployment, segment, window_days, statistic, predicted_class
 create table if not exists prediction_levels (
     dt date not null, -- day the row is about: only what had arrived by its end is used
@@ -15,5 +15,5 @@ create table if not exists prediction_levels (
     prediction_count bigint not null, -- predictions behind the statistic: those with a score, or of telemetry with classes
     baseline_value double, -- the same statistic of the training data; null if it has no scores, and for classes
     outcome varchar not null, -- measured or insufficient_data
-    reason varchar -- why the value is missing; null if there is nothing to say
+    reason varchar -- why the value is missing; null if it is not
 );

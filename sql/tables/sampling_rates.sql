@@ -1,4 +1,4 @@
--- At which rate the predictions of a day were counted, and how many there were. Counts of the day in other tables are those of the sampled predictions; a day without a row was counted completely.
+-- The rate at which the predictions of a day were counted, and their number. Counts of the day in other tables are those of the sampled predictions; a day without a row was counted completely.
 -- grain: dt, model_id, model_version, deployment
 create table if not exists sampling_rates (
     dt date not null, -- day of the predictions (the telemetry partition)

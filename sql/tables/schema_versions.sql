@@ -3,5 +3,5 @@
 create table if not exists schema_versions (
     applied_at timestamp with time zone not null, -- when they were applied
     fingerprint varchar not null, -- SHA-256 over the declarations
-    version bigint -- number of the version of the tables, which grows with each change of a column; null before there were numbers
+    version bigint -- number of the version of the tables, which grows with each change of a column; null in rows of earlier releases
 );

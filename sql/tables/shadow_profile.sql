@@ -12,6 +12,6 @@ create table if not exists shadow_profile (
     difference_sum double not null, -- sum of (candidate's score - production's score)
     squared_difference_sum double not null, -- sum of the squares of these differences
     both_at_cut_count bigint, -- predictions with both scores from the decision cut on; null for models without a cut
-    candidate_at_cut_count bigint, -- predictions that only the candidate takes as positive; null likewise
-    production_at_cut_count bigint -- predictions that only production takes as positive; null likewise
+    candidate_at_cut_count bigint, -- predictions that only the candidate classifies as positive; null for models without a cut
+    production_at_cut_count bigint -- predictions that only production classifies as positive; null for models without a cut
 );

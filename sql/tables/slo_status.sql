@@ -1,4 +1,4 @@
--- How each service level objective stands: events, error budget and burn rates, as of the day.
+-- Status of each service level objective as of the day: events, error budget and burn rates.
 -- grain: dt, slo, model_id
 create table if not exists slo_status (
     dt date not null, -- day the row is about: only what had arrived by its end is used

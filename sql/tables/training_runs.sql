@@ -1,4 +1,4 @@
--- Every model version ever registered, with its training data. Append-only, but for bins_learned_at.
+-- Every model version ever registered, with its training data. Append-only, except for bins_learned_at.
 -- grain: model_id, model_version
 create table if not exists training_runs (
     model_id varchar not null, -- model the row is about

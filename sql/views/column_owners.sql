@@ -1,5 +1,4 @@
 -- Which model versions have a changed or failing column of telemetry as a feature, and did they predict on the day?
--- inputs: schema_changes, contract_checks, feature_bins, prediction_volume
 create or replace view column_owners as
 with columns_told_of as (
     select
