@@ -18,7 +18,7 @@ from driftlake.nightly.stages import STAGES as DECLARED
 from driftlake.provenance.text import as_json, as_text
 from driftlake.provenance.trace import Provenance, explain
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 LAST = 5
 
 

@@ -19,7 +19,7 @@ import assets
 from driftlake.lake import schema
 from driftlake.lake.warehouse import Warehouse
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_importing_the_core_is_light() -> None:

@@ -33,7 +33,7 @@ from driftlake.connect.feast_proposal import propose
 from driftlake.connect.mapping_files import read_mapping
 from driftlake.errors import ConfigurationError, InputError
 
-FOLDER = Path(__file__).parent / "feast"
+FOLDER = Path(__file__).parent.parent / "feast"
 LOGS, PREDICTIONS = FOLDER / "logs", FOLDER / "predictions"
 FEATURES = {"x": "customer_stats__x", "colour": "customer_stats__colour"}
 KEYS = {"customer_id": "customer_id"}

@@ -24,7 +24,7 @@ USER = "u-1734"
 PSEUDONYM = hmac.new(KEY.encode(), USER.encode(), hashlib.sha256).hexdigest()
 # A prediction that is in the sample, and the example of a skew.
 PREDICTION = "d2-17-prediction"
-DOCS = Path(__file__).resolve().parents[1] / "docs" / "personal-data.md"
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "personal-data.md"
 
 
 @pytest.fixture(scope="module")

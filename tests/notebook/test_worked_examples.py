@@ -12,7 +12,7 @@ import pytest
 from driftlake.maths.arrays import Counts
 from driftlake.maths.drift_statistics import STATISTICS, Sides
 
-PAGE = (Path(__file__).resolve().parent.parent / "docs" / "statistics.md").read_text()
+PAGE = (Path(__file__).resolve().parents[2] / "docs" / "statistics.md").read_text()
 # name, side, rows per bin
 COUNTED = re.findall(r"^\| `(\w+)`, (training|window) \| ([\d |]+) \|$", PAGE, re.MULTILINE)
 # statistic, feature, arithmetic, value, noise floor, p-value

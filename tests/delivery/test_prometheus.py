@@ -27,7 +27,7 @@ from driftlake.delivery.prometheus import open_metrics, write_metrics
 from driftlake.errors import ConfigurationError
 from driftlake.lake.warehouse import Warehouse
 
-SHIPPED = Path(__file__).resolve().parent.parent / "examples" / "prometheus"
+SHIPPED = Path(__file__).resolve().parents[2] / "examples" / "prometheus"
 NOW = datetime(2024, 3, 4, 3, tzinfo=UTC)
 needs_promtool = pytest.mark.skipif(not shutil.which("promtool"), reason="no promtool to check with")
 

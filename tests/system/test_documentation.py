@@ -24,7 +24,7 @@ from driftlake.lake.warehouse import Warehouse
 from driftlake.lineage.lineage_files import LineageRecord
 from driftlake.setup.doctor import examine
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "examples").rglob("README.md"))]
 DRIFTLAKE = typer.main.get_command(app)
 COMPLETE = {**{name: {"path": name} for name in ("telemetry", "labels", "lineage")}, "start": "2024-01-01"}

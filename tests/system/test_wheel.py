@@ -20,7 +20,7 @@ from driftlake.errors import InstallationError
 from driftlake.lake import project_files
 from driftlake.nightly import stages
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 # Without what would lead to this checkout or to another project.
 ENVIRONMENT = {
     name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "DAGSTER_HOME", "DRIFTLAKE_CONFIG"}

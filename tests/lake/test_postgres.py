@@ -97,7 +97,7 @@ EVERY_STAGE = NIGHT.replace("(profile_days, compare_days)", "STAGES.values()").r
 
 def started(code: str, *arguments: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-c", textwrap.dedent(code), *arguments]
-    return subprocess.Popen(command, cwd=Path(__file__).parents[1], stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, cwd=Path(__file__).parents[2], stderr=subprocess.PIPE, text=True)
 
 
 def ended(processes: list[subprocess.Popen[str]]) -> list[tuple[str, int]]:

@@ -21,7 +21,7 @@ from driftlake.lake.warehouse import Warehouse
 from driftlake.provenance.text import as_text
 from driftlake.provenance.trace import explain
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 NIGHTS = 3
 
 

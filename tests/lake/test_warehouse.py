@@ -146,7 +146,7 @@ def test_a_query_refuses_missing_and_unused_parameters(db: duckdb.DuckDBPyConnec
 
 
 def child(code: str, settings: Settings, *arguments: str) -> subprocess.Popen[str]:
-    tests = str(Path(__file__).parent)
+    tests = str(Path(__file__).parent.parent)
     prelude = f"""
         import sys
         sys.path.insert(0, {tests!r})

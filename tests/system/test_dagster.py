@@ -44,7 +44,7 @@ from jobs.abandoned import held_by_this_process
 from jobs.definitions import build_definitions
 from jobs.launch import LaunchFailure, launch
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 FIRST, LAST = date(2013, 3, 1), date(2013, 3, 4)
 
 

@@ -34,7 +34,7 @@ from driftlake.connect.otlp_mapping import OtlpMapping
 from driftlake.connect.otlp_proposal import propose
 from driftlake.errors import ConfigurationError, InputError
 
-FOLDER = Path(__file__).parent / "otlp"
+FOLDER = Path(__file__).parent.parent / "otlp"
 FILES = [FOLDER / name for name in ("gateway.jsonl", "scorer.jsonl", "outcomes.jsonl")]
 PROTOBUF = [path.with_suffix(".binpb") for path in FILES]
 MAPPING = OtlpMapping.model_validate(

@@ -27,7 +27,7 @@ from driftlake.errors import ConfigurationError, DriftlakeError, InputError
 from driftlake.lake.warehouse import Warehouse
 from driftlake.training.samples import Asked, Samples, take_samples
 
-DOCS = Path(__file__).resolve().parent.parent / "docs"
+DOCS = Path(__file__).resolve().parents[2] / "docs"
 DAYS, ROWS = 9, 300
 KEY = ["feature", "statistic"]
 FEATURES = ["age", "balance", "amount", "ratio", "channel", "is_member", "children"]

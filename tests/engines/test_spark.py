@@ -33,7 +33,7 @@ from driftlake.nightly.stages import LABEL_COHORTS, PROFILES
 from driftlake.training.registration import register
 from examples.nycflights.releases import FIRST_DAY
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 # Workers are processes of their own, so that one can be killed, and the Python of each gets little more than a gigabyte
 # of addresses, of which no allocator may reserve what it does not use.

@@ -17,7 +17,7 @@ from driftlake.errors import WarehouseError
 from driftlake.lake.backup import back_up, restore
 from driftlake.lake.warehouse import Warehouse
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
