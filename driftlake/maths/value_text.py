@@ -1,7 +1,7 @@
 """The text of a value, which does not depend on the type that a writer gave it, for Arrow columns and in SQL.
 
 A whole number becomes its digits (3, 3.0 and 3.00 become 3), and any other number the shortest decimal that reads back
-as the same number. A boolean becomes true or false, and a UUID its 36 characters. Text stays as it is, and bytes are
+as the same number, or, if two are equally near, the number itself. A boolean becomes true or false, and a UUID its 36 characters. Text stays as it is, and bytes are
 read as UTF-8. Anything else (nan, other bytes) is missing. Not here: what training says about the values of a feature
 (`driftlake.maths.binning`).
 """
@@ -9,6 +9,7 @@ read as UTF-8. Anything else (nan, other bytes) is missing. Not here: what train
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -145,7 +146,10 @@ def _of_float(number: float, shortest: str) -> str | None:
         return None
     if number.is_integer() and abs(number) < _LARGEST_WHOLE:
         return str(int(number))
-    return repr(float(shortest))
+    # DuckDB writes a number in the middle between two shortest decimals as it is
+    exact = Decimal(number).as_tuple().digits
+    is_in_the_middle = exact[-1] == 5 and len(exact) == len(Decimal(shortest).as_tuple().digits) + 1
+    return repr(number if is_in_the_middle else float(shortest))
 
 
 def _of_decimal(number: Any) -> str:

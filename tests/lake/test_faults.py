@@ -238,7 +238,7 @@ def commands(group: Any, *names: str) -> Iterator[str]:
 
 def test_every_command_is_tried() -> None:
     # these two read no configuration
-    assert set(commands(typer.main.get_command(cli.app))) == COMMANDS.keys() | {"init", "import otlp"}
+    assert set(commands(typer.main.get_command(cli.app))) == COMMANDS.keys() | {"init", "import feast", "import otlp"}
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -146,10 +146,10 @@ def test_a_query_refuses_missing_and_unused_parameters(db: duckdb.DuckDBPyConnec
 
 
 def child(code: str, settings: Settings, *arguments: str) -> subprocess.Popen[str]:
-    tests = str(Path(__file__).parent.parent)
+    here = Path(__file__).parent
     prelude = f"""
         import sys
-        sys.path.insert(0, {tests!r})
+        sys.path[:0] = [{str(here)!r}, {str(here.parent)!r}]
         from pathlib import Path
         from driftlake.config import load_settings
         from driftlake.lake.warehouse import Warehouse

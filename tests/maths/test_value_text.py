@@ -61,6 +61,13 @@ def test_a_value_has_the_same_text_in_arrow_and_in_duckdb(
     check()
 
 
+def test_a_short_float_between_two_shortest_decimals_is_written_as_it_is(db: duckdb.DuckDBPyConnection) -> None:
+    values = pa.array([1.01953125, 131261.875, 0.1], pa.float32())
+    db.register("given", pa.table({"value": values}))
+    rows = db.execute(f"select {sql_text('value', values.type)} from given").fetchall()
+    assert [row[0] for row in rows] == texts_of(values) == ["1.01953125", "131261.875", "0.1"]
+
+
 @pytest.mark.parametrize(
     "values",
     [

@@ -151,7 +151,7 @@ def test_an_unknown_table_lists_those_there_are(project: Project) -> None:
 
 
 def test_rows_that_are_many_or_none_are_told(project: Project) -> None:
-    with pytest.raises(WarehouseError, match="2 rows of .* the first:\nwindow_days=1\nwindow_days=3\nhint"):
+    with pytest.raises(WarehouseError, match="2 rows of .* the first are:\nwindow_days=1\nwindow_days=3\nhint"):
         explained(project, "feature_drift", 5, "feature = 'x' and statistic = 'psi'")
     with pytest.raises(WarehouseError, match="feature_drift has no row on 2024-03-05 that meets"):
         explained(project, "feature_drift", 5, "feature = 'nothing'")
