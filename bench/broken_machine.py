@@ -1,4 +1,4 @@
-"""Faults of a machine, made on purpose: full and read-only disks, limits of a process, inputs that change, a moved clock.
+"""Faults of a machine, made on purpose: full and read-only disks, inputs that change, a moved clock, killed processes.
 
 Not here: the load, and what is checked afterwards (`bench.crashes`).
 """
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import psutil
 
 _DISK_BYTES = 256_000_000
 _FILLER = ".filler"
@@ -116,3 +117,15 @@ def _replace(path: Path, content: bytes) -> None:
     temporary = path.with_name(f"_{path.name}.{os.getpid()}")
     temporary.write_bytes(content)
     temporary.replace(path)
+
+
+def kill_part_of(process: int, words: str) -> bool:
+    """Kill the processes that a process has started and whose command line has the words; False if there are none."""
+    try:
+        started = psutil.Process(process).children(recursive=True)
+        found = [each for each in started if words in " ".join(each.cmdline())]
+        for each in found:
+            each.kill()
+    except psutil.Error:
+        return False
+    return bool(found)
