@@ -1,4 +1,4 @@
-"""Faults of a machine, made on purpose: full and read-only disks, inputs that change, a moved clock, killed processes.
+"""Faults of a machine, made on purpose: full and read-only disks, inputs that change, a moved clock, and the processes of a command.
 
 Not here: the load, and what is checked afterwards (`bench.crashes`).
 """
@@ -119,13 +119,11 @@ def _replace(path: Path, content: bytes) -> None:
     temporary.replace(path)
 
 
-def kill_part_of(process: int, words: str) -> bool:
-    """Kill the processes that a process has started and whose command line has the words; False if there are none."""
+def parts_of(process: int, words: str) -> list[psutil.Process]:
+    """The processes that a process has started and whose command lines have the words."""
     try:
         started = psutil.Process(process).children(recursive=True)
-        found = [each for each in started if words in " ".join(each.cmdline())]
-        for each in found:
-            each.kill()
+        return [each for each in started if words in " ".join(each.cmdline())]
     except psutil.Error:
-        return False
-    return bool(found)
+        # one of them has ended meanwhile
+        return []

@@ -32,12 +32,13 @@ from typing import Any
 
 import dagster as dg
 import numpy as np
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 from filelock import FileLock, Timeout
 
-from bench.broken_machine import Disk, changed_files, clock_to_preload, disks, kill_part_of
+from bench.broken_machine import Disk, changed_files, clock_to_preload, disks, parts_of
 from bench.broken_postgres import Server
 from bench.measure import environment, save
 from driftlake.cli import main as driftlake
@@ -82,6 +83,7 @@ _SPARK = {
 }
 # Words in the command lines of what Spark starts.
 _PARTS_OF_SPARK = {"Java": "org.apache.spark.deploy.SparkSubmit", "a Python worker": "pyspark.daemon"}
+_SECONDS_OF_SPARK = 6.0
 
 # Loaded once for all processes.
 gx_session._import_great_expectations()  # noqa: SLF001
@@ -174,9 +176,9 @@ class Site:
         self._last = Running(command, process, log, kill_at)
         return self._last
 
-    def kill_part(self, words: str) -> bool:
-        """Kill a process that the last command has started; False if there is none yet."""
-        return self._last is not None and kill_part_of(self._last.process.pid or 0, words)
+    def parts(self, words: str) -> list[psutil.Process]:
+        """Processes that the last command has started, with these words in their command lines."""
+        return parts_of(self._last.process.pid or 0, words) if self._last else []
 
     def run(self, command: Command) -> Running:
         running = self.start(command)
@@ -352,11 +354,12 @@ class _Fault:
 
 
 def _faults(site: Site, generator: np.random.Generator) -> list[_Fault]:
-    """The faults that this machine can have, the full disks first."""
-    faults = [_Fault(f"{disk.place.name} is full", partial(_for_a_while, disk.full, generator)) for disk in site.disks]
+    """The faults that this machine can have, those of the catalog's server and the full disks first."""
+    faults: list[_Fault] = []
     if site.server:
         faults.append(_Fault("PostgreSQL is killed", partial(site.server.killed, generator)))
         faults.append(_Fault("connections are lost", partial(site.server.disconnected, generator)))
+    faults += [_Fault(f"{disk.place.name} is full", partial(_for_a_while, disk.full, generator)) for disk in site.disks]
     faults.append(_Fault("kills", _nothing))
     faults.append(_Fault("inputs change", partial(_changing, site, generator)))
     faults.append(_Fault("files are limited", _nothing, _limited))
@@ -404,13 +407,19 @@ def _changing(site: Site, generator: np.random.Generator) -> Iterator[Callable[[
 
 @contextmanager
 def _without_part(site: Site, words: str, generator: np.random.Generator) -> Iterator[Callable[[], None]]:
-    """The part of Spark is killed once, at some moment or when it has begun."""
-    kill_at, is_killed = time.monotonic() + float(generator.uniform(0, 15)), False
+    """The part of Spark is killed once, soon after it has begun."""
+    kill_at: float | None = None
 
     def touch() -> None:
-        nonlocal is_killed
-        if not is_killed and time.monotonic() >= kill_at:
-            is_killed = site.kill_part(words)
+        nonlocal kill_at
+        if kill_at == float("inf") or not (parts := site.parts(words)):
+            return
+        kill_at = kill_at or time.monotonic() + float(generator.uniform(0, _SECONDS_OF_SPARK))
+        if time.monotonic() >= kill_at:
+            kill_at = float("inf")
+            for part in parts:
+                with suppress(psutil.NoSuchProcess):
+                    part.kill()
 
     yield touch
 

@@ -117,6 +117,8 @@ AWAY = Fault(
         "could not receive data from server",
         "could not send data to server",
         "the database system is",
+        # all that is said if the connection was lost in a transaction
+        'Failed to execute query "ROLLBACK"',
     ),
     frozenset(),
     "the PostgreSQL server of the catalog is down, or it ended the connection",

@@ -240,6 +240,17 @@ def test_a_server_that_is_killed_during_work_is_a_fault_and_the_next_command_wor
     assert project.rows("from alerts") == []
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        'Failed to execute query "ROLLBACK": ',
+        "FATAL:  terminating connection due to administrator command\nserver closed the connection unexpectedly",
+    ],
+)
+def test_a_connection_that_is_lost_in_a_transaction_is_the_same_fault(said: str) -> None:
+    assert fault_of(duckdb.Error(said)) is AWAY
+
+
 def test_of_a_server_that_starts_only_a_wait_is_advised() -> None:
     starting = duckdb.IOException('Unable to connect to Postgres at "": FATAL:  the database system is starting up')
     assert "wait until the server" in (Catalog("postgres", "dbname=lake").failure(starting).hint or "")
