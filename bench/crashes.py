@@ -137,7 +137,7 @@ class Running:
         said = self.log.read_text(errors="replace") if self.log.exists() else ""
         told = f"{' '.join(self.command.arguments)} ended with {self.process.exitcode}: {said[-2000:]}"
         is_told_by_dagster = is_faulty and self.command.name == SENSOR
-        if not is_told_by_dagster and ("Traceback" in said or "unexpected" in said or self.process.exitcode == 3):
+        if not is_told_by_dagster and ("Traceback" in said or "unexpected: " in said or self.process.exitcode == 3):
             yield f"traceback: {told}"
         elif not is_faulty and self.process.exitcode != 0:
             yield f"again: {told}"
