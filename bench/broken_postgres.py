@@ -97,13 +97,13 @@ class Server:
     @contextmanager
     def disconnected(self, generator: np.random.Generator) -> Iterator[Callable[[], None]]:
         """A function that ends every session from time to time."""
-        next_at = 0.0
+        next_at = time.monotonic() + float(generator.uniform(0, _LONGEST_PAUSE_SECONDS))
 
         def touch() -> None:
             nonlocal next_at
             if time.monotonic() >= next_at:
-                next_at = time.monotonic() + float(generator.uniform(0.1, _LONGEST_PAUSE_SECONDS / 2))
                 self.lose_connections()
+                next_at = time.monotonic() + float(generator.uniform(0, _LONGEST_PAUSE_SECONDS))
 
         yield touch
 
