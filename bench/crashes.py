@@ -83,7 +83,7 @@ _SPARK = {
 }
 # Words in the command lines of what Spark starts.
 _PARTS_OF_SPARK = {"Java": "org.apache.spark.deploy.SparkSubmit", "a Python worker": "pyspark.daemon"}
-_SECONDS_OF_SPARK = 6.0
+_SECONDS_OF_SPARK = 4.0
 
 # Loaded once for all processes.
 gx_session._import_great_expectations()  # noqa: SLF001
@@ -407,17 +407,17 @@ def _changing(site: Site, generator: np.random.Generator) -> Iterator[Callable[[
 
 @contextmanager
 def _without_part(site: Site, words: str, generator: np.random.Generator) -> Iterator[Callable[[], None]]:
-    """The part of Spark is killed once, soon after it has begun."""
+    """The part of Spark is killed once, soon after the first task has begun."""
     kill_at: float | None = None
 
     def touch() -> None:
         nonlocal kill_at
-        if kill_at == float("inf") or not (parts := site.parts(words)):
+        if kill_at == float("inf") or not site.parts(_PARTS_OF_SPARK["a Python worker"]):
             return
         kill_at = kill_at or time.monotonic() + float(generator.uniform(0, _SECONDS_OF_SPARK))
         if time.monotonic() >= kill_at:
             kill_at = float("inf")
-            for part in parts:
+            for part in site.parts(words):
                 with suppress(psutil.NoSuchProcess):
                     part.kill()
 
