@@ -50,8 +50,10 @@ sbom: $(VENV)/.installed  ## dist/driftlake.cdx.json: a bill of materials (Cyclo
 bench: $(VENV)/.installed
 	@$(BIN)/python -m bench.nightly
 
-torture: $(VENV)/.installed  ## commands under kills, full disks, changed inputs and wrong clocks; SEED and SECONDS of each of its two parts
+torture: $(VENV)/.installed  ## commands under kills, full disks, changed inputs and wrong clocks; SEED and SECONDS, of which PostgreSQL has half, Spark a quarter
 	@$(BIN)/python -m bench.crashes --seed $(SEED) --seconds $(SECONDS)
+	@$(BIN)/python -m bench.crashes --seed $(SEED) --seconds $$(($(SECONDS) / 2)) --catalog postgres
+	@$(BIN)/python -m bench.crashes --seed $(SEED) --seconds $$(($(SECONDS) / 4)) --engine spark
 	@$(BIN)/python -m bench.torture --seed $(SEED) --seconds $(SECONDS)
 
 vega: $(VENV)/.installed  ## after a change of vl-convert in requirements.lock: the library that draws the charts

@@ -1,4 +1,4 @@
-"""Faults of a machine, made on purpose: full and read-only disks, limits of a process, inputs that change, a moved clock.
+"""Faults of a machine, made on purpose: full and read-only disks, inputs that change, a moved clock, and the processes of a command.
 
 Not here: the load, and what is checked afterwards (`bench.crashes`).
 """
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import psutil
 
 _DISK_BYTES = 256_000_000
 _FILLER = ".filler"
@@ -116,3 +117,13 @@ def _replace(path: Path, content: bytes) -> None:
     temporary = path.with_name(f"_{path.name}.{os.getpid()}")
     temporary.write_bytes(content)
     temporary.replace(path)
+
+
+def parts_of(process: int, words: str) -> list[psutil.Process]:
+    """The processes that a process has started and whose command lines have the words."""
+    try:
+        started = psutil.Process(process).children(recursive=True)
+        return [each for each in started if words in " ".join(each.cmdline())]
+    except psutil.Error:
+        # one of them has ended meanwhile
+        return []

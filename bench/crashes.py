@@ -1,15 +1,17 @@
 """Claim: whatever is killed, full, read-only or replaced while nights run, the same commands again give a quiet run's tables.
 
-`python -m bench.crashes [--seconds 300] [--seed 1]`: rounds of commands that overlap (backfills, nights, the sensor of late
-files, readers, pages, maintenance, backups) under faults that the seed chooses. After each round the faults end, every
-command is given once more, and then each table, file, lock and run of Dagster is checked. Prints load, faults and losses;
-exit code 1 if anything was lost.
+`python -m bench.crashes [--seconds 300] [--seed 1] [--catalog postgres] [--engine spark]`: rounds of commands that overlap
+(backfills, nights, the sensor of late files, readers, pages, maintenance, backups) under one fault each, which come in turn.
+After each round the fault ends, the backup is restored and verified, every command is given once more, and then each table,
+file, lock and run of Dagster is checked. With Spark, a round is one day, and its Java or a Python worker is killed. Prints
+load, faults and losses; exit code 1 if anything was lost.
 """
 
 from __future__ import annotations
 
 import argparse
 import ctypes
+import importlib.util
 import multiprocessing
 import os
 import resource
@@ -30,18 +32,22 @@ from typing import Any
 
 import dagster as dg
 import numpy as np
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 from filelock import FileLock, Timeout
 
-from bench.broken_machine import Disk, changed_files, clock_to_preload, disks
+from bench.broken_machine import Disk, changed_files, clock_to_preload, disks, parts_of
+from bench.broken_postgres import Server
 from bench.measure import environment, save
 from driftlake.cli import main as driftlake
 from driftlake.config import Settings, load_settings
 from driftlake.contract import gx_session
+from driftlake.errors import DriftlakeError
 from driftlake.inputs.partitions import days_between
 from driftlake.lake import schema
+from driftlake.lake.backup import restore
 from driftlake.lake.catalog import catalog_of
 from driftlake.lake.maintenance import maintain
 from driftlake.lake.verification import verify
@@ -66,6 +72,18 @@ _LONGEST_SECONDS = 900.0
 # Longer than any grace.
 _LATER = timedelta(days=10)
 _TICK_SECONDS = 0.05
+_SPARK = {
+    "master": "local[2]",
+    "conf": {
+        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+        "spark.sql.codegen.wholeStage": "false",
+        "spark.sql.adaptive.enabled": "false",
+        "spark.sql.shuffle.partitions": "4",
+    },
+}
+# Words in the command lines of what Spark starts.
+_PARTS_OF_SPARK = {"Java": "org.apache.spark.deploy.SparkSubmit", "a Python worker": "pyspark.daemon"}
+_SECONDS_OF_SPARK = 4.0
 
 # Loaded once for all processes.
 gx_session._import_great_expectations()  # noqa: SLF001
@@ -119,7 +137,7 @@ class Running:
         said = self.log.read_text(errors="replace") if self.log.exists() else ""
         told = f"{' '.join(self.command.arguments)} ended with {self.process.exitcode}: {said[-2000:]}"
         is_told_by_dagster = is_faulty and self.command.name == SENSOR
-        if not is_told_by_dagster and ("Traceback" in said or "unexpected" in said or self.process.exitcode == 3):
+        if not is_told_by_dagster and ("Traceback" in said or "unexpected: " in said or self.process.exitcode == 3):
             yield f"traceback: {told}"
         elif not is_faulty and self.process.exitcode != 0:
             yield f"again: {told}"
@@ -128,14 +146,22 @@ class Running:
 class Site:
     """A project on disks that can fill, and the processes that work in it."""
 
-    def __init__(self, root: Path, made_disks: Sequence[Disk], clock: Path | None) -> None:
-        self.root, self.disks, self.has_clock = root, made_disks, clock is not None
-        self.settings = _write_project(root)
+    def __init__(
+        self, root: Path, made_disks: Sequence[Disk], clock: Path | None, server: Server | None, engine: str
+    ) -> None:
+        self.root, self.disks, self.has_clock, self.server = root, made_disks, clock is not None, server
+        self.settings = _write_project(root, server.address if server else "sqlite:catalog/catalog.sqlite", engine)
+        self.empty()
         self._processes = multiprocessing.get_context("forkserver")
         self._processes.set_forkserver_preload(["bench.crashes"])
         if clock:
             os.environ["LD_PRELOAD"] = str(clock)
         self._count = 0
+        self._last: Running | None = None
+
+    @property
+    def backup(self) -> Path:
+        return self.root.parent / "backup"
 
     @property
     def inputs(self) -> list[Path]:
@@ -147,7 +173,12 @@ class Site:
         log.parent.mkdir(exist_ok=True)
         process = self._processes.Process(target=_work, args=(self.root, command, log))
         process.start()
-        return Running(command, process, log, kill_at)
+        self._last = Running(command, process, log, kill_at)
+        return self._last
+
+    def parts(self, words: str) -> list[psutil.Process]:
+        """Processes that the last command has started, with these words in their command lines."""
+        return parts_of(self._last.process.pid or 0, words) if self._last else []
 
     def run(self, command: Command) -> Running:
         running = self.start(command)
@@ -157,9 +188,11 @@ class Site:
     def empty(self) -> None:
         """Remove everything that driftlake has made."""
         for place in ("catalog", "data", "reports", ".dagster"):
-            for path in (self.root / place).iterdir():
+            for path in (self.root / place).glob("*"):
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
-        shutil.rmtree(self.root.parent / "backup", ignore_errors=True)
+        shutil.rmtree(self.backup, ignore_errors=True)
+        if self.server:
+            self.server.empty()
 
     def contents(self) -> dict[str, list[str]]:
         """Every row of every result table, of input files the current ones without who saw them when."""
@@ -176,14 +209,19 @@ class Site:
         return {str(path.relative_to(reports)) for path in reports.rglob("*") if path.is_file()}
 
 
-def crash(folder: Path, *, seconds: float, seed: int) -> Outcome:
+def crash(folder: Path, *, seconds: float, seed: int, catalog: str = "sqlite", engine: str = "duckdb") -> Outcome:
     """Rounds until the time is over or something is lost."""
     outcome, generator = Outcome(), np.random.default_rng(seed)
-    with _site(folder) as site:
-        quiet = _quiet(site, outcome, _backfill(0, DAY_COUNT - 1))
+    is_on_spark = engine == "spark"
+    with _site(folder, catalog, engine) as site:
+        quiet = _quiet(site, outcome, _backfill(0, 0 if is_on_spark else DAY_COUNT - 1))
+        faults = _in_turn((_faults_of_spark if is_on_spark else _faults)(site, generator), generator)
         until = time.monotonic() + seconds
         while not outcome.losses and time.monotonic() < until:
-            _round(site, quiet, generator, outcome)
+            if is_on_spark:
+                _spark_round(site, quiet, next(faults), outcome)
+            else:
+                _round(site, quiet, next(faults), generator, outcome)
     return outcome
 
 
@@ -199,11 +237,13 @@ def crash_once(folder: Path, *, seed: int) -> Outcome:
 
 
 @contextmanager
-def _site(folder: Path) -> Iterator[Site]:
+def _site(folder: Path, catalog: str = "sqlite", engine: str = "duckdb") -> Iterator[Site]:
     root = folder / "project"
     with ExitStack() as stack:
-        made_disks = stack.enter_context(disks([root / name for name in ("catalog", "data", "reports", ".dagster")]))
-        yield Site(root, made_disks, clock_to_preload(folder))
+        server = stack.enter_context(Server.started(folder / "postgres")) if catalog == "postgres" else None
+        places = ["data", "reports", ".dagster"]
+        made_disks = stack.enter_context(disks([root / name for name in (places if server else ["catalog", *places])]))
+        yield Site(root, made_disks, clock_to_preload(folder), server, engine)
         os.environ.pop("LD_PRELOAD", None)
 
 
@@ -226,23 +266,29 @@ def _quiet(site: Site, outcome: Outcome, command: Command) -> _Quiet:
     return quiet
 
 
-def _round(site: Site, quiet: _Quiet, generator: np.random.Generator, outcome: Outcome) -> None:
-    """A load under a fault, all of which the generator chooses."""
+def _round(site: Site, quiet: _Quiet, fault: _Fault, generator: np.random.Generator, outcome: Outcome) -> None:
+    """A load under a fault; the generator chooses the load and the moments."""
     is_new = not outcome.round_count or generator.random() < 0.5
     if is_new:
         site.empty()
-    fault = _Fault.drawn(site, generator)
     share = 1.0 if fault.name == "kills" else float(generator.choice([0, 0.6]))
     load = [
         (
             fault.on(command, generator),
             float(generator.uniform(0, 1.5)) * quiet.seconds if generator.random() < share else None,
         )
-        for command in _load(generator, is_forced=not is_new)
+        for command in _load(generator, is_forced=not is_new, can_back_up=site.server is None)
     ]
     again = [Command(command.arguments) for command, _ in load if command.name != SENSOR]
     # the night comes on, and so do its days that nobody has asked for yet
     _try(site, quiet, outcome, fault, load, [*again, Command([SENSOR]), _backfill(0, DAY_COUNT - 1)])
+
+
+def _spark_round(site: Site, quiet: _Quiet, fault: _Fault, outcome: Outcome) -> None:
+    """One day on Spark, of which a part is killed."""
+    site.empty()
+    command = _backfill(0, 0)
+    _try(site, quiet, outcome, fault, [(command, None)], [command])
 
 
 def _try(
@@ -264,6 +310,8 @@ def _try(
     outcome.load.update(f"{each.command.name} under faults" for each in running)
     outcome.faults["killed"] += sum(each.was_killed for each in running)
     losses += [loss for each in running for loss in each.losses(is_faulty=True)]
+    has_backup = any(each.command.name == "backup" and each.process.exitcode == 0 for each in running)
+    losses += _unrestored(site, outcome, is_expected=has_backup)
     failed: list[str] = []
     for command in again:
         outcome.load[f"{command.name} again"] += 1
@@ -276,8 +324,8 @@ def _backfill(first: int, last: int, *more: str) -> Command:
     return Command(["backfill", "--from", str(DAYS[first]), "--to", str(DAYS[last]), *more])
 
 
-def _load(generator: np.random.Generator, *, is_forced: bool) -> list[Command]:
-    """Overlapping writers, and some of everything else."""
+def _load(generator: np.random.Generator, *, is_forced: bool, can_back_up: bool) -> list[Command]:
+    """Overlapping writers, a backup, and some of everything else."""
     force = ["--force"] if is_forced else []
     middle = int(generator.integers(1, DAY_COUNT - 1))
     writers = [
@@ -286,14 +334,14 @@ def _load(generator: np.random.Generator, *, is_forced: bool) -> list[Command]:
         Command(["run", "--date", str(DAYS[int(generator.integers(DAY_COUNT))]), *force]),
         Command([SENSOR]),
     ]
-    others = [Command(["maintain"]), Command(["backup", "../backup"]), Command(["verify"])]
+    others = [Command(["maintain"]), Command(["verify"])]
     readers = [Command(["report", "--date", str(DAYS[0])]), Command(["sql", "from latest_drift"]), Command(["verdict"])]
     chosen = [writers[n] for n in sorted(generator.choice(4, size=2, replace=False))]
+    if can_back_up:
+        chosen.append(Command(["backup", "../backup"]))
     # a reader of a new project is right to say that there is nothing
-    rest = [*others, *([] if not is_forced else readers)]
-    if is_forced:
-        chosen += [rest[n] for n in sorted(generator.choice(len(rest), size=2, replace=False))]
-    return chosen
+    rest = [*others, *readers] if is_forced else []
+    return chosen + [rest[n] for n in sorted(generator.choice(len(rest), size=min(len(rest), 2), replace=False))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,20 +352,38 @@ class _Fault:
     present: Callable[[], Any]
     on: Callable[[Command, np.random.Generator], Command] = lambda command, _: command
 
-    @classmethod
-    def drawn(cls, site: Site, generator: np.random.Generator) -> _Fault:
-        """A fault of those that this machine can have."""
-        faults = [
-            cls("kills", _nothing),
-            cls("inputs change", partial(_changing, site, generator)),
-            cls("files are limited", _nothing, _limited),
-        ]
-        for disk in site.disks:
-            faults.append(cls(f"{disk.place.name} is full", partial(_for_a_while, disk.full, generator)))
-            faults.append(cls(f"{disk.place.name} is read-only", partial(_for_a_while, disk.read_only, generator)))
-        if site.has_clock:
-            faults.append(cls("clocks are wrong", _nothing, _moved))
-        return faults[int(generator.integers(len(faults)))]
+
+def _faults(site: Site, generator: np.random.Generator) -> list[_Fault]:
+    """The faults that this machine can have, those of the catalog's server and the full disks first."""
+    faults: list[_Fault] = []
+    if site.server:
+        faults.append(_Fault("PostgreSQL is killed", partial(site.server.killed, generator)))
+        faults.append(_Fault("connections are lost", partial(site.server.disconnected, generator)))
+    faults += [_Fault(f"{disk.place.name} is full", partial(_for_a_while, disk.full, generator)) for disk in site.disks]
+    faults.append(_Fault("kills", _nothing))
+    faults.append(_Fault("inputs change", partial(_changing, site, generator)))
+    faults.append(_Fault("files are limited", _nothing, _limited))
+    faults += [
+        _Fault(f"{disk.place.name} is read-only", partial(_for_a_while, disk.read_only, generator))
+        for disk in site.disks
+    ]
+    if site.has_clock:
+        faults.append(_Fault("clocks are wrong", _nothing, _moved))
+    return faults
+
+
+def _faults_of_spark(site: Site, generator: np.random.Generator) -> list[_Fault]:
+    return [
+        _Fault(f"{name} is killed", partial(_without_part, site, words, generator))
+        for name, words in _PARTS_OF_SPARK.items()
+    ]
+
+
+def _in_turn(faults: Sequence[_Fault], generator: np.random.Generator) -> Iterator[_Fault]:
+    """Each fault once in the given order, then again and again in other orders."""
+    yield from faults
+    while True:
+        yield from (faults[n] for n in generator.permutation(len(faults)))
 
 
 def _limited(command: Command, generator: np.random.Generator) -> Command:
@@ -337,6 +403,25 @@ def _nothing() -> Iterator[Callable[[], None]]:
 def _changing(site: Site, generator: np.random.Generator) -> Iterator[Callable[[], None]]:
     with changed_files(site.inputs, generator) as change:
         yield lambda: change() if generator.random() < 0.1 else None
+
+
+@contextmanager
+def _without_part(site: Site, words: str, generator: np.random.Generator) -> Iterator[Callable[[], None]]:
+    """The part of Spark is killed once, soon after the first task has begun."""
+    kill_at: float | None = None
+
+    def touch() -> None:
+        nonlocal kill_at
+        if kill_at == float("inf") or not site.parts(_PARTS_OF_SPARK["a Python worker"]):
+            return
+        kill_at = kill_at or time.monotonic() + float(generator.uniform(0, _SECONDS_OF_SPARK))
+        if time.monotonic() >= kill_at:
+            kill_at = float("inf")
+            for part in site.parts(words):
+                with suppress(psutil.NoSuchProcess):
+                    part.kill()
+
+    yield touch
 
 
 @contextmanager
@@ -367,6 +452,24 @@ def _await(running: Sequence[Running], touch: Callable[[], None] = lambda: None)
                 each.kill()
         time.sleep(_TICK_SECONDS)
     return losses
+
+
+def _unrestored(site: Site, outcome: Outcome, *, is_expected: bool) -> Iterator[str]:
+    """What is wrong with the warehouse that the backup restores in another folder, if there is a backup."""
+    project = site.root.parent / "restored"
+    project.mkdir()
+    shutil.copy(site.root / "driftlake.yaml", project)
+    settings = load_settings(project / "driftlake.yaml")
+    try:
+        if site.server is None and (is_expected or (site.backup / "catalog.sqlite").exists()):
+            restore(settings, site.backup)
+            with Warehouse.open(settings) as warehouse:
+                yield from (f"restored: {deviation.sentence}" for deviation in verify(warehouse))
+            outcome.load["restore verified"] += 1
+    except DriftlakeError as error:
+        yield f"not restored: {error}"
+    finally:
+        shutil.rmtree(project)
 
 
 def _left(site: Site, quiet: _Quiet) -> Iterator[str]:
@@ -413,7 +516,8 @@ _NAMED_FILES = """
 
 def _held(site: Site) -> Iterator[str]:
     """Locks that are held, and runs that stand as started."""
-    for lock in (Path(f"{catalog_of(site.settings).place}.lock"), site.root / ".dagster" / "instance.lock"):
+    catalog = None if site.server else Path(catalog_of(site.settings).place)
+    for lock in (site.root / ".dagster" / "instance.lock", *([Path(f"{catalog}.lock")] if catalog else [])):
         try:
             with FileLock(lock, timeout=0):
                 pass
@@ -425,9 +529,10 @@ def _held(site: Site) -> Iterator[str]:
     with dg.DagsterInstance.get() as instance:
         for run in instance.get_runs(dg.RunsFilter(statuses=list(UNFINISHED))):
             yield f"run {run.run_id} stands as {run.status.value}"
-    catalog = Path(catalog_of(site.settings).place).parent
+    if site.server:
+        yield from site.server.held()
     names = {"catalog.sqlite", "catalog.sqlite-wal", "catalog.sqlite-shm", "catalog.sqlite.lock"}
-    if surplus := {path.name for path in catalog.iterdir()} - names:
+    if catalog and (surplus := {path.name for path in catalog.parent.iterdir()} - names):
         yield f"files beside the catalog: {sorted(surplus)}"
 
 
@@ -473,7 +578,7 @@ def _tick() -> None:
             sys.exit(2)
 
 
-def _write_project(root: Path) -> Settings:
+def _write_project(root: Path, catalog: str, engine: str) -> Settings:
     """Predictions of one model and their labels of a day later."""
     generator = np.random.default_rng(1)
     training = {"x": generator.normal(size=1000), "colour": generator.choice(["red", "blue"], 1000)}
@@ -506,7 +611,9 @@ def _write_project(root: Path) -> Settings:
         "lineage": {"path": "lineage"},
         "start": FIRST_DAY,
         "schedule": {"timezone": ZONE, "late_days": 3650},
-        "warehouse": {"catalog": "sqlite:catalog/catalog.sqlite", "data": "data"},
+        "warehouse": {"catalog": catalog, "data": "data"},
+        "engine": engine,
+        "spark": _SPARK,
         "compute": {"threads": 1, "partitions_per_run": 3},
     }
     (root / "driftlake.yaml").write_text(yaml.safe_dump(content))
@@ -523,13 +630,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seconds", type=float, default=300)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--catalog", choices=("sqlite", "postgres"), default="sqlite")
+    parser.add_argument("--engine", choices=("duckdb", "spark"), default="duckdb")
     arguments = parser.parse_args()
+    if arguments.engine == "spark" and importlib.util.find_spec("pyspark") is None:
+        print("pyspark is not installed, so Spark is left out")
+        return
     folder = Path(tempfile.mkdtemp())
     outcome = crash(folder, **vars(arguments))
     print("load:", ", ".join(f"{count:,} {name}" for name, count in sorted(outcome.load.items())))
     print("faults:", ", ".join(f"{count:,} {name}" for name, count in sorted(outcome.faults.items())))
     print(f"losses with seed {arguments.seed}: {len(outcome.losses)}", *outcome.losses[:20], sep="\n")
-    save("crashes", {**vars(arguments), **environment(), "load": dict(outcome.load), "losses": outcome.losses})
+    save(
+        f"crashes_{arguments.catalog}_{arguments.engine}",
+        {**vars(arguments), **environment(), "load": dict(outcome.load), "losses": outcome.losses},
+    )
     if not outcome.losses:
         shutil.rmtree(folder)
     sys.exit(bool(outcome.losses))

@@ -18,9 +18,9 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from driftlake.config import CONFIG_NAME, Settings, load_settings
+from driftlake.config import CONFIG_NAME, ComputeSettings, Settings, load_settings, load_settings_if_any
 from driftlake.errors import ConfigurationError
-from driftlake.lake.process_memory import bound_memory
+from driftlake.lake.process_memory import bound_memory, bound_to
 from driftlake.vocabulary.wording import printable
 
 if TYPE_CHECKING:
@@ -71,6 +71,13 @@ def configured(config: Path | None, *, require_inputs: bool = False) -> Settings
     """The settings of a command, whose process is refused more memory than they allow."""
     settings = load_settings(config, require_inputs=require_inputs)
     bound_memory(settings)
+    return settings
+
+
+def configured_if_any(config: Path | None) -> Settings | None:
+    """The settings of a command that needs none; without them its process is refused more memory than the defaults allow."""
+    settings = load_settings_if_any(config)
+    bound_to(settings.compute if settings else ComputeSettings())
     return settings
 
 

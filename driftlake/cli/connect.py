@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from driftlake.cli.common import REFUSED, Config, require_range, say, tell
-from driftlake.config import load_settings
+from driftlake.cli.common import REFUSED, Config, configured_if_any, require_range, say, tell
 from driftlake.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -34,11 +33,13 @@ def otlp(
     is_proposal: Annotated[
         bool, typer.Option("--propose", help="Print a proposed mapping for these files, and write nothing.")
     ] = False,
+    config: Config = None,
 ) -> None:
     """Import OpenTelemetry files. Each trace becomes one row, even if its spans are in several files.
 
     The exit code is 1 if anything was refused.
     """
+    settings = configured_if_any(config)
     if is_proposal:
         from driftlake.connect.otlp_proposal import propose
 
@@ -54,7 +55,8 @@ def otlp(
     from driftlake.connect.otlp_import import import_files
     from driftlake.connect.otlp_mapping import OtlpMapping
 
-    _report(import_files(files, read_mapping(OtlpMapping, mapping, command="otlp"), out, labels_out))
+    read = read_mapping(OtlpMapping, mapping, command="otlp")
+    _report(import_files(files, read, out, labels_out, settings.compute if settings else None))
 
 
 @app.command(
@@ -82,6 +84,7 @@ def feast(
     config: Config = None,
 ) -> None:
     """Import logs of a Feast feature service, joined with predictions by request id. Exit code 1 if anything was refused."""
+    settings = configured_if_any(config)
     if is_proposal:
         from driftlake.connect.feast_proposal import propose
 
@@ -100,7 +103,7 @@ def feast(
     read = read_mapping(FeastMapping, mapping, command="feast")
     first_day, last_day = first.date() if first else date.min, last.date() if last else date.max
     given = Given(logs, predictions or (), first_day, last_day)
-    _report(import_logs(given, read, out, load_settings(config) if read.user_key else None))
+    _report(import_logs(given, read, out, settings))
 
 
 def _report(done: Import) -> None:

@@ -22,7 +22,7 @@ from driftlake.config.inputs import (
     PseudonymKey,
     TelemetrySettings,
 )
-from driftlake.config.loading import CONFIG_NAME, load_settings
+from driftlake.config.loading import CONFIG_NAME, load_settings, load_settings_if_any
 from driftlake.config.models import (
     STATISTICS_OF_PERFORMANCE,
     TIER_WEIGHTS,
@@ -32,7 +32,7 @@ from driftlake.config.models import (
     Tier,
 )
 from driftlake.config.objectives import SloSettings
-from driftlake.config.places import ReportSettings, SparkSettings
+from driftlake.config.places import ComputeSettings, ReportSettings, SparkSettings
 from driftlake.config.settings import Settings
 from driftlake.config.signals import every_signal, signal_of
 from driftlake.config.sources import EXPLANATIONS, LABELS, OFFLINE_VALUES, SOURCES, TELEMETRY, Source
@@ -48,6 +48,7 @@ __all__ = [
     "TIER_WEIGHTS",
     "AlertRule",
     "Channel",
+    "ComputeSettings",
     "ContractSettings",
     "DeliverySettings",
     "DriftSettings",
@@ -73,5 +74,6 @@ __all__ = [
     "default_alerts",
     "every_signal",
     "load_settings",
+    "load_settings_if_any",
     "signal_of",
 ]

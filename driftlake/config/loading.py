@@ -45,6 +45,12 @@ def load_settings(path: Path | None = None, *, require_inputs: bool = False) -> 
     return settings
 
 
+def load_settings_if_any(path: Path | None = None) -> Settings | None:
+    """The same for a command that needs no configuration: None if no file is named and there is none in the current folder."""
+    is_named = path or os.environ.get(CONFIG_VARIABLE)
+    return load_settings(path) if is_named or Path(CONFIG_NAME).is_file() else None
+
+
 def _extensions_in(content: object) -> list[str]:
     """The value of drift.extensions if it is valid; an invalid one is reported when the file is parsed."""
     drift = content.get("drift") if isinstance(content, dict) else None

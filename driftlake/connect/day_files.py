@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 import duckdb
 from filelock import FileLock
 
+from driftlake.config import ComputeSettings
 from driftlake.lake.queries import literal
 from driftlake.lake.session import in_memory
 from driftlake.vocabulary.wording import counted
@@ -89,8 +90,8 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def spilling_session() -> Iterator[duckdb.DuckDBPyConnection]:
-    """A DuckDB that moves what does not fit into memory to a folder of its own."""
-    with TemporaryDirectory(prefix="driftlake-import-") as folder, in_memory() as connection:
+def spilling_session(compute: ComputeSettings) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A DuckDB that moves what does not fit into the memory that it may use to a folder of its own."""
+    with TemporaryDirectory(prefix="driftlake-import-") as folder, in_memory(compute) as connection:
         connection.execute(f"set temp_directory = {literal(folder)}")
         yield connection

@@ -15,7 +15,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from driftlake.config import Settings
+from driftlake.config import ComputeSettings, Settings
 from driftlake.connect import feast_rows
 from driftlake.connect.day_files import (
     CLOCK_TOLERANCE_SECONDS,
@@ -73,7 +73,8 @@ def import_logs(
         )
     done = Import()
     latest = (now or datetime.now(UTC)).astimezone(UTC) + timedelta(seconds=CLOCK_TOLERANCE_SECONDS)
-    with locked(target / _FOLDER), spilling_session() as connection:
+    compute = settings.compute if settings else ComputeSettings()
+    with locked(target / _FOLDER), spilling_session(compute) as connection:
         run = _Run(connection, given, mapping, done, latest.replace(tzinfo=None))
         kept = run.load()
         if kept is not None:

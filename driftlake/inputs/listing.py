@@ -85,5 +85,10 @@ def _entries(location: str) -> Sequence[pafs.FileInfo]:
     except FileNotFoundError:
         raise InputError(f"there is no folder {location}", hint="correct the path, or mount the file system") from None
     except NotADirectoryError:
+        if not filesystem.get_file_info(root).is_file:
+            raise InputError(
+                f"{location} is neither a regular file nor a folder",
+                hint="give a regular file, or the folder of such files",
+            ) from None
         raise InputError(f"{location} is a file", hint="give the folder that holds the folders of days") from None
     return found

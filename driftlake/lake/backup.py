@@ -17,6 +17,7 @@ from pathlib import Path
 from driftlake.config import Settings
 from driftlake.errors import WarehouseError
 from driftlake.lake.catalog import Catalog, catalog_of, copy_sqlite
+from driftlake.vocabulary.wording import counted, first_of
 
 _CATALOG, _DATA = "catalog.sqlite", "data"
 
@@ -33,7 +34,8 @@ class Copied:
 def back_up(settings: Settings, target: Path) -> Copied:
     """Copy the warehouse to `target`: a new or empty folder, or the folder of an earlier backup, which is brought up to date.
 
-    The catalog is replaced last, so a call that is killed leaves the previous backup valid.
+    The catalog is replaced last, so a call that is killed leaves the previous backup valid. Raises WarehouseError if the
+    warehouse itself lacks a file.
     """
     catalog, data = _local(settings)
     catalog.require()
@@ -42,6 +44,7 @@ def back_up(settings: Settings, target: Path) -> Copied:
     with catalog.writing():
         copy_sqlite(Path(catalog.place), part)
     copied = [_copy(path, target / _DATA / path.relative_to(data)) for path in _absent(data, target / _DATA)]
+    _require_files(part, target / _DATA)
     part.replace(target / _CATALOG)
     return Copied(target, len(copied), sum(copied))
 
@@ -83,6 +86,18 @@ def _absent(source: Path, target: Path) -> Iterator[Path]:
         there = target / path.relative_to(source)
         if not there.is_file() or there.stat().st_size != path.stat().st_size:
             yield path
+
+
+def _require_files(catalog: Path, data: Path) -> None:
+    """Raises WarehouseError if the catalog names files that are not there; their names are unique."""
+    named = " union all ".join(f"select path from ducklake_{kind}_file" for kind in ("data", "delete"))
+    with closing(sqlite3.connect(catalog)) as connection:
+        names = {Path(path).name for (path,) in connection.execute(named)}
+    if missing := sorted(names - {path.name for path in data.rglob("*.parquet")}):
+        raise WarehouseError(
+            f"no backup was made: the warehouse has lost {counted(len(missing), 'data file')}: {first_of(missing, 2)}",
+            hint="an earlier backup in this folder is still valid; run `driftlake verify`",
+        )
 
 
 def _copy(source: Path, target: Path) -> int:

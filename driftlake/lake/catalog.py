@@ -31,7 +31,8 @@ _SAID_BY_CLIENT = re.compile(r"Unable to connect to Postgres at \"[^\"]*\": (.+)
 _ANY_HINT = "check host, dbname and user in warehouse.catalog, PGPASSWORD or ~/.pgpass, and that the server is up"
 _HINTS = {
     "password": "set PGPASSWORD, or write the password of this host, database and user into ~/.pgpass (mode 0600)",
-    "database": "create the database, e.g. with createdb; DuckLake makes its tables in it",
+    'database "': "create the database, e.g. with createdb; DuckLake makes its tables in it",
+    "the database system is": "wait until the server has started or recovered, then run the same command again",
     "permission denied": "let the user create tables in schema public, and write to those of the lake: make it their owner",
 }
 
@@ -75,7 +76,9 @@ class Catalog:
 
     def failure(self, error: Exception) -> DriftlakeError:
         """The error that it cannot be attached, with what to do."""
-        if fault := explained(error, doing=f"cannot attach the warehouse catalog {self.name}"):
+        # a server that cannot be reached has more to say
+        is_refused = self.kind == "postgres" and _SAID_BY_CLIENT.search(str(error))
+        if not is_refused and (fault := explained(error, doing=f"cannot attach the warehouse catalog {self.name}")):
             return fault
         if self.kind == "sqlite":
             hint = "restore it from a backup, or point warehouse.catalog to another file"

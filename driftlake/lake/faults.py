@@ -108,7 +108,24 @@ MEMORY = Fault(
     "memory ran out",
     f"{_SAFE}; raise compute.memory_limit if the machine has more, or lower compute.rows_per_chunk or compute.threads",
 )
-FAULTS = (FULL, READ_ONLY, DENIED, FILES, LOCKED, CORRUPT, UNOPENED, OTHER_FORMAT, FAILING, MEMORY, LOST)
+AWAY = Fault(
+    (
+        "Unable to connect to Postgres",
+        "server closed the connection unexpectedly",
+        "terminating connection due to",
+        "no connection to the server",
+        "could not receive data from server",
+        "could not send data to server",
+        "the database system is",
+        # all that is said if the connection was lost in a transaction
+        'Failed to execute query "ROLLBACK"',
+    ),
+    frozenset(),
+    "the PostgreSQL server of the catalog is down, or it ended the connection",
+    f"{_SAFE}; see that the server is up, then run the same command again",
+    is_of_machine=True,
+)
+FAULTS = (FULL, READ_ONLY, DENIED, FILES, LOCKED, CORRUPT, UNOPENED, OTHER_FORMAT, FAILING, MEMORY, LOST, AWAY)
 
 
 def fault_of(error: BaseException) -> Fault | None:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from driftlake.config import Settings
+from driftlake.config import ComputeSettings, Settings
 
 # DuckDB may use as much as memory_limit says, and what a pass finds about as much again.
 _LIMITS_AT_ONCE = 2
@@ -29,14 +29,20 @@ def bound_memory(settings: Settings) -> None:
 
     A cluster of Spark is left alone: its processes inherit the limit, and have limits of their own.
     """
-    if sys.platform != "linux" or settings.engine == "spark":
+    if settings.engine != "spark":
+        bound_to(settings.compute)
+
+
+def bound_to(compute: ComputeSettings) -> None:
+    """The same for a command that needs no configuration, and no cluster."""
+    if sys.platform != "linux":
         return
     import resource
 
     status = _USED.search(Path("/proc/self/status").read_text())
     used = int(status[1]) * 1024 if status else 0
     threads = _THREAD_BYTES * (os.cpu_count() or 1)
-    wanted = used + threads + _LIBRARIES_BYTES + int(_LIMITS_AT_ONCE * settings.compute.memory_bytes)
+    wanted = used + threads + _LIBRARIES_BYTES + int(_LIMITS_AT_ONCE * compute.memory_bytes)
     _, most = resource.getrlimit(resource.RLIMIT_DATA)
     resource.setrlimit(resource.RLIMIT_DATA, (wanted if most == resource.RLIM_INFINITY else min(wanted, most), most))
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 import duckdb
 import pyarrow as pa
 
-from driftlake.config import Settings
+from driftlake.config import ComputeSettings, Settings
 from driftlake.lake import queries, schema
 from driftlake.lake.s3 import S3Session
 
@@ -24,15 +24,14 @@ def open_session(settings: Settings, paths: Iterable[str] = ()) -> duckdb.DuckDB
 
 def connect(settings: Settings, *, threads: int | None = None) -> duckdb.DuckDBPyConnection:
     """An in-memory DuckDB with our SQL macros and the configured limits on memory and threads."""
-    connection = in_memory()
-    connection.execute(f"set threads = {threads or settings.compute.threads}")
-    connection.execute(f"set memory_limit = {queries.literal(settings.compute.memory_limit)}")
-    return connection
+    return in_memory(settings.compute, threads=threads)
 
 
-def in_memory() -> duckdb.DuckDBPyConnection:
-    """An in-memory DuckDB with our SQL macros, for a command without configuration."""
+def in_memory(compute: ComputeSettings, *, threads: int | None = None) -> duckdb.DuckDBPyConnection:
+    """The same for a command that needs no configuration."""
     connection = duckdb.connect()
+    connection.execute(f"set threads = {threads or compute.threads}")
+    connection.execute(f"set memory_limit = {queries.literal(compute.memory_limit)}")
     connection.execute("set TimeZone = 'UTC'")
     # stdout is for rows
     connection.execute("set enable_progress_bar = false")

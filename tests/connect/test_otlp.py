@@ -24,7 +24,8 @@ from project import Project
 from typer.testing import CliRunner
 
 from driftlake.cli import app
-from driftlake.connect.day_files import Import
+from driftlake.config import ComputeSettings
+from driftlake.connect.day_files import Import, spilling_session
 from driftlake.connect.mapping_files import read_mapping
 from driftlake.connect.otlp_days import predictions_query
 from driftlake.connect.otlp_files import read_file
@@ -227,6 +228,14 @@ def test_protobuf_without_its_library_is_refused(tmp_path: Path, monkeypatch: py
     done = imported(tmp_path, PROTOBUF[0], FILES[1])
     assert "the file is protobuf, which needs `pip install 'driftlake[otlp]'`" in done.problems[0]
     assert len(predictions(tmp_path)) == 4
+
+
+def test_the_memory_of_an_import_is_that_of_the_settings() -> None:
+    with spilling_session(ComputeSettings(memory_limit="300MB")) as connection:
+        asked = "select current_setting('memory_limit'), current_setting('temp_directory')"
+        [(limit, folder)] = connection.execute(asked).fetchall()
+        assert limit == "286.1 MiB"
+        assert Path(folder).is_dir()
 
 
 def test_a_file_that_is_imported_again_touches_nothing(tmp_path: Path) -> None:

@@ -60,6 +60,24 @@ def test_a_restored_warehouse_has_the_rows_and_goes_on_at_another_place(project:
     ) == [(300,)]
 
 
+def test_a_warehouse_that_lacks_a_file_is_not_backed_up_and_the_earlier_backup_stays(
+    project: Project, tmp_path: Path
+) -> None:
+    back_up(project.settings, tmp_path / "backup")
+    before = (tmp_path / "backup" / "catalog.sqlite").read_bytes()
+    project.telemetry(3)
+    project.run(3, 3, until="drift")
+    data = Path(project.settings.resolve("warehouse/data"))
+    new = {path.name for path in data.rglob("*.parquet")} - {path.name for path in tmp_path.rglob("*.parquet")}
+    next(path for path in data.rglob("*.parquet") if path.name in new).unlink()
+    for target in ("backup", "other"):
+        with pytest.raises(WarehouseError, match="no backup was made: the warehouse has lost 1 data file"):
+            back_up(project.settings, tmp_path / target)
+    assert (tmp_path / "backup" / "catalog.sqlite").read_bytes() == before
+    with pytest.raises(WarehouseError, match="there is no backup"):
+        restore(project.settings, tmp_path / "other")
+
+
 NIGHTS = """
     import sys
     sys.path[:0] = ["tests"]

