@@ -70,8 +70,10 @@ def detector(budget: float, fleet: int, values: Floats, history: int) -> Floats:
     for start in range(history, values.shape[1], 7):
         end = min(start + 7, values.shape[1])
         seen = values[:, max(0, end - LOOK_BACK_DAYS) : end]
-        evidence = loss_evidence(seen, np.zeros(len(seen)), threshold, day_noise(day_differences(seen))).log_evidence
-        found.append(evidence[:, start - end :])
+        evidence = loss_evidence(seen, np.zeros(len(seen)), threshold, day_noise(day_differences(seen)))
+        noise = day_noise(day_differences(seen, began_at=evidence.began_at))
+        evidence = loss_evidence(seen, np.zeros(len(seen)), threshold, noise)
+        found.append(evidence.log_evidence[:, start - end :])
     strength: Floats = np.concatenate(found, axis=1) / np.log(threshold)
     return strength
 

@@ -25,6 +25,8 @@ from bench.hindsight import Floats, first_knowable
 from bench.known_fates import DAYS, FATES, Fate, daily_values
 from bench.measure import environment, save
 from driftlake.maths.sequential import (
+    DayDifferences,
+    DayNoise,
     day_differences,
     day_noise,
     loss_evidence,
@@ -73,15 +75,19 @@ def _cusum_threshold(size: float, days: float) -> float:
 
 def delays(values: Floats, fault_on: int, limit: float, models: int) -> Floats:
     """Nights after the fault until the detector pages; noise is learned every night, as the product does."""
-    threshold = page_threshold(1.0, models)
+    threshold, limits = page_threshold(1.0, models), np.full(len(values), limit)
     first = np.full(len(values), np.inf)
     for night in range(fault_on, values.shape[1]):
         known = values[:, max(0, night - LOOK_BACK_DAYS + 1) : night - DELAY + 1]
-        differences = day_differences(known)
-        noise = replace(day_noise(differences, pooled_noise(differences)), day_count=differences.day_count)
-        evidence = loss_evidence(known, np.full(len(values), limit), threshold, noise).log_evidence[:, -1]
-        first[(evidence >= np.log(threshold)) & np.isinf(first)] = night - fault_on
+        evidence = loss_evidence(known, limits, threshold, _noise(day_differences(known)))
+        noise = _noise(day_differences(known, began_at=evidence.began_at))
+        evidence = loss_evidence(known, limits, threshold, noise)
+        first[(evidence.log_evidence[:, -1] >= np.log(threshold)) & np.isinf(first)] = night - fault_on
     return first
+
+
+def _noise(differences: DayDifferences) -> DayNoise:
+    return replace(day_noise(differences, pooled_noise(differences)), day_count=differences.day_count)
 
 
 def judge(fate: Fate, seeds: int, models: int) -> dict[str, list[float]]:

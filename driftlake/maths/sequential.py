@@ -51,8 +51,8 @@ _SMALLEST_DEVIATION = 1e-9
 # By how many times evidence may exceed the threshold, so that it falls soon after a recovery.
 _CAP = 3.0
 # The sum exceeds its threshold by some margin when it passes it. With this share of the threshold, a model exactly at the
-# limit pages 0.5 to 0.9 times as often as the budget allows (bench/false_pages.py).
-_THRESHOLD_SHARE = 0.6
+# limit pages 0.5 to 0.8 times as often as the budget allows (bench/false_pages.py).
+_THRESHOLD_SHARE = 0.75
 _SMALLEST_THRESHOLD = 10.0
 
 
@@ -153,12 +153,15 @@ class DayDifferences:
         return np.maximum(found, 0)
 
 
-def day_differences(values: Floats, own_errors: Floats | None = None) -> DayDifferences:
+def day_differences(
+    values: Floats, own_errors: Floats | None = None, began_at: Indices | None = None
+) -> DayDifferences:
     """Differences between days of `values`, shape (series, days); nan days are passed over.
 
-    They give deviation and autocorrelation independently of the level of the series, and a loss that begins within the series
-    affects only one or two of them. A difference beyond four robust standard deviations counts as four. `own_errors`, of the
-    same shape, are the standard errors of the days themselves.
+    They give deviation and autocorrelation independently of the level of the series. A difference beyond four robust standard
+    deviations counts as four. `own_errors`, of the same shape, are the standard errors of the days themselves. `began_at`,
+    shape (series,), is the index of the first day of a likely loss, -1 without one. Differences of a day before it and a day
+    since are left out, so that no loss enlarges the noise by which it is judged.
     """
     own = np.zeros(values.shape) if own_errors is None else own_errors
     is_known = np.isfinite(values) & np.isfinite(own)
@@ -166,7 +169,8 @@ def day_differences(values: Floats, own_errors: Floats | None = None) -> DayDiff
     compact, variance = (
         np.take_along_axis(np.where(is_known, field, np.nan), order, axis=1) for field in (values, own**2)
     )
-    near, far = _half_squared_differences(compact, variance)
+    first = np.zeros((len(values), 1), dtype=np.int64) if began_at is None else began_at[:, np.newaxis]
+    near, far = _half_squared_differences(compact, variance, is_since=order >= first)
     return DayDifferences(near, far, is_known.sum(axis=1).astype(np.float64))
 
 
@@ -182,9 +186,12 @@ def day_noise(differences: DayDifferences, prior: DayNoise | None = None) -> Day
     return DayNoise(np.sqrt(variance), autocorrelation, day_count + prior.day_count)
 
 
-def _half_squared_differences(compact: Floats, variance: Floats) -> tuple[Floats, Floats]:
+def _half_squared_differences(compact: Floats, variance: Floats, is_since: NDArray[np.bool_]) -> tuple[Floats, Floats]:
     """Half the mean squared difference of days one apart, and of days two to four apart, without what days vary by themselves."""
-    distances = [np.abs(compact[:, lag:] - compact[:, :-lag]) for lag in _LAGS]
+    distances = [
+        np.where(is_since[:, lag:] == is_since[:, :-lag], np.abs(compact[:, lag:] - compact[:, :-lag]), np.nan)
+        for lag in _LAGS
+    ]
     owns = [variance[:, lag:] + variance[:, :-lag] for lag in _LAGS]
     usual = _median_of_known(distances[1])[:, np.newaxis] / _NORMAL_MEDIAN
     furthest = np.where(usual > 0, _WINSOR * usual, np.inf)

@@ -26,7 +26,7 @@ from driftlake.lake.grouping import grouped
 from driftlake.lake.schema import arrow_schema
 from driftlake.lineage.versions import STILL_JUDGED_DAYS, ModelVersion
 from driftlake.maths import clustered
-from driftlake.maths.arrays import Floats
+from driftlake.maths.arrays import Floats, Indices
 from driftlake.maths.binning import MISSING, share_from
 from driftlake.maths.clustered import FEWEST_DAYS, ClusteredMean
 from driftlake.maths.cohort_expressions import COLUMNS, evaluated
@@ -34,6 +34,7 @@ from driftlake.maths.estimation import Calibration
 from driftlake.maths.ranking import auc
 from driftlake.maths.sequential import (
     DayNoise,
+    LossEvidence,
     day_differences,
     day_noise,
     loss_evidence,
@@ -824,20 +825,24 @@ def _evidence(found: Sequence[_Measured], settings: Settings) -> list[dict[str, 
         for name in ("values", "is_estimated", "estimates")
     )
     limits = np.array([each.standard.limit for each in asked])
-    by_labels = _noise(asked, np.where(is_estimated, np.nan, values))
-    by_estimates = _noise(asked, estimates)
-    floor = np.nan_to_num(by_labels.deviation) * _SMALLEST_ESTIMATED_SHARE
-    by_estimates = replace(by_estimates, deviation=np.fmax(by_estimates.deviation, floor))
     thresholds = page_thresholds(
         settings.false_pages_per_year,
         np.array([TIER_WEIGHTS[settings.tier_of(each.key["model_id"])] for each in asked]),
         np.array([each.night.toordinal() for each in asked]),
     )
-    losses = loss_evidence(values, limits, thresholds, by_labels, estimated=(is_estimated, by_estimates))
+
+    def losses_by(noise: tuple[DayNoise, DayNoise]) -> LossEvidence:
+        by_labels, by_estimates = noise
+        return loss_evidence(values, limits, thresholds, by_labels, estimated=(is_estimated, by_estimates))
+
+    learn = partial(_noises, asked, np.where(is_estimated, np.nan, values), estimates)
+    # the differences across the beginning of a loss would enlarge the noise by which it is judged
+    noise = learn(began_at=losses_by(learn()).began_at)
+    losses = losses_by(noise)
     evidence = np.maximum(np.nan_to_num(losses.log_evidence[:, -1] / np.log(thresholds), nan=0.0, neginf=0.0), 0)
     tolerances = np.array([each.standard.tolerance for each in asked], dtype=float)
     of_tests = {
-        "detectable_loss": tolerances + shown_within_28_days(by_labels, thresholds),
+        "detectable_loss": tolerances + shown_within_28_days(noise[0], thresholds),
         "loss_evidence": evidence,
         "loss_since_on": np.array(
             [
@@ -856,9 +861,18 @@ def _evidence(found: Sequence[_Measured], settings: Settings) -> list[dict[str, 
     return columns
 
 
-def _noise(asked: Sequence[_Asked], values: Floats) -> DayNoise:
+def _noises(
+    asked: Sequence[_Asked], labelled: Floats, estimates: Floats, began_at: Indices | None = None
+) -> tuple[DayNoise, DayNoise]:
+    """Noise of days that count by their labels, and of estimated days; `began_at` is the first day of a likely loss of each test."""
+    by_labels, by_estimates = (_noise(asked, values, began_at) for values in (labelled, estimates))
+    floor = np.nan_to_num(by_labels.deviation) * _SMALLEST_ESTIMATED_SHARE
+    return by_labels, replace(by_estimates, deviation=np.fmax(by_estimates.deviation, floor))
+
+
+def _noise(asked: Sequence[_Asked], values: Floats, began_at: Indices | None) -> DayNoise:
     """How the days of each test differ; while there are few, those of the other tests of its night and statistic count, too."""
-    differences = day_differences(values)
+    differences = day_differences(values, began_at=began_at)
     places: dict[tuple[date, str], list[int]] = {}
     for place, each in enumerate(asked):
         places.setdefault((each.night, each.statistic), []).append(place)
