@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from driftlake.config import OtherVersion, ReferenceSetting
 from driftlake.drift.windows import EVERY_DAY, Buckets, OpenDays, Span, reference_name, reference_spans
+from driftlake.lake.grouping import grouped
 from driftlake.lineage.versions import SCORE, ModelVersion
 from driftlake.maths.arrays import Counts, Floats, Indices
 from driftlake.maths.binning import FIRST_RANGE, FeatureBins
@@ -64,14 +65,7 @@ def feature_ids(version: ModelVersion) -> dict[str, int]:
 
 
 def _by_group(rows: pa.Table, groups: Sequence[Group]) -> dict[Group, pa.Table]:
-    """Each group with its rows, which are consecutive."""
-    rows = rows.combine_chunks()
-    ids = rows["group_id"].to_numpy()
-    starts = np.flatnonzero(np.diff(ids, prepend=-1)).tolist()
-    return {
-        groups[ids[start]]: rows.slice(start, end - start)
-        for start, end in zip(starts, [*starts[1:], rows.num_rows], strict=True)
-    }
+    return {groups[group_id]: of_group for (group_id,), of_group in grouped(rows, ["group_id"]).items()}
 
 
 @dataclass(frozen=True)

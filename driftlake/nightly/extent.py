@@ -8,7 +8,7 @@ here: what is computed (`driftlake.drift.comparison`, `driftlake.quality.measure
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cached_property
@@ -23,6 +23,7 @@ from driftlake.drift.bucket_history import GROUP, Group, other_group
 from driftlake.drift.comparison import buckets_of
 from driftlake.drift.windows import Buckets, Span
 from driftlake.inputs.partitions import days_between
+from driftlake.lake.grouping import grouped
 from driftlake.lake.warehouse import Warehouse
 from driftlake.lineage.versions import ModelVersion
 from driftlake.maths.arrays import Counts
@@ -87,7 +88,7 @@ class Predictions:
     @classmethod
     def of(cls, rows: pa.Table, first_day: date, last_day: date) -> Self:
         """Build them from rows of sql/group_predictions.sql of the days from `first_day` to `last_day`."""
-        found = list(_by_group(rows))
+        found = list(grouped(rows, GROUP).items())
         counts = np.zeros((len(found), (last_day - first_day).days + 1), dtype=np.int64)
         for place, (_, of_group) in enumerate(found):
             counts[place, _places(of_group["dt"], first_day)] = of_group["row_count"].to_numpy()
@@ -106,17 +107,6 @@ class Predictions:
         ends = np.array([(day - self.first_day).days + 1 for day in days])
         windows: Counts = sums[:, ends] - sums[:, np.maximum(ends - length, 0)]
         return windows
-
-
-def _by_group(table: pa.Table) -> Iterator[tuple[Group, pa.Table]]:
-    """Each group with its rows, which are consecutive."""
-    if not table.num_rows:
-        return
-    keys = [table[name].combine_chunks().dictionary_encode() for name in GROUP]
-    codes = np.stack([key.indices.to_numpy() for key in keys])
-    starts = np.flatnonzero(np.any(np.diff(codes, axis=1, prepend=-1) != 0, axis=0)).tolist()
-    for start, end in zip(starts, [*starts[1:], table.num_rows], strict=True):
-        yield tuple(table[name][start].as_py() for name in GROUP), table.slice(start, end - start)
 
 
 def _places(days: pa.ChunkedArray, first_day: date) -> NDArray[np.int64]:
