@@ -18,7 +18,7 @@ from pydantic_core import to_json
 
 from driftlake import __version__
 from driftlake.alerts import slos
-from driftlake.config import EXPLANATIONS, OFFLINE_VALUES, Settings, Tier
+from driftlake.config import EXPLANATIONS, OFFLINE_VALUES, ModelSettings, Settings
 from driftlake.drift.windows import reference_reach_days
 from driftlake.lake import runs
 from driftlake.lake.project_files import sources
@@ -109,40 +109,17 @@ def _drift_reach(settings: Settings) -> Mapping[str, int]:
     return {"profiles": reach}
 
 
-def _decision_cuts(settings: Settings) -> Mapping[str, float]:
-    return {key: model.decision_cut for key, model in settings.models.items() if model.decision_cut is not None}
-
-
-def _tolerances(settings: Settings) -> Mapping[str, Mapping[str, float]]:
+def _of_models(settings: Settings, *names: str) -> dict[str, Mapping[str, Any]]:
+    """Settings of models by name: the values of the models that do not have the default."""
+    default = ModelSettings()
     return {
-        model_id: {str(name): value for name, value in model.tolerance.items()}
-        for model_id, model in settings.models.items()
-        if model.tolerance
+        f"models.*.{name}": {
+            model_id: value
+            for model_id, model in settings.models.items()
+            if (value := getattr(model, name)) != getattr(default, name)
+        }
+        for name in names
     }
-
-
-def _own_metrics(settings: Settings) -> Mapping[str, Any]:
-    return {model_id: model.metrics for model_id, model in settings.models.items() if model.metrics}
-
-
-def _tiers(settings: Settings) -> Mapping[str, Tier]:
-    return {model_id: model.tier for model_id, model in settings.models.items() if model.tier != "normal"}
-
-
-def _pairs(settings: Settings) -> Mapping[str, Any]:
-    return {model_id: model.pairs for model_id, model in settings.models.items() if model.pairs}
-
-
-def _sampling_rates(settings: Settings) -> Mapping[str, float]:
-    return {model_id: model.sampling_rate for model_id, model in settings.models.items() if model.sampling_rate < 1}
-
-
-def _downtimes(settings: Settings) -> Mapping[str, Any]:
-    return {model_id: model.downtime for model_id, model in settings.models.items() if model.downtime}
-
-
-def _critical_features(settings: Settings) -> Mapping[str, Any]:
-    return {model_id: model.critical for model_id, model in settings.models.items() if model.critical}
 
 
 def _sample_rows(settings: Settings) -> int | None:
@@ -179,9 +156,7 @@ PROFILES = Stage(
         "calendar": s.calendar,
         "pseudonyms": s.pseudonyms,
         "schedule.timezone": s.schedule.timezone,
-        "models.*.pairs": _pairs(s),
-        "models.*.decision_cut": _decision_cuts(s),
-        "models.*.sampling_rate": _sampling_rates(s),
+        **_of_models(s, "pairs", "decision_cut", "sampling_rate"),
         "drift.multivariate.sample_rows": _sample_rows(s),
     },
     lambda s: (
@@ -201,7 +176,7 @@ LABEL_COHORTS = Stage(
         "contracts": s.contracts,
         "contracts.suites": s.suite_texts,
         "schedule.timezone": s.schedule.timezone,
-        "models.*.decision_cut": _decision_cuts(s),
+        **_of_models(s, "decision_cut"),
     },
     _label_reach,
 )
@@ -223,8 +198,7 @@ DRIFT = Stage(
         "drift.extensions": s.extension_texts,
         "telemetry.segments": s.telemetry.segments,
         "telemetry.shap": s.telemetry.shap,
-        "models.*.pairs": _pairs(s),
-        "models.*.decision_cut": _decision_cuts(s),
+        **_of_models(s, "pairs", "decision_cut"),
     },
     _drift_reach,
 )
@@ -234,11 +208,9 @@ MODEL_QUALITY = Stage(
     ("model_quality", "performance", "shadow_comparison", "label_backlog"),
     lambda s: {
         "quality": s.quality,
-        "models.*.tolerance": _tolerances(s),
-        "models.*.metrics": _own_metrics(s),
-        "models.*.tier": _tiers(s),
+        **_of_models(s, "tolerance", "metrics", "tier"),
         "alerts.false_pages_per_year": s.false_pages_per_year,
-        "models.*.decision_cut": _decision_cuts(s),
+        **_of_models(s, "decision_cut"),
         "labels.horizon_days": s.labels and s.labels.horizon_days,
         "drift.minimum_rows": s.drift.minimum_rows,
         "drift.smoothing": s.drift.smoothing,
@@ -264,9 +236,7 @@ ALERTS = Stage(
         "alerts": s.alert_rules,
         "incidents": s.incidents,
         "reports.smallest_cell": s.reports.smallest_cell,
-        "models.*.downtime": _downtimes(s),
-        "models.*.critical": _critical_features(s),
-        "models.*.tier": _tiers(s),
+        **_of_models(s, "downtime", "critical", "tier"),
         "calendar.holidays": s.calendar.holidays,
     },
     # an alert has the first day on which its signal was above the threshold
