@@ -90,6 +90,16 @@ def arrow_schema(table_name: str) -> pa.Schema:
     return pa.schema([(column.name, _arrow_type(column.type)) for column in columns])
 
 
+def with_every_column(rows: pa.Table, table_name: str) -> pa.Table:
+    """Rows of a table with all of its columns; those that are not given are null."""
+    schema = arrow_schema(table_name)
+    columns = [
+        rows[field.name].cast(field.type) if field.name in rows.column_names else pa.nulls(rows.num_rows, field.type)
+        for field in schema
+    ]
+    return pa.table(columns, schema=schema)
+
+
 def _arrow_type(declared: str) -> pa.DataType:
     if declared.endswith("[]"):
         return pa.list_(_arrow_type(declared.removesuffix("[]")))

@@ -233,7 +233,7 @@ def _counted(rows: _Rows, version: ModelVersion, settings: Settings) -> Iterator
         connection.execute("".join(table.ddl for table in schema.tables()))
         # only these of its columns are read
         registered = pa.Table.from_pylist([version.owner])
-        create_table(connection, "training_runs", _in_schema(registered, "training_runs"))
+        create_table(connection, "training_runs", schema.with_every_column(registered, "training_runs"))
         create_table(connection, "prediction_profile", _prediction_profile(rows, version, settings))
         create_version_tables(connection, [version], settings.models)
         rows.create_relations(connection, version)
@@ -306,21 +306,7 @@ def _prediction_profile(rows: _Rows, version: ModelVersion, settings: Settings) 
     dt = pa.array(days.astype(np.int32)).cast(pa.date32()).take(pa.array(columns.pop("group")))
     key = version.owner | {"deployment": "production", "segment": ALL}
     repeated = {name: pa.repeat(text, len(dt)) for name, text in key.items()}
-    return _in_schema(pa.table({"dt": dt, **repeated, **columns}), "prediction_profile")
-
-
-def _in_schema(rows: pa.Table, table: str) -> pa.Table:
-    """Rows with all columns of a table, null where there are none."""
-    schema_of_table = schema.arrow_schema(table)
-    return pa.table(
-        {
-            field.name: rows[field.name].cast(field.type)
-            if field.name in rows.column_names
-            else pa.nulls(rows.num_rows, field.type)
-            for field in schema_of_table
-        },
-        schema=schema_of_table,
-    )
+    return schema.with_every_column(pa.table({"dt": dt, **repeated, **columns}), "prediction_profile")
 
 
 def _result(tables: pa.Table, day: str | None) -> Result:

@@ -23,7 +23,7 @@ from driftlake.contract.row_checks import Contracts
 from driftlake.errors import DriftlakeError, InputError, LineageConflictError, WarehouseError
 from driftlake.inputs.schema_changes import type_name
 from driftlake.lake.failures import is_of_machine, sentence_of
-from driftlake.lake.schema import arrow_schema
+from driftlake.lake.schema import arrow_schema, with_every_column
 from driftlake.lake.warehouse import Warehouse
 from driftlake.lineage.label_meaning import LabelMeaning, declared_meaning
 from driftlake.lineage.lineage_files import LabelDelay, LineageFile, LineageRecord, lineage_locations, read_lineage_file
@@ -160,16 +160,7 @@ def _table(name: str, record: LineageRecord, columns: Mapping[str, Any]) -> pa.T
     """Rows of a table of one version; what has no column is null."""
     count = max((len(values) for values in columns.values()), default=0)
     given = {**{key: [value] * count for key, value in _owner(record).items()}, **columns}
-    schema = arrow_schema(name)
-    return pa.table(
-        [
-            pa.array(given[field.name], field.type, from_pandas=True)
-            if field.name in given
-            else pa.nulls(count, field.type)
-            for field in schema
-        ],
-        schema=schema,
-    )
+    return with_every_column(pa.table({key: pa.array(values, from_pandas=True) for key, values in given.items()}), name)
 
 
 def _register(warehouse: Warehouse, settings: Settings, file: LineageFile, contracts: Contracts | None) -> bool:
