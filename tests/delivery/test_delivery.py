@@ -63,10 +63,11 @@ class Receiver:
                     receiver.answer(self)
                     return
                 receiver.failures -= 1
-                self.send_response(receiver.status if receiver.failures >= 0 else 200)
-                self.end_headers()
+                # before the answer, which the sender does not read to its end
                 if receiver.failures < 0:
                     receiver.received.append((self.path, json.loads(body)))
+                self.send_response(receiver.status if receiver.failures >= 0 else 200)
+                self.end_headers()
 
             def do_GET(self) -> None:  # the library's name
                 receiver.got.append(self.path)
