@@ -18,7 +18,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from driftlake.config import CONFIG_NAME, ComputeSettings, Settings, load_settings, load_settings_if_any
+from driftlake.config import CONFIG_NAME, Settings, compute_of, load_settings, load_settings_if_any
 from driftlake.errors import ConfigurationError
 from driftlake.lake.process_memory import bound_memory, bound_to
 from driftlake.vocabulary.wording import printable
@@ -77,7 +77,7 @@ def configured(config: Path | None, *, require_inputs: bool = False) -> Settings
 def configured_if_any(config: Path | None) -> Settings | None:
     """The settings of a command that needs none; without them its process is refused more memory than the defaults allow."""
     settings = load_settings_if_any(config)
-    bound_to(settings.compute if settings else ComputeSettings())
+    bound_to(compute_of(settings))
     return settings
 
 

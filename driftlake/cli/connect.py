@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Import files of other systems as telemetry and labels.")
 
+Out = Annotated[Path | None, typer.Option("--out", help="Folder of telemetry to write to.")]
+Proposal = Annotated[
+    bool, typer.Option("--propose", help="Print a proposed mapping for these files, and write nothing.")
+]
+
 
 @app.command(
     epilog="Example: `driftlake import otlp traces.jsonl logs.jsonl --mapping otlp.yaml --out telemetry --labels-out labels`"
@@ -28,11 +33,9 @@ def otlp(
     mapping: Annotated[
         Path | None, typer.Option("--mapping", help="YAML file that maps spans, attributes and events to columns.")
     ] = None,
-    out: Annotated[Path | None, typer.Option("--out", help="Folder of telemetry to write to.")] = None,
+    out: Out = None,
     labels_out: Annotated[Path | None, typer.Option("--labels-out", help="Folder of labels to write to.")] = None,
-    is_proposal: Annotated[
-        bool, typer.Option("--propose", help="Print a proposed mapping for these files, and write nothing.")
-    ] = False,
+    is_proposal: Proposal = False,
     config: Config = None,
 ) -> None:
     """Import OpenTelemetry files. Each trace becomes one row, even if its spans are in several files.
@@ -56,7 +59,7 @@ def otlp(
     from driftlake.connect.otlp_mapping import OtlpMapping
 
     read = read_mapping(OtlpMapping, mapping, command="otlp")
-    _report(import_files(files, read, out, labels_out, settings.compute if settings else None))
+    _report(import_files(files, read, out, labels_out, settings))
 
 
 @app.command(
@@ -67,7 +70,7 @@ def feast(
     mapping: Annotated[
         Path | None, typer.Option("--mapping", help="YAML file: which features and other columns are which columns.")
     ] = None,
-    out: Annotated[Path | None, typer.Option("--out", help="Folder of telemetry to write to.")] = None,
+    out: Out = None,
     predictions: Annotated[
         list[Path] | None,
         typer.Option("--predictions", help="Parquet file or folder of predictions; may be given several times."),
@@ -78,9 +81,7 @@ def feast(
     last: Annotated[
         datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last day to write; default: all.")
     ] = None,
-    is_proposal: Annotated[
-        bool, typer.Option("--propose", help="Print a mapping for such files, and write nothing.")
-    ] = False,
+    is_proposal: Proposal = False,
     config: Config = None,
 ) -> None:
     """Import logs of a Feast feature service, joined with predictions by request id. Exit code 1 if anything was refused."""

@@ -56,6 +56,8 @@ def _with_tiers(verdicts: pa.Table, settings: Settings) -> pa.Table:
 
     tiers = [settings.tier_of(model_id) for model_id in verdicts["model_id"].to_pylist()]
     words = verdicts["verdict"].to_pylist()
-    order = sorted(range(len(tiers)), key=lambda place: (words.index(words[place]), -TIER_WEIGHTS[tiers[place]]))
-    with_tiers = verdicts.add_column(4, pa.field("tier", pa.string()), [tiers])
+    places = {word: place for place, word in enumerate(dict.fromkeys(words))}
+    order = sorted(range(len(tiers)), key=lambda row: (places[words[row]], -TIER_WEIGHTS[tiers[row]]))
+    after_the_key = verdicts.schema.get_field_index("deployment") + 1
+    with_tiers = verdicts.add_column(after_the_key, pa.field("tier", pa.string()), [tiers])
     return with_tiers.take(pa.array(order, pa.int64()))

@@ -33,7 +33,7 @@ from driftlake.config.models import (
 )
 from driftlake.config.objectives import SloSettings
 from driftlake.config.places import ComputeSettings, ReportSettings, SparkSettings
-from driftlake.config.settings import Settings
+from driftlake.config.settings import Settings, compute_of
 from driftlake.config.signals import every_signal, signal_of
 from driftlake.config.sources import EXPLANATIONS, LABELS, OFFLINE_VALUES, SOURCES, TELEMETRY, Source
 
@@ -71,6 +71,7 @@ __all__ = [
     "TelemetrySettings",
     "Thresholds",
     "Tier",
+    "compute_of",
     "default_alerts",
     "every_signal",
     "load_settings",

@@ -273,3 +273,8 @@ class Settings(Section):
         content["extensions"] = self.extension_texts
         content["suites"] = self.suite_texts
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def compute_of(settings: Settings | None) -> ComputeSettings:
+    """The limits of a command that needs no configuration: those of its settings, or the default ones."""
+    return settings.compute if settings else ComputeSettings()

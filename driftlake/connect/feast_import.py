@@ -15,7 +15,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from driftlake.config import ComputeSettings, Settings
+from driftlake.config import Settings, compute_of
 from driftlake.connect import feast_rows
 from driftlake.connect.day_files import (
     CLOCK_TOLERANCE_SECONDS,
@@ -36,7 +36,7 @@ from driftlake.privacy.pseudonyms import pseudonym_columns
 from driftlake.vocabulary.wording import counted, first_of
 
 FILE_NAME = "feast.parquet"
-# Driftlake reads no folder whose name begins so.
+# driftlake reads no folder whose name begins like this.
 _FOLDER = "_feast"
 _A_DAY = timedelta(days=1)
 _WHY_LOST = (
@@ -47,7 +47,7 @@ _WHY_LOST = (
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What is imported: files and folders of logs and of predictions, and the days that are wanted; None is all of them."""
+    """What is imported: files and folders of logs and of predictions, and the first and last day that are wanted."""
 
     logs: Sequence[Path]
     predictions: Sequence[Path] = ()
@@ -73,8 +73,7 @@ def import_logs(
         )
     done = Import()
     latest = (now or datetime.now(UTC)).astimezone(UTC) + timedelta(seconds=CLOCK_TOLERANCE_SECONDS)
-    compute = settings.compute if settings else ComputeSettings()
-    with locked(target / _FOLDER), spilling_session(compute) as connection:
+    with locked(target / _FOLDER), spilling_session(compute_of(settings)) as connection:
         run = _Run(connection, given, mapping, done, latest.replace(tzinfo=None))
         kept = run.load()
         if kept is not None:

@@ -10,7 +10,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from driftlake.config.base import Section
-from driftlake.connect.mapping_files import REQUIRED
+from driftlake.connect.mapping_files import REQUIRED, require_distinct
 
 REQUEST_ID, LOGGED_AT = "__request_id", "__log_timestamp"
 STATUS, TIMESTAMP = "__status", "__timestamp"
@@ -75,9 +75,7 @@ class FeastMapping(Section):
         taken = [*_OWN_COLUMNS, *(() if self.predictions else ("correlation_id", "event_time"))]
         if own := [name for name in self.written if name.lower() in taken]:
             raise ValueError(f"{own[0]} is written by the import and cannot be mapped")
-        lower = [name.lower() for name in self.written]
-        if twice := [name for name in self.written if lower.count(name.lower()) > 1]:
-            raise ValueError(f"the column {twice[0]} occurs twice, where case does not count")
+        require_distinct(self.written)
         if self.user_key and self.user_key in {*self.columns.values(), self.correlation_id}:
             raise ValueError(f"user_key: {self.user_key} would also be written as it is")
         if not self.predictions and (missing := [name for name in REQUIRED if name not in self.written]):

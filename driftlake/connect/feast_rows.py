@@ -1,7 +1,7 @@
 """SQL of predictions with the features that Feast served for them. Pure functions from a mapping to text.
 
 Columns that are not written have names that begin with import_, key: or status:. Not here: which files are read
-(`feast_files`) and writing (`feast_days`).
+(`feast_files`) and writing (`feast_import`).
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,6 +16,13 @@ UNKNOWN = "FILL_IN"
 REQUIRED = ("model_id", "model_version")
 
 Mapping = TypeVar("Mapping", bound=Section)
+
+
+def require_distinct(columns: Sequence[str]) -> None:
+    """Raises ValueError if a column is mapped twice; upper and lower case do not count, as in SQL."""
+    counts = Counter(name.lower() for name in columns)
+    if twice := [name for name in columns if counts[name.lower()] > 1]:
+        raise ValueError(f"the column {twice[0]} occurs twice; upper and lower case do not count")
 
 
 def read_mapping(kind: type[Mapping], path: Path, *, command: str) -> Mapping:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import duckdb
 
-from driftlake.config import ComputeSettings
+from driftlake.config import Settings, compute_of
 from driftlake.connect.day_files import Import, locked, spilling_session
 from driftlake.connect.kept_entries import EVENT_FIELDS, FOLDER, SPAN_FIELDS, content_hash, keeping
 from driftlake.connect.otlp_days import touched_days, write_labels, write_predictions
@@ -29,7 +29,7 @@ def import_files(
     mapping: OtlpMapping,
     target: Path,
     labels_target: Path | None,
-    compute: ComputeSettings | None = None,
+    settings: Settings | None = None,
     *,
     now_ns: int | None = None,
 ) -> Import:
@@ -46,7 +46,7 @@ def import_files(
             done.remarks.append(
                 f"{counted(kept.unwanted_labels, 'label')} not written: name a folder with --labels-out"
             )
-        connection = stack.enter_context(spilling_session(compute or ComputeSettings()))
+        connection = stack.enter_context(spilling_session(compute_of(settings)))
         _write_telemetry(connection, target, mapping, kept, done)
         if labels and labels_target:
             done.tell([write_labels(connection, labels_target, labels, day) for day in sorted(kept.label_days)])

@@ -10,7 +10,7 @@ from typing import Self
 from pydantic import Field, field_validator, model_validator
 
 from driftlake.config.base import Section
-from driftlake.connect.mapping_files import REQUIRED
+from driftlake.connect.mapping_files import REQUIRED, require_distinct
 from driftlake.connect.otlp_lines import Event
 
 # The event of the semantic conventions for evaluations.
@@ -89,8 +89,7 @@ class OtlpMapping(Section):
         names = [*self.columns, *self.stages]
         if taken := [name for name in names if name.lower() in _OWN_COLUMNS]:
             raise ValueError(f"{taken[0]} is read from the spans and cannot be mapped")
-        if alike := [name for name in names if sum(name.lower() == other.lower() for other in names) > 1]:
-            raise ValueError(f"the column {alike[0]} occurs twice; upper and lower case do not count")
+        require_distinct(names)
         kept = [self.attributes, self.labels.attributes if self.labels else ()]
         if alike := [each for names in kept for each in names if sum(each.lower() == o.lower() for o in names) > 1]:
             raise ValueError(f"the attributes {' and '.join(alike)} differ only by case, which SQL cannot tell apart")

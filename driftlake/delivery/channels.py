@@ -89,7 +89,7 @@ def deliver(
 
 
 def _tier(settings: Settings, incident: Mapping[str, Any]) -> Tier | None:
-    """The tier of the model; None if the incident is about several models, or is not told of one."""
+    """The tier of the model; None if the incident is not about a single model."""
     return settings.tier_of(incident["model_id"]) if incident["model_id"] else None
 
 
