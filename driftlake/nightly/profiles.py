@@ -46,7 +46,6 @@ from driftlake.inputs.predictions import (
 )
 from driftlake.inputs.schema_changes import DayChanges, FileVersions
 from driftlake.inputs.sources import columns_of, read_source
-from driftlake.lake import queries
 from driftlake.lake.schema import arrow_schema
 from driftlake.lake.session import create_table, open_session
 from driftlake.lake.warehouse import Addition, PartitionRun, Replacement, RunContext, Warehouse
@@ -267,7 +266,7 @@ def _judge(
     telemetry = settings.telemetry
     days = [partition.dt for partition in partitions]
     create_table(connection, "partition_days", day_bounds(days, settings.schedule.timezone))
-    queries.run(connection, contract.relation)
+    contract.create_view(connection)
     checks = contract.check(connection, days)
     checks += check_suites(connection, contract, partitions, telemetry.columns, telemetry.features_column)
     quarantined: Sequence[Quarantined] = []

@@ -142,7 +142,7 @@ def test_a_plain_duckdb_client_can_attach(settings: Settings) -> None:
 
 def test_a_query_refuses_missing_and_unused_parameters(db: duckdb.DuckDBPyConnection) -> None:
     with pytest.raises(ValueError, match=r"missing parameters \['last_day'\], unused parameters \['day'\]"):
-        queries.run(db, "alerts", first_day=day(1), day=day(1))
+        queries.run(db, "alerts/alerts", first_day=day(1), day=day(1))
 
 
 def child(code: str, settings: Settings, *arguments: str) -> subprocess.Popen[str]:
