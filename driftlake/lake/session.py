@@ -17,12 +17,17 @@ from driftlake.lake.duckdb_extensions import connect_with
 from driftlake.lake.s3 import S3Session, extensions_to_reach
 
 _NO_EXTENSIONS: Mapping[str, str | None] = MappingProxyType({})
+# DuckDB gives a thread 122,880 rows at a time, and a short statement takes longer the more threads there are.
+_ROWS_WORTH_THREADS = 500_000
 
 
-def open_session(settings: Settings, paths: Iterable[str] = ()) -> duckdb.DuckDBPyConnection:
-    """Open an in-memory DuckDB for work on the configured inputs and on files at `paths`."""
+def open_session(
+    settings: Settings, paths: Iterable[str] = (), *, row_count: int | None = None
+) -> duckdb.DuckDBPyConnection:
+    """Open an in-memory DuckDB for work on the configured inputs and on files at `paths`; `row_count` of them, if known."""
     locations = [*settings.input_locations.values(), *paths]
-    connection = connect(settings, extensions=extensions_to_reach(locations))
+    threads = 1 if row_count is not None and row_count < _ROWS_WORTH_THREADS else None
+    connection = connect(settings, threads=threads, extensions=extensions_to_reach(locations))
     S3Session(connection, locations)
     return connection
 

@@ -135,7 +135,8 @@ class LabelSource:
         self, labels: Sequence[Partition], telemetry: Sequence[Partition], span: tuple[date, date]
     ) -> LabelCounts:
         first_day, last_day = span
-        with open_session(self.settings) as connection:
+        row_count = sum(partition.row_count for partition in (*labels, *telemetry))
+        with open_session(self.settings, row_count=row_count) as connection:
             create_version_tables(connection, self.versions, self.settings.models)
             kept = self._keep_checked(connection, labels)
             join = LabelJoin(self.label_settings, first_day, last_day, self.segments, self.sampling_rates)

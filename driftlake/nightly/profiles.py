@@ -209,7 +209,7 @@ def _profile(
 ) -> _Profiled:
     """Check days against the contract for all `versions`, and profile the versions in `counted`."""
     delivered = [partition for partition in partitions if partition.row_count]
-    with open_session(settings) as connection:
+    with open_session(settings, row_count=sum(partition.row_count for partition in delivered)) as connection:
         create_version_tables(connection, list(versions.values()), settings.models)
         found = found_in_profiles(delivered, settings.telemetry, counted.values())
         create_view = _view_without(connection, settings, found, versions)
