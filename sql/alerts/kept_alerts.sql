@@ -1,5 +1,5 @@
--- Alerts of rules that cannot be evaluated for a day: as stored, and for the day itself as in their last row.
--- Rows of a rule that the day already has take precedence.
+-- Alerts of rules that cannot be evaluated for a day: their stored rows, and for the day itself a copy of the last one.
+-- Rows that the day already has for a rule take precedence.
 -- grain: dt, rule, model_id, model_version, deployment, segment, feature, window_days, reference
 -- inputs: alerts
 -- parameters: $rules by name, $day
@@ -38,6 +38,6 @@ kept as (
 select
     * exclude (message, incident_id, weight),
     null::bigint as whole_count,
-    -- the sentence gets a new ending that says since when
+    -- the message gets a new ending that says since when
     regexp_replace(message, ', (since|resolved after) .*$', '') as detail
 from kept;

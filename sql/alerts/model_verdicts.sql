@@ -47,7 +47,7 @@ decisive as (
     from findings
     qualify row_number() over (
         partition by dt, model_id, model_version, deployment
-        -- broken data comes first, because the performance on broken data does not judge the model
+        -- broken data comes first, because performance on broken data says nothing about the model
         order by verdict_place(verdict), weight desc, since_on, incident_id
     ) = 1
 ),

@@ -40,7 +40,7 @@ windows as (
 burnt as (
     select
         *,
-        -- rounding, so that binary fractions do not decide whether a budget is spent to the last event
+        -- rounded, because binary fractions must not decide whether a budget is exactly spent
         round(1 - period_bad_share / (1 - objective), 9) as budget_remaining,
         round(bad_share_1d / (1 - objective), 9) as burn_rate_1d,
         round(bad_share_3d / (1 - objective), 9) as burn_rate_3d,

@@ -99,7 +99,7 @@ select
     cause,
     feature as subject,
     known_on,
-    -- a fifth more rows is nearly as strong as all rows
+    -- an increase by a fifth of the rows is nearly as strong as an increase to all rows
     0.9 * least(1, 5 * (share - share_before)) + 0.1 * (share - share_before) as strength,
     share,
     share_before

@@ -1,8 +1,9 @@
--- Evidence for what has other causes than itself: data of the model broke, badly enough to page, before or when it began. A loss of performance
--- began on the most likely first day that could be told when its alert opened, anything else within the days that its window looked at.
+-- Evidence for alerts that are not about broken data themselves: data of the model broke before or when the problem began, badly enough to
+-- page. A loss of performance began on its most likely first day, as estimated when its alert opened. Any other problem began within the
+-- window of its alert.
 -- grain: incident_id, subject
 -- inputs: suspects, alert_lives (rows of sql/incidents/lives.sql), performance, slo_status
--- nulls: ended_on while data are broken
+-- nulls: ended_on while the data is broken
 with beginnings as (
     select
         s.*,

@@ -58,6 +58,6 @@ select
 from compared
 where
     abs(ln(row_count / row_count_before)) >= ln(1.5)
-    -- and twice as far as any such weekday
+    -- and twice as far from usual as any of the same weekdays
     and abs(ln(row_count / row_count_before))
     >= 2 * greatest(ln(highest_before / row_count_before), ln(row_count_before / lowest_before));

@@ -1,4 +1,4 @@
--- The last change of each incident of which a channel got a notice.
+-- The last change of each incident that a channel was notified of.
 -- grain: incident_id
 -- inputs: deliveries
 -- parameters: $channel

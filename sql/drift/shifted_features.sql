@@ -1,4 +1,4 @@
--- Features, and the score under its name, whose PSI over all segments is above threshold and noise, and is to be explained by segments.
+-- Features, and the score under its name, whose PSI over all segments is above threshold and noise. segment_shift explains it by segment.
 -- grain: dt, model_id, model_version, deployment, feature, window_days, reference
 -- inputs: new_drift, new_prediction_drift (rows of feature_drift and prediction_drift)
 with compared as (

@@ -1,4 +1,4 @@
--- Records of the days of which rows were erased: the current run of each, with the rows that are left.
+-- The current run of each day from which rows were erased, with the counts of the remaining rows.
 -- grain: dt, stage
 -- inputs: current_runs, partition_runs, rows_left (dt, name, row_count)
 -- parameters: $run_id; $committed_at, later than the run's

@@ -1,4 +1,4 @@
--- Widens the bounds that the catalog keeps of the values of each column of text, where a bound holds the id.
+-- Widens the minimum and maximum that the catalog keeps for a text column, if one of them contains the id.
 -- grain: table_id, column_id
 -- inputs: ducklake_table_column_stats, ducklake_column
 -- parameters: $forms and $pattern of the id

@@ -1,4 +1,4 @@
--- How many alerts each day raised, how many model versions have which verdict, and what is said of those that page.
+-- How many alerts each day raised, how many model versions have which verdict, and the sentences of verdicts that page.
 -- grain: dt
 -- inputs: alerts, model_verdicts
 -- parameters: $first_day, $last_day

@@ -1,5 +1,5 @@
--- Alerts of every day, with broken features warning only if all that are critical at once have less than 5 % of the model's importance,
--- which counts by the tier of the model.
+-- Alerts of every day with their severity. Broken features only warn if all features that are critical at once have less than 5 % of
+-- the model's importance, weighted by the tier of the model.
 -- grain: dt, rule, model_id, model_version, deployment, segment, feature, window_days, reference
 -- inputs: raised_alerts (rows of sql/alerts/alerts.sql), importances (model_id, model_version, feature, share), critical_features (model_id, feature),
 --         tiers (model_id, weight), importance_profile

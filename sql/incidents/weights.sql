@@ -6,7 +6,7 @@
 select
     a.*,
     coalesce(i.share, 1)
-    -- twice the threshold is worse than once; a hundred times is hardly worse than fifty times
+    -- a logarithm, because a hundred times the threshold is hardly worse than fifty times
     * ln(1 + a.value / nullif(a.threshold, 0))
     * if(a.segment <> 'all', coalesce(a.sample_count / nullif(a.whole_count, 0), 1), 1) as weight
 from raised_alerts as a

@@ -31,6 +31,6 @@ from asked
 where
     label_on - prediction_on <= $horizon_days
     and prediction_on - label_on <= $early_days
-    -- whether a label before the span has already matched a prediction decides if it is about one that labels of the span are about
+    -- which predictions the labels of the span are about depends on earlier labels that have already matched one
     and if(is_named, greatest(label_on, prediction_on), label_on + $early_days + $horizon_days) >= $first_day
 order by prediction_on;

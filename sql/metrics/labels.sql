@@ -12,7 +12,7 @@ select
     b.overdue_share,
     b.noise_share
 from label_backlog as b
--- of a version that no longer predicts, only predictions that never get a label are left after a while
+-- some time after a version stopped predicting, only predictions that never get a label are left
 inner join label_backlog as y
     on b.dt = y.dt
     and b.model_id = y.model_id

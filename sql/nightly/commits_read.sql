@@ -1,4 +1,4 @@
--- What each day reads of other stages: how often each was written, and the newest commit. Any commit changes one of them.
+-- Commits of the stages that each day reads: their number, and the newest one. Any further commit changes one of the two.
 -- grain: stage, dt
 -- inputs: partition_runs
 -- parameters: $stages, $reaches_days, on how many days before its own the day looks at each of them, $days

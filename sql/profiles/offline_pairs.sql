@@ -7,7 +7,7 @@ with once as (
     select *
     from predictions
     where correlation_id is not null
-    -- of predictions delivered twice the earliest counts
+    -- if a prediction was delivered twice, the earliest row counts
     qualify
         row_number() over (
             partition by dt, model_id, model_version, correlation_id order by event_time, file_id, file_row_number

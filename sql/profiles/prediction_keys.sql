@@ -1,7 +1,7 @@
 -- Keys that identify predictions delivered twice, and the order that decides which one counts: the earliest by event_time, file_id, file_row_number.
 -- grain: file_id, file_row_number
 -- inputs: predictions, prediction_groups
--- nulls: a prediction without correlation id repeats nothing, and is left out
+-- nulls: a prediction without correlation id cannot be recognised as a repetition, and is left out
 select
     p.file_id,
     p.file_row_number,

@@ -1,8 +1,9 @@
--- Labels of multiclass models per scored class and bin that became final on each day, whatever the deployment: what the scores of classes have meant.
+-- Labels of multiclass models per scored class and bin that became final on each day, over all deployments. Calibrations are learned from
+-- them.
 -- grain: dt, model_id, model_version, scored_class, bin_id
 -- inputs: class_score_cohorts, training_runs
 -- parameters: $first_day, $last_day; $is_latest, whether the newest label counts rather than the first; $horizon_days
--- nulls: predictions of the class were not counted apart before the columns existed, which is no count
+-- nulls: counts of predictions of the class are null in rows from before their columns existed
 with final_labels as (
     select
         c.model_id,

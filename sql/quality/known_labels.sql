@@ -1,4 +1,5 @@
--- Labels per score bin that became final on each day, by the day of their predictions, whatever the deployment: what scores have meant.
+-- Labels per score bin that became final on each day, by the day of their predictions, over all deployments. Calibrations are learned from
+-- them.
 -- grain: dt, prediction_on, model_id, model_version, bin_id
 -- inputs: label_cohorts, training_runs
 -- parameters: $first_day, $last_day; $is_latest, whether the newest label counts rather than the first; $horizon_days

@@ -1,4 +1,4 @@
--- Predictions of multiclass models per scored class and bin of every day that the days from $first_day on look back to.
+-- Predictions of multiclass models per scored class and bin, for every day in the look-back of the days from $first_day on.
 -- grain: dt, model_id, model_version, deployment, scored_class, bin_id
 -- inputs: class_score_profile
 -- parameters: $first_day, $last_day, $look_back_days

@@ -1,4 +1,4 @@
--- Labels of multiclass models per scored class and bin of every prediction day that the days from $first_day on look back to.
+-- Labels of multiclass models per scored class and bin, for every prediction day in the look-back of the days from $first_day on.
 -- grain: dt, prediction_on, model_id, model_version, deployment, scored_class, bin_id
 -- inputs: class_score_cohorts
 -- parameters: $first_day, $last_day, $look_back_days

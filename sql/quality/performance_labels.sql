@@ -1,4 +1,4 @@
--- Labels per score bin of every prediction day that the days from $first_day on look back to.
+-- Labels per score bin, for every prediction day in the look-back of the days from $first_day on.
 -- grain: dt, prediction_on, model_id, model_version, deployment, bin_id
 -- inputs: label_cohorts
 -- parameters: $first_day, $last_day, $look_back_days

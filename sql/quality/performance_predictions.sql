@@ -1,4 +1,4 @@
--- Predictions per score bin of every day that the days from $first_day on look back to.
+-- Predictions per score bin, for every day in the look-back of the days from $first_day on.
 -- grain: dt, model_id, model_version, deployment, bin_id
 -- inputs: prediction_profile
 -- parameters: $first_day, $last_day, $look_back_days

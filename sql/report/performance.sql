@@ -1,4 +1,4 @@
--- The tested performance of every model version over time, as its verdicts of these days have it.
+-- The tested performance of every model version over time, as in its verdicts of these days.
 -- grain: dt, model_id, model_version, deployment
 -- inputs: model_verdicts
 -- parameters: $first_day, $last_day

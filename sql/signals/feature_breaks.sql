@@ -72,8 +72,8 @@ compared as (
         median(p75 - p25) over before as width_before,
         median(p05) over before as p05_before,
         median(p95) over before as p95_before,
-        -- a multiple by which values leave where they were, as a logarithm: their mean comes beyond 95 % of them, and a quarter of them
-        -- where three quarters were
+        -- logarithm of the smallest factor that moves the values out of their former range: the mean passes 95 % of the values, and the
+        -- first quartile the third
         greatest(
             median(ln(nullif(greatest(abs(p05), abs(p95)), 0) / nullif(abs(mean), 0))) over before,
             median(if(p25 * p75 > 0, abs(ln(p75 / p25)), 0)) over before
@@ -98,7 +98,7 @@ multiples as (
             greatest(abs(ln(lowest_mean / mean_before)), abs(ln(highest_mean / mean_before))),
             99
         ) as usual_change,
-        -- of a temperature in another unit: beyond 95 % of the values, and as near to what they would be as days are to each other
+        -- a temperature in another unit: the mean is beyond 95 % of the values, and as near to the converted mean as days are to each other
         abs(mean - mean_before)
         > greatest(p95_before - mean_before, mean_before - p05_before, 2 * (highest_mean - lowest_mean)) as is_beyond,
         list_filter(
@@ -111,7 +111,7 @@ multiples as (
             lambda unit: abs(factor / unit['multiple'] - 1) < 0.1
             and abs(mean - mean_before * unit['multiple'] - unit['addend']) < unit['multiple'] * (highest_mean - lowest_mean)
         )[1]['name'] as conversion,
-        -- at most a quarter of the values is where three quarters were, and the median moved by more than the quartile range
+        -- at most a quarter of the values lies where three quarters lay, and the median moved by more than the quartile range
         (p25 > highest_p75 or p75 < lowest_p25) and abs(p50 - p50_before) > width_before as has_moved
     from compared
     where days_before >= 7

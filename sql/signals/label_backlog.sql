@@ -27,7 +27,7 @@ inner join label_backlog as w
 where
     b.age_bucket in ('all', 'due')
     and b.overdue_share is not null
-    -- of a version that no longer predicts, only predictions that never get a label are left after a while
+    -- some time after a version stopped predicting, only predictions that never get a label are left
     and (b.dt, b.model_id, b.model_version, b.deployment, b.segment) in (
         select (y.dt, y.model_id, y.model_version, y.deployment, y.segment)
         from label_backlog as y

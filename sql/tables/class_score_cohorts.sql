@@ -11,6 +11,6 @@ create table if not exists class_score_cohorts (
     bin_id integer not null, -- bin of the score: 1 below and 2 above the grid of probabilities, 3 and up its cells
     positive_count bigint not null, -- labels that are the class
     negative_count bigint not null, -- labels that are another class
-    right_count bigint, -- labels that are the class, of predictions of the class; null if counted before the column existed
-    wrong_count bigint -- labels that are another class, of predictions of the class
+    right_count bigint, -- labels that are the class, among predictions of the class; null if counted before the column existed
+    wrong_count bigint -- labels that are another class, among predictions of the class
 );

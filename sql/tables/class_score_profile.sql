@@ -8,5 +8,5 @@ create table if not exists class_score_profile (
     scored_class varchar not null, -- class whose score it is, one of the lineage
     bin_id integer not null, -- bin of the score, as in class_score_cohorts
     row_count bigint not null, -- predictions whose score of the class is in the bin
-    predicted_count bigint not null -- of these, predictions of the class
+    predicted_count bigint not null -- those whose predicted class is the scored class
 );

@@ -8,7 +8,7 @@ create table if not exists distinct_profile (
     segment varchar not null, -- 'all', or column=value of a segment
     column_name varchar not null, -- column of telemetry
     row_count bigint not null, -- predictions in files that have the column
-    missing_count bigint not null, -- those of them without a value
+    missing_count bigint not null, -- those without a value
     distinct_count bigint not null, -- estimate of the different values, standard error 1.6 %
     registers integer[] not null -- 64 * register + rank for each register of 4096 that is occupied: register = md5_number_lower(value) % 4096, rank = place of the first one bit among the others; merged by the largest rank
 );

@@ -8,14 +8,14 @@ create table if not exists feature_skew (
     segment varchar not null, -- 'all', or column=value of a segment
     feature varchar not null, -- feature of the version that the offline files have
     compared_count bigint not null, -- predictions with a row in the offline files
-    different_count bigint not null, -- of these, those whose values differ by more than the tolerance, or are missing on one side only
+    different_count bigint not null, -- compared predictions whose values differ by more than the tolerance, or are missing on one side only
     different_share double not null, -- different_count / compared_count
-    missing_count bigint not null, -- of the different ones, those whose served value is missing
-    surplus_count bigint not null, -- of the different ones, those whose offline value is missing
-    lower_count bigint not null, -- of the different ones, those whose served number is lower
-    higher_count bigint not null, -- of the different ones, those whose served number is higher
-    mean_difference double, -- mean of served minus offline over the different numbers; null without any, and for categories
-    largest_difference double, -- the same difference of the one that differs most
+    missing_count bigint not null, -- different predictions whose served value is missing
+    surplus_count bigint not null, -- different predictions whose offline value is missing
+    lower_count bigint not null, -- different predictions whose served number is lower
+    higher_count bigint not null, -- different predictions whose served number is higher
+    mean_difference double, -- mean of served minus offline over the numbers that differ; null without any, and for categories
+    largest_difference double, -- served minus offline of the prediction that differs most
     tolerance double, -- largest difference that counts as equal; null for categories, and where only rounding is tolerated
     sample_ids varchar[] not null -- correlation ids of up to three different predictions, those with the smallest hashes
 );

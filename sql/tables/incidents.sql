@@ -4,7 +4,7 @@ create table if not exists incidents (
     dt date not null, -- day the row is about
     incident_id varchar not null, -- hash of the first alert and its day: the same on every run
     model_id varchar, -- model; null if alerts are about whole partitions or several models
-    state varchar not null, -- open on the first day, ongoing, or resolved: no alert of it is open any more
+    state varchar not null, -- open on the first day, ongoing, or resolved once none of its alerts is open
     severity varchar not null, -- warn or critical: the worst of its open alerts
     opened_on date not null, -- day the first alert opened
     since_on date not null, -- first day on which the signal of the first alert was above its threshold
@@ -16,7 +16,7 @@ create table if not exists incidents (
     rule varchar not null, -- rule of the highest ranked alert
     owner varchar, -- who is responsible, from the highest ranked alert that names somebody
     runbook varchar, -- link or path to instructions, from the highest ranked alert that has one
-    downtime varchar, -- reason of the planned downtime that the day is in; null if it is in none
+    downtime varchar, -- reason of the planned downtime on the day; null without one
     kind varchar, -- kind of all of its alerts: harm, break, blind, service or drift; null in rows of earlier releases
     pages boolean -- whether it pages: an alert of a rule that pages has been critical; null in rows of earlier releases
 );

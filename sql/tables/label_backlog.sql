@@ -9,9 +9,9 @@ create table if not exists label_backlog (
     age_bucket varchar not null, -- age of the predictions in days at the end of dt: a range such as 2-3, 'all', or 'due': those of the last seven days that reached the promised p95
     age_from_days integer not null, -- youngest age in the bucket
     prediction_count bigint not null, -- predictions of that age
-    labelled_count bigint not null, -- of these, labelled by the end of dt
-    outstanding_count bigint not null, -- of these, without a label
-    expected_outstanding_count double, -- of these, the number that may be without a label according to label_delay in the lineage: all before p50, half from p50 on, 5 % from p95 on, none from max on; null without label_delay
+    labelled_count bigint not null, -- those labelled by the end of dt
+    outstanding_count bigint not null, -- those without a label
+    expected_outstanding_count double, -- the number that may still lack a label according to label_delay in the lineage: all before p50, half from p50 on, 5 % from p95 on, none from max on; null without label_delay
     overdue_count double, -- outstanding beyond what label_delay allows, summed over the ages from p95 on with offsets, at least 0; null without label_delay
     overdue_share double, -- overdue_count / prediction_count
     growth_count bigint not null, -- outstanding_count minus that of the day before

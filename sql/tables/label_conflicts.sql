@@ -8,5 +8,5 @@ create table if not exists label_conflicts (
     deployment varchar not null, -- production, shadow or canary
     label_before varchar, -- label that counted until then: the first (labels.corrections: first) or the one before (latest); null for a regression
     label_after varchar, -- label that arrived; null for a regression
-    conflict_count bigint not null -- contradicting labels; one that two versions have predicted counts for each
+    conflict_count bigint not null -- contradicting labels; a label of a case that two versions predicted counts for each of them
 );

@@ -11,10 +11,10 @@ create table if not exists model_quality (
     value double, -- value of the statistic; null where it cannot be computed
     confidence_low double, -- lower end of the 95 % interval; of an estimate: for the value that all labels will give
     confidence_high double, -- upper end of the 95 % interval
-    binning_low double, -- smallest value the unbinned scores can have
-    binning_high double, -- largest value the unbinned scores can have
+    binning_low double, -- smallest value that the statistic of the unbinned scores can have
+    binning_high double, -- largest value that the statistic of the unbinned scores can have
     prediction_count bigint not null, -- predictions of the window
-    label_count bigint not null, -- of these, labelled by the end of dt
+    label_count bigint not null, -- those labelled by the end of dt
     positive_count bigint not null, -- labels that are 1
     negative_count bigint not null, -- labels that are 0
     coverage_share double, -- label_count / prediction_count

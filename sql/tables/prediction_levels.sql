@@ -12,7 +12,7 @@ create table if not exists prediction_levels (
     value double, -- value of the statistic; null where it cannot be computed
     confidence_low double, -- lower end of its 95 % interval: Wilson's for shares; null for means
     confidence_high double, -- upper end of it
-    prediction_count bigint not null, -- predictions behind the statistic: those with a score, or of telemetry with classes
+    prediction_count bigint not null, -- predictions behind the statistic: those with a score, or those of telemetry with classes
     baseline_value double, -- the same statistic of the training data; null if it has no scores, and for classes
     outcome varchar not null, -- measured or insufficient_data
     reason varchar -- why the value is missing; null if it is not

@@ -7,5 +7,5 @@ create table if not exists sampling_rates (
     deployment varchar not null, -- production, shadow or canary
     sampling_rate double not null, -- models.<model_id>.sampling_rate when the day was counted; 1 is all
     prediction_count bigint not null, -- predictions without quarantined rows and duplicates
-    sampled_count bigint not null -- of these, counted
+    sampled_count bigint not null -- those that were counted
 );

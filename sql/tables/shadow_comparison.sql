@@ -11,10 +11,10 @@ create table if not exists shadow_comparison (
     value double, -- value of the statistic, differences being candidate - production; null where it cannot be computed
     confidence_low double, -- lower end of its 95 % interval; null for statistics without one
     confidence_high double, -- upper end of it
-    p_value double, -- of auc_difference: probability of one at least this large if both rank equally well
+    p_value double, -- for auc_difference: probability of one at least this large if both rank equally well
     paired_count bigint not null, -- predictions of the window that both have scored; for matched_share, those that both have answered
-    positive_count bigint, -- of auc_difference: labels of these predictions that are 1
-    negative_count bigint, -- of auc_difference: labels of these predictions that are 0
+    positive_count bigint, -- for auc_difference: labels of these predictions that are 1
+    negative_count bigint, -- for auc_difference: labels of these predictions that are 0
     outcome varchar not null, -- measured or insufficient_data
     reason varchar, -- why the value is missing; null if it is not
     interval_unit varchar -- unit that the interval of auc_difference treats as independent: days, or rows (DeLong 1988) with fewer than 8 days; null in rows of earlier releases

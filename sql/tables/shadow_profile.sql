@@ -6,7 +6,7 @@ create table if not exists shadow_profile (
     model_version varchar not null, -- version of the candidate
     deployment varchar not null, -- deployment of the candidate: shadow or canary
     production_version varchar not null, -- version that answered the same predictions in production
-    bin_id integer not null, -- bin of the candidate's score: 0 missing, 1 below and 2 above the grid of production's score, from 3 on four bins of a probability taken as one, or a bin of feature_bins of production's score
+    bin_id integer not null, -- bin of the candidate's score: 0 missing, 1 below and 2 above the grid of production's score, from 3 on four merged bins of a probability, or a bin of feature_bins of production's score
     production_bin_id integer not null, -- bin of production's score, likewise
     row_count bigint not null, -- predictions with both scores in these bins
     difference_sum double not null, -- sum of (candidate's score - production's score)

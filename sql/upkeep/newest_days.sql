@@ -1,4 +1,4 @@
--- The newest day that each table ever held, as DuckLake keeps statistics, which no delete changes; null if it keeps none.
+-- The newest day that each table ever held, from DuckLake's statistics, which deletes do not change; null without statistics.
 -- grain: table_name
 -- inputs: ducklake_table, ducklake_column, ducklake_table_column_stats, ducklake_snapshot
 select

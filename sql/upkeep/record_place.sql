@@ -1,4 +1,4 @@
--- Makes the catalog name another folder of the data files.
+-- Sets the folder of the data files in the catalog.
 -- grain: one row
 -- inputs: ducklake_metadata
 -- parameters: $place, the folder with a slash at its end

@@ -1,4 +1,4 @@
--- Folder or prefix of the data files as the catalog names it, and one current file in it.
+-- Folder or prefix of the data files according to the catalog, and one current file in it.
 -- grain: one row
 -- inputs: ducklake_metadata, ducklake_data_file, ducklake_table, ducklake_schema
 -- nulls: file_name is null if no table has a file

@@ -1,4 +1,4 @@
--- Tables that DuckLake keeps statistics of: those that have had a row.
+-- Tables for which DuckLake keeps statistics: those that have ever had a row.
 -- grain: table_name
 -- inputs: ducklake_table, ducklake_table_stats
 select t.table_name
