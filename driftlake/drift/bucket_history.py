@@ -195,7 +195,7 @@ class History:
         return replace(self, group=other.group, counts=counts, day_counts=day_counts)
 
     def alive_days(self, days: Sequence[date], longest_window: int) -> list[date]:
-        """Those of `days` on which the longest window has a prediction."""
+        """The `days` on which the longest window has a prediction."""
         rows = self.profiles.buckets.sums(
             [Span.window(day, longest_window) for day in days], self.counts.sum(axis=(1, 2))
         )
@@ -235,8 +235,8 @@ def other_group(group: Group, reference: OtherVersion) -> Group:
 class Reference:
     """What windows are compared with: counts of shape (days or 1, features, bins).
 
-    `day_count` are its days with values, shape (days, features), of `length`, shape (days,), that it could have; None for
-    training data. `obstacles` say of which features, shape (features,), it has nothing, and why.
+    `day_count` are its days with values, shape (days, features), of `length`, shape (days,), that it could have; None
+    for training data. `obstacles`, shape (features,), give the reason for each feature without a reference.
     """
 
     name: str
@@ -248,7 +248,7 @@ class Reference:
 
 @dataclass(frozen=True)
 class Stack:
-    """Histories of several groups with as many features and bins: `whole` has the features of one after those of another."""
+    """Histories of several groups with equally many features and bins; `whole` concatenates their features."""
 
     histories: Sequence[History]
     whole: History
@@ -320,7 +320,7 @@ def _cumulative(
     # the rows of a bucket are included from its end on
     index = (rows["bucket"].to_numpy() + 1, features, *(rows[name].to_numpy() for name in further))
     index, values = tuple(part[is_wanted] for part in index), rows[value].to_numpy()[is_wanted]
-    # several times faster by one number than by several
+    # grouping by one number is several times faster than by several
     np.add.at(totals.ravel(), np.ravel_multi_index(index, shape), values)
     np.cumsum(totals, axis=0, out=totals)
     return totals

@@ -31,13 +31,14 @@ _TESTED_TOGETHER = ("dt", "window_days", "model_id", "model_version", "deploymen
 def surge_p_value(current: Counts, reference: Counts, current_size: Counts, reference_size: Counts) -> Floats:
     """Probability that at least this many of the rows of a kind are current, if both sides have the same share of it.
 
-    The exact conditional test of two proportions (Przyborowski and Wilenski 1940): of current + reference rows of the
-    kind each is a current one with probability current_size / (current_size + reference_size). This includes the noise
-    of the reference. All arrays have the same shape; 0 to 1, a small value is a surge. It misses a kind that vanishes.
+    The exact conditional test of two proportions (Przyborowski and Wilenski 1940): each of the current + reference
+    rows of the kind is a current one with probability current_size / (current_size + reference_size). This includes
+    the noise of the reference. All arrays have the same shape; 0 to 1, a small value is a surge. It misses a kind that
+    vanishes.
     """
     probability = current_size / (current_size + reference_size)
     tail = special.bdtrc(np.maximum(current - 1, 0), current + reference, probability)
-    # one row or more out of none
+    # zero rows or more is certain
     return np.where(current > 0, tail, 1.0)
 
 
@@ -62,11 +63,11 @@ def rare_combinations(
         (q_value <= settings.false_alarm_rate) & is_rare & _is_judged(combinations, settings, open_days)
     )
     rows = combinations.take(pa.array(found)).to_pylist()
-    told = [
+    rare = [
         _row(row, versions[row["model_id"], row["model_version"]], float(p_value[place]), float(q_value[place]))
         for row, place in zip(rows, found, strict=True)
     ]
-    return pa.Table.from_pylist(told, schema=arrow_schema("rare_combinations"))
+    return pa.Table.from_pylist(rare, schema=arrow_schema("rare_combinations"))
 
 
 def _slices(combinations: pa.Table) -> Iterator[slice]:

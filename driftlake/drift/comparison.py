@@ -78,7 +78,7 @@ def _compared(histories: Sequence[History], days: Sequence[date], settings: Drif
 def _alike(
     histories: Sequence[History], days: Sequence[date], settings: DriftSettings
 ) -> Iterator[tuple[list[History], list[date]]]:
-    """Histories with as many features and bins, predictions on the same days and the same references, and these days."""
+    """Histories with equal numbers of features and bins, the same days and the same references; and these days."""
     found: dict[tuple[Any, ...], list[History]] = {}
     for history in histories:
         alive_days = history.alive_days(days, max(settings.windows_days))

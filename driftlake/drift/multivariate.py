@@ -93,7 +93,7 @@ class _Reference:
         return np.concatenate([self.components.errors(self.encoding.encode(piece)) for piece in pieces])
 
     def test(self, sample_rows: int) -> MeanTest | None:
-        """The test of a window with so many sampled rows: the same whenever it is made."""
+        """The test for a window with this many sampled rows; it gives the same result every time."""
         if self.held_out_errors is None:
             return None
         return MeanTest.of(self.held_out_errors, self._means(sample_rows), self._training_means)

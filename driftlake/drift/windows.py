@@ -128,7 +128,7 @@ def reference_spans(reference: ReferenceSetting, window: Span) -> Spans:
     elif reference == "preceding":
         whole = window.shifted(days)
     else:
-        # a window longer than four weeks goes back by more of them
+        # a window longer than four weeks goes back by a multiple of four weeks
         whole = window.shifted(-(-days // _SEASON_DAYS) * _SEASON_DAYS)
     return Spans(whole, whole.intersection(window))
 

@@ -341,7 +341,7 @@ def learn_category_bins(
     )
 
 
-# With fewer, the share of what was not seen is too uncertain to be expected.
+# With fewer categories that occur once, the expected share of unseen rows is too uncertain.
 _FEWEST_SINGLES = 5
 
 

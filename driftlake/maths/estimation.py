@@ -21,9 +21,9 @@ from driftlake.maths.periods import SPREADS, persistence, spread_effects, steady
 from driftlake.maths.ranking import CONFIDENCE, logit_interval, placements
 
 _SMALLEST_PROBABILITY = 1e-15
-# A period of which every label is certain says nothing of its level.
+# A period whose labels are all certain says nothing about its level.
 _LEAST_INFORMATION = 1e-12
-# Of a quantile of a mixture: each step halves what is left.
+# Bisection steps for a quantile of a mixture.
 _BISECTIONS = 40
 
 
@@ -224,7 +224,7 @@ class Estimator:
             learned_from = labels / max(labels.sum(), 1)
             ahead = learned_from @ calibration.period_ages - (lengths - 1) / 2
             drift[places] = (slopes * ahead) ** 2 / 3
-            # days of the window that were learned from err with the calibration
+            # days of the window from which the calibration has learned share its error
             shared = self._known_shares[places]
             times = np.maximum(1 / lengths + (1 - 2 * shared) * (learned_from**2).sum(), (1 - shared) / lengths)
             times *= persistence(means - drifted, chance, labels, lengths)
@@ -235,8 +235,8 @@ class Estimator:
 def _period_means(calibration: Calibration, slopes: Floats, by_level: Floats) -> tuple[Floats, Floats]:
     """How far each period moves each mean, and the variance of it by chance, shape (windows, periods).
 
-    `by_level` is how far a step of the log-odds of all scores moves each mean, shape (windows,). It differs for the scores
-    of the period, so what its level moves is put at that of the window.
+    `by_level` is how far a step of the log-odds of all scores moves each mean, shape (windows,). It is different for
+    the scores of a period, so the effect of the period's level is scaled to the window.
     """
     labels, chance = calibration.period_labels, calibration.chance_variance
     information = np.maximum(chance.sum(axis=1), _LEAST_INFORMATION)
@@ -256,7 +256,7 @@ def _around(value: Floats, error: Floats, low: Floats, high: Floats) -> Estimate
 
 
 def _error_of_mixture(variance: Floats, added: Floats, weights: Floats) -> Floats:
-    """Standard error with which a normal interval is as wide as that of normal distributions of the sums of variances."""
+    """Standard error whose normal interval is as wide as the interval of the mixture of normal distributions."""
     errors = np.sqrt(variance[:, np.newaxis] + added)
     low, high = errors.min(axis=1), errors.max(axis=1)
     wanted = special.ndtri((1 + CONFIDENCE) / 2)

@@ -40,7 +40,7 @@ class Loss:
 
 
 def auc_loss(before: Floats, after: Floats) -> Loss:
-    """Loss of AUC, of several classes the mean of theirs, from counts of shape (days, classes, bins, 2) with bins in order of score."""
+    """Mean loss of AUC over the classes, from counts of shape (days, classes, bins, 2) with bins in order of score."""
 
     def expected(before: Floats, after: Floats) -> Floats:
         rows = after.sum(axis=-1)
@@ -71,7 +71,7 @@ def _loss(before: Floats, after: Floats, badness: Measure, expected: Callable[[F
         [parts(totals[0] - day, totals[1]) for day in before],
         [parts(totals[0], totals[1] - day) for day in after],
     )
-    # of two independent samples of days, the jackknife of each
+    # the jackknife of each of two independent samples of days
     variance = sum(np.var(left, axis=0) * (len(left) - 1) for left in without)
     return Loss(*(Part(*both) for both in zip(parts(*totals).tolist(), np.sqrt(variance).tolist(), strict=True)))
 

@@ -58,7 +58,7 @@ def learn_numeric_bins(
     largest = max(LARGEST_SHARE, 1 / limit)
     for grid in _grids(occurring, limit):
         cells = grid.cells_of(occurring.values)
-        if occurring.are_told_apart(cells, largest):
+        if occurring.are_separated(cells, largest):
             return _bins_on_grid(feature, kind, grid, cells, occurring, limit)
     starts = _packed(occurring.counts, limit)
     grid = Grid.of_borders(_borders_between(occurring.values, starts, _ends(occurring, limit)))
@@ -90,7 +90,7 @@ class _Occurring:
     def high(self) -> float:
         return float(self.values[-1])
 
-    def are_told_apart(self, cells: Indices, largest: float) -> bool:
+    def are_separated(self, cells: Indices, largest: float) -> bool:
         """Whether every cell with more than the largest share of a bin holds a single value, apart from negligibly few rows."""
         starts = np.flatnonzero(np.diff(cells, prepend=-1))
         held, heaviest = np.add.reduceat(self.counts, starts), np.maximum.reduceat(self.counts, starts)

@@ -15,12 +15,12 @@ from scipy import special
 from driftlake.maths.arrays import Floats
 from driftlake.maths.ranking import CONFIDENCE
 
-# How far periods differ beyond chance, as a standard deviation of log-odds, and how likely each is before labels say more.
+# Possible differences of periods beyond chance, as standard deviations of log-odds, and their prior probabilities.
 SPREADS = np.array([0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.75, 1])
 _SPREAD_PRIOR = np.array([0.2, 0.1, 0.1, 0.1, 0.15, 0.14, 0.07, 0.05, 0.04, 0.03, 0.02])
-# Periods of which every label is certain have no variance by chance.
+# Periods whose labels are all certain have no variance by chance.
 _LEAST_VARIANCE = 1e-30
-# Correlation of a day with the next that is usual, and how many stretches of days as long as the window it counts for.
+# Usual correlation of a day with the next, and its weight in stretches of days as long as the window.
 _USUAL_CORRELATION = 0.5
 _PRIOR_STRETCHES = 5
 _FEWEST_OF_A_DRIFT = 8
@@ -29,8 +29,8 @@ _FEWEST_OF_A_DRIFT = 8
 def spread_effects(means: Floats, chance_variances: Floats, scales: Floats) -> tuple[Floats, Floats]:
     """Variances that a period may add to each mean beyond chance, and how likely each is: shape (means, spreads).
 
-    `scales` are the variances that a spread of 1 adds, shape (means,). The likelihood is the restricted one of random effects
-    (Patterson and Thompson 1971). Without periods each spread is as likely as it usually is.
+    `scales` are the variances that a spread of 1 adds, shape (means,). The likelihood is the restricted one of random
+    effects (Patterson and Thompson 1971). Without periods the prior probabilities remain.
     """
     added = scales[:, np.newaxis] * SPREADS**2
     if not means.shape[1]:
@@ -79,7 +79,7 @@ def steady_drift(means: Floats, labels: Floats, ages: Floats) -> tuple[Floats, F
 
 
 def _usual_persistence(lengths: NDArray[np.int64]) -> Floats:
-    """That of an autoregression of order one."""
+    """The persistence of an autoregression of order one."""
     correlation = _USUAL_CORRELATION
     return np.asarray(
         (1 + correlation) / (1 - correlation)
@@ -88,7 +88,7 @@ def _usual_persistence(lengths: NDArray[np.int64]) -> Floats:
 
 
 def _stretch_variance(means: Floats, chance_variances: Floats, labels: Floats, lengths: NDArray[np.int64]) -> Floats:
-    """Variance of the means of stretches, each day as precise as another, in multiples of that of independent days."""
+    """Variance of the means of stretches as a multiple of that of independent days, all days being equally precise."""
     count = len(labels)
     weights = labels / labels.sum()
     deviations = means - (means @ weights)[:, np.newaxis]

@@ -19,9 +19,10 @@ from driftlake.maths.arrays import Counts, Floats
 from driftlake.maths.estimation import Calibration, isotonic, with_periods
 from driftlake.maths.periods import spread_effects
 
-# Parts of the scores in which what level and slope leave is compared, each with as much evidence.
+# Parts of the scores in which the differences beyond level and slope are compared, each with the same amount of
+# evidence.
 _PARTS = 20
-# Where all scores are alike, nothing tells of a slope.
+# If all scores are alike, there is no evidence of a slope.
 _LEAST_INFORMATION = 1e-12
 _NEWTON_STEPS = 25
 
@@ -35,10 +36,10 @@ def recalibrate(
 ) -> Calibration:
     """A calibration on training labels brought up to date by recent ones, of shape (periods, bins).
 
-    `ages` is how many days ago each period was; without it they are the days up to now.
-    `trained_counts` are the labels of each bin that `trained` was learned from, shape (bins,). Shrinking a shift towards the
-    training labels makes its error smaller on average, but not its interval: one that is right whatever the shift is as wide
-    as that of the recent labels alone (Low 1997), and lies around what they say.
+    `ages` is how many days ago each period was; without it they are the days up to now. `trained_counts` are the labels
+    of each bin that `trained` was learned from, shape (bins,). Shrinking a shift towards the training labels makes its
+    error smaller on average, but not its interval. An interval that is valid for every shift is as wide as that of the
+    recent labels alone (Low 1997), and is centred on their estimate.
     """
     counts = positives + negatives
     total = counts.sum(axis=0)
@@ -57,7 +58,7 @@ def recalibrate(
     )
     with np.errstate(invalid="ignore"):
         old_share = np.where(worth + total > 0, worth / (worth + total), 1)
-    # the recent labels of a bin and the level that all of them give err together
+    # the error of a bin's recent labels is correlated with that of the level, which they contribute to
     steepness = centre.probability * (1 - centre.probability) * np.sqrt(1 - (1 - old_share) ** 2)
     return replace(
         recent,

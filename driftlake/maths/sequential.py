@@ -25,15 +25,15 @@ from driftlake.maths.arrays import Floats, Indices
 # evidence. Small ones weigh more: they need every day they can get, while large ones show soon in any case.
 SIZES = np.array([0.2, 0.35, 0.65, 1.2, 2.0])
 _WEIGHTS = SIZES**-0.4 / (SIZES**-0.4).sum()
-# Fewer days of its own and no other model: nothing is known of how much days differ.
+# With fewer days of its own and no other model, it is unknown how much days differ.
 MINIMUM_DAYS = 14
-# As many days of its own weigh as much as the autocorrelation of others.
+# The autocorrelation of other models weighs as much as this many days of its own.
 _AUTOCORRELATION_PRIOR_DAYS = 60
 # The logarithm of a variance learned from n days is known with a variance of about 3 / n.
 _DAYS_OF_A_VARIANCE = 3.0
-# Models differ at least so much: variance of the logarithm of the variance between days.
+# Smallest difference between models: variance of the logarithm of the variance between days.
 _SMALLEST_SPREAD = 0.15
-# Of days of models in general, where nothing is pooled.
+# Autocorrelation that is assumed where nothing is pooled.
 _AUTOCORRELATION = 0.3
 _LARGEST_AUTOCORRELATION = 0.8
 # A day further out counts as one at this many standard deviations, so that no day alone decides.
@@ -41,10 +41,10 @@ _FURTHEST = 3.0
 # Median of the absolute value of a standard normal variable.
 _NORMAL_MEDIAN = 0.6745
 _WINSOR = 4.0
-# Simulated series, of which half show a loss.
+# Number of simulated series for a median delay.
 _PATHS = 401
 _LAGS = (1, 2, 3, 4)
-# How much further days two to four apart differ than neighbours do, by autocorrelation.
+# How much more days two to four apart differ than neighbours, by autocorrelation.
 _AUTOCORRELATIONS = np.linspace(-0.5, 0.95, 146)
 _RATIOS = 1 + _AUTOCORRELATIONS + (2 * _AUTOCORRELATIONS**2 + _AUTOCORRELATIONS**3) / 3
 _SMALLEST_DEVIATION = 1e-9
@@ -352,8 +352,8 @@ def detectable_loss(
     return loss
 
 
-# Losses beyond the limit, in long-run standard deviations, that show within 28 days in half of the cases, by log threshold:
-# of the simulation of _median_delays, which takes too long for every night.
+# Losses beyond the limit, in long-run standard deviations, that show within 28 days in half of the cases, by log
+# threshold. They are results of _median_delays, whose simulation takes too long for every night.
 _LOG_THRESHOLDS = np.log([109.5, 219, 1_095, 2_190, 21_900, 219_000])
 _SIZES_IN_28_DAYS = np.array([0.183, 0.306, 0.511, 0.584, 0.787, 0.922])
 
@@ -367,7 +367,7 @@ def shown_within_28_days(noise: DayNoise, thresholds: Floats) -> Floats:
 
 @lru_cache(maxsize=64)
 def _median_delays(threshold: float) -> tuple[Floats, Floats]:
-    """Losses in long-run standard deviations, and their median days to the threshold, of simulated normal days; falling."""
+    """Losses in long-run standard deviations, descending, and the median days until simulated normal days show them."""
     generator = np.random.default_rng(0)
     excesses = np.geomspace(0.05, 5, 40)
     detector = np.zeros((_PATHS, 1, len(SIZES)))

@@ -60,7 +60,7 @@ class ClassCalibrations:
         self._learned: dict[date, ClassProbabilities] = {}
 
     def as_of(self, day: date) -> ClassProbabilities:
-        """What labels that became final up to a day say."""
+        """The calibration from labels that became final up to a day."""
         if day not in self._learned:
             positives, negatives, right, wrong = self._known(day)
             # a labelled prediction has a score of every class, but is of one class

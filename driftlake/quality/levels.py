@@ -66,7 +66,7 @@ def measure(
     nothing = np.full(len(scored), np.nan)
     keys = list(zip(sums["model_id"].to_pylist(), sums["model_version"].to_pylist(), strict=True))
     has_cut = np.array([versions[key].decision_cut(models.get(key[0])) is not None for key in keys], dtype=bool)
-    # of a multiclass model the score is the confidence already
+    # the score of a multiclass model already is the confidence
     is_probability = np.array(
         [versions[key].score_kind == "probability" and not versions[key].classes for key in keys], dtype=bool
     )
