@@ -44,7 +44,7 @@ class Import:
     remarks: list[str] = field(default_factory=list)
 
     def tell(self, days: Iterable[WrittenDay]) -> None:
-        """Add days with what is to be said about them."""
+        """Add days with their problems and remarks."""
         for day in days:
             self.days.append(day)
             self.problems += [f"{day.path}: {problem}" for problem in day.problems]
@@ -91,7 +91,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def spilling_session(compute: ComputeSettings) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A DuckDB that moves what does not fit into the memory that it may use to a folder of its own."""
+    """A DuckDB that spills to a folder of its own what exceeds its memory limit."""
     with TemporaryDirectory(prefix="driftlake-import-") as folder, in_memory(compute) as connection:
         connection.execute(f"set temp_directory = {literal(folder)}")
         yield connection

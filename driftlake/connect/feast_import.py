@@ -58,7 +58,7 @@ class Given:
 def import_logs(
     given: Given, mapping: FeastMapping, target: Path, settings: Settings | None = None, *, now: datetime | None = None
 ) -> Import:
-    """Write the days of telemetry that the files have; a file that cannot be used is told, and the others are imported.
+    """Write the days of telemetry in the files. A file that cannot be used is reported, and the others are imported.
 
     Raises InputError if no log has what the mapping names, ConfigurationError if pseudonyms cannot be made.
     """
@@ -90,7 +90,10 @@ class _Run:
     latest: datetime
 
     def load(self) -> Sequence[str] | None:
-        """Make the table matched; the columns of the predictions that are written, None if there are no files to import."""
+        """Make the table matched.
+
+        Returns the columns of the predictions that are written, None if there are no files to import.
+        """
         joined = self.mapping.predictions
         logs = find_logs(self.given.logs, self.mapping)
         predictions = find_predictions(self.given.predictions, joined) if joined else ParquetFiles()
@@ -123,7 +126,7 @@ class _Run:
                 )
             ),
         )
-        self._told(files, "logged")
+        self._report(files, "logged")
         queries.run(self.connection, "connect/feast_served", latest=self.latest)
         self.connection.execute("drop table logged")
 
@@ -146,12 +149,12 @@ class _Run:
             ),
         )
         # a prediction may have been made without Feast
-        self._told(files, "(select * replace (coalesce(import_request, '') as import_request) from predicted)")
+        self._report(files, "(select * replace (coalesce(import_request, '') as import_request) from predicted)")
         self.connection.execute("delete from predicted where coalesce(import_time > ?, true)", [self.latest])
         return kept
 
-    def _told(self, files: ParquetFiles, relation: str) -> None:
-        """Say what cannot be used of the rows, and which files were found damaged."""
+    def _report(self, files: ParquetFiles, relation: str) -> None:
+        """Report the rows that cannot be used, and the files that turned out to be damaged."""
         known = set(self.done.problems)
         self.done.problems += [problem for problem in files.problems if problem not in known]
         self.connection.execute(f"create or replace temp view incoming as from {relation}")
@@ -161,7 +164,7 @@ class _Run:
             self.done.problems.append(f"{path}: {row_count:,} refused: {reason}")
 
     def _near(self, column: str) -> str:
-        """SQL that leaves row groups unread that are not near the wanted days; a row without a time is told."""
+        """SQL that skips row groups far from the wanted days; rows without a time are reported."""
         bounds = []
         if self.given.first_day > date.min:
             bounds.append(f">= timestamptz '{self.given.first_day - _A_DAY}'")
@@ -242,7 +245,7 @@ def _statuses(run: _Run) -> list[str]:
 
 
 def _require_mapped(mapping: FeastMapping, files: ParquetFiles) -> None:
-    """Refuse a mapping of what no log has."""
+    """Refuse a mapping that names columns that no log has."""
     keys = mapping.predictions.keys if mapping.predictions else ()
     others = [
         *mapping.columns.values(),

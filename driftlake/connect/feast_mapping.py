@@ -21,7 +21,7 @@ _OWN_COLUMNS = ("user_key", "user_key_id", "previous_user_key", "previous_user_k
 
 
 class LoggedPredictions(Section):
-    """How a prediction finds the features that were served for it."""
+    """How a prediction is joined to the features that were served for it."""
 
     request_id: str = Field(
         default="request_id", description="Column of the predictions with the id of the request to Feast."
@@ -35,7 +35,7 @@ class LoggedPredictions(Section):
 
 
 class FeastMapping(Section):
-    """Which columns of the logs are which columns of telemetry."""
+    """Maps columns of the logs to columns of telemetry."""
 
     features: Annotated[dict[str, str], Field(min_length=1)] = Field(
         description="Columns of telemetry and the features that they are read from: VIEW__FEATURE, as the logs have them."
@@ -64,7 +64,7 @@ class FeastMapping(Section):
 
     @property
     def dropped(self) -> frozenset[str]:
-        """Columns of the predictions that have the identifier of the person."""
+        """Columns of the predictions that contain the identifier of the user."""
         if self.user_key is None:
             return frozenset()
         of_predictions = self.predictions.keys.get(self.user_key) if self.predictions else None

@@ -15,9 +15,9 @@ from driftlake.connect.feast_mapping import FEATURE_STATUS, LOGGED_AT, REQUEST_I
 from driftlake.lake.queries import literal, quote
 from driftlake.maths.value_text import sql_id
 
-# What Feast says of a value, the worst first; 1 is a value.
+# Statuses that Feast gives a value, the worst first; 1 means that there is a value.
 STATUSES = {3: "not_found", 4: "too_old", 2: "null", 1: "value"}
-# Of a row of the logs whose features have no status, and of a prediction that has no row.
+# Status of a log row whose features have none, and of a prediction without a log row.
 UNKNOWN, NOT_LOGGED = "unknown", "not_logged"
 
 
@@ -40,7 +40,7 @@ def logged_rows(reading: str, mapping: FeastMapping, columns: Mapping[str, pa.Da
         "import_file": quote(FILE),
         "import_request": _id(REQUEST_ID, columns),
         "import_time": _instant(LOGGED_AT),
-        # all keys and data of the request tell its rows apart
+        # only the keys and request data together distinguish the rows of a request
         "import_entity": f"hash({', '.join(map(quote, other_columns(columns))) or 'null'})",
     }
     if mapping.predictions:
@@ -53,13 +53,13 @@ def logged_rows(reading: str, mapping: FeastMapping, columns: Mapping[str, pa.Da
     for name, feature in mapping.features.items():
         status = quote(feature + STATUS)
         selected[name] = f"if({status} = 1, {quote(feature)}, null)"
-        # some servers of Feast say of a null that it is a value
+        # some Feast servers report a null as a value
         selected[f"status:{name}"] = f"if({status} = 1 and {quote(feature)} is null, 2, {status})"
     return f"select\n    {_listed(selected)}\nfrom {reading}"
 
 
 def predicted_rows(reading: str, mapping: FeastMapping, columns: Mapping[str, pa.DataType]) -> str:
-    """Rows of the predictions, with what finds their features."""
+    """Rows of the predictions, with the columns by which their features are found."""
     assert mapping.predictions
     joined = mapping.predictions
     selected = {
@@ -132,7 +132,7 @@ def day_rows(mapping: FeastMapping, kept: Iterable[str], user_columns: Iterable[
 
 
 def status_counts(mapping: FeastMapping) -> str:
-    """How often matched_day has which status of which feature: rows of a feature, a status and a count."""
+    """Number of values in matched_day by feature and status."""
     counts = [
         f"select {literal(name)} as feature, {_named(f'status:{name}')} as status, count(*) as row_count\n"
         "from matched_day where import_matches > 0 group by status"

@@ -11,7 +11,7 @@ from driftlake.config.base import Section
 from driftlake.config.strict_yaml import parse_yaml
 from driftlake.errors import InputError
 
-# Stands in a proposal for what the sample does not tell.
+# Placeholder in a proposal for what the sample does not show.
 UNKNOWN = "FILL_IN"
 REQUIRED = ("model_id", "model_version")
 

@@ -36,7 +36,7 @@ def _lines(file: BinaryIO, faults: Faults) -> Iterator[tuple[int, Any]]:
         try:
             content = json.loads(line)
             if b"\\ud" in line.lower():
-                # an unpaired surrogate is no text that a file can have
+                # an unpaired surrogate cannot be stored as text
                 json.dumps(content, ensure_ascii=False).encode()
         except (ValueError, RecursionError):
             faults.note("a line is not JSON; its writer may have been interrupted", number)

@@ -16,7 +16,7 @@ import pyarrow as pa
 from driftlake.contract import gx_session
 from driftlake.contract.suite_files import OwnExpectation
 from driftlake.errors import ConfigurationError, ContractError
-from driftlake.inputs.columns import named_beside
+from driftlake.inputs.columns import with_canonical_name
 from driftlake.lake import queries
 from driftlake.lake.queries import literal, quote
 from driftlake.lake.session import create_table
@@ -196,13 +196,13 @@ class Contract:
         found: _Findings = {}
         for number, rule in enumerate(row_rules, start=1):
             if any(of_day[number] for of_day in counts.values()):
-                found |= self._asked(connection, rule.name, _detail_query(rule))
+                found |= self._findings_of(connection, rule.name, _detail_query(rule))
         for day_rule in self.rules:
             if isinstance(day_rule, DayRule):
-                found |= self._asked(connection, day_rule.name, day_rule.query)
+                found |= self._findings_of(connection, day_rule.name, day_rule.query)
         return {day: counts[day][0] for day in days if day in counts}, found
 
-    def _asked(self, connection: duckdb.DuckDBPyConnection, name: str, query: str) -> _Findings:
+    def _findings_of(self, connection: duckdb.DuckDBPyConnection, name: str, query: str) -> _Findings:
         try:
             rows = connection.execute(
                 "select dt, unexpected_count, coalesce(observed, '')"
@@ -220,10 +220,10 @@ class Contract:
                 return rule.name
         return "of several rules together"
 
-    def _told_name(self, column: str | None) -> str | None:
+    def _shown_name(self, column: str | None) -> str | None:
         """The name of a column in messages: its name in the files, with the canonical name."""
         own = self.own_names.get(column or "", column)
-        return column if own == column else named_beside(own or "", column or "")
+        return column if own == column else with_canonical_name(own or "", column or "")
 
     def _outcome(
         self, rule: Rule, day: date, checked_count: int, found: tuple[int, str] | None, **owner: str | None
@@ -231,7 +231,7 @@ class Contract:
         unexpected_count, observed = found or (0, "")
         observed = shown(observed)
         sentence = rule.message.format(
-            column=self._told_name(rule.column),
+            column=self._shown_name(rule.column),
             unexpected=f"{unexpected_count:,}",
             checked=f"{checked_count:,}",
             observed=observed,

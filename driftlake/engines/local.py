@@ -28,7 +28,8 @@ from driftlake.profiles.rows import ProfileRows, Profiles
 from driftlake.profiles.shards import RowGroup, VersionCounts, count_shard
 from driftlake.profiles.value_counts import profile_values
 
-# Rows of a deployment in a row group: two threads are slower than one with 20,000, and quicker with 40,000.
+# Rows of a deployment in a row group from which two threads pay off: they are slower than one at 20,000 rows and faster
+# at 40,000.
 _ROWS_WORTH_A_THREAD = 30_000
 
 
@@ -98,7 +99,7 @@ def _counted(
 
 
 def _thread_count(days: Sequence[Day], coded: CodedRows, settings: Settings) -> int:
-    """How many threads count. Of small blocks most of the time is Python's, which runs one thread at a time."""
+    """How many threads count. Small blocks spend most of their time in Python, which runs one thread at a time."""
     files = [file for day in days for file in day.partition.files]
     block_count = sum(len(file.row_group_sizes) * np.count_nonzero(coded.row_counts[file.path]) for file in files)
     row_count = sum(day.partition.row_count for day in days)

@@ -106,7 +106,7 @@ def shard_counter(source: Source, groups: pa.Table, days: Sequence[Day]) -> Mapp
 def count_adder(source: Source, days: Sequence[Day]) -> Applied:
     """A function that adds the counts of a day, version and feature or profile in the order of the shards.
 
-    Of values and samples it returns only those that are stored, because all of them would be as large as the day.
+    It returns only the values and samples that are stored, because all of them would be as large as the day.
     """
 
     def applied(counts: pa.Table) -> pa.Table:

@@ -16,7 +16,7 @@ from driftlake.lake.queries import literal
 from driftlake.maths.encoding import is_numeric
 from driftlake.maths.value_text import family, has_text, is_bytes, plain_type, sql_category, sql_id, sql_text
 
-# As writers name a time zone that has no name.
+# How writers write a time zone that has no name.
 _OFFSET = re.compile(r"([+-])(\d{2}):?(\d{2})", re.ASCII)
 
 
@@ -42,7 +42,7 @@ def _local_time(instant: str, zone: str) -> str:
     return f"timezone({literal(zone)}, {instant})" if "/" in zone else instant
 
 
-def named_beside(own: str, canonical: str) -> str:
+def with_canonical_name(own: str, canonical: str) -> str:
     """The name of a column in the files, with its canonical name."""
     return f"{own} (mapped to {canonical})"
 
@@ -108,7 +108,7 @@ class CanonicalColumn:
             # problems are reported for that column
             return None
         own = self.own_name(mapping)
-        kind, asked = columns.get(own), self._asked(own)
+        kind, asked = columns.get(own), self._shown_name(own)
         if kind is None:
             # a column that the configuration maps must exist
             if self.is_optional and self.name not in mapping:
@@ -125,10 +125,10 @@ class CanonicalColumn:
         # a column that has only nulls is often written without a type
         if not self.is_optional or self.read_from or kind is None or pa.types.is_null(kind) or self.is_accepted(kind):
             return None
-        return f"column {self._asked(own)} of type {kind} is not read, expected {self.expected}"
+        return f"column {self._shown_name(own)} of type {kind} is not read, expected {self.expected}"
 
-    def _asked(self, own: str) -> str:
-        return own if own == self.name else named_beside(own, self.name)
+    def _shown_name(self, own: str) -> str:
+        return own if own == self.name else with_canonical_name(own, self.name)
 
 
 _TEXT = (_is_name, "text or a number")

@@ -100,8 +100,8 @@ class DayFolders:
         days_before = len(self._folders)
         for path, place, entries in level:
             leading += self._leading(path, place, entries)
-        is_said = len(self._folders) > days_before or any(not place.says_nothing for _, place in leading)
-        silent = [path for path, place in leading if place.says_nothing]
+        is_said = len(self._folders) > days_before or any(not place.is_empty for _, place in leading)
+        silent = [path for path, place in leading if place.is_empty]
         if is_said or len(silent) > _MOST_FOLDERS:
             why = (
                 "its name contains no day"
@@ -109,7 +109,7 @@ class DayFolders:
                 else f"more than {_MOST_FOLDERS} folders are not searched for days"
             )
             self.passed_over += [self._unread(path, why) for path in silent[:_MOST_FOLDERS]]
-            leading = [(path, place) for path, place in leading if not place.says_nothing]
+            leading = [(path, place) for path, place in leading if not place.is_empty]
         return leading
 
     def _leading(self, path: str, place: Place, entries: Sequence[pafs.FileInfo]) -> Iterator[tuple[str, Place]]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from urllib.parse import unquote
 
-# What a folder of a missing value is called by Hive and Spark.
+# Folder name of a missing value in Hive and Spark.
 MISSING = "__HIVE_DEFAULT_PARTITION__"
 
 # Keys under which a day may be written in any form. Under another key it has to look like one: 20260105 may be an id.
@@ -24,7 +24,7 @@ _DASHED = re.compile(rf"(?P<year>\d{{4}})-(?P<month>\d{{1,2}})-(?P<day>\d{{1,2}}
 _DIGITS = re.compile(r"(?P<year>\d{4})(?P<month>\d{2})(?P<day>\d{2})(?P<time>$|T?\d{2,6}Z?$|-\d{2}$)", re.ASCII)
 _NUMBER = re.compile(r"\d{1,2}", re.ASCII)
 _YEAR = re.compile(r"(19|20)\d{2}", re.ASCII)
-# Of a folder that a writer in parts makes where others make a file.
+# Ending of a folder that distributed writers make where others make a file.
 _ENDING = ".parquet"
 _CODE = re.compile(r"(%[YmdHMS]|\*)")
 _CODES = {"%Y": "year", "%m": "month", "%d": "day", "%H": "", "%M": "", "%S": ""}
@@ -44,7 +44,7 @@ class Place:
     shape: tuple[str, ...] = ()
 
     @property
-    def says_nothing(self) -> bool:
+    def is_empty(self) -> bool:
         """Whether no part of a day is known."""
         return self.day is None and not self.parts
 
@@ -66,7 +66,7 @@ def below(place: Place, name: str, pattern: str | None = None) -> Place | None:
 
 
 def place_of(folders: Sequence[str], pattern: str | None = None) -> Place:
-    """The place of a file by the folders above it, from the top: the most that are understood together and say a day."""
+    """The place of a file from the folders above it: the longest row of folders that is understood and gives a day."""
     found = Place()
     for start in reversed(range(len(folders))):
         place = down(Place(), folders[start:], pattern)
@@ -78,7 +78,7 @@ def place_of(folders: Sequence[str], pattern: str | None = None) -> Place:
 
 
 def down(place: Place, folders: Iterable[str], pattern: str | None = None) -> Place | None:
-    """Where some folders lead, one in the other; None if one of them is not understood."""
+    """The place that nested folders lead to; None if one of them is not understood."""
     where: Place | None = place
     for name in folders:
         where = where and below(where, name, pattern)
@@ -86,7 +86,7 @@ def down(place: Place, folders: Iterable[str], pattern: str | None = None) -> Pl
 
 
 def columns_of(place: Place) -> dict[str, str | None]:
-    """The values of a place as columns have them: texts, for 03 and 10 may be ids, and null if one is missing."""
+    """The values of a place as values of columns: text, because 03 and 10 may be ids, and null for a missing value."""
     return {key: None if value == MISSING else value for key, value in place.values.items()}
 
 
@@ -118,7 +118,7 @@ def _by_form(place: Place, name: str) -> Place | None:
 
 
 def _whole_day(key: str | None, value: str) -> tuple[date, str] | None:
-    """The day that a name says alone, and its form."""
+    """The day that a name alone gives, and the form of the name."""
     found = _DASHED.fullmatch(value)
     form = "YYYY-MM-DD"
     if found is None and key in {None, *DAY_KEYS}:

@@ -28,10 +28,10 @@ from driftlake.lineage.versions import ModelVersion
 from driftlake.maths.segments import SegmentColumn
 from driftlake.maths.value_text import family, has_text, sql_category
 
-# Keys of predictions are compared with each other this many at a time: a quarter of a gigabyte, however large a day is.
+# Number of keys of predictions that are compared at a time: a quarter of a gigabyte, however large a day is.
 _KEYS_AT_ONCE = 32_000_000
 _ROWS_PER_BATCH = 200_000
-# values that say nothing about a person, whatever else the column holds
+# values that are never personal data, whatever else the column contains
 _WELL_KNOWN = {"deployment": ("production", "shadow", "canary"), "segment": ("all",)}
 
 
@@ -137,8 +137,8 @@ def create_view_of_partitions(
     """Create the view `relation`: canonical columns, dt, file_id (position among the files) and file_row_number.
 
     Optional columns that no file has are null. The column `segments` lists the segments that a row is in. The column
-    `class_scores` is a map from class to score, null if no class has any. Columns that are left out on a day are null there, and no segments;
-    of deployments and segments of sums the well-known ones stay, the others are (left out).
+    `class_scores` is a map from class to score, null if no class has any. Columns that are left out on a day are null
+    there and form no segments. Well-known deployments and segments of sums stay; the others become (left out).
     """
     left_out = left_out or LeftOut()
     files = [file for partition in partitions for file in partition.files]
@@ -160,7 +160,8 @@ def create_view_of_partitions(
 def _layouts(files: Sequence[InputFile], reading: Reading) -> Sequence[Layout]:
     """The files that have rows, by their positions among all; files whose column types differ in kind are read separately.
 
-    Read together, DuckDB would convert them to one type, and the text of a value would depend on the other files.
+    If they were read together, DuckDB would convert them to one type, and the text of a value would depend on the other
+    files.
     """
     filled = [position for position, file in enumerate(files) if file.row_count]
     read = dict.fromkeys(column.own_name(reading.mapping) for column in reading.columns)
@@ -243,7 +244,7 @@ def _well_known(value: str, names: Sequence[str]) -> str:
 
 
 def _as_probability(layout: Layout, files: Sequence[InputFile], reading: Reading) -> Callable[[str], str]:
-    """What makes SQL of a score that of a probability where the version of the row gives percentages."""
+    """A function that turns SQL of a score into SQL of a probability for versions that give percentages."""
     if not reading.percent_versions:
         return str
     by_name = {column.name: column for column in reading.columns}
@@ -293,7 +294,8 @@ def code_rows(
         codes[_places(batch, offsets)] = -1
     create_table(connection, "surplus_rows", pa.Table.from_batches(surplus, SURPLUS_SCHEMA))
     codes_of_files = {file.path: codes[offsets[i] : offsets[i + 1]] for i, file in enumerate(files)}
-    # duplicates are judged before: they share an id, so either order gives the same, and all of them are reported
+    # duplicates are found before sampling, so that all are reported; they share an id, so either order counts the same
+    # rows
     row_counts = sampled_counts = _row_counts(codes_of_files, len(groups))
     if is_sampled is not None:
         codes[~is_sampled] = -1
@@ -330,7 +332,7 @@ def _segment_columns(
             dt: [] for (dt,) in connection.execute("select distinct dt from prediction_groups").fetchall()
         }
         for dt, value in rows:
-            # of a day without a registered version nothing is counted
+            # nothing is counted on a day without a registered version
             if dt in values:
                 values[dt].append(value)
         for dt, of_day in values.items():
@@ -347,7 +349,7 @@ def _places(batch: pa.RecordBatch, offsets: NDArray[np.int64]) -> NDArray[np.int
 def _surplus_predictions(
     connection: duckdb.DuckDBPyConnection, keys: Sequence[NDArray[np.uint64]]
 ) -> Iterable[pa.RecordBatch]:
-    """Where all but the earliest of predictions delivered twice are.
+    """Positions of the repeated deliveries of predictions: all but the earliest.
 
     Sorting the keys here takes a tenth of the time of grouping by them: nearly always no key occurs twice.
     """

@@ -61,14 +61,14 @@ COLUMNS: Mapping[str, Holds] = {
     "sample_ids": Holds.ids,
     "row_hash": Holds.hash,
 }
-# The hashes of the others are of row numbers.
+# Hashes in other tables are of row numbers.
 _HASHED = "prediction_sample"
 _SEARCHED: Mapping[Subject, frozenset[Holds]] = {
     "correlation_id": frozenset({Holds.text, Holds.ids, Holds.hash}),
     "user_key": frozenset({Holds.text, Holds.value, Holds.segment}),
 }
 _PSEUDONYM = re.compile(r"[0-9a-f]{64}")
-# Where any column of telemetry can be counted, also the one of correlation ids.
+# The table that can count any column of telemetry, including correlation ids.
 _ANY_COLUMN = "heavy_hitters"
 
 
@@ -96,7 +96,7 @@ class Identity:
     @property
     def _pattern(self) -> str:
         names = "|".join(re.escape(form) for form in self.forms if len(form) >= SHORTEST_IN_TEXT)
-        # the second one matches no text
+        # without a name, a pattern that matches no text
         return f"(^|[^0-9A-Za-z_-])(?:{names})($|[^0-9A-Za-z_-])" if names else "[^\\s\\S]"
 
 
@@ -329,6 +329,6 @@ def _erased(column: Column, holds: Holds) -> str:
 
 
 def _without(text: str) -> str:
-    """SQL of a text without the id. Twice: two ids side by side share the character between them."""
+    """SQL of a text without the id. It replaces twice, because two adjacent ids share the character between them."""
     once = f"regexp_replace({text}, $pattern, '\\1{ERASED}\\2', 'g')"
     return f"regexp_replace({once}, $pattern, '\\1{ERASED}\\2', 'g')"

@@ -33,7 +33,8 @@ _ALMOST_NEVER = 0.1
 _SMALLEST_INTEGER = 10**10
 # A UUID is not personal data, although one in thousands contains the digits of a card.
 _UUID = r"(?i)\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b"
-# An id: letters and digits, in groups. If at least so many ids are written alike and at most so few of them have a shape, they have it by chance.
+# An id: letters and digits, in groups. If at least this many ids are written alike and at most this few of them have a
+# shape, they have it by chance.
 _ID = r"^[0-9A-Za-z]+(?:[-_:.][0-9A-Za-z]+)*$"
 _FEWEST_IDS, _SHARE_BY_CHANCE = 20, 0.05
 # Every value in a form has an @, or four digits.

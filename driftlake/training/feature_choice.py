@@ -76,9 +76,9 @@ def choose_features(file: LineageFile, data: TrainingColumns, settings: Settings
         else:
             features.append(name)
     if not features:
-        told = "; ".join(f"{name}: {reason}" for name, reason in left_out.items())
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in left_out.items())
         raise InputError(
-            f"{file.path}: no column of {file.training_data} can be used as a feature ({told})",
+            f"{file.path}: no column of {file.training_data} can be used as a feature ({reasons})",
             hint="list the features in the lineage file: `features: [...]`",
         )
     return FeatureChoice(features, left_out)

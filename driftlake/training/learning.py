@@ -76,7 +76,7 @@ class TrainingData:
             raise InputError(f"{file.training_data}: it cannot be read: {refusals[0]}")
         self.paths = [training_file.path for training_file in self.files]
         self._kinds = _kinds_of(self.files)
-        # a column for whose values there is no common type can only be left out
+        # a column whose values have no common type can only be left out
         self.types: dict[str, pa.DataType] = {name: _common(kinds) or pa.null() for name, kinds in self._kinds.items()}
         with self._explained("it"), open_parquet(self.paths[0]) as first:
             # columns that pandas wrote as the index of its data frame

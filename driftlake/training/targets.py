@@ -22,7 +22,7 @@ from driftlake.training.learning import TrainingColumns, scores_of
 from driftlake.vocabulary.wording import first_of
 
 # Number of target values that a message shows.
-_TOLD_VALUES = 5
+_SHOWN_VALUES = 5
 _HOW_TO_DECLARE = (
     "say which label is positive: `labels: {positive: ...}` in the lineage file, or `labels.positive` in driftlake.yaml;"
     " a model that predicts numbers or several classes needs `task: regression` or `task: multiclass`"
@@ -112,8 +112,8 @@ def _target_counts(data: TrainingColumns, target: str) -> Counter[str]:
 
 
 def _refusal(file: LineageFile, counts: Counter[str], objection: str, hint: str) -> InputError:
-    told = mask(first_of([f"{text} ({count:,} rows)" for text, count in counts.most_common()], _TOLD_VALUES))
+    shown = mask(first_of([f"{text} ({count:,} rows)" for text, count in counts.most_common()], _SHOWN_VALUES))
     return InputError(
-        f"{file.path}: the target {file.record.target} of {file.training_data} has the values {told}, {objection}",
+        f"{file.path}: the target {file.record.target} of {file.training_data} has the values {shown}, {objection}",
         hint=hint,
     )
