@@ -25,7 +25,7 @@ def daily_partitions(settings: Settings) -> dg.DailyPartitionsDefinition:
     """A partition per day from the configured start, in the configured time zone."""
     return dg.DailyPartitionsDefinition(
         start_date=settings.start.isoformat(),
-        # Dagster's end is the first day that is no partition
+        # Dagster's end is exclusive
         end_date=(settings.end + timedelta(days=1)).isoformat() if settings.end else None,
         timezone=settings.schedule.timezone,
     )

@@ -81,7 +81,7 @@ class Life:
     opened_on: date
     since_on: date
     resolved_on: date | None
-    # first day on which the version predicted; None if it is about none
+    # first day on which the version predicted; None if the alert is about no version
     predicted_from: date | None = None
     kind: Kind = "drift"
     pages: bool = False
@@ -94,7 +94,7 @@ class Life:
         return tuple(getattr(self, name) for name in _KEY)
 
     @property
-    def stands(self) -> bool:
+    def is_standing(self) -> bool:
         """Whether it belongs to the standing incident of its model."""
         return self.kind == "drift" and not self.pages
 
@@ -150,7 +150,7 @@ class Episode:
         episode as far as its window shows, or if the episode has an alert of the same signal about the same feature that is
         open or was resolved recently. It also belongs to it if the same thing broke in several models on the same day.
         """
-        if (life.kind, life.stands) != (self.first.kind, self.first.stands):
+        if (life.kind, life.is_standing) != (self.first.kind, self.first.is_standing):
             return False
         return (self._concerns(life) and (self._comes_back(life) or self._began_with(life))) or self._is_shared(life)
 
@@ -183,7 +183,8 @@ class Episode:
     def _began_with(self, life: Life) -> bool:
         if self.last_on is not None and life.opened_on > self.last_on + timedelta(days=self.join_days):
             return False
-        # an input breaks on a day: what its window looked at before is no reason to think that it began with another input
+        # an input breaks on one day, so the earlier days of its window are no sign that it broke together with another
+        # input
         is_another = life.kind in ("break", "drift") and all(life.feature != known.feature for known in self.lives)
         begins_on = life.since_on if is_another else life.may_begin_on
         return begins_on <= self.first.since_on + timedelta(days=self.join_days)
@@ -217,7 +218,7 @@ class Incident:
 
     def goes_on_with(self, episode: Episode) -> bool:
         """Whether an episode that opened later belongs to the same standing incident."""
-        if not (self.first.stands and episode.first.stands and self.first.model_id == episode.first.model_id):
+        if not (self.first.is_standing and episode.first.is_standing and self.first.model_id == episode.first.model_id):
             return False
         ends = [known.last_on for known in self.episodes]
         last_days = [end for end in ends if end is not None]
@@ -290,7 +291,7 @@ def group_alerts(
         # a title names only features of alerts of the day; alerts on scores have no feature
         named = {None, "score", *(row["feature"] for row, _ in open_now)}
         found_out = [each for key in sorted({key for _, key in open_now}) for each in evidence.get(key, [])]
-        oldest = day - timedelta(days=_FRESH_DAYS) if active[incident_id].first.stands else date.min
+        oldest = day - timedelta(days=_FRESH_DAYS) if active[incident_id].first.is_standing else date.min
         known = known_on([each for each in found_out if each.feature in named and each.known_on >= oldest], day)
         found.append(_row(day, active[incident_id], [row for row, _ in of_day], known, settings, models))
     ids = [incident.incident_id for incident, _ in members]
@@ -337,11 +338,11 @@ def _row(
         "downtime": _downtime(settings, model_ids or models, day),
         "kind": incident.first.kind,
         "pages": any(life.paged_on is not None and life.paged_on <= day for life in seen)
-        and not _is_told_of_already(evidence, day),
+        and not _is_paged_by_its_cause(evidence, day),
     }
 
 
-def _is_told_of_already(evidence: Sequence[Evidence], day: date) -> bool:
+def _is_paged_by_its_cause(evidence: Sequence[Evidence], day: date) -> bool:
     """Whether the cause is broken data whose own incident pages: while the data is broken, and while windows contain it."""
     return any(
         each.ended_on is None or day <= each.ended_on + timedelta(days=_REMEMBERED_DAYS)

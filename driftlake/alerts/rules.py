@@ -35,7 +35,7 @@ def fired(
     Few predictions on `holidays` are not a loss.
     """
     signals = [rule.signal for rule in rules]
-    # without a rule any source will do, of which no signal is watched
+    # without rules, any source will do: none of its signals is watched
     sources = {rule.watched.source.name for rule in rules} or {SLO_STATUS.name}
     with warehouse.registered(alert_rules=_rule_rows(rules)):
         watched = warehouse.query_signals(
@@ -115,10 +115,10 @@ def _message(alert: Mapping[str, Any]) -> str:
     if alert["detail"]:
         return f"{alert['detail'].rstrip('.')}{_since(alert)}"
     limit = f"{alert['severity']} from {in_unit(alert['threshold'], signal_of(alert['signal']).unit)}"
-    return f"{_what_happened(alert)} ({limit}; {counted(alert['sample_count'], 'row')}){_since(alert)}"
+    return f"{_description(alert)} ({limit}; {counted(alert['sample_count'], 'row')}){_since(alert)}"
 
 
-def _what_happened(alert: Mapping[str, Any]) -> str:
+def _description(alert: Mapping[str, Any]) -> str:
     signal = signal_of(alert["signal"])
     if signal.sentence is None:
         raise ValueError(f"sql/signals/{signal.source.name}.sql has no detail of {signal.name}")

@@ -44,10 +44,10 @@ def main() -> None:
         with memory_bounded_within():
             app()
     except Exception as error:  # noqa: BLE001  # whatever it is, it has a sentence and a code of its own
-        sys.exit(_told(error))
+        sys.exit(_report_error(error))
 
 
-def _told(error: Exception) -> int:
+def _report_error(error: Exception) -> int:
     """Tell why the command ended, and return its exit code."""
     if options.is_debug:
         traceback.print_exception(error)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-# 1 is an answer: what was asked about is not in order.
+# 1 is a result and not a failure: the command found something wrong.
 REFUSED, MISTAKE, UNEXPECTED = 1, 2, 3
 EXIT_CODES = (
     "Exit codes: 0 done, and all is in order; 1 done, but something is not in order: input was refused, a day failed, a"

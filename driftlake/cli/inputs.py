@@ -74,8 +74,8 @@ def check(
     elif text:
         tell(text)
     errors = sum(fault.severity == "error" for fault in faults)
-    told = (counted(len(checked), "file"), counted(errors, "error"), counted(len(faults) - errors, "warning"))
-    messages.print("{}: {}, {}".format(*told))
+    totals = (counted(len(checked), "file"), counted(errors, "error"), counted(len(faults) - errors, "warning"))
+    messages.print("{}: {}, {}".format(*totals))
     if errors or (strict and faults):
         raise typer.Exit(REFUSED)
 

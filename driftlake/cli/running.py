@@ -132,18 +132,18 @@ def _run_days(settings: Settings, ranges: Sequence[tuple[date, date]], *, is_for
             if failure := launch(settings, some, on_materialized, traces.append, is_forced=is_forced):
                 failures.append(failure)
                 traces.append(failure.trace)
-    _say_what_failed(failures, list(filter(None, traces)))
+    _print_failures(failures, list(filter(None, traces)))
     if all(failure.is_refusal for failure in failures):
         with Warehouse.open(settings, read_only=True) as warehouse:
             for name, value in summarize(warehouse, settings, first, last):
                 tell(f"{name:<24} {value}")
         if unchanged := partitions["unchanged"]:
-            _say_what_was_left_alone(unchanged, partitions["done"])
+            _print_unchanged(unchanged, partitions["done"])
     if failures:
         raise typer.Exit(REFUSED if all(failure.is_refusal for failure in failures) else MISTAKE)
 
 
-def _say_what_failed(failures: Sequence[LaunchFailure], traces: Sequence[str]) -> None:
+def _print_failures(failures: Sequence[LaunchFailure], traces: Sequence[str]) -> None:
     if options.is_debug:
         for trace in traces:
             say("traceback", trace)
@@ -153,7 +153,7 @@ def _say_what_failed(failures: Sequence[LaunchFailure], traces: Sequence[str]) -
         say("hint", "`driftlake --debug run` shows the traceback")
 
 
-def _say_what_was_left_alone(unchanged: int, done: int) -> None:
+def _print_unchanged(unchanged: int, done: int) -> None:
     if done:
         messages.print(f"unchanged: {unchanged:,} of {unchanged + done:,} partitions were skipped")
     else:

@@ -96,7 +96,7 @@ class _NamedReference(Section):
 
 
 class Period(_NamedReference):
-    """Days known to be good, to compare with."""
+    """Days that are known to be good, as a reference."""
 
     first_day: date = Field(description="First day of the period.")
     last_day: date = Field(description="Last day of the period.")
@@ -109,7 +109,7 @@ class Period(_NamedReference):
 
 
 class OtherVersion(_NamedReference):
-    """A version of the same model in production, to compare the others with on the same days."""
+    """A version of the same model in production, as a reference for the other versions on the same days."""
 
     model_version: str = Field(description="The version, as in its lineage file.")
 
@@ -219,5 +219,5 @@ class DriftSettings(Section):
 
     @property
     def headline_window_days(self) -> int:
-        """The window that pages and summaries speak of: the one nearest to a week, the shorter of two as near."""
+        """The window that pages and summaries show: the one nearest to a week, the shorter one of two equally near."""
         return min(self.windows_days, key=lambda days: (abs(days - 7), days))

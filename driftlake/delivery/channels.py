@@ -94,13 +94,13 @@ def _tier(settings: Settings, incident: Mapping[str, Any]) -> Tier | None:
 
 
 def _deliver_to(channel: Channel, warehouse: Warehouse, incidents: Sequence[Mapping[str, Any]]) -> list[Delivery]:
-    rows = warehouse.query("delivery/told_changes", channel=channel.name).to_pylist()
+    rows = warehouse.query("delivery/notified_changes", channel=channel.name).to_pylist()
     told = {row["incident_id"]: (row["change"], row["severity"]) for row in rows}
-    told_at = {row["incident_id"]: row["told_at"] for row in rows}
+    notified_at = {row["incident_id"]: row["notified_at"] for row in rows}
     deadline = time.monotonic() + _SECONDS_OF_CHANNEL
 
     def attempt(notice: Notice) -> Delivery:
-        delivery_id = _delivery_id(channel, notice, told_at.get(notice.incident["incident_id"]))
+        delivery_id = _delivery_id(channel, notice, notified_at.get(notice.incident["incident_id"]))
         return _attempt(channel, notice, delivery_id, deadline)
 
     due = due_notices(channel, incidents, told)
@@ -214,10 +214,10 @@ def _address(channel: Channel) -> str:
     return address
 
 
-def _delivery_id(channel: Channel, notice: Notice, told_at: Any) -> str:
-    """The same whenever the same change is sent again, also by a later run; `told_at` is when the change before it was delivered."""
+def _delivery_id(channel: Channel, notice: Notice, notified_at: Any) -> str:
+    """The same whenever the same change is sent again, also by a later run; `notified_at` is when the change before it was delivered."""
     incident = notice.incident
-    parts = (channel.name, incident["incident_id"], notice.change, incident["severity"], str(told_at))
+    parts = (channel.name, incident["incident_id"], notice.change, incident["severity"], str(notified_at))
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
 

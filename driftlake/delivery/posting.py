@@ -11,7 +11,7 @@ from typing import Any
 
 # Answers after which the same request may succeed a moment later.
 _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
-# Of a channel that may redirect; more is a loop.
+# Redirects that are followed, if the channel allows them; more would be a loop.
 _MOST_REDIRECTS = 3
 
 

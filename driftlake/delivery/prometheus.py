@@ -25,7 +25,7 @@ def write_metrics(
 ) -> None:
     """Write the metrics of `day`. The file is replaced as a whole, so a scrape never sees a half-written file.
 
-    Drift is that of windows of `window_days`.
+    Drift is measured over windows of `window_days`.
     """
     from prometheus_client import write_to_textfile
     from prometheus_client.metrics_core import GaugeMetricFamily
@@ -93,7 +93,7 @@ class _Rows:
 
 @dataclass(frozen=True, slots=True)
 class _Collected:
-    """Families as the library wants to be given them."""
+    """Metric families in the form that the library takes."""
 
     families: Sequence[GaugeMetricFamily]
 

@@ -76,7 +76,7 @@ class Catalog:
 
     def failure(self, error: Exception) -> DriftlakeError:
         """The error that it cannot be attached, with what to do."""
-        # a server that cannot be reached has more to say
+        # if the server cannot be reached, the client's message is more specific
         is_refused = self.kind == "postgres" and _SAID_BY_CLIENT.search(str(error))
         if not is_refused and (fault := explained(error, doing=f"cannot attach the warehouse catalog {self.name}")):
             return fault
@@ -150,7 +150,7 @@ class Catalog:
     def overwrite_deleted(self) -> None:
         """Write a SQLite file again, which keeps the bytes of deleted rows, and remove its copies; PostgreSQL does it by itself (autovacuum).
 
-        Raises WarehouseError if readers do not let go of the file.
+        Raises WarehouseError if readers keep the file open.
         """
         if self.kind == "postgres":
             return

@@ -21,7 +21,8 @@ def connect_with(extensions: Mapping[str, str | None]) -> duckdb.DuckDBPyConnect
     """An in-memory DuckDB with some extensions, each with the extra of driftlake that installs its wheel.
 
     DuckDB hashes the file of an extension to check its signature, a fifth of a second for each connection. Files of our
-    wheels are as trusted as the code beside them, so only files from elsewhere are checked, and what is loaded later.
+    wheels are as trusted as the code beside them. So the signature is checked only for files from elsewhere and for
+    extensions that are loaded later.
     """
     connection = duckdb.connect(config={"allow_unsigned_extensions": True})
     try:

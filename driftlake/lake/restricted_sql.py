@@ -18,9 +18,9 @@ from driftlake.errors import WarehouseError
 from driftlake.lake import schema
 from driftlake.lake.queries import literal
 
-# In this order: the last one forbids to change the others.
+# In this order, because the last one forbids changing the others.
 _LOCKED_SETTINGS = (
-    # a variable of Python is no table
+    # a Python variable must not be read as a table
     "python_enable_replacements = false",
     "autoinstall_known_extensions = false",
     "autoload_known_extensions = false",
@@ -34,7 +34,7 @@ _HARMLESS = re.compile(
     r"|(ducklake_)?(snapshots|current_snapshot|last_committed_snapshot|table_info|list_files|options|settings)"
     r"|(ducklake_)?table_(changes|insertions|deletions)"
 )
-# No comment, quote or bracket of a query, so that what is parsed is what DuckDB explains.
+# Matches no comment, quote or bracket of the query, so that exactly the explained query is parsed.
 _EXPLAIN = re.compile(
     r"\s*explain(?:\s+analyze)?(?:\s*\([\w\s,]*\))?\s+(?=(?:select|from|with|values|pivot)\b)", re.IGNORECASE
 )

@@ -31,11 +31,12 @@ CATALOG = "lake"
 
 Result = TypeVar("Result")
 
-# DuckLake commits again if another client was first: for a minute, where its own ten attempts may take ten seconds.
+# DuckLake retries a commit if another client was first: with these settings for a minute, by default for about ten
+# seconds.
 _RETRIES = {"ducklake_max_retry_count": 50, "ducklake_retry_wait_ms": 50, "ducklake_retry_backoff": 1.1}
-# A thread sums up so many rows of a table in some tenths of a second.
+# A thread sums this many rows of a table in a few tenths of a second.
 _ROWS_OF_ONE_THREAD = 5_000_000
-# Seconds between attempts of ours if what others have changed is what we change.
+# Seconds between our own attempts if others have changed the same rows.
 _PAUSES = (0.1, 0.5, 2.0)
 _TICK = timedelta(microseconds=1)
 # What SQLite says if another client has written since this transaction began to read.
@@ -148,7 +149,8 @@ class Warehouse:
         self._lock = lock
         self._renew = renew
         self._is_reading = False
-        # what is kept of tables that only grow, such as the registered versions, is as old as this says
+        # counts commits that append; caches of append-only tables, e.g. of the registered versions, are valid for one
+        # value
         self.append_count = 0
 
     @classmethod
@@ -204,7 +206,8 @@ class Warehouse:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         try:
-            # a reader does not look at the version of the tables before: it would cost each command some hundredths of a second
+            # a reader does not check the version of the tables first, because that would cost each command some
+            # hundredths of a second
             if isinstance(error, (duckdb.BinderException, duckdb.CatalogException)):
                 require_current(self._connection, error)
         finally:
@@ -391,7 +394,10 @@ class Warehouse:
                 time.sleep(pause)
 
     def _correct_snapshot(self, assumed: int, made: int, run_id: str) -> None:
-        """Add the records of a commit again under its snapshot: nothing of the trail is changed, the newest is in force."""
+        """Add the records of a commit again under its snapshot.
+
+        Existing records are not changed; the newest ones are in force.
+        """
         for table, renewed in (("partition_runs", "committed_at"), ("input_files", "seen_at")):
             self.connection.execute(
                 f"insert into {table} select * replace (?::bigint as snapshot_id, ?::timestamptz as {renewed})"
@@ -474,7 +480,7 @@ def _require_no_lost_catalog(catalog: Catalog, data: str) -> None:
 
 
 def _stored_rows(replacements: Sequence[Replacement]) -> dict[date, dict[str, int]]:
-    """Rows that each day comes to have in each of the replaced tables."""
+    """Rows of each day in each of the replaced tables after the commit."""
     stored: dict[date, dict[str, int]] = {}
     for replacement in replacements:
         for day, count in replacement.row_counts().items():

@@ -24,7 +24,7 @@ from driftlake.lake.warehouse import PartitionRun, Replacement, RunContext, Ware
 from driftlake.lineage.versions import load_versions
 from driftlake.nightly.isolation import Computed, Isolation, Part, keys_of, version_parts
 from driftlake.nightly.label_source import COHORT_TABLES, LabelCounts, LabelSource, history_days
-from driftlake.nightly.outcomes import counted_rows, has_stored_rows, refusals_of, unread_columns_of, what_is_left_out
+from driftlake.nightly.outcomes import counted_rows, has_stored_rows, left_out_sentences, refusals_of, unread_columns_of
 from driftlake.nightly.readings import counted_labels, counted_telemetry, days_with_rows_in_quarantine
 from driftlake.nightly.stage_report import StageReport, report
 from driftlake.nightly.stages import LABEL_COHORTS, Input, Work, find_work
@@ -164,7 +164,7 @@ def _label_run(
     warehouse: Warehouse, partition: Partition, counted: LabelCounts, work: Work, *, is_certain: bool
 ) -> PartitionRun:
     blocked = blocked_days(counted.checks)
-    left_out = what_is_left_out(partition, counted.quarantined)
+    left_out = left_out_sentences(partition, counted.quarantined)
     outcome, reason = "complete", None
     if partition.files and not partition.is_usable:
         outcome, reason = "refused", refusals_of(partition)

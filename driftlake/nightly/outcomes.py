@@ -30,7 +30,7 @@ def counted_rows(partition: Partition, quarantined: Sequence[Quarantined]) -> in
     return partition.readable.row_count - broken
 
 
-def what_is_left_out(partition: Partition, quarantined: Sequence[Quarantined]) -> list[str]:
+def left_out_sentences(partition: Partition, quarantined: Sequence[Quarantined]) -> list[str]:
     """What is in quarantine on a day, in sentences; empty if the whole day is counted."""
     of_day = [record for record in quarantined if record.dt == partition.dt]
     sentences = [file.refusal or "" for file in partition.refusals]

@@ -52,7 +52,7 @@ from driftlake.lake.warehouse import Addition, PartitionRun, Replacement, RunCon
 from driftlake.lineage.lineage_files import lineage_locations
 from driftlake.lineage.versions import ModelVersion, load_versions
 from driftlake.nightly.isolation import Computed, Isolation, Part, keys_of, version_parts
-from driftlake.nightly.outcomes import counted_rows, has_stored_rows, refusals_of, unread_columns_of, what_is_left_out
+from driftlake.nightly.outcomes import counted_rows, has_stored_rows, left_out_sentences, refusals_of, unread_columns_of
 from driftlake.nightly.readings import changes_since_earlier_days, usual_rows_before
 from driftlake.nightly.stage_report import StageReport, report
 from driftlake.nightly.stages import PROFILES, Input, Work, find_work
@@ -387,7 +387,7 @@ def _profile_run(
     refused = [item.message for item in profiled.profiles.refused_features if item.key.dt == partition.dt]
     refused += [message for by_day in refusals for message in by_day.get(partition.dt, [])]
     refused += unread_columns_of(partition)
-    left_out = what_is_left_out(partition, profiled.quarantined)
+    left_out = left_out_sentences(partition, profiled.quarantined)
     outcome, reason = "complete", None
     if not partition.files:
         reason = closed.get(partition.dt, f"no telemetry file for the day{partition.passed_over_named}")

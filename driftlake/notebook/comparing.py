@@ -260,15 +260,15 @@ def _rows(version: ModelVersion, counts: Mapping[str, Counts], settings: DriftSe
 def _result(rows: pl.DataFrame, left_out: Mapping[str, str], current: int, reference: int) -> Result:
     summary = _worst(rows)
     by_outcome = {name: summary.filter(outcome=name)["feature"].to_list() for name in OUTCOMES}
-    told = [f"{len(by_outcome['drift'])} of {counted(len(summary), 'column')} drifted"]
+    parts = [f"{len(by_outcome['drift'])} of {counted(len(summary), 'column')} drifted"]
     if by_outcome["drift"]:
-        told[0] += f" ({first_of(by_outcome['drift'], _NAMED)})"
+        parts[0] += f" ({first_of(by_outcome['drift'], _NAMED)})"
     if by_outcome["warn"]:
-        told.append(f"{len(by_outcome['warn'])} warn ({first_of(by_outcome['warn'], _NAMED)})")
+        parts.append(f"{len(by_outcome['warn'])} warn ({first_of(by_outcome['warn'], _NAMED)})")
     if by_outcome["insufficient_data"]:
         why = rows.filter(outcome="insufficient_data")["reason"].drop_nulls().unique(maintain_order=True).to_list()
-        told.append(f"{len(by_outcome['insufficient_data'])} cannot be judged ({first_of(why, 1)})")
-    sentence = f"{', '.join(told)}: {current:,} rows compared with {reference:,}"
+        parts.append(f"{len(by_outcome['insufficient_data'])} cannot be judged ({first_of(why, 1)})")
+    sentence = f"{', '.join(parts)}: {current:,} rows compared with {reference:,}"
     return Result(sentence, rows, summary, left_out)
 
 

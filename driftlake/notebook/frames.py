@@ -106,9 +106,9 @@ def _arrow(frame: Any, name: str) -> pa.Table:
         if hasattr(frame, "__arrow_c_stream__") and hasattr(frame, "columns"):
             return pa.table(frame)
     except (pa.ArrowException, TypeError, ValueError) as error:
-        told = "; ".join(map(str, error.args))
+        reasons = "; ".join(map(str, error.args))
         raise InputError(
-            f"{name} cannot be read: {told}", hint="convert the column to one type, e.g. with `astype`"
+            f"{name} cannot be read: {reasons}", hint="convert the column to one type, e.g. with `astype`"
         ) from error
     kind = f"{type(frame).__module__}.{type(frame).__qualname__}".removeprefix("builtins.")
     raise InputError(f"{name} is of type {kind}, expected {_ACCEPTED}")

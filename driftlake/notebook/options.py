@@ -18,7 +18,7 @@ from driftlake.errors import ConfigurationError
 Config: TypeAlias = "Settings | str | os.PathLike[str] | None"
 Model = TypeVar("Model", bound=BaseModel)
 
-# of which only the sections about drift, quality and models are used
+# only its sections about drift, quality and models are used
 _DEFAULTS = {"telemetry": {"path": "."}, "lineage": {"path": "."}, "start": "2000-01-01"}
 
 

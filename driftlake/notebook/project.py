@@ -22,7 +22,7 @@ from driftlake.notebook.options import Config, settings_of
 from driftlake.vocabulary.wording import first_of
 
 Day: TypeAlias = "date | str | None"
-_TOLD_NAMES = 20
+_SHOWN_NAMES = 20
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def _day(name: str, given: Day) -> date | None:
         raise ConfigurationError(f"{name}: {given!r} is not a day", hint='write it as "2026-01-31"') from error
 
 
-# for each thing that can be asked for the query for the names that there are
+# by argument, the query for its existing names
 _KNOWN = {
     "model_id": "select distinct model_id as name from training_runs order by 1",
     "model_version": "select distinct model_version as name from training_runs where model_id = coalesce(?, model_id) order by 1",
@@ -142,5 +142,5 @@ def _require_known(warehouse: Warehouse, asked: dict[str, str | None]) -> None:
         values = [asked["model_id"]] if "?" in query else []
         names = warehouse.sql(query, values)["name"].to_pylist()
         if name not in names:
-            told = first_of([str(each) for each in names], _TOLD_NAMES) or "none"
-            raise InputError(f"there is no {key} {name}", hint=f"there is {told}")
+            known = first_of([str(each) for each in names], _SHOWN_NAMES) or "none"
+            raise InputError(f"there is no {key} {name}", hint=f"there is {known}")

@@ -144,13 +144,13 @@ def _find(warehouse: Warehouse, relation: str, day: date | None, condition: str 
         )
     if condition and count > 1:
         raise WarehouseError(
-            f"{count:,} rows of {relation} meet the condition; the first are:\n{_told_apart(first)}",
+            f"{count:,} rows of {relation} meet the condition; the first are:\n{_distinguished(first)}",
             hint="narrow --where",
         )
     return _Found(relation, where, first[0].get("dt", day), count, first, bool(condition) or count == 1)
 
 
-def _told_apart(rows: Sequence[Row]) -> str:
+def _distinguished(rows: Sequence[Row]) -> str:
     """Rows shown by the columns in which they differ, without measured values, by which nobody selects a row."""
     names = [name for name in rows[0] if len({str(row[name]) for row in rows}) > 1]
     measured = {name for row in rows for name, value in row.items() if isinstance(value, float)}

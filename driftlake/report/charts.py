@@ -388,7 +388,7 @@ def _days(column: str, first_day: date, last_day: date) -> Part:
             "labelOverlap": "greedy",
             "labelFlush": False,
         },
-        # a `domain` would be one of each end of a bar, and Vega-Lite warns that they differ
+        # a `domain` would be set for each end of a bar, and Vega-Lite warns that they differ
         "scale": {"type": "utc", "domainMin": _instant(first_day), "domainMax": _instant(last_day)},
     }
 
@@ -427,7 +427,7 @@ def _html(chart: Part, description: str, **datasets: Rows) -> str:
     if "\\" in content or not wording.is_printable(content):
         content = _json(_printable(specification))
     name = wording.printable(description)
-    # nothing in the rows ends the element or begins a comment in it
+    # escaped, so that nothing in the rows ends the element or begins a comment in it
     content = content.replace("<", "\\u003c")
     return (
         f'<div class="chart" role="img" aria-label={quoteattr(name)}><p class="soft">{escape(name)}.</p>'
@@ -458,7 +458,7 @@ def _table(rows: Rows, shown: Collection[str]) -> Part:
 
 
 def _value(value: Any) -> Any:
-    """A value as JSON has it; a number has as many digits as places on an axis need that is far from zero."""
+    """A value as JSON; numbers keep the digits that an axis far from zero needs."""
     if isinstance(value, float):
         return float(f"{value:.12g}") if math.isfinite(value) else None
     return value.isoformat() if isinstance(value, date) else value

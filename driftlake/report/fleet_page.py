@@ -20,7 +20,7 @@ from driftlake.vocabulary import wording
 from driftlake.vocabulary.page_names import model_anchor, model_page_name
 from driftlake.vocabulary.wording import SHARES
 
-# Just before the place of a version that is well.
+# Versions that were not judged are listed just before those that are well.
 _PLACE_OF_NOT_JUDGED = 4.5
 # Alerts of an incident of many models; the others are on the pages of the models.
 _SHOWN_ALERTS = 20
@@ -59,12 +59,12 @@ class FleetRow:
 
     @property
     def tier_weight(self) -> float:
-        """How much the model counts: the largest is the highest tier."""
+        """Weight of the model's tier; larger is higher."""
         return TIER_WEIGHTS[self.tier]
 
     @property
     def worst_objective(self) -> Row | None:
-        """The objective that has least of its error budget left."""
+        """The objective with the least remaining error budget."""
         return next((row for row in self.objectives if row["state"] != "no_data"), None)
 
 

@@ -28,7 +28,7 @@ _DIGEST = re.compile(r'<meta name="driftlake-content" content="([0-9a-f]+)">')
 _HEAD_BYTES = 2_000
 _PAGE_NAME = re.compile(r"\d{4}-\d\d-\d\d\.html")
 _DATA_DOCS_NAME = re.compile(r"\d{4}-\d\d-\d\d-[a-z]+\.html")
-# What `replaced_whole` leaves if it is killed.
+# Unfinished files that `replaced_whole` leaves if it is killed.
 _UNFINISHED = re.compile(r"\.(\d{4}-\d\d-\d\d.*|index|runbooks|[a-z0-9_.-]+)\.(html|js)\.\d+")
 
 
@@ -47,7 +47,7 @@ class Removed:
 
 
 def folder(settings: Settings) -> Path:
-    """The folder of the reports. Raises ReportError if it is none of this machine."""
+    """The folder of the reports. Raises ReportError if it is not on this machine."""
     location = settings.resolve(settings.reports.path)
     if "://" in location:
         raise ReportError(f"reports.path {location} is not a folder", hint="give a folder; copy it to S3 afterwards")

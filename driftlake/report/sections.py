@@ -152,7 +152,7 @@ def read_sections(scope: Scope) -> Sections:
 
 
 def model_ids(sections: Sections) -> list[str]:
-    """The models that a day has something to say about: they predicted recently, or something about them is open."""
+    """The models that a day shows: they predicted recently, or an alert or incident about them is open."""
     named = (row["model_id"] for name in ("models", "alerts", "incidents") for row in sections[name])
     return list(dict.fromkeys(model_id for model_id in named if model_id is not None))
 

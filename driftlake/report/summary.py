@@ -58,11 +58,11 @@ def _backlog(facts: Mapping[str, Any]) -> str:
 def _verdicts(warehouse: Warehouse, day: date) -> str:
     """How many versions have each verdict, and the names of some of those that page."""
     rows = warehouse.query("report/verdicts", day=day).to_pylist()
-    told = []
+    parts = []
     for verdict, found in grouped(rows, lambda row: row["verdict"]).items():
         names = f": {first_of([version_name(row) for row in found], 3)}" if verdict in PAGING else ""
-        told.append(f"{number(len(found))} {verdict}{names}")
-    return "; ".join(told) or "none"
+        parts.append(f"{number(len(found))} {verdict}{names}")
+    return "; ".join(parts) or "none"
 
 
 def _quality(warehouse: Warehouse, day: date, window_days: int) -> str:

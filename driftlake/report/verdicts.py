@@ -147,11 +147,11 @@ def _still_open(alerts: Sequence[Row]) -> str:
 def _findings(facts: Row, alerts: Sequence[Row], windows: MeasuredWindows) -> str:
     """The reasons of a verdict: drift, ranking and labels in one sentence, findings of other rules in a second."""
     main = [_drift_finding(facts, windows), *_label_findings(facts, alerts, windows)]
-    told = {"performance.loss_evidence"} if facts["verdict"] == "harmed" else set()
+    covered = {"performance.loss_evidence"} if facts["verdict"] == "harmed" else set()
     others = [
         _other_finding(signal, of_signal)
         for signal, of_signal in grouped(alerts, _signal).items()
-        if signal not in told
+        if signal not in covered
     ]
     sentences = [", ".join(filter(None, found)) for found in (main, others)]
     return " ".join(f"{sentence[0].upper()}{sentence[1:]}." for sentence in sentences if sentence)

@@ -37,7 +37,7 @@ from driftlake.vocabulary.wording import counted, first_of
 
 # Number of newest days that are examined.
 _LABEL_DAYS, _PREDICTION_DAYS = 7, 14
-_TOLD_LABELS, _TOLD_VERSIONS = 6, 3
+_SHOWN_LABELS, _SHOWN_VERSIONS = 6, 3
 _DECLARE_LABELS = (
     "say which label is positive: `labels.positive` in driftlake.yaml, or `labels: {positive: ...}` in the lineage"
 )
@@ -108,14 +108,14 @@ def _examine_rows(
             percentages = percent_versions(versions.values())
             reading = Reading(telemetry.columns, settings.mapping_of(TELEMETRY), percent_versions=percentages)
             create_view_of_partitions(connection, "predictions", readable(telemetry.newest(_PREDICTION_DAYS)), reading)
-            yield from _told_versions(queries.run(connection, "doctor/predicted_versions").fetchall())
+            yield from _version_findings(queries.run(connection, "doctor/predicted_versions").fetchall())
         if labels:
             reading = Reading(labels.columns, settings.mapping_of(LABELS))
             create_view_of_partitions(connection, "labels", readable(labels.newest(_LABEL_DAYS)), reading)
             if versions:
-                yield _told_encoding(versions.values())
+                yield _encoding_finding(versions.values())
             if counts := queries.run(connection, "doctor/label_values").fetchall():
-                yield _told_labels(counts)
+                yield _labels_finding(counts)
         if not telemetry or not labels:
             return
         found = queries.run(connection, "doctor/labelled_scores").fetchnumpy()
@@ -125,7 +125,7 @@ def _examine_rows(
             yield from _examine_scores(version, found["score"][own], found["label"][own])
 
 
-def _told_versions(counts: Sequence[tuple[str | None, str | None, int, bool]]) -> Iterator[Finding]:
+def _version_findings(counts: Sequence[tuple[str | None, str | None, int, bool]]) -> Iterator[Finding]:
     """The versions of the predictions; unknown versions are quoted, so that blanks at their ends are visible."""
     for is_known in (True, False):
         named = [
@@ -133,26 +133,26 @@ def _told_versions(counts: Sequence[tuple[str | None, str | None, int, bool]]) -
             for model, version, rows, known in counts
             if known == is_known
         ]
-        told = first_of(named, _TOLD_LABELS, others="other versions")
+        shown = first_of(named, _SHOWN_LABELS, others="other versions")
         if named and is_known:
-            yield Finding("telemetry versions", True, told)
+            yield Finding("telemetry versions", True, shown)
         elif named:
             hint = "add their lineage files, or deliver model_id and model_version as in the lineage files"
-            yield Finding("telemetry versions", False, f"no lineage file has {told}: these rows are not counted", hint)
+            yield Finding("telemetry versions", False, f"no lineage file has {shown}: these rows are not counted", hint)
 
 
-def _told_encoding(versions: Iterable[ModelVersion]) -> Finding:
+def _encoding_finding(versions: Iterable[ModelVersion]) -> Finding:
     """The meanings of labels, each with its versions."""
     by_meaning: defaultdict[str, list[str]] = defaultdict(list)
     for version in versions:
         by_meaning[_meaning_of_labels(version)].append(f"{version.model_id} {version.model_version}")
-    told = [f"{first_of(names, _TOLD_VERSIONS)}: {meaning}" for meaning, names in by_meaning.items()]
-    return Finding("label encoding", True, "; ".join(told))
+    shown = [f"{first_of(names, _SHOWN_VERSIONS)}: {meaning}" for meaning, names in by_meaning.items()]
+    return Finding("label encoding", True, "; ".join(shown))
 
 
 def _meaning_of_labels(version: ModelVersion) -> str:
     if version.classes:
-        return f"the classes {first_of(version.class_names, _TOLD_LABELS)}"
+        return f"the classes {first_of(version.class_names, _SHOWN_LABELS)}"
     if version.task != "binary":
         return "numbers"
     if version.positive_label is None:
@@ -161,18 +161,18 @@ def _meaning_of_labels(version: ModelVersion) -> str:
     return f"{version.positive_label} is positive, {negative} is negative"
 
 
-def _told_labels(counts: Sequence[tuple[str | None, int, bool]]) -> Finding:
+def _labels_finding(counts: Sequence[tuple[str | None, int, bool]]) -> Finding:
     named = [f"{text or 'none'} ({counted(count, 'row')})" for text, count, _ in counts]
-    told = first_of(named, _TOLD_LABELS, others="other values")
+    shown = first_of(named, _SHOWN_LABELS, others="other values")
     refused = sum(count for _, count, is_counted in counts if not is_counted)
     if refused:
         return Finding(
             "label values",
             False,
-            f"{told}; {counted(refused, 'row')} with a label that no model counts",
+            f"{shown}; {counted(refused, 'row')} with a label that no model counts",
             _DECLARE_LABELS,
         )
-    return Finding("label values", True, told)
+    return Finding("label values", True, shown)
 
 
 def _examine_scores(version: ModelVersion, scores: Floats, labels: Floats) -> Iterator[Finding]:
@@ -182,19 +182,19 @@ def _examine_scores(version: ModelVersion, scores: Floats, labels: Floats) -> It
     positives, negatives = _per_bin(scores, labels, is_probability=is_probability)
     value = labelled_auc(positives, negatives)
     ranks = "" if np.isnan(value) else f"AUC {value:.3f} over "
-    told = f"{scores.min():.4g} to {scores.max():.4g}, {ranks}{len(scores):,} labels"
+    shown = f"{scores.min():.4g} to {scores.max():.4g}, {ranks}{len(scores):,} labels"
     if is_probability and (scores.min() < 0 or scores.max() > 1):
         kind = "percent" if scores.min() >= 0 and scores.max() <= _HIGHEST_PERCENTAGE else "value"
         hint = f"say `score_kind: {kind}` in the lineage"
-        yield Finding(subject, False, f"{told}; a probability is expected", hint)
+        yield Finding(subject, False, f"{shown}; a probability is expected", hint)
     elif found := suspicion(positives, negatives, float(scores.sum()), is_probability=is_probability):
         looks = {
             "reversed": "it ranks the labels the wrong way round",
             "confidence": "it is never below 0.5, as the probability of the predicted class is",
         }
-        yield Finding(subject, False, f"{told}; {looks[found]}", _DECLARE_SCORE[found])
+        yield Finding(subject, False, f"{shown}; {looks[found]}", _DECLARE_SCORE[found])
     else:
-        yield Finding(subject, True, told)
+        yield Finding(subject, True, shown)
 
 
 def _per_bin(scores: Floats, labels: Floats, *, is_probability: bool) -> tuple[Counts, Counts]:

@@ -29,7 +29,7 @@ class SignalSource:
     is_event : whether there are values only on days on which something happened
     about : column of the table that becomes the `feature` of an alert; None if there is none, or it is made of several columns
     condition : SQL condition, besides the key, for the rows of the table from which an alert comes
-    rests_on : the table, if its name is not `name`
+    table_name : the table, if its name is not `name`
     """
 
     name: str
@@ -37,12 +37,12 @@ class SignalSource:
     is_event: bool = False
     about: str | None = None
     condition: str | None = None
-    rests_on: str | None = None
+    table_name: str | None = None
 
     @property
     def table(self) -> str:
         """The table in which the value of an alert is stored."""
-        return self.rests_on or self.name
+        return self.table_name or self.name
 
     @property
     def prefix(self) -> str:
@@ -58,7 +58,7 @@ LABEL_BACKLOG = SignalSource("label_backlog")
 SERVICE_LEVELS = SignalSource("service_levels", about="metric")
 SLO_STATUS = SignalSource("slo_status", about="slo")
 CONTRACT_CHECKS = SignalSource("contract_checks", is_event=True, condition="outcome = 'failed'")
-FEATURE_BREAKS = SignalSource("feature_breaks", is_event=True, about=FEATURE, rests_on="feature_stats")
+FEATURE_BREAKS = SignalSource("feature_breaks", is_event=True, about=FEATURE, table_name="feature_stats")
 FEATURE_SKEW = SignalSource("feature_skew", about=FEATURE)
 PREDICTION_VOLUME = SignalSource("prediction_volume")
 

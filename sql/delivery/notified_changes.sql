@@ -6,7 +6,7 @@ select
     incident_id,
     arg_max(change, attempted_at) as change,
     arg_max(severity, attempted_at) as severity,
-    max(attempted_at) as told_at
+    max(attempted_at) as notified_at
 from deliveries
 where channel = $channel and outcome = 'delivered'
 group by incident_id
