@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from postgres_service import Server
     from s3_service import Service
 
-# No deadline: a busy machine breaks no claim.
+# No deadline, because a busy machine must not fail a test.
 hypothesis.settings.register_profile("driftlake", deadline=None, max_examples=50, print_blob=True)
 hypothesis.settings.load_profile("driftlake")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that need a service or processes by the fixture that starts them, and begin with the long ones."""
+    """Mark tests by the fixtures that start services or processes, and run the long files first."""
     for item in items:
         for fixture, mark in MARKS.items():
             if fixture in getattr(item, "fixturenames", ()):
@@ -63,14 +63,14 @@ LONG = (
 
 
 def _place(item: pytest.Item) -> int:
-    """The order in which files begin: at the end only short ones are left, so that no worker waits long for another."""
+    """The order of files: the short ones come last, so that no worker waits long for another."""
     name = item.path.stem
     return LONG.index(name) if name in LONG else len(LONG)
 
 
 @pytest.fixture(scope="session", autouse=True)
 def quick_warehouses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A new warehouse is a copy of one that was made once: that takes a second, and hundreds of tests need one."""
+    """A new warehouse is a copy of a template, because creating one takes a second and hundreds of tests need one."""
     settings = write_project(tmp_path_factory.mktemp("template") / "project", features=[], training={"x": [1.0]})
     Warehouse.open(settings).connection.close()
     original, made = Warehouse.open, Path(catalog_of(settings).place)
@@ -112,7 +112,7 @@ def memory(db: duckdb.DuckDBPyConnection) -> Warehouse:
 
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A PostgreSQL of the tests of one worker."""
+    """A PostgreSQL for the tests of one worker."""
     from postgres_service import Server
 
     server = Server.start(tmp_path_factory.mktemp("postgres"))
@@ -122,7 +122,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def s3_service() -> Iterator[Service]:
-    """An S3 of the tests of one worker."""
+    """An S3 for the tests of one worker."""
     from s3_service import Service
 
     running = Service.start()

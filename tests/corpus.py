@@ -87,7 +87,7 @@ def _without_metadata(path: Path) -> None:
 
 
 def _rewritten(change: Callable[[pa.Table], pa.Table] = lambda table: table, **how: Any) -> Callable[[Path], Any]:
-    """A file written again, compressed well and without the Arrow schema, which would mend what is patched."""
+    """A file written again, well compressed and without the Arrow schema, which would repair the patched parts."""
 
     def rewrite(path: Path) -> None:
         table = change(pq.read_table(path))
@@ -109,7 +109,7 @@ def _patched(
 
 
 def _with(name: str, values: Callable[[int], Any]) -> Callable[[pa.Table], pa.Table]:
-    """A table with another column in the place of one, or after all."""
+    """A table with a column replaced, or appended."""
 
     def change(table: pa.Table) -> pa.Table:
         column = pa.array(values(table.num_rows))
@@ -129,7 +129,7 @@ def _equal_rows(table: pa.Table) -> pa.Table:
     return table.take(pa.array(np.zeros(1_000_000, np.int8)))
 
 
-# Named for the tests that want more of them than an outcome: the damage, and what is said of the file.
+# Named for tests that check more than an outcome: the damage, and the message about the file.
 HOSTILE_FILES: Mapping[str, tuple[Callable[[Project], Any], str]] = {
     "name_is_not_utf8": (_damaged(_patched(b"abcdef", b"ab\xff\xfeef", _with("abcdef", lambda rows: [1] * rows))), "is not a readable Parquet file (a column has a name that is not UTF-8)"),
     "type_unknown_to_duckdb": (_damaged(_patched(b"correlation_id%\0L\x1c", b"correlation_id%\x3cL\x1c")), "cannot be read by DuckDB (TProtocolException"),
@@ -230,7 +230,7 @@ DAYS = (*FILES, *COLUMNS, *VALUES, *LABELS)
 
 
 class Corpus(Project):
-    """A project whose days are cases: what a case writes as day 1 is its own day, with ids of that day."""
+    """A project in which each day is a case: a case writes its files as day 1, and they become its own day."""
 
     first = 1
 

@@ -1,4 +1,4 @@
-"""Small inputs for the tests: counts and rows a reader can check by hand, Parquet that is generated on the spot.
+"""Small inputs for the tests: counts and rows that a reader can check by hand, and generated Parquet.
 
 Every random number comes from a generator that the caller passes. Not here: fixtures (conftest.py).
 """
@@ -25,7 +25,7 @@ from driftlake.maths.binning import FeatureBins, probability_bins
 
 Row = dict[str, Any]
 
-# What the rows of most tables begin with.
+# The first columns of most tables.
 MODEL: Row = {"model_id": "credit", "model_version": "v1"}
 KEY = ("credit", "v1")
 GROUP: Row = MODEL | {"deployment": "production", "segment": "all"}
@@ -58,14 +58,14 @@ def noon(number: int) -> datetime:
 
 
 def given(db: duckdb.DuckDBPyConnection, relation: str, columns: Mapping[str, str], rows: Iterable[Row]) -> None:
-    """Create the table `relation` of `columns` (name: SQL type) with `rows`; what a row leaves out is null."""
+    """Create the table `relation` of `columns` (name: SQL type) with `rows`; columns that a row lacks are null."""
     db.execute(f"create or replace table {relation} ({', '.join(f'{name} {kind}' for name, kind in columns.items())})")
     for row in rows:
         insert(db, relation, [row])
 
 
 def insert(db: duckdb.DuckDBPyConnection, table: str, rows: Iterable[Row]) -> None:
-    """Insert rows into a table that is there, by column name."""
+    """Insert rows into an existing table, by column name."""
     for row in rows:
         marks = ", ".join("?" * len(row))
         db.execute(f"insert into {table} ({', '.join(row)}) values ({marks})", list(row.values()))
@@ -153,7 +153,7 @@ def write_project(
 ) -> Settings:
     """A project folder with one version, empty telemetry and labels; `sections` go into driftlake.yaml.
 
-    `lineage` adds to the lineage file of the version, or replaces what it says.
+    `lineage` adds keys to the lineage file of the version, or replaces them.
     """
     for folder in ("telemetry", "labels", "lineage"):
         (root / folder).mkdir(parents=True)
@@ -189,5 +189,5 @@ def assert_same_rows(first: pa.Table, second: pa.Table) -> None:
 
 
 def in_order(table: pa.Table) -> pa.Table:
-    """Rows sorted by every column that is no float."""
+    """Rows sorted by every column that is not a float."""
     return table.sort_by([(field.name, "ascending") for field in table.schema if not pa.types.is_floating(field.type)])

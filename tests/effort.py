@@ -1,7 +1,7 @@
-"""How many examples the properties try whose every example costs seconds: whole projects, or a dozen queries each.
+"""The number of examples of the slow property tests, in which an example is a whole project or a dozen queries.
 
-A run of the whole suite tries few. Whoever changes how days, files or labels are worked on tries many more of the file
-in question, e.g. `DRIFTLAKE_EXAMPLES=20 .venv/bin/python -m pytest tests/nightly/test_backfills.py`.
+The suite tries few. After a change to how days, files or labels are processed, try many more in the test file in
+question, e.g. `DRIFTLAKE_EXAMPLES=20 .venv/bin/python -m pytest tests/nightly/test_backfills.py`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Tables as other programs write them: Delta by deltalake, Iceberg by pyiceberg, and the deletes that neither writes itself.
+"""Tables as other programs write them: Delta by deltalake, Iceberg by pyiceberg, and deletes that neither can write.
 
-Not here: what is read of them (test_lakehouse.py).
+Not here: reading them (test_lakehouse.py).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A real PostgreSQL of its own, without root. Not here: what driftlake does with it."""
+"""Starts a real PostgreSQL without root. Not here: what driftlake does with it."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ class Server:
         return self.catalog(name)
 
     def login(self, user: str, password: str) -> None:
-        """A user who needs a password, and may only connect."""
+        """A user who needs a password and may only connect."""
         self.running.psql(f"create role {user} login password '{password}'")
         rules = Path(self.host) / "pg_hba.conf"
         rules.write_text(f"local all {user} scram-sha-256\n{rules.read_text()}")
-        # the server reads them when it gets to it
+        # the server reads them with a delay
         loaded = self.running.psql("select pg_conf_load_time()")
         self.running.psql("select pg_reload_conf()")
-        # each call is a session of its own, which has the rules that the server had when it began
+        # each call is a new session, which keeps the rules that the server had when it began
         while self.running.psql("select pg_conf_load_time()") == loaded:
             pass

@@ -1,4 +1,4 @@
-"""A project on disk that tests fill with telemetry and labels and run night by night, and ways to damage its files.
+"""A project on disk: tests fill it with telemetry and labels, damage its files, and run it night by night.
 
 Not here: what a night should do (test_nightly.py, test_stages.py).
 """
@@ -36,7 +36,7 @@ from driftlake.nightly.stages import new_context
 from driftlake.training.registration import register
 from expectations.contracts import contracts
 
-# Tables whose rows say who wrote them and when.
+# Tables whose rows contain the run that wrote them and the time.
 RUN_TABLES = {"partition_runs", "schema_versions", "training_runs"}
 ROWS = 300
 STAGES: dict[str, Callable[..., StageReport]] = {
@@ -109,7 +109,7 @@ class Project:
         self.settings = load_settings(path)
 
     def register(self, model_version: str, **changes: Any) -> None:
-        """Register another version of the model, trained on the same data; `changes` are what its lineage says otherwise."""
+        """Register another version of the model, trained on the same data; `changes` replace keys of its lineage."""
         lineage = yaml.safe_load((self.root / "lineage" / "credit-v1.yaml").read_text())
         changed = lineage | {"model_version": model_version} | changes
         (self.root / "lineage" / f"credit-{model_version}.yaml").write_text(yaml.safe_dump(changed))
@@ -128,7 +128,7 @@ class Project:
     ) -> list[StageReport]:
         """The stages for the days from `first` to `last`, all of them or those from `since` up to `until`.
 
-        The contracts cost the import of Great Expectations, so they are checked if asked for.
+        Contracts import Great Expectations, which is slow, so they are checked only on request.
         """
         days = days_between(day(first), day(last))
         context = new_context(self.settings, "test", is_forced=is_forced)
@@ -141,7 +141,7 @@ class Project:
             ]
 
     def measure(self, first: int, last: int) -> None:
-        """The stages that count labels, and the one that measures with them, which reads nothing of drift."""
+        """The stages that count labels and measure quality; they do not read drift tables."""
         self.run(first, last, until="label_cohorts")
         self.run(first, last, since="model_quality", until="model_quality")
 
@@ -151,7 +151,7 @@ class Project:
             return warehouse.connection.execute(query, values).fetchall()
 
     def contents(self, *tables: str) -> dict[str, list[tuple[Any, ...]]]:
-        """Every row of some tables, or of every result table; of input files the current ones, without who saw them when."""
+        """Every row of some tables, or of every result table; only the current input files, without run and time."""
         names = tables or [table.name for table in schema.tables() if table.name not in RUN_TABLES]
         files = "(select dt, source, path, content_fingerprint, outcome, reason from current_input_files)"
         with Warehouse.open(self.settings, read_only=True) as warehouse:
@@ -164,13 +164,13 @@ class Project:
             }
 
 
-# Projects in which a version has just been registered, by what they were made of: most tests want the same.
+# Projects with a newly registered version, cached by their arguments because most tests use the same.
 _made: dict[bytes, Path] = {}
 _folder_of_made = TemporaryDirectory(prefix="driftlake-projects-")
 
 
 def _registered(root: Path, **what: Any) -> Settings:
-    """A project folder whose version is registered: a copy of one that was made of the same before."""
+    """A project folder with a registered version: a copy of a cached one if there is one with the same arguments."""
     made = _made.get(of_what := pickle.dumps(what))
     if made is not None:
         shutil.copytree(made, root)
@@ -185,7 +185,7 @@ def _registered(root: Path, **what: Any) -> Settings:
 
 
 def _move(root: Path) -> None:
-    """Write into the catalog of a copied project where it is now: its data, and the training data of its version."""
+    """Update the paths of data and training data in the catalog of a copied project."""
     with closing(sqlite3.connect(root / "warehouse" / "catalog.sqlite")) as connection, connection:
         [(data,)] = connection.execute("select value from ducklake_metadata where key = 'data_path'")
         moved = [str(Path(data).parents[1]), str(root)]
@@ -198,18 +198,18 @@ def _move(root: Path) -> None:
 
 
 def _length(columns: Mapping[str, Any], default: int) -> int:
-    """Rows of the first column that is there."""
+    """Rows of the first of these columns that exists."""
     return next((len(values) for values in columns.values() if values is not None), default)
 
 
 def kept(project: Project, state: str = "kept") -> Project:
-    """A project whose files are put aside, so that `restored` can bring them back; it may have several states."""
+    """A project whose files were saved, so that `restored` can restore them; it may have several states."""
     shutil.copytree(project.root, _kept_files(project, state))
     return project
 
 
 def restored(project: Project, state: str = "kept") -> Project:
-    """A kept project with all its files as they were: at the same place, modified at the same time."""
+    """A saved project with all its files as they were: the same paths and times of modification."""
     shutil.rmtree(project.root)
     shutil.copytree(_kept_files(project, state), project.root)
     return copy.copy(project)
@@ -234,7 +234,7 @@ def break_pages(path: Path) -> None:
 
 
 def without_wheels(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As if no extension of DuckDB were installed, nor could be downloaded."""
+    """As if no DuckDB extension were installed or could be downloaded."""
     nowhere = {"extension_directory": str(folder), "custom_extension_repository": "http://127.0.0.1:9"}
     monkeypatch.setattr(duckdb, "connect", partial(duckdb.connect, config=nowhere))
     monkeypatch.setattr(duckdb_extensions, "find_spec", lambda _: None)

@@ -36,7 +36,7 @@ class Service:
         role = iam.create_role(RoleName=_ROLE, AssumeRolePolicyDocument=_EVERYTHING)["Role"]
         iam.put_role_policy(RoleName=_ROLE, PolicyName="everything", PolicyDocument=_EVERYTHING)
         _client("s3", address, "first", "first").create_bucket(Bucket="lake")
-        # from here on every request has to be signed by somebody who may do what it asks for
+        # from here on every request must be signed by a user with the permission for it
         requests.post(f"{address}/moto-api/reset-auth", data=b"0", timeout=10)
         return cls(server, address, key["AccessKeyId"], key["SecretAccessKey"], role["Arn"])
 
@@ -55,7 +55,7 @@ class Service:
         return _client(name, self.address, self.key_id, self.secret)
 
     def upload_folder(self, folder: Path, prefix: str) -> None:
-        """Put every file of a project but its warehouse under a prefix."""
+        """Put every file of a project except its warehouse under a prefix."""
         copied = [path for path in folder.rglob("*") if path.is_file() and "warehouse" not in path.parts]
         self.upload({f"{prefix}/{path.relative_to(folder)}": path.read_bytes() for path in copied})
 

@@ -1,6 +1,6 @@
-"""The same predictions and labels of three models as several writers store them, each in types of its own.
+"""The same predictions and labels of three models as several writers store them, each with its own types.
 
-Not here: what is counted of them (test_writers.py, test_spark.py).
+Not here: counting them (test_writers.py, test_spark.py).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What people say about incidents marks them, for as long as it holds, and deletes nothing."""
+"""Acknowledging, snoozing and muting marks incidents for a limited time and deletes nothing."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def history(memory: Warehouse) -> Warehouse:
-    """An incident of days 1 to 5 that rests on two rules; day 2 is the newest that was processed."""
+    """An incident of days 1 to 5 with alerts of two rules; day 2 is the newest processed day."""
     insert(memory.connection, "incidents", [INCIDENT | {"dt": day(n)} for n in range(1, 6)])
     rules = ("feature-break", "feature-drift")
     insert(memory.connection, "alerts", [ALERT | {"dt": day(n), "rule": rule} for n in range(1, 6) for rule in rules])

@@ -1,4 +1,4 @@
-"""The life of an alert in SQL is that of a plain state machine, day by day, whatever the history and however it is cut."""
+"""Alerts computed in SQL match a plain state machine, day by day, for any history and any division into runs."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def expected(values: Sequence[float | None], days_needed: int, patience_days: in
 def found(
     values: Sequence[float | None], days_needed: int, patience_days: int, spans: Sequence[tuple[int, int]]
 ) -> list[Day]:
-    """The alerts of each span of days, raised by themselves."""
+    """The alerts of each span of days, computed separately."""
     with duckdb.connect() as db:
         signals = [SIGNAL | {"dt": day(n), "value": value} for n, value in enumerate(values, 1) if value is not None]
         given(db, "signals", SIGNAL_COLUMNS, signals)
@@ -79,7 +79,7 @@ def test_the_life_of_an_alert_is_that_of_a_state_machine(
 def test_a_day_raised_by_itself_is_as_in_the_whole_history(
     values: list[float | None], days_needed: int, patience_days: int
 ) -> None:
-    # days before the last know what comes after them, and must not
+    # only the last day, because earlier days of the span would know later ones
     last = range(max(1, len(values) - 3), len(values) + 1)
     alone = found(values, days_needed, patience_days, [(number, number) for number in last])
     whole = found(values, days_needed, patience_days, [(1, len(values))])

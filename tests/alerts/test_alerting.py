@@ -1,4 +1,4 @@
-"""Alerts follow from the result tables alone, and each says in a sentence what happened."""
+"""Alerts are computed from the result tables alone, and the message of each says what happened."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ LOSS: Row = {"statistic": "auc_difference", "value": -0.05, "confidence_low": -0
     "positive_count": 100,
     "negative_count": 300,
 }
-# All ages, and the predictions of the day: without those a backlog is history.
+# All ages, and the predictions of the day; a version without predictions raises no alert on its backlog.
 BACKLOG_ROWS = [BACKLOG, BACKLOG | {"age_bucket": "0"}]
 LEVELS: Row = GROUP | {"metric": "latency_ms", "row_count": 1000, "p50_ms": 20.0, "p95_ms": 150.0, "p99_ms": 200.0}
 CHECK: Row = MODEL | {

@@ -1,4 +1,4 @@
-"""The predictions shown for an alert are of its version, and in the bins of its feature that grew."""
+"""The example predictions of an alert are of its version, and in the bins of its feature that grew."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rules replayed on history say what they would have raised, and find thresholds that raise as little as is wanted."""
+"""Replaying rules on history gives their alerts, and thresholds for a wanted number of alerts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The query of an alert runs as it stands, and says what it is about."""
+"""The query of an alert runs unchanged and returns the values that the alert is about."""
 
 from __future__ import annotations
 

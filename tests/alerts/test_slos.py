@@ -1,4 +1,4 @@
-"""Objectives: events a reader can count, budgets and burn rates a reader can divide, the same rows whoever computes them."""
+"""Objectives: events, budgets and burn rates that a reader can check by hand."""
 
 from __future__ import annotations
 
@@ -68,9 +68,9 @@ def test_worked_example_of_docs(memory: Warehouse) -> None:
         ([10] * 28, "exhausted"),
         # 90 of the 280 that may fail on the last three days: 3 times the rate, from 2.8 on
         ([0] * 25 + [30] * 3, "fast_burn"),
-        # the same, but it is over, and a third of the budget is spent
+        # the same, but it has ended, and a third of the budget is spent
         ([0] * 24 + [30] * 3 + [0], "ok"),
-        # what burnt a week ago burns no more
+        # failures of a week ago no longer count in the burn rate
         ([30] * 6 + [0] * 22, "ok"),
         # 1.1 times the rate for 14 days: 154 of 280
         ([0] * 14 + [11] * 14, "slow_burn"),

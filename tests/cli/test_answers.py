@@ -1,4 +1,4 @@
-"""Answers to SQL are written whatever types they have."""
+"""Results of queries are written in every format, whatever their types."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sample files of a producer: every fault is said, and nothing is written."""
+"""Checking a producer's sample files reports every fault and writes nothing."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ from driftlake.lake.warehouse import PartitionRun, Replacement, RunContext, Ware
 
 
 def driftlake(*arguments: str, cwd: Path, stdin: str = "") -> subprocess.CompletedProcess[str]:
-    """What the command does and says, in this process: one of its own takes a second to start."""
+    """Runs the command in this process, because a new process takes a second to start."""
     out, err = io.TextIOWrapper(io.BytesIO(), write_through=True), io.StringIO()
     with (
         chdir(cwd),

@@ -1,4 +1,4 @@
-"""driftlake.yaml: what is refused, and how it is said."""
+"""driftlake.yaml: what is refused, and the messages."""
 
 from __future__ import annotations
 

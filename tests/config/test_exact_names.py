@@ -1,4 +1,4 @@
-"""Columns are what their exact names say, whatever other names differ by case alone."""
+"""Columns are found by their exact names, even if other names differ only by case."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_numbers_are_the_same_beside_columns_that_differ_by_case(tmp_path: Path)
         ids = {"correlation_id": [f"d1-{row}" for row in range(ROWS)], "latency_ms": [5.0] * ROWS}
         path = project.telemetry(1, x=None, colour=None, **ids, **rows)
         if name == "twins":
-            # before all others, as they come first in the file
+            # before all others, because they come first in the file
             import pyarrow as pa
             import pyarrow.parquet as pq
 

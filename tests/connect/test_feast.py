@@ -1,6 +1,6 @@
 """Feast: files that it wrote (feast/write_files.py) to rows of telemetry and result tables.
 
-Not here: what is counted of telemetry, whoever wrote it (test_profiling.py).
+Not here: counting telemetry (test_profiling.py).
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def rows_of(root: Path) -> list[dict[str, Any]]:
 
 
 def log_file(path: Path, *rows: dict[str, Any]) -> Path:
-    """A log with one feature; `rows` say what is not as usual."""
+    """A log with one feature; `rows` replace the usual values."""
     usual = {"__request_id": "r", "__log_timestamp": NOON, "customer_id": 1, "v__x": 1.0, "v__x__status": 1}
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(pa.Table.from_pylist([usual | row for row in rows]), path)

@@ -1,4 +1,4 @@
-"""Every expectation of the contracts has a row that breaks it, and no day hides another."""
+"""Every expectation of the contracts has a row that breaks it, and days are judged separately."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ PREDICTION = {
     "registered_dataset_id": "loans-2024",
 }
 
-# What to change in a good row of DAY, beside a good row with the correlation id "same".
+# Changes to a good row of DAY, next to a good row with the correlation id "same".
 BREAKS_TELEMETRY: dict[str, dict[str, Any]] = {
     "correlation_id_is_present": {"correlation_id": None},
     "event_time_is_present": {"event_time": None},

@@ -1,4 +1,4 @@
-"""Suites that users write in Great Expectations' own format are found by name, held against each day, and never passed over."""
+"""Suites in Great Expectations' own format are found by name, checked for each day, and never skipped."""
 
 from __future__ import annotations
 

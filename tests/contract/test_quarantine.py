@@ -1,4 +1,4 @@
-"""What cannot be used is left out and named, the rest is counted, and nothing that was counted is lost."""
+"""Files and rows that cannot be used are left out and named, the rest is counted, and no earlier count is lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Training data are held against their contract once, when their version is registered."""
+"""Training data is checked against its contract once, when its version is registered."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Channels are told of each change of an incident once; what could not be told is kept, and nothing fails for it."""
+"""Channels get one notice of each change of an incident; failed deliveries are kept and do not fail a run."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Receiver:
                     receiver.answer(self)
                     return
                 receiver.failures -= 1
-                # before the answer, which the sender does not read to its end
+                # recorded before the answer, because the sender may stop reading it early
                 if receiver.failures < 0:
                     receiver.received.append((self.path, json.loads(body)))
                 self.send_response(receiver.status if receiver.failures >= 0 else 200)
@@ -100,7 +100,7 @@ def settings(tmp_path: Path) -> Settings:
 
 
 def firing(receiver: Receiver) -> list[set[tuple[str, str]]]:
-    """Of each message to Alertmanager, incident and severity of the alerts that are not over."""
+    """Incident and severity of the firing alerts in each message to Alertmanager."""
     now = datetime.now(UTC)
     return [
         {
@@ -309,7 +309,7 @@ def test_a_tier_that_is_not_the_usual_one_is_told(
     [(_, content)] = receiver.received
     labels = content["incident"] if kind == "webhook" else content[0]["labels"]
     body = content["body"] if kind == "webhook" else content[0]["annotations"]["description"]
-    # a usual tier adds no label: with it an alert that is open would be another one
+    # the default tier adds no label, because a label would turn an open alert into another one
     assert labels.get("tier") == (tier if kind == "webhook" else said)
     assert ("Tier: high." in body) == (said is not None)
 

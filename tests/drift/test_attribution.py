@@ -1,4 +1,4 @@
-"""The parts that segments have in a shift are those of PSI, and add up."""
+"""The contributions of segments to a shift are those of PSI, and add up."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def dense(counts: Sequence[int]) -> list[int]:
 
 
 def segment_rows(number: int, counted: Counted) -> list[Row]:
-    """Counts of a day, of the whole and of each country."""
+    """Counts of a day, over all rows and by country."""
     whole = tuple(np.sum(list(counted.values()), axis=0).tolist())
     segments = {"all": whole} | {f"country={name}": counts for name, counts in counted.items()}
     return [

@@ -1,4 +1,4 @@
-"""Combinations that training hardly had are told of when production has them, and hardly ever otherwise."""
+"""Combinations that are rare in training are reported if production has them, and hardly ever otherwise."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_the_p_value_is_that_of_the_exact_binomial_test(
 
 
 def test_a_combination_that_training_never_had_has_the_noise_of_training() -> None:
-    # one row of either side, on sides of equal size, is as likely on one as on the other
+    # with sides of equal size, a row is equally likely on either side
     assert p_value(1, 0, 1000, 1000) == pytest.approx(0.5)
 
 
@@ -176,7 +176,7 @@ def test_days_without_drift_have_findings_no_more_often_than_allowed() -> None:
     found = rare_combinations(
         pa.concat_tables(rows), {("m", "model_version"): version}, DriftSettings(false_alarm_rate=0.05)
     )
-    # at most 5 % of the days, but for chance in one of a thousand
+    # at most 5 % of the days; chance alone exceeds this limit once in a thousand runs
     assert len(set(found["dt"].to_pylist())) <= stats.binom.ppf(0.999, days, 0.05)
 
 
@@ -187,7 +187,7 @@ RULE = {"name": "rare", "signal": "rare_combinations.count", "window_days": 1, "
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """Two days of pairs of a number and a category; on the second, red is far above what training had."""
+    """Two days of a number and a category; on the second, red has far larger numbers than in training."""
     project = Project(
         tmp_path_factory.mktemp("pairs") / "project", models={"credit": {"pairs": [["colour", "x"]]}}, alerts=[RULE]
     )

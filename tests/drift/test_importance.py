@@ -1,4 +1,4 @@
-"""SHAP values add up over any cut of the rows, and a ranking is compared as others compare it."""
+"""SHAP sums do not depend on how the rows are divided, and rankings are compared as scikit-learn does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Features that move together are found where each alone has not moved, and hardly ever otherwise."""
+"""Changed relations between features are found although no single feature moved, and hardly ever without a change."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ LETTERS = np.array(["a", "b", "c"])
 
 
 def related(generator: np.random.Generator, count: int, correlation: float) -> Mapping[str, pa.Array]:
-    """Three numbers and a category; x and y are correlated, and each has the same distribution whatever they are."""
+    """Three numbers and a category; x and y are correlated, and the correlation does not change their distributions."""
     x, noise, z = generator.normal(size=(3, count))
     y = correlation * x + np.sqrt(1 - correlation**2) * noise
     channel = LETTERS[np.digitize(z + generator.normal(size=count), [-1, 1])]
@@ -192,7 +192,7 @@ def test_a_relation_that_becomes_closer_is_found_by_smaller_errors() -> None:
 
 
 def test_windows_without_drift_are_flagged_no_more_often_than_allowed() -> None:
-    # a training sample of its own for each window: windows that share one share its noise
+    # a separate training sample for each window, because windows with the same sample share its noise
     encoding = Encoding.of(FEATURES, [VERSION.reference_counts[name] for name in NAMES])
     p_values = []
     for seed in range(300):
@@ -239,7 +239,7 @@ RULE = {"name": "joint", "signal": "multivariate_drift.error_shift", "window_day
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """Two days of a number and one that follows it; on the second, it runs against it."""
+    """Two days with two correlated numbers; on the second day the correlation is negative."""
     x = np.random.default_rng(1).normal(size=2000)
     noise = np.random.default_rng(2).normal(size=(3, 2000)) / 2
     project = Project(

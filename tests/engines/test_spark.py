@@ -1,4 +1,4 @@
-"""Spark counts what one machine counts, row for row, on a real cluster of two workers with a gigabyte each."""
+"""Spark gives the same rows as a single machine, on a real cluster of two workers with a gigabyte each."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # Workers are processes of their own, so that one can be killed, and the Python of each gets little more than a gigabyte
 # of addresses, of which no allocator may reserve what it does not use.
 MEMORY_MB = 1200
-# Days are small, so what makes large ones quick only makes these wait.
+# Days are small, so options that speed up large ones would only slow these down.
 QUICK_START = {
     "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
     "spark.executor.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
@@ -82,7 +82,7 @@ def on_spark(project: Project) -> None:
     project.configure(engine="spark", spark=CLUSTER)
 
 
-# What the engines fill, and what is written beside it; all else is computed from these.
+# The tables that the engines fill, and those written with them; all others are computed from these.
 COUNTED = (*PROFILES.tables, *LABEL_COHORTS.tables, "contract_checks", "quarantine", "input_files", "schema_changes")
 
 
@@ -142,7 +142,7 @@ def odd_predictions(number: int, *, version: str = "v1", **changes: Any) -> dict
 
 @pytest.fixture(scope="module")
 def odd(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """Three days of two versions in several files, with all that is counted of predictions."""
+    """Three days of two versions in several files, with everything that can be counted."""
     generator = np.random.default_rng(3)
     project = Project(
         tmp_path_factory.mktemp("odd") / "project",
@@ -291,7 +291,7 @@ class Flights(Project):
         self.root = root
         self.first = (FIRST_DAY - day(1)).days + 1
         self.last = self.first + day_count - 1
-        # a process of its own, because scikit-learn and its threads are nothing the rest of the suite should inherit
+        # a separate process, so that the rest of the suite does not inherit scikit-learn's threads
         build = [sys.executable, "-m", "examples.nycflights.build", "--out", str(root / "data")]
         subprocess.run([*build, "--to", str(day(self.last))], cwd=ROOT, check=True, capture_output=True)
         (root / "driftlake.yaml").write_text(

@@ -32,7 +32,7 @@ CUSTOMERS = (
     (1003, 2.0, None, False),
     (1004, 0.5, "blue", True),
 )
-# customers of each request, one of whom Feast does not know
+# customers of each request; Feast does not know one of them
 REQUESTS = ((1001,), (1002, 1003), (1004,), (1005,))
 
 

@@ -1,4 +1,4 @@
-"""Odd training data and telemetry end in a defined row or a clear refusal, never in an exception half-way."""
+"""Odd training data and telemetry give a defined row or a clear refusal, never an exception."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from driftlake.errors import InputError
 TRAINED = 2000
 LONG = ["ü" * 10_000, "😀'\"\\;--"]
 NUMBERS = np.random.default_rng(1).normal(size=TRAINED)
-# feature: training values, and those of a day with ROWS predictions; None is a column that is not there
+# feature: training values, and those of a day with ROWS predictions; None is a missing column
 FEATURES: dict[str, tuple[Any, Any]] = {
     "all_null": (NUMBERS, pa.array([None] * ROWS, pa.float64())),
     "all_null_without_type": (NUMBERS, pa.nulls(ROWS)),

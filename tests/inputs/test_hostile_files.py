@@ -1,4 +1,4 @@
-"""A file that cannot be used costs itself: every other model's and day's rows are those without it."""
+"""A file that cannot be used is left out, and changes no rows of other models and days."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from driftlake.training.learning import TrainingData
 TABLES = ("feature_profile", "feature_stats", "prediction_profile", "schema_changes", "label_cohorts")
 
 
-# A day for each file, and one after them that is as it should be.
+# A day for each file, and a good day after them.
 LAST = len(HOSTILE_FILES) + 1
 
 
 @dataclass(frozen=True)
 class Nights:
-    """Rows of all days, and what was said of each day."""
+    """Rows of all days, and the reason of each day."""
 
     contents: Mapping[str, Sequence[tuple[Any, ...]]]
     said: Mapping[date, str]
@@ -49,7 +49,7 @@ def without(tmp_path_factory: pytest.TempPathFactory) -> Nights:
 def spoiled(tmp_path_factory: pytest.TempPathFactory) -> Nights:
     """The same days, with a hostile file in each but the last."""
     project = Project(tmp_path_factory.mktemp("spoiled") / "project")
-    # each file is made for the first day, where the last one made stays
+    # each file is made as day 1 and moved; the last one stays there
     for number, (make, _) in reversed(list(enumerate(HOSTILE_FILES.values(), start=1))):
         make(project)
         file = project.root / "telemetry" / f"dt={day(1)}" / "part-1.parquet"

@@ -1,4 +1,4 @@
-"""What is wrong with an input file is said with the file, the column and the reason."""
+"""Messages about an input file name the file, the column and the reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Delta and Iceberg tables are read as their logs say, and as folders with the same rows are."""
+"""Delta and Iceberg tables are read according to their logs, with the same results as folders with the same rows."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_tables_count_as_folders_with_the_rows_that_their_logs_leave(tmp_path: P
     labels = {number: plain.labels(number, max(number - 1, 1)) for number in DAYS}
     project.configure(telemetry={"path": "predictions"}, labels={"path": "arrivals"})
 
-    # telemetry: a feature that stands in the names of folders alone, a deletion vector, a day that was replaced
+    # telemetry: a feature that exists only in folder names, a deletion vector, a replaced day
     delta = project.root / "predictions"
     replaced = of_day(telemetry[3], 3)
     write_delta(delta, [of_day(telemetry[number], number) for number in DAYS], ["dt", "colour"])
@@ -83,7 +83,7 @@ def test_tables_count_as_folders_with_the_rows_that_their_logs_leave(tmp_path: P
     version = str(iceberg.current_snapshot().snapshot_id)
     assert project.rows(recorded) == [("labels", [version], 898), ("telemetry", ["5"], 897)]
 
-    # another day is no reason to run these again; deleted rows are
+    # another day does not make these days late; deleted rows do
     write_delta(
         delta,
         [replaced.set_column(replaced.column_names.index("dt"), "dt", [[day(9)] * len(replaced)])],

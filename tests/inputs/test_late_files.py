@@ -1,4 +1,4 @@
-"""Files that came, changed or went after their day was worked on, and the days that are run again for them."""
+"""Files that were added, changed or removed after their day was processed, and the days that are run again."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def project(pristine: Project) -> Project:
 
 
 def asked(project: Project) -> list[tuple[int, int]]:
-    """First and last day of every range that is asked for."""
+    """First and last day of every requested range."""
     with Warehouse.open(project.settings, read_only=True) as warehouse:
         found = late_ranges(warehouse, project.settings)
     return [((each.first_day - day(0)).days, (each.last_day - day(0)).days) for each in found]

@@ -1,4 +1,4 @@
-"""Which files count and of which day they are, by the names of files and folders."""
+"""Which files are read, and their days, by the names of files and folders."""
 
 from datetime import date
 from pathlib import Path
@@ -138,7 +138,7 @@ def test_values_in_the_names_of_folders_are_columns_of_their_files(tmp_path):
 def test_only_the_months_that_are_asked_for_are_listed(tmp_path):
     put(tmp_path, "year=2026/month=1/day=5/a.parquet", "year=2025/month=12/day=31/a.parquet")
     assert list_input(str(tmp_path), days=[DAY]).days == [DAY]
-    # another month is no sign that nothing is understood
+    # a layout with days of another month only is still understood
     assert list_input(str(tmp_path), days=[date(2024, 2, 2)]).days == []
 
 

@@ -1,4 +1,4 @@
-"""A column that comes, goes, changes its type or its place is told once, with what it was and where it was found."""
+"""An added, lost, retyped or moved column is reported once, with its former state and the files."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_taking_out_what_was_reordered_leaves_the_order_of_before(names: list[st
     moved = {change.column_name for change in changes}
     assert bool(changes) == (names != sorted(names))
     assert all(change.expected != change.found for change in changes)
-    # one that stands where it stood may remain between those that changed sides
+    # a column may keep its position between columns that changed sides
     at_home = {name for name, home in zip(names, "abcdef", strict=True) if name == home}
     kept = [name for name in names if name not in moved | at_home]
     assert kept == sorted(kept)

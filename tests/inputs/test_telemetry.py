@@ -1,4 +1,4 @@
-"""Which predictions count, and what each belongs to."""
+"""Which predictions count, and their day, version and segments."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PREDICTION: Row = MODEL | {"dt": day(1), "correlation_id": "a", "event_time": no
 
 
 def coded(db: duckdb.DuckDBPyConnection, *rows: Row, **settings: object) -> CodedRows:
-    """Codes of predictions of one file unless they say so; a row says only how it differs from PREDICTION."""
+    """Codes of predictions, by default of one file; a row has only its differences from PREDICTION."""
     numbered = [PREDICTION | {"file_row_number": number} | row for number, row in enumerate(rows)]
     given(db, "predictions", COLUMNS, numbered)
     second = MODEL | {"model_version": "v2"}

@@ -1,4 +1,4 @@
-"""A copy made while nights run is a whole warehouse, also at another place; and PostgreSQL's own tools do as well."""
+"""A backup made during runs is a complete warehouse, also at another place."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def project(two_nights: Project) -> Project:
 
 
 def elsewhere(project: Project, root: Path) -> Project:
-    """The project on another machine: its inputs are there, its warehouse is not, and what was left behind is gone."""
+    """The project on another machine: with its inputs, without its warehouse; the original is gone."""
     root.mkdir()
     for path in project.root.iterdir():
         if path.name != "warehouse":

@@ -1,4 +1,4 @@
-"""A fault of the machine or of the catalog is a sentence, with what is safe and what to do, and every command ends with its code."""
+"""A fault of the machine or the catalog is reported in a sentence with a hint and the right exit code."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def project(made: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def small_disk(made: Path, tmp_path: Path) -> Iterator[Path]:
-    """The project on a disk of four megabytes; who may not mount one cannot test what happens on it."""
+    """The project on a disk of four megabytes; skipped for users who may not mount one."""
     disk = tmp_path / "disk"
     disk.mkdir()
     mounted = subprocess.run(
@@ -87,7 +87,7 @@ def small_disk(made: Path, tmp_path: Path) -> Iterator[Path]:
 
 
 def told(*command: str, cwd: Path) -> str:
-    """What a command says that could not do its work."""
+    """The message of a failed command."""
     result = driftlake(*command, cwd=cwd)
     assert (result.returncode, result.stdout) == (2, "")
     assert "Traceback" not in result.stderr

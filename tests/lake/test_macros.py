@@ -1,4 +1,4 @@
-"""The SQL that anyone can run says what the night says."""
+"""The macros give the values of the nightly run."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from driftlake.training.reference_segments import count_reference_segments
 from driftlake.training.registration import register
 
 FEATURES = ("age", "balance", "amount", "ratio", "channel", "is_member", "children")
-# the noise of G comes from counts that the macro does not give
+# the noise of G is computed from counts that the macro does not return
 MEASURED = [name for name in STATISTICS if name != "g_statistic"]
 
 
@@ -31,7 +31,7 @@ MEASURED = [name for name in STATISTICS if name != "g_statistic"]
 def compared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
     """Three days of two versions, against training, a period and each other, of everything and by channel.
 
-    v2 has the training data of v1, of which two features are counted otherwise.
+    v2 has the training data of v1, but counts two features differently.
     """
     generator = np.random.default_rng(7)
     root = tmp_path_factory.mktemp("project")

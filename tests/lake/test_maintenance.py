@@ -1,4 +1,4 @@
-"""Maintenance changes files and snapshots, never a row, whoever reads, writes or dies meanwhile."""
+"""Maintenance changes files and snapshots but no row, also if others read, write or are killed meanwhile."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def pristine(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 @pytest.fixture(scope="module")
 def worn(pristine: Project) -> Project:
-    """With maintenance behind it, and two nights that it has not seen."""
+    """After maintenance and two later nights."""
     made = restored(pristine)
     maintained(made)
     run_nights(made, NIGHTS + 1, NIGHTS + 2)

@@ -1,4 +1,4 @@
-"""Everything that is counted of predictions merges: two parts of a day add up to the whole, however it is cut."""
+"""All counts of predictions merge: any two parts of a day add up to the whole."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ VERSIONS = {
 }
 
 GROUP = "model_version, deployment"
-# The rest of the key of every table, and what becomes of rows that share it; levels are percentiles of service_profile.
+# The other key columns of every table, and how rows with the same key merge; levels are percentiles of service_profile.
 MERGED = {
     "feature_profile": ("segment, feature, bin_id", "sum(row_count)"),
     "feature_stats": (

@@ -1,4 +1,4 @@
-"""A warehouse made by an older version is brought up to date, or refused before anything is touched."""
+"""A warehouse of an older version is upgraded, or refused before anything is changed."""
 
 from __future__ import annotations
 

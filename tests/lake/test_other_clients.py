@@ -1,4 +1,4 @@
-"""Clients that know nothing of driftlake and its lock write to the same lake: no run fails, and each knows its own snapshot."""
+"""Other clients write to the same lake without driftlake's lock: no run fails, and each records its own snapshot."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from driftlake.lake.catalog import catalog_of
 from driftlake.lake.duckdb_extensions import load_extension
 from driftlake.lake.warehouse import Warehouse
 
-# Of the runs in force, those whose snapshot is not the one that their commit made.
+# The current runs whose recorded snapshot is not the one that their commit made.
 MISTAKEN = """
     select count(*) from
         (from partition_runs qualify row_number() over (partition by dt, stage order by snapshot_id desc) = 1) as r anti join ducklake_snapshots('lake') as s

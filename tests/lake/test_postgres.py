@@ -1,4 +1,4 @@
-"""The catalog on a real PostgreSQL: the same rows, many writers and readers at once, and clear words when it is away."""
+"""The catalog on a real PostgreSQL: the same rows, concurrent writers and readers, and clear errors when it is down."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def started(code: str, *arguments: str) -> subprocess.Popen[str]:
 
 
 def ended(processes: list[subprocess.Popen[str]]) -> list[tuple[str, int]]:
-    """What each said and how it ended."""
+    """Output and exit code of each."""
     return [(process.communicate(timeout=300)[1], process.returncode) for process in processes]
 
 
@@ -305,7 +305,7 @@ def test_stages_on_postgres_and_s3_at_once_lose_nothing(
     assert project.rows("select stage, count(*) from partition_runs group by all order by all") == [
         (stage, 2) for stage in sorted(STAGES.keys() - {"slos"})
     ]
-    # days that ran side by side did not all know each other; what that left open is done by the next run
+    # days that ran concurrently may have missed each other; the next run completes them
     project.run(1, 2)
     assert project.contents(*NAMED) == here.contents(*NAMED)
 

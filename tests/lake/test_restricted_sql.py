@@ -1,4 +1,4 @@
-"""`driftlake sql` answers queries of the warehouse, and neither writes nor reads anything else."""
+"""`driftlake sql` reads the warehouse and neither writes nor reads anything else."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ EVERYTHING = ["telemetry", "labels", "lineage", "explanations", "warehouse"]
 
 @pytest.fixture(autouse=True)
 def nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No credentials of whoever runs the tests."""
+    """Hides the credentials of the user who runs the tests."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
@@ -86,7 +86,7 @@ def moved(project: Project, service: Service, places: list[str]) -> None:
     at = {name: f"s3://lake/{prefix}/{name}" if name in places else name for name in EVERYTHING}
     data = at["warehouse"] if "warehouse" in places else "there/data"
     project.configure(
-        # a slash at the end is as good as none
+        # a trailing slash makes no difference
         telemetry={"path": f"{at['telemetry']}/", "shap": {"path": at["explanations"]}},
         labels={"path": at["labels"]},
         lineage={"path": at["lineage"]},

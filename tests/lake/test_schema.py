@@ -1,4 +1,4 @@
-"""What is read out of the statements of sql/: Arrow types of tables, what views read, parameters."""
+"""What is parsed from the files of sql/: Arrow types of tables, the tables that views read, parameters."""
 
 from __future__ import annotations
 

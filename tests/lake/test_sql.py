@@ -72,7 +72,7 @@ def test_outstanding_predictions_are_those_without_a_label_by_the_end_of_the_day
 def test_each_promised_percentile_demands_labels_from_its_age_until_the_next(
     memory: Warehouse, on: int, allowed: int, overdue: int
 ) -> None:
-    # of 100 predictions of day 1 half are promised by age 2, 95 % by age 4, all by age 6
+    # labels of day 1 are promised for half of the 100 predictions by age 2, for 95 % by age 4, for all by age 6
     insert(memory.connection, "training_runs", [TRAINING_RUN])
     insert(
         memory.connection,
@@ -85,9 +85,9 @@ def test_each_promised_percentile_demands_labels_from_its_age_until_the_next(
 
 def test_ages_that_lack_less_than_promised_make_up_for_those_that_lack_more(memory: Warehouse) -> None:
     given_backlog(memory)
-    # day 5: of day 1 70 are outstanding where 5 may be, of day 2 60 are too young, of day 3 10 are
+    # day 5: day 1 has 70 outstanding where 5 may be; the 60 of day 2 and the 10 of day 3 are too young
     assert backlog(memory, "overdue_count", "noise_share", on=5) == [(65, pytest.approx(2 * 21.79449 / 300))]
-    # day 6: of day 2 60 where 5 may be; day 7: of day 1 none may be
+    # day 6: day 2 has 60 where 5 may be; day 7: day 1 may have none
     insert(
         memory.connection,
         "label_cohorts",
@@ -293,7 +293,7 @@ RULE: Row = {
 
 
 def alerts_of(db: duckdb.DuckDBPyConnection, first_day: date, last_day: date) -> pa.Table:
-    """Rows of sql/alerts/alerts.sql for what was given of signals and alert_rules."""
+    """Rows of sql/alerts/alerts.sql for given signals and alert_rules."""
     signals = [name for (name,) in db.sql("select signal from alert_rules").fetchall()]
     db.register(
         "watched_signals",

@@ -1,4 +1,4 @@
-"""Stored rows are held against what the runs recorded, against their keys, and against each other."""
+"""Stored rows are checked against the records of the runs, against their keys, and against each other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The DuckLake: replaced whole, shared by many processes, never half-written."""
+"""The DuckLake: partitions are replaced as a whole, and many processes may share it."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def test_a_reader_cannot_write(settings: Settings) -> None:
 def test_a_plain_duckdb_client_can_attach(settings: Settings) -> None:
     with Warehouse.open(settings) as warehouse:
         replace(warehouse, 1, 10)
-    # a client that loads signed extensions only, as DuckDB does unless it is told otherwise
+    # a client that loads only signed extensions, DuckDB's default
     with duckdb.connect() as client:
         load_extension(client, "sqlite_scanner")
         load_extension(client, "ducklake")

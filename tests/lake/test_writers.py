@@ -23,7 +23,7 @@ from driftlake.training.learning import TrainingData
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A day of each writer, and a day of which all is wrong that need not be right."""
+    """A day of each writer, and a day on which everything optional is broken."""
     project = project_of_writers(tmp_path_factory.mktemp("writers") / "project")
     rows = predictions(7, CREDIT)
     times = pa.array([noon(7)] * ROWS)

@@ -1,4 +1,4 @@
-"""What labels and scores mean: the positive label that is declared, the target held against it, and what looks otherwise."""
+"""What labels and scores mean: the declared positive label, the check of the target, and scores that look different."""
 
 from __future__ import annotations
 

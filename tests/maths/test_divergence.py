@@ -1,4 +1,4 @@
-"""Divergences agree with scipy, stay in their range, and know their noise."""
+"""Divergences agree with scipy, stay in their range, and have the right noise."""
 
 from __future__ import annotations
 
@@ -331,7 +331,7 @@ def test_rare_missing_values_raise_no_more_false_alarms_than_the_rate() -> None:
 
 
 def largest_gain(current: Counts, reference: Counts) -> float:
-    """A statistic of somebody's own."""
+    """A user-defined statistic."""
     return float((current / current.sum() - reference / reference.sum()).max())
 
 

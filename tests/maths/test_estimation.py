@@ -1,4 +1,4 @@
-"""What is estimated before labels come is what they say when they come, within the interval."""
+"""Estimates before labels arrive agree with the later labels, within the interval."""
 
 from __future__ import annotations
 
@@ -171,7 +171,7 @@ def test_intervals_hold_where_days_are_like_those_before_them_and_labels_come_la
             yield calibration, counts[-28:].sum(axis=0), hits[-28:].sum(axis=0)
 
     found = coverage(cases(), periods=28)
-    # 95 % claimed; of 100 draws two standard errors are 4 %
+    # nominal 95 %; two standard errors over 100 draws are 4 %
     assert min(found.values()) >= 0.90, found
 
 
@@ -224,7 +224,7 @@ def test_old_and_recent_labels_together_cost_little_and_their_interval_holds(shi
         estimate = estimator(predictions, learned[-1], periods=7).positive_rate()
         hits.append(estimate.confidence_low[0] <= later.sum() / predictions.sum() <= estimate.confidence_high[0])
     of_training, of_recent, together = np.mean(errors, axis=0)
-    # what no rule can avoid is 0.17 standard errors of the recent labels, a fifth of their error
+    # no rule can do better than 0.17 standard errors of the recent labels, a fifth of their error
     assert together <= min(of_training, of_recent) + 0.4 * of_recent, (of_training, of_recent, together)
     # 95 % claimed; of 200 draws two standard errors are 3 %
     assert np.mean(hits) >= 0.90
@@ -233,7 +233,7 @@ def test_old_and_recent_labels_together_cost_little_and_their_interval_holds(shi
 def test_many_recent_labels_outweigh_old_ones_that_say_something_else() -> None:
     old, old_counts = np.round(1_000 * PROBABILITIES).astype(int), np.full(BINS, 1_000)
     trained = calibrate(old[np.newaxis], (old_counts - old)[np.newaxis])
-    # no shift of level or slope: the middle scores mean something else
+    # neither level nor slope shifts; only the middle scores change their meaning
     now = np.where(np.abs(np.arange(BINS) - 15) < 5, PROBABILITIES[15], PROBABILITIES)
     positives = np.round(50_000 * now).astype(int)[np.newaxis]
     learned = recalibrate(trained, old_counts, positives, 50_000 - positives)

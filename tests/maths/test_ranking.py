@@ -1,4 +1,4 @@
-"""The AUC from binned scores, what binning can hide, and its interval."""
+"""The AUC from binned scores, its binning bounds, and its interval."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SCORED_LABELS = st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=2, 
 
 
 def structural_components(positives: Counts, negatives: Counts) -> tuple[Floats, Floats]:
-    """Of each positive and each negative the share of the other class ranked right (DeLong 1988), pair by pair."""
+    """The share of the other class that each label is ranked correctly against (DeLong 1988), pair by pair."""
     ranks = range(len(positives))
     high = [bin_ for bin_ in ranks for _ in range(positives[bin_])]
     low = [bin_ for bin_ in ranks for _ in range(negatives[bin_])]
@@ -95,7 +95,7 @@ def test_the_interval_holds_the_value_and_stays_inside_0_and_1(counts: Counts) -
 def test_the_interval_covers_the_true_auc_in_95_of_100_samples() -> None:
     generator = np.random.default_rng(20240301)
     positive_shares, negative_shares = np.array([0.1, 0.2, 0.3, 0.4]), np.array([0.4, 0.3, 0.2, 0.1])
-    # what a positive outranks: bins below, and half of its own
+    # a positive outranks the bins below, and half of its own
     truth = (positive_shares * (np.cumsum(negative_shares) - negative_shares / 2)).sum()
     measured = auc(
         generator.multinomial(60, positive_shares, 20_000), generator.multinomial(90, negative_shares, 20_000)

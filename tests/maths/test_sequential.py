@@ -1,4 +1,4 @@
-"""The detector of losses is valid whatever days came before, sees losses, and says what it cannot see."""
+"""The detector of losses keeps its error rate, detects losses, and gives the smallest detectable loss."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def noise(deviation: float = 1.0, autocorrelation: float = 0.0, day_count: float
 
 
 def evidence(values: Floats, days: DayNoise, threshold: float = 1e12, own_errors: Floats | None = None) -> LossEvidence:
-    """With a limit of 0; the threshold is so high that the detector is not capped, unless a test says so."""
+    """With a limit of 0; by default the threshold is so high that the detector is not capped."""
     return loss_evidence(values, np.zeros(len(values)), threshold, days, own_errors)
 
 

@@ -42,7 +42,7 @@ def test_a_value_has_the_same_text_in_arrow_and_in_duckdb(
     db: duckdb.DuckDBPyConnection, tmp_path: Path, name: str
 ) -> None:
     kind, strategy = KINDS[name]
-    # DuckDB remembers what a file was
+    # DuckDB caches files by path
     paths = (tmp_path / f"{number}.parquet" for number in count())
 
     @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])

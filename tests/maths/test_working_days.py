@@ -1,4 +1,4 @@
-"""Days on which no predictions are expected: configured or learned, told to nobody, and not missed by windows."""
+"""Days on which no predictions are expected, configured or learned: they raise no alert, and windows can lack them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def served(weekdays: Collection[int], days: int, without: Collection[int] = ()) 
 
 
 def alarms(rows: dict[date, int], calendar: Calendar = LEARNED) -> list[int]:
-    """Days without rows, as numbers, on which some are expected by what is known before them."""
+    """Numbers of the days without rows on which rows are expected, given the days before."""
     return [
         (dt - MONDAY).days
         for dt, count in rows.items()

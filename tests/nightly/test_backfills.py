@@ -1,4 +1,4 @@
-"""A backfill gives what the nights gave, in every table, however its days are divided into runs."""
+"""A backfill gives the rows of nightly runs in every table, however its days are divided into runs."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SLOS = [
 
 @dataclass(frozen=True)
 class Predictions:
-    """Telemetry of a day: ids of the day, or those of customers, who come every day; some days have another column."""
+    """Telemetry of a day, with ids of the day or of customers who come every day; some days have another column."""
 
     of_customers: bool = False
     shift: float = 0.0
@@ -45,7 +45,7 @@ class Predictions:
 
 @dataclass(frozen=True)
 class Labels:
-    """A file of labels: what the truth is of the predictions of a day, or the opposite; some values and one id may be impossible."""
+    """A file of true or opposite labels for the predictions of a day; some values and one id may be invalid."""
 
     arrived: int
     predicted: int

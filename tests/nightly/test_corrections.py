@@ -1,4 +1,4 @@
-"""Corrected labels, from the files to the measured quality, beside a project in which only the newest labels ever came."""
+"""Corrected labels, from files to measured quality, compared with a project that has only the newest labels."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ MODELS: dict[str, tuple[Callable[..., Project], Said]] = {
 
 
 def arrive(project: Project, said: Said, *, newest_only: bool) -> None:
-    """Write the labels of ARRIVALS, or of every prediction only the one that came last."""
+    """Write the labels of ARRIVALS, or only the last one of every prediction."""
     arrived = [
         (arrival, f"d{predicted}-{row}", said(row, changed))
         for arrival, predicted, rows, changed in ARRIVALS
@@ -128,7 +128,7 @@ def sums(project: Project, table: str) -> list[tuple[Any, ...]]:
     counted = ", ".join(f"sum({name})" for name in SUMS[table].split(", "))
     rows = project.rows(f"select {KEYS[table]}, {counted} from {table} group by {KEYS[table]} order by all")
     places = len(KEYS[table].split(", "))
-    # what was taken back whole leaves a row of zeros
+    # counts that are taken back completely leave a row of zeros
     return [row for row in rows if any(row[places:])]
 
 
@@ -138,7 +138,7 @@ def measured(project: Project, table: str, what: str) -> list[tuple[Any, ...]]:
 
 
 def assert_close(found: Sequence[tuple[Any, ...]], expected: Sequence[tuple[Any, ...]]) -> None:
-    """The same rows; of floats the last digits may differ, which depend on what is added up."""
+    """The same rows, except for the last digits of floats, which depend on the order of sums."""
     assert len(found) == len(expected)
     for found_row, expected_row in zip(found, expected, strict=True):
         for value, wanted in zip(found_row, expected_row, strict=True):

@@ -1,4 +1,4 @@
-"""Passes of days and pieces of groups bound what is in memory, and change no row."""
+"""Passes of days and pieces of groups limit the memory and change no row."""
 
 from __future__ import annotations
 

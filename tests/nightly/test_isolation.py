@@ -1,4 +1,4 @@
-"""What one day, version, statistic or input breaks costs that, is named, and is tried again; everything else is as without it."""
+"""A failing day, version, statistic or input costs only its own rows, is named, and is tried again."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ LAST = 3
 
 @pytest.fixture(scope="module")
 def pristine(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """Three days of two versions, that have run, with an open alert of each rule."""
+    """Three processed days of two versions, with an open alert of each rule."""
     project = Project(
         tmp_path_factory.mktemp("pristine") / "project",
         drift=SHORT | {"minimum_rows": 100},
@@ -68,7 +68,7 @@ def project(pristine: Project) -> Project:
 
 
 def failing(function: Callable[..., Any], on: Callable[..., bool]) -> Callable[..., Any]:
-    """The function, that fails for some arguments."""
+    """The function, which fails for some arguments."""
 
     def changed(*arguments: Any, **named: Any) -> Any:
         if on(*arguments, **named):
@@ -117,7 +117,7 @@ def test_what_failed_is_tried_again_and_nothing_else(project: Project, monkeypat
     with monkeypatch.context() as patched:
         fail_versions(patched, "v1", "v2", on=2)
         failed = project.run(1, LAST, until="drift", is_forced=True)[-1]
-    # without any version nothing fails, and nothing is left
+    # without any version nothing fails, but nothing is computed either
     assert outcomes(failed)[day(2)] == "failed"
     assert project.contents("feature_drift") == whole
     again = project.run(1, LAST, until="drift")[-1]
@@ -149,7 +149,7 @@ def test_a_day_that_fails_whatever_is_left_out_keeps_its_rows_and_is_not_judged(
         ("alerts", "failed", "ValueError: a bug"),
         ("drift", "failed", "ValueError: a bug"),
     ]
-    # that run of the alerts is not the last word on the day: the one before is
+    # the failed run of the alerts is not in force; the one before it is
     assert newest == [day(LAST)]
     assert "Stage drift failed: ValueError: a bug." in page
     assert "not judged" in index

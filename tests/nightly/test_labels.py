@@ -551,7 +551,7 @@ def first_labels(labels: Sequence[Label]) -> tuple[list[Label], list[Label], lis
 
 
 def pairs_of(first: Sequence[Label], predictions: Sequence[Prediction]) -> list[tuple[Label, Prediction]]:
-    """First labels with the nearest of their predictions, one before them if there is any; of those delivered twice the earliest."""
+    """First labels with the nearest prediction, an earlier one if there is any, each in its first delivery."""
     met: dict[Any, tuple[Label, Prediction]] = {}
     for label in first:
 
@@ -602,7 +602,7 @@ def write_inputs(root: Path, labels: Iterable[Label], predictions: Iterable[Pred
                 "label_time": pa.array([at(number, x.hour) for x in arrived], pa.timestamp("us")),
                 "prediction_on": pa.array([x.prediction_on and day(x.prediction_on) for x in arrived], pa.date32()),
             }
-            # whoever never says the prediction day has no such column
+            # files without prediction days have no such column
             if not any(x.prediction_on for x in arrived):
                 del columns["prediction_on"]
             write_day(root / "labels", number, columns)
@@ -698,7 +698,7 @@ def test_counts_are_those_of_a_plain_recount_whatever_days_are_counted_at_once(
 def labels_of_predictions(
     labels: Sequence[Label], predictions: Sequence[Prediction]
 ) -> list[tuple[Prediction, list[Label]]]:
-    """Every prediction that is labelled, with all labels that are about it in the order of their arrival."""
+    """Every labelled prediction with all of its labels in the order of arrival."""
     about: dict[Any, tuple[Prediction, list[Label]]] = {}
     for label, prediction in pairs_of([label for label in labels if label.is_valid], predictions):
         key = prediction.predicted, prediction.version, prediction.correlation_id
@@ -726,7 +726,7 @@ def counted_conflicts(rows: Sequence[Row]) -> Counter[Any]:
 
 
 def newest_counts(labels: Sequence[Label], predictions: Sequence[Prediction], last: int) -> dict[Any, list[float]]:
-    """By (prediction day, version, bin): positives, negatives and sum of scores if only the newest labels were there."""
+    """By (prediction day, version, bin): positives, negatives and sum of scores with only the newest labels."""
     counts: dict[Any, list[float]] = defaultdict(lambda: [0, 0, 0.0])
     for prediction, of_it in labels_of_predictions(labels, predictions):
         arrived = [label for label in of_it if max(label.arrival, prediction.predicted) <= last]

@@ -1,4 +1,4 @@
-"""Nights as they go wrong: what is bad is refused by name, the rest runs, nothing stored is lost."""
+"""Nights with faults: bad input is refused by name, the rest runs, and no stored row is lost."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Answer = Callable[[duckdb.DuckDBPyConnection, Sequence[date]], list[ContractChec
 
 @dataclass(frozen=True)
 class Scripted(Contract):
-    """A contract that says what a test wants, without Great Expectations."""
+    """A contract with given outcomes, without Great Expectations."""
 
     answer: Answer = lambda *_: []
 
@@ -56,7 +56,7 @@ def test_running_again_with_another_number_of_threads_gives_the_same_rows(projec
     for number in (1, 2, 3):
         project.telemetry(number)
         project.labels(number)
-    # threads share a day by its files
+    # threads divide a day by its files
     project.telemetry(2, name="part-1", correlation_id=[f"e{row}" for row in range(ROWS)])
     project.run(1, 3)
     before = project.contents()
@@ -282,7 +282,7 @@ def test_a_file_that_came_back_is_current_again(project: Project) -> None:
 
 
 def contract_of(expectation: str, severity: str) -> Answer:
-    """A contract that fails on every day that it is asked about."""
+    """A contract that fails on every day that it checks."""
 
     def check(_connection: Any, days: Sequence[date]) -> list[ContractCheck]:
         return [
@@ -335,7 +335,7 @@ def test_labels_refused_one_night_count_when_they_come_again(project: Project) -
 
 
 class Spy:
-    """A contract that no day breaks; remembers which days it was asked about."""
+    """A contract that no day breaks; it records the days that it checks."""
 
     def __init__(self) -> None:
         self.asked: list[list[int]] = []

@@ -1,4 +1,4 @@
-"""What OpenTelemetry is told of runs and stages, and that nobody waits for it."""
+"""Spans and metrics of runs and stages are sent by OpenTelemetry, and no run waits for the collector."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Labels within their promise raise no alert, and labels that stopped do, by the default rules."""
+"""With the default rules, labels within their declared delay raise no alert, and labels that stopped do."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def after_two_days(_: int, generator: np.random.Generator) -> np.ndarray:
 
 
 def in_weekly_batches(predicted: int, _: np.random.Generator) -> np.ndarray:
-    """On days 7, 14 and so on come the labels of the seven days before."""
+    """The labels of the last seven days arrive on days 7, 14 and so on."""
     return np.full(DAILY, 7 - predicted % 7)
 
 
@@ -45,7 +45,7 @@ def severities(
     daily: int = DAILY,
     promised: Mapping[str, float] | None = None,
 ) -> dict[int, str]:
-    """Severity by day of what the default rules raise; from day `stopped` on no label comes."""
+    """Severity of alerts of the default rules by day; from day `stopped` on no labels arrive."""
     generator = np.random.default_rng(1)
     promise = dict(zip(("p50", "p95", "max"), (2.0, 5.0, 12.0), strict=True)) | dict(promised or {})
     insert(

@@ -1,4 +1,4 @@
-"""A day is worked on again when something it rests on changed, and only then."""
+"""A day is processed again if and only if something that it depends on changed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LAST = 6
 
 @pytest.fixture(scope="module")
 def pristine(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """Six days of a project that looks back little: windows of two days, labels of yesterday, a third of them lacking."""
+    """Six days of a project with short look-backs: windows of two days, labels after a day, a third of them missing."""
     project = small_project(tmp_path_factory.mktemp("pristine") / "project")
     for number in range(1, LAST + 1):
         project.telemetry(number)
@@ -55,7 +55,7 @@ def rule(*, warn: float) -> dict[str, Any]:
 
 
 def worked_on(reports: Sequence[StageReport]) -> dict[str, set[int]]:
-    """Numbers of the days that each stage worked on; a stage that did not is left out."""
+    """Numbers of the days that each stage processed; stages without any are left out."""
     numbers = {
         report.stage: {(run.dt - day(0)).days for run in report.runs if run.dt not in report.unchanged}
         for report in reports
@@ -235,7 +235,7 @@ TABLES_OF = {
 def test_what_a_stage_does_not_say_it_reads_changes_no_row(
     project: Project, stage: stages.Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # the nights of performance look back further than the history of this project is long
+    # performance looks back further than the history of this project
     for module in (stages, performance):
         monkeypatch.setattr(module, "LOOK_BACK_DAYS", 2)
     before = project.contents()
@@ -253,7 +253,7 @@ def test_what_a_stage_does_not_say_it_reads_changes_no_row(
         assert after[table] == before[table], table
 
 
-# What may happen between two runs, each with the day it happens to.
+# Events between two runs, each with its day.
 DAYS = st.integers(1, LAST)
 EVENTS: Mapping[str, Callable[[Project, int], object]] = {
     "telemetry": lambda project, n: project.telemetry(n, x=[n / 2] * ROWS),
@@ -296,15 +296,15 @@ def damage(project: Project, folder: str, number: int, how: Callable[[Path], obj
         how(path)
 
 
-# an example costs two runs however much happens before them, so much does; in the simplest, which comes first, one thing
-# happens to one day again and again
+# an example costs two runs however many events precede them, so there are many; the simplest example, which comes
+# first, repeats one event of one day
 @settings(max_examples=examples(1), suppress_health_check=[HealthCheck.too_slow])
 @given(
     events=st.lists(st.tuples(st.sampled_from(sorted(EVENTS)), DAYS), min_size=8, max_size=14).filter(
         lambda events: len({number for _, number in events}) > 2
     )
 )
-# one window at a time or many: the last digits of sums over bins were others
+# one window at a time or many: the last digits of sums over bins once differed
 @example(events=[("quality", 1), ("another column", 1), ("run of some days", 1), ("two threads", 1)])
 def test_whatever_happens_an_ordinary_run_gives_the_rows_of_a_forced_one(
     pristine: Project, events: Sequence[tuple[str, int]]

@@ -22,14 +22,17 @@ from driftlake.privacy.erasure import COLUMNS, searched_columns
 KEY = "k" * 32
 USER = "u-1734"
 PSEUDONYM = hmac.new(KEY.encode(), USER.encode(), hashlib.sha256).hexdigest()
-# A prediction that is in the sample, and the example of a skew.
+# A prediction that is in the sample and is an example of skew.
 PREDICTION = "d2-17-prediction"
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "personal-data.md"
 
 
 @pytest.fixture(scope="module")
 def pristine(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """Two days. A user is a frequent value and a segment, and stands in a message, beside a user with a longer name."""
+    """Two days.
+
+    A user id is a frequent value and a segment and occurs in a message, next to a user with a longer id.
+    """
     project = Project(
         tmp_path_factory.mktemp("erasure") / "project",
         telemetry={
@@ -80,7 +83,7 @@ def erased(project: Project, *options: str) -> str:
 
 
 def stored(project: Project, *ids: str) -> list[str]:
-    """Tables in which an id stands anywhere, by the text of their rows."""
+    """Tables that contain an id in any column."""
     whole = re.compile(rf"(?<![0-9A-Za-z_-])(?:{'|'.join(ids)})(?![0-9A-Za-z_-])")
     return [table for table, rows in project.contents().items() if whole.search(repr(rows))]
 

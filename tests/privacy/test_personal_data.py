@@ -1,4 +1,4 @@
-"""Personal data: what is found, and that nothing of it is stored, shown or logged."""
+"""Personal data is found, and none of it is stored, shown or logged."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def test_a_column_is_read_whether_text_dictionary_field_or_integer(tmp_path: Pat
     }
 
 
-# one of its own for each place, so that what gets through says where
+# a different value for each place, so that a leaked value shows where it came from
 PLANTED = {
     place: f"in-{place.replace(' ', '-')}@example.org"
     for place in (
@@ -218,7 +218,7 @@ def _leaked(texts: list[str]) -> list[str]:
 
 
 def test_what_is_planted_would_be_stored(tmp_path: Path) -> None:
-    # else the tests below would find nothing whatever is left out; features, labels and versions are stored only as bins
+    # otherwise the tests below would pass without any search; features, labels and versions are stored only as bins
     stored = [repr(_project(tmp_path, {"blocked": False}).contents())]
     assert {*PLANTED, "card"} - set(_leaked(stored)) == {"feature", "label", "model version"}
 

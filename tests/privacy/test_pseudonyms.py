@@ -1,4 +1,4 @@
-"""Pseudonyms: the hash, the keys and their rotation, and that nothing is lost or told."""
+"""Pseudonyms: the hash, the keys and their rotation; no row is lost, and no secret is printed."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ STANDARD_ERROR = 1.04 / math.sqrt(4096)
 def profiled(
     db: duckdb.DuckDBPyConnection, values: list[str | None] | pa.Array, count: Any = 1
 ) -> tuple[Row, list[Row]]:
-    """Row of distinct_profile and rows of heavy_hitters of values that came `count` times each."""
+    """Row of distinct_profile and rows of heavy_hitters for values that occur `count` times each."""
     size = len(values)
     key = {name: pa.repeat(value, size) for name, value in (GROUP | {"dt": day(1), "column_name": "shop"}).items()}
     counts = pa.array(np.broadcast_to(count, size), pa.int64())

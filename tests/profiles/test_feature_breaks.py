@@ -1,4 +1,4 @@
-"""A break is abrupt: beyond what the feature itself showed on any of the 28 days before, and it lasts until it is half as bad."""
+"""A break exceeds the feature's own values of the 28 days before, and lasts until it is half as bad."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ CHANGES: dict[str, tuple[Values, Callable[[Any], Any], bool]] = {
     "Celsius to Fahrenheit": (normal(15, 8), lambda x: 1.8 * x + 32, True),
     "Fahrenheit to Celsius": (normal(59, 14), lambda x: (x - 32) / 1.8, True),
     "Celsius to kelvin": (normal(15, 8), lambda x: x + 273.15, True),
-    # what cannot be told from a population that moves
+    # what cannot be distinguished from a changed population
     "1.609 times a log sd of 0.5": (lognormal(0.5), lambda x: x * 1.609, False),
 }
 

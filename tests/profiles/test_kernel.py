@@ -193,7 +193,7 @@ def test_categories_of_two_parts_add_up_to_those_of_the_whole(
 
 def test_moments_of_two_parts_are_those_of_the_whole() -> None:
     parts = [Moments.of(np.array(values), np.array([0])) for values in ([1.0, 3.0], [5.0, 11.0])]
-    # 1, 3, 5 and 11 lie 4, 2, 0 and 6 from their mean
+    # 1, 3, 5 and 11 are 4, 2, 0 and 6 away from their mean
     assert moments_of(Moments.combined([(np.array([0]), part) for part in parts], 1)) == (
         4,
         5.0,

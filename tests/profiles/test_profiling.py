@@ -43,7 +43,7 @@ NUMERIC = ("age", "balance", "amount", "ratio")
 CATEGORICAL = ("channel", "is_member", "children")
 ROWS = 3000
 
-# What counts of the day of the `night` fixture, as a user would write it.
+# The counted rows of the day of the `night` fixture, as a user would query them.
 PREDICTIONS = """
 create or replace temp view predictions as
 select *
@@ -89,7 +89,7 @@ order by all
 
 
 def a_day(generator: np.random.Generator) -> dict[str, pa.Array]:
-    """Predictions beside what training had: wider numbers, a category it never saw, duplicates, an unknown version."""
+    """Predictions that differ from training: wider numbers, an unseen category, duplicates, an unknown version."""
     columns = prediction_columns(1, ROWS, generator)
     columns["age"] = pa.array(generator.integers(10, 110, ROWS))
     columns["channel"] = pa.array(generator.choice(["web", "app", "fax"], ROWS))
@@ -227,7 +227,7 @@ def test_three_files_count_as_one(tmp_path: Path, columns: Mapping[str, pa.Array
 
 
 def test_two_threads_count_as_one(tmp_path: Path) -> None:
-    # fewer rows than this are not shared out
+    # fewer rows than this are not divided among threads
     count = 210_000
     generator = np.random.default_rng(1)
     columns = prediction_columns(1, 1, generator)

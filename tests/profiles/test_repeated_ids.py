@@ -1,4 +1,4 @@
-"""A value that rests on correlation ids that come again says so."""
+"""A value computed with repeated correlation ids has a remark."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A sample is the same rows whoever takes it, wide intervals are all it costs, and no total takes it for the whole."""
+"""A sample has the same rows in every engine, intervals account for it, and totals are scaled up."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ def test_labels_are_sampled_as_their_predictions_were_whatever_the_rate_is_now(t
     project.run(2, 2, until="label_cohorts")
     labelled = "select sum(positive_count + negative_count)::bigint from label_cohorts"
     assert project.rows(labelled) == [(sampled("d1", 0.1, 2000).sum(),)]
-    # the day counted again, at the new rate, takes the labels of later days with it
+    # counting the day again at the new rate also counts the labels of later days again
     project.run(1, 2, until="label_cohorts")
     assert project.rows(labelled) == [(2000,)]
 

@@ -1,4 +1,4 @@
-"""Where a number comes from: the chain behind a row, and the trail of versions that nothing can change."""
+"""Where a number comes from: the runs and files behind a row, and the unchangeable trail of versions."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def explained(project: Project, relation: str, number: int | None = None, condit
 
 
 def read(found: Provenance) -> dict[str, list[int]]:
-    """Numbers of the days whose files a row rests on, by source."""
+    """Numbers of the days whose files a row depends on, by source."""
     days: dict[str, list[int]] = {}
     for file in found.files:
         days.setdefault(file["source"], []).append((file["dt"] - day(0)).days)

@@ -1,4 +1,4 @@
-"""What is predicted: levels beside the raw rows, and beside the training scores."""
+"""Levels of predictions, compared with the raw rows and the training scores."""
 
 from __future__ import annotations
 

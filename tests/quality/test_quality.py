@@ -236,7 +236,7 @@ def test_calibration_error_is_how_far_the_bins_miss_their_positives(memory: Ware
     given_predictions(memory, 1)
     given_labels(memory, 1, 1, HIGH, (10, 0), score_sum=8.0, log_loss_sum=1.0)
     given_labels(memory, 1, 1, LOW, (0, 10), score_sum=1.0, log_loss_sum=1.0)
-    # 2 positives too many where scores are high, 1 too few where they are low, of 20
+    # out of 20: 2 positives too many at high scores, 1 too few at low ones
     assert value(memory, on=1, statistic="calibration_error")["value"] == pytest.approx(0.15)
 
 
@@ -251,7 +251,7 @@ def test_a_model_without_probabilities_has_no_log_loss(memory: Warehouse) -> Non
 
 
 def trained(positives: int, negatives: int) -> ModelVersion:
-    """A version whose training data have so many positives at high scores and as many negatives at low ones."""
+    """A version whose training data has this many positives at high scores and as many negatives at low ones."""
     version = model_version()
     assert version.score_bins
     width = version.score_bins.bin_count
@@ -293,7 +293,7 @@ def test_estimates_learn_from_labels_that_can_be_corrected_once_they_are_final(m
     )
     given_labels(memory, -20, -20, LOW, (0, 2000))
     given_labels(memory, -13, -20, LOW, (1000, -1000))
-    # of these the positives have not come yet
+    # the labels of the positives have not arrived yet
     given_labels(memory, -5, -5, LOW, (0, 2000))
     [row] = [
         row

@@ -1,4 +1,4 @@
-"""A candidate against production: which predictions are paired, and what is said of them, beside the raw rows."""
+"""A candidate against production: pairs and statistics are those of the raw rows."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LABELS = (np.random.default_rng(12).random(ROWS) < TRIED).astype(int)
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """Two days in shadow; the labels of the first are there on the second."""
+    """Two days in shadow; the labels of the first arrive on the second."""
     project = shadowed(tmp_path_factory.mktemp("shadow") / "project")
     project.telemetry(2, score=PRODUCED)
     project.telemetry(2, name="part-1", model_version=["v2"] * ROWS, deployment=["shadow"] * ROWS, score=TRIED)

@@ -26,7 +26,7 @@ from driftlake.vocabulary.page_names import model_page_name
 
 TODAY = day(40)
 MARKUP = '"><script>alert(1)</script><img src=x onerror=alert(2)>'
-# names that a file cannot have, that differ in case alone, and that are alike once they are made readable
+# names that are invalid file names, differ only by case, or become equal once they are made readable
 HOSTILE = [
     "../../escaped",
     "/etc/passwd",

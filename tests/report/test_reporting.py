@@ -1,4 +1,4 @@
-"""What a page says, and what it must never do: run a script of others, ask the network, or say it differently the second time."""
+"""Pages show the results, run no foreign scripts, make no requests, and are reproducible."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def page(project) -> str:
 
 
 def test_a_page_says_what_is_wrong_with_a_model_and_who_to_ask(page):
-    # drift alone wakes nobody
+    # drift alone does not page
     assert "watch" in page
     assert "needs attention" not in page
     assert "1 feature drifted over 7 days (worst: income, PSI" in page

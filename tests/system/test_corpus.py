@@ -1,4 +1,4 @@
-"""Every case of the corpus of broken and hostile inputs ends as it must."""
+"""Every case of the corpus of broken and hostile inputs has the expected outcome."""
 
 from __future__ import annotations
 

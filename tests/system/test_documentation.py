@@ -1,4 +1,4 @@
-"""What README and docs show can be used as it stands: commands, configuration, SQL, Python and links."""
+"""Commands, configuration, SQL, Python and links in README and docs work as shown."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def blocks(*languages: str) -> list[Block]:
 
 
 def shown_commands() -> list[tuple[str, list[str], bool]]:
-    """Where each `driftlake` command stands, its words, and whether it is meant to be run as it stands."""
+    """Page and line of each `driftlake` command, its words, and whether it can be run as shown."""
     in_blocks = [
         (str(block), part, True)
         for block in blocks("console", "sh")

@@ -1,4 +1,4 @@
-"""A wheel is all that is needed: no checkout, and nothing of ours in site-packages but driftlake."""
+"""A wheel works without a checkout and installs nothing but driftlake into site-packages."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from driftlake.lake import project_files
 from driftlake.nightly import stages
 
 ROOT = Path(__file__).resolve().parents[2]
-# Without what would lead to this checkout or to another project.
+# Environment variables without those that lead to this checkout or to another project.
 ENVIRONMENT = {
     name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "DAGSTER_HOME", "DRIFTLAKE_CONFIG"}
 }

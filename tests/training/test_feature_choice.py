@@ -1,4 +1,4 @@
-"""Which columns are features where the lineage lists none."""
+"""Which columns are features if the lineage lists none."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FEATURES: dict[str, Any] = {
     "colour": GENERATOR.choice(["red", "blue"], ROWS),
     # all different, and amounts all the same
     "cents": GENERATOR.choice(10_000_000, ROWS, replace=False),
-    # few ids tell of a group
+    # few distinct ids identify groups
     "shop_id": GENERATOR.integers(0, 5, ROWS),
     "valid": GENERATOR.random(ROWS) < 0.5,
     "mostly_missing": pa.array([1.0] * 5 + [None] * (ROWS - 5)),

@@ -1,4 +1,4 @@
-"""Labels of the training data are counted by the score they had, and what they cost the scores is summed up."""
+"""Labels of the training data are counted by score bin, with the sums of their losses."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from driftlake.training.registration import register
 
 
 def training_labels(root: Path, target: Any, score: Any, **lineage: Any) -> TrainingLabels | None:
-    """What a version knows of its training labels after it was registered."""
+    """Counts of the training labels of a version after registration."""
     settings = write_project(root, features=["x"], training={"x": np.arange(len(target)), "y": target, "score": score})
     path = root / "lineage" / "credit-v1.yaml"
     path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | {"target": "y"} | lineage))

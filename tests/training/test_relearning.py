@@ -1,4 +1,4 @@
-"""Bins that are learned again replace the old ones together with everything that was counted in them."""
+"""Learning bins again replaces the old bins and everything that was counted in them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from driftlake.lake.warehouse import Warehouse
 from driftlake.training.relearning import Relearned, relearn
 
 AGES = np.minimum(np.random.default_rng(1).gamma(3, 13, 2000).astype(int), 94).astype(float)
-# Tables whose rows rest on bins.
+# Tables whose rows depend on bins.
 TABLES = ("feature_bins", "feature_profile", "feature_stats", "feature_drift", "reference_profile", "reference_stats")
 
 
@@ -39,7 +39,7 @@ def afresh(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 @pytest.fixture
 def coarse(tmp_path: Path) -> Project:
-    """A project with three days, whose version was registered with ten bins and would have a bin for each age now."""
+    """A project with three days; its version was registered with ten bins and would now get a bin for each age."""
     project = Project(tmp_path / "project", training={"x": AGES}, drift={"other_features_bins": 10})
     project.configure(drift={})
     return telemetry(project)

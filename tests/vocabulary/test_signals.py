@@ -1,4 +1,4 @@
-"""A signal is one record: what SQL measures, what rules may name and what people read are the same signals."""
+"""SQL, rules and messages use the same registry of signals."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ ROWS: dict[str, list[Row]] = {
         | {"statistic": "auc", "basis": "combined", "day_count": 7, "labelled_day_count": 7}
         | {"label_count": 900, "loss_evidence": 1.0}
     ],
-    # a feature that is missing after a week in which it never was
+    # a feature that is missing after a week without missing values
     "feature_stats": [
         GROUP | {"feature": "age", "dt": day(number), "row_count": 100, "missing_count": 100 * (number == 1)}
         for number in range(-6, 2)
