@@ -70,27 +70,29 @@ def told_on(history: Warehouse) -> list[int]:
     return [row["dt"].day for row in rows.to_pylist()]
 
 
-def test_a_muted_incident_is_told_of_again_after_its_end(history: Warehouse, settings: Settings) -> None:
+def test_a_muted_incident_is_notified_again_after_its_end(history: Warehouse, settings: Settings) -> None:
     said(history, settings, "mute", "3f", 4)
     assert told_on(history) == [1, 5]
     assert history.sql("from incidents").num_rows == 5
 
 
-def test_an_end_before_the_newest_day_takes_it_back(history: Warehouse, settings: Settings) -> None:
+def test_an_end_before_the_newest_day_cancels_the_action(history: Warehouse, settings: Settings) -> None:
     said(history, settings, "mute", "3f9a", 4)
     said(history, settings, "mute", "3f9a", 1, hour=1)
     assert told_on(history) == [1, 2, 3, 4, 5]
     assert history.sql("from alert_actions").num_rows == 2
 
 
-def test_an_incident_is_quiet_by_its_rules_only_if_each_of_them_is(history: Warehouse, settings: Settings) -> None:
+def test_an_incident_is_silenced_by_its_rules_only_if_each_of_them_is(history: Warehouse, settings: Settings) -> None:
     said(history, settings, "mute", "feature-break", 4)
     assert told_on(history) == [1, 2, 3, 4, 5]
     said(history, settings, "snooze", "feature-drift", 3)
     assert told_on(history) == [1, 4, 5]
 
 
-def test_who_is_on_it_is_told_that_it_became_worse_and_that_it_is_over(history: Warehouse, settings: Settings) -> None:
+def test_an_acknowledged_incident_is_notified_when_it_escalates_and_resolves(
+    history: Warehouse, settings: Settings
+) -> None:
     said(history, settings, "ack", "3f9a", 9)
     assert told_on(history) == [1]
     history.connection.execute("update incidents set severity = 'critical' where dt = ?", [day(4)])
@@ -98,12 +100,12 @@ def test_who_is_on_it_is_told_that_it_became_worse_and_that_it_is_over(history: 
     assert told_on(history) == [1, 4, 5]
 
 
-def test_planned_downtime_is_quiet(history: Warehouse) -> None:
+def test_planned_downtime_sends_no_notices(history: Warehouse) -> None:
     history.connection.execute("update incidents set downtime = 'migration' where dt = ?", [day(3)])
     assert told_on(history) == [1, 2, 4, 5]
 
 
-def test_the_list_has_incidents_first_with_what_was_said(history: Warehouse, settings: Settings) -> None:
+def test_the_list_has_incidents_first_with_their_actions(history: Warehouse, settings: Settings) -> None:
     said(history, settings, "ack", "3f9a", 4)
     incidents = history.query("report/incidents", day=day(2)).to_pylist()
     alerts = history.query("report/alerts", day=day(2), smallest_cell=1).to_pylist()
@@ -125,7 +127,7 @@ def test_the_list_has_incidents_first_with_what_was_said(history: Warehouse, set
         ("mute", "3", "why", "is the beginning of several incident ids: 3f9a, 3f9b"),
     ],
 )
-def test_what_cannot_be_said_is_refused(
+def test_an_invalid_action_is_refused(
     history: Warehouse, settings: Settings, action: Any, target: str, reason: str, says: str
 ) -> None:
     insert(history.connection, "incidents", [INCIDENT | {"dt": day(1), "incident_id": "3f9b"}])

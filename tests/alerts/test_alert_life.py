@@ -76,7 +76,7 @@ def test_the_life_of_an_alert_is_that_of_a_state_machine(
 
 
 @drawn(VALUES, st.integers(1, 3), st.integers(1, 3))
-def test_a_day_raised_by_itself_is_as_in_the_whole_history(
+def test_a_day_computed_alone_equals_that_of_the_whole_history(
     values: list[float | None], days_needed: int, patience_days: int
 ) -> None:
     # only the last day, because earlier days of the span would know later ones
@@ -91,7 +91,7 @@ def test_a_day_raised_by_itself_is_as_in_the_whole_history(
     [(0.01, 1000, ["open", "ongoing"]), (0.3, 1000, ["open", "resolved"]), (0.01, 499, ["open", "ongoing"])],
     ids=["a signal", "noise resolves", "too few rows are no value"],
 )
-def test_what_is_noise_and_what_is_no_value(
+def test_noise_and_missing_values_raise_nothing(
     db: duckdb.DuckDBPyConnection, noise_floor: float, sample_count: int, states: list[str]
 ) -> None:
     second = {"dt": day(2), "noise_floor": noise_floor, "sample_count": sample_count}

@@ -215,7 +215,7 @@ def given_backlog(memory: Warehouse, *numbers: int) -> None:
     insert(memory.connection, "label_backlog", [{"dt": day(n)} | row for n in numbers for row in BACKLOG_ROWS])
 
 
-def test_an_alert_says_since_when_it_runs(memory: Warehouse) -> None:
+def test_an_alert_says_when_it_began(memory: Warehouse) -> None:
     given_backlog(memory, 1, 2, 3)
     assert raised(memory, rule("label_backlog.overdue_share", 0.05, 0.15))[-1]["message"].endswith(
         ", since 2024-03-01 (3 days)"
@@ -259,19 +259,19 @@ def test_raising_the_alerts_of_a_day_again_gives_the_same_rows(memory: Warehouse
         "passed",
     ],
 )
-def test_what_is_no_signal_raises_nothing(memory: Warehouse, table: str, row: Row, watch: AlertRule) -> None:
+def test_values_that_are_not_signals_raise_nothing(memory: Warehouse, table: str, row: Row, watch: AlertRule) -> None:
     insert(memory.connection, table, [{"dt": day(1)} | row])
     assert raised(memory, watch) == []
 
 
-def test_the_default_rules_want_three_days_of_drift(memory: Warehouse) -> None:
+def test_the_default_rules_need_three_days_of_drift(memory: Warehouse) -> None:
     insert(memory.connection, "feature_drift", [{"dt": day(n)} | DRIFT | {"feature": "age"} for n in (1, 2, 3)])
     assert [(alert["dt"], alert["rule"], alert["severity"]) for alert in raised(memory, *default_alerts(), last=3)] == [
         (day(3), "feature-drift", "critical")
     ]
 
 
-def test_an_alert_that_is_over_says_so(memory: Warehouse) -> None:
+def test_a_resolved_alert_says_so(memory: Warehouse) -> None:
     given_backlog(memory, 1, 2)
     insert(memory.connection, "label_backlog", [row | {"dt": day(3), "overdue_share": 0.03} for row in BACKLOG_ROWS])
     over = fired(memory, [rule("label_backlog.overdue_share", 0.05, 0.15)], first_day=day(3), last_day=day(3))
@@ -279,7 +279,7 @@ def test_an_alert_that_is_over_says_so(memory: Warehouse) -> None:
     assert (alert["state"], alert["message"].rpartition(", ")[2]) == ("resolved", "resolved after 2 days")
 
 
-def test_an_alert_whose_signal_has_no_value_says_since_when(memory: Warehouse) -> None:
+def test_an_alert_says_since_when_its_signal_has_no_value(memory: Warehouse) -> None:
     given_backlog(memory, 1)
     watch = rule("label_backlog.overdue_share", 0.05, 0.15, resolve_after_days=3)
     assert [alert["message"].rpartition("; ")[2] for alert in raised(memory, watch)][1:] == [
@@ -312,7 +312,7 @@ def test_the_worst_alert_comes_first_in_the_view_and_in_the_report(memory: Wareh
     assert memory.sql("select feature from open_alerts")["feature"].to_pylist() == worst_first
 
 
-def test_a_loss_of_auc_inside_its_interval_is_no_alert(memory: Warehouse) -> None:
+def test_a_loss_of_auc_inside_its_interval_raises_no_alert(memory: Warehouse) -> None:
     insert(
         memory.connection,
         "shadow_comparison",
@@ -321,7 +321,7 @@ def test_a_loss_of_auc_inside_its_interval_is_no_alert(memory: Warehouse) -> Non
     assert raised(memory, rule("shadow_comparison.auc_loss", 0.02, 0.1)) == []
 
 
-def test_a_rule_that_names_what_no_version_has_is_remarked_on() -> None:
+def test_a_rule_that_names_an_unknown_model_or_feature_gets_a_remark() -> None:
     rules = [rule("feature_drift.psi", 0.1, 0.2, features=["age", "agee"], models=["debit"])]
     assert unknown_names(rules, [model_version([probability_bins("age")])]) == [
         "rule watch names model debit, which no registered version has, so it matches nothing there",

@@ -69,7 +69,7 @@ def test_differences_name_what_is_new_and_what_is_gone(history: Warehouse) -> No
     assert changes(0.6) == [(day(20), "gone", "y"), (day(20), "same", "x")]
 
 
-def test_a_suggested_threshold_opens_as_often_as_is_wanted(history: Warehouse, settings: Settings) -> None:
+def test_a_suggested_threshold_opens_at_most_as_often_as_wanted(history: Warehouse, settings: Settings) -> None:
     [suggestion] = suggest(history, settings, [rule(0.2)], day(1), day(30), per_month=1.2)
     assert (round(suggestion.openings_per_month, 1), suggestion.warn, suggestion.critical) == (
         2.0,
@@ -81,7 +81,7 @@ def test_a_suggested_threshold_opens_as_often_as_is_wanted(history: Warehouse, s
     assert kept.warn == 0.2
 
 
-def test_a_threshold_above_all_of_history_is_suggested_as_none(history: Warehouse, settings: Settings) -> None:
+def test_no_threshold_is_suggested_above_all_values_of_history(history: Warehouse, settings: Settings) -> None:
     [suggestion] = suggest(history, settings, [rule(0.2)], day(1), day(30), per_month=0.5)
     assert (suggestion.warn, suggestion.critical, suggestion.suggested_per_month) == (None, None, None)
 
@@ -102,6 +102,6 @@ def test_a_file_of_rules_that_cannot_be_used_says_why(tmp_path: Path, settings: 
         read_rules(path, settings)
 
 
-def test_a_file_of_rules_that_is_not_there_is_named(tmp_path: Path, settings: Settings) -> None:
+def test_a_missing_file_of_rules_is_named(tmp_path: Path, settings: Settings) -> None:
     with pytest.raises(ConfigurationError, match="there is no rules file"):
         read_rules(tmp_path / "nowhere.yaml", settings)

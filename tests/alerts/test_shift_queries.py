@@ -61,7 +61,7 @@ def test_a_long_window_goes_back_as_far_as_its_reference_does() -> None:
     assert "against_from := date '2023-12-08', against_to := date '2024-01-11'" in query
 
 
-def test_a_value_from_telemetry_is_no_command(tmp_path: Path) -> None:
+def test_a_value_from_telemetry_is_quoted_for_the_shell(tmp_path: Path) -> None:
     command = command_of(ALERT | {"segment": f"country=$(touch {tmp_path}/ran)"}, day(7))
     said = subprocess.run(
         ["sh", "-c", command.replace("driftlake sql", "printf %s")], check=True, capture_output=True, text=True

@@ -81,20 +81,20 @@ def test_states(memory: Warehouse, bad_counts: list[int], expected: str) -> None
     assert measured(memory, configured(UP), 28, 28, "state") == [(expected,)]
 
 
-def test_days_outside_the_period_are_forgiven(memory: Warehouse) -> None:
+def test_days_outside_the_period_do_not_count(memory: Warehouse) -> None:
     given_outcomes(memory, [100, 0, 0])
     settings = configured(UP | {"period_days": 2})
     assert measured(memory, settings, 1, 3, "budget_remaining") == [(-9.0,), (-4.0,), (1.0,)]
 
 
-def test_a_day_without_events_says_nothing_and_spends_nothing(memory: Warehouse) -> None:
+def test_a_day_without_events_spends_no_budget(memory: Warehouse) -> None:
     given_outcomes(memory, [5])
     settings = configured(UP)
     columns = ("total_count", "sli_value", "burn_rate_1d", "budget_remaining")
     assert measured(memory, settings, 2, 2, *columns) == [(0, None, None, 0.5)]
 
 
-def test_days_computed_one_by_one_are_those_computed_at_once(memory: Warehouse) -> None:
+def test_days_computed_one_by_one_equal_those_computed_at_once(memory: Warehouse) -> None:
     given_outcomes(memory, [3, 0, 17, 1, 0, 40, 2])
     settings = configured(UP, UP | {"name": "strict", "objective": 0.999, "period_days": 3})
     at_once = measure(memory, settings, first_day=day(1), last_day=day(7))
@@ -139,7 +139,7 @@ def test_a_missing_day_is_as_incomplete_as_its_weekday_was_large(memory: Warehou
     ]  # fmt: skip
 
 
-def test_a_project_has_the_objectives_that_its_tables_can_tell(tmp_path: Path) -> None:
+def test_a_project_has_the_objectives_that_its_tables_can_measure(tmp_path: Path) -> None:
     slos = [
         UP,
         {"name": "ranks", "sli": "quality", "objective": 0.5, "tolerance": 0.1},

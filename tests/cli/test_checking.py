@@ -34,7 +34,7 @@ def test_a_good_file_has_no_fault(project: Project) -> None:
     assert faults_of(project, project.labels(1), "labels") == set()
 
 
-def test_three_faults_are_all_said(project: Project) -> None:
+def test_all_of_three_faults_are_reported(project: Project) -> None:
     contact = [f"ada{row}@example.org" for row in range(ROWS)]
     path = project.telemetry(1, x=None, score=[1.7] * ROWS, contact=contact)
     assert faults_of(project, path) == {
@@ -87,14 +87,14 @@ def test_the_command_ends_with_1_and_says_why_in_each_format(project: Project) -
     assert failure.get("message") == said
 
 
-def test_warnings_fail_if_that_is_wanted(project: Project) -> None:
+def test_warnings_fail_on_request(project: Project) -> None:
     path = project.telemetry(1, score=[2.0] * ROWS)
     asked = ["check", str(path), "--config", str(project.root / "driftlake.yaml")]
     assert CliRunner().invoke(app, asked).exit_code == 0
     assert CliRunner().invoke(app, [*asked, "--strict"]).exit_code == 1
 
 
-def test_what_xml_cannot_hold_is_replaced() -> None:
+def test_characters_that_xml_cannot_contain_are_replaced() -> None:
     text = as_junit([("a\x00b", [Fault("a\x00b", "rule", "error", "<c>", "\x1b[31m & <d>")])])
     [failure] = ET.fromstring(text).iter("failure")  # ours
     assert failure.get("message") == "\\x1b[31m & <d>"

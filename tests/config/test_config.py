@@ -106,7 +106,7 @@ def test_rules_are_a_list_or_stand_in_a_mapping(tmp_path: Path) -> None:
     assert refusal(path) == f"{path}:7: alerts.rules.0.colour: unknown key"
 
 
-def test_a_rule_finds_and_pages_as_its_signal_does_unless_it_says_otherwise() -> None:
+def test_a_rule_has_the_kind_and_paging_of_its_signal_unless_configured() -> None:
     rule = {"name": "r", "warn": 1, "critical": 1}
     drift, blind = (AlertRule(signal=name, **rule) for name in ("feature_drift.psi", "label_backlog.overdue_share"))
     assert (drift.finds, drift.is_paging, blind.finds, blind.is_paging) == ("drift", False, "blind", True)
@@ -126,7 +126,7 @@ def test_pages_are_written_to_this_machine(tmp_path: Path) -> None:
     assert "reports must be written to a local folder" in refusal(path)
 
 
-def test_the_default_rules_take_the_windows_that_are_measured(tmp_path: Path) -> None:
+def test_the_default_rules_use_the_configured_windows(tmp_path: Path) -> None:
     settings = load_settings(write(tmp_path, SMALLEST + "drift: {windows_days: [1, 14]}\n"))
     assert {rule.name: rule.window_days for rule in settings.alert_rules}["feature-drift"] == 1
 
@@ -155,7 +155,7 @@ def test_broken_yaml_is_a_sentence(tmp_path: Path) -> None:
     ],
     ids=lambda text: text[-20:],
 )  # fmt: skip
-def test_what_yaml_cannot_hold_is_a_sentence(tmp_path: Path, text: str, problem: str) -> None:
+def test_an_unreadable_yaml_value_is_a_sentence(tmp_path: Path, text: str, problem: str) -> None:
     said = refusal(write(tmp_path, text))
     assert problem in said
     assert "\n" not in said
@@ -243,7 +243,7 @@ def test_an_extension_that_is_missing_or_fails_is_named(tmp_path: Path, text: st
         ("references: [{name: training, first_day: 2024-03-01, last_day: 2024-03-02}]", "a built-in reference"),
     ],
 )
-def test_what_drift_cannot_be_is_said(tmp_path: Path, drift: str, problem: str) -> None:
+def test_invalid_drift_settings_are_named(tmp_path: Path, drift: str, problem: str) -> None:
     assert problem in refusal(write(tmp_path, SMALLEST + f"drift: {{{drift}}}\n"))
 
 
@@ -264,7 +264,7 @@ def test_a_key_that_is_defined_twice_is_refused_with_both_lines(tmp_path: Path, 
 
 
 @pytest.mark.parametrize("key", ["PASSWORD", "password", "Password ", "sslpassword"])
-def test_a_password_in_the_catalog_is_refused_and_not_told(tmp_path: Path, key: str) -> None:
+def test_a_password_in_the_catalog_is_refused_and_not_printed(tmp_path: Path, key: str) -> None:
     path = write(tmp_path, SMALLEST + f"warehouse: {{catalog: 'postgres:host=db {key}=hunter2'}}\n")
     message = refusal(path)
     assert "without a password" in message

@@ -54,7 +54,7 @@ def test_files_of_a_day_may_differ_by_case(db: duckdb.DuckDBPyConnection, tmp_pa
     assert listed(db, tmp_path, *files) == expected
 
 
-def test_what_is_left_out_is_left_out_of_files_that_differ_by_case(
+def test_left_out_columns_are_left_out_of_files_that_differ_by_case(
     db: duckdb.DuckDBPyConnection, tmp_path: Path
 ) -> None:
     db.execute("create table broken as select 2::integer as file_id, 0::bigint as file_row_number")
@@ -63,7 +63,7 @@ def test_what_is_left_out_is_left_out_of_files_that_differ_by_case(
     assert [row[:3] for row in found] == [(0, 0.1, None), (1, 0.2, None)]
 
 
-def test_a_column_of_another_case_is_missing_and_told_of(tmp_path: Path) -> None:
+def test_a_column_of_another_case_is_missing_and_reported(tmp_path: Path) -> None:
     write_day(tmp_path, 1, {"Correlation_ID" if name == "correlation_id" else name: v for name, v in IDS.items()})
     [partition] = read_partitions(str(tmp_path), [day(1)], telemetry_columns([]), {})
     assert "has no column correlation_id (it has Correlation_ID, which is a different name)" in str(
@@ -76,7 +76,7 @@ def test_names_in_the_settings_that_differ_by_case_alone_are_refused() -> None:
         telemetry_columns(["Score"])
 
 
-def test_numbers_are_the_same_beside_columns_that_differ_by_case(tmp_path: Path) -> None:
+def test_other_columns_that_differ_by_case_change_no_number(tmp_path: Path) -> None:
     """Of a night with labels, features in a STRUCT and SHAP values."""
     contents = []
     for name in ("plain", "twins"):

@@ -110,7 +110,7 @@ def test_a_saved_dataset_is_what_features_are_compared_with(project: Project) ->
     assert found == [(300, 4)]
 
 
-def test_statuses_are_told_and_only_a_value_is_one(tmp_path: Path) -> None:
+def test_statuses_are_reported_and_only_present_counts_as_a_value(tmp_path: Path) -> None:
     done = imported(tmp_path)
     assert {(row["x"], row["colour"], row["feature_status"]) for row in rows_of(tmp_path)} == {
         (0.25, "red", "value"),
@@ -126,12 +126,12 @@ def test_statuses_are_told_and_only_a_value_is_one(tmp_path: Path) -> None:
     ]
 
 
-def test_a_null_that_is_called_a_value_is_a_null(tmp_path: Path) -> None:
+def test_a_null_with_the_status_of_a_value_is_a_null(tmp_path: Path) -> None:
     imported(tmp_path, [log_file(tmp_path / "a.parquet", {"v__x": None})], mapping=ONE_FEATURE)
     assert [row["feature_status"] for row in rows_of(tmp_path)] == ["null"]
 
 
-def test_predictions_and_rows_that_do_not_find_each_other_are_told(tmp_path: Path) -> None:
+def test_unmatched_predictions_and_log_rows_are_reported(tmp_path: Path) -> None:
     first, second = sorted(LOGS.iterdir())
     with_1001 = first if 1001 in pq.read_table(first)["customer_id"].to_pylist() else second
     done = imported(tmp_path, [with_1001], [PREDICTIONS], JOINED)
@@ -161,7 +161,7 @@ def keyed(tmp_path: Path) -> tuple[Settings, bytes]:
 
 
 @pytest.mark.parametrize("predictions", [(), (PREDICTIONS,)])
-def test_of_a_person_only_the_pseudonym_is_written(
+def test_only_the_pseudonym_of_a_user_is_written(
     tmp_path: Path, keyed: tuple[Settings, bytes], predictions: Sequence[Path]
 ) -> None:
     settings, key = keyed
@@ -246,7 +246,7 @@ def test_what_cannot_be_used_is_told_by_file_and_the_rest_is_imported(tmp_path: 
     ]
 
 
-def test_predictions_that_cannot_be_used_are_told(tmp_path: Path) -> None:
+def test_unusable_predictions_are_reported(tmp_path: Path) -> None:
     columns = {"correlation_id": ["a", "b"], "request_id": ["r", None], "event_time": [NOON, NOW + timedelta(days=1)]}
     pq.write_table(pa.table(columns), tmp_path / "late.parquet")
     pq.write_table(pa.table({"correlation_id": ["a"]}), tmp_path / "other.parquet")
@@ -341,7 +341,7 @@ def test_a_mapping_that_cannot_be_used_is_refused(tmp_path: Path, change: dict[s
         read_mapping(FeastMapping, path, command="feast")
 
 
-def test_a_mapping_of_what_the_logs_do_not_have_is_refused(tmp_path: Path) -> None:
+def test_a_mapping_of_missing_columns_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no feature customer_stats__y\nhint: they have customer_stats__colour, cust"):
         imported(tmp_path, mapping=ALONE.model_copy(update={"features": {"x": "customer_stats__y"}}))
     with pytest.raises(InputError, match="no column region\nhint: they have customer_id"):

@@ -214,7 +214,7 @@ def test_a_broken_label_fails_one_expectation_on_its_day_only(
         ([1] * 20 + [None] * 20, False),
     ],
 )
-def test_labels_of_which_a_class_is_refused_break_their_day(
+def test_labels_with_a_refused_class_break_their_day(
     connection: duckdb.DuckDBPyConnection, labels: list[Any], is_broken: bool
 ) -> None:
     rows = [
@@ -230,7 +230,7 @@ def test_labels_of_which_a_class_is_refused_break_their_day(
     assert (found.outcome, found.severity) == ("failed" if is_broken else "passed", "error")
 
 
-def test_a_label_of_text_is_there_and_is_told_if_it_is_no_class(connection: duckdb.DuckDBPyConnection) -> None:
+def test_a_text_label_is_present_and_is_reported_if_it_is_not_a_class(connection: duckdb.DuckDBPyConnection) -> None:
     text = {"dt": DAY, "label": None}
     checks = check_labels(
         connection, text | {"label_class": "car"}, text | {"label_class": "plane", "is_countable": False}
@@ -279,7 +279,7 @@ def test_score_above_one_fails_its_day_only(connection: duckdb.DuckDBPyConnectio
     ]
 
 
-def test_score_nan_is_no_probability_and_null_is_no_score(connection: duckdb.DuckDBPyConnection) -> None:
+def test_a_nan_score_breaks_the_rule_and_a_null_score_does_not(connection: duckdb.DuckDBPyConnection) -> None:
     checks = check_telemetry(connection, {"dt": DAY, "score": float("nan")}, {"dt": NEXT_DAY, "score": None})
     assert failures(checks) == [(DAY, "score_is_a_probability", 1)]
 
@@ -307,7 +307,7 @@ def test_unknown_versions_are_named_by_frequency_three_at_most(connection: duckd
         ("infinity", "failed"),
     ],
 )
-def test_a_day_is_that_of_utc_or_of_the_partitions_whatever_the_session(
+def test_a_day_may_be_in_utc_or_the_time_zone_of_the_partitions(
     connection: duckdb.DuckDBPyConnection, event_time: str, outcome: str
 ) -> None:
     connection.execute("set TimeZone = 'America/New_York'")
@@ -382,12 +382,12 @@ def test_a_rule_has_the_severity_that_was_configured(tmp_path: Path) -> None:
     assert (found["score_is_a_probability"], found.get("deployment_is_known")) == ("error", None)
 
 
-def test_a_severity_of_no_rule_is_refused(tmp_path: Path) -> None:
+def test_a_severity_of_an_unknown_rule_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="there is no rule score_is_fine"):
         contracts(settings_with(tmp_path, severities={"score_is_fine": "off"}))
 
 
-def test_what_is_known_after_counting_cannot_set_rows_aside() -> None:
+def test_a_rule_about_counts_cannot_quarantine_rows() -> None:
     with pytest.raises(ConfigurationError, match="prediction_is_unique cannot be an error"):
         in_force(telemetry.RULES, {"prediction_is_unique": "error"})
 
@@ -405,7 +405,7 @@ def test_a_validation_leaves_no_trace(
     assert (connection_attempts, list(tmp_path.iterdir()), capfd.readouterr()) == ([], [], ("", ""))
 
 
-def test_a_validation_does_not_keep_the_database() -> None:
+def test_a_validation_does_not_keep_the_database_open() -> None:
     with duckdb.connect(":memory:contracts") as connection:
         check_telemetry(connection, {"dt": DAY})
     with duckdb.connect(":memory:contracts") as connection:
@@ -419,7 +419,7 @@ def test_contracts_are_declared_without_importing_great_expectations() -> None:
     assert answer.stdout == "False\n"
 
 
-def test_a_message_names_the_column_of_the_files_beside_the_canonical_one() -> None:
+def test_a_message_names_the_column_of_the_files_and_the_canonical_one() -> None:
     contract = Contract(
         "telemetry", "telemetry", "predictions", telemetry.RULES, own_names={"correlation_id": "request_id"}
     )

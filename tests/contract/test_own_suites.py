@@ -52,7 +52,7 @@ def test_a_broken_critical_expectation_refuses_its_day_only(project: Project) ->
     assert "telemetry_credit.json" in str(profiles.refused[0].reason)
 
 
-def test_a_suite_of_labels_is_held_against_labels(project: Project) -> None:
+def test_a_suite_of_labels_checks_labels(project: Project) -> None:
     few = {"type": "expect_table_row_count_to_be_between", "kwargs": {"max_value": 10}, "severity": "warning"}
     write(project, few, name="labels")
     project.telemetry(1)
@@ -61,7 +61,7 @@ def test_a_suite_of_labels_is_held_against_labels(project: Project) -> None:
     assert checks(project, few["type"]) == [(day(1), "warning", "failed", ROWS, ROWS, "300")]
 
 
-def test_an_expectation_about_a_column_that_is_not_there_is_broken(project: Project) -> None:
+def test_an_expectation_about_a_missing_column_fails(project: Project) -> None:
     write(project, {"type": "expect_column_values_to_not_be_null", "kwargs": {"column": "income"}})
     project.telemetry(1)
     [profiles] = project.run(1, 1, until="profiles", is_checked=True)
@@ -69,7 +69,7 @@ def test_an_expectation_about_a_column_that_is_not_there_is_broken(project: Proj
     assert "no column income" in str(profiles.refused[0].reason)
 
 
-def test_what_cannot_be_evaluated_is_no_pass(project: Project) -> None:
+def test_an_expectation_that_cannot_be_evaluated_does_not_pass(project: Project) -> None:
     write(project, {"type": "expect_column_values_to_match_regex", "kwargs": {"column": "colour", "regex": "^r"}})
     project.telemetry(1)
     [profiles] = project.run(1, 1, until="profiles", is_checked=True)
@@ -84,13 +84,13 @@ def test_what_cannot_be_evaluated_is_no_pass(project: Project) -> None:
         ({"kwargs": {}}, "expectations.0.type"),
     ],
 )
-def test_a_suite_that_is_none_is_named(project: Project, expectation: dict[str, Any], says: str) -> None:
+def test_a_file_that_is_not_a_suite_is_named(project: Project, expectation: dict[str, Any], says: str) -> None:
     write(project, expectation)
     with pytest.raises(ConfigurationError, match=says):
         read_suites(project.settings)
 
 
-def test_a_file_that_is_no_json_is_named(project: Project) -> None:
+def test_a_file_that_is_not_json_is_named(project: Project) -> None:
     write(project)
     (project.root / "expectations" / "telemetry.json").write_text("{")
     with pytest.raises(ConfigurationError, match="telemetry.json is not a suite of Great Expectations"):
@@ -104,7 +104,7 @@ def test_arguments_that_an_expectation_does_not_take_are_named(project: Project)
         project.run(1, 1, until="profiles", is_checked=True)
 
 
-def test_an_edited_suite_is_worked_on_again(project: Project) -> None:
+def test_days_are_processed_again_after_a_suite_was_edited(project: Project) -> None:
     project.telemetry(1)
     project.run(1, 1, until="profiles", is_checked=True)
     write(project, BETWEEN | {"kwargs": {"column": "x", "max_value": 0}})
@@ -125,7 +125,7 @@ def test_a_suggested_suite_holds_for_data_like_those_of_training(project: Projec
     assert [outcome for _, _, outcome, *_ in checks(project, "colour is as in training")] == ["passed", "failed"]
 
 
-def test_rows_that_a_query_finds_are_what_is_unexpected(project: Project) -> None:
+def test_rows_that_a_query_expectation_finds_are_unexpected(project: Project) -> None:
     query = "select * from {batch} where x > 50"
     write(project, {"type": "unexpected_rows_expectation", "kwargs": {"unexpected_rows_query": query}})
     project.telemetry(1, x=[99.0] * 7 + [0.0] * (ROWS - 7))

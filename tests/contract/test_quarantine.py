@@ -48,7 +48,7 @@ def test_a_damaged_file_is_left_out_and_the_rest_of_its_day_is_counted(project: 
     assert project.rows("select sum(positive_count + negative_count)::int from label_cohorts") == [(ROWS,)]
 
 
-def test_a_day_that_lacks_more_than_half_of_itself_is_refused(project: Project) -> None:
+def test_a_day_with_more_than_half_of_its_bytes_unusable_is_refused(project: Project) -> None:
     project.telemetry(1)
     truncate(project.telemetry(1, name="part-1", correlation_id=[f"e{row}" for row in range(3 * ROWS)]))
     [profiles] = project.run(1, 1, until="profiles")
@@ -56,7 +56,7 @@ def test_a_day_that_lacks_more_than_half_of_itself_is_refused(project: Project) 
     assert "which is more than contracts.largest_quarantined_share" in reason(project)
 
 
-def test_a_file_that_was_read_and_is_damaged_now_keeps_what_it_said(project: Project) -> None:
+def test_a_file_that_was_damaged_after_it_was_read_keeps_its_counts(project: Project) -> None:
     project.telemetry(1)
     path = project.telemetry(1, name="part-1", correlation_id=[f"e{row}" for row in range(50)])
     project.run(1, 1, until="profiles")
@@ -96,7 +96,7 @@ def test_rows_that_break_an_error_are_left_out_everywhere_and_named(project: Pro
     assert project.rows("select sum(positive_count + negative_count)::int from label_cohorts") == [(ROWS - BROKEN,)]
 
 
-def test_a_row_that_breaks_two_rules_is_told_of_once(project: Project) -> None:
+def test_a_row_that_breaks_two_rules_is_listed_once(project: Project) -> None:
     both = [None] + [noon(1)] * (ROWS - 1)
     project.telemetry(1, correlation_id=WITHOUT_IDS, event_time=both)
     project.run(1, 1, until="profiles", is_checked=True)
@@ -113,7 +113,7 @@ def test_labels_without_an_id_are_left_out_and_their_day_is_counted(project: Pro
     assert project.rows("select sum(positive_count + negative_count)::int from label_cohorts") == [(ROWS - BROKEN,)]
 
 
-def test_a_day_whose_rows_are_mostly_broken_is_refused_and_keeps_what_it_had(project: Project) -> None:
+def test_a_day_with_mostly_broken_rows_is_refused_and_keeps_its_rows(project: Project) -> None:
     project.telemetry(1)
     project.run(1, 1, until="profiles", is_checked=True)
     project.telemetry(1, correlation_id=[None] * 200 + [f"d1-{row}" for row in range(200, ROWS)])
@@ -123,7 +123,7 @@ def test_a_day_whose_rows_are_mostly_broken_is_refused_and_keeps_what_it_had(pro
     assert counted(project) == [(day(1), ROWS)]
 
 
-def test_a_warning_made_an_error_sets_rows_aside(project: Project) -> None:
+def test_a_warning_configured_as_an_error_quarantines_rows(project: Project) -> None:
     project.configure(contracts={"severities": {"score_is_a_probability": "error"}})
     project.telemetry(1, score=[2.0] * BROKEN + [0.5] * (ROWS - BROKEN))
     project.run(1, 1, until="profiles", is_checked=True)

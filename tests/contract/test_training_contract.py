@@ -59,7 +59,7 @@ def test_an_error_refuses_the_version(tmp_path: Path) -> None:
         registered(tmp_path, score=[1.7] + [0.5] * (ROWS - 1))
 
 
-def test_an_own_suite_of_training_data_is_held_against_them(tmp_path: Path) -> None:
+def test_a_user_suite_checks_training_data(tmp_path: Path) -> None:
     settings = write_project(tmp_path / "project", features=["x"], training=TRAINING)
     between = {"type": "expect_column_values_to_be_between", "kwargs": {"column": "x", "max_value": 0.5}}
     folder = tmp_path / "project" / "expectations"

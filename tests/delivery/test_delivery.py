@@ -137,14 +137,14 @@ def test_a_change_is_due_once(told: Any, incident: Row, change: str | None) -> N
     assert [notice.change for notice in notices] == ([change] if change else [])
 
 
-def test_a_channel_hears_of_its_severities_and_of_the_end_of_what_it_heard_of() -> None:
+def test_a_channel_gets_its_severities_and_the_end_of_what_it_got() -> None:
     channel = WEBHOOK.model_copy(update={"severities": ("critical",)})
     assert due_notices(channel, [INCIDENT], {}) == []
     over = INCIDENT | {"state": "resolved"}
     assert [notice.change for notice in due_notices(channel, [over], {"a1": ("opened", "critical")})] == ["resolved"]
 
 
-def test_a_channel_may_hear_of_what_does_not_page() -> None:
+def test_a_channel_may_get_incidents_that_do_not_page() -> None:
     channel = WEBHOOK.model_copy(update={"incidents": "all"})
     assert [notice.change for notice in due_notices(channel, [INCIDENT | {"pages": False}], {})] == ["opened"]
 
@@ -176,7 +176,7 @@ def test_a_notice_that_is_sent_again_has_the_same_id_and_a_new_one_another(
     assert len(set(receiver.ids)) == 3
 
 
-def test_a_change_is_told_once_although_the_clock_was_set_back(
+def test_a_change_is_notified_once_although_the_clock_was_set_back(
     memory: Warehouse, settings: Settings, receiver: Receiver
 ) -> None:
     for hours, state in enumerate(["open", "resolved", "open", "open"]):
@@ -184,9 +184,7 @@ def test_a_change_is_told_once_although_the_clock_was_set_back(
     assert [content["change"] for _, content in receiver.received] == ["opened", "resolved", "opened"]
 
 
-def test_what_the_service_refuses_is_sent_once_in_a_run(
-    memory: Warehouse, settings: Settings, receiver: Receiver
-) -> None:
+def test_a_refused_notice_is_sent_once_in_a_run(memory: Warehouse, settings: Settings, receiver: Receiver) -> None:
     receiver.failures, receiver.status = 1, 404
     [done] = deliver(memory, settings, [INCIDENT], NOW)
     assert (done.error, len(receiver.ids)) == ("the service answered 404", 1)
@@ -214,7 +212,7 @@ def test_a_redirected_notice_is_delivered_only_if_the_other_address_gets_the_pos
     assert is_followed or receiver.got == []
 
 
-def test_an_answer_that_drips_costs_the_channel_its_seconds_once(
+def test_a_slow_answer_delays_a_run_once_for_each_channel(
     memory: Warehouse, settings: Settings, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def drip(handler: BaseHTTPRequestHandler) -> None:
@@ -249,7 +247,7 @@ def test_an_endless_answer_is_not_read(memory: Warehouse, settings: Settings, re
     assert sum(written) < 100_000_000
 
 
-def test_what_could_not_be_delivered_is_kept_and_tried_by_the_next_run(
+def test_a_failed_delivery_is_recorded_and_tried_by_the_next_run(
     memory: Warehouse, settings: Settings, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOOK", "http://127.0.0.1:9/secret")
@@ -262,7 +260,7 @@ def test_what_could_not_be_delivered_is_kept_and_tried_by_the_next_run(
     assert len(receiver.received) == 1
 
 
-def test_an_address_that_is_not_set_is_named_and_fails_nothing(
+def test_a_missing_address_is_named_and_fails_no_run(
     memory: Warehouse, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("HOOK", raising=False)
@@ -280,9 +278,7 @@ def test_alertmanager_gets_an_alert_with_labels_and_an_end(
     assert firing(receiver) == [{("a1", "warn")}, set()]
 
 
-def test_alertmanager_is_told_of_what_is_open_by_every_run(
-    memory: Warehouse, settings: Settings, receiver: Receiver
-) -> None:
+def test_every_run_sends_open_alerts_to_alertmanager(memory: Warehouse, settings: Settings, receiver: Receiver) -> None:
     manager = with_channel(settings, Channel(name="am", kind="alertmanager", address_variable="HOOK"))
     for hours in (0, 24):
         deliver(memory, manager, [INCIDENT], NOW + timedelta(hours=hours))
@@ -301,7 +297,7 @@ def test_an_escalated_incident_is_one_alert_of_alertmanager(
 
 @pytest.mark.parametrize("kind", ["webhook", "alertmanager"])
 @pytest.mark.parametrize(("tier", "said"), [("high", "high"), ("normal", None)])
-def test_a_tier_that_is_not_the_usual_one_is_told(
+def test_a_tier_other_than_the_default_is_a_label(
     memory: Warehouse, settings: Settings, receiver: Receiver, kind: Any, tier: Any, said: str | None
 ) -> None:
     tiered = settings.model_copy(update={"models": {"credit": ModelSettings(tier=tier)}})
@@ -314,7 +310,7 @@ def test_a_tier_that_is_not_the_usual_one_is_told(
     assert ("Tier: high." in body) == (said is not None)
 
 
-def test_a_channel_says_it_in_its_own_words(memory: Warehouse, settings: Settings, receiver: Receiver) -> None:
+def test_a_channel_may_have_its_own_templates(memory: Warehouse, settings: Settings, receiver: Receiver) -> None:
     words = WEBHOOK.model_copy(update={"title": "{{ model_id }} {{ change }}", "body": "{{ evidence | join }}"})
     deliver(memory, with_channel(settings, words), [INCIDENT], NOW)
     [(_, content)] = receiver.received
@@ -374,7 +370,7 @@ STORED: Row = {name: value for name, value in INCIDENT.items() if name != "is_to
     [(4, {"a1": "resolved", "b2": "open"}), (3, {"a1": "open"})],
     ids=["all of the night ran", "the night ended before its alerts"],
 )
-def test_an_incident_that_the_newest_day_of_alerts_has_not_is_over(
+def test_an_incident_without_a_row_on_the_newest_day_is_resolved(
     memory: Warehouse, alerts_raised_until: int, states: dict[str, str]
 ) -> None:
     run = {"run_id": "r", "outcome": "complete", "row_count": 1, "code_version": "c"}
@@ -386,7 +382,7 @@ def test_an_incident_that_the_newest_day_of_alerts_has_not_is_over(
     assert {incident["incident_id"]: incident["state"] for incident in channels.current_incidents(memory)} == states
 
 
-def test_what_was_delivered_after_it_failed_is_not_undelivered(
+def test_a_notice_that_was_delivered_after_a_failure_is_not_undelivered(
     memory: Warehouse, settings: Settings, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOOK", "http://127.0.0.1:9/")

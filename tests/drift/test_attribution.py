@@ -68,20 +68,20 @@ def test_a_segment_that_did_not_move_explains_nothing() -> None:
     assert (at["shift_share"], de["shift_share"]) == (1, 0)
 
 
-def test_a_contribution_is_the_moved_share_weighed_as_psi_weighs_it() -> None:
+def test_a_contribution_is_the_moved_share_weighted_as_in_psi() -> None:
     at, de = explained({"at": (500, 0), "de": (250, 250)}, {"at": (250, 250), "de": (250, 250)})
     red, blue = log_ratio(np.array([750, 250]), np.array([500, 500]))
     assert at["contribution"] == pytest.approx(0.25 * red - 0.25 * blue)
     assert de["contribution"] == 0
 
 
-def test_contributions_add_up_to_the_psi_but_for_its_smoothing() -> None:
+def test_contributions_add_up_to_the_psi_except_for_smoothing() -> None:
     rows = explained({"at": (50_000, 0), "de": (25_000, 35_000)}, {"at": (30_000, 20_000), "de": (25_000, 25_000)})
     whole = psi(np.array([75_000, 35_000]), np.array([55_000, 45_000])).value
     assert sum(row["contribution"] for row in rows) == pytest.approx(whole, rel=2e-3)
 
 
-def test_a_segment_that_vanished_has_its_part() -> None:
+def test_a_vanished_segment_contributes_to_the_shift() -> None:
     at, de = explained({"at": (100, 100)}, {"at": (100, 100), "de": (200, 0)})
     assert (de["segment"], de["current_count"], de["reference_count"]) == ("country=de", 0, 200)
     assert de["shift_share"] + at["shift_share"] == pytest.approx(1)

@@ -147,7 +147,7 @@ def test_a_combination_that_was_never_seen_is_found(memory: Warehouse) -> None:
     ],
     ids=["common", "still rare", "few rows"],
 )
-def test_what_is_not_told_of(
+def test_combinations_that_are_not_reported(
     memory: Warehouse, current: dict[tuple[int, int], int], reference: dict[tuple[int, int], int]
 ) -> None:
     assert findings(memory, current, reference) == []
@@ -214,7 +214,7 @@ def test_pairs_configured_later_are_counted_in_the_training_data(project: Projec
     )
 
 
-def test_a_night_finds_the_combination_and_an_alert_tells_of_it(project: Project) -> None:
+def test_a_night_finds_the_combination_and_raises_an_alert(project: Project) -> None:
     found = project.rows("select dt, label_b from rare_combinations where window_days = 1")
     assert {(dt, label[:5]) for dt, label in found} == {(day(2), "above")}
     [(message,)] = project.rows("select message from alerts where rule = 'rare'")

@@ -204,7 +204,7 @@ def test_q_values_are_over_the_features_of_one_day_and_window() -> None:
     assert [row["q_value"] for row in rows] == expected.tolist()
 
 
-def test_a_feature_that_was_not_counted_is_no_test() -> None:
+def test_a_feature_that_was_not_counted_is_not_tested() -> None:
     row = found(compare(counts(1, red=300, blue=250), first=1))
     assert row["q_value"] == row["p_value"]
 
@@ -219,7 +219,7 @@ def test_smoothing_is_taken_from_the_settings() -> None:
     assert row["value"] == psi(np.array([300, 100]), np.array([500, 500]), 10.0).value
 
 
-def test_each_deployment_is_compared_for_itself() -> None:
+def test_each_deployment_is_compared_separately() -> None:
     shadow = [row | {"deployment": "shadow"} for row in counts(1, blue=300)]
     drift = compare(counts(1, red=300) + shadow, first=1)
     assert set(drift.select(["deployment"]).column(0).to_pylist()) == {"production", "shadow"}
@@ -270,7 +270,7 @@ def test_days_of_a_period_that_are_in_the_window_are_left_out_of_it() -> None:
     assert (row["current_count"], row["reference_count"]) == (2100, 2100)
 
 
-def test_a_window_that_is_all_of_its_reference_has_nothing_to_be_compared_with() -> None:
+def test_a_window_that_covers_its_reference_has_no_reference() -> None:
     period = {"name": "good", "first_day": day(8), "last_day": day(14)}
     row = against(period, daily(1, 14, red=300), on=14)
     assert (row["value"], row["reason"]) == (None, "no values in the reference")
@@ -334,7 +334,7 @@ def test_another_version_is_compared_on_the_same_days() -> None:
     assert row["value"] == psi(np.array([0, 2100]), np.array([2100, 0])).value
 
 
-def test_categories_that_were_ranked_otherwise_are_the_same_categories() -> None:
+def test_categories_with_other_ranks_are_the_same_categories() -> None:
     # equally frequent categories are ranked by name, here red comes first: both versions see the same rows
     champion = of_rival(counts(1, red=100, blue=200))
     drift = against_champion(counts(1, red=200, blue=100) + champion, rival(["red", "blue"], [900, 100]))

@@ -66,7 +66,7 @@ def test_two_parts_add_up_to_the_whole(first: list[tuple[int, float]], second: l
         np.testing.assert_array_equal(getattr(combined, name), getattr(whole, name))
 
 
-def test_what_is_no_number_explains_nothing() -> None:
+def test_shap_values_that_are_not_numbers_are_left_out() -> None:
     columns = counted([(1, -1.5), (1, 0.25), (1, np.nan), (2, np.inf)]).columns()
     found = {name: list(columns[name]) for name in ("group", "row_count", "absolute_sum", "signed_sum")}
     assert found == {"group": [1], "row_count": [2], "absolute_sum": [1.75], "signed_sum": [-1.25]}
@@ -104,7 +104,7 @@ def test_the_same_ranking_is_stable(memory: Warehouse) -> None:
     assert (row["value"], row["outcome"], row["reference"]) == (1, "stable", "training")
 
 
-def test_a_turned_ranking_is_drift(memory: Warehouse) -> None:
+def test_a_reversed_ranking_is_drift(memory: Warehouse) -> None:
     row = importance_drift(memory, {2: (0.1, 0.3, 0.6)})[None, "ndcg"]
     assert row["value"] == pytest.approx((1 + 3 / np.log2(3) + 6 / 2) / (6 + 3 / np.log2(3) + 1 / 2))
     assert row["outcome"] == "drift"
@@ -165,7 +165,7 @@ def test_a_night_sums_shap_values_and_an_alert_can_watch_their_ranking(tmp_path:
     assert message.startswith("importance of the features of credit v1 (production) drifted from the window before:")
 
 
-def test_a_struct_of_shap_values_without_a_feature_says_nothing_about_it(tmp_path: Path) -> None:
+def test_a_feature_without_a_shap_field_has_no_importance(tmp_path: Path) -> None:
     project = Project(tmp_path / "project", telemetry={"path": "telemetry", "shap": {"column": "shap"}})
     project.telemetry(1, shap=pa.StructArray.from_arrays([[0.5] * ROWS], ["x"]))
     project.run(1, 1, until="profiles")
@@ -201,7 +201,7 @@ def test_sums_are_taken_as_they_are(explained: Project) -> None:
     ]
 
 
-def test_sums_that_come_late_are_worked_on(explained: Project) -> None:
+def test_late_sums_are_processed(explained: Project) -> None:
     explained.run(1, 1, until="profiles")
     summed(explained, 1, absolute_sum=[900.0, 30.0])
     explained.run(1, 1, until="profiles")
@@ -219,7 +219,7 @@ def test_sums_that_come_late_are_worked_on(explained: Project) -> None:
     ],
     ids=["no rows", "smaller than its signed sum", "infinite", "no feature", "no number"],
 )
-def test_sums_that_cannot_be_are_refused_and_the_telemetry_is_not(explained: Project, change: dict[str, Any]) -> None:
+def test_impossible_sums_are_refused_and_the_telemetry_is_not(explained: Project, change: dict[str, Any]) -> None:
     summed(explained, 1, **change)
     [profiles] = explained.run(1, 1, until="profiles")
     assert outcomes(profiles) == {day(1): "partial"}

@@ -186,7 +186,7 @@ def test_a_relation_that_changes_while_every_feature_stays_is_found(correlation:
     assert row["error_shift"] > row["noise_floor"]
 
 
-def test_a_relation_that_becomes_closer_is_found_by_smaller_errors() -> None:
+def test_a_closer_relation_is_found_by_smaller_errors() -> None:
     [row] = compared([drawn(5, 1000, 0.95)])
     assert (row["outcome"], row["error_shift"] < 0) == ("drift", True)
 
@@ -293,7 +293,7 @@ def test_the_training_sample_is_taken_once(project: Project) -> None:
     assert project.rows("select count(*) from reference_sample") == [(1000,)]
 
 
-def test_a_night_finds_the_relation_that_turned_and_an_alert_tells_of_it(project: Project) -> None:
+def test_a_night_finds_the_reversed_relation_and_raises_an_alert(project: Project) -> None:
     outcomes = project.rows("select dt, outcome from multivariate_drift where window_days = 1 order by dt")
     assert outcomes == [(day(1), "stable"), (day(2), "drift")]
     [(message,)] = project.rows("select message from alerts where rule = 'joint'")

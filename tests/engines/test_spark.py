@@ -225,7 +225,7 @@ def odd_labels(project: Project, days: int) -> None:
 
 
 @pytest.mark.parametrize("corrections", ["first", "latest"])
-def test_odd_labels_meet_the_same_predictions(tmp_path: Path, corrections: str) -> None:
+def test_odd_labels_are_joined_to_the_same_predictions(tmp_path: Path, corrections: str) -> None:
     project = Project(
         tmp_path / "project",
         telemetry={"path": "telemetry", "segments": ["region"], "segment_limit": 2, "class_scores": {"prefix": "p_"}},

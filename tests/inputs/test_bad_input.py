@@ -98,7 +98,7 @@ def test_an_odd_feature_has_a_defined_row(
     assert row[1:] == judged
 
 
-def test_a_column_that_is_no_feature_has_no_rows(night: Project) -> None:
+def test_a_column_that_is_not_a_feature_has_no_rows(night: Project) -> None:
     assert night.rows("select * from feature_profile where feature = 'only_in_telemetry'") == []
 
 
@@ -165,7 +165,7 @@ def test_a_hundred_thousand_categories_are_known_and_the_rest_is_unseen(tmp_path
     ],
     ids=str,
 )
-def test_training_data_that_teach_nothing_are_refused_naming_the_feature(
+def test_training_data_without_information_is_refused_naming_the_feature(
     tmp_path: Path, values: Any, message: str
 ) -> None:
     with pytest.raises(InputError) as caught:

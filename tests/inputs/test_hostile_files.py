@@ -78,7 +78,7 @@ def nights(project: Project) -> Nights:
 @pytest.mark.parametrize(
     ("number", "says"), [*enumerate((says for _, says in HOSTILE_FILES.values()), 1)], ids=HOSTILE_FILES
 )
-def test_a_file_that_cannot_be_used_costs_itself(without: Nights, spoiled: Nights, number: int, says: str) -> None:
+def test_a_file_that_cannot_be_used_is_left_out_alone(without: Nights, spoiled: Nights, number: int, says: str) -> None:
     assert spoiled.said[day(number)].startswith("partial: ")
     assert f"part-1.parquet {says}" in spoiled.said[day(number)]
     assert spoiled.about(number) == without.about(number)
@@ -97,7 +97,7 @@ def test_large_cells_are_found_in_dictionaries(tmp_path: Path, *, is_one_cell: b
     assert partition.files[0].cell_bytes("text") == (20_000_004 if is_one_cell else 0)
 
 
-def test_files_that_writers_hide_are_nowhere_seen(tmp_path: Path) -> None:
+def test_hidden_files_are_ignored_everywhere(tmp_path: Path) -> None:
     path = write_day(tmp_path, 1, {"x": [1]})
     for name in ("_staged", ".part-0"):
         write_day(tmp_path, 1, {"x": np.arange(9)}, name=name)
@@ -108,7 +108,7 @@ def test_files_that_writers_hide_are_nowhere_seen(tmp_path: Path) -> None:
     assert [file.path for file in partition.files] == [str(path)]
 
 
-def test_training_and_lineage_pass_over_what_writers_hide(tmp_path: Path) -> None:
+def test_hidden_files_are_ignored_in_training_data_and_lineage(tmp_path: Path) -> None:
     project = Project(tmp_path / "project")
     (tmp_path / "project" / "lineage" / "_draft.yaml").write_text("no: lineage")
     [file] = read_lineage_folder(project.settings)

@@ -47,7 +47,7 @@ def ids_at(path: Path, rows: list[int]) -> list[str]:
     return found
 
 
-def test_tables_count_as_folders_with_the_rows_that_their_logs_leave(tmp_path: Path) -> None:
+def test_tables_are_counted_like_folders_with_the_rows_in_their_logs(tmp_path: Path) -> None:
     plain, project = Project(tmp_path / "plain"), Project(tmp_path / "project")
     telemetry = {number: plain.telemetry(number) for number in DAYS}
     labels = {number: plain.labels(number, max(number - 1, 1)) for number in DAYS}

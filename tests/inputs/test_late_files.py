@@ -72,18 +72,18 @@ CHANGES: dict[str, Callable[[Project], object]] = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_change_asks_for_its_day_and_every_later_one(project: Project, change: str) -> None:
+def test_a_change_requests_its_day_and_every_later_one(project: Project, change: str) -> None:
     CHANGES[change](project)
     assert asked(project) == [(4 if change == "late labels" else 3, LAST)]
 
 
-def test_a_change_that_was_recorded_is_asked_for_no_more_though_it_was_refused(project: Project) -> None:
+def test_a_recorded_change_is_not_requested_again_even_if_refused(project: Project) -> None:
     truncate(part(project, "telemetry", 3))
     project.run(3, LAST, until="label_cohorts")
     assert asked(project) == []
 
 
-def test_days_that_never_ran_divide_the_ranges_and_are_not_asked_for(tmp_path: Path) -> None:
+def test_days_that_never_ran_split_the_ranges_and_are_not_requested(tmp_path: Path) -> None:
     project = Project(tmp_path / "project")
     for number in (1, 2, 3, 5, 6):
         project.telemetry(number)

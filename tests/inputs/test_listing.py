@@ -76,7 +76,7 @@ def test_a_layout_of_folders_is_found_by_itself(tmp_path, folder):
         ("%Y-%m-%d/*", "2026-01-05/batch seven"),
     ],
 )
-def test_a_pattern_says_what_cannot_be_found(tmp_path, pattern, folder):
+def test_a_pattern_describes_folders_that_cannot_be_recognised(tmp_path, pattern, folder):
     put(tmp_path, f"{folder}/a.parquet")
     assert names(tmp_path, pattern=pattern) == [f"{folder}/a.parquet"]
 
@@ -107,21 +107,21 @@ def test_a_parquet_file_counts_by_its_ending_or_its_bytes(tmp_path, name):
 @pytest.mark.parametrize(
     "name", ["_a.parquet", ".a.parquet", "_temporary/0/a.parquet", ".staging/a.parquet", "hour=3/_a.parquet"]
 )
-def test_hidden_files_are_never_read_nor_told_of(tmp_path, name):
+def test_hidden_files_are_neither_read_nor_reported(tmp_path, name):
     put(tmp_path, f"dt=2026-01-05/{name}")
     assert not names(tmp_path)
     assert not list_input(str(tmp_path)).files_of(DAY).passed_over
 
 
 @pytest.mark.parametrize("name", ["a.parquet.tmp", "a.parquet.inprogress", "a.parquet._COPYING_", "old/a.parquet"])
-def test_what_may_be_a_copy_is_passed_over_and_named(tmp_path, name):
+def test_possible_copies_are_skipped_and_named(tmp_path, name):
     put(tmp_path, f"dt=2026-01-05/{name}")
     found = list_input(str(tmp_path)).files_of(DAY)
     assert not found.files
     assert [name.split("/")[0] in entry.path for entry in found.passed_over] == [True]
 
 
-def test_a_file_of_unknown_ending_is_no_parquet_file_if_it_only_begins_as_one(tmp_path):
+def test_a_file_that_only_begins_like_parquet_is_not_read(tmp_path):
     (tmp_path / "dt=2026-01-05").mkdir()
     (tmp_path / "dt=2026-01-05" / "000000_0").write_bytes(MAGIC + b"x" * 20)
     found = list_input(str(tmp_path)).files_of(DAY)

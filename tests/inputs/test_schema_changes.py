@@ -68,14 +68,14 @@ def told(changes: Sequence[SchemaChange]) -> list[tuple[str, str, str, str | Non
                                      ("y", "added", None, "string")]),
     ],
 )  # fmt: skip
-def test_each_kind_of_change_is_told_with_what_was_and_what_is(
+def test_each_kind_of_change_is_reported_with_old_and_new(
     now: Mapping[str, pa.DataType], expected: list[tuple[str | None, ...]]
 ) -> None:
     assert [row[1:] for row in told(since(partition(1, NARROW), partition(2, now)))] == expected
 
 
 @pytest.mark.parametrize("encoded", [pa.dictionary(pa.int8(), TEXT), pa.large_string(), pa.string_view()])
-def test_another_encoding_of_the_same_values_is_no_other_type(encoded: pa.DataType) -> None:
+def test_another_encoding_of_the_same_values_is_the_same_type(encoded: pa.DataType) -> None:
     assert type_name(encoded) == "string"
 
 
@@ -85,7 +85,7 @@ def test_only_columns_that_moved_past_others_are_reordered() -> None:
 
 
 @given(st.permutations("abcdef"))
-def test_taking_out_what_was_reordered_leaves_the_order_of_before(names: list[str]) -> None:
+def test_without_the_reordered_columns_the_order_is_unchanged(names: list[str]) -> None:
     before, now = (partition(n, dict.fromkeys(each, TEXT)) for n, each in ((1, "abcdef"), (2, names)))
     changes = since(before, now)
     moved = {change.column_name for change in changes}
@@ -109,7 +109,7 @@ def test_fields_of_the_features_struct_are_columns() -> None:
     assert told(of_version(now, features_column="f")) == [("training", "f.x", "retyped", "double", "int64")]
 
 
-def test_what_one_file_of_the_day_still_has_was_not_lost_since_the_day_before() -> None:
+def test_a_column_in_one_file_of_the_day_was_not_lost_since_the_day_before() -> None:
     assert since(partition(1, NARROW), partition(2, NARROW, {"id": TEXT})) == []
 
 
@@ -139,7 +139,7 @@ def test_a_feature_is_lost_against_training_where_a_file_of_the_version_lacks_it
     assert change.message == "column x of credit v1 is missing; in training: double"
 
 
-def test_without_a_known_training_type_only_a_lost_feature_is_told() -> None:
+def test_without_a_known_training_type_only_a_lost_feature_is_reported() -> None:
     assert of_version(partition(2, NARROW | {"x": TEXT}), types={}) == []
     assert told(of_version(partition(2, {"id": TEXT}), types={})) == [("training", "x", "lost", None, None)]
 
@@ -166,7 +166,7 @@ def test_training_types_are_those_of_registration(project: Project) -> None:
     assert project.rows(STORED) == [(1, "training", None, "x", "retyped")]
 
 
-def test_the_day_after_is_worked_on_when_columns_change_and_not_when_rows_do(project: Project) -> None:
+def test_the_next_day_is_processed_again_if_columns_change_but_not_rows(project: Project) -> None:
     for number in (1, 2, 3):
         project.telemetry(number)
     project.run(1, 3, until="profiles")
@@ -214,7 +214,7 @@ def test_each_lost_column_is_an_alert_with_the_number_lost_at_once(project: Proj
     assert told == {day(2): {"changed_columns": 2}}
 
 
-def test_the_page_of_a_day_says_what_changed_and_that_of_another_nothing(project: Project) -> None:
+def test_the_page_of_a_day_shows_only_its_own_changes(project: Project) -> None:
     project.telemetry(1)
     project.telemetry(2, extra=[1] * ROWS)
     project.run(1, 2, until="profiles")

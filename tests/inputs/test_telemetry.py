@@ -46,20 +46,20 @@ def kept(db: duckdb.DuckDBPyConnection, *rows: Row) -> list[int]:
     return np.flatnonzero((codes["part-0"] >= 0) | (codes["part-1"] >= 0)).tolist()
 
 
-def test_of_duplicate_predictions_the_earliest_stays(db: duckdb.DuckDBPyConnection) -> None:
+def test_the_earliest_of_duplicate_predictions_counts(db: duckdb.DuckDBPyConnection) -> None:
     assert kept(db, {"event_time": noon(2)}, {"event_time": noon(1)}, {"event_time": noon(3)}) == [1]
 
 
-def test_of_duplicates_at_the_same_instant_the_first_file_stays(db: duckdb.DuckDBPyConnection) -> None:
+def test_the_first_file_counts_for_duplicates_at_the_same_instant(db: duckdb.DuckDBPyConnection) -> None:
     assert kept(db, {"file_id": 1}, {"file_id": 0}) == [1]
 
 
-def test_predictions_without_an_id_are_no_duplicates(db: duckdb.DuckDBPyConnection) -> None:
+def test_predictions_without_an_id_are_not_duplicates(db: duckdb.DuckDBPyConnection) -> None:
     assert kept(db, {"correlation_id": None}, {"correlation_id": None}) == [0, 1]
 
 
 @pytest.mark.parametrize("difference", [{"model_version": "v2"}, {"dt": day(2)}, {"correlation_id": "b"}])
-def test_predictions_of_another_version_day_or_id_are_no_duplicates(
+def test_predictions_of_another_version_day_or_id_are_not_duplicates(
     db: duckdb.DuckDBPyConnection, difference: Row
 ) -> None:
     assert kept(db, {}, difference) == [0, 1]
@@ -98,5 +98,5 @@ def test_the_most_frequent_values_are_segments_of_their_own(db: duckdb.DuckDBPyC
     assert found == ["country=ch", "country=de", "country=(other)", "country=(missing)"]
 
 
-def test_a_day_without_a_value_has_no_segment_but_missing(db: duckdb.DuckDBPyConnection) -> None:
+def test_a_day_without_values_has_only_the_missing_segment(db: duckdb.DuckDBPyConnection) -> None:
     assert segments(db, [None]) == ["country=(other)", "country=(missing)"]

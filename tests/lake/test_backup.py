@@ -45,7 +45,7 @@ def elsewhere(project: Project, root: Path) -> Project:
     return project
 
 
-def test_a_restored_warehouse_has_the_rows_and_goes_on_at_another_place(project: Project, tmp_path: Path) -> None:
+def test_a_restored_warehouse_has_the_rows_and_works_at_another_place(project: Project, tmp_path: Path) -> None:
     rows, snapshots = project.contents(), project.rows("from ducklake_snapshots('lake')")
     back_up(project.settings, tmp_path / "backup")
     there = elsewhere(project, tmp_path / "there")
@@ -149,7 +149,7 @@ def test_an_interrupted_backup_leaves_the_one_before(
     assert there.contents() == rows
 
 
-def test_what_cannot_be_copied_or_would_be_overwritten_is_a_sentence(project: Project, tmp_path: Path) -> None:
+def test_a_backup_that_is_impossible_or_would_overwrite_is_refused(project: Project, tmp_path: Path) -> None:
     with pytest.raises(WarehouseError, match="there is no backup in"):
         restore(project.settings, tmp_path / "nowhere")
     back_up(project.settings, tmp_path / "backup")

@@ -96,7 +96,7 @@ def told(*command: str, cwd: Path) -> str:
 
 
 @pytest.mark.parametrize("command", [["verify"], ["backup", "copy"], ["sql", "from alert_actions"], ["init", "new"]])
-def test_a_full_disk_is_told(small_disk: Path, command: list[str]) -> None:
+def test_a_full_disk_is_reported(small_disk: Path, command: list[str]) -> None:
     disk = os.statvfs(small_disk)
     (small_disk / "filler").write_bytes(b"x" * (disk.f_bavail * disk.f_bsize))
     said = told(*command, cwd=small_disk)
@@ -128,13 +128,13 @@ def test_a_full_disk_does_not_switch_the_telemetry_of_dagster_on(
         (["sql", "from alert_actions"], "the file of the catalog cannot be opened; SQLite writes beside it"),
     ],
 )
-def test_a_read_only_place_is_told(small_disk: Path, command: list[str], sentence: str) -> None:
+def test_a_read_only_place_is_reported(small_disk: Path, command: list[str], sentence: str) -> None:
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk.parent)], check=True)
     assert sentence in told(*command, cwd=small_disk)
 
 
 @pytest.mark.parametrize("command", [["verify"], ["backup", "copy"], ["sql", "from alert_actions"]])
-def test_a_damaged_catalog_is_told(project: Path, command: list[str]) -> None:
+def test_a_damaged_catalog_is_reported(project: Path, command: list[str]) -> None:
     place = project / "warehouse/catalog.sqlite"
     place.write_bytes(b"x" * 5000)
     said = told(*command, cwd=project)
@@ -151,7 +151,7 @@ sys.stdin.read()
 """
 
 
-def test_a_locked_catalog_is_told(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_locked_catalog_is_reported(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(catalog, "_BUSY_TIMEOUT_MS", 50)
     command = [sys.executable, "-c", LOCKED, str(project / "warehouse/catalog.sqlite")]
     with (
@@ -166,7 +166,7 @@ def test_a_locked_catalog_is_told(project: Path, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize("is_empty", [True, False])
-def test_a_new_catalog_is_not_made_beside_the_data_of_a_lost_one(project: Path, *, is_empty: bool) -> None:
+def test_a_new_catalog_is_not_created_for_the_data_of_a_lost_one(project: Path, *, is_empty: bool) -> None:
     place = project / "warehouse/catalog.sqlite"
     place.write_bytes(b"") if is_empty else place.unlink()
     before = sorted((project / "warehouse/data").rglob("*"))
@@ -176,7 +176,7 @@ def test_a_new_catalog_is_not_made_beside_the_data_of_a_lost_one(project: Path, 
     assert sorted((project / "warehouse/data").rglob("*")) == before
 
 
-def test_a_catalog_that_must_be_migrated_is_told_to_readers(project: Path) -> None:
+def test_readers_are_told_if_the_catalog_must_be_migrated(project: Path) -> None:
     with Warehouse.open(load_settings(project / "driftlake.yaml")) as warehouse:
         for statement in ("drop view newest_day", "delete from schema_versions"):
             warehouse.connection.execute(statement)
@@ -185,7 +185,7 @@ def test_a_catalog_that_must_be_migrated_is_told_to_readers(project: Path) -> No
     assert "hint: run `driftlake backup` and then any command that writes" in said
 
 
-def test_a_data_file_that_is_gone_is_told(project: Path) -> None:
+def test_a_missing_data_file_is_reported(project: Path) -> None:
     [gone] = (project / "warehouse/data/main/alert_actions").glob("*.parquet")
     other = gone.with_name("other.parquet")
     gone.rename(other)
@@ -193,7 +193,7 @@ def test_a_data_file_that_is_gone_is_told(project: Path) -> None:
     assert "the data files of the warehouse are not in" in said or "a required file is missing" in said
 
 
-def test_memory_that_ran_out_is_told(project: Path) -> None:
+def test_running_out_of_memory_is_reported(project: Path) -> None:
     path = project / "driftlake.yaml"
     path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | {"compute": {"memory_limit": "60MB"}}))
     said = told("sql", "select list(i) from range(20_000_000) t(i)", cwd=project)
@@ -226,7 +226,7 @@ cli.main()
     ("settings", "size", "code"),
     [("configured", "1e9", 0), ("configured", "1.2e10", 2), ("configured_if_any", "1.2e10", 2)],
 )
-def test_a_command_that_asks_for_more_memory_than_its_limit_is_told(
+def test_a_command_that_exceeds_its_memory_limit_is_reported(
     project: Path, settings: str, size: str, code: int
 ) -> None:
     command = [sys.executable, "-c", ASKS_FOR_MORE, "ask", size, settings]

@@ -83,7 +83,7 @@ def past(project: Project) -> dict[tuple[str, int], list[object]]:
         }
 
 
-def test_rows_of_now_and_of_the_past_stay_and_files_become_few(project: Project) -> None:
+def test_current_and_past_rows_stay_and_files_become_few(project: Project) -> None:
     rows, history, before = project.contents(), past(project), files(project)
     done = maintained(project)
     assert done.compacted_file_count > done.compacted_table_count > 3
@@ -105,7 +105,7 @@ def test_a_second_call_finds_nothing_left_to_compact(project: Project) -> None:
 
 
 @pytest.mark.parametrize("days_later", [0, 1, 2])
-def test_no_file_is_deleted_in_its_days_of_grace(project: Project, days_later: int) -> None:
+def test_no_file_is_deleted_in_its_grace_period(project: Project, days_later: int) -> None:
     maintained(project)
     left = project.root / "warehouse" / "data" / "main" / "alerts" / "of-a-killed-run.parquet"
     left.parent.mkdir(exist_ok=True)
@@ -116,7 +116,7 @@ def test_no_file_is_deleted_in_its_days_of_grace(project: Project, days_later: i
     assert files(project) == before
 
 
-def test_what_a_killed_run_left_is_deleted_after_the_days_of_grace(project: Project) -> None:
+def test_files_of_a_killed_run_are_deleted_after_the_grace_period(project: Project) -> None:
     left = project.root / "warehouse" / "data" / "main" / "alerts" / "of-a-killed-run.parquet"
     left.parent.mkdir(exist_ok=True)
     left.write_bytes(b"PAR1")
@@ -162,7 +162,7 @@ def test_a_dry_run_says_what_a_run_does_and_does_nothing(project: Project) -> No
     assert said.compacted_table_count >= done.compacted_table_count > 0
 
 
-def test_a_reader_in_the_midst_of_a_transaction_sees_its_rows_to_the_end(project: Project) -> None:
+def test_a_reader_sees_the_same_rows_during_its_transaction(project: Project) -> None:
     rows = project.contents("feature_profile", "feature_drift")
     with Warehouse.open(project.settings, read_only=True) as reader:
         reader.connection.execute("begin")
@@ -231,7 +231,7 @@ MAINTAIN = """
 
 
 @pytest.mark.processes
-def test_nights_that_run_meanwhile_write_the_rows_of_nights_alone(tmp_path: Path) -> None:
+def test_nights_during_maintenance_write_the_same_rows(tmp_path: Path) -> None:
     alone, watched = Project(tmp_path / "alone"), Project(tmp_path / "watched")
     run_nights(alone, 1, NIGHTS)
     command = [sys.executable, "-c", textwrap.dedent(MAINTAIN), str(watched.root / "driftlake.yaml")]

@@ -147,7 +147,7 @@ def test_a_killed_migration_changes_nothing_and_the_next_one_is_whole(settings: 
         assert "runbook" in warehouse.sql("from alerts").column_names
 
 
-def test_the_doctor_tells_the_versions_and_that_an_upgrade_is_due(settings: Settings) -> None:
+def test_the_doctor_reports_the_versions_and_a_due_upgrade(settings: Settings) -> None:
     def told() -> str:
         found = {finding.subject: finding for finding in examine(Path(settings.resolve("driftlake.yaml")))}["warehouse"]
         assert found.is_well

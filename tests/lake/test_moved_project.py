@@ -75,7 +75,7 @@ def test_a_copied_day_is_neither_late_nor_computed_again(original: Project, tmp_
 
 
 @pytest.mark.parametrize("read_only", [True, False])
-def test_a_catalog_whose_data_stayed_behind_is_refused(original: Project, tmp_path: Path, *, read_only: bool) -> None:
+def test_a_catalog_without_its_data_is_refused(original: Project, tmp_path: Path, *, read_only: bool) -> None:
     copy = copied(original, tmp_path / "copy")
     (tmp_path / "copy/warehouse/data").rename(tmp_path / "elsewhere")
     with pytest.raises(WarehouseError, match=r"data files .* are not in .*/copy/warehouse/data"):

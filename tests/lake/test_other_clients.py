@@ -80,7 +80,7 @@ def test_a_conflicting_delete_of_another_client_is_no_failure(
     assert project.rows(MISTAKEN) == [(0,)]
 
 
-def test_who_cannot_commit_says_so_and_leaves_the_old_rows(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_commit_is_reported_and_leaves_the_old_rows(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     project.run(1, 1, until="profiles")
     before = project.contents("feature_profile")
     monkeypatch.setattr("driftlake.lake.warehouse._PAUSES", ())

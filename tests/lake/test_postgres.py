@@ -140,7 +140,7 @@ def reader(postgres: Server) -> str:
     return "reader"
 
 
-def test_maintenance_keeps_rows_and_days_of_grace_as_on_sqlite(tmp_path: Path, catalog: str) -> None:
+def test_maintenance_keeps_rows_and_the_grace_period_as_on_sqlite(tmp_path: Path, catalog: str) -> None:
     project = Project(tmp_path / "project", warehouse={"catalog": catalog, "data": "warehouse/data"})
     for number in (1, 2, 3):
         project.telemetry(number)
@@ -251,7 +251,7 @@ def test_a_connection_that_is_lost_in_a_transaction_is_the_same_fault(said: str)
     assert fault_of(duckdb.Error(said)) is AWAY
 
 
-def test_of_a_server_that_starts_only_a_wait_is_advised() -> None:
+def test_a_starting_server_gets_only_the_hint_to_wait() -> None:
     starting = duckdb.IOException('Unable to connect to Postgres at "": FATAL:  the database system is starting up')
     assert "wait until the server" in (Catalog("postgres", "dbname=lake").failure(starting).hint or "")
 
@@ -267,7 +267,7 @@ def test_without_the_extension_the_extra_is_named(
     assert "pip install 'driftlake[postgres]'" in str(caught.value.hint)
 
 
-def test_an_empty_database_is_well_and_has_no_warehouse(tmp_path: Path, catalog: str) -> None:
+def test_an_empty_database_is_valid_and_has_no_warehouse(tmp_path: Path, catalog: str) -> None:
     project = Project(tmp_path / "project")
     project.configure(warehouse={"catalog": catalog, "data": "there"})
     [found] = [finding for finding in doctor.examine(project.root / "driftlake.yaml") if finding.subject == "warehouse"]

@@ -115,7 +115,7 @@ def test_a_variable_of_python_is_not_a_table(warehouse: Warehouse, monkeypatch: 
         answer(warehouse, "from variable")
 
 
-def test_a_refusal_says_what_is_not_run_and_how_it_would_be(warehouse: Warehouse) -> None:
+def test_a_refusal_names_the_statement_and_the_way_to_run_it(warehouse: Warehouse) -> None:
     with pytest.raises(WarehouseError, match="statement of kind copy.*\nhint: `driftlake sql --unrestricted`"):
         answer(warehouse, "copy (select 1) to 'x.csv'")
 

@@ -111,7 +111,7 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     [["telemetry"], ["labels"], ["lineage"], ["explanations"], ["warehouse"], EVERYTHING],
     ids="+".join,
 )
-def test_what_is_on_s3_gives_the_rows_of_a_disk(
+def test_inputs_on_s3_give_the_rows_of_inputs_on_disk(
     tmp_path: Path, known: Service, here: dict[str, Any], places: list[str]
 ) -> None:
     project = filled(tmp_path / "-".join(places))
@@ -145,7 +145,7 @@ def test_maintenance_deletes_objects_that_nothing_needs(tmp_path: Path, known: S
             answer(warehouse, "from read_csv('s3://lake/beside.csv')")
 
 
-def test_a_person_is_erased_from_objects(tmp_path: Path, known: Service) -> None:
+def test_a_user_is_erased_from_objects(tmp_path: Path, known: Service) -> None:
     project = Project(tmp_path / "project", warehouse={"catalog": "sqlite:there.sqlite", "data": "s3://lake/erasure"})
     row = "now() + interval (range) second, 'mute', 'rule', 'drift', date '2024-03-01', date '2024-03-02', 'of person-1734', 'ann'"
     with Warehouse.open(project.settings) as warehouse:
@@ -356,7 +356,9 @@ def test_a_service_that_never_answers_is_not_waited_for(known: Service, monkeypa
             s3.require_place("telemetry.path", "s3://lake/telemetry")
 
 
-def test_a_bucket_of_another_region_is_told(tmp_path: Path, known: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bucket_of_another_region_is_reported(
+    tmp_path: Path, known: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class Elsewhere(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(200)

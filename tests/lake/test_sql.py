@@ -132,7 +132,7 @@ def test_growth_on_the_first_day_is_all_that_is_outstanding(memory: Warehouse) -
     assert backlog(memory, "growth_count", on=1) == [(100,)]
 
 
-def test_the_backlog_is_told_by_age(memory: Warehouse) -> None:
+def test_the_backlog_is_split_by_age(memory: Warehouse) -> None:
     given_backlog(memory)
     assert [backlog(memory, "outstanding_count", age=age) for age in ("0", "1", "2-3")] == [[(100,)], [(60,)], [(70,)]]
 
@@ -330,12 +330,12 @@ def test_a_rule_fires_once_its_days_in_a_row_are_full(db: duckdb.DuckDBPyConnect
         ({"except_features": ["age"]}, ["income"]),
     ],
 )
-def test_a_rule_is_about_what_it_names(db: duckdb.DuckDBPyConnection, rule: Row, expected: list[str]) -> None:
+def test_a_rule_watches_only_what_it_names(db: duckdb.DuckDBPyConnection, rule: Row, expected: list[str]) -> None:
     signals = [{"feature": "age"}, {"feature": "income"}]
     assert [row[1] for row in raised(db, signals, rule, "dt", "feature")] == expected
 
 
-def test_a_rule_is_about_its_references(db: duckdb.DuckDBPyConnection) -> None:
+def test_a_rule_watches_only_its_references(db: duckdb.DuckDBPyConnection) -> None:
     signals = [{"reference": "preceding"}, {"dt": day(2)}]
     assert raised(db, signals, {"reference_names": ["preceding"]}) == [day(1)]
 
@@ -362,7 +362,7 @@ def test_a_jump_of_one_day_does_not_open_a_rule_that_needs_more(db: duckdb.DuckD
     assert raised(db, values, ON_A_JUMP | {"consecutive_days": 2}) == [day(5), day(6)]
 
 
-def test_what_is_far_from_training_from_the_beginning_is_no_jump(db: duckdb.DuckDBPyConnection) -> None:
+def test_drift_that_exists_from_the_beginning_is_not_a_jump(db: duckdb.DuckDBPyConnection) -> None:
     assert raised(db, jumps((1, None, 0.3), (2, None, 0.3), (3, 0.02, 0.3)), ON_A_JUMP) == []
 
 
@@ -377,7 +377,7 @@ def test_a_new_version_takes_over_what_jumped_before_it(db: duckdb.DuckDBPyConne
     assert raised(db, [*jumped, *new], ON_A_JUMP, "dt", "model_version") == [(day(2), "v1"), (day(3), "v2")]
 
 
-def test_a_new_version_in_a_season_is_no_jump(db: duckdb.DuckDBPyConnection) -> None:
+def test_a_new_version_in_a_season_is_not_a_jump(db: duckdb.DuckDBPyConnection) -> None:
     assert raised(db, [*jumps((1, 0.02, 0.3)), *jumps((3, None, 0.3), version="v2")], ON_A_JUMP) == []
 
 
@@ -403,7 +403,7 @@ def test_a_day_below_the_threshold_breaks_the_run(db: duckdb.DuckDBPyConnection)
     assert raised(db, signals, {"consecutive_days": 2}) == [day(2)]
 
 
-def test_an_alert_knows_since_when_it_runs(db: duckdb.DuckDBPyConnection) -> None:
+def test_an_alert_has_the_day_it_began(db: duckdb.DuckDBPyConnection) -> None:
     ran = raised(db, days(1, 3, 4), None, "since_on", "consecutive_days")
     assert ran == [(day(1), 1), (day(3), 1), (day(3), 2)]
 
@@ -542,7 +542,7 @@ def test_sql_counts_negative_values_of_a_logarithmic_grid_as_the_kernel_does(db:
 
 
 @pytest.mark.parametrize("value", [1e17, -1e17, 1e300, -1e300])
-def test_sql_counts_values_beyond_all_measure_as_the_kernel_does(db: duckdb.DuckDBPyConnection, value: float) -> None:
+def test_sql_counts_huge_values_as_the_kernel_does(db: duckdb.DuckDBPyConnection, value: float) -> None:
     bins = learn_numeric_bins("x", np.linspace(0, 1, 1000))
     column = pa.array([value])
     assert recounted(db, bins, column) == counted(bins, column)

@@ -61,7 +61,7 @@ def test_missing_rows_are_found_and_the_day_is_computed_anew_although_nothing_ch
     assert project.contents() == rows
 
 
-def test_rows_that_are_there_twice_are_found(project: Project) -> None:
+def test_duplicate_rows_are_found(project: Project) -> None:
     damage(project, f"insert into label_arrivals from label_arrivals where dt = date '{day(1)}'")
     assert wrong(project) == [
         f"{day(1)}: label_arrivals: 2 rows, 1 recorded",

@@ -78,7 +78,7 @@ def test_partition_runs_names_the_snapshot_that_holds_the_result(settings: Setti
         assert before["row_count"].to_pylist() == [10]
 
 
-def test_what_is_current_follows_the_snapshots_although_the_clock_was_set_back(
+def test_the_current_run_follows_snapshots_and_not_the_clock(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class SetBack(datetime):

@@ -56,7 +56,7 @@ def test_segments_and_classes_have_one_name(project: Project) -> None:
     }
 
 
-def test_labels_meet_their_predictions_whatever_the_types_of_ids(project: Project) -> None:
+def test_labels_are_joined_whatever_the_types_of_ids(project: Project) -> None:
     counted = "select prediction_on, sum({})::bigint from {} where segment = 'all' group by all order by all"
     labels = "(from label_cohorts where model_id = 'credit')"
     for sums, models in (
@@ -66,7 +66,7 @@ def test_labels_meet_their_predictions_whatever_the_types_of_ids(project: Projec
         assert project.rows(sums) == [(day(number), models * ROWS) for number in range(1, 6)]
 
 
-def test_what_need_not_be_there_costs_itself_and_files_without_rows_nothing(project: Project) -> None:
+def test_a_broken_optional_column_is_left_out_and_empty_files_are_ignored(project: Project) -> None:
     assert project.outcomes[day(7)] == "partial"  # type: ignore[attr-defined]
     assert project.outcomes[day(8)] == "empty"  # type: ignore[attr-defined]
     found = project.rows(

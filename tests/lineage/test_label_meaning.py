@@ -116,7 +116,7 @@ def test_a_target_of_other_values_is_refused(
         )
 
 
-def test_a_third_label_is_refused_and_told_of(tmp_path: Path) -> None:
+def test_a_third_label_is_refused_and_reported(tmp_path: Path) -> None:
     project = labelled(tmp_path / "p", "good", "bad", labels={"positive": "bad"})
     project.labels(2, 1, label=["open"] * 10 + ["bad"] * (ROWS - 10))
     project.run(1, 2, until="label_cohorts", is_checked=True)
@@ -179,14 +179,14 @@ def test_what_scores_look_like(count: int) -> None:
     assert found == {"sound": None, "reversed": "reversed", "confidence": "confidence", "overconfident": None}
 
 
-def test_a_probability_that_is_always_high_is_no_confidence_if_labels_are_positive_as_often() -> None:
+def test_always_high_probabilities_are_not_confidences_if_labels_are_as_often_positive() -> None:
     generator = np.random.default_rng(5)
     probability = generator.uniform(0.6, 1, 5000)
     is_positive = generator.random(5000) < probability
     assert suspicion(*binned(probability, is_positive), probability.sum(), is_probability=True) is None
 
 
-def test_a_night_tells_of_scores_that_rank_the_wrong_way_round(tmp_path: Path) -> None:
+def test_a_night_reports_scores_that_rank_the_wrong_way_round(tmp_path: Path) -> None:
     project = labelled(tmp_path / "p", 0, 1)
     telemetry = project.root / "telemetry" / f"dt={day(1)}" / "part-0.parquet"
     served = duckdb.sql(f"select score from '{telemetry}'").fetchnumpy()["score"]

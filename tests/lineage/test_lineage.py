@@ -95,7 +95,7 @@ def test_training_data_outside_of_the_configured_places_is_refused_unread(tmp_pa
         registered(settings)
 
 
-def test_training_data_that_are_a_pipe_are_refused_without_a_wait(tmp_path: Path) -> None:
+def test_training_data_in_a_pipe_is_refused_at_once(tmp_path: Path) -> None:
     settings = project(tmp_path)
     Path(settings.resolve("training.parquet")).unlink()
     os.mkfifo(settings.resolve("training.parquet"))
@@ -191,7 +191,7 @@ def test_whatever_a_lineage_file_holds_the_other_versions_are_registered(
     assert reason in refusal.message
 
 
-def test_training_data_of_a_registered_version_may_go(tmp_path: Path) -> None:
+def test_training_data_of_a_registered_version_may_be_deleted(tmp_path: Path) -> None:
     settings = project(tmp_path)
     registered(settings)
     Path(settings.resolve("training.parquet")).unlink()
@@ -232,7 +232,7 @@ def test_a_correction_or_score_that_does_not_fit_is_refused(
 
 
 @pytest.mark.parametrize("written", ["1.10", "2026-01-05", "010", "yes"])
-def test_a_version_that_yaml_reads_otherwise_is_the_text_that_stands_there(tmp_path: Path, written: str) -> None:
+def test_a_version_that_yaml_reads_as_a_number_is_the_text_in_the_file(tmp_path: Path, written: str) -> None:
     settings = project(tmp_path)
     edit(settings, "model_version: v1", f"model_version: {written}")
     [file] = read_lineage_folder(settings)
@@ -257,7 +257,7 @@ def test_only_features_that_are_not_critical_are_learned_with_fewer_bins(tmp_pat
     assert {name: bins.bin_kinds.count("range") for name, bins in features.items()} == {"x": 100, "y": 12}
 
 
-def test_numbers_of_which_a_bin_of_several_values_holds_over_a_percentile_are_named(tmp_path: Path) -> None:
+def test_numbers_with_a_bin_of_several_values_over_a_percentile_are_named(tmp_path: Path) -> None:
     continuous = [number / 7 for number in range(1000)]
     tied = [0.0] * 300 + [1 + number / 7 for number in range(700)]
     settings = write_project(

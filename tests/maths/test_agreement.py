@@ -57,7 +57,7 @@ def test_both_aucs_are_scikit_learns(rows: list[tuple[int, int, bool]]) -> None:
     assert [measured.candidate, measured.production] == pytest.approx(expected, abs=1e-12)
 
 
-def test_scores_that_are_the_same_differ_by_nothing_with_certainty() -> None:
+def test_equal_scores_have_a_difference_of_zero_without_variance() -> None:
     measured = paired_auc_difference(np.diag([1, 2, 3]), np.diag([3, 2, 1]))
     assert [measured.difference, measured.standard_error, measured.p_value] == [0, 0, 1]
 
@@ -67,7 +67,7 @@ def test_a_perfect_score_and_its_reverse_are_told_apart_with_certainty() -> None
     assert [measured.difference, measured.p_value] == [1, 0]
 
 
-def test_labels_of_one_class_compare_nothing() -> None:
+def test_labels_of_one_class_give_no_comparison() -> None:
     assert np.isnan(paired_auc_difference(np.diag([1, 2]), np.diag([0, 0])).difference)
 
 

@@ -415,6 +415,6 @@ def test_training_counts_expect_as_many_unseen_rows_as_other_rows_have(category_
     assert np.mean(expected) == pytest.approx(np.mean(found), rel=0.1)
 
 
-def test_a_few_categories_that_occur_once_let_expect_no_unseen_ones() -> None:
+def test_with_few_single_categories_no_unseen_rows_are_expected() -> None:
     counts = np.array([[0, 0, 0, 500, 1]])
     assert with_expected_unseen(counts, [4]) is counts

@@ -80,7 +80,7 @@ def test_psi_of_a_swap_of_one_and_two_thirds_is_two_thirds_of_ln_2() -> None:
 
 
 @pytest.mark.parametrize("divergence", DIVERGENCES)
-def test_what_vanished_or_is_new_has_the_same_divergence_on_a_day_and_in_a_week(divergence: Divergence) -> None:
+def test_a_vanished_or_new_category_has_the_same_divergence_on_a_day_and_in_a_week(divergence: Divergence) -> None:
     training, day = np.array([45_000, 5_000, 0]), np.array([2_700, 0, 300])
     assert divergence(7 * day, training).value == pytest.approx(divergence(day, training).value)
 
@@ -238,7 +238,7 @@ def test_the_p_value_of_a_missing_rate_change_is_that_of_the_two_by_two_table(si
     assert share_change(*sides, MISSING).p_value == pytest.approx(expected, rel=1e-6, abs=1e-300)
 
 
-def test_a_feature_that_never_misses_has_no_missing_rate_change() -> None:
+def test_a_feature_that_is_never_missing_has_no_missing_rate_change() -> None:
     comparison = share_change(np.array([0, 70]), np.array([0, 30]), MISSING)
     assert as_floats(comparison) == (0, 0, 1)
 

@@ -57,7 +57,7 @@ def test_a_bin_without_labels_lies_between_its_neighbours() -> None:
     assert calibration.probability.tolist() == pytest.approx([0.1, 0.2, 0.3, 0.3])
 
 
-def test_of_a_window_whose_labels_calibrate_the_estimate_is_their_auc() -> None:
+def test_the_estimate_of_the_calibration_window_is_its_auc() -> None:
     predictions, positives = np.array([10, 10, 10]), np.array([1, 4, 8])
     calibration = calibrate(positives[np.newaxis], (predictions - positives)[np.newaxis])
     estimated = Estimator(predictions[np.newaxis], np.zeros((1, 3)), [calibration], np.array([1])).auc()
@@ -106,7 +106,7 @@ def coverage(cases: Iterable[tuple[Calibration, Counts, Counts]], periods: int =
 
 
 @pytest.mark.parametrize(("calibration_rows", "window_rows"), [(20_000, 1_000), (2_000, 20_000)])
-def test_intervals_hold_what_labels_say_as_often_as_they_claim(calibration_rows: int, window_rows: int) -> None:
+def test_intervals_have_their_nominal_coverage(calibration_rows: int, window_rows: int) -> None:
     generator = np.random.default_rng(5)
 
     def cases() -> Iterator[tuple[Calibration, Counts, Counts]]:
@@ -128,7 +128,7 @@ def drawn_days(generator: np.random.Generator, days: int, spread: float) -> tupl
 
 
 @pytest.mark.parametrize("spread", [0, 0.5])
-def test_intervals_hold_also_where_days_differ_by_more_than_chance(spread: float) -> None:
+def test_intervals_have_their_coverage_if_days_differ_by_more_than_chance(spread: float) -> None:
     generator = np.random.default_rng(6)
 
     def cases() -> Iterator[tuple[Calibration, Counts, Counts]]:
@@ -143,7 +143,7 @@ def test_intervals_hold_also_where_days_differ_by_more_than_chance(spread: float
 
 
 @pytest.mark.parametrize("spread", [0, 0.3])
-def test_training_labels_alone_leave_open_how_far_days_differ(spread: float) -> None:
+def test_training_labels_alone_do_not_show_how_much_days_differ(spread: float) -> None:
     generator = np.random.default_rng(8)
 
     def cases() -> Iterator[tuple[Calibration, Counts, Counts]]:
@@ -155,7 +155,7 @@ def test_training_labels_alone_leave_open_how_far_days_differ(spread: float) -> 
     assert min(coverage(cases(), periods=7).values()) >= 0.95
 
 
-def test_intervals_hold_where_days_are_like_those_before_them_and_labels_come_late() -> None:
+def test_intervals_have_their_coverage_if_days_are_dependent_and_labels_late() -> None:
     generator = np.random.default_rng(9)
     predictions = drawn_days(generator, 100 * 118, 0)[0]
     noise = generator.standard_normal((100, 118))
@@ -187,7 +187,7 @@ def test_a_drift_of_the_labels_widens_intervals_by_how_far_ahead_a_window_is() -
     assert of_late > 1.5 * of_soon
 
 
-def test_one_day_of_labels_leaves_open_how_far_days_differ() -> None:
+def test_one_day_of_labels_does_not_show_how_much_days_differ() -> None:
     day = np.array([[1_000, 1_000]]), np.array([[3_000, 1_000]])
     days = tuple(np.repeat(side // 20, 20, axis=0) for side in day)
     of_one, of_many = (
@@ -198,7 +198,7 @@ def test_one_day_of_labels_leaves_open_how_far_days_differ() -> None:
 
 @pytest.mark.parametrize("spread", [0, 0.2])
 @pytest.mark.parametrize("shift", [0, 0.12, 0.6])
-def test_old_and_recent_labels_together_cost_little_and_their_interval_holds(shift: float, spread: float) -> None:
+def test_combined_old_and_recent_labels_have_small_errors_and_valid_intervals(shift: float, spread: float) -> None:
     generator = np.random.default_rng(7)
     before, now = (special.logit(PROBABILITIES) + moved for moved in (0, shift))
     even = np.full(BINS, 1 / BINS)
@@ -230,7 +230,7 @@ def test_old_and_recent_labels_together_cost_little_and_their_interval_holds(shi
     assert np.mean(hits) >= 0.90
 
 
-def test_many_recent_labels_outweigh_old_ones_that_say_something_else() -> None:
+def test_many_recent_labels_outweigh_contradicting_old_ones() -> None:
     old, old_counts = np.round(1_000 * PROBABILITIES).astype(int), np.full(BINS, 1_000)
     trained = calibrate(old[np.newaxis], (old_counts - old)[np.newaxis])
     # neither level nor slope shifts; only the middle scores change their meaning

@@ -86,7 +86,7 @@ def test_good_days_before_do_not_delay_the_detection_of_a_loss(good: list[float]
     assert (after >= alone - 1e-9).all()
 
 
-def test_a_long_loss_is_forgotten_as_soon_as_a_short_one() -> None:
+def test_evidence_of_a_long_loss_fades_as_fast_as_of_a_short_one() -> None:
     short, long = (
         evidence(np.array([[-1.0] * count + [0.2] * 40]), noise(), threshold=365).log_evidence[0, count:]
         for count in (20, 200)
@@ -108,12 +108,12 @@ def test_the_first_day_of_a_loss_is_found() -> None:
     assert (np.abs(found - 60) <= 1).mean() > 0.9
 
 
-def test_where_every_day_is_good_no_loss_has_begun() -> None:
+def test_without_a_bad_day_no_loss_has_begun() -> None:
     assert evidence(np.full((1, 5), 0.5), noise()).began_at.tolist() == [-1]
 
 
 @pytest.mark.parametrize("shift", [0, -2])
-def test_noise_is_learned_whatever_loss_lies_inside(shift: float) -> None:
+def test_noise_is_learned_despite_a_loss(shift: float) -> None:
     values = drawn(0.1, 0.4, (200, 180))
     values[:, 120:] += shift * 0.1
     learned = day_noise(day_differences(values), prior=noise(0.1, 0.4, day_count=20))
@@ -146,7 +146,7 @@ def test_a_single_far_day_hardly_changes_what_is_learned() -> None:
     assert np.abs(day_noise(day_differences(values)).deviation / usual - 1).max() < 0.5
 
 
-def test_errors_that_days_have_by_themselves_are_no_noise_between_days() -> None:
+def test_standard_errors_of_days_are_not_noise_between_days() -> None:
     errors = np.full((200, 180), 0.1)
     values = drawn(0.1, 0.0, errors.shape) + drawn(0.1, 0.0, errors.shape, seed=1)
     assert np.median(day_noise(day_differences(values, errors)).deviation) == pytest.approx(0.1, rel=0.1)
@@ -171,7 +171,7 @@ def test_estimated_days_have_noise_of_their_own() -> None:
     assert last(noise(3.0)) < last(noise()) < last(noise(0.3))
 
 
-def test_of_a_fortnight_less_a_day_nothing_is_known_unless_others_are() -> None:
+def test_thirteen_days_give_no_noise_without_other_series() -> None:
     values = drawn(1, 0.2, (1, MINIMUM_DAYS - 1))
     assert np.isnan(day_noise(day_differences(values)).deviation).all()
     assert (evidence(values - 5, day_noise(day_differences(values))).log_evidence == -np.inf).all()
@@ -179,7 +179,7 @@ def test_of_a_fortnight_less_a_day_nothing_is_known_unless_others_are() -> None:
     assert 0.5 < day_noise(day_differences(values), prior=noise(day_count=20)).deviation[0] < 1.5
 
 
-def test_a_series_of_few_days_is_drawn_to_the_others() -> None:
+def test_a_series_of_few_days_is_shrunk_to_the_others() -> None:
     values = drawn(1, 0.3, (20, 100))
     values[:5, MINIMUM_DAYS - 1 :] = np.nan
     prior = pooled_noise(day_differences(values))
@@ -189,7 +189,7 @@ def test_a_series_of_few_days_is_drawn_to_the_others() -> None:
     assert day_noise(narrow).deviation < day_noise(narrow, prior=prior).deviation < prior.deviation
 
 
-def test_series_that_are_not_alike_say_little_of_each_other() -> None:
+def test_unlike_series_have_little_weight_for_each_other() -> None:
     alike, unlike = drawn(1, 0.3, (20, 100)), drawn(1, 0.3, (20, 100)) * np.geomspace(0.1, 10, 20)[:, np.newaxis]
     of_alike, of_unlike = pooled_noise(day_differences(alike)), pooled_noise(day_differences(unlike))
     assert of_alike is not None
@@ -221,7 +221,7 @@ def test_models_at_the_limit_page_no_more_often_than_promised() -> None:
     assert 0 < np.count_nonzero(is_over.any(axis=1)) <= is_over.size / 365
 
 
-def test_a_loss_shows_after_the_days_that_were_said() -> None:
+def test_a_loss_shows_after_the_predicted_number_of_days() -> None:
     days, threshold = noise(0.085, 0.3, series=400), page_threshold(1, 1)
     values = drawn(0.085, 0.3, (400, 180)) + 0.02
     values[:, 60:] -= 0.12

@@ -53,7 +53,9 @@ def alarms(rows: dict[date, int], calendar: Calendar = LEARNED) -> list[int]:
         (range(1, 6), [], [0, 7]),
     ],
 )
-def test_days_are_missed_that_such_weekdays_had(weekdays: range, without: Sequence[int], expected: list[int]) -> None:
+def test_days_are_missing_if_the_same_weekdays_had_rows(
+    weekdays: range, without: Sequence[int], expected: list[int]
+) -> None:
     assert alarms(served(weekdays, 35, without)) == expected
 
 
@@ -109,7 +111,7 @@ def business(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return project
 
 
-def test_weekends_and_holidays_are_no_alert(business: Project) -> None:
+def test_weekends_and_holidays_raise_no_alert(business: Project) -> None:
     assert (
         business.rows("select * from contract_checks where expectation = 'partition_is_present' and outcome = 'failed'")
         == []
@@ -131,14 +133,14 @@ def test_windows_over_weekends_and_holidays_are_judged(business: Project) -> Non
     assert unjudged == []
 
 
-def test_a_configured_calendar_holds_without_contracts(tmp_path: Path) -> None:
+def test_a_configured_calendar_applies_without_contracts(tmp_path: Path) -> None:
     project = Project(tmp_path / "p", contracts={"enabled": False}, calendar={"weekdays": ["mon"]})
     project.telemetry(4)
     project.run(4, 5, until="profiles")
     assert project.rows("select outcome from contract_checks where dt = ?", day(5)) == [("passed",)]
 
 
-def test_the_promise_of_a_day_can_be_turned_off(tmp_path: Path) -> None:
+def test_the_rule_on_missing_days_can_be_switched_off(tmp_path: Path) -> None:
     project = Project(tmp_path / "p", contracts={"severities": {"partition_is_present": "off"}})
     project.telemetry(4)
     project.run(4, 5, until="profiles", is_checked=True)

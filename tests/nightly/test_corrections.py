@@ -105,7 +105,9 @@ def corrected(model: str, tmp_path_factory: pytest.TempPathFactory) -> Project:
     return project
 
 
-def test_the_latest_labels_give_what_they_alone_would_give(tmp_path: Path, model: str, corrected: Project) -> None:
+def test_corrected_labels_give_the_rows_of_the_newest_labels_alone(
+    tmp_path: Path, model: str, corrected: Project
+) -> None:
     build, said = MODELS[model]
     alone = build(tmp_path / "alone")
     arrive(alone, said, newest_only=True)
@@ -161,7 +163,7 @@ def test_a_backfill_of_corrections_gives_the_rows_of_the_nights(tmp_path: Path, 
     assert found["label_conflicts"]
 
 
-def test_the_first_labels_count_unless_the_latest_are_asked_for(tmp_path: Path) -> None:
+def test_the_first_labels_count_unless_latest_is_configured(tmp_path: Path) -> None:
     project = binary(tmp_path / "project")
     arrive(project, number_of, newest_only=False)
     project.run(1, LAST, until="label_cohorts")

@@ -47,7 +47,7 @@ def test_small_passes_in_pieces_find_the_rows_of_one_pass(counted: Project, monk
     assert project.contents() == whole
 
 
-def test_what_a_pass_found_stays_if_the_next_one_fails(counted: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_of_a_pass_stay_if_the_next_one_fails(counted: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     project = restored(counted)
     monkeypatch.setattr(extent, "_BYTES_OF_ROW", 10**7)
     compare = Comparisons.of_profiles

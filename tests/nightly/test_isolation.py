@@ -88,9 +88,7 @@ def fail_versions(monkeypatch: pytest.MonkeyPatch, *names: str, on: int | None =
 DRIFT_ROWS = "select dt, model_version, statistic, feature, value from feature_drift where {} order by all"
 
 
-def test_a_version_that_fails_on_a_day_costs_its_rows_of_that_day(
-    project: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failing_version_loses_only_its_rows_of_the_day(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     before = project.contents()
     project.telemetry(2, **OF_BOTH)
     project.run(2, 2, until="label_cohorts")
@@ -112,7 +110,7 @@ def test_a_version_that_fails_on_a_day_costs_its_rows_of_that_day(
     assert [row for row in stored if row[0] != day(2)] == [row for row in before["feature_drift"] if row[0] != day(2)]
 
 
-def test_what_failed_is_tried_again_and_nothing_else(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_failed_parts_are_tried_again(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = project.contents("feature_drift")
     with monkeypatch.context() as patched:
         fail_versions(patched, "v1", "v2", on=2)
@@ -155,7 +153,7 @@ def test_a_day_that_fails_whatever_is_left_out_keeps_its_rows_and_is_not_judged(
     assert "not judged" in index
 
 
-def test_a_statistic_that_fails_costs_its_own_rows(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failing_statistic_loses_only_its_own_rows(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     psi = drift_statistics.STATISTICS["psi"]
     broken = replace(psi, compare=failing(psi.compare, lambda *_: True))
     monkeypatch.setitem(drift_statistics.STATISTICS, "psi", broken)
@@ -183,7 +181,7 @@ def test_an_incident_of_a_rule_that_cannot_be_evaluated_stays_open(
     assert message.endswith(f", since {day(1)} ({LAST + 1} days); no value after {day(LAST)}")
 
 
-def test_an_objective_that_fails_costs_itself(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failing_objective_loses_only_its_own_rows(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     project.configure(
         slos=[{"name": name, "sli": "completeness", "objective": share} for name, share in (("a", 0.5), ("b", 0.9))]
     )
@@ -196,7 +194,7 @@ def test_an_objective_that_fails_costs_itself(project: Project, monkeypatch: pyt
     assert project.rows("select distinct slo from slo_status") == [("a",)]
 
 
-def test_what_concerns_every_day_is_raised_at_once(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_of_every_day_is_raised_at_once(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     tried: list[object] = []
 
     def away(*arguments: Any) -> Any:

@@ -124,7 +124,7 @@ def test_the_first_arrival_of_a_label_counts(db: duckdb.DuckDBPyConnection) -> N
     assert judged(db) == [(True, False, False), (True, True, False)]
 
 
-def test_a_later_label_that_says_otherwise_is_a_conflict(db: duckdb.DuckDBPyConnection) -> None:
+def test_a_later_label_with_another_value_is_a_conflict(db: duckdb.DuckDBPyConnection) -> None:
     given_labels(db, (1, "a", 1), (2, "a", 0))
     assert judged(db)[1] == (True, True, True)
 
@@ -142,7 +142,7 @@ def test_a_label_without_id_or_of_another_value_is_invalid(
     assert judged(db) == [(False, False, False)]
 
 
-def test_a_valid_label_after_an_invalid_one_is_no_duplicate(db: duckdb.DuckDBPyConnection) -> None:
+def test_a_valid_label_after_an_invalid_one_is_not_a_duplicate(db: duckdb.DuckDBPyConnection) -> None:
     given_labels(db, (1, "a", None), (2, "a", 1))
     assert judged(db)[1] == (True, False, False)
 
@@ -157,7 +157,7 @@ def test_a_label_repeats_one_that_arrived_before_the_span(db: duckdb.DuckDBPyCon
     assert judged(db, first_day=9) == [(True, False, False), (True, True, True)]
 
 
-def test_of_what_arrived_before_the_span_only_what_has_to_do_with_it_is_remembered(
+def test_only_earlier_labels_that_matter_for_the_span_are_remembered(
     db: duckdb.DuckDBPyConnection,
 ) -> None:
     given_predictions(db, {"dt": day(9), "correlation_id": "early"}, first_day=9)
@@ -198,13 +198,13 @@ def test_a_pair_is_known_when_its_prediction_comes_after_the_label(db: duckdb.Du
     assert paired(db) == [(day(4), 0, day(1))]
 
 
-def test_a_label_that_arrived_before_the_span_meets_its_prediction_in_it(db: duckdb.DuckDBPyConnection) -> None:
+def test_a_label_before_the_span_is_joined_to_its_prediction_in_it(db: duckdb.DuckDBPyConnection) -> None:
     given_predictions(db, {"dt": day(4)}, first_day=4)
     given_labels(db, (1, "a", 1), (2, "a", 1), first_day=4)
     assert paired(db, first_day=4) == [(day(4), 0, day(1))]
 
 
-def test_a_label_that_has_met_its_prediction_before_the_span_is_not_about_one_in_it(
+def test_a_label_that_was_joined_before_the_span_is_not_joined_in_it(
     db: duckdb.DuckDBPyConnection,
 ) -> None:
     given_predictions(db, {}, {"dt": day(4)}, first_day=4)
@@ -212,7 +212,7 @@ def test_a_label_that_has_met_its_prediction_before_the_span_is_not_about_one_in
     assert paired(db, first_day=4) == []
 
 
-def test_of_an_id_scored_every_day_a_label_is_about_the_nearest_day_before_it(db: duckdb.DuckDBPyConnection) -> None:
+def test_a_label_of_a_daily_id_is_about_the_nearest_earlier_day(db: duckdb.DuckDBPyConnection) -> None:
     given_predictions(db, *({"dt": day(number)} for number in (1, 3, 5)))
     given_labels(db, (4, "a", 1))
     paired(db)
@@ -221,7 +221,7 @@ def test_of_an_id_scored_every_day_a_label_is_about_the_nearest_day_before_it(db
     assert queries.run(db, "labels/ambiguous_labels", **days).fetchall() == [(day(4), 1)]
 
 
-def test_of_an_id_that_was_not_scored_before_its_label_the_next_day_is_labelled(db: duckdb.DuckDBPyConnection) -> None:
+def test_a_label_without_an_earlier_prediction_is_about_the_next_day(db: duckdb.DuckDBPyConnection) -> None:
     given_predictions(db, {"dt": day(6)}, {"dt": day(5)})
     given_labels(db, (4, "a", 1))
     paired(db)
@@ -280,7 +280,7 @@ def test_duplicate_and_invalid_labels_make_no_pairs(db: duckdb.DuckDBPyConnectio
     assert paired(db) == [(day(2), 0, day(2))]
 
 
-def test_a_label_that_names_a_day_meets_the_predictions_of_that_day_only(db: duckdb.DuckDBPyConnection) -> None:
+def test_a_label_that_names_a_day_is_joined_to_that_day_only(db: duckdb.DuckDBPyConnection) -> None:
     given_predictions(db, {}, {"dt": day(2)}, {"dt": day(2), "correlation_id": "b"})
     given_labels(db, (4, "a", 1, day(2)), (4, "b", 1, day(1)))
     paired(db)
@@ -297,22 +297,22 @@ def awaited(db: duckdb.DuckDBPyConnection, first_day: int = 1) -> list[date]:
     return [asked for (asked,) in queries.run(db, "labels/awaited_days", **reach).fetchall()]
 
 
-def test_labels_ask_for_the_days_they_name(db: duckdb.DuckDBPyConnection) -> None:
+def test_labels_need_the_days_they_name(db: duckdb.DuckDBPyConnection) -> None:
     given_labels(db, (9, "a", 1, day(7)), (9, "b", 1, day(9)), (9, "c", 1, day(7)))
     assert awaited(db) == [day(7), day(9)]
 
 
-def test_a_label_that_names_no_day_asks_for_every_day_it_can_have(db: duckdb.DuckDBPyConnection) -> None:
+def test_a_label_that_names_no_day_needs_every_possible_day(db: duckdb.DuckDBPyConnection) -> None:
     given_labels(db, (9, "a", 1, day(7)), (9, "b", 1))
     assert awaited(db) == days_between(day(6), day(16))
 
 
-def test_days_out_of_reach_invalid_labels_and_duplicates_ask_for_nothing(db: duckdb.DuckDBPyConnection) -> None:
+def test_labels_out_of_reach_invalid_or_repeated_need_no_days(db: duckdb.DuckDBPyConnection) -> None:
     given_labels(db, (9, "a", 1, day(5)), (9, "b", 1, day(17)), (9, "c", 7), (9, "d", 1, day(8)), (9, "d", 1))
     assert awaited(db) == [day(8)]
 
 
-def test_a_label_from_before_the_span_asks_for_the_days_that_decide_what_it_is_about(
+def test_a_label_before_the_span_needs_the_days_that_decide_its_prediction(
     db: duckdb.DuckDBPyConnection,
 ) -> None:
     given_predictions(db, {"dt": day(9)}, first_day=9)
@@ -320,7 +320,7 @@ def test_a_label_from_before_the_span_asks_for_the_days_that_decide_what_it_is_a
     assert awaited(db, first_day=9) == days_between(day(5), day(15))
 
 
-def test_a_label_from_before_the_span_that_names_its_day_asks_for_no_other(db: duckdb.DuckDBPyConnection) -> None:
+def test_a_label_before_the_span_that_names_its_day_needs_no_other(db: duckdb.DuckDBPyConnection) -> None:
     given_predictions(db, {"dt": day(9)}, first_day=9)
     given_labels(db, (8, "a", 1, day(9)), first_day=9)
     assert awaited(db, first_day=9) == [day(9)]
@@ -373,7 +373,7 @@ def test_cohorts_sum_scores_losses_and_squared_errors(db: duckdb.DuckDBPyConnect
     assert sums == pytest.approx((1.6201, -math.log(0.81) - math.log(0.1899), 0.19**2 + 0.8101**2))
 
 
-def test_cohorts_count_the_labels_from_the_decision_cut_on(db: duckdb.DuckDBPyConnection) -> None:
+def test_cohorts_count_the_labels_at_the_decision_cut(db: duckdb.DuckDBPyConnection) -> None:
     scores = {"a": 0.5, "b": 0.9, "c": 0.5, "d": 0.4999, "e": None}
     given_predictions(db, *({"correlation_id": name, "score": score} for name, score in scores.items()))
     given_labels(db, (2, "a", 1), (2, "b", 1), (2, "c", 0), (2, "d", 0), (2, "e", 1))
@@ -390,7 +390,7 @@ def test_a_regression_counts_numbers_and_sums_its_errors(db: duckdb.DuckDBPyConn
     assert sums == [(2, -1.5, 2.5, 4.25, pytest.approx(1.85))]
 
 
-def test_a_number_is_no_label_of_a_binary_model(db: duckdb.DuckDBPyConnection) -> None:
+def test_a_number_is_not_a_label_of_a_binary_model(db: duckdb.DuckDBPyConnection) -> None:
     given_predictions(db, {}, {"model_version": "v2"})
     db.execute("update versions set task = 'regression' where model_version = 'v2'")
     given_labels(db, (2, "a", 7.0))
@@ -412,7 +412,7 @@ def test_a_label_of_a_prediction_without_score_adds_nothing_to_the_sums(db: duck
     assert (bin_id, positives, [total or 0 for total in sums]) == (0, 1, [0, 0, 0])
 
 
-def test_scores_that_are_no_probabilities_have_no_losses(db: duckdb.DuckDBPyConnection) -> None:
+def test_scores_that_are_not_probabilities_have_no_losses(db: duckdb.DuckDBPyConnection) -> None:
     given_predictions(db, {"score": 7.0}, version=VALUE)
     given_labels(db, (2, "a", 1))
     assert cohorts(db, "log_loss_sum", "squared_error_sum") == [(None, None)]
@@ -442,7 +442,7 @@ def test_a_missing_deployment_is_production(db: duckdb.DuckDBPyConnection) -> No
     assert cohorts(db, "deployment") == ["production"]
 
 
-def test_arrivals_tell_what_became_of_each_label(db: duckdb.DuckDBPyConnection) -> None:
+def test_arrivals_count_how_each_label_was_used(db: duckdb.DuckDBPyConnection) -> None:
     given_predictions(db, {}, {"model_version": "v2"}, {"correlation_id": "early", "dt": day(3)})
     given_labels(db, (2, "a", 1), (2, "a", 0), (2, "b", None), (2, "unknown", 1), (2, "early", 1))
     paired(db)
@@ -767,7 +767,7 @@ def test_latest_labels_sum_up_at_the_end_of_every_day_to_a_count_of_the_newest_a
     assert counted_conflicts(conflicts) == contradictions(labels, predictions, is_latest=True)
 
 
-def test_an_exact_repetition_of_a_label_is_no_conflict(db: duckdb.DuckDBPyConnection) -> None:
+def test_an_exact_repetition_of_a_label_is_not_a_conflict(db: duckdb.DuckDBPyConnection) -> None:
     given_predictions(db, {})
     given_labels(db, (2, "a", 1), (2, "a", 1), (3, "a", 1), (4, "a", 0))
     paired(db)

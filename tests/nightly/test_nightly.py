@@ -114,7 +114,7 @@ def test_a_damaged_label_file_is_refused_though_its_contract_cannot_be_evaluated
     assert outcomes(labels) == {day(1): "complete", day(2): "refused"}
 
 
-def test_a_missing_day_is_recorded_and_no_failure(project: Project) -> None:
+def test_a_missing_day_is_recorded_and_is_not_a_failure(project: Project) -> None:
     project.telemetry(4)
     project.telemetry(6)
     [profiles] = project.run(4, 6, until="profiles")
@@ -204,7 +204,7 @@ def test_without_scores_everything_else_works(project: Project) -> None:
     assert project.rows("select count(*) > 0 from feature_drift where outcome = 'stable'") == [(True,)]
 
 
-def test_own_column_names_and_a_struct_of_features_give_the_same_profile(tmp_path: Path, project: Project) -> None:
+def test_mapped_columns_and_a_struct_of_features_give_the_same_profile(tmp_path: Path, project: Project) -> None:
     project.telemetry(1)
     project.run(1, 1, until="profiles")
     other = Project(
@@ -384,7 +384,7 @@ def test_telemetry_that_was_refused_gets_no_labels(project: Project) -> None:
     assert project.rows("from label_cohorts") == []
 
 
-def test_a_folder_of_telemetry_that_is_gone_is_an_error_and_no_missing_days(project: Project) -> None:
+def test_a_missing_telemetry_folder_is_an_error(project: Project) -> None:
     (project.root / "telemetry").rename(project.root / "elsewhere")
     with pytest.raises(InputError, match="there is no folder"):
         project.run(1, 1)

@@ -138,7 +138,7 @@ def test_the_usual_variables_send_it_over_http(collector: dict[str, bytes]) -> N
     assert service == "driftlake"
 
 
-def test_an_endpoint_of_traces_alone_sends_traces_alone(
+def test_an_endpoint_for_traces_alone_sends_only_traces(
     collector: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OTEL_METRICS_EXPORTER", "none")

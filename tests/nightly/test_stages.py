@@ -77,11 +77,11 @@ def test_the_same_inputs_make_no_new_snapshot(project: Project) -> None:
     assert snapshot(project) == before
 
 
-def test_a_forced_run_works_on_every_day(project: Project) -> None:
+def test_a_forced_run_processes_every_day(project: Project) -> None:
     assert worked_on(project.run(1, LAST, is_forced=True)) == EVERYTHING
 
 
-def test_changed_telemetry_is_worked_on_with_everything_that_looks_at_its_day(project: Project) -> None:
+def test_changed_telemetry_is_processed_with_everything_that_depends_on_its_day(project: Project) -> None:
     project.telemetry(2, score=[0.5] * ROWS)
     assert worked_on(project.run(1, LAST)) == {
         "profiles": {2},
@@ -141,7 +141,7 @@ def test_a_setting_changes_the_stages_that_read_it_and_those_after_them(
     assert worked_on(project.run(1, LAST)) == dict.fromkeys(expected, EVERY_DAY)
 
 
-def test_a_new_version_may_own_rows_of_any_day(project: Project) -> None:
+def test_a_new_version_may_have_rows_on_any_day(project: Project) -> None:
     project.register("v2")
     assert worked_on(project.run(1, LAST)) == EVERYTHING
 
@@ -174,7 +174,7 @@ def feature_lacks(project: Project) -> None:
 @pytest.mark.parametrize(
     ("spoil", "outcome"), [(without_model_version, "refused"), (feature_lacks, "partial"), (remove, "missing")]
 )
-def test_a_day_that_went_wrong_is_reported_again_without_work(
+def test_an_incomplete_day_is_reported_again_without_processing(
     project: Project, spoil: Callable[[Project], None], outcome: str
 ) -> None:
     spoil(project)
@@ -232,7 +232,7 @@ TABLES_OF = {
 
 
 @pytest.mark.parametrize("stage", [stages.DRIFT, stages.MODEL_QUALITY], ids=lambda stage: stage.name)
-def test_what_a_stage_does_not_say_it_reads_changes_no_row(
+def test_undeclared_inputs_of_a_stage_change_no_row(
     project: Project, stage: stages.Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # performance looks back further than the history of this project
@@ -306,7 +306,7 @@ def damage(project: Project, folder: str, number: int, how: Callable[[Path], obj
 )
 # one window at a time or many: the last digits of sums over bins once differed
 @example(events=[("quality", 1), ("another column", 1), ("run of some days", 1), ("two threads", 1)])
-def test_whatever_happens_an_ordinary_run_gives_the_rows_of_a_forced_one(
+def test_an_ordinary_run_gives_the_rows_of_a_forced_one_after_any_events(
     pristine: Project, events: Sequence[tuple[str, int]]
 ) -> None:
     project = restored(pristine)

@@ -69,7 +69,7 @@ def labelled(project: Project) -> pl.DataFrame:
     return telemetry(project).join(labels, on="correlation_id", how="left")
 
 
-def test_a_comparison_has_the_numbers_of_the_night_to_the_digit(night: Project) -> None:
+def test_a_comparison_has_exactly_the_numbers_of_the_night(night: Project) -> None:
     compared = driftlake.compare(night.root / "training.parquet", telemetry(night), features=FEATURES, score="score")
     stored = driftlake.open(night.settings).drift("credit").filter(window_days=DAYS)
     assert len(stored) == len(compared.frame) > 50
@@ -77,7 +77,7 @@ def test_a_comparison_has_the_numbers_of_the_night_to_the_digit(night: Project) 
     assert_frame_equal(compared.frame.sort(KEY), stored.select(compared.frame.columns).sort(KEY), check_exact=True)
 
 
-def test_a_measurement_has_the_numbers_of_the_night_to_the_digit(night: Project) -> None:
+def test_a_measurement_has_exactly_the_numbers_of_the_night(night: Project) -> None:
     measured = driftlake.performance(
         labelled(night),
         label="label",
@@ -108,7 +108,7 @@ def test_every_library_and_a_path_give_the_same_comparison(night: Project) -> No
         assert_frame_equal(driftlake.compare(left, right, **asked).frame, expected, check_exact=True)
 
 
-def test_columns_that_are_no_features_are_left_out_with_the_reason() -> None:
+def test_columns_that_are_not_features_are_left_out_with_the_reason() -> None:
     generator = np.random.default_rng(1)
     frame = pl.DataFrame(
         {
@@ -169,7 +169,7 @@ X = pl.DataFrame({"x": [1.0, 2.0, 3.0] * 100})
         (X, {"model_id": "credit"}, "the configuration has no section models.credit"),
     ],
 )
-def test_a_mistake_in_a_comparison_is_said_in_a_sentence(current: Any, asked: dict[str, Any], said: str) -> None:
+def test_a_mistake_in_a_comparison_is_a_sentence(current: Any, asked: dict[str, Any], said: str) -> None:
     with pytest.raises(DriftlakeError, match=said.replace("(", r"\(").replace(")", r"\)")):
         driftlake.compare(X, current, **asked)
 
@@ -202,7 +202,7 @@ LABELLED = pl.DataFrame(
         ({"label": "y", "score": "p", "task": "multiclass"}, "performance: a multiclass model needs its classes"),
     ],
 )
-def test_a_mistake_in_a_measurement_is_said_in_a_sentence(asked: dict[str, Any], said: str) -> None:
+def test_a_mistake_in_a_measurement_is_a_sentence(asked: dict[str, Any], said: str) -> None:
     with pytest.raises(DriftlakeError, match=said):
         driftlake.performance(LABELLED, **asked)
 
@@ -247,7 +247,7 @@ def test_a_project_is_read_by_model_day_and_feature(night: Project) -> None:
         (lambda project: project.sql("delete from feature_drift"), DriftlakeError, "statement of kind delete"),
     ],
 )
-def test_a_mistake_in_reading_a_project_is_said_in_a_sentence(
+def test_a_mistake_in_reading_a_project_is_a_sentence(
     night: Project, call: Any, error: type[Exception], said: str
 ) -> None:
     with pytest.raises(error, match=said):

@@ -85,7 +85,7 @@ def test_a_check_that_one_random_number_in_fifty_passes_blocks_no_column_of_rand
     assert find(numbers) is None
 
 
-def test_what_a_single_value_may_be_by_chance_is_found_among_several() -> None:
+def test_a_chance_match_is_found_only_among_several_values() -> None:
     for kind, values in {
         "phone number": [f"212-555-21{n:02d}" for n in range(10, 20)],
         "IP address": [f"10.0.3.{n}" for n in range(10)],
@@ -96,7 +96,7 @@ def test_what_a_single_value_may_be_by_chance_is_found_among_several() -> None:
         assert dict(finding.kinds) == {kind: 10}
 
 
-def test_versions_with_large_parts_are_no_addresses() -> None:
+def test_versions_with_large_parts_are_not_addresses() -> None:
     assert (
         find(f"{major}.0.{build}.{patch}" for major in range(90, 120) for build in (6045, 90) for patch in (71, 205))
         is None
@@ -217,7 +217,7 @@ def _leaked(texts: list[str]) -> list[str]:
     return [place for place, value in planted.items() if any(value in text for text in texts)]
 
 
-def test_what_is_planted_would_be_stored(tmp_path: Path) -> None:
+def test_planted_values_would_be_stored_without_the_search(tmp_path: Path) -> None:
     # otherwise the tests below would pass without any search; features, labels and versions are stored only as bins
     stored = [repr(_project(tmp_path, {"blocked": False}).contents())]
     assert {*PLANTED, "card"} - set(_leaked(stored)) == {"feature", "label", "model version"}
@@ -288,7 +288,7 @@ def test_what_training_data_holds_is_reported_once_on_the_day_of_registration(pl
     assert planted.rows("from segment_reference_profile") == []
 
 
-def test_labels_meet_no_blocked_segment(tmp_path: Path) -> None:
+def test_labels_are_not_counted_by_blocked_segments(tmp_path: Path) -> None:
     project = Project(tmp_path, telemetry={"path": "telemetry", "segments": ["branch", "region"]})
     project.telemetry(1, branch=["north"] * ROWS, region=_with("west", "segment"))
     project.labels(1)
@@ -308,7 +308,7 @@ def test_an_exempt_column_is_counted(tmp_path: Path) -> None:
     assert project.rows("from contract_checks where expectation = ?", BLOCKED) == []
 
 
-def test_classes_that_are_people_are_refused(tmp_path: Path) -> None:
+def test_classes_with_personal_data_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="email: 1"):
         Project(tmp_path, lineage={"task": "multiclass", "classes": ["bus", EMAIL], "score": None, "baseline": {}})
 

@@ -101,7 +101,9 @@ def test_the_source_is_never_overwritten(tmp_path: Path, settings: Settings, tar
     assert (tmp_path / "raw" / "dt=2024-03-01" / "part-0.parquet").read_bytes() == content
 
 
-def test_a_file_is_whole_or_as_it_was(tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_is_replaced_completely_or_not_at_all(
+    tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     _raw(tmp_path, 1)
     [written] = _run(settings, tmp_path / "raw", tmp_path / "out")
     content = written.path.read_bytes()
@@ -127,7 +129,7 @@ def test_nothing_is_written_if_some_file_cannot_be_used(tmp_path: Path, settings
     assert not (tmp_path / "out").exists()
 
 
-def test_what_is_pseudonymous_is_not_hashed_again(tmp_path: Path, settings: Settings) -> None:
+def test_pseudonyms_are_not_hashed_again(tmp_path: Path, settings: Settings) -> None:
     source = _raw(tmp_path, 1, user_key=["k"] * 4)
     with pytest.raises(InputError, match="has a column user_key already"):
         _run(settings, source, tmp_path / "out.parquet")
@@ -150,7 +152,7 @@ def test_a_key_in_a_pipe_is_refused_at_once(tmp_path: Path, settings: Settings) 
         _run(settings, tmp_path / "raw", tmp_path / "out")
 
 
-def test_a_short_key_is_refused_and_not_told(
+def test_a_short_key_is_refused_and_not_printed(
     tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _raw(tmp_path, 1)

@@ -58,7 +58,7 @@ def test_a_register_is_recounted_from_the_hash(db: duckdb.DuckDBPyConnection) ->
     assert row["registers"] == [64 * (digest % 4096) + 1 + bits.index("1")]
 
 
-def test_missing_values_are_counted_and_are_no_value(db: duckdb.DuckDBPyConnection) -> None:
+def test_missing_values_are_counted_but_not_as_a_value(db: duckdb.DuckDBPyConnection) -> None:
     row, hitters = profiled(db, pa.array(["a", None]), [2, 3])
     assert (row["row_count"], row["missing_count"], row["distinct_count"]) == (5, 3, 1)
     assert [(hitter["value"], hitter["row_count"], hitter["share"]) for hitter in hitters] == [("a", 2, 1)]

@@ -65,7 +65,7 @@ def test_unseen_categories_break_a_feature(memory: Warehouse) -> None:
     assert breaks(memory) == {day(10): 0.3}
 
 
-def test_what_the_days_before_showed_is_no_break(memory: Warehouse) -> None:
+def test_a_change_seen_on_the_days_before_is_not_a_break(memory: Warehouse) -> None:
     given(memory, CALM_DAYS)
     given(memory, [-5], missing_count=300)
     memory.connection.execute("delete from feature_stats where dt = ? and missing_count = 0", [day(-5)])
@@ -118,7 +118,7 @@ CHANGES: dict[str, tuple[Values, Callable[[Any], Any], bool]] = {
 }
 
 
-def test_another_unit_is_found_within_two_days_and_a_population_that_moves_is_none(memory: Warehouse) -> None:
+def test_a_changed_unit_is_found_within_two_days_and_a_changed_population_is_not_one(memory: Warehouse) -> None:
     generator = np.random.default_rng(3)
     percentiles = ("p01", "p05", "p25", "p50", "p75", "p95", "p99")
     rows = []
@@ -171,7 +171,7 @@ def test_a_segment_moves_alone_or_not_at_all(memory: Warehouse, others: Row, fou
         "of an unimportant model",
     ],
 )
-def test_a_break_pages_if_what_broke_is_important(
+def test_a_break_pages_if_the_feature_is_important(
     memory: Warehouse, settings: Settings, importances: dict[str, float], model: dict[str, Any], pages: bool
 ) -> None:
     given(memory, CALM_DAYS)

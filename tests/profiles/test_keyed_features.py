@@ -62,7 +62,7 @@ def test_counts_are_those_of_columns(tmp_path: Path, form: str, of_columns: dict
     assert counted(tmp_path / "p", form) == of_columns
 
 
-def test_what_is_no_json_object_has_no_features(tmp_path: Path) -> None:
+def test_text_that_is_not_a_json_object_has_no_features(tmp_path: Path) -> None:
     project = Project(tmp_path / "p", telemetry={"path": "telemetry", "features_column": "features"})
     texts = ['{"x": 1.0, "colour": "red"}', "{", "[1]", None, '{"x": "many"}']
     project.telemetry(1, x=None, colour=None, features=(texts * ROWS)[:ROWS])

@@ -32,7 +32,7 @@ def test_only_values_measured_from_labels_get_the_reason() -> None:
     assert found["reason"].to_pylist() == [None, REASON.format(0.5, 0), None, "no labels yet"]
 
 
-def test_an_auc_of_two_predictions_per_id_says_so(tmp_path: Path) -> None:
+def test_an_auc_of_two_predictions_per_id_has_a_remark(tmp_path: Path) -> None:
     project = Project(tmp_path / "project", quality={"windows_days": [1]})
     ids = [f"d1-{row // 2}" for row in range(ROWS)]
     project.telemetry(1, correlation_id=ids)
@@ -43,7 +43,7 @@ def test_an_auc_of_two_predictions_per_id_says_so(tmp_path: Path) -> None:
     ]
 
 
-def test_an_auc_of_a_daily_id_without_prediction_on_says_so(tmp_path: Path) -> None:
+def test_an_auc_of_a_daily_id_without_prediction_on_has_a_remark(tmp_path: Path) -> None:
     project = Project(tmp_path / "project", quality={"windows_days": [1]})
     ids = [f"customer-{row}" for row in range(ROWS)]
     for number in (1, 2):

@@ -62,7 +62,7 @@ def test_the_sample_is_what_hashlib_says(correlation_id: str, rate: float) -> No
 
 
 @examples(strategies.text(), strategies.floats(0.001, 1), strategies.floats(0.001, 1))
-def test_a_smaller_rate_keeps_part_of_what_a_larger_keeps(
+def test_the_sample_of_a_smaller_rate_is_part_of_a_larger_one(
     correlation_id: str, first_rate: float, second_rate: float
 ) -> None:
     assert is_in_sample(correlation_id, max(first_rate, second_rate)) or not is_in_sample(
@@ -71,7 +71,7 @@ def test_a_smaller_rate_keeps_part_of_what_a_larger_keeps(
 
 
 @pytest.mark.parametrize("rate", [0, -0.1, 1.5])
-def test_a_rate_that_is_no_share_is_refused(tmp_path: Path, rate: float) -> None:
+def test_a_rate_that_is_not_a_share_is_refused(tmp_path: Path, rate: float) -> None:
     with pytest.raises(Exception, match="sampling_rate"):
         Project(tmp_path / "project", models={"credit": {"sampling_rate": rate}})
 
@@ -90,7 +90,7 @@ def test_every_profile_counts_the_sampled_rows_and_no_others(tmp_path: Path) -> 
     assert scored[0][0] == pytest.approx(SCORES[:2000][sampled("d1", 0.1, 2000)].sum())
 
 
-def test_without_a_rate_every_day_says_that_it_was_counted_whole(tmp_path: Path) -> None:
+def test_without_a_rate_every_day_has_the_rate_1(tmp_path: Path) -> None:
     project = Project(tmp_path / "project")
     project.telemetry(1)
     project.run(1, 1, until="profiles")
@@ -136,7 +136,7 @@ def test_the_volume_is_that_of_the_whole(tmp_path: Path) -> None:
     assert project.rows("select dt, prediction_count from prediction_volume") == [(day(1), 2000)]
 
 
-def test_intervals_widen_with_the_root_of_the_rate_and_hold_what_the_whole_says(tmp_path: Path) -> None:
+def test_intervals_widen_with_the_root_of_the_rate_and_contain_the_full_value(tmp_path: Path) -> None:
     widths = {}
     whole = roc_auc_score(LABELS, SCORES)
     for rate in (1.0, 0.25, 0.04):

@@ -72,7 +72,7 @@ def test_telemetry_without_such_columns_has_no_rows(project: Project) -> None:
     assert project.rows("from service_parts") == []
 
 
-def test_a_day_without_such_columns_has_no_rows_beside_one_that_has_them(project: Project) -> None:
+def test_a_day_without_such_columns_has_no_rows_next_to_one_with_them(project: Project) -> None:
     project.telemetry(1)
     project.telemetry(2, latency_ms=[5.0] * 300)
     project.run(1, 2, until="profiles")
@@ -101,7 +101,7 @@ def test_personal_data_is_not_stored(project: Project, column: str, table: str) 
     assert project.rows(f"select {column} from {table} where {column} is not null") == []
 
 
-def test_a_text_called_success_keeps_no_file_from_being_read(project: Project) -> None:
+def test_a_text_column_called_success_does_not_refuse_a_file(project: Project) -> None:
     project.telemetry(1, success=["maybe"] * 300, latency_ms=[5.0] * 300)
     project.run(1, 1, until="profiles")
     assert levels(project, "prediction_count, availability_share") == [(300, None)]

@@ -59,19 +59,19 @@ def read(found: Provenance) -> dict[str, list[int]]:
 PSI = "feature = 'x' and statistic = 'psi' and segment = 'all' and window_days = {}"
 
 
-def test_a_row_of_a_window_rests_on_the_files_of_every_day_of_it(project: Project) -> None:
+def test_a_row_of_a_window_depends_on_the_files_of_every_day_in_it(project: Project) -> None:
     assert read(explained(project, "feature_drift", 5, PSI.format(3))) == {"telemetry": [3, 4, 5]}
     assert read(explained(project, "feature_drift", 5, PSI.format(1))) == {"telemetry": [5]}
 
 
-def test_quality_rests_on_telemetry_and_labels_and_the_stages_between(project: Project) -> None:
+def test_quality_depends_on_telemetry_and_labels_and_the_stages_between(project: Project) -> None:
     found = explained(project, "model_quality", 3, "statistic = 'auc' and segment = 'all' and window_days = 1")
     assert [run["stage"] for run in found.runs] == ["model_quality"]
     assert {run["stage"] for run in found.earlier_runs} == {"profiles", "label_cohorts"}
     assert read(found) == {"telemetry": [1, 2, 3], "labels": [1, 2, 3]}
 
 
-def test_an_alert_rests_on_the_days_since_it_fires_and_the_one_before(project: Project) -> None:
+def test_an_alert_depends_on_the_days_since_it_fired_and_the_one_before(project: Project) -> None:
     found = explained(project, "alerts", 5, "feature = 'x'")
     assert [run["dt"] for run in found.earlier_runs if run["stage"] == "drift"] == [day(3), day(4), day(5)]
 
@@ -85,7 +85,7 @@ def test_a_view_is_explained_by_the_tables_below_it(project: Project) -> None:
     }
 
 
-def test_what_was_learned_rests_on_its_training_data_alone(project: Project) -> None:
+def test_learned_rows_depend_on_training_data_alone(project: Project) -> None:
     found = explained(project, "feature_bins", None, "feature = 'x' and bin_id = 0")
     ((fingerprint,),) = project.rows("select dataset_fingerprint from training_runs")
     assert [run["dataset_fingerprint"] for run in found.training] == [fingerprint]
@@ -118,7 +118,7 @@ def shown(project: Project, query: str) -> dict[str, Any]:
         return dict(row)
 
 
-def test_rows_that_a_refused_day_kept_rest_on_the_files_they_came_from(tmp_path: Path) -> None:
+def test_rows_that_a_refused_day_kept_depend_on_their_original_files(tmp_path: Path) -> None:
     project = Project(tmp_path / "project")
     project.telemetry(1)
     project.run(1, 1, until="profiles")
@@ -150,7 +150,7 @@ def test_an_unknown_table_lists_those_there_are(project: Project) -> None:
         explained(project, "nothing")
 
 
-def test_rows_that_are_many_or_none_are_told(project: Project) -> None:
+def test_a_condition_of_many_rows_or_none_is_refused(project: Project) -> None:
     with pytest.raises(WarehouseError, match="2 rows of .* the first are:\nwindow_days=1\nwindow_days=3\nhint"):
         explained(project, "feature_drift", 5, "feature = 'x' and statistic = 'psi'")
     with pytest.raises(WarehouseError, match="feature_drift has no row on 2024-03-05 that meets"):
@@ -219,7 +219,7 @@ def test_rows_are_deleted_only_to_replace_a_day_to_move_them_with_their_bins_or_
     ]
 
 
-def test_the_trail_says_which_version_followed(tmp_path: Path) -> None:
+def test_the_trail_names_the_next_version(tmp_path: Path) -> None:
     project = Project(tmp_path / "project")
     project.register("v2", released_at="2024-03-01T00:00:00Z")
     with Warehouse.open(project.settings, read_only=True) as warehouse:

@@ -44,7 +44,7 @@ def test_the_levels_are_those_of_the_raw_scores(project: Project) -> None:
     assert found["mean_confidence", None] == pytest.approx((np.maximum(SCORES, 1 - SCORES).mean(), ROWS))
 
 
-def test_another_cut_is_counted_anew(project: Project) -> None:
+def test_days_are_counted_again_after_the_cut_changed(project: Project) -> None:
     project.telemetry(1, score=SCORES)
     project.run(1, 1, until="drift")
     project.configure(models={"credit": {"decision_cut": 0.9}})
@@ -58,7 +58,7 @@ def test_predictions_without_a_score_have_no_level(project: Project) -> None:
     assert levels(project)["share_at_cut", None] == (np.mean(SCORES[100:] >= 0.5), ROWS - 100)
 
 
-def test_classes_have_the_share_that_they_have(project: Project) -> None:
+def test_the_shares_of_classes_are_those_of_the_raw_rows(project: Project) -> None:
     classes = [None, *CLASSES[1:]]
     project.telemetry(1, predicted_class=classes)
     project.run(1, 1, until="drift")
@@ -75,7 +75,7 @@ def test_booleans_and_integers_are_classes_by_their_text(project: Project) -> No
     assert found == [(day(1), "false"), (day(1), "true"), (day(2), "0"), (day(2), "1")]
 
 
-def test_a_file_without_classes_says_nothing_about_them(project: Project) -> None:
+def test_a_file_without_classes_is_not_counted_as_missing(project: Project) -> None:
     project.telemetry(1)
     project.telemetry(1, name="part-1", correlation_id=[f"e{row}" for row in range(ROWS)], predicted_class=CLASSES)
     project.run(1, 1, until="profiles")
@@ -99,7 +99,7 @@ def test_the_training_share_at_a_cut_on_a_border_is_exact() -> None:
     assert TrainingLevels.of(bins, counts, 0.5).share_at_cut == pytest.approx(0.25)
 
 
-def test_the_training_share_at_a_cut_inside_a_bin_is_read_off_evenly() -> None:
+def test_the_training_share_at_a_cut_inside_a_bin_is_interpolated() -> None:
     bins = learn_numeric_bins("score", np.arange(4.0), bin_limit=2)
     counts = np.array([0, 0, 0, 2, 2])
     # the training values of the first bin are 0 and 1: a quarter of it lies above 0.75

@@ -210,7 +210,7 @@ def test_labels_without_any_score_are_insufficient_data(memory: Warehouse) -> No
     assert value(memory, on=1)["reason"] == "no scores to rank by"
 
 
-def test_a_version_that_predicts_no_more_is_insufficient_data(memory: Warehouse) -> None:
+def test_a_version_that_stopped_predicting_is_insufficient_data(memory: Warehouse) -> None:
     given_predictions(memory, 1)
     given_perfect_ranking(memory, known=1)
     row = value(memory, on=2)
@@ -265,13 +265,13 @@ def estimate(memory: Warehouse, statistic: str, version: ModelVersion) -> Row:
     return dict(row)
 
 
-def test_without_labels_the_training_data_say_what_scores_mean(memory: Warehouse) -> None:
+def test_without_labels_scores_are_calibrated_on_training_data(memory: Warehouse) -> None:
     given_predictions(memory, 1)
     row = estimate(memory, "estimated_positive_rate", trained(1000, 1000))
     assert (row["value"], row["reason"]) == (0.0, "calibrated on the training data")
 
 
-def test_labels_that_became_known_lately_say_what_scores_mean(memory: Warehouse) -> None:
+def test_scores_are_calibrated_on_recent_labels(memory: Warehouse) -> None:
     given_predictions(memory, 1)
     given_labels(memory, 1, -20, LOW, (300, 700))
     row = estimate(memory, "estimated_positive_rate", trained(1000, 1000))
@@ -310,7 +310,7 @@ def test_an_estimate_without_enough_labels_is_insufficient_data(memory: Warehous
     assert (row["value"], row["reason"]) == (None, "too few labels to calibrate the scores")
 
 
-def test_the_history_of_estimates_puts_beside_them_what_labels_said_later(memory: Warehouse) -> None:
+def test_the_history_of_estimates_shows_the_later_measured_values(memory: Warehouse) -> None:
     given_predictions(memory, 1)
     memory.insert("model_quality", measured(memory, 1, version=trained(1000, 1000)))
     given_labels(memory, 5, 1, LOW, (100, 300), true_positive_count=0, false_positive_count=0, log_loss_sum=80.0)
@@ -335,7 +335,7 @@ def test_decisions_are_right_or_wrong_at_the_cut(memory: Warehouse) -> None:
     assert {name: found[name] for name in expected} == pytest.approx(expected)
 
 
-def test_the_positive_rate_stands_beside_that_of_the_training_data(memory: Warehouse) -> None:
+def test_the_positive_rate_has_the_training_rate_as_baseline(memory: Warehouse) -> None:
     given_predictions(memory, 1)
     given_labels(memory, 1, 1, LOW, (30, 70))
     row = estimate(memory, "positive_rate", trained(200, 800))

@@ -95,7 +95,7 @@ def test_a_prediction_delivered_twice_is_paired_once(tmp_path: Path) -> None:
     assert compared(project)["matched_share"]["paired_count"] == ROWS
 
 
-def test_a_candidate_that_answers_other_predictions_matches_none(tmp_path: Path) -> None:
+def test_a_candidate_with_other_predictions_matches_none(tmp_path: Path) -> None:
     project = shadowed(tmp_path / "project", ids=[f"other-{row}" for row in range(ROWS)])
     project.measure(1, 1)
     found = compared(project)
@@ -121,7 +121,7 @@ def test_the_cut_of_the_model_decides_what_agrees(tmp_path: Path) -> None:
     assert compared(project)["agreement_share"]["value"] == np.mean((TRIED >= 0.9) == (PRODUCED >= 0.9))
 
 
-def test_two_days_in_a_window_are_the_sum_of_both(project: Project) -> None:
+def test_a_window_of_two_days_is_their_sum(project: Project) -> None:
     one_day, both = compared(project, 1, 7)["mean_difference"], compared(project, 2, 7)["mean_difference"]
     assert both["value"] == pytest.approx(one_day["value"])
     assert both["paired_count"] == 2 * ROWS

@@ -118,7 +118,7 @@ def test_two_models_never_share_a_file(model_ids: list[str]) -> None:
         assert re.fullmatch(rf"{TODAY}/[a-z0-9][a-z0-9._-]{{0,70}}\.html", name)
 
 
-def test_only_what_changed_is_written_and_what_is_gone_is_removed(memory: Warehouse, settings: Settings) -> None:
+def test_only_changed_pages_are_written_and_old_ones_removed(memory: Warehouse, settings: Settings) -> None:
     given_day(memory, {"a": "well", "b": "watch", "c": "well"})
     render_day(memory, settings, TODAY)
     before = {name: path.stat().st_ino for name, path in pages(settings).items()}

@@ -165,7 +165,7 @@ def test_control_characters_in_data_are_written_out(project):
     assert CONTROLS in stored["category"].to_pylist()
 
 
-def test_a_chart_that_cannot_be_drawn_costs_its_place(project, monkeypatch):
+def test_a_chart_that_cannot_be_drawn_is_replaced_by_a_sentence(project, monkeypatch):
     whole = project.page()
     monkeypatch.setattr(charts, "density_steps", lambda _: 1 / 0)
     page = project.page()
@@ -192,7 +192,7 @@ def test_a_model_without_labels_says_so(tmp_path):
     assert "No labels are configured, so the quality of the models is not known." in page
 
 
-def test_a_project_whose_labels_are_configured_no_more_still_has_pages(project):
+def test_a_project_without_its_former_labels_still_has_pages(project):
     settings = project.settings.model_copy(update={"labels": None})
     page = render_day(project.warehouse, settings, day(DAYS)).read_text()
     assert "have no label yet" not in page
@@ -214,7 +214,7 @@ def test_the_index_links_the_pages_that_are_there(project):
 
 @pytest.mark.skipif(not shutil.which("chromium"), reason="no chromium to open a page with")
 @pytest.mark.parametrize("name", ["day", "index"])
-def test_a_browser_opens_a_page_without_complaint_or_request(project, tmp_path, name):
+def test_a_browser_opens_a_page_without_errors_or_requests(project, tmp_path, name):
     path = render_day(project.warehouse, project.settings, day(DAYS))
     if name == "index":
         path = render_index(project.warehouse, project.settings)
@@ -368,11 +368,11 @@ def judged(facts: Row | None = None, alerts: list[Row] | None = None, runs: dict
         {"outcome": "partial", "reason": "98 % of the day is counted; credit v0, credit v1 are left out: ValueError"},
     ],
 )
-def test_a_version_that_a_stage_could_not_work_on_is_not_judged(run):
+def test_a_version_that_a_stage_left_out_is_not_judged(run):
     assert judged(runs=RUNS | {"drift": run}).kind == "unjudged"
 
 
-def test_another_version_that_is_left_out_is_no_matter():
+def test_a_version_is_judged_although_another_is_left_out():
     reason = "credit v10 is left out: ValueError; a feature of credit v1 was refused"
     assert judged(runs=RUNS | {"drift": {"outcome": "partial", "reason": reason}}) == judged()
 
@@ -386,12 +386,12 @@ def test_another_version_that_is_left_out_is_no_matter():
         ("\ud800", "\\ud800"),
     ],
 )
-def test_what_a_terminal_would_obey_is_written_out(text, shown):
+def test_terminal_escape_codes_are_written_out(text, shown):
     assert printable(text) == shown
 
 
 @pytest.mark.parametrize(("verdict", "kind"), [("well", "fine"), ("watch", "watch"), ("blind", "attention")])
-def test_a_page_has_the_stored_verdict_and_what_else_was_found(verdict, kind):
+def test_a_page_has_the_stored_verdict_and_other_findings(verdict, kind):
     found = judged({"verdict": verdict})
     assert (found.word, found.kind) == (verdict, kind)
     assert found.reasons == (
@@ -399,7 +399,7 @@ def test_a_page_has_the_stored_verdict_and_what_else_was_found(verdict, kind):
     )
 
 
-def test_the_performance_that_decided_is_told_once():
+def test_the_performance_that_decided_is_mentioned_once():
     found = judged({"verdict_sentence": "AUC 0.790 over 28 days.", "is_performance_told": True})
     assert found.reasons == "AUC 0.790 over 28 days. No feature drifted over 7 days, labels on time."
 
@@ -415,7 +415,7 @@ def test_the_performance_that_decided_is_told_once():
         ({"model_id": None, "model_version": None, "deployment": None}, True),
     ],
 )
-def test_a_verdict_tells_of_the_alerts_that_are_about_the_version(alert, is_told):
+def test_a_verdict_mentions_the_alerts_about_the_version(alert, is_told):
     found = judged(alerts=[ALERT | {"signal": "contract_checks.failed"} | alert])
     assert ("1 contract check failed" in found.reasons) is is_told
 
@@ -499,7 +499,7 @@ def test_a_second_reference_or_a_segment_counts_no_feature_twice(memory):
     assert summary["drifted_count"].to_pylist() == [1]
 
 
-def test_drift_alone_is_a_verdict_of_watching(project):
+def test_drift_alone_gives_the_verdict_watch(project):
     rows = project.warehouse.query("report/verdicts", day=day(REFUSED_DAY - 2)).to_pylist()
     assert {row["verdict"] for row in rows} <= {"watch", "well"}
     assert all(row["sentence"] for row in rows)

@@ -62,7 +62,7 @@ def days(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ended]:
 
 
 @pytest.mark.parametrize("case", DAYS, ids=lambda case: case.name)
-def test_a_broken_day_ends_as_it_must(tmp_path: Path, days: Mapping[str, Ended], case: Case) -> None:
+def test_a_broken_day_has_the_expected_outcome(tmp_path: Path, days: Mapping[str, Ended], case: Case) -> None:
     assert_ends_as_it_must(case, days[case.name] if case.name in days else ended_alone(tmp_path, case))
 
 

@@ -151,7 +151,7 @@ def test_python_that_is_shown_imports_names_that_exist(block: Block) -> None:
             assert all(hasattr(module, name.name) for name in node.names)
 
 
-def test_the_example_of_the_readme_is_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_example_of_the_readme_has_the_verdict_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     python, configuration, lineage = (
         next(block.text for block in BLOCKS if block.page == "README.md" and start in block.text)
         for start in ("copy (select", "start: ", "model_id: churn")

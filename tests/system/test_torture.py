@@ -11,7 +11,7 @@ from bench.torture import torture, warehouse_settings
 
 
 @pytest.mark.processes
-def test_reads_beside_writers_and_maintenance_find_whole_days(tmp_path: Path) -> None:
+def test_reads_during_writes_and_maintenance_find_complete_days(tmp_path: Path) -> None:
     with warehouse_settings(tmp_path, "sqlite") as settings:
         done = torture(settings, tmp_path / "driftlake.yaml", seconds=2, seed=1)
     assert [text for each in done for text in each.deviations] == []

@@ -96,9 +96,7 @@ def test_a_wheel_has_the_code_of_its_checkout_installed_or_as_a_zip(installed: I
 
 
 @pytest.mark.parametrize("lost", ["sql", "assets"])
-def test_code_that_lacks_some_of_itself_has_no_version(
-    lost: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_incomplete_code_has_no_version(lost: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in {"driftlake", "sql", "assets", "expectations"} - {lost}:
         shutil.copytree(ROOT / name, tmp_path / name)
     monkeypatch.setattr(project_files, "files", lambda _: tmp_path / "driftlake")

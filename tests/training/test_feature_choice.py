@@ -72,7 +72,7 @@ def chosen(settings: Settings) -> FeatureChoice:
     return choose_features(file, TrainingData(file), settings)
 
 
-def test_features_are_the_columns_that_tell_of_cases(tmp_path: Path) -> None:
+def test_features_are_the_columns_that_describe_cases(tmp_path: Path) -> None:
     choice = chosen(project(tmp_path / "p", FEATURES | OTHERS))
     assert choice.features == list(FEATURES)
     assert choice.left_out == REASONS
@@ -84,7 +84,7 @@ def test_a_column_that_a_setting_names_is_a_feature(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", [None, "customer"])
-def test_the_index_of_a_data_frame_is_no_feature(tmp_path: Path, name: str | None) -> None:
+def test_the_index_of_a_data_frame_is_not_a_feature(tmp_path: Path, name: str | None) -> None:
     frame = pd.DataFrame({"x": GENERATOR.normal(size=ROWS), "late": OTHERS["late"], "score": OTHERS["score"]})
     frame.index = pd.Index(GENERATOR.normal(size=ROWS), name=name)
     choice = chosen(project(tmp_path / "p", pa.Table.from_pandas(frame)))

@@ -89,7 +89,7 @@ def test_counts_of_other_versions_stay(coarse: Project) -> None:
     assert coarse.rows(query) == before
 
 
-def test_other_training_data_than_those_that_were_registered_are_refused(coarse: Project) -> None:
+def test_training_data_other_than_the_registered_is_refused(coarse: Project) -> None:
     path = coarse.root / "training.parquet"
     pq.write_table(pq.read_table(path).slice(1), path)
     with pytest.raises(LineageConflictError, match="was registered with fingerprint"):
