@@ -1,7 +1,7 @@
 """Cost of checking the contract of a day, relative to one plain scan of the checked columns.
 
-`python -m bench.contracts [--rows 4000000]`; prints both and their ratio, writes results/contracts.json. Great Expectations is
-imported before the clock starts: its cost does not depend on the size of the day.
+`python -m bench.contracts [--rows 4000000]`; prints both and their ratio, and writes results/contracts.json. Great
+Expectations is imported before the clock starts: its cost does not depend on the size of the day.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""Do the intervals of estimates hold where days are like those before them, where labels come late, and where a season moves them?
+"""Coverage of the intervals of estimates if days are autocorrelated, labels arrive late, and a season moves the rates.
 
-`python -m bench.dependent_days`; days of 300 labels whose log-odds move by an autoregression of order one and a season of a year,
-with 60,000 training labels and 90 labelled days. Printed is the share of realised rates and AUCs inside the 95 % interval over windows of 1, 7 and 28 days.
+`python -m bench.dependent_days`; days of 300 labels whose log-odds move by an autoregression of order one and a season
+of a year, with 60,000 training labels and 90 labelled days. Prints the share of realised rates and AUCs inside the 95 %
+interval over windows of 1, 7 and 28 days.
 """
 
 from __future__ import annotations

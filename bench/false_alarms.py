@@ -1,9 +1,9 @@
 """Rates of false alarms of drift rules without drift, and their power for shifts of known size.
 
-`python -m bench.false_alarms`; prints three tables, writes results/false_alarms.json. Both sides of a comparison are random
-halves of one sample of 40 features (normal, log-normal, counts, categories); for the power, a tenth of the features of
-the current half is shifted. Every rule sees the same halves. The third table is about rules alike in their false alarms:
-the cut-off of each is where it flags 1 % of the features of the halves without a shift.
+`python -m bench.false_alarms`; prints three tables, writes results/false_alarms.json. Both sides of a comparison are
+random halves of one sample of 40 features (normal, log-normal, counts, categories); for the power, a tenth of the
+features of the current half is shifted. Every rule sees the same halves. The third table compares the power of rules at
+equal false alarm rates: each has the cut-off at which it flags 1 % of the features without a shift.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from driftlake.profiles.kernel import count_column
 
 FEATURES = 40
 SIZES = (200, 500, 2_000, 20_000, 200_000)
-# in standard deviations of a normal feature; the others move by the same share of their rows
+# in standard deviations of a normal feature; in the other features the same share of rows moves
 SHIFTS = (0.1, 0.2, 0.5)
-# for which rules are made alike
+# at which rules are compared
 FALSE_ALARM_RATE = 0.01
 SETTINGS = DriftSettings()
 
@@ -88,7 +88,7 @@ def _compare(kind: int, current: Floats, reference: Floats) -> tuple[Comparison,
 
 
 def _plain_psi(current: Floats, reference: Floats) -> float:
-    """PSI as it is usually written: reference deciles, 0.0001 for an empty bin."""
+    """PSI in its usual form: reference deciles, 0.0001 for an empty bin."""
     edges = np.unique(np.quantile(reference, np.linspace(0, 1, 11))[1:-1])
     shares = [
         np.bincount(np.searchsorted(edges, side, "right"), minlength=len(edges) + 1) / len(side)
@@ -133,12 +133,12 @@ RULES: Mapping[str, Callable[[Sample], Floats]] = {
 }
 
 
-# What rules look at, larger being worse, so that a cut-off can be set for each.
+# The value that each rule compares with its cut-off; larger is worse.
 SCORES: Mapping[str, Callable[[Sample], Floats]] = {
     "PSI": _each(_plain_psi),
     "KS p-value": _each(lambda current, reference: -_ks_p_value(current, reference)),
     "driftlake: p-value of psi": lambda sample: -sample.psi.p_value,
-    # categories have no order, and so no distance of this kind
+    # categories have no order, and therefore no such distance
     "driftlake: p-value of ks_distance, else of psi": lambda sample: (
         -np.where([kind % 4 == 3 for kind in range(FEATURES)], sample.psi.p_value, sample.ks.p_value)
     ),
@@ -147,7 +147,7 @@ SCORES: Mapping[str, Callable[[Sample], Floats]] = {
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Of the features that were shifted, of all if none was: the share that each rule flags, and their scores."""
+    """The share of shifted features (or of all, without a shift) that each rule flags, and their values."""
 
     rates: dict[str, float]
     scores: dict[str, Floats]

@@ -1,12 +1,13 @@
 """Rate of false pages of a rule for a model within its tolerance, and the number of days until it pages for a loss.
 
-`python -m bench.false_pages [--series 400] [--config driftlake.yaml [--without FIRST LAST]]`; prints a table per world, writes results/false_pages.json. The daily
-values of a performance metric are drawn: the baseline is known, the tolerance is 0.02, days are an autoregression of order one, normal or with heavy
-tails (Student's t of four degrees of freedom, same variance). Every rule looks every night and learns what it needs from the days before. False pages are
-those of a year, of models that stay at the baseline and of models exactly at the tolerance; a page is new if the seven nights before it were silent. Days to a
-page are the median over losses that begin after the history; 0 is the night of the first day, and "-" more than the nights that were looked at.
-With `--config`, days of a warehouse are resampled in blocks of a week, too. Left out: PSI over 0.25, because what a feature does cannot be drawn
-from a metric.
+`python -m bench.false_pages [--series 400] [--config driftlake.yaml [--without FIRST LAST]]`; prints a table per world,
+writes results/false_pages.json. The daily values of a performance metric are drawn: the baseline is known, the
+tolerance is 0.02, days are an autoregression of order one, normal or with heavy tails (Student's t of four degrees of
+freedom, same variance). Every rule is evaluated every night and learns what it needs from the days before. False pages
+are counted over a year, for models that stay at the baseline and for models exactly at the tolerance; a page is new if
+the seven nights before it were silent. Days to a page are the median over losses that begin after the history; 0 is the
+night of the first day, and "-" more than the simulated nights. With `--config`, days of a warehouse are resampled in
+blocks of a week as well. PSI over 0.25 is left out, because features cannot be simulated from a metric.
 """
 
 from __future__ import annotations
@@ -31,15 +32,15 @@ from driftlake.maths.sequential import day_differences, day_noise, loss_evidence
 from driftlake.quality.performance import LOOK_BACK_DAYS
 
 TOLERANCE = 0.02
-# losses below the baseline, and for how many nights they are looked for
+# losses below the baseline, and the number of simulated nights after each
 LOSSES = {0.03: 210, 0.05: 140, 0.08: 98, 0.12: 70, 0.2: 42}
 YEAR = 364
 WINDOW = 28
-# what rows of 28 days of the flights say, were they independent
+# standard error from the rows of 28 days of the flights example if they were independent
 ROWS_ERROR = 0.0045
 # draws days: (generator, series, days) -> deviations from the mean
 World = Callable[[np.random.Generator, int, int], Floats]
-# looks at values less the limit, night by night after the history: -> 1 or more pages, below 0.5 is silent
+# evaluates values minus the limit, night by night after the history: 1 or more pages, below 0.5 is silent
 Rule = Callable[[Floats, int], Floats]
 
 
@@ -117,7 +118,7 @@ def cusum(size: float, values: Floats, history: int) -> Floats:
 
 
 def confidence_sequence(values: Floats, history: int) -> Floats:
-    """The mean of all days so far is below the limit: one-sided normal mixture (Robbins 1970), 95 % over all nights together."""
+    """The mean of all days is below the limit: one-sided normal mixture (Robbins 1970) at 95 % over all nights."""
     days = np.arange(1, values.shape[1] + 1) + _MIXTURE_DAYS
     scaled = np.cumsum(_standardised(values, history), axis=1) / np.sqrt(days)
     log_evidence = np.log(2 * np.sqrt(_MIXTURE_DAYS / days)) + scaled**2 / 2 + stats.norm.logcdf(scaled)
@@ -128,7 +129,7 @@ def confidence_sequence(values: Floats, history: int) -> Floats:
 def conformal_martingale(values: Floats, history: int) -> Floats:
     """Days are worse than the days before them: simple jumper, summed as Shiryaev and Roberts do (Vovk 2021), one false page a year.
 
-    It knows no limit, and takes days to be exchangeable.
+    It has no limit and assumes exchangeable days.
     """
     accounts = np.full((len(values), len(_BETS)), 1 / len(_BETS))
     evidence = np.zeros(len(values))
@@ -153,7 +154,7 @@ def _standardised(values: Floats, history: int) -> Floats:
 
 
 _MIXTURE_DAYS = 30
-# of the simple jumper: on rising ranks, on none, on falling ones; and the share that changes sides in a day
+# bets of the simple jumper on rising ranks, on no change and on falling ranks; and the share that switches in a day
 _BETS = np.array([-1.0, 0.0, 1.0])
 _JUMPS = 0.01
 
@@ -181,7 +182,7 @@ class Found:
     delays: Sequence[float | None]
 
     def row(self) -> str:
-        """As the table shows it."""
+        """The text in the table."""
         delays = "".join(f"{'-' if delay is None else f'{delay:.0f}':>7}" for delay in self.delays)
         return f"{self.at_baseline:>10.3f}{self.at_tolerance:>10.3f}{delays}"
 
@@ -224,7 +225,7 @@ def recovery(world: World, history: int, series: int, loss: float = 0.12) -> flo
 
 
 def influences(positives: Floats, negatives: Floats) -> Floats:
-    """Of counts of shape (days, bins): the contribution of every day to the AUC of all days; their mean is that AUC."""
+    """Contribution of every day to the AUC of all days, from counts of shape (days, bins); their mean is that AUC."""
     of_positives, of_negatives = placements(positives.sum(axis=0), negatives.sum(axis=0))
     gains: Floats = np.zeros(len(positives))
     mean = 0.0
@@ -236,7 +237,7 @@ def influences(positives: Floats, negatives: Floats) -> Floats:
 
 
 def real_days(config: Path, left_out: Sequence[date]) -> dict[str, Floats]:
-    """Daily values of each version in production, from the first to the last of `left_out` none."""
+    """Daily values of each version in production, without those from the first to the last day of `left_out`."""
     query = """
         select model_version, prediction_on, bin_id, sum(positive_count)::double as positives, sum(negative_count)::double as negatives
         from label_cohorts

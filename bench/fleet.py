@@ -9,7 +9,7 @@ import argparse
 from dataclasses import dataclass, fields
 from math import ceil
 
-# Measured, with where in docs/performance.md; processor time.
+# Measured processor time, each with its place in docs/performance.md.
 NS_PER_CELL = 44  # Growth, 10,000,000 rows x 10 features; 36 over 64 days of 40 features
 NS_PER_ROW_AND_PASS = (
     77  # Growth, 100,000,000 rows: (67 - 44) ns x 10 features for three more passes over the identifiers
@@ -25,13 +25,16 @@ SECONDS_PER_COMMIT = 0.16
 # Assumed.
 SECONDS_PER_REQUEST, TABLES_PER_COMMIT, COMMITS, FILE_BYTES = 0.05, 6, 6, 512e6
 
-# rows, features, measured processor seconds; the price of a pass comes from the third
+# rows, features, measured processor seconds; the third gives the cost of a pass
 MEASURED = ((1_000_000, 10, 0.64), (10_000_000, 10, 4.4), (100_000_000, 10, 67.5), (4_000_000, 40, 5.8))
 
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """What is asked for; rows are of a day over all configurations, each of one model; segments, values of one column."""
+    """The size of the fleet.
+
+    Rows are those of a day over all configurations, each with one model; segments are values of one column.
+    """
 
     rows: float = 1e12
     configurations: float = 1_000
@@ -44,7 +47,7 @@ class Fleet:
 
 
 def profile_seconds(rows: float, features: float) -> float:
-    """Of one configuration's day: cells, and further passes over the identifiers."""
+    """Cells of one configuration's day, and further passes over the identifiers."""
     passes = ceil(rows / KEYS_AT_ONCE)
     return SECONDS_PER_RUN + (rows * features * NS_PER_CELL + rows * (passes - 1) * NS_PER_ROW_AND_PASS) / 1e9
 

@@ -1,8 +1,8 @@
 """The cost of a fleet: a backfill and the night after it, for models x features x days of generated predictions.
 
 Each size is compared with DuckDB's bare read of the same files, and its night with that of one model. The stages are
-run in one process without Dagster, so that they can be told apart; `driftlake run` is measured for the night as a whole.
-Prints a table, writes results/fleet_night.json. The data are written once and kept in the temporary folder.
+run in one process without Dagster, so that they can be told apart; `driftlake run` is measured for the night as a
+whole. Prints a table, writes results/fleet_night.json. The data is written once and kept in the temporary folder.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ from expectations.contracts import contracts
 
 FIRST_DAY = date(2026, 1, 1)
 TRAINING_ROWS = 20_000
-# Of ten features two are texts.
+# Two of ten features are text.
 TEXTS_OF_TEN = 2
 CATEGORIES = np.array([f"category-{number}" for number in range(30)])
-# A new number for data of another kind, so that kept data are not taken for them.
+# Increase this number when the generated data changes, so that cached data is not reused.
 DATA = 1
 MODELS, FEATURES, DAYS = (1, 10), (50,), (10,)
 FULL_MODELS, FULL_FEATURES, FULL_DAYS = (1, 10, 100, 300), (10, 50, 200), (1, 40, 365)
@@ -62,7 +62,7 @@ with duckdb.connect() as connection:
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """What a fleet has."""
+    """The size of a fleet."""
 
     models: int
     features: int
@@ -81,7 +81,7 @@ class Size:
 
     @property
     def folder(self) -> Path:
-        """Where the data of all sizes with as many models and features are kept."""
+        """Folder of the data of all sizes with the same number of models and features."""
         name = f"{self.models}x{self.features}x{self.rows}"
         return Path(tempfile.gettempdir()) / f"driftlake-fleet-{DATA}" / name
 
@@ -96,7 +96,7 @@ class Size:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a part of the work took."""
+    """Cost of a part of the work."""
 
     cpu_seconds: float
     seconds: float
@@ -105,7 +105,7 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a size costs: stages of the backfill and of a night after it, that night as a command, and the bare read."""
+    """Cost of a size: the stages of the backfill and of the next night, that night as a command, and the bare read."""
 
     size: Size
     read: Measurement
@@ -117,7 +117,7 @@ class Result:
 
     @property
     def cpu_seconds_of_days(self) -> float:
-        """Processor time of the backfill without what does not depend on its days: registration and the page."""
+        """Processor time of the backfill without registration and the page, which do not depend on the days."""
         return sum(cost.cpu_seconds for name, cost in self.backfill.items() if name not in {"lineage", "report"})
 
     def ms_per_unit(self, smaller: Result | None = None) -> float:
@@ -160,7 +160,7 @@ def _sizes() -> list[Size]:
 
 
 def measure(size: Size) -> Result:
-    """Write the data of a size if they are not there, and measure a warehouse of its own."""
+    """Write the data of a size unless it exists, and measure it with a separate warehouse."""
     apart(prepare, size)
     days = [size.folder / "telemetry" / f"dt={day}" / "*.parquet" for day in days_between(FIRST_DAY, size.last_day)]
     with tempfile.TemporaryDirectory() as name:
@@ -178,7 +178,7 @@ def measure(size: Size) -> Result:
 
 
 def _linked(patterns: Sequence[Path], folder: Path) -> str:
-    """A pattern for the files of some days alone."""
+    """A pattern for the files of only some days."""
     folder.mkdir()
     for pattern in patterns:
         for file in pattern.parent.glob(pattern.name):
@@ -201,7 +201,7 @@ def _night(config: Path, day: date) -> Measurement:
 
 
 def run_stages(config: str, day_count: str) -> None:
-    """Run every stage over the days and over the day after them, and print what each of them took."""
+    """Run every stage over the days and over the day after them, and print the cost of each."""
     settings = load_settings(Path(config))
     days = days_between(FIRST_DAY, FIRST_DAY + timedelta(days=int(day_count)))
     with Warehouse.open(settings) as warehouse, _statements_counted() as statements:
@@ -250,7 +250,7 @@ def _statements_counted() -> Iterator[list[None]]:
 
 
 def prepare(size: Size) -> None:
-    """Write the training data, and the days that are not there yet with the two nights after them."""
+    """Write the training data, the missing days, and the two days after them."""
     size.folder.mkdir(parents=True, exist_ok=True)
     training = size.folder / "training.parquet"
     if not training.exists():

@@ -19,7 +19,7 @@ from bench.measure import Measurement, apart, best_of, clocked, environment, sav
 from driftlake.config import load_settings
 from driftlake.inputs.partitions import days_between
 
-# "Flat": at most this much more per cell than at the size from which on that is claimed.
+# "Flat": at most this factor per cell over the smallest size of the claim.
 LARGEST_RATIO = 1.15
 LARGEST_PEAK_MB = 2_000
 
@@ -27,7 +27,7 @@ DAYS, ROWS_PER_DAY = (1, 2, 4, 8, 16, 32, 64), 62_500
 FEATURES, CELLS_OF_FEATURES = (10, 40, 160, 640), 16_000_000
 SEGMENTS, ROWS_OF_SEGMENTS = (0, 10, 100, 1_000), 1_000_000
 ROWS, LARGEST_ROWS = (10_000, 100_000, 1_000_000, 10_000_000), 100_000_000
-# Profiled first, so that no measurement includes what is loaded once.
+# Profiled first, so that no measurement includes one-time loading.
 WARM_DAY, WARM_ROWS = wide_day.DAY - timedelta(days=100), 1_000
 TRAINING_ROWS = 50_000
 
@@ -78,7 +78,7 @@ class Size:
 
 @dataclass(frozen=True, slots=True)
 class Direction:
-    """Sizes of growing work; the later ones are compared with the one at position `flat_from`."""
+    """Sizes in ascending order; the later ones are compared with the one at position `flat_from`."""
 
     sizes: Sequence[Size]
     flat_from: int
@@ -87,7 +87,7 @@ class Direction:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A row of a table; the ratios are about counted cells, of which a cell that two groupings count is two."""
+    """A row of a table; the ratios are per counted cell, and a cell in two groupings is counted twice."""
 
     name: str
     cell_count: int
@@ -146,7 +146,7 @@ def _result(size: Size, run: Measurement, base_size: Size, base: Measurement) ->
 
 
 def profile(size: Size) -> Measurement:
-    """One run of the profile stage over days that the warehouse has no rows of."""
+    """One run of the profile stage over days without rows in the warehouse."""
     root = size.config.parent
     shutil.rmtree(root / "warehouse", ignore_errors=True)
     shutil.copytree(root / "registered", root / "warehouse")
@@ -194,7 +194,7 @@ def _features(root: Path, options: argparse.Namespace) -> Direction:
         apart(prepare, folder, {wide_day.DAY: rows}, count)
         config = folder / "driftlake.yaml"
         sizes.append(Size(f"{count} features", config, wide_day.DAY, wide_day.DAY, rows, count))
-    # with ten features the price of a row, its identifiers, is most of the price of a cell
+    # with ten features most of the cost per cell is that of the identifiers of its row
     return Direction(sizes, flat_from=1)
 
 
@@ -216,7 +216,8 @@ def _rows(root: Path, options: argparse.Namespace) -> Direction:
     apart(prepare_long, root, days)
     config, features = root / "driftlake.yaml", long_day.NUMERIC + long_day.TEXT
     sizes = [Size(f"{rows:,} rows", config, day, day, rows, features) for day, rows in days.items()]
-    # the price of a run, a fifth of a second, is nearly all of it up to 100,000 rows and a third at a million
+    # the fixed cost of a run, a fifth of a second, is nearly all of the cost up to 100,000 rows and a third at a
+    # million
     return Direction(sizes, flat_from=3 if options.largest else 2, repeats=2 if options.largest else 3)
 
 
@@ -234,7 +235,7 @@ def prepare(
     feature_count: int = wide_day.NUMERIC + wide_day.TEXT,
     segments: Sequence[int] = (),
 ) -> None:
-    """A project, three of four features numeric, whose registered versions are kept for warehouses without rows."""
+    """A project with three of four features numeric; its registered versions are copied into empty warehouses."""
     numeric = feature_count * 3 // 4
     text = feature_count - numeric
     settings = wide_day.write_project(root, training_rows=TRAINING_ROWS, numeric=numeric, text=text)

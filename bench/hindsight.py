@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
-# of a normal distribution: 95 % lie within
+# quantile of the normal distribution for 95 % intervals
 _TWO_SIDED = 1.96
 # a longer memory would dilute a loss that grows
 KNOWABLE_DAYS = 7
@@ -47,10 +47,11 @@ def clustered_auc(positives: Floats, negatives: Floats) -> Interval:
 
 
 def first_knowable(losses: Floats, known_on: NDArray[np.int64], fault_on: int, tolerance: float) -> int | None:
-    """The first day on which somebody who knows when a fault began is sure that more than the tolerance is lost.
+    """The first day on which a loss of more than the tolerance is certain to somebody who knows when the fault began.
 
-    `losses` are those of each day against the usual day, nan without labels; `known_on` is the day on which that of a day
-    is known. The newest known days since the fault, seven at most, are compared with how much the days before it differ.
+    `losses` are those of each day against the usual day, nan without labels; `known_on` is the day on which that of a
+    day is known. The mean of the newest known days since the fault, seven at most, is compared with the variation of
+    the days before it.
     """
     days = np.arange(len(losses))
     usual = float(np.nanstd(losses[:fault_on], ddof=1))
@@ -72,6 +73,6 @@ def beyond_three_deviations(values: Floats, reference_days: int) -> NDArray[np.b
 
 
 def runs(is_flagged: Sequence[bool] | NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """First and last place of each run of flagged days."""
+    """First and last index of each run of flagged days."""
     edges = np.flatnonzero(np.diff(np.concatenate([[0], np.asarray(is_flagged, dtype=int), [0]])))
     return [(int(first), int(end) - 1) for first, end in zip(edges[::2], edges[1::2], strict=True)]

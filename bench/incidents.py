@@ -1,10 +1,10 @@
 """A year with planted faults: tests whether every fault becomes one incident with the right cause first, and nothing else pages.
 
-`python -m `bench.incidents` [--seed 1 2] [--rows 2000]`; prints a table per seed beside plain rules (the PSI of a feature
-over 0.25), writes results/incidents.json. The judge is strict: what opens while a fault is there is of this fault, the
-first of it finds it, every other is surplus; what opens on any other day, the days after a fault among them, is a false
-alarm; and the cause is right if it stands first on the last day of the fault. Alerts that went to an incident of before are
-counted as misplaced. Not here: the year (`bench.planted_year`).
+`python -m `bench.incidents` [--seed 1 2] [--rows 2000]`; prints a table per seed beside plain rules (the PSI of a
+feature over 0.25), writes results/incidents.json. The evaluation is strict. Every incident that opens during a fault
+belongs to it: the first one finds the fault, each further one is surplus. An incident that opens on any other day,
+including the days after a fault, is a false alarm. The cause is right if it is first on the last day of the fault.
+Alerts that joined an earlier incident count as misplaced. Not here: the year (`bench.planted_year`).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ PLAIN_RULES = ((1, "training"), (7, "preceding"))
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """Something that was raised, on its days in order; `causes` what stood first on each, if anything does."""
+    """An incident or alarm with its days in order; `causes` has the first cause on each day, if there is one."""
 
     days: Sequence[date]
     causes: Sequence[str | None]
@@ -41,7 +41,7 @@ class Alarm:
         return self.days[0]
 
     def cause_on(self, day: date) -> str | None:
-        """Cause that stood first at the end of a day."""
+        """The first cause at the end of a day."""
         return [cause for of_day, cause in zip(self.days, self.causes, strict=True) if of_day <= day][-1]
 
 
@@ -55,7 +55,7 @@ def incidents(warehouse: Warehouse) -> list[Alarm]:
 
 
 def misplaced(warehouse: Warehouse, year: Year) -> list[tuple[str, str]]:
-    """Alerts that opened while a fault was there, in an incident that had opened before it: name of the fault and rule."""
+    """Alerts that opened during a fault in an incident that had opened before it: name of the fault, and rule."""
     rows = warehouse.sql(
         "select a.rule, a.opened_on, min(i.opened_on) as incident_on from alerts as a inner join incidents as i"
         " on a.incident_id = i.incident_id where i.pages group by all order by all"
@@ -69,7 +69,7 @@ def misplaced(warehouse: Warehouse, year: Year) -> list[tuple[str, str]]:
 
 
 def plain_alarms(warehouse: Warehouse, window_days: int, reference: str) -> list[Alarm]:
-    """What a plain rule raises: runs of days on which the PSI of a feature is over 0.25, a feature at a time."""
+    """Alarms of a plain rule: runs of days on which the PSI of a single feature is over 0.25."""
     rows = warehouse.sql(
         "select feature, list(dt order by dt) as days from ("
         " select feature, dt, dt - (row_number() over (partition by model_version, feature order by dt))::integer as run"
@@ -107,7 +107,7 @@ _SHOWN = ("alarms", "precision", "recall", "right_cause", "median_delay_days", "
 
 
 def judge_year(folder: Path, seed: int, rows: int) -> dict[str, Any]:
-    """Build the year of a seed in a folder, run it and judge what was raised."""
+    """Build the year of a seed in a folder, run it and evaluate the incidents."""
     year = Year.planned(seed)
     settings = build(folder, year, rows)
     run(settings, START, END)
@@ -119,7 +119,7 @@ def judge_year(folder: Path, seed: int, rows: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Judge the year of every seed."""
+    """Evaluate the year of every seed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=2000, help="Predictions of a weekday.")
     parser.add_argument("--seed", type=int, nargs="+", default=[1, 2, 3, 4, 5, 6], help="Years to judge.")

@@ -1,8 +1,8 @@
 """The label stage of a night: 4,000,000 labels looked up among 28 days of predictions, 110,000,000 in all.
 
-`python -m bench.labels`; prints a table, writes results/labels.json. The comparison is DuckDB's bare scan of the ids
-of the same predictions, in the same call. Smaller with `--predictions`, `--labels`, `--days` and `--earlier`; as it is,
-its inputs need 10 GB of disk and three minutes.
+`python -m bench.labels`; prints a table, writes results/labels.json. The comparison is DuckDB's bare scan of the ids of
+the same predictions, in the same call. `--predictions`, `--labels`, `--days` and `--earlier` make it smaller; by
+default its inputs need 10 GB of disk and three minutes.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from driftlake.training.registration import register
 REPEATS = 2
 # The labels arrive on this day, for predictions of the days up to it.
 DAY = date(2026, 1, 31)
-# Counted first, so that no measurement includes what is loaded once.
+# Counted first, so that no measurement includes one-time loading.
 EMPTY_DAY = DAY - timedelta(days=200)
 MEMORY_LIMIT = "2GB"
-# Of the labels still to come, this share comes each day: 87 % have come within a week.
+# Share of the outstanding labels that arrives each day: 87 % arrive within a week.
 DAILY_SHARE = 0.25
 WEEK_DAYS = 7
 PRIME = 1_299_709
@@ -187,7 +187,7 @@ def write_predictions(folder: Path, rows: int, days: int) -> None:
 
 
 def write_labels(folder: Path, case: LabelCase, predictions: int, labels: int) -> None:
-    """Labels of DAY and of the days before; 1 in 1,000 has no prediction, what is more than predictions comes twice."""
+    """Labels of DAY and of the days before; 1 in 1,000 has no prediction, and surplus labels are repetitions."""
     labelled_share = 1 - (1 - DAILY_SHARE) ** case.oldest_days
     with duckdb.connect() as connection:
         connection.execute("set enable_progress_bar = false")

@@ -15,12 +15,12 @@ from driftlake.config import Settings
 NUMERIC, TEXT = 8, 2
 ROWS_PER_FILE = 4_000_000
 
-# Box and Muller 1958; every mention of random() is a draw of its own.
+# Box and Muller 1958; each random() is a separate draw.
 _NORMAL = """
 create macro normal(mean, deviation) as
     mean + deviation * sqrt(-2 * ln(1 - random())) * cos(2 * pi() * random())
 """
-# Category j about as often as 1 / j.
+# The frequency of category j is about proportional to 1 / j.
 _CATEGORY = "create macro category(categories) as 'category-' || (floor(power(categories + 1, random()))::integer - 1)"
 _ROWS = f"""
 copy (
@@ -47,7 +47,7 @@ copy (
 
 
 def write_day(settings: Settings, rows: int, day: date) -> None:
-    """Write a day of `rows` predictions, a file of four millions at a time."""
+    """Write a day of `rows` predictions in files of four million rows."""
     folder = wide_day.day_folder(settings, day)
     with duckdb.connect() as connection:
         connection.execute("set enable_progress_bar = false")

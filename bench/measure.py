@@ -62,7 +62,7 @@ def clocked(name: str, code: str, *arguments: str) -> Measurement:
 
 
 def apart(work: Callable[..., object], *arguments: object) -> None:
-    """Do preparations in a process of their own: a measured process would inherit our peak of memory."""
+    """Run preparations in a separate process, because a measured process would inherit our peak of memory."""
     process = multiprocessing.get_context("spawn").Process(target=work, args=arguments)
     process.start()
     process.join()

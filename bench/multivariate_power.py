@@ -1,8 +1,8 @@
 """Power of the PCA reconstruction error for changed relations between features, and its rate of false alarms.
 
-`python -m bench.multivariate_power`; prints a table, writes results/multivariate_power.json. Ten numbers, of which two have a
-correlation of 0.5 and four a common factor, all distributions staying as they are; training samples and windows are
-drawn anew each time.
+`python -m bench.multivariate_power`; prints a table, writes results/multivariate_power.json. The data has ten numeric
+features: two have a correlation of 0.5, and four have a common factor. Their distributions never change. Training
+samples and windows are drawn anew each time.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Trial:
         self._encoding = Encoding.of(self._bins, counts)
 
     def p_value(self, generator: np.random.Generator, correlation: float) -> float:
-        """Of a new window against a new training sample."""
+        """The p-value of a new window against a new training sample."""
         training = self._encoded(draw(generator, SAMPLED_TRAINING_ROWS, TRAINED_CORRELATION))
         components = Components.fit(training[::2])
         errors = components.errors(training[1::2])

@@ -40,7 +40,7 @@ def main() -> None:
             "the same without contracts": _backfill("the same without contracts", unchecked, LAST),
             "floor: idle assets, 306 days": _floor("floor: idle assets, 306 days", idle, FIRST, LAST),
         }
-        # the night after 305 days are there
+        # the night after 305 days
         nights = {
             "import of Great Expectations": _best(
                 "import of Great Expectations", [PYTHON, "-c", "import great_expectations"]

@@ -1,12 +1,12 @@
 """The same day of telemetry through driftlake, Evidently, NannyML, whylogs and popmon: cells per second and memory.
 
-`python -m bench.peers`; prints a table, writes results/peers.json. `--rows` is the size of the day, of which a peer gets
-as much as it does in about a minute; with `--full` it gets all of it, once, whatever that takes. Each peer runs in
-an environment of its own, made on first use in bench/environments.
+`python -m bench.peers`; prints a table, writes results/peers.json. `--rows` is the size of the day. A peer gets as many
+of its rows as it processes in about a minute; with `--full` it gets all of them, once. Each peer runs in its own
+environment, created on first use in bench/environments.
 
-What is timed favours the peers. driftlake reads the Parquet file, profiles two model versions apart, compares three
-windows by four statistics and commits all of it. A peer starts from a pandas frame in memory (the time with reading it is
-given beside); whylogs and popmon stop at the profile, NannyML has learned from the training sample beforehand.
+The timing favours the peers. driftlake reads the Parquet file, profiles two model versions apart, compares three
+windows by four statistics and commits all of it. A peer starts from a pandas frame in memory (the time with reading it
+is given beside); whylogs and popmon stop at the profile, NannyML has learned from the training sample beforehand.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = ROOT / "bench" / "peer_scripts"
 ENVIRONMENTS = ROOT / "bench" / "environments"
 REPEATS = 2
-# Rows of about a minute at most on two cores, rounded to the sizes that two of them share.
+# Rows that take about a minute at most on two cores, rounded so that peers share sizes.
 PEER_ROWS = {"evidently": 1_000_000, "whylogs": 1_000_000, "nannyml": 4_000_000, "popmon": 4_000_000}
-# Two of them would otherwise report their use over the network.
+# Switches off the usage reports of two peers.
 QUIET = {"NML_DISABLE_USAGE_LOGGING": "1", "WHYLOGS_NO_ANALYTICS": "1", "DO_NOT_TRACK": "1"}
 
 
@@ -89,7 +89,7 @@ def _outcomes(rows: int, *, full: bool) -> Iterator[Result | Failure]:
 
 
 def _install(peer: str) -> str | None:
-    """Make the peer's environment unless it is there; returns why that failed."""
+    """Create the peer's environment unless it exists; returns the reason if that failed."""
     folder, wanted = ENVIRONMENTS / peer, SCRIPTS / f"{peer}.txt"
     installed = folder / "installed.txt"
     if installed.is_file() and installed.read_text() == wanted.read_text():
@@ -121,7 +121,7 @@ def _results(outcomes: Iterable[Result | Failure]) -> list[Result]:
 
 
 def _write(root: Path, rows: int) -> None:
-    """A day of `rows` rows, the day before to warm up on, and the versions they belong to, registered."""
+    """Write a day of `rows` rows and a warm-up day before it, and register their versions."""
     settings = wide_day.write_project(root)
     wide_day.write_day(settings, WARM_UP_ROWS, day=wide_day.DAY - timedelta(days=1))
     with Warehouse.open(settings) as warehouse:
@@ -154,7 +154,7 @@ def _reason(error: subprocess.CalledProcessError) -> str:
 
 
 def _table(outcomes: Sequence[Result | Failure]) -> Iterator[str]:
-    """A line per outcome; the last three columns say what driftlake gains on a day of the same size."""
+    """A line per outcome; the last three columns compare driftlake on a day of the same size."""
     ours = {result.rows: result for result in _results(outcomes) if result.name == "driftlake"}
     yield f"{'':<72} driftlake against it:"
     yield "name       version       rows  seconds  with reading  M cells/s  peak MB    cells/s  with reading   memory"

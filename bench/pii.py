@@ -2,8 +2,9 @@
 
     python -m bench.pii [ROWS]
 
-The corpus is the same every time. Values: every value is a column of its own. Columns: distinct values of one kind or of one
-look-alike alone, few or many, some with a value in ten mistyped, and a single one planted among plain words.
+The corpus is the same every time. In the part on values, every value is a separate column. In the part on columns, a
+column has few or many distinct values of one kind or one look-alike, some with every tenth value mistyped, or a single
+one among plain words.
 """
 
 from __future__ import annotations
@@ -208,7 +209,7 @@ def quality(*, of_columns: bool) -> None:
 
 
 def cost(rows: int) -> None:
-    """Looking at the text columns of a day, against one plain scan of them."""
+    """Cost of checking the text columns of a day, relative to one plain scan of them."""
     generator = np.random.default_rng(1)
     columns = {
         "channel": generator.choice(["web", "app", "branch"], rows),

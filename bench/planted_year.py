@@ -1,9 +1,9 @@
 """Writes a year of predictions of a credit model as a project, with nine planted faults and a harmless season.
 
-A model with eight features scores every day of 2024; labels come one to three days later. Temperature follows the season as
-it did in the training data of the year before, scores and volume follow it a little, and days differ by more than chance.
-What is delivered broken is scored broken, so that scores and AUC suffer with it. Not here: running the year and judging
-what was raised (`bench.incidents`).
+A model with eight features scores every day of 2024; labels come one to three days later. Temperature follows the
+season as it did in the training data of the year before, scores and volume follow it a little, and days differ by more
+than chance. Broken inputs are also scored, so they affect scores and AUC. Not here: running the year and judging what
+was raised (`bench.incidents`).
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ Array = np.ndarray[Any, Any]
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Something that goes wrong for some days; `cause` is the name of the cause that is right."""
+    """A fault of some days; `cause` is the name of the right cause."""
 
     name: str
-    # the seed moves it by up to a week
+    # the seed shifts it by up to a week
     earliest_day: date
     days: int
     cause: str
@@ -58,7 +58,7 @@ FAULTS = (
 
 @dataclass(frozen=True, slots=True)
 class Year:
-    """When each fault is there, by its name: its first and its last day."""
+    """First and last day of each fault, by its name."""
 
     seed: int
     spans: Mapping[str, tuple[date, date]]
@@ -77,13 +77,13 @@ class Year:
         )
 
     def has(self, name: str, day: date) -> bool:
-        """Whether a fault is there on a day."""
+        """Whether a fault is active on a day."""
         first_day, last_day = self.spans[name]
         return first_day <= day <= last_day
 
 
 def configuration() -> dict[str, Any]:
-    """What a user of this model would write: the default rules, and objectives of the service."""
+    """The configuration that a user of this model would write: the default rules, and objectives of the service."""
     rules = [rule.model_dump(exclude_defaults=True) for rule in default_alerts()]
     burning = {"name": "burning", "signal": "slo_status.burn_rate", "warn": 2.8, "critical": 14}
     return {
@@ -143,7 +143,7 @@ def _features(generator: np.random.Generator, day_of_year: Array) -> Columns:
 
 
 def _log_odds(columns: Mapping[str, Any]) -> Array:
-    """What the model has learned: most of it from the income; a missing one is taken for a usual one."""
+    """The log-odds of the model, which depend mostly on income; a missing income is replaced by a typical one."""
     income = np.nan_to_num((np.log(columns["income"]) - 10) / 0.5)
     amount = (np.log(columns["amount"]) - 4) / 0.8
     tenure = 0.05 * (columns["tenure"] - 6)
@@ -162,9 +162,9 @@ def _outcomes(odds: Array, generator: np.random.Generator) -> Array:
 
 
 def _predictions(year: Year, day: date, rows: int, generator: np.random.Generator) -> tuple[pa.Table, pa.Table]:
-    """Predictions of a day as they are delivered, and their labels, with the faults that are there."""
+    """Predictions of a day as delivered, and their labels, with the active faults."""
     season = -np.cos(2 * np.pi * day.timetuple().tm_yday / 365.25)
-    # days differ by more than chance: in how many there are, and in what comes
+    # days differ by more than chance in the number of predictions and in their features
     usual = rows * (0.7 if day.weekday() > 4 else 1.0) * (1 + 0.1 * season) * generator.lognormal(0, 0.05)
     count = int(generator.poisson(usual / (2 if year.has("traffic halves", day) else 1)))
     columns = _features(generator, np.full(count, day.timetuple().tm_yday))
@@ -176,7 +176,7 @@ def _predictions(year: Year, day: date, rows: int, generator: np.random.Generato
     odds = _log_odds(columns)
     version = "v1"
     if year.has("a bad release", day):
-        # two thirds of what it knows is noise, and it is too sure
+        # two thirds of the log-odds are noise, and the model is overconfident
         version, odds = "v2", odds / 3 + 0.7 + 0.8 * generator.permutation(odds)
     seconds = generator.integers(0, 86_400, count)
     ids = [f"{day:%m%d}-{row}" for row in range(count)]
@@ -195,7 +195,7 @@ def _predictions(year: Year, day: date, rows: int, generator: np.random.Generato
 
 
 def _true_odds(year: Year, day: date, odds: Array, generator: np.random.Generator) -> Array:
-    """What labels follow: the model's odds, less and less of them while its AUC sinks."""
+    """The log-odds that labels follow: those of the model, with a falling weight while the AUC falls."""
     if not year.has("AUC sinks slowly", day):
         return odds
     first_day, last_day = year.spans["AUC sinks slowly"]

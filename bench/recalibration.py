@@ -1,8 +1,8 @@
 """Errors of estimates that weigh training labels and recent labels, with and without a change in the meaning of scores.
 
-`python -m bench.recalibration`; 60,000 training labels, then days of 100 labels whose log-odds moved by a shift, and by a normal
-amount of each day. Estimated are the rate and the AUC of the scores' distribution; intervals are for the labels of seven days of 300
-predictions. SEED is for reporting; what was chosen was chosen with seeds 1 and 2.
+`python -m bench.recalibration`; 60,000 training labels, then days of 100 labels whose log-odds moved by a shift, and by
+a normal amount of each day. The rate and the AUC of the scores' distribution are estimated; intervals are for the
+labels of seven days of 300 predictions. SEED is for reporting; parameters were chosen with seeds 1 and 2.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Runs every stage over the days of a project, in this process. Not here: projects, and evaluating the rows."""
+"""Runs every stage over the days of a project in this process. Not here: projects, and evaluating the rows."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from expectations.contracts import contracts
 
 
 def run(settings: Settings, first_day: date, last_day: date) -> None:
-    """Register the versions, then every stage over all days; days that did not change need no work."""
+    """Register the versions, then run every stage over all days; unchanged days are skipped."""
     days = days_between(first_day, last_day)
     context = new_context(settings, "bench")
     stages: Sequence[Callable[..., Any]] = (compare_days, measure_quality, measure_slos, raise_alerts)

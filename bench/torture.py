@@ -39,7 +39,7 @@ WRITERS, READERS = 2, 2
 
 @dataclass(slots=True)
 class Done:
-    """What one process did, and what it saw that must not be."""
+    """What one process did, and the deviations that it saw."""
 
     role: str
     counts: Counter[str]
@@ -48,7 +48,7 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What the processes share: how long they go on, when to begin and to stop, and where results go."""
+    """Shared by the processes: the duration, the signals to begin and to stop, and the queue of results."""
 
     seconds: float
     ready: Any
@@ -57,7 +57,7 @@ class Turn:
 
 
 def rows_of(table: str, days: list[date], generation: int) -> pa.Table:
-    """Rows of whole days that all say in which generation they were written."""
+    """Rows of whole days that contain the generation in which they were written."""
     count = ROWS_OF_A_DAY[table]
     dt = pa.array([day for day in days for _ in range(count)], pa.date32())
     values = pa.array(np.full(len(dt), generation), pa.int64())
@@ -109,7 +109,7 @@ def read(settings: Settings, turn: Turn, seed: int, done: Done) -> None:
 
 
 def maintain_again(settings: Settings, turn: Turn, _seed: int, done: Done) -> None:
-    """Everything that maintenance does, without a pause, until the time is over and something was compacted."""
+    """Run maintenance without a pause, until the time is over and something was compacted."""
     until = time.time() + turn.seconds
     while time.time() < until or not done.counts["compactions"]:
         with Warehouse.open(settings) as warehouse:
@@ -119,7 +119,7 @@ def maintain_again(settings: Settings, turn: Turn, _seed: int, done: Done) -> No
 
 
 def final_state(settings: Settings) -> list[str]:
-    """Every day must be as its newest commit left it."""
+    """Check that every day has the rows of its newest commit."""
     deviations = []
     with Warehouse.open(settings, read_only=True) as warehouse:
         for table, count in ROWS_OF_A_DAY.items():
@@ -148,7 +148,7 @@ def warehouse_settings(folder: Path, catalog: str) -> Iterator[Settings]:
 
 
 def work(role: Callable[..., None], config: Path, turn: Turn, seed: int) -> None:
-    """One process to its end, whatever happens in it; all begin together, however long their imports take."""
+    """Run one process to its end and report its failure; all begin together after their imports."""
     done = Done(f"{role.__name__} {seed}", Counter(), [])
     turn.ready.wait()
     try:
@@ -162,7 +162,7 @@ def work(role: Callable[..., None], config: Path, turn: Turn, seed: int) -> None
 
 
 def torture(settings: Settings, config: Path, seconds: float, seed: int) -> list[Done]:
-    """All processes for some seconds, then a look at what is left."""
+    """Run all processes for some seconds, then check the warehouse."""
     with Warehouse.open(settings) as warehouse:
         days = [FIRST_DAY + timedelta(days=n) for n in range(DAY_COUNT)]
         changes = [Replacement(table, rows_of(table, days, 0), days) for table in ROWS_OF_A_DAY]

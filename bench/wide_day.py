@@ -61,14 +61,14 @@ def text_column(categories: int, rows: int, generator: np.random.Generator) -> p
 
 
 def segment_name(segments: int) -> str:
-    """Name of the column that cuts a day into so many segments."""
+    """Name of the column with this many segments."""
     return f"s{segments:04d}"
 
 
 def prediction_columns(
     rows: int, generator: np.random.Generator, *, first_id: int = 0, day: date = DAY
 ) -> dict[str, pa.Array]:
-    """Everything of a prediction but its features; both versions score every other row."""
+    """The columns of a prediction other than features; each version scores every other row."""
     start = datetime(day.year, day.month, day.day)  # noqa: DTZ001  # UTC throughout
     seconds = generator.integers(0, 86_400, rows)
     return {
@@ -111,7 +111,7 @@ def write_project(
 
 
 def write_config(root: Path, name: str, *, telemetry: dict[str, Any] | None = None, **sections: Any) -> Path:
-    """A configuration of the project; any number of them share its data and its warehouse."""
+    """A configuration of the project; several may share its data and warehouse."""
     path = root / f"{name}.yaml"
     content = {
         "telemetry": {"path": "telemetry", **(telemetry or {})},

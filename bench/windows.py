@@ -22,7 +22,7 @@ DAYS = 120
 WINDOWS = ((28,), (90,), (1, 7, 28))
 LONGEST_SECONDS = 1.0
 
-# Production that resembles training: every bin of a day holds what it held in training, give or take a fifth.
+# Production that resembles training: every bin of a day has its training count, give or take a fifth.
 _SHARED = """
     ?::date as dt,
     model_id,
@@ -106,7 +106,7 @@ def _config_name(windows: tuple[int, ...]) -> str:
 
 
 def prepare(root: Path) -> None:
-    """A registered version and its profiles, each day committed by itself as a night does."""
+    """Create a registered version and its profiles, each day in a separate commit as in nightly runs."""
     settings = wide_day.write_project(root, training_rows=50_000, numeric=NUMERIC, text=TEXT, versions=["v1"])
     for windows in WINDOWS:
         wide_day.write_config(root, _config_name(windows), drift={"windows_days": list(windows)})

@@ -15,7 +15,7 @@ TEXT = [f"t{i:03d}" for i in range(10)]
 
 
 def time_frames(package: str, prepare: Callable[[Any], Callable[[Any], object]]) -> None:
-    """`prepare` takes the training sample and returns what to do with a day."""
+    """`prepare` takes the training sample and returns the function that is timed on a day."""
     training, day = sys.argv[1:]
     work = prepare(_read(training))
     reading_seconds, current = clock(lambda: _read(day))

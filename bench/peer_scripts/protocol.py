@@ -1,4 +1,4 @@
-"""What the scripts beside this one share: the clock and the line that bench/peers.py reads. Runs in any environment."""
+"""Shared by the scripts in this folder: the clock, and the line that bench/peers.py reads. Runs in any environment."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
 
-# A day before the one that is timed: enough for the imports that a first call still makes, too few to count.
+# Rows of a warm-up day before the timed one: it triggers the imports of a first call and takes negligible time.
 WARM_UP_ROWS = 1_000
 
 

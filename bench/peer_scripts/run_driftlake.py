@@ -1,6 +1,6 @@
 """driftlake: a day from Parquet to committed profiles, and its drift from the training sample, committed as well.
 
-That is every statistic over every window for every feature of two model versions, PSI among them. Reading is inside.
+It computes every statistic over every window for every feature of two model versions. The time includes reading.
 """
 
 from __future__ import annotations

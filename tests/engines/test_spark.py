@@ -193,7 +193,7 @@ def test_odd_predictions_are_counted_to_the_last_digit(odd: Project) -> None:
 
 
 def odd_labels(project: Project, days: int) -> None:
-    """Predictions of four versions and tasks, and labels early and late, twice and contrary, of nobody and nothing."""
+    """Predictions of four versions and tasks; labels early, late, repeated, contradicting, unmatched or empty."""
     generator = np.random.default_rng(11)
     project.register("v2")
     project.register("v3", task="multiclass", classes=["car", "bus"])
