@@ -1,7 +1,7 @@
 """The cost of a fleet: a backfill and the night after it, for models x features x days of generated predictions.
 
 Each size is compared with DuckDB's bare read of the same files, and its night with that of one model. The stages are
-run in one process without Dagster, so that they can be told apart; `driftlake run` is measured for the night as a
+run in one process without Dagster, so that each can be measured; `driftlake run` is measured for the night as a
 whole. Prints a table, writes results/fleet_night.json. The data is written once and kept in the temporary folder.
 """
 

@@ -1,7 +1,7 @@
 """The same day of telemetry through driftlake, Evidently, NannyML, whylogs and popmon: cells per second and memory.
 
-`python -m bench.peers`; prints a table, writes results/peers.json. `--rows` is the size of the day. A peer gets as many
-of its rows as it processes in about a minute; with `--full` it gets all of them, once. Each peer runs in its own
+`python -m bench.peers`; prints a table, writes results/peers.json. `--rows` is the size of the day. A peer gets the
+number of rows that it processes in about a minute; with `--full` it gets all of them, once. Each peer runs in its own
 environment, created on first use in bench/environments.
 
 The timing favours the peers. driftlake reads the Parquet file, profiles two model versions apart, compares three

@@ -123,7 +123,7 @@ class Episode:
     # last day of an alert of it; None while one is open
     last_on: date | None = date.min
     _models: set[str | None] = field(default_factory=set)
-    # by what is watched, the day up to which it may return; None while it is open
+    # by signal and feature, the day up to which an alert may return; None while it is open
     _known: dict[tuple[str, str | None, str | None], date | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

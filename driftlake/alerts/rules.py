@@ -22,7 +22,7 @@ from driftlake.vocabulary.wording import counted, in_unit, version_name
 
 
 def with_messages(alerts: pa.Table) -> pa.Table:
-    """Alerts with the message for people in place of the `detail` from which it is made."""
+    """Alerts with a message built from their `detail`, which it replaces."""
     messages = [_message(row) for row in alerts.to_pylist()]
     return alerts.drop_columns(["detail", "whole_count"]).append_column("message", pa.array(messages, pa.string()))
 
@@ -30,7 +30,7 @@ def with_messages(alerts: pa.Table) -> pa.Table:
 def fired(
     warehouse: Warehouse, rules: Sequence[AlertRule], *, first_day: date, last_day: date, holidays: Sequence[date] = ()
 ) -> pa.Table:
-    """Rows of sql/alerts/alerts.sql: what the rules say of each day, with the `detail` from which the message is made.
+    """Rows of sql/alerts/alerts.sql: the alerts of each day, with the `detail` for the message.
 
     Few predictions on `holidays` are not a loss.
     """

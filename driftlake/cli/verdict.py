@@ -51,7 +51,7 @@ def verdict(
 
 
 def _with_tiers(verdicts: pa.Table, settings: Settings) -> pa.Table:
-    """The verdicts with the tiers of their models; of equal verdicts, those of higher tiers come first."""
+    """The verdicts with the tiers of their models; among equal verdicts, higher tiers come first."""
     import pyarrow as pa
 
     tiers = [settings.tier_of(model_id) for model_id in verdicts["model_id"].to_pylist()]

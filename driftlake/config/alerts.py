@@ -198,7 +198,7 @@ def default_alerts() -> tuple[AlertRule, ...]:
         AlertRule(
             name="lost-columns", signal="schema_changes.lost", warn=1, critical=10, runbook=link_of("lost-columns")
         ),
-        # objectives are the user's; without any there is no such signal
+        # without configured objectives, this signal has no values
         AlertRule(
             name="error-budget",
             signal="slo_status.budget_spent",

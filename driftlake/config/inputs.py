@@ -61,7 +61,7 @@ class _ByName(Section):
 
 
 class ShapSettings(_ByName):
-    """Where the SHAP values of predictions are: columns with a common prefix, the fields of one column, or files of sums."""
+    """SHAP values of predictions: columns with a common prefix, the fields of one column, or files of sums."""
 
     prefix: str | None = Field(
         default=None, description="Prefix of the column of each feature: prefix and feature name."
@@ -76,7 +76,7 @@ class ShapSettings(_ByName):
 
 
 class ClassScoreSettings(_ByName):
-    """Where the probabilities that multiclass models give each class are: columns with a common prefix, or one column."""
+    """Probabilities that multiclass models give each class: columns with a common prefix, or one column."""
 
     prefix: str | None = Field(default=None, description="Prefix of the column of each class: prefix and class.")
     column: str | None = Field(default=None, description="STRUCT column with a field per class.")
@@ -90,7 +90,7 @@ class ClassScoreSettings(_ByName):
 
 
 class OfflineSettings(Section):
-    """Where the values of features are that were computed offline for predictions, to find skew between training and serving."""
+    """Offline values of features for the same predictions, to find skew between training and serving."""
 
     path: str = Field(
         description="Folder or s3:// prefix that holds dt=YYYY-MM-DD/*.parquet by the day of the predictions, or a Delta or Iceberg "

@@ -24,7 +24,7 @@ _MOST_VALUES = 200_000
 _LARGEST_BITS = 14_000
 # Begins the tag of one of the forms that pydantic tries for a value; it is not part of the file.
 FORM = "form-"
-# Limits of what is shown of one file.
+# Limits on the problems and values that are shown for one file.
 _TOLD_PROBLEMS, _TOLD_CHARACTERS = 50, 120
 
 

@@ -26,7 +26,7 @@ CLOCK_TOLERANCE_SECONDS = 5 * 60
 
 @dataclass(frozen=True, slots=True)
 class WrittenDay:
-    """The file of a day, and what is wrong with it; remarks are no problem."""
+    """The file of a day with its problems, and with remarks, which are not problems."""
 
     path: Path
     row_count: int
@@ -37,7 +37,7 @@ class WrittenDay:
 
 @dataclass(slots=True)
 class Import:
-    """What an import wrote; what was refused, of files and of days; and remarks, which are no problem."""
+    """The written files of an import, the refused files and days, and remarks, which are not problems."""
 
     days: list[WrittenDay] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)

@@ -230,7 +230,7 @@ def _ambiguities(connection: duckdb.DuckDBPyConnection, mapping: FeastMapping) -
 
 
 def _statuses(run: _Run) -> list[str]:
-    """How many values of which features have a status other than value."""
+    """Number of values by feature whose status is not present."""
     row_count = count(run.connection, "matched_day")
     found: dict[str, dict[str, int]] = defaultdict(dict)
     for feature, status, number in run.connection.execute(feast_rows.status_counts(run.mapping)).fetchall():

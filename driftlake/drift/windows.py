@@ -1,7 +1,7 @@
 """Windows of days as differences of cumulative sums.
 
 Days are divided into *buckets* at every day on which a window or reference period begins or ends. So one night needs a
-dozen sums from the warehouse, however long its windows are, and a backfill one sum per day. Not here: what is summed
+dozen sums from the warehouse for windows of any length, and a backfill one sum per day. Not here: what is summed
 (`driftlake.drift.comparison`).
 """
 

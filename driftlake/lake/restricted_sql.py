@@ -71,7 +71,7 @@ def _refusal(statement: duckdb.Statement, parsed: dict[str, Any]) -> WarehouseEr
     if parsed["error_type"] == "parser":
         return WarehouseError(f"Parser Error: {parsed['error_message']}", hint="correct the query")
     if not statement.query:
-        # DuckDB makes two statements of a pivot, one of which creates a type
+        # DuckDB splits a pivot into two statements, and one creates a type
         return WarehouseError(
             "a pivot must name its values",
             hint="write e.g. `pivot t on outcome in ('complete', 'partial') using count(*)`",

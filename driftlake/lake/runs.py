@@ -53,7 +53,7 @@ def in_force(warehouse: Warehouse, stage: str, days: Sequence[date]) -> dict[dat
 def commits_read(
     warehouse: Warehouse, reaches: Mapping[str, int], days: Sequence[date]
 ) -> dict[tuple[str, date], tuple[int, int | None]]:
-    """For each stage of `reaches` and each day, the number of commits of the stage within so many days before it, and the newest.
+    """For each stage of `reaches` and each day, the number of its commits within that many days before, and the newest.
 
     Commits rather than fingerprints, because a refused day keeps older rows, which its newest fingerprint does not
     cover.

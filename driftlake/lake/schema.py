@@ -48,7 +48,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table: `ddl` creates it, the rest explains it."""
+    """A table: `ddl` creates it, the other attributes describe it."""
 
     name: str
     purpose: str
@@ -129,7 +129,7 @@ def views_in_order() -> tuple[View, ...]:
 
 
 def with_signals(sql: str, sources: Iterable[str]) -> str:
-    """The statement with the queries of some sources of sql/signals/ in the place of `signals`, from which it selects.
+    """The statement with `signals` replaced by the queries of some sources of sql/signals/.
 
     The sources that are not named are not read: each has several tables, and their whole history.
     """

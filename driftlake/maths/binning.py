@@ -346,7 +346,7 @@ _FEWEST_SINGLES = 5
 
 
 def with_expected_unseen(counts: Counts, singles: Sequence[int]) -> Counts:
-    """Training counts of shape (groups, bins) in which as many rows are unseen as are expected in other data.
+    """Training counts of shape (groups, bins) with the share of unseen rows that is expected in other data.
 
     The expected share of rows with unseen categories is the share of rows whose category occurs once (Good 1953); `singles`
     are the bins of these categories. The remaining counts of the bins are those expected in other data. With only a few such

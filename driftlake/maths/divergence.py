@@ -106,9 +106,9 @@ def hellinger_distance(current: Counts, reference: Counts, smoothing: float = 0.
 def total_variation_distance(current: Counts, reference: Counts) -> Comparison:
     """Total variation distance: sum |q - p| / 2, 0 to 1, symmetric, larger is worse (Levin, Peres and Wilmer 2009).
 
-    Its unit is the share of rows that would have to move. Without drift the differences of the shares are about normal, so
-    their absolute sum has a known mean and variance (Nabeya 1951), from which the noise comes as of a gamma distribution.
-    Misses shifts inside a bin, and large relative changes of rare bins.
+    Its unit is the share of rows that would have to move. Without drift the differences of the shares are about normal,
+    so their absolute sum has a known mean and variance (Nabeya 1951). The noise is that of a gamma distribution with
+    both. Misses shifts inside a bin, and large relative changes of rare bins.
     """
     p, q, pooled, unit = _plain_shares(current, reference)
     with np.errstate(invalid="ignore"):
@@ -145,8 +145,8 @@ def wasserstein_distance(current: Counts, reference: Counts, ends: Floats) -> Co
     It says how far the rows moved on average, in units of s, the standard deviation of the reference. Values are
     assumed to lie evenly between the ends of their bins, and values off the grid at its end. So it misses how far
     beyond the training range values lie, and missing values, which are left out. Without drift F - G is a Brownian
-    bridge (del Barrio, Gine and Matran 1999), whose area has a known mean and variance, from which the noise comes as
-    of a gamma distribution.
+    bridge (del Barrio, Gine and Matran 1999), whose area has a known mean and variance. The noise is that of a gamma
+    distribution with both.
 
     `ends` are the lowest and the highest value of each range bin, shape (..., bins - 3, 2).
     """
@@ -337,7 +337,7 @@ def _borders_per_group(reach: Floats) -> NDArray[np.int64]:
 
 
 def _summed_in_groups(values: Floats, sizes: NDArray[np.int64]) -> Floats:
-    """Sums over groups of as many neighbouring borders as `sizes`, shape (...), says; values are of shape (..., borders)."""
+    """Sums over groups of `sizes`, shape (...), neighbouring borders; values are of shape (..., borders)."""
     sums = np.zeros((*values.shape[:-1], _NOISE_BORDERS))
     for size in np.unique(sizes).tolist():
         is_of_size = sizes == size

@@ -26,7 +26,7 @@ class Part:
     standard_error: float
 
     def is_beyond(self, errors: float) -> bool:
-        """Whether it is larger than so many of its standard errors."""
+        """Whether it is larger than this many of its standard errors."""
         return bool(self.value > errors * self.standard_error)
 
 

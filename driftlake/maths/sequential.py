@@ -1,12 +1,13 @@
 """Sequential test of whether a model has become worse than it may be: pure functions that take arrays.
 
-Arrays have shape (series, days): a value per day, days in order, where larger is better and nan means no value. A series is a
-model as of a night, so a backfill passes a row per night. Under the null hypothesis, the mean of the days is at the limit
-or above. The detector is the Shiryaev-Roberts sum of e-processes, mixed over sizes of loss (Shiryaev 1963; Roberts 1966;
-Shin, Ramdas and Rinaldo 2023, "E-detectors"). Under a loss, its evidence grows whatever the size of the loss and whenever it began.
-Without one, its mean after n days is at most n, so it passes a threshold of A less than once in A days. Days are dependent:
-the previous day is subtracted, and variances are those of long-run means (Newey and West 1987; prewhitened by an
-autoregression of order one, Andrews and Monahan 1992). Not here: what the value of a day is, and what follows from a loss.
+Arrays have shape (series, days): a value per day, days in order, where larger is better and nan means no value. A
+series is a model as of a night, so a backfill passes a row per night. Under the null hypothesis, the mean of the days
+is at the limit or above. The detector is the Shiryaev-Roberts sum of e-processes, mixed over sizes of loss (Shiryaev
+1963; Roberts 1966; Shin, Ramdas and Rinaldo 2023, "E-detectors"). Under a loss of any size and any first day, its
+evidence grows. Without one, its mean after n days is at most n, so it passes a threshold of A less than once in A days.
+Days are dependent: the previous day is subtracted, and variances are those of long-run means (Newey and West 1987;
+prewhitened by an autoregression of order one, Andrews and Monahan 1992). Not here: what the value of a day is, and what
+follows from a loss.
 """
 
 from __future__ import annotations
@@ -117,7 +118,7 @@ def page_threshold(false_pages_per_year: float, series_count: float) -> float:
 def page_thresholds(false_pages_per_year: float, weights: Floats, nights: Indices) -> Floats:
     """Thresholds of detectors of several nights, shape (series,): those of a night share the budget by their weights.
 
-    False pages add up, however the series depend on each other, so a larger share for one is a smaller one for others.
+    Rates of false pages add up even for dependent series, so a larger share for one is a smaller one for others.
     """
     places = np.unique(nights, return_inverse=True)[1]
     counts = np.bincount(places, weights)[places] / weights
@@ -345,7 +346,10 @@ def days_to_show(loss: Floats, noise: DayNoise, threshold: float, own_error: Flo
 def detectable_loss(
     noise: DayNoise, threshold: float, own_error: Floats | float = 0.0, within_days: int = 28
 ) -> Floats:
-    """The loss beyond the limit that is detected within so many days in half of the cases; add the tolerance for the loss below the baseline."""
+    """The loss beyond the limit that is detected within this many days in half of the cases.
+
+    Add the tolerance for the loss below the baseline.
+    """
     sizes, days = _median_delays(threshold)
     size = np.interp(-within_days, -days, sizes)
     loss: Floats = size * np.sqrt(noise.with_caution(threshold).long_run_variance() + np.square(own_error))

@@ -34,7 +34,7 @@ from driftlake.quality.labelled_windows import CLASS_SCORE_BINS
 
 Key = TypeVar("Key")
 
-# Estimated for a row of five texts and some numbers: 130 bytes in a hash table, as many sorted, 100 in Arrow, and
+# Estimated for a row of five texts and some numbers: 130 bytes in a hash table, 130 sorted, 100 in Arrow, and
 # copies.
 _BYTES_OF_ROW = 500
 # A row of feature_drift is in memory until its days are committed, and twice during the commit.

@@ -191,7 +191,7 @@ class LabelSource:
         return [label for label in labels if self.labels[label.dt].is_usable]
 
     def _check_horizon(self, labels: Sequence[Partition], first_day: date, found: pa.Table) -> None:
-        """Check whether each matched id belongs to one prediction, the only rule about so many days at once."""
+        """Check whether each matched id belongs to one prediction. This is the only rule over many days at once."""
         if not self.contracts:
             return
         ambiguous = {row["dt"]: row["label_count"] for row in found.to_pylist()}

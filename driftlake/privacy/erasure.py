@@ -108,7 +108,7 @@ class Found:
     deleted_count: int
     changed_count: int
     columns: Sequence[str]
-    # rows that are left of each day of which rows are deleted
+    # remaining rows of each day on which rows are deleted
     left: Mapping[date, int]
 
     @property

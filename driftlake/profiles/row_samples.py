@@ -56,7 +56,7 @@ def sampled_of_files(
 
 
 def smallest(hashes: Hashes, sample_rows: int) -> NDArray[np.int64]:
-    """Positions of the `sample_rows` smallest hashes, ascending by hash; of equal hashes, the first ones."""
+    """Positions of the `sample_rows` smallest hashes, ascending by hash; the first ones among equal hashes."""
     return np.argsort(hashes, kind="stable")[:sample_rows]
 
 

@@ -107,7 +107,7 @@ def _keep_calls(connection: duckdb.DuckDBPyConnection, columns: CallColumns) -> 
         if columns.has_nodes
         else "cast(null as varchar) as node_name"
     )
-    # a day without such columns has no rows, whatever days are counted with it
+    # a day without such columns has no rows, even if it is counted with other days
     days = ", ".join(queries.literal(day.isoformat()) for day in columns.days) or "null"
     connection.execute(
         f"create or replace table counted_calls as select {', '.join(selected)} from service_calls where dt in ({days})"

@@ -151,7 +151,7 @@ def _find(warehouse: Warehouse, relation: str, day: date | None, condition: str 
 
 
 def _distinguished(rows: Sequence[Row]) -> str:
-    """Rows shown by the columns in which they differ, without measured values, by which nobody selects a row."""
+    """Rows as text: the columns in which they differ, without measured values, which nobody selects a row by."""
     names = [name for name in rows[0] if len({str(row[name]) for row in rows}) > 1]
     measured = {name for row in rows for name, value in row.items() if isinstance(value, float)}
     keys = [name for name in names if name not in measured and not name.endswith("_count")]

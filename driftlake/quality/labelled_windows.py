@@ -40,7 +40,7 @@ _LABELS_PER_WINDOW = (
 )
 # Columns of class_score_cohorts.
 CLASS_SCORE_BINS = FIRST_RANGE + PROBABILITY_GRID.cells
-# A window of a probability takes 30 kB, and there are as many as days times window lengths times segments.
+# A window of a probability takes 30 kB, and the number of windows is days times window lengths times segments.
 _WINDOWS_AT_ONCE = 4096
 
 

@@ -76,7 +76,8 @@ class MeasuredWindows:
 def judge(facts: Row, alerts: Iterable[Row], runs: Mapping[str, Row], windows: MeasuredWindows) -> Verdict:
     """The verdict on one version, from model_verdicts, with further findings.
 
-    A day that says nothing about the version is not judged, whatever is still open; neither is one without a stored verdict.
+    A day without information about the version is not judged, even if alerts are open; neither is one without a stored
+    verdict.
 
     Parameters
     ----------

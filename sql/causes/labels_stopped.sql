@@ -1,4 +1,4 @@
--- Evidence for alerts on labels: days on which at most half as many labels arrived as on the same weekdays before, of all models or of one.
+-- Evidence for alerts on labels: days with at most half of the labels of the same weekdays before, over all models or for one.
 -- grain: incident_id, model_id, known_on
 -- inputs: suspects, label_arrivals, label_cohorts, partition_runs, training_runs, slo_status
 -- nulls: model_id of the labels of all models

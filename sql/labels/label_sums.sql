@@ -96,7 +96,7 @@ select
     coalesce(sum(weight) filter (where not is_binary), 0)::bigint as number_count,
     sum(try_cast(weight * error as decimal(38, 10))) as error_sum,
     sum(try_cast(weight * abs(error) as decimal(38, 10))) as absolute_error_sum,
-    -- the loss that the quantile minimises (Koenker and Bassett 1978); of the median if none is declared
+    -- the loss that the quantile minimises (Koenker and Bassett 1978); the quantile is the median if none is declared
     sum(
         try_cast(
             weight * greatest(-error * coalesce(quantile, 0.5), error * (1 - coalesce(quantile, 0.5)))

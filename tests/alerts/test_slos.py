@@ -133,7 +133,7 @@ def test_a_missing_day_is_as_incomplete_as_its_weekday_was_large(memory: Warehou
         insert(memory.connection, "prediction_profile", [GROUP | score | {"dt": day(number), "row_count": count}])
     settings = configured({"name": "all", "sli": "completeness", "objective": 0.9})
     found = measured(memory, settings, 1, 22, "dt", "good_count", "total_count")
-    # day 8 had more than expected; of day 15 the median of 100 and 300 is missing; day 22 lacks 50
+    # day 8 had more than expected; day 15 lacks the median of 100 and 300; day 22 lacks 50
     assert [row for row in found if row[2]] == [
         (day(1), 100, 100), (day(8), 300, 300), (day(15), 0, 200), (day(22), 150, 200),
     ]  # fmt: skip

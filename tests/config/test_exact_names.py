@@ -77,7 +77,7 @@ def test_names_in_the_settings_that_differ_by_case_alone_are_refused() -> None:
 
 
 def test_other_columns_that_differ_by_case_change_no_number(tmp_path: Path) -> None:
-    """Of a night with labels, features in a STRUCT and SHAP values."""
+    """Rows of a night with labels, features in a STRUCT and SHAP values."""
     contents = []
     for name in ("plain", "twins"):
         features = {"x": np.linspace(0, 1, ROWS), "colour": ["red", "blue"] * (ROWS // 2)}

@@ -35,8 +35,8 @@ from examples.nycflights.releases import FIRST_DAY
 
 ROOT = Path(__file__).resolve().parents[2]
 
-# Workers are processes of their own, so that one can be killed, and the Python of each gets little more than a gigabyte
-# of addresses, of which no allocator may reserve what it does not use.
+# Workers are separate processes, so that one can be killed. The Python of each gets little more than a gigabyte of
+# address space, so allocators must not reserve memory that they do not use.
 MEMORY_MB = 1200
 # Days are small, so options that speed up large ones would only slow these down.
 QUICK_START = {

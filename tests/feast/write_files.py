@@ -1,8 +1,9 @@
 """Writes the Parquet files beside it with a local Feast: logs of a feature service, a saved dataset, and predictions.
 
-Written by Python 3.11 and feast 0.67.0 with pandas 2.3.3, in an environment of its own: `python write_files.py`. Features are
-served from Feast's online store and logged by `write_logged_features`. The Python SDK says of a value that it is present or not found;
-the Go server also says that it is null or too old, which is done here for a customer each. Times are those of 1 March 2024; names of log files are new each time.
+Written by Python 3.11 and feast 0.67.0 with pandas 2.3.3, in an environment of its own: `python write_files.py`.
+Features are served from Feast's online store and logged by `write_logged_features`. The Python SDK has the statuses
+present and not found. The Go server also has null and too old, which are written here for one customer each. Times are
+those of 1 March 2024; names of log files are new each time.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ MEASURED = [name for name in STATISTICS if name != "g_statistic"]
 
 @pytest.fixture(scope="module")
 def compared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
-    """Three days of two versions, against training, a period and each other, of everything and by channel.
+    """Three days of two versions, compared with training, a period and each other, over all rows and by channel.
 
     v2 has the training data of v1, but counts two features differently.
     """

@@ -138,7 +138,7 @@ def profiled(root: Path) -> Mapping[str, pa.Table]:
 
 
 def merged(table: pa.Table, key: str, sums: str, days: list[date]) -> dict[tuple[Any, ...], tuple[Any, ...]]:
-    """What is counted of some days, by the rest of the key."""
+    """Counts of some days by the other key columns."""
     names = f"{GROUP}, {key}"
     width = len(names.split(","))
     with duckdb.connect() as connection:

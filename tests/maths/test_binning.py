@@ -45,7 +45,7 @@ def cut_off(quantiles: tuple[float, float]) -> Callable[[Floats], Floats]:
     )
 
 
-# Thousandths and their squares and cubes: skewed, with gaps, either sign, and never nearer than rounding can tell.
+# Thousandths and their squares and cubes: skewed, with gaps and both signs, and far enough apart for rounding.
 THOUSANDTHS = st.integers(-(10**6), 10**6).map(lambda n: n / 1000)
 SAMPLES = st.tuples(st.lists(THOUSANDTHS, min_size=1, max_size=50), st.integers(1, 3)).map(
     lambda drawn: np.array(drawn[0]) ** drawn[1]

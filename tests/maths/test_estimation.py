@@ -116,7 +116,7 @@ def test_intervals_have_their_nominal_coverage(calibration_rows: int, window_row
             yield calibrate(positives, counted - positives), *drawn(generator, window_rows)
 
     found = coverage(cases())
-    # 95 % claimed; of 200 draws two standard errors are 3 %, and that days do not differ is not known
+    # nominal 95 %; two standard errors over 200 draws are 3 %, and the equality of days is unknown to the estimate
     assert min(found.values()) >= 0.91, found
 
 
@@ -138,7 +138,7 @@ def test_intervals_have_their_coverage_if_days_differ_by_more_than_chance(spread
             yield calibrate(positives, counted - positives), predictions.sum(axis=0), later.sum(axis=0)
 
     found = coverage(cases(), periods=7)
-    # 95 % claimed; of 200 draws two standard errors are 3 %; that days are independent of each other is not known
+    # nominal 95 %; two standard errors over 200 draws are 3 %; the independence of days is unknown to the estimate
     assert min(found.values()) >= 0.92, found
 
 
@@ -226,7 +226,7 @@ def test_combined_old_and_recent_labels_have_small_errors_and_valid_intervals(sh
     of_training, of_recent, together = np.mean(errors, axis=0)
     # no rule can do better than 0.17 standard errors of the recent labels, a fifth of their error
     assert together <= min(of_training, of_recent) + 0.4 * of_recent, (of_training, of_recent, together)
-    # 95 % claimed; of 200 draws two standard errors are 3 %
+    # nominal 95 %; two standard errors over 200 draws are 3 %
     assert np.mean(hits) >= 0.90
 
 

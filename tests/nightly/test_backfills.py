@@ -64,7 +64,7 @@ class History:
 
 @dataclass(frozen=True)
 class Plan:
-    """Last days of the runs before the last one, how many days fit into a chunk, and what comes after all days have run."""
+    """Last days of the earlier runs, the number of days in a chunk, and the files that arrive after all runs."""
 
     last_days: frozenset[int]
     chunk_days: int = LAST
@@ -119,7 +119,7 @@ OF_CUSTOMERS = History(
     ],
 )
 
-# the tables of which that history must have rows, so that the comparison means something
+# that history must have rows in these tables, so that the comparison is meaningful
 TELLING = (
     "alerts",
     "contract_checks",

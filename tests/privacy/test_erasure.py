@@ -153,7 +153,7 @@ def test_purge_leaves_no_byte_of_the_id_in_files_and_catalog(project: Project) -
     assert holders(user, PSEUDONYM, f"seen: {USER}") == set()
     assert project.contents(*left) == left
     assert project.rows("select count(*) from ducklake_snapshots('lake')") == [(1,)]
-    # the largest number of some columns, of which the catalog keeps the bounds
+    # the largest number of some columns whose bounds the catalog keeps
     erased(project, "--user-key", str(ROWS))
     project.telemetry(3)
     project.run(3, 3)

@@ -1,4 +1,4 @@
-"""A day of Parquet becomes counts that anyone can repeat in SQL, however its rows are cut into files."""
+"""A day of Parquet becomes counts that SQL can repeat, whatever the division into files."""
 
 from __future__ import annotations
 

@@ -198,10 +198,10 @@ def test_rows_are_deleted_only_to_replace_a_day_to_move_them_with_their_bins_or_
     )
     sources = [*(ROOT / "sql").rglob("*.sql"), *(ROOT / "driftlake").rglob("*.py")]
     found = [(path.name, match) for path in sources for match in changing.findall(path.read_text())]
-    # where a restored copy has its files is no row of a table
-    # a row that begins a table's statistics, and temporary tables, are no rows of anybody
-    # bins that are learned again take what was counted in the former ones with them
-    # the log of a catalog is emptied, and rows in it that only expired snapshots had
+    # a restored copy changes only the folder of its files in the catalog
+    # temporary tables and the row that initialises a table's statistics hold no results
+    # learning bins again deletes what was counted in the former ones
+    # the catalog's log is truncated, and its rows of expired snapshots are deleted
     assert sorted(found) == [
         ("backup.py", "update ducklake_metadata set"),
         ("catalog.py", "truncate"),

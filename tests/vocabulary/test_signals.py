@@ -25,7 +25,7 @@ from driftlake.vocabulary.signals import DRIFT_SOURCES, SIGNAL_SOURCES, SIGNALS,
 VERSION: Row = MODEL | {"deployment": "production", "window_days": 7}
 GROUP_OF_VOLUME: Row = MODEL | {"deployment": "production"}
 NOON = datetime(2024, 3, 1, 12, tzinfo=UTC)
-# Rows of every source, over 7 days, of which each of its signals has a value.
+# Rows of every source over 7 days, with a value for each of its signals.
 ROWS: dict[str, list[Row]] = {
     "feature_drift": [DRIFT | {"feature": "age", "statistic": name} for name in STATISTICS],
     "prediction_drift": [
