@@ -216,7 +216,7 @@ class Incident:
         """All of its alerts."""
         return [life for episode in self.episodes for life in episode.lives]
 
-    def goes_on_with(self, episode: Episode) -> bool:
+    def continues_with(self, episode: Episode) -> bool:
         """Whether an episode that opened later belongs to the same standing incident."""
         if not (self.first.is_standing and episode.first.is_standing and self.first.model_id == episode.first.model_id):
             return False
@@ -238,7 +238,7 @@ def group_lives(lives: Iterable[Life], join_days: int) -> list[Incident]:
             candidates.append(episodes[-1])
     incidents: list[Incident] = []
     for episode in episodes:
-        if standing := [incident for incident in incidents if incident.goes_on_with(episode)]:
+        if standing := [incident for incident in incidents if incident.continues_with(episode)]:
             standing[-1].episodes.append(episode)
         else:
             incidents.append(Incident([episode]))

@@ -103,22 +103,22 @@ By = Annotated[str | None, typer.Option("--by", help="Your name; default: the us
 @app.command(epilog="Example: `driftlake alerts ack 3f9a --until 2026-02-07 --reason 'feed is being repaired'`")
 def ack(target: Target, until: Until, reason: Reason, by: By = None, config: Config = None) -> None:
     """Acknowledge an incident: notices are sent only if it becomes critical, and when it is resolved."""
-    _say_of("ack", target, until, reason, by, config)
+    _act_on("ack", target, until, reason, by, config)
 
 
 @app.command(epilog="Example: `driftlake alerts snooze 3f9a --until 2026-02-01 --reason 'after the weekend'`")
 def snooze(target: Target, until: Until, reason: Reason, by: By = None, config: Config = None) -> None:
     """Silence an incident or a rule until a day; notices are sent again afterwards."""
-    _say_of("snooze", target, until, reason, by, config)
+    _act_on("snooze", target, until, reason, by, config)
 
 
 @app.command(epilog="Example: `driftlake alerts mute score-drift --until 2026-06-30 --reason 'new cut in May'`")
 def mute(target: Target, until: Until, reason: Reason, by: By = None, config: Config = None) -> None:
     """Send no notices of an incident or a rule until a day. The tables still contain them, marked as muted."""
-    _say_of("mute", target, until, reason, by, config)
+    _act_on("mute", target, until, reason, by, config)
 
 
-def _say_of(
+def _act_on(
     action: Literal["ack", "snooze", "mute"],
     target: str,
     until: datetime,

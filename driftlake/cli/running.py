@@ -58,13 +58,13 @@ def replay(config: Config = None) -> None:
     Repaired input is counted. Input that is still broken stays in the table quarantine, and the exit code is 1.
     """
     from driftlake.contract import quarantine
-    from driftlake.inputs.late_files import days_resting_on
+    from driftlake.inputs.late_files import days_depending_on
     from driftlake.lake.warehouse import Warehouse
 
     settings = configured(config, require_inputs=True)
     with Warehouse.open(settings, read_only=True) as warehouse:
         before = quarantine.every(warehouse)
-        ranges = days_resting_on(warehouse, {quarantined.dt for quarantined in before})
+        ranges = days_depending_on(warehouse, {quarantined.dt for quarantined in before})
     if not before:
         messages.print("nothing is in quarantine")
         return
@@ -80,11 +80,11 @@ def replay(config: Config = None) -> None:
 
 def run_again(settings: Settings, days: Collection[date]) -> None:
     """Run days again although nothing has changed, and the later days that depend on them."""
-    from driftlake.inputs.late_files import days_resting_on
+    from driftlake.inputs.late_files import days_depending_on
     from driftlake.lake.warehouse import Warehouse
 
     with Warehouse.open(settings, read_only=True) as warehouse:
-        ranges = days_resting_on(warehouse, set(days))
+        ranges = days_depending_on(warehouse, set(days))
     if not ranges:
         raise WarehouseError("no run is recorded for these days", hint="run `driftlake backfill --force` over them")
     _run_days(settings, ranges, is_forced=True)

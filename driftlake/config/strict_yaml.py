@@ -40,7 +40,7 @@ def parse_yaml(model: type[Model], path: Path | str, text: str, remarks: list[st
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        found = _put_as_written(path, nodes, content, error)
+        found = _read_as_text(path, nodes, content, error)
     if remarks is not None:
         remarks += found
     try:
@@ -209,7 +209,7 @@ def _location(item: Any) -> list[str | int]:
     return [part for part in item["loc"] if not (isinstance(part, str) and part.startswith(("function-", FORM)))]
 
 
-def _put_as_written(path: Path | str, nodes: yaml.Node | None, content: Any, error: ValidationError) -> list[str]:
+def _read_as_text(path: Path | str, nodes: yaml.Node | None, content: Any, error: ValidationError) -> list[str]:
     """Replace values of `content` by their texts where text is expected; returns a sentence for each."""
     remarks = []
     for item in error.errors(include_url=False):

@@ -57,11 +57,11 @@ def create_view_of_sound_rows(
     create_view(contract.checked_from, partitions, None)
     contract.create_view(connection)
     files = [file for partition in partitions for file in partition.files]
-    reasons = {rule.name: f"rows where {rule.condition}" for rule in contract.setting_aside}
+    reasons = {rule.name: f"rows where {rule.condition}" for rule in contract.quarantining_rules}
     table = rows_table(relation)
     found = [
         Quarantined(rows.dt, files[rows.file_id].path, rows.expectation, rows.row_count, reasons[rows.expectation])
-        for rows in contract.set_aside(connection, table)
+        for rows in contract.quarantine_rows(connection, table)
     ]
     create_view(relation, partitions, table)
     return found
@@ -74,7 +74,7 @@ def rows_table(relation: str) -> str:
 
 def days_with_broken_rows(checks: Sequence[ContractCheck], contract: Contract) -> set[date]:
     """Days on which some row breaks a rule of severity error."""
-    names = {rule.name for rule in contract.setting_aside}
+    names = {rule.name for rule in contract.quarantining_rules}
     return {check.dt for check in checks if check.is_broken and check.expectation in names}
 
 

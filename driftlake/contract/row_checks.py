@@ -152,9 +152,9 @@ class Contract:
             for rule in judged
         ]
 
-    def set_aside(self, connection: duckdb.DuckDBPyConnection, table: str) -> list[QuarantinedRows]:
+    def quarantine_rows(self, connection: duckdb.DuckDBPyConnection, table: str) -> list[QuarantinedRows]:
         """Create a table with the positions (file_id, file_row_number) of rows that break a row rule of severity error."""
-        cases = " ".join(f"when {rule.condition} then {literal(rule.name)}" for rule in self.setting_aside)
+        cases = " ".join(f"when {rule.condition} then {literal(rule.name)}" for rule in self.quarantining_rules)
         connection.execute(
             f"create or replace table {quote(table)} as"
             " select dt, file_id, file_row_number, expectation from ("
@@ -181,7 +181,7 @@ class Contract:
         ]
 
     @property
-    def setting_aside(self) -> list[RowRule]:
+    def quarantining_rules(self) -> list[RowRule]:
         """The rules that send the rows that break them to quarantine."""
         return [rule for rule in self.rules if isinstance(rule, RowRule) and rule.severity == "error"]
 

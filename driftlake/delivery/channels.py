@@ -60,7 +60,7 @@ def due_notices(
     notices = []
     for incident in incidents:
         change = _change_since(incident, told.get(incident["incident_id"]))
-        if change and incident["is_to_be_told"] and _matters(channel, incident, told):
+        if change and incident["is_to_be_told"] and _is_notified(channel, incident, told):
             notices.append(compose(channel, change, incident))
     return notices
 
@@ -122,7 +122,7 @@ def _change_since(incident: Mapping[str, Any], told: tuple[Change, str] | None) 
     return "escalated" if is_worse else "opened" if change == "resolved" else None
 
 
-def _matters(channel: Channel, incident: Mapping[str, Any], told: Mapping[str, Any]) -> bool:
+def _is_notified(channel: Channel, incident: Mapping[str, Any], told: Mapping[str, Any]) -> bool:
     """Whether a channel gets notices of an incident: it pages and is severe enough, or the channel has got one before."""
     is_wanted = (incident["pages"] or channel.incidents == "all") and incident["severity"] in channel.severities
     return is_wanted or incident["incident_id"] in told

@@ -194,7 +194,7 @@ class History:
             day_counts[:, place] = other.day_counts[:, position]
         return replace(self, group=other.group, counts=counts, day_counts=day_counts)
 
-    def alive_days(self, days: Sequence[date], longest_window: int) -> list[date]:
+    def days_with_predictions(self, days: Sequence[date], longest_window: int) -> list[date]:
         """The `days` on which the longest window has a prediction."""
         rows = self.profiles.buckets.sums(
             [Span.window(day, longest_window) for day in days], self.counts.sum(axis=(1, 2))

@@ -67,8 +67,8 @@ def compare_windows(
 def _compared(histories: Sequence[History], days: Sequence[date], settings: DriftSettings) -> pa.Table:
     """Rows of feature_drift of some groups; those that are alike are compared at once."""
     tables = [arrow_schema("feature_drift").empty_table()]
-    for alike, alive_days in _alike(histories, days, settings):
-        for found in _compare(Stack.of(alike), alive_days, settings):
+    for alike, days_with_predictions in _alike(histories, days, settings):
+        for found in _compare(Stack.of(alike), days_with_predictions, settings):
             # there can be hundreds of segments, so those that could not be judged get no row
             is_wanted = pc.or_(pc.not_equal(found["outcome"], "insufficient_data"), pc.equal(found["segment"], ALL))
             tables.append(found.filter(is_wanted))
@@ -81,14 +81,14 @@ def _alike(
     """Histories with equal numbers of features and bins, the same days and the same references; and these days."""
     found: dict[tuple[Any, ...], list[History]] = {}
     for history in histories:
-        alive_days = history.alive_days(days, max(settings.windows_days))
+        days_with_predictions = history.days_with_predictions(days, max(settings.windows_days))
         applicable = tuple(history.profiles.has(reference, history.group) for reference in settings.references)
-        if alive_days:
-            found.setdefault((history.counts.shape, tuple(alive_days), applicable), []).append(history)
-    for (shape, alive_days, _), alike in found.items():
-        at_once = max(1, _CELLS_AT_ONCE // (len(alive_days) * shape[1] * shape[2]))
+        if days_with_predictions:
+            found.setdefault((history.counts.shape, tuple(days_with_predictions), applicable), []).append(history)
+    for (shape, days_with_predictions, _), alike in found.items():
+        at_once = max(1, _CELLS_AT_ONCE // (len(days_with_predictions) * shape[1] * shape[2]))
         for start in range(0, len(alike), at_once):
-            yield alike[start : start + at_once], list(alive_days)
+            yield alike[start : start + at_once], list(days_with_predictions)
 
 
 def _compare(stack: Stack, days: Sequence[date], settings: DriftSettings) -> Iterator[pa.Table]:

@@ -29,7 +29,7 @@ def _is_instant(kind: pa.DataType) -> bool:
     return bool(pa.types.is_timestamp(kind) or pa.types.is_date(kind))
 
 
-def _is_worded(kind: pa.DataType) -> bool:
+def _holds_text(kind: pa.DataType) -> bool:
     """Whether values of this type are texts rather than numbers or booleans."""
     return _is_name(kind) and not is_numeric(plain_type(kind))
 
@@ -88,7 +88,7 @@ class CanonicalColumn:
         if self.reading is None and self.sql_type == "varchar":
             write = sql_category if self.is_category else sql_id if self.is_id else sql_text
             return write(expression, kind)
-        if self.reading_of_text and _is_worded(kind):
+        if self.reading_of_text and _holds_text(kind):
             return self.reading_of_text.format(sql_text(expression, kind), self.sql_type)
         # bytes are text without its annotation
         value = sql_text(expression, kind) if is_bytes(kind) else expression
@@ -234,5 +234,5 @@ def label_columns(*, has_classes: bool) -> tuple[CanonicalColumn, ...]:
     """
     if has_classes:
         return LABEL_COLUMNS
-    of_text = replace(_LABEL_CLASS, is_accepted=_is_worded)
+    of_text = replace(_LABEL_CLASS, is_accepted=_holds_text)
     return tuple(of_text if column is _LABEL_CLASS else column for column in LABEL_COLUMNS)

@@ -100,12 +100,12 @@ class DayFolders:
         days_before = len(self._folders)
         for path, place, entries in level:
             leading += self._leading(path, place, entries)
-        is_said = len(self._folders) > days_before or any(not place.is_empty for _, place in leading)
+        is_understood = len(self._folders) > days_before or any(not place.is_empty for _, place in leading)
         silent = [path for path, place in leading if place.is_empty]
-        if is_said or len(silent) > _MOST_FOLDERS:
+        if is_understood or len(silent) > _MOST_FOLDERS:
             why = (
                 "its name contains no day"
-                if is_said
+                if is_understood
                 else f"more than {_MOST_FOLDERS} folders are not searched for days"
             )
             self.passed_over += [self._unread(path, why) for path in silent[:_MOST_FOLDERS]]

@@ -38,10 +38,10 @@ def late_ranges(warehouse: Warehouse, settings: Settings) -> list[LateRange]:
     days = _processed_days(warehouse)
     watched = [day for day in days if day > days[-1] - timedelta(days=settings.schedule.late_days)]
     changed = changed_files(warehouse, settings, watched)
-    return [LateRange(first, last, _key(first, last, changed)) for first, last in days_resting_on(warehouse, changed)]
+    return [LateRange(first, last, _key(first, last, changed)) for first, last in days_depending_on(warehouse, changed)]
 
 
-def days_resting_on(warehouse: Warehouse, changed: Collection[date]) -> list[tuple[date, date]]:
+def days_depending_on(warehouse: Warehouse, changed: Collection[date]) -> list[tuple[date, date]]:
     """Ranges of processed days, first and last, that depend on any of `changed`: all days from the first of them on."""
     if not changed:
         return []

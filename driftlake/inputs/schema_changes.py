@@ -123,7 +123,7 @@ def changes_of_versions(
     for key in sorted({key for file in partition.files for key in held.get(file.path, {})}):
         of_version = [(file, held[file.path][key]) for file in partition.files if key in held.get(file.path, {})]
         layouts = _layouts(of_version, features_column)
-        changes += _compare(_What(partition.dt, "within_day", None, *key), layouts, [layouts[0].columns])
+        changes += _compare(_Subject(partition.dt, "within_day", None, *key), layouts, [layouts[0].columns])
         if any(is_keyed(file.columns.get(features_column or "")) for file, _ in of_version):
             # every row names its own features
             continue
@@ -132,7 +132,7 @@ def changes_of_versions(
         trained = _training_columns(versions[key], features_column)
         trained = {**trained, **_only(untyped, trained)}
         features = [replace(layout, columns=_only(layout.columns, trained)) for layout in layouts]
-        against = _compare(_What(partition.dt, "training", None, *key), features, [trained])
+        against = _compare(_Subject(partition.dt, "training", None, *key), features, [trained])
         # the order of features in a file is not part of the contract
         changes += [change for change in against if change.change != "reordered"]
     return changes
@@ -144,7 +144,7 @@ def rows(changes: Iterable[SchemaChange]) -> pa.Table:
 
 
 @dataclass(frozen=True, slots=True)
-class _What:
+class _Subject:
     """What is compared with what: the first columns of a row."""
 
     dt: date
@@ -180,7 +180,7 @@ def _since(partition: Partition, earlier: Partition | None, features_column: str
         return []
     # a column that only some files of the day lack is reported as a difference within the day
     still_there = {name for layout in layouts for name in layout.columns}
-    what = _What(partition.dt, "day_before", earlier.dt)
+    what = _Subject(partition.dt, "day_before", earlier.dt)
     changes = _compare(what, layouts, [layout.columns for layout in before])
     return [change for change in changes if change.change != "lost" or change.column_name not in still_there]
 
@@ -218,7 +218,7 @@ def _only(columns: Columns, names: Iterable[str]) -> Columns:
     return {name: kind for name, kind in columns.items() if name in wanted}
 
 
-def _compare(what: _What, layouts: Sequence[_Layout], known: Sequence[Columns]) -> list[SchemaChange]:
+def _compare(what: _Subject, layouts: Sequence[_Layout], known: Sequence[Columns]) -> list[SchemaChange]:
     """The differences between files and the known layouts, by name of the column."""
     differing: defaultdict[_Difference, list[_Layout]] = defaultdict(list)
     for layout in layouts:
@@ -229,7 +229,7 @@ def _compare(what: _What, layouts: Sequence[_Layout], known: Sequence[Columns]) 
     return sorted(changes, key=lambda change: (change.column_name, change.change, change.message))
 
 
-def _change(what: _What, difference: _Difference, where: Sequence[_Layout], file_count: int) -> SchemaChange:
+def _change(what: _Subject, difference: _Difference, where: Sequence[_Layout], file_count: int) -> SchemaChange:
     paths = tuple(sorted(path for layout in where for path in layout.paths))
     some = paths if len(paths) < file_count else None
     return SchemaChange(
@@ -289,7 +289,7 @@ def _longest_increasing(numbers: Sequence[int]) -> set[int]:
     return members
 
 
-def _message(what: _What, difference: _Difference, where: str) -> str:
+def _message(what: _Subject, difference: _Difference, where: str) -> str:
     owner = f" of {what.model_id} {what.model_version}" if what.model_id else ""
     now = {
         "added": f"is {'there' if what.comparison == 'within_day' else 'new'} ({difference.found})",

@@ -62,7 +62,7 @@ class Catalog:
     @property
     def address(self) -> str:
         """Its address in DuckLake's ATTACH."""
-        return f"ducklake:{self.kind}:{self.place if self.kind == 'sqlite' else self._patient}"
+        return f"ducklake:{self.kind}:{self.place if self.kind == 'sqlite' else self._with_timeout}"
 
     @property
     def extension(self) -> str:
@@ -102,7 +102,7 @@ class Catalog:
             # SQLite makes an empty file before it writes
             return not place.is_file() or place.stat().st_size == 0
         try:
-            with _connected(self._patient) as connection:
+            with _connected(self._with_timeout) as connection:
                 return not _asked(connection, "select to_regclass('public.ducklake_metadata') is not null as answer")
         except duckdb.Error as error:
             raise self.failure(error) from error
@@ -112,7 +112,7 @@ class Catalog:
         if self.kind == "sqlite":
             return
         try:
-            with _connected(self._patient) as connection:
+            with _connected(self._with_timeout) as connection:
                 may_write = _asked(connection, _MAY_WRITE)
         except duckdb.Error as error:
             raise self.failure(error) from error
@@ -132,7 +132,7 @@ class Catalog:
     def writing(self) -> AbstractContextManager[object]:
         """The lock of writers, which is reentrant."""
         if self.kind == "postgres":
-            return _AdvisoryLock(self._patient)
+            return _AdvisoryLock(self._with_timeout)
         Path(self.place).parent.mkdir(parents=True, exist_ok=True)
         return FileLock(f"{self.place}.lock")
 
@@ -167,7 +167,7 @@ class Catalog:
             ) from error
 
     @property
-    def _patient(self) -> str:
+    def _with_timeout(self) -> str:
         """The connection string with a timeout for a server that does not answer."""
         return f"connect_timeout={_SECONDS_TO_CONNECT} {self.place}"
 

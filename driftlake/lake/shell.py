@@ -125,13 +125,13 @@ def interact(warehouse: Warehouse, *, is_restricted: bool) -> None:
         except EOFError:
             break
         if lines[-1].rstrip().endswith(";"):
-            _answer_aloud(warehouse, "\n".join(lines), is_restricted=is_restricted)
+            _print_answer(warehouse, "\n".join(lines), is_restricted=is_restricted)
             lines = []
     if "".join(lines).strip():
-        _answer_aloud(warehouse, "\n".join(lines), is_restricted=is_restricted)
+        _print_answer(warehouse, "\n".join(lines), is_restricted=is_restricted)
 
 
-def _answer_aloud(warehouse: Warehouse, query: str, *, is_restricted: bool) -> None:
+def _print_answer(warehouse: Warehouse, query: str, *, is_restricted: bool) -> None:
     try:
         print_table(answer(warehouse, query, is_restricted=is_restricted))
     except WarehouseError as error:

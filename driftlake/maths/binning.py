@@ -182,10 +182,10 @@ class FeatureBins:
         known = self.categories or {}
         ids = [MISSING if name is None else known.get(name, UNSEEN) for name in names]
         if UNSEEN in ids and self._spelling.is_flexible:
-            ids = [self._bin_otherwise_spelled(name) if i == UNSEEN else i for i, name in zip(ids, names, strict=True)]
+            ids = [self._bin_of_other_spelling(name) if i == UNSEEN else i for i, name in zip(ids, names, strict=True)]
         return np.array([*ids, MISSING], dtype=np.int32)
 
-    def _bin_otherwise_spelled(self, name: str | None) -> int:
+    def _bin_of_other_spelling(self, name: str | None) -> int:
         return (self.categories or {}).get(self._spelling.known(name or "") or "", UNSEEN)
 
     @cached_property

@@ -90,7 +90,7 @@ class DayNoise:
             np.where(is_other, other_autocorrelation, autocorrelation),
         )
 
-    def with_caution(self, threshold: float | Floats) -> DayNoise:
+    def with_safety_margin(self, threshold: float | Floats) -> DayNoise:
         """The same with larger deviations where they were learned from few days; the higher the threshold, the larger."""
         with np.errstate(divide="ignore", invalid="ignore"):
             factor = 1 + np.log(threshold) / self.day_count
@@ -251,12 +251,12 @@ def loss_evidence(
     loss, so the evidence is the mean of two detectors: one of all days and one that waits for labels. Evidence starts at
     the first day of `values`.
     """
-    noise = noise.with_caution(threshold)
+    noise = noise.with_safety_margin(threshold)
     own = np.zeros(values.shape) if own_errors is None else own_errors
     if estimated is None:
         return _evidence(values, limit, threshold, noise.of_days(values.shape), own, np.zeros(values.shape, dtype=bool))
     is_estimated, of_estimates = estimated
-    of_days = noise.of_days(values.shape, is_estimated, of_estimates.with_caution(threshold))
+    of_days = noise.of_days(values.shape, is_estimated, of_estimates.with_safety_margin(threshold))
     of_all = _evidence(values, limit, threshold, of_days, own, is_estimated)
     of_labels = _evidence(np.where(is_estimated, np.nan, values), limit, threshold, of_days, own, is_estimated)
     return LossEvidence(
@@ -283,13 +283,13 @@ def _evidence(
     with np.errstate(invalid="ignore"):
         carried = np.where(is_known, autocorrelation * between / np.maximum(between + own, _SMALLEST_DEVIATION**2), 0)
     shortfall = np.where(is_known, limit[:, np.newaxis] - values, 0)
-    news = _less_the_day_before(shortfall, carried, is_known, is_estimated) / long_run
+    news = _without_previous_day(shortfall, carried, is_known, is_estimated) / long_run
     information = (1 / long_run**2).sum(axis=1) / np.maximum(is_known.sum(axis=1), 1)
     precision = 1 / long_run / np.sqrt(np.maximum(information, _SMALLEST_DEVIATION**2))[:, np.newaxis]
     return _accumulated(np.minimum(news, _FURTHEST), precision, threshold)
 
 
-def _less_the_day_before(
+def _without_previous_day(
     shortfall: Floats, carried: Floats, is_known: NDArray[np.bool_], is_estimated: NDArray[np.bool_]
 ) -> Floats:
     """Innovation of each day, scaled to the long run: the share carried over from the last day of the same kind is subtracted."""
@@ -338,7 +338,7 @@ def days_to_show(loss: Floats, noise: DayNoise, threshold: float, own_error: Flo
     `own_error` is the usual standard error of a day. For a loss below the baseline, subtract the tolerance first.
     """
     sizes, days = _median_delays(threshold)
-    size = loss / np.sqrt(noise.with_caution(threshold).long_run_variance() + np.square(own_error))
+    size = loss / np.sqrt(noise.with_safety_margin(threshold).long_run_variance() + np.square(own_error))
     shown: Floats = np.interp(size, sizes, days)
     return np.where(size < sizes[0], np.inf, shown)
 
@@ -352,7 +352,7 @@ def detectable_loss(
     """
     sizes, days = _median_delays(threshold)
     size = np.interp(-within_days, -days, sizes)
-    loss: Floats = size * np.sqrt(noise.with_caution(threshold).long_run_variance() + np.square(own_error))
+    loss: Floats = size * np.sqrt(noise.with_safety_margin(threshold).long_run_variance() + np.square(own_error))
     return loss
 
 
@@ -365,7 +365,7 @@ _SIZES_IN_28_DAYS = np.array([0.183, 0.306, 0.511, 0.584, 0.787, 0.922])
 def shown_within_28_days(noise: DayNoise, thresholds: Floats) -> Floats:
     """The loss beyond the limit that is detected within 28 days in half of the cases, by interpolation, shape (series,)."""
     sizes = np.interp(np.log(thresholds), _LOG_THRESHOLDS, _SIZES_IN_28_DAYS)
-    loss: Floats = sizes * np.sqrt(noise.with_caution(thresholds).long_run_variance())
+    loss: Floats = sizes * np.sqrt(noise.with_safety_margin(thresholds).long_run_variance())
     return loss
 
 

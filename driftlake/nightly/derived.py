@@ -139,7 +139,7 @@ def quality_tables(
     performance_rows = performance.measure(performed, versions, calibrations, class_calibrations, settings, **span)
     measured = measures.with_days_as_clusters(measured, performance_rows)
     tables = {
-        "model_quality": measures.with_doubts(measured, repeated_ids),
+        "model_quality": measures.with_repetition_remarks(measured, repeated_ids),
         "performance": performance_rows,
         "shadow_comparison": shadow.compare(windows, pair_counts, versions, settings.drift, settings.quality),
     }

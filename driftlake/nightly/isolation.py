@@ -219,14 +219,14 @@ class Isolation:
             with self.warehouse.one_snapshot():
                 computed = self.compute([day], left_out)
             if self._is_rehearsed:
-                self._rehearse(computed)
+                self._try_insert(computed)
         except Exception as error:
             if self._concerns_every_day(error):
                 raise
             return None
         return computed.row_count
 
-    def _rehearse(self, computed: Computed) -> None:
+    def _try_insert(self, computed: Computed) -> None:
         """Insert the rows into temporary tables with the same constraints as the real ones."""
         for change in computed.changes:
             if isinstance(change, Replacement) and change.rows.num_rows:

@@ -272,7 +272,7 @@ def _judge(
     quarantined: Sequence[Quarantined] = []
     if has_broken_rows := bool(days_with_broken_rows(checks, contract)):
         quarantined = create_view_of_sound_rows(connection, contract, create_view, "predictions", partitions)
-    blocked = _gutted_days(partitions, quarantined, settings) | blocked_days(checks)
+    blocked = _mostly_quarantined_days(partitions, quarantined, settings) | blocked_days(checks)
     sound = [partition for partition in partitions if partition.dt not in blocked]
     if blocked and has_broken_rows:
         create_view_of_sound_rows(connection, contract, create_view, "predictions", sound)
@@ -281,7 +281,7 @@ def _judge(
     return _Judged(sound, checks, quarantined, blocked)
 
 
-def _gutted_days(
+def _mostly_quarantined_days(
     partitions: Sequence[Partition], quarantined: Sequence[Quarantined], settings: Settings
 ) -> dict[date, str]:
     """Days with too many rows in quarantine, with the reason."""

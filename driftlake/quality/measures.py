@@ -301,7 +301,7 @@ def _training_mean(version: ModelVersion, name: str) -> float | None:
     return version.training_labels.mean(name) if version.training_labels else None
 
 
-def with_doubts(rows: pa.Table, repeated_ids: pa.Table) -> pa.Table:
+def with_repetition_remarks(rows: pa.Table, repeated_ids: pa.Table) -> pa.Table:
     """Rows of model_quality with a remark on values from labels if correlation ids repeat.
 
     `repeated_ids` are rows of sql/quality/repeated_ids.sql. Its shares are over all models, because the checks of a day do not distinguish models.

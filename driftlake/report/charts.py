@@ -73,7 +73,7 @@ CONFIG: Part = {
 }
 
 
-def _costs_no_page(draw: Callable[P, str]) -> Callable[P, str]:
+def _or_sentence(draw: Callable[P, str]) -> Callable[P, str]:
     """Replace a chart that cannot be drawn by a sentence."""
 
     @wraps(draw)
@@ -89,7 +89,7 @@ def _costs_no_page(draw: Callable[P, str]) -> Callable[P, str]:
     return drawn
 
 
-@_costs_no_page
+@_or_sentence
 def volume_chart(rows: Rows, *, first_day: date, last_day: date, description: str) -> str:
     """Predictions per day, stacked: rows of sql/report/volume.sql with a `series` each."""
     first_day = _first_shown([row["dt"] for row in rows], first_day, last_day)
@@ -103,7 +103,7 @@ def volume_chart(rows: Rows, *, first_day: date, last_day: date, description: st
     return _html({**chart, "width": _WIDE, "height": 100}, description, days=rows)
 
 
-@_costs_no_page
+@_or_sentence
 def quality_chart(rows: Rows, *, long_days: int, first_day: date, last_day: date, description: str) -> str:
     """AUC over time with its interval, baseline and hindsight, and below it the share of labelled predictions.
 
@@ -153,7 +153,7 @@ def quality_chart(rows: Rows, *, long_days: int, first_day: date, last_day: date
     )
 
 
-@_costs_no_page
+@_or_sentence
 def backlog_chart(rows: Rows, *, description: str) -> str:
     """Predictions without a label by age, beside the promised number: rows of sql/report/backlog.sql of one version."""
     kinds = dict(zip(("outstanding_count", "expected_outstanding_count"), BACKLOG_COLOURS, strict=True))
@@ -182,7 +182,7 @@ def backlog_chart(rows: Rows, *, description: str) -> str:
     return _html(chart, description, ages=bars)
 
 
-@_costs_no_page
+@_or_sentence
 def drift_heatmap(spells: Rows, features: Rows, *, first_day: date, last_day: date, description: str) -> str:
     """Drift level of each feature over time, the most drifted on top.
 
@@ -255,7 +255,7 @@ def level_names(features: Rows) -> dict[str, str]:
     }
 
 
-@_costs_no_page
+@_or_sentence
 def distribution_chart(bins: Rows, *, smallest_cell: int = 1, description: str) -> str:
     """Training and production shares of one feature drawn over each other: its rows of sql/report/distributions.sql.
 
@@ -278,7 +278,7 @@ def distribution_chart(bins: Rows, *, smallest_cell: int = 1, description: str) 
     )
 
 
-@_costs_no_page
+@_or_sentence
 def latency_chart(rows: Rows, *, first_day: date, last_day: date, description: str) -> str:
     """Latency percentiles over time: rows of sql/report/latency.sql of one model and metric with a `series` each."""
     dashes = {"p50": [1, 0], "p95": [6, 3], "p99": [1, 3]}

@@ -8,7 +8,7 @@ import pyarrow as pa
 from data import day
 from project import ROWS, Project
 
-from driftlake.quality.measures import with_doubts
+from driftlake.quality.measures import with_repetition_remarks
 
 REASON = (
     "correlation ids repeat, so labels may be about other predictions: {:.1%} of all predictions repeat an id of "
@@ -28,7 +28,7 @@ def test_only_values_measured_from_labels_get_the_reason() -> None:
         }
     )
     shares = {"repeated_prediction_share": [0.5], "ambiguous_label_share": [0.0]}
-    found = with_doubts(rows, pa.table({"dt": [day(1)], "window_days": [7], **shares}))
+    found = with_repetition_remarks(rows, pa.table({"dt": [day(1)], "window_days": [7], **shares}))
     assert found["reason"].to_pylist() == [None, REASON.format(0.5, 0), None, "no labels yet"]
 
 
