@@ -38,7 +38,7 @@ def propose(paths: Sequence[Path]) -> str:
     if prediction is None:
         raise InputError(
             f"no spans, and no log records that look like predictions, in {', '.join(map(str, paths))}",
-            hint="give files that the file exporter wrote",
+            hint="give files that the file exporter wrote, also those with the predictions",
         )
     mapping: dict[str, Any] = {"prediction": _chosen(prediction)}
     if sample.spans:

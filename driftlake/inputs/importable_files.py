@@ -33,7 +33,7 @@ _PREFIX_BYTES = 4
 # Columns that Feast adds to the features that it logs.
 _OF_FEAST = frozenset({"__request_id", "__log_timestamp"})
 _KINDS = {
-    "otlp": "OTLP of OpenTelemetry",
+    "otlp": "OTLP (OpenTelemetry)",
     "feast": "a log of a Feast feature service",
 }
 
@@ -53,7 +53,7 @@ class Importable:
     @property
     def sentence(self) -> str:
         """What was found."""
-        return f"{self.paths[0]} is {_KINDS[self.kind]}, which is imported and not read as it is"
+        return f"{self.paths[0]} is {_KINDS[self.kind]}, which has to be imported"
 
     @property
     def hint(self) -> str:

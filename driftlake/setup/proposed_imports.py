@@ -13,10 +13,11 @@ from driftlake.setup.findings import Finding
 
 
 def import_needed(subject: str, found: Importable) -> Finding:
-    """The finding; without a mapping if the sample is not sufficient for one."""
-    mapping = _proposed(found) if found.is_local else None
-    message = f"{found.sentence}; a mapping could be\n{mapping}" if mapping else found.sentence
-    return Finding(subject, False, message, found.hint)
+    """The finding; without a mapping if the files are not sufficient for one."""
+    if mapping := _proposed(found) if found.is_local else None:
+        return Finding(subject, False, f"{found.sentence}; a mapping could be\n{mapping}", found.hint)
+    also = "; the command also needs the files with the predictions" if found.kind == "otlp" else ""
+    return Finding(subject, False, found.sentence, found.hint + also)
 
 
 def _proposed(found: Importable) -> str | None:

@@ -273,6 +273,7 @@ def copied(folder: Path, *files: Path) -> Path:
         ([OTLP / "scorer.jsonl", OTLP / "gateway.jsonl"], "otlp {}/*.jsonl", "span: inference"),
         ([OTLP / "batch.jsonl"], "otlp {}/batch.jsonl", "event: credit.scored"),
         ([OTLP / "scorer.binpb"], "otlp {}/scorer.binpb", "span: inference"),
+        ([OTLP / "outcomes.jsonl"], "otlp {}/outcomes.jsonl", "has to be imported"),
         (sorted((FEAST / "logs").iterdir()), "feast {}", "x: customer_stats__x"),
     ],
 )
@@ -294,14 +295,14 @@ def test_files_that_are_imported_are_told_with_the_command_and_a_mapping(
 def test_a_file_of_otlp_given_as_labels_is_told_as_such(tmp_path: Path) -> None:
     project = Project(tmp_path / "project", labels={"path": str(OTLP / "batch.jsonl")})
     found = {finding.subject: finding for finding in examine(project.root / "driftlake.yaml")}["labels"]
-    assert f"{OTLP / 'batch.jsonl'} is OTLP of OpenTelemetry" in found.message
+    assert f"{OTLP / 'batch.jsonl'} is OTLP (OpenTelemetry)" in found.message
     assert "correlation_id: request.id" in found.message
 
 
 def test_a_run_says_how_to_import_telemetry_that_it_cannot_read(tmp_path: Path) -> None:
     project = Project(tmp_path / "project", telemetry={"path": "raw"})
     folder = copied(project.root / "raw", OTLP / "scorer.jsonl")
-    with pytest.raises(InputError, match=f"{folder}/scorer.jsonl is OTLP of OpenTelemetry") as raised:
+    with pytest.raises(InputError, match=f"{folder}/scorer.jsonl is OTLP") as raised:
         project.run(1, 1, until="profiles")
     assert f"driftlake import otlp {folder}/scorer.jsonl --propose" in str(raised.value.hint)
     shutil.copytree(folder, folder / "dt=2024-03-01")
