@@ -48,7 +48,7 @@ def touched_days(
     _view_spans(connection, "new_spans", new, mapping)
     near = sorted({near for day in days for near in _around(day)})
     _view_spans(connection, "kept_spans", kept_files(target, near), mapping)
-    return dict(queries.run(connection, "otlp_touched_days", **_chosen(mapping)).fetchall())
+    return dict(queries.run(connection, "connect/otlp_touched_days", **_chosen(mapping)).fetchall())
 
 
 def write_predictions(
@@ -56,7 +56,7 @@ def write_predictions(
 ) -> WrittenDay:
     """Write the predictions of a day from the spans of it and the days around it: a trace may pass midnight."""
     _view_spans(connection, "kept_spans", kept_files(target, _around(day)), mapping)
-    queries.run(connection, "otlp_placed_spans", day=day, **_chosen(mapping))
+    queries.run(connection, "connect/otlp_placed_spans", day=day, **_chosen(mapping))
     texts = _text_attributes(connection, "placed_spans", mapping.attributes)
     rows = predictions_query(mapping, texts)
     [(several,)] = connection.execute(
