@@ -108,7 +108,7 @@ def feast(
 
 
 def _report(done: Import) -> None:
-    """Print what was written, and end the command with the code of what was refused."""
+    """Print what was written and refused, and end with exit code 1 if anything was refused."""
     from driftlake.vocabulary.wording import counted
 
     for day in done.days:

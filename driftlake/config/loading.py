@@ -35,7 +35,7 @@ def load_settings(path: Path | None = None, *, require_inputs: bool = False) -> 
         )
     text = read_yaml_text(path)
     nodes = compose(path, text)
-    # first, because the other keys may name what they register
+    # first, because other keys may name the statistics that they register
     load_extensions(_extensions_in(construct(path, nodes)), path.parent)
     settings = parse_yaml(Settings, path, text)
     settings._root = path.parent  # noqa: SLF001  # private, so that no key of the file can set it
@@ -77,7 +77,7 @@ def _require_folders(settings: Settings, path: Path, nodes: yaml.Node | None) ->
     missing = [
         f"{path}:{line_of(nodes, [name, 'path'])}: {name}.path: there is no folder {place}"
         for name, place in places.items()
-        # whoever lists an input tells what a file in the place of a folder is
+        # the listing of the input reports a file in the place of a folder
         if "://" not in place and not (Path(place).is_dir() or (name != "lineage" and Path(place).is_file()))
     ]
     if missing:

@@ -1,6 +1,6 @@
 """The entries that were imported from each file, as Parquet by day in a hidden folder beside the days. So parts of a trace from several files can be joined.
 
-A file is kept under the hash of its content: importing it again replaces what was kept of it. Not here: the rows of a
+A file's entries are stored under the hash of its content: importing it again replaces them. Not here: the rows of a
 day (`otlp_days`).
 """
 
@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from driftlake.connect.otlp_lines import Event, Span
 from driftlake.lake.whole_files import replaced_whole
 
-# Driftlake reads no folder whose name begins so.
+# Prefix of folders that driftlake ignores.
 FOLDER = "_otlp"
 # Few enough to hold in memory, many enough for good Parquet.
 _BATCH_ROWS = 20_000
@@ -44,12 +44,12 @@ EVENT_FIELDS = (("trace_id", pa.string()), ("time_ns", pa.int64()))
 
 
 def number_column(attribute: str) -> str:
-    """The column of an attribute's values that are numbers."""
+    """The column of an attribute's numeric values."""
     return f"number:{attribute}"
 
 
 def text_column(attribute: str) -> str:
-    """The column of an attribute's values that are texts."""
+    """The column of an attribute's text values."""
     return f"text:{attribute}"
 
 
@@ -63,7 +63,7 @@ def content_hash(path: Path) -> str:
 
 
 def folder_of(target: Path, day: date) -> Path:
-    """Where the entries of a day are kept."""
+    """The folder of the entries of a day."""
     return target / FOLDER / f"dt={day}"
 
 

@@ -26,7 +26,7 @@ from driftlake.vocabulary.wording import counted
 
 # The name of the file of a day.
 FILE_NAME = "otlp.parquet"
-# Columns that are texts whatever their values look like, so that their type is the same on every day.
+# Columns that are always text, so that their type is the same on every day.
 _TEXTS = frozenset(column.name for column in TELEMETRY_COLUMNS if column.sql_type == "varchar")
 _A_DAY = timedelta(days=1)
 _WHY_LOST = (
@@ -72,7 +72,7 @@ def write_predictions(
 
 
 def predictions_query(mapping: OtlpMapping, texts: frozenset[str]) -> str:
-    """SQL of a row per prediction of placed_spans; `texts` are the attributes that have values other than numbers."""
+    """SQL of a row per prediction in placed_spans; `texts` are the attributes that have values other than numbers."""
     columns = {name: _attribute(attribute, texts, name) for name, attribute in mapping.all_columns.items()}
     is_measured = "is_root" if mapping.latency == ROOT else f"name = {literal(mapping.latency)}"
     measured = f"arg_min(end_ns - start_ns, place) filter (where {is_measured}) / 1e6"
@@ -170,7 +170,7 @@ def _chosen(mapping: OtlpMapping) -> dict[str, bool | str | None]:
 
 
 def _view_spans(connection: duckdb.DuckDBPyConnection, name: str, paths: Iterable[str], mapping: OtlpMapping) -> None:
-    """A view of what was kept for telemetry, with the id of the prediction, or of the trace of a span."""
+    """A view of the entries for telemetry, with the id of the prediction, or of the trace of a span."""
     _view(connection, f"{name}_of_files", paths)
     attribute = mapping.correlation_attribute
     own = f"if(is_event, {_value(attribute, frozenset(), is_text=True)}, trace_id)" if attribute else "trace_id"

@@ -55,7 +55,7 @@ def import_files(
 
 @dataclass(slots=True)
 class _Kept:
-    """The contents of the files of an import, also of files that were imported before."""
+    """The entries of the files of an import, which may have been imported before."""
 
     names: set[str] = field(default_factory=set)
     span_days: set[date] = field(default_factory=set)

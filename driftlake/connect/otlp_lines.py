@@ -14,11 +14,11 @@ from typing import Any, ClassVar
 
 from driftlake.connect.day_files import CLOCK_TOLERANCE_SECONDS
 
-# An attribute as a text or a number; truth values are the texts true and false, whatever is nested is JSON.
+# An attribute as a text or a number; booleans are the texts true and false, nested values are JSON.
 Value = str | float
 Attributes = dict[str, Value]
 
-# Floats hold whole numbers up to here exactly.
+# Largest whole number up to which floats are exact.
 _LARGEST_EXACT = 2**53
 _CLOCK_TOLERANCE_NS = CLOCK_TOLERANCE_SECONDS * 1_000_000_000
 _TRACE_ID, _SPAN_ID = re.compile(r"[0-9a-f]{32}"), re.compile(r"[0-9a-f]{16}")
@@ -35,7 +35,7 @@ _SCALARS: Mapping[str, Callable[[Any], Any]] = {
     "intValue": int,
     "doubleValue": float,
 }
-# What a malformed part of a line raises when it is taken apart.
+# Exceptions that a malformed part of a line raises.
 _MALFORMED = (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)
 
 
@@ -92,7 +92,7 @@ class Faults:
         self.first_lines.setdefault(reason, line)
 
     def sentences(self) -> list[str]:
-        """Each reason as people read it."""
+        """Each reason as a sentence."""
         return [
             f"{self.path}: {count:,} refused: {reason} (first in {self.unit} {self.first_lines[reason]:,})"
             for reason, count in self.counts.items()
@@ -101,7 +101,7 @@ class Faults:
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Takes the content of a line apart, or that of a message."""
+    """Parses the content of a line or a message."""
 
     faults: Faults
     line: int

@@ -56,12 +56,12 @@ class Prediction(Section):
 
     @property
     def name(self) -> str | None:
-        """The name of the span or event; None is any."""
+        """The name of the span or event; None means any."""
         return self.event if self.is_event else self.span
 
     @property
     def kind(self) -> str:
-        """What a prediction is, in messages."""
+        """Name of a prediction in messages."""
         if not self.is_event:
             return f"span {self.span}"
         return "event" if self.event is None else f"event {self.event}"

@@ -1,4 +1,5 @@
-"""Proposes a mapping from a sample of OTLP files, for a person to complete. Names are shown, and texts that stand for a name, but no other values.
+"""Proposes a mapping from a sample of OTLP files, for a person to complete. Names are shown, and texts that serve as
+names, but no other values.
 
 Not here: reading the sample (`otlp_sample`), and what a mapping means (`otlp_mapping`).
 """
@@ -20,7 +21,7 @@ from driftlake.connect.otlp_sample import USUAL_NAMES, Kind, Sample, matching, r
 from driftlake.errors import InputError
 from driftlake.vocabulary.wording import counted, printable
 
-# What spans have by themselves is an attribute of events.
+# Properties of spans that are attributes of events.
 _USUAL_IDS = (r"(^|[._])(prediction|inference|correlation)[._]id$", r"(^|[._])request[._]id$")
 _USUAL_LATENCIES = (r"(^|[._])(latency|duration)[._]ms$",)
 _FEATURE = re.compile(r"(^|[._])features?[._]")

@@ -53,7 +53,7 @@ def messages(file: BinaryIO, faults: Faults) -> Iterator[tuple[int, Any]]:
         return MessageToDict(batch, use_integers_for_enums=True) if is_kind(batch) else None
 
     for number, raw in _batches(file, faults):
-        # the first field of a batch is the same in all signals, so that what is in it has to tell
+        # the first field of a batch is the same in all signals, so only its content tells them apart
         content = parsed(TracesData, raw, _has_spans) or parsed(LogsData, raw, _has_records)
         if content is None:
             faults.note("a message has neither spans nor logs of OTLP", number)

@@ -1,4 +1,5 @@
-"""What a sample of OTLP files has: kinds of spans and events with the names of their attributes, and the kind that looks most like a prediction.
+"""Kinds of spans and events in a sample of OTLP files, with the names of their attributes, and the kind that looks most
+like a prediction.
 
 Not here: the mapping that is proposed for it (`otlp_proposal`).
 """
@@ -19,7 +20,7 @@ from driftlake.errors import InputError
 
 # Enough to see every kind of span.
 _SAMPLE_ENTRIES = 100_000
-# Canonical columns, and what their attributes are usually called, the most telling name first.
+# Canonical columns with the usual names of their attributes, the most specific name first.
 USUAL_NAMES = {
     "model_id": (r"(^|\.)model[._](id|name)$", r"^gen_ai\.request\.model$", r"^service\.name$"),
     "model_version": (r"(^|\.)model[._]version$", r"^service\.version$"),
@@ -28,7 +29,7 @@ USUAL_NAMES = {
     "deployment": (r"^deployment\.environment(\.name)?$",),
     "node_id": (r"^(host\.name|k8s\.pod\.name|service\.instance\.id)$",),
 }
-# Namespaces of the semantic conventions: what is in them is no feature.
+# Namespaces of the semantic conventions, whose attributes are not features.
 _CONVENTIONS = re.compile(
     r"(cloud|code|container|client|db|deployment|enduser|error|event|exception|gen_ai|host|http|k8s|log|messaging|net|network|os|otel|peer|"
     r"process|rpc|server|service|session|telemetry|thread|url|user|user_agent)\."
@@ -56,7 +57,7 @@ class Kind:
 
     @property
     def likeness(self) -> tuple[int, int]:
-        """How much it looks like a prediction: by the canonical columns it would have, then by its attributes."""
+        """Sort key of likely predictions: the number of canonical columns that it would have, then its attributes."""
         own = self.own_attributes
         return sum(matching(patterns, own) is not None for patterns in USUAL_NAMES.values()), len(own)
 
@@ -91,7 +92,7 @@ class Sample:
 
     @property
     def events(self) -> list[Kind]:
-        """The events of each name and service, whatever their texts."""
+        """The events of each name and service, over all of their texts."""
         merged: dict[tuple[str | None, str | None], Kind] = {}
         for kind in self.kinds.values():
             if kind.is_event:
@@ -132,6 +133,6 @@ def matching(patterns: Iterable[str], names: Iterable[str]) -> str | None:
 
 
 def _without_maps(event: Event) -> set[str]:
-    """The attributes of an event without maps whose values have names of their own."""
+    """The attributes of an event without the maps whose values are listed separately."""
     above = {name.rpartition(".")[0] for name in event.attributes}
     return {name for name, value in event.attributes.items() if name not in above or not str(value).startswith("{")}

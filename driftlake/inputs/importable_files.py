@@ -1,6 +1,7 @@
-"""Recognises files that a run does not read, but an import does: OTLP, and logs of Feast. Of a few files, the first bytes or the columns are read.
+"""Recognises files that a run does not read, but an import does: OTLP, and logs of Feast. It reads the first bytes or
+the columns of a few files.
 
-Asked only about an input without usable files. Not here: importing them (`driftlake.connect`).
+It is used only for an input without usable files. Not here: importing them (`driftlake.connect`).
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ class Importable:
 
 
 def importable_in(location: str) -> Importable | None:
-    """What an import reads in a folder, or in a file."""
+    """The importable files in a folder, or a single file."""
     try:
         return importable_among(_paths_in(location))
     except (OSError, DriftlakeError):
@@ -81,7 +82,7 @@ def importable_in(location: str) -> Importable | None:
 
 
 def importable_among(paths: Iterable[str]) -> Importable | None:
-    """What an import reads among files; only the first few are opened."""
+    """The importable ones among files; only the first few are opened."""
     listed = list(islice(paths, _MOST_FILES))
     for path in listed[:_MOST_OPENED]:
         if kind := _kind_of(path):
@@ -101,7 +102,7 @@ def _is_alike(one: str, other: str) -> bool:
 
 
 def _paths_in(location: str) -> Iterator[str]:
-    """The files of a place, those of a folder before those in its folders, without a listing of everything."""
+    """The files of a place, breadth first, without listing everything."""
     filesystem, root = filesystem_of(location)
     scheme = scheme_of(location)
     if filesystem.get_file_info(root).is_file:

@@ -1,4 +1,4 @@
-"""The contents of the place of an input: folders of days, or a table with a log. All code that looks for files starts here.
+"""Lists the place of an input: folders of days, or a table with a log. All code that looks for files starts here.
 
 Not here: how each kind is listed (`driftlake.inputs.day_folders`, `driftlake.inputs.lakehouse`), and what is in the
 files (`driftlake.inputs.parquet_files`).
@@ -50,7 +50,7 @@ def nothing_understood(location: str, passed_over: Sequence[PassedOver]) -> Inpu
 
 
 def list_all(location: str) -> list[ListedFile]:
-    """Every file of a folder or table, whatever the names of its folders; empty if there is none.
+    """Every file of a folder or table, under any names of folders; empty if there is none.
 
     Raises InputError if there is no such folder.
     """

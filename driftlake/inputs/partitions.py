@@ -49,7 +49,7 @@ class Partition:
 
     dt: date
     files: tuple[InputFile, ...]
-    # whether every page was read because some could not be, here or in a partition used together with this one
+    # whether every page was read, because some page of this partition or one used with it was unreadable
     is_probed: bool = False
     passed_over: tuple[PassedOver, ...] = ()
     # the input that the day is a part of
@@ -95,15 +95,15 @@ class Partition:
         return share(lambda file: file.row_count) if knows_rows else share(lambda file: file.size_bytes)
 
     def refused(self, reason: str) -> Partition:
-        """The same partition, every file of it refused for `reason`, unless it was for another already."""
+        """The same partition with every file refused for `reason`, unless it was already refused."""
         return replace(self, files=tuple(file if file.refusal else file.refused(reason) for file in self.files))
 
     @property
     def fingerprint(self) -> str:
         """Hash over path, content fingerprint, time of modification and refusal of each file.
 
-        The path inside the input, so that a moved input is the same. The time, because other bytes can stand under the
-        same size and footer.
+        The path is relative to the input, so a moved input keeps its hash. The time is included, because a file with
+        the same size and footer can have other bytes.
         """
         known = [
             (file.path.removeprefix(self.location), file.content_fingerprint, file.modified_ns, file.refusal)
@@ -140,7 +140,7 @@ def read_listed(
     columns: Collection[CanonicalColumn],
     mapping: Mapping[str, str],
 ) -> list[Partition]:
-    """The same of a place that is listed already."""
+    """The same for a place that is already listed."""
     return [_read_day(listing, location, day, columns, mapping) for day in days]
 
 
@@ -163,7 +163,7 @@ def modified_at(modified_ns: int | None) -> datetime | None:
 
 
 def read_file(location: str, day: date) -> InputFile:
-    """A single file as one of a day, whatever folder it is in. Raises InputError if it is not there."""
+    """A single file as a file of a day, in any folder. Raises InputError if it is not there."""
     filesystem, path = filesystem_of(location)
     entry = filesystem.get_file_info(path)
     if not entry.is_file:
@@ -217,7 +217,7 @@ def without_corrupt_files(
     use: Callable[[Sequence[Partition]], Result],
     judge: Callable[[Partition], Partition] = lambda partition: partition,
 ) -> tuple[list[Partition], Result]:
-    """`use` what can be read of the partitions; if that fails, find the files whose pages are broken and go on without.
+    """`use` the readable files of the partitions; if that fails, leave out the files with broken pages and try again.
 
     `judge` may refuse a partition as a whole because of the files that it lacks.
     """

@@ -289,5 +289,5 @@ def _kind(kind: pa.DataType) -> str:
 
 
 def _shape(text: str | None) -> str:
-    """An id with all letters and all digits replaced by the same character, because an id may identify a person."""
+    """An id with all letters and digits replaced by the same character each, because an id may identify a person."""
     return re.sub(r"\d", "9", re.sub(r"[^\W\d_]", "a", text or ""))

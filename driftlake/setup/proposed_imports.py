@@ -1,4 +1,4 @@
-"""The finding that the files of an input have to be imported, with a mapping that is proposed for them.
+"""The finding that the files of an input have to be imported, with a proposed mapping.
 
 Not here: recognising the files (`driftlake.inputs.importable_files`), and what is proposed (`driftlake.connect`).
 """
@@ -23,7 +23,7 @@ def import_needed(subject: str, found: Importable) -> Finding:
 def _proposed(found: Importable) -> str | None:
     paths = [Path(path) for path in found.paths]
     try:
-        # only who has such files waits for the import
+        # imported here, so that only projects with such files wait for it
         if found.kind == "feast":
             from driftlake.connect import feast_proposal
 

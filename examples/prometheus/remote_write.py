@@ -34,12 +34,12 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from prometheus_client import parser
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as of_open_metrics
 
-# Far below the limits of receivers, which refuse requests that are too large as a whole.
+# Samples per request: far below the limits of receivers, which refuse larger requests completely.
 SERIES_OF_A_REQUEST = 1000
 
 
 def metrics(text: str, now_ns: int) -> Iterator[Metric]:
-    """Gauges of a file; samples without a time are of now."""
+    """Gauges of a file; samples without a time get the current time."""
     is_open_metrics = text.endswith("# EOF\n")
     families = (of_open_metrics if is_open_metrics else parser.text_string_to_metric_families)(text)
     for family in families:

@@ -210,7 +210,7 @@ def test_only_the_wanted_days_are_written(tmp_path: Path) -> None:
     assert [(each.path.parent.name, each.row_count) for each in done.days] == [("dt=2024-03-02", 1)]
 
 
-def test_what_cannot_be_used_is_told_by_file_and_the_rest_is_imported(tmp_path: Path) -> None:
+def test_unusable_input_is_reported_by_file_and_the_rest_is_imported(tmp_path: Path) -> None:
     (tmp_path / "text.parquet").write_text("request,x\n")
     pq.write_table(pa.table({"a": [1]}), tmp_path / "other.parquet")
     log_file(tmp_path / "nested.parquet", {"v__x": [1.0]})

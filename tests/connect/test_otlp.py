@@ -1,6 +1,6 @@
 """OpenTelemetry: files that the SDK wrote (otlp/write_files.py) to rows of telemetry, labels and result tables.
 
-Not here: what is counted of telemetry, whoever wrote it (test_profiling.py).
+Not here: counting telemetry (test_profiling.py).
 """
 
 from __future__ import annotations
@@ -205,7 +205,7 @@ def test_log_records_of_traces_have_the_latency_and_stages_of_their_spans(projec
     assert [{name: row[name] for name in measured} for row in predictions(tmp_path)] == of_spans
 
 
-def test_log_records_without_spans_have_no_latency_which_is_no_problem(tmp_path: Path) -> None:
+def test_log_records_without_spans_have_no_latency_and_no_problem(tmp_path: Path) -> None:
     columns = {name: attribute for name, attribute in OF_SCORED.columns.items() if name != "deployment"}
     mapping = OF_SCORED.model_copy(update={"stages": {}, "columns": columns})
     done = imported(tmp_path, SCORED, mapping=mapping)
@@ -216,7 +216,7 @@ def test_log_records_without_spans_have_no_latency_which_is_no_problem(tmp_path:
     assert [row["latency_ms"] for row in predictions(tmp_path)] == [None] * 4
 
 
-def test_log_records_of_one_trace_are_predictions_of_their_own(tmp_path: Path) -> None:
+def test_log_records_of_one_trace_are_separate_predictions(tmp_path: Path) -> None:
     trace_id = f"{1:032x}"
     records = [
         record(traceId=trace_id, timeUnixNano=str(NOON + place), attributes={"request.id": {"stringValue": name}})
@@ -272,7 +272,7 @@ def test_files_in_which_no_log_record_is_a_prediction_are_a_problem(tmp_path: Pa
     assert not imported(tmp_path, FILES[2], mapping=OF_SCORED.model_copy(update={"labels": MAPPING.labels})).problems
 
 
-def test_a_proposal_is_of_log_records_if_no_span_has_attributes_of_a_model(tmp_path: Path) -> None:
+def test_a_proposal_maps_log_records_if_no_span_has_attributes_of_a_model(tmp_path: Path) -> None:
     for files, mapping in (([BATCH], OF_BATCH), ([SCORED, FILES[0]], OF_SCORED.model_copy(update={"stages": {}}))):
         path = written(tmp_path / "otlp.yaml", propose(files))
         assert read_mapping(OtlpMapping, path, command="otlp") == mapping
@@ -335,7 +335,7 @@ def test_rows_do_not_depend_on_the_order_of_lines_nor_on_the_files_they_are_in(
 @hypothesis.given(
     lines=st.permutations(single_entries(SCORED, *FILES[:2], BATCH)), cut=st.integers(0, 28), overlap=st.integers(0, 5)
 )
-def test_rows_of_log_records_do_not_depend_on_it_either(lines: list[str], cut: int, overlap: int) -> None:
+def test_rows_of_log_records_do_not_depend_on_order_or_files(lines: list[str], cut: int, overlap: int) -> None:
     with TemporaryDirectory() as folder:
         root = Path(folder)
         whole, first = written(root / "whole.jsonl", *lines), written(root / "a.jsonl", *lines[:cut])
@@ -400,7 +400,7 @@ def test_protobuf_without_its_library_is_refused(tmp_path: Path, monkeypatch: py
     assert len(predictions(tmp_path)) == 4
 
 
-def test_the_memory_of_an_import_is_that_of_the_settings() -> None:
+def test_an_import_uses_the_configured_memory() -> None:
     with spilling_session(ComputeSettings(memory_limit="300MB")) as connection:
         asked = "select current_setting('memory_limit'), current_setting('temp_directory')"
         [(limit, folder)] = connection.execute(asked).fetchall()
@@ -408,7 +408,7 @@ def test_the_memory_of_an_import_is_that_of_the_settings() -> None:
         assert Path(folder).is_dir()
 
 
-def test_a_file_that_is_imported_again_touches_nothing(tmp_path: Path) -> None:
+def test_importing_a_file_again_changes_nothing(tmp_path: Path) -> None:
     imported(tmp_path, *FILES)
     days = sorted(tmp_path.rglob("otlp.parquet"))
     before = [path.stat().st_ino for path in days]
@@ -426,7 +426,7 @@ def test_a_day_whose_spans_are_no_longer_kept_is_not_overwritten(tmp_path: Path)
     assert len(predictions(tmp_path)) == 4
 
 
-def test_what_cannot_be_used_is_told_by_file_and_the_rest_is_imported(tmp_path: Path) -> None:
+def test_unusable_input_is_reported_by_file_and_the_rest_is_imported(tmp_path: Path) -> None:
     tomorrow = str(NOW + 86_400_000_000_000)
     path = written(
         tmp_path / "mixed.jsonl",
@@ -474,7 +474,7 @@ def with_anything_anywhere(content: Any) -> Iterator[Any]:
             yield changed
 
 
-def test_whatever_a_line_has_in_the_place_of_a_value_is_read_or_refused(tmp_path: Path) -> None:
+def test_any_json_in_the_place_of_a_value_is_read_or_refused(tmp_path: Path) -> None:
     event = {"name": "a", "timeUnixNano": str(NOON), "attributes": [{"key": "a", "value": {"intValue": "1"}}]}
     entries = [
         single_entries(FILES[2])[-1],
@@ -607,7 +607,7 @@ def test_the_first_of_several_predictions_of_a_trace_counts(tmp_path: Path) -> N
     assert "1 trace with several spans inference, the first counts" in done.remarks[0]
 
 
-def test_the_query_of_predictions_reads_as_it_is_meant() -> None:
+def test_the_query_of_predictions_has_the_expected_text() -> None:
     mapping = MAPPING.model_copy(update={"columns": {"x": "ml.x", "colour": "it's"}, "latency": "inference"})
     mapping = mapping.model_copy(update={"stages": {"lookup_ms": "lookup"}})
     assert (

@@ -87,7 +87,7 @@ def rows_of_a_day(number: int) -> dict[str, list[Row]]:
         "label_backlog": [
             BACKLOG | {"age_bucket": "0", "outstanding_count": 5},
             BACKLOG | {"age_bucket": "all", "outstanding_count": 10, "overdue_share": 0.25, "noise_share": 0.05},
-            # a version that no longer predicts
+            # a version that stopped predicting
             BACKLOG | {"age_bucket": "all", "outstanding_count": 10, "model_version": "v0"},
         ],
         "slo_status": [budget | events | MODEL | {"slo": "up", "sli": "availability", "budget_remaining": 0.4}],
@@ -115,7 +115,7 @@ def filled(memory: Warehouse) -> Warehouse:
 
 def fill(warehouse: Warehouse, rows: dict[str, list[Row]]) -> None:
     for table, of_table in rows.items():
-        # tables that are about all versions of a model have no column for one
+        # tables about all versions of a model have no version column
         columns = {row[0] for row in warehouse.connection.execute(f"describe {table}").fetchall()}
         insert(warehouse.connection, table, ({name: row[name] for name in row if name in columns} for row in of_table))
 
@@ -299,7 +299,7 @@ def test_the_expressions_of_the_dashboard_are_promql(tmp_path: Path) -> None:
 
 
 class Sent:
-    """Stands for the client, whose protobuf is older than that of this environment: it keeps what it is told to send."""
+    """Replaces the client, whose protobuf is older than that of this environment, and records what it would send."""
 
     batches: ClassVar[list[MetricsData]] = []
     result = MetricExportResult.SUCCESS
@@ -395,7 +395,7 @@ def test_prometheus_has_what_remote_write_sent(prometheus: str, filled: Warehous
         found = json.load(response)["data"]["result"]
     stored = {(frozenset(each["metric"].items()), float(each["value"][1])) for each in found}
     samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
-    # a label without a value is none for Prometheus
+    # Prometheus treats a label without a value as missing
     labels = [
         {"__name__": each.name} | {name: value for name, value in each.labels.items() if value} for each in samples
     ]

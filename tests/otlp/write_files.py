@@ -3,8 +3,9 @@
 The records of the scorer (scored.jsonl) belong to its traces and have a text instead of a name; those of the batch (batch.jsonl) have no trace and a map as body.
 
 Written by Python 3.11 and opentelemetry-sdk 1.45.2 with opentelemetry-exporter-otlp-json-file 0.66b1, in an environment
-of its own: `python write_files.py`. The protobuf files have the same spans and logs, encoded by opentelemetry-exporter-otlp-proto-common 1.45.2, with the
-lengths before the batches that the collector's file exporter writes. Times and ids are given, so that the files are the same each time.
+of its own: `python write_files.py`. The protobuf files have the same spans and logs, encoded by
+opentelemetry-exporter-otlp-proto-common 1.45.2, with the lengths before the batches that the collector's file exporter
+writes. Times and ids are fixed, so that the files are the same each time.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The doctor tells what a run would pass over in silence."""
+"""The doctor reports what a run would silently ignore."""
 
 from __future__ import annotations
 
@@ -44,26 +44,26 @@ def test_a_rule_about_a_feature_that_no_version_has_is_named(tmp_path: Path) -> 
     assert unwell(tmp_path, alerts=[rule])["alerts drift"] == "no lineage file has z"
 
 
-def test_folders_in_which_nothing_is_found_are_not_well(tmp_path: Path) -> None:
+def test_folders_without_files_fail_the_check(tmp_path: Path) -> None:
     nested = tmp_path / "deliveries" / "dt=2024-03-01" / "hour=01"
     nested.mkdir(parents=True)
     found = unwell(tmp_path / "project", telemetry={"path": "../deliveries"})
     assert found["telemetry"] == "there are no rows in the last 1 of 1 days"
 
 
-def test_sums_of_shap_values_are_looked_at_like_every_other_source(tmp_path: Path) -> None:
+def test_sums_of_shap_values_are_checked_like_other_sources(tmp_path: Path) -> None:
     (tmp_path / "shap").mkdir()
     found = unwell(tmp_path, telemetry={"path": "telemetry", "shap": {"path": "shap"}})
     assert found["explanations"] == f"{tmp_path / 'shap'} is empty"
 
 
-def test_a_suite_that_nothing_reads_is_named(tmp_path: Path) -> None:
+def test_an_unused_suite_is_named(tmp_path: Path) -> None:
     (tmp_path / "expectations").mkdir()
     (tmp_path / "expectations" / "telemtry.json").write_text("{}")
     assert unwell(tmp_path)["contracts.suites"].startswith("nothing reads telemtry.json")
 
 
-def test_a_file_that_is_no_suite_is_named(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_suite_is_named(tmp_path: Path) -> None:
     (tmp_path / "expectations").mkdir()
     (tmp_path / "expectations" / "telemetry.json").write_text("{}")
     assert "telemetry.json is not a suite" in unwell(tmp_path)["contracts.suites"]
@@ -87,7 +87,7 @@ def labelled(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return project
 
 
-def test_features_labels_and_scores_are_told(labelled: Project) -> None:
+def test_features_labels_and_scores_are_reported(labelled: Project) -> None:
     found = examined(labelled)
     assert found["credit v1"] == (True, "features: x (number), colour (category)")
     assert found["telemetry versions"] == (True, "credit v1 (300 rows)")
@@ -112,7 +112,7 @@ def test_each_file_is_opened_once(labelled: Project, monkeypatch: pytest.MonkeyP
     assert len(set(opened)) == 3
 
 
-def test_labels_of_text_are_well_where_the_target_is_text(tmp_path: Path) -> None:
+def test_text_labels_pass_if_the_target_is_text(tmp_path: Path) -> None:
     target = {"x": [1.0, 2.0], "score": [0.1, 0.2], "target": ["0", "1"]}
     write_project(tmp_path / "p", features=["x"], training=target, lineage={"target": "target"})
     write_day(tmp_path / "p" / "labels", 1, {"correlation_id": ["a", "b", "c"], "label": ["yes", "0", "1.0"]})
@@ -122,7 +122,7 @@ def test_labels_of_text_are_well_where_the_target_is_text(tmp_path: Path) -> Non
     assert "labels files" not in found
 
 
-def test_predictions_of_an_unknown_version_are_not_well(labelled: Project) -> None:
+def test_predictions_of_an_unknown_version_fail_the_check(labelled: Project) -> None:
     path = labelled.telemetry(3, model_version=["v1 "] * ROWS)
     is_well, message = examined(labelled)["telemetry versions"]
     path.unlink()
@@ -130,7 +130,7 @@ def test_predictions_of_an_unknown_version_are_not_well(labelled: Project) -> No
     assert message == "no lineage file has credit 'v1 ' (300 rows): these rows are not counted"
 
 
-def test_labels_that_nothing_counts_are_not_well(labelled: Project) -> None:
+def test_labels_that_no_model_counts_fail_the_check(labelled: Project) -> None:
     path = labelled.labels(3, 1, label=["maybe"] * ROWS)
     is_well, message = examined(labelled)["label values"]
     path.unlink()
@@ -147,7 +147,7 @@ def test_the_report_says_how_mixed_folders_were_understood_and_the_run_counts_th
         moved.parent.mkdir(parents=True, exist_ok=True)
         path.rename(moved)
         path.parent.rmdir()
-    # a second folder of a day, another ending, features that stand in the names of folders alone
+    # a second folder of a day, another ending, features that exist only in folder names
     ending = project.telemetry(2, name="more", correlation_id=["a", "b"], colour=None, x=None)
     (ending.parent / "colour=red" / "x=0.50").mkdir(parents=True)
     ending.rename(ending.parent / "colour=red" / "x=0.50" / "more.pq")
@@ -192,7 +192,7 @@ def test_the_report_says_how_mixed_folders_were_understood_and_the_run_counts_th
     assert not project.rows("from schema_changes where comparison = 'training'")
 
 
-def test_ids_that_match_no_prediction_are_told_by_their_form(tmp_path: Path) -> None:
+def test_ids_that_match_no_prediction_are_reported_by_their_form(tmp_path: Path) -> None:
     project = Project(tmp_path / "project")
     project.telemetry(1)
     project.labels(1, correlation_id=[f"ID_{row}" for row in range(300)])
@@ -202,7 +202,7 @@ def test_ids_that_match_no_prediction_are_told_by_their_form(tmp_path: Path) -> 
     assert "those of predictions like a9-9" in str(found.hint)
 
 
-def test_a_folder_of_which_no_day_is_understood_is_bad_and_no_missing_day(tmp_path: Path) -> None:
+def test_a_folder_without_a_recognised_day_fails_the_check(tmp_path: Path) -> None:
     project = Project(tmp_path / "project")
     project.telemetry(1).parent.rename(project.root / "telemetry" / "dt=soon")
     found = {finding.subject: finding for finding in examine(project.root / "driftlake.yaml")}["telemetry"]
@@ -212,7 +212,7 @@ def test_a_folder_of_which_no_day_is_understood_is_bad_and_no_missing_day(tmp_pa
         project.run(1, 1, until="profiles")
 
 
-def test_a_day_of_files_that_do_not_count_says_which(tmp_path: Path) -> None:
+def test_a_day_with_only_skipped_files_names_them(tmp_path: Path) -> None:
     project = Project(tmp_path / "project")
     path = project.telemetry(1)
     path.rename(path.with_suffix(".csv"))
@@ -240,12 +240,14 @@ BOMB = "".join(
         ),
     ],
 )
-def test_a_workspace_from_which_dagster_loads_nothing_is_not_well(tmp_path: Path, content: str, message: str) -> None:
+def test_a_workspace_from_which_dagster_loads_nothing_fails_the_check(
+    tmp_path: Path, content: str, message: str
+) -> None:
     (tmp_path / "workspace.yaml").write_text(content)
     assert message in unwell(tmp_path)["workspace"]
 
 
-def test_the_workspace_that_init_writes_is_well(tmp_path: Path) -> None:
+def test_the_workspace_that_init_writes_passes(tmp_path: Path) -> None:
     write_configuration(tmp_path)
     finding = examine_workspace(load_settings(tmp_path / "driftlake.yaml"))
     assert (finding.is_well, finding.message) == (True, f"{tmp_path / 'workspace.yaml'} loads this driftlake")
@@ -278,7 +280,7 @@ def copied(folder: Path, *files: Path) -> Path:
     ],
 )
 @pytest.mark.parametrize("day_folder", ["", "dt=2024-03-01"])
-def test_files_that_are_imported_are_told_with_the_command_and_a_mapping(
+def test_files_to_import_are_reported_with_the_command_and_a_mapping(
     project: Project, tmp_path: Path, files: list[Path], command: str, mapped: str, day_folder: str
 ) -> None:
     folder = copied(tmp_path / day_folder, *files)
@@ -292,7 +294,7 @@ def test_files_that_are_imported_are_told_with_the_command_and_a_mapping(
     assert mapped in told.message or "it is a log of a Feast feature service" in told.message
 
 
-def test_a_file_of_otlp_given_as_labels_is_told_as_such(tmp_path: Path) -> None:
+def test_an_otlp_file_in_the_place_of_labels_is_reported(tmp_path: Path) -> None:
     project = Project(tmp_path / "project", labels={"path": str(OTLP / "batch.jsonl")})
     found = {finding.subject: finding for finding in examine(project.root / "driftlake.yaml")}["labels"]
     assert f"{OTLP / 'batch.jsonl'} is OTLP (OpenTelemetry)" in found.message

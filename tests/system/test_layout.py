@@ -1,4 +1,4 @@
-"""What an import costs and gives, and that the documentation says what the code does."""
+"""Imports are light and layered, and the generated documentation is current."""
 
 from __future__ import annotations
 
