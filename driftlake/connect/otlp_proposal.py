@@ -1,7 +1,6 @@
-"""Proposes a mapping from a sample of OTLP files, for a person to complete. Names are shown, and texts that serve as
-names, but no other values.
+"""Proposes a mapping from a sample of OTLP files, for a person to complete.
 
-Not here: reading the sample (`otlp_sample`), and what a mapping means (`otlp_mapping`).
+It shows names, and texts that serve as names, but no other values. Not here: reading the sample (`otlp_sample`), and what a mapping means (`otlp_mapping`).
 """
 
 from __future__ import annotations

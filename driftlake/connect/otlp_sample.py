@@ -1,7 +1,6 @@
-"""Kinds of spans and events in a sample of OTLP files, with the names of their attributes, and the kind that looks most
-like a prediction.
+"""Kinds of spans and events in a sample of OTLP files, with the names of their attributes.
 
-Not here: the mapping that is proposed for it (`otlp_proposal`).
+It also finds the kind that looks most like a prediction. Not here: the mapping that is proposed for it (`otlp_proposal`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
-"""Recognises files that a run does not read, but an import does: OTLP, and logs of Feast. It reads the first bytes or
-the columns of a few files.
+"""Recognises files that a run does not read, but an import does: OTLP, and logs of Feast.
 
-It is used only for an input without usable files. Not here: importing them (`driftlake.connect`).
+It reads the first bytes or the columns of a few files, and is used only for an input without usable files. Not here: importing them (`driftlake.connect`).
 """
 
 from __future__ import annotations

@@ -85,7 +85,7 @@ class Partition:
 
     @property
     def refused_share(self) -> float:
-        """Share of its rows in files that cannot be used, or of its bytes if some of them cannot say how many rows they have."""
+        """Share of its rows in unusable files, or of its bytes if the number of rows of such a file is unknown."""
 
         def share(measure: Callable[[InputFile], int]) -> float:
             size = sum(map(measure, self.files))
@@ -180,7 +180,7 @@ def earlier_partitions(
     mapping: Mapping[str, str],
     partitioning: str | None = None,
 ) -> dict[date, Partition]:
-    """The last partition before each, from `first_day` on, that has rows and can be used; where there is none, no entry."""
+    """For each partition, the last earlier one from `first_day` on that has rows and can be used, if there is one."""
     known = {partition.dt: partition for partition in partitions}
     listing = list_input(location, partitioning)
     days = [day for day in listing.days if day >= first_day]
