@@ -22,7 +22,7 @@ Action = Literal["ack", "snooze", "mute"]
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class RecordedAction:
     """A row of alert_actions."""
 
     acted_at: datetime
@@ -35,7 +35,7 @@ class Said:
     acted_by: str
 
 
-def say(
+def record_action(
     warehouse: Warehouse,
     settings: Settings,
     action: Action,
@@ -45,7 +45,7 @@ def say(
     reason: str,
     acted_by: str | None = None,
     acted_at: datetime | None = None,
-) -> Said:
+) -> RecordedAction:
     """Record an action on an incident (its id, or the beginning of it) or a rule, from the newest day on.
 
     An end before that day cancels earlier actions. Raises ConfigurationError if there is no such target, or
@@ -60,9 +60,9 @@ def say(
         )
     who = acted_by or getpass.getuser()
     now = warehouse.time_of_next("alert_actions", "acted_at", acted_at or datetime.now(UTC))
-    said = Said(now, action, kind, name, runs.newest_day(warehouse), until_on, reason.strip(), who)
-    warehouse.append("alert_actions", pa.Table.from_pylist([asdict(said)], schema=arrow_schema("alert_actions")))
-    return said
+    recorded = RecordedAction(now, action, kind, name, runs.newest_day(warehouse), until_on, reason.strip(), who)
+    warehouse.append("alert_actions", pa.Table.from_pylist([asdict(recorded)], schema=arrow_schema("alert_actions")))
+    return recorded
 
 
 def _target(warehouse: Warehouse, settings: Settings, target: str) -> tuple[Literal["incident", "rule"], str]:

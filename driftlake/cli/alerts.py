@@ -126,13 +126,15 @@ def _act_on(
     by: str | None,
     config: Path | None,
 ) -> None:
-    from driftlake.alerts.acknowledgements import say
+    from driftlake.alerts.acknowledgements import record_action
     from driftlake.lake.warehouse import Warehouse
 
     settings = configured(config)
     with Warehouse.open(settings) as warehouse:
-        said = say(warehouse, settings, action, target, until_on=until.date(), reason=reason, acted_by=by)
-    tell(f"{said.action} {said.target_kind} {said.target} from {said.from_on} until {said.until_on}")
+        recorded = record_action(warehouse, settings, action, target, until_on=until.date(), reason=reason, acted_by=by)
+    tell(
+        f"{recorded.action} {recorded.target_kind} {recorded.target} from {recorded.from_on} until {recorded.until_on}"
+    )
 
 
 @app.command("replay", epilog="Example: `driftlake alerts replay --rules new.yaml --from 2026-01-01 --to 2026-06-30`")

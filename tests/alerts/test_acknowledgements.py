@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from data import MODEL, Row, day, insert, noon, write_project
 
-from driftlake.alerts.acknowledgements import Said, say
+from driftlake.alerts.acknowledgements import RecordedAction, record_action
 from driftlake.config import Settings
 from driftlake.errors import ConfigurationError
 from driftlake.lake.warehouse import Warehouse
@@ -60,9 +60,13 @@ def history(memory: Warehouse) -> Warehouse:
     return memory
 
 
-def said(history: Warehouse, settings: Settings, action: Any, target: str, until: int, *, hour: int = 0) -> Said:
+def recorded(
+    history: Warehouse, settings: Settings, action: Any, target: str, until: int, *, hour: int = 0
+) -> RecordedAction:
     at = datetime(2024, 3, 2, tzinfo=UTC) + timedelta(hours=hour)
-    return say(history, settings, action, target, until_on=day(until), reason="known", acted_by="ann", acted_at=at)
+    return record_action(
+        history, settings, action, target, until_on=day(until), reason="known", acted_by="ann", acted_at=at
+    )
 
 
 def told_on(history: Warehouse) -> list[int]:
@@ -71,29 +75,29 @@ def told_on(history: Warehouse) -> list[int]:
 
 
 def test_a_muted_incident_is_notified_again_after_its_end(history: Warehouse, settings: Settings) -> None:
-    said(history, settings, "mute", "3f", 4)
+    recorded(history, settings, "mute", "3f", 4)
     assert told_on(history) == [1, 5]
     assert history.sql("from incidents").num_rows == 5
 
 
 def test_an_end_before_the_newest_day_cancels_the_action(history: Warehouse, settings: Settings) -> None:
-    said(history, settings, "mute", "3f9a", 4)
-    said(history, settings, "mute", "3f9a", 1, hour=1)
+    recorded(history, settings, "mute", "3f9a", 4)
+    recorded(history, settings, "mute", "3f9a", 1, hour=1)
     assert told_on(history) == [1, 2, 3, 4, 5]
     assert history.sql("from alert_actions").num_rows == 2
 
 
 def test_an_incident_is_silenced_by_its_rules_only_if_each_of_them_is(history: Warehouse, settings: Settings) -> None:
-    said(history, settings, "mute", "feature-break", 4)
+    recorded(history, settings, "mute", "feature-break", 4)
     assert told_on(history) == [1, 2, 3, 4, 5]
-    said(history, settings, "snooze", "feature-drift", 3)
+    recorded(history, settings, "snooze", "feature-drift", 3)
     assert told_on(history) == [1, 4, 5]
 
 
 def test_an_acknowledged_incident_is_notified_when_it_escalates_and_resolves(
     history: Warehouse, settings: Settings
 ) -> None:
-    said(history, settings, "ack", "3f9a", 9)
+    recorded(history, settings, "ack", "3f9a", 9)
     assert told_on(history) == [1]
     history.connection.execute("update incidents set severity = 'critical' where dt = ?", [day(4)])
     history.connection.execute("update incidents set state = 'resolved' where dt = ?", [day(5)])
@@ -106,7 +110,7 @@ def test_planned_downtime_sends_no_notices(history: Warehouse) -> None:
 
 
 def test_the_list_has_incidents_first_with_their_actions(history: Warehouse, settings: Settings) -> None:
-    said(history, settings, "ack", "3f9a", 4)
+    recorded(history, settings, "ack", "3f9a", 4)
     incidents = history.query("report/incidents", day=day(2)).to_pylist()
     alerts = history.query("report/alerts", day=day(2), smallest_cell=1).to_pylist()
     assert list(incident_lines(incidents, alerts)) == [
@@ -132,5 +136,5 @@ def test_an_invalid_action_is_refused(
 ) -> None:
     insert(history.connection, "incidents", [INCIDENT | {"dt": day(1), "incident_id": "3f9b"}])
     with pytest.raises(ConfigurationError, match=says):
-        say(history, settings, action, target, until_on=day(4), reason=reason)
+        record_action(history, settings, action, target, until_on=day(4), reason=reason)
     assert not history.sql("from alert_actions").num_rows

@@ -69,17 +69,17 @@ def class_of(row: int, changed: int) -> str:
     return ("bus", "car", "tram")[(row // 3 + changed) % 3]
 
 
-Said = Callable[[int, int], Any]
-MODELS: dict[str, tuple[Callable[..., Project], Said]] = {
+LabelOf = Callable[[int, int], Any]
+MODELS: dict[str, tuple[Callable[..., Project], LabelOf]] = {
     "binary": (binary, number_of),
     "multiclass": (multiclass, class_of),
 }
 
 
-def arrive(project: Project, said: Said, *, newest_only: bool) -> None:
+def arrive(project: Project, label_of: LabelOf, *, newest_only: bool) -> None:
     """Write the labels of ARRIVALS, or only the last one of every prediction."""
     arrived = [
-        (arrival, f"d{predicted}-{row}", said(row, changed))
+        (arrival, f"d{predicted}-{row}", label_of(row, changed))
         for arrival, predicted, rows, changed in ARRIVALS
         for row in range(*rows)
     ]
@@ -98,9 +98,9 @@ def model(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="module")
 def corrected(model: str, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A backfill of all days in which the latest labels count."""
-    build, said = MODELS[model]
+    build, label_of = MODELS[model]
     project = build(tmp_path_factory.mktemp("corrected") / "project", labels=LATEST)
-    arrive(project, said, newest_only=False)
+    arrive(project, label_of, newest_only=False)
     project.measure(1, LAST)
     return project
 
@@ -108,9 +108,9 @@ def corrected(model: str, tmp_path_factory: pytest.TempPathFactory) -> Project:
 def test_corrected_labels_give_the_rows_of_the_newest_labels_alone(
     tmp_path: Path, model: str, corrected: Project
 ) -> None:
-    build, said = MODELS[model]
+    build, label_of = MODELS[model]
     alone = build(tmp_path / "alone")
-    arrive(alone, said, newest_only=True)
+    arrive(alone, label_of, newest_only=True)
     alone.measure(1, LAST)
     for table in SUMS:
         assert sums(corrected, table) == sums(alone, table), table
@@ -151,9 +151,9 @@ def assert_close(found: Sequence[tuple[Any, ...]], expected: Sequence[tuple[Any,
 
 
 def test_a_backfill_of_corrections_gives_the_rows_of_the_nights(tmp_path: Path, model: str, corrected: Project) -> None:
-    build, said = MODELS[model]
+    build, label_of = MODELS[model]
     nightly = build(tmp_path / "nightly", labels=LATEST)
-    arrive(nightly, said, newest_only=False)
+    arrive(nightly, label_of, newest_only=False)
     for number in range(1, LAST + 1):
         nightly.measure(number, number)
     tables = (*SUMS, "label_conflicts", "label_arrivals", "model_quality", "label_backlog", "shadow_comparison")
