@@ -50,17 +50,17 @@ class Delivery:
 
 
 def due_notices(
-    channel: Channel, incidents: Iterable[Mapping[str, Any]], told: Mapping[str, tuple[Change, str]]
+    channel: Channel, incidents: Iterable[Mapping[str, Any]], last_changes: Mapping[str, tuple[Change, str]]
 ) -> list[Notice]:
     """Changes for which a channel has not yet received a notice.
 
-    `told` has, by incident, the last change that was delivered and its severity. There is no notice of a resolved
+    `last_changes` has, by incident, the last change that was delivered and its severity. There is no notice of a resolved
     incident whose opening was never notified, or of a silenced incident.
     """
     notices = []
     for incident in incidents:
-        change = _change_since(incident, told.get(incident["incident_id"]))
-        if change and incident["is_to_be_told"] and _is_notified(channel, incident, told):
+        change = _change_since(incident, last_changes.get(incident["incident_id"]))
+        if change and incident["is_to_be_told"] and _is_notified(channel, incident, last_changes):
             notices.append(compose(channel, change, incident))
     return notices
 
@@ -95,7 +95,7 @@ def _tier(settings: Settings, incident: Mapping[str, Any]) -> Tier | None:
 
 def _deliver_to(channel: Channel, warehouse: Warehouse, incidents: Sequence[Mapping[str, Any]]) -> list[Delivery]:
     rows = warehouse.query("delivery/notified_changes", channel=channel.name).to_pylist()
-    told = {row["incident_id"]: (row["change"], row["severity"]) for row in rows}
+    last_changes = {row["incident_id"]: (row["change"], row["severity"]) for row in rows}
     notified_at = {row["incident_id"]: row["notified_at"] for row in rows}
     deadline = time.monotonic() + _SECONDS_OF_CHANNEL
 
@@ -103,41 +103,41 @@ def _deliver_to(channel: Channel, warehouse: Warehouse, incidents: Sequence[Mapp
         delivery_id = _delivery_id(channel, notice, notified_at.get(notice.incident["incident_id"]))
         return _attempt(channel, notice, delivery_id, deadline)
 
-    due = due_notices(channel, incidents, told)
+    due = due_notices(channel, incidents, last_changes)
     done = [attempt(notice) for notice in due]
     if channel.kind == "alertmanager":
-        for notice in _reminders(channel, incidents, told, due):
+        for notice in _reminders(channel, incidents, last_changes, due):
             attempt(notice)
     return done
 
 
-def _change_since(incident: Mapping[str, Any], told: tuple[Change, str] | None) -> Change | None:
+def _change_since(incident: Mapping[str, Any], last_change: tuple[Change, str] | None) -> Change | None:
     is_over = incident["state"] == "resolved"
-    if told is None:
+    if last_change is None:
         return None if is_over else "opened"
-    change, severity = told
+    change, severity = last_change
     if is_over:
         return None if change == "resolved" else "resolved"
     is_worse = _SEVERITIES.index(incident["severity"]) > _SEVERITIES.index(severity)
     return "escalated" if is_worse else "opened" if change == "resolved" else None
 
 
-def _is_notified(channel: Channel, incident: Mapping[str, Any], told: Mapping[str, Any]) -> bool:
+def _is_notified(channel: Channel, incident: Mapping[str, Any], last_changes: Mapping[str, Any]) -> bool:
     """Whether a channel gets notices of an incident: it pages and is severe enough, or the channel has got one before."""
     is_wanted = (incident["pages"] or channel.incidents == "all") and incident["severity"] in channel.severities
-    return is_wanted or incident["incident_id"] in told
+    return is_wanted or incident["incident_id"] in last_changes
 
 
 def _reminders(
     channel: Channel,
     incidents: Iterable[Mapping[str, Any]],
-    told: Mapping[str, tuple[Change, str]],
+    last_changes: Mapping[str, tuple[Change, str]],
     due: Sequence[Notice],
 ) -> Iterator[Notice]:
     """Notices of open alerts that were sent before, because Alertmanager resolves alerts that it does not receive again."""
     new = {notice.incident["incident_id"] for notice in due}
     for incident in incidents:
-        change, _ = told.get(incident["incident_id"], ("resolved", ""))
+        change, _ = last_changes.get(incident["incident_id"], ("resolved", ""))
         is_open = incident["state"] != "resolved" and change != "resolved" and incident["is_to_be_told"]
         if is_open and incident["incident_id"] not in new:
             yield compose(channel, change, incident)
@@ -215,7 +215,10 @@ def _address(channel: Channel) -> str:
 
 
 def _delivery_id(channel: Channel, notice: Notice, notified_at: Any) -> str:
-    """The same whenever the same change is sent again, also by a later run; `notified_at` is when the change before it was delivered."""
+    """The same id whenever the same change is sent again, also by a later run.
+
+    `notified_at` is when the change before it was delivered.
+    """
     incident = notice.incident
     parts = (channel.name, incident["incident_id"], notice.change, incident["severity"], str(notified_at))
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]

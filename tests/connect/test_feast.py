@@ -228,16 +228,18 @@ def test_unusable_input_is_reported_by_file_and_the_rest_is_imported(tmp_path: P
     names = ("absent", "text", "other", "nested", "words", "some", "damaged")
     places = [*(tmp_path / f"{name}.parquet" for name in names), tmp_path / "empty"]
     done = imported(tmp_path, places, mapping=ONE_FEATURE)
-    told = {each.removeprefix(f"{tmp_path}/").partition(": ")[0]: each.partition(": ")[2] for each in done.problems[:6]}
+    reported = {
+        each.removeprefix(f"{tmp_path}/").partition(": ")[0]: each.partition(": ")[2] for each in done.problems[:6]
+    }
     assert [row["correlation_id"] for row in rows_of(tmp_path)] == ["good"]
-    assert {name: told[name] for name in ("other.parquet", "nested.parquet", "words.parquet", "empty")} == {
+    assert {name: reported[name] for name in ("other.parquet", "nested.parquet", "words.parquet", "empty")} == {
         "other.parquet": "not imported: not a log of a Feast feature service: it has no column __request_id and __log_timestamp",
         "nested.parquet": "not imported: v__x is list<element: double>, expected single values",
         "words.parquet": "not imported: __log_timestamp is string, expected a timestamp",
         "empty": "not imported: it has no Parquet files",
     }
-    assert "No such file" in told["absent.parquet"]
-    assert "cannot be read as Parquet" in told["text.parquet"]
+    assert "No such file" in reported["absent.parquet"]
+    assert "cannot be read as Parquet" in reported["text.parquet"]
     assert "damaged.parquet: not imported: " in done.problems[6]
     assert [each.partition("some.parquet: ")[2] for each in done.problems[7:]] == [
         "1 refused: a row has no id of a request",

@@ -86,7 +86,7 @@ def small_disk(made: Path, tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
 
-def told(*command: str, cwd: Path) -> str:
+def failure_of(*command: str, cwd: Path) -> str:
     """The message of a failed command."""
     result = driftlake(*command, cwd=cwd)
     assert (result.returncode, result.stdout) == (2, "")
@@ -99,7 +99,7 @@ def told(*command: str, cwd: Path) -> str:
 def test_a_full_disk_is_reported(small_disk: Path, command: list[str]) -> None:
     disk = os.statvfs(small_disk)
     (small_disk / "filler").write_bytes(b"x" * (disk.f_bavail * disk.f_bsize))
-    said = told(*command, cwd=small_disk)
+    said = failure_of(*command, cwd=small_disk)
     assert "the disk is full" in said
     assert f"hint: {SAFE}" in said
     (small_disk / "filler").unlink()
@@ -130,14 +130,14 @@ def test_a_full_disk_does_not_switch_the_telemetry_of_dagster_on(
 )
 def test_a_read_only_place_is_reported(small_disk: Path, command: list[str], sentence: str) -> None:
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk.parent)], check=True)
-    assert sentence in told(*command, cwd=small_disk)
+    assert sentence in failure_of(*command, cwd=small_disk)
 
 
 @pytest.mark.parametrize("command", [["verify"], ["backup", "copy"], ["sql", "from alert_actions"]])
 def test_a_damaged_catalog_is_reported(project: Path, command: list[str]) -> None:
     place = project / "warehouse/catalog.sqlite"
     place.write_bytes(b"x" * 5000)
-    said = told(*command, cwd=project)
+    said = failure_of(*command, cwd=project)
     assert "the file of the catalog is damaged" in said
     assert "`driftlake restore`" in said
 
@@ -159,7 +159,7 @@ def test_a_locked_catalog_is_reported(project: Path, monkeypatch: pytest.MonkeyP
     ):
         assert holder.stdout is not None
         assert holder.stdout.readline() == "locked\n"
-        said = told("verify", cwd=project)
+        said = failure_of("verify", cwd=project)
         holder.communicate()
     assert "another program holds the lock of the catalog" in said
     assert f"hint: {SAFE}" in said
@@ -170,7 +170,7 @@ def test_a_new_catalog_is_not_created_for_the_data_of_a_lost_one(project: Path, 
     place = project / "warehouse/catalog.sqlite"
     place.write_bytes(b"") if is_empty else place.unlink()
     before = sorted((project / "warehouse/data").rglob("*"))
-    said = told("lineage", "add", "lineage/credit-v1.yaml", cwd=project)
+    said = failure_of("lineage", "add", "lineage/credit-v1.yaml", cwd=project)
     assert "has data files of a warehouse" in said
     assert "hint: restore the catalog from a backup" in said
     assert sorted((project / "warehouse/data").rglob("*")) == before
@@ -180,7 +180,7 @@ def test_readers_are_told_if_the_catalog_must_be_migrated(project: Path) -> None
     with Warehouse.open(load_settings(project / "driftlake.yaml")) as warehouse:
         for statement in ("drop view newest_day", "delete from schema_versions"):
             warehouse.connection.execute(statement)
-    said = told("verdict", cwd=project)
+    said = failure_of("verdict", cwd=project)
     assert "the warehouse has version 0 of the tables and views" in said
     assert "hint: run `driftlake backup` and then any command that writes" in said
 
@@ -189,14 +189,14 @@ def test_a_missing_data_file_is_reported(project: Path) -> None:
     [gone] = (project / "warehouse/data/main/alert_actions").glob("*.parquet")
     other = gone.with_name("other.parquet")
     gone.rename(other)
-    said = told("sql", "from alert_actions", cwd=project)
+    said = failure_of("sql", "from alert_actions", cwd=project)
     assert "the data files of the warehouse are not in" in said or "a required file is missing" in said
 
 
 def test_running_out_of_memory_is_reported(project: Path) -> None:
     path = project / "driftlake.yaml"
     path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | {"compute": {"memory_limit": "60MB"}}))
-    said = told("sql", "select list(i) from range(20_000_000) t(i)", cwd=project)
+    said = failure_of("sql", "select list(i) from range(20_000_000) t(i)", cwd=project)
     assert "memory ran out" in said
     assert "raise compute.memory_limit" in said
 

@@ -148,13 +148,13 @@ def test_a_killed_migration_changes_nothing_and_the_next_one_is_whole(settings: 
 
 
 def test_the_doctor_reports_the_versions_and_a_due_upgrade(settings: Settings) -> None:
-    def told() -> str:
+    def reported() -> str:
         found = {finding.subject: finding for finding in examine(Path(settings.resolve("driftlake.yaml")))}["warehouse"]
         assert found.is_well
         return found.message
 
     Warehouse.open(settings).connection.close()
-    assert f"DuckLake format 1.0, tables of version {len(migration.VERSIONS)}" in told()
-    assert "upgrades" not in told()
+    assert f"DuckLake format 1.0, tables of version {len(migration.VERSIONS)}" in reported()
+    assert "upgrades" not in reported()
     alter(settings)
-    assert "tables of version 0; the next command that writes will upgrade them" in told()
+    assert "tables of version 0; the next command that writes will upgrade them" in reported()

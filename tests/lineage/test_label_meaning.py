@@ -120,11 +120,11 @@ def test_a_third_label_is_refused_and_reported(tmp_path: Path) -> None:
     project = labelled(tmp_path / "p", "good", "bad", labels={"positive": "bad"})
     project.labels(2, 1, label=["open"] * 10 + ["bad"] * (ROWS - 10))
     project.run(1, 2, until="label_cohorts", is_checked=True)
-    told = project.rows(
+    reported = project.rows(
         "select message from contract_checks where expectation = 'label_is_countable' and outcome = 'failed'"
     )
-    assert len(told) == 1
-    assert "open in 10 of 300" in told[0][0]
+    assert len(reported) == 1
+    assert "open in 10 of 300" in reported[0][0]
     [(count,)] = project.rows("select sum(positive_count + negative_count) from label_cohorts where segment = 'all'")
     assert count == ROWS - 10
 
@@ -192,12 +192,12 @@ def test_a_night_reports_scores_that_rank_the_wrong_way_round(tmp_path: Path) ->
     served = duckdb.sql(f"select score from '{telemetry}'").fetchnumpy()["score"]
     project.labels(2, 1, label=(served < 0.5).astype(int))
     project.run(1, 2, until="label_cohorts", is_checked=True)
-    told = project.rows(
+    reported = project.rows(
         "select expectation, message from contract_checks where source = 'labels' and column_name = 'score'"
         " and outcome = 'failed'"
     )
-    assert [name for name, _ in told] == ["score_ranks_the_positive_label_higher"]
-    assert "labels.positive" in told[0][1]
+    assert [name for name, _ in reported] == ["score_ranks_the_positive_label_higher"]
+    assert "labels.positive" in reported[0][1]
 
 
 def test_a_percentage_is_counted_as_the_probability_that_it_is(tmp_path: Path) -> None:

@@ -139,11 +139,11 @@ def test_a_day_that_fails_whatever_is_left_out_keeps_its_rows_and_is_not_judged(
     changed = {table for table, rows in project.contents().items() if rows != whole[table]}
     assert changed <= {"input_files", "contract_checks"}
     with Warehouse.open(project.settings, read_only=True) as warehouse:
-        told = incomplete_between(warehouse, day(1), day(LAST))
+        reported = incomplete_between(warehouse, day(1), day(LAST))
         newest = warehouse.sql("from newest_alert_day")["dt"].to_pylist()
         page = render_day(warehouse, project.settings, day(LAST)).read_text()
         index = render_index(warehouse, project.settings).read_text()
-    assert [(run["stage"], run["outcome"], run["reason"]) for run in told] == [
+    assert [(run["stage"], run["outcome"], run["reason"]) for run in reported] == [
         ("alerts", "failed", "ValueError: a bug"),
         ("drift", "failed", "ValueError: a bug"),
     ]

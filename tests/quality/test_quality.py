@@ -461,6 +461,6 @@ def test_the_interval_of_a_measured_value_is_that_of_days_where_days_are_known(m
     }
     performance = pa.Table.from_pylist([row | {"basis": "combined", "confidence_low": 0.0}, row])
     found = {row["statistic"]: row for row in measures.with_days_as_clusters(rows, performance).to_pylist()}
-    told = {name: found[name]["interval_unit"] for name in ("positive_rate", "auc", "estimated_auc", "f1_score")}
-    assert told == {"positive_rate": "days", "auc": "rows", "estimated_auc": None, "f1_score": None}
+    reported = {name: found[name]["interval_unit"] for name in ("positive_rate", "auc", "estimated_auc", "f1_score")}
+    assert reported == {"positive_rate": "days", "auc": "rows", "estimated_auc": None, "f1_score": None}
     assert (found["positive_rate"]["confidence_low"], found["positive_rate"]["confidence_high"]) == (0.4, 0.7)

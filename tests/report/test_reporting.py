@@ -510,8 +510,8 @@ def test_the_metadata_of_a_day_count_verdicts_and_quote_those_that_page(memory):
     row = MODEL | {"deployment": "production", "dt": day(1), "verdict": "well", "sentence": "No alert is open."}
     others = [{"model_id": "churn"}, {"model_id": "fraud", "verdict": "broken", "sentence": "income is missing."}]
     insert(memory.connection, "model_verdicts", [row, *(row | other for other in others)])
-    [told] = memory.query("highlights/alerts", first_day=day(1), last_day=day(2)).to_pylist()
-    assert told == {
+    [reported] = memory.query("highlights/alerts", first_day=day(1), last_day=day(2)).to_pylist()
+    assert reported == {
         "dt": day(1),
         "critical_alerts": 0,
         "warnings": 0,

@@ -105,8 +105,8 @@ def test_registering_says_what_was_taken_and_what_was_left_out(tmp_path: Path) -
         | {"late": OTHERS["late"], "score": OTHERS["score"], "country": OTHERS["country"]},
     )
     arguments = ["lineage", "add", str(root / "lineage" / "credit-v1.yaml"), "--config", str(root / "driftlake.yaml")]
-    told = CliRunner().invoke(app, arguments, catch_exceptions=False).stdout
-    assert told.splitlines() == [
+    reported = CliRunner().invoke(app, arguments, catch_exceptions=False).stdout
+    assert reported.splitlines() == [
         "credit v1: registered",
         "  features: income (number), colour (category); left out: country: the same in all rows",
     ]

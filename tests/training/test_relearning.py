@@ -32,9 +32,9 @@ def relearned(project: Project, model_version: str = "v1", **how: bool) -> Relea
 
 
 @pytest.fixture(scope="module")
-def afresh(tmp_path_factory: pytest.TempPathFactory) -> Project:
+def with_full_bins(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A project whose version has full bins from the beginning."""
-    return telemetry(Project(tmp_path_factory.mktemp("afresh") / "project", training={"x": AGES}))
+    return telemetry(Project(tmp_path_factory.mktemp("with_full_bins") / "project", training={"x": AGES}))
 
 
 @pytest.fixture
@@ -46,12 +46,12 @@ def coarse(tmp_path: Path) -> Project:
 
 
 def test_a_backfill_after_bins_were_learned_again_gives_what_a_version_with_these_bins_has(
-    coarse: Project, afresh: Project
+    coarse: Project, with_full_bins: Project
 ) -> None:
     found = relearned(coarse)
     assert (found.changed, found.days, found.days_without_telemetry) == (["x"], [day(1), day(2), day(3)], [])
     coarse.run(1, 3, until="drift")
-    assert coarse.contents(*TABLES) == afresh.contents(*TABLES)
+    assert coarse.contents(*TABLES) == with_full_bins.contents(*TABLES)
     assert relearned(coarse).changed == []
 
 
@@ -96,6 +96,6 @@ def test_training_data_other_than_the_registered_is_refused(coarse: Project) -> 
         relearned(coarse)
 
 
-def test_a_version_that_is_not_registered_is_named(afresh: Project) -> None:
+def test_a_version_that_is_not_registered_is_named(with_full_bins: Project) -> None:
     with pytest.raises(InputError, match="credit v9 is not registered"):
-        relearned(afresh, "v9")
+        relearned(with_full_bins, "v9")
