@@ -578,6 +578,19 @@ def test_an_auc_below_what_scores_let_expect_is_a_lost_relation(
     assert incident["cause"] == cause
 
 
+@pytest.mark.parametrize(("statistic", "cause"), [("auc", "quality_loss"), ("accuracy", "unknown")])
+def test_a_low_auc_explains_no_loss_of_another_statistic(
+    memory: Warehouse, settings: Settings, statistic: str, cause: str
+) -> None:
+    given_auc(memory, 10, 0.79)
+    tested = {"dt": day(10), "statistic": statistic, "basis": "combined", "window_days": 28, "loss_evidence": 1.2}
+    counts = {"day_count": 10, "labelled_day_count": 10, "label_count": 9000}
+    insert(memory.connection, "performance", [MODEL | {"deployment": "production"} | tested | counts])
+    rules = (AlertRule(name="loss", signal="performance.loss_evidence", warn=0.7, critical=1),)
+    _, [incident] = grouped(memory, settings, last=10, rules=rules)
+    assert incident["cause"] == cause
+
+
 @pytest.mark.parametrize(
     ("values", "cause"), [({15: 0.08, 8: 0.04}, "slow_shift"), ({15: 0.01, 8: 0.0}, "unknown"), ({}, "unknown")]
 )
