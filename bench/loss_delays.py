@@ -21,8 +21,10 @@ from dataclasses import replace
 import numpy as np
 from scipy.optimize import brentq
 
+from bench.fates import DAYS, FATES, Fate
 from bench.hindsight import Floats, first_knowable
-from bench.known_fates import DAYS, FATES, Fate, daily_values
+from bench.known_fates import daily_values
+from bench.made_up_rows import MadeUpRows
 from bench.measure import environment, save
 from driftlake.maths.sequential import (
     DayDifferences,
@@ -92,7 +94,8 @@ def _noise(differences: DayDifferences) -> DayNoise:
 
 def judge(fate: Fate, seeds: int, models: int) -> dict[str, list[float]]:
     """Median and 90th percentile of each delay, and the share of the seeds in time."""
-    values = np.stack([daily_values(fate, np.random.default_rng([seed, 9])) for seed in range(seeds)])
+    rows = MadeUpRows()
+    values = np.stack([daily_values(fate, np.random.default_rng([seed, 9]), rows) for seed in range(seeds)])
     fault_on = fate.fault_day
     usual, changed = (
         float(part.mean())
