@@ -82,10 +82,20 @@ class Cases:
 class Rows(Protocol):
     """Where cases come from."""
 
-    features: Sequence[str]
-    importance: Mapping[str, float]
-    # the feature that goes missing
-    lost_feature: str
+    def __hash__(self) -> int:
+        """What a fault costs is measured once for each kind of rows."""
+
+    @property
+    def features(self) -> Sequence[str]:
+        """Names of the features."""
+
+    @property
+    def importance(self) -> Mapping[str, float]:
+        """Importance by feature."""
+
+    @property
+    def lost_feature(self) -> str:
+        """The feature that goes missing."""
 
     def cases(
         self, fate: Fate, count: int, generator: np.random.Generator, *, weekday: int, is_faulty: bool, narrower: float
@@ -111,6 +121,14 @@ def probability(odds: Array) -> Array:
         return np.asarray(1 / (1 + np.exp(-odds)))
     powers = np.exp(odds - odds.max(axis=1, keepdims=True))
     return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+
+
+def relabelled(labels: Array, before: Array, after: Array, generator: np.random.Generator) -> Array:
+    """Labels that had probabilities `before` with those of `after`, shape (cases, classes) each; as few as possible change."""
+    kept = np.minimum(after / before, 1)[np.arange(len(labels)), labels]
+    others = np.maximum(after - before, 0).cumsum(axis=1)
+    new = (generator.random(len(labels))[:, np.newaxis] * others[:, -1:] > others).sum(axis=1)
+    return np.asarray(np.where(generator.random(len(labels)) < kept, labels, np.minimum(new, before.shape[1] - 1)))
 
 
 FATES = (

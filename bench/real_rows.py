@@ -21,7 +21,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 from sklearn.metrics import roc_auc_score
 from threadpoolctl import threadpool_limits
 
-from bench.fates import Array, Cases, Columns, Fate, probability
+from bench.fates import Array, Cases, Columns, Fate, probability, relabelled
 from examples.nycflights.flights import CATEGORICAL_FEATURES, FEATURES, NUMERIC_FEATURES, load_flights
 from examples.nycflights.model import SEED, THREADS, encode, feature_importance, fit
 
@@ -135,7 +135,7 @@ class FlightRows:
         """Ranks of a feature, or of the log odds of a late flight, as normal quantiles; a missing value is a usual one."""
         values = self._of_task("binary")[1] if name == "odds" else self._columns[name]
         ranks = stats.rankdata(values, nan_policy="omit")
-        return np.nan_to_num(special.ndtri((ranks - 0.5) / np.isfinite(values).sum()))
+        return np.asarray(np.nan_to_num(special.ndtri((ranks - 0.5) / np.isfinite(values).sum())))
 
     def predicted(self, fate: Fate, columns: Columns) -> Array:
         """See Rows."""
@@ -152,7 +152,7 @@ class FlightRows:
         if fate.task == "regression":
             return np.asarray(cases.outcomes + truth - cases.predicted)
         before, after = (_of_classes(probability(odds)) for odds in (cases.predicted, truth))
-        return _relabelled(cases.outcomes.astype(int), before, after, generator).astype(float)
+        return relabelled(cases.outcomes.astype(int), before, after, generator).astype(float)
 
     def delivered(self, fate: Fate, columns: Columns) -> Columns:
         """See Rows."""
@@ -168,7 +168,8 @@ def _outcomes(task: str, flights: pl.DataFrame) -> Array:
         return flights["late"].to_numpy().astype(float)
     if task == "regression":
         return flights["air_time"].to_numpy()
-    return np.digitize(flights["arr_delay"].to_numpy(), [-_MINUTES_ON_TIME, _MINUTES_ON_TIME], right=True).astype(float)
+    minutes = flights["arr_delay"].to_numpy()
+    return np.asarray(np.digitize(minutes, [-_MINUTES_ON_TIME, _MINUTES_ON_TIME], right=True).astype(float))
 
 
 def _worked_out(trees: Any, encoded: Array) -> Array:
@@ -180,17 +181,9 @@ def _worked_out(trees: Any, encoded: Array) -> Array:
 
 def _evenly(up_to: Array) -> Array:
     """Places of as many flights as a sample has, at even steps of their cumulative weights."""
-    return np.searchsorted(up_to, (np.arange(SAMPLE) + 0.5) / SAMPLE * up_to[-1])
+    return np.asarray(np.searchsorted(up_to, (np.arange(SAMPLE) + 0.5) / SAMPLE * up_to[-1]))
 
 
 def _of_classes(rates: Array) -> Array:
     """Probabilities by class, shape (cases, classes)."""
     return np.column_stack([1 - rates, rates]) if rates.ndim == 1 else rates
-
-
-def _relabelled(labels: Array, before: Array, after: Array, generator: np.random.Generator) -> Array:
-    """Labels that had probabilities `before`, with those of `after`; as few as possible change."""
-    kept = np.minimum(after / before, 1)[np.arange(len(labels)), labels]
-    others = np.maximum(after - before, 0).cumsum(axis=1)
-    new = (generator.random(len(labels))[:, np.newaxis] * others[:, -1:] > others).sum(axis=1)
-    return np.where(generator.random(len(labels)) < kept, labels, np.minimum(new, before.shape[1] - 1))

@@ -386,8 +386,8 @@ class _Standard:
             allowed = given.get(statistic, _STATED_TOLERANCE)
             return cls(version.baseline_auc, allowed, error, is_larger_better=True, highest=highest)
         if statistic == "f1_score":
-            stated, tolerance = version.baseline_f1_score, given.get(statistic, _STATED_TOLERANCE)
-            return cls(stated, None if stated is None else tolerance, is_larger_better=True, highest=highest)
+            allowed = given.get(statistic, _STATED_TOLERANCE)
+            return cls(version.baseline_f1_score, allowed, is_larger_better=True, highest=highest)
         if statistic == "accuracy":
             trained, error = _training_accuracy(version, model)
             stated, tolerance = version.baseline_accuracy, given.get(statistic)
