@@ -36,7 +36,7 @@ from driftlake.config import Settings, load_settings
 TRAINING_DAYS, TRAINING_ROWS_OF_A_DAY = 300, 200
 SLOW_DAYS = 40
 # between them the loss is interpolated
-_STRENGTHS = np.array([0, *np.geomspace(1 / 128, 1 / 16, 4), *np.linspace(0, 1, 9)[1:]])
+_STRENGTHS = np.unique([0, *np.geomspace(1 / 128, 1 / 4, 11), *np.linspace(0, 1, 9)])
 
 
 # --- what a fault costs ---
