@@ -35,6 +35,7 @@ from driftlake.config import Settings, load_settings
 
 TRAINING_DAYS, TRAINING_ROWS_OF_A_DAY = 300, 200
 SLOW_DAYS = 40
+ROWS = ("made-up", "flights")
 # between them the loss is interpolated
 _STRENGTHS = np.unique([0, *np.geomspace(1 / 128, 1 / 4, 11), *np.linspace(0, 1, 9)])
 
@@ -322,7 +323,8 @@ def _write(folder: Path, number: int, table: pa.Table) -> None:
     pq.write_table(table, partition / "part-0.parquet")
 
 
-def _rows(name: str) -> Rows:
+def rows_of(name: str) -> Rows:
+    """Rows by the name in ROWS."""
     if name == "made-up":
         return MadeUpRows()
     from bench.real_rows import FlightRows  # noqa: PLC0415  # it needs the packages of the flights example
@@ -335,13 +337,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--rows", choices=("made-up", "flights"), default="made-up", help="Where rows come from.")
+    parser.add_argument("--rows", choices=ROWS, default=ROWS[0], help="Where rows come from.")
     parser.add_argument("--only", nargs="+", choices=[fate.name for fate in FATES], help="Models to write.")
     arguments = parser.parse_args()
     fates = [fate for fate in FATES if not arguments.only or fate.name in arguments.only]
     started = clock.perf_counter()
     if not (arguments.folder / "fates.yaml").exists():
-        write(arguments.folder, fates, arguments.seed, _rows(arguments.rows))
+        write(arguments.folder, fates, arguments.seed, rows_of(arguments.rows))
         print(f"written in {clock.perf_counter() - started:.0f} s")
     settings = load_settings(arguments.folder / "driftlake.yaml")
     run(settings, START, START + timedelta(days=DAYS - 1))
