@@ -93,7 +93,10 @@ CAUSES = (
         (LABEL_BACKLOG.prefix, CONTRACT_CHECKS.prefix, SLO_STATUS.prefix),
     ),
     Cause(
-        "unit_change", "{subject} is {factor:.3g} times its earlier values, as if its unit had changed", 0.95, _FEATURES
+        "unit_change",
+        "{subject} is {factor:,.4g} times its earlier values, as if its unit had changed",
+        0.95,
+        _FEATURES,
     ),
     Cause("constant_feature", "{subject} has only one value, and had several before", 0.95, _FEATURES),
     Cause(
