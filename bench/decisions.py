@@ -2,12 +2,12 @@
 
     PYTHONPATH=$PWD python -m bench.decisions FOLDER [FOLDER ...]
 
-A folder with a `fates.yaml` is one of `bench.known_fates`; any other is judged as the flights example. Beside driftlake
-stand the rules that are usual elsewhere, on the same rows: a PSI over 0.25 of any feature over seven days against
-training, and three standard deviations of a daily metric (NannyML's default), learned from the days before, of realised
-labels when half of a day's have come, and of the estimate. A page of such a rule is a run of days in a row.
+A folder with a `fates.yaml` is one of `bench.known_fates`; any other is judged as the flights example. Common rules are
+compared on the same rows: a PSI over 0.25 of any feature over seven days against training, and three standard
+deviations of a daily metric (NannyML's default), learned from the days before. The metric is realised once half of a
+day's labels have arrived, or estimated. A page of such a rule is a run of consecutive days.
 
-Not here: what all labels say (`bench.hindsight`), and projects.
+Not here: the performance by all labels (`bench.hindsight`), and projects.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ QUIET = ("well", "watch")
 VERDICTS = ("well", "watch", "harmed", "broken", "blind", "critical")
 # the verdict for each kind of incident that pages
 KIND_OF = {"harmed": "harm", "broken": "break", "blind": "blind"}
-# learned from by the usual rules; faults begin later
+# days from which the common rules learn; faults begin later
 REFERENCE_DAYS = 60
 AUC_TOLERANCE = 0.02
 # of the mean absolute error at the baseline
@@ -50,7 +50,7 @@ ERROR_TOLERANCE_SHARE = 0.1
 WITHIN_DAYS = {"data": 2, "promise": 2, "labels": 7, "scores": 7}
 
 
-# --- what was said ---
+# --- verdicts and pages ---
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +217,7 @@ _CRITICAL = _PAGES.replace("where i.pages", "where i.severity = 'critical'").rep
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """A metric of a model day by day with all labels, as a loss against the baseline or as it is, and when it was known."""
+    """A metric of each day by all labels, as a loss against the baseline or unchanged, and the day it was known."""
 
     values: Floats
     known_on: np.ndarray[Any, np.dtype[np.int64]]
@@ -251,7 +251,7 @@ def realised(warehouse: Warehouse, model_id: str, days: Sequence[date]) -> Serie
 
 
 def _cohorts(warehouse: Warehouse, table: str, model_id: str) -> dict[date, list[tuple[Floats, Floats]]] | None:
-    """Positives and negatives per score bin of each prediction day, of each class; None if there are none of either."""
+    """Positives and negatives per score bin, prediction day and class; None without positives or without negatives."""
     scored_class = "scored_class" if table == "class_score_cohorts" else "''"
     rows = warehouse.sql(
         f"select prediction_on, {scored_class} as scored_class, list(positive_count order by place) as positives,"
@@ -318,9 +318,9 @@ def usual_rules(warehouse: Warehouse, model_id: str, days: Sequence[date], serie
     }
 
 
-# --- models of known fate ---
+# --- models with known faults ---
 
-# of the intervals of 95 %
+# accepted coverage of 95 % intervals
 _COVERED = 0.9
 
 
@@ -480,12 +480,12 @@ def share(hits: int, of: int) -> float:
 
 
 def found_within(days: Sequence[date], found: set[date], within_days: int) -> int:
-    """How many days have a day of `found` on them or within some days after."""
+    """Number of days that have a day of `found` on them or within some days after."""
     return sum(any(day + timedelta(days=later) in found for later in range(within_days + 1)) for day in days)
 
 
 def flight_bars(story: Story, truth: Mapping[date, tuple[Interval, float]]) -> Iterator[Bar]:
-    """The bars of the flights under the default rules."""
+    """The criteria for the flights under the default rules."""
     sure = [day for day, (now, baseline) in truth.items() if now.high < baseline - AUC_TOLERANCE]
     below = {day for day, (now, baseline) in truth.items() if now.value < baseline - AUC_TOLERANCE}
     called = [day for day, verdict in story.verdicts.items() if verdict in ("harmed", "critical")]
@@ -521,7 +521,8 @@ def coverage_bars(warehouse: Warehouse) -> Iterator[Bar]:
 def performance_coverage(warehouse: Warehouse, days: Sequence[date]) -> Iterator[Bar]:
     """Share of the values by all labels inside the intervals of `performance`, by statistic and basis.
 
-    Only the estimated basis has a bar: most days of the others are labelled, so their values are nearly the realised ones.
+    Only the estimated basis has a criterion: most days of the others are labelled, so their values are nearly the
+    realised ones.
     """
     sums = _flight_sums(warehouse, days)
     aucs = {day: now.value for day, (now, _) in hindsight(warehouse, days).items()}

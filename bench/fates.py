@@ -1,6 +1,6 @@
-"""Models of known fate: what happens to each, what is right to say of it, and what the rows must give that it is made of.
+"""Models with known faults: the fault of each, the right verdict, and the interface of the rows it is made from.
 
-Not here: rows that are made up (`bench.made_up_rows`), real ones (`bench.real_rows`), and files (`bench.known_fates`).
+Not here: generated rows (`bench.made_up_rows`), real ones (`bench.real_rows`), and files (`bench.known_fates`).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Verdict = Literal["well", "harmed", "broken", "blind"]
 
 @dataclass(frozen=True, slots=True)
 class Fate:
-    """A model, what happens to it, and what is right to say of it.
+    """A model with its fault and the right verdict.
 
     Attributes
     ----------
@@ -58,17 +58,17 @@ class Fate:
 
     @property
     def promise(self) -> tuple[int, int, int]:
-        """Days within which half, 95 % and all labels are promised."""
+        """Days within which half, 95 % and all labels are declared to arrive."""
         return (4, 7, 10) if self.labels == "weekly" else (2, 3, 3)
 
     def name_of(self, feature: str, rows: Rows) -> str:
-        """What a feature is called: a model whose column vanishes has it under a name of its own, so that the files have it no more."""
+        """Name of a feature; if a model's column vanishes, it has a name that no other model uses."""
         return f"own_{feature}" if self.fault == "column_gone" and feature == rows.lost_feature else feature
 
 
 @dataclass(frozen=True, slots=True)
 class Cases:
-    """What a model is asked about: features by name, and what it works out from them (log odds, of each class, or a number).
+    """Inputs of a model: features by name, and its predictions from them (log odds, log odds per class, or a number).
 
     `outcomes` are the labels of real cases; the others have none before `Rows.labels`.
     """
@@ -80,10 +80,10 @@ class Cases:
 
 
 class Rows(Protocol):
-    """Where cases come from."""
+    """A source of cases."""
 
     def __hash__(self) -> int:
-        """What a fault costs is measured once for each kind of rows."""
+        """Identifies the kind of rows, for which the loss of a fault is measured once."""
 
     @property
     def features(self) -> Sequence[str]:
@@ -103,20 +103,20 @@ class Rows(Protocol):
         """Cases of a day; `narrower` is how much harder they are, from 0 to 1."""
 
     def sample(self, fate: Fate, narrower: float) -> Cases:
-        """Many cases, the same at each call, by which it is measured what a fault costs."""
+        """A large sample, the same at each call, on which the loss of a fault is measured."""
 
     def predicted(self, fate: Fate, columns: Columns) -> Array:
-        """What the model works out from features."""
+        """The predictions of the model from features."""
 
     def labels(self, fate: Fate, cases: Cases, truth: Array, generator: np.random.Generator) -> Array:
         """Labels that follow `truth`, which is of the kind of `Cases.predicted`."""
 
     def delivered(self, fate: Fate, columns: Columns) -> Columns:
-        """Features as they come while the fault is there."""
+        """Features as delivered during the fault."""
 
 
 def probability(odds: Array) -> Array:
-    """Of log odds, or of a column of them per class."""
+    """Probabilities of log odds, or of a column of log odds per class."""
     if odds.ndim == 1:
         return np.asarray(1 / (1 + np.exp(-odds)))
     powers = np.exp(odds - odds.max(axis=1, keepdims=True))
@@ -124,7 +124,7 @@ def probability(odds: Array) -> Array:
 
 
 def relabelled(labels: Array, before: Array, after: Array, generator: np.random.Generator) -> Array:
-    """Labels that had probabilities `before` with those of `after`, shape (cases, classes) each; as few as possible change."""
+    """Labels with the probabilities `after` instead of `before`, shape (cases, classes) each, with few changes."""
     kept = np.minimum(after / before, 1)[np.arange(len(labels)), labels]
     others = np.maximum(after - before, 0).cumsum(axis=1)
     new = (generator.random(len(labels))[:, np.newaxis] * others[:, -1:] > others).sum(axis=1)

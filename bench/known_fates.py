@@ -1,9 +1,9 @@
 """Writes models with known faults as one project: worlds without a fault, and worlds with one fault.
 
-Each model scores 150 days of 2024, with rows that are made up (AUC about 0.75; a regression has errors, a model of three
-classes a macro AUC) or with real ones. What goes wrong begins
-around the 90th day, of each model on a day of its own. What a fault costs is measured on a large sample,
-so that a loss of 0.05 is one of 0.05. `fates.yaml` beside driftlake.yaml says what is to be expected of whom.
+Each model scores 150 days of 2024, with generated rows (AUC about 0.75; a regression has errors, a model of three
+classes a macro AUC) or with real ones. Faults begin around the 90th day, for each model on a different day. The loss of
+a fault is measured on a large sample, so that a loss of 0.05 is exactly that. `fates.yaml` beside driftlake.yaml has
+the right verdict of each model.
 
     PYTHONPATH=$PWD python -m bench.known_fates FOLDER [--seed 1] [--rows flights] [--only calm slice_loss]   # write it, run it
     PYTHONPATH=$PWD python -m bench.decisions FOLDER                                                           # judge it
@@ -40,7 +40,7 @@ ROWS = ("made-up", "flights")
 _STRENGTHS = np.unique([0, *np.geomspace(1 / 128, 1 / 4, 11), *np.linspace(0, 1, 9)])
 
 
-# --- what a fault costs ---
+# --- the loss of a fault ---
 
 
 def _scores(fate: Fate, predicted: Array) -> Columns:
@@ -57,7 +57,7 @@ def _scores(fate: Fate, predicted: Array) -> Columns:
 
 
 def _truth(fate: Fate, cases: Cases, strength: float, generator: np.random.Generator) -> Array:
-    """What labels follow: the prediction, and with the strength of a loss that of another row.
+    """The prediction that labels follow: that of the row, or by the strength of the loss that of another row.
 
     A loss in a slice exchanges predictions within the slice, so that neither its rate nor any feature changes.
     """
@@ -91,13 +91,13 @@ def _strength_that_costs(fate: Fate, wanted: float, rows: Rows) -> float:
 
 @cache
 def _losses(fate: Fate, rows: Rows) -> Array:
-    """What each of some strengths costs."""
+    """The losses of some strengths."""
     loss = _loss_of(fate, rows)
     return np.array([loss(strength) for strength in _STRENGTHS])
 
 
 def _loss_of(fate: Fate, rows: Rows) -> Callable[[float], float]:
-    """What a strength of the fault costs, in the metric of the task, on a large sample."""
+    """The loss of a strength of the fault in the metric of the task, on a large sample."""
 
     def quality(strength: float) -> float:
         is_harder = fate.fault == "harder_cases"
@@ -112,7 +112,7 @@ def _loss_of(fate: Fate, rows: Rows) -> Callable[[float], float]:
 
 
 def _quality(fate: Fate, cases: Cases, truth: Array, rows: Rows) -> float:
-    """AUC that is to be expected of scores, macro AUC of classes, or mean absolute error."""
+    """The expected AUC of scores, macro AUC of classes, or mean absolute error."""
     if fate.task == "regression":
         return float(np.abs(cases.predicted - rows.labels(fate, cases, truth, np.random.default_rng(7))).mean())
     scores, rates = probability(cases.predicted), probability(truth)
@@ -147,7 +147,7 @@ def _of_the_day(fate: Fate, truth: Array, factor: float, shift: float) -> Array:
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """What a model delivers about a day: predictions, labels, and how many days later each label comes (-1: never)."""
+    """The files of a model for a day: predictions, labels, and the delay of each label in days (-1: never)."""
 
     telemetry: pa.Table
     ids: Sequence[str]
@@ -220,7 +220,7 @@ def _realised(fate: Fate, day: Day) -> float:
 
 
 def _training(fate: Fate, rows: Rows, generator: np.random.Generator) -> pa.Table:
-    """Days like those to come, with their weekends and effects."""
+    """Training days with the same weekends and day effects as the later ones."""
     parts = []
     factors, shifts = _day_effects(fate, TRAINING_DAYS, generator)
     for number in range(TRAINING_DAYS):
@@ -309,7 +309,7 @@ def _configuration() -> dict[str, Any]:
 
 
 def _expectation(fate: Fate) -> dict[str, Any]:
-    """What the judge needs to know of a model."""
+    """The facts about a model that `bench.decisions` needs."""
     is_fault = fate.expected != "well"
     fault_on = START + timedelta(days=fate.fault_day) if fate.fault else None
     return {"expected": fate.expected, "fault_on": fault_on} | (
@@ -333,7 +333,7 @@ def rows_of(name: str) -> Rows:
 
 
 def main() -> None:
-    """Write the project unless it is there, and run its days."""
+    """Write the project unless it exists, and run its days."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seed", type=int, default=1)

@@ -1,11 +1,12 @@
-"""How soon a loss of `bench.known_fates` shows, over many seeds: beside a rule that knows its size, and beside what is wished for.
+"""Detection delays of the losses in `bench.known_fates` over many seeds, compared with the best rule and a target.
 
     PYTHONPATH=$PWD python -m bench.loss_delays [--seeds 40] [--models 22] [--rows flights]
 
 Losses that only labels show. A day's metric is known two days later, when most of its labels have come. Three delays, in days since the
 first day of the fault:
 
-- wished for: a week after somebody who knows when the fault began is sure of it (`bench.hindsight.first_knowable`);
+- target: a week after the loss is certain to somebody who knows when the fault began
+  (`bench.hindsight.first_knowable`);
 - the best rule: the CUSUM (Page 1954) that knows the mean after the fault and how much days differ, with as many false
   pages at the limit as its share of one a year allows (Siegmund 1985). No rule with so few is quicker on average in the worst case (Moustakides 1986);
 - driftlake: the detector with the same share of the budget.
@@ -40,21 +41,24 @@ NAMES = ("slice_loss", "regression_loss", "classes_loss", "slow_loss")
 DELAY = 2
 WITHIN_DAYS = 7
 AUC_TOLERANCE, ERROR_TOLERANCE_SHARE = 0.02, 0.1
-# of a slow loss the full size is reached after so many days
+# a slow loss reaches its full size after this many days
 SLOW_DAYS = 40
-# of a random walk that is looked at once a day (Siegmund 1985)
+# correction for a random walk that is observed once a day (Siegmund 1985)
 _OVERSHOOT = 1.166
 
 
 def due(values: Floats, fault_on: int, tolerance: float) -> Floats:
-    """Days after the fault by which a page is wished for, of values of shape (series, days)."""
+    """Target days after the fault for a page, from values of shape (series, days)."""
     known_on = np.arange(values.shape[1]) + DELAY
     found = [first_knowable(row[:fault_on].mean() - row, known_on, fault_on, tolerance) for row in values]
     return np.array([np.inf if day is None else day - fault_on + WITHIN_DAYS for day in found])
 
 
 def best_delays(values: Floats, fault_on: int, limit: float, loss: float, models: int) -> Floats:
-    """Days until the CUSUM pages that knows everything but the day of the fault; `loss` is that beyond the limit."""
+    """Days until the CUSUM pages; it knows everything except the day of the fault.
+
+    `loss` is the loss beyond the limit.
+    """
     deviation = float(values[:, :fault_on].std(axis=1, ddof=1).mean())
     size = loss / deviation
     threshold = _cusum_threshold(size, 365 * models)

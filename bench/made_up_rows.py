@@ -1,6 +1,6 @@
-"""Cases that are made up: eight independent features, whose weighted sum is what the model predicts and labels follow.
+"""Generated cases with eight independent features; predictions and labels follow their weighted sum.
 
-Not here: what happens to them (`bench.fates`).
+Not here: faults (`bench.fates`).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Number:
         return np.exp(moved) if self.is_log else moved
 
     def standard(self, values: Array) -> Array:
-        """Standard units as the model takes them: a missing value is a usual one, one beyond the known range its end."""
+        """Standard units as the model reads them: missing values are typical ones, others are clipped to the range."""
         with np.errstate(divide="ignore", invalid="ignore"):
             z = ((np.log(values) if self.is_log else values) - self.location) / self.scale
         return np.nan_to_num(np.clip(z, -3.5, 3.5))

@@ -1,11 +1,11 @@
-"""Cases that are real: flights of 2013 with their features, drawn into days; scores of classifiers that have not seen them, and what happened.
+"""Real cases: flights of 2013, drawn into days, with scores of classifiers that were not trained on them.
 
-Half of the flights train the models (late, minutes in the air, early or on time or late), the other half is drawn from. Features are skewed, related
-to each other, categorical or missing. A draw is random, so days differ by chance alone unless a fate has them differ.
-A fate changes labels only as far as what they follow changes: the labels of most cases stay the real ones. It moves the
-population, and makes cases harder, by the weights with which flights are drawn.
+Half of the flights train the models (late, minutes in the air, early or on time or late); days are drawn from the other
+half. Features are skewed, related to each other, categorical or missing. A draw is random, so days differ by chance
+alone unless a fate has day effects. A fate changes as few labels as possible: most cases keep their real labels. It
+moves the population and makes cases harder through the weights with which flights are drawn.
 
-Not here: what happens to them (`bench.fates`).
+Not here: faults (`bench.fates`).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from examples.nycflights.model import SEED, THREADS, encode, feature_importance,
 
 SLICE = ("origin", "EWR")
 SAMPLE = 60_000
-# of several classes: early, on time, late
+# of the multiclass model: early, on time, late
 _MINUTES_ON_TIME = 15
 _UNITS = {True: "pressure", False: "humid"}
 _MISSING = "pressure"
@@ -65,12 +65,12 @@ class FlightRows:
 
     @cached_property
     def importance(self) -> Mapping[str, float]:
-        """Of the model of late flights."""
+        """Log odds of the model of late flights."""
         return feature_importance(self._model, self._halves[1])
 
     @cached_property
     def _columns(self) -> Columns:
-        """Features of the half that is drawn from."""
+        """Features of the half that days are drawn from."""
         return {name: self._halves[1][name].to_numpy() for name in FEATURES}
 
     @cached_property
@@ -80,7 +80,7 @@ class FlightRows:
 
     @cache  # noqa: B019  # there is one of these in a process
     def _of_task(self, task: str) -> tuple[Any, Array, Array]:
-        """The model of a task; of the half that is drawn from, what it predicts and what happened."""
+        """The model of a task, with its predictions and the outcomes for the half that days are drawn from."""
         trained, drawn = self._halves
         if task == "binary":
             trees = self._model.classifier
@@ -180,7 +180,7 @@ def _worked_out(trees: Any, encoded: Array) -> Array:
 
 
 def _evenly(up_to: Array) -> Array:
-    """Places of as many flights as a sample has, at even steps of their cumulative weights."""
+    """Positions of a sample of flights, at even steps of their cumulative weights."""
     return np.asarray(np.searchsorted(up_to, (np.arange(SAMPLE) + 0.5) / SAMPLE * up_to[-1]))
 
 

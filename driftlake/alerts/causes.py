@@ -39,9 +39,8 @@ class Cause:
     """A cause: sql/causes/<name>.sql finds evidence among the suspects of incidents.
 
     Its rows have incident_id, subject, known_on (the first day on which it could be known), strength (0 to 1), and what
-    `sentence` is filled with. Of several causes, the one with the largest `weight` x strength is the most probable;
-    causes that name a mechanism have larger weights than symptoms. It can explain only alerts whose signal begins
-    with one of `explains`.
+    `sentence` is filled with. The cause with the largest `weight` x strength is the most probable; causes that name a
+    mechanism have larger weights than symptoms. It can explain only alerts whose signal begins with one of `explains`.
     """
 
     name: str
@@ -67,7 +66,7 @@ class Evidence:
     score: float
     # the feature that it names, if any
     feature: str | None = None
-    # last day of what was found; None if it continues or happened on one day
+    # last day of the finding; None if it continues or happened on one day
     ended_on: date | None = None
 
 

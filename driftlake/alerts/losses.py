@@ -18,16 +18,16 @@ from driftlake.maths.loss_parts import Loss, auc_loss, error_loss
 from driftlake.maths.segments import ALL
 from driftlake.vocabulary.wording import SHARES, measured, statistic_name, three_decimals
 
-# With fewer days nobody knows how much they differ.
+# With fewer days, it is unknown how much days differ.
 _FEWEST_DAYS_BEFORE, _FEWEST_DAYS_AFTER = 14, 5
-# Standard errors beyond which a part is told: the first day of the loss was chosen so that it shows.
+# Standard errors from which a part is reported; many, because the first day was chosen for the largest loss.
 _ERRORS, _ERRORS_OF_SEGMENTS = 3.0, 3.5
-# A segment is told of if the rest lost at most such a share of what it has lost.
+# A segment is reported if the other rows lost at most this share of its loss.
 _REST_SHARE = 0.25
 # Positives and negatives, or errors, that a segment must have before and after.
 _FEWEST_LABELS = 20
 _LOSS = ["incident_id", "known_on", "statistic", "lost_on"]
-# By statistic what the two parts of a loss mean: that of the mix of scores, and that within equal scores.
+# By statistic, the meanings of the two parts of a loss: the mix of scores, and the change within equal scores.
 _LABELS_FIT_LESS = "labels fit equal scores less well than before"
 _MEANINGS: Mapping[str, tuple[str, str]] = {
     "auc": ("the cases have become harder, as their scores show", _LABELS_FIT_LESS),
@@ -100,7 +100,7 @@ def _by_segment(counts: pa.Table, days: Any, *, is_auc: bool) -> dict[str, Float
     for column, name in enumerate(names):
         np.add.at(held[..., column], places, np.nan_to_num(counts[name].to_numpy()))
     if is_auc:
-        # of a model of several classes there are scores of each, and those of the chosen class, which have no positives
+        # a multiclass model has scores of each class, and those of the chosen class, which have no positives
         held = held[:, :, (held.sum(axis=(0, 1, 3)) > 0).all(axis=-1)]
     else:
         # an error belongs to the class that was predicted, and so to the score of this class
@@ -109,7 +109,7 @@ def _by_segment(counts: pa.Table, days: Any, *, is_auc: bool) -> dict[str, Float
 
 
 def _has_labels(counts: Floats, is_before: Any, *, is_auc: bool) -> bool:
-    """Whether there are enough on both sides, of every class; leaving a day out must leave some."""
+    """Whether there are enough of every class on both sides, also without any single day."""
     columns = slice(None) if is_auc else slice(1, None)
     sides = [counts[side].sum(axis=(0, 2))[..., columns] for side in (is_before, ~is_before)]
     largest = [counts[side].sum(axis=2)[..., columns].max(axis=0) for side in (is_before, ~is_before)]
@@ -120,7 +120,7 @@ def _has_labels(counts: Floats, is_before: Any, *, is_auc: bool) -> bool:
 
 
 def _row_count(counts: Floats, *, is_auc: bool) -> float:
-    """Labels, of several classes those of one, which each row has."""
+    """The labels of a row, which are those of one class if there are several."""
     return float((counts[:, 0].sum() if is_auc else counts[..., 1].sum()) if counts.size else 0)
 
 

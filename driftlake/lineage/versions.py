@@ -29,7 +29,7 @@ from driftlake.maths.segments import ALL
 from driftlake.maths.value_text import category_text
 
 SCORE = "score"
-# A version that predicted within so many days is still measured and judged.
+# A version that predicted within this many days is still measured and judged.
 STILL_JUDGED_DAYS = 7
 
 

@@ -18,9 +18,9 @@ from scipy import special
 from driftlake.maths.arrays import Floats
 from driftlake.maths.ranking import CONFIDENCE
 
-# With fewer days, how much days differ is not known.
+# With fewer days, it is unknown how much days differ.
 FEWEST_DAYS = 8
-# Days apart from which days are taken as independent of each other.
+# Distance in days from which days are assumed to be independent.
 _LAGS = 3
 
 
@@ -36,7 +36,7 @@ class ClusteredMean:
 
     @classmethod
     def of(cls, value: Floats, standard_error: Floats, day_count: NDArray[np.int64]) -> ClusteredMean:
-        """With intervals by the t distribution of as many days as the mean has."""
+        """With intervals by the t distribution with the number of days of the mean."""
         return cls(value, standard_error, *interval(value, standard_error, day_count), day_count)
 
     @property
@@ -60,7 +60,7 @@ def daily_auc(positives: Floats, negatives: Floats, *, window_days: int) -> Floa
 
 
 def merged_bins(positives: Floats, negatives: Floats, largest_count: int) -> tuple[Floats, Floats]:
-    """Counts of shape (days, bins) in about `largest_count` bins of as many rows each at most, neighbours merged."""
+    """Counts of shape (days, bins) with neighbouring bins merged into about `largest_count` bins of similar size."""
     if positives.shape[1] <= largest_count:
         return positives, negatives
     seen = np.cumsum((positives + negatives).sum(axis=0))
@@ -83,7 +83,7 @@ def daily_mean(sums: Floats, counts: Floats, *, window_days: int) -> Floats:
 def pooled_auc(classes: Sequence[tuple[Floats, Floats]]) -> ClusteredMean:
     """AUC of all rows of some days, days as clusters: of each class counts of positives and negatives, shape (days, bins).
 
-    Of several classes it is the mean of their AUCs.
+    For several classes it is the mean of their AUCs.
     """
     return clustered_mean(auc_influences(classes))
 

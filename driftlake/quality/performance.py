@@ -45,7 +45,7 @@ from driftlake.maths.sequential import (
 from driftlake.quality.class_calibrations import ClassCalibrations, ClassProbabilities
 from driftlake.quality.labelled_windows import CLASS_SCORE_BINS, Calibrations, ascending_bins, by_score_of
 
-# Days that are read again every night. A loss that takes longer to show cannot be told from ordinary changes of the model.
+# Days that are read again every night. A slower loss cannot be distinguished from ordinary changes of the model.
 LOOK_BACK_DAYS = 120
 _QUERIES = ("performance_labels", "performance_predictions", "performance_classes", "performance_decisions")
 # A day contributes its realised value once it has this share of the labels that it will ever have.
@@ -61,7 +61,7 @@ _SMALLEST_PROBABILITY = 1e-15
 # The limit is lowered by this number of standard errors of the baseline, which is itself an estimate.
 _BASELINE_ERRORS = 1.0
 _KEY = ["model_id", "model_version", "deployment"]
-# By statistic what is summed up of the training data.
+# By statistic, the sum over the training data.
 _TRAINING_SUMS = {
     "log_loss": "log_loss_sum",
     "brier_score": "squared_error_sum",
@@ -76,7 +76,7 @@ _SPEAKS_FOR_A_LOSS = 0.5
 # Statistics between 0 and 1.
 _SHARES = ("auc", "accuracy", "f1_score", "brier_score")
 
-# What a value rests on.
+# The basis of a value.
 _BASES = ("realised", "estimated", "combined")
 # Statistics of versions and nights that are measured at once.
 _AT_ONCE = 4096
@@ -130,7 +130,7 @@ class Metric(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """AUC, of several classes the mean of theirs: counts of shape (days, bins) by class, expected ones where known.
+    """Mean AUC of the classes, from counts of shape (days, bins) by class, expected ones where known.
 
     They are of the last days; the days before them have no counts.
     """
@@ -334,7 +334,7 @@ class _Asked:
 
 
 def _day_values(asked: Sequence[_Asked], is_realised: Days, window_days: int) -> _DayValues:
-    """Those of all that is asked, shape (asked, days)."""
+    """The daily values of all requested statistics, shape (asked, days)."""
     is_mean, day_count = np.array([isinstance(each.of_days, Mean) for each in asked]), is_realised.shape[1]
     found = [each.of_days for each in asked if isinstance(each.of_days, _DayValues)]
     if means := [each.of_days for each in asked if isinstance(each.of_days, Mean)]:
