@@ -1,4 +1,4 @@
-"""One cause is one incident: what begins together is grouped, what begins later is not, the probable cause first."""
+"""One cause is one incident: alerts that began together are grouped, and the probable cause is first."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_features_that_drift_together_are_one_incident() -> None:
     ) == [20]
 
 
-def test_what_begins_later_is_another_incident_however_long_the_first_one_runs() -> None:
+def test_a_later_alert_is_another_incident_however_long_the_first_one_lasts() -> None:
     assert sizes(life(1), life(5, feature="b"), life(200, feature="c")) == [1, 1, 1]
 
 
@@ -75,7 +75,7 @@ def test_an_alert_over_a_long_window_may_have_begun_with_the_incident() -> None:
     assert sizes(life(1, kind="harm", resolved=10), late) == [1, 1]
 
 
-def test_another_feature_did_not_break_before_its_days_say_so() -> None:
+def test_another_feature_did_not_break_before_its_alert_began() -> None:
     assert sizes(life(1), life(6, window_days=7, feature="b")) == [1, 1]
     assert sizes(life(1), life(6, window_days=7, signal="feature_drift.missing_rate_change")) == [2]
 
@@ -90,7 +90,7 @@ def test_the_same_signal_of_another_version_belongs_to_an_open_incident() -> Non
     assert sizes(life(1), life(90, model_version="v2")) == [2]
 
 
-def test_another_signal_of_the_feature_is_news_once_the_incident_is_old() -> None:
+def test_another_signal_of_the_feature_is_a_new_incident_once_the_first_is_old() -> None:
     assert sizes(life(1), life(90, signal="feature_drift.missing_rate_change")) == [1, 1]
 
 
@@ -106,22 +106,22 @@ def test_a_loss_that_shows_again_within_its_window_is_the_same() -> None:
     assert sizes(life(1, resolved=3, **loss), life(10, **loss | {"feature": "log_loss"})) == [1, 1]
 
 
-def test_what_was_over_long_ago_is_news_although_the_incident_runs_on() -> None:
+def test_a_signal_resolved_long_ago_opens_a_new_incident_although_the_first_is_open() -> None:
     assert sizes(life(1, resolved=2), life(1, feature="b"), life(90)) == [2, 1]
 
 
-def test_models_have_their_own_incidents_unless_a_whole_partition_is_why() -> None:
+def test_models_have_separate_incidents_unless_a_whole_partition_is_the_cause() -> None:
     other = life(1, model_id="churn")
     assert sizes(life(1), other) == [1, 1]
     assert sizes(life(1, model_id=None, feature="telemetry.day_is_there"), life(1), other) == [3]
 
 
-def test_what_befalls_a_partition_later_joins_no_models_together() -> None:
+def test_a_later_problem_of_a_partition_joins_no_models() -> None:
     later = life(3, model_id=None, feature="telemetry.day_is_there")
     assert sizes(life(1), later, life(3, model_id="churn")) == [1, 2]
 
 
-def test_what_breaks_on_a_day_in_several_models_is_one_fault_if_it_pages_for_each() -> None:
+def test_a_break_of_several_models_on_a_day_is_one_incident_if_it_pages_for_each() -> None:
     paging = {"paged_on": day(1)}
     assert sizes(life(1, **paging), life(1, model_id="churn", **paging)) == [2]
     assert sizes(life(1, **paging), life(1, model_id="churn")) == [1, 1]
@@ -140,7 +140,7 @@ def test_drift_of_a_model_is_one_standing_incident() -> None:
     assert sizes(life(1, **drift), life(1, model_id="churn", **drift)) == [1, 1]
 
 
-def test_drift_whose_rule_pages_does_not_stand() -> None:
+def test_drift_of_a_paging_rule_is_not_a_standing_incident() -> None:
     paging = {"kind": "drift", "pages": True}
     assert sizes(life(1, resolved=9, **paging), life(30, feature="b", **paging)) == [1, 1]
 
@@ -150,7 +150,7 @@ def test_a_lost_volume_is_one_break_whichever_check_sees_it() -> None:
     assert sizes(life(1, signal="prediction_volume.lost_share", feature=None), life(6, **check)) == [2]
 
 
-def test_an_incident_keeps_its_id_whatever_joins_it() -> None:
+def test_an_incident_keeps_its_id_when_alerts_join_it() -> None:
     [alone], [joined] = group_lives([life(1)], 3), group_lives([life(1, resolved=9), life(2, feature="b")], 3)
     assert alone.incident_id == joined.incident_id != group_lives([life(2)], 3)[0].incident_id
 
@@ -177,7 +177,7 @@ def given_calm(memory: Warehouse, feature: str = "a") -> None:
 
 
 def given_bin(memory: Warehouse, kind: str, rows: list[tuple[int, int]], feature: str = "a") -> None:
-    """So many of the 1,000 rows of each day are in a bin of a kind."""
+    """Number of the 1,000 rows of each day that are in a bin of a kind."""
     known = MODEL | {"feature": feature, "feature_kind": "categorical", "label": "", "coarse_bin_id": 1}
     bins = [known | {"bin_id": number, "bin_kind": name} for number, name in ((2, kind), (3, "category"))]
     insert(memory.connection, "feature_bins", bins)
@@ -241,7 +241,7 @@ def test_alerts_are_ranked_by_importance_times_drift(memory: Warehouse, settings
     assert {alert["incident_id"] for alert in alerts} == {incident["incident_id"]}
 
 
-def test_a_day_computed_by_itself_is_as_in_the_whole_history(memory: Warehouse, settings: Settings) -> None:
+def test_a_day_computed_alone_equals_that_of_the_whole_history(memory: Warehouse, settings: Settings) -> None:
     given_missing(memory, 9, 14)
     given_drift(memory, 11, 16, feature="a")
     given_drift(memory, 2, 18, feature="b")
@@ -273,7 +273,7 @@ def test_an_incident_pages_from_its_first_critical_alert_on(memory: Warehouse, s
     ]
 
 
-def test_a_loss_that_broken_data_cause_pages_nobody_again(memory: Warehouse, settings: Settings) -> None:
+def test_a_loss_caused_by_broken_data_does_not_page_again(memory: Warehouse, settings: Settings) -> None:
     given_missing(memory, 10, 12)
     given_auc(memory, 12)
     _, incidents = grouped(memory, settings, first=12, last=12)
@@ -360,7 +360,7 @@ def given_unit_change(memory: Warehouse) -> None:
 
 
 def given_unit_change_far_from_zero(memory: Warehouse) -> None:
-    """The mean is known far better than the deviation."""
+    """The mean has a far smaller standard error than the deviation."""
     given_moments(memory, range(3, 10), spread=0.01)
     given_moments(memory, range(10, 11), 1000.0, spread=0.01)
 
@@ -459,7 +459,7 @@ def test_half_the_predictions_are_a_lost_volume(memory: Warehouse, settings: Set
     assert fired(memory, INPUT_RULES, first_day=day(10), last_day=day(10), holidays=[day(10)]).num_rows == 0
 
 
-def test_what_is_left_out_explains_a_contract(memory: Warehouse, settings: Settings) -> None:
+def test_quarantined_rows_explain_a_broken_contract(memory: Warehouse, settings: Settings) -> None:
     given_failed_check(memory)
     given_quarantine(memory)
     _, [incident] = grouped(memory, settings, last=10, rules=INPUT_RULES)
@@ -467,7 +467,7 @@ def test_what_is_left_out_explains_a_contract(memory: Warehouse, settings: Setti
     assert incident["evidence"] == ["a file is cut off"]
 
 
-def test_labels_that_stop_are_why_they_are_overdue(memory: Warehouse, settings: Settings) -> None:
+def test_stopped_labels_explain_overdue_labels(memory: Warehouse, settings: Settings) -> None:
     """A day on which no file of labels came has no row in label_arrivals."""
     insert(memory.connection, "training_runs", [TRAINING_RUN])
     rows = [BACKLOG | {"dt": day(20), "age_bucket": age} for age in ("all", "0")]
@@ -490,7 +490,7 @@ def test_labels_of_one_model_may_stop(memory: Warehouse, settings: Settings) -> 
     assert incident["title"] == "credit: 0 labels of credit arrived on 2024-03-12, usually 100 (1 alert: overdue_share)"
 
 
-def test_what_was_so_before_is_no_cause(memory: Warehouse, settings: Settings) -> None:
+def test_an_earlier_state_is_not_a_cause(memory: Warehouse, settings: Settings) -> None:
     given_calm(memory)
     given_drift(memory, 10, 10, feature="a", window_days=1, statistic="missing_rate_change")
     given_bin(memory, "missing", [(n, 300) for n in range(3, 11)])
@@ -498,7 +498,7 @@ def test_what_was_so_before_is_no_cause(memory: Warehouse, settings: Settings) -
     assert incident["cause"] == "unknown"
 
 
-def test_what_happens_after_an_alert_opened_did_not_cause_it(memory: Warehouse, settings: Settings) -> None:
+def test_an_event_after_an_alert_opened_did_not_cause_it(memory: Warehouse, settings: Settings) -> None:
     given_calm(memory)
     given_drift(memory, 10, 12, feature="a", window_days=1, statistic="missing_rate_change")
     given_bin(memory, "missing", [(n, 0 if n < 12 else 300) for n in range(3, 13)])
@@ -514,7 +514,7 @@ def test_a_small_share_is_evidence_too(memory: Warehouse, settings: Settings) ->
     assert incident["title"] == "credit: 6% of a is missing, 0% before (1 alert: a)"
 
 
-def test_what_a_new_version_misses_is_no_news_if_others_missed_it(memory: Warehouse, settings: Settings) -> None:
+def test_missing_values_of_a_new_version_are_no_cause_if_others_had_them(memory: Warehouse, settings: Settings) -> None:
     given_calm(memory)
     given_drift(memory, 10, 10, feature="a", window_days=1, statistic="missing_rate_change")
     given_bin(memory, "missing", [(10, 300)])
@@ -571,7 +571,7 @@ def test_latency_grows_on_a_node_or_in_a_stage(
 
 
 def given_auc(memory: Warehouse, number: int, estimate: float = 0.71) -> None:
-    """An AUC of 0.7 over the 28 days up to a day, with what the scores let expect."""
+    """An AUC of 0.7 over the 28 days up to a day, with the AUC expected from the scores."""
     counts = {"prediction_count": 9000, "label_count": 9000, "positive_count": 900, "negative_count": 8100}
     row = GROUP | counts | {"dt": day(number), "window_days": 28, "outcome": "measured"}
     for statistic, value in (("auc", 0.7), ("estimated_auc", estimate)):
@@ -581,7 +581,7 @@ def given_auc(memory: Warehouse, number: int, estimate: float = 0.71) -> None:
 
 
 @pytest.mark.parametrize(("estimate", "cause"), [(0.79, "quality_loss"), (0.71, "unknown")])
-def test_an_auc_below_what_scores_let_expect_is_a_lost_relation(
+def test_an_auc_below_that_expected_from_scores_is_a_lost_relation(
     memory: Warehouse, settings: Settings, estimate: float, cause: str
 ) -> None:
     given_auc(memory, 10, estimate)
@@ -605,7 +605,7 @@ def test_a_low_auc_explains_no_loss_of_another_statistic(
 @pytest.mark.parametrize(
     ("values", "cause"), [({15: 0.08, 8: 0.04}, "slow_shift"), ({15: 0.01, 8: 0.0}, "unknown"), ({}, "unknown")]
 )
-def test_what_grew_over_weeks_is_slow(
+def test_growth_over_weeks_is_a_slow_shift(
     memory: Warehouse, settings: Settings, values: dict[int, float], cause: str
 ) -> None:
     for number, value in values.items():
@@ -615,7 +615,7 @@ def test_what_grew_over_weeks_is_slow(
     assert incident["cause"] == cause
 
 
-def test_what_is_unlike_training_from_the_first_day_has_not_changed(memory: Warehouse, settings: Settings) -> None:
+def test_drift_from_the_first_day_is_a_training_mismatch(memory: Warehouse, settings: Settings) -> None:
     given_moments(memory, range(4, 11))
     given_drift(memory, 10, 10, feature="a")
     _, [incident] = grouped(memory, settings, last=10)

@@ -1,4 +1,4 @@
-"""A loss of performance is split over bins of the score, and what is told of it is far beyond what days differ by."""
+"""A loss of performance is split over bins of the score, and reported parts far exceed the differences of days."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ def test_the_parts_of_a_loss_of_auc_are_the_differences_of_three_aucs(seed: int)
     assert loss.within.value == pytest.approx(mixed - auc(*now.T))
 
 
-def test_errors_that_grow_in_every_bin_are_no_matter_of_the_mix() -> None:
+def test_errors_that_grow_in_every_bin_are_not_due_to_the_mix() -> None:
     before = np.ones((20, 1, BINS, 2))
     after = before * [1.5, 1]
     loss = error_loss(before, after)
     assert (loss.whole.value, loss.mix.value, loss.within.value) == pytest.approx((0.5, 0, 0.5))
 
 
-def test_standard_errors_cover_what_days_differ_by() -> None:
+def test_standard_errors_cover_the_differences_of_days() -> None:
     generator = np.random.default_rng(5)
     losses = [auc_loss(days_of(generator, 40), days_of(generator, 12, mix=0.3, within=0.3)) for _ in range(100)]
     for parts in ([loss.mix for loss in losses], [loss.within for loss in losses]):
@@ -95,7 +95,7 @@ def counts_of(segments: dict[str, Any]) -> pa.Table:
         ((0, 0.5), ["quality_loss"]),
     ],
 )
-def test_a_loss_has_the_cause_that_it_is_made_of(changes: tuple[float, float], causes: list[str]) -> None:
+def test_a_simulated_loss_has_the_simulated_cause(changes: tuple[float, float], causes: list[str]) -> None:
     generator = np.random.default_rng(1)
     mix, within = changes
     segments = {
@@ -105,7 +105,7 @@ def test_a_loss_has_the_cause_that_it_is_made_of(changes: tuple[float, float], c
     assert [row["cause"] for row in evidence(counts_of(segments), 5)] == causes
 
 
-def test_a_loss_in_one_segment_is_told_of_this_segment() -> None:
+def test_a_loss_in_one_segment_names_the_segment() -> None:
     generator = np.random.default_rng(2)
     segments = {
         f"country={name}": np.concatenate([days_of(generator, 40), days_of(generator, 12, within=0.8 * (name == "b"))])
@@ -116,7 +116,7 @@ def test_a_loss_in_one_segment_is_told_of_this_segment() -> None:
     assert (found["one_segment"]["subject"], round(found["one_segment"]["row_share"], 2)) == ("country=b", 0.33)
 
 
-def test_few_days_tell_no_cause() -> None:
+def test_few_days_give_no_cause() -> None:
     generator = np.random.default_rng(1)
     held = np.concatenate([days_of(generator, 40), days_of(generator, 4, within=0.9)])
     assert evidence(counts_of({"country=a": held}), 5) == []
@@ -151,7 +151,7 @@ def errors_of_a_regression(wrong: int) -> tuple[str, Row]:
         ("mean_absolute_error", errors_of_a_regression, "errors are larger than before where predictions are equal"),
     ],
 )
-def test_a_loss_is_told_in_the_words_of_its_statistic(
+def test_the_sentence_on_a_loss_names_its_statistic(
     memory: Warehouse, statistic: str, counted: Any, meaning: str
 ) -> None:
     suspect = GROUP | {"incident_id": "i", "signal": "performance.loss_evidence", "feature": statistic}

@@ -1,4 +1,4 @@
-"""Multiclass models: their labels are classes, and what is counted of them says how well classes are told apart."""
+"""Multiclass models: labels are classes, and their counts give the quality of predicted classes."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_classes_that_do_not_count_are_left_out_of_the_macro_auc() -> None:
     assert np.isnan(macro_auc([perfect, random], np.array([False, False])).value)
 
 
-def test_the_interval_of_the_macro_auc_holds_at_least_what_it_claims() -> None:
+def test_the_interval_of_the_macro_auc_has_at_least_its_nominal_coverage() -> None:
     generator = np.random.default_rng(11)
     truth = np.mean([drawn_auc(generator, 20_000).value for _ in range(5)])
     intervals = [drawn_auc(generator, 200) for _ in range(300)]
@@ -126,7 +126,7 @@ def test_a_class_follows_its_own_labels_as_they_become_many(label_count: int, fa
     alone = np.abs(IsotonicRegression().fit_transform(scores, positives[2] / counts[2]) - meaning[2]).mean()
     error = np.abs(found[2] - meaning[2]).mean()
     assert error < farthest
-    # few labels of its own say more together with those of the others than alone
+    # few labels of a class give a better estimate together with those of the others
     assert label_count > 100 or error < alone
 
 
@@ -180,7 +180,7 @@ def confusions(db: duckdb.DuckDBPyConnection, first_day: int = 1, last_day: int 
     return Counter({(row["dt"], row["predicted_class"], row["label_class"]): row["row_count"] for row in rows})
 
 
-def test_a_label_that_is_no_class_is_invalid(db: duckdb.DuckDBPyConnection) -> None:
+def test_a_label_that_is_not_a_class_is_invalid(db: duckdb.DuckDBPyConnection) -> None:
     given_predictions(db, {}, version=MULTICLASS)
     given_class_labels(db, (2, "a", "plane"))
     paired(db)
@@ -197,7 +197,7 @@ def test_the_contract_counts_the_labels_that_are_valid(db: duckdb.DuckDBPyConnec
     ]
 
 
-def test_zero_and_one_are_no_labels_if_every_model_has_classes(db: duckdb.DuckDBPyConnection) -> None:
+def test_zero_and_one_are_not_labels_if_every_model_has_classes(db: duckdb.DuckDBPyConnection) -> None:
     given_predictions(db, {}, version=MULTICLASS)
     given_labels(db, (2, "a", 1))
     paired(db)
@@ -378,7 +378,7 @@ def given_scores(memory: Warehouse, *counts: tuple[str, int, int, int]) -> None:
     insert(memory.connection, "class_score_cohorts", [COHORT | dict(zip(names, row, strict=True)) for row in counts])
 
 
-def test_a_class_of_few_labels_has_no_part_in_the_auc_and_the_reason_says_so(memory: Warehouse) -> None:
+def test_a_class_of_few_labels_is_left_out_of_the_auc_with_a_reason(memory: Warehouse) -> None:
     given_confusions(memory, ("car", "car", 60))
     given_scores(memory, ("bus", HIGH, 20, 0), ("bus", LOW, 0, 21), ("car", HIGH, 20, 21), ("tram", LOW, 1, 40))
     row = measured(memory)["auc"]
@@ -506,7 +506,7 @@ def test_the_confidence_of_a_multiclass_model_is_its_score(project: Project) -> 
     assert project.rows("from confidence_histogram") == []
 
 
-def test_the_macro_auc_stands_beside_the_promised_one(project: Project) -> None:
+def test_the_macro_auc_has_the_declared_one_as_baseline(project: Project) -> None:
     row = quality_of(project, 2)["auc"]
     assert row["baseline_value"] == 0.95
     assert row["confidence_low"] < row["value"] < row["confidence_high"]
@@ -618,7 +618,7 @@ def test_whole_numbers_stored_as_floats_are_classes(tmp_path: Path) -> None:
 # --- before labels ---
 
 LABEL_DELAY_DAYS, HARDER_FROM, LAST_DAY = 15, 46, 60
-# What scores mean: their logarithms are multiplied by this, so the scores are less certain than they could be.
+# Factor on the logarithms of scores, which makes the scores less certain than they could be.
 SHARPER = 1.4
 
 
@@ -639,7 +639,7 @@ class Calibrated:
 
 
 def true_values(days: range) -> dict[str, float]:
-    """What the labels of some days will say once they have come."""
+    """The values of some days by all of their labels."""
     every = [Calibrated(number) for number in days]
     labels, predicted, scores = (
         np.concatenate([getattr(d, n) for d in every]) for n in ("labels", "predicted", "scores")
@@ -686,7 +686,7 @@ def test_a_loss_is_found_before_any_of_its_labels(late: Project, statistic: str)
 
 
 @pytest.mark.parametrize("statistic", ["auc", "accuracy", "f1_score"])
-def test_the_estimate_is_what_the_labels_will_say(late: Project, statistic: str) -> None:
+def test_the_estimate_is_near_the_later_measured_value(late: Project, statistic: str) -> None:
     found = performance_of(late, LAST_DAY)
     truth = true_values(range(LAST_DAY - 27, LAST_DAY + 1))[statistic]
     for basis in ("estimated", "combined"):

@@ -52,7 +52,7 @@ def test_the_difference_of_two_scores_is_that_of_their_aucs(counts: list[list[in
     assert found.value == pytest.approx(roc_auc_score(*unbinned(*first)) - roc_auc_score(*unbinned(*second)))
 
 
-def test_what_days_do_to_both_scores_cancels() -> None:
+def test_effects_of_days_on_both_scores_cancel() -> None:
     generator = np.random.default_rng(1)
     alike = np.full((28, 1), 100.0) * [[0.1, 0.2, 0.3, 0.4]]
     positives = alike * np.exp(generator.normal(0, 0.5, (28, 1)) * np.array([-1, -0.5, 0.5, 1]))
@@ -62,7 +62,7 @@ def test_what_days_do_to_both_scores_cancels() -> None:
     assert together.p_value < 1e-6
 
 
-def test_days_that_differ_widen_the_interval_beyond_that_of_rows() -> None:
+def test_differences_between_days_widen_the_interval_beyond_that_of_rows() -> None:
     generator = np.random.default_rng(1)
     alike = np.full((28, 1), 100.0) * [[0.1, 0.2, 0.3, 0.4]]
     shift = generator.normal(0, 0.5, 28)[:, np.newaxis]
@@ -72,7 +72,7 @@ def test_days_that_differ_widen_the_interval_beyond_that_of_rows() -> None:
     assert wide.standard_error > 0.01
 
 
-def test_intervals_hold_the_mean_of_dependent_days_about_as_often_as_said() -> None:
+def test_intervals_of_dependent_days_have_about_their_nominal_coverage() -> None:
     generator = np.random.default_rng(2)
     noise = generator.standard_normal((400, 60))
     days = np.zeros((400, 28))
@@ -127,7 +127,7 @@ def test_the_mean_of_the_daily_values_is_the_macro_f1_of_all_rows(days: list[lis
     assert values[-1] == pytest.approx(own[-1], nan_ok=True)
 
 
-def test_intervals_of_a_macro_f1_hold_that_of_the_population_about_as_often_as_said() -> None:
+def test_intervals_of_a_macro_f1_have_about_their_nominal_coverage() -> None:
     generator = np.random.default_rng(4)
 
     def drawn(day_count: int) -> Any:
@@ -135,7 +135,7 @@ def test_intervals_of_a_macro_f1_hold_that_of_the_population_about_as_often_as_s
         right = generator.normal(0, 0.4, day_count) + np.array([[1.5], [0.5], [0.0]])
         labelled = np.array([[300], [150], [20]]) * np.ones_like(right)
         hits = generator.binomial(labelled.astype(int), 1 / (1 + np.exp(-right)))
-        # what is missed of a class is predicted as the next one
+        # missed cases of a class are predicted as the next class
         return 2 * hits, labelled + hits + np.roll(labelled - hits, 1, axis=0)
 
     sums, sizes = drawn(20_000)
@@ -159,7 +159,7 @@ def test_a_day_weighs_by_its_share_of_the_rows() -> None:
     assert values[1] == pytest.approx(mean + 2 * (300 - 100 * mean) / 110)
 
 
-def test_a_metric_of_ones_own_is_a_sum_over_labels_by_another(tmp_path: Path) -> None:
+def test_a_user_defined_metric_is_a_ratio_of_sums_over_labels(tmp_path: Path) -> None:
     cost = {"sum": "5 * false_positive_count + 20 * (positive_count - true_positive_count)", "better": "lower"}
     settings = {"baseline": 5.0, "tolerance": 0.5}
     generator = np.random.default_rng(3)

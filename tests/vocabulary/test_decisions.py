@@ -1,4 +1,4 @@
-"""The judge of verdicts (`bench.decisions`): what hindsight says, and when a bar is missed. Not here: the verdicts."""
+"""The evaluation of verdicts (`bench.decisions`): hindsight, and missed criteria. Not here: the verdicts."""
 
 from __future__ import annotations
 
@@ -91,11 +91,11 @@ def test_days_are_found_by_a_later_day_only() -> None:
         (story("qqqqqqqq", (5, "break")), ["never broken"]),
     ],
 )
-def test_a_break_is_to_be_found_in_time_by_one_page_of_its_kind(told: Story, failed: list[str]) -> None:
+def test_a_break_must_be_found_in_time_by_one_page_of_its_kind(told: Story, failed: list[str]) -> None:
     assert judge(told, BROKEN).failed == failed
 
 
-def test_a_well_model_is_quiet_on_nine_days_of_ten_and_pages_nobody() -> None:
+def test_a_healthy_model_is_well_on_nine_days_of_ten_and_never_pages() -> None:
     assert not judge(story("q" * 9 + "h"), Fate("well")).failed
     assert judge(story("q" * 8 + "hh", (8, "harm")), Fate("well")).failed == ["1 pages", "quiet on 80% of days"]
 
