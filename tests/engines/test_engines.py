@@ -49,7 +49,7 @@ def test_a_machine_with_everything_is_fine(machine: Path) -> None:
 
 
 def test_no_pyspark_is_said(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "pyspark", None)  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "pyspark", None)
     with pytest.raises(
         EngineError, match=r"needs pyspark, which is not installed\nhint: pip install 'driftlake\[spark\]'"
     ):
