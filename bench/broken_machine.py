@@ -5,6 +5,7 @@ Not here: the load, and what is checked afterwards (`bench.crashes`).
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
@@ -50,13 +51,13 @@ class Disk:
 
     @contextmanager
     def read_only(self) -> Iterator[None]:
-        """Nothing can be written in the block, unless a file is open for writing when it begins."""
-        is_read_only = _mount(["-o", "remount,ro", str(self.place)])
+        """Nothing can be written in the block. Raises BlockingIOError if a file is open for writing when it begins."""
+        if not _mount(["-o", "remount,ro", str(self.place)]):
+            raise BlockingIOError(errno.EBUSY, os.strerror(errno.EBUSY), str(self.place))
         try:
             yield
         finally:
-            if is_read_only:
-                _mount(["-o", "remount,rw", str(self.place)])
+            _mount(["-o", "remount,rw", str(self.place)])
 
 
 @contextmanager

@@ -116,6 +116,10 @@ class Outcome:
     def never_drawn(self) -> list[str]:
         return [name for name, rounds in self.rounds.items() if not rounds]
 
+    @property
+    def never_felt(self) -> list[str]:
+        return [name for name, rounds in self.rounds.items() if rounds and not self.failures[name]]
+
 
 @dataclass(frozen=True, slots=True)
 class Command:
@@ -501,8 +505,10 @@ def _for_a_while(
         def touch() -> None:
             nonlocal begin
             if time.monotonic() >= begin:
-                begin = float("inf")
-                stack.enter_context(fault())
+                # the disk is busy; try again
+                with suppress(BlockingIOError):
+                    stack.enter_context(fault())
+                    begin = float("inf")
 
         yield touch
 
@@ -702,6 +708,7 @@ def _told(outcome: Outcome, seed: int) -> Iterator[str]:
         yield f"fault: {name}: rounds: {rounds}{felt}"
     yield f"killed: {outcome.kill_count} commands"
     yield f"faults without a round: {', '.join(outcome.never_drawn) or 'none'}"
+    yield f"faults under which no command failed: {', '.join(outcome.never_felt) or 'none'}"
     yield f"losses with seed {seed}: {len(outcome.losses)}"
     yield from outcome.losses[:20]
 
