@@ -72,6 +72,8 @@ SENSOR = "sensor"
 # Tables whose rows say who wrote them and when.
 _RECORDS = {"partition_runs", "schema_versions", "training_runs"}
 _INPUT_FILES = "(select dt, source, path, content_fingerprint, outcome, reason from current_input_files)"
+# A command tells a fault in a sentence, not in what a library says.
+_NEVER_SAID = ("Traceback", "unexpected: ", "INSERT INTO")
 # A command that takes longer hangs.
 _LONGEST_SECONDS = 900.0
 # Longer than any grace.
@@ -159,8 +161,8 @@ class Running:
         said = self.log.read_text(errors="replace") if self.log.exists() else ""
         told = f"{' '.join(self.command.arguments)} ended with {self.process.exitcode}: {said[-2000:]}"
         is_told_by_dagster = is_faulty and self.command.name == SENSOR
-        if not is_told_by_dagster and ("Traceback" in said or "unexpected: " in said or self.process.exitcode == 3):
-            yield f"traceback: {told}"
+        if not is_told_by_dagster and (any(words in said for words in _NEVER_SAID) or self.process.exitcode == 3):
+            yield f"no sentence: {told}"
         elif not is_faulty and self.process.exitcode != 0:
             yield f"again: {told}"
 
