@@ -259,10 +259,12 @@ def crash(
         every = _faults_of_spark(site) if is_on_spark else _faults(site, quiet.seconds)
         outcome.rounds = {each.name: 0 for each in every}
         until = None if seconds is None else time.monotonic() + seconds
-        possible = [each for each in every if each.is_possible and (not fault or each.name in fault)]
-        for number, each in _in_turn(possible, seed, is_endless=until is not None):
+        # a round is the same whichever others are left out
+        for number, each in _in_turn(every, seed, is_endless=until is not None):
             if until is not None and time.monotonic() >= until:
                 break
+            if not each.is_possible or (fault and each.name not in fault):
+                continue
             generator = np.random.default_rng([seed, number])
             lost_before = len(outcome.losses)
             if is_on_spark:
@@ -454,7 +456,7 @@ def _in_turn(faults: Sequence[_Fault], seed: int, *, is_endless: bool) -> Iterat
     numbers = count(1)
     yield from zip(numbers, faults, strict=False)
     generator = np.random.default_rng(seed)
-    while is_endless and faults:
+    while is_endless:
         yield from zip(numbers, (faults[n] for n in generator.permutation(len(faults))), strict=False)
 
 
