@@ -27,7 +27,7 @@ def delivery(
 ) -> dg.MaterializeResult:
     with failures_explained():
         done = deliver(warehouse, settings, current_incidents(warehouse))
-        undelivered = warehouse.query("undelivered").to_pylist()
+        undelivered = warehouse.query("delivery/undelivered").to_pylist()
         if settings.delivery.prometheus_file:
             path = Path(settings.resolve(settings.delivery.prometheus_file))
             write_metrics(

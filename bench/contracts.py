@@ -79,7 +79,7 @@ def main() -> None:
         create_version_tables(connection, versions, {})
         create_view_of_partitions(connection, "predictions", partitions, Reading(TELEMETRY_COLUMNS, {}))
         create_table(connection, "partition_days", day_bounds([DAY], "UTC"))
-        queries.run(connection, "telemetry")
+        queries.run(connection, "contract/telemetry")
         contract = Contract("telemetry", "telemetry", "predictions", telemetry.RULES)
         checks = contract.check(connection, [DAY])
         assert all(check.outcome == "passed" for check in checks), checks

@@ -1,6 +1,6 @@
 """Rules about a day of labels: one row per label, partitioned by the day of arrival.
 
-Conditions are SQL over the view checked_labels (sql/checked_labels.sql), true for rows that break the rule. Not here:
+Conditions are SQL over the view checked_labels (sql/contract/checked_labels.sql), true for rows that break the rule. Not here:
 whether a label finds its prediction (driftlake/nightly/label_source.py).
 """
 

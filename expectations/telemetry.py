@@ -1,6 +1,6 @@
 """Rules about a day of telemetry, one row per prediction.
 
-Conditions are SQL over the view telemetry (sql/telemetry.sql), true for rows that break the rule. Not here: drift of
+Conditions are SQL over the view telemetry (sql/contract/telemetry.sql), true for rows that break the rule. Not here: drift of
 features, which is measured and not a rule.
 """
 

@@ -6,7 +6,6 @@ import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, nullcontext
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,18 +69,7 @@ def _place(item: pytest.Item) -> int:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def quick_connections() -> Iterator[None]:
-    """A connection costs a third when DuckDB does not hash our extensions to check their signatures.
-
-    A connection with a `config` of its own checks them; test_a_plain_duckdb_client_can_attach makes one.
-    """
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(duckdb, "connect", partial(duckdb.connect, config={"allow_unsigned_extensions": True}))
-        yield
-
-
-@pytest.fixture(scope="session", autouse=True)
-def quick_warehouses(quick_connections: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def quick_warehouses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """A new warehouse is a copy of one that was made once: that takes a second, and hundreds of tests need one."""
     settings = write_project(tmp_path_factory.mktemp("template") / "project", features=[], training={"x": [1.0]})
     Warehouse.open(settings).connection.close()

@@ -72,7 +72,7 @@ def insert(db: duckdb.DuckDBPyConnection, table: str, rows: Iterable[Row]) -> No
 
 
 def bucketed(rows: Iterable[Row], buckets: Buckets, versions: Mapping[tuple[str, str], ModelVersion]) -> Profiles:
-    """Counts of features and of 'score' in buckets, as sql/bucket_counts.sql and sql/bucket_days.sql find them."""
+    """Counts of features and of 'score' in buckets, as sql/drift/bucket_counts.sql and sql/drift/bucket_days.sql find them."""
     with duckdb.connect() as db:
         columns = {"dt": "date", **dict.fromkeys((*GROUP, "feature"), "varchar")}
         profile = {**columns, "bin_id": "integer", "row_count": "bigint"}
@@ -83,7 +83,9 @@ def bucketed(rows: Iterable[Row], buckets: Buckets, versions: Mapping[tuple[str,
         db.register("buckets", buckets.days())
         db.register("groups", groups_table(groups))
         db.register("counted_features", features_table(versions.values()))
-        counts, day_counts = (queries.run(db, name).to_arrow_table() for name in ("bucket_counts", "bucket_days"))
+        counts, day_counts = (
+            queries.run(db, f"drift/{name}").to_arrow_table() for name in ("bucket_counts", "bucket_days")
+        )
     return Profiles.of(counts, day_counts, groups, buckets, versions)
 
 

@@ -4,7 +4,7 @@ Drift that does not page is one standing incident of its model, however many epi
 
 Incidents follow from alerts and result tables alone, in the order in which alerts opened, and incidents of a day do
 not depend on later days: a rerun or a backfill gives the same incidents as nightly runs. Not here: when a rule opens and closes
-(sql/alerts.sql), evidence (`driftlake.alerts.causes`), and acknowledgements (`driftlake.alerts.acknowledgements`).
+(sql/alerts/alerts.sql), evidence (`driftlake.alerts.causes`), and acknowledgements (`driftlake.alerts.acknowledgements`).
 """
 
 from __future__ import annotations

@@ -81,8 +81,8 @@ def replay_rules(warehouse: Warehouse, rules: Sequence[AlertRule], first_day: da
     """What `rules` would have raised from `first_day` to `last_day`."""
     with warehouse.registered(replayed_alerts=fired(warehouse, rules, first_day=first_day, last_day=last_day)):
         return Replay(
-            warehouse.query("rule_openings"),
-            warehouse.query("alert_differences", first_day=first_day, last_day=last_day),
+            warehouse.query("alerts/rule_openings"),
+            warehouse.query("alerts/alert_differences", first_day=first_day, last_day=last_day),
         )
 
 
@@ -117,7 +117,7 @@ def _suggest(
 
 def _thresholds(warehouse: Warehouse, settings: Settings, rule: AlertRule, span: tuple[date, date]) -> list[float]:
     found: Any = warehouse.query_signals(
-        "signal_values",
+        "alerts/signal_values",
         [rule.watched.source.name],
         signal=rule.signal,
         models=list(rule.models),

@@ -1,7 +1,7 @@
 """Evaluates rules over signals: rows of alerts, with a message for people.
 
 Alerts are derived from result tables alone, so evaluating a day again gives the same rows. Not here: delivery,
-what signals there are (`driftlake.vocabulary.signals`), their values and the comparison (sql/signals/, sql/alerts.sql), and
+what signals there are (`driftlake.vocabulary.signals`), their values and the comparison (sql/signals/, sql/alerts/alerts.sql), and
 how a number is written (`driftlake.vocabulary.wording`).
 """
 
@@ -30,7 +30,7 @@ def with_messages(alerts: pa.Table) -> pa.Table:
 def fired(
     warehouse: Warehouse, rules: Sequence[AlertRule], *, first_day: date, last_day: date, holidays: Sequence[date] = ()
 ) -> pa.Table:
-    """Rows of sql/alerts.sql: what the rules say of each day, with the `detail` from which the message is made.
+    """Rows of sql/alerts/alerts.sql: what the rules say of each day, with the `detail` from which the message is made.
 
     Few predictions on `holidays` are not a loss.
     """
@@ -39,12 +39,12 @@ def fired(
     sources = {rule.watched.source.name for rule in rules} or {SLO_STATUS.name}
     with warehouse.registered(alert_rules=_rule_rows(rules)):
         watched = warehouse.query_signals(
-            "watched_signals", sources, signals=signals, last_day=last_day, holidays=list(holidays)
+            "alerts/watched_signals", sources, signals=signals, last_day=last_day, holidays=list(holidays)
         )
     with warehouse.registered(watched_signals=watched):
-        jumps = warehouse.query("rule_jumps")
+        jumps = warehouse.query("alerts/rule_jumps")
         with warehouse.registered(rule_jumps=jumps):
-            return warehouse.query("alerts", first_day=first_day, last_day=last_day)
+            return warehouse.query("alerts/alerts", first_day=first_day, last_day=last_day)
 
 
 def unknown_names(rules: Iterable[AlertRule], versions: Iterable[ModelVersion]) -> list[str]:

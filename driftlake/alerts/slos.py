@@ -1,7 +1,7 @@
 """Service level objectives: good and total events per day, error budgets and burn rates, as rows of slo_status.
 
 Derived from result tables alone, so any day can be computed again and gives the same rows. Not here: the settings
-(`driftlake.config`) and the queries (sql/slo_events.sql, sql/slo_status.sql).
+(`driftlake.config`) and the queries (sql/alerts/slo_events.sql, sql/alerts/slo_status.sql).
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ def measure(warehouse: Warehouse, settings: Settings, *, first_day: date, last_d
     """Rows of slo_status for every day from `first_day` to `last_day`."""
     longest = max(LONGEST_BURN_DAYS, *(slo.period_days for slo in settings.slos), 0) - 1
     with warehouse.registered(slos=_rows(settings)):
-        events = warehouse.query("slo_events", first_day=first_day - timedelta(days=longest), last_day=last_day)
+        events = warehouse.query("alerts/slo_events", first_day=first_day - timedelta(days=longest), last_day=last_day)
         with warehouse.registered(slo_days=events):
-            return warehouse.query("slo_status", first_day=first_day, last_day=last_day)
+            return warehouse.query("alerts/slo_status", first_day=first_day, last_day=last_day)
 
 
 def _rows(settings: Settings) -> pa.Table:

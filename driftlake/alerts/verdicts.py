@@ -24,7 +24,9 @@ PAGING = ("harmed", "broken", "blind")
 def judge(warehouse: Warehouse, alerts: pa.Table, incidents: pa.Table, *, first_day: date, last_day: date) -> pa.Table:
     """Rows of model_verdicts of some days, from their alerts with incidents and their incidents."""
     with warehouse.registered(day_alerts=alerts, day_incidents=incidents):
-        facts = warehouse.query("model_verdicts", first_day=first_day, last_day=last_day, recent_days=STILL_JUDGED_DAYS)
+        facts = warehouse.query(
+            "alerts/model_verdicts", first_day=first_day, last_day=last_day, recent_days=STILL_JUDGED_DAYS
+        )
     rows = [row | {"sentence": _sentence(row)} for row in facts.to_pylist()]
     schema = arrow_schema("model_verdicts")
     return pa.Table.from_pylist([{name: row[name] for name in schema.names} for row in rows], schema)

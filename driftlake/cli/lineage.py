@@ -117,4 +117,4 @@ def lineage_export(
     from driftlake.lake.warehouse import Warehouse
 
     with Warehouse.open(configured(config), read_only=True) as warehouse:
-        write(warehouse.query("version_trail"), output, out)
+        write(warehouse.query("lineage/version_trail"), output, out)

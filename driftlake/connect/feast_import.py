@@ -124,7 +124,7 @@ class _Run:
             ),
         )
         self._told(files, "logged")
-        queries.run(self.connection, "feast_served", latest=self.latest)
+        queries.run(self.connection, "connect/feast_served", latest=self.latest)
         self.connection.execute("drop table logged")
 
     def _load_predictions(self, files: ParquetFiles) -> Sequence[str]:
@@ -155,7 +155,9 @@ class _Run:
         known = set(self.done.problems)
         self.done.problems += [problem for problem in files.problems if problem not in known]
         self.connection.execute(f"create or replace temp view incoming as from {relation}")
-        for path, reason, row_count in queries.run(self.connection, "feast_refused", latest=self.latest).fetchall():
+        for path, reason, row_count in queries.run(
+            self.connection, "connect/feast_refused", latest=self.latest
+        ).fetchall():
             self.done.problems.append(f"{path}: {row_count:,} refused: {reason}")
 
     def _near(self, column: str) -> str:

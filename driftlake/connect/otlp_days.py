@@ -48,7 +48,7 @@ def touched_days(
     _view(connection, "new_spans", new)
     _view(connection, "kept_spans", kept_files(target, sorted({near for day in days for near in _around(day)})))
     prediction = mapping.prediction
-    found = queries.run(connection, "otlp_touched_days", span=prediction.span, service=prediction.service)
+    found = queries.run(connection, "connect/otlp_touched_days", span=prediction.span, service=prediction.service)
     return dict(found.fetchall())
 
 
@@ -58,7 +58,7 @@ def write_predictions(
     """Write the predictions of a day from the spans of it and the days around it: a trace may pass midnight."""
     _view(connection, "kept_spans", kept_files(target, _around(day)))
     prediction = mapping.prediction
-    queries.run(connection, "otlp_placed_spans", day=day, span=prediction.span, service=prediction.service)
+    queries.run(connection, "connect/otlp_placed_spans", day=day, span=prediction.span, service=prediction.service)
     texts = _text_attributes(connection, "placed_spans", mapping.attributes)
     rows = predictions_query(mapping, texts)
     [(several,)] = connection.execute(

@@ -145,7 +145,7 @@ def check_evenings(
     connection: duckdb.DuckDBPyConnection, contract: Contract, quiet_hours: float
 ) -> Iterator[ContractCheck]:
     """Whether there are predictions until the end of each day; counts the rows missing in the hours without predictions."""
-    for day, rows, last, hours in queries.run(connection, "evenings").fetchall():
+    for day, rows, last, hours in queries.run(connection, "contract/evenings").fetchall():
         lacking = round(rows * min(hours / 24, 1)) if hours > quiet_hours else 0
         yield from contract.measured("partition_reaches_its_evening", Measurement(day, rows, lacking, last))
 

@@ -14,7 +14,6 @@ import pyarrow as pa
 
 from driftlake.contract.row_checks import Contract, ContractCheck
 from driftlake.inputs.partitions import Partition
-from driftlake.lake import queries
 from driftlake.lake.schema import arrow_schema
 from driftlake.lake.warehouse import Replacement, Warehouse
 
@@ -56,7 +55,7 @@ def create_view_of_sound_rows(
 ) -> list[Quarantined]:
     """Create the view `relation` without the rows that break a rule of severity error, and return these rows."""
     create_view(contract.checked_from, partitions, None)
-    queries.run(connection, contract.relation)
+    contract.create_view(connection)
     files = [file for partition in partitions for file in partition.files]
     reasons = {rule.name: f"rows where {rule.condition}" for rule in contract.setting_aside}
     table = rows_table(relation)

@@ -83,7 +83,7 @@ def audit_replacements(
     )
     return [
         Replacement("contract_checks", checked, days, {"source": source}),
-        Addition("input_files", found, "changed_input_files", {"source": source, "days": days}),
+        Addition("input_files", found, "contract/changed_input_files", {"source": source, "days": days}),
     ]
 
 

@@ -17,6 +17,7 @@ from driftlake.contract import gx_session
 from driftlake.contract.suite_files import OwnExpectation
 from driftlake.errors import ConfigurationError, ContractError
 from driftlake.inputs.columns import named_beside
+from driftlake.lake import queries
 from driftlake.lake.queries import literal, quote
 from driftlake.lake.session import create_table
 from driftlake.privacy.personal_data import mask
@@ -117,7 +118,7 @@ class QuarantinedRows:
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """The rules in force for `relation`, the view that sql/<relation>.sql makes of the relation `checked_from`."""
+    """The rules in force for `relation`, the view that sql/contract/<relation>.sql makes of the relation `checked_from`."""
 
     source: str
     relation: str
@@ -127,6 +128,10 @@ class Contract:
     suites: Sequence[OwnExpectation] = ()
     # names of columns in the files, where they differ from the canonical names
     own_names: Mapping[str, str] = field(default_factory=dict)
+
+    def create_view(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Create `relation` as a view of `checked_from`."""
+        queries.run(connection, f"contract/{self.relation}")
 
     def check(self, connection: duckdb.DuckDBPyConnection, days: Sequence[date]) -> list[ContractCheck]:
         """Check the rows of each day: an outcome per rule and day that has rows, in the order of the rules.

@@ -27,7 +27,6 @@ from driftlake.inputs.parquet_files import InputFile, objections_to, unread_colu
 from driftlake.inputs.partition_names import place_of
 from driftlake.inputs.partitions import Partition, read_file
 from driftlake.inputs.predictions import Reading, create_version_tables, create_view_of_partitions, percent_versions
-from driftlake.lake import queries
 from driftlake.lake.catalog import catalog_of
 from driftlake.lake.session import create_table, open_session
 from driftlake.lake.warehouse import Warehouse
@@ -194,7 +193,7 @@ def _of_rows(
         yield from _of_features(connection, settings, file, versions)
     if contracts:
         contract: Contract = contracts.telemetry if source == "telemetry" else contracts.labels
-        queries.run(connection, contract.relation)
+        contract.create_view(connection)
         checks = contract.check(connection, [file.dt])
         struct_column = settings.telemetry.features_column if source == "telemetry" else None
         checks += check_suites(connection, contract, [Partition(file.dt, (file,))], mapping, struct_column)

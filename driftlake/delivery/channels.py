@@ -67,7 +67,7 @@ def due_notices(
 
 def current_incidents(warehouse: Warehouse) -> list[dict[str, Any]]:
     """The newest row of every incident. Incidents that were open and are not in the newest day any more count as resolved."""
-    rows: list[dict[str, Any]] = warehouse.query("deliverable_incidents").to_pylist()
+    rows: list[dict[str, Any]] = warehouse.query("delivery/deliverable_incidents").to_pylist()
     return rows
 
 
@@ -94,7 +94,7 @@ def _tier(settings: Settings, incident: Mapping[str, Any]) -> Tier | None:
 
 
 def _deliver_to(channel: Channel, warehouse: Warehouse, incidents: Sequence[Mapping[str, Any]]) -> list[Delivery]:
-    rows = warehouse.query("told_changes", channel=channel.name).to_pylist()
+    rows = warehouse.query("delivery/told_changes", channel=channel.name).to_pylist()
     told = {row["incident_id"]: (row["change"], row["severity"]) for row in rows}
     told_at = {row["incident_id"]: row["told_at"] for row in rows}
     deadline = time.monotonic() + _SECONDS_OF_CHANNEL

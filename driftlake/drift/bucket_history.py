@@ -88,7 +88,7 @@ class Profiles:
         versions: Mapping[tuple[str, str], ModelVersion],
         open_days: OpenDays = EVERY_DAY,
     ) -> Profiles:
-        """From the rows of sql/bucket_counts.sql and sql/bucket_days.sql for some groups, which are in order."""
+        """From the rows of sql/drift/bucket_counts.sql and sql/drift/bucket_days.sql for some groups, which are in order."""
         return cls(_by_group(counts, groups), _by_group(day_counts, groups), buckets, versions, open_days)
 
     def version(self, group: Group) -> ModelVersion:

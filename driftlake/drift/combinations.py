@@ -47,7 +47,7 @@ def rare_combinations(
     settings: DriftSettings,
     open_days: OpenDays = EVERY_DAY,
 ) -> pa.Table:
-    """Rows of rare_combinations, from rows of sql/pair_windows.sql.
+    """Rows of rare_combinations, from rows of sql/drift/pair_windows.sql.
 
     The p-values of all combinations of a version, day and window are corrected together. Correcting only those of rare
     combinations would bias the test, because the same training counts would select the combinations and enter the test.

@@ -52,7 +52,7 @@ def compare_importance(
     settings: DriftSettings,
     open_days: OpenDays = EVERY_DAY,
 ) -> pa.Table:
-    """Rows of importance_drift, from rows of sql/importance_windows.sql."""
+    """Rows of importance_drift, from rows of sql/drift/importance_windows.sql."""
     rows: list[dict[str, Any]] = []
     for key, of_window in groupby(windows.to_pylist(), key=itemgetter(*_WINDOW)):
         window = dict(zip(_WINDOW, key, strict=True))

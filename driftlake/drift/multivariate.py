@@ -50,7 +50,7 @@ def compare_samples(
     days: Sequence[date],
     open_days: OpenDays = EVERY_DAY,
 ) -> pa.Table:
-    """Rows of multivariate_drift of the windows that end with `days`, from rows of sql/window_samples.sql."""
+    """Rows of multivariate_drift of the windows that end with `days`, from rows of sql/drift/window_samples.sql."""
     rows: list[dict[str, Any]] = []
     for group, found in grouped(samples, _GROUP).items():
         key = dict(zip(_GROUP, group, strict=True)) | {"statistic": STATISTIC}

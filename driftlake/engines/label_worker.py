@@ -26,7 +26,7 @@ def asked_day_reader(source: Source) -> Mapped:
     def mapped(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for task, _ in tasks_of(batches):
             with opened(source, task, "labels") as connection:
-                yield from in_schema(ASKED, queries.table(connection, "asked_days"))
+                yield from in_schema(ASKED, queries.table(connection, "labels/asked_days"))
 
     return mapped
 

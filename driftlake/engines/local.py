@@ -13,6 +13,7 @@ from datetime import date
 from itertools import chain, islice
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 
 from driftlake.config import Settings
@@ -26,6 +27,9 @@ from driftlake.profiles.row_samples import SampledRows, sample_predictions
 from driftlake.profiles.rows import ProfileRows, Profiles
 from driftlake.profiles.shards import RowGroup, VersionCounts, count_shard
 from driftlake.profiles.value_counts import profile_values
+
+# Rows of a deployment in a row group: two threads are slower than one with 20,000, and quicker with 40,000.
+_ROWS_WORTH_A_THREAD = 30_000
 
 
 def profile_partitions(
@@ -86,11 +90,19 @@ def _counted(
         return piece.row_group(coded.codes[path][piece.start : piece.end], samples.get(path))
 
     shards = [[day.shard(map(row_group, pieces)) for pieces in cut_day(day.partition)] for day in days]
-    with ThreadPoolExecutor(settings.compute.threads) as pool:
+    with ThreadPoolExecutor(_thread_count(days, coded, settings)) as pool:
         counted = pool.map(count_shard, chain.from_iterable(shards))
         for day, shards_of_day in zip(days, shards, strict=True):
             parts = list(islice(counted, len(shards_of_day)))
             yield day, [VersionCounts.combined(of_version) for of_version in zip(*parts, strict=True)]
+
+
+def _thread_count(days: Sequence[Day], coded: CodedRows, settings: Settings) -> int:
+    """How many threads count. Of small blocks most of the time is Python's, which runs one thread at a time."""
+    files = [file for day in days for file in day.partition.files]
+    block_count = sum(len(file.row_group_sizes) * np.count_nonzero(coded.row_counts[file.path]) for file in files)
+    row_count = sum(day.partition.row_count for day in days)
+    return settings.compute.threads if row_count >= _ROWS_WORTH_A_THREAD * block_count else 1
 
 
 def _surplus_counts(connection: duckdb.DuckDBPyConnection, partitions: Sequence[Partition]) -> Mapping[date, int]:

@@ -135,7 +135,7 @@ class _Scan:
         return {day: [SegmentColumn(name, tuple(values[name, day])) for name in names] for day in days}
 
     def _most_frequent(self, counts: DataFrame) -> pa.Table:
-        """The values of each subject and day that become segments, as in sql/segment_values.sql."""
+        """The values of each subject and day that become segments, as in sql/inputs/segment_values.sql."""
         from pyspark.sql import Window
         from pyspark.sql import functions as f
 

@@ -52,7 +52,7 @@ SCORES = pa.schema(
         ("score", pa.float64()),
     ]
 )
-# Rows of sql/shadow_sums.sql; rows with a difference are those of sql/shadow_differences.sql.
+# Rows of sql/profiles/shadow_sums.sql; rows with a difference are those of sql/profiles/shadow_differences.sql.
 SHADOW = pa.schema(
     [
         *_GROUP,

@@ -62,13 +62,13 @@ def surveyor(source: Source) -> Mapped:
     def mapped(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for task, _ in tasks_of(batches):
             with opened(source, task) as connection:
-                counts = queries.table(connection, "prediction_counts")
+                counts = queries.table(connection, "profiles/prediction_counts")
                 yield from in_schema(SURVEY, counts, subject=NO_SEGMENT)
                 for name in source.settings.telemetry.segments:
                     connection.execute(
                         f"create or replace view segment_column as select dt, {queries.quote(name)} as value from predictions"
                     )
-                    counts = queries.table(connection, "segment_counts")
+                    counts = queries.table(connection, "profiles/segment_counts")
                     yield from in_schema(SURVEY, counts, subject=name)
 
     return mapped
@@ -81,7 +81,7 @@ def key_reader(source: Source, groups: pa.Table) -> Mapped:
         for task, shard in tasks_of(batches):
             with opened(source, task) as connection:
                 create_table(connection, "prediction_groups", groups)
-                for batch in queries.run(connection, "prediction_keys").to_arrow_reader(ROWS_PER_BATCH):
+                for batch in queries.run(connection, "profiles/prediction_keys").to_arrow_reader(ROWS_PER_BATCH):
                     # as Spark stores them: hashes are signed, and times are compared as numbers
                     signed = {name: batch.column(name).view(pa.int64()) for name in ("event_time", "key_hash")}
                     others = {name: batch.column(name) for name in batch.schema.names if name not in signed}
@@ -128,7 +128,7 @@ def node_counter(source: Source, groups: pa.Table, columns: CallColumns) -> Mapp
     def mapped(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for connection in _coded(source, groups, batches):
             service_calls.create_node_view(connection, columns)
-            yield from in_schema(NODES, queries.table(connection, "segment_counts"), subject="node_id")
+            yield from in_schema(NODES, queries.table(connection, "profiles/segment_counts"), subject="node_id")
 
     return mapped
 
@@ -138,7 +138,7 @@ def call_counter(source: Source, groups: pa.Table, columns: CallColumns, kept_no
 
     def mapped(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for connection in _coded(source, groups, batches):
-            queries.run(connection, "service_calls")
+            queries.run(connection, "profiles/service_calls")
             for name, rows in service_calls.sum_calls(connection, columns, kept_nodes).items():
                 yield from in_schema(CALLS, rows, part=name)
 
@@ -150,7 +150,7 @@ def score_reader(source: Source, groups: pa.Table, bucket_count: int) -> Mapped:
 
     def mapped(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for connection in _coded(source, groups, batches):
-            queries.run(connection, "shadow_scores")
+            queries.run(connection, "profiles/shadow_scores")
             connection.execute(
                 f"select (hash(correlation_id) % {bucket_count})::integer as bucket, * from shadow_scores"
             )
@@ -222,7 +222,7 @@ class _SpanCodes:
 def _codes(connection: duckdb.DuckDBPyConnection, task: Task) -> Mapping[str, _SpanCodes]:
     spans = list(spans_of(task))
     found = {span.file_id: _SpanCodes(span.start, np.full(span.end - span.start, -1, np.int32)) for span in spans}
-    for batch in queries.run(connection, "prediction_codes").to_arrow_reader(ROWS_PER_BATCH):
+    for batch in queries.run(connection, "inputs/prediction_codes").to_arrow_reader(ROWS_PER_BATCH):
         ids, rows, codes = (batch.column(name).to_numpy() for name in ("file_id", "file_row_number", "code"))
         counted = np.where(batch.column("is_sampled").to_numpy(zero_copy_only=False), codes, -1)
         for file_id in np.unique(ids).tolist():

@@ -281,7 +281,7 @@ def code_rows(
     passes = 1 + len(codes) // _KEYS_AT_ONCE
     for number in range(passes):
         keys = []
-        for batch in queries.run(connection, "prediction_codes").to_arrow_reader(_ROWS_PER_BATCH):
+        for batch in queries.run(connection, "inputs/prediction_codes").to_arrow_reader(_ROWS_PER_BATCH):
             places = _places(batch, offsets)
             codes[places] = batch.column("code").to_numpy()
             if is_sampled is not None:
@@ -304,7 +304,7 @@ def code_rows(
 
 def prediction_groups(connection: duckdb.DuckDBPyConnection) -> tuple[tuple[PredictionGroup, ...], tuple[float, ...]]:
     """What the predictions belong to, by code, and the sampling rates; leaves the table `prediction_groups`."""
-    queries.run(connection, "prediction_groups")
+    queries.run(connection, "inputs/prediction_groups")
     found = connection.execute(
         "select dt, model_id, model_version, deployment, sampling_rate from prediction_groups order by code"
     ).fetchall()
@@ -325,7 +325,7 @@ def _segment_columns(
         connection.execute(
             f"create or replace view segment_column as select dt, {queries.quote(name)} as value from predictions"
         )
-        rows = queries.run(connection, "segment_values", value_count=telemetry.segment_limit).fetchall()
+        rows = queries.run(connection, "inputs/segment_values", value_count=telemetry.segment_limit).fetchall()
         values: dict[date, list[str]] = {
             dt: [] for (dt,) in connection.execute("select distinct dt from prediction_groups").fetchall()
         }
@@ -356,7 +356,9 @@ def _surplus_predictions(
     if not len(repeated):
         return []
     create_table(connection, "repeated_keys", pa.table({"key_hash": pa.array(repeated, pa.uint64())}))
-    surplus: Iterable[pa.RecordBatch] = queries.run(connection, "surplus_predictions").to_arrow_reader(_ROWS_PER_BATCH)
+    surplus: Iterable[pa.RecordBatch] = queries.run(connection, "inputs/surplus_predictions").to_arrow_reader(
+        _ROWS_PER_BATCH
+    )
     return surplus
 
 

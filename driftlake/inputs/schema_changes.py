@@ -107,7 +107,7 @@ def file_versions(
     every_version = {file.path: dict.fromkeys(versions, file.row_count) for file in files}
     held: defaultdict[str, dict[VersionKey, int]] = defaultdict(dict)
     if any(changes_of_versions(each, every_version, versions, features_column) for each in partitions):
-        for file_id, model_id, model_version, row_count in queries.run(connection, "file_versions").fetchall():
+        for file_id, model_id, model_version, row_count in queries.run(connection, "inputs/file_versions").fetchall():
             held[files[file_id].path][model_id, model_version] = row_count
     return held
 

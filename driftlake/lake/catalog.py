@@ -18,7 +18,7 @@ from filelock import FileLock
 
 from driftlake.config import Settings
 from driftlake.errors import DriftlakeError, WarehouseError
-from driftlake.lake.duckdb_extensions import load_extension
+from driftlake.lake.duckdb_extensions import connect_with
 from driftlake.lake.faults import explained
 from driftlake.lake.queries import literal
 from driftlake.lake.whole_files import replaced_whole
@@ -195,10 +195,9 @@ class _AdvisoryLock:
 
 def _connected(connection_string: str) -> duckdb.DuckDBPyConnection:
     """A connection for queries to the server itself."""
-    connection = duckdb.connect()
+    connection = connect_with({"postgres_scanner": "postgres"})
     # no progress bar while waiting for the lock, and stdout is for rows
     connection.execute("set enable_progress_bar = false")
-    load_extension(connection, "postgres_scanner", extra="postgres")
     connection.execute(f"attach {literal(connection_string)} as server (type postgres, read_only)")
     return connection
 

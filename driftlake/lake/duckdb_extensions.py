@@ -5,6 +5,7 @@ Not here: Python files of the user (`driftlake.config.extensions`).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -12,6 +13,25 @@ import duckdb
 
 from driftlake.errors import WarehouseError
 from driftlake.lake.queries import literal
+
+_CHECK_SIGNATURES = "set allow_unsigned_extensions = false"
+
+
+def connect_with(extensions: Mapping[str, str | None]) -> duckdb.DuckDBPyConnection:
+    """An in-memory DuckDB with some extensions, each with the extra of driftlake that installs its wheel.
+
+    DuckDB hashes the file of an extension to check its signature, a fifth of a second for each connection. Files of our
+    wheels are as trusted as the code beside them, so only files from elsewhere are checked, and what is loaded later.
+    """
+    connection = duckdb.connect(config={"allow_unsigned_extensions": True})
+    try:
+        for name, extra in extensions.items():
+            load_extension(connection, name, extra=extra)
+        connection.execute(_CHECK_SIGNATURES)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 def load_extension(connection: duckdb.DuckDBPyConnection, name: str, *, extra: str | None = None) -> None:
@@ -22,6 +42,7 @@ def load_extension(connection: duckdb.DuckDBPyConnection, name: str, *, extra: s
         if found:
             connection.execute(f"load {literal(str(found[0]))}")
         else:
+            connection.execute(_CHECK_SIGNATURES)
             connection.execute(f"install {name}")
             connection.execute(f"load {name}")
     except duckdb.Error as error:

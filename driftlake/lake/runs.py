@@ -60,7 +60,9 @@ def commits_read(
     """
     if not reaches:
         return {}
-    rows = warehouse.query("commits_read", stages=list(reaches), reaches_days=list(reaches.values()), days=list(days))
+    rows = warehouse.query(
+        "nightly/commits_read", stages=list(reaches), reaches_days=list(reaches.values()), days=list(days)
+    )
     return {(row["stage"], row["dt"]): (row["commit_count"], row["newest_snapshot_id"]) for row in rows.to_pylist()}
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -82,6 +82,11 @@ class Access:
 def is_on_s3(location: str) -> bool:
     """Whether a place is on S3."""
     return location.startswith(SCHEME)
+
+
+def extensions_to_reach(locations: Iterable[str]) -> Mapping[str, str | None]:
+    """DuckDB's extensions that some places need, each with the extra of driftlake that installs it."""
+    return {"httpfs": "s3"} if any(map(is_on_s3, locations)) else {}
 
 
 def access_to(location: str) -> Access:

@@ -5,31 +5,45 @@ Not here: the warehouse catalog (`driftlake.lake.warehouse`) and what is read th
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 import duckdb
 import pyarrow as pa
 
 from driftlake.config import ComputeSettings, Settings
 from driftlake.lake import queries, schema
-from driftlake.lake.s3 import S3Session
+from driftlake.lake.duckdb_extensions import connect_with
+from driftlake.lake.s3 import S3Session, extensions_to_reach
+
+_NO_EXTENSIONS: Mapping[str, str | None] = MappingProxyType({})
+# DuckDB gives a thread 122,880 rows at a time, and a short statement takes longer the more threads there are.
+_ROWS_WORTH_THREADS = 500_000
 
 
-def open_session(settings: Settings, paths: Iterable[str] = ()) -> duckdb.DuckDBPyConnection:
-    """Open an in-memory DuckDB for work on the configured inputs and on files at `paths`."""
-    connection = connect(settings)
-    S3Session(connection, [*settings.input_locations.values(), *paths])
+def open_session(
+    settings: Settings, paths: Iterable[str] = (), *, row_count: int | None = None
+) -> duckdb.DuckDBPyConnection:
+    """Open an in-memory DuckDB for work on the configured inputs and on files at `paths`; `row_count` of them, if known."""
+    locations = [*settings.input_locations.values(), *paths]
+    threads = 1 if row_count is not None and row_count < _ROWS_WORTH_THREADS else None
+    connection = connect(settings, threads=threads, extensions=extensions_to_reach(locations))
+    S3Session(connection, locations)
     return connection
 
 
-def connect(settings: Settings, *, threads: int | None = None) -> duckdb.DuckDBPyConnection:
+def connect(
+    settings: Settings, *, threads: int | None = None, extensions: Mapping[str, str | None] = _NO_EXTENSIONS
+) -> duckdb.DuckDBPyConnection:
     """An in-memory DuckDB with our SQL macros and the configured limits on memory and threads."""
-    return in_memory(settings.compute, threads=threads)
+    return in_memory(settings.compute, threads=threads, extensions=extensions)
 
 
-def in_memory(compute: ComputeSettings, *, threads: int | None = None) -> duckdb.DuckDBPyConnection:
+def in_memory(
+    compute: ComputeSettings, *, threads: int | None = None, extensions: Mapping[str, str | None] = _NO_EXTENSIONS
+) -> duckdb.DuckDBPyConnection:
     """The same for a command that needs no configuration."""
-    connection = duckdb.connect()
+    connection = connect_with(extensions)
     connection.execute(f"set threads = {threads or compute.threads}")
     connection.execute(f"set memory_limit = {queries.literal(compute.memory_limit)}")
     connection.execute("set TimeZone = 'UTC'")

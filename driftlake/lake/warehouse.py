@@ -23,10 +23,9 @@ from driftlake.config import Settings, load_settings
 from driftlake.errors import WarehouseError
 from driftlake.lake import queries, schema
 from driftlake.lake.catalog import Catalog, catalog_of, moves_with_project
-from driftlake.lake.duckdb_extensions import load_extension
 from driftlake.lake.failures import is_of_machine
 from driftlake.lake.migration import migrate, require_current
-from driftlake.lake.s3 import S3Session, require_place
+from driftlake.lake.s3 import S3Session, extensions_to_reach, require_place
 from driftlake.lake.session import connect
 
 CATALOG = "lake"
@@ -166,13 +165,12 @@ class Warehouse:
         else:
             catalog.require_writable()
         lock = contextlib.nullcontext() if read_only else catalog.writing()
-        connection = connect(settings, threads=1)
+        data = settings.resolve(settings.warehouse.data)
+        extensions = {catalog.extension: catalog.extra, "ducklake": None, **extensions_to_reach([data])}
+        connection = connect(settings, threads=1, extensions=extensions)
         try:
-            load_extension(connection, catalog.extension, extra=catalog.extra)
-            load_extension(connection, "ducklake")
             for setting, value in _RETRIES.items():
                 connection.execute(f"set {setting} = {value}")
-            data = settings.resolve(settings.warehouse.data)
             s3 = S3Session(connection, [data])
             require_place("warehouse.data", data)
             if not read_only:

@@ -205,7 +205,7 @@ def _read_versions(warehouse: Warehouse, runs: Sequence[Mapping[str, Any]]) -> d
     stored_bins = _by_feature(warehouse.sql(f"from feature_bins order by {_OF_FEATURE}, bin_id"))
     categories = _by_feature(warehouse.sql(f"from feature_categories order by {_OF_FEATURE}"))
     counts = _by_feature(warehouse.sql(f"from reference_profile order by {_OF_FEATURE}"))
-    segments = _by_segment(warehouse.query("segment_references"))
+    segments = _by_segment(warehouse.query("lineage/segment_references"))
     labels = grouped(warehouse.sql("from reference_label_profile"), ["model_id", "model_version"])
     versions = {}
     for run in runs:

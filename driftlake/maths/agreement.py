@@ -2,7 +2,7 @@
 
 Counts have shape (..., bins, bins): the candidate's score along the first axis, production's along the second, bins
 ordered by ascending score. Scores inside a bin count as tied. Not here: which predictions are paired
-(sql/shadow_pairs.sql, sql/shadow_cohorts.sql) and what is reported about them (`driftlake.quality.shadow`).
+(sql/profiles/shadow_pairs.sql, sql/labels/shadow_cohorts.sql) and what is reported about them (`driftlake.quality.shadow`).
 """
 
 from __future__ import annotations

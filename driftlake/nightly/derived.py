@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date, timedelta
-from functools import partial
 from typing import TypeVar
 
 import pyarrow as pa
@@ -56,10 +55,10 @@ def compare_days(warehouse: Warehouse, settings: Settings, context: RunContext, 
         span = {"first_day": first_day, "last_day": last_day}
         windows_days = list(settings.drift.windows_days)
         with warehouse.registered(configured_pairs=_configured_pairs(settings)):
-            paired = warehouse.query("pair_windows", **span, windows_days=windows_days)
+            paired = warehouse.query("drift/pair_windows", **span, windows_days=windows_days)
         prediction_levels = levels.measure(
-            warehouse.query("prediction_sums", **span, windows_days=windows_days),
-            warehouse.query("class_sums", **span, windows_days=windows_days),
+            warehouse.query("quality/prediction_sums", **span, windows_days=windows_days),
+            warehouse.query("quality/class_sums", **span, windows_days=windows_days),
             versions,
             settings.models,
         )
@@ -107,9 +106,9 @@ def quality_tables(
     """Rows of the tables about quality as of the end of some days, from the stored counts."""
     span = {"first_day": first_day, "last_day": last_day}
     windows_days = list(settings.quality.windows_days)
-    windows = warehouse.query("window_predictions", **span, windows_days=windows_days)
-    labels = warehouse.query("quality_counts", **span, windows_days=windows_days)
-    scores = warehouse.query("window_scores", **span, windows_days=windows_days)
+    windows = warehouse.query("quality/window_predictions", **span, windows_days=windows_days)
+    labels = warehouse.query("quality/quality_counts", **span, windows_days=windows_days)
+    scores = warehouse.query("quality/window_scores", **span, windows_days=windows_days)
     calibrated_from = first_day - timedelta(days=settings.quality.calibration_days - 1)
     is_latest = settings.labels is not None and settings.labels.corrections == "latest"
     learned_from = {
@@ -118,22 +117,23 @@ def quality_tables(
         "is_latest": is_latest,
         "horizon_days": settings.labels.horizon_days if settings.labels else 0,
     }
-    known_labels = warehouse.query("known_labels", **learned_from)
-    confusions = warehouse.query("class_counts", **span, windows_days=windows_days)
-    class_scores = warehouse.query("class_score_counts", **span, windows_days=windows_days)
+    known_labels = warehouse.query("quality/known_labels", **learned_from)
+    confusions = warehouse.query("quality/class_counts", **span, windows_days=windows_days)
+    class_scores = warehouse.query("quality/class_score_counts", **span, windows_days=windows_days)
     counts = QualityCounts(windows, labels, scores, confusions, class_scores)
     calibrations = calibrations_of(known_labels, versions, settings.quality, is_final_at_once=not is_latest)
     class_calibrations = {}
     if any(version.classes for version in versions.values()):
-        known_class_labels = warehouse.query("known_class_labels", **learned_from)
+        known_class_labels = warehouse.query("quality/known_class_labels", **learned_from)
         class_calibrations = class_calibrations_of(known_class_labels, versions, settings.quality)
-    read = partial(warehouse.query, **span, look_back_days=performance.LOOK_BACK_DAYS)
-    performed = performance.PerformanceCounts.read(read, versions)
+    performed = performance.PerformanceCounts.read(
+        lambda name: warehouse.query(f"quality/{name}", **span, look_back_days=performance.LOOK_BACK_DAYS), versions
+    )
     pair_counts = shadow.PairCounts(
-        *(warehouse.query(name, **span, windows_days=windows_days) for name in shadow.QUERIES)
+        *(warehouse.query(f"quality/{name}", **span, windows_days=windows_days) for name in shadow.QUERIES)
     )
     repeated_ids = warehouse.query(
-        "repeated_ids", **span, windows_days=windows_days, smallest_share=measures.SMALLEST_REPEATED_SHARE
+        "quality/repeated_ids", **span, windows_days=windows_days, smallest_share=measures.SMALLEST_REPEATED_SHARE
     )
     measured = measures.measure(counts, versions, calibrations, settings.quality, settings.models)
     performance_rows = performance.measure(performed, versions, calibrations, class_calibrations, settings, **span)
@@ -144,7 +144,9 @@ def quality_tables(
         "shadow_comparison": shadow.compare(windows, pair_counts, versions, settings.drift, settings.quality),
     }
     if settings.labels:
-        tables["label_backlog"] = warehouse.query("label_backlog", **span, horizon_days=settings.labels.horizon_days)
+        tables["label_backlog"] = warehouse.query(
+            "quality/label_backlog", **span, horizon_days=settings.labels.horizon_days
+        )
     return tables
 
 
@@ -171,7 +173,7 @@ def raise_alerts(warehouse: Warehouse, settings: Settings, context: RunContext, 
         raised = rules.fired(warehouse, settings.alert_rules, first_day=date.min, last_day=last_day, holidays=holidays)
         if unevaluated := every_rule - {rule.name for rule in settings.alert_rules}:
             # their incidents stay open, because it is not known whether they are over
-            kept = warehouse.query("kept_alerts", rules=sorted(unevaluated), day=last_day)
+            kept = warehouse.query("alerts/kept_alerts", rules=sorted(unevaluated), day=last_day)
             raised = pa.concat_tables([raised, kept], promote_options="permissive")
         alerts, grouped = incidents.group_alerts(
             warehouse, settings, load_versions(warehouse), raised, first_day=first_day, last_day=last_day

@@ -33,7 +33,7 @@ class Comparisons:
     @cached_property
     def open_days(self) -> OpenDays:
         """The days on which predictions are expected, as the profiles found them."""
-        return OpenDays.of(self.warehouse.query("closed_days")["dt"].to_pylist())
+        return OpenDays.of(self.warehouse.query("drift/closed_days")["dt"].to_pylist())
 
     def of_profiles(self, days: Sequence[date]) -> dict[str, pa.Table]:
         """Rows of feature_drift, prediction_drift and segment_shift."""
@@ -59,7 +59,7 @@ class Comparisons:
             groups=groups_table(ordered),
             counted_features=features_table(versions, features),
         ):
-            counts, day_counts = (self.warehouse.query(name) for name in ("bucket_counts", "bucket_days"))
+            counts, day_counts = (self.warehouse.query(f"drift/{name}") for name in ("bucket_counts", "bucket_days"))
         return Profiles.of(counts, day_counts, ordered, buckets, known, self.open_days)
 
     def _segment_shift(
@@ -76,7 +76,7 @@ class Comparisons:
         if not columns:
             return nothing
         with self.warehouse.registered(new_drift=feature_drift, new_prediction_drift=prediction_drift):
-            shifted = self.warehouse.query("shifted_features")
+            shifted = self.warehouse.query("drift/shifted_features")
         if profiles:
             return attribution.segment_shift(shifted, profiles, columns, settings)
         tables, sizes = [nothing], self.extent.read_rows(days)
@@ -107,7 +107,7 @@ class Comparisons:
         for groups in pieces(self.extent.explained_rows(days), self.extent.rows_at_once):
             with self.warehouse.registered(groups=groups_table(ordered_groups(groups))):
                 windows = self.warehouse.query(
-                    "importance_windows",
+                    "drift/importance_windows",
                     first_day=days[0],
                     last_day=days[-1],
                     windows_days=list(settings.windows_days),
@@ -123,7 +123,7 @@ class Comparisons:
         for groups in pieces(self.extent.sampled_rows(days), self.extent.rows_at_once):
             assert settings.multivariate is not None
             with self.warehouse.registered(groups=groups_table(ordered_groups(groups))):
-                samples = self.warehouse.query("window_samples", first_day=first_day, last_day=days[-1])
+                samples = self.warehouse.query("drift/window_samples", first_day=first_day, last_day=days[-1])
             tables.append(
                 multivariate.compare_samples(
                     samples, self._learned, settings, settings.multivariate, days, self.open_days
@@ -133,7 +133,7 @@ class Comparisons:
 
     @cached_property
     def _learned(self) -> multivariate.References:
-        samples = self.warehouse.query("reference_samples")
+        samples = self.warehouse.query("drift/reference_samples")
         return multivariate.references_of(samples, self.extent.versions, self.extent.settings.drift)
 
 

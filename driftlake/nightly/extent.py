@@ -83,11 +83,11 @@ class Predictions:
     def read(cls, warehouse: Warehouse, days: pa.Table) -> Self:
         """Read the predictions of the days of buckets, as in `Buckets.days`."""
         with warehouse.registered(buckets=days):
-            return cls.of(warehouse.query("group_predictions"), days["dt"][0].as_py(), days["dt"][-1].as_py())
+            return cls.of(warehouse.query("nightly/group_predictions"), days["dt"][0].as_py(), days["dt"][-1].as_py())
 
     @classmethod
     def of(cls, rows: pa.Table, first_day: date, last_day: date) -> Self:
-        """Build them from rows of sql/group_predictions.sql of the days from `first_day` to `last_day`."""
+        """Build them from rows of sql/nightly/group_predictions.sql of the days from `first_day` to `last_day`."""
         found = list(grouped(rows, GROUP).items())
         counts = np.zeros((len(found), (last_day - first_day).days + 1), dtype=np.int64)
         for place, (_, of_group) in enumerate(found):
@@ -184,7 +184,7 @@ class DriftExtent:
         return max(undivided) <= self.rows_at_once and found_bytes <= largest
 
     def read_rows(self, days: Sequence[date]) -> dict[Group, int]:
-        """Rows of sql/bucket_counts.sql by group, including its counterparts in other versions."""
+        """Rows of sql/drift/bucket_counts.sql by group, including its counterparts in other versions."""
         predictions = self.predictions.of_buckets(buckets_of(days, self._drift).days())
         sizes = {}
         for group, of_group in zip(self.predictions.groups, predictions, strict=True):
@@ -206,7 +206,7 @@ class DriftExtent:
         return [found for other in others if (found := other_group(group, other)) != group]
 
     def explained_rows(self, days: Sequence[date]) -> dict[Group, int]:
-        """Rows of sql/importance_windows.sql by group, weighted by their memory."""
+        """Rows of sql/drift/importance_windows.sql by group, weighted by their memory."""
         if not self.settings.telemetry.shap:
             return {}
         alive = (self._of_longest_windows(days) > 0).sum(axis=1).tolist()
@@ -216,7 +216,7 @@ class DriftExtent:
         }
 
     def sampled_rows(self, days: Sequence[date]) -> dict[Group, int]:
-        """Rows of sql/window_samples.sql by group, weighted by their memory; segments have none."""
+        """Rows of sql/drift/window_samples.sql by group, weighted by their memory; segments have none."""
         if self._drift.multivariate is None:
             return {}
         first_day = days[0] - timedelta(days=max(self._drift.windows_days) - 1)

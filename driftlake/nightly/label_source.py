@@ -36,7 +36,6 @@ from driftlake.inputs.predictions import (
     create_view_of_partitions,
     percent_versions,
 )
-from driftlake.lake import queries
 from driftlake.lake.session import create_table, open_session
 from driftlake.lineage.versions import ModelVersion
 from driftlake.privacy.personal_columns import found_in_predictions
@@ -75,9 +74,9 @@ class LabelSource:
     telemetry: Sequence[Partition]
     versions: Sequence[ModelVersion]
     contracts: Contracts | None
-    # rows of sql/counted_segments.sql
+    # rows of sql/labels/counted_segments.sql
     segments: pa.Table
-    # rows of sql/counted_rates.sql
+    # rows of sql/labels/counted_rates.sql
     sampling_rates: pa.Table
     judge: Callable[[Partition], Partition] = lambda partition: partition
     checked_days: set[date] = field(default_factory=set)
@@ -136,7 +135,8 @@ class LabelSource:
         self, labels: Sequence[Partition], telemetry: Sequence[Partition], span: tuple[date, date]
     ) -> LabelCounts:
         first_day, last_day = span
-        with open_session(self.settings) as connection:
+        row_count = sum(partition.row_count for partition in (*labels, *telemetry))
+        with open_session(self.settings, row_count=row_count) as connection:
             create_version_tables(connection, self.versions, self.settings.models)
             kept = self._keep_checked(connection, labels)
             join = LabelJoin(self.label_settings, first_day, last_day, self.segments, self.sampling_rates)
@@ -175,7 +175,7 @@ class LabelSource:
         if self.contracts and unchecked:
             contract = self.contracts.labels
             self._all_labels(connection)("labels", unchecked, None)
-            queries.run(connection, contract.relation)
+            contract.create_view(connection)
             checks = contract.check(connection, [label.dt for label in unchecked])
             checks += check_suites(connection, contract, unchecked, self.label_settings.columns)
             self._checks += checks

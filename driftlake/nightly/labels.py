@@ -98,7 +98,7 @@ def _label_source(
         telemetry=delivered.telemetry,
         versions=versions,
         contracts=contracts,
-        segments=warehouse.query("counted_segments", first_day=history[0], last_day=history[-1]),
+        segments=warehouse.query("labels/counted_segments", first_day=history[0], last_day=history[-1]),
         sampling_rates=delivered.sampling_rates,
         judge=judge_files(
             settings.contracts.largest_quarantined_share, quarantine.files_read(warehouse, "labels", work.days)

@@ -46,7 +46,6 @@ from driftlake.inputs.predictions import (
 )
 from driftlake.inputs.schema_changes import DayChanges, FileVersions
 from driftlake.inputs.sources import columns_of, read_source
-from driftlake.lake import queries
 from driftlake.lake.schema import arrow_schema
 from driftlake.lake.session import create_table, open_session
 from driftlake.lake.warehouse import Addition, PartitionRun, Replacement, RunContext, Warehouse
@@ -210,7 +209,7 @@ def _profile(
 ) -> _Profiled:
     """Check days against the contract for all `versions`, and profile the versions in `counted`."""
     delivered = [partition for partition in partitions if partition.row_count]
-    with open_session(settings) as connection:
+    with open_session(settings, row_count=sum(partition.row_count for partition in delivered)) as connection:
         create_version_tables(connection, list(versions.values()), settings.models)
         found = found_in_profiles(delivered, settings.telemetry, counted.values())
         create_view = _view_without(connection, settings, found, versions)
@@ -267,7 +266,7 @@ def _judge(
     telemetry = settings.telemetry
     days = [partition.dt for partition in partitions]
     create_table(connection, "partition_days", day_bounds(days, settings.schedule.timezone))
-    queries.run(connection, contract.relation)
+    contract.create_view(connection)
     checks = contract.check(connection, days)
     checks += check_suites(connection, contract, partitions, telemetry.columns, telemetry.features_column)
     quarantined: Sequence[Quarantined] = []

@@ -80,7 +80,9 @@ def counted_labels(
     """
     labels = {partition.dt: partition for partition in partitions}
     checked_days = set()
-    for row in warehouse.query("counted_inputs", stage="label_cohorts", source="labels", days=list(days)).to_pylist():
+    for row in warehouse.query(
+        "nightly/counted_inputs", stage="label_cohorts", source="labels", days=list(days)
+    ).to_pylist():
         partition = labels[row["dt"]]
         counted = {(file["path"], file["content_fingerprint"]) for file in row["files"]}
         is_same = counted == {(file.path, file.content_fingerprint) for file in partition.files}

@@ -237,7 +237,7 @@ def _counted(rows: _Rows, version: ModelVersion, settings: Settings) -> Iterator
         create_table(connection, "prediction_profile", _prediction_profile(rows, version, settings))
         create_version_tables(connection, [version], settings.models)
         rows.create_relations(connection, version)
-        found = (warehouse.query(name, **span) for name in ("counted_segments", "counted_rates"))
+        found = (warehouse.query(f"labels/{name}", **span) for name in ("counted_segments", "counted_rates"))
         join = LabelJoin(_LABELS, *span.values(), *found)
         join.judge(connection)
         sums = dict(join.sums(connection))

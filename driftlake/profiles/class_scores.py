@@ -1,7 +1,7 @@
 """Scores of the classes of multiclass models, before labels: rows of class_score_profile.
 
 Each class is counted by the bin of its own score, over all predictions and over the predictions of the class. Not here: the
-counts of predicted classes (`driftlake.profiles.kernel`), labels by these scores (sql/class_score_cohorts.sql), and
+counts of predicted classes (`driftlake.profiles.kernel`), labels by these scores (sql/labels/class_score_cohorts.sql), and
 what performance is to be expected (`driftlake.quality.class_calibrations`).
 """
 

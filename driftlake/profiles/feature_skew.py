@@ -2,7 +2,7 @@
 
 It finds a fault that a comparison of distributions does not find: each value is plausible, but belongs to another row, day
 or unit. Not here: reading and storing (`driftlake.nightly.profiles`), and the comparison of one feature
-(sql/feature_skew.sql).
+(sql/profiles/feature_skew.sql).
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def compare_offline(
         create_version_tables(connection, list(versions.values()), settings.models)
         create_table(connection, "counted_segments", counted_segments)
         _create_sides(connection, settings, readable(served), readable(offline), features)
-        queries.run(connection, "offline_pairs")
+        queries.run(connection, "profiles/offline_pairs")
         for version in versions.values():
             wanted = [feature for feature in features if feature.is_of(version)]
             tables += [_of_feature(connection, settings, version, feature) for feature in wanted]
@@ -57,7 +57,7 @@ def compare_offline(
 
 
 def counted_segments(prediction_profile: pa.Table) -> pa.Table:
-    """The segments in which predictions were counted, as sql/counted_segments.sql has them for stored rows."""
+    """The segments in which predictions were counted, as sql/labels/counted_segments.sql has them for stored rows."""
     key = ["dt", "model_id", "model_version", "deployment", "segment"]
     rows = prediction_profile.select(key)
     rows = rows.cast(pa.schema([arrow_schema("prediction_profile").field(name) for name in key]))
@@ -134,7 +134,7 @@ def _of_feature(
     )
     return queries.table(
         connection,
-        "feature_skew",
+        "profiles/feature_skew",
         feature=feature.name,
         tolerance=settings.telemetry.offline.tolerance.get(feature.name),
         rounding=_ROUNDING,

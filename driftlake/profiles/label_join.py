@@ -77,27 +77,27 @@ class LabelJoin:
 
     def judge(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Decide which labels count: fill label_rows from labels, earlier_labels, recent_labels and new_predictions."""
-        queries.run(connection, "remembered_labels", first_day=self.first_day)
-        queries.run(connection, "label_rows", memory_days=self.memory_days)
+        queries.run(connection, "labels/remembered_labels", first_day=self.first_day)
+        queries.run(connection, "labels/label_rows", memory_days=self.memory_days)
 
     def awaited_days(self, connection: duckdb.DuckDBPyConnection) -> Collection[date]:
         """The prediction days that rows of label_rows refer to."""
-        found = queries.run(connection, "awaited_days", **self._reach, **self._policy).fetchall()
+        found = queries.run(connection, "labels/awaited_days", **self._reach, **self._policy).fetchall()
         return {day for (day,) in found}
 
     def sums(self, connection: duckdb.DuckDBPyConnection) -> Mapping[str, pa.Table]:
         """Counts of label_rows and of their `predictions`, by the name of the query that computes them."""
         create_table(connection, "counted_rates", self.sampling_rates)
         create_table(connection, "counted_segments", self.segments)
-        queries.run(connection, "label_pairs", **self._reach, **self._policy)
-        queries.run(connection, "label_corrections", **self._policy)
+        queries.run(connection, "labels/label_pairs", **self._reach, **self._policy)
+        queries.run(connection, "labels/label_corrections", **self._policy)
         days = {"first_day": self.first_day, "last_day": self.last_day}
-        queries.run(connection, "class_pairs", **days)
+        queries.run(connection, "labels/class_pairs", **days)
         asked: dict[str, Mapping[str, Any]] = dict.fromkeys(
             ("label_sums", "shadow_cohorts", "label_arrivals", "label_conflicts", "ambiguous_labels"), days
         )
         asked |= {"class_cohorts": {}, "class_score_cohorts": _SCORE_GRID}
-        return {name: queries.table(connection, name, **values) for name, values in asked.items()}
+        return {name: queries.table(connection, f"labels/{name}", **values) for name, values in asked.items()}
 
     @property
     def _reach(self) -> dict[str, Any]:
@@ -117,4 +117,4 @@ def memory_days(settings: LabelSettings) -> int:
 def cohorts_of(connection: duckdb.DuckDBPyConnection, sums: pa.Table) -> pa.Table:
     """Rows of label_cohorts from the sums of any parts of the pairs."""
     connection.register("label_sums", sums)
-    return queries.table(connection, "label_cohorts")
+    return queries.table(connection, "labels/label_cohorts")

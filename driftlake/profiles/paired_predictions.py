@@ -23,22 +23,24 @@ def count_pairs(connection: duckdb.DuckDBPyConnection, groups: Sequence[Predicti
     """Rows of TABLES from the relations that `predictions.code_rows` leaves in the session; `groups` are the groups it found."""
     if not has_candidate(groups):
         return no_pairs()
-    queries.run(connection, "shadow_scores")
+    queries.run(connection, "profiles/shadow_scores")
     sums, differences = sum_pairs(connection)
     return {"shadow_profile": profile_of(connection, sums), "shadow_differences": differences}
 
 
 def sum_pairs(connection: duckdb.DuckDBPyConnection) -> tuple[pa.Table, pa.Table]:
     """The sums for shadow_profile and shadow_differences over the scores in the relation `shadow_scores`."""
-    queries.run(connection, "shadow_pairs")
-    sums, differences = (queries.table(connection, name) for name in ("shadow_sums", "shadow_differences"))
+    queries.run(connection, "profiles/shadow_pairs")
+    sums, differences = (
+        queries.table(connection, f"profiles/{name}") for name in ("shadow_sums", "shadow_differences")
+    )
     return sums, differences
 
 
 def profile_of(connection: duckdb.DuckDBPyConnection, sums: pa.Table) -> pa.Table:
     """Rows of shadow_profile from the sums of any parts of the pairs."""
     connection.register("shadow_sums", sums)
-    return queries.table(connection, "shadow_profile")
+    return queries.table(connection, "profiles/shadow_profile")
 
 
 def no_pairs() -> Mapping[str, pa.Table]:

@@ -49,7 +49,7 @@ def sampled_of_files(
     connection: duckdb.DuckDBPyConnection, file_ids: Mapping[str, int], sample_rows: int
 ) -> Mapping[str, SampledRows]:
     """The sample by file; `file_ids` are the positions of the files among all."""
-    found = queries.table(connection, "sampled_predictions", sample_rows=sample_rows)
+    found = queries.table(connection, "profiles/sampled_predictions", sample_rows=sample_rows)
     ids, positions, hashes = (found[name].to_numpy() for name in ("file_id", "file_row_number", "row_hash"))
     edges = {path: np.searchsorted(ids, [file_id, file_id + 1]) for path, file_id in file_ids.items()}
     return {path: SampledRows(positions[first:last], hashes[first:last]) for path, (first, last) in edges.items()}

@@ -101,7 +101,7 @@ class ProfileRows:
         for name in _WITHOUT_SEGMENTS:
             tables[name] = tables[name].drop_columns(["segment"])
         connection.register("service_rows", tables["service_profile"])
-        return tables | {"service_levels": queries.table(connection, "service_levels")}
+        return tables | {"service_levels": queries.table(connection, "profiles/service_levels")}
 
     def _table(self, name: str) -> pa.Table:
         pieces = self._pieces[name]

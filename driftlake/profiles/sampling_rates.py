@@ -54,8 +54,8 @@ def rows(coded: CodedRows) -> pa.Table:
 
 
 def counted_rates(warehouse: Warehouse, days: Sequence[date]) -> pa.Table:
-    """Rates of the days between the first and the last of `days` that were sampled: rows of sql/counted_rates.sql."""
-    return warehouse.query("counted_rates", first_day=min(days), last_day=max(days))
+    """Rates of the days between the first and the last of `days` that were sampled: rows of sql/labels/counted_rates.sql."""
+    return warehouse.query("labels/counted_rates", first_day=min(days), last_day=max(days))
 
 
 def rates_of_days(counted: pa.Table, days: Sequence[date]) -> list[RatesOfDay]:

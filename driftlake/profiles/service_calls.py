@@ -67,13 +67,13 @@ def count_service(
     """
     columns = CallColumns.of(partitions, telemetry)
     create_node_view(connection, columns)
-    nodes = queries.table(connection, "segment_values", value_count=telemetry.segment_limit)
+    nodes = queries.table(connection, "inputs/segment_values", value_count=telemetry.segment_limit)
     return tables_of(connection, sum_calls(connection, columns, nodes))
 
 
 def create_node_view(connection: duckdb.DuckDBPyConnection, columns: CallColumns) -> None:
     """Create the view segment_column of the nodes that answered, with one row per counted call."""
-    queries.run(connection, "service_calls")
+    queries.run(connection, "profiles/service_calls")
     connection.execute(
         "create or replace view segment_column as select dt, node_id as value from service_calls"
         + ("" if columns.has_nodes else " limit 0")
@@ -87,7 +87,7 @@ def sum_calls(
     connection.register("kept_nodes", kept_nodes)
     _keep_calls(connection, columns)
     connection.execute(f"create or replace view service_latencies as {_latencies(columns.metrics)}")
-    return {name: queries.table(connection, name) for name in SUMS}
+    return {name: queries.table(connection, f"profiles/{name}") for name in SUMS}
 
 
 def tables_of(connection: duckdb.DuckDBPyConnection, sums: Mapping[str, pa.Table]) -> Mapping[str, pa.Table]:
@@ -95,7 +95,7 @@ def tables_of(connection: duckdb.DuckDBPyConnection, sums: Mapping[str, pa.Table
     for name, rows in sums.items():
         connection.register(name, rows)
     parameters = {"service_errors": {"kind_count": _ERROR_KINDS}}
-    return {name: queries.table(connection, name, **parameters.get(name, {})) for name in TABLES}
+    return {name: queries.table(connection, f"profiles/{name}", **parameters.get(name, {})) for name in TABLES}
 
 
 def _keep_calls(connection: duckdb.DuckDBPyConnection, columns: CallColumns) -> None:

@@ -38,7 +38,7 @@ def summed_explanations(
         usable = readable(checked)
         found = found_in_explanations(usable, settings.telemetry)
         create_view_of_partitions(connection, "explanations", usable, _READING, LeftOut(found))
-        return checked, queries.run(connection, "importance_sums").to_arrow_table(), found
+        return checked, queries.run(connection, "profiles/importance_sums").to_arrow_table(), found
 
 
 def _impossible_rows(settings: Settings, partitions: Sequence[Partition]) -> Mapping[str, int]:
@@ -46,7 +46,7 @@ def _impossible_rows(settings: Settings, partitions: Sequence[Partition]) -> Map
     paths = [file.path for partition in partitions for file in partition.files]
     with open_session(settings) as connection:
         create_view_of_partitions(connection, "explanations", partitions, _READING)
-        found = queries.run(connection, "impossible_explanations").fetchall()
+        found = queries.run(connection, "profiles/impossible_explanations").fetchall()
     return {paths[file_id]: row_count for file_id, row_count in found}
 
 

@@ -73,6 +73,6 @@ def profile_values(connection: duckdb.DuckDBPyConnection, value_counts: pa.Table
     """Rows of distinct_profile and heavy_hitters; `value_counts` has their key columns and those of ValueCounts."""
     connection.register("value_counts", value_counts)
     return {
-        "distinct_profile": queries.table(connection, "distinct_profile"),
-        "heavy_hitters": queries.table(connection, "heavy_hitters", value_limit=_HEAVY_HITTERS),
+        "distinct_profile": queries.table(connection, "profiles/distinct_profile"),
+        "heavy_hitters": queries.table(connection, "profiles/heavy_hitters", value_limit=_HEAVY_HITTERS),
     }

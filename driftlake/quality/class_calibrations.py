@@ -38,7 +38,7 @@ class ClassProbabilities:
 def class_calibrations_of(
     known_labels: pa.Table, versions: Mapping[tuple[str, str], ModelVersion], settings: QualitySettings
 ) -> dict[tuple[str, str], ClassCalibrations]:
-    """The calibrations of every version that has classes, from rows of sql/known_class_labels.sql."""
+    """The calibrations of every version that has classes, from rows of sql/quality/known_class_labels.sql."""
     by_version = grouped(known_labels, ["model_id", "model_version"])
     return {
         key: ClassCalibrations(by_version.get(key, known_labels.slice(0, 0)), version, settings)

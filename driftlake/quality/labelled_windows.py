@@ -282,7 +282,7 @@ def calibrations_of(
     *,
     is_final_at_once: bool = True,
 ) -> dict[tuple[str, str], Calibrations]:
-    """The calibrations of each version, from rows of sql/known_labels.sql, and whether a label is final when it arrives."""
+    """The calibrations of each version, from rows of sql/quality/known_labels.sql, and whether a label is final when it arrives."""
     by_version = grouped(known_labels, _VERSION)
     return {
         key: Calibrations(

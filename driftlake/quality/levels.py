@@ -1,7 +1,7 @@
 """Levels of the predictions: rows of prediction_levels, from window sums and the training scores.
 
-Not here: how far the scores are from training (`driftlake.drift.comparison`), and the sums (sql/prediction_sums.sql,
-sql/class_sums.sql).
+Not here: how far the scores are from training (`driftlake.drift.comparison`), and the sums (sql/quality/prediction_sums.sql,
+sql/quality/class_sums.sql).
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ def measure(
 
     Parameters
     ----------
-    sums : rows of sql/prediction_sums.sql
-    classes : rows of sql/class_sums.sql
+    sums : rows of sql/quality/prediction_sums.sql
+    classes : rows of sql/quality/class_sums.sql
     """
     training = _training_levels(sums, versions, models)
     scored = sums["scored_count"].to_numpy()

@@ -1,7 +1,7 @@
 """Quality from known labels and, before labels arrive, estimated from scores: rows of model_quality.
 
 Not here: the formulas (`driftlake.maths.ranking`, `driftlake.maths.confusion`, `driftlake.maths.estimation`), gathering
-counts into arrays (`driftlake.quality.labelled_windows`) and which labels count as of a day (sql/quality_counts.sql).
+counts into arrays (`driftlake.quality.labelled_windows`) and which labels count as of a day (sql/quality/quality_counts.sql).
 """
 
 from __future__ import annotations
@@ -304,7 +304,7 @@ def _training_mean(version: ModelVersion, name: str) -> float | None:
 def with_doubts(rows: pa.Table, repeated_ids: pa.Table) -> pa.Table:
     """Rows of model_quality with a remark on values from labels if correlation ids repeat.
 
-    `repeated_ids` are rows of sql/repeated_ids.sql. Its shares are over all models, because the checks of a day do not distinguish models.
+    `repeated_ids` are rows of sql/quality/repeated_ids.sql. Its shares are over all models, because the checks of a day do not distinguish models.
     """
     doubts = {
         (row["dt"], row["window_days"]): (

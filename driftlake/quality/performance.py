@@ -100,7 +100,7 @@ class PerformanceCounts:
     def read(
         cls, query: Callable[[str], pa.Table], versions: Mapping[tuple[str, str], ModelVersion]
     ) -> PerformanceCounts:
-        """Read them with a function that runs a query of sql/."""
+        """Read them with a function that runs a query of sql/quality/."""
         has_classes = any(version.classes for version in versions.values())
         # without classes there is nothing to read
         class_scores = (

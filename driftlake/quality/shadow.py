@@ -1,7 +1,7 @@
 """A candidate (shadow, canary) against production on the same predictions: rows of shadow_comparison.
 
 Not here: the statistics of two scores (`driftlake.maths.agreement`), and which predictions are paired
-(sql/shadow_pairs.sql).
+(sql/profiles/shadow_pairs.sql).
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _PERCENTILES = ("difference_p05", "difference_p50", "difference_p95")
 
 @dataclass(frozen=True, slots=True)
 class PairCounts:
-    """Counts of the pairs of some windows: rows of the QUERIES in sql/, in that order."""
+    """Counts of the pairs of some windows: rows of the QUERIES in sql/quality/, in that order."""
 
     shadow_counts: pa.Table
     shadow_percentiles: pa.Table
@@ -53,7 +53,7 @@ def compare(
     drift: DriftSettings,
     quality: QualitySettings,
 ) -> pa.Table:
-    """Rows of shadow_comparison; `windows` are rows of sql/window_predictions.sql."""
+    """Rows of shadow_comparison; `windows` are rows of sql/quality/window_predictions.sql."""
     counts, percentiles, labels = (
         {tuple(row[name] for name in _KEY): place for place, row in enumerate(table.select(_KEY).to_pylist())}
         for table in (pairs.shadow_counts, pairs.shadow_percentiles, pairs.shadow_labels)

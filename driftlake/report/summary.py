@@ -1,6 +1,6 @@
 """The result of a run in a few lines, printed when it ends.
 
-Not here: the totals (sql/summary.sql), how a number is written (`driftlake.vocabulary.wording`), and printing
+Not here: the totals (sql/report/summary.sql), how a number is written (`driftlake.vocabulary.wording`), and printing
 (`driftlake.cli.running`).
 """
 
@@ -22,7 +22,9 @@ from driftlake.vocabulary.wording import counted, first_of, number, three_decima
 def summarize(warehouse: Warehouse, settings: Settings, first_day: date, last_day: date) -> list[tuple[str, str]]:
     """Name and value of each line; drift, verdicts, alerts, backlog and quality are those of the last day."""
     window_days = settings.drift.headline_window_days
-    facts = warehouse.query("summary", first_day=first_day, last_day=last_day, window_days=window_days).to_pylist()[0]
+    facts = warehouse.query(
+        "report/summary", first_day=first_day, last_day=last_day, window_days=window_days
+    ).to_pylist()[0]
     return [
         ("days processed", f"{facts['day_count']} ({first_day} to {last_day})"),
         ("rows", number(facts["row_count"])),

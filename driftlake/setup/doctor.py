@@ -20,7 +20,7 @@ from driftlake.lake.catalog import catalog_of
 from driftlake.lake.duckdb_extensions import load_extension
 from driftlake.lake.migration import VERSIONS, version_of
 from driftlake.lake.process_memory import bound_memory
-from driftlake.lake.s3 import is_on_s3, require_place
+from driftlake.lake.s3 import extensions_to_reach, require_place
 from driftlake.lake.warehouse import Warehouse
 from driftlake.lineage.lineage_files import LineageRecord, read_lineage_folder
 from driftlake.setup import input_report
@@ -55,9 +55,7 @@ def examine(config: Path | None) -> Iterator[Finding]:
 
 def _examine_extensions(settings: Settings) -> Iterator[Finding]:
     catalog, places = catalog_of(settings), [*settings.input_locations.values(), settings.warehouse.data]
-    needed = {catalog.extension: catalog.extra, "ducklake": None}
-    if any(map(is_on_s3, places)):
-        needed["httpfs"] = "s3"
+    needed = {catalog.extension: catalog.extra, "ducklake": None, **extensions_to_reach(places)}
     for name, extra in needed.items():
         try:
             with duckdb.connect() as connection:

@@ -77,7 +77,7 @@ def label_rows_of(data: TrainingColumns, record: LineageRecord, version: ModelVe
 
 
 def _losses(version: ModelVersion, labels: Floats, scores: Floats) -> dict[str, Floats]:
-    """The losses that sql/label_cohorts.sql sums, for each training row, shape (rows,); nan where undefined."""
+    """The losses that sql/labels/label_cohorts.sql sums, for each training row, shape (rows,); nan where undefined."""
     nothing = np.full(len(labels), np.nan)
     with np.errstate(invalid="ignore"):
         error = np.where(np.isfinite(scores), scores, np.nan) - labels

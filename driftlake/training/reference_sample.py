@@ -39,7 +39,7 @@ def take_reference_samples(warehouse: Warehouse, settings: Settings, files: Sequ
 
 def _take(warehouse: Warehouse, file: LineageFile, version: ModelVersion, sample_rows: int) -> pa.Table:
     data = TrainingData(file)
-    sampled = warehouse.query("sampled_positions", row_count=data.row_count(), sample_rows=sample_rows)
+    sampled = warehouse.query("lineage/sampled_positions", row_count=data.row_count(), sample_rows=sample_rows)
     positions = sampled["row_number"].combine_chunks()
     columns = (stored_bins(bins, data.column(name).take(positions)) for name, bins in version.features.items())
     return pa.table(

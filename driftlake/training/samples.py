@@ -137,7 +137,7 @@ def _reference(
 ) -> pa.Table:
     data = TrainingData(file)
     require_same_data(warehouse, file, data.fingerprint())
-    sampled = warehouse.query("sampled_positions", row_count=data.row_count(), sample_rows=row_count)
+    sampled = warehouse.query("lineage/sampled_positions", row_count=data.row_count(), sample_rows=row_count)
     positions = sampled["row_number"].combine_chunks()
 
     def taken(column: Column) -> Column:

@@ -1,6 +1,6 @@
 -- Every alert from its first day to its last, one row.
 -- grain: rule, model_id, model_version, deployment, segment, feature, window_days, reference, opened_on
--- inputs: raised_alerts (rows of sql/alerts.sql), feature_stats
+-- inputs: raised_alerts (rows of sql/alerts/alerts.sql), feature_stats
 -- nulls: predicted_from of alerts without a version; paged_on of alerts that never page; kind of alerts that earlier releases stored
 with predicted as (
     select

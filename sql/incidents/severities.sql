@@ -1,7 +1,7 @@
 -- Alerts of every day, with broken features warning only if all that are critical at once have less than 5 % of the model's importance,
 -- which counts by the tier of the model.
 -- grain: dt, rule, model_id, model_version, deployment, segment, feature, window_days, reference
--- inputs: raised_alerts (rows of sql/alerts.sql), importances (model_id, model_version, feature, share), critical_features (model_id, feature),
+-- inputs: raised_alerts (rows of sql/alerts/alerts.sql), importances (model_id, model_version, feature, share), critical_features (model_id, feature),
 --         tiers (model_id, weight), importance_profile
 -- nulls: for a version without known importance, every feature is important
 with explained as (

@@ -1,6 +1,6 @@
 -- Weights by which the alerts of a day are ranked: importance of the feature x distance beyond the threshold x share of the rows.
 -- grain: dt, rule, model_id, model_version, deployment, segment, feature, window_days, reference
--- inputs: raised_alerts (rows of sql/alerts.sql), importances (model_id, model_version, feature, share)
+-- inputs: raised_alerts (rows of sql/alerts/alerts.sql), importances (model_id, model_version, feature, share)
 -- parameters: $first_day, $last_day
 -- nulls: an alert without a feature, or about a version without known importance, has an importance of 1
 select

@@ -391,7 +391,7 @@ def test_what_was_delivered_after_it_failed_is_not_undelivered(
 ) -> None:
     monkeypatch.setenv("HOOK", "http://127.0.0.1:9/")
     deliver(memory, settings, [INCIDENT, INCIDENT | {"incident_id": "b2"}], NOW)
-    assert memory.query("undelivered").num_rows == 2
+    assert memory.query("delivery/undelivered").num_rows == 2
     monkeypatch.setenv("HOOK", receiver.address)
     deliver(memory, settings, [INCIDENT], NOW + timedelta(hours=1))
-    assert memory.query("undelivered")["incident_id"].to_pylist() == ["b2"]
+    assert memory.query("delivery/undelivered")["incident_id"].to_pylist() == ["b2"]

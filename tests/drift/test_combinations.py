@@ -115,7 +115,7 @@ def findings(
     with memory.registered(
         configured_pairs=pa.table({name: [value] for name, value in ({"model_id": "credit"} | names).items()})
     ):
-        paired = memory.query("pair_windows", first_day=day(1), last_day=day(2), windows_days=[1])
+        paired = memory.query("drift/pair_windows", first_day=day(1), last_day=day(2), windows_days=[1])
     rows: list[Row] = rare_combinations(paired, {KEY: VERSION}, DriftSettings()).to_pylist()
     return rows
 

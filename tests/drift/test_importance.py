@@ -93,7 +93,7 @@ def importance_drift(
         ],
     )
     with memory.registered(groups=pa.Table.from_pylist([GROUP])):
-        windows = memory.query("importance_windows", first_day=day(2), last_day=day(2), windows_days=[1])
+        windows = memory.query("drift/importance_windows", first_day=day(2), last_day=day(2), windows_days=[1])
     version = replace(VERSION, feature_importance={"x": 6.0, "y": 3.0, "z": 1.0} if trained else {})
     found = compare_importance(windows, {KEY: version}, DriftSettings()).to_pylist()
     return {(row["feature"], row["statistic"]): row for row in found}

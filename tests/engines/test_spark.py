@@ -232,15 +232,15 @@ def test_odd_labels_meet_the_same_predictions(tmp_path: Path, corrections: str) 
         labels={"path": "labels", "horizon_days": 3, "corrections": corrections},
         models={"credit": {"sampling_rate": 0.8}},
     )
-    odd_labels(project, days=6)
+    odd_labels(project, days=4)
     # a file without rows
-    empty = project.labels(7)
+    empty = project.labels(5)
     pq.write_table(pq.read_table(empty).slice(0, 0), empty)
-    project.run(1, 6, until="profiles")
-    project.run(3, 7, until="label_cohorts", is_checked=True)
+    project.run(1, 4, until="profiles")
+    project.run(3, 5, until="label_cohorts", is_checked=True)
     expected = project.contents(*LABEL_COHORTS.tables)
     project.configure(engine="spark", spark=CLUSTER | {"rows_per_task": 500})
-    project.run(3, 7, until="label_cohorts", is_forced=True, is_checked=True)
+    project.run(3, 5, until="label_cohorts", is_forced=True, is_checked=True)
     assert_same(project.contents(*LABEL_COHORTS.tables), expected)
     assert {name for name, rows in expected.items() if not rows} == set()
 

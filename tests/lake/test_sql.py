@@ -56,7 +56,7 @@ def given_backlog(memory: Warehouse) -> None:
 
 
 def backlog(memory: Warehouse, *columns: str, on: int = 3, age: str = "all", horizon_days: int = 60) -> list[Any]:
-    found = memory.query("label_backlog", first_day=day(on), last_day=day(on), horizon_days=horizon_days)
+    found = memory.query("quality/label_backlog", first_day=day(on), last_day=day(on), horizon_days=horizon_days)
     return [tuple(row[c] for c in columns) for row in found.to_pylist() if row["age_bucket"] == age]
 
 
@@ -120,8 +120,10 @@ def test_growth_is_the_change_since_the_day_before(memory: Warehouse) -> None:
 
 def test_the_backlog_of_a_range_of_days_is_that_of_its_days(memory: Warehouse) -> None:
     given_backlog(memory)
-    one_by_one = [memory.query("label_backlog", first_day=day(n), last_day=day(n), horizon_days=60) for n in (1, 2, 3)]
-    together = memory.query("label_backlog", first_day=day(1), last_day=day(3), horizon_days=60)
+    one_by_one = [
+        memory.query("quality/label_backlog", first_day=day(n), last_day=day(n), horizon_days=60) for n in (1, 2, 3)
+    ]
+    together = memory.query("quality/label_backlog", first_day=day(1), last_day=day(3), horizon_days=60)
     assert together.to_pylist() == pa.concat_tables(one_by_one).to_pylist()
 
 
@@ -161,7 +163,7 @@ def given_cohorts(memory: Warehouse, *rows: tuple[int, int, int]) -> None:
 
 
 def positives(memory: Warehouse, on: int, window_days: int) -> int:
-    found = memory.query("quality_counts", first_day=day(on), last_day=day(on), windows_days=[window_days])
+    found = memory.query("quality/quality_counts", first_day=day(on), last_day=day(on), windows_days=[window_days])
     return sum(found["positive_count"].to_pylist())
 
 
@@ -183,7 +185,7 @@ def test_the_coverage_of_a_window_is_of_the_predictions_of_its_days(memory: Ware
         "prediction_profile",
         [GROUP | {"dt": day(n), "bin_id": b, "row_count": count, "score_sum": 0.0} for n, b, count in rows],
     )
-    found = memory.query("window_predictions", first_day=day(3), last_day=day(3), windows_days=[1, 2, 3])
+    found = memory.query("quality/window_predictions", first_day=day(3), last_day=day(3), windows_days=[1, 2, 3])
     assert found["prediction_count"].to_pylist() == [100, 130, 131]
 
 
@@ -196,7 +198,7 @@ def test_counts_are_summed_over_the_days_of_a_bucket(memory: Warehouse) -> None:
     groups = groups_table([tuple(GROUP.values())])
     features = pa.Table.from_pylist([MODEL | {"feature": "age", "feature_id": 0}])
     with memory.registered(buckets=buckets, groups=groups, counted_features=features):
-        found = memory.query("bucket_counts")
+        found = memory.query("drift/bucket_counts")
     assert found.select(["bucket", "row_count"]).sort_by("bucket").to_pylist() == [
         {"bucket": 0, "row_count": 11},
         {"bucket": 1, "row_count": 100},
@@ -223,7 +225,7 @@ def test_percentiles_are_the_middles_of_the_bins_that_hold_the_ranks(db: duckdb.
     bins = [(0, 1.0, 4.0, 50), (1, 4.0, 9.0, 45), (2, 9.0, 16.0, 5)]
     names = ("bin_id", "lower_ms", "upper_ms", "row_count")
     given(db, "service_rows", LATENCY_COLUMNS, [row | dict(zip(names, values, strict=True)) for values in bins])
-    assert rows_of(db, "service_levels", "row_count", "p50_ms", "p95_ms", "p99_ms") == [(100, 2.0, 6.0, 12.0)]
+    assert rows_of(db, "profiles/service_levels", "row_count", "p50_ms", "p95_ms", "p99_ms") == [(100, 2.0, 6.0, 12.0)]
 
 
 # --- alerts ---
@@ -291,14 +293,14 @@ RULE: Row = {
 
 
 def alerts_of(db: duckdb.DuckDBPyConnection, first_day: date, last_day: date) -> pa.Table:
-    """Rows of sql/alerts.sql for what was given of signals and alert_rules."""
+    """Rows of sql/alerts/alerts.sql for what was given of signals and alert_rules."""
     signals = [name for (name,) in db.sql("select signal from alert_rules").fetchall()]
     db.register(
         "watched_signals",
-        queries.run(db, "watched_signals", signals=signals, last_day=last_day, holidays=[]).to_arrow_table(),
+        queries.run(db, "alerts/watched_signals", signals=signals, last_day=last_day, holidays=[]).to_arrow_table(),
     )
-    db.register("rule_jumps", queries.run(db, "rule_jumps").to_arrow_table())
-    return queries.run(db, "alerts", first_day=first_day, last_day=last_day).to_arrow_table()
+    db.register("rule_jumps", queries.run(db, "alerts/rule_jumps").to_arrow_table())
+    return queries.run(db, "alerts/alerts", first_day=first_day, last_day=last_day).to_arrow_table()
 
 
 def raised(db: duckdb.DuckDBPyConnection, signals: Sequence[Row], rule: Row | None = None, *columns: str) -> list[Any]:

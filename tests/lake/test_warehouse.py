@@ -133,16 +133,25 @@ def test_a_plain_duckdb_client_can_attach(settings: Settings) -> None:
     with Warehouse.open(settings) as warehouse:
         replace(warehouse, 1, 10)
     # a client that loads signed extensions only, as DuckDB does unless it is told otherwise
-    with duckdb.connect(config={"allow_unsigned_extensions": False}) as client:
+    with duckdb.connect() as client:
         load_extension(client, "sqlite_scanner")
         load_extension(client, "ducklake")
         client.execute(f"attach 'ducklake:sqlite:{catalog_of(settings).place}' as lake (read_only)")
         assert client.execute("select count(*) from lake.prediction_profile").fetchone() == (1,)
 
 
+def test_an_extension_that_a_query_loads_must_be_signed(settings: Settings) -> None:
+    with Warehouse.open(settings) as warehouse:
+        assert warehouse.sql("select current_setting('allow_unsigned_extensions') as is_allowed").to_pylist() == [
+            {"is_allowed": False}
+        ]
+        with pytest.raises(duckdb.Error, match="while database is running"):
+            warehouse.sql("set allow_unsigned_extensions = true")
+
+
 def test_a_query_refuses_missing_and_unused_parameters(db: duckdb.DuckDBPyConnection) -> None:
     with pytest.raises(ValueError, match=r"missing parameters \['last_day'\], unused parameters \['day'\]"):
-        queries.run(db, "alerts", first_day=day(1), day=day(1))
+        queries.run(db, "alerts/alerts", first_day=day(1), day=day(1))
 
 
 def child(code: str, settings: Settings, *arguments: str) -> subprocess.Popen[str]:

@@ -112,8 +112,8 @@ def judged(db: duckdb.DuckDBPyConnection, memory_days: int = 67, first_day: int 
     """Whether each label is valid, a duplicate and a conflict, day by day."""
     if not db.execute("select 1 from duckdb_tables() where table_name = 'new_predictions'").fetchall():
         given_predictions(db)
-    queries.run(db, "remembered_labels", first_day=day(first_day))
-    queries.run(db, "label_rows", memory_days=memory_days)
+    queries.run(db, "labels/remembered_labels", first_day=day(first_day))
+    queries.run(db, "labels/label_rows", memory_days=memory_days)
     return db.execute(
         "select is_valid, is_duplicate, is_conflict from label_rows order by dt, file_row_number"
     ).fetchall()
@@ -181,8 +181,8 @@ def paired(db: duckdb.DuckDBPyConnection, horizon_days: int = 10, first_day: int
         "early_days": EARLY_LABEL_DAYS,
         "is_latest": False,
     }
-    queries.run(db, "label_pairs", **reach)
-    queries.run(db, "label_corrections", is_latest=False)
+    queries.run(db, "labels/label_pairs", **reach)
+    queries.run(db, "labels/label_corrections", is_latest=False)
     return db.execute("select known_on, version_id, label_on from label_pairs where weight = 1 order by all").fetchall()
 
 
@@ -218,7 +218,7 @@ def test_of_an_id_scored_every_day_a_label_is_about_the_nearest_day_before_it(db
     paired(db)
     assert db.execute("select prediction_on, is_ambiguous from label_pairs").fetchall() == [(day(3), True)]
     days = {"first_day": day(1), "last_day": day(9)}
-    assert queries.run(db, "ambiguous_labels", **days).fetchall() == [(day(4), 1)]
+    assert queries.run(db, "labels/ambiguous_labels", **days).fetchall() == [(day(4), 1)]
 
 
 def test_of_an_id_that_was_not_scored_before_its_label_the_next_day_is_labelled(db: duckdb.DuckDBPyConnection) -> None:
@@ -294,7 +294,7 @@ def awaited(db: duckdb.DuckDBPyConnection, first_day: int = 1) -> list[date]:
     """Prediction days that the labels ask for; a prediction may be three days old."""
     judged(db, first_day=first_day)
     reach = {"first_day": day(first_day), "horizon_days": 3, "early_days": EARLY_LABEL_DAYS, "is_latest": False}
-    return [asked for (asked,) in queries.run(db, "awaited_days", **reach).fetchall()]
+    return [asked for (asked,) in queries.run(db, "labels/awaited_days", **reach).fetchall()]
 
 
 def test_labels_ask_for_the_days_they_name(db: duckdb.DuckDBPyConnection) -> None:
@@ -330,15 +330,15 @@ def test_a_label_from_before_the_span_that_names_its_day_asks_for_no_other(db: d
 
 
 def rows_of(db: duckdb.DuckDBPyConnection, name: str, *columns: str, **values: Any) -> list[Any]:
-    """Result of sql/<name>.sql: tuples of `columns`, or values if it is one column."""
-    result = queries.run(db, name, **values).to_arrow_table()
+    """Result of sql/labels/<name>.sql: tuples of `columns`, or values if it is one column."""
+    result = queries.run(db, f"labels/{name}", **values).to_arrow_table()
     listed = zip(*(result[column].to_pylist() for column in columns), strict=True)
     return [row if len(columns) > 1 else row[0] for row in listed]
 
 
 def cohorts(db: duckdb.DuckDBPyConnection, *columns: str, last_day: int = 30) -> list[Any]:
     paired(db)
-    sums = queries.run(db, "label_sums", first_day=day(1), last_day=day(last_day)).to_arrow_table()
+    sums = queries.run(db, "labels/label_sums", first_day=day(1), last_day=day(last_day)).to_arrow_table()
     db.register("label_sums", sums)
     return rows_of(db, "label_cohorts", *columns)
 

@@ -68,7 +68,7 @@ def severities(
                 if on < stopped
             ],
         )
-    found = memory.query("label_backlog", first_day=day(1), last_day=day(LAST), horizon_days=60)
+    found = memory.query("quality/label_backlog", first_day=day(1), last_day=day(LAST), horizon_days=60)
     with memory.registered(found=found):
         memory.connection.execute("insert into label_backlog by name from found")
     raised = fired(memory, default_alerts(), first_day=day(1), last_day=day(LAST)).to_pylist()

@@ -151,7 +151,7 @@ def test_an_edited_formula_changes_everything(
 ) -> None:
     file = tmp_path / "alerts.sql"
     file.write_text("select 1")
-    monkeypatch.setattr(stages, "sources", lambda _: [("sql/alerts.sql", file)])
+    monkeypatch.setattr(stages, "sources", lambda _: [("sql/alerts/alerts.sql", file)])
     monkeypatch.setattr(stages, "code_version", stages.code_version.__wrapped__)
     assert worked_on(project.run(1, LAST)) == EVERYTHING
     assert worked_on(project.run(1, LAST)) == {}

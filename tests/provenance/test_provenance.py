@@ -223,7 +223,7 @@ def test_the_trail_says_which_version_followed(tmp_path: Path) -> None:
     project = Project(tmp_path / "project")
     project.register("v2", released_at="2024-03-01T00:00:00Z")
     with Warehouse.open(project.settings, read_only=True) as warehouse:
-        first, second = warehouse.query("version_trail").to_pylist()
+        first, second = warehouse.query("lineage/version_trail").to_pylist()
     assert (first["model_version"], first["followed_by"]) == ("v1", "v2")
     assert first["followed_at"] == second["registered_at"]
     assert second["dataset_registered_at"] == first["registered_at"]

@@ -175,8 +175,8 @@ def given_class_labels(db: duckdb.DuckDBPyConnection, *rows: tuple[int, str, str
 
 def confusions(db: duckdb.DuckDBPyConnection, first_day: int = 1, last_day: int = 30) -> Counter[tuple[Any, ...]]:
     """Rows of class_cohorts as (day known, predicted class, class of the label), segment 'all'."""
-    queries.run(db, "class_pairs", first_day=day(first_day), last_day=day(last_day))
-    rows = queries.run(db, "class_cohorts").to_arrow_table().to_pylist()
+    queries.run(db, "labels/class_pairs", first_day=day(first_day), last_day=day(last_day))
+    rows = queries.run(db, "labels/class_cohorts").to_arrow_table().to_pylist()
     return Counter({(row["dt"], row["predicted_class"], row["label_class"]): row["row_count"] for row in rows})
 
 
@@ -190,7 +190,7 @@ def test_a_label_that_is_no_class_is_invalid(db: duckdb.DuckDBPyConnection) -> N
 def test_the_contract_counts_the_labels_that_are_valid(db: duckdb.DuckDBPyConnection) -> None:
     given_predictions(db, {}, version=MULTICLASS)
     given_class_labels(db, (2, "a", "plane"), (2, "b", "car"))
-    queries.run(db, "checked_labels")
+    queries.run(db, "contract/checked_labels")
     assert db.execute("select label_class, is_countable from checked_labels order by all").fetchall() == [
         ("car", True),
         ("plane", False),
@@ -224,7 +224,7 @@ def test_the_labels_of_a_multiclass_model_are_neither_positive_nor_negative(db: 
     given_class_labels(db, (2, "a", "1"))
     db.execute("update labels set label = 1")
     paired(db)
-    [row] = cohorts_of(db, queries.run(db, "label_sums", **SPAN).to_arrow_table()).to_pylist()
+    [row] = cohorts_of(db, queries.run(db, "labels/label_sums", **SPAN).to_arrow_table()).to_pylist()
     counted = ("positive_count", "negative_count", "number_count", "log_loss_sum", "squared_error_sum")
     assert [row[name] for name in counted] == [0, 0, 1, None, None]
 
@@ -235,7 +235,7 @@ def test_each_class_is_counted_by_its_own_score(db: duckdb.DuckDBPyConnection) -
     given_class_labels(db, (2, "a", "car"))
     paired(db)
     confusions(db)
-    rows = queries.run(db, "class_score_cohorts", **GRID).to_arrow_table().to_pylist()
+    rows = queries.run(db, "labels/class_score_cohorts", **GRID).to_arrow_table().to_pylist()
     found = [(row["scored_class"], row["bin_id"], row["positive_count"], row["negative_count"]) for row in rows]
     assert found == [("bus", 224, 0, 1), ("car", 181, 1, 0)]
 
@@ -245,7 +245,7 @@ def test_scores_of_classes_that_another_model_has_are_left_out(db: duckdb.DuckDB
     given_class_labels(db, (2, "a", "car"))
     paired(db)
     confusions(db)
-    rows = queries.run(db, "class_score_cohorts", **GRID).to_arrow_table().to_pylist()
+    rows = queries.run(db, "labels/class_score_cohorts", **GRID).to_arrow_table().to_pylist()
     assert [row["scored_class"] for row in rows] == ["car"]
 
 
@@ -309,7 +309,7 @@ def test_predictions_and_their_labels_are_counted_alike(rows: list[Labelled]) ->
             db.execute(macro)
         given_labelled(db, rows)
         confusions(db)
-        cohorts = queries.run(db, "class_score_cohorts", **GRID).to_arrow_table().to_pylist()
+        cohorts = queries.run(db, "labels/class_score_cohorts", **GRID).to_arrow_table().to_pylist()
     scores = ClassScoreAccumulator({name: f"p_{name}" for name in CLASSES}, [1])
     predicted = scores.places(np.arange(len(rows)), [row.predicted for row in rows])
     for place, name in enumerate(CLASSES):
@@ -346,7 +346,7 @@ def given_labelled(db: duckdb.DuckDBPyConnection, rows: list[Labelled]) -> None:
 def counted(db: duckdb.DuckDBPyConnection, first_day: int, last_day: int) -> Counter[tuple[Any, ...]]:
     """Labels by (day known, predicted class, class) and by (day known, scored class, bin, whether the label is the class)."""
     counts = confusions(db, first_day, last_day)
-    for row in queries.run(db, "class_score_cohorts", **GRID).to_arrow_table().to_pylist():
+    for row in queries.run(db, "labels/class_score_cohorts", **GRID).to_arrow_table().to_pylist():
         key = (row["dt"], row["scored_class"], row["bin_id"])
         counts += Counter({(*key, True): row["positive_count"], (*key, False): row["negative_count"]})
     return counts

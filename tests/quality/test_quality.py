@@ -82,10 +82,12 @@ def measured(
 ) -> pa.Table:
     """Rows of model_quality of the days `on` to `last`."""
     span = {"first_day": day(on), "last_day": day(last or on), "windows_days": [window]}
-    tables = [memory.query(name, **span) for name in ("window_predictions", "quality_counts", "window_scores")]
+    tables = [
+        memory.query(f"quality/{name}", **span) for name in ("window_predictions", "quality_counts", "window_scores")
+    ]
     correcting = {"is_latest": latest, "horizon_days": 30}
-    known = memory.query("known_labels", first_day=day(on - 89), last_day=day(last or on), **correcting)
-    of_classes = [memory.query(name, **span) for name in ("class_counts", "class_score_counts")]
+    known = memory.query("quality/known_labels", first_day=day(on - 89), last_day=day(last or on), **correcting)
+    of_classes = [memory.query(f"quality/{name}", **span) for name in ("class_counts", "class_score_counts")]
     settings = QualitySettings(windows_days=(window,))
     versions = {KEY: version or model_version()}
     calibrations = calibrations_of(known, versions, settings)

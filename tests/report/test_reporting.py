@@ -495,7 +495,7 @@ def test_a_second_reference_or_a_segment_counts_no_feature_twice(memory):
     facts = memory.query("report/models", day=day(1), recent_days=28, drift_window_days=7, quality_window_days=28)
     assert facts["feature_count"].to_pylist() == [1]
     assert memory.query("report/features", day=day(1), window_days=7).num_rows == 1
-    summary = memory.query("summary", first_day=day(1), last_day=day(1), window_days=7)
+    summary = memory.query("report/summary", first_day=day(1), last_day=day(1), window_days=7)
     assert summary["drifted_count"].to_pylist() == [1]
 
 

@@ -36,8 +36,16 @@ def test_every_query_is_used() -> None:
     code = "".join(
         path.read_text() for folder in ("driftlake", "assets", "expectations") for path in (ROOT / folder).rglob("*.py")
     )
-    queries = [path.stem for path in (ROOT / "sql").glob("*.sql")]
-    assert [name for name in queries if f'"{name}"' not in code] == []
+    listed = set(re.findall(r'queries\.names\("(\w+)"\)', code))
+    queries = [path for path in (ROOT / "sql").glob("*/*.sql") if path.parent.name not in listed]
+    unused = [
+        path for path in queries if f'"{path.stem}"' not in code and f'"{path.parent.name}/{path.stem}"' not in code
+    ]
+    assert unused == []
+
+
+def test_every_query_lies_in_a_folder() -> None:
+    assert list((ROOT / "sql").glob("*.sql")) == []
 
 
 def test_the_assets_imported_are_ours() -> None:

@@ -1,6 +1,6 @@
 -- Rows of shadow_profile: pairs of scores by the bins of both.
 -- grain: dt, model_id, model_version, deployment, production_version, bin_id, production_bin_id
--- inputs: shadow_sums (rows of sql/shadow_sums.sql, of any part of the pairs)
+-- inputs: shadow_sums (rows of sql/profiles/shadow_sums.sql, of any part of the pairs)
 -- nulls: pairs that lack a score count in bin 0 and add nothing to the sums
 select
     dt,

@@ -1,6 +1,6 @@
 -- Rows of label_cohorts: labels that became known on each day, by prediction day and score bin.
 -- grain: dt, prediction_on, model_id, model_version, deployment, segment, bin_id
--- inputs: label_sums (rows of sql/label_sums.sql, of any part of the pairs)
+-- inputs: label_sums (rows of sql/labels/label_sums.sql, of any part of the pairs)
 -- nulls: sums are null where the task has none
 select
     dt,

@@ -1,6 +1,6 @@
 -- Rows of slo_status: remaining error budget and burn rates of every objective.
 -- grain: dt, slo, model_id
--- inputs: slos, slo_days (rows of sql/slo_events.sql from the longest window before $first_day on)
+-- inputs: slos, slo_days (rows of sql/alerts/slo_events.sql from the longest window before $first_day on)
 -- parameters: $first_day, $last_day
 -- nulls: without an event there is no SLI and no burn rate; an objective without an event in any window has no row
 with days as (

@@ -1,6 +1,6 @@
 -- Compares the alerts of other rules with those that were raised: the same signal about the same thing on the same day.
 -- grain: dt, signal, model_id, model_version, deployment, segment, feature, window_days, reference
--- inputs: replayed_alerts (rows of sql/alerts.sql), alerts
+-- inputs: replayed_alerts (rows of sql/alerts/alerts.sql), alerts
 -- parameters: $first_day, $last_day
 with told as (
     select

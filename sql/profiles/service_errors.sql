@@ -1,6 +1,6 @@
 -- Rows of service_errors: the most frequent kinds of errors of a version on a day, with all others combined.
 -- grain: dt, model_id, model_version, deployment, error_kind
--- inputs: error_counts (rows of sql/error_counts.sql, of any part of the calls), prediction_groups
+-- inputs: error_counts (rows of sql/profiles/error_counts.sql, of any part of the calls), prediction_groups
 -- parameters: $kind_count, number of kinds that are named
 with counted as (
     select

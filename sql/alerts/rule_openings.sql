@@ -1,6 +1,6 @@
 -- How often each rule would have fired: a run of days counts once, on its first day, and openings of a model on the same day count as one.
 -- grain: rule
--- inputs: replayed_alerts (rows of sql/alerts.sql)
+-- inputs: replayed_alerts (rows of sql/alerts/alerts.sql)
 -- nulls: alerts about whole partitions have no model
 with openings as (
     select

@@ -1,6 +1,6 @@
 -- Rows of service_parts: predictions, successes and GPU utilization of every day, of its hours and of its nodes.
 -- grain: dt, model_id, model_version, deployment, hour_at, node_id
--- inputs: call_counts (rows of sql/call_counts.sql, of any part of the calls), prediction_groups
+-- inputs: call_counts (rows of sql/profiles/call_counts.sql, of any part of the calls), prediction_groups
 -- nulls: hour_at in rows about a node, node_id in rows about an hour, both in rows about the day
 with counted as (
     select

@@ -1,6 +1,6 @@
 -- Rows of service_bins: latencies of every hour and of every node of a day, in bins of five per cent.
 -- grain: dt, model_id, model_version, deployment, hour_at, node_id, metric, bin_id
--- inputs: latency_counts (rows of sql/latency_counts.sql, of any part of the calls), prediction_groups
+-- inputs: latency_counts (rows of sql/profiles/latency_counts.sql, of any part of the calls), prediction_groups
 -- nulls: hour_at in rows about a node, node_id in rows about an hour; values that are negative or not numbers are left out
 with counted as (
     select
