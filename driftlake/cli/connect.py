@@ -31,14 +31,14 @@ Proposal = Annotated[
 def otlp(
     files: Annotated[list[Path], typer.Argument(help="Files of OTLP with spans and logs, JSON lines or protobuf.")],
     mapping: Annotated[
-        Path | None, typer.Option("--mapping", help="YAML file that maps spans, attributes and events to columns.")
+        Path | None, typer.Option("--mapping", help="YAML file that maps spans, log records and attributes to columns.")
     ] = None,
     out: Out = None,
     labels_out: Annotated[Path | None, typer.Option("--labels-out", help="Folder of labels to write to.")] = None,
     is_proposal: Proposal = False,
     config: Config = None,
 ) -> None:
-    """Import OpenTelemetry files. Each trace becomes one row, even if its spans are in several files.
+    """Import OpenTelemetry files. Each trace, or log record of a prediction, becomes one row, even if its spans are in several files.
 
     The exit code is 1 if anything was refused.
     """

@@ -73,10 +73,12 @@ def _require_measured_signals(settings: Settings, path: Path, nodes: yaml.Node |
 
 def _require_folders(settings: Settings, path: Path, nodes: yaml.Node | None) -> None:
     sections = {"telemetry": settings.telemetry, "labels": settings.labels, "lineage": settings.lineage}
+    places = {name: settings.resolve(section.path) for name, section in sections.items() if section}
     missing = [
-        f"{path}:{line_of(nodes, [name, 'path'])}: {name}.path: there is no folder {settings.resolve(section.path)}"
-        for name, section in sections.items()
-        if section and "://" not in section.path and not Path(settings.resolve(section.path)).is_dir()
+        f"{path}:{line_of(nodes, [name, 'path'])}: {name}.path: there is no folder {place}"
+        for name, place in places.items()
+        # whoever lists an input tells what a file in the place of a folder is
+        if "://" not in place and not (Path(place).is_dir() or (name != "lineage" and Path(place).is_file()))
     ]
     if missing:
         raise ConfigurationError("\n".join(missing), hint="create the folder or correct the path")

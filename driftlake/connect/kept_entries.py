@@ -37,6 +37,8 @@ SPAN_FIELDS = (
     ("start_ns", pa.int64()),
     ("end_ns", pa.int64()),
     ("is_error", pa.bool_()),
+    # log records and events of spans that are predictions are kept among the spans
+    ("is_event", pa.bool_()),
 )
 EVENT_FIELDS = (("trace_id", pa.string()), ("time_ns", pa.int64()))
 
@@ -85,12 +87,12 @@ class Keeper:
         self.rows: dict[int, list[tuple[Any, ...]]] = defaultdict(list)
         self.row_count = 0
 
-    def keep(self, nanoseconds: int, entry: Span | Event) -> None:
-        """Add a span or an event at its time."""
+    def keep(self, entry: Span | Event) -> None:
+        """Add a span or an event."""
         found = [entry.attributes.get(name) for name in self.attributes]
         texts = [value if isinstance(value, str) else None for value in found]
         numbers = [value if isinstance(value, float) else None for value in found]
-        self.rows[nanoseconds // _DAY_NS].append((*self.values_of(entry), *texts, *numbers))
+        self.rows[entry.start_ns // _DAY_NS].append((*self.values_of(entry), *texts, *numbers))
         self.row_count += 1
         if self.row_count % _BATCH_ROWS == 0:
             self.flush()

@@ -42,30 +42,29 @@ def touched_days(
     names: Iterable[str],
     days: Sequence[date],
 ) -> dict[date | None, int]:
-    """Number of traces of the files kept under `names`, by the day of their row; None stands for traces without a prediction."""
+    """Number of traces and predictions of the files kept under `names`, by day; None stands for traces without a prediction."""
     names = set(names)
     new = [path for path in kept_files(target, days) if Path(path).stem in names]
-    _view(connection, "new_spans", new)
-    _view(connection, "kept_spans", kept_files(target, sorted({near for day in days for near in _around(day)})))
-    prediction = mapping.prediction
-    found = queries.run(connection, "connect/otlp_touched_days", span=prediction.span, service=prediction.service)
-    return dict(found.fetchall())
+    _view_spans(connection, "new_spans", new, mapping)
+    near = sorted({near for day in days for near in _around(day)})
+    _view_spans(connection, "kept_spans", kept_files(target, near), mapping)
+    return dict(queries.run(connection, "connect/otlp_touched_days", **_chosen(mapping)).fetchall())
 
 
 def write_predictions(
     connection: duckdb.DuckDBPyConnection, target: Path, mapping: OtlpMapping, day: date
 ) -> WrittenDay:
     """Write the predictions of a day from the spans of it and the days around it: a trace may pass midnight."""
-    _view(connection, "kept_spans", kept_files(target, _around(day)))
-    prediction = mapping.prediction
-    queries.run(connection, "connect/otlp_placed_spans", day=day, span=prediction.span, service=prediction.service)
+    _view_spans(connection, "kept_spans", kept_files(target, _around(day)), mapping)
+    queries.run(connection, "connect/otlp_placed_spans", day=day, **_chosen(mapping))
     texts = _text_attributes(connection, "placed_spans", mapping.attributes)
     rows = predictions_query(mapping, texts)
     [(several,)] = connection.execute(
-        "select count(distinct trace_id) from placed_spans where is_prediction and place > 1"
+        "select count(distinct id) from placed_spans where is_prediction and place > 1"
     ).fetchall()
-    remarks = [f"{counted(several, 'trace')} with several spans {prediction.span}, the first counts"] if several else []
-    done = _replaced(connection, target, day, rows, "trace_id")
+    remarks = [_said_of_several(several, mapping)] if several else []
+    # every event has an id; an attribute of a span may be missing
+    done = _replaced(connection, target, day, rows, "correlation_id" if mapping.prediction.is_event else "trace_id")
     if done.problems:
         return done
     problems, missing = _missing(connection, mapping, done.row_count)
@@ -73,24 +72,27 @@ def write_predictions(
 
 
 def predictions_query(mapping: OtlpMapping, texts: frozenset[str]) -> str:
-    """SQL of a row per trace of placed_spans; `texts` are the attributes that have values other than numbers."""
+    """SQL of a row per prediction of placed_spans; `texts` are the attributes that have values other than numbers."""
     columns = {name: _attribute(attribute, texts, name) for name, attribute in mapping.all_columns.items()}
-    is_measured = "parent_id is null" if mapping.latency == ROOT else f"name = {literal(mapping.latency)}"
+    is_measured = "is_root" if mapping.latency == ROOT else f"name = {literal(mapping.latency)}"
+    measured = f"arg_min(end_ns - start_ns, place) filter (where {is_measured}) / 1e6"
+    correlation_id = columns.pop("correlation_id", "placed_spans.id")
     own = {
-        "correlation_id": columns.pop("correlation_id", "trace_id"),
+        # the attribute of an event is its id
+        "correlation_id": "placed_spans.id" if mapping.prediction.is_event else correlation_id,
         "event_time": "make_timestamp(arg_min(start_ns, place) // 1000)",
-        "latency_ms": f"arg_min(end_ns - start_ns, place) filter (where {is_measured}) / 1e6",
-        "success": "not bool_or(is_error and (is_prediction or parent_id is null))",
+        "latency_ms": columns.pop("latency_ms", measured),
+        "success": "not bool_or(is_error and (is_prediction or is_root))",
     }
     stages = {
         # the sum of whole numbers is the same in any order
         name: f"cast(sum(end_ns - start_ns) filter (where name = {literal(span)}) as bigint) / 1e6"
         for name, span in mapping.stages.items()
     }
-    traced = {"trace_id": "trace_id", "span_id": "arg_min(span_id, place)"}
+    traced = {name: f"any_value({name}) filter (where place = 1)" for name in ("trace_id", "span_id")}
     selected = own | columns | stages | traced
     listed = ",\n    ".join(f"{expression} as {quote(name)}" for name, expression in selected.items())
-    return f"select\n    {listed}\nfrom placed_spans\ngroup by trace_id\norder by event_time, trace_id"
+    return f"select\n    {listed}\nfrom placed_spans\ngroup by placed_spans.id\norder by event_time, placed_spans.id"
 
 
 def write_labels(connection: duckdb.DuckDBPyConnection, target: Path, labels: LabelEvents, day: date) -> WrittenDay:
@@ -113,14 +115,17 @@ def _missing(
     """Problems and remarks about columns without a value in some of day_rows."""
     sources = {name: f"attribute {attribute}" for name, attribute in mapping.columns.items()}
     sources |= {name: f"span {span}" for name, span in mapping.stages.items()}
-    sources["latency_ms"] = "root span" if mapping.latency == ROOT else f"span {mapping.latency}"
+    sources.setdefault("latency_ms", "root span" if mapping.latency == ROOT else f"span {mapping.latency}")
     counts = connection.execute(
         f"select {', '.join(f'count(*) - count({quote(name)})' for name in sources)} from day_rows"
     ).fetchone()
     problems: list[str] = []
     remarks: list[str] = []
     for (name, source), count in zip(sources.items(), counts or (), strict=True):
-        if count:
+        # a service that writes events need not have spans
+        is_from_spans = name == "latency_ms" and name not in mapping.columns
+        is_expected = is_from_spans and mapping.prediction.is_event and count == row_count
+        if count and not is_expected:
             said = f"{count:,} of {counted(row_count, 'prediction')} have no {source} ({name})"
             # spans of another service may be in a file that is imported later
             is_wrong = name in mapping.columns and (count == row_count or name in {*REQUIRED, "correlation_id"})
@@ -149,6 +154,30 @@ def _attribute(attribute: str, texts: frozenset[str], column: str) -> str:
 def _value(attribute: str, texts: frozenset[str], *, is_text: bool = False) -> str:
     number, text = quote(number_column(attribute)), quote(text_column(attribute))
     return f"coalesce({text}, {sql_text(number, pa.float64())})" if is_text or attribute in texts else number
+
+
+def _said_of_several(several: int, mapping: OtlpMapping) -> str:
+    kind = mapping.prediction.kind
+    if mapping.prediction.is_event:
+        return f"{counted(several, 'correlation id')} with several predictions ({kind}), the first counts"
+    return f"{counted(several, 'trace')} with several spans {mapping.prediction.span}, the first counts"
+
+
+def _chosen(mapping: OtlpMapping) -> dict[str, bool | str | None]:
+    """Parameters of SQL that say which of the kept spans are predictions."""
+    prediction = mapping.prediction
+    return {"is_event": prediction.is_event, "name": prediction.name, "service": prediction.service}
+
+
+def _view_spans(connection: duckdb.DuckDBPyConnection, name: str, paths: Iterable[str], mapping: OtlpMapping) -> None:
+    """A view of what was kept for telemetry, with the id of the prediction, or of the trace of a span."""
+    _view(connection, f"{name}_of_files", paths)
+    attribute = mapping.correlation_attribute
+    own = f"if(is_event, {_value(attribute, frozenset(), is_text=True)}, trace_id)" if attribute else "trace_id"
+    # events that were kept under an earlier mapping may have no id
+    connection.execute(
+        f"create or replace temp view {name} as select *, {own} as id from {name}_of_files where id is not null"
+    )
 
 
 def _view(connection: duckdb.DuckDBPyConnection, name: str, paths: Iterable[str]) -> None:

@@ -16,11 +16,11 @@ import duckdb
 
 from driftlake.config import Settings, compute_of
 from driftlake.connect.day_files import Import, locked, spilling_session
-from driftlake.connect.kept_entries import EVENT_FIELDS, FOLDER, SPAN_FIELDS, content_hash, keeping
+from driftlake.connect.kept_entries import EVENT_FIELDS, FOLDER, SPAN_FIELDS, Keeper, content_hash, keeping
 from driftlake.connect.otlp_days import touched_days, write_labels, write_predictions
 from driftlake.connect.otlp_files import read_file
 from driftlake.connect.otlp_lines import Event, Faults, Span
-from driftlake.connect.otlp_mapping import LabelEvents, OtlpMapping
+from driftlake.connect.otlp_mapping import OtlpMapping
 from driftlake.vocabulary.wording import counted
 
 
@@ -61,6 +61,8 @@ class _Kept:
     span_days: set[date] = field(default_factory=set)
     label_days: set[date] = field(default_factory=set)
     unwanted_labels: int = 0
+    # neither predictions nor labels
+    other_events: int = 0
 
 
 def _keep_file(
@@ -85,41 +87,48 @@ def _keep_file(
     ):
         for entry in read_file(path, faults, now_ns):
             if isinstance(entry, Span):
-                spans.keep(entry.start_ns, entry)
-            elif mapping.labels and mapping.labels.is_label(entry):
-                if labels_target is None:
-                    kept.unwanted_labels += 1
-                elif reason := _objection(entry, mapping.labels):
-                    faults.note(reason, entry.line)
-                else:
-                    events.keep(entry.time_ns, entry)
+                spans.keep(entry)
+                continue
+            is_prediction, labels = mapping.prediction.is_prediction(entry), mapping.labels_of(entry)
+            kept.other_events += not is_prediction and labels is None
+            if is_prediction:
+                _keep_event(spans, entry, faults, "prediction", (), mapping.correlation_attribute)
+            if labels and labels_target:
+                _keep_event(events, entry, faults, "label", [labels.value], labels.correlation_id)
+            kept.unwanted_labels += bool(labels) and not labels_target
     done.problems += faults.sentences()
     kept.names.add(name)
     kept.span_days |= set(spans.days)
     kept.label_days |= set(events.days)
 
 
-def _objection(event: Event, labels: LabelEvents) -> str | None:
-    """Why an event cannot be a label."""
-    needed = [name for name in labels.attributes if name not in event.attributes]
-    if needed:
-        return f"a label has no attribute {needed[0]}"
-    if labels.correlation_id is None and event.trace_id is None:
-        return "a label has no trace id"
-    return None
+def _keep_event(
+    keeper: Keeper, event: Event, faults: Faults, what: str, needed: Sequence[str], correlation_id: str | None
+) -> None:
+    """Keep a prediction or a label, or note why it cannot be used."""
+    names = [*needed, correlation_id] if correlation_id else needed
+    if missing := [name for name in names if event.attributes.get(name, "") == ""]:
+        faults.note(f"a {what} has no attribute {missing[0]}", event.line)
+    elif correlation_id is None and event.trace_id is None:
+        faults.note(f"a {what} has no trace id, and the mapping names no attribute for correlation_id", event.line)
+    else:
+        keeper.keep(event)
 
 
 def _write_telemetry(
     connection: duckdb.DuckDBPyConnection, target: Path, mapping: OtlpMapping, kept: _Kept, done: Import
 ) -> None:
+    kind = mapping.prediction.kind
     if not kept.span_days:
+        if mapping.prediction.is_event and kept.other_events and not kept.label_days:
+            done.problems.append(
+                f"{counted(kept.other_events, 'event')} of these files, none of them is a prediction ({kind})"
+            )
         return
     counts = touched_days(connection, target, mapping, kept.names, sorted(kept.span_days))
     others = counts.pop(None, 0)
     if others:
-        said = (
-            f"{counted(others, 'trace')} of these files have no span {mapping.prediction.span} yet, so they have no row"
-        )
+        said = f"{counted(others, 'trace')} of these files have no {kind} yet, so they have no row"
         # without any prediction the mapping is probably wrong
         (done.remarks if counts else done.problems).append(said)
     done.tell([write_predictions(connection, target, mapping, day) for day in counts if day])

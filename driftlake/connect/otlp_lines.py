@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from driftlake.connect.day_files import CLOCK_TOLERANCE_SECONDS
 
@@ -23,6 +23,10 @@ _LARGEST_EXACT = 2**53
 _CLOCK_TOLERANCE_NS = CLOCK_TOLERANCE_SECONDS * 1_000_000_000
 _TRACE_ID, _SPAN_ID = re.compile(r"[0-9a-f]{32}"), re.compile(r"[0-9a-f]{16}")
 _ERROR = (2, "STATUS_CODE_ERROR")
+# The lowest severity number of an error.
+_ERROR_SEVERITY = 17
+ERROR_TYPE = "error.type"
+BODY = "body"
 _SIGNALS = ("resourceSpans", "resourceLogs", "resourceMetrics", "resourceProfiles")
 _SCALARS: Mapping[str, Callable[[Any], Any]] = {
     "stringValue": str,
@@ -39,6 +43,7 @@ _MALFORMED = (KeyError, TypeError, ValueError, AttributeError, OverflowError, Re
 class Span:
     """A span with the attributes of its resource, unless it has them itself. A root has no parent."""
 
+    is_event: ClassVar[bool] = False
     trace_id: str
     span_id: str
     parent_id: str | None
@@ -52,13 +57,24 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A log record, or an event of a span, and the line it was read from."""
+    """A log record, or an event of a span, and the line it was read from. It has the fields of a span, because a prediction may be either."""
 
+    is_event: ClassVar[bool] = True
+    parent_id: ClassVar[None] = None
+    end_ns: ClassVar[None] = None
     trace_id: str | None
+    span_id: str | None
+    service: str | None
     name: str | None
     time_ns: int
+    is_error: bool
     attributes: Attributes
     line: int
+
+    @property
+    def start_ns(self) -> int:
+        """Its time."""
+        return self.time_ns
 
 
 @dataclass(slots=True)
@@ -145,19 +161,36 @@ class Reader:
             (span.get("status") or {}).get("code") in _ERROR,
             shared | _attributes(span.get("attributes")),
         )
-        return [made, *(self._event(event, trace_id, shared) for event in span.get("events") or ())]
+        return [made, *(self._event(event, made, shared) for event in span.get("events") or ())]
 
-    def _event(self, event: Any, trace_id: str, shared: Attributes) -> Event:
-        time = self._instant(event.get("timeUnixNano"))
-        return Event(trace_id, _text(event.get("name")), time, shared | _attributes(event.get("attributes")), self.line)
+    def _event(self, event: Any, span: Span, shared: Attributes) -> Event:
+        attributes = shared | _attributes(event.get("attributes"))
+        return Event(
+            span.trace_id,
+            span.span_id,
+            span.service,
+            _text(event.get("name")),
+            self._instant(event.get("timeUnixNano")),
+            ERROR_TYPE in attributes,
+            attributes,
+            self.line,
+        )
 
     def _of_record(self, record: Any, shared: Attributes) -> list[Span | Event]:
-        attributes = shared | _attributes(record.get("attributes"))
-        trace_id = record.get("traceId")
-        # before events had a name, they had an attribute
-        name = _text(record.get("eventName") or attributes.get("event.name"))
-        time = self._instant_or_none(record.get("timeUnixNano")) or self._instant(record.get("observedTimeUnixNano"))
-        return [Event(_id(trace_id, _TRACE_ID) if trace_id else None, name, time, attributes, self.line)]
+        pairs = [{"key": BODY, "value": record.get("body")}, *(record.get("attributes") or ())]
+        attributes = shared | _values_within(pairs) | _attributes(pairs)
+        made = Event(
+            _id_or_none(record.get("traceId"), _TRACE_ID),
+            _id_or_none(record.get("spanId"), _SPAN_ID),
+            _text(shared.get("service.name")),
+            # before events had a name, they had an attribute
+            _text(record.get("eventName") or attributes.get("event.name")),
+            self._instant_or_none(record.get("timeUnixNano")) or self._instant(record.get("observedTimeUnixNano")),
+            _is_severe(record.get("severityNumber")) or ERROR_TYPE in attributes,
+            attributes,
+            self.line,
+        )
+        return [made]
 
     def _instant(self, value: Any) -> int:
         if (instant := self._instant_or_none(value)) is None:
@@ -188,6 +221,15 @@ def _id(value: Any, form: re.Pattern[str]) -> str:
     raise _RefusedError("a trace or span id is not hexadecimal, as OTLP JSON requires")
 
 
+def _id_or_none(value: Any, form: re.Pattern[str]) -> str | None:
+    """The id of a log record, which need not belong to a span; one of zeros stands for none."""
+    return _id(value, form) if value and value.strip("0") else None
+
+
+def _is_severe(number: Any) -> bool:
+    return isinstance(number, int) and number >= _ERROR_SEVERITY
+
+
 def _text(value: Any) -> str | None:
     return None if value is None else str(value)
 
@@ -195,6 +237,16 @@ def _text(value: Any) -> str | None:
 def _attributes(pairs: Any) -> Attributes:
     found = {str(pair["key"]): _value(pair.get("value") or {}) for pair in pairs or ()}
     return {key: value for key, value in found.items() if value is not None}
+
+
+def _values_within(pairs: Any) -> Attributes:
+    """The values within maps, under the names of the map and of the value with a dot between them."""
+    found: Attributes = {}
+    for pair in pairs:
+        inner = ((pair.get("value") or {}).get("kvlistValue") or {}).get("values")
+        dotted = [{"key": f"{pair['key']}.{each['key']}", "value": each.get("value")} for each in inner or ()]
+        found |= _values_within(dotted) | _attributes(dotted)
+    return found
 
 
 def _value(value: Mapping[str, Any]) -> Value | None:

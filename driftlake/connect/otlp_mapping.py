@@ -5,32 +5,72 @@ Not here: reading OTLP (`otlp_lines`), and proposing a mapping (`otlp_proposal`)
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Self
 
 from pydantic import Field, field_validator, model_validator
 
 from driftlake.config.base import Section
 from driftlake.connect.mapping_files import REQUIRED, require_distinct
-from driftlake.connect.otlp_lines import Event
+from driftlake.connect.otlp_lines import ERROR_TYPE, Event
 
 # The event of the semantic conventions for evaluations.
 EVALUATION = "gen_ai.evaluation.result"
 EVALUATION_NAME = "gen_ai.evaluation.name"
 EVALUATION_VALUE = "gen_ai.evaluation.score.value"
 # The attribute of the semantic conventions for the kind of an error.
-_ERROR_KIND = {"error_kind": "error.type"}
+_ERROR_KIND = {"error_kind": ERROR_TYPE}
 ROOT = "root"
 # Columns that come from the spans themselves.
 _OWN_COLUMNS = frozenset({"event_time", "latency_ms", "trace_id", "span_id"})
+# A log record may also say how long its prediction took.
+_OWN_COLUMNS_OF_EVENTS = _OWN_COLUMNS - {"latency_ms"}
 
 
-class PredictionSpan(Section):
-    """Which span is a prediction."""
+class Prediction(Section):
+    """Which spans, or which log records and events of spans, are predictions."""
 
-    span: str = Field(
-        description="Name of the span, e.g. inference. A trace becomes one row, that of its first span with this name."
+    span: str | None = Field(
+        default=None,
+        description="Name of the span, e.g. inference. A trace becomes one row, that of its first span with this name.",
     )
+    event: str | None = Field(
+        default=None,
+        description="Name of the log record or of the event of a span, if predictions are not spans; null is any, chosen by `where`.",
+    )
+    where: dict[str, str] = Field(default={}, description="Attributes of the event and the values that they must have.")
     service: str | None = Field(default=None, description="service.name of its resource; null is any.")
+
+    @model_validator(mode="after")
+    def _either(self) -> Self:
+        if self.span is not None and (self.event is not None or self.where):
+            raise ValueError("a prediction is a span or an event; where belongs to event")
+        if self.span is None and self.event is None and not self.where:
+            raise ValueError("span, event or where must say what a prediction is")
+        return self
+
+    @property
+    def is_event(self) -> bool:
+        """Whether predictions are log records or events of spans."""
+        return self.span is None
+
+    @property
+    def name(self) -> str | None:
+        """The name of the span or event; None is any."""
+        return self.event if self.is_event else self.span
+
+    @property
+    def kind(self) -> str:
+        """What a prediction is, in messages."""
+        if not self.is_event:
+            return f"span {self.span}"
+        return "event" if self.event is None else f"event {self.event}"
+
+    def is_prediction(self, event: Event) -> bool:
+        """Whether an event is a prediction."""
+        if not self.is_event or self.service not in {None, event.service}:
+            return False
+        return _is_chosen(event, self.event, self.where)
 
 
 class LabelEvents(Section):
@@ -56,15 +96,13 @@ class LabelEvents(Section):
 
     def is_label(self, event: Event) -> bool:
         """Whether an event is a label."""
-        if self.event not in {None, event.name}:
-            return False
-        return all(_said(event.attributes.get(name)) == value for name, value in self.where.items())
+        return _is_chosen(event, self.event, self.where)
 
 
 class OtlpMapping(Section):
-    """Which spans become telemetry, and which events become labels."""
+    """Which spans or events become telemetry, and which events become labels."""
 
-    prediction: PredictionSpan
+    prediction: Prediction
     latency: str = Field(
         default=ROOT, description="Name of the span whose duration is latency_ms; root is the span without a parent."
     )
@@ -87,7 +125,8 @@ class OtlpMapping(Section):
     @model_validator(mode="after")
     def _names_are_apart(self) -> Self:
         names = [*self.columns, *self.stages]
-        if taken := [name for name in names if name.lower() in _OWN_COLUMNS]:
+        own = _OWN_COLUMNS_OF_EVENTS if self.prediction.is_event else _OWN_COLUMNS
+        if taken := [name for name in names if name.lower() in own]:
             raise ValueError(f"{taken[0]} is read from the spans and cannot be mapped")
         require_distinct(names)
         kept = [self.attributes, self.labels.attributes if self.labels else ()]
@@ -96,6 +135,15 @@ class OtlpMapping(Section):
         if self.labels and "correlation_id" in self.columns and self.labels.correlation_id is None:
             raise ValueError("labels.correlation_id is needed, because columns.correlation_id is not the trace id")
         return self
+
+    def labels_of(self, event: Event) -> LabelEvents | None:
+        """The section labels if an event is a label, otherwise None."""
+        return self.labels if self.labels and self.labels.is_label(event) else None
+
+    @property
+    def correlation_attribute(self) -> str | None:
+        """The attribute with the correlation id of a prediction; None is the trace id."""
+        return self.columns.get("correlation_id")
 
     @property
     def all_columns(self) -> dict[str, str]:
@@ -106,6 +154,12 @@ class OtlpMapping(Section):
     def attributes(self) -> tuple[str, ...]:
         """The attributes that are kept of a span; no other attribute leaves the file."""
         return tuple(dict.fromkeys(self.all_columns.values()))
+
+
+def _is_chosen(event: Event, name: str | None, where: Mapping[str, str]) -> bool:
+    return name in {None, event.name} and all(
+        _said(event.attributes.get(attribute)) == value for attribute, value in where.items()
+    )
 
 
 def _said(value: str | float | None) -> str | None:

@@ -1,43 +1,28 @@
-"""Proposes a mapping from a sample of OTLP files, for a person to complete. Values are never shown, only names.
+"""Proposes a mapping from a sample of OTLP files, for a person to complete. Names are shown, and texts that stand for a name, but no other values.
 
-Not here: what a mapping means (`otlp_mapping`).
+Not here: reading the sample (`otlp_sample`), and what a mapping means (`otlp_mapping`).
 """
 
 from __future__ import annotations
 
 import re
-import time
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from driftlake.connect.mapping_files import REQUIRED, UNKNOWN
-from driftlake.connect.otlp_files import read_file
-from driftlake.connect.otlp_lines import Event, Faults, Span, Value
+from driftlake.connect.otlp_lines import BODY
 from driftlake.connect.otlp_mapping import EVALUATION, EVALUATION_NAME, EVALUATION_VALUE, ROOT
+from driftlake.connect.otlp_sample import USUAL_NAMES, Kind, Sample, matching, read_sample
 from driftlake.errors import InputError
 from driftlake.vocabulary.wording import counted, printable
 
-# Enough to see every kind of span.
-_SAMPLE_ENTRIES = 100_000
-# Canonical columns, and what their attributes are usually called, the most telling name first.
-_USUAL_NAMES = {
-    "model_id": (r"(^|\.)model[._](id|name)$", r"^gen_ai\.request\.model$", r"^service\.name$"),
-    "model_version": (r"(^|\.)model[._]version$", r"^service\.version$"),
-    "score": (r"(^|[._])(score|probability|prediction|prediction[._]value)$",),
-    "predicted_class": (r"(^|[._])(predicted|prediction)[._](class|label)$",),
-    "deployment": (r"^deployment\.environment(\.name)?$",),
-    "node_id": (r"^(host\.name|k8s\.pod\.name|service\.instance\.id)$",),
-}
-# Namespaces of the semantic conventions: what is in them is no feature.
-_CONVENTIONS = re.compile(
-    r"(cloud|code|container|client|db|deployment|enduser|error|event|exception|gen_ai|host|http|k8s|messaging|net|network|os|otel|peer|"
-    r"process|rpc|server|service|session|telemetry|thread|url|user|user_agent)\."
-)
+# What spans have by themselves is an attribute of events.
+_USUAL_IDS = (r"(^|[._])(prediction|inference|correlation)[._]id$", r"(^|[._])request[._]id$")
+_USUAL_LATENCIES = (r"(^|[._])(latency|duration)[._]ms$",)
 _FEATURE = re.compile(r"(^|[._])features?[._]")
 _CONTENTS = """\
 # A proposal from {files}: compare it with your service, complete it and remove what is not wanted.
@@ -46,94 +31,53 @@ _CONTENTS = """\
 """
 
 
-@dataclass(slots=True)
-class _Kind:
-    """Spans of one name and service."""
-
-    count: int = 0
-    root_count: int = 0
-    attributes: set[str] = field(default_factory=set)
-
-
-@dataclass(slots=True)
-class _Sample:
-    kinds: dict[tuple[str, str | None], _Kind] = field(default_factory=lambda: defaultdict(_Kind))
-    numbers: set[str] = field(default_factory=set)
-    events: Counter[str] = field(default_factory=Counter)
-    evaluations: Counter[Value] = field(default_factory=Counter)
-
-    def add(self, entry: Span | Event) -> None:
-        if isinstance(entry, Event):
-            self.events[entry.name or "log records without a name"] += 1
-            if entry.name == EVALUATION:
-                self.evaluations[entry.attributes.get(EVALUATION_NAME, "")] += 1
-            return
-        kind = self.kinds[entry.name, entry.service]
-        kind.count += 1
-        kind.root_count += entry.parent_id is None
-        kind.attributes |= entry.attributes.keys()
-        self.numbers |= {name for name, value in entry.attributes.items() if isinstance(value, float)}
-
-
 def propose(paths: Sequence[Path]) -> str:
-    """YAML of a mapping for files like these. Raises InputError if they have no spans."""
-    sample = _sampled(paths)
-    if not sample.kinds:
-        raise InputError(f"no spans in {', '.join(map(str, paths))}", hint="give files that the file exporter wrote")
-    name, service = max(sample.kinds, key=lambda each: _likeness(sample.kinds[each]))
-    mapping: dict[str, Any] = {"prediction": {"span": name} | ({"service": service} if service else {})}
-    mapping["latency"] = ROOT
-    mapping["columns"] = _columns(sample, sample.kinds[name, service].attributes)
-    if stages := _stages(sample, name):
+    """YAML of a mapping for files like these. Raises InputError if nothing in them looks like a prediction."""
+    sample = read_sample(paths)
+    prediction = sample.prediction()
+    if prediction is None:
+        raise InputError(
+            f"no spans, and no log records that look like predictions, in {', '.join(map(str, paths))}",
+            hint="give files that the file exporter wrote, also those with the predictions",
+        )
+    mapping: dict[str, Any] = {"prediction": _chosen(prediction)}
+    if sample.spans:
+        mapping["latency"] = ROOT
+    mapping["columns"] = _columns(sample, prediction)
+    if stages := _stages(sample, prediction):
         mapping["stages"] = stages
-    if sample.events[EVALUATION]:
-        name_of_first = min(map(str, sample.evaluations))
-        where = {"where": {EVALUATION_NAME: name_of_first}} if name_of_first else {}
-        mapping["labels"] = {"event": EVALUATION, **where, "value": EVALUATION_VALUE}
+    if sample.evaluations:
+        mapping["labels"] = _labels(sample, mapping["columns"].get("correlation_id"))
     found = "".join(f"# - {printable(line)}\n" for line in _lines(sample)).rstrip("\n")
     head = _CONTENTS.format(files=counted(len(paths), "file"), found=found)
     return head + yaml.safe_dump(mapping, sort_keys=False, allow_unicode=True)
 
 
-def _sampled(paths: Iterable[Path]) -> _Sample:
-    sample, count = _Sample(), 0
-    for path in paths:
-        try:
-            for entry in read_file(path, Faults(path), time.time_ns()):
-                sample.add(entry)
-                count += 1
-                if count >= _SAMPLE_ENTRIES:
-                    return sample
-        except OSError as error:
-            raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
-    return sample
+def _chosen(prediction: Kind) -> dict[str, Any]:
+    """The section prediction."""
+    if not prediction.is_event:
+        chosen: dict[str, Any] = {"span": prediction.name}
+    elif prediction.name:
+        chosen = {"event": prediction.name}
+    elif prediction.text is None:
+        chosen = {"where": {UNKNOWN: UNKNOWN}}
+    else:
+        # a text that occurs once may be about a person
+        chosen = {"where": {BODY: prediction.text if prediction.count > 1 else UNKNOWN}}
+    return chosen | ({"service": prediction.service} if prediction.service else {})
 
 
-def _likeness(kind: _Kind) -> tuple[int, int]:
-    """How much a kind of span looks like a prediction: by the canonical columns it would have, then by its attributes."""
-    own = [name for name in kind.attributes if not _CONVENTIONS.match(name)]
-    known = sum(_matching(patterns, own) is not None for patterns in _USUAL_NAMES.values())
-    return known, len(own)
-
-
-def _matching(patterns: Iterable[str], names: Iterable[str]) -> str | None:
-    """The name that the first pattern with any match finds."""
-    found = (name for pattern in patterns for name in sorted(names) if re.search(pattern, name))
-    return next(found, None)
-
-
-def _columns(sample: _Sample, of_prediction: set[str]) -> Mapping[str, str]:
-    everywhere = {name for kind in sample.kinds.values() for name in kind.attributes}
-    columns = {}
-    for column, patterns in _USUAL_NAMES.items():
-        found = _matching(patterns, sample.numbers if column == "score" else everywhere)
+def _columns(sample: Sample, prediction: Kind) -> Mapping[str, str]:
+    everywhere = prediction.attributes.union(*(kind.attributes for kind in sample.spans))
+    columns = _columns_of_event(prediction) if prediction.is_event else {}
+    for column, patterns in USUAL_NAMES.items():
+        found = matching(patterns, sample.numbers & everywhere if column == "score" else everywhere)
         if found or column in REQUIRED:
             columns[column] = found or UNKNOWN
     features = sorted(
         name
         for name in everywhere
-        if name not in columns.values()
-        and (_FEATURE.search(name) or (name in of_prediction and not _CONVENTIONS.match(name)))
+        if name not in columns.values() and (_FEATURE.search(name) or name in prediction.own_attributes)
     )
     short = Counter(_last(name) for name in features)
     for name in features:
@@ -142,22 +86,52 @@ def _columns(sample: _Sample, of_prediction: set[str]) -> Mapping[str, str]:
     return columns
 
 
-def _stages(sample: _Sample, prediction: str) -> Mapping[str, str]:
-    """The spans below the root that have a duration worth measuring; the prediction is one of them."""
-    children = sorted({name for (name, _), kind in sample.kinds.items() if not kind.root_count})
-    return {f"{_as_column(name)}_ms": name for name in children} if prediction in children else {}
+def _columns_of_event(prediction: Kind) -> dict[str, str]:
+    """Columns that come from spans if predictions are spans."""
+    columns = {
+        "correlation_id": matching(_USUAL_IDS, prediction.attributes)
+        or (UNKNOWN if prediction.untraced_count else None),
+        "latency_ms": matching(_USUAL_LATENCIES, prediction.attributes),
+    }
+    return {column: attribute for column, attribute in columns.items() if attribute}
 
 
-def _lines(sample: _Sample) -> Iterable[str]:
-    for (name, service), kind in sorted(sample.kinds.items(), key=lambda item: (item[0][0], item[0][1] or "")):
+def _stages(sample: Sample, prediction: Kind) -> Mapping[str, str]:
+    """The spans below the root that have a duration worth measuring; a prediction that is a span is one of them."""
+    children = sorted({str(kind.name) for kind in sample.spans if not kind.root_count})
+    is_measured = prediction.is_event or prediction.name in children
+    return {f"{_as_column(name)}_ms": name for name in children} if is_measured else {}
+
+
+def _labels(sample: Sample, correlation_id: str | None) -> Mapping[str, Any]:
+    name_of_first = min(map(str, sample.evaluations))
+    labels: dict[str, Any] = {"event": EVALUATION}
+    if name_of_first:
+        labels["where"] = {EVALUATION_NAME: name_of_first}
+    labels["value"] = EVALUATION_VALUE
+    if correlation_id:
+        known = {name for kind in sample.events if kind.name == EVALUATION for name in kind.attributes}
+        labels["correlation_id"] = correlation_id if correlation_id in known else UNKNOWN
+    return labels
+
+
+def _lines(sample: Sample) -> Iterable[str]:
+    for kind in sorted(sample.spans, key=_order):
         root = ", a root" if kind.root_count else ""
-        own = sorted(each for each in kind.attributes if not _CONVENTIONS.match(each))
-        listed = f": {', '.join(own)}" if own else ""
-        yield f"{counted(kind.count, 'span')} {name!r} of service {service}{root}{listed}"
-    for event, count in sorted(sample.events.items()):
-        yield f"{counted(count, 'event')} {event!r}"
+        yield f"{counted(kind.count, 'span')} {kind.name!r} of service {kind.service}{root}{_listed(kind)}"
+    for kind in sorted(sample.events, key=_order):
+        name = repr(kind.name) if kind.name else "without a name"
+        yield f"{counted(kind.count, 'event')} {name} of service {kind.service}{_listed(kind)}"
     if len(sample.evaluations) > 1:
         yield f"{EVALUATION_NAME} is one of {', '.join(sorted(map(repr, map(str, sample.evaluations))))}"
+
+
+def _order(kind: Kind) -> tuple[str, str]:
+    return kind.name or "", kind.service or ""
+
+
+def _listed(kind: Kind) -> str:
+    return f": {', '.join(kind.own_attributes)}" if kind.own_attributes else ""
 
 
 def _last(name: str) -> str:

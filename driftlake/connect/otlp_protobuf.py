@@ -50,7 +50,7 @@ def messages(file: BinaryIO, faults: Faults) -> Iterator[tuple[int, Any]]:
             batch.ParseFromString(raw)
         except DecodeError:
             return None
-        return MessageToDict(batch) if is_kind(batch) else None
+        return MessageToDict(batch, use_integers_for_enums=True) if is_kind(batch) else None
 
     for number, raw in _batches(file, faults):
         # the first field of a batch is the same in all signals, so that what is in it has to tell

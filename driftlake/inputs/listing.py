@@ -14,6 +14,7 @@ import pyarrow.fs as pafs
 from driftlake.errors import InputError
 from driftlake.inputs import lakehouse
 from driftlake.inputs.day_folders import DayFolders
+from driftlake.inputs.importable_files import importable_in
 from driftlake.inputs.listed_files import ListedFile, Listing, PassedOver, listed, named, objection_to, scheme_of
 from driftlake.inputs.partition_names import Place, columns_of, down
 from driftlake.lake.storage import filesystem_of, is_hidden
@@ -39,6 +40,8 @@ def look_into(location: str, pattern: str | None = None, days: Collection[date] 
 
 def nothing_understood(location: str, passed_over: Sequence[PassedOver]) -> InputError:
     """The message about a place that has content but no recognisable day."""
+    if found := importable_in(location):
+        return InputError(found.sentence, hint=found.hint)
     return InputError(
         f"nothing in {location} is recognised as a day: {named(passed_over)}",
         hint="folders of days are recognised by names such as dt=2026-01-31, dt=20260131 or"
@@ -78,6 +81,12 @@ def files_in(location: str) -> list[ListedFile]:
     return list_all(location)
 
 
+def _not_a_folder(location: str) -> InputError:
+    if found := importable_in(location):
+        return InputError(found.sentence, hint=found.hint)
+    return InputError(f"{location} is a file", hint="give the folder that holds the folders of days")
+
+
 def _entries(location: str) -> Sequence[pafs.FileInfo]:
     filesystem, root = filesystem_of(location)
     try:
@@ -90,5 +99,5 @@ def _entries(location: str) -> Sequence[pafs.FileInfo]:
                 f"{location} is neither a regular file nor a folder",
                 hint="give a regular file, or the folder of such files",
             ) from None
-        raise InputError(f"{location} is a file", hint="give the folder that holds the folders of days") from None
+        raise _not_a_folder(location) from None
     return found

@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from driftlake.errors import ContractError, InputError
 from driftlake.inputs.columns import CanonicalColumn
+from driftlake.inputs.importable_files import importable_among, is_log_of_feast
 from driftlake.inputs.listed_files import Listing, PassedOver, listed, named, scheme_of
 from driftlake.inputs.listing import list_input
 from driftlake.inputs.parquet_files import (
@@ -72,7 +73,10 @@ class Partition:
     @property
     def passed_over_named(self) -> str:
         """The skipped files, for the message about a day without other files; empty if there are none."""
-        return f"; skipped: {named(self.passed_over)}" if self.passed_over else ""
+        if not self.passed_over:
+            return ""
+        found = importable_among(entry.path for entry in self.passed_over)
+        return f"; skipped: {named(self.passed_over)}" + (f"; {found.sentence}: {found.hint}" if found else "")
 
     @property
     def readable(self) -> Partition:
@@ -258,6 +262,8 @@ def _check_columns(file: InputFile, columns: Collection[CanonicalColumn], mappin
         f"has a column {name}, a name that is reserved by DuckDB" for name in file.columns if name.lower() in _RESERVED
     ]
     if objections:
+        if is_log_of_feast(file.columns):
+            objections.append("it is a log of a Feast feature service, which `driftlake import feast` reads")
         return file.refused(f"{file.path} {'; '.join(objections)}")
     return replace(file, unread_columns=unread_columns_of(file, columns, mapping))
 

@@ -18,6 +18,7 @@ import pyarrow as pa
 from driftlake.config import EXPLANATIONS, Settings, Source
 from driftlake.errors import DriftlakeError
 from driftlake.inputs.columns import CanonicalColumn
+from driftlake.inputs.importable_files import importable_among, importable_in
 from driftlake.inputs.listed_files import Listing, PassedOver
 from driftlake.inputs.listing import look_into, nothing_understood
 from driftlake.inputs.parquet_files import InputFile
@@ -29,6 +30,7 @@ from driftlake.lake.s3 import require_place
 from driftlake.lake.session import open_session
 from driftlake.lineage.lineage_files import LineageFile
 from driftlake.setup.findings import Finding
+from driftlake.setup.proposed_imports import import_needed
 from driftlake.training.learning import TrainingData
 from driftlake.vocabulary.wording import counted, first_of
 
@@ -112,7 +114,8 @@ def examine_input(settings: Settings, source: Source, location: str) -> Examined
         examined = Examined(source, location, settings, columns_of(source, settings), listing)
         examined.newest(_EXAMINED_DAYS)
     except DriftlakeError as error:
-        return Finding.of_error(source.name, error)
+        found = importable_in(location)
+        return import_needed(source.name, found) if found else Finding.of_error(source.name, error)
     except OSError as error:
         return Finding(
             source.name, False, f"{location} cannot be listed: {error}", "check the path and the credentials"
@@ -136,6 +139,10 @@ def _days(examined: Examined) -> Iterator[Finding]:
         yield Finding(name, False, f"{found}; none of them is on or after {settings.start}", hint)
     elif not examined.row_count and not any(partition.refusals for partition in examined.partitions):
         hint = "write *.parquet into the folders of the days, under names that do not begin with _ or ."
+        passed_over = [entry.path for partition in examined.partitions for entry in partition.passed_over]
+        if importable := importable_among(passed_over):
+            yield import_needed(name, importable)
+            return
         message = f"there are no rows in the last {len(examined.partitions)} of {len(days)} days"
         yield Finding(name, False, message, hint)
     else:
@@ -158,6 +165,10 @@ def _refused(examined: Examined) -> Iterator[Finding]:
         hint = "correct the files"
         if examined.source != EXPLANATIONS:
             hint += f", or map your column names under {examined.source.setting.removesuffix('path')}columns"
+        if importable := importable_among(
+            file.path for partition in examined.partitions for file in partition.refusals
+        ):
+            hint = importable.hint
         message = f"{counted(len(refusals), 'file')} cannot be used, e.g. {refusals[0]}"
         yield Finding(f"{examined.source.name} files", False, message, hint)
 

@@ -7,6 +7,8 @@ Run it in an environment of its own, because the client needs an older protobuf 
 
 A third argument is the tenant of Mimir or Cortex (X-Scope-OrgID). User and password are taken from the variables
 REMOTE_WRITE_USER and REMOTE_WRITE_PASSWORD. Exit code 1 if the receiver did not take everything.
+
+The tests run it with the client if DRIFTLAKE_REMOTE_WRITE_PYTHON is the Python of that environment, and prometheus is installed.
 """
 
 from __future__ import annotations

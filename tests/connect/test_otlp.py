@@ -57,6 +57,37 @@ MAPPING = OtlpMapping.model_validate(
         "labels": {"where": {"gen_ai.evaluation.name": "repaid"}},
     }
 )
+# Predictions that are log records without a trace, and those of traces.
+BATCH, SCORED = FOLDER / "batch.jsonl", FOLDER / "scored.jsonl"
+OF_BATCH = OtlpMapping.model_validate(
+    {
+        "prediction": {"event": "credit.scored", "service": "batch"},
+        "columns": {
+            "correlation_id": "request.id",
+            "latency_ms": "latency_ms",
+            "model_id": "body.model.id",
+            "model_version": "service.version",
+            "score": "prediction",
+            "colour": "body.features.colour",
+            "x": "body.features.x",
+        },
+        "labels": {"where": {"gen_ai.evaluation.name": "repaid"}, "correlation_id": "request.id"},
+    }
+)
+OF_SCORED = OtlpMapping.model_validate(
+    {
+        "prediction": {"where": {"body": "scored"}, "service": "scorer"},
+        "columns": {
+            "model_id": "model_id",
+            "model_version": "service.version",
+            "score": "score",
+            "deployment": "deployment.environment.name",
+            "colour": "features.colour",
+            "x": "features.x",
+        },
+        "stages": MAPPING.stages,
+    }
+)
 NOW = int(datetime(2024, 3, 5, tzinfo=UTC).timestamp()) * 1_000_000_000
 NOON = int(datetime(2024, 3, 1, 12, tzinfo=UTC).timestamp()) * 1_000_000_000
 
@@ -90,6 +121,18 @@ def line(*spans: dict[str, Any]) -> str:
     service = {"key": "service.name", "value": {"stringValue": "scorer"}}
     resource = {"attributes": [service, version]}
     return json.dumps({"resourceSpans": [{"resource": resource, "scopeSpans": [{"spans": list(spans)}]}]})
+
+
+def record(**changes: Any) -> str:
+    """A prediction of the batch with the request id r, as a line of OTLP JSON; `attributes` are values of AnyValue by key."""
+    attributes = {"request.id": {"stringValue": "r"}} | changes.pop("attributes", {})
+    content = {
+        "timeUnixNano": str(NOON),
+        "eventName": "credit.scored",
+        "attributes": [{"key": key, "value": value} for key, value in attributes.items()],
+    } | changes
+    resource = {"attributes": [{"key": "service.name", "value": {"stringValue": "batch"}}]}
+    return json.dumps({"resourceLogs": [{"resource": resource, "scopeLogs": [{"logRecords": [content]}]}]})
 
 
 def written(path: Path, *lines: str) -> Path:
@@ -140,6 +183,110 @@ def test_evaluation_events_are_labels_of_their_traces(project: Project) -> None:
     assert project.rows("select label_count, matched_count from label_arrivals where dt = ?", day(2)) == [(3, 3)]
 
 
+def test_log_records_are_counted_like_spans(tmp_path: Path) -> None:
+    project = Project(tmp_path / "project", telemetry={"path": "telemetry"})
+    imported(project.root, BATCH, mapping=OF_BATCH)
+    project.run(1, 2, until="label_cohorts")
+    latencies = "select sum(row_count), min(lower_ms), max(upper_ms) from service_profile where metric = 'latency_ms'"
+    [(row_count, shortest, longest)] = project.rows(latencies)
+    # bins are 1 % wide
+    assert row_count == 3
+    assert (shortest, longest) == (pytest.approx(5, rel=0.02), pytest.approx(7, rel=0.02))
+    assert project.rows("select error_kind, row_count from service_errors") == [("TimeoutError", 1)]
+    features = "select feature, sum(row_count) from feature_profile where segment = 'all' group by all order by all"
+    assert project.rows(features) == [("colour", 3), ("x", 3)]
+    assert project.rows("select label_count, matched_count from label_arrivals where dt = ?", day(2)) == [(2, 2)]
+
+
+def test_log_records_of_traces_have_the_latency_and_stages_of_their_spans(project: Project, tmp_path: Path) -> None:
+    imported(tmp_path, FILES[0], SCORED, FILES[1], mapping=OF_SCORED)
+    measured = ["correlation_id", "latency_ms", *MAPPING.stages, *MAPPING.columns, "success", "error_kind"]
+    of_spans = [{name: row[name] for name in measured} for row in predictions(project.root)]
+    assert [{name: row[name] for name in measured} for row in predictions(tmp_path)] == of_spans
+
+
+def test_log_records_without_spans_have_no_latency_which_is_no_problem(tmp_path: Path) -> None:
+    columns = {name: attribute for name, attribute in OF_SCORED.columns.items() if name != "deployment"}
+    mapping = OF_SCORED.model_copy(update={"stages": {}, "columns": columns})
+    done = imported(tmp_path, SCORED, mapping=mapping)
+    assert not done.problems
+    assert [remark.partition(": ")[2] for remark in done.remarks] == [
+        "1 of 4 predictions have no attribute score (score)"
+    ]
+    assert [row["latency_ms"] for row in predictions(tmp_path)] == [None] * 4
+
+
+def test_log_records_of_one_trace_are_predictions_of_their_own(tmp_path: Path) -> None:
+    trace_id = f"{1:032x}"
+    records = [
+        record(traceId=trace_id, timeUnixNano=str(NOON + place), attributes={"request.id": {"stringValue": name}})
+        for place, name in enumerate(("a", "b"))
+    ]
+    columns = {name: attribute for name, attribute in OF_BATCH.columns.items() if name != "latency_ms"}
+    mapping = OF_BATCH.model_copy(update={"columns": columns})
+    imported(tmp_path, written(tmp_path / "a.jsonl", *records, line(span(1))), mapping=mapping)
+    assert [(row["correlation_id"], row["latency_ms"], row["trace_id"]) for row in predictions(tmp_path)] == [
+        ("a", 5, trace_id),
+        ("b", 5, trace_id),
+    ]
+
+
+def test_the_first_of_several_log_records_of_an_id_counts(tmp_path: Path) -> None:
+    records = [
+        record(timeUnixNano=str(NOON + time), attributes={"prediction": {"intValue": time}}) for time in (3, 2, 2)
+    ]
+    done = imported(tmp_path, written(tmp_path / "a.jsonl", *records), mapping=OF_BATCH)
+    assert [row["score"] for row in predictions(tmp_path)] == [2]
+    assert "1 correlation id with several predictions (event credit.scored), the first counts" in done.remarks[0]
+
+
+def test_an_event_of_a_span_is_a_prediction_too(tmp_path: Path) -> None:
+    request = {"key": "request.id", "value": {"stringValue": "r"}}
+    event = {"name": "credit.scored", "timeUnixNano": str(NOON), "attributes": [request]}
+    prediction = OF_BATCH.prediction.model_copy(update={"service": "scorer"})
+    mapping = OF_BATCH.model_copy(update={"prediction": prediction})
+    imported(tmp_path, written(tmp_path / "a.jsonl", line(span(1, events=[event]))), mapping=mapping)
+    assert [(row["correlation_id"], row["span_id"]) for row in predictions(tmp_path)] == [("r", f"{1:016x}")]
+
+
+def test_log_records_without_an_id_are_refused_and_counted(tmp_path: Path) -> None:
+    path = written(
+        tmp_path / "a.jsonl",
+        record(),
+        record(attributes={"request.id": {"stringValue": ""}}),
+        record(traceId="0" * 32, attributes={"request.id": {}}),
+    )
+    done = imported(tmp_path / "mapped", path, mapping=OF_BATCH)
+    assert done.problems[0] == f"{path}: 2 refused: a prediction has no attribute request.id (first in line 2)"
+    assert len(predictions(tmp_path / "mapped")) == 1
+    columns = {name: attribute for name, attribute in OF_BATCH.columns.items() if name != "correlation_id"}
+    done = imported(tmp_path / "traced", path, mapping=OF_BATCH.model_copy(update={"columns": columns}))
+    assert done.problems == [
+        f"{path}: 3 refused: a prediction has no trace id, and the mapping names no attribute for correlation_id (first in line 1)",
+    ]
+
+
+def test_files_in_which_no_log_record_is_a_prediction_are_a_problem(tmp_path: Path) -> None:
+    done = imported(tmp_path, SCORED, mapping=OF_BATCH)
+    assert done.problems == ["4 events of these files, none of them is a prediction (event credit.scored)"]
+    assert not imported(tmp_path, FILES[2], mapping=OF_SCORED.model_copy(update={"labels": MAPPING.labels})).problems
+
+
+def test_a_proposal_is_of_log_records_if_no_span_has_attributes_of_a_model(tmp_path: Path) -> None:
+    for files, mapping in (([BATCH], OF_BATCH), ([SCORED, FILES[0]], OF_SCORED.model_copy(update={"stages": {}}))):
+        path = written(tmp_path / "otlp.yaml", propose(files))
+        assert read_mapping(OtlpMapping, path, command="otlp") == mapping
+    assert "span: inference" in propose([SCORED, FILES[1]])
+
+
+def test_a_proposal_shows_no_text_that_occurs_once(tmp_path: Path) -> None:
+    score = {"score": {"doubleValue": 0.5}}
+    text = record(eventName="", body={"stringValue": "scored Jane Doe"}, attributes=score)
+    proposal = propose([written(tmp_path / "a.jsonl", text)])
+    assert "body: FILL_IN" in proposal
+    assert "Jane" not in proposal
+
+
 def test_the_proposal_for_the_files_is_the_mapping_that_was_written_by_hand(tmp_path: Path) -> None:
     path = written(tmp_path / "otlp.yaml", proposal := propose(FILES))
     assert read_mapping(OtlpMapping, path, command="otlp") == MAPPING
@@ -149,17 +296,18 @@ def test_the_proposal_for_the_files_is_the_mapping_that_was_written_by_hand(tmp_
 def test_the_documentation_shows_the_proposal_as_it_is() -> None:
     page = (FOLDER.parent.parent / "docs" / "connect" / "opentelemetry.md").read_text()
     assert f"```yml\n{propose(FILES)}```" in page
+    assert f"```yml\n{propose([BATCH])}```" in page
 
 
 def test_a_proposal_for_a_file_without_spans_is_refused() -> None:
-    with pytest.raises(InputError, match="no spans in .*outcomes"):
+    with pytest.raises(InputError, match="no spans, and no log records that look like predictions, in .*outcomes"):
         propose([FILES[2]])
 
 
-def single_entries() -> list[str]:
+def single_entries(*files: Path) -> list[str]:
     """The lines of the files with one span or log record each, as a collector may batch them."""
     found = []
-    for text in (text for path in FILES for text in path.read_text().splitlines()):
+    for text in (text for path in files for text in path.read_text().splitlines()):
         content = json.loads(text)
         [(signal, [group])] = content.items()
         [(scopes, [scope])] = [item for item in group.items() if item[0] != "resource"]
@@ -169,7 +317,7 @@ def single_entries() -> list[str]:
 
 
 @hypothesis.settings(max_examples=8)
-@hypothesis.given(lines=st.permutations(single_entries()), cut=st.integers(0, 19), overlap=st.integers(0, 5))
+@hypothesis.given(lines=st.permutations(single_entries(*FILES)), cut=st.integers(0, 19), overlap=st.integers(0, 5))
 def test_rows_do_not_depend_on_the_order_of_lines_nor_on_the_files_they_are_in(
     project: Project, lines: list[str], cut: int, overlap: int
 ) -> None:
@@ -183,7 +331,29 @@ def test_rows_do_not_depend_on_the_order_of_lines_nor_on_the_files_they_are_in(
         ).read_bytes()
 
 
+@hypothesis.settings(max_examples=8)
+@hypothesis.given(
+    lines=st.permutations(single_entries(SCORED, *FILES[:2], BATCH)), cut=st.integers(0, 28), overlap=st.integers(0, 5)
+)
+def test_rows_of_log_records_do_not_depend_on_it_either(lines: list[str], cut: int, overlap: int) -> None:
+    with TemporaryDirectory() as folder:
+        root = Path(folder)
+        whole, first = written(root / "whole.jsonl", *lines), written(root / "a.jsonl", *lines[:cut])
+        second = written(root / "b.jsonl", *lines[max(cut - overlap, 0) :])
+        for name, mapping, row_count in (("batch", OF_BATCH, 3), ("scored", OF_SCORED, 4)):
+            imported(root / name, first, mapping=mapping)
+            imported(root / name, second, mapping=mapping)
+            assert len(predictions(root / name)) == row_count
+            again = imported(root / name, whole, mapping=mapping)
+            assert not any(each.is_changed for each in again.days)
+            assert not any("several" in remark for remark in again.remarks)
+
+
 def test_protobuf_has_the_rows_that_json_has(project: Project, tmp_path: Path) -> None:
+    for mapping, *files in ((OF_BATCH, BATCH), (OF_SCORED, SCORED, *FILES[:2])):
+        root = tmp_path / files[0].stem
+        assert imported(root, *(path.with_suffix(".binpb") for path in files), mapping=mapping).days
+        assert not any(each.is_changed for each in imported(root, *files, mapping=mapping).days)
     done = imported(tmp_path, *PROTOBUF)
     assert not done.problems
     assert predictions(tmp_path) == predictions(project.root)
@@ -306,7 +476,11 @@ def with_anything_anywhere(content: Any) -> Iterator[Any]:
 
 def test_whatever_a_line_has_in_the_place_of_a_value_is_read_or_refused(tmp_path: Path) -> None:
     event = {"name": "a", "timeUnixNano": str(NOON), "attributes": [{"key": "a", "value": {"intValue": "1"}}]}
-    entries = [single_entries()[-1], line(span(1, events=[event], status={"code": 2}))]
+    entries = [
+        single_entries(FILES[2])[-1],
+        single_entries(BATCH)[0],
+        line(span(1, events=[event], status={"code": 2})),
+    ]
     changed = [json.dumps(each) for entry in entries for each in with_anything_anywhere(json.loads(entry))]
     path = written(tmp_path / "a.jsonl", *changed)
     found = list(read_file(path, faults := Faults(path), NOW))
@@ -344,7 +518,7 @@ def test_labels_without_their_attribute_or_a_trace_are_refused(tmp_path: Path) -
     done = imported(tmp_path, written(tmp_path / "outcomes.jsonl", lines.rstrip()))
     assert [each.partition("refused: ")[2] for each in done.problems] == [
         "a label has no attribute gen_ai.evaluation.score.value (first in line 1)",
-        "a label has no trace id (first in line 1)",
+        "a label has no trace id, and the mapping names no attribute for correlation_id (first in line 1)",
     ]
 
 
@@ -440,19 +614,19 @@ def test_the_query_of_predictions_reads_as_it_is_meant() -> None:
         predictions_query(mapping, frozenset({"it's"}))
         == """\
 select
-    trace_id as "correlation_id",
+    placed_spans.id as "correlation_id",
     make_timestamp(arg_min(start_ns, place) // 1000) as "event_time",
     arg_min(end_ns - start_ns, place) filter (where name = 'inference') / 1e6 as "latency_ms",
-    not bool_or(is_error and (is_prediction or parent_id is null)) as "success",
+    not bool_or(is_error and (is_prediction or is_root)) as "success",
     arg_min(coalesce("text:error.type", float_text("number:error.type")), place) as "error_kind",
     arg_min("number:ml.x", place) as "x",
     arg_min(coalesce("text:it's", float_text("number:it's")), place) as "colour",
     cast(sum(end_ns - start_ns) filter (where name = 'lookup') as bigint) / 1e6 as "lookup_ms",
-    trace_id as "trace_id",
-    arg_min(span_id, place) as "span_id"
+    any_value(trace_id) filter (where place = 1) as "trace_id",
+    any_value(span_id) filter (where place = 1) as "span_id"
 from placed_spans
-group by trace_id
-order by event_time, trace_id"""
+group by placed_spans.id
+order by event_time, placed_spans.id"""
     )
 
 
@@ -467,6 +641,8 @@ order by event_time, trace_id"""
         ),
         ({"stages": {"latency_ms": "inference"}}, "latency_ms is read from the spans"),
         ({"prediction": {"span": "a", "kind": "b"}}, "prediction.kind: unknown key"),
+        ({"prediction": {"span": "a", "event": "b"}}, "a prediction is a span or an event"),
+        ({"prediction": {"service": "a"}}, "span, event or where must say what a prediction is"),
         ({"labels": {"event": None}}, "where must say which log records are labels"),
     ],
 )

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import runpy
 import shutil
+import socket
 import subprocess
-from collections.abc import Iterable
+import sys
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, time
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import dagster as dg
 import pytest
 import yaml
 from data import GROUP, MODEL, Row, day, insert, write_project
+from opentelemetry.sdk.metrics.export import MetricExportResult, MetricsData
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_metrics_families
 from prometheus_client.parser import text_string_to_metric_families
 from typer.testing import CliRunner
@@ -29,6 +37,7 @@ from driftlake.lake.warehouse import Warehouse
 
 SHIPPED = Path(__file__).resolve().parents[2] / "examples" / "prometheus"
 NOW = datetime(2024, 3, 4, 3, tzinfo=UTC)
+REMOTE_WRITE = SHIPPED / "remote_write.py"
 needs_promtool = pytest.mark.skipif(not shutil.which("promtool"), reason="no promtool to check with")
 
 VERSION = {name: value for name, value in GROUP.items() if name != "segment"}
@@ -284,3 +293,111 @@ def test_the_expressions_of_the_dashboard_are_promql(tmp_path: Path) -> None:
     rules = [{"record": f"panel:{number}", "expr": expression} for number, expression in enumerate(filled_in)]
     (tmp_path / "panels.yml").write_text(yaml.safe_dump({"groups": [{"name": "panels", "rules": rules}]}))
     promtool("check", "rules", str(tmp_path / "panels.yml"))
+
+
+# --- the program that sends by remote write ---
+
+
+class Sent:
+    """Stands for the client, whose protobuf is older than that of this environment: it keeps what it is told to send."""
+
+    batches: ClassVar[list[MetricsData]] = []
+    result = MetricExportResult.SUCCESS
+
+    def __init__(self, **settings: Any) -> None:
+        self.settings = settings
+
+    def export(self, batch: MetricsData) -> MetricExportResult:
+        self.batches.append(batch)
+        return self.result
+
+
+@pytest.fixture
+def send(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], int]:
+    """Runs remote_write.py for a file."""
+    client = "opentelemetry.exporter.prometheus_remote_write"
+    monkeypatch.setitem(sys.modules, client, SimpleNamespace(PrometheusRemoteWriteMetricsExporter=Sent))
+    monkeypatch.setattr(Sent, "batches", [])
+
+    def run(path: Path) -> int:
+        monkeypatch.setattr(sys, "argv", ["remote_write.py", str(path), "http://localhost/api/v1/write"])
+        return int(runpy.run_path(str(REMOTE_WRITE))["main"]())
+
+    return run
+
+
+def sent() -> list[tuple[str, Mapping[str, str], float, float]]:
+    """Names, labels, values and seconds of what was sent."""
+    metrics = [metric for batch in Sent.batches for metric in batch.resource_metrics[0].scope_metrics[0].metrics]
+    return [
+        (metric.name, point.attributes, point.value, point.time_unix_nano / 1e9)
+        for metric in metrics
+        for point in metric.data.data_points
+    ]
+
+
+def test_remote_write_sends_every_sample_of_the_file_as_of_now(
+    send: Callable[[Path], int], filled: Warehouse, tmp_path: Path
+) -> None:
+    before = datetime.now(UTC).timestamp()
+    families = list(text_string_to_metric_families(written(filled, tmp_path / "driftlake.prom")))
+    assert send(tmp_path / "driftlake.prom") == 0
+    expected = [(sample.name, sample.labels, sample.value) for family in families for sample in family.samples]
+    assert [(name, labels, value) for name, labels, value, _ in sent()] == expected
+    assert {name for name, *_ in sent()} == {metric.full_name for metric in (*RUN_METRICS, *DAY_METRICS)}
+    assert all(before <= time <= datetime.now(UTC).timestamp() for *_, time in sent())
+
+
+def test_remote_write_sends_past_days_with_their_times(
+    send: Callable[[Path], int], filled: Warehouse, tmp_path: Path
+) -> None:
+    text = "".join(open_metrics(filled, day(2), day(3), window_days=7))
+    (tmp_path / "history.om").write_text(text)
+    assert send(tmp_path / "history.om") == 0
+    samples = [sample for family in open_metrics_families(text) for sample in family.samples]
+    assert sent() == [(each.name, each.labels, each.value, float(each.timestamp)) for each in samples]
+
+
+def test_remote_write_tells_a_refusal_by_its_exit_code(
+    send: Callable[[Path], int], filled: Warehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written(filled, tmp_path / "driftlake.prom")
+    monkeypatch.setattr(Sent, "result", MetricExportResult.FAILURE)
+    assert send(tmp_path / "driftlake.prom") == 1
+
+
+@pytest.fixture
+def prometheus(tmp_path: Path) -> Iterator[str]:
+    """The address of a Prometheus that receives by remote write."""
+    (tmp_path / "prometheus.yml").touch()
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    command = ["prometheus", "--web.enable-remote-write-receiver", f"--web.listen-address={address}"]
+    command += [f"--config.file={tmp_path / 'prometheus.yml'}", f"--storage.tsdb.path={tmp_path / 'data'}"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr
+        assert any("Server is ready to receive web requests" in line for line in process.stderr)
+        yield f"http://{address}"
+        process.terminate()
+
+
+@pytest.mark.services
+@pytest.mark.skipif(
+    not os.environ.get("DRIFTLAKE_REMOTE_WRITE_PYTHON") or not shutil.which("prometheus"),
+    reason="no environment of remote_write.py ($DRIFTLAKE_REMOTE_WRITE_PYTHON), or no prometheus to send to",
+)
+def test_prometheus_has_what_remote_write_sent(prometheus: str, filled: Warehouse, tmp_path: Path) -> None:
+    text = written(filled, tmp_path / "driftlake.prom")
+    command = [os.environ["DRIFTLAKE_REMOTE_WRITE_PYTHON"], str(REMOTE_WRITE), str(tmp_path / "driftlake.prom")]
+    subprocess.run([*command, f"{prometheus}/api/v1/write"], check=True, env={}, capture_output=True)
+    query = urllib.parse.quote('{__name__=~"driftlake_.+"}')
+    with urllib.request.urlopen(f"{prometheus}/api/v1/query?query={query}") as response:
+        found = json.load(response)["data"]["result"]
+    stored = {(frozenset(each["metric"].items()), float(each["value"][1])) for each in found}
+    samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+    # a label without a value is none for Prometheus
+    labels = [
+        {"__name__": each.name} | {name: value for name, value in each.labels.items() if value} for each in samples
+    ]
+    expected = {(frozenset(of_one.items()), each.value) for of_one, each in zip(labels, samples, strict=True)}
+    assert stored == expected

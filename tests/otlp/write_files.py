@@ -1,4 +1,6 @@
-"""Writes the OTLP JSON lines beside it with the OpenTelemetry SDK: a gateway and a scorer that share traces, and outcomes.
+"""Writes the OTLP JSON lines beside it with the OpenTelemetry SDK: a gateway and a scorer that share traces, outcomes, and log records that are predictions.
+
+The records of the scorer (scored.jsonl) belong to its traces and have a text instead of a name; those of the batch (batch.jsonl) have no trace and a map as body.
 
 Written by Python 3.11 and opentelemetry-sdk 1.45.2 with opentelemetry-exporter-otlp-json-file 0.66b1, in an environment
 of its own: `python write_files.py`. The protobuf files have the same spans and logs, encoded by opentelemetry-exporter-otlp-proto-common 1.45.2, with the
@@ -14,6 +16,7 @@ from random import Random
 from typing import Any
 
 from opentelemetry import trace
+from opentelemetry._logs import Logger, SeverityNumber
 from opentelemetry.exporter.otlp.json.file import FileSpanExporter
 from opentelemetry.exporter.otlp.json.file._log_exporter import FileLogExporter
 from opentelemetry.exporter.otlp.proto.common._log_encoder import encode_logs
@@ -31,6 +34,10 @@ NOON = int(datetime(2024, 3, 1, 12, tzinfo=UTC).timestamp()) * 1_000 * MS
 
 # x, colour, score and outcome of each prediction; a prediction without a score fails.
 CASES = ((0.25, "red", 0.75, 1.0), (-1.5, "blue", 0.125, 0.0), (2.0, "red", 1, 1.0), (0.5, "blue", None, None))
+
+
+# x, colour, score and outcome of each prediction of the batch.
+BATCH = ((1.5, "red", 0.875, 1.0), (-0.5, "blue", 0, 0.0), (0.0, "red", None, None))
 
 
 class Framed:
@@ -76,6 +83,43 @@ def fresh(name: str) -> Path:
     return path
 
 
+def logs_of(name: str, *, service: str, version: str | None = None) -> LoggerProvider:
+    """Writes log records of a service, as JSON lines and as protobuf."""
+    resource = {"service.name": service} | ({"service.version": version} if version else {})
+    made = LoggerProvider(Resource(resource), shutdown_on_exit=False)
+    made.add_log_record_processor(BatchLogRecordProcessor(FileLogExporter(fresh(f"{name}.jsonl"))))
+    framed = Framed(fresh(f"{name}.binpb"), encode_logs, LogRecordExportResult.SUCCESS)
+    made.add_log_record_processor(BatchLogRecordProcessor(framed))
+    return made
+
+
+def write_batch(
+    logger: Logger, start: int, number: int, x: float, colour: str, value: float | None, outcome: float | None
+) -> None:
+    """A record of a prediction, one of something else, and the outcome a day later."""
+    result = {"error.type": "TimeoutError"} if value is None else {"prediction": value}
+    logger.emit(
+        timestamp=start,
+        observed_timestamp=start,
+        severity_number=SeverityNumber.ERROR if value is None else SeverityNumber.INFO,
+        event_name="credit.scored",
+        body={"model": {"id": "credit"}, "features": {"x": x, "colour": colour}},
+        attributes={"request.id": f"r-{number}", "latency_ms": 5 + number} | result,
+    )
+    logger.emit(timestamp=start, observed_timestamp=start, body="batch goes on")
+    if outcome is not None:
+        logger.emit(
+            timestamp=start + 86_400_000 * MS,
+            observed_timestamp=start + 86_400_000 * MS,
+            event_name="gen_ai.evaluation.result",
+            attributes={
+                "gen_ai.evaluation.name": "repaid",
+                "gen_ai.evaluation.score.value": outcome,
+                "request.id": f"r-{number}",
+            },
+        )
+
+
 def spans(name: str) -> Framed:
     return Framed(fresh(name), encode_spans, SpanExportResult.SUCCESS)
 
@@ -105,15 +149,26 @@ def main() -> None:
         [BatchSpanProcessor(FileSpanExporter(fresh("scorer.jsonl"))), BatchSpanProcessor(spans("scorer.binpb"))],
         2,
     )
-    logs = LoggerProvider(Resource({"service.name": "outcomes"}), shutdown_on_exit=False)
-    logs.add_log_record_processor(BatchLogRecordProcessor(FileLogExporter(fresh("outcomes.jsonl"))))
-    framed = Framed(fresh("outcomes.binpb"), encode_logs, LogRecordExportResult.SUCCESS)
-    logs.add_log_record_processor(BatchLogRecordProcessor(framed))
+    logs, scored, batch = (
+        logs_of("outcomes", service="outcomes"),
+        logs_of("scored", service="scorer", version="v1"),
+        logs_of("batch", service="batch", version="v1"),
+    )
+    for number, case in enumerate(BATCH):
+        write_batch(batch.get_logger("batch"), NOON + number * MS, number, *case)
     for place, (x, colour, value, outcome) in enumerate(CASES):
         start = NOON + place * 60_000 * MS
         root = gateway.get_tracer("gateway").start_span("POST /score", start_time=start, kind=trace.SpanKind.SERVER)
         with trace.use_span(root):
             score(scorer.get_tracer("scorer"), start, x, colour, value)
+            scored.get_logger("scorer").emit(
+                timestamp=start + 17 * MS,
+                observed_timestamp=start + 17 * MS,
+                severity_number=SeverityNumber.ERROR if value is None else SeverityNumber.INFO,
+                body="scored",
+                attributes={"model_id": "credit", "features": {"x": x, "colour": colour}}
+                | ({} if value is None else {"score": value}),
+            )
             if outcome is not None:
                 logs.get_logger("outcomes").emit(
                     timestamp=start + 86_400_000 * MS,
@@ -122,7 +177,7 @@ def main() -> None:
                     attributes={"gen_ai.evaluation.name": "repaid", "gen_ai.evaluation.score.value": outcome},
                 )
         root.end(start + (20 + place) * MS)
-    for each in (gateway, scorer, logs):
+    for each in (gateway, scorer, logs, scored, batch):
         each.shutdown()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,12 @@ import yaml
 from data import day, write_day, write_project
 from project import ROWS, Project, outcomes
 
-from driftlake.config import load_settings
+from driftlake.config import TELEMETRY, load_settings
 from driftlake.errors import InputError
 from driftlake.inputs import partitions
+from driftlake.setup import input_report
 from driftlake.setup.doctor import examine
+from driftlake.setup.findings import Finding
 from driftlake.setup.scaffold import write_configuration
 from driftlake.setup.workspace import examine_workspace
 from driftlake.training import learning
@@ -246,3 +249,65 @@ def test_the_workspace_that_init_writes_is_well(tmp_path: Path) -> None:
     write_configuration(tmp_path)
     finding = examine_workspace(load_settings(tmp_path / "driftlake.yaml"))
     assert (finding.is_well, finding.message) == (True, f"{tmp_path / 'workspace.yaml'} loads this driftlake")
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project without telemetry."""
+    return Project(tmp_path_factory.mktemp("doctor") / "project")
+
+
+OTLP, FEAST = (Path(__file__).parent.parent / name for name in ("otlp", "feast"))
+
+
+def copied(folder: Path, *files: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in files:
+        shutil.copy(file, folder)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("files", "command", "mapped"),
+    [
+        ([OTLP / "scorer.jsonl", OTLP / "gateway.jsonl"], "otlp {}/*.jsonl", "span: inference"),
+        ([OTLP / "batch.jsonl"], "otlp {}/batch.jsonl", "event: credit.scored"),
+        ([OTLP / "scorer.binpb"], "otlp {}/scorer.binpb", "span: inference"),
+        ([OTLP / "outcomes.jsonl"], "otlp {}/outcomes.jsonl", "has to be imported"),
+        (sorted((FEAST / "logs").iterdir()), "feast {}", "x: customer_stats__x"),
+    ],
+)
+@pytest.mark.parametrize("day_folder", ["", "dt=2024-03-01"])
+def test_files_that_are_imported_are_told_with_the_command_and_a_mapping(
+    project: Project, tmp_path: Path, files: list[Path], command: str, mapped: str, day_folder: str
+) -> None:
+    folder = copied(tmp_path / day_folder, *files)
+    examined = input_report.examine_input(project.settings, TELEMETRY, str(tmp_path))
+    found = [examined] if isinstance(examined, Finding) else list(input_report.lines(examined))
+    [told] = [finding for finding in found if finding.hint and "driftlake import" in finding.hint]
+    kind, _, argument = command.partition(" ")
+    assert not told.is_well
+    assert f"`driftlake import {kind} {argument.format(folder)} --propose > {kind}.yaml`" in str(told.hint)
+    # Feast's files in folders of days are refused, each with its columns
+    assert mapped in told.message or "it is a log of a Feast feature service" in told.message
+
+
+def test_a_file_of_otlp_given_as_labels_is_told_as_such(tmp_path: Path) -> None:
+    project = Project(tmp_path / "project", labels={"path": str(OTLP / "batch.jsonl")})
+    found = {finding.subject: finding for finding in examine(project.root / "driftlake.yaml")}["labels"]
+    assert f"{OTLP / 'batch.jsonl'} is OTLP (OpenTelemetry)" in found.message
+    assert "correlation_id: request.id" in found.message
+
+
+def test_a_run_says_how_to_import_telemetry_that_it_cannot_read(tmp_path: Path) -> None:
+    project = Project(tmp_path / "project", telemetry={"path": "raw"})
+    folder = copied(project.root / "raw", OTLP / "scorer.jsonl")
+    with pytest.raises(InputError, match=f"{folder}/scorer.jsonl is OTLP") as raised:
+        project.run(1, 1, until="profiles")
+    assert f"driftlake import otlp {folder}/scorer.jsonl --propose" in str(raised.value.hint)
+    shutil.copytree(folder, folder / "dt=2024-03-01")
+    copied(folder / "dt=2024-03-02", *(FEAST / "logs").iterdir())
+    project.run(1, 2, until="profiles")
+    reasons = project.rows("select reason from current_runs where stage = 'profiles' order by dt")
+    assert "driftlake import otlp" in reasons[0][0]
+    assert "it is a log of a Feast feature service, which `driftlake import feast` reads" in reasons[1][0]

@@ -24,9 +24,10 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def test_importing_the_core_is_light() -> None:
     code = (
-        "import sys, driftlake.cli;"
+        "import sys, driftlake.cli, driftlake.setup.doctor;"
         "from driftlake.nightly import derived, labels, profiles;"
-        "print([m for m in ('dagster', 'great_expectations', 'altair', 'pandas', 'scipy.stats') if m in sys.modules])"
+        "heavy = ('dagster', 'great_expectations', 'altair', 'pandas', 'scipy.stats', 'driftlake.connect');"
+        "print([m for m in heavy if m in sys.modules])"
     )
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert loaded.stdout == "[]\n"
