@@ -344,7 +344,7 @@ def judge_fates(warehouse: Warehouse, folder: Path, days: Sequence[date]) -> dic
 
 
 def _class_counts(warehouse: Warehouse, model_id: str) -> tuple[Any, Floats, Floats]:
-    """Days; positives and negatives of shape (days, classes, 2, bins); right and all decisions, shape (days, 2)."""
+    """Days; positives and negatives of shape (days, classes, 2, bins); right and all decisions of each class, shape (days, classes, 2)."""
     rows = warehouse.sql(
         "select prediction_on, scored_class, if(bin_id = 2, 2147483647, bin_id) as place,"
         " sum(positive_count)::double as positives, sum(negative_count)::double as negatives,"
@@ -356,11 +356,11 @@ def _class_counts(warehouse: Warehouse, model_id: str) -> tuple[Any, Floats, Flo
     (days, day), (classes, of_class), (places, place) = (
         np.unique(np.array(rows[name]), return_inverse=True) for name in ("prediction_on", "scored_class", "place")
     )
-    counts, decisions = np.zeros((len(days), len(classes), 2, len(places))), np.zeros((len(days), 2))
+    counts, decisions = np.zeros((len(days), len(classes), 2, len(places))), np.zeros((len(days), len(classes), 2))
     for side, name in enumerate(("positives", "negatives")):
         np.add.at(counts[:, :, side], (day, of_class, place), rows[name])
     for side, name in enumerate(("hits", "decided")):
-        np.add.at(decisions[:, side], day, rows[name])
+        np.add.at(decisions[:, :, side], (day, of_class), rows[name])
     return days.astype("datetime64[D]"), counts, decisions
 
 
@@ -376,8 +376,11 @@ def class_coverage(warehouse: Warehouse, model_id: str) -> Iterator[Bar]:
         window = (age >= 0) & (age < row["window_days"])
         if row["statistic"] == "auc":
             value = float(np.mean([auc(*sides) for sides in counts[window].sum(axis=0)]))
+        elif row["statistic"] == "accuracy":
+            value = float(np.divide(*decisions[window].sum(axis=(0, 1))))
         else:
-            value = float(np.divide(*decisions[window].sum(axis=0)))
+            hits, decided = decisions[window].sum(axis=0).T
+            value = float(np.mean(2 * hits / (decided + counts[window, :, 0].sum(axis=(0, 2)))))
         is_inside = row["confidence_low"] <= value <= row["confidence_high"]
         inside.setdefault((row["statistic"], row["basis"]), []).append(is_inside)
     for (statistic, basis), flags in sorted(inside.items()):

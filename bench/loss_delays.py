@@ -1,6 +1,6 @@
 """How soon a loss of `bench.known_fates` shows, over many seeds: beside a rule that knows its size, and beside what is wished for.
 
-    PYTHONPATH=$PWD python -m bench.loss_delays [--seeds 40] [--models 22]
+    PYTHONPATH=$PWD python -m bench.loss_delays [--seeds 40] [--models 22] [--rows flights]
 
 Losses that only labels show. A day's metric is known two days later, when most of its labels have come. Three delays, in days since the
 first day of the fault:
@@ -21,8 +21,9 @@ from dataclasses import replace
 import numpy as np
 from scipy.optimize import brentq
 
+from bench.fates import DAYS, FATES, Fate, Rows
 from bench.hindsight import Floats, first_knowable
-from bench.known_fates import DAYS, FATES, Fate, daily_values
+from bench.known_fates import ROWS, daily_values, rows_of
 from bench.measure import environment, save
 from driftlake.maths.sequential import (
     DayDifferences,
@@ -90,9 +91,9 @@ def _noise(differences: DayDifferences) -> DayNoise:
     return replace(day_noise(differences, pooled_noise(differences)), day_count=differences.day_count)
 
 
-def judge(fate: Fate, seeds: int, models: int) -> dict[str, list[float]]:
+def judge(fate: Fate, rows: Rows, seeds: int, models: int) -> dict[str, list[float]]:
     """Median and 90th percentile of each delay, and the share of the seeds in time."""
-    values = np.stack([daily_values(fate, np.random.default_rng([seed, 9])) for seed in range(seeds)])
+    values = np.stack([daily_values(fate, np.random.default_rng([seed, 9]), rows) for seed in range(seeds)])
     fault_on = fate.fault_day
     usual, changed = (
         float(part.mean())
@@ -120,17 +121,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=40)
     parser.add_argument("--models", type=int, default=22, help="Models that share one false page a year.")
+    parser.add_argument("--rows", choices=ROWS, default=ROWS[0], help="Where rows come from.")
     arguments = parser.parse_args()
+    rows = rows_of(arguments.rows)
     results = {}
     for fate in FATES:
         if fate.name in NAMES:
-            results[fate.name] = judge(fate, arguments.seeds, arguments.models)
+            results[fate.name] = judge(fate, rows, arguments.seeds, arguments.models)
             cells = (
                 f"{name} {median:.0f} ({late:.0f}), {share:.0%}"
                 for name, (median, late, share) in results[fate.name].items()
             )
             print(f"{fate.name:<18}" + "; ".join(cells), flush=True)
-    print(save("loss_delays", {"environment": environment(), "days": DAYS, "losses": results}))
+    print(save("loss_delays", {"environment": environment(), "days": DAYS, "rows": arguments.rows, "losses": results}))
 
 
 if __name__ == "__main__":

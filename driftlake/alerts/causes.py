@@ -93,7 +93,10 @@ CAUSES = (
         (LABEL_BACKLOG.prefix, CONTRACT_CHECKS.prefix, SLO_STATUS.prefix),
     ),
     Cause(
-        "unit_change", "{subject} is {factor:.3g} times its earlier values, as if its unit had changed", 0.95, _FEATURES
+        "unit_change",
+        "{subject} is {factor:,.4g} times its earlier values, as if its unit had changed",
+        0.95,
+        _FEATURES,
     ),
     Cause("constant_feature", "{subject} has only one value, and had several before", 0.95, _FEATURES),
     Cause(
@@ -165,14 +168,12 @@ CAUSES = (
     ),
     _part_of_loss(
         "harder_cases",
-        "{name} is {lost} worse since {lost_on}: {mix} because the cases have become harder, as their scores show, "
-        "and {within} because labels fit equal scores less well than before",
+        "{name} is {lost} worse since {lost_on}: {mix} because {mix_means}, and {within} because {within_means}",
         0.6,
     ),
     _part_of_loss(
         "quality_loss",
-        "{name} is {lost} worse since {lost_on}: {within} because labels fit equal scores less well than before, "
-        "and {mix} because the cases have become harder, as their scores show",
+        "{name} is {lost} worse since {lost_on}: {within} because {within_means}, and {mix} because {mix_means}",
         0.6,
     ),
     Cause("broken_contract", "{message}", 0.55, (*_INPUTS, FEATURE_BREAKS.prefix)),

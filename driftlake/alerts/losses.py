@@ -27,6 +27,21 @@ _REST_SHARE = 0.25
 # Positives and negatives, or errors, that a segment must have before and after.
 _FEWEST_LABELS = 20
 _LOSS = ["incident_id", "known_on", "statistic", "lost_on"]
+# By statistic what the two parts of a loss mean: that of the mix of scores, and that within equal scores.
+_LABELS_FIT_LESS = "labels fit equal scores less well than before"
+_MEANINGS: Mapping[str, tuple[str, str]] = {
+    "auc": ("the cases have become harder, as their scores show", _LABELS_FIT_LESS),
+    "log_loss": ("the cases have become harder, as their scores show", _LABELS_FIT_LESS),
+    "brier_score": ("the cases have become harder, as their scores show", _LABELS_FIT_LESS),
+    "accuracy": (
+        "the cases have become harder, as their scores show",
+        "predictions with equal scores are wrong more often than before",
+    ),
+    "mean_absolute_error": (
+        "more predictions are in ranges where errors were larger before",
+        "errors are larger than before where predictions are equal",
+    ),
+}
 
 
 def evidence(counts: pa.Table, smallest_cell: int) -> list[dict[str, Any]]:
@@ -51,7 +66,12 @@ def _of_loss(of_loss: pa.Table, loss: Mapping[str, Any], smallest_cell: int) -> 
         return
     found = measure(whole[is_before], whole[~is_before])
     written = three_decimals if loss["statistic"] in SHARES else measured
-    named = {"name": statistic_name(loss["statistic"])}
+    mix_means, within_means = _MEANINGS[loss["statistic"]]
+    named = {
+        "name": statistic_name(loss["statistic"]),
+        "mix_means": mix_means,
+        "within_means": within_means,
+    }
     told = {"lost": written(found.whole.value), "mix": written(found.mix.value), "within": written(found.within.value)}
     for cause, part in (("harder_cases", found.mix), ("quality_loss", found.within)):
         if part.is_beyond(_ERRORS) and part.value >= found.whole.value / 2:
@@ -82,6 +102,9 @@ def _by_segment(counts: pa.Table, days: Any, *, is_auc: bool) -> dict[str, Float
     if is_auc:
         # of a model of several classes there are scores of each, and those of the chosen class, which have no positives
         held = held[:, :, (held.sum(axis=(0, 1, 3)) > 0).all(axis=-1)]
+    else:
+        # an error belongs to the class that was predicted, and so to the score of this class
+        held = held.reshape(len(segments), len(days), 1, -1, 2)
     return {str(segment): held[place] for place, segment in enumerate(segments)}
 
 

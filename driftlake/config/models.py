@@ -67,7 +67,7 @@ class Downtime(Section):
         return self
 
 
-STATISTICS_OF_PERFORMANCE = ("auc", "log_loss", "brier_score", "accuracy", "mean_absolute_error")
+STATISTICS_OF_PERFORMANCE = ("auc", "log_loss", "brier_score", "accuracy", "f1_score", "mean_absolute_error")
 
 
 class OwnMetric(Section):
@@ -127,13 +127,13 @@ class ModelSettings(Section):
     decision_cut: float | None = Field(
         default=None, description="Smallest score that counts as a positive prediction; null is 0.5 for a probability."
     )
-    tolerance: dict[Literal["auc", "log_loss", "brier_score", "accuracy", "mean_absolute_error"], PositiveFloat] = (
-        Field(
-            default_factory=dict,
-            description="By statistic, how much worse than its baseline the model may be, e.g. {auc: 0.03}. Every "
-            "statistic listed here is tested if it has a baseline. Defaults, also used if not listed: 0.02 for auc, and for "
-            "accuracy if the lineage states it; a tenth of the baseline for mean_absolute_error.",
-        )
+    tolerance: dict[
+        Literal["auc", "log_loss", "brier_score", "accuracy", "f1_score", "mean_absolute_error"], PositiveFloat
+    ] = Field(
+        default_factory=dict,
+        description="By statistic, how much worse than its baseline the model may be, e.g. {auc: 0.03}. Every "
+        "statistic listed here is tested if it has a baseline. Defaults, also used if not listed: 0.02 for auc, and for "
+        "accuracy and f1_score if the lineage states them; a tenth of the baseline for mean_absolute_error.",
     )
     metrics: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], OwnMetric] = Field(
         default_factory=dict, description="Metrics of your own, by name: rows of the table performance."

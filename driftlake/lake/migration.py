@@ -17,7 +17,7 @@ from driftlake.lake import queries, schema
 from driftlake.lake.queries import literal, quote
 
 # What `shape` was in each version of the tables, oldest first: the number of a version is its place, from 1.
-VERSIONS = ("7e6ec6fcf32aef5d", "c2b1f1717345d493")
+VERSIONS = ("7e6ec6fcf32aef5d", "c2b1f1717345d493", "2179a233bddad5af")
 
 
 def migrate(connection: duckdb.DuckDBPyConnection, keep_copy: Callable[[int], None]) -> None:

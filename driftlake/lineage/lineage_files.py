@@ -74,6 +74,8 @@ class Baseline(_Section):
 
     auc: float | None = Field(default=None, ge=0, le=1)
     accuracy: float | None = Field(default=None, ge=0, le=1)
+    # of several classes: the mean of theirs
+    f1_score: float | None = Field(default=None, ge=0, le=1)
 
 
 class BinaryLabels(_Section):

@@ -96,6 +96,7 @@ class ModelVersion:
     negative_label: str | None = None
     baseline_auc: float | None = None
     baseline_accuracy: float | None = None
+    baseline_f1_score: float | None = None
     reference_counts: Mapping[str, Counts] = field(default_factory=dict)
     # by segment and then by feature
     segment_reference_counts: Mapping[str, Mapping[str, Counts]] = field(default_factory=dict)
@@ -228,6 +229,7 @@ def _read_versions(warehouse: Warehouse, runs: Sequence[Mapping[str, Any]]) -> d
             negative_label=run.get("negative_label"),
             baseline_auc=run["baseline_auc"],
             baseline_accuracy=run.get("baseline_accuracy"),
+            baseline_f1_score=run.get("baseline_f1_score"),
             reference_counts={name: _dense(counts.get((*key, name)), each.bin_count) for name, each in bins.items()},
             segment_reference_counts={
                 segment: {name: _spread(*pairs, bins[name].bin_count) for name, pairs in of_features.items()}

@@ -119,6 +119,23 @@ def mean_influences(sums: Floats, counts: Floats) -> Floats:
     return _mean_values(sums, counts, *totals)
 
 
+def daily_macro_mean(sums: Floats, counts: Floats, *, window_days: int) -> Floats:
+    """The mean over classes of their `daily_mean`, shape (days,); `sums` and `counts` have shape (classes, days).
+
+    A class without rows in the window does not count; on a day without rows of it, it has the mean of the window.
+    """
+    window_sums, window_counts, has_rows = (
+        _rolling(values, window_days, axis=-1) for values in (sums, counts, counts.any(axis=0).astype(float))
+    )
+    return _macro_values(sums, counts, window_sums, window_counts, has_rows)
+
+
+def macro_mean_influences(sums: Floats, counts: Floats) -> Floats:
+    """Values of days whose mean is the mean over classes of the sum of each by its count, shape (days,); nan for days without rows."""
+    totals = (values.sum(axis=-1, keepdims=True) for values in (sums, counts, counts.any(axis=0)))
+    return _macro_values(sums, counts, *totals)
+
+
 def interval(value: Floats, standard_error: Floats, day_count: NDArray[np.int64]) -> tuple[Floats, Floats]:
     """95 % interval of means over days, by the t distribution of their days; nan with too few days."""
     width = special.stdtrit(np.maximum(day_count - 1, 1), (1 + CONFIDENCE) / 2) * standard_error
@@ -142,10 +159,27 @@ def _auc_values(
 
 
 def _mean_values(sums: Floats, counts: Floats, window_sums: Floats, window_counts: Floats, day_count: Floats) -> Floats:
+    values = _around_the_mean(sums, counts, window_sums, window_counts, day_count)
+    return np.where(counts > 0, values, np.nan)
+
+
+def _macro_values(
+    sums: Floats, counts: Floats, window_sums: Floats, window_counts: Floats, day_count: Floats
+) -> Floats:
+    values = _around_the_mean(sums, counts, window_sums, window_counts, day_count)
+    is_counted = np.broadcast_to(window_counts > 0, values.shape)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean: Floats = np.where(is_counted, values, 0).sum(axis=0) / is_counted.sum(axis=0)
+    return np.where(counts.any(axis=0), mean, np.nan)
+
+
+def _around_the_mean(
+    sums: Floats, counts: Floats, window_sums: Floats, window_counts: Floats, day_count: Floats
+) -> Floats:
     with np.errstate(divide="ignore", invalid="ignore"):
         mean = window_sums / window_counts
         values: Floats = mean + day_count * (np.nan_to_num(sums) - counts * mean) / window_counts
-    return np.where(counts > 0, values, np.nan)
+    return values
 
 
 def clustered_mean(values: Floats) -> ClusteredMean:

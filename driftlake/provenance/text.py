@@ -105,7 +105,7 @@ def _training_lines(run: Row) -> Iterator[str]:
     yield _labelled("data", run["training_data"])
     yield _labelled("data fingerprint", run["dataset_fingerprint"])
     yield _labelled("lineage", run["lineage_fingerprint"])
-    for measure in ("auc", "accuracy"):
+    for measure in ("auc", "accuracy", "f1_score"):
         if (baseline := run.get(f"baseline_{measure}")) is not None:
             yield _labelled(f"baseline {measure}", baseline)
     if run["released_at"]:

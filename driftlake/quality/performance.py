@@ -74,7 +74,7 @@ _BINS = 100
 # The first day of a loss is named from this share of the evidence that pages.
 _SPEAKS_FOR_A_LOSS = 0.5
 # Statistics between 0 and 1.
-_SHARES = ("auc", "accuracy", "brier_score")
+_SHARES = ("auc", "accuracy", "f1_score", "brier_score")
 
 # What a value rests on.
 _BASES = ("realised", "estimated", "combined")
@@ -202,6 +202,35 @@ class Mean:
             np.where(is_realised, self.sums, self.expected_sums),
             np.where(is_realised, self.counts, self.expected_counts),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class MacroF1:
+    """Mean F1 score of classes: twice the correct predictions of a class by its predictions and labels together.
+
+    Counts of the last days have shape (classes, days), expected ones where known; the days before them have none.
+    """
+
+    hits: Floats
+    sizes: Floats
+    expected_hits: Floats
+    expected_sizes: Floats
+
+    def values(self, is_realised: Days, window_days: int) -> Floats:
+        """See Metric."""
+        found = clustered.daily_macro_mean(*self._sums(is_realised), window_days=window_days)
+        return _preceded(found, len(is_realised), np.nan)
+
+    def influences(self, is_realised: Days, window_days: int) -> Floats:
+        """See Metric."""
+        sums, counts = self._sums(is_realised)
+        found = clustered.macro_mean_influences(sums[:, -window_days:], counts[:, -window_days:])
+        return _preceded(found, min(window_days, len(is_realised)), np.nan)
+
+    def _sums(self, is_realised: Days) -> tuple[Floats, Floats]:
+        chosen = is_realised[-self.hits.shape[1] :]
+        hits, expected_hits = 2 * self.hits, 2 * self.expected_hits
+        return np.where(chosen, hits, expected_hits), np.where(chosen, self.sizes, self.expected_sizes)
 
 
 def _preceded(values: Floats, day_count: int, before: float) -> Floats:
@@ -356,6 +385,9 @@ class _Standard:
                 error = float(auc(by_score_of(labels.positives), by_score_of(labels.negatives)).standard_error)
             allowed = given.get(statistic, _STATED_TOLERANCE)
             return cls(version.baseline_auc, allowed, error, is_larger_better=True, highest=highest)
+        if statistic == "f1_score":
+            allowed = given.get(statistic, _STATED_TOLERANCE)
+            return cls(version.baseline_f1_score, allowed, is_larger_better=True, highest=highest)
         if statistic == "accuracy":
             trained, error = _training_accuracy(version, model)
             stated, tolerance = version.baseline_accuracy, given.get(statistic)
@@ -448,22 +480,25 @@ class _History:
         names = "row_count", "score_sum", "at_cut_count"
         self._predictions = _per_bin(counts.predictions, names, start, (day_count, width))
         self._labels = _Arriving(counts.labels, COLUMNS, start, (day_count, width))
-        self._decisions = _Arriving(counts.decisions, ("right_count", "decided_count"), start, (day_count, 1))
+        self._decisions = [
+            _Arriving(rows, ("hit_count", "predicted_count", "labelled_count"), start, (day_count, 1))
+            for rows in _by_class(counts.decisions, version, "decided_class")
+        ]
         shape = day_count, CLASS_SCORE_BINS
         self._classes = [
             _Arriving(rows, ("positive_count", "negative_count"), start, shape)
-            for rows in _by_class(counts.classes, version)
+            for rows in _by_class(counts.classes, version, "scored_class")
         ]
         self._class_scores = [
             _per_bin(rows, ("row_count", "predicted_count"), start, shape)
-            for rows in _by_class(counts.class_scores, version)
+            for rows in _by_class(counts.class_scores, version, "scored_class")
         ]
         # a version of yesterday has nothing to count on most days of the look-back
         self._first = _first_day(counts, start)
 
     def as_of(self, place: int, night: date, meanings: _Meanings) -> _Known | None:
         """What is known at the end of the night at a place; None if the version has not predicted recently."""
-        for arriving in (self._labels, self._decisions, *self._classes):
+        for arriving in (self._labels, *self._decisions, *self._classes):
             arriving.read(night)
         days = slice(place, place + LOOK_BACK_DAYS)
         prediction_counts = self._predictions["row_count"][days].sum(axis=1)
@@ -563,9 +598,22 @@ class _History:
         is_counted = is_known if any(is_known) else is_expected
         if any(is_counted):
             yield "auc", Ranking(*(list(compress(side, is_counted)) for side in (*sides, *expected)))
-        right, decided = (self._decisions.known[name][days, 0] for name in ("right_count", "decided_count"))
-        hits, misses = (np.sum(side, axis=(0, 2)) for side in _expected_labels(predicted, probabilities.of_right))
-        yield "accuracy", Mean.of_last_days(right, decided, hits, hits + misses)
+        hits, decided, labelled = (
+            np.stack([each.known[name][days, 0] for each in self._decisions])
+            for name in ("hit_count", "predicted_count", "labelled_count")
+        )
+        expected_hits, expected_misses = (
+            np.sum(side, axis=-1) for side in _expected_labels(predicted, probabilities.of_right)
+        )
+        expected_decided, expected_labelled = expected_hits + expected_misses, np.sum(expected[0], axis=-1)
+        yield (
+            "accuracy",
+            Mean.of_last_days(*(each.sum(axis=0) for each in (hits, labelled, expected_hits, expected_decided))),
+        )
+        # without the one or the other an expected score would be far too high
+        has_both = expected_decided.any() and expected_labelled.any()
+        expected_sizes = (expected_decided + expected_labelled) * has_both
+        yield "f1_score", MacroF1(hits, decided + labelled, expected_hits * has_both, expected_sizes)
 
     def _absolute_error(self, days: slice) -> Mean:
         """Expected of a prediction is the mean error of the labels known for its bin of scores."""
@@ -603,9 +651,9 @@ def _columns(width: int) -> NDArray[np.int64]:
     return columns
 
 
-def _by_class(rows: pa.Table, version: ModelVersion) -> list[pa.Table]:
-    """Rows of each class of a version."""
-    of_classes = grouped(rows, ["scored_class"])
+def _by_class(rows: pa.Table, version: ModelVersion, column: str) -> list[pa.Table]:
+    """Rows of each class of a version, by the column that has it."""
+    of_classes = grouped(rows, [column])
     return [of_classes.get((name,), rows.slice(0, 0)) for name in version.class_names]
 
 

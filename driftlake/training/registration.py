@@ -277,6 +277,7 @@ def _run_row(
         **{f"label_delay_{name}": value for name, value in _delay(record).items()},
         "baseline_auc": record.baseline.auc,
         "baseline_accuracy": record.baseline.accuracy,
+        "baseline_f1_score": record.baseline.f1_score,
         "feature_importance": json.dumps(record.feature_importance) if record.feature_importance else None,
         "released_at": record.released_at,
         "registered_at": datetime.now(UTC),

@@ -21,7 +21,7 @@ _UNPRINTABLE = re.compile(
 )
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>()#+!|~])")
 # Statistics of performance that are written with three decimals; the others are in the unit of what is predicted.
-SHARES = ("auc", "accuracy", "brier_score", "log_loss")
+SHARES = ("auc", "accuracy", "f1_score", "brier_score", "log_loss")
 _PROPER_NAMES = {"auc": "AUC", "brier": "Brier", "f1": "F1"}
 
 

@@ -15,6 +15,8 @@ WEATHER: Final = ("temp", "dewp", "humid", "wind_dir", "wind_speed", "wind_gust"
 CATEGORICAL_FEATURES: Final = ("carrier", "origin", "dest")
 NUMERIC_FEATURES: Final = ("hour", "weekday", "distance", *WEATHER)
 FEATURES: Final = (*CATEGORICAL_FEATURES, *NUMERIC_FEATURES)
+# What is known only after the flight.
+MINUTES: Final = ("arr_delay", "air_time")
 
 # A quarter of an hour is where US air traffic statistics draw the line too.
 LATE_AFTER_MINUTES: Final = 15
@@ -28,9 +30,9 @@ _HASH_RANGE: Final = 2**32
 
 
 def load_flights(*, share: float = 1.0) -> pl.DataFrame:
-    """One row per scheduled flight, ordered by departure: id, day, instants, features, `late` and `label_on`.
+    """One row per scheduled flight, ordered by departure: id, day, instants, features, minutes, `late` and `label_on`.
 
-    `late`, `landed_at` and `label_on` are null for cancelled and diverted flights, whose arrival delay nobody knows.
+    `arr_delay`, `air_time`, `late`, `landed_at` and `label_on` are null for cancelled and diverted flights, whose arrival nobody knows.
     `share` keeps that part of the flights, the same ones each time.
     """
     return (
@@ -39,7 +41,7 @@ def load_flights(*, share: float = 1.0) -> pl.DataFrame:
         .filter(_sampled(pl.col("correlation_id"), share))
         .pipe(_with_landing)
         .with_columns(label_on=_label_on(pl.col("carrier"), pl.col("landed_at")))
-        .select("correlation_id", "departs_on", "event_time", *FEATURES, "late", "landed_at", "label_on")
+        .select("correlation_id", "departs_on", "event_time", *FEATURES, *MINUTES, "late", "landed_at", "label_on")
         .sort("event_time", "correlation_id")
     )
 

@@ -49,8 +49,14 @@ known as (
             when 'log_loss' then c.log_loss_sum
             when 'brier_score' then c.squared_error_sum
             when 'mean_absolute_error' then c.absolute_error_sum
+            -- decisions that were wrong: of several classes those for the scored class, else those at the cut
+            when 'accuracy' then coalesce(c.wrong_count, c.positive_count - c.true_positive_count + c.false_positive_count)
         end as error_sum,
-        c.positive_count + c.negative_count + coalesce(c.number_count, 0) as label_count
+        if(
+            l.statistic = 'accuracy',
+            coalesce(c.right_count + c.wrong_count, c.positive_count + c.negative_count),
+            c.positive_count + c.negative_count + coalesce(c.number_count, 0)
+        ) as label_count
     from losses as l
     inner join counted as c
         on l.model_id = c.model_id
@@ -58,7 +64,7 @@ known as (
         and l.deployment = c.deployment
         and c.prediction_on between l.lost_on - 56 and l.known_on
         and c.dt <= l.known_on
-    where c.bin_id <> 0 and l.statistic in ('auc', 'log_loss', 'brier_score', 'mean_absolute_error')
+    where c.bin_id <> 0 and l.statistic in ('auc', 'log_loss', 'brier_score', 'mean_absolute_error', 'accuracy')
 ),
 
 -- about twenty parts of as many labels each
@@ -74,7 +80,7 @@ parts as (
             19
         )::integer as part
     from known
-    where segment = 'all'
+    where segment = 'all' and label_count <> 0
     group by incident_id, known_on, statistic, scored_class, place
     window
         of_class as (partition by incident_id, known_on, statistic, scored_class),

@@ -10,7 +10,9 @@ with worse as (
         suspected_on,
         until_on
     from suspects
-    where signal in ('model_quality.auc_drop', 'performance.loss_evidence')
+    where
+        signal = 'model_quality.auc_drop'
+        or (signal = 'performance.loss_evidence' and feature = 'auc')
 ),
 
 aucs as (

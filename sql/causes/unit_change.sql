@@ -60,7 +60,9 @@ multiples as (
         greatest(f.dt, s.suspected_on) as known_on,
         f.feature,
         f.mean / nullif(coalesce(u.mean_before, r.mean), 0) as mean_factor,
-        f.standard_deviation / nullif(coalesce(u.deviation_before, r.standard_deviation), 0) as factor,
+        f.standard_deviation / nullif(coalesce(u.deviation_before, r.standard_deviation), 0) as deviation_factor,
+        -- of the two, the one of the smaller standard error, for about normal values
+        if(f.standard_deviation < abs(f.mean) / sqrt(2), mean_factor, deviation_factor) as factor,
         coalesce(u.usual_change, 0) as usual_change,
         coalesce(
             u.leaving_change,
@@ -86,13 +88,14 @@ select
     incident_id,
     feature as subject,
     known_on,
-    1 - least(0.1, abs(ln(mean_factor / factor))) as strength,
+    1 - least(0.1, abs(ln(mean_factor / deviation_factor))) as strength,
     factor
 from multiples
 where
     mean_factor > 0
-    and factor > 0
+    and deviation_factor > 0
     -- the day-to-day variation of a new feature is unknown
     and abs(ln(mean_factor)) > greatest(1.2 * leaving_change, if(day_count < 3, ln(3), greatest(ln(1.5), 2 * usual_change)))
     -- about the same multiple; the tolerance grows with the multiple
-    and abs(ln(mean_factor / factor)) < greatest(ln(1.1), if(day_count < 7, 0, abs(ln(factor)) / 5));
+    and abs(ln(mean_factor / deviation_factor))
+    < greatest(ln(1.1), if(day_count < 7, 0, abs(ln(deviation_factor)) / 5));

@@ -15,6 +15,7 @@ select
     array_to_string(features, ', ') as features,
     baseline_auc,
     baseline_accuracy,
+    baseline_f1_score,
     released_at,
     registered_at,
     -- a version is never changed; the next version corrects it

@@ -1,21 +1,47 @@
--- Labels of multiclass models by whether the predicted class was right, of every prediction day that the days from $first_day on look back to. Predictions without a class are left out.
--- grain: dt, prediction_on, model_id, model_version, deployment
+-- Labels of multiclass models by class, of every prediction day that the days from $first_day on look back to: correct predictions of the class, all predictions of it that have a label, and its labels. Predictions without a class are left out.
+-- grain: dt, prediction_on, model_id, model_version, deployment, decided_class
 -- inputs: class_cohorts
 -- parameters: $first_day, $last_day, $look_back_days
+with decided as (
+    select *
+    from class_cohorts
+    where
+        segment = 'all'
+        and predicted_class <> '(missing)'
+        and dt <= $last_day
+        and prediction_on > $first_day::date - $look_back_days::integer
+        and prediction_on <= $last_day
+),
+
+-- every row counts for the class of the label and for the predicted class
+sides as (
+    select
+        * exclude (predicted_class, label_class),
+        label_class as decided_class,
+        if(predicted_class = label_class, row_count, 0) as hit_count,
+        0 as predicted_count,
+        row_count as labelled_count
+    from decided
+    union all by name
+    select
+        * exclude (predicted_class, label_class),
+        predicted_class as decided_class,
+        0 as hit_count,
+        row_count as predicted_count,
+        0 as labelled_count
+    from decided
+)
+
 select
     dt,
     prediction_on,
     model_id,
     model_version,
     deployment,
-    coalesce(sum(row_count) filter (where predicted_class = label_class), 0)::bigint as right_count,
-    sum(row_count)::bigint as decided_count
-from class_cohorts
-where
-    segment = 'all'
-    and predicted_class <> '(missing)'
-    and dt <= $last_day
-    and prediction_on > $first_day::date - $look_back_days::integer
-    and prediction_on <= $last_day
-group by dt, prediction_on, model_id, model_version, deployment
-order by model_id, model_version, deployment, dt, prediction_on;
+    decided_class,
+    sum(hit_count)::bigint as hit_count,
+    sum(predicted_count)::bigint as predicted_count,
+    sum(labelled_count)::bigint as labelled_count
+from sides
+group by dt, prediction_on, model_id, model_version, deployment, decided_class
+order by model_id, model_version, deployment, dt, prediction_on, decided_class;

@@ -5,7 +5,7 @@ create table if not exists performance (
     model_id varchar not null, -- model the row is about
     model_version varchar not null, -- version of the model
     deployment varchar not null, -- production, shadow or canary
-    statistic varchar not null, -- auc, log_loss, brier_score, accuracy, mean_absolute_error, or a metric of models.<id>.metrics
+    statistic varchar not null, -- auc, log_loss, brier_score, accuracy, f1_score (macro, of several classes), mean_absolute_error, or a metric of models.<id>.metrics
     basis varchar not null, -- realised: from all known labels; estimated: from the scores; combined: labels for the days that have most of them, corrected estimates for the others
     window_days integer not null, -- prediction days in the window that ends with dt
     value double, -- value over the window; null where it cannot be computed
@@ -15,7 +15,7 @@ create table if not exists performance (
     day_count integer not null, -- days of the window behind the value
     labelled_day_count integer not null, -- of these, days for which most labels have arrived
     label_count bigint not null, -- labels of the window known by the end of dt
-    baseline_value double, -- AUC or accuracy stated in the lineage, the configured baseline of a metric of models.<id>.metrics, or else the value on the training data
+    baseline_value double, -- AUC, accuracy or F1 score stated in the lineage, the configured baseline of a metric of models.<id>.metrics, or else the value on the training data
     tolerance double, -- how much worse than the baseline the version may be; null if the statistic is not tested
     loss_evidence double, -- evidence, added up over nights, that the model is worse than its tolerance allows: 0 is none, it pages at 1; only for the basis combined
     loss_since_on date, -- most likely first day of the loss; null without evidence

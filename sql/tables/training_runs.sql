@@ -28,5 +28,6 @@ create table if not exists training_runs (
     positive_label varchar, -- label that is positive, as canonical text; null if labels are 0 and 1, and for other tasks
     negative_label varchar, -- label that is negative, as canonical text; null with a positive label: every other
     columns_left_out varchar[], -- columns of the training data that were not taken as features, each with the reason; empty if the lineage lists its features
-    baseline_accuracy double -- accuracy stated in the lineage
+    baseline_accuracy double, -- accuracy stated in the lineage
+    baseline_f1_score double -- macro F1 score stated in the lineage of a multiclass model
 );

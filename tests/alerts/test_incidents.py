@@ -188,9 +188,9 @@ def given_bin(memory: Warehouse, kind: str, rows: list[tuple[int, int]], feature
         insert(memory.connection, "feature_profile", counted)
 
 
-def given_moments(memory: Warehouse, days: range, value: float = 1.0) -> None:
+def given_moments(memory: Warehouse, days: range, value: float = 1.0, spread: float = 1.0) -> None:
     stats = GROUP | {"feature": "a", "row_count": 1000, "missing_count": 0}
-    moments = {"mean": value, "standard_deviation": 0.98 * value if value > 1 else 1.0}
+    moments = {"mean": value, "standard_deviation": spread * (0.98 * value if value > 1 else 1.0)}
     insert(memory.connection, "feature_stats", [stats | moments | {"dt": day(n)} for n in days])
 
 
@@ -359,6 +359,12 @@ def given_unit_change(memory: Warehouse) -> None:
     given_moments(memory, range(10, 11), 1000.0)
 
 
+def given_unit_change_far_from_zero(memory: Warehouse) -> None:
+    """The mean is known far better than the deviation."""
+    given_moments(memory, range(3, 10), spread=0.01)
+    given_moments(memory, range(10, 11), 1000.0, spread=0.01)
+
+
 def given_unseen(memory: Warehouse) -> None:
     given_bin(memory, "unseen", [(n, 0 if n < 10 else 100) for n in range(3, 11)])
 
@@ -411,6 +417,11 @@ def given_segment(memory: Warehouse) -> None:
     ("happened", "cause", "sentence"),
     [
         (given_unit_change, "unit_change", "a is 980 times its earlier values, as if its unit had changed"),
+        (
+            given_unit_change_far_from_zero,
+            "unit_change",
+            "a is 1,000 times its earlier values, as if its unit had changed",
+        ),
         (given_unseen, "unseen_categories", "10% of a are in categories that training never had"),
         (given_release, "release", "version v1 makes 50% of the production predictions, 0% before"),
         (given_lost_column, "schema_change", "column a is gone"),
@@ -575,6 +586,19 @@ def test_an_auc_below_what_scores_let_expect_is_a_lost_relation(
 ) -> None:
     given_auc(memory, 10, estimate)
     _, [incident] = grouped(memory, settings, last=10)
+    assert incident["cause"] == cause
+
+
+@pytest.mark.parametrize(("statistic", "cause"), [("auc", "quality_loss"), ("accuracy", "unknown")])
+def test_a_low_auc_explains_no_loss_of_another_statistic(
+    memory: Warehouse, settings: Settings, statistic: str, cause: str
+) -> None:
+    given_auc(memory, 10, 0.79)
+    tested = {"dt": day(10), "statistic": statistic, "basis": "combined", "window_days": 28, "loss_evidence": 1.2}
+    counts = {"day_count": 10, "labelled_day_count": 10, "label_count": 9000}
+    insert(memory.connection, "performance", [MODEL | {"deployment": "production"} | tested | counts])
+    rules = (AlertRule(name="loss", signal="performance.loss_evidence", warn=0.7, critical=1),)
+    _, [incident] = grouped(memory, settings, last=10, rules=rules)
     assert incident["cause"] == cause
 
 

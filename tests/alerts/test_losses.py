@@ -8,11 +8,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from data import GROUP, MODEL, Row, insert
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score  # type: ignore[import-untyped]  # it has no stubs
 
+from driftlake.alerts.causes import CAUSES
 from driftlake.alerts.losses import evidence
+from driftlake.lake.warehouse import Warehouse
 from driftlake.maths.loss_parts import auc_loss, error_loss
 
 FIRST, LOST_ON = date(2024, 3, 1), date(2024, 4, 10)
@@ -117,3 +120,52 @@ def test_few_days_tell_no_cause() -> None:
     generator = np.random.default_rng(1)
     held = np.concatenate([days_of(generator, 40), days_of(generator, 4, within=0.9)])
     assert evidence(counts_of({"country=a": held}), 5) == []
+
+
+# --- the counts of each statistic ---
+
+LAST = LOST_ON + timedelta(days=11)
+# Of 100 labels in each bin of a day; in the upper half of the scores eight more are wrong since the loss.
+NO_SUMS = {"score_sum": 0, "positive_count": 0, "negative_count": 0}
+
+
+def decisions_at_a_cut(wrong: int) -> tuple[str, Row]:
+    decided = {"positive_count": 50, "negative_count": 50, "true_positive_count": 50 - wrong, "false_positive_count": 0}
+    return "label_cohorts", NO_SUMS | decided
+
+
+def decisions_of_a_class(wrong: int) -> tuple[str, Row]:
+    decided = {"right_count": 100 - wrong, "wrong_count": wrong}
+    return "class_score_cohorts", {"scored_class": "bus", "positive_count": 400, "negative_count": 600} | decided
+
+
+def errors_of_a_regression(wrong: int) -> tuple[str, Row]:
+    return "label_cohorts", NO_SUMS | {"number_count": 100, "absolute_error_sum": wrong}
+
+
+@pytest.mark.parametrize(
+    ("statistic", "counted", "meaning"),
+    [
+        ("accuracy", decisions_at_a_cut, "predictions with equal scores are wrong more often than before"),
+        ("accuracy", decisions_of_a_class, "predictions with equal scores are wrong more often than before"),
+        ("mean_absolute_error", errors_of_a_regression, "errors are larger than before where predictions are equal"),
+    ],
+)
+def test_a_loss_is_told_in_the_words_of_its_statistic(
+    memory: Warehouse, statistic: str, counted: Any, meaning: str
+) -> None:
+    suspect = GROUP | {"incident_id": "i", "signal": "performance.loss_evidence", "feature": statistic}
+    days = {"suspected_on": LAST, "until_on": LAST}
+    tested = {"dt": LAST, "statistic": statistic, "basis": "combined", "window_days": 28, "loss_since_on": LOST_ON}
+    counts = {"day_count": 28, "labelled_day_count": 28, "label_count": 56_000}
+    insert(memory.connection, "performance", [MODEL | {"deployment": "production"} | tested | counts])
+    for number in range((LAST - FIRST).days + 1):
+        on = FIRST + timedelta(days=number)
+        for bin_id in range(3, 3 + BINS):
+            table, row = counted(10 + number % 3 + 8 * (on >= LOST_ON and bin_id > 12))
+            insert(memory.connection, table, [GROUP | {"dt": on, "prediction_on": on, "bin_id": bin_id} | row])
+    with memory.registered(suspects=pa.Table.from_pylist([suspect | days])):
+        [found] = evidence(memory.query("causes/loss_parts"), 5)
+    [cause] = [each for each in CAUSES if each.name == found["cause"] and each.query == "loss_parts"]
+    assert meaning in cause.sentence.format(**found)
+    assert float(found["lost"]) == pytest.approx(0.04, abs=0.001)

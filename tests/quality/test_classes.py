@@ -646,6 +646,7 @@ def true_values(days: range) -> dict[str, float]:
     )
     return {
         "accuracy": accuracy_score(labels, predicted),
+        "f1_score": f1_score(labels, predicted, average="macro"),
         "auc": roc_auc_score(labels, scores, multi_class="ovr", average="macro"),
     }
 
@@ -675,7 +676,7 @@ def performance_of(project: Project, on: int) -> dict[tuple[str, str], dict[str,
     return {row[:2]: dict(zip(names, row, strict=True)) for row in rows}
 
 
-@pytest.mark.parametrize("statistic", ["auc", "accuracy"])
+@pytest.mark.parametrize("statistic", ["auc", "accuracy", "f1_score"])
 def test_a_loss_is_found_before_any_of_its_labels(late: Project, statistic: str) -> None:
     before = performance_of(late, HARDER_FROM - 1)[statistic, "combined"]
     assert before["loss_evidence"] < 0.5
@@ -684,7 +685,7 @@ def test_a_loss_is_found_before_any_of_its_labels(late: Project, statistic: str)
     assert abs((found["loss_since_on"] - day(HARDER_FROM)).days) <= 2
 
 
-@pytest.mark.parametrize("statistic", ["auc", "accuracy"])
+@pytest.mark.parametrize("statistic", ["auc", "accuracy", "f1_score"])
 def test_the_estimate_is_what_the_labels_will_say(late: Project, statistic: str) -> None:
     found = performance_of(late, LAST_DAY)
     truth = true_values(range(LAST_DAY - 27, LAST_DAY + 1))[statistic]

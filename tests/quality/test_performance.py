@@ -9,11 +9,11 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from data import day
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from project import Project
 from pydantic import ValidationError
-from sklearn.metrics import accuracy_score, roc_auc_score
+from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
 
 from driftlake.config import OwnMetric
 from driftlake.maths import clustered
@@ -105,6 +105,44 @@ def test_series_that_are_measured_together_have_the_variance_of_each_alone(serie
         lags = range(1, min(4, len(known)))
         summed += [2 * (1 - lag / 4) * (deviations[lag:] @ deviations[:-lag]) for lag in lags]
         assert found == pytest.approx(max(sum(summed), summed[0]) / (len(known) - 1), abs=1e-9)
+
+
+@given(st.lists(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), max_size=12), min_size=8, max_size=40))
+def test_the_mean_of_the_daily_values_is_the_macro_f1_of_all_rows(days: list[list[tuple[int, int]]]) -> None:
+    pairs = np.array([pair for of_day in days for pair in of_day]).reshape(-1, 2)
+    assume(len(pairs))
+    hits, sizes = np.zeros((2, 4, len(days)))
+    for place, of_day in enumerate(days):
+        for label, predicted in of_day:
+            hits[label, place] += label == predicted
+            sizes[label, place] += 1
+            sizes[predicted, place] += 1
+    truth = f1_score(*pairs.T, average="macro")
+    influences = clustered.macro_mean_influences(2 * hits, sizes)
+    assert np.isfinite(influences).tolist() == [bool(of_day) for of_day in days]
+    assert np.nanmean(influences) == pytest.approx(truth)
+    # the last day is judged against the window that ends with it, and influences of a window of its own are the same
+    values = clustered.daily_macro_mean(2 * hits, sizes, window_days=8)
+    own = clustered.macro_mean_influences(2 * hits[:, -8:], sizes[:, -8:])
+    assert values[-1] == pytest.approx(own[-1], nan_ok=True)
+
+
+def test_intervals_of_a_macro_f1_hold_that_of_the_population_about_as_often_as_said() -> None:
+    generator = np.random.default_rng(4)
+
+    def drawn(day_count: int) -> Any:
+        """Days whose shares of right predictions differ together; shape (classes, days)."""
+        right = generator.normal(0, 0.4, day_count) + np.array([[1.5], [0.5], [0.0]])
+        labelled = np.array([[300], [150], [20]]) * np.ones_like(right)
+        hits = generator.binomial(labelled.astype(int), 1 / (1 + np.exp(-right)))
+        # what is missed of a class is predicted as the next one
+        return 2 * hits, labelled + hits + np.roll(labelled - hits, 1, axis=0)
+
+    sums, sizes = drawn(20_000)
+    truth = float(np.mean(sums.sum(axis=1) / sizes.sum(axis=1)))
+    found = [clustered.clustered_mean(clustered.macro_mean_influences(*drawn(28))) for _ in range(400)]
+    held = np.mean([each.confidence_low <= truth <= each.confidence_high for each in found])
+    assert 0.9 <= held <= 0.985
 
 
 def test_merged_bins_keep_every_row() -> None:

@@ -6,9 +6,12 @@ from datetime import date, timedelta
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from bench.decisions import Fate, Page, Story, found_within, judge, judge_rule
+from bench.fates import relabelled
 from bench.hindsight import auc, beyond_three_deviations, clustered_auc, first_knowable, runs
 
 FIRST = date(2024, 1, 1)
@@ -23,6 +26,18 @@ def story(verdicts: str, *pages: tuple[int, str]) -> Story:
         {FIRST + timedelta(days=place): names[letter] for place, letter in enumerate(verdicts)},
         [Page(FIRST + timedelta(days=on), kind, "cause", "title", FIRST) for on, kind in pages],
     )
+
+
+@given(st.lists(st.tuples(st.floats(0.05, 1), st.floats(0.05, 1)), min_size=2, max_size=4), st.integers(0, 2**32 - 1))
+def test_labels_of_real_cases_follow_other_probabilities_and_few_change(
+    weights: list[tuple[float, float]], seed: int
+) -> None:
+    generator, count = np.random.default_rng(seed), 4000
+    before, after = (np.array(side) / sum(side) for side in zip(*weights, strict=True))
+    labels = generator.choice(len(before), count, p=before)
+    found = relabelled(labels, np.tile(before, (count, 1)), np.tile(after, (count, 1)), generator)
+    assert np.bincount(found, minlength=len(after)) / count == pytest.approx(after, abs=0.05)
+    assert (found != labels).mean() == pytest.approx(np.abs(after - before).sum() / 2, abs=0.05)
 
 
 def test_the_auc_of_counts_is_that_of_rows() -> None:
