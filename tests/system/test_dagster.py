@@ -43,6 +43,7 @@ from driftlake.training.registration import register_folder
 from jobs.abandoned import held_by_this_process
 from jobs.definitions import build_definitions
 from jobs.launch import LaunchFailure, launch
+from jobs.resources import warehouse_resource
 
 ROOT = Path(__file__).resolve().parents[2]
 FIRST, LAST = date(2013, 3, 1), date(2013, 3, 4)
@@ -443,6 +444,27 @@ def test_loading_the_definitions_prints_nothing_and_imports_nothing_heavy(flight
     )
     assert json.loads(loaded.stdout) == []
     assert "Warning" not in loaded.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such limit")
+def test_a_run_has_a_limit_on_memory_while_the_warehouse_is_open_and_its_process_none(tmp_path: Path) -> None:
+    import resource
+
+    limits: list[int] = []
+
+    @dg.op(required_resource_keys={"warehouse"})
+    def look() -> None:
+        limits.append(resource.getrlimit(resource.RLIMIT_DATA)[0])
+
+    @dg.job(resource_defs={"warehouse": warehouse_resource(Project(tmp_path / "project", end=day(1)).settings)})
+    def looking() -> None:
+        look()
+
+    with dg.DagsterInstance.ephemeral() as dagster:
+        assert looking.execute_in_process(instance=dagster).success
+    [within] = limits
+    assert 0 < within < 2**40
+    assert resource.getrlimit(resource.RLIMIT_DATA)[0] == resource.RLIM_INFINITY
 
 
 def test_the_instance_that_the_documentation_shows_can_be_loaded(instance: Path) -> None:
