@@ -145,6 +145,11 @@ def explained(error: BaseException, *, doing: str = "") -> DriftlakeError | None
     fault = fault_of(error)
     if fault is None:
         return None
+    return described(fault, error, doing=doing)
+
+
+def described(fault: Fault, error: BaseException, *, doing: str = "") -> DriftlakeError:
+    """A fault as one of our errors, with what the library says."""
     begin = f"{doing}: " if doing else ""
     return WarehouseError(f"{begin}{fault.sentence} ({_detail(error)})", hint=fault.hint)
 

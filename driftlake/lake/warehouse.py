@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 
 from driftlake.config import Settings, load_settings
 from driftlake.errors import WarehouseError
-from driftlake.lake import queries, schema
+from driftlake.lake import faults, queries, schema
 from driftlake.lake.catalog import Catalog, catalog_of, moves_with_project
 from driftlake.lake.failures import is_of_machine
 from driftlake.lake.migration import migrate, require_current
@@ -144,11 +144,17 @@ class Warehouse:
         connection: duckdb.DuckDBPyConnection,
         lock: contextlib.AbstractContextManager[Any],
         renew: Callable[[], None] = lambda: None,
+        *,
+        is_on_server: bool = False,
     ) -> None:
-        """`renew` is called before each use of the connection, whose credentials may have expired."""
+        """`renew` is called before each use of the connection, whose credentials may have expired.
+
+        `is_on_server` says that the catalog is on a PostgreSQL server.
+        """
         self._connection = connection
         self._lock = lock
         self._renew = renew
+        self._is_on_server = is_on_server
         self._is_reading = False
         # counts commits that append; caches of append-only tables, e.g. of the registered versions, are valid for one
         # value
@@ -192,7 +198,7 @@ class Warehouse:
         except BaseException:
             connection.close()
             raise
-        return cls(connection, lock, s3.renew)
+        return cls(connection, lock, s3.renew, is_on_server=catalog.kind == "postgres")
 
     @property
     def connection(self) -> duckdb.DuckDBPyConnection:
@@ -211,6 +217,9 @@ class Warehouse:
             # hundredths of a second
             if isinstance(error, (duckdb.BinderException, duckdb.CatalogException)):
                 require_current(self._connection, error)
+            # DuckLake does not expect that the server ends the connection while it reads the catalog
+            if self._is_on_server and isinstance(error, duckdb.InternalException):
+                raise faults.described(faults.AWAY, error) from error
         finally:
             self._connection.close()
 

@@ -240,6 +240,19 @@ def test_a_server_that_is_killed_during_work_is_a_fault_and_the_next_command_wor
     assert project.rows("from alerts") == []
 
 
+def test_an_internal_error_of_a_catalog_on_a_server_is_a_lost_connection(tmp_path: Path, catalog: str) -> None:
+    on_server = Project(tmp_path / "server", warehouse={"catalog": catalog, "data": "warehouse/data"})
+    on_disk = Project(tmp_path / "disk")
+    internal = duckdb.InternalException("INTERNAL Error: Attempted to access index 0 within vector of size 0")
+    with (
+        pytest.raises(WarehouseError, match="ended the connection.*Attempted to access"),
+        Warehouse.open(on_server.settings),
+    ):
+        raise internal
+    with pytest.raises(duckdb.InternalException), Warehouse.open(on_disk.settings):
+        raise internal
+
+
 @pytest.mark.parametrize(
     "said",
     [
