@@ -58,17 +58,18 @@ def register_folder(warehouse: Warehouse, settings: Settings, contracts: Contrac
     Training data of registered versions is not read again; `register` does that.
     """
     locations = lineage_locations(settings)
+    # one query for all: each would cost as long as this one
+    runs = _registered_runs(warehouse)
     registered: list[LineageFile] = []
     known: list[LineageFile] = []
     refused: list[DriftlakeError] = []
     for location in locations:
         with _refusals(location, refused):
             file = read_lineage_file(settings, location)
-            if _find(warehouse, file) is None:
-                if _register(warehouse, settings, file, contracts):
-                    registered.append(file)
-            else:
-                _require_same_promise(warehouse, settings, file)
+            if run := runs.get(_key(file)):
+                _require_same_promise(run, settings, file)
+            elif _register(warehouse, settings, file, contracts):
+                registered.append(file)
             known.append(file)
     # at the end, because every registration makes the versions that are loaded out of date
     together: list[DriftlakeError] = []
@@ -121,7 +122,8 @@ def complete(warehouse: Warehouse, settings: Settings, files: Sequence[LineageFi
 
 def require_unchanged(warehouse: Warehouse, settings: Settings, file: LineageFile) -> None:
     """Raises LineageConflictError if the lineage file or its training data differs from what was registered."""
-    _require_same_promise(warehouse, settings, file)
+    if run := _registered_runs(warehouse).get(_key(file)):
+        _require_same_promise(run, settings, file)
     require_same_data(warehouse, file, TrainingData(file).fingerprint())
 
 
@@ -164,11 +166,13 @@ def _table(name: str, record: LineageRecord, columns: Mapping[str, Any]) -> pa.T
 
 
 def _register(warehouse: Warehouse, settings: Settings, file: LineageFile, contracts: Contracts | None) -> bool:
-    _require_same_promise(warehouse, settings, file)
+    known = _registered_runs(warehouse).get(_key(file))
+    if known:
+        _require_same_promise(known, settings, file)
     data = TrainingData(file)
     fingerprint = data.fingerprint()
     require_same_data(warehouse, file, fingerprint)
-    if _find(warehouse, file) is not None:
+    if known:
         return False
     corrections = settings.models.get(file.record.model_id, ModelSettings())
     _require_nobody_in_classes(file, settings.telemetry.personal_data)
@@ -188,24 +192,26 @@ def _register(warehouse: Warehouse, settings: Settings, file: LineageFile, contr
     return warehouse.append_once(tables, "training_runs", _owner(file.record))
 
 
-def _find(warehouse: Warehouse, file: LineageFile) -> dict[str, Any] | None:
-    found: list[dict[str, Any]] = warehouse.sql(
-        "select * from training_runs where model_id = ? and model_version = ?",
-        [file.record.model_id, file.record.model_version],
-    ).to_pylist()
-    return found[0] if found else None
+def _registered_runs(warehouse: Warehouse) -> dict[tuple[str, str], dict[str, Any]]:
+    """What the registered versions promise, by model and version."""
+    rows = warehouse.sql("select model_id, model_version, lineage_fingerprint, positive_label from training_runs")
+    return {(row["model_id"], row["model_version"]): row for row in rows.to_pylist()}
 
 
-def _require_same_promise(warehouse: Warehouse, settings: Settings, file: LineageFile) -> None:
-    run, fingerprint = _find(warehouse, file), _lineage_fingerprint(file.record)
-    if run and run["lineage_fingerprint"] != fingerprint:
+def _key(file: LineageFile) -> tuple[str, str]:
+    return file.record.model_id, file.record.model_version
+
+
+def _require_same_promise(run: Mapping[str, Any], settings: Settings, file: LineageFile) -> None:
+    fingerprint = _lineage_fingerprint(file.record)
+    if run["lineage_fingerprint"] != fingerprint:
         raise LineageConflictError(
             f"{file.path}: {file.record.model_id} {file.record.model_version} was registered with other contents"
             f" (lineage fingerprint {run['lineage_fingerprint']}, now {fingerprint})",
             hint="restore the file, or register the change as a new model_version",
         )
     declared = declared_meaning(file.record, settings)
-    if run and (said := declared.positive if declared else "1") != (run["positive_label"] or "1"):
+    if (said := declared.positive if declared else "1") != (run["positive_label"] or "1"):
         raise LineageConflictError(
             f"{file.path}: {file.record.model_id} {file.record.model_version} was registered with the positive label"
             f" {run['positive_label'] or 1}, now it is {said}",
