@@ -33,7 +33,8 @@ from driftlake.inputs.parquet_files import (
 )
 from driftlake.inputs.parquet_sql import layouts_of
 from driftlake.inputs.partition_names import columns_of, place_of
-from driftlake.lake.s3 import S3Session
+from driftlake.lake.duckdb_extensions import connect_with
+from driftlake.lake.s3 import S3Session, extensions_to_reach
 from driftlake.lake.storage import filesystem_of
 
 Result = TypeVar("Result")
@@ -205,9 +206,10 @@ def probe(partition: Partition) -> Partition:
 
     A footer can be intact although pages are broken, and one of the two can read files that the other cannot.
     """
-    with duckdb.connect() as connection:
+    paths = [file.path for file in partition.files]
+    with connect_with(extensions_to_reach(paths)) as connection:
         connection.execute("set threads = 1")
-        S3Session(connection, [file.path for file in partition.files])
+        S3Session(connection, paths)
         files = tuple(_probe_file(connection, file) for file in partition.files)
     return replace(partition, files=files, is_probed=True)
 

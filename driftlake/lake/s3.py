@@ -20,7 +20,7 @@ import duckdb
 import pyarrow.fs as pafs
 
 from driftlake.errors import StorageError
-from driftlake.lake.duckdb_extensions import load_extension
+from driftlake.lake.duckdb_extensions import connect_with, load_extension
 from driftlake.lake.queries import literal
 
 if TYPE_CHECKING:
@@ -103,12 +103,11 @@ class S3Session:
     """Lets a DuckDB connection read and write some places; call `renew` before each piece of work, because credentials expire."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, locations: Sequence[str]) -> None:
-        """Raises StorageError if there are no credentials or httpfs is not installed."""
+        """The connection has the `extensions_to_reach` the places. Raises StorageError if there are no credentials."""
         self._connection = connection
         self._locations = [location for location in locations if is_on_s3(location)]
         self._access: Access | None = None
         if self._locations:
-            load_extension(connection, "httpfs", extra="s3")
             self.renew()
 
     def renew(self) -> None:
@@ -125,7 +124,7 @@ def require_places(locations: Mapping[str, str]) -> None:
     """Check that inputs, given by the setting that names them, exist and that DuckDB can read them."""
     for setting, location in locations.items():
         require_place(setting, location, holds_input=True)
-    with duckdb.connect() as connection:
+    with connect_with(extensions_to_reach(locations.values())) as connection:
         S3Session(connection, list(locations.values()))
 
 

@@ -6,7 +6,6 @@ Not here: the warehouse catalog (`driftlake.lake.warehouse`) and what is read th
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from types import MappingProxyType
 
 import duckdb
 import pyarrow as pa
@@ -16,7 +15,6 @@ from driftlake.lake import queries, schema
 from driftlake.lake.duckdb_extensions import connect_with
 from driftlake.lake.s3 import S3Session, extensions_to_reach
 
-_NO_EXTENSIONS: Mapping[str, str | None] = MappingProxyType({})
 # DuckDB gives a thread 122,880 rows at a time, and a short statement takes longer the more threads there are.
 _ROWS_WORTH_THREADS = 500_000
 
@@ -33,17 +31,17 @@ def open_session(
 
 
 def connect(
-    settings: Settings, *, threads: int | None = None, extensions: Mapping[str, str | None] = _NO_EXTENSIONS
+    settings: Settings, *, threads: int | None = None, extensions: Mapping[str, str | None] | None = None
 ) -> duckdb.DuckDBPyConnection:
     """An in-memory DuckDB with our SQL macros and the configured limits on memory and threads."""
     return in_memory(settings.compute, threads=threads, extensions=extensions)
 
 
 def in_memory(
-    compute: ComputeSettings, *, threads: int | None = None, extensions: Mapping[str, str | None] = _NO_EXTENSIONS
+    compute: ComputeSettings, *, threads: int | None = None, extensions: Mapping[str, str | None] | None = None
 ) -> duckdb.DuckDBPyConnection:
     """The same for a command that needs no configuration."""
-    connection = connect_with(extensions)
+    connection = connect_with(extensions or {})
     connection.execute(f"set threads = {threads or compute.threads}")
     connection.execute(f"set memory_limit = {queries.literal(compute.memory_limit)}")
     connection.execute("set TimeZone = 'UTC'")
