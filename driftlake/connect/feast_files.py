@@ -13,7 +13,8 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from driftlake.connect.feast_mapping import LOGGED_AT, REQUEST_ID, STATUS, FeastMapping, LoggedPredictions
+from driftlake.connect.feast_mapping import STATUS, FeastMapping, LoggedPredictions
+from driftlake.inputs.importable_files import LOGGED_AT, REQUEST_ID
 from driftlake.lake.queries import literal
 from driftlake.lake.storage import is_hidden
 from driftlake.maths.value_text import has_text

@@ -27,8 +27,9 @@ from driftlake.connect.day_files import (
     spilling_session,
 )
 from driftlake.connect.feast_files import ParquetFiles, find_logs, find_predictions, load
-from driftlake.connect.feast_mapping import LOGGED_AT, STATUS, FeastMapping
+from driftlake.connect.feast_mapping import STATUS, FeastMapping
 from driftlake.errors import ConfigurationError, InputError
+from driftlake.inputs.importable_files import LOGGED_AT
 from driftlake.lake import queries
 from driftlake.lake.queries import quote
 from driftlake.lake.session import create_table

@@ -11,8 +11,8 @@ from pydantic import Field, model_validator
 
 from driftlake.config.base import Section
 from driftlake.connect.mapping_files import REQUIRED, require_distinct
+from driftlake.inputs.importable_files import REQUEST_ID
 
-REQUEST_ID, LOGGED_AT = "__request_id", "__log_timestamp"
 STATUS, TIMESTAMP = "__status", "__timestamp"
 # The column with the worst status of the features of a row.
 FEATURE_STATUS = "feature_status"

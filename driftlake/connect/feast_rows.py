@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping
 import pyarrow as pa
 
 from driftlake.connect.feast_files import FILE
-from driftlake.connect.feast_mapping import FEATURE_STATUS, LOGGED_AT, REQUEST_ID, STATUS, TIMESTAMP, FeastMapping
+from driftlake.connect.feast_mapping import FEATURE_STATUS, STATUS, TIMESTAMP, FeastMapping
+from driftlake.inputs.importable_files import LOGGED_AT, REQUEST_ID
 from driftlake.lake.queries import literal, quote
 from driftlake.maths.value_text import sql_id
 

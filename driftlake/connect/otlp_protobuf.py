@@ -10,16 +10,13 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from driftlake.connect.otlp_lines import Faults
+from driftlake.inputs.importable_files import BATCH_TAG, LENGTH_BYTES
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
 # A batch has some megabytes.
 LONGEST_MESSAGE_BYTES = 64 * 1024 * 1024
-# The collector writes the length of each batch before it, most significant byte first.
-_PREFIX_BYTES = 4
-# A batch begins with the tag of its first field; no batch is so long that its length begins with this byte.
-_FIRST_TAG = 0x0A
 _ID_BYTES = 16
 _IDS = ("traceId", "spanId", "parentSpanId")
 _NEEDED = "the file is protobuf, which needs `pip install 'driftlake[otlp]'`"
@@ -29,7 +26,7 @@ _INTERRUPTED = "a message is incomplete; its writer may have been interrupted"
 def is_protobuf(head: bytes) -> bool:
     """Whether a file begins like protobuf: with the length of a batch, or with a batch, whose first byte is also a line break."""
     is_json = head.lstrip().startswith((b'{"', b'{ "'))
-    return head[:1] == b"\0" or (head[:1] == bytes([_FIRST_TAG]) and not is_json)
+    return head[:1] == b"\0" or (head[:1] == bytes([BATCH_TAG]) and not is_json)
 
 
 def messages(file: BinaryIO, faults: Faults) -> Iterator[tuple[int, Any]]:
@@ -63,8 +60,9 @@ def messages(file: BinaryIO, faults: Faults) -> Iterator[tuple[int, Any]]:
 
 
 def _batches(file: BinaryIO, faults: Faults) -> Iterator[tuple[int, bytes]]:
-    prefix = file.read(_PREFIX_BYTES)
-    if prefix[:1] == bytes([_FIRST_TAG]):
+    prefix = file.read(LENGTH_BYTES)
+    # no batch is so long that its length begins with this byte
+    if prefix[:1] == bytes([BATCH_TAG]):
         raw = prefix + file.read(LONGEST_MESSAGE_BYTES)
         if len(raw) > LONGEST_MESSAGE_BYTES:
             faults.note(f"a message is longer than {LONGEST_MESSAGE_BYTES:,} bytes", 1)
@@ -81,12 +79,12 @@ def _batches(file: BinaryIO, faults: Faults) -> Iterator[tuple[int, bytes]]:
             )
             return
         raw = file.read(length)
-        if len(prefix) < _PREFIX_BYTES or len(raw) < length:
+        if len(prefix) < LENGTH_BYTES or len(raw) < length:
             faults.note(_INTERRUPTED, number)
             return
         if raw:
             yield number, raw
-        prefix = file.read(_PREFIX_BYTES)
+        prefix = file.read(LENGTH_BYTES)
 
 
 def _has_spans(batch: Any) -> bool:

@@ -26,12 +26,12 @@ _MOST_OPENED, _MOST_FILES, _MOST_FOLDERS = 5, 100, 20
 # Enough for the beginning of any batch.
 _HEAD_BYTES = 4096
 _OF_JSON = re.compile(rb'\s*\{\s*"(resourceSpans|resourceLogs)"\s*:')
-# The tags of the first field of a batch, and of what can be in it first: a resource, or spans or records.
-_BATCH_TAG, _INNER_TAGS = 0x0A, (0x0A, 0x12)
-# The collector writes the length of a batch before it.
-_PREFIX_BYTES = 4
+# The tags of the first field of a batch of protobuf, and of what can be in it first: a resource, or spans or records.
+BATCH_TAG, _INNER_TAGS = 0x0A, (0x0A, 0x12)
+# The collector writes the length of each batch of protobuf before it, most significant byte first.
+LENGTH_BYTES = 4
 # Columns that Feast adds to the features that it logs.
-_OF_FEAST = frozenset({"__request_id", "__log_timestamp"})
+REQUEST_ID, LOGGED_AT = "__request_id", "__log_timestamp"
 _KINDS = {
     "otlp": "OTLP (OpenTelemetry)",
     "feast": "a log of a Feast feature service",
@@ -91,7 +91,7 @@ def importable_among(paths: Iterable[str]) -> Importable | None:
 
 def is_log_of_feast(columns: Iterable[str]) -> bool:
     """Whether a file with these columns is a log of a feature service."""
-    return _OF_FEAST.issubset(columns)
+    return {REQUEST_ID, LOGGED_AT}.issubset(columns)
 
 
 def _is_alike(one: str, other: str) -> bool:
@@ -131,8 +131,8 @@ def _kind_of(path: str) -> Literal["otlp", "feast"] | None:
 def _is_protobuf(head: bytes, size: int) -> bool:
     """Whether a file begins with a batch of spans or logs, with or without its length before it."""
     if head[:1] == b"\0":
-        length = int.from_bytes(head[:_PREFIX_BYTES], "big")
-        return length <= size - _PREFIX_BYTES and _is_batch(head[_PREFIX_BYTES:], length)
+        length = int.from_bytes(head[:LENGTH_BYTES], "big")
+        return length <= size - LENGTH_BYTES and _is_batch(head[LENGTH_BYTES:], length)
     return _is_batch(head, size)
 
 
@@ -145,4 +145,4 @@ def _is_batch(head: bytes, length: int) -> bool:
         if head[place - 1] < 0x80:
             break
     fits = 0 < inner <= length - place
-    return fits and head[0] == _BATCH_TAG and len(head) > place and head[place] in _INNER_TAGS
+    return fits and head[0] == BATCH_TAG and len(head) > place and head[place] in _INNER_TAGS
