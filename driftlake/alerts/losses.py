@@ -27,16 +27,14 @@ _REST_SHARE = 0.25
 # Positives and negatives, or errors, that a segment must have before and after.
 _FEWEST_LABELS = 20
 _LOSS = ["incident_id", "known_on", "statistic", "lost_on"]
-# By statistic, the meanings of the two parts of a loss: the mix of scores, and the change within equal scores.
-_LABELS_FIT_LESS = "labels fit equal scores less well than before"
+# The meanings of the two parts of a loss: the mix of scores, and the change within equal scores.
+_HARDER_CASES = "the cases have become harder, as their scores show"
+_OF_PROBABILITIES = (_HARDER_CASES, "labels fit equal scores less well than before")
 _MEANINGS: Mapping[str, tuple[str, str]] = {
-    "auc": ("the cases have become harder, as their scores show", _LABELS_FIT_LESS),
-    "log_loss": ("the cases have become harder, as their scores show", _LABELS_FIT_LESS),
-    "brier_score": ("the cases have become harder, as their scores show", _LABELS_FIT_LESS),
-    "accuracy": (
-        "the cases have become harder, as their scores show",
-        "predictions with equal scores are wrong more often than before",
-    ),
+    "auc": _OF_PROBABILITIES,
+    "log_loss": _OF_PROBABILITIES,
+    "brier_score": _OF_PROBABILITIES,
+    "accuracy": (_HARDER_CASES, "predictions with equal scores are wrong more often than before"),
     "mean_absolute_error": (
         "more predictions are in ranges where errors were larger before",
         "errors are larger than before where predictions are equal",
