@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from graphlib import TopologicalSorter
 
 import duckdb
@@ -21,6 +21,7 @@ from driftlake.lake import queries
 _SIGNALS_VIEW = "sli_history"
 
 _COLUMN = re.compile(r"^    (?P<name>\w+) (?P<type>[a-z \[\](),]+?)(?P<required> not null)?,? -- (?P<meaning>.+)$")
+_RELATION = re.compile(r'\b(?:from|join)\s+"?(\w+)', re.IGNORECASE)
 # Arrow's type of a column, as DuckDB gives it in a result; that of a list is derived from that of its elements.
 _ARROW_TYPES = {
     "date": pa.date32(),
@@ -90,6 +91,14 @@ def arrow_schema(table_name: str) -> pa.Schema:
     return pa.schema([(column.name, _arrow_type(column.type)) for column in columns])
 
 
+def columns_ddl(table_name: str) -> str:
+    """The columns of a table with their types and constraints, for a table with the same columns."""
+    return ", ".join(
+        f"{queries.quote(column.name)} {column.type}{' not null' if column.is_required else ''}"
+        for column in _read_table(table_name).columns
+    )
+
+
 def with_every_column(rows: pa.Table, table_name: str) -> pa.Table:
     """Rows of a table with all of its columns; those that are not given are null."""
     schema = arrow_schema(table_name)
@@ -137,6 +146,17 @@ def with_signals(sql: str, sources: Iterable[str]) -> str:
     # in parentheses: one may begin with steps of its own
     union = "\nunion all\n".join(f"(\n{text}\n)" for text in texts)
     return sql.replace("from signals", f"from (\n{union}\n)")
+
+
+@lru_cache(1_000)
+def tables_read(statement: str) -> frozenset[str]:
+    """Names of the tables that a statement reads, directly or through views.
+
+    Searched in the text, because DuckDB's parser takes as long as a short query.
+    """
+    named = frozenset(_RELATION.findall(statement))
+    of_views = (tables_read(view.ddl) for view in views() if view.name in named)
+    return named.intersection(table.name for table in tables()).union(*of_views)
 
 
 def session_macros() -> tuple[str, ...]:

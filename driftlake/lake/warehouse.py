@@ -27,6 +27,7 @@ from driftlake.lake.failures import is_of_machine
 from driftlake.lake.migration import migrate, require_current
 from driftlake.lake.s3 import S3Session, extensions_to_reach, require_place
 from driftlake.lake.session import connect
+from driftlake.lake.table_copies import TableCopies
 
 CATALOG = "lake"
 
@@ -110,29 +111,6 @@ class RunContext:
     is_forced: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _NewestDays:
-    """The newest day that each table ever held, as of a snapshot.
-
-    A delete costs several queries of the catalog even if there is nothing to delete, and a run has one for each table.
-    """
-
-    snapshot_id: int
-    days: Mapping[str, date]
-
-    @classmethod
-    def of(cls, warehouse: Warehouse) -> Self:
-        """Read it from DuckLake's statistics, which still count rows that were deleted since."""
-        rows = warehouse.query("upkeep/newest_days").to_pylist()
-        return cls(rows[0]["snapshot_id"] if rows else -1, {row["table_name"]: row["newest_day"] for row in rows})
-
-    def may_hold(self, replacement: Replacement, *, next_snapshot: int) -> bool:
-        """Whether a table may hold rows of the days that are to be replaced by the commit that makes `next_snapshot`."""
-        is_current = self.snapshot_id + 1 == next_snapshot
-        newest = self.days.get(replacement.table) if is_current else None
-        return newest is None or min(replacement.days, default=date.max) <= newest
-
-
 class Warehouse:
     """A DuckLake attached as catalog `lake` to a DuckDB connection of its own.
 
@@ -156,6 +134,8 @@ class Warehouse:
         self._renew = renew
         self._is_on_server = is_on_server
         self._is_reading = False
+        self._is_copying = True
+        self._copies = TableCopies(connection, CATALOG)
         # counts commits that append; caches of append-only tables, e.g. of the registered versions, are valid for one
         # value
         self.append_count = 0
@@ -231,14 +211,18 @@ class Warehouse:
 
     def query(self, name: str, /, **values: Any) -> pa.Table:
         """Rows of sql/<name>.sql, tables named without catalog."""
+        self._copy(queries.statement(name))
         return queries.table(self.connection, name, **values)
 
     def query_signals(self, name: str, sources: Iterable[str], /, **values: Any) -> pa.Table:
         """Rows of sql/<name>.sql, which selects from signals: those of some sources of sql/signals/."""
-        return queries.table(self.connection, name, schema.with_signals(queries.statement(name), sources), **values)
+        text = schema.with_signals(queries.statement(name), sources)
+        self._copy(text)
+        return queries.table(self.connection, name, text, **values)
 
     def sql(self, statement: str, values: Sequence[Any] = ()) -> pa.Table:
         """Rows of a one-line query."""
+        self._copy(statement)
         return self.connection.execute(statement, values).to_arrow_table(queries.ROWS_RESERVED)
 
     def write(self, work: Callable[[], Result]) -> Result:
@@ -248,14 +232,16 @@ class Warehouse:
         WarehouseError if that happens every time.
         """
         with self._lock:
+            self._copies.drop_all()
             return self._commit(work)
 
     @contextlib.contextmanager
     def one_snapshot(self) -> Iterator[None]:
         """Let all queries in the block read one snapshot, whatever others commit meanwhile.
 
-        A statement outside of such a block looks up its own snapshot, which doubles the time of a short statement. A block
-        inside another one uses the snapshot of the outer one. Nothing may be written in a block.
+        A statement outside of such a block looks up its own snapshot, which doubles the time of a short statement. Small
+        tables are copied into memory when they are first read in a block. A block inside another one uses the snapshot of
+        the outer one. Nothing may be written in a block.
         """
         if self._is_reading:
             yield
@@ -263,10 +249,31 @@ class Warehouse:
         self.connection.execute("begin")
         self._is_reading = True
         try:
+            self._copies.follow(self._snapshot("current"))
             yield
+            # nothing was written to the lake, but a rollback would drop the copies
+            self._connection.execute("commit")
+        except BaseException:
+            with contextlib.suppress(duckdb.Error):
+                self._connection.execute("rollback")
+            self._copies.drop_all()
+            raise
         finally:
             self._is_reading = False
-            self.connection.execute("rollback")
+
+    @contextlib.contextmanager
+    def without_copies(self) -> Iterator[None]:
+        """Let the queries in the block read the tables of the lake, which temporary views may hide."""
+        self._copies.drop_all()
+        self._is_copying = False
+        try:
+            yield
+        finally:
+            self._is_copying = True
+
+    def _copy(self, statement: str) -> None:
+        if self._is_reading and self._is_copying:
+            self._copies.make(statement)
 
     @contextlib.contextmanager
     def registered(self, **relations: pa.Table) -> Iterator[None]:
@@ -303,11 +310,11 @@ class Warehouse:
         self.append_count += 1
         return self.write(work)
 
-    def insert(self, table: str, rows: pa.Table) -> None:
+    def insert(self, table: str, rows: pa.Table, catalog: str = CATALOG) -> None:
         """Insert rows inside of `write`."""
         if rows.num_rows:
             with self.registered(new_rows=rows):
-                self.connection.execute(f"insert into {queries.quote(table)} by name select * from new_rows")
+                self.connection.execute(f"insert into {catalog}.{queries.quote(table)} by name select * from new_rows")
 
     def append(self, table: str, rows: pa.Table) -> None:
         """Insert rows."""
@@ -336,30 +343,46 @@ class Warehouse:
         """
         stored_rows = _stored_rows([change for change in changes if isinstance(change, Replacement)])
 
-        def work() -> int:
+        def work() -> tuple[int, pa.Table]:
             snapshot_id, committed_at = self._next_snapshot(), datetime.now(UTC)
+            is_known = snapshot_id == self._copies.next_snapshot_id
             for change in changes:
                 if isinstance(change, Replacement):
                     _require_replaceable(change.table)
-                    if newest.may_hold(change, next_snapshot=snapshot_id):
+                    # a delete asks the catalog several times even if there is nothing to delete
+                    if not is_known or statistics[change.table].may_hold(change.days):
                         self._delete(change)
                     self.insert(change.table, change.rows)
                 else:
                     who = {"run_id": context.run_id, "seen_at": committed_at, "snapshot_id": snapshot_id}
                     self._add(change, who)
-            self.insert("partition_runs", _run_rows(runs, stored_rows, context, snapshot_id, committed_at))
+            run_rows = _run_rows(runs, stored_rows, context, snapshot_id, committed_at)
+            self.insert("partition_runs", run_rows)
             self.connection.execute(
                 f"call {CATALOG}.set_commit_message('driftlake', $message, extra_info => $run)",
                 {"message": f"{runs[0].stage} {runs[0].dt} to {runs[-1].dt}", "run": context.run_id},
             )
-            return snapshot_id
+            return snapshot_id, run_rows
 
         with self._lock:
-            newest = _NewestDays.of(self)
-            assumed = self._commit(work)
+            self._copies.follow(self._snapshot("current"))
+            self._copies.drop(_read_by_additions(changes))
+            statistics = self._copies.statistics
+            assumed, run_rows = self._commit(work)
             made = self._snapshot("last_committed")
+            if made == assumed == self._copies.next_snapshot_id:
+                self._change_copies([*changes, Replacement("partition_runs", run_rows, [])])
+                self._copies.snapshot_id = made
             if made != assumed:
+                self._copies.drop_all()
                 self._commit(lambda: self._correct_snapshot(assumed, made, context.run_id))
+
+    def _change_copies(self, changes: Iterable[Replacement | Addition]) -> None:
+        """Make the changes of a commit to the copies as well."""
+        for change in changes:
+            if isinstance(change, Replacement) and self._copies.has(change.table):
+                self._delete(change, "temp")
+                self.insert(change.table, change.rows, "temp")
 
     def _next_snapshot(self) -> int:
         # No process that uses this lock commits now. If another client does, these records are added again after the commit.
@@ -374,12 +397,12 @@ class Warehouse:
             found = self.query(addition.query, **addition.values, **who)
         self.insert(addition.table, found)
 
-    def _delete(self, replacement: Replacement) -> None:
+    def _delete(self, replacement: Replacement, catalog: str = CATALOG) -> None:
         days = sorted(replacement.days)
         if days:
             narrowed = "".join(f" and {queries.quote(column)} = ?" for column in replacement.only)
             self.connection.execute(
-                f"delete from {queries.quote(replacement.table)}"
+                f"delete from {catalog}.{queries.quote(replacement.table)}"
                 f" where dt between ? and ? and list_contains(?, dt){narrowed}",
                 [days[0], days[-1], days, *replacement.only.values()],
             )
@@ -435,6 +458,12 @@ def open_warehouse(config: Path | None = None) -> Warehouse:
     `config` is found as load_settings finds it. Raises ConfigurationError, and what Warehouse.open raises.
     """
     return Warehouse.open(load_settings(config), read_only=True)
+
+
+def _read_by_additions(changes: Iterable[Replacement | Addition]) -> set[str]:
+    """Names of the tables that a commit reads to find which rows are new."""
+    queries_of = (queries.statement(change.query) for change in changes if isinstance(change, Addition))
+    return set().union(*map(schema.tables_read, queries_of))
 
 
 def _require_replaceable(table: str) -> None:

@@ -230,13 +230,9 @@ class Isolation:
         """Insert the rows into temporary tables with the same constraints as the real ones."""
         for change in computed.changes:
             if isinstance(change, Replacement) and change.rows.num_rows:
-                columns = (
-                    f"{queries.quote(column.name)} {column.type}{' not null' if column.is_required else ''}"
-                    for column in _table(change.table).columns
-                )
                 with self.warehouse.registered(rehearsed_rows=change.rows):
                     connection = self.warehouse.connection
-                    connection.execute(f"create or replace temp table rehearsal ({', '.join(columns)})")
+                    connection.execute(f"create or replace temp table rehearsal ({schema.columns_ddl(change.table)})")
                     connection.execute("insert into temp.rehearsal by name select * from rehearsed_rows")
                     connection.execute("drop table temp.rehearsal")
 
@@ -307,8 +303,8 @@ def without_versions(warehouse: Warehouse, keys: Collection[tuple[str, ...]]) ->
         for table in schema.tables()
         if {column.name for column in table.columns}.issuperset(_VERSION_COLUMNS)
     ]
-    # one transaction for all of them: it reads the catalog once, and its rollback removes the views
-    with warehouse.one_snapshot():
+    # one transaction for all of them: it reads the catalog once
+    with warehouse.one_snapshot(), warehouse.without_copies():
         # a temporary view hides a table of the same name, also in views and macros
         for name in hidden:
             warehouse.connection.execute(
@@ -316,6 +312,9 @@ def without_versions(warehouse: Warehouse, keys: Collection[tuple[str, ...]]) ->
                 f" where not coalesce(({', '.join(_VERSION_COLUMNS)}) in ({listed}), false)"
             )
         yield
+        # after an exception, the rollback removes them
+        for name in hidden:
+            warehouse.connection.execute(f"drop view temp.{name}")
 
 
 def _table(name: str) -> schema.Table:
