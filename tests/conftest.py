@@ -17,7 +17,7 @@ from data import write_project
 from driftlake.config import Settings
 from driftlake.lake import schema
 from driftlake.lake.catalog import catalog_of
-from driftlake.lake.warehouse import Warehouse
+from driftlake.lake.warehouse import CATALOG, Warehouse
 
 if TYPE_CHECKING:
     from postgres_service import Server
@@ -106,6 +106,7 @@ def db() -> Iterator[duckdb.DuckDBPyConnection]:
 @pytest.fixture
 def memory(db: duckdb.DuckDBPyConnection) -> Warehouse:
     """The tables and views of the warehouse in `db`, without a DuckLake below them."""
+    db.execute(f"attach ':memory:' as {CATALOG}; use {CATALOG}")
     db.execute("".join([table.ddl for table in schema.tables()] + [view.ddl for view in schema.views_in_order()]))
     return Warehouse(db, nullcontext())
 
