@@ -124,17 +124,19 @@ class Warehouse:
         renew: Callable[[], None] = lambda: None,
         *,
         is_on_server: bool = False,
+        is_copying: bool = False,
     ) -> None:
         """`renew` is called before each use of the connection, whose credentials may have expired.
 
-        `is_on_server` says that the catalog is on a PostgreSQL server.
+        `is_on_server` says that the catalog is on a PostgreSQL server, `is_copying` that small tables are copied into
+        memory to read them.
         """
         self._connection = connection
         self._lock = lock
         self._renew = renew
         self._is_on_server = is_on_server
         self._is_reading = False
-        self._is_copying = True
+        self._is_copying = is_copying
         self._copies = TableCopies(connection, CATALOG)
         # counts commits that append; caches of append-only tables, e.g. of the registered versions, are valid for one
         # value
@@ -178,7 +180,7 @@ class Warehouse:
         except BaseException:
             connection.close()
             raise
-        return cls(connection, lock, s3.renew, is_on_server=catalog.kind == "postgres")
+        return cls(connection, lock, s3.renew, is_on_server=catalog.kind == "postgres", is_copying=True)
 
     @property
     def connection(self) -> duckdb.DuckDBPyConnection:
@@ -249,7 +251,8 @@ class Warehouse:
         self.connection.execute("begin")
         self._is_reading = True
         try:
-            self._copies.follow(self._snapshot("current"))
+            if self._is_copying:
+                self._copies.follow(self._snapshot("current"))
             yield
             # nothing was written to the lake, but a rollback would drop the copies
             self._connection.execute("commit")
@@ -265,11 +268,11 @@ class Warehouse:
     def without_copies(self) -> Iterator[None]:
         """Let the queries in the block read the tables of the lake, which temporary views may hide."""
         self._copies.drop_all()
-        self._is_copying = False
+        is_copying, self._is_copying = self._is_copying, False
         try:
             yield
         finally:
-            self._is_copying = True
+            self._is_copying = is_copying
 
     def _copy(self, statement: str) -> None:
         if self._is_reading and self._is_copying:
