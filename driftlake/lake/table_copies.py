@@ -8,7 +8,7 @@ Not here: when a snapshot is read and when one is committed (`driftlake.lake.war
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -53,11 +53,6 @@ class TableCopies:
         self.snapshot_id: int | None = None
 
     @property
-    def next_snapshot_id(self) -> int:
-        """The snapshot of the next commit, unless another process commits first."""
-        return -1 if self.snapshot_id is None else self.snapshot_id + 1
-
-    @property
     def statistics(self) -> Mapping[str, TableStatistics]:
         """The statistics of the tables in this snapshot, by name."""
         if self._statistics[0] != self.snapshot_id:
@@ -68,8 +63,14 @@ class TableCopies:
     def follow(self, snapshot_id: int) -> None:
         """Drop the copies if they are of another snapshot."""
         if snapshot_id != self.snapshot_id:
-            self.drop(list(self._copied))
+            for name in self._copied:
+                self._connection.execute(f"drop table temp.{queries.quote(name)}")
+            self._copied.clear()
             self.snapshot_id = snapshot_id
+
+    def has(self, name: str) -> bool:
+        """Whether there is a copy of a table."""
+        return name in self._copied
 
     def make(self, statement: str) -> None:
         """Copy the small tables that a statement reads."""
@@ -77,24 +78,14 @@ class TableCopies:
             known = self.statistics.get(name)
             if known and known.is_small:
                 quoted = queries.quote(name)
-                # an empty table of the lake would be read as well
+                # an empty table of the lake takes as long to read as a small one
                 rows = f"as from {self._catalog}.{quoted}" if known.had_rows else f"({schema.columns_ddl(name)})"
                 self._connection.execute(f"create temp table {quoted} {rows}")
                 self._copied.add(name)
 
-    def has(self, name: str) -> bool:
-        """Whether there is a copy of a table."""
-        return name in self._copied
-
-    def drop(self, names: Collection[str]) -> None:
-        """Drop the copies of some tables."""
-        for name in self._copied.intersection(names):
-            self._connection.execute(f"drop table temp.{queries.quote(name)}")
-            self._copied.remove(name)
-
     def drop_all(self) -> None:
         """Drop every copy, and those that a rollback has restored."""
-        for table in schema.tables():
-            self._connection.execute(f"drop table if exists temp.{queries.quote(table.name)}")
         self._copied.clear()
         self.snapshot_id = None
+        for table in schema.tables():
+            self._connection.execute(f"drop table if exists temp.{queries.quote(table.name)}")

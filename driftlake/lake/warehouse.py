@@ -257,9 +257,7 @@ class Warehouse:
             # nothing was written to the lake, but a rollback would drop the copies
             self._connection.execute("commit")
         except BaseException:
-            with contextlib.suppress(duckdb.Error):
-                self._connection.execute("rollback")
-            self._copies.drop_all()
+            self._roll_back()
             raise
         finally:
             self._is_reading = False
@@ -346,46 +344,43 @@ class Warehouse:
         """
         stored_rows = _stored_rows([change for change in changes if isinstance(change, Replacement)])
 
-        def work() -> tuple[int, pa.Table]:
+        def work() -> tuple[int, Sequence[Replacement]]:
             snapshot_id, committed_at = self._next_snapshot(), datetime.now(UTC)
-            is_known = snapshot_id == self._copies.next_snapshot_id
-            for change in changes:
-                if isinstance(change, Replacement):
-                    _require_replaceable(change.table)
-                    # a delete asks the catalog several times even if there is nothing to delete
-                    if not is_known or statistics[change.table].may_hold(change.days):
-                        self._delete(change)
-                    self.insert(change.table, change.rows)
-                else:
-                    who = {"run_id": context.run_id, "seen_at": committed_at, "snapshot_id": snapshot_id}
-                    self._add(change, who)
+            self._copies.follow(snapshot_id - 1)
+            who = {"run_id": context.run_id, "seen_at": committed_at, "snapshot_id": snapshot_id}
+            written = [change if isinstance(change, Replacement) else self._new_rows(change, who) for change in changes]
             run_rows = _run_rows(runs, stored_rows, context, snapshot_id, committed_at)
-            self.insert("partition_runs", run_rows)
+            written.append(Replacement("partition_runs", run_rows, []))
+            for change in written:
+                # a delete asks the catalog several times even if there is nothing to delete
+                if change.days and self._copies.statistics[change.table].may_hold(change.days):
+                    self._delete(change)
+                self.insert(change.table, change.rows)
             self.connection.execute(
                 f"call {CATALOG}.set_commit_message('driftlake', $message, extra_info => $run)",
                 {"message": f"{runs[0].stage} {runs[0].dt} to {runs[-1].dt}", "run": context.run_id},
             )
-            return snapshot_id, run_rows
+            return snapshot_id, written
 
+        for change in changes:
+            if isinstance(change, Replacement):
+                _require_replaceable(change.table)
         with self._lock:
-            self._copies.follow(self._snapshot("current"))
-            self._copies.drop(_read_by_additions(changes))
-            statistics = self._copies.statistics
-            assumed, run_rows = self._commit(work)
+            assumed, written = self._commit(work)
             made = self._snapshot("last_committed")
-            if made == assumed == self._copies.next_snapshot_id:
-                self._change_copies([*changes, Replacement("partition_runs", run_rows, [])])
-                self._copies.snapshot_id = made
-            if made != assumed:
+            if made == assumed:
+                self._change_copies(written, made)
+            else:
                 self._copies.drop_all()
                 self._commit(lambda: self._correct_snapshot(assumed, made, context.run_id))
 
-    def _change_copies(self, changes: Iterable[Replacement | Addition]) -> None:
-        """Make the changes of a commit to the copies as well."""
-        for change in changes:
-            if isinstance(change, Replacement) and self._copies.has(change.table):
+    def _change_copies(self, written: Sequence[Replacement], snapshot_id: int) -> None:
+        """Make the changes of a commit to the copies as well, which are valid for its snapshot then."""
+        for change in written:
+            if self._copies.has(change.table):
                 self._delete(change, "temp")
                 self.insert(change.table, change.rows, "temp")
+        self._copies.snapshot_id = snapshot_id
 
     def _next_snapshot(self) -> int:
         # No process that uses this lock commits now. If another client does, these records are added again after the commit.
@@ -395,10 +390,9 @@ class Warehouse:
         row = self.connection.execute(f"select id from ducklake_{which}_snapshot('{CATALOG}')").fetchone()
         return int(row[0]) if row else -1
 
-    def _add(self, addition: Addition, who: Mapping[str, Any]) -> None:
+    def _new_rows(self, addition: Addition, who: Mapping[str, Any]) -> Replacement:
         with self.registered(new_rows=addition.rows):
-            found = self.query(addition.query, **addition.values, **who)
-        self.insert(addition.table, found)
+            return Replacement(addition.table, self.query(addition.query, **addition.values, **who), [])
 
     def _delete(self, replacement: Replacement, catalog: str = CATALOG) -> None:
         days = sorted(replacement.days)
@@ -450,9 +444,14 @@ class Warehouse:
             yield
             self.connection.execute("commit")
         except BaseException:
-            with contextlib.suppress(duckdb.Error):
-                self.connection.execute("rollback")
+            self._roll_back()
             raise
+
+    def _roll_back(self) -> None:
+        """End a transaction that has failed, and drop the copies: a rollback restores those that the transaction dropped."""
+        for undo in (lambda: self._connection.execute("rollback"), self._copies.drop_all):
+            with contextlib.suppress(duckdb.Error):
+                undo()
 
 
 def open_warehouse(config: Path | None = None) -> Warehouse:
@@ -461,12 +460,6 @@ def open_warehouse(config: Path | None = None) -> Warehouse:
     `config` is found as load_settings finds it. Raises ConfigurationError, and what Warehouse.open raises.
     """
     return Warehouse.open(load_settings(config), read_only=True)
-
-
-def _read_by_additions(changes: Iterable[Replacement | Addition]) -> set[str]:
-    """Names of the tables that a commit reads to find which rows are new."""
-    queries_of = (queries.statement(change.query) for change in changes if isinstance(change, Addition))
-    return set().union(*map(schema.tables_read, queries_of))
 
 
 def _require_replaceable(table: str) -> None:
