@@ -63,13 +63,14 @@ class TableCopies:
     def follow(self, snapshot_id: int) -> None:
         """Drop the copies if they are of another snapshot."""
         if snapshot_id != self.snapshot_id:
-            for name in self._copied:
-                self._connection.execute(f"drop table temp.{queries.quote(name)}")
-            self._copied.clear()
+            for name in list(self._copied):
+                self._drop(name)
             self.snapshot_id = snapshot_id
 
-    def has(self, name: str) -> bool:
-        """Whether there is a copy of a table."""
+    def keeps(self, name: str, new_row_count: int) -> bool:
+        """Whether there is a copy of a table that gets new rows; if they are many, it is dropped."""
+        if name in self._copied and new_row_count > _LARGEST_ROW_COUNT:
+            self._drop(name)
         return name in self._copied
 
     def make(self, statement: str) -> None:
@@ -89,3 +90,7 @@ class TableCopies:
         self.snapshot_id = None
         for table in schema.tables():
             self._connection.execute(f"drop table if exists temp.{queries.quote(table.name)}")
+
+    def _drop(self, name: str) -> None:
+        self._connection.execute(f"drop table temp.{queries.quote(name)}")
+        self._copied.remove(name)

@@ -377,7 +377,7 @@ class Warehouse:
     def _change_copies(self, written: Sequence[Replacement], snapshot_id: int) -> None:
         """Make the changes of a commit to the copies as well, which are valid for its snapshot then."""
         for change in written:
-            if self._copies.has(change.table):
+            if self._copies.keeps(change.table, change.rows.num_rows):
                 self._delete(change, "temp")
                 self.insert(change.table, change.rows, "temp")
         self._copies.snapshot_id = snapshot_id

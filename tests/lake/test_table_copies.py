@@ -135,6 +135,16 @@ def test_a_large_table_is_not_copied(settings: Settings, monkeypatch: pytest.Mon
         assert not is_copied(warehouse)
 
 
+def test_a_table_that_becomes_large_is_copied_no_longer(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Warehouse.open(settings) as warehouse:
+        replace(warehouse, 1, 10)
+        read(warehouse)
+        monkeypatch.setattr(table_copies, "_LARGEST_ROW_COUNT", 0)
+        replace(warehouse, 2, 20)
+        assert not is_copied(warehouse)
+        assert read(warehouse) == [(day(1), 10), (day(2), 20)]
+
+
 def test_the_tables_of_a_statement_are_found_through_views() -> None:
     statement = "select * from open_alerts inner join feature_bins using (model_id)"
     assert schema.tables_read(statement) == {"alerts", "partition_runs", "feature_bins"}
