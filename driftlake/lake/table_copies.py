@@ -49,6 +49,8 @@ class TableCopies:
         self._connection = connection
         self._catalog = catalog
         self._copied: set[str] = set()
+        # a rollback restores copies that were dropped in its transaction
+        self._may_exist: set[str] = set()
         self._statistics: tuple[int | None, Mapping[str, TableStatistics]] = (None, {})
         self.snapshot_id: int | None = None
 
@@ -83,13 +85,14 @@ class TableCopies:
                 rows = f"as from {self._catalog}.{quoted}" if known.had_rows else f"({schema.columns_ddl(name)})"
                 self._connection.execute(f"create temp table {quoted} {rows}")
                 self._copied.add(name)
+                self._may_exist.add(name)
 
     def drop_all(self) -> None:
         """Drop every copy, and those that a rollback has restored."""
         self._copied.clear()
         self.snapshot_id = None
-        for table in schema.tables():
-            self._connection.execute(f"drop table if exists temp.{queries.quote(table.name)}")
+        while self._may_exist:
+            self._connection.execute(f"drop table if exists temp.{queries.quote(self._may_exist.pop())}")
 
     def _drop(self, name: str) -> None:
         self._connection.execute(f"drop table temp.{queries.quote(name)}")
