@@ -50,7 +50,9 @@ class Explanation(StrEnum):
     json = "json"
 
 
-@app.command(epilog="Example: `driftlake explain feature_drift --date 2026-01-31 --where \"feature = 'age'\"`")
+@app.command(
+    epilog="Example: `driftlake explain feature_drift --date 2026-01-31 --where \"feature = 'age' and statistic = 'psi' and window_days = 7\"`"
+)
 def explain(
     table: Annotated[str, typer.Argument(help="A result table, or a view.")],
     day: Annotated[

@@ -59,5 +59,5 @@ def _with_tiers(verdicts: pa.Table, settings: Settings) -> pa.Table:
     places = {word: place for place, word in enumerate(dict.fromkeys(words))}
     order = sorted(range(len(tiers)), key=lambda row: (places[words[row]], -TIER_WEIGHTS[tiers[row]]))
     after_the_key = verdicts.schema.get_field_index("deployment") + 1
-    with_tiers = verdicts.add_column(after_the_key, pa.field("tier", pa.string()), [tiers])
+    with_tiers = verdicts.add_column(after_the_key, "tier", pa.array(tiers, pa.string()))
     return with_tiers.take(pa.array(order, pa.int64()))

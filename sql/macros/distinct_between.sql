@@ -1,5 +1,5 @@
 -- How many different values did the columns of telemetry.high_cardinality have in a period? A row per column.
---   from distinct_between('flights', 'v2', date '2013-12-01', date '2013-12-28')
+--   from distinct_between('flight_delay', 'v2', date '2013-12-01', date '2013-12-28')
 -- model, version, from_day, to_day: the period; deployment_name and segment_name narrow it ('production', 'all')
 -- The registers of the days are merged, so a value that occurs on many days counts once; distinct_estimate must be loaded, too.
 create or replace temp macro distinct_between(

@@ -1,8 +1,8 @@
 -- How far is every feature (and the score) of a period from another, in plain SQL over the profile tables? A row per feature.
---   from drift_between('flights', 'v2', date '2013-12-01', date '2013-12-28')
---   from drift_between('flights', 'v2', date '2013-12-01', date '2013-12-28', against := 'period',
+--   from drift_between('flight_delay', 'v2', date '2013-12-01', date '2013-12-28')
+--   from drift_between('flight_delay', 'v2', date '2013-12-01', date '2013-12-28', against := 'period',
 --                      against_from := date '2013-07-01', against_to := date '2013-07-28')
---   from drift_between('flights', 'v2', date '2013-12-01', date '2013-12-28', against := 'period', against_version := 'v1')
+--   from drift_between('flight_delay', 'v2', date '2013-12-01', date '2013-12-28', against := 'period', against_version := 'v1')
 -- model, version, from_day, to_day: the compared predictions; deployment_name and segment_name narrow it ('production', 'all')
 -- against: 'training' or 'period' (against_from to against_to, the same days if not given). against_version,
 -- against_deployment and against_segment choose the reference; by default they are the same. Days that are on both sides are left out of the reference, and so are

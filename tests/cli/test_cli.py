@@ -159,6 +159,12 @@ def test_a_day_without_alerts_says_so_and_prints_no_data(filled: Path) -> None:
     assert "no alerts on 2024-03-01" in result.stderr
 
 
+def test_a_day_without_predictions_has_no_verdicts(filled: Path) -> None:
+    result = driftlake("verdict", "--date", "2024-03-01", "--format", "csv", cwd=filled)
+    assert result.returncode == 0
+    assert result.stdout == "verdict,model_id,model_version,deployment,tier,since_on,sentence,incident_id\n"
+
+
 def test_a_rule_is_muted_with_a_reason_and_an_end(filled: Path) -> None:
     said = ("alerts", "mute", "score-drift", "--until", "2024-03-05", "--reason", "new cut", "--by", "ann")
     assert driftlake(*said, cwd=filled).stdout == "mute rule score-drift from 2024-03-01 until 2024-03-05\n"

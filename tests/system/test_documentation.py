@@ -1,4 +1,4 @@
-"""Commands, configuration, SQL, Python and links in README and docs work as shown."""
+"""Commands, configuration, SQL, Python, names and links in README and docs work as shown."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import ast
 import importlib
 import re
 import shlex
+import textwrap
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +20,12 @@ import yaml
 from data import write_project
 
 from driftlake.cli import app
-from driftlake.config import Settings
+from driftlake.config import Settings, every_signal
 from driftlake.lake import schema
 from driftlake.lake.warehouse import Warehouse
-from driftlake.lineage.lineage_files import LineageRecord
+from driftlake.lineage.lineage_files import LineageRecord, read_lineage_folder
 from driftlake.setup.doctor import examine
+from driftlake.training.registration import register
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "examples").rglob("README.md"))]
@@ -48,9 +51,9 @@ class Block:
 def _blocks() -> Iterator[Block]:
     for page in PAGES:
         text = page.read_text()
-        for found in re.finditer(r"^```(\w+)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+        for found in re.finditer(r"^( *)```(\w+)\n(.*?)^\1```$", text, re.MULTILINE | re.DOTALL):
             line = text.count("\n", 0, found.start()) + 1
-            yield Block(str(page.relative_to(ROOT)), line, found[1], found[2])
+            yield Block(str(page.relative_to(ROOT)), line, found[2], textwrap.dedent(found[3]))
 
 
 BLOCKS = list(_blocks())
@@ -74,10 +77,25 @@ def shown_commands() -> list[tuple[str, list[str], bool]]:
         for page in PAGES
         for part in re.findall(r"`(driftlake [^`]+)`", page.read_text())
     ]
-    found = [(place, shlex.split(part, comments=True), complete) for place, part, complete in in_blocks + in_sentences]
+    in_help = [
+        (name, part, True)
+        for name, text in _epilogs(DRIFTLAKE, "driftlake")
+        for example in re.findall(r"`(driftlake .+)`", text)
+        for part in example.split("&&")
+    ]
+    shown = in_blocks + in_sentences + in_help
+    found = [(place, shlex.split(part, comments=True), complete) for place, part, complete in shown]
     return [
         (place, _without_redirection(words), complete) for place, words, complete in found if "driftlake" in words[:1]
     ]
+
+
+def _epilogs(command: Any, name: str) -> Iterator[tuple[str, str]]:
+    """The last lines of the help of a command and of those below it."""
+    if command.epilog:
+        yield f"{name} --help", command.epilog
+    for below in getattr(command, "commands", {}).values():
+        yield from _epilogs(below, f"{name} {below.name}")
 
 
 def _without_redirection(words: list[str]) -> list[str]:
@@ -101,8 +119,9 @@ def test_a_command_that_is_shown_exists_with_its_options(words: list[str], compl
         context = command.context_class(command, parent=context, info_name=command.name)
     values, left_over, _ = command.make_parser(context).parse_args(args=words)
     assert not left_over
-    missing = [option.name for option in command.params if option.required and values.get(option.name) is None]
-    assert not (complete and missing)
+    if complete:
+        for option in command.params:
+            option.process_value(context, values.get(option.name))
 
 
 @pytest.mark.parametrize("block", blocks("yaml"), ids=str)
@@ -126,9 +145,16 @@ def test_yaml_that_is_shown_is_valid(block: Block) -> None:
 
 
 @pytest.fixture(scope="module")
-def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
-    settings = write_project(tmp_path_factory.mktemp("shown"), features=[], training={"x": [1.0]})
-    with Warehouse.open(settings) as empty:
+def project(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """A project with the model credit and its feature age."""
+    training = {"age": [30.0, 40.0], "score": [0.1, 0.2]}
+    return write_project(tmp_path_factory.mktemp("shown"), features=["age"], training=training)
+
+
+@pytest.fixture(scope="module")
+def warehouse(project: Settings) -> Iterator[Warehouse]:
+    with Warehouse.open(project) as empty:
+        register(empty, project, read_lineage_folder(project))
         for macro in schema.warehouse_macros():
             empty.connection.execute(macro)
         yield empty
@@ -149,6 +175,68 @@ def test_python_that_is_shown_imports_names_that_exist(block: Block) -> None:
         if isinstance(node, ast.ImportFrom):
             module = importlib.import_module(str(node.module))
             assert all(hasattr(module, name.name) for name in node.names)
+
+
+@pytest.mark.parametrize("block", [block for block in blocks("python") if block.page == "docs/python.md"], ids=str)
+@pytest.mark.usefixtures("warehouse")
+def test_the_python_interface_runs_as_shown(block: Block, project: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(project.resolve("."))
+    shown: dict[str, Any] = {}
+    exec(block.text, shown)
+    assert len(shown["drift"]) == 0
+
+
+def test_make_knows_every_target_that_is_named() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert {name for page in PAGES for name in re.findall(r"(?:`|\$ |&& )make (\w+)", page.read_text())} <= targets
+
+
+def test_every_benchmark_that_is_named_exists_with_its_options() -> None:
+    named = [found for page in PAGES for found in re.findall(r"python -m (bench\.\w+)([^`\n]*)", page.read_text())]
+    assert named
+    for module, arguments in named:
+        text = (ROOT / f"{module.replace('.', '/')}.py").read_text()
+        options = re.findall(r"--([\w-]+)", arguments)
+        assert [option for option in options if f'"--{option}"' not in text and f'"{option}"' not in text] == []
+
+
+def test_what_is_installed_is_what_this_project_is_and_has() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    shown = "\n".join(page.read_text() for page in PAGES)
+    extras = {extra for found in re.findall(r"driftlake(?:-\S+whl)?\[([\w,]+)\]", shown) for extra in found.split(",")}
+    assert extras <= set(project["optional-dependencies"])
+    assert set(re.findall(r"driftlake-([\d.]+)-py3", shown)) == {project["version"]}
+    locked = dict(re.findall(r"^([\w-]+)==(\S+)", (ROOT / "requirements.lock").read_text(), re.MULTILINE))
+    pinned = re.findall(r"\b(duckdb[\w-]*)==([\d.]+\d)", shown)
+    assert pinned
+    assert [(name, version) for name, version in pinned if locked[name] != version] == []
+
+
+def test_settings_columns_and_signals_that_are_named_exist(warehouse: Warehouse) -> None:
+    columns = warehouse.sql(
+        "select table_name || '.' || column_name as name from duckdb_columns() where database_name = 'lake'"
+    )
+    known = {*columns["name"].to_pylist(), *(signal.name for signal in every_signal()), *_settings()}
+    starts = {name.partition(".")[0] for name in known}
+    named = {
+        name.replace(".<id>", "").replace(".*", "")
+        for page in PAGES
+        for name in re.findall(r"`([a-z_]+(?:\.(?:[a-z_]+|<id>|\*))+)`", page.read_text())
+    }
+    assert len(named & known) > 100
+    unknown = {name for name in named - known if name.partition(".")[0] in starts}
+    # settings of Spark, and what is below a mapping
+    assert unknown == {"spark.executor.cores", "spark.executor.memory", "drift.thresholds.psi.warn"}
+
+
+def _settings() -> set[str]:
+    """Every key of driftlake.yaml, as the generated page has it."""
+    page = (ROOT / "docs" / "configuration.md").read_text().partition("## The default alert rules")[0]
+    return {
+        key if section == "driftlake.yaml" else f"{section}.{key}"
+        for section, text in re.findall(r"^## (\S+)\n(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL)
+        for key in re.findall(r"^\| `(\w+)`", text, re.MULTILINE)
+    }
 
 
 def test_the_example_of_the_readme_has_the_verdict_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
