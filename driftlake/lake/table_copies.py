@@ -19,6 +19,8 @@ from driftlake.lake import queries, schema
 # A copy costs 0.3 ms for each data file, and a millisecond for each thousand rows.
 _LARGEST_ROW_COUNT = 10_000
 _MOST_FILES = 16
+# Few rows may have long lists.
+_MOST_BYTES = 5_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,7 @@ class TableStatistics:
 
     row_count: int
     file_count: int
+    byte_count: int
     had_rows: bool
     # the newest day that the table ever held; None if it has no days, or never had rows
     newest_day: date | None
@@ -34,7 +37,9 @@ class TableStatistics:
     @property
     def is_small(self) -> bool:
         """Whether a copy takes less time than a few reads."""
-        return self.row_count <= _LARGEST_ROW_COUNT and self.file_count <= _MOST_FILES
+        return (
+            self.row_count <= _LARGEST_ROW_COUNT and self.file_count <= _MOST_FILES and self.byte_count <= _MOST_BYTES
+        )
 
     def may_hold(self, days: Sequence[date]) -> bool:
         """Whether the table may have rows of some days."""
