@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 import typer
 import yaml
+from command import driftlake
 from data import write_day, write_project
-from test_cli import driftlake
 
 from driftlake import cli
 from driftlake.config import load_settings, loading

@@ -23,9 +23,10 @@ from data import (
     write_project,
 )
 from numpy.typing import NDArray
+from quality_measurement import ABOVE, BELOW, HIGH, LOW, MISSING, given_predictions, measured
 from scipy import stats
 
-from driftlake.config import QualitySettings, Settings
+from driftlake.config import Settings
 from driftlake.lake.warehouse import Warehouse
 from driftlake.lineage.lineage_files import read_lineage_folder
 from driftlake.lineage.versions import ModelVersion, TrainingLabels
@@ -35,20 +36,7 @@ from driftlake.nightly.labels import count_labels
 from driftlake.nightly.profiles import profile_days
 from driftlake.nightly.stages import new_context
 from driftlake.quality import measures
-from driftlake.quality.labelled_windows import QualityCounts, calibrations_of
 from driftlake.training.registration import register
-
-# Score bins: without a score, below and above the grid, and two inside it.
-MISSING, BELOW, ABOVE, LOW, HIGH = 0, 1, 2, 50, 150
-
-
-def given_predictions(memory: Warehouse, *numbers: int, count: int = 1000) -> None:
-    insert(memory.connection, "training_runs", [TRAINING_RUN])
-    insert(
-        memory.connection,
-        "prediction_profile",
-        [GROUP | {"dt": day(n), "bin_id": LOW, "row_count": count, "score_sum": 1.0} for n in numbers],
-    )
 
 
 def given_labels(
@@ -69,29 +57,6 @@ def given_perfect_ranking(memory: Warehouse, known: int, predicted: int = 1) -> 
 def given_inverted_ranking(memory: Warehouse, known: int, predicted: int = 1) -> None:
     given_labels(memory, known, predicted, HIGH, (0, 10))
     given_labels(memory, known, predicted, LOW, (10, 0))
-
-
-def measured(
-    memory: Warehouse,
-    on: int,
-    *,
-    window: int = 7,
-    last: int | None = None,
-    version: ModelVersion | None = None,
-    latest: bool = False,
-) -> pa.Table:
-    """Rows of model_quality of the days `on` to `last`."""
-    span = {"first_day": day(on), "last_day": day(last or on), "windows_days": [window]}
-    tables = [
-        memory.query(f"quality/{name}", **span) for name in ("window_predictions", "quality_counts", "window_scores")
-    ]
-    correcting = {"is_latest": latest, "horizon_days": 30}
-    known = memory.query("quality/known_labels", first_day=day(on - 89), last_day=day(last or on), **correcting)
-    of_classes = [memory.query(f"quality/{name}", **span) for name in ("class_counts", "class_score_counts")]
-    settings = QualitySettings(windows_days=(window,))
-    versions = {KEY: version or model_version()}
-    calibrations = calibrations_of(known, versions, settings)
-    return measures.measure(QualityCounts(*tables, *of_classes), versions, calibrations, settings, {})
 
 
 def value(memory: Warehouse, on: int, statistic: str = "auc", *, window: int = 7) -> Row:
