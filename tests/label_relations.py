@@ -82,12 +82,12 @@ def given_labels(
         given(db, relation, columns, files)
 
 
-def judged(db: duckdb.DuckDBPyConnection, memory_days: int = 67, first_day: int = 1) -> list[tuple[bool, bool, bool]]:
+def judged(db: duckdb.DuckDBPyConnection, lookback_days: int = 67, first_day: int = 1) -> list[tuple[bool, bool, bool]]:
     """Whether each label is valid, a duplicate and a conflict, day by day."""
     if not db.execute("select 1 from duckdb_tables() where table_name = 'new_predictions'").fetchall():
         given_predictions(db)
-    queries.run(db, "labels/remembered_labels", first_day=day(first_day))
-    queries.run(db, "labels/label_rows", memory_days=memory_days)
+    queries.run(db, "labels/earlier_matching_labels", first_day=day(first_day))
+    queries.run(db, "labels/label_rows", lookback_days=lookback_days)
     return db.execute(
         "select is_valid, is_duplicate, is_conflict from label_rows order by dt, file_row_number"
     ).fetchall()
@@ -95,7 +95,7 @@ def judged(db: duckdb.DuckDBPyConnection, memory_days: int = 67, first_day: int 
 
 def paired(db: duckdb.DuckDBPyConnection, horizon_days: int = 10, first_day: int = 1) -> list[Any]:
     """(day known, version, arrival day of the label) of every pair."""
-    judged(db, memory_days=horizon_days + EARLY_LABEL_DAYS, first_day=first_day)
+    judged(db, lookback_days=horizon_days + EARLY_LABEL_DAYS, first_day=first_day)
     reach = {
         "first_day": day(first_day),
         "horizon_days": horizon_days,

@@ -23,7 +23,7 @@ FACTS: Row = GROUP | {
     "overdue_share": 0.0,
     "verdict": "well",
     "verdict_sentence": "No alert is open.",
-    "is_performance_told": False,
+    "is_performance_mentioned": False,
 }
 ALERT: Row = GROUP | {
     "signal": "feature_drift.psi",

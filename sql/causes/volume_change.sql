@@ -1,6 +1,6 @@
 -- Evidence: days with far more or fewer predictions than the same weekdays of the four weeks before.
 -- grain: incident_id, subject, known_on
--- inputs: suspects, prediction_volume
+-- inputs: incident_alerts, prediction_volume
 with counts as (
     select
         dt,
@@ -14,13 +14,13 @@ with counts as (
 looked_at as (
     select distinct
         s.incident_id,
-        s.suspected_on,
+        s.opened_on,
         s.first_on,
         c.dt,
         c.model_id,
         c.deployment,
         c.row_count
-    from suspects as s
+    from incident_alerts as s
     inner join counts as c
         on (s.model_id is null or s.model_id = c.model_id)
         and (s.deployment is null or s.deployment = c.deployment)
@@ -30,7 +30,7 @@ looked_at as (
 compared as (
     select
         l.incident_id,
-        l.suspected_on,
+        l.opened_on,
         l.dt,
         l.model_id,
         l.deployment,
@@ -44,14 +44,14 @@ compared as (
         and l.deployment = b.deployment
         and b.dt between l.dt - 34 and l.first_on - 1
         and (l.dt - b.dt) % 7 = 0
-    group by l.incident_id, l.suspected_on, l.dt, l.model_id, l.deployment, l.row_count
+    group by l.incident_id, l.opened_on, l.dt, l.model_id, l.deployment, l.row_count
     having count(*) >= 2
 )
 
 select
     incident_id,
     model_id || ' (' || deployment || ')' as subject,
-    greatest(dt, suspected_on) as known_on,
+    greatest(dt, opened_on) as known_on,
     least(1, abs(ln(row_count / row_count_before)) / ln(2)) as strength,
     row_count,
     row_count_before

@@ -74,7 +74,7 @@ def test_a_valid_label_after_an_invalid_one_is_not_a_duplicate(db: duckdb.DuckDB
 
 def test_a_repetition_beyond_the_memory_is_a_new_label(db: duckdb.DuckDBPyConnection) -> None:
     given_labels(db, (1, "a", 1), (11, "b", 1), (12, "a", 0), (21, "b", 0))
-    assert [is_duplicate for _, is_duplicate, _ in judged(db, memory_days=10)] == [False, False, False, True]
+    assert [is_duplicate for _, is_duplicate, _ in judged(db, lookback_days=10)] == [False, False, False, True]
 
 
 def test_a_label_repeats_one_that_arrived_before_the_span(db: duckdb.DuckDBPyConnection) -> None:
@@ -88,7 +88,7 @@ def test_only_earlier_labels_that_matter_for_the_span_are_remembered(
     given_predictions(db, {"dt": day(9), "correlation_id": "early"}, first_day=9)
     given_labels(db, (1, "again", 1), (8, "early", 1), (8, "other", 1), (9, "again", 1), first_day=9)
     judged(db, first_day=9)
-    assert db.execute("select correlation_id from remembered_labels order by all").fetchall() == [
+    assert db.execute("select correlation_id from earlier_matching_labels order by all").fetchall() == [
         ("again",),
         ("early",),
     ]
@@ -201,26 +201,26 @@ def test_a_label_that_names_a_day_is_joined_to_that_day_only(db: duckdb.DuckDBPy
 # --- which days of predictions are read ---
 
 
-def awaited(db: duckdb.DuckDBPyConnection, first_day: int = 1) -> list[date]:
+def needed(db: duckdb.DuckDBPyConnection, first_day: int = 1) -> list[date]:
     """Prediction days that the labels ask for; a prediction may be three days old."""
     judged(db, first_day=first_day)
     reach = {"first_day": day(first_day), "horizon_days": 3, "early_days": EARLY_LABEL_DAYS, "is_latest": False}
-    return [asked for (asked,) in queries.run(db, "labels/awaited_days", **reach).fetchall()]
+    return [asked for (asked,) in queries.run(db, "labels/needed_days", **reach).fetchall()]
 
 
 def test_labels_need_the_days_they_name(db: duckdb.DuckDBPyConnection) -> None:
     given_labels(db, (9, "a", 1, day(7)), (9, "b", 1, day(9)), (9, "c", 1, day(7)))
-    assert awaited(db) == [day(7), day(9)]
+    assert needed(db) == [day(7), day(9)]
 
 
 def test_a_label_that_names_no_day_needs_every_possible_day(db: duckdb.DuckDBPyConnection) -> None:
     given_labels(db, (9, "a", 1, day(7)), (9, "b", 1))
-    assert awaited(db) == days_between(day(6), day(16))
+    assert needed(db) == days_between(day(6), day(16))
 
 
 def test_labels_out_of_reach_invalid_or_repeated_need_no_days(db: duckdb.DuckDBPyConnection) -> None:
     given_labels(db, (9, "a", 1, day(5)), (9, "b", 1, day(17)), (9, "c", 7), (9, "d", 1, day(8)), (9, "d", 1))
-    assert awaited(db) == [day(8)]
+    assert needed(db) == [day(8)]
 
 
 def test_a_label_before_the_span_needs_the_days_that_decide_its_prediction(
@@ -228,13 +228,13 @@ def test_a_label_before_the_span_needs_the_days_that_decide_its_prediction(
 ) -> None:
     given_predictions(db, {"dt": day(9)}, first_day=9)
     given_labels(db, (8, "a", 1), first_day=9)
-    assert awaited(db, first_day=9) == days_between(day(5), day(15))
+    assert needed(db, first_day=9) == days_between(day(5), day(15))
 
 
 def test_a_label_before_the_span_that_names_its_day_needs_no_other(db: duckdb.DuckDBPyConnection) -> None:
     given_predictions(db, {"dt": day(9)}, first_day=9)
     given_labels(db, (8, "a", 1, day(9)), first_day=9)
-    assert awaited(db, first_day=9) == [day(9)]
+    assert needed(db, first_day=9) == [day(9)]
 
 
 # --- what is counted ---
@@ -364,8 +364,8 @@ def test_arrivals_count_how_each_label_was_used(db: duckdb.DuckDBPyConnection) -
 # --- any labels and predictions, beside a plain recount ---
 
 HORIZON_DAYS = 3
-MEMORY_DAYS = HORIZON_DAYS + EARLY_LABEL_DAYS
-LAST_DAY = 2 * MEMORY_DAYS
+LOOKBACK_DAYS = HORIZON_DAYS + EARLY_LABEL_DAYS
+LAST_DAY = 2 * LOOKBACK_DAYS
 # Bins of the probability grid; quarters add up without rounding.
 BINS = {None: 0, 0.25: 181, 0.75: 224}
 
@@ -441,14 +441,14 @@ def first_labels(labels: Sequence[Label]) -> tuple[list[Label], list[Label], lis
             if other.is_valid
             and other.correlation_id == label.correlation_id
             and other.order < label.order
-            and label.arrival - other.arrival <= MEMORY_DAYS
+            and label.arrival - other.arrival <= LOOKBACK_DAYS
         ]
         so_far = [
             other
             for other in labels
             if other.is_valid
             and other.correlation_id == label.correlation_id
-            and 0 <= label.arrival - other.arrival <= MEMORY_DAYS
+            and 0 <= label.arrival - other.arrival <= LOOKBACK_DAYS
         ]
         if all(other.prediction_on for other in so_far):
             before = [other for other in before if other.prediction_on == label.prediction_on]

@@ -494,16 +494,16 @@ def test_the_macro_auc_has_the_declared_one_as_baseline(project: Project) -> Non
     assert row["confidence_low"] < row["value"] < row["confidence_high"]
 
 
-def test_hindsight_of_a_day_is_its_value_with_the_labels_that_came_later(project: Project) -> None:
-    history = "select auc, hindsight_auc, coverage_share, hindsight_coverage_share from quality_history"
-    [(auc, hindsight, share, hindsight_share)] = project.rows(
+def test_the_auc_with_all_labels_includes_the_labels_that_came_later(project: Project) -> None:
+    history = "select auc, all_labels_auc, coverage_share, all_labels_coverage_share from quality_history"
+    [(auc, all_labels_auc, share, all_labels_share)] = project.rows(
         f"{history} where dt = ? and segment = 'all' and window_days = 7", day(1)
     )
     predictions = Predictions(1)
     everything = roc_auc_score(predictions.labels, predictions.scores, multi_class="ovr", average="macro")
-    assert hindsight == pytest.approx(everything, abs=0.01)
-    assert auc != hindsight
-    assert (share, hindsight_share) == (0.5, 1.0)
+    assert all_labels_auc == pytest.approx(everything, abs=0.01)
+    assert auc != all_labels_auc
+    assert (share, all_labels_share) == (0.5, 1.0)
 
 
 def test_segments_are_measured_too(project: Project) -> None:

@@ -87,35 +87,39 @@ def test_labels_that_arrive_later_change_the_value_of_the_day_they_arrive(memory
     assert value(memory, on=3)["value"] == 0.5
 
 
-def test_hindsight_shows_every_label_known_now_beside_the_value_of_the_day(memory: Warehouse) -> None:
+def test_the_auc_with_all_labels_stands_beside_the_auc_of_the_day(memory: Warehouse) -> None:
     given_predictions(memory, 1, 2)
     given_perfect_ranking(memory, known=2)
     given_inverted_ranking(memory, known=3)
     row = history(memory, on=2)
     assert (row["auc"], row["coverage_share"]) == (1, 20 / 2000)
-    assert (row["hindsight_auc"], row["hindsight_coverage_share"]) == (0.5, 40 / 2000)
+    assert (row["all_labels_auc"], row["all_labels_coverage_share"]) == (0.5, 40 / 2000)
 
 
-def test_hindsight_is_the_value_of_the_day_once_every_label_is_known(memory: Warehouse) -> None:
+def test_both_aucs_are_equal_once_every_label_is_known(memory: Warehouse) -> None:
     given_predictions(memory, 1)
     generator = np.random.default_rng(1)
     for bin_id in (MISSING, BELOW, ABOVE, LOW, HIGH):
         given_labels(memory, 1, 1, bin_id, (int(generator.integers(10, 50)), int(generator.integers(10, 50))))
     row = history(memory, on=1)
     for name in ("auc", "confidence_low", "confidence_high", "binning_low", "binning_high"):
-        assert row[f"hindsight_{name}"] == pytest.approx(row[name]), name
+        assert row[f"all_labels_{name}"] == pytest.approx(row[name]), name
 
 
-def test_hindsight_needs_as_many_labels_as_the_value(memory: Warehouse) -> None:
+def test_the_auc_with_all_labels_needs_as_many_labels_as_the_auc_of_the_day(memory: Warehouse) -> None:
     given_predictions(memory, 1)
     given_labels(memory, 3, 1, HIGH, (10, 9))
     row = history(memory, on=1)
-    assert (row["hindsight_auc"], row["hindsight_confidence_low"], row["hindsight_positive_count"]) == (None, None, 10)
-    assert row["hindsight_reason"].startswith("fewer than 10 labels of one class")
+    assert (row["all_labels_auc"], row["all_labels_confidence_low"], row["all_labels_positive_count"]) == (
+        None,
+        None,
+        10,
+    )
+    assert row["all_labels_reason"].startswith("fewer than 10 labels of one class")
     given_labels(memory, 4, 1, LOW, (0, 1))
-    [(hindsight,)] = memory.connection.execute("select hindsight_auc from quality_history").fetchall()
+    [(value_now,)] = memory.connection.execute("select all_labels_auc from quality_history").fetchall()
     # by hand: each of ten positives ties with nine negatives and beats one
-    assert hindsight == pytest.approx((9 / 2 + 1) / 10)
+    assert value_now == pytest.approx((9 / 2 + 1) / 10)
 
 
 def test_scores_above_the_grid_rank_highest_and_those_below_lowest(memory: Warehouse) -> None:

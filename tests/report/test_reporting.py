@@ -288,7 +288,7 @@ def test_a_page_has_the_stored_verdict_and_other_findings(verdict, kind):
 
 
 def test_the_performance_that_decided_is_mentioned_once():
-    found = judged({"verdict_sentence": "AUC 0.790 over 28 days.", "is_performance_told": True})
+    found = judged({"verdict_sentence": "AUC 0.790 over 28 days.", "is_performance_mentioned": True})
     assert found.reasons == "AUC 0.790 over 28 days. No feature drifted over 7 days, labels on time."
 
 
