@@ -33,7 +33,7 @@ shares as (
     from counts
 ),
 
-looked_at as (
+share_changes as (
     select
         a.incident_id,
         a.opened_on,
@@ -57,5 +57,5 @@ select
     deployment,
     share,
     share_before
-from looked_at
+from share_changes
 where dt >= first_on and share - share_before >= 0.2 and monitored_from < first_on;

@@ -47,7 +47,7 @@ shifts as (
     from prediction_drift
 ),
 
-looked_at as (
+compared_values as (
     select
         d.incident_id,
         d.opened_on,
@@ -81,5 +81,5 @@ select
     value,
     value_before,
     value_earlier
-from looked_at
+from compared_values
 where value >= value_before and value_before >= value / 2 and value_before >= value_earlier and value_earlier >= value / 4;

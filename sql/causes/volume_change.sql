@@ -11,7 +11,7 @@ with counts as (
     group by dt, model_id, deployment
 ),
 
-looked_at as (
+examined as (
     select distinct
         s.incident_id,
         s.opened_on,
@@ -38,7 +38,7 @@ compared as (
         median(b.row_count) as row_count_before,
         min(b.row_count) as lowest_before,
         max(b.row_count) as highest_before
-    from looked_at as l
+    from examined as l
     inner join counts as b
         on l.model_id = b.model_id
         and l.deployment = b.deployment

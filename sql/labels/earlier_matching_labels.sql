@@ -14,7 +14,7 @@ with early as (
         and coalesce(l.prediction_on >= $first_day, true)
 ),
 
-looked_up as (
+relevant_ids as (
     select correlation_id from early
     union all
     select correlation_id from labels
@@ -31,5 +31,5 @@ select
     l.file_id,
     l.file_row_number
 from earlier_labels as l
-semi join looked_up as u on l.correlation_id = u.correlation_id
+semi join relevant_ids as u on l.correlation_id = u.correlation_id
 where is_valid_label(l.correlation_id, l.label, l.label_class);
