@@ -66,11 +66,12 @@ def run_stage(
         identity = new_context(settings, context.run.run_id, is_forced=_is_forced(context))
         report = stage(warehouse, settings, identity, days)
         observed.update(outcome_of(report))
-        told = highlights_of(warehouse, settings, report.stage, days)
+        highlights_by_day = highlights_of(warehouse, settings, report.stage, days)
     for run in report.runs:
         work = "unchanged" if run.dt in report.unchanged else "done"
         highlights = {
-            name: printable(value) if isinstance(value, str) else value for name, value in told.get(run.dt, {}).items()
+            name: printable(value) if isinstance(value, str) else value
+            for name, value in highlights_by_day.get(run.dt, {}).items()
         }
         metadata = {"rows": run.row_count, "outcome": run.outcome, WORK: work, **highlights}
         if run.reason:

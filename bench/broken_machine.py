@@ -1,6 +1,6 @@
-"""Faults of a machine, made on purpose: full and read-only disks, inputs that change, a moved clock, and the processes of a command.
+"""Faults of a machine that a test injects: full and read-only disks, changing input files, a wrong clock, killed processes.
 
-Not here: the load, and what is checked afterwards (`bench.crashes`).
+Not here: the commands that run under a fault, and the checks afterwards (`bench.crashes`).
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ _PRELOADED = "moved_clock.so"
 
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """A disk of its own under a place of the project."""
+    """A small disk that is mounted at a folder of the project."""
 
     place: Path
-    # False if none could be mounted, and the place is a folder
+    # False if no disk could be mounted, and `place` is an ordinary folder
     is_own: bool = True
 
     @contextmanager
     def full(self) -> Iterator[None]:
-        """No byte is free in the block."""
+        """Within the block, the disk has no free byte."""
         filler = self.place / _FILLER
         with suppress(OSError), filler.open("wb") as file:
             while True:
                 file.write(b"x" * 1_000_000)
                 file.flush()
-        # what is left is less than a write of a megabyte
+        # less than a megabyte is free: fill it in small steps
         with suppress(OSError), filler.open("ab", buffering=0) as file:
             while True:
                 file.write(b"x" * 512)
@@ -51,7 +51,7 @@ class Disk:
 
     @contextmanager
     def read_only(self) -> Iterator[None]:
-        """Nothing can be written in the block. Raises BlockingIOError if a file is open for writing when it begins."""
+        """Within the block, nothing can be written. Raises BlockingIOError if a file is open for writing at the start."""
         if not _mount(["-o", "remount,ro", str(self.place)]):
             raise BlockingIOError(errno.EBUSY, os.strerror(errno.EBUSY), str(self.place))
         try:
@@ -62,7 +62,7 @@ class Disk:
 
 @contextmanager
 def disks(places: Sequence[Path]) -> Iterator[Sequence[Disk]]:
-    """A small disk under each of the places, if this user may mount any."""
+    """A small disk mounted at each of the places, if this user may mount disks."""
     with ExitStack() as mounted:
         made = []
         for place in places:
@@ -78,15 +78,15 @@ def disks(places: Sequence[Path]) -> Iterator[Sequence[Disk]]:
 
 @contextmanager
 def unwound_by_signals() -> Iterator[None]:
-    """Signals that ask the program to end raise SystemExit in the block, so that disks are unmounted and processes ended."""
-    asking = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+    """Within the block, signals that ask the program to end raise SystemExit, so that disks are unmounted and processes ended."""
+    ending = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
     def end(number: int, _: object) -> None:
-        for each in asking:
+        for each in ending:
             signal.signal(each, signal.SIG_IGN)
         sys.exit(128 + number)
 
-    before = {each: signal.signal(each, end) for each in asking}
+    before = {each: signal.signal(each, end) for each in ending}
     try:
         yield
     finally:
@@ -101,7 +101,7 @@ def _mount(arguments: Sequence[str]) -> bool:
 
 
 def clock_to_preload(folder: Path) -> Path | None:
-    """A library that lets a process move its clock (moved_clock.c); None if it cannot be built here."""
+    """A library (moved_clock.c) with which a process can change its clock; None if it cannot be built on this machine."""
     library, compiler = folder / _PRELOADED, shutil.which("cc")
     source = Path(__file__).with_name("moved_clock.c")
     if compiler is None or sys.platform != "linux":
@@ -114,7 +114,10 @@ def clock_to_preload(folder: Path) -> Path | None:
 
 @contextmanager
 def changed_files(paths: Sequence[Path], generator: np.random.Generator) -> Iterator[Callable[[], None]]:
-    """A function that truncates, removes or replaces one of the files; all are as they were after the block, but newer."""
+    """A function that truncates, removes or replaces one of the files.
+
+    After the block, all files have their original content again, with newer times of modification.
+    """
     originals: Mapping[Path, bytes] = {path: path.read_bytes() for path in paths}
 
     def change() -> None:
@@ -145,10 +148,10 @@ def _replace(path: Path, content: bytes) -> None:
 
 
 def parts_of(process: int, words: str) -> list[psutil.Process]:
-    """The processes that a process has started and whose command lines have the words."""
+    """The processes that `process` has started and whose command lines contain `words`."""
     try:
         started = psutil.Process(process).children(recursive=True)
         return [each for each in started if words in " ".join(each.cmdline())]
     except psutil.Error:
-        # one of them has ended meanwhile
+        # one of them ended in the meantime
         return []

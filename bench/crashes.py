@@ -1,11 +1,14 @@
-"""Claim: whatever is killed, full, read-only or replaced while nights run, the same commands again give a quiet run's tables.
+"""Claim: after any fault during nightly runs, running the same commands again gives the tables of a run without faults.
 
-`python -m bench.crashes [--seed 1] [--catalog postgres] [--engine spark] [--seconds 300] [--fault NAME]`: rounds of commands
-that overlap (backfills, nights, the sensor of late files, readers, pages, maintenance, backups) under one fault each. Every
-fault has one round; with `--seconds`, rounds begin until that time is over, whether every fault has had one or not. After
-each round the fault ends, the backup is restored and verified, every command is given once more, and then each table, file,
-lock and run of Dagster is checked. With Spark, a round is one day, and its Java or a Python worker is killed. Prints the
-load, what each fault did, which faults had no round, and the losses; exit code 1 if anything was lost.
+`python -m bench.crashes [--seed 1] [--catalog postgres] [--engine spark] [--seconds 300] [--fault NAME]` runs rounds. In a
+round, commands overlap (backfills, nightly runs, the sensor of late files, queries, pages, maintenance, backups) while one
+fault is injected: processes are killed, disks are full or read-only, input files are replaced. Every fault has one round.
+With `--seconds`, new rounds start until that time is over, even if some faults have had none.
+
+After a round, the fault is removed, the backup is restored and verified, and every command runs again. Then all tables,
+files, locks and Dagster runs are checked. With Spark, a round processes one day while its Java process or a Python worker
+is killed. The program prints the commands that ran, what each fault did, which faults had no round, and the losses. The
+exit code is 1 if anything was lost.
 """
 
 from __future__ import annotations
@@ -72,11 +75,11 @@ SENSOR = "sensor"
 # Tables whose rows say who wrote them and when.
 _RECORDS = {"partition_runs", "schema_versions", "training_runs"}
 _INPUT_FILES = "(select dt, source, path, content_fingerprint, outcome, reason from current_input_files)"
-# A command tells a fault in a sentence, not in what a library says.
-_NEVER_SAID = ("Traceback", "unexpected: ", "INSERT INTO")
-# A command that takes longer hangs.
+# A command explains a fault in a sentence; it never prints one of these.
+_FORBIDDEN_OUTPUT = ("Traceback", "unexpected: ", "INSERT INTO")
+# A command that takes longer is reported as hanging.
 _LONGEST_SECONDS = 900.0
-# Longer than any grace.
+# Longer than every grace period of maintenance.
 _LATER = timedelta(days=10)
 _TICK_SECONDS = 0.05
 _SPARK = {
@@ -88,23 +91,23 @@ _SPARK = {
         "spark.sql.shuffle.partitions": "4",
     },
 }
-# Words in the command lines of what Spark starts.
+# Text in the command lines of the processes that Spark starts.
 _PARTS_OF_SPARK = {"Java": "org.apache.spark.deploy.SparkSubmit", "a Python worker": "pyspark.daemon"}
 _SECONDS_OF_SPARK = 4.0
 
-# Loaded once for all processes, with what commands import when they need it.
+# Imported once and inherited by all processes, together with the modules that commands import only when they need them.
 gx_session._import_great_expectations()  # noqa: SLF001
 _LOADED = (alembic.command, duckdb_engine, local, summary)
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What was done, what was broken, and what did not stand it."""
+    """The commands that ran, the faults that were injected, and what was lost."""
 
     load: Counter[str] = field(default_factory=Counter)
-    # rounds by fault, in the order in which the faults come
+    # rounds by fault, in the order of the faults
     rounds: dict[str, int] = field(default_factory=dict)
-    # commands under each fault, and those of them that it ended or let fail
+    # commands that ran under each fault, and how many of them were killed or failed
     commands: Counter[str] = field(default_factory=Counter)
     failures: Counter[str] = field(default_factory=Counter)
     kill_count: int = 0
@@ -115,20 +118,20 @@ class Outcome:
         return sum(self.rounds.values())
 
     @property
-    def never_drawn(self) -> list[str]:
+    def without_round(self) -> list[str]:
         return [name for name, rounds in self.rounds.items() if not rounds]
 
     @property
-    def never_felt(self) -> list[str]:
+    def without_effect(self) -> list[str]:
         return [name for name, rounds in self.rounds.items() if rounds and not self.failures[name]]
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command of driftlake, or a tick of the sensor with the runs that it requests."""
+    """A driftlake command, or an evaluation of the sensor with the runs that it requests."""
 
     arguments: Sequence[str]
-    # Seconds by which its clock is wrong, and the largest file that it may write
+    # seconds by which its clock is wrong, and the size of the largest file that it may write
     clock_seconds: int = 0
     file_bytes: int | None = None
 
@@ -139,7 +142,7 @@ class Command:
 
 @dataclass(slots=True)
 class Running:
-    """A command in a process group of its own, and what it printed."""
+    """A command that runs in its own process group, and the log of its output."""
 
     command: Command
     process: ForkServerProcess
@@ -157,18 +160,20 @@ class Running:
             os.killpg(self.process.pid or 0, signal.SIGKILL)
 
     def losses(self, *, is_faulty: bool) -> Iterator[str]:
-        """What a command may never say, and what it may not say when nothing is broken any more."""
-        said = self.log.read_text(errors="replace") if self.log.exists() else ""
-        told = f"{' '.join(self.command.arguments)} ended with {self.process.exitcode}: {said[-2000:]}"
-        is_told_by_dagster = is_faulty and self.command.name == SENSOR
-        if not is_told_by_dagster and (any(words in said for words in _NEVER_SAID) or self.process.exitcode == 3):
-            yield f"no sentence: {told}"
+        """What is wrong with the output or the exit code; `is_faulty` says whether the command ran under a fault."""
+        output = self.log.read_text(errors="replace") if self.log.exists() else ""
+        summary_line = f"{' '.join(self.command.arguments)} ended with {self.process.exitcode}: {output[-2000:]}"
+        # Dagster prints a traceback if the sensor fails
+        is_printed_by_dagster = is_faulty and self.command.name == SENSOR
+        is_unexplained = any(words in output for words in _FORBIDDEN_OUTPUT) or self.process.exitcode == 3
+        if is_unexplained and not is_printed_by_dagster:
+            yield f"unexplained failure: {summary_line}"
         elif not is_faulty and self.process.exitcode != 0:
-            yield f"again: {told}"
+            yield f"failure without a fault: {summary_line}"
 
 
 class Site:
-    """A project on disks that can fill, and the processes that work in it."""
+    """A project whose folders are on small disks, and the processes that work in it."""
 
     def __init__(
         self, root: Path, made_disks: Sequence[Disk], clock: Path | None, server: Server | None, engine: str
@@ -199,7 +204,7 @@ class Site:
         return self._started[-1]
 
     def parts(self, words: str) -> list[psutil.Process]:
-        """Processes that the last command has started, with these words in their command lines."""
+        """Processes that the last command started and whose command lines contain `words`."""
         return parts_of(self._started[-1].process.pid or 0, words)
 
     def run(self, command: Command) -> Running:
@@ -208,18 +213,18 @@ class Site:
         return running
 
     def end(self) -> None:
-        """Kill the commands that still run."""
+        """Kill the commands that are still running."""
         for running in self._started:
             if running.process.is_alive():
                 running.kill()
                 running.process.join()
 
-    def keep(self, round_number: int) -> None:
-        """Copy what a round has left, to look at it later."""
+    def keep_copy(self, round_number: int) -> None:
+        """Copy the project after a round, for a later look."""
         shutil.copytree(self.root, self.root.parent / f"lost-{round_number}", symlinks=True)
 
     def empty(self) -> None:
-        """Remove everything that driftlake has made."""
+        """Remove everything that driftlake has written."""
         for place in ("catalog", "data", "reports", ".dagster"):
             for path in (self.root / place).glob("*"):
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -228,7 +233,7 @@ class Site:
             self.server.empty()
 
     def contents(self) -> dict[str, list[str]]:
-        """Every row of every result table, of input files the current ones without who saw them when."""
+        """Every row of every result table; of input_files, the current files without run and time."""
         names = [table.name for table in schema.tables() if table.name not in _RECORDS]
         with Warehouse.open(self.settings, read_only=True) as warehouse, warehouse.one_snapshot():
             queries = {name: f"from {_INPUT_FILES if name == 'input_files' else name}" for name in names}
@@ -251,7 +256,7 @@ def crash(
     engine: str = "duckdb",
     fault: Sequence[str] = (),
 ) -> Outcome:
-    """A round for every fault, or rounds until the time is over; only the named faults if there are any."""
+    """Run a round for every fault, or rounds until `seconds` are over; if `fault` has names, only those faults."""
     outcome = Outcome()
     is_on_spark = engine == "spark"
     with _site(folder, catalog, engine) as site:
@@ -259,7 +264,7 @@ def crash(
         every = _faults_of_spark(site) if is_on_spark else _faults(site, quiet.seconds)
         outcome.rounds = {each.name: 0 for each in every}
         until = None if seconds is None else time.monotonic() + seconds
-        # a round is the same whichever others are left out
+        # a round with a given number is the same whichever other rounds are left out
         for number, each in _in_turn(every, seed, is_endless=until is not None):
             if until is not None and time.monotonic() >= until:
                 break
@@ -272,12 +277,12 @@ def crash(
             else:
                 _round(site, quiet, each, generator, outcome)
             if len(outcome.losses) > lost_before:
-                site.keep(number)
+                site.keep_copy(number)
     return outcome
 
 
 def crash_once(folder: Path, *, seed: int) -> Outcome:
-    """A backfill of two days that is killed, and the same command again."""
+    """Kill a backfill of two days, and run the same command again."""
     outcome, generator = Outcome(), np.random.default_rng(seed)
     command = _backfill(0, 1)
     with _site(folder) as site:
@@ -294,7 +299,7 @@ def _site(folder: Path, catalog: str = "sqlite", engine: str = "duckdb") -> Iter
     of_catalog = folder / "postgres" if catalog == "postgres" else root / "catalog"
     with ExitStack() as stack:
         made_disks = stack.enter_context(disks([of_catalog, *places]))
-        # a folder of its own, because a server removes the folder of its data
+        # a separate folder, because the server removes its data folder at the end
         server = stack.enter_context(Server.started(of_catalog / "server")) if catalog == "postgres" else None
         stack.callback(os.environ.pop, "LD_PRELOAD", None)
         site = Site(root, made_disks, clock_to_preload(folder), server, engine)
@@ -304,7 +309,7 @@ def _site(folder: Path, catalog: str = "sqlite", engine: str = "duckdb") -> Iter
 
 @dataclass(frozen=True, slots=True)
 class _Quiet:
-    """What a run without faults leaves, and how long it takes."""
+    """The tables and pages after a run without faults, and how long it takes."""
 
     contents: Mapping[str, Sequence[str]]
     pages: set[str]
@@ -312,7 +317,7 @@ class _Quiet:
 
 
 def _quiet(site: Site, outcome: Outcome, command: Command) -> _Quiet:
-    # the first process imports everything for all
+    # the first process imports the modules that the others inherit
     site.run(Command(["--version"]))
     begun = time.monotonic()
     outcome.losses += site.run(command).losses(is_faulty=False)
@@ -322,7 +327,7 @@ def _quiet(site: Site, outcome: Outcome, command: Command) -> _Quiet:
 
 
 def _round(site: Site, quiet: _Quiet, fault: _Fault, generator: np.random.Generator, outcome: Outcome) -> None:
-    """A load under a fault; the generator chooses the load and the moments."""
+    """Run several commands under a fault; the generator chooses the commands and when they are killed."""
     is_new = not outcome.round_count or bool(outcome.losses) or generator.random() < 0.5
     if is_new:
         site.empty()
@@ -337,12 +342,12 @@ def _round(site: Site, quiet: _Quiet, fault: _Fault, generator: np.random.Genera
     every_day = _backfill(0, DAY_COUNT - 1)
     again = [Command(command.arguments) for command, _ in load if command.name != SENSOR]
     again = [command for command in again if command.arguments != every_day.arguments]
-    # the night comes on, and so do its days that nobody has asked for yet
+    # then the sensor runs, and a backfill of all days, some of which no command has asked for yet
     _try(site, quiet, outcome, fault, generator, load, [*again, Command([SENSOR]), every_day])
 
 
 def _spark_round(site: Site, quiet: _Quiet, fault: _Fault, generator: np.random.Generator, outcome: Outcome) -> None:
-    """One day on Spark, of which a part is killed."""
+    """Process one day on Spark while one of its processes is killed."""
     site.empty()
     command = _backfill(0, 0)
     _try(site, quiet, outcome, fault, generator, [(command, None)], [command])
@@ -357,7 +362,10 @@ def _try(
     load: Sequence[tuple[Command, float | None]],
     again: Sequence[Command],
 ) -> None:
-    """A load under a fault, each command with the seconds after which it is killed; then commands in turn, then a look at everything."""
+    """Run commands under a fault, then `again` one after the other without it, and check everything.
+
+    `load` has each command with the seconds after which it is killed, if it is.
+    """
     outcome.rounds[fault.name] = outcome.rounds.get(fault.name, 0) + 1
     losses: list[str] = []
     with fault.present(generator) as touch:
@@ -384,7 +392,7 @@ def _backfill(first: int, last: int, *more: str) -> Command:
 
 
 def _load(generator: np.random.Generator, *, is_forced: bool, can_back_up: bool) -> list[Command]:
-    """Overlapping writers, a backup, and some of everything else."""
+    """Two writers that overlap, a backup, and two other commands."""
     force = ["--force"] if is_forced else []
     middle = int(generator.integers(1, DAY_COUNT - 1))
     writers = [
@@ -398,29 +406,29 @@ def _load(generator: np.random.Generator, *, is_forced: bool, can_back_up: bool)
     chosen = [writers[n] for n in sorted(generator.choice(4, size=2, replace=False))]
     if can_back_up:
         chosen.append(Command(["backup", "../backup"]))
-    # a reader of a new project is right to say that there is nothing
+    # in a new project there is nothing yet to read or maintain, and these commands rightly fail
     rest = [*others, *readers] if is_forced else []
     return chosen + [rest[n] for n in sorted(generator.choice(len(rest), size=min(len(rest), 2), replace=False))]
 
 
-# Called again and again while a fault is present.
+# Called repeatedly while a fault is present.
 Touch = Callable[[], None]
 Present = Callable[[np.random.Generator], AbstractContextManager[Touch]]
 
 
 @dataclass(frozen=True, slots=True)
 class _Fault:
-    """One kind of fault: how it is made, and what it does to commands."""
+    """A kind of fault: how it is injected, and how it changes commands."""
 
     name: str
     present: Present
     on: Callable[[Command, np.random.Generator], Command] = lambda command, _: command
-    # whether this machine can have it
+    # whether it can be injected on this machine
     is_possible: bool = True
 
 
 def _faults(site: Site, night_seconds: float) -> list[_Fault]:
-    """All faults, those of the catalog's server and the full disks first."""
+    """All faults: first those of the PostgreSQL server and full disks, then the others."""
     faults: list[_Fault] = []
     if site.server:
         faults.append(_Fault("PostgreSQL is killed", site.server.killed))
@@ -452,7 +460,7 @@ def _faults_of_spark(site: Site) -> list[_Fault]:
 
 
 def _in_turn(faults: Sequence[_Fault], seed: int, *, is_endless: bool) -> Iterator[tuple[int, _Fault]]:
-    """Numbers of rounds and their faults: each fault once in the given order, then, if endless, again and again in other orders."""
+    """Number and fault of each round: every fault once in the given order and then, if endless, repeatedly in random orders."""
     numbers = count(1)
     yield from zip(numbers, faults, strict=False)
     generator = np.random.default_rng(seed)
@@ -481,7 +489,7 @@ def _changing(site: Site, generator: np.random.Generator) -> Iterator[Touch]:
 
 @contextmanager
 def _without_part(site: Site, words: str, generator: np.random.Generator) -> Iterator[Touch]:
-    """The part of Spark is killed once, soon after the first task has begun."""
+    """Kill a process of Spark once, soon after the first task has started."""
     kill_at: float | None = None
 
     def touch() -> None:
@@ -502,14 +510,14 @@ def _without_part(site: Site, words: str, generator: np.random.Generator) -> Ite
 def _for_a_while(
     fault: Callable[[], AbstractContextManager[None]], night_seconds: float, generator: np.random.Generator
 ) -> Iterator[Touch]:
-    """The fault begins at once or at some moment within the time of a quiet night, and stays to the end."""
+    """Inject the fault at once, or at a random moment within the duration of a run without faults; it stays until the block ends."""
     begin = time.monotonic() + float(generator.choice([0, generator.uniform(0, night_seconds)]))
     with ExitStack() as stack:
 
         def touch() -> None:
             nonlocal begin
             if time.monotonic() >= begin:
-                # the disk is busy; try again
+                # a busy disk cannot be remounted: the next call tries again
                 with suppress(BlockingIOError):
                     stack.enter_context(fault())
                     begin = float("inf")
@@ -518,7 +526,7 @@ def _for_a_while(
 
 
 def _await(running: Sequence[Running], touch: Touch = lambda: None) -> list[str]:
-    """Wait for all commands, kill those whose time has come, and call `touch` meanwhile. Returns which hang."""
+    """Wait for all commands, kill those that are due, and call `touch` meanwhile. Returns the commands that hang."""
     begun, losses = time.monotonic(), []
     while any(each.process.is_alive() for each in running):
         now = time.monotonic()
@@ -533,7 +541,7 @@ def _await(running: Sequence[Running], touch: Touch = lambda: None) -> list[str]
 
 
 def _unrestored(site: Site, outcome: Outcome, *, is_expected: bool) -> Iterator[str]:
-    """What is wrong with the warehouse that the backup restores in another folder, if there is a backup."""
+    """Restore the backup, if there is one, in another folder, and yield what is wrong with the restored warehouse."""
     project = site.root.parent / "restored"
     project.mkdir()
     shutil.copy(site.root / "driftlake.yaml", project)
@@ -551,15 +559,15 @@ def _unrestored(site: Site, outcome: Outcome, *, is_expected: bool) -> Iterator[
 
 
 def _left(site: Site, quiet: _Quiet) -> Iterator[str]:
-    """What differs from a quiet run, and what nobody needs."""
+    """Differences from a run without faults, and leftover files, locks and runs."""
     found = site.contents()
     for table, rows in quiet.contents.items():
         if found[table] != rows:
             missing = Counter(rows) - Counter(found[table])
-            surplus = Counter(found[table]) - Counter(rows)
+            extra = Counter(found[table]) - Counter(rows)
             yield (
-                f"table {table}: {missing.total()} rows missing, {surplus.total()} too many;"
-                f" {[*missing][:2]} and not {[*surplus][:2]}"
+                f"table {table}: {missing.total()} rows missing, {extra.total()} too many;"
+                f" missing e.g. {[*missing][:2]}, extra e.g. {[*extra][:2]}"
             )
     with Warehouse.open(site.settings) as warehouse:
         yield from (f"verify: {deviation.sentence}" for deviation in verify(warehouse))
@@ -570,16 +578,16 @@ def _left(site: Site, quiet: _Quiet) -> Iterator[str]:
         named = {name for (name,) in warehouse.connection.execute(_NAMED_FILES).fetchall()}
     stored = {path.name for path in (site.root / "data").rglob("*") if path.is_file()}
     if stored - named:
-        yield f"files of no snapshot: {sorted(stored - named)}"
+        yield f"files that belong to no snapshot: {sorted(stored - named)}"
     if named - stored:
-        yield f"files that are gone: {sorted(named - stored)}"
+        yield f"missing files: {sorted(named - stored)}"
     pages = site.pages()
     days = {day.isoformat() for day in DAYS}
-    surplus = {page for page in pages - quiet.pages if not (Path(page).name[:10] in days and page.endswith(".html"))}
-    # a run has Data Docs of the last day that it computes, which depends on the days that were there
+    extra = {page for page in pages - quiet.pages if not (Path(page).name[:10] in days and page.endswith(".html"))}
+    # a run writes Data Docs of the last day that it computes, and which day that is depends on the days already computed
     missing = {page for page in quiet.pages - pages if not page.startswith("data_docs/")}
-    if surplus or missing:
-        yield f"pages: {sorted(surplus)} too many, {sorted(missing)} missing"
+    if extra or missing:
+        yield f"pages: {sorted(extra)} too many, {sorted(missing)} missing"
     if site.contents() != found:
         yield "maintenance changed rows"
     yield from _held(site)
@@ -593,29 +601,29 @@ _NAMED_FILES = """
 
 
 def _held(site: Site) -> Iterator[str]:
-    """Locks that are held, and runs that stand as started."""
+    """Locks that are still held, and Dagster runs whose status is still unfinished."""
     catalog = None if site.server else Path(catalog_of(site.settings).place)
     for lock in (site.root / ".dagster" / "instance.lock", *([Path(f"{catalog}.lock")] if catalog else [])):
         try:
             with FileLock(lock, timeout=0):
                 pass
         except Timeout:
-            yield f"lock {lock.name} is held"
+            yield f"lock {lock.name} is still held"
     if left := sorted((site.root / ".dagster" / "running").glob("*")):
-        yield f"locks of runs are left: {[path.name for path in left]}"
+        yield f"lock files of runs are left: {[path.name for path in left]}"
     os.environ["DAGSTER_HOME"] = str(site.root / ".dagster")
     with dg.DagsterInstance.get() as instance:
         for run in instance.get_runs(dg.RunsFilter(statuses=list(UNFINISHED))):
-            yield f"run {run.run_id} stands as {run.status.value}"
+            yield f"run {run.run_id} still has the status {run.status.value}"
     if site.server:
         yield from site.server.held()
     names = {"catalog.sqlite", "catalog.sqlite-wal", "catalog.sqlite-shm", "catalog.sqlite.lock"}
-    if catalog and (surplus := {path.name for path in catalog.parent.iterdir()} - names):
-        yield f"files beside the catalog: {sorted(surplus)}"
+    if catalog and (extra := {path.name for path in catalog.parent.iterdir()} - names):
+        yield f"extra files in the folder of the catalog: {sorted(extra)}"
 
 
 def _work(root: Path, command: Command, log: Path) -> None:
-    """One process: a command with its own output, clock and limits."""
+    """Run a command in this process, with its own output file, clock and limits."""
     os.setpgid(0, 0)
     file = os.open(log, os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
     for stream in (1, 2):
@@ -635,7 +643,7 @@ def _work(root: Path, command: Command, log: Path) -> None:
 
 
 def _tick() -> None:
-    """A tick of the sensor, and the runs that it requests."""
+    """Evaluate the sensor once, and run what it requests."""
     settings = load_settings(None, require_inputs=True)
     home = prepare_instance(settings)
     with FileLock(home / "instance.lock"):
@@ -657,7 +665,7 @@ def _tick() -> None:
 
 
 def _write_project(root: Path, catalog: str, engine: str) -> Settings:
-    """Predictions of one model and their labels of a day later."""
+    """Write a project with predictions of one model, whose labels arrive a day later."""
     generator = np.random.default_rng(1)
     training = {"x": generator.normal(size=1000), "colour": generator.choice(["red", "blue"], 1000)}
     (root / "lineage").mkdir(parents=True)
@@ -704,26 +712,30 @@ def _write(root: Path, source: str, day: date, columns: Mapping[str, Any]) -> No
     pq.write_table(pa.table(dict(columns)), place)
 
 
-def _told(outcome: Outcome, seed: int) -> Iterator[str]:
-    """What is printed."""
-    yield "load: " + ", ".join(f"{times:,} {name}" for name, times in sorted(outcome.load.items()))
+def _report_lines(outcome: Outcome, seed: int) -> Iterator[str]:
+    """The lines that are printed at the end."""
+    yield "commands: " + ", ".join(f"{times:,} {name}" for name, times in sorted(outcome.load.items()))
     for name, rounds in outcome.rounds.items():
-        felt = f", {outcome.failures[name]} of {outcome.commands[name]} commands failed" if rounds else ""
-        yield f"fault: {name}: rounds: {rounds}{felt}"
+        effect = f", {outcome.failures[name]} of {outcome.commands[name]} commands failed" if rounds else ""
+        yield f"fault: {name}: rounds: {rounds}{effect}"
     yield f"killed: {outcome.kill_count} commands"
-    yield f"faults without a round: {', '.join(outcome.never_drawn) or 'none'}"
-    yield f"faults under which no command failed: {', '.join(outcome.never_felt) or 'none'}"
+    yield f"faults without a round: {', '.join(outcome.without_round) or 'none'}"
+    yield f"faults under which no command failed: {', '.join(outcome.without_effect) or 'none'}"
     yield f"losses with seed {seed}: {len(outcome.losses)}"
     yield from outcome.losses[:20]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--seconds", type=float, help="begin rounds until this time is over; default: each fault once")
+    parser.add_argument(
+        "--seconds", type=float, help="start new rounds until this time is over; default: one round for each fault"
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--catalog", choices=("sqlite", "postgres"), default="sqlite")
     parser.add_argument("--engine", choices=("duckdb", "spark"), default="duckdb")
-    parser.add_argument("--fault", action="append", default=[], help="only this fault, as it is printed")
+    parser.add_argument(
+        "--fault", action="append", default=[], help="run only this fault; the name is the one that is printed"
+    )
     arguments = parser.parse_args()
     if arguments.engine == "spark":
         try:
@@ -738,7 +750,7 @@ def main() -> None:
     finally:
         if not outcome.losses:
             shutil.rmtree(folder, ignore_errors=True)
-    print(*_told(outcome, arguments.seed), sep="\n")
+    print(*_report_lines(outcome, arguments.seed), sep="\n")
     save(
         f"crashes_{arguments.catalog}_{arguments.engine}",
         {

@@ -2,12 +2,12 @@
 
     PYTHONPATH=$PWD python -m bench.decisions FOLDER [FOLDER ...]
 
-A folder with a `fates.yaml` is one of `bench.known_fates`; any other is judged as the flights example. Common rules are
+A folder with a `scenarios.yaml` is one of `bench.known_scenarios`; any other is judged as the flights example. Common rules are
 compared on the same rows: a PSI over 0.25 of any feature over seven days against training, and three standard
 deviations of a daily metric (NannyML's default), learned from the days before. The metric is realised once half of a
 day's labels have arrived, or estimated. A page of such a rule is a run of consecutive days.
 
-Not here: the performance by all labels (`bench.hindsight`), and projects.
+Not here: the performance by all labels (`bench.performance_with_all_labels`), and projects.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from typing import Any
 import numpy as np
 import yaml
 
-from bench.hindsight import (
+from bench.measure import save
+from bench.performance_with_all_labels import (
     Floats,
     Interval,
     auc,
@@ -33,7 +34,6 @@ from bench.hindsight import (
     first_knowable,
     runs,
 )
-from bench.measure import save
 from driftlake.config import load_settings
 from driftlake.inputs.partitions import days_between
 from driftlake.lake.warehouse import Warehouse
@@ -79,10 +79,10 @@ class Story:
 
 
 @dataclass(frozen=True, slots=True)
-class Fate:
+class ExpectedVerdict:
     """The right verdict on a model; `due_on` is the last day on which it is in time."""
 
-    expected: str
+    verdict: str
     fault_on: date | None = None
     knowable_on: date | None = None
     due_on: date | None = None
@@ -110,38 +110,38 @@ class Judgement:
     failed: Sequence[str] = field(default_factory=tuple)
 
 
-def judge(story: Story, fate: Fate) -> Judgement:
+def judge(story: Story, wanted: ExpectedVerdict) -> Judgement:
     """Judge the verdicts on a model with a known fault."""
     days = dict(Counter(story.verdicts.values()))
-    if fate.expected == "well":
+    if wanted.verdict == "well":
         pages, quiet = len(story.pages), sum(days.get(verdict, 0) for verdict in QUIET) / max(len(story.verdicts), 1)
         failed = [f"{pages} pages"] * (pages > 0) + [f"quiet on {quiet:.0%} of days"] * (quiet < 0.9)
         return Judgement("driftlake", days, pages, 0, None, None, failed)
-    assert fate.fault_on is not None
-    before = [page for page in story.pages if page.on < fate.fault_on]
-    after = [page for page in story.pages if page.on >= fate.fault_on]
-    found_on = story.first([fate.expected, "critical"], fate.fault_on)
+    assert wanted.fault_on is not None
+    before = [page for page in story.pages if page.on < wanted.fault_on]
+    after = [page for page in story.pages if page.on >= wanted.fault_on]
+    found_on = story.first([wanted.verdict, "critical"], wanted.fault_on)
     failed = [f"{len(before)} false pages before"] * bool(before) + [f"{len(after)} pages, not one"] * (len(after) != 1)
-    failed += [f"pages for {page.kind}" for page in after[:1] if page.kind not in (KIND_OF[fate.expected], "critical")]
+    failed += [f"pages for {page.kind}" for page in after[:1] if page.kind not in (KIND_OF[wanted.verdict], "critical")]
     if found_on is None:
-        failed.append(f"never {fate.expected}")
-    elif fate.due_on is not None and found_on > fate.due_on:
-        failed.append(f"{(found_on - fate.due_on).days} days late")
+        failed.append(f"never {wanted.verdict}")
+    elif wanted.due_on is not None and found_on > wanted.due_on:
+        failed.append(f"{(found_on - wanted.due_on).days} days late")
     return Judgement(
         "driftlake",
         days,
         len(before),
         len(after),
-        _days(found_on, fate.fault_on),
-        _days(found_on, fate.knowable_on),
+        _days(found_on, wanted.fault_on),
+        _days(found_on, wanted.knowable_on),
         failed,
     )
 
 
-def judge_rule(rule: str, first_day: date, is_flagged: Sequence[bool], fate: Fate) -> Judgement:
+def judge_rule(rule: str, first_day: date, is_flagged: Sequence[bool], wanted: ExpectedVerdict) -> Judgement:
     """Judge a rule that flags days: runs of days are its pages."""
     starts = [first_day + timedelta(days=start) for start, _ in runs(is_flagged)]
-    fault_on = fate.fault_on if fate.expected != "well" else None
+    fault_on = wanted.fault_on if wanted.verdict != "well" else None
     flagged = [first_day + timedelta(days=place) for place in np.flatnonzero(is_flagged).tolist()]
     before = sum(fault_on is None or start < fault_on for start in starts)
     found_on = min((day for day in flagged if fault_on is not None and day >= fault_on), default=None)
@@ -149,9 +149,9 @@ def judge_rule(rule: str, first_day: date, is_flagged: Sequence[bool], fate: Fat
     if fault_on is not None:
         if found_on is None:
             failed.append("never")
-        elif fate.due_on is not None and found_on > fate.due_on:
-            failed.append(f"{(found_on - fate.due_on).days} days late")
-    delays = _days(found_on, fault_on), _days(found_on, fate.knowable_on)
+        elif wanted.due_on is not None and found_on > wanted.due_on:
+            failed.append(f"{(found_on - wanted.due_on).days} days late")
+    delays = _days(found_on, fault_on), _days(found_on, wanted.knowable_on)
     return Judgement(rule, {"flagged": len(flagged)}, before, len(starts) - before, *delays, failed)
 
 
@@ -324,22 +324,22 @@ def usual_rules(warehouse: Warehouse, model_id: str, days: Sequence[date], serie
 _COVERED = 0.9
 
 
-def judge_fates(warehouse: Warehouse, folder: Path, days: Sequence[date]) -> dict[str, list[Judgement]]:
+def judge_scenarios(warehouse: Warehouse, folder: Path, days: Sequence[date]) -> dict[str, list[Judgement]]:
     """Judgements of driftlake and of the common rules, by model."""
-    told = stories(warehouse)
+    by_model = stories(warehouse)
     judged = {}
-    for model_id, what in yaml.safe_load((folder / "fates.yaml").read_text()).items():
+    for model_id, what in yaml.safe_load((folder / "scenarios.yaml").read_text()).items():
         series = realised(warehouse, model_id, days)
-        fate, story = _fate(what, series, days), told.get(model_id, Story({}, ()))
+        wanted, story = _expected_verdict(what, series, days), by_model.get(model_id, Story({}, ()))
         rules = usual_rules(warehouse, model_id, days, series)
         judged[model_id] = [
-            judge(story, fate),
-            *(judge_rule(rule, days[0], flags, fate) for rule, flags in rules.items()),
+            judge(story, wanted),
+            *(judge_rule(rule, days[0], flags, wanted) for rule, flags in rules.items()),
         ]
-        _print_story(model_id, fate, story, judged[model_id])
+        _print_story(model_id, wanted, story, judged[model_id])
     for bar in class_coverage(warehouse, "classes_calm") if "classes_calm" in judged else ():
         print(f"  {'pass' if bar.is_passed else 'FAIL'}  {bar.name:<50} {bar.reached}")
-    _print_story("(several models)", Fate("well"), told.get("", Story({}, ())), [])
+    _print_story("(several models)", ExpectedVerdict("well"), by_model.get("", Story({}, ())), [])
     return judged
 
 
@@ -388,10 +388,10 @@ def class_coverage(warehouse: Warehouse, model_id: str) -> Iterator[Bar]:
         yield Bar(f"coverage, {model_id}, {basis} {statistic}", f"{reached:.1%} of {len(flags)}", reached >= _COVERED)
 
 
-def _fate(what: Mapping[str, Any], series: Series, days: Sequence[date]) -> Fate:
+def _expected_verdict(what: Mapping[str, Any], series: Series, days: Sequence[date]) -> ExpectedVerdict:
     fault_on, known_by = what["fault_on"], what.get("known_by")
     if known_by is None:
-        return Fate("well", fault_on)
+        return ExpectedVerdict("well", fault_on)
     knowable_on: date | None = fault_on
     if known_by == "promise":
         knowable_on = fault_on + timedelta(days=what["promised_days"])
@@ -402,12 +402,12 @@ def _fate(what: Mapping[str, Any], series: Series, days: Sequence[date]) -> Fate
         first = first_knowable(losses, known_on, place, series.tolerance)
         knowable_on = None if first is None else days[0] + timedelta(days=first)
     due_on = knowable_on and knowable_on + timedelta(days=WITHIN_DAYS[known_by])
-    return Fate(what["expected"], fault_on, knowable_on, due_on)
+    return ExpectedVerdict(what["expected"], fault_on, knowable_on, due_on)
 
 
-def _print_story(name: str, fate: Fate, story: Story, judged: Sequence[Judgement]) -> None:
-    knowable = "" if fate.knowable_on is None else f", could be known on {fate.knowable_on}"
-    print(f"\n{name}: {fate.expected}" + (f", fault on {fate.fault_on}{knowable}" if fate.fault_on else ""))
+def _print_story(name: str, wanted: ExpectedVerdict, story: Story, judged: Sequence[Judgement]) -> None:
+    knowable = "" if wanted.knowable_on is None else f", could be known on {wanted.knowable_on}"
+    print(f"\n{name}: {wanted.verdict}" + (f", fault on {wanted.fault_on}{knowable}" if wanted.fault_on else ""))
     for each in judged:
         shown = " ".join(
             f"{verdict} {each.days[verdict]}" for verdict in (*VERDICTS, "flagged") if each.days.get(verdict)
@@ -421,11 +421,11 @@ def _print_story(name: str, fate: Fate, story: Story, judged: Sequence[Judgement
         print(f"      {page.on} {page.kind:<7} {page.cause:<18} {page.title[:150]}")
 
 
-def summary(judged: Mapping[str, Sequence[Judgement]], fates: Mapping[str, Any]) -> Iterator[str]:
+def summary(judged: Mapping[str, Sequence[Judgement]], scenarios: Mapping[str, Any]) -> Iterator[str]:
     """A line per rule over all models."""
     for place, rule in enumerate(each.rule for each in next(iter(judged.values()))):
-        quiet = [each[place] for name, each in judged.items() if fates[name]["expected"] == "well"]
-        faulty = [each[place] for name, each in judged.items() if fates[name]["expected"] != "well"]
+        quiet = [each[place] for name, each in judged.items() if scenarios[name]["expected"] == "well"]
+        faulty = [each[place] for name, each in judged.items() if scenarios[name]["expected"] != "well"]
         delays = [each.delay_days for each in faulty if each.delay_days is not None]
         yield (
             f"{rule:<16} pages of well models {sum(each.pages_before for each in quiet):>3}, before faults"
@@ -444,7 +444,7 @@ _CALM_MONTHS = (3, 7, 8, 9)
 _SMALLEST_DAYS = 5
 
 
-def hindsight(warehouse: Warehouse, days: Sequence[date]) -> dict[date, tuple[Interval, float]]:
+def auc_with_all_labels(warehouse: Warehouse, days: Sequence[date]) -> dict[date, tuple[Interval, float]]:
     """The 28-day AUC by all labels of the version in production, and its baseline, of each day with enough days."""
     rows = warehouse.sql(
         "select c.prediction_on, c.model_version, if(bin_id = 2, 2147483647, bin_id) as place,"
@@ -525,7 +525,7 @@ def performance_coverage(warehouse: Warehouse, days: Sequence[date]) -> Iterator
     realised ones.
     """
     sums = _flight_sums(warehouse, days)
-    aucs = {day: now.value for day, (now, _) in hindsight(warehouse, days).items()}
+    aucs = {day: now.value for day, (now, _) in auc_with_all_labels(warehouse, days).items()}
     inside: dict[tuple[str, str], list[bool]] = {}
     rows = warehouse.sql(
         "from performance where model_id = ? and deployment = 'production' and confidence_low is not null", [_FLIGHTS]
@@ -565,10 +565,12 @@ def _flight_sums(warehouse: Warehouse, days: Sequence[date]) -> dict[tuple[str, 
 
 def judge_flights(warehouse: Warehouse, days: Sequence[date]) -> list[Bar]:
     """Every criterion, and the results of the common rules."""
-    told = stories(warehouse)
-    story = told.get(_FLIGHTS, Story({}, ()))
-    story = Story(story.verdicts, sorted([*story.pages, *told.get("", Story({}, ())).pages], key=lambda page: page.on))
-    truth = hindsight(warehouse, days)
+    by_model = stories(warehouse)
+    story = by_model.get(_FLIGHTS, Story({}, ()))
+    story = Story(
+        story.verdicts, sorted([*story.pages, *by_model.get("", Story({}, ())).pages], key=lambda page: page.on)
+    )
+    truth = auc_with_all_labels(warehouse, days)
     bars = [*flight_bars(story, truth), *coverage_bars(warehouse)]
     if _has_table(warehouse, "performance"):
         bars += performance_coverage(warehouse, days)
@@ -595,9 +597,9 @@ def main() -> None:
         assert settings.end is not None
         days = days_between(settings.start, settings.end)
         with Warehouse.open(settings, read_only=True) as warehouse:
-            if (folder / "fates.yaml").exists():
-                judged = judge_fates(warehouse, folder, days)
-                print("\n" + "\n".join(summary(judged, yaml.safe_load((folder / "fates.yaml").read_text()))))
+            if (folder / "scenarios.yaml").exists():
+                judged = judge_scenarios(warehouse, folder, days)
+                print("\n" + "\n".join(summary(judged, yaml.safe_load((folder / "scenarios.yaml").read_text()))))
                 results[folder.name] = {name: [asdict(each) for each in rules] for name, rules in judged.items()}
             else:
                 results[folder.name] = judge_flights(warehouse, days)

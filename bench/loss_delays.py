@@ -1,4 +1,4 @@
-"""Detection delays of the losses in `bench.known_fates` over many seeds, compared with the best rule and a target.
+"""Detection delays of the losses in `bench.known_scenarios` over many seeds, compared with the best rule and a target.
 
     PYTHONPATH=$PWD python -m bench.loss_delays [--seeds 40] [--models 22] [--rows flights]
 
@@ -6,12 +6,12 @@ Losses that only labels show. A day's metric is known two days later, when most 
 first day of the fault:
 
 - target: a week after the loss is certain to somebody who knows when the fault began
-  (`bench.hindsight.first_knowable`);
+  (`bench.performance_with_all_labels.first_knowable`);
 - the best rule: the CUSUM (Page 1954) that knows the mean after the fault and how much days differ, with as many false
   pages at the limit as its share of one a year allows (Siegmund 1985). No rule with so few is quicker on average in the worst case (Moustakides 1986);
 - driftlake: the detector with the same share of the budget.
 
-Not here: the whole product on a few seeds (`bench.known_fates`, `bench.decisions`).
+Not here: the whole product on a few seeds (`bench.known_scenarios`, `bench.decisions`).
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from dataclasses import replace
 import numpy as np
 from scipy.optimize import brentq
 
-from bench.fates import DAYS, FATES, Fate, Rows
-from bench.hindsight import Floats, first_knowable
-from bench.known_fates import ROWS, daily_values, rows_of
+from bench.known_scenarios import ROWS, daily_values, rows_of
 from bench.measure import environment, save
+from bench.performance_with_all_labels import Floats, first_knowable
+from bench.scenarios import DAYS, SCENARIOS, Rows, Scenario
 from driftlake.maths.sequential import (
     DayDifferences,
     DayNoise,
@@ -95,18 +95,18 @@ def _noise(differences: DayDifferences) -> DayNoise:
     return replace(day_noise(differences, pooled_noise(differences)), day_count=differences.day_count)
 
 
-def judge(fate: Fate, rows: Rows, seeds: int, models: int) -> dict[str, list[float]]:
+def judge(scenario: Scenario, rows: Rows, seeds: int, models: int) -> dict[str, list[float]]:
     """Median and 90th percentile of each delay, and the share of the seeds in time."""
-    values = np.stack([daily_values(fate, np.random.default_rng([seed, 9]), rows) for seed in range(seeds)])
-    fault_on = fate.fault_day
+    values = np.stack([daily_values(scenario, np.random.default_rng([seed, 9]), rows) for seed in range(seeds)])
+    fault_on = scenario.fault_day
     usual, changed = (
         float(part.mean())
         for part in (
             values[:, :fault_on],
-            values[:, fault_on + (SLOW_DAYS if fate.fault == "slow_loss" else 0) :],
+            values[:, fault_on + (SLOW_DAYS if scenario.fault == "slow_loss" else 0) :],
         )
     )
-    tolerance = ERROR_TOLERANCE_SHARE * -usual if fate.task == "regression" else AUC_TOLERANCE
+    tolerance = ERROR_TOLERANCE_SHARE * -usual if scenario.task == "regression" else AUC_TOLERANCE
     limit = usual - tolerance
     wished = due(values, fault_on, tolerance)
     found = {
@@ -129,14 +129,14 @@ def main() -> None:
     arguments = parser.parse_args()
     rows = rows_of(arguments.rows)
     results = {}
-    for fate in FATES:
-        if fate.name in NAMES:
-            results[fate.name] = judge(fate, rows, arguments.seeds, arguments.models)
+    for scenario in SCENARIOS:
+        if scenario.name in NAMES:
+            results[scenario.name] = judge(scenario, rows, arguments.seeds, arguments.models)
             cells = (
                 f"{name} {median:.0f} ({late:.0f}), {share:.0%}"
-                for name, (median, late, share) in results[fate.name].items()
+                for name, (median, late, share) in results[scenario.name].items()
             )
-            print(f"{fate.name:<18}" + "; ".join(cells), flush=True)
+            print(f"{scenario.name:<18}" + "; ".join(cells), flush=True)
     print(save("loss_delays", {"environment": environment(), "days": DAYS, "rows": arguments.rows, "losses": results}))
 
 

@@ -1,6 +1,6 @@
 """Generated cases with eight independent features; predictions and labels follow their weighted sum.
 
-Not here: faults (`bench.fates`).
+Not here: faults (`bench.scenarios`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.fates import Array, Cases, Columns, Fate, probability
+from bench.scenarios import Array, Cases, Columns, Scenario, probability
 
 CHANNELS, COUNTRIES = ("web", "app", "branch"), ("de", "fr", "us", "br")
 # a quarter of the rows
@@ -56,7 +56,7 @@ _MOVES: Mapping[str, Mapping[str, float]] = {
 
 
 class MadeUpRows:
-    """See `bench.fates.Rows`."""
+    """See `bench.scenarios.Rows`."""
 
     features = (*NUMBERS, "channel", "country")
     importance: Mapping[str, float] = {
@@ -70,54 +70,61 @@ class MadeUpRows:
     lost_feature = "amount"
 
     def cases(
-        self, fate: Fate, count: int, generator: np.random.Generator, *, weekday: int, is_faulty: bool, narrower: float
+        self,
+        scenario: Scenario,
+        count: int,
+        generator: np.random.Generator,
+        *,
+        weekday: int,
+        is_faulty: bool,
+        narrower: float,
     ) -> Cases:
         """See Rows."""
         z = {name: generator.normal(size=count) + generator.normal(0, 0.03) for name in NUMBERS}
         shares = (0.6, 0.3, 0.1)
-        if fate.weekends == "different" and weekday > 4:
+        if scenario.weekends == "different" and weekday > 4:
             shares = (0.3, 0.65, 0.05)
             z["income"], z["age"], z["visits"] = z["income"] - 0.4, z["age"] - 0.7, z["visits"] + 1.0
         if is_faulty:
-            for name, change in _MOVES.get(fate.fault or "", {}).items():
+            for name, change in _MOVES.get(scenario.fault or "", {}).items():
                 z[name] = z[name] + change
         columns = _numbers(z, narrower) | {
             "channel": generator.choice(CHANNELS, count, p=shares),
             "country": generator.choice(COUNTRIES, count, p=(0.5, 0.25, 0.2, 0.05)),
         }
-        return Cases(columns, self.predicted(fate, columns), columns["country"] == SLICE)
+        return Cases(columns, self.predicted(scenario, columns), columns["country"] == SLICE)
 
-    def sample(self, fate: Fate, narrower: float) -> Cases:
+    def sample(self, scenario: Scenario, narrower: float) -> Cases:
         """See Rows."""
         generator = np.random.default_rng(5)
         z = {name: generator.normal(size=SAMPLE) for name in NUMBERS}
         others = {"channel": generator.choice(CHANNELS, SAMPLE, p=(0.6, 0.3, 0.1))}
         is_in_slice = generator.choice([SLICE, "de"], SAMPLE, p=(0.25, 0.75)) == SLICE
         columns = _numbers(z, narrower) | others
-        return Cases(columns, self.predicted(fate, columns), is_in_slice)
+        return Cases(columns, self.predicted(scenario, columns), is_in_slice)
 
-    def predicted(self, fate: Fate, columns: Columns) -> Array:
+    def predicted(self, scenario: Scenario, columns: Columns) -> Array:
         """See Rows."""
-        if fate.task == "multiclass":
+        if scenario.task == "multiclass":
             return _class_odds(columns)
-        return 50 + 10 * _odds(columns) if fate.task == "regression" else _odds(columns)
+        return 50 + 10 * _odds(columns) if scenario.task == "regression" else _odds(columns)
 
-    def labels(self, fate: Fate, cases: Cases, truth: Array, generator: np.random.Generator) -> Array:  # noqa: ARG002
+    def labels(self, scenario: Scenario, cases: Cases, truth: Array, generator: np.random.Generator) -> Array:  # noqa: ARG002
         """See Rows."""
-        if fate.task == "regression":
+        if scenario.task == "regression":
             return truth + generator.normal(0, 10, len(truth))
         rates = probability(truth)
-        if fate.task == "binary":
+        if scenario.task == "binary":
             return (generator.random(len(truth)) < rates).astype(float)
         draws = generator.random((len(truth), 1))
         return np.asarray((draws > rates.cumsum(axis=1)[:, :-1]).sum(axis=1).astype(float))
 
-    def delivered(self, fate: Fate, columns: Columns) -> Columns:
+    def delivered(self, scenario: Scenario, columns: Columns) -> Columns:
         """See Rows."""
-        if fate.fault in ("unit_scored", "unit_logged"):
-            name = "income" if fate.size > 100 else "length"
-            return columns | {name: columns[name] * fate.size}
-        lost = {"feature_null": "income", "column_gone": self.lost_feature}.get(fate.fault or "")
+        if scenario.fault in ("unit_scored", "unit_logged"):
+            name = "income" if scenario.size > 100 else "length"
+            return columns | {name: columns[name] * scenario.size}
+        lost = {"feature_null": "income", "column_gone": self.lost_feature}.get(scenario.fault or "")
         return columns | ({lost: np.full_like(columns[lost], np.nan)} if lost else {})
 
 

@@ -2,10 +2,10 @@
 
 Half of the flights train the models (late, minutes in the air, early or on time or late); days are drawn from the other
 half. Features are skewed, related to each other, categorical or missing. A draw is random, so days differ by chance
-alone unless a fate has day effects. A fate changes as few labels as possible: most cases keep their real labels. It
+alone unless a scenario has day effects. A scenario changes as few labels as possible: most cases keep their real labels. It
 moves the population and makes cases harder through the weights with which flights are drawn.
 
-Not here: faults (`bench.fates`).
+Not here: faults (`bench.scenarios`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 from sklearn.metrics import roc_auc_score
 from threadpoolctl import threadpool_limits
 
-from bench.fates import Array, Cases, Columns, Fate, probability, relabelled
+from bench.scenarios import Array, Cases, Columns, Scenario, probability, relabelled
 from examples.nycflights.flights import CATEGORICAL_FEATURES, FEATURES, NUMERIC_FEATURES, load_flights
 from examples.nycflights.model import SEED, THREADS, encode, feature_importance, fit
 
@@ -48,7 +48,7 @@ _TREES: Mapping[str, Any] = {
 
 
 class FlightRows:
-    """See `bench.fates.Rows`."""
+    """See `bench.scenarios.Rows`."""
 
     features = FEATURES
     lost_feature = "humid"
@@ -93,19 +93,26 @@ class FlightRows:
         return trees, _worked_out(trees, encode(drawn, self._model.categories)), _outcomes(task, drawn)
 
     def cases(
-        self, fate: Fate, count: int, generator: np.random.Generator, *, weekday: int, is_faulty: bool, narrower: float
+        self,
+        scenario: Scenario,
+        count: int,
+        generator: np.random.Generator,
+        *,
+        weekday: int,
+        is_faulty: bool,
+        narrower: float,
     ) -> Cases:
         """See Rows."""
-        is_weekend = weekday > 4 if fate.weekends == "different" else None
-        up_to = self._summed_weights(fate.fault if is_faulty else None, narrower, is_weekend)
-        return self._drawn(fate, np.searchsorted(up_to, generator.random(count) * up_to[-1], side="right"))
+        is_weekend = weekday > 4 if scenario.weekends == "different" else None
+        up_to = self._summed_weights(scenario.fault if is_faulty else None, narrower, is_weekend)
+        return self._drawn(scenario, np.searchsorted(up_to, generator.random(count) * up_to[-1], side="right"))
 
-    def sample(self, fate: Fate, narrower: float) -> Cases:
+    def sample(self, scenario: Scenario, narrower: float) -> Cases:
         """See Rows."""
-        return self._drawn(fate, _evenly(self._summed_weights(None, narrower, None)))
+        return self._drawn(scenario, _evenly(self._summed_weights(None, narrower, None)))
 
-    def _drawn(self, fate: Fate, places: Array) -> Cases:
-        _, predicted, outcomes = self._of_task(fate.task)
+    def _drawn(self, scenario: Scenario, places: Array) -> Cases:
+        _, predicted, outcomes = self._of_task(scenario.task)
         columns = {name: values[places] for name, values in self._columns.items()}
         return Cases(columns, predicted[places], self._is_in_slice[places], outcomes[places])
 
@@ -137,29 +144,29 @@ class FlightRows:
         ranks = stats.rankdata(values, nan_policy="omit")
         return np.asarray(np.nan_to_num(special.ndtri((ranks - 0.5) / np.isfinite(values).sum())))
 
-    def predicted(self, fate: Fate, columns: Columns) -> Array:
+    def predicted(self, scenario: Scenario, columns: Columns) -> Array:
         """See Rows."""
         codes = []
         for name, known in self._model.categories.items():
             places = np.minimum(np.searchsorted(known, columns[name]), len(known) - 1)
             codes.append(np.where(np.array(known)[places] == columns[name], places, np.nan))
         encoded = np.column_stack([*codes, *(columns[name].astype(float) for name in NUMERIC_FEATURES)])
-        return _worked_out(self._of_task(fate.task)[0], encoded)
+        return _worked_out(self._of_task(scenario.task)[0], encoded)
 
-    def labels(self, fate: Fate, cases: Cases, truth: Array, generator: np.random.Generator) -> Array:
+    def labels(self, scenario: Scenario, cases: Cases, truth: Array, generator: np.random.Generator) -> Array:
         """See Rows."""
         assert cases.outcomes is not None
-        if fate.task == "regression":
+        if scenario.task == "regression":
             return np.asarray(cases.outcomes + truth - cases.predicted)
         before, after = (_of_classes(probability(odds)) for odds in (cases.predicted, truth))
         return relabelled(cases.outcomes.astype(int), before, after, generator).astype(float)
 
-    def delivered(self, fate: Fate, columns: Columns) -> Columns:
+    def delivered(self, scenario: Scenario, columns: Columns) -> Columns:
         """See Rows."""
-        if fate.fault in ("unit_scored", "unit_logged"):
-            name = _UNITS[fate.size > 100]
-            return columns | {name: columns[name] * fate.size}
-        lost = {"feature_null": _MISSING, "column_gone": self.lost_feature}.get(fate.fault or "")
+        if scenario.fault in ("unit_scored", "unit_logged"):
+            name = _UNITS[scenario.size > 100]
+            return columns | {name: columns[name] * scenario.size}
+        lost = {"feature_null": _MISSING, "column_gone": self.lost_feature}.get(scenario.fault or "")
         return columns | ({lost: np.full_like(columns[lost], np.nan)} if lost else {})
 
 

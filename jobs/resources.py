@@ -1,4 +1,4 @@
-"""The resources of the assets: the settings, and the warehouse, which is opened once per run.
+"""The resource of the assets: the warehouse, which is opened once per run.
 
 Not here: how a warehouse is opened (`driftlake.lake.warehouse`).
 """
@@ -16,11 +16,11 @@ from driftlake.nightly.otel import observed_run
 
 
 def warehouse_resource(settings: Settings) -> dg.ResourceDefinition:
-    """The warehouse, open for writing from the first stage of a run to the last: opening it costs more than a commit.
+    """The warehouse, open for writing during all stages of a run, because opening it costs more than a commit.
 
-    It is opened before any stage runs, and only if the inputs can be reached. The time for which it is open is
-    recorded as the run. Meanwhile the process is refused more memory than a command: Dagster opens resources in the
-    process of the run, not in those of its UI, its daemon and its code location.
+    It is opened before the first stage, and only if the inputs can be reached. For OpenTelemetry, the time for which it is
+    open is the duration of the run. While it is open, the memory of the process is limited as that of a command is. This
+    affects only runs: Dagster opens resources in the process of a run, not in its UI, its daemon or its code location.
     """
 
     def opened(context: dg.InitResourceContext) -> Iterator[Warehouse]:

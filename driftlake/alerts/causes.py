@@ -36,7 +36,7 @@ BROKEN_DATA = "broken_data"
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """A cause: sql/causes/<name>.sql finds evidence among the suspects of incidents.
+    """A cause: sql/causes/<name>.sql finds evidence for the alerts of incidents.
 
     Its rows have incident_id, subject, known_on (the first day on which it could be known), strength (0 to 1), and what
     `sentence` is filled with. The cause with the largest `weight` x strength is the most probable; causes that name a
@@ -194,30 +194,30 @@ CAUSES = (
 
 
 def find_evidence(
-    warehouse: Warehouse, suspects: pa.Table, lives: pa.Table, smallest_cell: int
+    warehouse: Warehouse, incident_alerts: pa.Table, lives: pa.Table, smallest_cell: int
 ) -> dict[str, list[Evidence]]:
-    """Evidence by incident, for the alerts and days in `suspects` (incident_id, signal, model_id, ...).
+    """Evidence by incident, for the alerts and days in `incident_alerts` (incident_id, signal, model_id, ...).
 
     `lives` are all alerts from the beginning of history on, rows of sql/incidents/lives.sql. Segments with fewer than
     `smallest_cell` rows are not named.
     """
-    signals = suspects["signal"].to_pylist()
-    before = suspects.set_column(
-        suspects.schema.get_field_index("until_on"),
+    signals = incident_alerts["signal"].to_pylist()
+    before = incident_alerts.set_column(
+        incident_alerts.schema.get_field_index("until_on"),
         "until_on",
-        pc.min_element_wise(suspects["until_on"], suspects["suspected_on"]),
+        pc.min_element_wise(incident_alerts["until_on"], incident_alerts["opened_on"]),
     )
     # the causes of one query explain the same alerts
     by_query = {cause.query or cause.name: cause for cause in CAUSES}
     rows: dict[str, list[dict[str, Any]]] = {}
     for name, cause in by_query.items():
         is_explained = pa.array([signal.startswith(cause.explains) for signal in signals], pa.bool_())
-        could = (before if cause.is_event else suspects).filter(is_explained)
+        could = (before if cause.is_event else incident_alerts).filter(is_explained)
         if not could.num_rows:
             continue
-        with warehouse.registered(suspects=could, alert_lives=lives):
-            latency_suspects = warehouse.query("incidents/latency_suspects")
-            with warehouse.registered(latency_suspects=latency_suspects):
+        with warehouse.registered(incident_alerts=could, alert_lives=lives):
+            latency_alerts = warehouse.query("incidents/latency_alerts")
+            with warehouse.registered(latency_alerts=latency_alerts):
                 rows[name] = _rows(warehouse, cause, smallest_cell)
     found = [
         _evidence(cause, row)

@@ -45,7 +45,7 @@ _FRESH_DAYS = 28
 _REMEMBERED_DAYS = 35
 # Different signals of the same loss of predictions.
 _VOLUME = ("prediction_volume.lost_share", "telemetry.row_count_is_usual", "telemetry.partition_is_present")
-_SUSPECT_SCHEMA = pa.schema(
+_INCIDENT_ALERT_SCHEMA = pa.schema(
     [
         ("incident_id", pa.string()),
         ("signal", pa.string()),
@@ -55,7 +55,7 @@ _SUSPECT_SCHEMA = pa.schema(
         ("segment", pa.string()),
         ("feature", pa.string()),
         ("window_days", pa.int32()),
-        ("suspected_on", pa.date32()),
+        ("opened_on", pa.date32()),
         ("first_on", pa.date32()),
         ("until_on", pa.date32()),
     ]
@@ -280,7 +280,7 @@ def group_alerts(
     members = [places[tuple(row[name] for name in _KEY)] for row in rows]
     active = {incident.incident_id: incident for incident, _ in members}
     episodes = {episode.key: episode for _, episode in members}
-    evidence = find_evidence(warehouse, _suspects(episodes.values()), lives, settings.reports.smallest_cell)
+    evidence = find_evidence(warehouse, _incident_alerts(episodes.values()), lives, settings.reports.smallest_cell)
     by_day: dict[tuple[date, str], list[tuple[dict[str, Any], str]]] = {}
     for row, (incident, episode) in zip(rows, members, strict=True):
         by_day.setdefault((row["dt"], incident.incident_id), []).append((row, episode.key))
@@ -369,7 +369,7 @@ def _downtime(settings: Settings, model_ids: Iterable[str | None], day: date) ->
     return "; ".join(dict.fromkeys(filter(None, reasons))) if reasons and all(reasons) else None
 
 
-def _suspects(episodes: Iterable[Episode]) -> pa.Table:
+def _incident_alerts(episodes: Iterable[Episode]) -> pa.Table:
     """The alerts and days for which evidence is searched: from the first day in the windows of the first alerts to `join_days` after they opened."""
     rows: dict[tuple[Any, ...], dict[str, Any]] = {}
     for episode in episodes:
@@ -386,12 +386,12 @@ def _suspects(episodes: Iterable[Episode]) -> pa.Table:
                 "segment": life.segment,
                 "feature": life.feature,
                 "window_days": life.window_days,
-                "suspected_on": life.opened_on,
+                "opened_on": life.opened_on,
                 "first_on": first_on,
                 "until_on": until_on,
             }
-            rows.setdefault(tuple(row[name] for name in _SUSPECT_SCHEMA.names[:8]), row)
-    return pa.Table.from_pylist(list(rows.values()), schema=_SUSPECT_SCHEMA)
+            rows.setdefault(tuple(row[name] for name in _INCIDENT_ALERT_SCHEMA.names[:8]), row)
+    return pa.Table.from_pylist(list(rows.values()), schema=_INCIDENT_ALERT_SCHEMA)
 
 
 def _critical_features(settings: Settings) -> pa.Table:

@@ -70,11 +70,15 @@ def _of_loss(of_loss: pa.Table, loss: Mapping[str, Any], smallest_cell: int) -> 
         "mix_means": mix_means,
         "within_means": within_means,
     }
-    told = {"lost": written(found.whole.value), "mix": written(found.mix.value), "within": written(found.within.value)}
+    values = {
+        "lost": written(found.whole.value),
+        "mix": written(found.mix.value),
+        "within": written(found.within.value),
+    }
     for cause, part in (("harder_cases", found.mix), ("quality_loss", found.within)):
         if part.is_beyond(_ERRORS) and part.value >= found.whole.value / 2:
             strength = min(1.0, part.value / found.whole.value)
-            yield named | told | {"cause": cause, "subject": loss["statistic"], "strength": strength}
+            yield named | values | {"cause": cause, "subject": loss["statistic"], "strength": strength}
     rows_after = _row_count(whole[~is_before], is_auc=is_auc)
     for segment, own in by_segment.items():
         row_count, rest = _row_count(own[~is_before], is_auc=is_auc), whole - own

@@ -70,9 +70,9 @@ def read_rules(path: Path, settings: Settings) -> tuple[AlertRule, ...]:
     if not rules:
         raise ConfigurationError(f"{path}: alerts: there are no rules", hint="add one, as in driftlake.yaml")
     for rule in rules:
-        for objection in settings.objections(rule).values():
+        for problem in settings.problems(rule).values():
             raise ConfigurationError(
-                f"{path}: rule {rule.name}: {objection}", hint="choose one of them, because history contains no others"
+                f"{path}: rule {rule.name}: {problem}", hint="choose one of them, because history contains no others"
             )
     return rules
 
@@ -118,7 +118,7 @@ def _suggest(
 def _thresholds(warehouse: Warehouse, settings: Settings, rule: AlertRule, span: tuple[date, date]) -> list[float]:
     found: Any = warehouse.query_signals(
         "alerts/signal_values",
-        [rule.watched.source.name],
+        [rule.signal_record.source.name],
         signal=rule.signal,
         models=list(rule.models),
         features=list(rule.features),

@@ -36,7 +36,7 @@ def fired(
     """
     signals = [rule.signal for rule in rules]
     # without rules, any source will do: none of its signals is watched
-    sources = {rule.watched.source.name for rule in rules} or {SLO_STATUS.name}
+    sources = {rule.signal_record.source.name for rule in rules} or {SLO_STATUS.name}
     with warehouse.registered(alert_rules=_rule_rows(rules)):
         watched = warehouse.query_signals(
             "alerts/watched_signals", sources, signals=signals, last_day=last_day, holidays=list(holidays)
@@ -57,7 +57,7 @@ def unknown_names(rules: Iterable[AlertRule], versions: Iterable[ModelVersion]) 
     remarks = []
     for rule in rules:
         named = {"model": set(rule.models) - models}
-        if rule.watched.source.about == FEATURE:
+        if rule.signal_record.source.about == FEATURE:
             named["feature"] = {*rule.features, *rule.except_features} - features
         remarks += [
             f"rule {rule.name} names {what} {name}, which no registered version has, so it matches nothing there"
@@ -71,12 +71,12 @@ def _rule_rows(rules: Sequence[AlertRule]) -> pa.Table:
     rows = [
         {
             **rule.model_dump(),
-            "kind": rule.finds,
+            "kind": rule.effective_kind,
             "pages": rule.is_paging,
             "reference_names": rule.references,
             "resolve": rule.resolve_below,
-            "resolve_after_days": rule.patience_days,
-            "is_windowed": rule.watched.source.windows is not None,
+            "resolve_after_days": rule.effective_resolve_after_days,
+            "is_windowed": rule.signal_record.source.windows is not None,
         }
         for rule in rules
     ]

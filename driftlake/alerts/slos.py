@@ -26,10 +26,10 @@ def reach_days(settings: Settings) -> Mapping[str, int]:
     if not settings.slos:
         return {}
     longest = max(LONGEST_BURN_DAYS, *(slo.period_days for slo in settings.slos)) - 1
-    awaited = max(slo.within_days or 0 for slo in settings.slos)
+    label_wait_days = max(slo.within_days or 0 for slo in settings.slos)
     return {
-        "profiles": longest + max(EXPECTED_FROM_DAYS, awaited),
-        "label_cohorts": longest + awaited,
+        "profiles": longest + max(EXPECTED_FROM_DAYS, label_wait_days),
+        "label_cohorts": longest + label_wait_days,
         "drift": longest,
         "model_quality": longest,
     }

@@ -17,7 +17,17 @@ import typer
 
 from driftlake import __version__
 from driftlake.cli import alerts, connect, inputs, lineage, reading, running, upkeep, verdict
-from driftlake.cli.common import EXIT_CODES, MISTAKE, REFUSED, UNEXPECTED, Config, messages, options, say, tell
+from driftlake.cli.common import (
+    EXIT_CODES,
+    MISTAKE,
+    REFUSED,
+    UNEXPECTED,
+    Config,
+    messages,
+    options,
+    print_line,
+    print_message,
+)
 from driftlake.errors import DriftlakeError
 from driftlake.lake.process_memory import memory_bounded_within
 
@@ -53,16 +63,16 @@ def _report_error(error: Exception) -> int:
         traceback.print_exception(error)
     known = error if isinstance(error, DriftlakeError) else _fault_in(error)
     if known is not None:
-        say("error", known.message, style="bold red")
+        print_message("error", known.message, style="bold red")
         if known.hint:
-            say("hint", known.hint)
+            print_message("hint", known.hint)
         return MISTAKE
     if isinstance(error, OSError):
-        say("error", str(error), style="bold red")
+        print_message("error", str(error), style="bold red")
         return MISTAKE
     first_line = str(error).strip().partition("\n")[0]
-    say("unexpected", f"{type(error).__name__}: {first_line}", style="bold red")
-    say(
+    print_message("unexpected", f"{type(error).__name__}: {first_line}", style="bold red")
+    print_message(
         "hint",
         "this is an error of driftlake; committed data is safe. `driftlake --debug ...` shows the traceback to report",
     )
@@ -77,7 +87,7 @@ def _fault_in(error: Exception) -> DriftlakeError | None:
 
 def _print_version(is_asked: bool) -> None:
     if is_asked:
-        tell(f"driftlake {__version__}")
+        print_line(f"driftlake {__version__}")
         raise typer.Exit
 
 
@@ -97,7 +107,7 @@ def init(folder: Annotated[Path, typer.Argument(help="Folder for the files.")] =
     from driftlake.setup.scaffold import write_configuration
 
     for path in write_configuration(folder):
-        tell(path)
+        print_line(path)
 
 
 @app.command(epilog="Example: `driftlake doctor --config monitoring/driftlake.yaml`")
@@ -108,9 +118,9 @@ def doctor(config: Config = None) -> None:
     is_well = True
     for finding in examine(config):
         messages.print("[green]ok[/]   " if finding.is_well else "[bold red]bad[/]  ", end="")
-        say(finding.subject, finding.message)
+        print_message(finding.subject, finding.message)
         if finding.hint:
             messages.print("     ", end="")
-            say("hint", finding.hint)
+            print_message("hint", finding.hint)
         is_well &= finding.is_well
     raise typer.Exit(0 if is_well else REFUSED)

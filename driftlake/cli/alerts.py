@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from driftlake.cli.common import Config, Format, Output, configured, messages, require_range, tell, write
+from driftlake.cli.common import Config, Format, Output, configured, messages, print_line, require_range, write
 from driftlake.errors import ConfigurationError
 
 app = typer.Typer()
@@ -47,7 +47,7 @@ def alerts(
         write(found.select(columns).append_column("query", [queries]), output, None)
         return
     for line in incident_lines(incidents, found.to_pylist()):
-        tell(line)
+        print_line(line)
 
 
 @app.command(epilog="Example: `driftlake alerts show 3f9a --date 2026-01-31`")
@@ -80,10 +80,10 @@ def show(
         about_features = [alert for alert in members if are_about(alert)]
         exemplars = find_exemplars(warehouse, settings, about_features[0], asked) if about_features else []
     for line in incident_lines(wanted, members, shown=len(members)):
-        tell(line)
-    tell(command_of(members[0], asked))
+        print_line(line)
+    print_line(command_of(members[0], asked))
     for line in exemplar_lines(about_features, exemplars):
-        tell(line)
+        print_line(line)
 
 
 Target = Annotated[str, typer.Argument(help="An incident (its id, or the beginning of its id) or the name of a rule.")]
@@ -132,7 +132,7 @@ def _act_on(
     settings = configured(config)
     with Warehouse.open(settings) as warehouse:
         recorded = record_action(warehouse, settings, action, target, until_on=until.date(), reason=reason, acted_by=by)
-    tell(
+    print_line(
         f"{recorded.action} {recorded.target_kind} {recorded.target} from {recorded.from_on} until {recorded.until_on}"
     )
 
@@ -189,4 +189,4 @@ def suggest(
             if suggestion.warn is None
             else f"warn {suggestion.warn:.3g}, critical {suggestion.critical:.3g} would open {suggestion.suggested_per_month:.1f} times"
         )
-        tell(f"{now}; {wanted}")
+        print_line(f"{now}; {wanted}")

@@ -81,12 +81,12 @@ def configured_if_any(config: Path | None) -> Settings | None:
     return settings
 
 
-def say(kind: str, text: str, *, style: str = "bold") -> None:
+def print_message(kind: str, text: str, *, style: str = "bold") -> None:
     """Print a message whose text is data: markup in it is not interpreted."""
     messages.print(f"[{style}]{kind}[/]: {escape(printable(text))}", soft_wrap=True)
 
 
-def tell(text: object) -> None:
+def print_line(text: object) -> None:
     """Print a line of data on stdout."""
     typer.echo(printable(str(text)))
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from driftlake.cli.common import REFUSED, Config, configured_if_any, require_range, say, tell
+from driftlake.cli.common import REFUSED, Config, configured_if_any, print_line, print_message, require_range
 from driftlake.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def otlp(
     if is_proposal:
         from driftlake.connect.otlp_proposal import propose
 
-        tell(propose(files).rstrip("\n"))
+        print_line(propose(files).rstrip("\n"))
         return
     if mapping is None or out is None:
         raise ConfigurationError(
@@ -89,7 +89,7 @@ def feast(
     if is_proposal:
         from driftlake.connect.feast_proposal import propose
 
-        tell(propose(logs, has_predictions=bool(predictions)).rstrip("\n"))
+        print_line(propose(logs, has_predictions=bool(predictions)).rstrip("\n"))
         return
     if mapping is None or out is None:
         raise ConfigurationError(
@@ -112,9 +112,9 @@ def _report(done: Import) -> None:
     from driftlake.vocabulary.wording import counted
 
     for day in done.days:
-        tell(f"{day.path}: {counted(day.row_count, 'row')}{'' if day.is_changed else ', unchanged'}")
+        print_line(f"{day.path}: {counted(day.row_count, 'row')}{'' if day.is_changed else ', unchanged'}")
     for remark in done.remarks:
-        say("note", remark)
+        print_message("note", remark)
     for problem in done.problems:
-        say("refused", problem)
+        print_message("refused", problem)
     raise typer.Exit(REFUSED if done.problems else 0)

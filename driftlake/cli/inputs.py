@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from driftlake.cli.common import REFUSED, Config, configured, messages, tell
+from driftlake.cli.common import REFUSED, Config, configured, messages, print_line
 from driftlake.lake import project_files
 
 app = typer.Typer()
@@ -72,7 +72,7 @@ def check(
     if out:
         out.write_text(text + "\n")
     elif text:
-        tell(text)
+        print_line(text)
     errors = sum(fault.severity == "error" for fault in faults)
     totals = (counted(len(checked), "file"), counted(errors, "error"), counted(len(faults) - errors, "warning"))
     messages.print("{}: {}, {}".format(*totals))
@@ -94,4 +94,4 @@ def pseudonymize(
     from driftlake.privacy.pseudonyms import pseudonymize_files
 
     for written in pseudonymize_files(configured(config), source, target, day.date() if day else None):
-        tell(f"{written.path}: {written.row_count:,} rows, key {' and '.join(written.key_ids)}")
+        print_line(f"{written.path}: {written.row_count:,} rows, key {' and '.join(written.key_ids)}")

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from driftlake.cli.common import Config, Format, Output, configured, say, tell, write
+from driftlake.cli.common import Config, Format, Output, configured, print_line, print_message, write
 from driftlake.errors import ConfigurationError
 from driftlake.lake import project_files
 
@@ -43,13 +43,13 @@ def lineage_add(
         versions = load_versions(warehouse)
     for file in lineage_files:
         state = "registered" if file in registered else "already registered, unchanged"
-        tell(f"{file.record.model_id} {file.record.model_version}: {state}")
+        print_line(f"{file.record.model_id} {file.record.model_version}: {state}")
         version = versions[file.record.model_id, file.record.model_version]
-        tell(f"  {version.told_features}")
+        print_line(f"  {version.told_features}")
         if heaviest := version.heaviest_bins():
-            say("note", _of_heaviest_bins(heaviest))
+            print_message("note", _of_heaviest_bins(heaviest))
         for remark in file.remarks:
-            say("hint", remark)
+            print_message("hint", remark)
 
 
 def _of_heaviest_bins(heaviest: Mapping[str, float]) -> str:
@@ -84,13 +84,15 @@ def lineage_relearn(
     with Warehouse.open(settings, read_only=dry_run) as warehouse:
         found = relearn(warehouse, settings, model_id, model_version, is_dry_run=dry_run, is_dropping=drop_days)
     if not found.changed:
-        tell(f"{model_id} {model_version}: the bins would not change")
+        print_line(f"{model_id} {model_version}: the bins would not change")
         return
-    tell(f"{model_id} {model_version}: new bins for {', '.join(found.changed)}")
+    print_line(f"{model_id} {model_version}: new bins for {', '.join(found.changed)}")
     if found.days_without_telemetry:
-        tell(f"{len(found.days_without_telemetry)} days no longer have telemetry: their counts are deleted")
+        print_line(f"{len(found.days_without_telemetry)} days no longer have telemetry: their counts are deleted")
     if lasting := [day for day in found.days if day not in set(found.days_without_telemetry)]:
-        tell(f"{len(lasting)} days have to be counted again: driftlake backfill --from {lasting[0]} --to {lasting[-1]}")
+        print_line(
+            f"{len(lasting)} days have to be counted again: driftlake backfill --from {lasting[0]} --to {lasting[-1]}"
+        )
 
 
 @app.command("suite", epilog="Example: `driftlake lineage suite credit v1 > expectations/telemetry_credit.json`")
@@ -104,7 +106,7 @@ def lineage_suite(
     from driftlake.training.suggested_suite import suggest_suite
 
     with Warehouse.open(configured(config), read_only=True) as warehouse:
-        tell(suggest_suite(warehouse, model_id, model_version))
+        print_line(suggest_suite(warehouse, model_id, model_version))
 
 
 @app.command("export", epilog="Example: `driftlake lineage export --format csv --out versions.csv`")

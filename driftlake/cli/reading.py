@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from driftlake.cli.common import Config, Format, Output, configured, messages, require_range, tell, write
+from driftlake.cli.common import Config, Format, Output, configured, messages, print_line, require_range, write
 from driftlake.errors import ConfigurationError
 
 app = typer.Typer()
@@ -74,7 +74,7 @@ def explain(
     settings = configured(config)
     with Warehouse.open(settings, read_only=True) as warehouse:
         found = explain(warehouse, settings, table, day=day.date() if day else None, condition=where)
-    tell(as_json(found) if output is Explanation.json else as_text(found, settings.config_hash))
+    print_line(as_json(found) if output is Explanation.json else as_text(found, settings.config_hash))
 
 
 @app.command(epilog="Example: `driftlake sample --model credit --date 2026-01-31 --feature age --out samples`")
@@ -102,7 +102,7 @@ def sample(  # noqa: PLR0913  # each is an option of the command
     asked = Asked(model, version, day.date(), window_days, deployment, features or (), rows)
     with Warehouse.open(settings, read_only=True) as warehouse:
         for path in take_samples(warehouse, settings, asked).write(out):
-            tell(path)
+            print_line(path)
 
 
 @app.command(epilog="Example: `driftlake metrics --from 2026-01-01 --to 2026-01-31 --out history.om`")
@@ -151,5 +151,5 @@ def report(
         raise ConfigurationError(f"--to ({last:%Y-%m-%d}) is before --date ({day:%Y-%m-%d})")
     with Warehouse.open(settings, read_only=True) as warehouse:
         for each in track(days, "drawing pages", console=messages, transient=True, disable=len(days) == 1):
-            tell(render_day(warehouse, settings, each))
-        tell(render_index(warehouse, settings))
+            print_line(render_day(warehouse, settings, each))
+        print_line(render_index(warehouse, settings))

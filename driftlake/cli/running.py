@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 import typer
 from rich.console import Console
 
-from driftlake.cli.common import MISTAKE, REFUSED, Config, configured, messages, options, say, tell
+from driftlake.cli.common import MISTAKE, REFUSED, Config, configured, messages, options, print_line, print_message
 from driftlake.config import Settings
 from driftlake.errors import ConfigurationError, WarehouseError
 from driftlake.lake import project_files
@@ -74,7 +74,7 @@ def replay(config: Config = None) -> None:
         with Warehouse.open(settings, read_only=True) as warehouse:
             left = quarantine.every(warehouse)
         for quarantined in left:
-            say("in quarantine", quarantined.sentence)
+            print_message("in quarantine", quarantined.sentence)
         messages.print(f"in quarantine: {len(before)} before, {len(left)} now")
 
 
@@ -136,7 +136,7 @@ def _run_days(settings: Settings, ranges: Sequence[tuple[date, date]], *, is_for
     if all(failure.is_refusal for failure in failures):
         with Warehouse.open(settings, read_only=True) as warehouse:
             for name, value in summarize(warehouse, settings, first, last):
-                tell(f"{name:<24} {value}")
+                print_line(f"{name:<24} {value}")
         if unchanged := partitions["unchanged"]:
             _print_unchanged(unchanged, partitions["done"])
     if failures:
@@ -146,11 +146,11 @@ def _run_days(settings: Settings, ranges: Sequence[tuple[date, date]], *, is_for
 def _print_failures(failures: Sequence[LaunchFailure], traces: Sequence[str]) -> None:
     if options.is_debug:
         for trace in traces:
-            say("traceback", trace)
+            print_message("traceback", trace)
     for failure in failures:
-        say("failed", failure.message, style="bold red")
+        print_message("failed", failure.message, style="bold red")
     if traces and not options.is_debug:
-        say("hint", "`driftlake --debug run` shows the traceback")
+        print_message("hint", "`driftlake --debug run` shows the traceback")
 
 
 def _print_unchanged(unchanged: int, done: int) -> None:

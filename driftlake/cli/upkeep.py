@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from driftlake.cli.common import REFUSED, Config, configured, messages, say, tell
+from driftlake.cli.common import REFUSED, Config, configured, messages, print_line, print_message
 from driftlake.cli.running import run_again
 from driftlake.errors import ConfigurationError
 
@@ -36,7 +36,7 @@ def maintain(
         done = maintain(warehouse, settings, now=now, is_dry_run=dry_run)
         removed = clean(warehouse, settings, now=now, is_dry_run=dry_run)
     for line in (*upkeep_lines(done), *removed_lines(removed)):
-        tell(line)
+        print_line(line)
 
 
 @app.command(epilog="Example: `driftlake verify --repair`")
@@ -59,14 +59,14 @@ def verify(
     with Warehouse.open(settings) as warehouse, messages.status("reading every table"):
         found = verify(warehouse)
     for deviation in found:
-        say("wrong", deviation.sentence, style="bold red")
+        print_message("wrong", deviation.sentence, style="bold red")
     if not found:
         messages.print("verified: row counts are as recorded, no key occurs twice, sums agree")
         return
     days = {deviation.dt for deviation in found if deviation.dt}
     if not repair or not days:
         messages.print(f"wrong: {counted(len(found), 'finding')} on {counted(len(days), 'day')}")
-        say(
+        print_message(
             "hint",
             "`driftlake verify --repair` runs these days again"
             if days
@@ -79,7 +79,7 @@ def verify(
         with Warehouse.open(settings, read_only=True) as warehouse:
             left = verify(warehouse)
         for deviation in left:
-            say("still wrong", deviation.sentence, style="bold red")
+            print_message("still wrong", deviation.sentence, style="bold red")
         messages.print(f"wrong: {counted(len(found), 'finding')} before, {len(left)} now")
     raise typer.Exit(REFUSED if left else 0)
 
@@ -139,9 +139,9 @@ def erase(
             if purge:
                 forget_history(warehouse, catalog_of(settings))
     for line in erasure_lines(found, len(pages)):
-        tell(line)
+        print_line(line)
     for sentence in remaining_lines(settings, identity, is_purged=purge and not dry_run):
-        say("note", sentence)
+        print_message("note", sentence)
 
 
 @app.command(epilog="Example: `driftlake backup /backups/driftlake`")
@@ -156,7 +156,7 @@ def backup(
     from driftlake.vocabulary.wording import counted
 
     done = back_up(configured(config), target)
-    tell(f"{done.place}: {counted(done.file_count, 'new file')}, {counted(done.byte_count, 'byte')}")
+    print_line(f"{done.place}: {counted(done.file_count, 'new file')}, {counted(done.byte_count, 'byte')}")
 
 
 @app.command(epilog="Example: `driftlake restore /backups/driftlake --config elsewhere/driftlake.yaml`")
@@ -169,4 +169,4 @@ def restore(
     from driftlake.vocabulary.wording import counted
 
     done = restore(configured(config), source)
-    tell(f"{done.place}: {counted(done.file_count, 'file')}, {counted(done.byte_count, 'byte')}")
+    print_line(f"{done.place}: {counted(done.file_count, 'file')}, {counted(done.byte_count, 'byte')}")

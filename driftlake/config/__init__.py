@@ -26,8 +26,8 @@ from driftlake.config.loading import CONFIG_NAME, load_settings, load_settings_i
 from driftlake.config.models import (
     STATISTICS_OF_PERFORMANCE,
     TIER_WEIGHTS,
+    CustomMetric,
     ModelSettings,
-    OwnMetric,
     QualitySettings,
     Tier,
 )
@@ -50,6 +50,7 @@ __all__ = [
     "Channel",
     "ComputeSettings",
     "ContractSettings",
+    "CustomMetric",
     "DeliverySettings",
     "DriftSettings",
     "LabelSettings",
@@ -57,7 +58,6 @@ __all__ = [
     "ModelSettings",
     "MultivariateSettings",
     "OtherVersion",
-    "OwnMetric",
     "Period",
     "PersonalDataSettings",
     "PseudonymKey",

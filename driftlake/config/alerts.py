@@ -96,19 +96,19 @@ class AlertRule(Section):
         return self
 
     @property
-    def watched(self) -> Signal:
+    def signal_record(self) -> Signal:
         """The record of the rule's signal."""
         return signal_of(self.signal)
 
     @property
-    def finds(self) -> Kind:
-        """Its kind, or that of its signal."""
-        return self.kind or self.watched.kind
+    def effective_kind(self) -> Kind:
+        """The configured kind, or that of the signal."""
+        return self.kind or self.signal_record.kind
 
     @property
     def is_paging(self) -> bool:
         """Whether its critical alerts make an incident page."""
-        return self.finds != "drift" if self.pages is None else self.pages
+        return self.effective_kind != "drift" if self.pages is None else self.pages
 
     @property
     def resolve_below(self) -> float:
@@ -116,9 +116,9 @@ class AlertRule(Section):
         return min(self.warn, 0.8 * self.warn if self.resolve is None else self.resolve)
 
     @property
-    def patience_days(self) -> int:
+    def effective_resolve_after_days(self) -> int:
         """Days without a value after which an open alert is resolved."""
-        return self.resolve_after_days or (1 if self.watched.source.is_event else 3)
+        return self.resolve_after_days or (1 if self.signal_record.source.is_event else 3)
 
 
 @cache

@@ -61,9 +61,9 @@ def _extensions_in(content: object) -> list[str]:
 def _require_measured_signals(settings: Settings, path: Path, nodes: yaml.Node | None) -> None:
     section = ["alerts", "rules"] if isinstance(settings.alerts, AlertSettings) else ["alerts"]
     wrong = [
-        f"{path}:{line_of(nodes, [*section, number, key])}: {'.'.join(section)}.{number}.{key}: {objection}"
-        for number, rule in enumerate(settings.own_rules or ())
-        for key, objection in settings.objections(rule).items()
+        f"{path}:{line_of(nodes, [*section, number, key])}: {'.'.join(section)}.{number}.{key}: {problem}"
+        for number, rule in enumerate(settings.configured_rules or ())
+        for key, problem in settings.problems(rule).items()
     ]
     if wrong:
         raise ConfigurationError(

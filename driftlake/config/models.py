@@ -70,7 +70,7 @@ class Downtime(Section):
 STATISTICS_OF_PERFORMANCE = ("auc", "log_loss", "brier_score", "accuracy", "f1_score", "mean_absolute_error")
 
 
-class OwnMetric(Section):
+class CustomMetric(Section):
     """A metric of your own: one sum over the labels divided by another, e.g. the cost of a decision.
 
     Both are SQL expressions over the columns positive_count, negative_count, number_count, log_loss_sum,
@@ -92,7 +92,7 @@ class OwnMetric(Section):
     )
 
     @model_validator(mode="after")
-    def _can_be_computed(self) -> OwnMetric:
+    def _can_be_computed(self) -> CustomMetric:
         # numpy and duckdb are imported only if there is a metric
         from driftlake.maths import cohort_expressions
 
@@ -135,7 +135,7 @@ class ModelSettings(Section):
         "statistic listed here is tested if it has a baseline. Defaults, also used if not listed: 0.02 for auc, and for "
         "accuracy and f1_score if the lineage states them; a tenth of the baseline for mean_absolute_error.",
     )
-    metrics: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], OwnMetric] = Field(
+    metrics: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], CustomMetric] = Field(
         default_factory=dict, description="Metrics of your own, by name: rows of the table performance."
     )
     critical: tuple[str, ...] = Field(

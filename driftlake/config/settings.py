@@ -77,7 +77,7 @@ class Settings(Section):
     def _consistent(self) -> Settings:
         if self.end is not None and self.end < self.start:
             raise ValueError(f"end ({self.end}) must not be before start ({self.start})")
-        names = [rule.name for rule in self.own_rules or ()]
+        names = [rule.name for rule in self.configured_rules or ()]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"alerts: rule name used twice: {', '.join(twice)}")
         objectives = [slo.name for slo in self.slos]
@@ -97,8 +97,8 @@ class Settings(Section):
                 )
             if slo.metric not in {None, "latency_ms", *self.telemetry.latencies}:
                 raise ValueError(f"slos: {slo.name}: metric {slo.metric} is not in telemetry.latencies")
-            if slo.sli == "drift_share" and (objection := self._uncomputed(slo.statistic or "psi")):
-                raise ValueError(f"slos: {slo.name}: {objection}")
+            if slo.sli == "drift_share" and (problem := self._uncomputed(slo.statistic or "psi")):
+                raise ValueError(f"slos: {slo.name}: {problem}")
             if slo.sli == "label_timeliness" and self.labels is None:
                 raise ValueError(f"slos: {slo.name}: there are no labels")
         return self
@@ -126,19 +126,19 @@ class Settings(Section):
 
     def windows_of(self, rule: AlertRule) -> tuple[int, ...] | None:
         """Windows over which the signal of a rule is measured; None for signals of one day."""
-        section = rule.watched.source.windows
+        section = rule.signal_record.source.windows
         return {"drift": self.drift.windows_days, "quality": self.quality.windows_days}[section] if section else None
 
-    def objections(self, rule: AlertRule) -> dict[str, str]:
+    def problems(self, rule: AlertRule) -> dict[str, str]:
         """Reasons why the signal of a rule never has a value, by key of the rule; empty if it can have values."""
         found = {}
         windows = self.windows_of(rule)
         if windows and rule.window_days not in windows:
             measured = ", ".join(map(str, windows))
             found["window_days"] = f"{rule.signal} is measured over {measured} days, found {rule.window_days}"
-        is_about_drift = rule.watched.source in DRIFT_SOURCES
-        if is_about_drift and (objection := self._uncomputed(rule.signal.partition(".")[2])):
-            found["signal"] = objection
+        is_about_drift = rule.signal_record.source in DRIFT_SOURCES
+        if is_about_drift and (problem := self._uncomputed(rule.signal.partition(".")[2])):
+            found["signal"] = problem
         references = [
             reference if isinstance(reference, str) else reference.name for reference in self.drift.references
         ]
@@ -161,7 +161,7 @@ class Settings(Section):
         return f"drift.statistics computes {', '.join(computed)}, not {statistic}"
 
     @property
-    def own_rules(self) -> tuple[AlertRule, ...] | None:
+    def configured_rules(self) -> tuple[AlertRule, ...] | None:
         """The rules that are given; None if there are none."""
         return self.alerts.rules if isinstance(self.alerts, AlertSettings) else self.alerts
 
@@ -173,8 +173,8 @@ class Settings(Section):
     @property
     def alert_rules(self) -> tuple[AlertRule, ...]:
         """The rules in force: those given, or the default ones over the windows that are nearest to theirs."""
-        if self.own_rules is not None:
-            return self.own_rules
+        if self.configured_rules is not None:
+            return self.configured_rules
         return tuple(
             rule.model_copy(update={"window_days": min(windows, key=lambda days: abs(days - rule.window_days))})
             if (windows := self.windows_of(rule))

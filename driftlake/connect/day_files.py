@@ -43,7 +43,7 @@ class Import:
     problems: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
 
-    def tell(self, days: Iterable[WrittenDay]) -> None:
+    def add(self, days: Iterable[WrittenDay]) -> None:
         """Add days with their problems and remarks."""
         for day in days:
             self.days.append(day)

@@ -42,7 +42,7 @@ def find_logs(places: Iterable[Path], mapping: FeastMapping | None = None) -> Pa
     single = dict.fromkeys([*mapping.features.values(), *mapping.columns.values()]) if mapping else {}
     statuses = [f"{feature}{STATUS}" for feature in mapping.features.values()] if mapping else []
 
-    def objection(columns: Mapping[str, pa.DataType]) -> str | None:
+    def problem(columns: Mapping[str, pa.DataType]) -> str | None:
         if missing := [name for name in (REQUEST_ID, LOGGED_AT) if name not in columns]:
             return f"{_NO_LOG}{' and '.join(missing)}"
         if not _is_time(columns[LOGGED_AT]):
@@ -53,21 +53,21 @@ def find_logs(places: Iterable[Path], mapping: FeastMapping | None = None) -> Pa
             return f"{wrong[0]} is {columns[wrong[0]]}, expected a whole number"
         return None
 
-    return _found(places, objection)
+    return _found(places, problem)
 
 
 def find_predictions(places: Iterable[Path], joined: LoggedPredictions) -> ParquetFiles:
     """The predictions in files and folders."""
     needed = (joined.request_id, joined.event_time, joined.correlation_id, *joined.keys.values())
 
-    def objection(columns: Mapping[str, pa.DataType]) -> str | None:
+    def problem(columns: Mapping[str, pa.DataType]) -> str | None:
         if missing := [name for name in needed if name not in columns]:
             return f"it has no column {missing[0]}; predictions of the mapping tells which it needs"
         if not _is_time(columns[joined.event_time]):
             return f"{joined.event_time} is {columns[joined.event_time]}, expected a timestamp"
         return None
 
-    return _found(places, objection)
+    return _found(places, problem)
 
 
 def load(connection: duckdb.DuckDBPyConnection, files: ParquetFiles, statement: Callable[[str], str]) -> None:
@@ -96,7 +96,7 @@ def _is_readable(connection: duckdb.DuckDBPyConnection, path: Path, files: Parqu
     return True
 
 
-def _found(places: Iterable[Path], objection: Callable[[Mapping[str, pa.DataType]], str | None]) -> ParquetFiles:
+def _found(places: Iterable[Path], problem: Callable[[Mapping[str, pa.DataType]], str | None]) -> ParquetFiles:
     files = ParquetFiles()
     for path in _below(places, files):
         try:
@@ -105,7 +105,7 @@ def _found(places: Iterable[Path], objection: Callable[[Mapping[str, pa.DataType
             files.refuse(path, f"it cannot be read as Parquet: {str(error).splitlines()[0]}")
             continue
         columns = dict(zip(schema.names, schema.types, strict=True))
-        if reason := objection(columns):
+        if reason := problem(columns):
             files.refuse(path, reason)
             continue
         files.paths.append(path)

@@ -78,7 +78,7 @@ def import_logs(
         run = _Run(connection, given, mapping, done, latest.replace(tzinfo=None))
         kept = run.load()
         if kept is not None:
-            done.tell([_write_day(run, target, kept, day, settings) for day in run.days()])
+            done.add([_write_day(run, target, kept, day, settings) for day in run.days()])
     return done
 
 

@@ -15,9 +15,9 @@ import duckdb
 import pyarrow as pa
 
 from driftlake.connect.day_files import WrittenDay, replace_day
-from driftlake.connect.kept_entries import FOLDER, kept_files, number_column, text_column
 from driftlake.connect.mapping_files import REQUIRED
 from driftlake.connect.otlp_mapping import ROOT, LabelEvents, OtlpMapping
+from driftlake.connect.stored_entries import FOLDER, number_column, stored_files, text_column
 from driftlake.inputs.columns import TELEMETRY_COLUMNS
 from driftlake.lake import queries
 from driftlake.lake.queries import literal, quote
@@ -44,10 +44,10 @@ def touched_days(
 ) -> dict[date | None, int]:
     """Number of traces and predictions of the files kept under `names`, by day; None stands for traces without a prediction."""
     names = set(names)
-    new = [path for path in kept_files(target, days) if Path(path).stem in names]
+    new = [path for path in stored_files(target, days) if Path(path).stem in names]
     _view_spans(connection, "new_spans", new, mapping)
     near = sorted({near for day in days for near in _around(day)})
-    _view_spans(connection, "kept_spans", kept_files(target, near), mapping)
+    _view_spans(connection, "stored_spans", stored_files(target, near), mapping)
     return dict(queries.run(connection, "connect/otlp_touched_days", **_chosen(mapping)).fetchall())
 
 
@@ -55,14 +55,14 @@ def write_predictions(
     connection: duckdb.DuckDBPyConnection, target: Path, mapping: OtlpMapping, day: date
 ) -> WrittenDay:
     """Write the predictions of a day from the spans of it and the days around it: a trace may pass midnight."""
-    _view_spans(connection, "kept_spans", kept_files(target, _around(day)), mapping)
+    _view_spans(connection, "stored_spans", stored_files(target, _around(day)), mapping)
     queries.run(connection, "connect/otlp_placed_spans", day=day, **_chosen(mapping))
     texts = _text_attributes(connection, "placed_spans", mapping.attributes)
     rows = predictions_query(mapping, texts)
     [(several,)] = connection.execute(
         "select count(distinct id) from placed_spans where is_prediction and place > 1"
     ).fetchall()
-    remarks = [_said_of_several(several, mapping)] if several else []
+    remarks = [_remark_on_several(several, mapping)] if several else []
     # every event has an id; an attribute of a span may be missing
     done = _replaced(connection, target, day, rows, "correlation_id" if mapping.prediction.is_event else "trace_id")
     if done.problems:
@@ -97,14 +97,14 @@ def predictions_query(mapping: OtlpMapping, texts: frozenset[str]) -> str:
 
 def write_labels(connection: duckdb.DuckDBPyConnection, target: Path, labels: LabelEvents, day: date) -> WrittenDay:
     """Write the labels that arrived on a day; a label that occurs in two files is written once."""
-    _view(connection, "kept_events", kept_files(target, [day]))
-    texts = _text_attributes(connection, "kept_events", labels.attributes)
+    _view(connection, "stored_events", stored_files(target, [day]))
+    texts = _text_attributes(connection, "stored_events", labels.attributes)
     own = labels.correlation_id
     rows = (
         f"select distinct\n    {_value(own, texts, is_text=True) if own else 'trace_id'} as correlation_id,\n"
         f"    {_value(labels.value, texts)} as label,\n"
         "    make_timestamp(time_ns // 1000) as label_time\n"
-        "from kept_events\norder by all"
+        "from stored_events\norder by all"
     )
     return _replaced(connection, target, day, rows, "correlation_id")
 
@@ -156,7 +156,7 @@ def _value(attribute: str, texts: frozenset[str], *, is_text: bool = False) -> s
     return f"coalesce({text}, {sql_text(number, pa.float64())})" if is_text or attribute in texts else number
 
 
-def _said_of_several(several: int, mapping: OtlpMapping) -> str:
+def _remark_on_several(several: int, mapping: OtlpMapping) -> str:
     kind = mapping.prediction.kind
     if mapping.prediction.is_event:
         return f"{counted(several, 'correlation id')} with several predictions ({kind}), the first counts"

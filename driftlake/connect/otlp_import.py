@@ -16,11 +16,11 @@ import duckdb
 
 from driftlake.config import Settings, compute_of
 from driftlake.connect.day_files import Import, locked, spilling_session
-from driftlake.connect.kept_entries import EVENT_FIELDS, FOLDER, SPAN_FIELDS, Keeper, content_hash, keeping
 from driftlake.connect.otlp_days import touched_days, write_labels, write_predictions
 from driftlake.connect.otlp_files import read_file
 from driftlake.connect.otlp_lines import Event, Faults, Span
 from driftlake.connect.otlp_mapping import OtlpMapping
+from driftlake.connect.stored_entries import EVENT_FIELDS, FOLDER, SPAN_FIELDS, EntryWriter, content_hash, entry_writer
 from driftlake.vocabulary.wording import counted
 
 
@@ -39,22 +39,22 @@ def import_files(
     with ExitStack() as stack:
         for folder in sorted({target, labels_target or target}):
             stack.enter_context(locked(folder / FOLDER))
-        kept = _Kept()
+        stored = _Stored()
         for path in paths:
-            _keep_file(path, mapping, target, labels_target, now_ns or time.time_ns(), kept, done)
-        if kept.unwanted_labels:
+            _store_file(path, mapping, target, labels_target, now_ns or time.time_ns(), stored, done)
+        if stored.unwanted_labels:
             done.remarks.append(
-                f"{counted(kept.unwanted_labels, 'label')} not written: name a folder with --labels-out"
+                f"{counted(stored.unwanted_labels, 'label')} not written: name a folder with --labels-out"
             )
         connection = stack.enter_context(spilling_session(compute_of(settings)))
-        _write_telemetry(connection, target, mapping, kept, done)
+        _write_telemetry(connection, target, mapping, stored, done)
         if labels and labels_target:
-            done.tell([write_labels(connection, labels_target, labels, day) for day in sorted(kept.label_days)])
+            done.add([write_labels(connection, labels_target, labels, day) for day in sorted(stored.label_days)])
     return done
 
 
 @dataclass(slots=True)
-class _Kept:
+class _Stored:
     """The entries of the files of an import, which may have been imported before."""
 
     names: set[str] = field(default_factory=set)
@@ -65,13 +65,13 @@ class _Kept:
     other_events: int = 0
 
 
-def _keep_file(
+def _store_file(
     path: Path,
     mapping: OtlpMapping,
     target: Path,
     labels_target: Path | None,
     now_ns: int,
-    kept: _Kept,
+    stored: _Stored,
     done: Import,
 ) -> None:
     try:
@@ -82,53 +82,53 @@ def _keep_file(
     faults = Faults(path)
     of_labels = mapping.labels.attributes if mapping.labels else ()
     with (
-        keeping(target, name, SPAN_FIELDS, mapping.attributes) as spans,
-        keeping(labels_target or target, name, EVENT_FIELDS, of_labels) as events,
+        entry_writer(target, name, SPAN_FIELDS, mapping.attributes) as spans,
+        entry_writer(labels_target or target, name, EVENT_FIELDS, of_labels) as events,
     ):
         for entry in read_file(path, faults, now_ns):
             if isinstance(entry, Span):
-                spans.keep(entry)
+                spans.write(entry)
                 continue
             is_prediction, labels = mapping.prediction.is_prediction(entry), mapping.labels_of(entry)
-            kept.other_events += not is_prediction and labels is None
+            stored.other_events += not is_prediction and labels is None
             if is_prediction:
-                _keep_event(spans, entry, faults, "prediction", (), mapping.correlation_attribute)
+                _store_event(spans, entry, faults, "prediction", (), mapping.correlation_attribute)
             if labels and labels_target:
-                _keep_event(events, entry, faults, "label", [labels.value], labels.correlation_id)
-            kept.unwanted_labels += bool(labels) and not labels_target
+                _store_event(events, entry, faults, "label", [labels.value], labels.correlation_id)
+            stored.unwanted_labels += bool(labels) and not labels_target
     done.problems += faults.sentences()
-    kept.names.add(name)
-    kept.span_days |= set(spans.days)
-    kept.label_days |= set(events.days)
+    stored.names.add(name)
+    stored.span_days |= set(spans.days)
+    stored.label_days |= set(events.days)
 
 
-def _keep_event(
-    keeper: Keeper, event: Event, faults: Faults, what: str, needed: Sequence[str], correlation_id: str | None
+def _store_event(
+    writer: EntryWriter, event: Event, faults: Faults, what: str, needed: Sequence[str], correlation_id: str | None
 ) -> None:
-    """Keep a prediction or a label, or note why it cannot be used."""
+    """Store a prediction or a label, or note why it cannot be used."""
     names = [*needed, correlation_id] if correlation_id else needed
     if missing := [name for name in names if event.attributes.get(name, "") == ""]:
         faults.note(f"a {what} has no attribute {missing[0]}", event.line)
     elif correlation_id is None and event.trace_id is None:
         faults.note(f"a {what} has no trace id, and the mapping names no attribute for correlation_id", event.line)
     else:
-        keeper.keep(event)
+        writer.write(event)
 
 
 def _write_telemetry(
-    connection: duckdb.DuckDBPyConnection, target: Path, mapping: OtlpMapping, kept: _Kept, done: Import
+    connection: duckdb.DuckDBPyConnection, target: Path, mapping: OtlpMapping, stored: _Stored, done: Import
 ) -> None:
     kind = mapping.prediction.kind
-    if not kept.span_days:
-        if mapping.prediction.is_event and kept.other_events and not kept.label_days:
+    if not stored.span_days:
+        if mapping.prediction.is_event and stored.other_events and not stored.label_days:
             done.problems.append(
-                f"{counted(kept.other_events, 'event')} of these files, none of them is a prediction ({kind})"
+                f"{counted(stored.other_events, 'event')} of these files, none of them is a prediction ({kind})"
             )
         return
-    counts = touched_days(connection, target, mapping, kept.names, sorted(kept.span_days))
+    counts = touched_days(connection, target, mapping, stored.names, sorted(stored.span_days))
     others = counts.pop(None, 0)
     if others:
         said = f"{counted(others, 'trace')} of these files have no {kind} yet, so they have no row"
         # without any prediction the mapping is probably wrong
         (done.remarks if counts else done.problems).append(said)
-    done.tell([write_predictions(connection, target, mapping, day) for day in counts if day])
+    done.add([write_predictions(connection, target, mapping, day) for day in counts if day])

@@ -158,10 +158,10 @@ class OtlpMapping(Section):
 
 def _is_chosen(event: Event, name: str | None, where: Mapping[str, str]) -> bool:
     return name in {None, event.name} and all(
-        _said(event.attributes.get(attribute)) == value for attribute, value in where.items()
+        _as_text(event.attributes.get(attribute)) == value for attribute, value in where.items()
     )
 
 
-def _said(value: str | float | None) -> str | None:
+def _as_text(value: str | float | None) -> str | None:
     """A value as `where` writes it: 3.0 is 3."""
     return f"{value:.17g}" if isinstance(value, float) else value

@@ -82,7 +82,7 @@ def check_presence(partition: Partition, usual: UsualRows | None, settings: Cont
     """Whether rows are expected on a day without rows; nothing for a day with rows."""
     if partition.row_count:
         return []
-    closure = usual.closure if usual and not partition.refusals and not partition.passed_over else None
+    closure = usual.closure if usual and not partition.refusals and not partition.skipped else None
     day, what = partition.dt, "the telemetry files have no rows" if partition.files else "there is no telemetry"
     if closure:
         # also if the rule is switched off, because windows then need fewer days
@@ -101,7 +101,7 @@ def check_presence(partition: Partition, usual: UsualRows | None, settings: Cont
             0,
             0,
             "",
-            f"{what} for {day}{partition.passed_over_named}",
+            f"{what} for {day}{partition.skipped_text}",
         )
     ]
 

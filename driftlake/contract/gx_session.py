@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from driftlake.contract.suite_files import OwnExpectation
+from driftlake.contract.suite_files import CustomExpectation
 from driftlake.errors import ConfigurationError, ContractError
 from driftlake.lake.queries import literal
 from driftlake.privacy.personal_data import mask
@@ -90,7 +90,7 @@ class Outcome:
 
 
 def validate_rows(
-    connection: duckdb.DuckDBPyConnection, relation: str, expectations: Sequence[OwnExpectation]
+    connection: duckdb.DuckDBPyConnection, relation: str, expectations: Sequence[CustomExpectation]
 ) -> list[Outcome]:
     """Check the rows of `relation` against the user's expectations: one outcome each, in their order.
 
@@ -99,7 +99,7 @@ def validate_rows(
     _import_great_expectations()
     import great_expectations as gx
 
-    built = [_own_expectation(place, expectation) for place, expectation in enumerate(expectations)]
+    built = [_custom_expectation(place, expectation) for place, expectation in enumerate(expectations)]
     with _open_cursor(connection) as cursor:
         suite = gx.ExpectationSuite("own", expectations=built)
         results = _batch(cursor, relation).validate(suite, result_format="SUMMARY").results
@@ -111,7 +111,7 @@ def _place(result: Any) -> int:
     return int(result.expectation_config.meta["place"])
 
 
-def _own_expectation(place: int, expectation: OwnExpectation) -> Any:
+def _custom_expectation(place: int, expectation: CustomExpectation) -> Any:
     from great_expectations.expectations.registry import get_expectation_impl
 
     try:
@@ -124,7 +124,7 @@ def _own_expectation(place: int, expectation: OwnExpectation) -> Any:
         ) from error
 
 
-def _outcome(expectation: OwnExpectation, result: Any) -> Outcome:
+def _outcome(expectation: CustomExpectation, result: Any) -> Outcome:
     name = f"{expectation.file_name}: {expectation.name}"
     if result is None:
         raise _not_evaluated(name, "Great Expectations dropped it")

@@ -46,7 +46,7 @@ class Quarantined:
         return f"{self.dt}: {self.row_count:,} rows of {self.path} break {self.expectation} ({self.reason})"
 
 
-def create_view_of_sound_rows(
+def create_view_of_valid_rows(
     connection: duckdb.DuckDBPyConnection,
     contract: Contract,
     create_view: CreateView,
@@ -68,7 +68,7 @@ def create_view_of_sound_rows(
 
 
 def rows_table(relation: str) -> str:
-    """The table in which `create_view_of_sound_rows` stores the rows of a relation that break a rule: file_id, file_row_number, ..."""
+    """The table in which `create_view_of_valid_rows` stores the rows of a relation that break a rule: file_id, file_row_number, ..."""
     return f"quarantined_{relation}"
 
 

@@ -14,7 +14,7 @@ import duckdb
 import pyarrow as pa
 
 from driftlake.contract import gx_session
-from driftlake.contract.suite_files import OwnExpectation
+from driftlake.contract.suite_files import CustomExpectation
 from driftlake.errors import ConfigurationError, ContractError
 from driftlake.inputs.columns import with_canonical_name
 from driftlake.lake import queries
@@ -124,10 +124,10 @@ class Contract:
     relation: str
     checked_from: str
     rules: Sequence[Rule]
-    # from the user's suite files; `driftlake.contract.own_suites` checks them
-    suites: Sequence[OwnExpectation] = ()
+    # from the user's suite files; `driftlake.contract.custom_suites` checks them
+    suites: Sequence[CustomExpectation] = ()
     # names of columns in the files, where they differ from the canonical names
-    own_names: Mapping[str, str] = field(default_factory=dict)
+    source_names: Mapping[str, str] = field(default_factory=dict)
 
     def create_view(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Create `relation` as a view of `checked_from`."""
@@ -222,7 +222,7 @@ class Contract:
 
     def _shown_name(self, column: str | None) -> str | None:
         """The name of a column in messages: its name in the files, with the canonical name."""
-        own = self.own_names.get(column or "", column)
+        own = self.source_names.get(column or "", column)
         return column if own == column else with_canonical_name(own or "", column or "")
 
     def _outcome(
@@ -293,7 +293,7 @@ def shown(text: str, length: int = _OBSERVED_CHARACTERS) -> str:
 
 
 def repeated_rows(*key: str) -> str:
-    """Query that counts each day's surplus rows: those beyond the first of a key whose first column is not null."""
+    """Query that counts each day's repetitions: the rows beyond the first of a key whose first column is not null."""
     # 64-bit hashes keep the set of keys small; with ten million rows a day, two keys collide once in 400,000 days.
     columns = ", ".join(quote(column) for column in key)
     return f"""

@@ -16,14 +16,14 @@ import duckdb
 import pyarrow as pa
 
 from driftlake.config import Settings
+from driftlake.contract.custom_suites import check_suites
 from driftlake.contract.day_checks import day_bounds
-from driftlake.contract.own_suites import check_suites
 from driftlake.contract.quarantine import FILE_RULE
 from driftlake.contract.records import PERSONAL_DATA, UNREAD_COLUMN
 from driftlake.contract.row_checks import Contract, Contracts, Severity
 from driftlake.inputs.columns import LABEL_COLUMNS, CanonicalColumn, telemetry_columns
-from driftlake.inputs.features import feature_columns, feature_objection
-from driftlake.inputs.parquet_files import InputFile, objections_to, unread_columns_of
+from driftlake.inputs.features import feature_columns, feature_problem
+from driftlake.inputs.parquet_files import InputFile, problems_of, unread_columns_of
 from driftlake.inputs.partition_names import place_of
 from driftlake.inputs.partitions import Partition, read_file
 from driftlake.inputs.predictions import Reading, create_version_tables, create_view_of_partitions, percent_versions
@@ -131,9 +131,9 @@ def _faults(
         yield Fault(file.path, FILE_RULE, "error", None, file.refusal)
         return
     columns, mapping = _layout(settings, source)
-    objections = objections_to(file, columns, mapping)
-    for objection in objections:
-        yield Fault(file.path, FILE_RULE, "error", None, f"the file {objection}")
+    problems = problems_of(file, columns, mapping)
+    for problem in problems:
+        yield Fault(file.path, FILE_RULE, "error", None, f"the file {problem}")
     unread = unread_columns_of(file, columns, mapping)
     for column, reason in unread.items():
         yield Fault(file.path, UNREAD_COLUMN, "error", column, reason.removeprefix(f"{file.path}").lstrip(": "))
@@ -141,7 +141,7 @@ def _faults(
     yield from _personal_data(settings, file)
     if not file.row_count:
         yield Fault(file.path, FILE_RULE, "warning", None, "the file has no rows")
-    if objections or not file.row_count:
+    if problems or not file.row_count:
         return
     with open_session(settings, [file.path]) as connection:
         try:
@@ -217,5 +217,5 @@ def _of_features(
         version = versions.get((key[0], key[1]))
         for name, bins in version.features.items() if version else ():
             path = f"{struct}.{name}" if struct else name
-            if message := feature_objection(file, there, path, bins):
+            if message := feature_problem(file, there, path, bins):
                 yield Fault(file.path, "feature_is_readable", "error", name, f"{message} ({key[0]} {key[1]})")

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from driftlake.contract.row_checks import Contract, ContractCheck, Measurement
 from driftlake.lineage.versions import ModelVersion
 from driftlake.maths.arrays import Counts
-from driftlake.maths.score_meaning import can_be_judged, labelled_auc, suspicion
+from driftlake.maths.score_meaning import has_enough_labels, labelled_auc, score_problem
 from driftlake.maths.segments import ALL
 
 _RULES = {
@@ -37,9 +37,9 @@ class LabelledScores:
 
 def check_scores(contract: Contract, day: date, owner: tuple[str, str], scores: LabelledScores) -> list[ContractCheck]:
     """Outcomes of the rules about what scores mean; nothing if there are too few labels."""
-    if not can_be_judged(scores.positives, scores.negatives):
+    if not has_enough_labels(scores.positives, scores.negatives):
         return []
-    found = suspicion(scores.positives, scores.negatives, scores.score_sum, is_probability=scores.is_probability)
+    found = score_problem(scores.positives, scores.negatives, scores.score_sum, is_probability=scores.is_probability)
     count = int((scores.positives + scores.negatives)[1:].sum())
     positive_share = scores.positives[1:].sum() / count
     observed = {

@@ -1,6 +1,6 @@
 """Reads the users' suites of Great Expectations from JSON files and reports what is wrong with them.
 
-Great Expectations is not imported. Not here: checking rows with them (`driftlake.contract.own_suites`).
+Great Expectations is not imported. Not here: checking rows with them (`driftlake.contract.custom_suites`).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class _Suite(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class OwnExpectation:
+class CustomExpectation:
     """An expectation of a suite file; `name` is the name that the user gave it, or its type."""
 
     file_name: str
@@ -68,12 +68,12 @@ class OwnExpectation:
         return f"{self.file_name}: {self.description or f'{self.name} ({arguments})'}"
 
 
-def read_suites(settings: Settings) -> dict[str, list[OwnExpectation]]:
+def read_suites(settings: Settings) -> dict[str, list[CustomExpectation]]:
     """The expectations of all suites in the folder, by source.
 
     Raises ConfigurationError naming a file that is not a suite, or an expectation that Great Expectations does not have.
     """
-    suites: dict[str, list[OwnExpectation]] = {source: [] for source in SOURCES}
+    suites: dict[str, list[CustomExpectation]] = {source: [] for source in SOURCES}
     for name, text in settings.suite_texts.items():
         if source := source_of(name):
             suites[source] += _expectations(settings.suite_folder / name, text)
@@ -85,7 +85,7 @@ def source_of(name: str) -> str | None:
     return next((source for source in SOURCES if name.startswith(source)), None)
 
 
-def _expectations(path: Path, text: str) -> list[OwnExpectation]:
+def _expectations(path: Path, text: str) -> list[CustomExpectation]:
     try:
         suite = _Suite.model_validate_json(text)
     except ValidationError as error:
@@ -101,7 +101,7 @@ def _expectations(path: Path, text: str) -> list[OwnExpectation]:
             hint="correct the type, e.g. expect_column_values_to_be_between",
         )
     return [
-        OwnExpectation(
+        CustomExpectation(
             path.name,
             str((expectation.meta or {}).get("name") or expectation.type),
             expectation.type,

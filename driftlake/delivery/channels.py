@@ -60,7 +60,7 @@ def due_notices(
     notices = []
     for incident in incidents:
         change = _change_since(incident, last_changes.get(incident["incident_id"]))
-        if change and incident["is_to_be_told"] and _is_notified(channel, incident, last_changes):
+        if change and incident["is_notified"] and _is_for_channel(channel, incident, last_changes):
             notices.append(compose(channel, change, incident))
     return notices
 
@@ -122,7 +122,7 @@ def _change_since(incident: Mapping[str, Any], last_change: tuple[Change, str] |
     return "escalated" if is_worse else "opened" if change == "resolved" else None
 
 
-def _is_notified(channel: Channel, incident: Mapping[str, Any], last_changes: Mapping[str, Any]) -> bool:
+def _is_for_channel(channel: Channel, incident: Mapping[str, Any], last_changes: Mapping[str, Any]) -> bool:
     """Whether a channel gets notices of an incident: it pages and is severe enough, or the channel has got one before."""
     is_wanted = (incident["pages"] or channel.incidents == "all") and incident["severity"] in channel.severities
     return is_wanted or incident["incident_id"] in last_changes
@@ -138,7 +138,7 @@ def _reminders(
     new = {notice.incident["incident_id"] for notice in due}
     for incident in incidents:
         change, _ = last_changes.get(incident["incident_id"], ("resolved", ""))
-        is_open = incident["state"] != "resolved" and change != "resolved" and incident["is_to_be_told"]
+        is_open = incident["state"] != "resolved" and change != "resolved" and incident["is_notified"]
         if is_open and incident["incident_id"] not in new:
             yield compose(channel, change, incident)
 

@@ -88,7 +88,7 @@ class _Compared:
         name = "training" if trained.any() else "preceding"
         judged = {"current": sides["current"]} if name == "training" else sides
         reason = next(
-            (found for side, ranking in judged.items() if (found := ranking.objection(side, expected_days, settings))),
+            (found for side, ranking in judged.items() if (found := ranking.problem(side, expected_days, settings))),
             None,
         )
         reference = trained if name == "training" else sides["preceding"].importance
@@ -139,7 +139,7 @@ class _Side:
         days = max((row[f"{name}_day_count"] for row in rows.values()), default=0)
         return cls(counts, sums / np.maximum(counts, 1), days)
 
-    def objection(self, name: str, expected_days: int, settings: DriftSettings) -> str | None:
+    def problem(self, name: str, expected_days: int, settings: DriftSettings) -> str | None:
         """Why this side cannot be judged."""
         where = "in the window" if name == "current" else "in the window before, and the lineage has no importance"
         needed_days = int(days_needed(settings.minimum_days_share, expected_days))

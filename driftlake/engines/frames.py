@@ -68,7 +68,7 @@ def broken_rows(connection: duckdb.DuckDBPyConnection, table: str | None) -> dic
     return dict(zip(ids.tolist(), np.split(rows["file_row_number"].astype(np.int64), starts[1:]), strict=True))
 
 
-def task_rows(spark: SparkSession, tasks: Sequence[Task], surplus: DataFrame | None = None) -> DataFrame:
+def task_rows(spark: SparkSession, tasks: Sequence[Task], duplicates: DataFrame | None = None) -> DataFrame:
     """One row per task: its number, the task itself, and the positions of its repeated predictions."""
     from pyspark.sql import functions as f
 
@@ -79,9 +79,9 @@ def task_rows(spark: SparkSession, tasks: Sequence[Task], surplus: DataFrame | N
         }
     )
     found = spark.createDataFrame(rows)
-    if surplus is not None:
-        places = f.collect_list(f.struct("file_id", "file_row_number")).alias("surplus")
-        found = found.join(surplus.groupBy("shard").agg(places), "shard", "left")
+    if duplicates is not None:
+        places = f.collect_list(f.struct("file_id", "file_row_number")).alias("duplicates")
+        found = found.join(duplicates.groupBy("shard").agg(places), "shard", "left")
     cores = spark.sparkContext.defaultParallelism
     return found.repartition(max(min(len(tasks), cores * _TASKS_PER_CORE), 1))
 

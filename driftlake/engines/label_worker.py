@@ -13,20 +13,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from driftlake.engines.tasks import ROWS_PER_BATCH, Source, of_a_task, opened, tasks_of
-from driftlake.engines.wire import ASKED, Joined, Mapped, in_schema
+from driftlake.engines.wire import LABEL_DAYS, Joined, Mapped, in_schema
 from driftlake.inputs.predictions import create_version_tables
 from driftlake.lake import queries
 from driftlake.lake.session import create_table, open_session
 from driftlake.profiles.label_join import LabelJoin
 
 
-def asked_day_reader(source: Source) -> Mapped:
+def label_day_reader(source: Source) -> Mapped:
     """A function that reads the prediction days that valid labels name, by the day of arrival of the labels."""
 
     def mapped(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for task, _ in tasks_of(batches):
             with opened(source, task, "labels") as connection:
-                yield from in_schema(ASKED, queries.table(connection, "labels/asked_days"))
+                yield from in_schema(LABEL_DAYS, queries.table(connection, "labels/label_days"))
 
     return mapped
 
@@ -48,15 +48,15 @@ def bucket_cutter(source: Source, relation: str, schema: pa.Schema, bucket_count
     return mapped
 
 
-def label_joiner(source: Source, asked: LabelJoin, awaited: Collection[date], sums: pa.Schema) -> Joined:
+def label_joiner(source: Source, join: LabelJoin, needed: Collection[date], sums: pa.Schema) -> Joined:
     """A function that joins the labels and predictions of a bucket: rows of each of `LabelJoin.sums`, in one schema."""
 
     def joined(labels: pa.Table, predictions: pa.Table) -> pa.Table:
         with open_session(of_a_task(source.settings)) as connection:
             create_version_tables(connection, source.versions, source.settings.models)
-            create_bucket_relations(connection, asked, _with_times(labels), _with_times(predictions), awaited)
-            asked.judge(connection)
-            parts = asked.sums(connection)
+            create_bucket_relations(connection, join, _with_times(labels), _with_times(predictions), needed)
+            join.judge(connection)
+            parts = join.sums(connection)
             return pa.concat_tables(
                 [sums.empty_table()]
                 + [pa.Table.from_batches(in_schema(sums, rows, part=name), sums) for name, rows in parts.items()]
@@ -67,21 +67,21 @@ def label_joiner(source: Source, asked: LabelJoin, awaited: Collection[date], su
 
 def create_bucket_relations(
     connection: duckdb.DuckDBPyConnection,
-    asked: LabelJoin,
+    join: LabelJoin,
     labels: pa.Table,
     predictions: pa.Table,
-    awaited: Collection[date],
+    needed: Collection[date],
 ) -> None:
     """Create the relations that `LabelJoin.judge` and `LabelJoin.sums` read, from the rows of a bucket."""
     of_day = pc.field("dt")
-    earlier = labels.filter(of_day < asked.first_day)
-    is_new = (of_day >= asked.first_day) & (of_day < asked.new_until)
+    earlier = labels.filter(of_day < join.first_day)
+    is_new = (of_day >= join.first_day) & (of_day < join.new_until)
     relations = {
-        "labels": labels.filter(of_day >= asked.first_day),
+        "labels": labels.filter(of_day >= join.first_day),
         "earlier_labels": earlier,
-        "recent_labels": earlier.filter(of_day >= asked.recent_from),
+        "recent_labels": earlier.filter(of_day >= join.recent_from),
         "new_predictions": predictions.filter(is_new),
-        "predictions": predictions.filter(of_day.isin(pa.array(sorted(awaited), pa.date32()))),
+        "predictions": predictions.filter(of_day.isin(pa.array(sorted(needed), pa.date32()))),
     }
     for name, rows in relations.items():
         create_table(connection, name, rows)

@@ -58,7 +58,7 @@ def profile_partitions(
     tables |= service_calls.count_service(connection, partitions, settings.telemetry)
     tables["sampling_rates"] = sampling_rates.rows(coded)
     return Profiles(
-        tables, [refused for day in days for refused in day.refused], _surplus_counts(connection, partitions)
+        tables, [refused for day in days for refused in day.refused], _duplicate_counts(connection, partitions)
     )
 
 
@@ -76,8 +76,8 @@ def join_labels(
         "new_predictions", [p for p in telemetry if join.first_day <= p.dt < join.new_until]
     )
     join.judge(connection)
-    awaited = join.awaited_days(connection)
-    delivered.create_predictions_view("predictions", [p for p in telemetry if p.dt in awaited])
+    needed = join.needed_days(connection)
+    delivered.create_predictions_view("predictions", [p for p in telemetry if p.dt in needed])
     return join.sums(connection)
 
 
@@ -106,9 +106,9 @@ def _thread_count(days: Sequence[Day], coded: CodedRows, settings: Settings) -> 
     return settings.compute.threads if row_count >= _ROWS_WORTH_A_THREAD * block_count else 1
 
 
-def _surplus_counts(connection: duckdb.DuckDBPyConnection, partitions: Sequence[Partition]) -> Mapping[date, int]:
+def _duplicate_counts(connection: duckdb.DuckDBPyConnection, partitions: Sequence[Partition]) -> Mapping[date, int]:
     days = [partition.dt for partition in partitions for _ in partition.files]
-    rows = connection.execute("select file_id, count(*) from surplus_rows group by file_id").fetchall()
+    rows = connection.execute("select file_id, count(*) from duplicate_rows group by file_id").fetchall()
     counts: Counter[date] = Counter()
     for file_id, row_count in rows:
         counts[days[file_id]] += row_count

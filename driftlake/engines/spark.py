@@ -105,14 +105,14 @@ class _Scan:
         segment_columns = self._segment_columns(survey, {group.dt for group in groups})
         survey.unpersist()
         coding = self.session.execute("select * from prediction_groups").to_arrow_table()
-        surplus = self._surplus(coding).persist()
-        row_counts, sampled_counts, surplus_counts = self._row_counts(len(groups), surplus)
+        duplicates = self._duplicates(coding).persist()
+        row_counts, sampled_counts, duplicate_counts = self._row_counts(len(groups), duplicates)
         coded = CodedRows(groups, {}, segment_columns, rates, row_counts, sampled_counts)
         days = [
             Day.of(partition, coded, self.versions, self.source.settings, self.source.blocked.get(partition.dt, ()))
             for partition in self.partitions
         ]
-        tasks = task_rows(self.spark, self.tasks, surplus).persist()
+        tasks = task_rows(self.spark, self.tasks, duplicates).persist()
         tables = self._counted(tasks, coding, days)
         if paired_predictions.has_candidate(groups):
             tables |= self._paired(tasks, coding)
@@ -120,9 +120,9 @@ class _Scan:
             tables |= paired_predictions.no_pairs()
         tables |= self._called(tasks, coding)
         tasks.unpersist()
-        surplus.unpersist()
+        duplicates.unpersist()
         tables["sampling_rates"] = sampling_rates.rows(coded)
-        return Profiles(tables, [refused for day in days for refused in day.refused], surplus_counts)
+        return Profiles(tables, [refused for day in days for refused in day.refused], duplicate_counts)
 
     def _segment_columns(self, survey: DataFrame, days: set[date]) -> Mapping[date, Sequence[SegmentColumn]]:
         """The segments of each day."""
@@ -144,7 +144,7 @@ class _Scan:
         kept = placed.where(f.col("place") <= self.source.settings.telemetry.segment_limit)
         return kept.select("subject", "dt", "value").toArrow().sort_by("value")
 
-    def _surplus(self, coding: pa.Table) -> DataFrame:
+    def _duplicates(self, coding: pa.Table) -> DataFrame:
         """Repeated predictions, without the earliest of each."""
         from pyspark.sql import Window
         from pyspark.sql import functions as f
@@ -157,7 +157,7 @@ class _Scan:
             .drop("place", "event_time", "key_hash")
         )
 
-    def _row_counts(self, group_count: int, surplus: DataFrame) -> tuple[Any, Any, Mapping[date, int]]:
+    def _row_counts(self, group_count: int, duplicates: DataFrame) -> tuple[Any, Any, Mapping[date, int]]:
         """Numbers of rows and of sampled rows by code and file, and the number of repeated rows of each day."""
         files = [file for partition in self.partitions for file in partition.files]
         row_counts, sampled_counts = (np.zeros((len(files), group_count), np.int64) for _ in range(2))
@@ -168,17 +168,17 @@ class _Scan:
         for file_id, code, row_count, sampled_count in found.fetchall():
             row_counts[file_id, code] += row_count
             sampled_counts[file_id, code] += sampled_count
-        surplus_counts: Counter[date] = Counter()
-        for row in surplus.groupBy("file_id", "code", "is_sampled").count().toArrow().to_pylist():
+        duplicate_counts: Counter[date] = Counter()
+        for row in duplicates.groupBy("file_id", "code", "is_sampled").count().toArrow().to_pylist():
             place = row["file_id"], row["code"]
             row_counts[place] -= row["count"]
             sampled_counts[place] -= row["count"] * row["is_sampled"]
-            surplus_counts[files[row["file_id"]].dt] += row["count"]
+            duplicate_counts[files[row["file_id"]].dt] += row["count"]
         paths = [file.path for file in files]
         return (
             dict(zip(paths, row_counts, strict=True)),
             dict(zip(paths, sampled_counts, strict=True)),
-            surplus_counts,
+            duplicate_counts,
         )
 
     def _counted(self, tasks: DataFrame, coding: pa.Table, days: Sequence[Day]) -> dict[str, pa.Table]:

@@ -47,10 +47,10 @@ def join_labels(
     label_tasks = planned_tasks(labels, broken_rows(connection, left_out.rows))
     label_rows = task_rows(spark, label_tasks)
     with cluster.errors_of(settings.spark):
-        awaited = _awaited_days(
-            connection, join, mapped(label_rows, label_worker.asked_day_reader(label_source), wire.ASKED)
+        needed = _needed_days(
+            connection, join, mapped(label_rows, label_worker.label_day_reader(label_source), wire.LABEL_DAYS)
         )
-        telemetry = [p for p in delivered.telemetry if p.dt in awaited or join.first_day <= p.dt < join.new_until]
+        telemetry = [p for p in delivered.telemetry if p.dt in needed or join.first_day <= p.dt < join.new_until]
         left_out = delivered.create_predictions_view("predictions", telemetry)
         source = Source(settings, delivered.prediction_side, versions, left_out.columns)
         prediction_rows = task_rows(spark, planned_tasks(telemetry, broken_rows(connection, left_out.rows)))
@@ -68,7 +68,7 @@ def join_labels(
         counts = (
             found[0]
             .cogroup(found[1])
-            .applyInArrow(label_worker.label_joiner(source, join, awaited, together), spark_schema(together))
+            .applyInArrow(label_worker.label_joiner(source, join, needed, together), spark_schema(together))
         )
         sums = [name for name in together.names if name.endswith(("_count", "_sum"))]
         found_sums = summed(counts, *sums).toArrow()
@@ -78,14 +78,14 @@ def join_labels(
     }
 
 
-def _awaited_days(connection: duckdb.DuckDBPyConnection, join: LabelJoin, asked: DataFrame) -> Collection[date]:
+def _needed_days(connection: duckdb.DuckDBPyConnection, join: LabelJoin, asked: DataFrame) -> Collection[date]:
     """Days of predictions that labels need; repetitions, which need none, are not known yet and are included."""
-    create_table(connection, "asked_days", asked.distinct().toArrow())
+    create_table(connection, "label_days", asked.distinct().toArrow())
     connection.execute(
         "create or replace table label_rows as"
-        " select *, true as is_valid, false as is_duplicate, false as is_conflict from asked_days"
+        " select *, true as is_valid, false as is_duplicate, false as is_conflict from label_days"
     )
-    return join.awaited_days(connection)
+    return join.needed_days(connection)
 
 
 def _schemas_of_sums(settings: Settings, versions: Sequence[ModelVersion], join: LabelJoin) -> Mapping[str, pa.Schema]:

@@ -21,7 +21,7 @@ from driftlake.config import Settings
 from driftlake.inputs.parquet_files import InputFile
 from driftlake.inputs.partitions import Partition
 from driftlake.inputs.predictions import (
-    SURPLUS_SCHEMA,
+    ROW_POSITIONS_SCHEMA,
     LeftOut,
     Reading,
     create_version_tables,
@@ -110,7 +110,7 @@ def _rows_of(
     if any(map(len, broken)):
         table = f"broken_{relation}"
         places = np.repeat(np.arange(len(spans), dtype=np.int32), [len(rows) for rows in broken])
-        create_table(connection, table, pa.table([places, np.concatenate(broken)], SURPLUS_SCHEMA))
+        create_table(connection, table, pa.table([places, np.concatenate(broken)], ROW_POSITIONS_SCHEMA))
     partitions = [
         Partition(dt, tuple(span.file for span in of_day)) for dt, of_day in groupby(spans, lambda span: span.file.dt)
     ]

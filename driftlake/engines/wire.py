@@ -113,7 +113,7 @@ PREDICTIONS = pa.schema(
         *_PLACE,
     ]
 )
-ASKED = pa.schema([("dt", pa.date32()), ("prediction_on", pa.date32())])
+LABEL_DAYS = pa.schema([("dt", pa.date32()), ("prediction_on", pa.date32())])
 NODES = pa.schema([("subject", pa.string()), ("dt", pa.date32()), ("value", pa.string()), ("row_count", pa.int64())])
 
 # Subject of a row of SURVEY that is not a segment column.

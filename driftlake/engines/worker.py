@@ -44,7 +44,7 @@ from driftlake.engines.wire import (
     in_schema,
     is_value_counts,
 )
-from driftlake.inputs.predictions import SURPLUS_SCHEMA, create_version_tables
+from driftlake.inputs.predictions import ROW_POSITIONS_SCHEMA, create_version_tables
 from driftlake.lake import queries
 from driftlake.lake.session import create_table, open_session
 from driftlake.profiles import paired_predictions, service_calls
@@ -179,15 +179,17 @@ def _coded(source: Source, groups: pa.Table, batches: Iterable[pa.RecordBatch]) 
         for place, task in enumerate(unpacked(batch)):
             with opened(source, task) as connection:
                 create_table(connection, "prediction_groups", groups)
-                _create_surplus_table(connection, batch.column("surplus")[place].values)
+                _create_duplicate_table(connection, batch.column("duplicates")[place].values)
                 yield connection
 
 
-def _create_surplus_table(connection: duckdb.DuckDBPyConnection, rows: pa.StructArray | None) -> None:
-    """Create the table surplus_rows if there are rows."""
+def _create_duplicate_table(connection: duckdb.DuckDBPyConnection, rows: pa.StructArray | None) -> None:
+    """Create the table duplicate_rows if there are rows."""
     table = pa.Table.from_batches([pa.RecordBatch.from_struct_array(rows)]) if rows is not None else None
     create_table(
-        connection, "surplus_rows", table.cast(SURPLUS_SCHEMA) if table is not None else SURPLUS_SCHEMA.empty_table()
+        connection,
+        "duplicate_rows",
+        table.cast(ROW_POSITIONS_SCHEMA) if table is not None else ROW_POSITIONS_SCHEMA.empty_table(),
     )
 
 
@@ -227,9 +229,9 @@ def _codes(connection: duckdb.DuckDBPyConnection, task: Task) -> Mapping[str, _S
         counted = np.where(batch.column("is_sampled").to_numpy(zero_copy_only=False), codes, -1)
         for file_id in np.unique(ids).tolist():
             found[file_id].put(rows[ids == file_id], counted[ids == file_id])
-    surplus: Mapping[str, Any] = connection.execute("select * from surplus_rows").fetchnumpy()
-    for file_id in np.unique(surplus["file_id"]).tolist():
-        found[file_id].put(surplus["file_row_number"][surplus["file_id"] == file_id], -1)
+    duplicates: Mapping[str, Any] = connection.execute("select * from duplicate_rows").fetchnumpy()
+    for file_id in np.unique(duplicates["file_id"]).tolist():
+        found[file_id].put(duplicates["file_row_number"][duplicates["file_id"] == file_id], -1)
     return {span.file.path: found[span.file_id] for span in spans}
 
 

@@ -76,7 +76,7 @@ class CanonicalColumn:
     # of timestamps that are written without one
     time_zone: str | None = None
 
-    def own_name(self, mapping: Mapping[str, str]) -> str:
+    def source_name(self, mapping: Mapping[str, str]) -> str:
         """The name of the column in the files."""
         name = self.read_from or self.name
         return mapping.get(name, name)
@@ -102,12 +102,12 @@ class CanonicalColumn:
         """SQL of the column as nulls, for files whose column must not be read."""
         return replace(self, reading="cast(null as {1})")
 
-    def objection(self, columns: Mapping[str, pa.DataType], mapping: Mapping[str, str]) -> str | None:
+    def problem(self, columns: Mapping[str, pa.DataType], mapping: Mapping[str, str]) -> str | None:
         """What is wrong with this column in a file that has `columns`; None if it can be read."""
         if self.read_from:
             # problems are reported for that column
             return None
-        own = self.own_name(mapping)
+        own = self.source_name(mapping)
         kind, asked = columns.get(own), self._shown_name(own)
         if kind is None:
             # a column that the configuration maps must exist
@@ -120,7 +120,7 @@ class CanonicalColumn:
 
     def finding(self, columns: Mapping[str, pa.DataType], mapping: Mapping[str, str]) -> str | None:
         """Why an existing optional column of a file with `columns` is not read; None if it is read or missing."""
-        own = self.own_name(mapping)
+        own = self.source_name(mapping)
         kind = columns.get(own)
         # a column that has only nulls is often written without a type
         if not self.is_optional or self.read_from or kind is None or pa.types.is_null(kind) or self.is_accepted(kind):

@@ -13,7 +13,7 @@ from datetime import date
 
 import pyarrow.fs as pafs
 
-from driftlake.inputs.listed_files import FilesOfDay, PassedOver, listed, objection_to, scheme_of
+from driftlake.inputs.listed_files import FilesOfDay, SkippedEntry, as_skipped, listed, scheme_of
 from driftlake.inputs.partition_names import DAY_KEYS, Place, below, columns_of, down
 from driftlake.lake.storage import filesystem_of, is_hidden
 from driftlake.vocabulary.wording import counted
@@ -39,14 +39,14 @@ class DayFolders:
         self._pattern = pattern
         self._asked = days
         self._folders: defaultdict[date, list[tuple[str, Place]]] = defaultdict(list)
-        self.passed_over: list[PassedOver] = []
+        self.skipped: list[SkippedEntry] = []
         self._shapes: Counter[str] = Counter()
         # whether there are days that were not listed
         self.has_more = False
         level = self._next_level([(self._root, Place(), entries)])
         for _ in range(_MOST_LEVELS):
             level = self._next_level([(path, place, self._entries(path)) for path, place in level])
-        self.passed_over += [self._unread(path, "the names of its parent folders contain no day") for path, _ in level]
+        self.skipped += [self._unread(path, "the names of its parent folders contain no day") for path, _ in level]
 
     @property
     def days(self) -> list[date]:
@@ -62,7 +62,7 @@ class DayFolders:
 
     def files_of(self, day: date) -> FilesOfDay:
         """The files of a day, in every folder that stands for it."""
-        files, passed_over = [], []
+        files, skipped = [], []
         for folder, place in self._folders.get(day, ()):
             selector = pafs.FileSelector(folder, allow_not_found=True, recursive=True)
             unread: Counter[str] = Counter()
@@ -75,20 +75,20 @@ class DayFolders:
                 where = down(place, levels, self._pattern) if len(levels) <= _MOST_LEVELS_BELOW else None
                 if where is None:
                     unread[f"{folder}/{above}"] += 1
-                elif objection := objection_to(self._scheme + entry.path, entry.size, entry.mtime_ns):
-                    passed_over.append(objection)
+                elif entry_skipped := as_skipped(self._scheme + entry.path, entry.size, entry.mtime_ns):
+                    skipped.append(entry_skipped)
                 else:
                     self._shapes["/".join(where.shape)] += 1
                     files.append(listed(entry, self._scheme, columns_of(where)))
-            passed_over += [
-                PassedOver(
+            skipped += [
+                SkippedEntry(
                     self._scheme + path,
                     f"{counted(count, 'file')} in a folder that is neither key=value nor an hour",
-                    is_suspect=True,
+                    is_likely_input=True,
                 )
                 for path, count in unread.items()
             ]
-        return FilesOfDay(sorted(files, key=lambda file: file.path), sorted(passed_over, key=lambda entry: entry.path))
+        return FilesOfDay(sorted(files, key=lambda file: file.path), sorted(skipped, key=lambda entry: entry.path))
 
     def _entries(self, path: str) -> Sequence[pafs.FileInfo]:
         found: Sequence[pafs.FileInfo] = self._filesystem.get_file_info(pafs.FileSelector(path))
@@ -108,7 +108,7 @@ class DayFolders:
                 if is_understood
                 else f"more than {_MOST_FOLDERS} folders are not searched for days"
             )
-            self.passed_over += [self._unread(path, why) for path in silent[:_MOST_FOLDERS]]
+            self.skipped += [self._unread(path, why) for path in silent[:_MOST_FOLDERS]]
             leading = [(path, place) for path, place in leading if not place.is_empty]
         return leading
 
@@ -123,7 +123,7 @@ class DayFolders:
                 continue
             inner = below(place, entry.base_name, self._pattern)
             if inner is None:
-                self.passed_over.append(self._unread(entry.path, "its name contains no day"))
+                self.skipped.append(self._unread(entry.path, "its name contains no day"))
             elif inner.day is not None:
                 self._folders[inner.day].append((entry.path, inner))
             elif self._asked is None or inner.may_hold(self._asked):
@@ -132,16 +132,16 @@ class DayFolders:
                 self.has_more = True
         if stray:
             first = next((name for name in stray if name.endswith(".parquet")), stray[0])
-            self.passed_over.append(
-                PassedOver(
+            self.skipped.append(
+                SkippedEntry(
                     self._scheme + path,
                     f"{counted(len(stray), 'file')} in it but not in the folder of a day, e.g. {first}",
-                    is_suspect=first.endswith(".parquet"),
+                    is_likely_input=first.endswith(".parquet"),
                 )
             )
 
-    def _unread(self, path: str, reason: str) -> PassedOver:
+    def _unread(self, path: str, reason: str) -> SkippedEntry:
         name = path.rpartition("/")[2]
         # the name was meant as a day
-        is_suspect = name.partition("=")[0].lower() in DAY_KEYS and "=" in name
-        return PassedOver(self._scheme + path, reason, is_suspect=is_suspect)
+        is_likely_input = name.partition("=")[0].lower() in DAY_KEYS and "=" in name
+        return SkippedEntry(self._scheme + path, reason, is_likely_input=is_likely_input)

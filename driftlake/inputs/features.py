@@ -60,7 +60,7 @@ def feature_columns(file: InputFile, struct: str | None) -> Mapping[str, pa.Data
     return {field.name: field.type for field in kind} if isinstance(kind, pa.StructType) else {}
 
 
-def feature_objection(file: InputFile, columns: Mapping[str, pa.DataType], path: str, bins: FeatureBins) -> str | None:
+def feature_problem(file: InputFile, columns: Mapping[str, pa.DataType], path: str, bins: FeatureBins) -> str | None:
     """Why the column at `path` cannot be counted into the bins learned in training; None if it can.
 
     `columns` are the columns that may be features.

@@ -24,7 +24,7 @@ import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
 from driftlake.errors import InputError
-from driftlake.inputs.listed_files import FilesOfDay, ListedFile, PassedOver
+from driftlake.inputs.listed_files import FilesOfDay, ListedFile, SkippedEntry
 from driftlake.inputs.partition_names import MISSING, Place, columns_of, down
 from driftlake.lake import s3
 from driftlake.lake.storage import filesystem_of
@@ -58,7 +58,7 @@ class TableFiles:
 
     table: _Table
     layout: str
-    passed_over: Sequence[PassedOver]
+    skipped: Sequence[SkippedEntry]
     by_day: Mapping[date, Sequence[ListedFile]] = field(default_factory=dict)
     # a log lists every day
     has_more: bool = False
@@ -130,16 +130,16 @@ def _by_day(location: str, table: _Table, pattern: str | None) -> TableFiles:
         shapes["/".join(place.shape)] += 1
         found[place.day].append(replace(file, values=columns_of(place)))
     layout = f"{table.kind} table at version {table.version}, partitioned by " + ", ".join(dict(shapes.most_common()))
-    passed_over = [
-        PassedOver(
+    skipped = [
+        SkippedEntry(
             location,
             f"{counted(count, 'file')} of no day: the {table.kind} table is partitioned by {columns}",
-            is_suspect=True,
+            is_likely_input=True,
         )
         for columns, count in unread.items()
     ]
     by_day = {day: sorted(files, key=lambda file: file.path) for day, files in found.items()}
-    return TableFiles(table, layout, passed_over, by_day)
+    return TableFiles(table, layout, skipped, by_day)
 
 
 @lru_cache(maxsize=_TABLES_KEPT)

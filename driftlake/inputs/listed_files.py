@@ -49,12 +49,12 @@ class ListedFile:
 
 
 @dataclass(frozen=True, slots=True)
-class PassedOver:
-    """A file or folder that is not read; `is_suspect` if it probably contains input."""
+class SkippedEntry:
+    """A file or folder that is not read; `is_likely_input` if it probably contains input."""
 
     path: str
     reason: str
-    is_suspect: bool = False
+    is_likely_input: bool = False
 
     def __str__(self) -> str:
         return f"{self.path} ({self.reason})"
@@ -65,7 +65,7 @@ class FilesOfDay:
     """The files of a day."""
 
     files: Sequence[ListedFile] = ()
-    passed_over: Sequence[PassedOver] = ()
+    skipped: Sequence[SkippedEntry] = ()
 
 
 class Listing(Protocol):
@@ -80,7 +80,7 @@ class Listing(Protocol):
         """The layout of the folders of days, in a form for people."""
 
     @property
-    def passed_over(self) -> Sequence[PassedOver]:
+    def skipped(self) -> Sequence[SkippedEntry]:
         """Files and folders that were found while looking for days and do not lead to any."""
 
     @property
@@ -91,26 +91,26 @@ class Listing(Protocol):
         """The files of a day, in order of their paths."""
 
 
-def named(passed_over: Sequence[PassedOver]) -> str:
+def named(skipped: Sequence[SkippedEntry]) -> str:
     """The first few skipped files, for a message."""
-    return first_of([*map(str, passed_over)], _NAMED, joint="; ")
+    return first_of([*map(str, skipped)], _NAMED, joint="; ")
 
 
-def objection_to(path: str, size_bytes: int, modified_ns: int | None) -> PassedOver | None:
+def as_skipped(path: str, size_bytes: int, modified_ns: int | None) -> SkippedEntry | None:
     """Why a file is skipped, judged by its name, or by its bytes if the name is not sufficient; None if it is read."""
     parts = path.rpartition("/")[2].lower().split(".")
     ending = parts[-1] if len(parts) > 1 else ""
     if ending in _PARQUET or (ending in _CODECS and parts[-2] in _PARQUET):
         return None
     if ending in _SET_ASIDE or ending.endswith("~"):
-        return PassedOver(path, f"*.{ending} is a file that is still being written, or that was set aside")
+        return SkippedEntry(path, f"*.{ending} is a file that is still being written, or that was set aside")
     if ending in _OTHER_FORMATS:
-        return PassedOver(
-            path, f"*.{ending} is not a Parquet file", is_suspect=ending in {"csv", "tsv", "jsonl", "avro", "orc"}
+        return SkippedEntry(
+            path, f"*.{ending} is not a Parquet file", is_likely_input=ending in {"csv", "tsv", "jsonl", "avro", "orc"}
         )
     if _is_parquet(path, size_bytes, modified_ns):
         return None
-    return PassedOver(path, f"it does not begin and end with {MAGIC.decode()}, as Parquet files do")
+    return SkippedEntry(path, f"it does not begin and end with {MAGIC.decode()}, as Parquet files do")
 
 
 @lru_cache(maxsize=10_000)

@@ -15,7 +15,7 @@ from driftlake.errors import InputError
 from driftlake.inputs import lakehouse
 from driftlake.inputs.day_folders import DayFolders
 from driftlake.inputs.importable_files import importable_in
-from driftlake.inputs.listed_files import ListedFile, Listing, PassedOver, listed, named, objection_to, scheme_of
+from driftlake.inputs.listed_files import ListedFile, Listing, SkippedEntry, as_skipped, listed, named, scheme_of
 from driftlake.inputs.partition_names import Place, columns_of, down
 from driftlake.lake.storage import filesystem_of, is_hidden
 
@@ -27,8 +27,8 @@ def list_input(location: str, pattern: str | None = None, days: Collection[date]
     log cannot be read.
     """
     found = look_into(location, pattern, days)
-    if not found.days and found.passed_over and not found.has_more:
-        raise nothing_understood(location, found.passed_over)
+    if not found.days and found.skipped and not found.has_more:
+        raise no_day_recognised(location, found.skipped)
     return found
 
 
@@ -38,12 +38,12 @@ def look_into(location: str, pattern: str | None = None, days: Collection[date] 
     return lakehouse.table_in(location, entries, pattern) or DayFolders(location, entries, pattern, days)
 
 
-def nothing_understood(location: str, passed_over: Sequence[PassedOver]) -> InputError:
+def no_day_recognised(location: str, skipped: Sequence[SkippedEntry]) -> InputError:
     """The message about a place that has content but no recognisable day."""
     if found := importable_in(location):
         return InputError(found.sentence, hint=found.hint)
     return InputError(
-        f"nothing in {location} is recognised as a day: {named(passed_over)}",
+        f"nothing in {location} is recognised as a day: {named(skipped)}",
         hint="folders of days are recognised by names such as dt=2026-01-31, dt=20260131 or"
         ' year=2026/month=01/day=31; for other names set `partitioning`, e.g. "day_%Y%m%d" or "*/%Y/%m/%d"',
     )
@@ -61,7 +61,7 @@ def list_all(location: str) -> list[ListedFile]:
     files = []
     for entry in filesystem.get_file_info(pafs.FileSelector(root, recursive=True)):
         inner = entry.path.removeprefix(root).lstrip("/")
-        if not entry.is_file or is_hidden(inner) or objection_to(scheme + entry.path, entry.size, entry.mtime_ns):
+        if not entry.is_file or is_hidden(inner) or as_skipped(scheme + entry.path, entry.size, entry.mtime_ns):
             continue
         keyed = [name for name in inner.split("/")[:-1] if "=" in name]
         place = down(Place(day=date.min), keyed) or Place()

@@ -183,8 +183,8 @@ def _described(unread: InputFile, listed: ListedFile, footer: bytes) -> InputFil
     if len(columns) < len(schema.names):
         twice = sorted(name for name, count in Counter(schema.names).items() if count > 1)
         return unread.refused(f"{unread.path} has several columns called {', '.join(twice)}")
-    if objection := _renamed(schema, listed.field_names):
-        return unread.refused(f"{unread.path} {objection}")
+    if problem := _renamed(schema, listed.field_names):
+        return unread.refused(f"{unread.path} {problem}")
     content = hashlib.sha256(unread.size_bytes.to_bytes(8, "little") + footer)
     content.update(listed.deleted)
     values = {name: value for name, value in listed.values.items() if name not in columns}
@@ -302,15 +302,15 @@ def _footer_bytes(source: pa.NativeFile, size: int) -> bytes | None:
     return footer
 
 
-def objections_to(file: InputFile, columns: Iterable[CanonicalColumn], mapping: Mapping[str, str]) -> list[str]:
+def problems_of(file: InputFile, columns: Iterable[CanonicalColumn], mapping: Mapping[str, str]) -> list[str]:
     """What is wrong with the required columns of a file; nothing for a file without rows."""
     if not file.row_count:
         return []
-    objections = [objection for column in columns if (objection := column.objection(file.columns, mapping))]
+    problems = [problem for column in columns if (problem := column.problem(file.columns, mapping))]
     if file.oversized:
-        own = dict.fromkeys(column.own_name(mapping) for column in columns if not column.is_optional)
-        objections += [oversize(name, size) for name in own if (size := file.cell_bytes(name))]
-    return objections
+        own = dict.fromkeys(column.source_name(mapping) for column in columns if not column.is_optional)
+        problems += [oversize(name, size) for name in own if (size := file.cell_bytes(name))]
+    return problems
 
 
 def unread_columns_of(
@@ -321,7 +321,7 @@ def unread_columns_of(
         return {}
     found = {}
     for column in columns:
-        own = column.own_name(mapping)
+        own = column.source_name(mapping)
         if reason := column.finding(file.columns, mapping):
             found[own] = f"{file.path}: {reason}"
         elif column.is_optional and (size := file.cell_bytes(own)):

@@ -20,13 +20,13 @@ import pyarrow as pa
 from driftlake.errors import ContractError, InputError
 from driftlake.inputs.columns import CanonicalColumn
 from driftlake.inputs.importable_files import importable_among, is_log_of_feast
-from driftlake.inputs.listed_files import Listing, PassedOver, listed, named, scheme_of
+from driftlake.inputs.listed_files import Listing, SkippedEntry, listed, named, scheme_of
 from driftlake.inputs.listing import list_input
 from driftlake.inputs.parquet_files import (
     InputFile,
     first_line,
-    objections_to,
     open_parquet,
+    problems_of,
     read_footer,
     unread_columns_of,
     within,
@@ -52,7 +52,7 @@ class Partition:
     files: tuple[InputFile, ...]
     # whether every page was read, because some page of this partition or one used with it was unreadable
     is_probed: bool = False
-    passed_over: tuple[PassedOver, ...] = ()
+    skipped: tuple[SkippedEntry, ...] = ()
     # the input that the day is a part of
     location: str = ""
 
@@ -72,12 +72,12 @@ class Partition:
         return len(self.refusals) < len(self.files)
 
     @property
-    def passed_over_named(self) -> str:
+    def skipped_text(self) -> str:
         """The skipped files, for the message about a day without other files; empty if there are none."""
-        if not self.passed_over:
+        if not self.skipped:
             return ""
-        found = importable_among(entry.path for entry in self.passed_over)
-        return f"; skipped: {named(self.passed_over)}" + (f"; {found.sentence}: {found.hint}" if found else "")
+        found = importable_among(entry.path for entry in self.skipped)
+        return f"; skipped: {named(self.skipped)}" + (f"; {found.sentence}: {found.hint}" if found else "")
 
     @property
     def readable(self) -> Partition:
@@ -150,7 +150,7 @@ def _read_day(
 ) -> Partition:
     found = listing.files_of(day)
     files = tuple(within(location, read_footer(file, day)) for file in found.files)
-    partition = Partition(day, files, passed_over=tuple(found.passed_over), location=location)
+    partition = Partition(day, files, skipped=tuple(found.skipped), location=location)
     if deletes := [file.path for file in files if file.is_position_deletes]:
         return partition.refused(
             f"{deletes[0]} lists deleted rows of an Iceberg table, and {location} has no metadata of the table"
@@ -259,14 +259,14 @@ def chunks(partitions: Sequence[Partition], rows_per_chunk: int) -> list[list[Pa
 def _check_columns(file: InputFile, columns: Collection[CanonicalColumn], mapping: Mapping[str, str]) -> InputFile:
     if file.refusal:
         return file
-    objections = objections_to(file, columns, mapping)
-    objections += [
+    problems = problems_of(file, columns, mapping)
+    problems += [
         f"has a column {name}, a name that is reserved by DuckDB" for name in file.columns if name.lower() in _RESERVED
     ]
-    if objections:
+    if problems:
         if is_log_of_feast(file.columns):
-            objections.append("it is a log of a Feast feature service, which `driftlake import feast` reads")
-        return file.refused(f"{file.path} {'; '.join(objections)}")
+            problems.append("it is a log of a Feast feature service, which `driftlake import feast` reads")
+        return file.refused(f"{file.path} {'; '.join(problems)}")
     return replace(file, unread_columns=unread_columns_of(file, columns, mapping))
 
 

@@ -164,7 +164,7 @@ def _layouts(files: Sequence[InputFile], reading: Reading) -> Sequence[Layout]:
     files.
     """
     filled = [position for position, file in enumerate(files) if file.row_count]
-    read = dict.fromkeys(column.own_name(reading.mapping) for column in reading.columns)
+    read = dict.fromkeys(column.source_name(reading.mapping) for column in reading.columns)
     names = [*read, *(name for name in reading.segments if name not in read)]
 
     def kinds(file: ParquetFile) -> Hashable:
@@ -189,7 +189,7 @@ def _rows_of_layout(
     selected = []
     divided = _as_probability(layout, own_files, reading)
     for column in reading.columns:
-        own = column.own_name(reading.mapping)
+        own = column.source_name(reading.mapping)
         value = column.value(*_readable(layout, own_files, own))
         if column.name == "score":
             value = divided(value)
@@ -249,7 +249,7 @@ def _as_probability(layout: Layout, files: Sequence[InputFile], reading: Reading
         return str
     by_name = {column.name: column for column in reading.columns}
     owner = ", ".join(
-        by_name[name].value(*_readable(layout, files, by_name[name].own_name(reading.mapping)))
+        by_name[name].value(*_readable(layout, files, by_name[name].source_name(reading.mapping)))
         for name in ("model_id", "model_version")
     )
     listed = ", ".join(f"({', '.join(map(queries.literal, version))})" for version in reading.percent_versions)
@@ -271,14 +271,14 @@ def code_rows(
 ) -> CodedRows:
     """Give every row of the view `predictions` its code: identifiers and segments are read, features are not.
 
-    Leaves the tables `prediction_groups` and `surplus_rows` (rows delivered twice, which do not count) in the session.
+    Leaves the tables `prediction_groups` and `duplicate_rows` (rows delivered twice, which do not count) in the session.
     """
     groups, rates = prediction_groups(connection)
     files = [file for partition in partitions for file in partition.files]
     offsets = np.cumsum([0, *(file.stored_row_count for file in files)])
     codes = np.full(offsets[-1], -1, dtype=np.min_scalar_type(-len(groups) - 1))
     is_sampled = np.ones(len(codes), np.bool_) if any(rate < 1 for rate in rates) else None
-    surplus: list[pa.RecordBatch] = []
+    duplicates: list[pa.RecordBatch] = []
     passes = 1 + len(codes) // _KEYS_AT_ONCE
     for number in range(passes):
         keys = []
@@ -289,10 +289,10 @@ def code_rows(
                 is_sampled[places] = batch.column("is_sampled").to_numpy(zero_copy_only=False)
             batch_keys = batch.column("key_hash").drop_null().to_numpy()
             keys.append(batch_keys if passes == 1 else batch_keys[batch_keys % passes == number])
-        surplus += _surplus_predictions(connection, keys)
-    for batch in surplus:
+        duplicates += _duplicate_predictions(connection, keys)
+    for batch in duplicates:
         codes[_places(batch, offsets)] = -1
-    create_table(connection, "surplus_rows", pa.Table.from_batches(surplus, SURPLUS_SCHEMA))
+    create_table(connection, "duplicate_rows", pa.Table.from_batches(duplicates, ROW_POSITIONS_SCHEMA))
     codes_of_files = {file.path: codes[offsets[i] : offsets[i + 1]] for i, file in enumerate(files)}
     # duplicates are found before sampling, so that all are reported; they share an id, so either order counts the same
     # rows
@@ -346,7 +346,7 @@ def _places(batch: pa.RecordBatch, offsets: NDArray[np.int64]) -> NDArray[np.int
     return places
 
 
-def _surplus_predictions(
+def _duplicate_predictions(
     connection: duckdb.DuckDBPyConnection, keys: Sequence[NDArray[np.uint64]]
 ) -> Iterable[pa.RecordBatch]:
     """Positions of the repeated deliveries of predictions: all but the earliest.
@@ -358,13 +358,13 @@ def _surplus_predictions(
     if not len(repeated):
         return []
     create_table(connection, "repeated_keys", pa.table({"key_hash": pa.array(repeated, pa.uint64())}))
-    surplus: Iterable[pa.RecordBatch] = queries.run(connection, "inputs/surplus_predictions").to_arrow_reader(
+    duplicates: Iterable[pa.RecordBatch] = queries.run(connection, "inputs/duplicate_predictions").to_arrow_reader(
         _ROWS_PER_BATCH
     )
-    return surplus
+    return duplicates
 
 
-SURPLUS_SCHEMA = pa.schema([("file_id", pa.int32()), ("file_row_number", pa.int64())])
+ROW_POSITIONS_SCHEMA = pa.schema([("file_id", pa.int32()), ("file_row_number", pa.int64())])
 _GRID_PARTS = ("transform", "scale", "lower", "upper", "cells", "borders")
 _VERSIONS_SCHEMA = pa.schema(
     [

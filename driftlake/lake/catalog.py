@@ -26,8 +26,8 @@ from driftlake.lake.whole_files import replaced_whole
 # A reader or writer waits this long for SQLite before it gives up; commits take milliseconds.
 _BUSY_TIMEOUT_MS = 60_000
 # Error messages of the server and of libpq.
-_SAID_BY_SERVER = re.compile(r"(?:FATAL|ERROR): +(.+)")
-_SAID_BY_CLIENT = re.compile(r"Unable to connect to Postgres at \"[^\"]*\": (.+)")
+_SERVER_MESSAGE = re.compile(r"(?:FATAL|ERROR): +(.+)")
+_CLIENT_MESSAGE = re.compile(r"Unable to connect to Postgres at \"[^\"]*\": (.+)")
 _ANY_HINT = "check host, dbname and user in warehouse.catalog, PGPASSWORD or ~/.pgpass, and that the server is up"
 _HINTS = {
     "password": "set PGPASSWORD, or write the password of this host, database and user into ~/.pgpass (mode 0600)",
@@ -77,13 +77,13 @@ class Catalog:
     def failure(self, error: Exception) -> DriftlakeError:
         """The error that it cannot be attached, with what to do."""
         # if the server cannot be reached, the client's message is more specific
-        is_refused = self.kind == "postgres" and _SAID_BY_CLIENT.search(str(error))
+        is_refused = self.kind == "postgres" and _CLIENT_MESSAGE.search(str(error))
         if not is_refused and (fault := explained(error, doing=f"cannot attach the warehouse catalog {self.name}")):
             return fault
         if self.kind == "sqlite":
             hint = "restore it from a backup, or point warehouse.catalog to another file"
             return WarehouseError(f"cannot attach the warehouse catalog {self.name}: {error}", hint=hint)
-        said = _SAID_BY_SERVER.search(str(error)) or _SAID_BY_CLIENT.search(str(error))
+        said = _SERVER_MESSAGE.search(str(error)) or _CLIENT_MESSAGE.search(str(error))
         message = said[1].strip() if said else str(error)
         hint = next((hint for words, hint in _HINTS.items() if words in message), _ANY_HINT)
         return WarehouseError(f"cannot attach the warehouse catalog {self.name}: {message}", hint=hint)

@@ -1,7 +1,8 @@
-"""Faults of the machine and of the catalog in a sentence: what happened, what is safe, what to do.
+"""Explains faults of the machine and of the catalog in one sentence: what happened, whether data is safe, what to do.
 
-Libraries report the same fault in many ways, mostly without an error number, so their messages are searched. Not here: which
-faults concern all days of a run (`driftlake.lake.failures`), and printing (`driftlake.cli`).
+Libraries report the same fault in different ways, mostly without an error number. Therefore a fault is recognised by the
+text of the message, too. Not here: which faults affect all days of a run (`driftlake.lake.failures`), and printing
+(`driftlake.cli`).
 """
 
 from __future__ import annotations
@@ -18,19 +19,19 @@ _TYPE = re.compile(
     r"^(IO|Out of Memory|Invalid Input|Invalid|Transaction(Context)?|Permission)( Error)?: ", re.IGNORECASE
 )
 
-# After the statement that failed, which can be a hundred lines.
+# PostgreSQL's own message. In the error it comes after the failed statement, which can have a hundred lines.
 _BY_SERVER = re.compile(r"\b(?:ERROR|FATAL|PANIC):  (.+)")
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A kind of fault: how libraries report it, and how driftlake does."""
+    """A kind of fault: how libraries report it, and how driftlake explains it."""
 
     words: tuple[str, ...]
     error_numbers: frozenset[int]
     sentence: str
     hint: str
-    # whether it affects everything that is tried next
+    # whether every further attempt would fail, too
     is_of_machine: bool = False
 
 
@@ -45,7 +46,7 @@ READ_ONLY = Fault(
     ("Read-only file system", "attempt to write a readonly database"),
     frozenset({errno.EROFS}),
     "a file or folder is read-only",
-    f"{_SAFE}; make it writable, or configure another place, then run the same command again",
+    f"{_SAFE}; make it writable or configure another location, then run the same command again",
     is_of_machine=True,
 )
 DENIED = Fault(
@@ -76,19 +77,19 @@ CORRUPT = Fault(
 UNOPENED = Fault(
     ("unable to open database file",),
     frozenset(),
-    "the file of the catalog cannot be opened; SQLite writes beside it even to read it",
-    "nothing was changed; make the file and its folder writable for this user, or copy the project to a place that is",
+    "the file of the catalog cannot be opened; even to read it, SQLite writes files in the same folder",
+    "nothing was changed; make the file and its folder writable for this user, or copy the project to a writable folder",
 )
 OTHER_FORMAT = Fault(
     ("DuckLake catalog version mismatch",),
     frozenset(),
-    "the catalog has a version of DuckLake's format that this release of driftlake does not write",
-    "nothing was changed; install the release of driftlake that made it, see docs/upgrade.md",
+    "the catalog has a version of the DuckLake format that this release of driftlake does not write",
+    "nothing was changed; install the release of driftlake that created it, see docs/upgrade.md",
 )
 FAILING = Fault(
     ("disk I/O error",),
     frozenset({errno.EIO}),
-    "the disk is full or fails",
+    "the disk is full or faulty",
     f"{_SAFE}; free space or check the disk, then run the same command again",
     is_of_machine=True,
 )
@@ -109,7 +110,7 @@ MEMORY = Fault(
     ),
     frozenset({errno.ENOMEM}),
     "memory ran out",
-    f"{_SAFE}; raise compute.memory_limit if the machine has more, or lower compute.rows_per_chunk or compute.threads",
+    f"{_SAFE}; raise compute.memory_limit if the machine has more memory, or lower compute.rows_per_chunk or compute.threads",
 )
 AWAY = Fault(
     (
@@ -120,12 +121,12 @@ AWAY = Fault(
         "could not receive data from server",
         "could not send data to server",
         "the database system is",
-        # all that is said if the connection was lost in a transaction
+        # the only message if the connection was lost within a transaction
         'Failed to execute query "ROLLBACK"',
     ),
     frozenset(),
     "the PostgreSQL server of the catalog is down, or it ended the connection",
-    f"{_SAFE}; see that the server is up and has space on its disk, then run the same command again",
+    f"{_SAFE}; make sure that the server runs and its disk has free space, then run the same command again",
     is_of_machine=True,
 )
 FAULTS = (FULL, READ_ONLY, DENIED, FILES, LOCKED, CORRUPT, UNOPENED, OTHER_FORMAT, FAILING, MEMORY, LOST, AWAY)
@@ -141,7 +142,7 @@ def fault_of(error: BaseException) -> Fault | None:
 
 
 def explained(error: BaseException, *, doing: str = "") -> DriftlakeError | None:
-    """A fault of the machine or the catalog as one of our errors; None if the exception is something else. `doing` begins the sentence."""
+    """An exception as a DriftlakeError if it reports a known fault, else None. The message begins with `doing`."""
     fault = fault_of(error)
     if fault is None:
         return None
@@ -149,18 +150,18 @@ def explained(error: BaseException, *, doing: str = "") -> DriftlakeError | None
 
 
 def described(fault: Fault, error: BaseException, *, doing: str = "") -> DriftlakeError:
-    """A fault as one of our errors, with what the library says."""
+    """A fault as a DriftlakeError with the message of the library."""
     begin = f"{doing}: " if doing else ""
     return WarehouseError(f"{begin}{fault.sentence} ({_detail(error)})", hint=fault.hint)
 
 
 def _text(error: BaseException) -> str:
-    # an exception for memory has no text
+    # a MemoryError has no text, but its name says enough
     return f"{type(error).__name__}: {error}"
 
 
 def _detail(error: BaseException) -> str:
-    """What the server of the catalog says, else the first line of what the library says, without its kind."""
+    """The message of the PostgreSQL server, or the first line of the library's message, without the type of the error."""
     by_server = _BY_SERVER.search(str(error))
     line = by_server[1] if by_server else str(error).strip().partition("\n")[0] or type(error).__name__
     line = _TYPE.sub("", line)

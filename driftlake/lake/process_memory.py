@@ -1,8 +1,9 @@
-"""A limit on the memory of a whole process, so that a file that expands to more ends a command and not the machine.
+"""Limits the memory of the whole process: a file that expands to more than the memory ends the command, not the machine.
 
-DuckDB keeps to its own limit; Arrow, numpy and Python do not. The limit is one on the addresses of data, because Linux
-has none on memory in use: freed memory and the stacks of threads count, so it is looser than `compute.memory_limit`.
-Other systems have no such limit. Not here: what is said when memory runs out (`driftlake.lake.faults`).
+DuckDB has its own limit; Arrow, numpy and Python have none. Linux cannot limit the memory in use, only the address space
+of data (RLIMIT_DATA), which includes freed memory and the stacks of threads. The limit is therefore larger than
+`compute.memory_limit`. On other systems, no limit is set. Not here: the message when memory runs out
+(`driftlake.lake.faults`).
 """
 
 from __future__ import annotations
@@ -16,25 +17,25 @@ from pathlib import Path
 
 from driftlake.config import ComputeSettings, Settings
 
-# DuckDB may use as much as memory_limit says, and what a pass finds about as much again.
+# DuckDB may use compute.memory_limit, and the results of a pass about as much again.
 _LIMITS_AT_ONCE = 2
 _LIBRARIES_BYTES = 2_000_000_000
-# Stack and buffers of a thread of DuckDB, Arrow and the library of linear algebra.
+# Stack and buffers of a thread of DuckDB, of Arrow and of the linear algebra library.
 _THREAD_BYTES = 64_000_000
 _USED = re.compile(r"^VmData:\s+(\d+) kB$", re.MULTILINE)
 
 
 def bound_memory(settings: Settings) -> None:
-    """From here on, refuse the process more memory than a command with these settings can need.
+    """Limit the memory of the process from now on to what a command with these settings can need.
 
-    A cluster of Spark is left alone: its processes inherit the limit, and have limits of their own.
+    With Spark no limit is set, because its processes would inherit it, and they have their own limits.
     """
     if settings.engine != "spark":
         bound_to(settings.compute)
 
 
 def bound_to(compute: ComputeSettings) -> None:
-    """The same for a command that needs no configuration, and no cluster."""
+    """The same for a command without a configuration, which never uses Spark."""
     if sys.platform != "linux":
         return
     import resource
@@ -44,14 +45,14 @@ def bound_to(compute: ComputeSettings) -> None:
     threads = _THREAD_BYTES * (os.cpu_count() or 1)
     wanted = used + threads + _LIBRARIES_BYTES + int(_LIMITS_AT_ONCE * compute.memory_bytes)
     now, most = resource.getrlimit(resource.RLIMIT_DATA)
-    # a process that has a limit already does not get a looser one
+    # an existing limit of the process is never raised
     limits = [wanted, *(limit for limit in (now, most) if limit != resource.RLIM_INFINITY)]
     resource.setrlimit(resource.RLIMIT_DATA, (min(limits), most))
 
 
 @contextmanager
 def memory_bounded_within() -> Iterator[None]:
-    """After the block, the limit is what it was before."""
+    """Restore the previous limit after the block."""
     if sys.platform != "linux":
         yield
         return

@@ -1,8 +1,8 @@
-"""Performance day by day, and intervals that treat days as clusters: pure functions that take arrays.
+"""Daily values of performance metrics, and intervals that treat days as clusters: pure functions of arrays.
 
-The labels of one day are correlated beyond their scores (a storm delays every flight), so the day and not the row is
-the unit of an interval (Obuchowski 1997 for AUC). Every metric is written as a mean of daily values: the value of a day is
-the metric plus the influence of the day on it. Bins are ordered by ascending score. Not here: tests over nights
+Labels of one day are correlated even for equal scores (a storm delays every flight). Therefore intervals treat days, not
+rows, as independent (Obuchowski 1997 for AUC). Every metric is expressed as a mean of daily values: the value of a day is
+the metric plus the influence of the day on it. Bins are in ascending order of the score. Not here: tests over nights
 (`driftlake.maths.sequential`).
 """
 
@@ -18,9 +18,9 @@ from scipy import special
 from driftlake.maths.arrays import Floats
 from driftlake.maths.ranking import CONFIDENCE
 
-# With fewer days, it is unknown how much days differ.
+# With fewer days, the variation between days is unknown.
 FEWEST_DAYS = 8
-# Distance in days from which days are assumed to be independent.
+# Days that are more than this many days apart are assumed to be independent.
 _LAGS = 3
 
 
@@ -36,12 +36,12 @@ class ClusteredMean:
 
     @classmethod
     def of(cls, value: Floats, standard_error: Floats, day_count: NDArray[np.int64]) -> ClusteredMean:
-        """With intervals by the t distribution with the number of days of the mean."""
+        """With intervals from the t distribution; its degrees of freedom are the number of days minus 1."""
         return cls(value, standard_error, *interval(value, standard_error, day_count), day_count)
 
     @property
     def p_value(self) -> Floats:
-        """Probability of a mean at least this far from 0 if that of all days is 0, by Student's t."""
+        """Two-sided p-value of Student's t test for a mean of 0."""
         with np.errstate(divide="ignore", invalid="ignore"):
             found: Floats = 2 * special.stdtr(self.day_count - 1, -np.abs(self.value / self.standard_error))
         return np.asarray(np.where(self.standard_error == 0, self.value == 0, found))
@@ -50,9 +50,9 @@ class ClusteredMean:
 def daily_auc(positives: Floats, negatives: Floats, *, window_days: int) -> Floats:
     """AUC of each day against the window that ends with it, shape (days,), from counts of shape (days, bins).
 
-    Rows of the day are ranked among all rows of the window, and a day weighs by its share of the rows, so that the mean over
-    the days of a window is about the pooled AUC of the window rather than the mean of the AUCs within days. nan for days
-    without rows and while the window has rows of one class only.
+    Rows of the day are ranked among all rows of the window, and a day is weighted by its share of the rows. Therefore the mean
+    over the days of a window is approximately the AUC of all rows of the window, not the mean of the daily AUCs. nan for days
+    without rows, and if the window has rows of one class only.
     """
     window_positives, window_negatives = _rolling(positives, window_days), _rolling(negatives, window_days)
     day_count = _rolling(((positives + negatives).sum(axis=1) > 0).astype(float), window_days)
@@ -70,7 +70,7 @@ def merged_bins(positives: Floats, negatives: Floats, largest_count: int) -> tup
 
 
 def daily_mean(sums: Floats, counts: Floats, *, window_days: int) -> Floats:
-    """The mean of each day, weighed by its share of the rows of the window that ends with it, shape (..., days).
+    """The mean of each day, weighted by its share of the rows in the window that ends with it, shape (..., days).
 
     `sums` and `counts` have shape (..., days). nan for days without rows.
     """
@@ -81,40 +81,42 @@ def daily_mean(sums: Floats, counts: Floats, *, window_days: int) -> Floats:
 
 
 def pooled_auc(classes: Sequence[tuple[Floats, Floats]]) -> ClusteredMean:
-    """AUC of all rows of some days, days as clusters: of each class counts of positives and negatives, shape (days, bins).
+    """AUC of all rows of the days, with days as clusters; for several classes, the mean of their AUCs.
 
-    For several classes it is the mean of their AUCs.
+    `classes` has for each class the counts of positives and of negatives, shape (days, bins).
     """
     return clustered_mean(auc_influences(classes))
 
 
 def auc_influences(classes: Sequence[tuple[Floats, Floats]]) -> Floats:
-    """Values of days whose mean is `pooled_auc`, shape (days,); nan for days without rows."""
+    """Daily values whose mean is `pooled_auc`, shape (days,); nan for days without rows."""
     return np.asarray(np.mean([_influences(*counts) for counts in classes], axis=0))
 
 
 def pooled_auc_difference(first: tuple[Floats, Floats], second: tuple[Floats, Floats]) -> ClusteredMean:
-    """AUC of one score minus that of another for the same rows, days as clusters; positives and negatives of each as above.
+    """AUC of one score minus AUC of another score on the same rows, with days as clusters.
 
-    An effect of a day on both scores cancels, so the interval is narrower than that of either AUC.
+    `first` and `second` are the positives and negatives by each score, shape (days, bins).
+
+    Effects of a day on both AUCs cancel out, so the interval is narrower than that of either AUC.
     """
     return clustered_mean(_influences(*first) - _influences(*second))
 
 
 def _influences(positives: Floats, negatives: Floats) -> Floats:
-    """Values of days whose mean is the AUC of all rows, shape (days,)."""
+    """Daily values whose mean is the AUC of all rows, shape (days,)."""
     has_rows = (positives + negatives).sum(axis=1) > 0
     totals = positives.sum(axis=0, keepdims=True), negatives.sum(axis=0, keepdims=True)
     return _auc_values(positives, negatives, *totals, np.array([has_rows.sum()]))
 
 
 def pooled_mean(sums: Floats, counts: Floats) -> ClusteredMean:
-    """Mean over all rows of some days, days as clusters; `sums` and `counts` have shape (..., days)."""
+    """Mean over all rows of the days, with days as clusters; `sums` and `counts` have shape (..., days)."""
     return clustered_mean(mean_influences(sums, counts))
 
 
 def mean_influences(sums: Floats, counts: Floats) -> Floats:
-    """Values of days whose mean is `pooled_mean`, shape (..., days); nan for days without rows."""
+    """Daily values whose mean is `pooled_mean`, shape (..., days); nan for days without rows."""
     totals = (np.nansum(values, axis=-1, keepdims=True) for values in (sums, counts, counts > 0))
     return _mean_values(sums, counts, *totals)
 
@@ -122,7 +124,7 @@ def mean_influences(sums: Floats, counts: Floats) -> Floats:
 def daily_macro_mean(sums: Floats, counts: Floats, *, window_days: int) -> Floats:
     """The mean over classes of their `daily_mean`, shape (days,); `sums` and `counts` have shape (classes, days).
 
-    A class without rows in the window does not count; on a day without rows of it, it has the mean of the window.
+    A class without rows in the window does not count. On a day without rows of a class, the mean of the window is used for it.
     """
     window_sums, window_counts, has_rows = (
         _rolling(values, window_days, axis=-1) for values in (sums, counts, counts.any(axis=0).astype(float))
@@ -131,13 +133,13 @@ def daily_macro_mean(sums: Floats, counts: Floats, *, window_days: int) -> Float
 
 
 def macro_mean_influences(sums: Floats, counts: Floats) -> Floats:
-    """Values of days whose mean is the mean over classes of the sum of each by its count, shape (days,); nan for days without rows."""
+    """Daily values whose mean is the mean over classes of sum / count, shape (days,); nan for days without rows."""
     totals = (values.sum(axis=-1, keepdims=True) for values in (sums, counts, counts.any(axis=0)))
     return _macro_values(sums, counts, *totals)
 
 
 def interval(value: Floats, standard_error: Floats, day_count: NDArray[np.int64]) -> tuple[Floats, Floats]:
-    """95 % interval of means over days, by the t distribution of their days; nan with too few days."""
+    """95 % interval of means over days, from the t distribution; nan with too few days."""
     width = special.stdtrit(np.maximum(day_count - 1, 1), (1 + CONFIDENCE) / 2) * standard_error
     is_known = (day_count >= FEWEST_DAYS) & np.isfinite(standard_error)
     return np.where(is_known, value - width, np.nan), np.where(is_known, value + width, np.nan)
@@ -183,7 +185,7 @@ def _around_the_mean(
 
 
 def clustered_mean(values: Floats) -> ClusteredMean:
-    """Mean of daily values, shape (..., days), nan for days without one."""
+    """Mean over days with its interval; `values` have shape (..., days), nan for days without a value."""
     is_known = np.isfinite(values)
     count = is_known.sum(axis=-1)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -195,10 +197,10 @@ def clustered_mean(values: Floats) -> ClusteredMean:
 def long_run_variance(values: Floats) -> Floats:
     """Variance of daily values, including the covariance of neighbouring days (Newey and West 1987).
 
-    Values have shape (..., days); days without one (nan) are left out. Never below the variance of independent days, so
-    that a chance negative correlation narrows no interval.
+    Values have shape (..., days); days without a value (nan) are left out. The result is at least the variance of independent
+    days, so that a negative correlation by chance does not narrow an interval.
     """
-    known, count = in_front(values)
+    known, count = compacted(values)
     is_known = np.arange(values.shape[-1]) < count[..., np.newaxis]
     with np.errstate(divide="ignore", invalid="ignore"):
         mean = known.sum(axis=-1, keepdims=True) / count[..., np.newaxis]
@@ -211,8 +213,8 @@ def long_run_variance(values: Floats) -> Floats:
     return np.asarray(np.maximum(total, variance))
 
 
-def in_front(values: Floats) -> tuple[Floats, NDArray[np.int64]]:
-    """Finite values in their order before zeros, shape (..., days), and how many there are, shape (...)."""
+def compacted(values: Floats) -> tuple[Floats, NDArray[np.int64]]:
+    """The finite values in their order, followed by zeros, shape (..., days), and their number, shape (...)."""
     is_known = np.isfinite(values)
     order = np.argsort(~is_known, axis=-1, kind="stable")
     return np.take_along_axis(np.where(is_known, values, 0), order, axis=-1), is_known.sum(axis=-1)

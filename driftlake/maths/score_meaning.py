@@ -14,7 +14,7 @@ from driftlake.maths.arrays import Counts
 from driftlake.maths.binning import ABOVE, BELOW, FIRST_RANGE, PROBABILITY_GRID
 from driftlake.maths.ranking import auc, wilson_interval
 
-Suspicion: TypeAlias = Literal["reversed", "confidence"]
+ScoreProblem: TypeAlias = Literal["reversed", "confidence"]
 
 # With fewer labels of either class there is no verdict.
 _FEWEST_LABELS = 100
@@ -26,12 +26,14 @@ _LOWER_BINS = 1 + PROBABILITY_GRID.cells // 2
 _OVERESTIMATED = 0.15
 
 
-def suspicion(positives: Counts, negatives: Counts, score_sum: float, *, is_probability: bool) -> Suspicion | None:
+def score_problem(
+    positives: Counts, negatives: Counts, score_sum: float, *, is_probability: bool
+) -> ScoreProblem | None:
     """What the scores look like: `reversed` if they rank negatives higher, `confidence` if they never fall below one half.
 
     `positives` and `negatives` are labels per score bin, by bin_id, shape (bins,).
     """
-    if not can_be_judged(positives, negatives):
+    if not has_enough_labels(positives, negatives):
         return None
     positives, negatives = _ascending(positives), _ascending(negatives)
     if is_probability and not (positives + negatives)[:_LOWER_BINS].any():
@@ -48,7 +50,7 @@ def labelled_auc(positives: Counts, negatives: Counts) -> float:
     return float(auc(_ascending(positives), _ascending(negatives)).value)
 
 
-def can_be_judged(positives: Counts, negatives: Counts) -> bool:
+def has_enough_labels(positives: Counts, negatives: Counts) -> bool:
     """Whether there are enough labels of each class whose predictions have a score."""
     return min(int(positives[BELOW:].sum()), int(negatives[BELOW:].sum())) >= _FEWEST_LABELS
 

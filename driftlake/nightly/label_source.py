@@ -15,12 +15,12 @@ import duckdb
 import pyarrow as pa
 
 from driftlake.config import LabelSettings, Settings
+from driftlake.contract.custom_suites import check_suites
 from driftlake.contract.day_checks import day_bounds
-from driftlake.contract.own_suites import check_suites
 from driftlake.contract.quarantine import (
     CreateView,
     Quarantined,
-    create_view_of_sound_rows,
+    create_view_of_valid_rows,
     days_with_broken_rows,
     rows_table,
 )
@@ -40,7 +40,7 @@ from driftlake.lake.session import create_table, open_session
 from driftlake.lineage.versions import ModelVersion
 from driftlake.privacy.personal_columns import found_in_predictions
 from driftlake.privacy.personal_data import Finding
-from driftlake.profiles.label_join import EARLY_LABEL_DAYS, Delivered, LabelJoin, cohorts_of, memory_days
+from driftlake.profiles.label_join import EARLY_LABEL_DAYS, Delivered, LabelJoin, cohorts_of, lookback_days
 
 COHORT_TABLES = ("label_cohorts", "shadow_cohorts", "class_cohorts", "class_score_cohorts", "label_conflicts")
 
@@ -56,7 +56,7 @@ class LabelCounts:
 
 def history_days(settings: LabelSettings) -> int:
     """Days before an arrival on which its counts depend: an earlier label of an early label can lie in these days."""
-    return memory_days(settings) + EARLY_LABEL_DAYS
+    return lookback_days(settings) + EARLY_LABEL_DAYS
 
 
 @dataclass(slots=True, kw_only=True)
@@ -183,7 +183,7 @@ class LabelSource:
             if broken := days_with_broken_rows(checks, contract):
                 self.broken_days["labels"].update(broken)
                 of_days = [label for label in unchecked if label.dt in broken]
-                self._quarantined += create_view_of_sound_rows(
+                self._quarantined += create_view_of_valid_rows(
                     connection, contract, self._all_labels(connection), "labels", of_days
                 )
             for day, reason in blocked_days(checks).items():
@@ -206,7 +206,7 @@ class LabelSource:
         """Labels without the rows that break a rule of severity error."""
         create_view = self._all_labels(connection)
         if self.contracts and any(p.dt in self.broken_days["labels"] for p in partitions):
-            create_view_of_sound_rows(connection, self.contracts.labels, create_view, relation, partitions)
+            create_view_of_valid_rows(connection, self.contracts.labels, create_view, relation, partitions)
             return LeftOut(rows=rows_table(relation))
         create_view(relation, partitions, None)
         return LeftOut()
@@ -220,7 +220,7 @@ class LabelSource:
         if self.contracts and any(p.dt in self.broken_days["telemetry"] for p in partitions):
             bounds = day_bounds([p.dt for p in partitions], self.settings.schedule.timezone)
             create_table(connection, "partition_days", bounds)
-            create_view_of_sound_rows(connection, self.contracts.telemetry, create_view, relation, partitions)
+            create_view_of_valid_rows(connection, self.contracts.telemetry, create_view, relation, partitions)
             return LeftOut(blocked, rows_table(relation))
         create_view(relation, partitions, None)
         return LeftOut(blocked)

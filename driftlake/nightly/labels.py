@@ -175,7 +175,7 @@ def _label_run(
     elif not partition.row_count and has_stored_rows(warehouse, "label_arrivals", partition.dt):
         outcome, reason = "refused", "the label files of the day no longer exist; their counts are kept"
     elif not partition.row_count:
-        outcome, reason = "empty", f"no labels arrived on the day{partition.passed_over_named}"
+        outcome, reason = "empty", f"no labels arrived on the day{partition.skipped_text}"
     fingerprint = work.fingerprints[partition.dt] if is_certain else None
     rows = counted_rows(partition, counted.quarantined)
     return PartitionRun(partition.dt, work.stage, outcome, rows, reason, fingerprint)

@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from driftlake.config import EXPLANATIONS, OFFLINE_VALUES, TELEMETRY, ContractSettings, Settings
 from driftlake.contract import quarantine
+from driftlake.contract.custom_suites import check_suites
 from driftlake.contract.day_checks import (
     UsualRows,
     check_completeness,
@@ -23,11 +24,10 @@ from driftlake.contract.day_checks import (
     check_row_count,
     day_bounds,
 )
-from driftlake.contract.own_suites import check_suites
 from driftlake.contract.quarantine import (
     CreateView,
     Quarantined,
-    create_view_of_sound_rows,
+    create_view_of_valid_rows,
     days_with_broken_rows,
     judge_files,
 )
@@ -222,10 +222,10 @@ def _profile(
         if len(counted) < len(versions):
             create_version_tables(connection, list(counted.values()), settings.models)
         left_out = LeftOut(found, quarantine.rows_table("predictions") if judged.quarantined else None)
-        profiles = engine_of(settings).profile_partitions(connection, settings, judged.sound, counted, left_out)
+        profiles = engine_of(settings).profile_partitions(connection, settings, judged.usable, counted, left_out)
         checks = [*judged.checks]
-        if contract and judged.sound:
-            checks += _checks_of_days(connection, contract, judged.sound, counted, profiles, usual, settings.contracts)
+        if contract and judged.usable:
+            checks += _checks_of_days(connection, contract, judged.usable, counted, profiles, usual, settings.contracts)
         return _Profiled(profiles, checks, file_versions, judged.quarantined, judged.blocked, found)
 
 
@@ -249,7 +249,7 @@ def _view_without(
 class _Judged:
     """Result of the contract: the days to count, the rows to leave out, and the refused days with reasons."""
 
-    sound: Sequence[Partition]
+    usable: Sequence[Partition]
     checks: Sequence[ContractCheck]
     quarantined: Sequence[Quarantined]
     blocked: Mapping[date, str]
@@ -271,14 +271,14 @@ def _judge(
     checks += check_suites(connection, contract, partitions, telemetry.columns, telemetry.features_column)
     quarantined: Sequence[Quarantined] = []
     if has_broken_rows := bool(days_with_broken_rows(checks, contract)):
-        quarantined = create_view_of_sound_rows(connection, contract, create_view, "predictions", partitions)
+        quarantined = create_view_of_valid_rows(connection, contract, create_view, "predictions", partitions)
     blocked = _mostly_quarantined_days(partitions, quarantined, settings) | blocked_days(checks)
-    sound = [partition for partition in partitions if partition.dt not in blocked]
+    usable = [partition for partition in partitions if partition.dt not in blocked]
     if blocked and has_broken_rows:
-        create_view_of_sound_rows(connection, contract, create_view, "predictions", sound)
+        create_view_of_valid_rows(connection, contract, create_view, "predictions", usable)
     elif blocked:
-        create_view("predictions", sound, None)
-    return _Judged(sound, checks, quarantined, blocked)
+        create_view("predictions", usable, None)
+    return _Judged(usable, checks, quarantined, blocked)
 
 
 def _mostly_quarantined_days(
@@ -315,8 +315,8 @@ def _checks_of_days(
     ]
     for partition in partitions:
         checks += check_row_count(contract, partition, usual_of[partition.dt], settings.row_count_factor)
-        surplus = profiles.surplus_counts.get(partition.dt, 0)
-        found = Measurement(partition.dt, partition.row_count, surplus, f"{surplus:,} rows")
+        duplicates = profiles.duplicate_counts.get(partition.dt, 0)
+        found = Measurement(partition.dt, partition.row_count, duplicates, f"{duplicates:,} rows")
         checks += contract.measured("prediction_is_unique", found)
     return checks
 
@@ -390,7 +390,7 @@ def _profile_run(
     left_out = left_out_sentences(partition, profiled.quarantined)
     outcome, reason = "complete", None
     if not partition.files:
-        reason = closed.get(partition.dt, f"no telemetry file for the day{partition.passed_over_named}")
+        reason = closed.get(partition.dt, f"no telemetry file for the day{partition.skipped_text}")
         outcome = "missing"
     elif not partition.is_usable:
         outcome, reason = "refused", refusals_of(partition)

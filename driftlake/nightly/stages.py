@@ -25,7 +25,7 @@ from driftlake.lake.project_files import sources
 from driftlake.lake.verification import disagreeing_days
 from driftlake.lake.warehouse import PartitionRun, RunContext, Warehouse
 from driftlake.nightly.label_source import COHORT_TABLES, history_days
-from driftlake.profiles.label_join import memory_days
+from driftlake.profiles.label_join import lookback_days
 from driftlake.profiles.paired_predictions import TABLES as PAIRED_TABLES
 from driftlake.profiles.service_calls import TABLES as SERVICE_TABLES
 from driftlake.quality.performance import LOOK_BACK_DAYS
@@ -82,7 +82,7 @@ def _label_reach(settings: Settings) -> Mapping[str, int]:
     # the predictions that labels matched on earlier days decide whether a label is about a prediction of the day
     reach = {
         "labels": history_days(settings.labels),
-        "telemetry": memory_days(settings.labels),
+        "telemetry": lookback_days(settings.labels),
         "sampling_rates": horizon_days,
     }
     # the segments of a column were chosen when the predictions were counted

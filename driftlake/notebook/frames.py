@@ -19,7 +19,7 @@ from driftlake.training.learning import TrainingColumns, TrainingData
 from driftlake.vocabulary.wording import first_of
 
 _ACCEPTED = "a pandas or polars data frame, an Arrow table, or the path of a Parquet file or folder"
-_TOLD_COLUMNS = 20
+_LISTED_COLUMNS = 20
 
 
 # a frame of any library, or a path
@@ -68,7 +68,7 @@ def require_columns(columns: TrainingColumns, name: str, asked: Iterable[str]) -
         cases = "".join(other_case(column, columns.types) for column in absent)
         raise InputError(
             f"{name} has no column {', '.join(absent)}{cases}",
-            hint=f"it has {first_of(list(columns.types), _TOLD_COLUMNS)}",
+            hint=f"it has {first_of(list(columns.types), _LISTED_COLUMNS)}",
         )
 
 

@@ -28,7 +28,7 @@ from driftlake.maths.binning import PROBABILITY_GRID
 EARLY_LABEL_DAYS = 7
 
 # Creates a view over partitions without the rows that are in quarantine, and returns what is left out.
-CreateSoundView: TypeAlias = Callable[[str, Sequence[Partition]], LeftOut]
+CreateValidView: TypeAlias = Callable[[str, Sequence[Partition]], LeftOut]
 
 _SCORE_GRID = {
     "grid_lower": PROBABILITY_GRID.lower,
@@ -46,8 +46,8 @@ class Delivered:
     versions: Sequence[ModelVersion]
     label_side: Reading
     prediction_side: Reading
-    create_labels_view: CreateSoundView
-    create_predictions_view: CreateSoundView
+    create_labels_view: CreateValidView
+    create_predictions_view: CreateValidView
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +61,9 @@ class LabelJoin:
     sampling_rates: pa.Table
 
     @property
-    def memory_days(self) -> int:
+    def lookback_days(self) -> int:
         """How many days before the arrival of a label an earlier label of the same prediction can have arrived."""
-        return memory_days(self.settings)
+        return lookback_days(self.settings)
 
     @property
     def new_until(self) -> date:
@@ -77,12 +77,12 @@ class LabelJoin:
 
     def judge(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Decide which labels count: fill label_rows from labels, earlier_labels, recent_labels and new_predictions."""
-        queries.run(connection, "labels/remembered_labels", first_day=self.first_day)
-        queries.run(connection, "labels/label_rows", memory_days=self.memory_days)
+        queries.run(connection, "labels/earlier_matching_labels", first_day=self.first_day)
+        queries.run(connection, "labels/label_rows", lookback_days=self.lookback_days)
 
-    def awaited_days(self, connection: duckdb.DuckDBPyConnection) -> Collection[date]:
+    def needed_days(self, connection: duckdb.DuckDBPyConnection) -> Collection[date]:
         """The prediction days that rows of label_rows refer to."""
-        found = queries.run(connection, "labels/awaited_days", **self._reach, **self._policy).fetchall()
+        found = queries.run(connection, "labels/needed_days", **self._reach, **self._policy).fetchall()
         return {day for (day,) in found}
 
     def sums(self, connection: duckdb.DuckDBPyConnection) -> Mapping[str, pa.Table]:
@@ -93,11 +93,11 @@ class LabelJoin:
         queries.run(connection, "labels/label_corrections", **self._policy)
         days = {"first_day": self.first_day, "last_day": self.last_day}
         queries.run(connection, "labels/class_pairs", **days)
-        asked: dict[str, Mapping[str, Any]] = dict.fromkeys(
+        queried: dict[str, Mapping[str, Any]] = dict.fromkeys(
             ("label_sums", "shadow_cohorts", "label_arrivals", "label_conflicts", "ambiguous_labels"), days
         )
-        asked |= {"class_cohorts": {}, "class_score_cohorts": _SCORE_GRID}
-        return {name: queries.table(connection, f"labels/{name}", **values) for name, values in asked.items()}
+        queried |= {"class_cohorts": {}, "class_score_cohorts": _SCORE_GRID}
+        return {name: queries.table(connection, f"labels/{name}", **values) for name, values in queried.items()}
 
     @property
     def _reach(self) -> dict[str, Any]:
@@ -109,7 +109,7 @@ class LabelJoin:
         return {"is_latest": self.settings.corrections == "latest"}
 
 
-def memory_days(settings: LabelSettings) -> int:
+def lookback_days(settings: LabelSettings) -> int:
     """How many days before the arrival of a label an earlier label of the same prediction can have arrived."""
     return settings.horizon_days + EARLY_LABEL_DAYS
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from driftlake.config import Settings
-from driftlake.inputs.features import RefusedFeature, feature_columns, feature_objection
+from driftlake.inputs.features import RefusedFeature, feature_columns, feature_problem
 from driftlake.inputs.parquet_files import InputFile
 from driftlake.inputs.partitions import Partition
 from driftlake.inputs.predictions import CodedRows, PredictionGroup
@@ -58,7 +58,7 @@ class Day:
                 if row_count:
                     group = coded.groups[code]
                     for name, bins in versions[group.model_id, group.model_version].features.items():
-                        if message := feature_objection(file, columns, names.of_feature(name), bins):
+                        if message := feature_problem(file, columns, names.of_feature(name), bins):
                             refused[code, name] = RefusedFeature(group, name, file.path, row_count, message)
         counted: list[CountedVersion] = []
         for code in codes:

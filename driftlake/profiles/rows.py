@@ -34,7 +34,7 @@ class Profiles:
     tables: Mapping[str, pa.Table]
     refused_features: Sequence[RefusedFeature]
     # repeated rows of each day, which are counted once
-    surplus_counts: Mapping[date, int]
+    duplicate_counts: Mapping[date, int]
 
 
 # The tables that are filled from counts.

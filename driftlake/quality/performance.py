@@ -1,9 +1,9 @@
-"""The performance of model versions as one series of days, and the evidence that it got worse: rows of performance.
+"""Daily performance of model versions, and the evidence that it has become worse: the rows of `performance`.
 
-A day that has most of its labels contributes its realised value. Any other day contributes its estimated value, corrected
-by the mean difference between realised and estimated values of recent days (prediction-powered inference;
-Angelopoulos et al. 2023). Not here: the formulas (`driftlake.maths.clustered`, `driftlake.maths.sequential`), windows by
-rows (`driftlake.quality.measures`), and what follows from the evidence (`driftlake.alerts`).
+A day that has most of its labels contributes its realised value. Any other day contributes its estimated value plus a
+correction: the mean difference between the realised and estimated values of recent days (prediction-powered inference;
+Angelopoulos et al. 2023). Not here: the formulas (`driftlake.maths.clustered`, `driftlake.maths.sequential`), statistics of
+windows that treat rows as independent (`driftlake.quality.measures`), and alerts on the evidence (`driftlake.alerts`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from driftlake.config import STATISTICS_OF_PERFORMANCE, TIER_WEIGHTS, ModelSettings, OwnMetric, Settings
+from driftlake.config import STATISTICS_OF_PERFORMANCE, TIER_WEIGHTS, CustomMetric, ModelSettings, Settings
 from driftlake.inputs.partitions import days_between
 from driftlake.lake.grouping import grouped
 from driftlake.lake.schema import arrow_schema
@@ -45,41 +45,41 @@ from driftlake.maths.sequential import (
 from driftlake.quality.class_calibrations import ClassCalibrations, ClassProbabilities
 from driftlake.quality.labelled_windows import CLASS_SCORE_BINS, Calibrations, ascending_bins, by_score_of
 
-# Days that are read again every night. A slower loss cannot be distinguished from ordinary changes of the model.
+# Days that are read again every night. A loss that develops over more days cannot be distinguished from the usual variation.
 LOOK_BACK_DAYS = 120
 _QUERIES = ("performance_labels", "performance_predictions", "performance_classes", "performance_decisions")
-# A day contributes its realised value once it has this share of the labels that it will ever have.
+# A day contributes its realised value once it has this share of the labels that are expected for it.
 _MOST_LABELS = 0.8
-# The share of predictions that ever gets a label is learned from days of at least this age.
+# The share of predictions that finally get a label is learned from days that are at least this old.
 _OLD_ENOUGH_DAYS = 28
-# Days whose realised minus estimated values correct the estimates of the days without labels.
+# The estimates of days without labels are corrected by realised minus estimated values of this many days.
 _CORRECTING_DAYS = 28
-# Tolerances without models.<id>.tolerance: absolute for what the lineage states, as a share of the baseline for an error.
+# Default tolerances: absolute for a baseline stated in the lineage, a share of the baseline for an error.
 _STATED_TOLERANCE = 0.02
 _ERROR_TOLERANCE_SHARE = 0.1
 _SMALLEST_PROBABILITY = 1e-15
-# The limit is lowered by this number of standard errors of the baseline, which is itself an estimate.
+# The baseline is itself an estimate, so the limit is lowered by this number of its standard errors.
 _BASELINE_ERRORS = 1.0
 _KEY = ["model_id", "model_version", "deployment"]
-# By statistic, the sum over the training data.
+# Column with the sum over the training data, by statistic.
 _TRAINING_SUMS = {
     "log_loss": "log_loss_sum",
     "brier_score": "squared_error_sum",
     "mean_absolute_error": "absolute_error_sum",
 }
-# Smallest standard deviation of estimated days, as a share of that of realised days: the estimate itself may be wrong.
+# Smallest standard deviation of estimated days, as a share of that of realised days, because the estimate itself may be wrong.
 _SMALLEST_ESTIMATED_SHARE = 0.5
-# Score bins in the AUC of a day: ties within them change it by about 0.0001.
+# Number of score bins for the AUC of a day. Ties within bins change it by about 0.0001.
 _BINS = 100
-# The first day of a loss is named from this share of the evidence that pages.
-_SPEAKS_FOR_A_LOSS = 0.5
-# Statistics between 0 and 1.
+# The first day of a loss is stored if the evidence is at least this share of the evidence that raises a page.
+_EVIDENCE_FOR_FIRST_DAY = 0.5
+# Statistics with values between 0 and 1.
 _SHARES = ("auc", "accuracy", "f1_score", "brier_score")
 
 # The basis of a value.
 _BASES = ("realised", "estimated", "combined")
-# Statistics of versions and nights that are measured at once.
-_AT_ONCE = 4096
+# Number of series that are measured at once.
+_SERIES_AT_ONCE = 4096
 
 Days = NDArray[np.bool_]
 # COLUMNS by name, each of shape (days, bins).
@@ -88,7 +88,7 @@ Columns = Mapping[str, Floats]
 
 @dataclass(frozen=True, slots=True)
 class PerformanceCounts:
-    """Rows of sql/performance_*.sql."""
+    """Rows of the queries sql/quality/performance_*.sql."""
 
     labels: pa.Table
     predictions: pa.Table
@@ -100,9 +100,9 @@ class PerformanceCounts:
     def read(
         cls, query: Callable[[str], pa.Table], versions: Mapping[tuple[str, str], ModelVersion]
     ) -> PerformanceCounts:
-        """Read them with a function that runs a query of sql/quality/."""
+        """Read all tables; `query` runs a query of sql/quality/ by its name."""
         has_classes = any(version.classes for version in versions.values())
-        # without classes there is nothing to read
+        # no multiclass model, no scores of classes
         class_scores = (
             query("performance_class_scores") if has_classes else arrow_schema("class_score_profile").empty_table()
         )
@@ -110,7 +110,7 @@ class PerformanceCounts:
         return cls(labels, predictions, classes, decisions, class_scores)
 
     def by_group(self) -> Iterator[tuple[dict[str, str], PerformanceCounts]]:
-        """Those of each version and deployment that has predictions."""
+        """The counts of each version and deployment that has predictions."""
         tables = [getattr(self, name) for name in self.__slots__]
         groups = [grouped(table, _KEY) for table in tables]
         for key in sorted(groups[1]):
@@ -119,10 +119,10 @@ class PerformanceCounts:
 
 
 class Metric(Protocol):
-    """A metric of some prediction days; `is_realised` says of each day whether it counts by labels, shape (..., days)."""
+    """A metric over prediction days. `is_realised` is true for days whose value comes from labels, shape (..., days)."""
 
     def values(self, is_realised: Days, window_days: int) -> Floats:
-        """Daily values whose mean is about the metric, shape (..., days)."""
+        """Daily values whose mean is approximately the metric, shape (..., days)."""
 
     def influences(self, is_realised: Days, window_days: int) -> Floats:
         """Values of the last `window_days` whose mean is the metric over these days, shape (..., window_days)."""
@@ -130,9 +130,9 @@ class Metric(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """Mean AUC of the classes, from counts of shape (days, bins) by class, expected ones where known.
+    """Mean AUC over the classes. Each field has for each class counts of shape (days, bins): of known labels, or expected ones.
 
-    They are of the last days; the days before them have no counts.
+    The arrays cover the last days of the look-back; earlier days have no counts.
     """
 
     positives: Sequence[Floats]
@@ -166,7 +166,7 @@ class Ranking:
 
 @dataclass(frozen=True, slots=True)
 class Mean:
-    """A metric that is a mean over rows: sums and row counts of shape (..., days), expected ones where known."""
+    """A metric that is a mean over rows: sums and row counts of known labels, and expected ones, of shape (..., days)."""
 
     sums: Floats
     counts: Floats
@@ -175,12 +175,12 @@ class Mean:
 
     @classmethod
     def of(cls, known: Columns, expected: Columns, parts: Callable[[Columns], Sequence[Floats]]) -> Mean:
-        """From counts of the last days, shape (days, bins); `parts` turns them into the sums and the counts by which they are divided."""
+        """From counts of the last days, shape (days, bins). `parts` computes numerators and denominators from them."""
         return cls.of_last_days(*(part.sum(axis=1) for columns in (known, expected) for part in parts(columns)))
 
     @classmethod
     def of_last_days(cls, *sums: Floats) -> Mean:
-        """From the sums and counts of the last days; there is nothing on the days before."""
+        """From the sums and counts of the last days; earlier days get 0."""
         return cls(*(_preceded(of_days, LOOK_BACK_DAYS, 0) for of_days in sums))
 
     def values(self, is_realised: Days, window_days: int) -> Floats:
@@ -189,7 +189,7 @@ class Mean:
 
     @classmethod
     def stacked(cls, means: Sequence[Mean]) -> Mean:
-        """All of them as one, shape (means, days)."""
+        """Several means as one with arrays of shape (means, days)."""
         return cls(*(np.stack([getattr(mean, name) for mean in means]) for name in cls.__slots__))
 
     def influences(self, is_realised: Days, window_days: int) -> Floats:
@@ -206,9 +206,11 @@ class Mean:
 
 @dataclass(frozen=True, slots=True)
 class MacroF1:
-    """Mean F1 score of classes: twice the correct predictions of a class by its predictions and labels together.
+    """Mean F1 score over the classes.
 
-    Counts of the last days have shape (classes, days), expected ones where known; the days before them have none.
+    The F1 score of a class is twice its correct predictions (`hits`), divided by the sum of its predictions and its labels
+    (`sizes`). The counts of known labels, and the expected ones, have shape (classes, days) and cover the last days of the
+    look-back; earlier days have none.
     """
 
     hits: Floats
@@ -234,7 +236,7 @@ class MacroF1:
 
 
 def _preceded(values: Floats, day_count: int, before: float) -> Floats:
-    """Values of the last days after a value for each day before them, shape (day_count,)."""
+    """The values of the last days, with `before` as the value of each earlier day, shape (day_count,)."""
     return np.concatenate([np.full(day_count - len(values), before), values])
 
 
@@ -248,11 +250,11 @@ def measure(
     first_day: date,
     last_day: date,
 ) -> pa.Table:
-    """Rows of performance of the nights from `first_day` to `last_day`; only versions with classes have class calibrations."""
+    """Rows of performance for the nights from `first_day` to `last_day`. `class_calibrations` has only multiclass versions."""
     nights = days_between(first_day, last_day)
     found = [
-        _Measured.of(asked, settings.quality.headline_window_days)
-        for asked in _in_pieces(_asked(counts, versions, calibrations, class_calibrations, settings, nights))
+        _Measured.of(series, settings.quality.headline_window_days)
+        for series in _in_pieces(_all_series(counts, versions, calibrations, class_calibrations, settings, nights))
     ]
     if not found:
         return arrow_schema("performance").empty_table()
@@ -260,15 +262,15 @@ def measure(
     return pa.concat_tables(measured.rows(of_piece) for measured, of_piece in zip(found, evidence, strict=True))
 
 
-def _asked(
+def _all_series(
     counts: PerformanceCounts,
     versions: Mapping[tuple[str, str], ModelVersion],
     calibrations: Mapping[tuple[str, str], Calibrations],
     class_calibrations: Mapping[tuple[str, str], ClassCalibrations],
     settings: Settings,
     nights: Sequence[date],
-) -> Iterator[_Asked]:
-    """Every statistic of every version, deployment and night."""
+) -> Iterator[_Series]:
+    """A series for every statistic, version, deployment and night."""
     window_days = settings.quality.headline_window_days
     for key, counted in counts.by_group():
         version = versions[key["model_id"], key["model_version"]]
@@ -278,31 +280,31 @@ def _asked(
         of_classes = class_calibrations.get((version.model_id, version.model_version))
         standards = {statistic: _Standard.of(statistic, version, model) for statistic in STATISTICS_OF_PERFORMANCE}
         if model:
-            standards |= {name: _Standard.of_own(metric) for name, metric in model.metrics.items()}
+            standards |= {name: _Standard.of_custom(metric) for name, metric in model.metrics.items()}
         for place, night in enumerate(nights):
             meanings = _Meanings(
                 learned.as_of(night)[0], of_classes.as_of(night) if of_classes else ClassProbabilities()
             )
             if known := history.as_of(place, night, meanings):
                 for statistic, metric in known.metrics.items():
-                    # the counts of a ranking are large, and those of the next night take their place
+                    # the counts of a ranking are large and are updated for the next night, so its values are computed now
                     of_days = (
                         metric if isinstance(metric, Mean) else _DayValues.of(metric, known.is_realised, window_days)
                     )
-                    yield _Asked(night, key, statistic, standards[statistic], known, of_days)
+                    yield _Series(night, key, statistic, standards[statistic], known, of_days)
 
 
-def _in_pieces(asked: Iterable[_Asked]) -> Iterator[list[_Asked]]:
-    everything = iter(asked)
-    while piece := list(islice(everything, _AT_ONCE)):
+def _in_pieces(series: Iterable[_Series]) -> Iterator[list[_Series]]:
+    everything = iter(series)
+    while piece := list(islice(everything, _SERIES_AT_ONCE)):
         yield piece
 
 
 @dataclass(frozen=True, slots=True)
 class _DayValues:
-    """Daily values of metrics, shape (..., days): from labels alone, from estimates alone, and from the one that the day uses.
+    """Daily values of metrics, shape (..., days): from labels only, from estimates only, and from what each day uses.
 
-    The other fields are values of the days of the window whose means are the metrics, shape (..., window days).
+    The means of `realised`, `estimated` and `combined`, shape (..., window days), are the metrics over the window.
     """
 
     by_label: Floats
@@ -322,8 +324,8 @@ class _DayValues:
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
-    """A statistic of a version and deployment on a night, with its daily values or what they are computed from."""
+class _Series:
+    """The daily values of a statistic of a version and deployment, as known on a night; or the mean that gives them."""
 
     night: date
     key: Mapping[str, str]
@@ -333,15 +335,15 @@ class _Asked:
     of_days: Mean | _DayValues
 
 
-def _day_values(asked: Sequence[_Asked], is_realised: Days, window_days: int) -> _DayValues:
-    """The daily values of all requested statistics, shape (asked, days)."""
-    is_mean, day_count = np.array([isinstance(each.of_days, Mean) for each in asked]), is_realised.shape[1]
-    found = [each.of_days for each in asked if isinstance(each.of_days, _DayValues)]
-    if means := [each.of_days for each in asked if isinstance(each.of_days, Mean)]:
+def _day_values(series: Sequence[_Series], is_realised: Days, window_days: int) -> _DayValues:
+    """The daily values of all series, shape (series, days)."""
+    is_mean, day_count = np.array([isinstance(each.of_days, Mean) for each in series]), is_realised.shape[1]
+    found = [each.of_days for each in series if isinstance(each.of_days, _DayValues)]
+    if means := [each.of_days for each in series if isinstance(each.of_days, Mean)]:
         of_means = _DayValues.of(Mean.stacked(means), is_realised[is_mean], window_days)
 
     def joined(name: str) -> Floats:
-        values = np.empty((len(asked), min(window_days, day_count) if name in _BASES else day_count))
+        values = np.empty((len(series), min(window_days, day_count) if name in _BASES else day_count))
         if found:
             values[~is_mean] = np.stack([getattr(each, name) for each in found])
         if means:
@@ -353,10 +355,7 @@ def _day_values(asked: Sequence[_Asked], is_realised: Days, window_days: int) ->
 
 @dataclass(frozen=True, slots=True)
 class _Standard:
-    """What a statistic is compared with, and which values it can have.
-
-    `baseline_error` is the standard error of the baseline.
-    """
+    """Baseline and tolerance of a statistic, and the range of its values; `baseline_error` is the baseline's standard error."""
 
     baseline: float | None
     tolerance: float | None
@@ -367,7 +366,7 @@ class _Standard:
 
     @property
     def limit(self) -> float:
-        """The worst value that is no loss, larger is better; only with a baseline and a tolerance."""
+        """The worst acceptable value, with the sign changed if smaller is better. Needs a baseline and a tolerance."""
         assert self.baseline is not None
         assert self.tolerance is not None
         sign = 1 if self.is_larger_better else -1
@@ -375,7 +374,7 @@ class _Standard:
 
     @classmethod
     def of(cls, statistic: str, version: ModelVersion, model: ModelSettings | None) -> _Standard:
-        """The standard of a version, with the tolerance of its settings or the default tolerance."""
+        """The standard of a version, with the configured or the default tolerance."""
         labels = version.training_labels
         given: Mapping[str, float] = {str(name): value for name, value in model.tolerance.items()} if model else {}
         highest = 1.0 if statistic in _SHARES else np.inf
@@ -401,8 +400,8 @@ class _Standard:
         return cls(baseline, tolerance, highest=highest)
 
     @classmethod
-    def of_own(cls, metric: OwnMetric) -> _Standard:
-        """The standard of a metric of the user."""
+    def of_custom(cls, metric: CustomMetric) -> _Standard:
+        """The standard of a metric in models.<id>.metrics."""
         return cls(
             metric.baseline,
             metric.tolerance,
@@ -412,7 +411,10 @@ class _Standard:
 
 
 def _training_accuracy(version: ModelVersion, model: ModelSettings | None) -> tuple[float | None, float]:
-    """Accuracy of a binary model on its training data at its decision cut, and its standard error; scores in a bin count as evenly spread."""
+    """Accuracy of a binary model on its training data at its decision cut, and its standard error.
+
+    Scores are assumed to be evenly distributed within a bin.
+    """
     cut, labels, bins = version.decision_cut(model), version.training_labels, version.score_bins
     if cut is None or labels is None or bins is None or not labels.scored_count:
         return None, 0.0
@@ -422,9 +424,9 @@ def _training_accuracy(version: ModelVersion, model: ModelSettings | None) -> tu
 
 
 class _Arriving:
-    """Counts by prediction day and bin as they become known, night by night: arrays of shape (days, bins) by name.
+    """Counts of labels by prediction day and bin, which grow from night to night: arrays of shape (days, bins) by name.
 
-    Bins are in ascending order of score, and the last is that of predictions without one.
+    Bins are in ascending order of the score; the last bin is for predictions without a score.
     """
 
     def __init__(self, rows: pa.Table, names: Sequence[str], start: date, shape: tuple[int, int]) -> None:
@@ -438,7 +440,7 @@ class _Arriving:
         self.known = {name: np.zeros(shape) for name in names}
 
     def read(self, night: date) -> None:
-        """Add what became known up to the end of a night; `rows` are in the order of the nights."""
+        """Add the labels that became known by the end of a night. Nights must be read in order, and the rows are sorted by night."""
         end = int(np.searchsorted(self._nights, np.datetime64(night), side="right"))
         new = slice(self._read, end)
         days, columns = self._places
@@ -449,7 +451,7 @@ class _Arriving:
 
 @dataclass(frozen=True, slots=True)
 class _Meanings:
-    """What the scores of a version mean on one night: the calibration of a binary model, and probabilities of classes."""
+    """What is known on a night about the meaning of the scores: calibration of a binary model, probabilities of classes."""
 
     calibration: Calibration | None
     classes: ClassProbabilities
@@ -457,23 +459,23 @@ class _Meanings:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What is known of one version and deployment on one night, by the days that the night looks back to."""
+    """What is known on a night about a version and deployment, for each day of the look-back."""
 
     metrics: Mapping[str, Metric]
     label_counts: Floats
-    # days that count by their labels
+    # days whose values come from labels
     is_realised: Days
     has_predictions: Days
 
 
 class _History:
-    """Counts of one version and deployment by day, as they become known night by night."""
+    """Counts of a version and deployment by day, as known at the end of each night."""
 
     def __init__(
         self, counts: PerformanceCounts, version: ModelVersion, model: ModelSettings | None, nights: Sequence[date]
     ) -> None:
         self._version, self._cut = version, version.decision_cut(model)
-        self._own_metrics = model.metrics if model else {}
+        self._custom_metrics = model.metrics if model else {}
         start = nights[0] - timedelta(days=LOOK_BACK_DAYS - 1)
         day_count = (nights[-1] - start).days + 1
         width = version.score_bins.bin_count if version.score_bins else 1
@@ -493,11 +495,11 @@ class _History:
             _per_bin(rows, ("row_count", "predicted_count"), start, shape)
             for rows in _by_class(counts.class_scores, version, "scored_class")
         ]
-        # a version of yesterday has nothing to count on most days of the look-back
+        # the first day with counts: a new version has none on most days of the look-back
         self._first = _first_day(counts, start)
 
     def as_of(self, place: int, night: date, meanings: _Meanings) -> _Known | None:
-        """What is known at the end of the night at a place; None if the version has not predicted recently."""
+        """What is known at the end of `night`, which is number `place`; None if the version has not predicted recently."""
         for arriving in (self._labels, *self._decisions, *self._classes):
             arriving.read(night)
         days = slice(place, place + LOOK_BACK_DAYS)
@@ -522,9 +524,9 @@ class _History:
             yield from self._of_classes(counted, meanings.classes)
         else:
             yield from self._of_scores(counted, meanings.calibration)
-        if self._own_metrics:
+        if self._custom_metrics:
             known, expected = self._known(days), self._expected(days, meanings.calibration)
-            for name, metric in self._own_metrics.items():
+            for name, metric in self._custom_metrics.items():
                 yield name, Mean.of(known, expected, partial(evaluated, [metric.sum, metric.per]))
 
     def _of_scores(self, days: slice, calibration: Calibration | None) -> Iterator[tuple[str, Metric]]:
@@ -539,14 +541,11 @@ class _History:
             yield "accuracy", Mean.of(known, expected, _right_decisions)
 
     def _known(self, days: slice) -> dict[str, Floats]:
-        """COLUMNS of the labels that have come for predictions with a score, shape (days, bins)."""
+        """COLUMNS of the known labels of predictions with a score, shape (days, bins)."""
         return {name: array[days, :-1] for name, array in self._labels.known.items()}
 
     def _expected(self, days: slice, calibration: Calibration | None) -> dict[str, Floats]:
-        """Expected COLUMNS of the predictions of a binary model, shape (days, bins).
-
-        Without a calibration they are 0.
-        """
+        """Expected COLUMNS of the predictions of a binary model, shape (days, bins); 0 without a calibration."""
         predicted = {name: array[days, :-1] for name, array in self._predictions.items()}
         row_count, at_cut = predicted["row_count"], predicted["at_cut_count"]
         expected = {name: np.zeros_like(row_count) for name in COLUMNS}
@@ -575,16 +574,16 @@ class _History:
 
     @cached_property
     def _log_losses(self) -> tuple[Floats, Floats]:
-        """Of a positive and of a negative of each day and bin."""
+        """Log loss of a positive and of a negative label, each of shape (days, bins)."""
         return -np.log(self._mean_scores), -np.log1p(-self._mean_scores)
 
     @cached_property
     def _squared_errors(self) -> tuple[Floats, Floats]:
-        """The same."""
+        """Squared error of a positive and of a negative label, each of shape (days, bins)."""
         return (1 - self._mean_scores) ** 2, self._mean_scores**2
 
     def _of_classes(self, days: slice, probabilities: ClassProbabilities) -> Iterator[tuple[str, Metric]]:
-        """Expected of a prediction is that its label is each class with the probability of the score of the class."""
+        """Metrics of a multiclass model. Expected counts follow from the calibrated probability of each class."""
         sides = [
             [each.known[name][days, :-1] for each in self._classes] for name in ("positive_count", "negative_count")
         ]
@@ -592,7 +591,7 @@ class _History:
             [each[name][days, :-1] for each in self._class_scores] for name in ("row_count", "predicted_count")
         )
         expected = _expected_labels(scored, probabilities.of_class)
-        # a class without labels of either side has no realised AUC; without any labels all classes are estimated
+        # a class needs labels of the class and of others; if no class has both, all are estimated
         is_known = [side.any() and other.any() for side, other in zip(*sides, strict=True)]
         is_expected = [side.any() and other.any() for side, other in zip(*expected, strict=True)]
         is_counted = is_known if any(is_known) else is_expected
@@ -610,13 +609,13 @@ class _History:
             "accuracy",
             Mean.of_last_days(*(each.sum(axis=0) for each in (hits, labelled, expected_hits, expected_decided))),
         )
-        # without the one or the other an expected score would be far too high
+        # if one of the two is missing, the expected F1 score would be far too high
         has_both = expected_decided.any() and expected_labelled.any()
         expected_sizes = (expected_decided + expected_labelled) * has_both
         yield "f1_score", MacroF1(hits, decided + labelled, expected_hits * has_both, expected_sizes)
 
     def _absolute_error(self, days: slice) -> Mean:
-        """Expected of a prediction is the mean error of the labels known for its bin of scores."""
+        """The mean absolute error. The expected error of a prediction is the mean error of the known labels in its score bin."""
         sums, counts = (self._labels.known[name][days, :-1] for name in ("absolute_error_sum", "number_count"))
         predictions = self._predictions["row_count"][days, :-1]
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -628,7 +627,7 @@ class _History:
 
 
 def _first_day(counts: PerformanceCounts, start: date) -> int:
-    """Days from `start` to the first day with predictions or labels."""
+    """Number of days from `start` to the first day with predictions or labels."""
     predicted = [counts.predictions["dt"], counts.class_scores["dt"]]
     labelled = [rows["prediction_on"] for rows in (counts.labels, counts.classes, counts.decisions)]
     firsts = [pc.min(days).as_py() for days in (*predicted, *labelled) if len(days)]
@@ -645,14 +644,14 @@ def _right_decisions(columns: Columns) -> Sequence[Floats]:
 
 
 def _columns(width: int) -> NDArray[np.int64]:
-    """Column of each bin: in ascending order of score, then predictions without one."""
+    """The array column of each bin: bins in ascending order of the score, then predictions without a score."""
     columns = np.empty(width, dtype=np.int64)
     columns[[*ascending_bins(width), MISSING]] = np.arange(width)
     return columns
 
 
 def _by_class(rows: pa.Table, version: ModelVersion, column: str) -> list[pa.Table]:
-    """Rows of each class of a version, by the column that has it."""
+    """The rows of each class of a version; `column` has the name of the class."""
     of_classes = grouped(rows, [column])
     return [of_classes.get((name,), rows.slice(0, 0)) for name in version.class_names]
 
@@ -660,7 +659,7 @@ def _by_class(rows: pa.Table, version: ModelVersion, column: str) -> list[pa.Tab
 def _expected_labels(
     predictions: Sequence[Floats], probabilities: Floats | None
 ) -> tuple[Sequence[Floats], Sequence[Floats]]:
-    """Expected positives and negatives of the predictions of each class, shape (days, bins); none without probabilities."""
+    """Expected positives and negatives of each class, shape (days, bins); 0 without probabilities."""
     if probabilities is None:
         nothing = [np.zeros_like(of_class) for of_class in predictions]
         return nothing, nothing
@@ -679,7 +678,7 @@ def _per_bin(rows: pa.Table, names: Sequence[str], start: date, shape: tuple[int
 
 
 def _has_most_labels(label_counts: Floats, prediction_counts: Floats) -> Days:
-    """Days that have most of the labels they will ever have, by the share that old days have, shape (days,)."""
+    """Days that have most of their labels, shape (days,). The final share of labelled predictions is learned from old days."""
     with np.errstate(divide="ignore", invalid="ignore"):
         shares = label_counts / prediction_counts
     old = shares[: LOOK_BACK_DAYS - _OLD_ENOUGH_DAYS]
@@ -690,9 +689,9 @@ def _has_most_labels(label_counts: Floats, prediction_counts: Floats) -> Days:
 
 @dataclass(frozen=True, slots=True)
 class _Correction:
-    """Difference of realised and estimated values: its mean over recent days, the standard error, and the deviation of a day.
+    """Realised minus estimated values: mean over recent days, its standard error, and standard deviation of a single day.
 
-    Each has shape (asked,). With too few days, nothing is learned.
+    Each has shape (series,). With too few days, mean and error are 0 and the deviation is nan.
     """
 
     mean: Floats
@@ -702,8 +701,8 @@ class _Correction:
 
     @classmethod
     def of(cls, differences: Floats) -> _Correction:
-        """From the differences of days in their order, shape (asked, days), nan where there is none."""
-        known, count = clustered.in_front(differences)
+        """From the daily differences in the order of the days, shape (series, days); nan for days without one."""
+        known, count = clustered.compacted(differences)
         place, late_count = np.arange(differences.shape[-1]), np.minimum(count, _CORRECTING_DAYS)
         is_late = (place < count[:, np.newaxis]) & (place >= (count - late_count)[:, np.newaxis])
         variance = clustered.long_run_variance(differences)
@@ -720,12 +719,12 @@ class _Correction:
 
 @dataclass(frozen=True, slots=True)
 class _Measured:
-    """What was found of all that is asked: means by basis, each of shape (asked,), and the daily values that are tested.
+    """Results of several series: means by basis, each of shape (series,), and the daily values that are tested for a loss.
 
-    `values` and `estimates` have shape (asked, days), larger is better.
+    `values` and `estimates` have shape (series, days); their sign is chosen so that larger is better.
     """
 
-    asked: Sequence[_Asked]
+    series: Sequence[_Series]
     window_days: int
     is_realised: Days
     means: Mapping[str, ClusteredMean]
@@ -733,12 +732,12 @@ class _Measured:
     estimates: Floats
 
     @classmethod
-    def of(cls, asked: Sequence[_Asked], window_days: int) -> _Measured:
-        """Measure at least one statistic."""
+    def of(cls, series: Sequence[_Series], window_days: int) -> _Measured:
+        """Measure the series, of which there must be at least one."""
         is_realised, has_predictions = (
-            np.stack([getattr(each.known, name) for each in asked]) for name in ("is_realised", "has_predictions")
+            np.stack([getattr(each.known, name) for each in series]) for name in ("is_realised", "has_predictions")
         )
-        of_days = _day_values(asked, is_realised, window_days)
+        of_days = _day_values(series, is_realised, window_days)
         differences = np.where(is_realised, of_days.by_label - of_days.by_estimate, np.nan)
         correction = _Correction.of(differences)
         of_estimates = correction.mean[:, np.newaxis]
@@ -751,51 +750,51 @@ class _Measured:
             "estimated": _expected(clustered.clustered_mean(of_days.estimated), correction),
             "combined": _combined(clustered.clustered_mean(of_days.combined), is_estimated.sum(axis=-1), correction),
         }
-        sign = np.array([[1 if each.standard.is_larger_better else -1] for each in asked])
+        sign = np.array([[1 if each.standard.is_larger_better else -1] for each in series])
         uncertain = np.where(is_realised, 0, correction.standard_error[:, np.newaxis])
-        return cls(asked, window_days, is_realised, means, sign * values + uncertain, sign * estimates)
+        return cls(series, window_days, is_realised, means, sign * values + uncertain, sign * estimates)
 
     @property
     def is_estimated(self) -> Days:
-        """Days that do not count by their labels, shape (asked, days)."""
+        """Days whose values are estimates, shape (series, days)."""
         return ~self.is_realised
 
     def tested(self) -> NDArray[np.int64]:
-        """Places of what is tested for a loss."""
+        """Positions of the series that are tested for a loss."""
         return np.flatnonzero(
             [
                 each.standard.baseline is not None
                 and each.standard.tolerance is not None
                 and each.key["deployment"] != "shadow"
                 and bool(count)
-                for each, count in zip(self.asked, self.means["combined"].day_count.tolist(), strict=True)
+                for each, count in zip(self.series, self.means["combined"].day_count.tolist(), strict=True)
             ]
         )
 
     def rows(self, evidence: Mapping[str, NDArray[Any]]) -> pa.Table:
-        """Rows of performance: of each basis that has days. `evidence` is by column, of the combined values, shape (asked,)."""
+        """Rows of performance, for each basis that has days. `evidence` has arrays of shape (series,) by column, for the basis combined."""
         has_days = np.stack([self.means[basis].day_count > 0 for basis in _BASES], axis=1)
         places, bases = np.nonzero(has_days)
 
         def by_basis(name: str) -> NDArray[Any]:
             return np.stack([getattr(self.means[basis], name) for basis in _BASES], axis=1)[has_days]
 
-        def of_asked(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+        def of_series(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
             return pa.array(values, kind).take(pa.array(places))
 
         def of_standard(name: str) -> NDArray[Any]:
-            given = [getattr(each.standard, name) for each in self.asked]
+            given = [getattr(each.standard, name) for each in self.series]
             return np.array([np.nan if value is None else value for value in given], dtype=float)[places]
 
         window = slice(-self.window_days, None)
         lowest, highest = of_standard("lowest"), of_standard("highest")
         low, high = (np.clip(by_basis(f"confidence_{side}"), lowest, highest) for side in ("low", "high"))
         day_count = by_basis("day_count")
-        label_counts = [int(each.known.label_counts[window].sum()) for each in self.asked]
+        label_counts = [int(each.known.label_counts[window].sum()) for each in self.series]
         found: dict[str, Any] = {
-            "dt": of_asked([each.night for each in self.asked], pa.date32()),
-            **{name: of_asked([each.key[name] for each in self.asked], pa.string()) for name in _KEY},
-            "statistic": of_asked([each.statistic for each in self.asked], pa.string()),
+            "dt": of_series([each.night for each in self.series], pa.date32()),
+            **{name: of_series([each.key[name] for each in self.series], pa.string()) for name in _KEY},
+            "statistic": of_series([each.statistic for each in self.series], pa.string()),
             "basis": pa.array(_BASES).take(pa.array(bases)),
             "window_days": np.full(len(places), self.window_days),
             **{name: by_basis(name) for name in ("value", "standard_error")},
@@ -803,7 +802,7 @@ class _Measured:
             "confidence_high": high,
             "day_count": day_count,
             "labelled_day_count": self.is_realised[:, window].sum(axis=1)[places],
-            "label_count": of_asked(label_counts, pa.int64()),
+            "label_count": of_series(label_counts, pa.int64()),
             "baseline_value": of_standard("baseline"),
             "tolerance": of_standard("tolerance"),
             "reason": pa.array(_no_interval(low, day_count), pa.string()),
@@ -817,7 +816,7 @@ class _Measured:
 
 
 def _column(values: Any, kind: pa.DataType) -> pa.Array:
-    """Numbers that are not finite are null."""
+    """An Arrow array in which numbers that are not finite are null."""
     if isinstance(values, pa.Array):
         return values.cast(kind)
     if values.dtype.kind == "f":
@@ -826,7 +825,7 @@ def _column(values: Any, kind: pa.DataType) -> pa.Array:
 
 
 def _expected(estimated: ClusteredMean, correction: _Correction) -> ClusteredMean:
-    """Estimates with intervals for what the labels of their days will say, by how far they were from estimates before."""
+    """Estimates with intervals for the later realised values, from how far the two were apart on earlier days."""
     with np.errstate(divide="ignore"):
         of_days = correction.deviation**2 / estimated.day_count
     error = np.sqrt(of_days + correction.standard_error**2 + correction.mean**2)
@@ -835,7 +834,7 @@ def _expected(estimated: ClusteredMean, correction: _Correction) -> ClusteredMea
 
 
 def _combined(pooled: ClusteredMean, estimated_count: NDArray[np.int64], correction: _Correction) -> ClusteredMean:
-    """Means over realised and estimated days, corrected, with the error of the correction."""
+    """Means over realised and estimated days, corrected; their error includes that of the correction."""
     with np.errstate(divide="ignore", invalid="ignore"):
         share = np.nan_to_num(estimated_count / pooled.day_count)
         of_estimates = np.where(share > 0, share * np.nan_to_num(correction.deviation) ** 2 / pooled.day_count, 0.0)
@@ -849,55 +848,57 @@ def _no_interval(low: Floats, day_count: NDArray[np.int64]) -> list[str | None]:
     reasons = np.select(
         [np.isfinite(low), day_count < FEWEST_DAYS],
         ["", few],
-        f"{few} with labels, from which the error of estimates is known",
+        f"{few} with labels, which are needed to know the error of estimates",
     )
     return [reason or None for reason in reasons.tolist()]
 
 
 def _evidence(found: Sequence[_Measured], settings: Settings) -> list[dict[str, NDArray[Any]]]:
-    """Evidence of a loss by column, each of shape (asked,), the budget of false pages split among the tests of a night."""
+    """Columns about evidence of a loss, each of shape (series,). The tests of a night share the budget of false pages."""
     tested = [measured.tested() for measured in found]
-    asked = [measured.asked[place] for measured, places in zip(found, tested, strict=True) for place in places.tolist()]
+    series = [
+        measured.series[place] for measured, places in zip(found, tested, strict=True) for place in places.tolist()
+    ]
     columns = [
         {
-            "detectable_loss": np.full(len(measured.asked), np.nan),
-            "loss_evidence": np.full(len(measured.asked), np.nan),
-            "loss_since_on": np.full(len(measured.asked), None, dtype=object),
+            "detectable_loss": np.full(len(measured.series), np.nan),
+            "loss_evidence": np.full(len(measured.series), np.nan),
+            "loss_since_on": np.full(len(measured.series), None, dtype=object),
         }
         for measured in found
     ]
-    if not asked:
+    if not series:
         return columns
     values, is_estimated, estimates = (
         np.concatenate([getattr(measured, name)[places] for measured, places in zip(found, tested, strict=True)])
         for name in ("values", "is_estimated", "estimates")
     )
-    limits = np.array([each.standard.limit for each in asked])
+    limits = np.array([each.standard.limit for each in series])
     thresholds = page_thresholds(
         settings.false_pages_per_year,
-        np.array([TIER_WEIGHTS[settings.tier_of(each.key["model_id"])] for each in asked]),
-        np.array([each.night.toordinal() for each in asked]),
+        np.array([TIER_WEIGHTS[settings.tier_of(each.key["model_id"])] for each in series]),
+        np.array([each.night.toordinal() for each in series]),
     )
 
     def losses_by(noise: tuple[DayNoise, DayNoise]) -> LossEvidence:
         by_labels, by_estimates = noise
         return loss_evidence(values, limits, thresholds, by_labels, estimated=(is_estimated, by_estimates))
 
-    learn = partial(_noises, asked, np.where(is_estimated, np.nan, values), estimates)
-    # the differences across the beginning of a loss would enlarge the noise by which it is judged
+    learn = partial(_noises, series, np.where(is_estimated, np.nan, values), estimates)
+    # without the differences across the first day of a loss, which would enlarge the noise and hide the loss
     noise = learn(began_at=losses_by(learn()).began_at)
     losses = losses_by(noise)
     evidence = np.maximum(np.nan_to_num(losses.log_evidence[:, -1] / np.log(thresholds), nan=0.0, neginf=0.0), 0)
-    tolerances = np.array([each.standard.tolerance for each in asked], dtype=float)
+    tolerances = np.array([each.standard.tolerance for each in series], dtype=float)
     of_tests = {
         "detectable_loss": tolerances + shown_within_28_days(noise[0], thresholds),
         "loss_evidence": evidence,
         "loss_since_on": np.array(
             [
                 each.night - timedelta(days=LOOK_BACK_DAYS - 1 - began_at)
-                if began_at >= 0 and of_test >= _SPEAKS_FOR_A_LOSS
+                if began_at >= 0 and of_test >= _EVIDENCE_FOR_FIRST_DAY
                 else None
-                for each, of_test, began_at in zip(asked, evidence.tolist(), losses.began_at.tolist(), strict=True)
+                for each, of_test, began_at in zip(series, evidence.tolist(), losses.began_at.tolist(), strict=True)
             ],
             dtype=object,
         ),
@@ -910,21 +911,21 @@ def _evidence(found: Sequence[_Measured], settings: Settings) -> list[dict[str, 
 
 
 def _noises(
-    asked: Sequence[_Asked], labelled: Floats, estimates: Floats, began_at: Indices | None = None
+    series: Sequence[_Series], labelled: Floats, estimates: Floats, began_at: Indices | None = None
 ) -> tuple[DayNoise, DayNoise]:
-    """Noise of days that count by their labels, and of estimated days; `began_at` is the first day of a likely loss of each test."""
-    by_labels, by_estimates = (_noise(asked, values, began_at) for values in (labelled, estimates))
+    """Noise of realised days and of estimated days. `began_at` is the first day of the likely loss of each series."""
+    by_labels, by_estimates = (_noise(series, values, began_at) for values in (labelled, estimates))
     floor = np.nan_to_num(by_labels.deviation) * _SMALLEST_ESTIMATED_SHARE
     return by_labels, replace(by_estimates, deviation=np.fmax(by_estimates.deviation, floor))
 
 
-def _noise(asked: Sequence[_Asked], values: Floats, began_at: Indices | None) -> DayNoise:
-    """How the days of each test differ; while there are few, those of the other tests of its night and statistic count, too."""
+def _noise(series: Sequence[_Series], values: Floats, began_at: Indices | None) -> DayNoise:
+    """How much the days of each series vary. While a series has few days, other series of its night and statistic contribute."""
     differences = day_differences(values, began_at=began_at)
     places: dict[tuple[date, str], list[int]] = {}
-    for place, each in enumerate(asked):
+    for place, each in enumerate(series):
         places.setdefault((each.night, each.statistic), []).append(place)
-    deviation, autocorrelation, worth = np.full((3, len(asked)), np.nan)
+    deviation, autocorrelation, worth = np.full((3, len(series)), np.nan)
     for members in places.values():
         if prior := pooled_noise(differences.of(members)):
             deviation[members], autocorrelation[members] = prior.deviation, prior.autocorrelation

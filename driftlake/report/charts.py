@@ -105,7 +105,7 @@ def volume_chart(rows: Rows, *, first_day: date, last_day: date, description: st
 
 @_or_sentence
 def quality_chart(rows: Rows, *, long_days: int, first_day: date, last_day: date, description: str) -> str:
-    """AUC over time with its interval, baseline and hindsight, and below it the share of labelled predictions.
+    """AUC over time with its interval, baseline and the value with all labels known now, and below it the share of labelled predictions.
 
     `rows` are those of sql/report/quality.sql of one model with a `series` each: the window of `long_days` is drawn in
     full, shorter ones as thin lines.
@@ -118,7 +118,7 @@ def quality_chart(rows: Rows, *, long_days: int, first_day: date, last_day: date
         return _numbers(column, title="AUC", scale={"zero": False}, axis={"tickCount": 5, "format": ".2f"})
 
     baseline = {"type": "line", "strokeWidth": 1.3, "strokeDash": [7, 4]}
-    hindsight = {"type": "line", "strokeWidth": 1.4, "strokeDash": [1, 3], "strokeCap": "round"}
+    all_labels = {"type": "line", "strokeWidth": 1.4, "strokeDash": [1, 3], "strokeCap": "round"}
     ranking = {
         "layer": [
             _layer(
@@ -131,7 +131,7 @@ def quality_chart(rows: Rows, *, long_days: int, first_day: date, last_day: date
             _layer("short", {"type": "line", "strokeWidth": 1, "opacity": 0.5}, **shared, y=auc("auc")),
             _layer("long", baseline, **shared, y=auc("baseline_auc")),
             _layer("long", {"type": "line", "strokeWidth": 2.4, "point": _points(days)}, **shared, y=auc("auc")),
-            _layer("long", hindsight, **shared, y=auc("hindsight_auc")),
+            _layer("long", all_labels, **shared, y=auc("all_labels_auc")),
         ],
         "width": _WIDE,
         "height": 190,

@@ -221,7 +221,7 @@ def _quality_figures(scope: Scope, rows: Sequence[Row], colours: Mapping[Any, st
             _in_series(members, colours),
             long_days=scope.quality_days,
             **span,
-            description=f"AUC of {model} per day with its 95% interval, baseline and hindsight, and label coverage",
+            description=f"AUC of {model} per day with its 95% interval, baseline, AUC with all labels known now, and label coverage",
         )
         latest = [row for row in members if row["dt"] == scope.day and row["window_days"] == scope.quality_days]
         figures.append(Figure(model, chart, latest, _series_legend(members, colours)))

@@ -17,7 +17,7 @@ import pyarrow as pa
 from driftlake.config import Settings
 from driftlake.lake.warehouse import Warehouse
 from driftlake.report import verdicts
-from driftlake.report.hindsight import ClassLabels, hindsight_auc
+from driftlake.report.all_labels_auc import ClassLabels, all_labels_auc
 from driftlake.report.verdicts import MeasuredWindows, Row, Verdict, grouped
 
 # A version without predictions for this many days gets no verdict.
@@ -201,7 +201,7 @@ def _distributions(scope: Scope, wanted: Sequence[Row]) -> list[dict[str, Any]]:
 
 
 def _quality(scope: Scope) -> Iterator[dict[str, Any]]:
-    """The rows of sql/report/quality.sql with `hindsight_auc`, which only the long window has."""
+    """The rows of sql/report/quality.sql with `all_labels_auc`, which only the long window has."""
     long_days = scope.quality_days
     rows = scope.rows("quality", **scope.span(QUALITY_DAYS), windows_days=[long_days, scope.short_quality_days])
     if not rows:
@@ -210,7 +210,7 @@ def _quality(scope: Scope) -> Iterator[dict[str, Any]]:
     labels = _labels_by_version(scope, first_day)
     for key, members in grouped(rows, version_key).items():
         of_window = [row for row in members if row["window_days"] == long_days and row["has_predictions"]]
-        values = hindsight_auc(
+        values = all_labels_auc(
             labels.get(key, []),
             np.array([(row["dt"] - first_day).days for row in of_window], np.int64),
             long_days,
@@ -219,7 +219,7 @@ def _quality(scope: Scope) -> Iterator[dict[str, Any]]:
         known = {row["dt"]: value for row, value in zip(of_window, values.tolist(), strict=True)}
         for row in members:
             value = known.get(row["dt"]) if row["window_days"] == long_days else None
-            yield {**row, "hindsight_auc": None if value is None or math.isnan(value) else value}
+            yield {**row, "all_labels_auc": None if value is None or math.isnan(value) else value}
 
 
 def _labels_by_version(scope: Scope, first_day: date) -> dict[Key, list[ClassLabels]]:

@@ -188,7 +188,7 @@ def _label_findings(facts: Row, alerts: Sequence[Row], windows: MeasuredWindows)
     if not windows.has_labels:
         return ["no labels are configured, so its quality is not known"]
     # the sentence of the verdict already contains the tested performance
-    quality = None if facts["is_performance_told"] else _quality_finding(facts, windows)
+    quality = None if facts["is_performance_mentioned"] else _quality_finding(facts, windows)
     return [quality, _backlog_finding(facts, alerts)]
 
 

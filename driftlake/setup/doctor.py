@@ -129,7 +129,7 @@ def _examine_lineage(settings: Settings) -> Iterator[Finding]:
         yield from _unknown_features(f"slos {slo.name}", slo.features, models)
     for rule in settings.alert_rules:
         yield from _unknown(f"alerts {rule.name}", rule.models, {record.model_id for record in records})
-        if rule.watched.source.about == FEATURE:
+        if rule.signal_record.source.about == FEATURE:
             models = [record for record in records if not rule.models or record.model_id in rule.models]
             yield from _unknown_features(f"alerts {rule.name}", (*rule.features, *rule.except_features), models)
     others = [reference.model_version for reference in settings.drift.references if isinstance(reference, OtherVersion)]

@@ -19,8 +19,8 @@ from driftlake.config import EXPLANATIONS, Settings, Source
 from driftlake.errors import DriftlakeError
 from driftlake.inputs.columns import CanonicalColumn
 from driftlake.inputs.importable_files import importable_among, importable_in
-from driftlake.inputs.listed_files import Listing, PassedOver
-from driftlake.inputs.listing import look_into, nothing_understood
+from driftlake.inputs.listed_files import Listing, SkippedEntry
+from driftlake.inputs.listing import look_into, no_day_recognised
 from driftlake.inputs.parquet_files import InputFile
 from driftlake.inputs.partitions import Partition, read_listed
 from driftlake.inputs.predictions import Reading, create_view_of_partitions
@@ -109,8 +109,8 @@ def examine_input(settings: Settings, source: Source, location: str) -> Examined
     try:
         require_place(source.setting, location, holds_input=True)
         listing = look_into(location, settings.partitioning_of(source))
-        if not listing.days and listing.passed_over:
-            raise nothing_understood(location, listing.passed_over)
+        if not listing.days and listing.skipped:
+            raise no_day_recognised(location, listing.skipped)
         examined = Examined(source, location, settings, columns_of(source, settings), listing)
         examined.newest(_EXAMINED_DAYS)
     except DriftlakeError as error:
@@ -139,8 +139,8 @@ def _days(examined: Examined) -> Iterator[Finding]:
         yield Finding(name, False, f"{found}; none of them is on or after {settings.start}", hint)
     elif not examined.row_count and not any(partition.refusals for partition in examined.partitions):
         hint = "write *.parquet into the folders of the days, under names that do not begin with _ or ."
-        passed_over = [entry.path for partition in examined.partitions for entry in partition.passed_over]
-        if importable := importable_among(passed_over):
+        skipped = [entry.path for partition in examined.partitions for entry in partition.skipped]
+        if importable := importable_among(skipped):
             yield import_needed(name, importable)
             return
         message = f"there are no rows in the last {len(examined.partitions)} of {len(days)} days"
@@ -173,18 +173,18 @@ def _refused(examined: Examined) -> Iterator[Finding]:
         yield Finding(f"{examined.source.name} files", False, message, hint)
 
 
-def _passed_over(examined: Examined) -> Iterator[Finding]:
-    found: list[PassedOver] = [*examined.listing.passed_over]
-    found += [entry for partition in examined.partitions for entry in partition.passed_over]
+def _skipped(examined: Examined) -> Iterator[Finding]:
+    found: list[SkippedEntry] = [*examined.listing.skipped]
+    found += [entry for partition in examined.partitions for entry in partition.skipped]
     if found:
-        found.sort(key=lambda entry: not entry.is_suspect)
+        found.sort(key=lambda entry: not entry.is_likely_input)
         named = first_of([*map(str, found)], _NAMED_FILES, joint="; ")
-        is_suspect = any(entry.is_suspect for entry in found)
+        is_likely_input = any(entry.is_likely_input for entry in found)
         hint = (
             "rename them so that they are read, or let their names begin with _ to mark them as not part of the input"
         )
         subject = f"{examined.source.name} skipped"
-        yield Finding(subject, not is_suspect, named, hint if is_suspect else None)
+        yield Finding(subject, not is_likely_input, named, hint if is_likely_input else None)
 
 
 def _columns(examined: Examined) -> Iterator[Finding]:
@@ -192,7 +192,7 @@ def _columns(examined: Examined) -> Iterator[Finding]:
     if not kinds:
         return
     mapping = examined.settings.mapping_of(examined.source)
-    read = {column.own_name(mapping): column.name for column in examined.columns if not column.read_from}
+    read = {column.source_name(mapping): column.name for column in examined.columns if not column.read_from}
     there = [
         f"{name} {kinds[own]}" if name == own else f"{name} (as {own}) {kinds[own]}"
         for own, name in read.items()
@@ -208,7 +208,7 @@ def _columns(examined: Examined) -> Iterator[Finding]:
     yield Finding(f"{examined.source.name} columns", True, message)
 
 
-LINES: tuple[Line, ...] = (_days, _rows, _refused, _passed_over, _columns)
+LINES: tuple[Line, ...] = (_days, _rows, _refused, _skipped, _columns)
 
 
 def matched_ids(telemetry: Examined, labels: Examined) -> Iterator[Finding]:

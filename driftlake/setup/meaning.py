@@ -27,7 +27,7 @@ from driftlake.lineage.label_meaning import declared_meaning
 from driftlake.lineage.versions import ModelVersion, load_versions, told_choice
 from driftlake.maths.arrays import Counts, Floats
 from driftlake.maths.binning import FIRST_RANGE, probability_bins
-from driftlake.maths.score_meaning import labelled_auc, suspicion
+from driftlake.maths.score_meaning import labelled_auc, score_problem
 from driftlake.setup.findings import Finding
 from driftlake.setup.input_report import Examined, ExaminedVersion
 from driftlake.training.feature_choice import choose_features
@@ -187,7 +187,7 @@ def _examine_scores(version: ModelVersion, scores: Floats, labels: Floats) -> It
         kind = "percent" if scores.min() >= 0 and scores.max() <= _HIGHEST_PERCENTAGE else "value"
         hint = f"say `score_kind: {kind}` in the lineage"
         yield Finding(subject, False, f"{shown}; a probability is expected", hint)
-    elif found := suspicion(positives, negatives, float(scores.sum()), is_probability=is_probability):
+    elif found := score_problem(positives, negatives, float(scores.sum()), is_probability=is_probability):
         looks = {
             "reversed": "it ranks the labels the wrong way round",
             "confidence": "it is never below 0.5, as the probability of the predicted class is",

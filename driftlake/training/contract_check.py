@@ -13,10 +13,10 @@ import duckdb
 import numpy as np
 
 from driftlake.config import Settings
-from driftlake.contract.own_suites import ROWS, hold
+from driftlake.contract.custom_suites import ROWS, hold
 from driftlake.contract.row_checks import Contract, ContractCheck, Measurement
 from driftlake.contract.score_checks import LabelledScores, check_scores
-from driftlake.contract.suite_files import OwnExpectation
+from driftlake.contract.suite_files import CustomExpectation
 from driftlake.errors import InputError
 from driftlake.inputs.parquet_sql import apart_by_case, rows_of
 from driftlake.lake.queries import literal
@@ -42,8 +42,8 @@ def check_training(
     Raises InputError if a rule of severity error is broken.
     """
     record = file.record
-    own_names = {"target": record.target, "score": record.score}
-    contract = replace(contract, own_names={name: own for name, own in own_names.items() if own})
+    source_names = {"target": record.target, "score": record.score}
+    contract = replace(contract, source_names={name: own for name, own in source_names.items() if own})
     with open_session(settings, data.paths) as connection:
         _create_views(connection, file, data, day, contract.suites)
         checks = contract.check(connection, [day])
@@ -93,7 +93,7 @@ def _create_views(
     file: LineageFile,
     data: TrainingData,
     day: date,
-    expectations: Sequence[OwnExpectation],
+    expectations: Sequence[CustomExpectation],
 ) -> None:
     """Create the view training_rows, and the view ROWS with the column names of the files for the user's suites."""
     record = file.record

@@ -71,7 +71,7 @@ def choose_features(file: LineageFile, data: TrainingColumns, settings: Settings
             left_out[name] = "the index of the data frame"
         elif name in identifying:
             left_out[name] = f"the {identifying[name]} of a prediction"
-        elif reason := _objection(name, kind, data):
+        elif reason := _reason_to_leave_out(name, kind, data):
             left_out[name] = reason
         else:
             features.append(name)
@@ -84,7 +84,7 @@ def choose_features(file: LineageFile, data: TrainingColumns, settings: Settings
     return FeatureChoice(features, left_out)
 
 
-def _objection(name: str, kind: pa.DataType, data: TrainingColumns) -> str | None:
+def _reason_to_leave_out(name: str, kind: pa.DataType, data: TrainingColumns) -> str | None:
     """Why a column is not a feature; None if it can be one."""
     if pa.types.is_temporal(kind):
         return "a point in time"

@@ -1,7 +1,7 @@
-"""Registers model versions. A registered version never changes, because production is compared with it.
+"""Registers model versions. A registered version never changes, because production data is compared with it.
 
-Not here: lineage files (`driftlake.lineage.lineage_files`), learning (`driftlake.training.learning`), learning again
-(`driftlake.training.relearning`), loading what is registered (`driftlake.lineage.versions`).
+Not here: reading lineage files (`driftlake.lineage.lineage_files`), learning bins (`driftlake.training.learning`) and
+learning them again (`driftlake.training.relearning`), loading registered versions (`driftlake.lineage.versions`).
 """
 
 from __future__ import annotations
@@ -46,19 +46,19 @@ class Registration:
     """Result of registering the lineage files of a folder."""
 
     file_count: int
-    # the files that could be read, whether registered now or before
+    # the files that could be read, of versions registered now or earlier
     read: Sequence[LineageFile]
     registered: Sequence[LineageFile]
     refused: Sequence[DriftlakeError]
 
 
 def register_folder(warehouse: Warehouse, settings: Settings, contracts: Contracts | None = None) -> Registration:
-    """Register the new versions of the lineage folder; a faulty file never stops the others.
+    """Register the new versions in the lineage folder. A faulty file does not stop the others.
 
-    Training data of registered versions is not read again; `register` does that.
+    The training data of registered versions is not read again, as `register` does.
     """
     locations = lineage_locations(settings)
-    # one query for all: each would cost as long as this one
+    # one query for all versions, because a query for one takes as long
     runs = _registered_runs(warehouse)
     registered: list[LineageFile] = []
     known: list[LineageFile] = []
@@ -67,15 +67,15 @@ def register_folder(warehouse: Warehouse, settings: Settings, contracts: Contrac
         with _refusals(location, refused):
             file = read_lineage_file(settings, location)
             if run := runs.get(_key(file)):
-                _require_same_promise(run, settings, file)
+                _require_same_lineage(run, settings, file)
             elif _register(warehouse, settings, file, contracts):
                 registered.append(file)
             known.append(file)
-    # at the end, because every registration makes the versions that are loaded out of date
+    # after all registrations, because each of them invalidates the loaded versions
     together: list[DriftlakeError] = []
     with _refusals("lineage", together):
         complete(warehouse, settings, known)
-    # an error in one version must not stop the others
+    # if one version fails, each is completed separately, so that the others are
     for file in known if together else ():
         with _refusals(file.path, refused):
             complete(warehouse, settings, [file])
@@ -84,7 +84,7 @@ def register_folder(warehouse: Warehouse, settings: Settings, contracts: Contrac
 
 @contextmanager
 def _refusals(location: str, refused: list[DriftlakeError]) -> Iterator[None]:
-    """Collect exceptions about a lineage file in `refused`, unless they concern every file."""
+    """Collect errors of a lineage file in `refused`, unless they affect every file."""
     try:
         yield
     except WarehouseError:
@@ -102,10 +102,10 @@ def _refusals(location: str, refused: list[DriftlakeError]) -> Iterator[None]:
 def register(
     warehouse: Warehouse, settings: Settings, files: Sequence[LineageFile], contracts: Contracts | None = None
 ) -> list[LineageFile]:
-    """Register the new versions and return them; versions that are already registered must be unchanged.
+    """Register the new versions and return them. Lineage and training data of registered versions must be unchanged.
 
-    Raises LineageConflictError if a registered version or dataset differs, InputError if training data cannot be used
-    or breaks its contract.
+    Raises LineageConflictError if a registered version or dataset differs, and InputError if training data cannot be used or
+    breaks its contract.
     """
     registered = [file for file in files if _register(warehouse, settings, file, contracts)]
     count_reference_labels(warehouse, files)
@@ -113,7 +113,7 @@ def register(
 
 
 def complete(warehouse: Warehouse, settings: Settings, files: Sequence[LineageFile]) -> None:
-    """Add the training counts that registered versions lack after an upgrade, a change of settings or a relearning."""
+    """Add the counts of training data that registered versions lack, after an upgrade, changed settings or learning bins again."""
     count_reference_labels(warehouse, files)
     count_reference_segments(warehouse, settings, files)
     count_reference_pairs(warehouse, settings, files)
@@ -121,9 +121,9 @@ def complete(warehouse: Warehouse, settings: Settings, files: Sequence[LineageFi
 
 
 def require_unchanged(warehouse: Warehouse, settings: Settings, file: LineageFile) -> None:
-    """Raises LineageConflictError if the lineage file or its training data differs from what was registered."""
+    """Raises LineageConflictError if the lineage file or its training data differs from the registered one."""
     if run := _registered_runs(warehouse).get(_key(file)):
-        _require_same_promise(run, settings, file)
+        _require_same_lineage(run, settings, file)
     require_same_data(warehouse, file, TrainingData(file).fingerprint())
 
 
@@ -137,7 +137,7 @@ def rows_of(record: LineageRecord, learned: Sequence[Learned]) -> dict[str, pa.T
 
 
 def _bin_columns(learned: Sequence[FeatureBins]) -> dict[str, list[Any]]:
-    """Columns of feature_bins; a feature without a column has no value in it."""
+    """Columns of feature_bins; where a feature lacks a column, its values are null."""
     columns = [bins.columns() for bins in learned]
     names = dict.fromkeys(name for of_feature in columns for name in of_feature)
     return {
@@ -151,7 +151,7 @@ def _columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
 
 
 def _reference_columns(counts: StackedCounts) -> dict[str, dict[str, Any]]:
-    """Columns of reference_profile and reference_stats from counts of features in one group."""
+    """Columns of reference_profile and reference_stats, from the counts of the features in a single group."""
     features = pa.array([bins.feature for bins in counts.features], pa.string())
     places, bin_ids = np.nonzero(counts.bins)
     profile = {"feature": features.take(pa.array(places)), "bin_id": bin_ids, "row_count": counts.bins[places, bin_ids]}
@@ -159,7 +159,7 @@ def _reference_columns(counts: StackedCounts) -> dict[str, dict[str, Any]]:
 
 
 def _table(name: str, record: LineageRecord, columns: Mapping[str, Any]) -> pa.Table:
-    """Rows of a table of one version; what has no column is null."""
+    """Rows of a table for one version; missing columns are null."""
     count = max((len(values) for values in columns.values()), default=0)
     given = {**{key: [value] * count for key, value in _owner(record).items()}, **columns}
     return with_every_column(pa.table({key: pa.array(values, from_pandas=True) for key, values in given.items()}), name)
@@ -168,14 +168,14 @@ def _table(name: str, record: LineageRecord, columns: Mapping[str, Any]) -> pa.T
 def _register(warehouse: Warehouse, settings: Settings, file: LineageFile, contracts: Contracts | None) -> bool:
     known = _registered_runs(warehouse).get(_key(file))
     if known:
-        _require_same_promise(known, settings, file)
+        _require_same_lineage(known, settings, file)
     data = TrainingData(file)
     fingerprint = data.fingerprint()
     require_same_data(warehouse, file, fingerprint)
     if known:
         return False
     corrections = settings.models.get(file.record.model_id, ModelSettings())
-    _require_nobody_in_classes(file, settings.telemetry.personal_data)
+    _require_no_personal_data_in_classes(file, settings.telemetry.personal_data)
     choice = choose_features(file, data, settings)
     found = data.personal_data(choice.features, settings.telemetry.personal_data)
     learned = learn(file, data, choice.features, corrections, settings.drift.other_features_bins, found)
@@ -193,7 +193,7 @@ def _register(warehouse: Warehouse, settings: Settings, file: LineageFile, contr
 
 
 def _registered_runs(warehouse: Warehouse) -> dict[tuple[str, str], dict[str, Any]]:
-    """What the registered versions promise, by model and version."""
+    """Lineage fingerprint and positive label of the registered versions, by model and version."""
     rows = warehouse.sql("select model_id, model_version, lineage_fingerprint, positive_label from training_runs")
     return {(row["model_id"], row["model_version"]): row for row in rows.to_pylist()}
 
@@ -202,19 +202,19 @@ def _key(file: LineageFile) -> tuple[str, str]:
     return file.record.model_id, file.record.model_version
 
 
-def _require_same_promise(run: Mapping[str, Any], settings: Settings, file: LineageFile) -> None:
+def _require_same_lineage(run: Mapping[str, Any], settings: Settings, file: LineageFile) -> None:
     fingerprint = _lineage_fingerprint(file.record)
     if run["lineage_fingerprint"] != fingerprint:
         raise LineageConflictError(
-            f"{file.path}: {file.record.model_id} {file.record.model_version} was registered with other contents"
+            f"{file.path}: {file.record.model_id} {file.record.model_version} was registered with a different lineage file"
             f" (lineage fingerprint {run['lineage_fingerprint']}, now {fingerprint})",
             hint="restore the file, or register the change as a new model_version",
         )
     declared = declared_meaning(file.record, settings)
-    if (said := declared.positive if declared else "1") != (run["positive_label"] or "1"):
+    if (positive := declared.positive if declared else "1") != (run["positive_label"] or "1"):
         raise LineageConflictError(
             f"{file.path}: {file.record.model_id} {file.record.model_version} was registered with the positive label"
-            f" {run['positive_label'] or 1}, now it is {said}",
+            f" {run['positive_label'] or 1}, now it is {positive}",
             hint="restore `labels.positive`, or register the change as a new model_version",
         )
 
@@ -232,17 +232,17 @@ def require_same_data(warehouse: Warehouse, file: LineageFile, fingerprint: str)
             )
 
 
-def _require_nobody_in_classes(file: LineageFile, settings: PersonalDataSettings) -> None:
+def _require_no_personal_data_in_classes(file: LineageFile, settings: PersonalDataSettings) -> None:
     found = find(file.record.classes or ()) if settings.blocked else None
     if found:
         raise InputError(
-            f"{file.path}: classes look like personal data ({found}), and classes are stored as they are",
+            f"{file.path}: the classes look like personal data ({found}), and classes are stored unchanged",
             hint="give the classes names that do not identify a person",
         )
 
 
 def _lineage_fingerprint(record: LineageRecord) -> str:
-    # without defaults, so that a key that is added in a later release does not change fingerprints
+    # without default values, so that a key added in a later release does not change the fingerprint
     content = record.model_dump(mode="json", exclude={"training_data"}, exclude_defaults=True)
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 

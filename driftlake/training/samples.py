@@ -45,7 +45,7 @@ from driftlake.training.registration import require_same_data
 from driftlake.training.targets import labels_and_scores
 from driftlake.vocabulary.wording import first_of
 
-_TOLD_NAMES = 20
+_LISTED_NAMES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,17 +98,18 @@ def _version(warehouse: Warehouse, asked: Asked) -> ModelVersion:
     models = sorted({model_id for model_id, _ in versions})
     if asked.model_id not in models:
         raise InputError(
-            f"there is no model {asked.model_id}", hint=f"there is {first_of(models, _TOLD_NAMES) or 'none'}"
+            f"there is no model {asked.model_id}", hint=f"there is {first_of(models, _LISTED_NAMES) or 'none'}"
         )
     known = [version for model_id, version in versions if model_id == asked.model_id]
     wanted = known if asked.model_version is None else [asked.model_version]
     if len(wanted) > 1:
         raise InputError(
-            f"{asked.model_id} has several versions", hint=f"choose one with --version: {first_of(known, _TOLD_NAMES)}"
+            f"{asked.model_id} has several versions",
+            hint=f"choose one with --version: {first_of(known, _LISTED_NAMES)}",
         )
     if (asked.model_id, wanted[0]) not in versions:
         raise InputError(
-            f"there is no version {wanted[0]} of {asked.model_id}", hint=f"there is {first_of(known, _TOLD_NAMES)}"
+            f"there is no version {wanted[0]} of {asked.model_id}", hint=f"there is {first_of(known, _LISTED_NAMES)}"
         )
     return versions[asked.model_id, wanted[0]]
 
@@ -117,7 +118,7 @@ def _features(version: ModelVersion, asked: Asked) -> Sequence[str]:
     if unknown := [name for name in asked.features if name not in version.features]:
         raise InputError(
             f"{version.model_id} {version.model_version} has no feature {', '.join(unknown)}",
-            hint=f"its features are {first_of(list(version.features), _TOLD_NAMES)}",
+            hint=f"its features are {first_of(list(version.features), _LISTED_NAMES)}",
         )
     return list(dict.fromkeys(asked.features)) or list(version.features)
 

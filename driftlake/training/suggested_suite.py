@@ -1,6 +1,6 @@
 """Writes a suite of Great Expectations from the training data of a version, for users to edit.
 
-Not here: checking rows with it (`driftlake.contract.own_suites`).
+Not here: checking rows with it (`driftlake.contract.custom_suites`).
 """
 
 from __future__ import annotations

@@ -87,7 +87,7 @@ def _binary_labels(column: pa.ChunkedArray, meaning: LabelMeaning) -> Floats:
 
 
 def _binary_label(name: str | None, meaning: LabelMeaning) -> float | None:
-    text = _said(name)
+    text = _as_text(name)
     if text is None:
         return None
     if text == meaning.positive:
@@ -95,7 +95,7 @@ def _binary_label(name: str | None, meaning: LabelMeaning) -> float | None:
     return 0.0 if meaning.negative in {None, text} else None
 
 
-def _said(name: str | None) -> str | None:
+def _as_text(name: str | None) -> str | None:
     text = label_text(name or "")
     return None if text.lower() in {"", "nan"} else text
 
@@ -106,14 +106,14 @@ def _target_counts(data: TrainingColumns, target: str) -> Counter[str]:
     if not encoding.is_category(data.types[target]):
         return counts
     for name, count in encoding.category_counts(data.column(target)).items():
-        if (text := _said(name)) is not None:
+        if (text := _as_text(name)) is not None:
             counts[text] += count
     return counts
 
 
-def _refusal(file: LineageFile, counts: Counter[str], objection: str, hint: str) -> InputError:
+def _refusal(file: LineageFile, counts: Counter[str], problem: str, hint: str) -> InputError:
     shown = mask(first_of([f"{text} ({count:,} rows)" for text, count in counts.most_common()], _SHOWN_VALUES))
     return InputError(
-        f"{file.path}: the target {file.record.target} of {file.training_data} has the values {shown}, {objection}",
+        f"{file.path}: the target {file.record.target} of {file.training_data} has the values {shown}, {problem}",
         hint=hint,
     )

@@ -33,7 +33,7 @@ from examples.nycflights.releases import (
 
 Item = TypeVar("Item")
 OnProgress = Callable[[str, int, int], None]
-"""Told the step, how much of it is done and how much there is."""
+"""Called with the step, how much of it is done and how much there is."""
 
 DEFAULT_OUT: Final = Path(__file__).parent / "data"
 MANIFEST: Final = "manifest.json"
@@ -92,15 +92,15 @@ def completed(out: Path, *, last_day: date, share: float) -> Counts | None:
 
 def _write_all(fresh: Path, *, last_day: date, share: float, on_progress: OnProgress) -> Counts:
     flights = load_flights(share=share)
-    trained = [train(release, flights) for release in _told(RELEASES, "training", on_progress)]
+    trained = [train(release, flights) for release in _with_progress(RELEASES, "training", on_progress)]
     for each in trained:
         _write_training(fresh, each)
     served = flights.filter(pl.col("departs_on").is_between(FIRST_DAY, last_day))
-    days = _told(served.partition_by("departs_on", maintain_order=True), "scoring days", on_progress)
+    days = _with_progress(served.partition_by("departs_on", maintain_order=True), "scoring days", on_progress)
     written = [_write_telemetry(fresh, day, trained) for day in days]
     known = labels(served)
     by_arrival = known.partition_by("label_on", as_dict=True, include_key=False)
-    for (label_on,), rows in _told(by_arrival.items(), "label days", on_progress):
+    for (label_on,), rows in _with_progress(by_arrival.items(), "label days", on_progress):
         _write_partition(fresh / "labels", label_on, rows)
     return Counts(
         telemetry_days=len(written), predictions=sum(written), label_days=len(by_arrival), labels=known.height
@@ -154,7 +154,7 @@ def _check_replaceable(out: Path) -> None:
         raise FileExistsError(message)
 
 
-def _told(items: Iterable[Item], step: str, on_progress: OnProgress) -> Iterator[Item]:
+def _with_progress(items: Iterable[Item], step: str, on_progress: OnProgress) -> Iterator[Item]:
     """Yield the items, telling after each how far the step has come."""
     every = list(items)
     on_progress(step, 0, len(every))

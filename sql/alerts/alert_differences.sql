@@ -2,7 +2,7 @@
 -- grain: dt, signal, model_id, model_version, deployment, segment, feature, window_days, reference
 -- inputs: replayed_alerts (rows of sql/alerts/alerts.sql), alerts
 -- parameters: $first_day, $last_day
-with told as (
+with all_alerts as (
     select
         *,
         true as is_replayed
@@ -33,7 +33,7 @@ compared as (
         max(value) as any_value,
         min(severity) filter (where is_replayed) as severity,
         min(severity) filter (where not is_replayed) as raised_severity
-    from told
+    from all_alerts
     group by all
 )
 

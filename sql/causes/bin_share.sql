@@ -1,6 +1,6 @@
 -- Evidence: features with a larger share of missing or unseen values than in training and on any of the 28 days before.
 -- grain: cause, incident_id, subject, known_on
--- inputs: suspects, feature_profile, feature_bins, reference_profile
+-- inputs: incident_alerts, feature_profile, feature_bins, reference_profile
 with bins as (
     select
         k.cause,
@@ -30,8 +30,8 @@ shares as (
         and p.bin_id = b.bin_id
     where
         p.segment = 'all'
-        and p.dt between (select min(s.first_on) - 28 from suspects as s)
-        and (select max(s.until_on) from suspects as s)
+        and p.dt between (select min(s.first_on) - 28 from incident_alerts as s)
+        and (select max(s.until_on) from incident_alerts as s)
     group by b.cause, p.dt, p.model_id, p.model_version, p.deployment, p.feature
 ),
 
@@ -65,7 +65,7 @@ usual as (
             incident_id,
             model_id,
             min(first_on) as first_on
-        from suspects
+        from incident_alerts
         group by incident_id, model_id
     ) as s
     inner join shares as h on s.model_id = h.model_id and h.dt between s.first_on - 28 and s.first_on - 1
@@ -76,12 +76,12 @@ compared as (
     select distinct
         s.incident_id,
         h.cause,
-        greatest(h.dt, s.suspected_on) as known_on,
+        greatest(h.dt, s.opened_on) as known_on,
         h.feature,
         h.share,
         greatest(u.share, t.share, 0) as share_before,
         u.day_count
-    from suspects as s
+    from incident_alerts as s
     inner join shares as h
         on s.model_id = h.model_id
         and s.model_version = h.model_version

@@ -1,17 +1,17 @@
 -- Evidence: contract checks that fail and did not fail in the week before. The number of rows is a separate cause.
 -- grain: incident_id, subject, known_on
--- inputs: suspects, contract_checks
+-- inputs: incident_alerts, contract_checks
 with failures as (
     select
         s.incident_id,
-        s.suspected_on,
+        s.opened_on,
         s.first_on,
         c.dt,
         c.expectation || coalesce('.' || c.column_name, '') as subject,
         c.unexpected_count / nullif(c.checked_count, 0) as share,
         c.message,
         min(c.dt) over (partition by s.incident_id, c.source, c.expectation, c.column_name) as failed_from
-    from suspects as s
+    from incident_alerts as s
     inner join contract_checks as c
         on (c.model_id is null or s.model_id is null or s.model_id = c.model_id)
         and (c.model_version is null or s.model_version is null or s.model_version = c.model_version)
@@ -31,7 +31,7 @@ with failures as (
 select
     incident_id,
     subject,
-    greatest(dt, suspected_on) as known_on,
+    greatest(dt, opened_on) as known_on,
     greatest(0.3, least(1, coalesce(share, 1)))::double as strength,
     message
 from failures

@@ -2,17 +2,17 @@
 -- page. A loss of performance began on its most likely first day, as estimated when its alert opened. Any other problem began within the
 -- window of its alert.
 -- grain: incident_id, subject
--- inputs: suspects, alert_lives (rows of sql/incidents/lives.sql), performance, slo_status
+-- inputs: incident_alerts, alert_lives (rows of sql/incidents/lives.sql), performance, slo_status
 -- nulls: ended_on while the data is broken
 with beginnings as (
     select
         s.*,
         p.loss_since_on
-    from suspects as s
+    from incident_alerts as s
     left join performance as p
         on s.signal = 'performance.loss_evidence'
         and p.basis = 'combined'
-        and s.suspected_on = p.dt
+        and s.opened_on = p.dt
         and s.model_id = p.model_id
         and s.model_version = p.model_version
         and s.deployment = p.deployment
@@ -22,7 +22,7 @@ with beginnings as (
 select
     b.incident_id,
     l.rule as subject,
-    min(greatest(l.paged_on, b.suspected_on)) as known_on,
+    min(greatest(l.paged_on, b.opened_on)) as known_on,
     1.0::double as strength,
     l.rule,
     min(l.since_on) as broken_on,

@@ -1,16 +1,16 @@
 -- Evidence: features with one value on the day that were spread on each of the 28 days before.
 -- grain: incident_id, subject, known_on
--- inputs: suspects, feature_stats
+-- inputs: incident_alerts, feature_stats
 with compared as (
     select distinct
         s.incident_id,
-        s.suspected_on,
+        s.opened_on,
         s.first_on,
         f.dt,
         f.feature,
         f.minimum = f.maximum as is_constant,
         f.p95 > f.p05 as is_spread
-    from suspects as s
+    from incident_alerts as s
     inner join feature_stats as f
         on s.model_id = f.model_id
         and s.feature = f.feature
@@ -21,10 +21,10 @@ with compared as (
 select
     incident_id,
     feature as subject,
-    max(suspected_on) as known_on,
+    max(opened_on) as known_on,
     1.0::double as strength
 from compared
 group by incident_id, feature
 having
     bool_and(is_spread) filter (where dt < first_on)
-    and bool_or(is_constant) filter (where dt >= first_on and dt <= suspected_on);
+    and bool_or(is_constant) filter (where dt >= first_on and dt <= opened_on);

@@ -1,17 +1,17 @@
 -- Evidence for alerts on labels: days with at most half of the labels of the same weekdays before, over all models or for one.
 -- grain: incident_id, model_id, known_on
--- inputs: suspects, label_arrivals, label_cohorts, partition_runs, training_runs, slo_status
+-- inputs: incident_alerts, label_arrivals, label_cohorts, partition_runs, training_runs, slo_status
 -- nulls: model_id of the labels of all models
 with late as (
     select
         incident_id,
-        min(suspected_on) as suspected_on,
+        min(opened_on) as opened_on,
         -- labels are overdue only after their declared delay
         min(first_on) - (
             select coalesce(ceil(max(t.label_delay_p95_days)), 0)::integer + 14 from training_runs as t
         ) as first_on,
         max(until_on) as until_on
-    from suspects
+    from incident_alerts
     where
         signal like 'label_backlog.%'
         or feature like 'labels.%'
@@ -28,7 +28,7 @@ late_models as (
         select distinct
             incident_id,
             model_id
-        from suspects
+        from incident_alerts
         where model_id is not null
         union all
         select
@@ -74,7 +74,7 @@ arrivals as (
 select
     l.incident_id,
     'labels' as subject,
-    greatest(a.dt, l.suspected_on) as known_on,
+    greatest(a.dt, l.opened_on) as known_on,
     1 - a.label_count / median(b.label_count) as strength,
     a.dt as stopped_on,
     coalesce(' of ' || l.model_id, '') as whose,
@@ -86,5 +86,5 @@ inner join arrivals as b
     on l.model_id is not distinct from b.model_id
     and b.dt between a.dt - 34 and l.first_on - 1
     and (a.dt - b.dt) % 7 = 0
-group by l.incident_id, l.model_id, l.suspected_on, a.dt, a.label_count
+group by l.incident_id, l.model_id, l.opened_on, a.dt, a.label_count
 having count(*) >= 2 and a.label_count <= median(b.label_count) / 2 and a.label_count < min(b.label_count);

@@ -1,8 +1,8 @@
--- Labels and errors by day and score before and since a loss of performance, from which it is told whether scores are others or say less, and
--- of which segment: what driftlake.alerts.losses makes evidence of.
+-- Labels and errors by day and range of scores, before and since a loss of performance. From these rows, driftlake.alerts.losses finds out whether
+-- the distribution of the scores has changed or equal scores now mean something else, and in which segment.
 -- grain: incident_id, known_on, statistic, scored_class, segment, prediction_on, part
--- inputs: suspects, performance, label_cohorts, class_score_cohorts
--- nulls: error_sum of an AUC
+-- inputs: incident_alerts, performance, label_cohorts, class_score_cohorts
+-- nulls: error_sum is null for AUC
 with losses as (
     select distinct
         s.incident_id,
@@ -12,13 +12,13 @@ with losses as (
         s.model_id,
         s.model_version,
         s.deployment
-    from suspects as s
+    from incident_alerts as s
     inner join performance as p
         on s.model_id = p.model_id
         and s.model_version = p.model_version
         and s.deployment = p.deployment
         and s.feature = p.statistic
-        and p.dt in (s.suspected_on, s.until_on)
+        and p.dt in (s.opened_on, s.until_on)
     where s.signal = 'performance.loss_evidence' and p.basis = 'combined' and p.loss_since_on is not null
 ),
 
@@ -41,7 +41,7 @@ known as (
         c.scored_class,
         c.segment,
         c.prediction_on,
-        -- bins in order of the score: the second is above the others
+        -- bins in the order of the score: bin 2 is for scores above the grid
         if(c.bin_id = 2, 2147483647, c.bin_id) as place,
         c.positive_count,
         c.negative_count,
@@ -49,7 +49,7 @@ known as (
             when 'log_loss' then c.log_loss_sum
             when 'brier_score' then c.squared_error_sum
             when 'mean_absolute_error' then c.absolute_error_sum
-            -- decisions that were wrong: of several classes those for the scored class, else those at the cut
+            -- wrong decisions: for several classes those for the scored class, otherwise those at the decision cut
             when 'accuracy' then coalesce(c.wrong_count, c.positive_count - c.true_positive_count + c.false_positive_count)
         end as error_sum,
         if(
@@ -67,7 +67,7 @@ known as (
     where c.bin_id <> 0 and l.statistic in ('auc', 'log_loss', 'brier_score', 'mean_absolute_error', 'accuracy')
 ),
 
--- about twenty parts of as many labels each
+-- about twenty ranges of scores with equally many labels
 parts as (
     select
         incident_id,

@@ -1,6 +1,6 @@
 -- Evidence: segments with less than half of the rows that explain most of a feature's shift.
 -- grain: incident_id, subject, known_on
--- inputs: suspects, segment_shift
+-- inputs: incident_alerts, segment_shift
 -- parameters: $smallest_cell
 with shifts as (
     select
@@ -11,20 +11,20 @@ with shifts as (
         ) as row_share
     from segment_shift
     where
-        dt between (select min(s.first_on) from suspects as s)
-        and (select max(s.until_on) from suspects as s)
+        dt between (select min(s.first_on) from incident_alerts as s)
+        and (select max(s.until_on) from incident_alerts as s)
 )
 
 select
     s.incident_id,
     h.segment || ' ' || h.feature as subject,
-    greatest(h.dt, s.suspected_on) as known_on,
+    greatest(h.dt, s.opened_on) as known_on,
     least(1, h.shift_share) as strength,
     h.segment,
     h.feature,
     h.shift_share,
     h.row_share
-from suspects as s
+from incident_alerts as s
 inner join shifts as h
     on s.model_id = h.model_id
     and s.model_version = h.model_version

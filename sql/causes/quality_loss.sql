@@ -1,15 +1,15 @@
--- Evidence for alerts on AUC: AUC is below its estimate from the scores, so the relation between features and target has changed.
+-- Evidence for alerts on AUC: the measured AUC is below the AUC estimated from the scores, so the relation between features and target has changed.
 -- grain: incident_id, subject, known_on, window_days
--- inputs: suspects, model_quality
+-- inputs: incident_alerts, model_quality
 with worse as (
     select distinct
         incident_id,
         model_id,
         model_version,
         deployment,
-        suspected_on,
+        opened_on,
         until_on
-    from suspects
+    from incident_alerts
     where
         signal = 'model_quality.auc_drop'
         or (signal = 'performance.loss_evidence' and feature = 'auc')
@@ -31,7 +31,7 @@ aucs as (
     where
         segment = 'all'
         and statistic in ('auc', 'estimated_auc')
-        and dt between (select min(w.suspected_on) from worse as w)
+        and dt between (select min(w.opened_on) from worse as w)
         and (select max(w.until_on) from worse as w)
     group by dt, model_id, model_version, deployment, window_days
 )
@@ -40,7 +40,7 @@ select
     w.incident_id,
     a.model_version as subject,
     a.dt as known_on,
-    -- the part of the drop that the estimate, which uses today's scores, does not include
+    -- the part of the drop from the baseline that the estimate does not explain: the estimate uses the scores of the window
     least(1, (a.estimated_auc - a.auc) / (a.baseline_auc - a.auc)) as strength,
     a.window_days,
     a.auc,
@@ -50,5 +50,5 @@ inner join aucs as a
     on w.model_id = a.model_id
     and w.model_version = a.model_version
     and w.deployment = a.deployment
-    and a.dt between w.suspected_on and w.until_on
+    and a.dt between w.opened_on and w.until_on
 where a.auc < a.baseline_auc and a.auc_high < a.estimated_low;

@@ -1,16 +1,16 @@
 -- Evidence: versions that predict for the first time, or for a far larger share of the predictions than in the week before.
 -- grain: incident_id, subject, known_on
--- inputs: suspects, prediction_volume
+-- inputs: incident_alerts, prediction_volume
 with alerted as (
     select
         incident_id,
         model_id,
         model_version,
         deployment,
-        min(suspected_on) as suspected_on,
+        min(opened_on) as opened_on,
         min(first_on) as first_on,
         max(until_on) as until_on
-    from suspects
+    from incident_alerts
     group by incident_id, model_id, model_version, deployment
 ),
 
@@ -33,10 +33,10 @@ shares as (
     from counts
 ),
 
-looked_at as (
+share_changes as (
     select
         a.incident_id,
-        a.suspected_on,
+        a.opened_on,
         a.first_on,
         s.*,
         max(if(s.dt < a.first_on, s.share, 0)) over (
@@ -50,12 +50,12 @@ looked_at as (
 select
     incident_id,
     model_version || ' (' || deployment || ')' as subject,
-    greatest(dt, suspected_on) as known_on,
+    greatest(dt, opened_on) as known_on,
     -- alerts about another version may have another reason, and those about production seldom come from a shadow
     (share - share_before) * if(is_alerted, 1, 0.6) * if(deployment = 'production', 1, 0.9)::double as strength,
     model_version,
     deployment,
     share,
     share_before
-from looked_at
+from share_changes
 where dt >= first_on and share - share_before >= 0.2 and monitored_from < first_on;

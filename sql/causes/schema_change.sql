@@ -1,10 +1,10 @@
 -- Evidence: columns that were lost or changed their type, and had not in the week before.
 -- grain: incident_id, subject, known_on
--- inputs: suspects, schema_changes
+-- inputs: incident_alerts, schema_changes
 with changes as (
     select distinct
         s.incident_id,
-        s.suspected_on,
+        s.opened_on,
         s.first_on,
         s.feature,
         c.dt,
@@ -13,7 +13,7 @@ with changes as (
         min(c.dt) over (
             partition by s.incident_id, c.comparison, c.model_id, c.model_version, c.column_name, c.change
         ) as changed_on
-    from suspects as s
+    from incident_alerts as s
     inner join schema_changes as c
         on (c.model_id is null or s.model_id is null or s.model_id = c.model_id)
         and (c.model_version is null or s.model_version is null or s.model_version = c.model_version)
@@ -23,7 +23,7 @@ with changes as (
 select
     incident_id,
     column_name as subject,
-    greatest(dt, suspected_on) as known_on,
+    greatest(dt, opened_on) as known_on,
     -- the change of a column explains alerts about that column
     if(feature = column_name or ends_with(column_name, '.' || feature), 1, 0.7)::double as strength,
     message

@@ -1,6 +1,6 @@
 -- Evidence for alerts on latency: nodes and hours of the day that are slower than in the week before, by far more than the others.
 -- grain: incident_id, subject, known_on
--- inputs: latency_suspects, service_part_levels
+-- inputs: latency_alerts, service_part_levels
 with parts as (
     select
         dt,
@@ -14,8 +14,8 @@ with parts as (
     where
         metric = 'latency_ms'
         and latency_count >= 20
-        and dt between (select min(w.first_on) - 7 from latency_suspects as w)
-        and (select max(w.until_on) from latency_suspects as w)
+        and dt between (select min(w.first_on) - 7 from latency_alerts as w)
+        and (select max(w.until_on) from latency_alerts as w)
 ),
 
 compared as (
@@ -23,9 +23,9 @@ compared as (
         w.*,
         p.* exclude (model_id),
         median(p.p95_ms) filter (where p.dt < w.first_on) over (
-            partition by w.incident_id, w.suspected_on, p.model_version, p.deployment, p.part
+            partition by w.incident_id, w.opened_on, p.model_version, p.deployment, p.part
         ) as usual_p95_ms
-    from latency_suspects as w
+    from latency_alerts as w
     inner join parts as p on w.model_id = p.model_id and p.dt between w.first_on - 7 and w.until_on
 ),
 
@@ -35,7 +35,7 @@ factors as (
         *,
         p95_ms / usual_p95_ms as factor,
         median(p95_ms / usual_p95_ms) over (
-            partition by incident_id, suspected_on, dt, model_version, deployment, is_hour
+            partition by incident_id, opened_on, dt, model_version, deployment, is_hour
         ) as usual_factor
     from compared
     where dt >= first_on and usual_p95_ms > 0
@@ -44,7 +44,7 @@ factors as (
 select
     incident_id,
     part as subject,
-    greatest(dt, suspected_on) as known_on,
+    greatest(dt, opened_on) as known_on,
     1 - greatest(ln(usual_factor), 0) / ln(factor) as strength,
     dt as slow_on,
     p95_ms,

@@ -1,14 +1,14 @@
 -- Evidence for alerts on drift from training: it was there when a version began to predict, so nothing has changed since.
 -- grain: incident_id, subject, known_on
--- inputs: suspects, alert_lives (rows of sql/incidents/lives.sql), feature_drift
+-- inputs: incident_alerts, alert_lives (rows of sql/incidents/lives.sql), feature_drift
 select distinct
     s.incident_id,
     s.feature || ' ' || s.model_version as subject,
-    s.suspected_on as known_on,
+    s.opened_on as known_on,
     1.0::double as strength,
     s.feature,
     s.model_version
-from suspects as s
+from incident_alerts as s
 inner join alert_lives as l
     on s.signal = l.signal
     and s.model_id = l.model_id
@@ -16,12 +16,12 @@ inner join alert_lives as l
     and s.deployment = l.deployment
     and s.feature = l.feature
     and s.window_days = l.window_days
-    and s.suspected_on = l.opened_on
+    and s.opened_on = l.opened_on
 where
     s.signal like 'feature_drift.%'
     and coalesce(s.segment, 'all') = 'all'
     and l.reference = 'training'
-    and s.suspected_on <= s.until_on
+    and s.opened_on <= s.until_on
     -- above the threshold in the first window
     and l.since_on - l.predicted_from < greatest(l.window_days, 3)
     -- it was not like training before in any deployment or window

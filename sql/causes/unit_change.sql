@@ -1,7 +1,7 @@
 -- Evidence: features whose mean and standard deviation are both about the same multiple of what they were in the four weeks before, so
 -- large a one that the values have left where they were.
 -- grain: incident_id, subject, known_on
--- inputs: suspects, feature_stats, reference_stats
+-- inputs: incident_alerts, feature_stats, reference_stats
 with days as (
     -- over all versions, because a new version gets the same inputs as the others
     select
@@ -23,7 +23,7 @@ with days as (
             incident_id,
             model_id,
             first_on
-        from suspects
+        from incident_alerts
     ) as i
     inner join feature_stats as f
         on i.model_id = f.model_id and f.segment = 'all' and f.dt between i.first_on - 28 and i.first_on - 1
@@ -57,7 +57,7 @@ usual as (
 multiples as (
     select distinct
         s.incident_id,
-        greatest(f.dt, s.suspected_on) as known_on,
+        greatest(f.dt, s.opened_on) as known_on,
         f.feature,
         f.mean / nullif(coalesce(u.mean_before, r.mean), 0) as mean_factor,
         f.standard_deviation / nullif(coalesce(u.deviation_before, r.standard_deviation), 0) as deviation_factor,
@@ -70,7 +70,7 @@ multiples as (
             0
         ) as leaving_change,
         coalesce(u.day_count, 0) as day_count
-    from suspects as s
+    from incident_alerts as s
     inner join feature_stats as f
         on s.model_id = f.model_id
         and s.model_version = f.model_version

@@ -1,6 +1,6 @@
 -- Evidence: days with far more or fewer predictions than the same weekdays of the four weeks before.
 -- grain: incident_id, subject, known_on
--- inputs: suspects, prediction_volume
+-- inputs: incident_alerts, prediction_volume
 with counts as (
     select
         dt,
@@ -11,16 +11,16 @@ with counts as (
     group by dt, model_id, deployment
 ),
 
-looked_at as (
+examined as (
     select distinct
         s.incident_id,
-        s.suspected_on,
+        s.opened_on,
         s.first_on,
         c.dt,
         c.model_id,
         c.deployment,
         c.row_count
-    from suspects as s
+    from incident_alerts as s
     inner join counts as c
         on (s.model_id is null or s.model_id = c.model_id)
         and (s.deployment is null or s.deployment = c.deployment)
@@ -30,7 +30,7 @@ looked_at as (
 compared as (
     select
         l.incident_id,
-        l.suspected_on,
+        l.opened_on,
         l.dt,
         l.model_id,
         l.deployment,
@@ -38,20 +38,20 @@ compared as (
         median(b.row_count) as row_count_before,
         min(b.row_count) as lowest_before,
         max(b.row_count) as highest_before
-    from looked_at as l
+    from examined as l
     inner join counts as b
         on l.model_id = b.model_id
         and l.deployment = b.deployment
         and b.dt between l.dt - 34 and l.first_on - 1
         and (l.dt - b.dt) % 7 = 0
-    group by l.incident_id, l.suspected_on, l.dt, l.model_id, l.deployment, l.row_count
+    group by l.incident_id, l.opened_on, l.dt, l.model_id, l.deployment, l.row_count
     having count(*) >= 2
 )
 
 select
     incident_id,
     model_id || ' (' || deployment || ')' as subject,
-    greatest(dt, suspected_on) as known_on,
+    greatest(dt, opened_on) as known_on,
     least(1, abs(ln(row_count / row_count_before)) / ln(2)) as strength,
     row_count,
     row_count_before

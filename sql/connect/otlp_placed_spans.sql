@@ -1,6 +1,6 @@
 -- The predictions that were made on a day and the spans of their traces, each once, in the order in which their attributes are looked at.
 -- Grain: a prediction, and a span or an event. Predictions that are events may share a trace.
--- Inputs: kept_spans, of the day and the days around it; id is that of the prediction, or the trace id of a span.
+-- Inputs: stored_spans, of the day and the days around it; id is that of the prediction, or the trace id of a span.
 -- Parameters: $day; $is_event, $name (null is any) and $service (null is any) of a prediction.
 create or replace temp table placed_spans as
 with marked as (
@@ -9,7 +9,7 @@ with marked as (
         coalesce(is_event, false) = $is_event
         and coalesce(name = $name, $name is null)
         and coalesce(service = $service, $service is null) as is_prediction
-    from kept_spans
+    from stored_spans
 ),
 
 of_day as (

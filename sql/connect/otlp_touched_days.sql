@@ -1,6 +1,6 @@
 -- Which days have predictions that are in the files that were just imported, or whose traces have spans in them.
 -- Grain: the day of the first prediction of an id, in UTC; null for traces without a prediction.
--- Inputs: kept_spans (spans and events of these files' days and the days around them), new_spans (those of these files);
+-- Inputs: stored_spans (spans and events of these files' days and the days around them), new_spans (those of these files);
 -- id is that of the prediction, or the trace id of a span.
 -- Parameters: $is_event, $name (null is any) and $service (null is any) of a prediction.
 with predictions as (
@@ -8,7 +8,7 @@ with predictions as (
         id,
         trace_id,
         start_ns
-    from kept_spans
+    from stored_spans
     where
         coalesce(is_event, false) = $is_event
         and coalesce(name = $name, $name is null)

@@ -23,7 +23,7 @@ select
     h.rule,
     h.owner,
     h.runbook,
-    h.is_to_be_told
+    h.is_notified
 from incident_history as h
 cross join newest as n
 qualify row_number() over (partition by h.incident_id order by h.dt desc) = 1

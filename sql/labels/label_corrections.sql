@@ -8,7 +8,7 @@ insert into label_pairs by name
 with repeated as (
     select
         *,
-        {'label': label, 'label_class': label_class} as said
+        {'label': label, 'label_class': label_class} as label_value
     from label_pairs
     where is_repeated
 ),
@@ -17,11 +17,11 @@ in_order as (
     select
         *,
         case
-            when $is_latest then lag(said) over arriving
+            when $is_latest then lag(label_value) over arriving
             -- the first label of the id may be about another day; then none has counted for this prediction
             when row_number() over arriving > 1 and not first_value(is_duplicate) over arriving
-                then first_value(said) over arriving
-        end as said_before,
+                then first_value(label_value) over arriving
+        end as value_before,
         row_number() over (
             partition by prediction_on, version_id, correlation_id, known_on
             order by arrival desc
@@ -34,33 +34,33 @@ corrected as (
     select
         *,
         lag(label_id) over knowing as previous_id,
-        lag(said) over knowing as previous_said
+        lag(label_value) over knowing as previous_value
     from in_order
     where $is_latest and is_last_of_day
     window knowing as (partition by prediction_on, version_id, correlation_id order by known_on)
 )
 
 select
-    * exclude (said, said_before, is_last_of_day)
+    * exclude (label_value, value_before, is_last_of_day)
     replace (
         0 as weight,
-        struct_extract(said_before, 'label') as label_before,
-        struct_extract(said_before, 'label_class') as label_class_before
+        struct_extract(value_before, 'label') as label_before,
+        struct_extract(value_before, 'label_class') as label_class_before
     )
 from in_order
-where said_before is not null and said_before is distinct from said
+where value_before is not null and value_before is distinct from label_value
 union all by name
-select * exclude (said, said_before, is_last_of_day, previous_id, previous_said) replace (1 as weight)
+select * exclude (label_value, value_before, is_last_of_day, previous_id, previous_value) replace (1 as weight)
 from corrected
-where previous_said is distinct from said
+where previous_value is distinct from label_value
 union all by name
 select
-    * exclude (said, said_before, is_last_of_day, previous_id, previous_said)
+    * exclude (label_value, value_before, is_last_of_day, previous_id, previous_value)
     replace (
         -1 as weight,
         previous_id as label_id,
-        struct_extract(previous_said, 'label') as label,
-        struct_extract(previous_said, 'label_class') as label_class
+        struct_extract(previous_value, 'label') as label,
+        struct_extract(previous_value, 'label_class') as label_class
     )
 from corrected
-where previous_said is not null and previous_said is distinct from said;
+where previous_value is not null and previous_value is distinct from label_value;

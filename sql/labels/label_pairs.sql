@@ -8,7 +8,7 @@
 --        one; a missing deployment is production; arrival and correlation_id are set only for ids with several
 --        labels, for which label_corrections.sql adds rows; a day without a rate was counted completely
 create or replace table label_pairs as
-with met as (
+with candidate_pairs as (
     select
         greatest(l.dt, p.dt) as known_on,
         l.dt as label_on,
@@ -66,7 +66,7 @@ nearest as (
         coalesce(
             min(prediction_on) filter (where prediction_on <= label_on) over about < prediction_on, false
         ) as is_ambiguous
-    from met
+    from candidate_pairs
     window about as (partition by version_id, label_id)
     -- if an id repeats, one prediction is labelled, and later predictions do not change which; if a prediction was delivered twice, the earliest
     qualify row_number() over (

@@ -1,8 +1,8 @@
--- Fills label_rows: every label of the span and every remembered label, with whether it is usable, repeats an earlier
+-- Fills label_rows: every label of the span and every earlier label that matches, with whether it is usable, repeats an earlier
 -- one (is_duplicate), contradicts the earliest (is_conflict), or is one of several of its id (is_repeated).
 -- grain: a row of a label partition
--- inputs: labels, remembered_labels
--- parameters: $memory_days, days within which earlier labels of the same prediction are searched
+-- inputs: labels, earlier_matching_labels
+-- parameters: $lookback_days, days within which earlier labels of the same prediction are searched
 -- nulls: a label without correlation id or value is invalid
 create or replace table label_rows as
 with checked as not materialized (
@@ -28,7 +28,7 @@ with checked as not materialized (
         file_id,
         file_row_number,
         true as is_valid
-    from remembered_labels
+    from earlier_matching_labels
 ),
 
 -- Few ids occur twice, and only their labels are sorted. If two ids share a hash, they are only sorted needlessly.
@@ -43,7 +43,7 @@ repeated_ids as (
 arrived as (
     select
         c.*,
-        coalesce(c.label::varchar, c.label_class) as said,
+        coalesce(c.label::varchar, c.label_class) as label_value,
         -- sort key of the labels of one prediction: the earliest counts
         {
             'dt': c.dt,
@@ -61,23 +61,23 @@ compared as (
         dt,
         file_id,
         file_row_number,
-        said,
+        label_value,
         arrival,
         -- labels that name different days are about different predictions; a label without a day may be about any of them
-        bool_and(prediction_on is not null) over remembered as are_named,
-        if(are_named, min(arrival) over of_the_day, min(arrival) over remembered) as first_arrival,
-        if(are_named, arg_min(said, arrival) over of_the_day, arg_min(said, arrival) over remembered) as first_said
+        bool_and(prediction_on is not null) over of_the_id as are_named,
+        if(are_named, min(arrival) over of_the_day, min(arrival) over of_the_id) as first_arrival,
+        if(are_named, arg_min(label_value, arrival) over of_the_day, arg_min(label_value, arrival) over of_the_id) as first_label_value
     from arrived
     window
-        remembered as (
+        of_the_id as (
             partition by correlation_id
             order by dt - date '1970-01-01'
-            range between $memory_days preceding and current row
+            range between $lookback_days preceding and current row
         ),
         of_the_day as (
             partition by correlation_id, prediction_on
             order by dt - date '1970-01-01'
-            range between $memory_days preceding and current row
+            range between $lookback_days preceding and current row
         )
 )
 
@@ -93,7 +93,7 @@ select
     r.arrival,
     r.file_id is not null as is_repeated,
     coalesce(r.first_arrival < r.arrival, false) as is_duplicate,
-    coalesce(r.first_arrival < r.arrival and r.said <> r.first_said, false) as is_conflict
+    coalesce(r.first_arrival < r.arrival and r.label_value <> r.first_label_value, false) as is_conflict
 from checked as c
 left join compared as r
     -- both relations number their files separately, but no day is in both

@@ -1,4 +1,4 @@
--- Every registered model version with its training run and dataset, in the order in which they were registered.
+-- Every registered model version with its training run and dataset, in the order of registration.
 -- grain: model_id, model_version
 -- inputs: training_runs
 select
@@ -18,7 +18,7 @@ select
     baseline_f1_score,
     released_at,
     registered_at,
-    -- a version is never changed; the next version corrects it
+    -- a registered version never changes; a correction is a new version
     lead(model_version) over (partition by model_id order by registered_at, model_version) as followed_by,
     lead(registered_at) over (partition by model_id order by registered_at, model_version) as followed_at,
     min(registered_at) over (partition by training_dataset_id) as dataset_registered_at

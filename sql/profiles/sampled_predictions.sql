@@ -1,6 +1,6 @@
 -- The predictions of each group with the smallest hashes, by their position in the files.
 -- grain: file_id, file_row_number
--- inputs: predictions, prediction_groups, surplus_rows
+-- inputs: predictions, prediction_groups, duplicate_rows
 -- parameters: $sample_rows
 -- nulls: a prediction without correlation id is in no sample
 with hashed as (
@@ -21,7 +21,7 @@ with hashed as (
         and p.model_id = g.model_id
         and p.model_version = g.model_version
         and coalesce(p.deployment, 'production') = g.deployment
-    anti join surplus_rows as s
+    anti join duplicate_rows as s
         on p.file_id = s.file_id and p.file_row_number = s.file_row_number
     where p.correlation_id is not null and is_in_sample(p.correlation_id, g.sampling_rate)
     group by g.code

@@ -1,6 +1,6 @@
 -- View service_calls: the predictions that count, with their hour.
 -- grain: a prediction of a registered version, once, in the sample of its model
--- inputs: predictions, prediction_groups, surplus_rows
+-- inputs: predictions, prediction_groups, duplicate_rows
 -- nulls: the hour is null for a time that cannot be of the day in any time zone, so that broken clocks do not create many hours
 create or replace view service_calls as
 select
@@ -18,5 +18,5 @@ inner join prediction_groups as g
     and p.model_id = g.model_id
     and p.model_version = g.model_version
     and coalesce(p.deployment, 'production') = g.deployment
-anti join surplus_rows as s on p.file_id = s.file_id and p.file_row_number = s.file_row_number
+anti join duplicate_rows as s on p.file_id = s.file_id and p.file_row_number = s.file_row_number
 where is_in_sample(p.correlation_id, g.sampling_rate);

@@ -1,6 +1,6 @@
 -- View shadow_scores: the counted predictions of models that have a candidate on the day.
 -- grain: a prediction
--- inputs: predictions, prediction_groups, surplus_rows
+-- inputs: predictions, prediction_groups, duplicate_rows
 -- nulls: predictions without correlation id have no partner; a missing deployment is production
 create or replace view shadow_scores as
 select
@@ -20,6 +20,6 @@ inner join prediction_groups as g
 -- nothing is read for models without a candidate on the day
 semi join prediction_groups as o
     on g.dt = o.dt and g.model_id = o.model_id and o.deployment <> 'production'
-anti join surplus_rows as s
+anti join duplicate_rows as s
     on p.file_id = s.file_id and p.file_row_number = s.file_row_number
 where p.correlation_id is not null and is_in_sample(p.correlation_id, g.sampling_rate);

@@ -1,4 +1,5 @@
--- Labels of multiclass models by class, of every prediction day that the days from $first_day on look back to: correct predictions of the class, all predictions of it that have a label, and its labels. Predictions without a class are left out.
+-- Labels of multiclass models by class and prediction day: correct predictions of the class, all its predictions that have a label, and its labels. Predictions
+-- without a class are left out. The prediction days are $first_day to $last_day, and $look_back_days before them.
 -- grain: dt, prediction_on, model_id, model_version, deployment, decided_class
 -- inputs: class_cohorts
 -- parameters: $first_day, $last_day, $look_back_days
@@ -13,7 +14,7 @@ with decided as (
         and prediction_on <= $last_day
 ),
 
--- every row counts for the class of the label and for the predicted class
+-- every row counts once for the class of its label and once for the predicted class
 sides as (
     select
         * exclude (predicted_class, label_class),

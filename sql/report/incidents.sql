@@ -24,11 +24,11 @@ select
     mark_until_on,
     mark_reason,
     marked_by,
-    is_to_be_told
+    is_notified
 from incident_history
 where dt = $day and state <> 'resolved'
 order by
-    not is_to_be_told,
+    not is_notified,
     coalesce(not pages, true),
     severity <> 'critical',
     alert_count desc,

@@ -60,7 +60,7 @@ select
     verdict_place(v.verdict) as verdict_place,
     v.since_on,
     v.sentence as verdict_sentence,
-    v.value is not null as is_performance_told
+    v.value is not null as is_performance_mentioned
 from predicted as p
 left join drifted as d
     on p.model_id = d.model_id and p.model_version = d.model_version and p.deployment = d.deployment

@@ -1,6 +1,6 @@
 -- The predictions of a version and deployment with the smallest hashes: the same rows in every call.
 -- grain: file_id, file_row_number
--- inputs: predictions, prediction_groups, surplus_rows
+-- inputs: predictions, prediction_groups, duplicate_rows
 -- parameters: $model_id, $model_version, $deployment, $sample_rows
 -- nulls: a prediction without correlation id is in no sample
 select
@@ -13,7 +13,7 @@ inner join prediction_groups as g
     and p.model_id = g.model_id
     and p.model_version = g.model_version
     and coalesce(p.deployment, 'production') = g.deployment
-anti join surplus_rows as s
+anti join duplicate_rows as s
     on p.file_id = s.file_id and p.file_row_number = s.file_row_number
 where
     g.model_id = $model_id

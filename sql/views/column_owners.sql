@@ -1,6 +1,6 @@
 -- Which model versions have a changed or failing column of telemetry as a feature, and did they predict on the day?
 create or replace view column_owners as
-with columns_told_of as (
+with reported_columns as (
     select
         dt,
         column_name
@@ -36,7 +36,7 @@ select
     f.model_id,
     f.model_version,
     p.dt is not null as has_predicted
-from columns_told_of as c
+from reported_columns as c
 -- a field of a struct is called column.field
 inner join features as f on c.column_name = f.feature or ends_with(c.column_name, '.' || f.feature)
 left join predicted as p on c.dt = p.dt and f.model_id = p.model_id and f.model_version = p.model_version;

@@ -39,7 +39,7 @@ known_now as (
         (r.positives + r.negatives) / r.prediction_count as coverage_share,
         s.statistic,
         case s.statistic
-            when 'estimated_auc' then h.hindsight_auc
+            when 'estimated_auc' then h.all_labels_auc
             when 'estimated_positive_rate' then r.scored_positives / nullif(r.scored_positives + r.scored_negatives, 0)
             when 'estimated_accuracy' then
                 (r.true_positives + r.scored_negatives - r.false_positives)

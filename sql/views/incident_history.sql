@@ -1,6 +1,6 @@
 -- Which incidents were open on each day, were they acknowledged or silenced (mark), and are notices due? Silenced incidents are included.
 create or replace view incident_history as
-with said as (
+with incident_actions as (
     select
         i.dt,
         i.incident_id,
@@ -15,7 +15,7 @@ with said as (
     group by i.dt, i.incident_id
 ),
 
-quiet_rules as (
+rule_actions as (
     select
         l.dt,
         l.incident_id,
@@ -39,7 +39,7 @@ by_rule as (
         min(until_on) as until_on,
         arg_min(reason, rule) as reason,
         arg_min(acted_by, rule) as acted_by
-    from quiet_rules
+    from rule_actions
     group by dt, incident_id
     having bool_and(coalesce(until_on >= dt, false))
 ),
@@ -53,7 +53,7 @@ marked as (
         if(s.until_on >= i.dt, s.acted_by, r.acted_by) as marked_by,
         b.severity as severity_when_marked
     from incidents as i
-    left join said as s on i.dt = s.dt and i.incident_id = s.incident_id
+    left join incident_actions as s on i.dt = s.dt and i.incident_id = s.incident_id
     left join by_rule as r on i.dt = r.dt and i.incident_id = r.incident_id
     left join incidents as b on i.incident_id = b.incident_id and s.from_on = b.dt
 )
@@ -67,5 +67,5 @@ select
         -- the person working on it gets a notice if it becomes critical or is resolved
         when 'ack' then state = 'resolved' or (severity = 'critical' and coalesce(severity_when_marked, 'warn') = 'warn')
         else true
-    end as is_to_be_told
+    end as is_notified
 from marked;

@@ -4,7 +4,7 @@ select *
 from incident_history
 where dt = (select n.dt from newest_alert_day as n) and state <> 'resolved'
 order by
-    not is_to_be_told,
+    not is_notified,
     coalesce(not pages, true),
     severity <> 'critical',
     alert_count desc,

@@ -1,4 +1,4 @@
--- How well did each model rank, as known on the day and with every label known now (hindsight)? For a multiclass model, hindsight is the mean over the classes that have enough labels of the class and of other classes. Hindsight needs as many labels as the value.
+-- How well did each model rank, as known on the day and with all labels known now (`all_labels_auc`)? For a multiclass model, `all_labels_auc` is the mean over the classes that have enough labels of the class and of other classes. It needs as many labels as the AUC of the day.
 create or replace view quality_history as
 with predicted as (
     select distinct
@@ -187,7 +187,7 @@ averaged as (
 ),
 
 -- the interval is computed on the log-odds scale; for an AUC of 0 or 1 both ends are the AUC
-hindsight as (
+with_all_labels as (
     select
         *,
         if(auc > 0 and auc < 1, 1.959963984540054 * standard_error / (auc * (1 - auc)), 0) as width,
@@ -215,22 +215,22 @@ select
     a.drop_from_baseline,
     a.outcome,
     a.reason,
-    h.auc as hindsight_auc,
-    if(h.odds is null, h.auc, 1 / (1 + exp(h.width) / h.odds)) as hindsight_confidence_low,
-    if(h.odds is null, h.auc, 1 / (1 + exp(-h.width) / h.odds)) as hindsight_confidence_high,
-    h.binning_low as hindsight_binning_low,
-    h.binning_high as hindsight_binning_high,
-    c.positive_count as hindsight_positive_count,
-    c.negative_count as hindsight_negative_count,
-    c.label_count / a.prediction_count as hindsight_coverage_share,
+    h.auc as all_labels_auc,
+    if(h.odds is null, h.auc, 1 / (1 + exp(h.width) / h.odds)) as all_labels_confidence_low,
+    if(h.odds is null, h.auc, 1 / (1 + exp(-h.width) / h.odds)) as all_labels_confidence_high,
+    h.binning_low as all_labels_binning_low,
+    h.binning_high as all_labels_binning_high,
+    c.positive_count as all_labels_positive_count,
+    c.negative_count as all_labels_negative_count,
+    c.label_count / a.prediction_count as all_labels_coverage_share,
     case
         when h.auc is not null then null
         when not a.has_predictions then a.reason
         when coalesce(c.label_count, 0) = 0 then 'no labels have arrived for the window'
         else 'fewer than ' || coalesce(a.minimum_class_count, 10) || ' labels of one class, or no scores to rank by'
-    end as hindsight_reason
+    end as all_labels_reason
 from as_of as a
-left join hindsight as h
+left join with_all_labels as h
     on a.dt = h.dt
     and a.model_id = h.model_id
     and a.model_version = h.model_version

@@ -70,7 +70,7 @@ def recorded(
 
 
 def told_on(history: Warehouse) -> list[int]:
-    rows = history.sql("select dt from incident_history where is_to_be_told order by dt")
+    rows = history.sql("select dt from incident_history where is_notified order by dt")
     return [row["dt"].day for row in rows.to_pylist()]
 
 

@@ -12,7 +12,7 @@ from data import day, given
 from hypothesis import example
 from hypothesis import given as drawn
 from hypothesis import strategies as st
-from test_sql import RULE, RULE_COLUMNS, SIGNAL, SIGNAL_COLUMNS, alerts_of
+from signals_and_rules import RULE, RULE_COLUMNS, SIGNAL, SIGNAL_COLUMNS, alerts_of
 
 WARN, RESOLVE = 0.1, 0.08
 Day = tuple[date, str, date, date]

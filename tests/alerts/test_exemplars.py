@@ -8,7 +8,7 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 from data import MODEL, Row, day, given
-from test_reporting import DAYS, process
+from drifted_week import DAYS, process
 
 from driftlake.alerts.exemplars import EACH, find_exemplars
 from driftlake.lake import queries

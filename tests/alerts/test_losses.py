@@ -154,8 +154,8 @@ def errors_of_a_regression(wrong: int) -> tuple[str, Row]:
 def test_the_sentence_on_a_loss_names_its_statistic(
     memory: Warehouse, statistic: str, counted: Any, meaning: str
 ) -> None:
-    suspect = GROUP | {"incident_id": "i", "signal": "performance.loss_evidence", "feature": statistic}
-    days = {"suspected_on": LAST, "until_on": LAST}
+    alert = GROUP | {"incident_id": "i", "signal": "performance.loss_evidence", "feature": statistic}
+    days = {"opened_on": LAST, "until_on": LAST}
     tested = {"dt": LAST, "statistic": statistic, "basis": "combined", "window_days": 28, "loss_since_on": LOST_ON}
     counts = {"day_count": 28, "labelled_day_count": 28, "label_count": 56_000}
     insert(memory.connection, "performance", [MODEL | {"deployment": "production"} | tested | counts])
@@ -164,7 +164,7 @@ def test_the_sentence_on_a_loss_names_its_statistic(
         for bin_id in range(3, 3 + BINS):
             table, row = counted(10 + number % 3 + 8 * (on >= LOST_ON and bin_id > 12))
             insert(memory.connection, table, [GROUP | {"dt": on, "prediction_on": on, "bin_id": bin_id} | row])
-    with memory.registered(suspects=pa.Table.from_pylist([suspect | days])):
+    with memory.registered(incident_alerts=pa.Table.from_pylist([alert | days])):
         [found] = evidence(memory.query("causes/loss_parts"), 5)
     [cause] = [each for each in CAUSES if each.name == found["cause"] and each.query == "loss_parts"]
     assert meaning in cause.sentence.format(**found)

@@ -3,46 +3,21 @@
 from __future__ import annotations
 
 import csv
-import gc
 import io
 import json
-import os
 import subprocess
 import sys
-from contextlib import chdir, redirect_stderr, redirect_stdout
 from datetime import UTC, datetime
 from pathlib import Path
-from unittest.mock import patch
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from command import driftlake
 from data import GROUP, day, write_day, write_project
 
-from driftlake.cli import main
 from driftlake.config import Settings
 from driftlake.lake.warehouse import PartitionRun, Replacement, RunContext, Warehouse
-
-
-def driftlake(*arguments: str, cwd: Path, stdin: str = "") -> subprocess.CompletedProcess[str]:
-    """Runs the command in this process, because a new process takes a second to start."""
-    out, err = io.TextIOWrapper(io.BytesIO(), write_through=True), io.StringIO()
-    with (
-        chdir(cwd),
-        patch.dict(os.environ),
-        patch.object(sys, "argv", ["driftlake", *arguments]),
-        patch.object(sys, "stdin", io.StringIO(stdin)),
-        patch.object(gc, "set_threshold"),
-        redirect_stdout(out),
-        redirect_stderr(err),
-        pytest.raises(SystemExit) as ended,
-    ):
-        main()
-    assert isinstance(out.buffer, io.BytesIO)
-    code = ended.value.code
-    return subprocess.CompletedProcess(
-        arguments, code if isinstance(code, int) else 0, out.buffer.getvalue().decode(), err.getvalue()
-    )
 
 
 def process(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:

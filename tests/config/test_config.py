@@ -78,7 +78,7 @@ def test_a_rule_about_a_window_that_is_not_measured_is_refused(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    ("rule", "objection"),
+    ("rule", "problem"),
     [
         ("signal: feature_drift.hellinger_distance", "signal: drift.statistics computes psi, kl_divergence"),
         (
@@ -91,9 +91,9 @@ def test_a_rule_about_a_window_that_is_not_measured_is_refused(tmp_path: Path) -
         ),
     ],
 )
-def test_a_rule_that_could_never_fire_is_refused(tmp_path: Path, rule: str, objection: str) -> None:
+def test_a_rule_that_could_never_fire_is_refused(tmp_path: Path, rule: str, problem: str) -> None:
     path = write(tmp_path, SMALLEST + f"alerts:\n  - {{name: drift, {rule}, warn: 0.1, critical: 0.2}}\n")
-    assert refusal(path).startswith(f"{path}:6: alerts.0.{objection}")
+    assert refusal(path).startswith(f"{path}:6: alerts.0.{problem}")
 
 
 def test_rules_are_a_list_or_stand_in_a_mapping(tmp_path: Path) -> None:
@@ -109,9 +109,14 @@ def test_rules_are_a_list_or_stand_in_a_mapping(tmp_path: Path) -> None:
 def test_a_rule_has_the_kind_and_paging_of_its_signal_unless_configured() -> None:
     rule = {"name": "r", "warn": 1, "critical": 1}
     drift, blind = (AlertRule(signal=name, **rule) for name in ("feature_drift.psi", "label_backlog.overdue_share"))
-    assert (drift.finds, drift.is_paging, blind.finds, blind.is_paging) == ("drift", False, "blind", True)
+    assert (drift.effective_kind, drift.is_paging, blind.effective_kind, blind.is_paging) == (
+        "drift",
+        False,
+        "blind",
+        True,
+    )
     said = AlertRule(signal="feature_drift.psi", kind="harm", pages=False, **rule)
-    assert (said.finds, said.is_paging) == ("harm", False)
+    assert (said.effective_kind, said.is_paging) == ("harm", False)
     assert AlertRule(signal="feature_drift.psi", pages=True, **rule).is_paging
 
 

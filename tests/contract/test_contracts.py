@@ -421,7 +421,7 @@ def test_contracts_are_declared_without_importing_great_expectations() -> None:
 
 def test_a_message_names_the_column_of_the_files_and_the_canonical_one() -> None:
     contract = Contract(
-        "telemetry", "telemetry", "predictions", telemetry.RULES, own_names={"correlation_id": "request_id"}
+        "telemetry", "telemetry", "predictions", telemetry.RULES, source_names={"correlation_id": "request_id"}
     )
     [check] = contract.measured("prediction_is_unique", Measurement(DAY, 5, 2))
     assert check.message.startswith("request_id (mapped to correlation_id) repeats")

@@ -35,7 +35,7 @@ INCIDENT: Row = {
     "evidence": ["version v2 started on the day"],
     "owner": None,
     "runbook": "https://runbooks.example.org/drift",
-    "is_to_be_told": True,
+    "is_notified": True,
 }
 WEBHOOK = Channel(name="hook", kind="webhook", address_variable="HOOK")
 NOW = datetime(2024, 3, 4, tzinfo=UTC)
@@ -127,7 +127,7 @@ def with_channel(settings: Settings, channel: Channel) -> Settings:
         (("resolved", "warn"), {"state": "resolved"}, None),
         (("resolved", "warn"), {}, "opened"),
         (None, {"state": "resolved"}, None),
-        (None, {"is_to_be_told": False}, None),
+        (None, {"is_notified": False}, None),
         (None, {"pages": False}, None),
         (("opened", "warn"), {"pages": False, "state": "resolved"}, "resolved"),
     ],
@@ -358,7 +358,7 @@ def test_apprise_delivers(
     assert receiver.received[0][1]["title"] == "[warn] opened: x drifted"
 
 
-STORED: Row = {name: value for name, value in INCIDENT.items() if name != "is_to_be_told"} | {
+STORED: Row = {name: value for name, value in INCIDENT.items() if name != "is_notified"} | {
     "since_on": day(2),
     "model_versions": ["v1"],
     "rule": "drift",

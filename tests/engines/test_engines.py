@@ -63,7 +63,7 @@ def test_what_is_left_of_pyspark_is_told_from_pyspark(
     (tmp_path / "packages" / "pyspark" / missing).unlink()
     # this machine may have a whole one
     monkeypatch.setattr(sys, "path", [str(tmp_path / "packages")])
-    left = rf"only a part is left in .*packages{os.sep}pyspark\nhint: remove what is left, then pip install"
+    left = rf"only a part of it is installed in .*packages{os.sep}pyspark\nhint: remove this folder, then pip install"
     with pytest.raises(EngineError, match=left):
         cluster.require(SparkSettings())
 
@@ -80,7 +80,7 @@ def test_no_java_is_said(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_an_old_java_is_said(machine: Path) -> None:
     install(machine, "11.0.2")
-    with pytest.raises(EngineError, match=r'needs Java 17 or later; .* says openjdk version "11.0.2"'):
+    with pytest.raises(EngineError, match=r'needs Java 17 or later; .* prints: openjdk version "11.0.2"'):
         cluster.require(SparkSettings())
 
 

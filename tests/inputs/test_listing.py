@@ -110,7 +110,7 @@ def test_a_parquet_file_counts_by_its_ending_or_its_bytes(tmp_path, name):
 def test_hidden_files_are_neither_read_nor_reported(tmp_path, name):
     put(tmp_path, f"dt=2026-01-05/{name}")
     assert not names(tmp_path)
-    assert not list_input(str(tmp_path)).files_of(DAY).passed_over
+    assert not list_input(str(tmp_path)).files_of(DAY).skipped
 
 
 @pytest.mark.parametrize("name", ["a.parquet.tmp", "a.parquet.inprogress", "a.parquet._COPYING_", "old/a.parquet"])
@@ -118,7 +118,7 @@ def test_possible_copies_are_skipped_and_named(tmp_path, name):
     put(tmp_path, f"dt=2026-01-05/{name}")
     found = list_input(str(tmp_path)).files_of(DAY)
     assert not found.files
-    assert [name.split("/")[0] in entry.path for entry in found.passed_over] == [True]
+    assert [name.split("/")[0] in entry.path for entry in found.skipped] == [True]
 
 
 def test_a_file_that_only_begins_like_parquet_is_not_read(tmp_path):
@@ -126,7 +126,7 @@ def test_a_file_that_only_begins_like_parquet_is_not_read(tmp_path):
     (tmp_path / "dt=2026-01-05" / "000000_0").write_bytes(MAGIC + b"x" * 20)
     found = list_input(str(tmp_path)).files_of(DAY)
     assert not found.files
-    assert "000000_0 (it does not begin and end with PAR1" in str(found.passed_over[0])
+    assert "000000_0 (it does not begin and end with PAR1" in str(found.skipped[0])
 
 
 def test_values_in_the_names_of_folders_are_columns_of_their_files(tmp_path):
@@ -146,7 +146,7 @@ def test_days_beside_a_folder_of_another_name_are_read_without_it(tmp_path):
     put(tmp_path, "dt=2026-01-05/a.parquet", "archive/dt=2026-01-05/b.parquet", "region=eu/dt=2026-01-05/c.parquet")
     found = list_input(str(tmp_path))
     assert names(tmp_path) == ["dt=2026-01-05/a.parquet"]
-    assert [Path(entry.path).name for entry in found.passed_over] == ["archive", "region=eu"]
+    assert [Path(entry.path).name for entry in found.skipped] == ["archive", "region=eu"]
 
 
 def test_every_file_of_a_training_folder_counts_by_the_same_rule(tmp_path):

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 import typer
 import yaml
+from command import driftlake
 from data import write_day, write_project
-from test_cli import driftlake
 
 from driftlake import cli
 from driftlake.config import load_settings, loading
@@ -125,7 +125,10 @@ def test_a_full_disk_does_not_switch_the_telemetry_of_dagster_on(
     [
         (["verify"], "a file or folder is read-only"),
         (["backup", "copy"], "a file or folder is read-only"),
-        (["sql", "from alert_actions"], "the file of the catalog cannot be opened; SQLite writes beside it"),
+        (
+            ["sql", "from alert_actions"],
+            "the file of the catalog cannot be opened; even to read it, SQLite writes files",
+        ),
     ],
 )
 def test_a_read_only_place_is_reported(small_disk: Path, command: list[str], sentence: str) -> None:

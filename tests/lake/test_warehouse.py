@@ -12,9 +12,10 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 import pytest
-from data import GROUP, day, write_project
+from data import day, write_project
 from hypothesis import given
 from hypothesis import strategies as st
+from replaced_days import CONTEXT, profile, replace, stored
 
 from driftlake.config import Settings
 from driftlake.errors import WarehouseError
@@ -22,28 +23,12 @@ from driftlake.lake import queries
 from driftlake.lake.catalog import catalog_of
 from driftlake.lake.duckdb_extensions import load_extension
 from driftlake.lake.grouping import grouped
-from driftlake.lake.warehouse import PartitionRun, Replacement, RunContext, Warehouse
-
-CONTEXT = RunContext("run-7", "0.1", "hash", datetime(2024, 3, 2, tzinfo=UTC))
+from driftlake.lake.warehouse import PartitionRun, Replacement, Warehouse
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     return write_project(tmp_path / "project", features=["x"], training={"x": [1.0, 2.0], "score": [0.1, 0.2]})
-
-
-def profile(number: int, rows: int) -> Replacement:
-    table = pa.Table.from_pylist([GROUP | {"dt": day(number), "bin_id": 3, "row_count": rows, "score_sum": 0.0}])
-    return Replacement("prediction_profile", table, [day(number)])
-
-
-def replace(warehouse: Warehouse, number: int, rows: int) -> None:
-    run = PartitionRun(day(number), "profiles", "complete", rows)
-    warehouse.replace_partitions([profile(number, rows)], [run], context=CONTEXT)
-
-
-def stored(warehouse: Warehouse) -> list[tuple[object, ...]]:
-    return warehouse.connection.execute("select dt, row_count from prediction_profile order by dt").fetchall()
 
 
 def test_replacing_a_day_leaves_the_others(settings: Settings) -> None:
@@ -162,7 +147,8 @@ def child(code: str, settings: Settings, *arguments: str) -> subprocess.Popen[st
         from pathlib import Path
         from driftlake.config import load_settings
         from driftlake.lake.warehouse import Warehouse
-        from test_warehouse import *
+        from data import day
+        from replaced_days import replace, stored
         settings = load_settings(Path(sys.argv[1]))
     """
     script = textwrap.dedent(prelude) + textwrap.dedent(code)

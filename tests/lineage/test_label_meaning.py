@@ -23,7 +23,7 @@ from driftlake.lake.warehouse import Warehouse
 from driftlake.lineage.label_meaning import label_text
 from driftlake.lineage.lineage_files import read_lineage_folder
 from driftlake.maths.binning import probability_bins
-from driftlake.maths.score_meaning import suspicion
+from driftlake.maths.score_meaning import score_problem
 from driftlake.training.registration import complete
 
 TRAINED = 2000
@@ -173,7 +173,7 @@ def test_what_scores_look_like(count: int) -> None:
         "overconfident": probability**0.5,
     }
     found = {
-        name: suspicion(*binned(scores, is_positive), scores.sum(), is_probability=True)
+        name: score_problem(*binned(scores, is_positive), scores.sum(), is_probability=True)
         for name, scores in seen.items()
     }
     assert found == {"sound": None, "reversed": "reversed", "confidence": "confidence", "overconfident": None}
@@ -183,7 +183,7 @@ def test_always_high_probabilities_are_not_confidences_if_labels_are_as_often_po
     generator = np.random.default_rng(5)
     probability = generator.uniform(0.6, 1, 5000)
     is_positive = generator.random(5000) < probability
-    assert suspicion(*binned(probability, is_positive), probability.sum(), is_probability=True) is None
+    assert score_problem(*binned(probability, is_positive), probability.sum(), is_probability=True) is None
 
 
 def test_a_night_reports_scores_that_rank_the_wrong_way_round(tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ def test_a_changed_promise_of_a_registered_version_is_refused(tmp_path: Path) ->
     settings = project(tmp_path)
     registered(settings)
     edit(settings, "auc: 0.9", "auc: 0.8")
-    with pytest.raises(LineageConflictError, match="credit v1 was registered with other contents"):
+    with pytest.raises(LineageConflictError, match="credit v1 was registered with a different lineage file"):
         registered(settings)
 
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from class_predictions import LINEAGE, SCORES, Predictions
 from data import day
 from project import ROWS, Project
-from test_classes import LINEAGE, SCORES, Predictions
 
 LAST = 3
 # (arrival day, prediction day, first and last row, how often its label has been changed): some are corrected, some of

@@ -14,39 +14,21 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 import pytest
-from data import MODEL, Row, day, given, model_version, noon, write_day
+from data import MODEL, Row, day, model_version, noon, write_day
 from effort import examples
 from hypothesis import example
 from hypothesis import given as drawn
 from hypothesis import settings as effort
 from hypothesis import strategies as st
+from label_relations import given_labels, given_predictions, judged, paired
 
 from driftlake.config import LabelSettings, LineageSettings, Settings, TelemetrySettings
 from driftlake.inputs.columns import LABEL_COLUMNS, TELEMETRY_COLUMNS
 from driftlake.inputs.partitions import chunks, days_between, read_partitions
 from driftlake.lake import queries
 from driftlake.lake.schema import arrow_schema
-from driftlake.maths.binning import PROBABILITY_GRID
 from driftlake.nightly.label_source import EARLY_LABEL_DAYS, LabelSource, history_days
 
-FILE_COLUMNS = {"dt": "date", "file_id": "integer", "file_row_number": "bigint"}
-PREDICTION: Row = MODEL | {
-    "dt": day(1),
-    "correlation_id": "a",
-    "file_id": 0,
-    "event_time": noon(1),
-    "score": 0.5,
-}
-PROBABILITY: Row = {
-    "task": "binary",
-    "decision_cut": 0.5,
-    "score_kind": "probability",
-    "grid_transform": "logit",
-    "grid_scale": 1.0,
-    "grid_lower": PROBABILITY_GRID.lower,
-    "grid_upper": PROBABILITY_GRID.upper,
-    "grid_cells": PROBABILITY_GRID.cells,
-}
 # Four cells of one half each, which merge into the bins 3 (0 to 1) and 4 (1 to 2).
 VALUE: Row = {
     "task": "binary",
@@ -57,66 +39,9 @@ VALUE: Row = {
     "grid_upper": 2.0,
     "grid_cells": 4,
 }
-VERSION_COLUMNS = (
-    {"version_id": "integer"}
-    | dict.fromkeys((*MODEL, "score_kind", "task", "grid_transform"), "varchar")
-    | dict.fromkeys(("quantile", "decision_cut", "grid_scale", "grid_lower", "grid_upper"), "double")
-    | {"grid_cells": "integer", "classes": "varchar[]"}
-    | dict.fromkeys(("positive_label", "negative_label"), "varchar")
-)
-
-
-def given_predictions(
-    db: duckdb.DuckDBPyConnection, *rows: Row, first_day: int = 1, version: Row = PROBABILITY
-) -> None:
-    """The relations of predictions for a span from `first_day`; a row says only how it differs from PREDICTION."""
-    columns = {column.name: column.sql_type for column in TELEMETRY_COLUMNS} | FILE_COLUMNS
-    columns |= {"segments": "varchar[]", "class_scores": "map(varchar, double)"}
-    numbered = [PREDICTION | {"file_row_number": number, "segments": []} | row for number, row in enumerate(rows)]
-    given(db, "predictions", columns, numbered)
-    given(db, "new_predictions", columns, [row for row in numbered if row["dt"] >= day(first_day)])
-    versions = [MODEL | {"version_id": number, "model_version": name} for number, name in enumerate(("v1", "v2"))]
-    given(db, "versions", VERSION_COLUMNS, [row | version for row in versions])
-    counted = {"dt": "date"} | dict.fromkeys((*MODEL, "deployment", "segment"), "varchar")
-    given(
-        db, "counted_segments", counted, [MODEL | {"dt": day(1), "deployment": "production", "segment": "country=at"}]
-    )
-    rates = {"dt": "date"} | dict.fromkeys((*MODEL, "deployment"), "varchar") | {"sampling_rate": "double"}
-    given(db, "counted_rates", rates, [])
-    cells = {"version_id": "integer", "cell": "bigint", "bin_id": "integer"}
-    given(db, "score_cells", cells, [{"version_id": 0, "cell": cell, "bin_id": 3 + cell // 2} for cell in range(4)])
-
-
-def given_labels(
-    db: duckdb.DuckDBPyConnection,
-    *rows: tuple[int, str | None, float | None] | tuple[int, str, float, date],
-    first_day: int = 1,
-) -> None:
-    """The relations of labels for a span from `first_day`: (arrival day, correlation id, label, prediction day)."""
-    columns = {column.name: column.sql_type for column in LABEL_COLUMNS} | FILE_COLUMNS
-    names = ("dt", "correlation_id", "label", "prediction_on")
-    arrived = [dict(zip(names, (day(arrival), *rest), strict=False)) for arrival, *rest in rows]
-    earlier = [row for row in arrived if row["dt"] < day(first_day)]
-    recent = [row for row in earlier if (day(first_day) - row["dt"]).days <= EARLY_LABEL_DAYS]
-    of_span = [row for row in arrived if row["dt"] >= day(first_day)]
-    for relation, kept in (("labels", of_span), ("earlier_labels", earlier), ("recent_labels", recent)):
-        # files and their rows are numbered in each relation
-        files = [row | {"file_id": 0, "file_row_number": number} for number, row in enumerate(kept)]
-        given(db, relation, columns, files)
 
 
 # --- which labels count ---
-
-
-def judged(db: duckdb.DuckDBPyConnection, memory_days: int = 67, first_day: int = 1) -> list[tuple[bool, bool, bool]]:
-    """Whether each label is valid, a duplicate and a conflict, day by day."""
-    if not db.execute("select 1 from duckdb_tables() where table_name = 'new_predictions'").fetchall():
-        given_predictions(db)
-    queries.run(db, "labels/remembered_labels", first_day=day(first_day))
-    queries.run(db, "labels/label_rows", memory_days=memory_days)
-    return db.execute(
-        "select is_valid, is_duplicate, is_conflict from label_rows order by dt, file_row_number"
-    ).fetchall()
 
 
 def test_the_first_arrival_of_a_label_counts(db: duckdb.DuckDBPyConnection) -> None:
@@ -149,7 +74,7 @@ def test_a_valid_label_after_an_invalid_one_is_not_a_duplicate(db: duckdb.DuckDB
 
 def test_a_repetition_beyond_the_memory_is_a_new_label(db: duckdb.DuckDBPyConnection) -> None:
     given_labels(db, (1, "a", 1), (11, "b", 1), (12, "a", 0), (21, "b", 0))
-    assert [is_duplicate for _, is_duplicate, _ in judged(db, memory_days=10)] == [False, False, False, True]
+    assert [is_duplicate for _, is_duplicate, _ in judged(db, lookback_days=10)] == [False, False, False, True]
 
 
 def test_a_label_repeats_one_that_arrived_before_the_span(db: duckdb.DuckDBPyConnection) -> None:
@@ -163,27 +88,13 @@ def test_only_earlier_labels_that_matter_for_the_span_are_remembered(
     given_predictions(db, {"dt": day(9), "correlation_id": "early"}, first_day=9)
     given_labels(db, (1, "again", 1), (8, "early", 1), (8, "other", 1), (9, "again", 1), first_day=9)
     judged(db, first_day=9)
-    assert db.execute("select correlation_id from remembered_labels order by all").fetchall() == [
+    assert db.execute("select correlation_id from earlier_matching_labels order by all").fetchall() == [
         ("again",),
         ("early",),
     ]
 
 
 # --- which predictions they meet ---
-
-
-def paired(db: duckdb.DuckDBPyConnection, horizon_days: int = 10, first_day: int = 1) -> list[Any]:
-    """(day known, version, arrival day of the label) of every pair."""
-    judged(db, memory_days=horizon_days + EARLY_LABEL_DAYS, first_day=first_day)
-    reach = {
-        "first_day": day(first_day),
-        "horizon_days": horizon_days,
-        "early_days": EARLY_LABEL_DAYS,
-        "is_latest": False,
-    }
-    queries.run(db, "labels/label_pairs", **reach)
-    queries.run(db, "labels/label_corrections", is_latest=False)
-    return db.execute("select known_on, version_id, label_on from label_pairs where weight = 1 order by all").fetchall()
 
 
 def test_a_pair_is_known_when_its_label_arrives(db: duckdb.DuckDBPyConnection) -> None:
@@ -290,26 +201,26 @@ def test_a_label_that_names_a_day_is_joined_to_that_day_only(db: duckdb.DuckDBPy
 # --- which days of predictions are read ---
 
 
-def awaited(db: duckdb.DuckDBPyConnection, first_day: int = 1) -> list[date]:
+def needed(db: duckdb.DuckDBPyConnection, first_day: int = 1) -> list[date]:
     """Prediction days that the labels ask for; a prediction may be three days old."""
     judged(db, first_day=first_day)
     reach = {"first_day": day(first_day), "horizon_days": 3, "early_days": EARLY_LABEL_DAYS, "is_latest": False}
-    return [asked for (asked,) in queries.run(db, "labels/awaited_days", **reach).fetchall()]
+    return [asked for (asked,) in queries.run(db, "labels/needed_days", **reach).fetchall()]
 
 
 def test_labels_need_the_days_they_name(db: duckdb.DuckDBPyConnection) -> None:
     given_labels(db, (9, "a", 1, day(7)), (9, "b", 1, day(9)), (9, "c", 1, day(7)))
-    assert awaited(db) == [day(7), day(9)]
+    assert needed(db) == [day(7), day(9)]
 
 
 def test_a_label_that_names_no_day_needs_every_possible_day(db: duckdb.DuckDBPyConnection) -> None:
     given_labels(db, (9, "a", 1, day(7)), (9, "b", 1))
-    assert awaited(db) == days_between(day(6), day(16))
+    assert needed(db) == days_between(day(6), day(16))
 
 
 def test_labels_out_of_reach_invalid_or_repeated_need_no_days(db: duckdb.DuckDBPyConnection) -> None:
     given_labels(db, (9, "a", 1, day(5)), (9, "b", 1, day(17)), (9, "c", 7), (9, "d", 1, day(8)), (9, "d", 1))
-    assert awaited(db) == [day(8)]
+    assert needed(db) == [day(8)]
 
 
 def test_a_label_before_the_span_needs_the_days_that_decide_its_prediction(
@@ -317,13 +228,13 @@ def test_a_label_before_the_span_needs_the_days_that_decide_its_prediction(
 ) -> None:
     given_predictions(db, {"dt": day(9)}, first_day=9)
     given_labels(db, (8, "a", 1), first_day=9)
-    assert awaited(db, first_day=9) == days_between(day(5), day(15))
+    assert needed(db, first_day=9) == days_between(day(5), day(15))
 
 
 def test_a_label_before_the_span_that_names_its_day_needs_no_other(db: duckdb.DuckDBPyConnection) -> None:
     given_predictions(db, {"dt": day(9)}, first_day=9)
     given_labels(db, (8, "a", 1, day(9)), first_day=9)
-    assert awaited(db, first_day=9) == [day(9)]
+    assert needed(db, first_day=9) == [day(9)]
 
 
 # --- what is counted ---
@@ -453,8 +364,8 @@ def test_arrivals_count_how_each_label_was_used(db: duckdb.DuckDBPyConnection) -
 # --- any labels and predictions, beside a plain recount ---
 
 HORIZON_DAYS = 3
-MEMORY_DAYS = HORIZON_DAYS + EARLY_LABEL_DAYS
-LAST_DAY = 2 * MEMORY_DAYS
+LOOKBACK_DAYS = HORIZON_DAYS + EARLY_LABEL_DAYS
+LAST_DAY = 2 * LOOKBACK_DAYS
 # Bins of the probability grid; quarters add up without rounding.
 BINS = {None: 0, 0.25: 181, 0.75: 224}
 
@@ -530,14 +441,14 @@ def first_labels(labels: Sequence[Label]) -> tuple[list[Label], list[Label], lis
             if other.is_valid
             and other.correlation_id == label.correlation_id
             and other.order < label.order
-            and label.arrival - other.arrival <= MEMORY_DAYS
+            and label.arrival - other.arrival <= LOOKBACK_DAYS
         ]
         so_far = [
             other
             for other in labels
             if other.is_valid
             and other.correlation_id == label.correlation_id
-            and 0 <= label.arrival - other.arrival <= MEMORY_DAYS
+            and 0 <= label.arrival - other.arrival <= LOOKBACK_DAYS
         ]
         if all(other.prediction_on for other in so_far):
             before = [other for other in before if other.prediction_on == label.prediction_on]

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from data import day
+from offline_values import offline, served
 from project import ROWS, Project, kept, restored
-from test_feature_skew import offline, served
 from typer.testing import CliRunner
 
 from driftlake.cli import app

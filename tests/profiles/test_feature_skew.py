@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
-from data import day, write_day
+from data import day
+from offline_values import offline, served
 from project import ROWS, Project, outcomes, truncate
 
 RULE = {"name": "skew", "signal": "feature_skew.different_share", "warn": 0.1, "critical": 0.2}
-
-
-def offline(project: Project, number: int, **changes: Any) -> Path:
-    """The offline values of a day: those that were served, in another order, with some columns replaced."""
-    served = pq.read_table(project.root / "telemetry" / f"dt={day(number)}" / "part-0.parquet")
-    columns = {name: changes.get(name, served[name]) for name in ("correlation_id", "x", "colour")}
-    return write_day(project.root / "offline", number, pa.table(columns).take(pa.array(range(ROWS)[::-1])))
 
 
 @pytest.fixture(scope="module")
@@ -47,10 +36,6 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     project.run(1, 3, until="profiles")
     project.run(1, 3, since="slos")
     return project
-
-
-def served(project: Project, number: int) -> pa.Table:
-    return pq.read_table(project.root / "telemetry" / f"dt={day(number)}" / "part-0.parquet")
 
 
 COUNTS = "compared_count, different_count, missing_count, surplus_count, lower_count, higher_count"

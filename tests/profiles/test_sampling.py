@@ -101,10 +101,10 @@ def test_duplicates_are_reported_whether_or_not_they_are_sampled(tmp_path: Path)
     project = project_at(tmp_path / "project", 0.1, count=100)
     project.telemetry(1, name="part-1", correlation_id=[f"d1-{row}" for row in range(100)])
     project.run(1, 1, until="profiles", is_checked=True)
-    [(surplus,)] = project.rows(
+    [(duplicates,)] = project.rows(
         "select unexpected_count from contract_checks where expectation = 'prediction_is_unique'"
     )
-    assert surplus == 100
+    assert duplicates == 100
     assert sizes(project) == [(0.1, 100, sampled("d1", 0.1, 100).sum())]
 
 

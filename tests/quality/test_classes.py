@@ -11,15 +11,16 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
-import test_quality
+import quality_measurement
+from class_predictions import CLASSES, LINEAGE, SCORES, Predictions
 from data import GROUP, MODEL, day, insert, model_version, write_day
 from hypothesis import assume
 from hypothesis import given as drawn
 from hypothesis import strategies as st
+from label_relations import PROBABILITY, given_labels, given_predictions, paired
 from project import ROWS, Project, outcomes
 from sklearn.isotonic import IsotonicRegression
 from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
-from test_labels import PROBABILITY, given_labels, given_predictions, paired
 
 from driftlake.lake import queries, schema
 from driftlake.lake.warehouse import Warehouse
@@ -31,7 +32,6 @@ from driftlake.profiles.class_scores import ClassScoreAccumulator
 from driftlake.profiles.kernel import Grouping
 from driftlake.profiles.label_join import cohorts_of
 
-CLASSES = ("bus", "car", "tram")
 COHORT = GROUP | {"dt": day(1), "prediction_on": day(1)}
 
 # --- formulas, beside scikit-learn ---
@@ -359,9 +359,9 @@ LOW, HIGH = 50, 150
 
 def measured(memory: Warehouse) -> dict[str, dict[str, Any]]:
     """Rows of model_quality of day 1 by statistic."""
-    test_quality.given_predictions(memory, 1)
+    quality_measurement.given_predictions(memory, 1)
     version = replace(model_version(), task="multiclass", classes=CLASSES)
-    return {row["statistic"]: row for row in test_quality.measured(memory, 1, version=version).to_pylist()}
+    return {row["statistic"]: row for row in quality_measurement.measured(memory, 1, version=version).to_pylist()}
 
 
 def given_confusions(memory: Warehouse, *counts: tuple[str, str, int]) -> None:
@@ -412,24 +412,6 @@ def test_without_predicted_classes_there_is_no_accuracy_and_a_reason(memory: War
 
 
 # --- nights ---
-
-LINEAGE = {"task": "multiclass", "classes": list(CLASSES), "baseline": {"auc": 0.95}}
-SCORES = {"prefix": "p_"}
-
-
-class Predictions:
-    """What a model with noisy hints at the label predicts on a day."""
-
-    def __init__(self, number: int) -> None:
-        generator = np.random.default_rng(number)
-        truth = generator.integers(0, 3, ROWS)
-        hints = np.exp(generator.normal(size=(ROWS, 3)) + 1.2 * np.eye(3)[truth])
-        self.scores = hints / hints.sum(axis=1, keepdims=True)
-        self.predicted, self.labels = np.array(CLASSES)[self.scores.argmax(axis=1)], np.array(CLASSES)[truth]
-
-    def columns(self) -> dict[str, Any]:
-        of_classes = {f"p_{name}": self.scores[:, place] for place, name in enumerate(CLASSES)}
-        return {"score": self.scores.max(axis=1), "predicted_class": self.predicted} | of_classes
 
 
 def new_project(root: Path, **telemetry: Any) -> Project:
@@ -512,16 +494,16 @@ def test_the_macro_auc_has_the_declared_one_as_baseline(project: Project) -> Non
     assert row["confidence_low"] < row["value"] < row["confidence_high"]
 
 
-def test_hindsight_of_a_day_is_its_value_with_the_labels_that_came_later(project: Project) -> None:
-    history = "select auc, hindsight_auc, coverage_share, hindsight_coverage_share from quality_history"
-    [(auc, hindsight, share, hindsight_share)] = project.rows(
+def test_the_auc_with_all_labels_includes_the_labels_that_came_later(project: Project) -> None:
+    history = "select auc, all_labels_auc, coverage_share, all_labels_coverage_share from quality_history"
+    [(auc, all_labels_auc, share, all_labels_share)] = project.rows(
         f"{history} where dt = ? and segment = 'all' and window_days = 7", day(1)
     )
     predictions = Predictions(1)
     everything = roc_auc_score(predictions.labels, predictions.scores, multi_class="ovr", average="macro")
-    assert hindsight == pytest.approx(everything, abs=0.01)
-    assert auc != hindsight
-    assert (share, hindsight_share) == (0.5, 1.0)
+    assert all_labels_auc == pytest.approx(everything, abs=0.01)
+    assert auc != all_labels_auc
+    assert (share, all_labels_share) == (0.5, 1.0)
 
 
 def test_segments_are_measured_too(project: Project) -> None:

@@ -15,7 +15,7 @@ from project import Project
 from pydantic import ValidationError
 from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
 
-from driftlake.config import OwnMetric
+from driftlake.config import CustomMetric
 from driftlake.maths import clustered
 
 COUNTS = st.lists(st.lists(st.integers(0, 9), min_size=6, max_size=6), min_size=8, max_size=20)
@@ -199,4 +199,4 @@ def test_a_user_defined_metric_is_a_ratio_of_sums_over_labels(tmp_path: Path) ->
 )
 def test_a_metric_that_cannot_be_computed_is_refused(metric: dict[str, Any], said: str) -> None:
     with pytest.raises(ValidationError, match=said):
-        OwnMetric(**metric)
+        CustomMetric(**metric)

@@ -23,9 +23,10 @@ from data import (
     write_project,
 )
 from numpy.typing import NDArray
+from quality_measurement import ABOVE, BELOW, HIGH, LOW, MISSING, given_predictions, measured
 from scipy import stats
 
-from driftlake.config import QualitySettings, Settings
+from driftlake.config import Settings
 from driftlake.lake.warehouse import Warehouse
 from driftlake.lineage.lineage_files import read_lineage_folder
 from driftlake.lineage.versions import ModelVersion, TrainingLabels
@@ -35,20 +36,7 @@ from driftlake.nightly.labels import count_labels
 from driftlake.nightly.profiles import profile_days
 from driftlake.nightly.stages import new_context
 from driftlake.quality import measures
-from driftlake.quality.labelled_windows import QualityCounts, calibrations_of
 from driftlake.training.registration import register
-
-# Score bins: without a score, below and above the grid, and two inside it.
-MISSING, BELOW, ABOVE, LOW, HIGH = 0, 1, 2, 50, 150
-
-
-def given_predictions(memory: Warehouse, *numbers: int, count: int = 1000) -> None:
-    insert(memory.connection, "training_runs", [TRAINING_RUN])
-    insert(
-        memory.connection,
-        "prediction_profile",
-        [GROUP | {"dt": day(n), "bin_id": LOW, "row_count": count, "score_sum": 1.0} for n in numbers],
-    )
 
 
 def given_labels(
@@ -69,29 +57,6 @@ def given_perfect_ranking(memory: Warehouse, known: int, predicted: int = 1) -> 
 def given_inverted_ranking(memory: Warehouse, known: int, predicted: int = 1) -> None:
     given_labels(memory, known, predicted, HIGH, (0, 10))
     given_labels(memory, known, predicted, LOW, (10, 0))
-
-
-def measured(
-    memory: Warehouse,
-    on: int,
-    *,
-    window: int = 7,
-    last: int | None = None,
-    version: ModelVersion | None = None,
-    latest: bool = False,
-) -> pa.Table:
-    """Rows of model_quality of the days `on` to `last`."""
-    span = {"first_day": day(on), "last_day": day(last or on), "windows_days": [window]}
-    tables = [
-        memory.query(f"quality/{name}", **span) for name in ("window_predictions", "quality_counts", "window_scores")
-    ]
-    correcting = {"is_latest": latest, "horizon_days": 30}
-    known = memory.query("quality/known_labels", first_day=day(on - 89), last_day=day(last or on), **correcting)
-    of_classes = [memory.query(f"quality/{name}", **span) for name in ("class_counts", "class_score_counts")]
-    settings = QualitySettings(windows_days=(window,))
-    versions = {KEY: version or model_version()}
-    calibrations = calibrations_of(known, versions, settings)
-    return measures.measure(QualityCounts(*tables, *of_classes), versions, calibrations, settings, {})
 
 
 def value(memory: Warehouse, on: int, statistic: str = "auc", *, window: int = 7) -> Row:
@@ -122,35 +87,39 @@ def test_labels_that_arrive_later_change_the_value_of_the_day_they_arrive(memory
     assert value(memory, on=3)["value"] == 0.5
 
 
-def test_hindsight_shows_every_label_known_now_beside_the_value_of_the_day(memory: Warehouse) -> None:
+def test_the_auc_with_all_labels_stands_beside_the_auc_of_the_day(memory: Warehouse) -> None:
     given_predictions(memory, 1, 2)
     given_perfect_ranking(memory, known=2)
     given_inverted_ranking(memory, known=3)
     row = history(memory, on=2)
     assert (row["auc"], row["coverage_share"]) == (1, 20 / 2000)
-    assert (row["hindsight_auc"], row["hindsight_coverage_share"]) == (0.5, 40 / 2000)
+    assert (row["all_labels_auc"], row["all_labels_coverage_share"]) == (0.5, 40 / 2000)
 
 
-def test_hindsight_is_the_value_of_the_day_once_every_label_is_known(memory: Warehouse) -> None:
+def test_both_aucs_are_equal_once_every_label_is_known(memory: Warehouse) -> None:
     given_predictions(memory, 1)
     generator = np.random.default_rng(1)
     for bin_id in (MISSING, BELOW, ABOVE, LOW, HIGH):
         given_labels(memory, 1, 1, bin_id, (int(generator.integers(10, 50)), int(generator.integers(10, 50))))
     row = history(memory, on=1)
     for name in ("auc", "confidence_low", "confidence_high", "binning_low", "binning_high"):
-        assert row[f"hindsight_{name}"] == pytest.approx(row[name]), name
+        assert row[f"all_labels_{name}"] == pytest.approx(row[name]), name
 
 
-def test_hindsight_needs_as_many_labels_as_the_value(memory: Warehouse) -> None:
+def test_the_auc_with_all_labels_needs_as_many_labels_as_the_auc_of_the_day(memory: Warehouse) -> None:
     given_predictions(memory, 1)
     given_labels(memory, 3, 1, HIGH, (10, 9))
     row = history(memory, on=1)
-    assert (row["hindsight_auc"], row["hindsight_confidence_low"], row["hindsight_positive_count"]) == (None, None, 10)
-    assert row["hindsight_reason"].startswith("fewer than 10 labels of one class")
+    assert (row["all_labels_auc"], row["all_labels_confidence_low"], row["all_labels_positive_count"]) == (
+        None,
+        None,
+        10,
+    )
+    assert row["all_labels_reason"].startswith("fewer than 10 labels of one class")
     given_labels(memory, 4, 1, LOW, (0, 1))
-    [(hindsight,)] = memory.connection.execute("select hindsight_auc from quality_history").fetchall()
+    [(value_now,)] = memory.connection.execute("select all_labels_auc from quality_history").fetchall()
     # by hand: each of ten positives ties with nine negatives and beats one
-    assert hindsight == pytest.approx((9 / 2 + 1) / 10)
+    assert value_now == pytest.approx((9 / 2 + 1) / 10)
 
 
 def test_scores_above_the_grid_rank_highest_and_those_below_lowest(memory: Warehouse) -> None:

@@ -230,7 +230,7 @@ def test_the_index_of_a_fleet_stays_short(memory: Warehouse, settings: Settings)
     assert "Others: 18 well" in text
 
 
-def test_hindsight_is_that_of_the_view(memory: Warehouse, settings: Settings) -> None:
+def test_the_auc_with_all_labels_is_that_of_the_view(memory: Warehouse, settings: Settings) -> None:
     generator = np.random.default_rng(5)
     binary: Row = {"model_id": "binary", "model_version": "v1", "deployment": "production", "segment": "all"}
     several = binary | {"model_id": "several"}
@@ -267,9 +267,9 @@ def test_hindsight_is_that_of_the_view(memory: Warehouse, settings: Settings) ->
             insert(
                 memory.connection, "model_quality", [{**version, "dt": known["prediction_on"], **measured, **QUALITY}]
             )
-    drawn = {(row["model_id"], row["dt"]): row["hindsight_auc"] for row in quality_rows(memory, settings)}
-    view = memory.sql("select model_id, dt, hindsight_auc from quality_history").to_pylist()
-    expected = {(row["model_id"], row["dt"]): row["hindsight_auc"] for row in view}
+    drawn = {(row["model_id"], row["dt"]): row["all_labels_auc"] for row in quality_rows(memory, settings)}
+    view = memory.sql("select model_id, dt, all_labels_auc from quality_history").to_pylist()
+    expected = {(row["model_id"], row["dt"]): row["all_labels_auc"] for row in view}
     assert drawn == pytest.approx(expected, abs=1e-12)
     assert {name for (name, _), value in drawn.items() if value is not None} == {"binary", "several"}
     # the first days have too few labels

@@ -6,105 +6,21 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pytest
-from data import GROUP, MODEL, Row, day, insert, noon, write_day, write_project
+from data import GROUP, MODEL, Row, day, insert, write_project
+from drifted_week import CONTROLS, DAYS, MARKUP, MISSING_DAY, REFUSED_DAY, Project, process
+from verdict_inputs import ALERT, FACTS, RUNS
 
-from driftlake.config import DriftSettings, Settings, default_alerts, signal_of
-from driftlake.lake.warehouse import Warehouse
-from driftlake.lineage import lineage_files
-from driftlake.nightly.derived import compare_days, measure_quality, raise_alerts
-from driftlake.nightly.labels import count_labels
-from driftlake.nightly.profiles import profile_days
-from driftlake.nightly.stages import new_context
+from driftlake.config import DriftSettings, default_alerts, signal_of
 from driftlake.report import charts, distributions, verdicts
 from driftlake.report.pages import ReportError, render_day, render_index
 from driftlake.report.summary import summarize
 from driftlake.report.verdicts import MeasuredWindows
-from driftlake.training import registration
 from driftlake.vocabulary.wording import in_unit, percent, printable
-
-MARKUP = "<script>alert(1)</script>"
-CATEGORY = '<img src="x" onerror="alert(2)">'
-# each of the first three would end the process in the renderer of charts
-CONTROLS = "a\x1b[31mb\x00c\uffffd\u202ee\u2028f"
-DAYS = 7
-MISSING_DAY, REFUSED_DAY = DAYS + 1, DAYS + 2
-ROWS = 300
-
-ALERTS = [
-    {
-        "name": "feature-drift",
-        "signal": "feature_drift.psi",
-        "window_days": 7,
-        "warn": 0.1,
-        "critical": 0.25,
-        "owner": "risk team",
-        "runbook": "docs/drift.md",
-    },
-]
-
-
-def columns(generator: np.random.Generator, income: float) -> dict[str, pa.Array]:
-    return {
-        "income": pa.array(generator.normal(income, 5, ROWS)),
-        MARKUP: pa.array(generator.choice(["plain", CATEGORY, CONTROLS], ROWS).tolist()),
-        "score": pa.array(generator.random(ROWS)),
-    }
-
-
-def predictions(number: int, generator: np.random.Generator) -> dict[str, pa.Array]:
-    """A day on which income has moved by two of its standard deviations."""
-    return {
-        "correlation_id": pa.array([f"d{number}-{row}" for row in range(ROWS)]),
-        "event_time": pa.array([noon(number)] * ROWS),
-        **{name: pa.array([value] * ROWS) for name, value in MODEL.items()},
-        **columns(generator, 60),
-    }
-
-
-@dataclass(frozen=True)
-class Project:
-    settings: Settings
-    warehouse: Warehouse
-
-    def page(self, number: int = DAYS) -> str:
-        return render_day(self.warehouse, self.settings, day(number)).read_text()
-
-
-def process(root: Path, *, has_labels: bool = True) -> Project:
-    """A week of telemetry that drifted, one day without a file and one whose file is broken, all processed."""
-    generator = np.random.default_rng(7)
-    settings = write_project(
-        root,
-        features=["income", MARKUP],
-        training=columns(generator, 50),
-        alerts=ALERTS,
-        **({} if has_labels else {"labels": None}),
-    )
-    for number in range(1, DAYS + 1):
-        write_day(root / "telemetry", number, predictions(number, generator))
-        labels = {
-            "correlation_id": pa.array([f"d{number}-{row}" for row in range(100)]),
-            "label": pa.array(generator.integers(0, 2, 100)),
-        }
-        write_day(root / "labels", number, labels)
-    broken = root / "telemetry" / f"dt={day(REFUSED_DAY)}" / "part-0.parquet"
-    broken.parent.mkdir()
-    broken.write_text("no Parquet")
-    warehouse = Warehouse.open(settings)
-    registration.register(warehouse, settings, lineage_files.read_lineage_folder(settings))
-    context = new_context(settings, "run-of-the-test")
-    days = [day(number) for number in range(1, REFUSED_DAY + 1)]
-    for stage in (profile_days, count_labels, compare_days, measure_quality):
-        stage(warehouse, settings, context, days)
-    raise_alerts(warehouse, settings, context, days)
-    return Project(settings, warehouse)
 
 
 @pytest.fixture(scope="module")
@@ -327,34 +243,6 @@ def test_a_segment_and_a_combination_of_few_rows_are_not_named(memory):
 
 # Verdicts
 
-FACTS: Row = GROUP | {
-    "last_predicted_on": day(1),
-    "prediction_count": 500,
-    "drift_count": 0,
-    "warn_count": 0,
-    "unjudged_count": 0,
-    "feature_count": 3,
-    "worst_feature": "income",
-    "worst_psi": 0.01,
-    "unjudged_reason": None,
-    "quality_statistic": "auc",
-    "quality": 0.8,
-    "quality_reason": None,
-    "quality_drop": -0.01,
-    "overdue_share": 0.0,
-    "verdict": "well",
-    "verdict_sentence": "No alert is open.",
-    "is_performance_told": False,
-}
-ALERT: Row = GROUP | {
-    "signal": "feature_drift.psi",
-    "severity": "warn",
-    "rule": "feature-drift",
-    "feature": "income",
-    "value": 0.2,
-}
-RUNS: dict[str, Any] = {"profiles": {"outcome": "complete"}, "alerts": {"outcome": "complete"}}
-
 
 def judged(facts: Row | None = None, alerts: list[Row] | None = None, runs: dict[str, Any] = RUNS) -> verdicts.Verdict:
     windows = MeasuredWindows(drift_days=7, quality_days=28, has_labels=True)
@@ -400,7 +288,7 @@ def test_a_page_has_the_stored_verdict_and_other_findings(verdict, kind):
 
 
 def test_the_performance_that_decided_is_mentioned_once():
-    found = judged({"verdict_sentence": "AUC 0.790 over 28 days.", "is_performance_told": True})
+    found = judged({"verdict_sentence": "AUC 0.790 over 28 days.", "is_performance_mentioned": True})
     assert found.reasons == "AUC 0.790 over 28 days. No feature drifted over 7 days, labels on time."
 
 

@@ -9,17 +9,15 @@ import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from data import write_project
+from generated_pages import ROOT, generated_pages
 
 import assets
 from driftlake.lake import schema
 from driftlake.lake.warehouse import Warehouse
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_importing_the_core_is_light() -> None:
@@ -94,16 +92,6 @@ def test_a_package_says_what_it_may_import_and_what_does_not_belong_there(packag
     assert stated is not None
     assert re.split(r",\s+", stated[1]) == allowed_imports(package)
     assert "Not here: " in text
-
-
-def generated_pages() -> dict[str, Callable[[], str]]:
-    spec = importlib.util.spec_from_file_location("docs_generate", ROOT / "docs" / "generate.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    pages: dict[str, Callable[[], str]] = module.pages()
-    return pages
 
 
 @pytest.mark.parametrize("name", sorted(generated_pages()))

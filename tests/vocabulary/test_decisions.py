@@ -1,4 +1,4 @@
-"""The evaluation of verdicts (`bench.decisions`): hindsight, and missed criteria. Not here: the verdicts."""
+"""The evaluation of verdicts (`bench.decisions`): performance with all labels, and missed criteria. Not here: the verdicts."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from bench.decisions import Fate, Page, Story, found_within, judge, judge_rule
-from bench.fates import relabelled
-from bench.hindsight import auc, beyond_three_deviations, clustered_auc, first_knowable, runs
+from bench.decisions import ExpectedVerdict, Page, Story, found_within, judge, judge_rule
+from bench.performance_with_all_labels import auc, beyond_three_deviations, clustered_auc, first_knowable, runs
+from bench.scenarios import relabelled
 
 FIRST = date(2024, 1, 1)
 FAULT = FIRST + timedelta(days=5)
-BROKEN = Fate("broken", FAULT, FAULT, FAULT + timedelta(days=2))
+BROKEN = ExpectedVerdict("broken", FAULT, FAULT, FAULT + timedelta(days=2))
 
 
 def story(verdicts: str, *pages: tuple[int, str]) -> Story:
@@ -81,7 +81,7 @@ def test_days_are_found_by_a_later_day_only() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "failed"),
+    ("history", "failed"),
     [
         (story("qqqqqbb", (5, "break")), []),
         (story("qqqqqbb", (4, "harm"), (5, "break")), ["1 false pages before"]),
@@ -91,13 +91,16 @@ def test_days_are_found_by_a_later_day_only() -> None:
         (story("qqqqqqqq", (5, "break")), ["never broken"]),
     ],
 )
-def test_a_break_must_be_found_in_time_by_one_page_of_its_kind(told: Story, failed: list[str]) -> None:
-    assert judge(told, BROKEN).failed == failed
+def test_a_break_must_be_found_in_time_by_one_page_of_its_kind(history: Story, failed: list[str]) -> None:
+    assert judge(history, BROKEN).failed == failed
 
 
 def test_a_healthy_model_is_well_on_nine_days_of_ten_and_never_pages() -> None:
-    assert not judge(story("q" * 9 + "h"), Fate("well")).failed
-    assert judge(story("q" * 8 + "hh", (8, "harm")), Fate("well")).failed == ["1 pages", "quiet on 80% of days"]
+    assert not judge(story("q" * 9 + "h"), ExpectedVerdict("well")).failed
+    assert judge(story("q" * 8 + "hh", (8, "harm")), ExpectedVerdict("well")).failed == [
+        "1 pages",
+        "quiet on 80% of days",
+    ]
 
 
 def test_a_rule_that_flags_days_pages_once_a_run() -> None:

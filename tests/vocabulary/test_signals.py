@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 import duckdb
 import pytest
 from data import GROUP, MODEL, Row, day, given, insert
-from test_alerting import BACKLOG_ROWS, CHECK, DRIFT, LEVELS, LOSS, QUALITY, SHADOW, raised, rule
-from test_layout import ROOT, generated_pages
-from test_reporting import ALERT, FACTS, RUNS
-from test_sql import SIGNAL, SIGNAL_COLUMNS
+from generated_pages import ROOT, generated_pages
+from result_rows import BACKLOG_ROWS, CHECK, DRIFT, LEVELS, LOSS, QUALITY, SHADOW, raised, rule
+from signals_and_rules import SIGNAL, SIGNAL_COLUMNS
+from verdict_inputs import ALERT, FACTS, RUNS
 
 from driftlake.alerts.shift_queries import query_of
 from driftlake.config import Settings, every_signal, signal_of

@@ -2,13 +2,13 @@
 
 Each model scores 150 days of 2024, with generated rows (AUC about 0.75; a regression has errors, a model of three
 classes a macro AUC) or with real ones. Faults begin around the 90th day, for each model on a different day. The loss of
-a fault is measured on a large sample, so that a loss of 0.05 is exactly that. `fates.yaml` beside driftlake.yaml has
+a fault is measured on a large sample, so that a loss of 0.05 is exactly that. `scenarios.yaml` beside driftlake.yaml has
 the right verdict of each model.
 
-    PYTHONPATH=$PWD python -m bench.known_fates FOLDER [--seed 1] [--rows flights] [--only calm slice_loss]   # write it, run it
+    PYTHONPATH=$PWD python -m bench.known_scenarios FOLDER [--seed 1] [--rows flights] [--only calm slice_loss]   # write it, run it
     PYTHONPATH=$PWD python -m bench.decisions FOLDER                                                           # judge it
 
-Not here: the models (`bench.fates`), their rows (`bench.made_up_rows`, `bench.real_rows`), what is judged, and how (`bench.decisions`).
+Not here: the models (`bench.scenarios`), their rows (`bench.made_up_rows`, `bench.real_rows`), what is judged, and how (`bench.decisions`).
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ import pyarrow.parquet as pq
 import yaml
 from sklearn.metrics import roc_auc_score
 
-from bench.fates import CLASSES, DAYS, FATES, START, Array, Cases, Columns, Fate, Rows, probability
 from bench.made_up_rows import MadeUpRows
+from bench.scenarios import CLASSES, DAYS, SCENARIOS, START, Array, Cases, Columns, Rows, Scenario, probability
 from bench.stages import run
 from driftlake.config import Settings, load_settings
 
@@ -43,11 +43,11 @@ _STRENGTHS = np.unique([0, *np.geomspace(1 / 128, 1 / 4, 11), *np.linspace(0, 1,
 # --- the loss of a fault ---
 
 
-def _scores(fate: Fate, predicted: Array) -> Columns:
-    if fate.task == "regression":
+def _scores(scenario: Scenario, predicted: Array) -> Columns:
+    if scenario.task == "regression":
         return {"score": predicted}
     scores = probability(predicted)
-    if fate.task == "binary":
+    if scenario.task == "binary":
         return {"score": scores}
     of_classes = {f"p_{name}": scores[:, place] for place, name in enumerate(CLASSES)}
     return {
@@ -56,7 +56,7 @@ def _scores(fate: Fate, predicted: Array) -> Columns:
     } | of_classes
 
 
-def _truth(fate: Fate, cases: Cases, strength: float, generator: np.random.Generator) -> Array:
+def _truth(scenario: Scenario, cases: Cases, strength: float, generator: np.random.Generator) -> Array:
     """The prediction that labels follow: that of the row, or by the strength of the loss that of another row.
 
     A loss in a slice exchanges predictions within the slice, so that neither its rate nor any feature changes.
@@ -64,59 +64,61 @@ def _truth(fate: Fate, cases: Cases, strength: float, generator: np.random.Gener
     predicted = cases.predicted
     if not strength:
         return predicted
-    rows = np.flatnonzero(cases.is_in_slice) if fate.fault == "slice_loss" else np.arange(len(predicted))
+    rows = np.flatnonzero(cases.is_in_slice) if scenario.fault == "slice_loss" else np.arange(len(predicted))
     truth = predicted.copy()
     truth[rows] = (1 - strength) * predicted[rows] + strength * predicted[generator.permutation(rows)]
     return truth
 
 
-def _strength(fate: Fate, day: int, rows: Rows) -> float:
-    if fate.fault == "slice_loss":
-        return _strength_that_costs(fate, fate.size, rows)
-    if fate.fault == "slow_loss":
-        return _strength_that_costs(fate, fate.size * min((day - fate.fault_day + 1) / SLOW_DAYS, 1.0), rows)
+def _strength(scenario: Scenario, day: int, rows: Rows) -> float:
+    if scenario.fault == "slice_loss":
+        return _strength_that_costs(scenario, scenario.size, rows)
+    if scenario.fault == "slow_loss":
+        return _strength_that_costs(
+            scenario, scenario.size * min((day - scenario.fault_day + 1) / SLOW_DAYS, 1.0), rows
+        )
     return 0.0
 
 
-def _narrower(fate: Fate, rows: Rows) -> float:
-    return _strength_that_costs(fate, fate.size, rows) if fate.fault == "harder_cases" else 0.0
+def _narrower(scenario: Scenario, rows: Rows) -> float:
+    return _strength_that_costs(scenario, scenario.size, rows) if scenario.fault == "harder_cases" else 0.0
 
 
-def _strength_that_costs(fate: Fate, wanted: float, rows: Rows) -> float:
-    losses = _losses(fate, rows)
+def _strength_that_costs(scenario: Scenario, wanted: float, rows: Rows) -> float:
+    losses = _losses(scenario, rows)
     if losses[-1] < wanted:
-        raise ValueError(f"{fate.name}: no strength costs {wanted}, all of it costs {losses[-1]:.4f}")
+        raise ValueError(f"{scenario.name}: no strength costs {wanted}, all of it costs {losses[-1]:.4f}")
     return float(np.interp(wanted, losses, _STRENGTHS))
 
 
 @cache
-def _losses(fate: Fate, rows: Rows) -> Array:
+def _losses(scenario: Scenario, rows: Rows) -> Array:
     """The losses of some strengths."""
-    loss = _loss_of(fate, rows)
+    loss = _loss_of(scenario, rows)
     return np.array([loss(strength) for strength in _STRENGTHS])
 
 
-def _loss_of(fate: Fate, rows: Rows) -> Callable[[float], float]:
+def _loss_of(scenario: Scenario, rows: Rows) -> Callable[[float], float]:
     """The loss of a strength of the fault in the metric of the task, on a large sample."""
 
     def quality(strength: float) -> float:
-        is_harder = fate.fault == "harder_cases"
-        cases = rows.sample(fate, strength if is_harder else 0.0)
-        truth = _truth(fate, cases, 0.0 if is_harder else strength, np.random.default_rng(6))
-        return _quality(fate, cases, truth, rows)
+        is_harder = scenario.fault == "harder_cases"
+        cases = rows.sample(scenario, strength if is_harder else 0.0)
+        truth = _truth(scenario, cases, 0.0 if is_harder else strength, np.random.default_rng(6))
+        return _quality(scenario, cases, truth, rows)
 
     before = quality(0.0)
-    if fate.task == "regression":
+    if scenario.task == "regression":
         return lambda strength: quality(strength) / before - 1
     return lambda strength: before - quality(strength)
 
 
-def _quality(fate: Fate, cases: Cases, truth: Array, rows: Rows) -> float:
+def _quality(scenario: Scenario, cases: Cases, truth: Array, rows: Rows) -> float:
     """The expected AUC of scores, macro AUC of classes, or mean absolute error."""
-    if fate.task == "regression":
-        return float(np.abs(cases.predicted - rows.labels(fate, cases, truth, np.random.default_rng(7))).mean())
+    if scenario.task == "regression":
+        return float(np.abs(cases.predicted - rows.labels(scenario, cases, truth, np.random.default_rng(7))).mean())
     scores, rates = probability(cases.predicted), probability(truth)
-    if fate.task == "binary":
+    if scenario.task == "binary":
         return _expected_auc(scores, rates)
     return float(np.mean([_expected_auc(scores[:, place], rates[:, place]) for place in range(len(CLASSES))]))
 
@@ -126,20 +128,20 @@ def _expected_auc(scores: Array, rates: Array) -> float:
     return float(roc_auc_score(labels, np.tile(scores, 2), sample_weight=np.concatenate([rates, 1 - rates])))
 
 
-def _day_effects(fate: Fate, days: int, generator: np.random.Generator) -> tuple[Array, Array]:
+def _day_effects(scenario: Scenario, days: int, generator: np.random.Generator) -> tuple[Array, Array]:
     """Factor and shift of the log odds of each day, autocorrelated."""
     effects = np.empty((2, days))
     effects[:, 0] = generator.normal(size=2)
-    keep = fate.autocorrelation
+    keep = scenario.autocorrelation
     for day in range(1, days):
         effects[:, day] = keep * effects[:, day - 1] + np.sqrt(1 - keep**2) * generator.normal(size=2)
-    return 1 + fate.slope_sd * effects[0], fate.shift_sd * effects[1]
+    return 1 + scenario.slope_sd * effects[0], scenario.shift_sd * effects[1]
 
 
-def _of_the_day(fate: Fate, truth: Array, factor: float, shift: float) -> Array:
-    if fate.task == "regression":
+def _of_the_day(scenario: Scenario, truth: Array, factor: float, shift: float) -> Array:
+    if scenario.task == "regression":
         return truth + 10 * shift
-    return factor * truth + (shift if fate.task == "binary" else 0.0)
+    return factor * truth + (shift if scenario.task == "binary" else 0.0)
 
 
 # --- files ---
@@ -156,130 +158,137 @@ class Day:
 
 
 def _day(
-    fate: Fate, rows: Rows, number: int, effect: tuple[float, float], generator: np.random.Generator
+    scenario: Scenario, rows: Rows, number: int, effect: tuple[float, float], generator: np.random.Generator
 ) -> Day | None:
     day = START + timedelta(days=number)
-    is_weekend, is_faulty = day.weekday() > 4, number >= fate.fault_day
-    if fate.weekends == "none" and is_weekend:
+    is_weekend, is_faulty = day.weekday() > 4, number >= scenario.fault_day
+    if scenario.weekends == "none" and is_weekend:
         return None
-    usual = fate.rows * (0.6 if fate.weekends == "different" and is_weekend else 1.0)
+    usual = scenario.rows * (0.6 if scenario.weekends == "different" and is_weekend else 1.0)
     count = int(generator.poisson(usual * generator.lognormal(0, 0.05)))
     cases = rows.cases(
-        fate, count, generator, weekday=day.weekday(), is_faulty=is_faulty, narrower=is_faulty * _narrower(fate, rows)
+        scenario,
+        count,
+        generator,
+        weekday=day.weekday(),
+        is_faulty=is_faulty,
+        narrower=is_faulty * _narrower(scenario, rows),
     )
-    strength = _strength(fate, number, rows) if is_faulty else 0.0
-    truth = _of_the_day(fate, _truth(fate, cases, strength, generator), *effect)
-    labels = rows.labels(fate, cases, truth, generator)
-    delivered = rows.delivered(fate, cases.columns) if is_faulty else cases.columns
-    is_as_scored = delivered is cases.columns or fate.fault == "unit_logged"
-    predicted = cases.predicted if is_as_scored else rows.predicted(fate, delivered)
-    ids = [f"{fate.name}-{number}-{row}" for row in range(count)]
+    strength = _strength(scenario, number, rows) if is_faulty else 0.0
+    truth = _of_the_day(scenario, _truth(scenario, cases, strength, generator), *effect)
+    labels = rows.labels(scenario, cases, truth, generator)
+    delivered = rows.delivered(scenario, cases.columns) if is_faulty else cases.columns
+    is_as_scored = delivered is cases.columns or scenario.fault == "unit_logged"
+    predicted = cases.predicted if is_as_scored else rows.predicted(scenario, delivered)
+    ids = [f"{scenario.name}-{number}-{row}" for row in range(count)]
     seconds = generator.integers(0, 86_400, count)
-    named = {fate.name_of(name, rows): values for name, values in delivered.items()}
-    if fate.fault == "column_gone" and is_faulty:
-        del named[fate.name_of(rows.lost_feature, rows)]
+    named = {scenario.name_of(name, rows): values for name, values in delivered.items()}
+    if scenario.fault == "column_gone" and is_faulty:
+        del named[scenario.name_of(rows.lost_feature, rows)]
     telemetry = pa.table(
         named
         | {
             "correlation_id": ids,
             "event_time": [datetime.combine(day, time()) + timedelta(seconds=int(each)) for each in seconds],
-            "model_id": [fate.name] * count,
+            "model_id": [scenario.name] * count,
             "model_version": ["v1"] * count,
         }
-        | _scores(fate, predicted)
+        | _scores(scenario, predicted)
     )
-    return Day(telemetry, ids, labels, _delays(fate, number, count, generator))
+    return Day(telemetry, ids, labels, _delays(scenario, number, count, generator))
 
 
-def _delays(fate: Fate, number: int, count: int, generator: np.random.Generator) -> Array:
-    if fate.labels == "weekly":
+def _delays(scenario: Scenario, number: int, count: int, generator: np.random.Generator) -> Array:
+    if scenario.labels == "weekly":
         # on Mondays, everything up to the day before
         return np.full(count, 7 - number % 7)
     delays = generator.choice([1, 2, 3], count, p=(0.4, 0.4, 0.2))
-    stopped = fate.fault == "labels_stopped"
-    return np.where(stopped & (number + delays >= fate.fault_day), -1, delays)
+    stopped = scenario.fault == "labels_stopped"
+    return np.where(stopped & (number + delays >= scenario.fault_day), -1, delays)
 
 
-def daily_values(fate: Fate, generator: np.random.Generator, rows: Rows) -> Array:
+def daily_values(scenario: Scenario, generator: np.random.Generator, rows: Rows) -> Array:
     """The metric of each day by all of its labels, larger is better: AUC, macro AUC of classes, or the error with its sign reversed."""
-    effects = np.column_stack(_day_effects(fate, DAYS, generator))
+    effects = np.column_stack(_day_effects(scenario, DAYS, generator))
     values = np.full(DAYS, np.nan)
     for number in range(DAYS):
-        if day := _day(fate, rows, number, tuple(effects[number]), generator):
-            values[number] = _realised(fate, day)
+        if day := _day(scenario, rows, number, tuple(effects[number]), generator):
+            values[number] = _realised(scenario, day)
     return values
 
 
-def _realised(fate: Fate, day: Day) -> float:
-    if fate.task == "regression":
+def _realised(scenario: Scenario, day: Day) -> float:
+    if scenario.task == "regression":
         return -float(np.abs(day.telemetry["score"].to_numpy() - day.labels).mean())
-    if fate.task == "binary":
+    if scenario.task == "binary":
         return float(roc_auc_score(day.labels, day.telemetry["score"].to_numpy()))
     of_classes = [roc_auc_score(day.labels == float(name), day.telemetry[f"p_{name}"].to_numpy()) for name in CLASSES]
     return float(np.mean(of_classes))
 
 
-def _training(fate: Fate, rows: Rows, generator: np.random.Generator) -> pa.Table:
+def _training(scenario: Scenario, rows: Rows, generator: np.random.Generator) -> pa.Table:
     """Training days with the same weekends and day effects as the later ones."""
     parts = []
-    factors, shifts = _day_effects(fate, TRAINING_DAYS, generator)
+    factors, shifts = _day_effects(scenario, TRAINING_DAYS, generator)
     for number in range(TRAINING_DAYS):
-        share = {"alike": 1.0, "different": 0.6, "none": 0.0}[fate.weekends] if number % 7 > 4 else 1.0
+        share = {"alike": 1.0, "different": 0.6, "none": 0.0}[scenario.weekends] if number % 7 > 4 else 1.0
         count = int(TRAINING_ROWS_OF_A_DAY * share)
-        cases = rows.cases(fate, count, generator, weekday=number % 7, is_faulty=False, narrower=0.0)
-        truth = _of_the_day(fate, cases.predicted, factors[number], shifts[number])
-        labels = rows.labels(fate, cases, truth, generator)
-        parts.append(pa.table(cases.columns | _scores(fate, cases.predicted) | {"label": labels}))
+        cases = rows.cases(scenario, count, generator, weekday=number % 7, is_faulty=False, narrower=0.0)
+        truth = _of_the_day(scenario, cases.predicted, factors[number], shifts[number])
+        labels = rows.labels(scenario, cases, truth, generator)
+        parts.append(pa.table(cases.columns | _scores(scenario, cases.predicted) | {"label": labels}))
     # a day without rows has no types
     table = pa.concat_tables(parts, promote_options="default")
-    return table.rename_columns([fate.name_of(name, rows) for name in table.column_names])
+    return table.rename_columns([scenario.name_of(name, rows) for name in table.column_names])
 
 
-def _lineage(fate: Fate, rows: Rows, training: pa.Table) -> dict[str, Any]:
-    p50, p95, longest = fate.promise
-    of_task: dict[str, Any] = {"task": fate.task}
-    if fate.task == "regression":
+def _lineage(scenario: Scenario, rows: Rows, training: pa.Table) -> dict[str, Any]:
+    p50, p95, longest = scenario.promise
+    of_task: dict[str, Any] = {"task": scenario.task}
+    if scenario.task == "regression":
         of_task |= {"score_kind": "value"}
     else:
-        of_task |= {"baseline": {"auc": _training_auc(fate, training)}}
-    if fate.task == "multiclass":
+        of_task |= {"baseline": {"auc": _training_auc(scenario, training)}}
+    if scenario.task == "multiclass":
         of_task |= {"classes": list(CLASSES)}
     return of_task | {
-        "model_id": fate.name,
+        "model_id": scenario.name,
         "model_version": "v1",
         "training_run_id": "run-1",
-        "training_dataset_id": f"{fate.name}-2023",
-        "training_data": f"../training/{fate.name}.parquet",
+        "training_dataset_id": f"{scenario.name}-2023",
+        "training_data": f"../training/{scenario.name}.parquet",
         "target": "label",
         "score": "score",
-        "features": [fate.name_of(name, rows) for name in rows.features],
+        "features": [scenario.name_of(name, rows) for name in rows.features],
         "label_delay": {"p50_days": p50, "p95_days": p95, "max_days": longest},
         "released_at": datetime.combine(START, time()),
-        "feature_importance": {fate.name_of(name, rows): share for name, share in rows.importance.items()},
+        "feature_importance": {scenario.name_of(name, rows): share for name, share in rows.importance.items()},
     }
 
 
-def _training_auc(fate: Fate, training: pa.Table) -> float:
+def _training_auc(scenario: Scenario, training: pa.Table) -> float:
     labels = training["label"].to_numpy()
-    if fate.task == "binary":
+    if scenario.task == "binary":
         return float(roc_auc_score(labels, training["score"].to_numpy()))
     return float(np.mean([roc_auc_score(labels == float(name), training[f"p_{name}"].to_numpy()) for name in CLASSES]))
 
 
-def write(root: Path, fates: Sequence[Fate], seed: int, rows: Rows, **sections: Any) -> Settings:
-    """Write telemetry, labels, training data, lineage, driftlake.yaml and fates.yaml; `sections` add to driftlake.yaml."""
+def write(root: Path, scenarios: Sequence[Scenario], seed: int, rows: Rows, **sections: Any) -> Settings:
+    """Write telemetry, labels, training data, lineage, driftlake.yaml and scenarios.yaml; `sections` add to driftlake.yaml."""
     for folder in ("telemetry", "labels", "lineage", "training"):
         (root / folder).mkdir(parents=True)
-    generators = [np.random.default_rng([seed, FATES.index(fate)]) for fate in fates]
+    generators = [np.random.default_rng([seed, SCENARIOS.index(scenario)]) for scenario in scenarios]
     effects = []
-    for fate, generator in zip(fates, generators, strict=True):
-        training = _training(fate, rows, generator)
-        pq.write_table(training, root / "training" / f"{fate.name}.parquet")
-        (root / "lineage" / f"{fate.name}.yaml").write_text(yaml.safe_dump(_lineage(fate, rows, training)))
-        effects.append(np.column_stack(_day_effects(fate, DAYS, generator)))
+    for scenario, generator in zip(scenarios, generators, strict=True):
+        training = _training(scenario, rows, generator)
+        pq.write_table(training, root / "training" / f"{scenario.name}.parquet")
+        (root / "lineage" / f"{scenario.name}.yaml").write_text(yaml.safe_dump(_lineage(scenario, rows, training)))
+        effects.append(np.column_stack(_day_effects(scenario, DAYS, generator)))
     arriving: list[list[pa.Table]] = [[] for _ in range(DAYS)]
     for number in range(DAYS):
-        days = [_day(f, rows, number, tuple(e[number]), g) for f, e, g in zip(fates, effects, generators, strict=True)]
+        days = [
+            _day(f, rows, number, tuple(e[number]), g) for f, e, g in zip(scenarios, effects, generators, strict=True)
+        ]
         delivered = [day for day in days if day is not None]
         if delivered:
             predictions = pa.concat_tables([day.telemetry for day in delivered], promote_options="default")
@@ -294,7 +303,9 @@ def write(root: Path, fates: Sequence[Fate], seed: int, rows: Rows, **sections: 
         if tables:
             _write(root / "labels", number, pa.concat_tables(tables))
     (root / "driftlake.yaml").write_text(yaml.safe_dump(_configuration() | sections))
-    (root / "fates.yaml").write_text(yaml.safe_dump({fate.name: _expectation(fate) for fate in fates}))
+    (root / "scenarios.yaml").write_text(
+        yaml.safe_dump({scenario.name: _expectation(scenario) for scenario in scenarios})
+    )
     return load_settings(root / "driftlake.yaml")
 
 
@@ -308,12 +319,12 @@ def _configuration() -> dict[str, Any]:
     }
 
 
-def _expectation(fate: Fate) -> dict[str, Any]:
+def _expectation(scenario: Scenario) -> dict[str, Any]:
     """The facts about a model that `bench.decisions` needs."""
-    is_fault = fate.expected != "well"
-    fault_on = START + timedelta(days=fate.fault_day) if fate.fault else None
-    return {"expected": fate.expected, "fault_on": fault_on} | (
-        {"known_by": fate.known_by, "promised_days": fate.promise[2]} if is_fault else {}
+    is_fault = scenario.expected != "well"
+    fault_on = START + timedelta(days=scenario.fault_day) if scenario.fault else None
+    return {"expected": scenario.expected, "fault_on": fault_on} | (
+        {"known_by": scenario.known_by, "promised_days": scenario.promise[2]} if is_fault else {}
     )
 
 
@@ -338,12 +349,12 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--rows", choices=ROWS, default=ROWS[0], help="Where rows come from.")
-    parser.add_argument("--only", nargs="+", choices=[fate.name for fate in FATES], help="Models to write.")
+    parser.add_argument("--only", nargs="+", choices=[scenario.name for scenario in SCENARIOS], help="Models to write.")
     arguments = parser.parse_args()
-    fates = [fate for fate in FATES if not arguments.only or fate.name in arguments.only]
+    scenarios = [scenario for scenario in SCENARIOS if not arguments.only or scenario.name in arguments.only]
     started = clock.perf_counter()
-    if not (arguments.folder / "fates.yaml").exists():
-        write(arguments.folder, fates, arguments.seed, rows_of(arguments.rows))
+    if not (arguments.folder / "scenarios.yaml").exists():
+        write(arguments.folder, scenarios, arguments.seed, rows_of(arguments.rows))
         print(f"written in {clock.perf_counter() - started:.0f} s")
     settings = load_settings(arguments.folder / "driftlake.yaml")
     run(settings, START, START + timedelta(days=DAYS - 1))

@@ -67,7 +67,7 @@ def folder_of(target: Path, day: date) -> Path:
     return target / FOLDER / f"dt={day}"
 
 
-class Keeper:
+class EntryWriter:
     """Writes the entries of one file, each to its day."""
 
     def __init__(
@@ -87,7 +87,7 @@ class Keeper:
         self.rows: dict[int, list[tuple[Any, ...]]] = defaultdict(list)
         self.row_count = 0
 
-    def keep(self, entry: Span | Event) -> None:
+    def write(self, entry: Span | Event) -> None:
         """Add a span or an event."""
         found = [entry.attributes.get(name) for name in self.attributes]
         texts = [value if isinstance(value, str) else None for value in found]
@@ -119,17 +119,17 @@ class Keeper:
 
 
 @contextmanager
-def keeping(
+def entry_writer(
     target: Path, name: str, fields: Sequence[tuple[str, pa.DataType]], attributes: Sequence[str]
-) -> Iterator[Keeper]:
-    """A keeper whose files appear when all of them are complete."""
+) -> Iterator[EntryWriter]:
+    """A writer whose files appear when all of them are complete."""
     with ExitStack() as stack:
-        keeper = Keeper(target, name, fields, attributes, stack)
-        yield keeper
-        keeper.flush()
+        writer = EntryWriter(target, name, fields, attributes, stack)
+        yield writer
+        writer.flush()
 
 
-def kept_files(target: Path, days: Iterable[date]) -> Iterator[str]:
-    """The kept files of some days."""
+def stored_files(target: Path, days: Iterable[date]) -> Iterator[str]:
+    """The stored files of some days."""
     for day in days:
         yield from (str(path) for path in sorted(folder_of(target, day).glob("*.parquet")) if path.name[0] != ".")

@@ -1,10 +1,10 @@
--- Fills remembered_labels: valid labels that arrived before the span and matter for it, because their id has a label
+-- Fills earlier_matching_labels: valid labels that arrived before the span and matter for it, because their id has a label
 -- in the span (a repetition) or a prediction in the span (which then follows its label).
 -- grain: a row of a label partition before the span
--- inputs: labels, earlier_labels (as far back as they are remembered), recent_labels (the last days of these, of which
+-- inputs: labels, earlier_labels (of the lookback before the span), recent_labels (the last days of these, of which
 --         a label can be early), new_predictions (of the first days of the span, for which a label can be early)
 -- parameters: $first_day
-create or replace table remembered_labels as
+create or replace table earlier_matching_labels as
 with early as (
     select l.correlation_id
     from recent_labels as l
@@ -14,7 +14,7 @@ with early as (
         and coalesce(l.prediction_on >= $first_day, true)
 ),
 
-looked_up as (
+relevant_ids as (
     select correlation_id from early
     union all
     select correlation_id from labels
@@ -31,5 +31,5 @@ select
     l.file_id,
     l.file_row_number
 from earlier_labels as l
-semi join looked_up as u on l.correlation_id = u.correlation_id
+semi join relevant_ids as u on l.correlation_id = u.correlation_id
 where is_valid_label(l.correlation_id, l.label, l.label_class);

@@ -1,6 +1,6 @@
-"""Models with known faults: the fault of each, the right verdict, and the interface of the rows it is made from.
+"""Scenarios: models with a known fault or none, the right verdict on each, and the interface of their rows.
 
-Not here: generated rows (`bench.made_up_rows`), real ones (`bench.real_rows`), and files (`bench.known_fates`).
+Not here: generated rows (`bench.made_up_rows`), real ones (`bench.real_rows`), and files (`bench.known_scenarios`).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Verdict = Literal["well", "harmed", "broken", "blind"]
 
 
 @dataclass(frozen=True, slots=True)
-class Fate:
+class Scenario:
     """A model with its fault and the right verdict.
 
     Attributes
@@ -53,7 +53,7 @@ class Fate:
     @property
     def fault_day(self) -> int:
         """Number of the day on which the fault begins; none begins after the last day."""
-        faulty = [fate.name for fate in FATES if fate.fault]
+        faulty = [scenario.name for scenario in SCENARIOS if scenario.fault]
         return FIRST_FAULT_DAY + DAYS_BETWEEN_FAULTS * faulty.index(self.name) if self.fault else DAYS
 
     @property
@@ -98,20 +98,27 @@ class Rows(Protocol):
         """The feature that goes missing."""
 
     def cases(
-        self, fate: Fate, count: int, generator: np.random.Generator, *, weekday: int, is_faulty: bool, narrower: float
+        self,
+        scenario: Scenario,
+        count: int,
+        generator: np.random.Generator,
+        *,
+        weekday: int,
+        is_faulty: bool,
+        narrower: float,
     ) -> Cases:
         """Cases of a day; `narrower` is how much harder they are, from 0 to 1."""
 
-    def sample(self, fate: Fate, narrower: float) -> Cases:
+    def sample(self, scenario: Scenario, narrower: float) -> Cases:
         """A large sample, the same at each call, on which the loss of a fault is measured."""
 
-    def predicted(self, fate: Fate, columns: Columns) -> Array:
+    def predicted(self, scenario: Scenario, columns: Columns) -> Array:
         """The predictions of the model from features."""
 
-    def labels(self, fate: Fate, cases: Cases, truth: Array, generator: np.random.Generator) -> Array:
+    def labels(self, scenario: Scenario, cases: Cases, truth: Array, generator: np.random.Generator) -> Array:
         """Labels that follow `truth`, which is of the kind of `Cases.predicted`."""
 
-    def delivered(self, fate: Fate, columns: Columns) -> Columns:
+    def delivered(self, scenario: Scenario, columns: Columns) -> Columns:
         """Features as delivered during the fault."""
 
 
@@ -131,28 +138,28 @@ def relabelled(labels: Array, before: Array, after: Array, generator: np.random.
     return np.asarray(np.where(generator.random(len(labels)) < kept, labels, np.minimum(new, before.shape[1] - 1)))
 
 
-FATES = (
-    Fate("calm"),
-    Fate("weekends_differ", weekends="different"),
-    Fate("day_effects", slope_sd=0.52, shift_sd=0.4, autocorrelation=0.33),
-    Fate("forty_a_day", rows=40),
-    Fate("weekly_labels", labels="weekly"),
-    Fate("no_weekends", weekends="none"),
+SCENARIOS = (
+    Scenario("calm"),
+    Scenario("weekends_differ", weekends="different"),
+    Scenario("day_effects", slope_sd=0.52, shift_sd=0.4, autocorrelation=0.33),
+    Scenario("forty_a_day", rows=40),
+    Scenario("weekly_labels", labels="weekly"),
+    Scenario("no_weekends", weekends="none"),
     # needs the most days
-    Fate("slow_loss", "harmed", "slow_loss", size=0.08),
-    Fate("harmless_move", fault="features_move"),
-    Fate("harmless_move_of_scores", fault="scores_move"),
-    Fate("harder_cases", "harmed", "harder_cases", known_by="scores", size=0.065),
-    Fate("slice_loss", "harmed", "slice_loss", size=0.05),
-    Fate("unit_1000_scored_broken", "broken", "unit_scored", known_by="data", size=1000),
-    Fate("unit_1000_scored_well", "broken", "unit_logged", known_by="data", size=1000),
-    Fate("unit_cm_scored_broken", "broken", "unit_scored", known_by="data", size=2.54),
-    Fate("unit_cm_scored_well", "broken", "unit_logged", known_by="data", size=2.54),
-    Fate("feature_null", "broken", "feature_null", known_by="data"),
-    Fate("column_gone", "broken", "column_gone", known_by="data"),
-    Fate("labels_stopped", "blind", "labels_stopped", known_by="promise"),
-    Fate("regression_calm", task="regression"),
-    Fate("regression_loss", "harmed", "slice_loss", task="regression", size=0.15),
-    Fate("classes_calm", task="multiclass"),
-    Fate("classes_loss", "harmed", "slice_loss", task="multiclass", size=0.05),
+    Scenario("slow_loss", "harmed", "slow_loss", size=0.08),
+    Scenario("harmless_move", fault="features_move"),
+    Scenario("harmless_move_of_scores", fault="scores_move"),
+    Scenario("harder_cases", "harmed", "harder_cases", known_by="scores", size=0.065),
+    Scenario("slice_loss", "harmed", "slice_loss", size=0.05),
+    Scenario("unit_1000_scored_broken", "broken", "unit_scored", known_by="data", size=1000),
+    Scenario("unit_1000_scored_well", "broken", "unit_logged", known_by="data", size=1000),
+    Scenario("unit_cm_scored_broken", "broken", "unit_scored", known_by="data", size=2.54),
+    Scenario("unit_cm_scored_well", "broken", "unit_logged", known_by="data", size=2.54),
+    Scenario("feature_null", "broken", "feature_null", known_by="data"),
+    Scenario("column_gone", "broken", "column_gone", known_by="data"),
+    Scenario("labels_stopped", "blind", "labels_stopped", known_by="promise"),
+    Scenario("regression_calm", task="regression"),
+    Scenario("regression_loss", "harmed", "slice_loss", task="regression", size=0.15),
+    Scenario("classes_calm", task="multiclass"),
+    Scenario("classes_loss", "harmed", "slice_loss", task="multiclass", size=0.05),
 )

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from driftlake.contract.gx_session import Outcome, validate_rows
 from driftlake.contract.row_checks import Contract, ContractCheck, shown
-from driftlake.contract.suite_files import OwnExpectation
+from driftlake.contract.suite_files import CustomExpectation
 from driftlake.inputs.parquet_sql import apart_by_case, rows_of
 from driftlake.inputs.partitions import Partition
 
@@ -45,7 +45,7 @@ def check_suites(
 
 
 def hold(
-    connection: duckdb.DuckDBPyConnection, expectations: Sequence[OwnExpectation], source: str, day: date
+    connection: duckdb.DuckDBPyConnection, expectations: Sequence[CustomExpectation], source: str, day: date
 ) -> list[ContractCheck]:
     """Check the view ROWS against expectations; an expectation about a missing column is broken by every row."""
     there = {name for name, *_ in connection.execute(f"describe {ROWS}").fetchall()}
@@ -66,7 +66,7 @@ def _columns(
     partition: Partition,
     mapping: Mapping[str, str],
     struct_column: str | None,
-    expectations: Sequence[OwnExpectation],
+    expectations: Sequence[CustomExpectation],
 ) -> dict[str, str]:
     """Path of every column that is not a list or struct, by name; of names that differ only by case, the one that an expectation uses."""
     kinds = {name: kind for file in partition.files for name, kind in file.columns.items()}
@@ -79,11 +79,11 @@ def _columns(
     return {name: named[name] for name in apart_by_case(named, asked)}
 
 
-def _absent(expectation: OwnExpectation, there: set[str]) -> list[str]:
+def _absent(expectation: CustomExpectation, there: set[str]) -> list[str]:
     return [column for column in expectation.columns if column not in there]
 
 
-def _check(expectation: OwnExpectation, outcome: Outcome, source: str, day: date, row_count: int) -> ContractCheck:
+def _check(expectation: CustomExpectation, outcome: Outcome, source: str, day: date, row_count: int) -> ContractCheck:
     observed = shown(outcome.observed)
     checked_count = row_count if outcome.checked_count is None else outcome.checked_count
     # an expectation about all rows together is broken by all of them

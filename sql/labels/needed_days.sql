@@ -4,7 +4,7 @@
 -- parameters: $first_day; $horizon_days, how long after its prediction a label may come; $early_days, how long before;
 --             $is_latest, whether the newest label counts rather than the first
 -- nulls: a label without a prediction day needs every day on which its prediction can be
-with asking as (
+with counted_labels as (
     select distinct
         dt as label_on,
         prediction_on
@@ -13,7 +13,7 @@ with asking as (
     where is_valid and (not is_duplicate or is_conflict or $is_latest)
 ),
 
-asked as (
+possible_days as (
     select
         label_on,
         prediction_on is not null as is_named,
@@ -23,11 +23,11 @@ asked as (
                 else range(label_on - $horizon_days, label_on + $early_days + 1, interval 1 day)::date[]
             end
         ) as prediction_on
-    from asking
+    from counted_labels
 )
 
 select distinct prediction_on
-from asked
+from possible_days
 where
     label_on - prediction_on <= $horizon_days
     and prediction_on - label_on <= $early_days

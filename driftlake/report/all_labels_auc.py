@@ -26,7 +26,7 @@ class ClassLabels:
     negatives: Counts
 
 
-def hindsight_auc(
+def all_labels_auc(
     classes: Sequence[ClassLabels], last_days: Counts, window_days: int, minimum_class_counts: Counts
 ) -> Floats:
     """AUC over the windows of `window_days` that end with `last_days`, counted like `day_numbers`; the mean over the classes.
