@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from driftlake.lake.schema import arrow_schema
 from driftlake.lake.warehouse import Warehouse
-from driftlake.lineage.versions import STILL_JUDGED_DAYS
+from driftlake.lineage.versions import RECENT_DAYS
 from driftlake.vocabulary.wording import SHARES, counted, measured, statistic_name, three_decimals
 
 # Verdicts that page.
@@ -25,7 +25,7 @@ def judge(warehouse: Warehouse, alerts: pa.Table, incidents: pa.Table, *, first_
     """Rows of model_verdicts of some days, from their alerts with incidents and their incidents."""
     with warehouse.registered(day_alerts=alerts, day_incidents=incidents):
         facts = warehouse.query(
-            "alerts/model_verdicts", first_day=first_day, last_day=last_day, recent_days=STILL_JUDGED_DAYS
+            "alerts/model_verdicts", first_day=first_day, last_day=last_day, recent_days=RECENT_DAYS
         )
     rows = [row | {"sentence": _sentence(row)} for row in facts.to_pylist()]
     schema = arrow_schema("model_verdicts")

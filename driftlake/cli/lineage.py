@@ -45,7 +45,7 @@ def lineage_add(
         state = "registered" if file in registered else "already registered, unchanged"
         print_line(f"{file.record.model_id} {file.record.model_version}: {state}")
         version = versions[file.record.model_id, file.record.model_version]
-        print_line(f"  {version.told_features}")
+        print_line(f"  {version.features_description}")
         if heaviest := version.heaviest_bins():
             print_message("note", _of_heaviest_bins(heaviest))
         for remark in file.remarks:

@@ -191,7 +191,7 @@ class Contract:
         try:
             rows = connection.execute(counting_query(self.relation, row_rules)).fetchall()
         except duckdb.Error as error:
-            raise _not_evaluated(self._culprit(connection, row_rules), error) from error
+            raise _not_evaluated(self._failing_rule(connection, row_rules), error) from error
         counts = {row[0]: row[1:] for row in rows if row[0] in set(days)}
         found: _Findings = {}
         for number, rule in enumerate(row_rules, start=1):
@@ -212,7 +212,7 @@ class Contract:
             raise _not_evaluated(name, error) from error
         return {(day, name): (unexpected_count, observed) for day, unexpected_count, observed in rows}
 
-    def _culprit(self, connection: duckdb.DuckDBPyConnection, rules: Sequence[RowRule]) -> str:
+    def _failing_rule(self, connection: duckdb.DuckDBPyConnection, rules: Sequence[RowRule]) -> str:
         for rule in rules:
             try:
                 connection.execute(f"select 1 from {quote(self.relation)} where {rule.condition} limit 1")

@@ -30,7 +30,7 @@ from driftlake.maths.value_text import category_text
 
 SCORE = "score"
 # A version that predicted within this many days is still measured and judged.
-STILL_JUDGED_DAYS = 7
+RECENT_DAYS = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +69,11 @@ class TrainingLabels:
 _LARGEST_USUAL_SHARE = 1.2 * LARGEST_SHARE
 
 
-def told_choice(kinds: Mapping[str, str], left_out: Sequence[str]) -> str:
+def describe_features(kinds: Mapping[str, str], left_out: Sequence[str]) -> str:
     """A sentence with the features, their kinds, and the columns that were left out."""
     named = [f"{name} ({kind})" for name, kind in kinds.items()]
-    told = f"features: {', '.join(named) or 'none'}"
-    return f"{told}; left out: {', '.join(left_out)}" if left_out else told
+    description = f"features: {', '.join(named) or 'none'}"
+    return f"{description}; left out: {', '.join(left_out)}" if left_out else description
 
 
 @dataclass(frozen=True)
@@ -129,10 +129,10 @@ class ModelVersion:
         return tuple(category_text(name) for name in self.classes)
 
     @property
-    def told_features(self) -> str:
+    def features_description(self) -> str:
         """A sentence with its features, their kinds, and the columns that were left out."""
         kinds = {name: "number" if bins.grid else "category" for name, bins in self.features.items()}
-        return told_choice(kinds, self.columns_left_out)
+        return describe_features(kinds, self.columns_left_out)
 
     def bins_of(self, feature: str) -> FeatureBins | None:
         """Bins of a feature, or of the score; None if the version has no such feature."""
@@ -176,11 +176,11 @@ def load_versions(warehouse: Warehouse) -> dict[tuple[str, str], ModelVersion]:
     """
     with warehouse.one_snapshot():
         registered = _rows(warehouse.sql("select * from training_runs order by model_id, model_version"))
-        kept = _kept.get(warehouse)
-        if kept is None or kept.runs != registered or kept.append_count != warehouse.append_count:
-            kept = _Kept(registered, warehouse.append_count, _read_versions(warehouse, registered))
-            _kept[warehouse] = kept
-    return dict(kept.versions)
+        cached = _cached_versions.get(warehouse)
+        if cached is None or cached.runs != registered or cached.append_count != warehouse.append_count:
+            cached = _CachedVersions(registered, warehouse.append_count, _read_versions(warehouse, registered))
+            _cached_versions[warehouse] = cached
+    return dict(cached.versions)
 
 
 def _rows(table: pa.Table) -> list[dict[str, Any]]:
@@ -191,7 +191,7 @@ def _rows(table: pa.Table) -> list[dict[str, Any]]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
+class _CachedVersions:
     """Cached versions, with the rows of training_runs and the number of appended changes at the time of reading."""
 
     runs: Sequence[Mapping[str, Any]]
@@ -199,7 +199,7 @@ class _Kept:
     versions: Mapping[tuple[str, str], ModelVersion]
 
 
-_kept: WeakKeyDictionary[Warehouse, _Kept] = WeakKeyDictionary()
+_cached_versions: WeakKeyDictionary[Warehouse, _CachedVersions] = WeakKeyDictionary()
 
 
 def _read_versions(warehouse: Warehouse, runs: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], ModelVersion]:

@@ -122,7 +122,7 @@ class Isolation:
     parts: Callable[[], Sequence[Part]]
     outcome: Outcome = field(default_factory=Outcome)
     # the parts left out of the last failed day are tried first on the next
-    _culprits: tuple[Part, ...] = ()
+    _failing_parts: tuple[Part, ...] = ()
     # whether a trial also inserts its rows into tables, because the day failed when they were written
     _is_rehearsed: bool = False
     # rows of the current day by the parts left out; None if it failed
@@ -152,9 +152,9 @@ class Isolation:
             self._work_on(days[middle:])
             return
         (day,) = days
-        left_out = self._culprits_of(day, raised)
+        left_out = self._failing_parts_of(day, raised)
         if left_out and self._attempt(days, left_out, reason=raised.sentence) is None:
-            self._culprits = left_out
+            self._failing_parts = left_out
             reason = _left_out(left_out, raised.sentence)
         else:
             reason = raised.sentence
@@ -180,20 +180,20 @@ class Isolation:
         self.outcome.runs += computed.runs
         return None
 
-    def _culprits_of(self, day: date, raised: _Raised) -> tuple[Part, ...]:
+    def _failing_parts_of(self, day: date, raised: _Raised) -> tuple[Part, ...]:
         """The parts without which the day succeeds, of the kind that keeps most rows; none if nothing helps."""
         self._is_rehearsed, self._trials = raised.was_writing, {frozenset(): None}
-        if self._culprits and self._rows_without(day, self._culprits) is not None:
-            return self._culprits
+        if self._failing_parts and self._rows_without(day, self._failing_parts) is not None:
+            return self._failing_parts
         every = self.parts()
         found: dict[tuple[Part, ...], int] = {}
         for kind in dict.fromkeys(part.kind for part in every):
             suspects = tuple(part for part in every if part.kind == kind)
             if self._rows_without(day, suspects) is not None:
-                culprits = self._narrowed(day, suspects, ())
+                failing_parts = self._narrowed(day, suspects, ())
                 # a day without any version would be empty
-                if kind != "model version" or len(culprits) < len(suspects):
-                    found[culprits] = self._rows_without(day, culprits) or 0
+                if kind != "model version" or len(failing_parts) < len(suspects):
+                    found[failing_parts] = self._rows_without(day, failing_parts) or 0
         return max(found, key=found.__getitem__, default=())
 
     def _narrowed(self, day: date, suspects: tuple[Part, ...], others: tuple[Part, ...]) -> tuple[Part, ...]:

@@ -24,7 +24,7 @@ from driftlake.config import STATISTICS_OF_PERFORMANCE, TIER_WEIGHTS, CustomMetr
 from driftlake.inputs.partitions import days_between
 from driftlake.lake.grouping import grouped
 from driftlake.lake.schema import arrow_schema
-from driftlake.lineage.versions import STILL_JUDGED_DAYS, ModelVersion
+from driftlake.lineage.versions import RECENT_DAYS, ModelVersion
 from driftlake.maths import clustered
 from driftlake.maths.arrays import Floats, Indices
 from driftlake.maths.binning import MISSING, share_from
@@ -504,7 +504,7 @@ class _History:
             arriving.read(night)
         days = slice(place, place + LOOK_BACK_DAYS)
         prediction_counts = self._predictions["row_count"][days].sum(axis=1)
-        if not prediction_counts[-STILL_JUDGED_DAYS:].any():
+        if not prediction_counts[-RECENT_DAYS:].any():
             return None
         label_counts = sum(
             self._labels.known[name][days].sum(axis=1) for name in ("positive_count", "negative_count", "number_count")

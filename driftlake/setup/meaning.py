@@ -24,7 +24,7 @@ from driftlake.lake.catalog import catalog_of
 from driftlake.lake.session import open_session
 from driftlake.lake.warehouse import Warehouse
 from driftlake.lineage.label_meaning import declared_meaning
-from driftlake.lineage.versions import ModelVersion, load_versions, told_choice
+from driftlake.lineage.versions import ModelVersion, describe_features, load_versions
 from driftlake.maths.arrays import Counts, Floats
 from driftlake.maths.binning import FIRST_RANGE, probability_bins
 from driftlake.maths.score_meaning import labelled_auc, score_problem
@@ -58,7 +58,7 @@ def examine_meaning(
     for version in files:
         yield from (Finding("lineage", True, remark) for remark in version.file.remarks)
         if version.key in registered:
-            yield Finding(" ".join(version.key), True, registered[version.key].told_features)
+            yield Finding(" ".join(version.key), True, registered[version.key].features_description)
         else:
             found, versions[version.key] = _examine_version(settings, version)
             yield found
@@ -96,7 +96,7 @@ def _examine_version(settings: Settings, version: ExaminedVersion) -> tuple[Find
     except DriftlakeError as error:
         return Finding.of_error(subject, error), version_of_record(file.record, meaning)
     left_out = [f"{name}: {reason}" for name, reason in choice.left_out.items()]
-    return Finding(subject, True, told_choice(kinds, left_out)), version_of_record(file.record, meaning)
+    return Finding(subject, True, describe_features(kinds, left_out)), version_of_record(file.record, meaning)
 
 
 def _examine_rows(

@@ -117,7 +117,7 @@ def with_channel(settings: Settings, channel: Channel) -> Settings:
 
 
 @pytest.mark.parametrize(
-    ("told", "incident", "change"),
+    ("sent", "incident", "change"),
     [
         (None, {}, "opened"),
         (("opened", "warn"), {}, None),
@@ -132,8 +132,8 @@ def with_channel(settings: Settings, channel: Channel) -> Settings:
         (("opened", "warn"), {"pages": False, "state": "resolved"}, "resolved"),
     ],
 )
-def test_a_change_is_due_once(told: Any, incident: Row, change: str | None) -> None:
-    notices = due_notices(WEBHOOK, [INCIDENT | incident], {"a1": told} if told else {})
+def test_a_change_is_due_once(sent: Any, incident: Row, change: str | None) -> None:
+    notices = due_notices(WEBHOOK, [INCIDENT | incident], {"a1": sent} if sent else {})
     assert [notice.change for notice in notices] == ([change] if change else [])
 
 

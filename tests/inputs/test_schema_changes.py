@@ -52,7 +52,7 @@ def of_version(now: Partition, *, paths: str = "abcdef", **settings: Any) -> lis
     return changes_of_versions(now, held, {KEY: version}, settings.get("features_column"))
 
 
-def told(changes: Sequence[SchemaChange]) -> list[tuple[str, str, str, str | None, str | None]]:
+def described(changes: Sequence[SchemaChange]) -> list[tuple[str, str, str, str | None, str | None]]:
     return [(c.comparison, c.column_name, c.change, c.expected, c.found) for c in changes]
 
 
@@ -71,7 +71,7 @@ def told(changes: Sequence[SchemaChange]) -> list[tuple[str, str, str, str | Non
 def test_each_kind_of_change_is_reported_with_old_and_new(
     now: Mapping[str, pa.DataType], expected: list[tuple[str | None, ...]]
 ) -> None:
-    assert [row[1:] for row in told(since(partition(1, NARROW), partition(2, now)))] == expected
+    assert [row[1:] for row in described(since(partition(1, NARROW), partition(2, now)))] == expected
 
 
 @pytest.mark.parametrize("encoded", [pa.dictionary(pa.int8(), TEXT), pa.large_string(), pa.string_view()])
@@ -81,7 +81,7 @@ def test_another_encoding_of_the_same_values_is_the_same_type(encoded: pa.DataTy
 
 def test_only_columns_that_moved_past_others_are_reordered() -> None:
     before, now = (partition(n, dict.fromkeys(names, TEXT)) for n, names in ((1, "abcdef"), (2, "bcXdaef")))
-    assert [row[1:] for row in told(since(before, now)) if row[2] == "reordered"] == [("a", "reordered", "1", "4")]
+    assert [row[1:] for row in described(since(before, now)) if row[2] == "reordered"] == [("a", "reordered", "1", "4")]
 
 
 @given(st.permutations("abcdef"))
@@ -101,12 +101,12 @@ def test_fields_of_the_features_struct_are_columns() -> None:
     before, now = (partition(n, {"id": TEXT, "f": pa.struct(fields)}) for n, fields in (
         (1, [("x", NUMBER), ("y", TEXT)]), (2, [("x", INTEGER), ("z", TEXT)])
     ))  # fmt: skip
-    assert [row[1:] for row in told(since(before, now, "f"))] == [
+    assert [row[1:] for row in described(since(before, now, "f"))] == [
         ("f.x", "retyped", "double", "int64"),
         ("f.y", "lost", "string", None),
         ("f.z", "added", None, "string"),
     ]
-    assert told(of_version(now, features_column="f")) == [("training", "f.x", "retyped", "double", "int64")]
+    assert described(of_version(now, features_column="f")) == [("training", "f.x", "retyped", "double", "int64")]
 
 
 def test_a_column_in_one_file_of_the_day_was_not_lost_since_the_day_before() -> None:
@@ -122,7 +122,7 @@ def test_files_of_several_models_need_not_be_alike() -> None:
 def test_files_that_disagree_are_named_against_those_with_most_rows() -> None:
     now = partition(2, NARROW | {"x": TEXT}, NARROW, NARROW | {"x": TEXT}, row_counts=[20, 100, 30])
     within, training = of_version(now)
-    assert told([within, training]) == [
+    assert described([within, training]) == [
         ("within_day", "x", "retyped", "double", "string"),
         ("training", "x", "retyped", "double", "string"),
     ]
@@ -134,14 +134,14 @@ def test_files_that_disagree_are_named_against_those_with_most_rows() -> None:
 
 def test_a_feature_is_lost_against_training_where_a_file_of_the_version_lacks_it() -> None:
     (change,) = of_version(partition(2, {"id": TEXT}))
-    assert told([change]) == [("training", "x", "lost", "double", None)]
+    assert described([change]) == [("training", "x", "lost", "double", None)]
     assert change.paths is None
     assert change.message == "column x of credit v1 is missing; in training: double"
 
 
 def test_without_a_known_training_type_only_a_lost_feature_is_reported() -> None:
     assert of_version(partition(2, NARROW | {"x": TEXT}), types={}) == []
-    assert told(of_version(partition(2, {"id": TEXT}), types={})) == [("training", "x", "lost", None, None)]
+    assert described(of_version(partition(2, {"id": TEXT}), types={})) == [("training", "x", "lost", None, None)]
 
 
 @pytest.fixture
@@ -210,8 +210,8 @@ def test_each_lost_column_is_an_alert_with_the_number_lost_at_once(project: Proj
         (2, "warn", 2.0, "column latency_ms is missing; on 2024-03-01: double, since 2024-03-02 (1 day)"),
     ]
     with Warehouse.open(project.settings, read_only=True) as warehouse:
-        told = highlights_of(warehouse, project.settings, "profiles", [day(1), day(2)])
-    assert told == {day(2): {"changed_columns": 2}}
+        highlights = highlights_of(warehouse, project.settings, "profiles", [day(1), day(2)])
+    assert highlights == {day(2): {"changed_columns": 2}}
 
 
 def test_the_page_of_a_day_shows_only_its_own_changes(project: Project) -> None:

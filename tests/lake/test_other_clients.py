@@ -106,9 +106,9 @@ def test_a_commit_that_the_disk_of_the_server_has_no_space_for_is_no_conflict(
     monkeypatch.setattr("driftlake.lake.warehouse._PAUSES", ())
     with Warehouse.open(project.settings) as warehouse, pytest.raises(duckdb.TransactionException) as caught:
         warehouse._commit(full)
-    told = explained(caught.value)
-    assert told is not None
-    assert told.message == (
+    refusal = explained(caught.value)
+    assert refusal is not None
+    assert refusal.message == (
         'the disk is full, or a quota or limit is reached (could not extend file "base/5/7": No space left on device)'
     )
 

@@ -286,12 +286,12 @@ def test_files_to_import_are_reported_with_the_command_and_a_mapping(
     folder = copied(tmp_path / day_folder, *files)
     examined = input_report.examine_input(project.settings, TELEMETRY, str(tmp_path))
     found = [examined] if isinstance(examined, Finding) else list(input_report.lines(examined))
-    [told] = [finding for finding in found if finding.hint and "driftlake import" in finding.hint]
+    [proposed] = [finding for finding in found if finding.hint and "driftlake import" in finding.hint]
     kind, _, argument = command.partition(" ")
-    assert not told.is_well
-    assert f"`driftlake import {kind} {argument.format(folder)} --propose > {kind}.yaml`" in str(told.hint)
+    assert not proposed.is_well
+    assert f"`driftlake import {kind} {argument.format(folder)} --propose > {kind}.yaml`" in str(proposed.hint)
     # Feast's files in folders of days are refused, each with its columns
-    assert mapped in told.message or "it is a log of a Feast feature service" in told.message
+    assert mapped in proposed.message or "it is a log of a Feast feature service" in proposed.message
 
 
 def test_an_otlp_file_in_the_place_of_labels_is_reported(tmp_path: Path) -> None:
