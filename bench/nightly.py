@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import argparse
 import tempfile
 from datetime import date
 from pathlib import Path
@@ -28,6 +29,7 @@ contracts: {{enabled: {contracts}}}
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     if not DATA.is_dir():
         raise SystemExit("examples/nycflights/data is not there: run `make demo` first")
     with tempfile.TemporaryDirectory() as folder:

@@ -6,6 +6,7 @@ results/windows.json.
 
 from __future__ import annotations
 
+import argparse
 import tempfile
 from datetime import timedelta
 from pathlib import Path
@@ -68,6 +69,7 @@ with Warehouse.open(settings) as warehouse:
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "project"
         apart(prepare, root)
