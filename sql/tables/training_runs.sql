@@ -1,4 +1,4 @@
--- Every registered model version, with its training data. Rows are never changed, except for bins_learned_at.
+-- Every registered model version, with its training data. Append-only, except for bins_learned_at.
 -- grain: model_id, model_version
 create table if not exists training_runs (
     model_id varchar not null, -- model the row is about
