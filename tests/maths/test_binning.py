@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from data import MODEL, write_project
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -184,7 +184,10 @@ def test_the_ks_distance_of_any_shift_is_within_a_percentile_or_the_heaviest_val
 
 
 @given(st.sampled_from(list(LATTICES)), st.integers(0, 2**32 - 1), st.integers(-3, 3))
-def test_percentiles_of_values_on_a_lattice_are_within_a_step_of_numpys(shape: str, seed: int, moved: int) -> None:
+@example("shares", 3650, 1)  # training has no value between 0.71 and 0.75, and the 99th percentile is 0.73
+def test_percentiles_of_values_on_a_lattice_are_within_a_step_of_numpys_or_a_gap_in_training(
+    shape: str, seed: int, moved: int
+) -> None:
     step = LATTICES[shape]
     training, production = (SHAPES[shape](np.random.default_rng(seed + side)) for side in (0, 1))
     # moved by whole steps, inside the training range
@@ -192,7 +195,11 @@ def test_percentiles_of_values_on_a_lattice_are_within_a_step_of_numpys(shape: s
     bins = learn_numeric_bins("x", training)
     found = count_column(pa.array(production), bins).stats(bins)
     expected = np.percentile(production, PERCENTILES, method="inverted_cdf")
-    np.testing.assert_allclose([found[f"p{q:02d}"][0] for q in PERCENTILES], expected, atol=step * 1.001)
+    values = np.unique(training)
+    above = np.minimum(np.searchsorted(values, expected), len(values) - 1)
+    gaps = values[above] - values[np.maximum(above - 1, 0)]
+    errors = np.abs(np.array([found[f"p{q:02d}"][0] for q in PERCENTILES]) - expected)
+    assert (errors <= np.maximum(gaps, step) * 1.001).all()
 
 
 @pytest.mark.parametrize("moved_to", [71.0, 80.0])
