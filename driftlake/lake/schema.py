@@ -152,7 +152,8 @@ def with_signals(sql: str, sources: Iterable[str]) -> str:
 def tables_read(statement: str) -> frozenset[str]:
     """Names of the tables that a statement reads, directly or through views.
 
-    Searched in the text, because DuckDB's parser takes as long as a short query.
+    Searched in the text, because DuckDB's parser takes as long as a short query, and finds no tables in a macro, whose
+    parameters it does not know.
     """
     named = frozenset(_RELATION.findall(statement))
     of_views = (tables_read(view.ddl) for view in views() if view.name in named)
@@ -161,23 +162,16 @@ def tables_read(statement: str) -> frozenset[str]:
 
 def session_macros() -> tuple[str, ...]:
     """Statements that create the macros of sql/macros that need no warehouse."""
-    return tuple(text for text in _macros() if not _reads_tables(text))
+    return tuple(text for text in _macros() if not tables_read(text))
 
 
 def warehouse_macros() -> tuple[str, ...]:
     """Statements that create the macros of sql/macros that read the tables of a warehouse."""
-    return tuple(text for text in _macros() if _reads_tables(text))
+    return tuple(text for text in _macros() if tables_read(text))
 
 
 def _macros() -> Iterator[str]:
     return (queries.statement(f"macros/{name}") for name in queries.names("macros"))
-
-
-def _reads_tables(sql: str) -> bool:
-    # searched in the text, because DuckDB's parser finds tables only in queries, and the query of a macro has unknown
-    # parameters
-    names = "|".join(table.name for table in tables())
-    return bool(re.search(rf"\b(from|join) ({names})\b", sql))
 
 
 @cache

@@ -342,7 +342,10 @@ class Warehouse:
 
         Readers see the old rows or the new ones, never a mixture; a process killed in here leaves the old ones.
         """
-        stored_rows = _stored_rows([change for change in changes if isinstance(change, Replacement)])
+        replacements = [change for change in changes if isinstance(change, Replacement)]
+        for replacement in replacements:
+            _require_replaceable(replacement.table)
+        stored_rows = _stored_rows(replacements)
 
         def work() -> tuple[int, Sequence[Replacement]]:
             snapshot_id, committed_at = self._next_snapshot(), datetime.now(UTC)
@@ -362,9 +365,6 @@ class Warehouse:
             )
             return snapshot_id, written
 
-        for change in changes:
-            if isinstance(change, Replacement):
-                _require_replaceable(change.table)
         with self._lock:
             assumed, written = self._commit(work)
             made = self._snapshot("last_committed")
